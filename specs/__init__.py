@@ -1,0 +1,1 @@
+"""Published backbones as JSON, one file each; `spaces/` holds the search spaces."""
