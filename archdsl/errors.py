@@ -71,9 +71,17 @@ class ShapeError(ArchError):
     `field` names the field to change, where one can be named; `value` and `remedy` end in the user's message.
     """
 
-    def __init__(self, rule: str, value: str | None = None, remedy: str | None = None, field: str | None = None) -> None:
-        self.rule, self.value, self.remedy, self.field = rule, value, remedy, field
+    def __init__(
+        self, rule: str, value: str | None = None, remedy: str | None = None, field: str | None = None
+    ) -> None:
+        self.rule, self.value, self.remedy = rule, value, remedy
+        self.keys: Keys = tuple(field.split(".")) if field else ()
         super().__init__("; ".join(part for part in (rule, value and f"got {value}", remedy) if part))
+
+    def inside(self, keys: Keys) -> ShapeError:
+        """The same error, its field inside a part that stands at `keys`."""
+        self.keys = keys + self.keys
+        return self
 
 
 class WeightsError(ArchError):

@@ -1,0 +1,61 @@
+"""archdsl: a language for hierarchical vision backbones, and a search tool over it.
+
+Names load when they are first used, so that reading a spec never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone as Backbone
+    from archdsl.compile import build as build
+    from archdsl.cost import Count as Count
+    from archdsl.cost import count as count
+    from archdsl.errors import ArchError as ArchError
+    from archdsl.errors import Problem as Problem
+    from archdsl.errors import ShapeError as ShapeError
+    from archdsl.errors import SpecError as SpecError
+    from archdsl.errors import WeightsError as WeightsError
+    from archdsl.graphs import graph as graph
+    from archdsl.latency import Latency as Latency
+    from archdsl.latency import measure as measure
+    from archdsl.load import load_space as load_space
+    from archdsl.load import load_spec as load_spec
+    from archdsl.load import override as override
+    from archdsl.schema.document import Spec as Spec
+    from archdsl.weights import import_weights as import_weights
+
+_HOME = {
+    "ArchError": "errors",
+    "Backbone": "compile",
+    "Count": "cost",
+    "Latency": "latency",
+    "Problem": "errors",
+    "ShapeError": "errors",
+    "Spec": "schema.document",
+    "SpecError": "errors",
+    "WeightsError": "errors",
+    "build": "compile",
+    "count": "cost",
+    "graph": "graphs",
+    "import_weights": "weights",
+    "load_space": "load",
+    "load_spec": "load",
+    "measure": "latency",
+    "override": "load",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605  # a list made from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'archdsl' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"archdsl.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

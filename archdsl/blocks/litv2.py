@@ -1,0 +1,74 @@
+"""LITv2: Fast Vision Transformers with HiLo Attention (arXiv:2205.13213).
+
+LIT with a depthwise convolution in every MLP and HiLo attention in the third stage. Differs from the published
+classification code in that any map runs: one that the window does not divide is padded, one that is not square is not
+taken for square.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from archdsl.blocks.fields import ConvMlp, Flag, Heads, Knob, Mlp, Number, Window
+from archdsl.blocks.rules import check_heads
+from archdsl.blocks.stage import Block
+from archdsl.shape import Cost, Map
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class HiLo(Block):
+    """HiLo attention (section 3): some heads inside windows, the others to the map averaged over them."""
+
+    type: Literal["hilo"]
+    heads: Heads
+    window: Annotated[Window, Knob((1, 2, 4))]
+    alpha: Annotated[Number, Field(ge=0, le=1, description="share of Lo-Fi heads"), Knob((0.0, 0.5, 0.9, 1.0))] = 0.9
+    qkv_bias: Flag = True
+    mlp: Mlp = ConvMlp(type="dwconv")
+
+    published = {"attn": "mixer"}
+
+    @property
+    def low_heads(self) -> int:
+        """Heads of Lo-Fi: heads * alpha, rounded down; all of them at window 1, where there is nothing to average."""
+        return self.heads if self.window == 1 else int(self.heads * self.alpha)
+
+    def mixer_out(self, x: Map) -> None:
+        """Heads divide the width; a map that the window does not divide is padded."""
+        check_heads(x.channels, self.heads)
+
+    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
+        """Both halves on the padded map; scores count as stored."""
+        C, s = x.channels, self.window
+        rows, columns = -(-x.height // s), -(-x.width // s)
+        P, N = rows * columns, rows * columns * s * s
+        low = self.low_heads * C // self.heads
+        high = C - low
+        params = macs = 0
+        if low:
+            params += 3 * C * low + low * low + low + self.qkv_bias * 3 * low
+            macs += N * C * low + 2 * P * C * low + 2 * N * P * low + N * low * low
+        if high:
+            params += 3 * C * high + high * high + high + self.qkv_bias * 3 * high
+            macs += 3 * N * C * high + 2 * N * s * s * high + N * high * high
+        return Cost(params, macs, self._mixer_alive(x.positions, N, P, C, low))
+
+    def _mixer_alive(self, positions: int, N: int, P: int, C: int, low: int) -> int:
+        """Elements alive beside the input: the padded map, then Hi-Fi, then Lo-Fi beside Hi-Fi's result."""
+        high, padded = C - low, N * C if positions != N else 0
+        hi_scores = (self.heads - self.low_heads) * N * self.window**2
+        lo_scores = self.low_heads * N * P
+        hi = 7 * N * high + 2 * hi_scores if high else 0
+        pooled = P * C if self.window > 1 else 0
+        lo = N * high + pooled + 3 * N * low + 2 * P * low + 2 * lo_scores if low else 0
+        return padded + max(hi, lo, 2 * N * C)
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.modules import litv2
+
+        return litv2.HiLo(x.channels, self.heads, self.low_heads, self.window, self.qkv_bias)

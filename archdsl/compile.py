@@ -1,0 +1,155 @@
+"""Graph to module: a `Backbone` runs the steps of a plan in order and keeps only what a later step needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from archdsl.graphs import Step, plan
+from archdsl.modules.init import initialise, set_drop_path
+from archdsl.schema.document import Spec
+from archdsl.shape import Map
+
+
+class _Run(NamedTuple):
+    """One step at run time: its module's name, what it reads and gives, and what nobody needs after it."""
+
+    name: str
+    reads: tuple[tuple[int, str], ...]
+    gives: tuple[str, ...]
+    done: tuple[tuple[int, str], ...]
+    feature: bool
+
+
+class Backbone(nn.Module):
+    """A backbone built from a spec: images (B, channels, H, W) -> logits (B, classes).
+
+    With `features_only` the list of stage maps (B, C, H, W) instead, from the finest to the coarsest. Submodules have
+    the ids of the nodes. Any image size runs that the arithmetic allows; tables are resized from the size that the spec
+    is built for. Follows timm's conventions for classifiers, features and checkpointing.
+    """
+
+    def __init__(self, spec: Spec, features_only: bool = False) -> None:
+        super().__init__()
+        steps = plan(spec, features_only)
+        self.spec = spec
+        self.features_only = features_only
+        for step in steps:
+            # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
+            self._modules[step.node.id] = step.node.build(*step.arguments(spec))
+        self._runs = tuple(_runs(steps))
+        self.feature_info = [_info(step) for step in steps if step.feature]
+        self.num_classes = 0 if features_only else spec.classes
+        self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
+        for module in self.children():
+            initialise(module, spec.init)
+        set_drop_path(self, spec.drop_path)
+
+    def forward(self, x: Tensor) -> Any:
+        """(B, channels, H, W) -> (B, classes), or the list of maps (B, C, H, W) with `features_only`"""
+        return self._run(x, self._runs)
+
+    def forward_features(self, x: Tensor) -> Any:
+        """(B, channels, H, W) -> what the head reads: a map (B, C, H, W), or a class token (B, 1, C)"""
+        return self._run(x, self._runs if self.features_only else self._runs[:-1])
+
+    def forward_head(self, x: Any, pre_logits: bool = False) -> Tensor:
+        """What `forward_features` gives -> (B, classes); with `pre_logits` the pooled features (B, C)"""
+        head: Any = self.head
+        inputs = x if isinstance(x, tuple) else (x,)
+        return head.pool(*inputs) if pre_logits else head(*inputs)
+
+    def _run(self, x: Tensor, runs: tuple[_Run, ...]) -> Any:
+        alive: dict[tuple[int, str], Tensor] = {}
+        features: list[Tensor] = []
+        given: Any = x
+        for index, run in enumerate(runs):
+            module: Any = self._modules[run.name]
+            inputs = [alive[key] for key in run.reads] if run.reads else [x]
+            given = module(*inputs)
+            outputs = given if isinstance(given, tuple) else (given,)
+            if run.feature:
+                features.append(module.feature(outputs[0]))
+            for key in run.done:
+                alive.pop(key, None)
+            alive.update({(index, port): value for port, value in zip(run.gives, outputs, strict=False)})
+        if self.features_only:
+            return features
+        if len(runs) < len(self._runs):
+            head_reads = tuple(alive[key] for key in self._runs[-1].reads)
+            return head_reads if len(head_reads) > 1 else head_reads[0]
+        return given
+
+    @property
+    def head(self) -> nn.Module:
+        """The head's module.
+
+        Raises:
+            AttributeError: in a dense-prediction build, which has none.
+        """
+        if self.features_only:
+            raise AttributeError("a backbone built with features_only has no head")
+        head = self._modules[self._runs[-1].name]
+        assert head is not None
+        return head
+
+    def get_classifier(self) -> nn.Module:
+        """The last Linear."""
+        classifier = self.head.fc
+        assert isinstance(classifier, nn.Module)
+        return classifier
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """A new last Linear for `num_classes`; with 0 the features themselves, (B, C)."""
+        old: Any = next(self.parameters())
+        new: nn.Module = nn.Identity()
+        if num_classes > 0:
+            new = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
+            initialise(new, self.spec.init)
+        self.head.fc = new
+        self.num_classes = num_classes
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute the blocks of every stage in the backward pass instead of keeping their activations."""
+        for module in self.modules():
+            if hasattr(module, "grad_checkpointing"):
+                module.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that the published recipes leave out of weight decay beside biases and norms."""
+        kept = ("bias.table", "class_token")
+        return {name for name, _ in self.named_parameters() if name.endswith(kept)}
+
+
+def build(spec: Spec, features_only: bool = False) -> Backbone:
+    """The module of a spec, with initial weights from torch's global random state.
+
+    Args:
+        spec: a loaded backbone.
+        features_only: the dense-prediction form, which gives the last map of each resolution (or of the nodes that the
+            document's `features` lists) and has no head; what serves the head alone is not built.
+
+    Raises:
+        SpecError: for a document that does not hold together.
+    """
+    return Backbone(spec, features_only)
+
+
+def _runs(steps: tuple[Step, ...]) -> Iterator[_Run]:
+    last: dict[tuple[int, str], int] = {}
+    for index, step in enumerate(steps):
+        for link in step.links:
+            last[link] = index
+    for index, step in enumerate(steps):
+        done = tuple(key for key, at in last.items() if at == index)
+        gives = tuple(port for port in step.outputs if port in step.read or port == "pixels")
+        yield _Run(step.node.id, tuple(tuple(link) for link in step.links), gives, done, step.feature)
+
+
+def _info(step: Step) -> dict[str, Any]:
+    """What timm's `feature_info` says of one map."""
+    pixels = step.outputs["pixels"]
+    assert isinstance(pixels, Map)
+    return {"num_chs": pixels.channels, "reduction": pixels.stride, "module": step.node.id}

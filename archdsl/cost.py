@@ -1,0 +1,129 @@
+"""Parameters, MACs and memory from the declarations' closed formulas: no torch, thousands of specs a second."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from archdsl.errors import Problem, short
+from archdsl.graphs import Step, plan
+from archdsl.schema.document import Spec
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
+
+MOST_PARAMS = 2 * 10**9
+MOST_MACS = 5 * 10**12
+MOST_ACTIVATIONS = 4 * 10**9
+"""Bounds on a whole document: beyond them it is refused before anything is allocated."""
+
+
+class NodeCount(NamedTuple):
+    """What one node costs."""
+
+    id: str
+    type: str
+    shape: str
+    params: int
+    macs: int
+    activations: int
+
+
+class Count(NamedTuple):
+    """What a backbone costs, for one image.
+
+    params: trainable parameters. macs: multiply-adds of convolutions and matrix products. activations: elements alive
+    at the worst moment of an inference pass, what later nodes still need among them, attention scores as if stored.
+    """
+
+    nodes: tuple[NodeCount, ...]
+    params: int
+    macs: int
+    activations: int
+
+    def weight_bytes(self, dtype: str = "float32") -> int:
+        """Memory of the parameters."""
+        return self.params * BYTES[dtype]
+
+    def activation_bytes(self, dtype: str = "float32", batch: int = 1) -> int:
+        """Peak memory of the activations of an inference pass."""
+        return self.activations * BYTES[dtype] * batch
+
+    def memory_bytes(self, dtype: str = "float32", batch: int = 1) -> int:
+        """Weights and peak activations together."""
+        return self.weight_bytes(dtype) + self.activation_bytes(dtype, batch)
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts for programs; memory in bytes at float32 and batch 1."""
+        return {
+            "params": self.params,
+            "macs": self.macs,
+            "weight_bytes": self.weight_bytes(),
+            "activation_bytes": self.activation_bytes(),
+            "nodes": [
+                node._asdict() | {"weight_bytes": 4 * node.params, "activation_bytes": 4 * node.activations}
+                for node in self.nodes
+            ],
+        }
+
+
+def count(spec: Spec, features_only: bool = False) -> Count:
+    """Params, MACs and memory of a backbone, a node and in all, for one image.
+
+    Exact for the published variants. `features_only` counts the dense-prediction form.
+    """
+    steps = plan(spec, features_only)
+    costs = [step.node.cost(*step.arguments(spec)) for step in steps]
+    held = _held(steps)
+    nodes = tuple(
+        NodeCount(step.node.id, step.node.type, _shape(step), *cost) for step, cost in zip(steps, costs, strict=True)
+    )
+    return Count(
+        nodes,
+        sum(cost.params for cost in costs),
+        sum(cost.macs for cost in costs),
+        max(cost.activations + beside for cost, beside in zip(costs, held, strict=True)),
+    )
+
+
+def _shape(step: Step) -> str:
+    return str(next(iter(step.outputs.values()))) if step.node.kind != "head" else str(step.outputs["logits"].channels)
+
+
+def _held(steps: tuple[Step, ...]) -> list[int]:
+    """Elements that stay alive beside each step: outputs that a later step or the caller still needs."""
+    last: dict[tuple[int, str], int] = {}
+    for index, step in enumerate(steps):
+        for link in step.links:
+            last[link] = index
+    held = [0] * len(steps)
+    for index, step in enumerate(steps):
+        for port, shape in step.outputs.items():
+            if port not in step.read:
+                continue
+            until = len(steps) if step.feature and port == "pixels" else last.get((index, port), index)
+            for other in range(index + 1, min(until + 1, len(steps))):
+                if (index, port) not in steps[other].links:
+                    held[other] += shape.elements
+    return held
+
+
+def limit_problems(counted: Count) -> list[Problem]:
+    """Whether a document stays inside the bounds on whole documents."""
+    limits = (
+        ("params", counted.params, MOST_PARAMS, "parameters"),
+        ("macs", counted.macs, MOST_MACS, "MACs for one image"),
+        ("activations", counted.activations, MOST_ACTIVATIONS, "activation elements alive for one image"),
+    )
+    return [
+        Problem(
+            ("nodes", _heaviest(counted, field)),
+            f"a document has at most {limit:.0e} {name}".replace("e+0", "e").replace("e+", "e"),
+            f"{short(found)}, most of them here",
+            "make width, depth or image smaller",
+        )
+        for field, found, limit, name in limits
+        if found > limit
+    ]
+
+
+def _heaviest(counted: Count, field: str) -> int:
+    return max(range(len(counted.nodes)), key=lambda index: int(getattr(counted.nodes[index], field)))

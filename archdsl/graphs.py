@@ -1,0 +1,340 @@
+"""The graph of a document: who reads whom, and the shapes that flow along the edges.
+
+`link` finds sources by name, `flow` carries shapes from the image to the head; both collect every problem. `plan` puts
+them together for a document that holds, in the order in which the network runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.blocks.base import Head, Join, Stem
+from archdsl.blocks.stage import Stage
+from archdsl.errors import Keys, Problem, ShapeError, SpecError, nearest, short
+from archdsl.schema.document import Header, Spec
+from archdsl.schema.draft import Draft
+
+from archdsl.shape import PORTS, Map, Shape
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+class Link(NamedTuple):
+    """An edge: the node that is read, by its index, and which of its ports."""
+
+    source: int
+    port: str
+
+
+class Step(NamedTuple):
+    """A node with everything that is known of it statically."""
+
+    node: Any
+    links: tuple[Link, ...]
+    inputs: tuple[Shape, ...]
+    outputs: dict[str, Shape]
+    read: frozenset[str]
+    """The ports that have a reader; what nobody reads is not built."""
+    feature: bool
+    """Whether a dense-prediction build hands its map out."""
+
+    def arguments(self, spec: Header) -> tuple[Any, ...]:
+        """What the part's `cost` and `build` are called with."""
+        if isinstance(self.node, Head):
+            return (*self.inputs, spec.classes)
+        if isinstance(self.node, Stage):
+            return (*self.inputs, self.read, self.feature)
+        return self.inputs
+
+
+Links = tuple[Link, ...]
+
+
+def link(draft: Draft, problems: list[Problem]) -> list[Links | None]:
+    """The sources of every node, or None where they cannot be known; problems are added to the list."""
+    places = {name: index for index in reversed(range(len(draft.nodes))) if (name := draft.id_of(index)) is not None}
+    links = [_links_of(draft, index, places, problems) for index in range(len(draft.nodes))]
+    if len(draft.nodes) >= 3:
+        problems += _head_problems(draft)
+        problems += _unread_problems(draft, _raw_reads(draft, places))
+    return links
+
+
+def _links_of(draft: Draft, index: int, places: dict[str, int], problems: list[Problem]) -> Links | None:
+    node = draft.nodes[index]
+    if node is None:
+        return None
+    keys: Keys = ("nodes", index, "from")
+    if isinstance(node, Stem):
+        if node.sources is not None:
+            problems.append(Problem(keys, "a stem reads the image", short(node.from_), 'remove "from"'))
+        return ()
+    if node.sources is None and index == 0:
+        problems.append(Problem(("nodes", 0), "the first node must be a stem", node.type, "start with a stem"))  # type: ignore[attr-defined]
+        return None
+    found = [_source(draft, index, place, written, places, problems) for place, written in _written(draft, index)]
+    return _by_port(draft, index, found, problems) if all(found) else None
+
+
+def _written(draft: Draft, index: int) -> list[tuple[Keys, str]]:
+    """The sources of a node as written, each with its place; the node before where none is."""
+    node = draft.nodes[index]
+    assert node is not None
+    keys: Keys = ("nodes", index, "from")
+    if node.sources is None:
+        return [(keys[:2], draft.id_of(index - 1) or "")]
+    if isinstance(node.from_, str):
+        return [(keys, node.from_)]
+    return [((*keys, place), source) for place, source in enumerate(node.sources)]
+
+
+class _Source(NamedTuple):
+    keys: Keys
+    index: int
+    port: str | None
+
+
+def _source(
+    draft: Draft, index: int, keys: Keys, written: str, places: dict[str, int], problems: list[Problem]
+) -> _Source | None:
+    """One written source: an earlier node, and the port if it is named."""
+    name, _, port = written.partition(".")
+    if len(keys) == 2:
+        return _Source(keys, index - 1, None)
+    if name not in places:
+        problems.append(Problem(keys, "no node has this id", short(name), nearest(name, places)))
+    elif places[name] == index:
+        problems.append(Problem(keys, "a node cannot read itself", short(name), "name an earlier node"))
+    elif places[name] > index:
+        rule = f"a node stands after all that it reads; '{name}' stands at nodes[{places[name]}]"
+        problems.append(Problem(keys, rule, short(name), "move it up, or read an earlier node"))
+    else:
+        return _Source(keys, places[name], port or None)
+    return None
+
+
+def _by_port(draft: Draft, index: int, found: list[Any], problems: list[Problem]) -> Links | None:
+    """Sources put to the ports that the node reads."""
+    node: Any = draft.nodes[index]
+    if isinstance(node, Join):
+        wanted = ("pixels",) * len(found)
+        if not node.fewest <= len(found) <= node.most:
+            rule = f"{node.type} reads {node.fewest} to {node.most} sources"  # type: ignore[attr-defined]
+            keys = ("nodes", index, "from") if node.sources else ("nodes", index)  # type: ignore[attr-defined]
+            problems.append(Problem(keys, rule, str(len(found)), 'list them in "from"'))
+            return None
+    else:
+        wanted = node.reads
+        if len(found) not in (1, len(wanted)):
+            rule = f"{node.type} reads {' and '.join(wanted)}: one source for all, or {len(wanted)}"
+            problems.append(Problem(("nodes", index, "from"), rule, f"{len(found)} sources"))
+            return None
+        found = found * len(wanted) if len(found) == 1 else found
+    links = [_port(draft, node, source, port, problems) for source, port in zip(found, wanted, strict=True)]
+    known = tuple(link for link in links if link is not None)
+    return known if len(known) == len(links) else None
+
+
+def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: list[Problem]) -> Link | None:
+    """The port of a source that serves a wanted one: of its name, or the one that the document names."""
+    giver: Any = draft.nodes[source.index]
+    if giver is None:
+        return None
+    port, name = source.port or wanted, draft.id_of(source.index)
+    if port not in giver.gives:
+        given = " and ".join(giver.gives) or "nothing"
+        remedy = f"read a node that gives {wanted}"
+        if port == "class" and "class_token" in type(giver).model_fields:
+            remedy = f'give {name} "class_token": true'
+        problems.append(Problem(source.keys, f"{reader.id} reads {port} of {name}, which gives {given}", None, remedy))
+    elif PORTS[port] is not PORTS[wanted]:
+        problems.append(Problem(source.keys, f"{reader.id} reads {wanted}, and {name}.{port} is of another kind"))
+    else:
+        return Link(source.index, port)
+    return None
+
+
+def _head_problems(draft: Draft) -> list[Problem]:
+    heads = [index for index, node in enumerate(draft.nodes) if isinstance(node, Head)]
+    if not heads and None not in draft.nodes:
+        return [Problem(("nodes",), "exactly one head is needed; there is none", None, "end with a head")]
+    return [
+        Problem(("nodes", index), f"exactly one head is needed; nodes[{heads[0]}] is one too", None, "remove one")
+        for index in heads[1:]
+    ]
+
+
+def _raw_reads(draft: Draft, places: dict[str, int]) -> set[tuple[int, str | None]]:
+    """(node, port) of everything that somebody names or stands after, also where the reader is refused."""
+    reads: set[tuple[int, str | None]] = set()
+    for index, raw in enumerate(draft.raw["nodes"]):
+        node: Any = draft.nodes[index]
+        written = raw.get("from") if isinstance(raw, dict) else None
+        if written is None:
+            wanted = node.reads if node is not None else (None,)
+            reads |= {(index - 1, port) for port in wanted} if not isinstance(node, Stem) else set()
+            continue
+        for source in written if isinstance(written, list) else [written]:
+            name, _, port = str(source).partition(".")
+            for wanted_port in (port,) if port else (node.reads if node is not None else (None,)):
+                reads.add((places.get(name, -1), wanted_port))
+    return reads
+
+
+def _unread_problems(draft: Draft, reads: set[tuple[int, str | None]]) -> Iterator[Problem]:
+    """A node or a class token that nobody reads is a mistake in an arch document."""
+    read = {index for index, _ in reads}
+    for index, node in enumerate(draft.nodes):
+        if node is None or isinstance(node, Head):
+            continue
+        keys, name = ("nodes", index), node.id
+        if index not in read:
+            yield Problem(keys, f"nobody reads {name}", None, 'name it in the "from" of a later node, or remove it')
+        elif getattr(node, "class_token", False) and not {(index, "class"), (index, None)} & reads:
+            rule = f"nobody reads the class token of {name}"
+            yield Problem((*keys, "class_token"), rule, "true", "set it false, or read it with a class_token_head")
+
+
+# ------------------------------------------------------------------------------------------------------------ shapes
+
+
+def flow(draft: Draft, links: list[Links | None], problems: list[Problem]) -> list[dict[str, Shape] | None]:
+    """The shape of every node's ports, or None where it cannot be known."""
+    outputs: list[dict[str, Shape] | None] = []
+    for index, node in enumerate(draft.nodes):
+        inputs = _inputs(draft.header, links[index], outputs)
+        given = None
+        if node is not None and inputs is not None and draft.header is not None:
+            try:
+                given = _outputs(node, inputs, draft.header)
+            except ShapeError as error:
+                problems.append(_shape_problem(draft, index, links[index] or (), inputs, error))
+        outputs.append(given)
+    return outputs
+
+
+def _inputs(
+    header: Header | None, links: Links | None, outputs: list[dict[str, Shape] | None]
+) -> tuple[Shape, ...] | None:
+    if header is None or links is None:
+        return None
+    if not links:
+        return (Map(header.channels, *header.image_size),)
+    shapes = []
+    for source, port in links:
+        given = outputs[source]
+        if given is None:
+            return None
+        shapes.append(given[port])
+    return tuple(shapes)
+
+
+def _outputs(node: Any, inputs: tuple[Shape, ...], header: Header) -> dict[str, Shape]:
+    if isinstance(node, Head):
+        return {"logits": node.out(*inputs, header.classes)}
+    out = node.out(*inputs)
+    given = out if isinstance(out, tuple) and not isinstance(out, Shape) else (out,)
+    return dict(zip(node.gives, given, strict=True))
+
+
+def _shape_problem(draft: Draft, index: int, links: Links, inputs: tuple[Shape, ...], error: ShapeError) -> Problem:
+    """The rule with both ends of the edge: who reads what from whom."""
+    sources = [str(draft.id_of(source)) for source, _ in links] or ["the image"]
+    ends = " and ".join(f"{shape} from {source}" for shape, source in zip(inputs, sources, strict=True))
+    rule = f"{error.rule} ({draft.id_of(index)} reads {ends})"
+    return Problem(("nodes", index, *error.keys), rule, error.value, error.remedy)
+
+
+# -------------------------------------------------------------------------------------------------------------- plan
+
+
+@lru_cache(maxsize=4096)
+def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
+    """The steps of a network in the order in which they run.
+
+    With `features_only` the nodes that the handed-out maps do not need are left out, the head among them.
+
+    Raises:
+        SpecError: for a document that does not hold together (one made in Python; a loaded one does).
+    """
+    problems: list[Problem] = []
+    draft = Draft({"nodes": [{"id": node.id, "from": node.from_} for node in spec.nodes]}, spec, spec.nodes, [])
+    links = link(draft, problems)
+    outputs = flow(draft, links, problems)
+    if problems:
+        raise SpecError(problems)
+    features = frozenset(feature_nodes(spec, outputs)) if features_only else frozenset[int]()
+    kept = _ancestors(features, links) if features_only else frozenset(range(len(spec.nodes)))
+    read = _ports_read(links, kept, features)
+    return tuple(
+        Step(
+            spec.nodes[index],
+            tuple(links[index] or ()),
+            _inputs(spec, links[index], outputs) or (),
+            outputs[index] or {},
+            read[index],
+            index in features,
+        )._replace(links=_renumbered(links[index] or (), kept))
+        for index in sorted(kept)
+    )
+
+
+def feature_nodes(spec: Spec, outputs: list[dict[str, Shape] | None]) -> list[int]:
+    """The nodes whose maps a dense-prediction build hands out: those listed, else the last stage of a resolution."""
+    if spec.features is not None:
+        return [next(i for i, node in enumerate(spec.nodes) if node.id == name) for name in spec.features]
+    last: dict[int, int] = {}
+    for index, node in enumerate(spec.nodes):
+        pixels = (outputs[index] or {}).get("pixels")
+        if isinstance(node, Stage) and isinstance(pixels, Map):
+            last[pixels.stride] = index
+    return [last[stride] for stride in sorted(last)]
+
+
+def _ancestors(wanted: Iterable[int], links: list[Links | None]) -> frozenset[int]:
+    kept, todo = set[int](), list(wanted)
+    while todo:
+        index = todo.pop()
+        if index not in kept:
+            kept.add(index)
+            todo += [source for source, _ in links[index] or ()]
+    return frozenset(kept)
+
+
+def _ports_read(links: list[Links | None], kept: frozenset[int], features: frozenset[int]) -> list[frozenset[str]]:
+    read: list[set[str]] = [{"pixels"} if index in features else set() for index in range(len(links))]
+    for index in kept:
+        for source, port in links[index] or ():
+            read[source].add(port)
+    return [frozenset(ports) for ports in read]
+
+
+def _renumbered(links: Links, kept: frozenset[int]) -> Links:
+    order = {index: place for place, index in enumerate(sorted(kept))}
+    return tuple(Link(order[source], port) for source, port in links)
+
+
+def graph(spec: Spec) -> nx.DiGraph[str]:
+    """The document as a networkx graph.
+
+    Nodes are named by their ids, with `type`, `kind`, `node` (the declaration) and `shape` (the first port's; None for
+    the head) and `shapes` by port; edges carry `shape` and `port`, and `ports` with a shape each where one source
+    serves several.
+    """
+    import networkx as nx
+
+    drawn: nx.DiGraph[str] = nx.DiGraph(name=spec.name)
+    steps = plan(spec)
+    for step in steps:
+        shape = next(iter(step.outputs.values()))
+        node = step.node
+        drawn.add_node(node.id, type=node.type, kind=node.kind, node=node, shape=shape, shapes=step.outputs)
+    for step in steps:
+        for (source, port), shape in zip(step.links, step.inputs, strict=False):
+            edge = (steps[source].node.id, step.node.id)
+            ports = {**drawn.edges[edge]["ports"], port: shape} if drawn.has_edge(*edge) else {port: shape}
+            drawn.add_edge(*edge, port=next(iter(ports)), shape=next(iter(ports.values())), ports=ports)
+    return drawn

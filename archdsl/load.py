@@ -1,0 +1,142 @@
+"""From a zoo name, a path or Python values to a document that holds, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from archdsl import zoo
+from archdsl.cost import count, limit_problems
+from archdsl.errors import ArchError, Problem, SpecError, nearest, one_of, short
+from archdsl.graphs import flow, link
+from archdsl.schema.document import Spec, spec_model
+from archdsl.schema.draft import KINDS, draft
+from archdsl.schema.overrides import apply
+from archdsl.schema.positions import locate, place
+from archdsl.schema.reader import MAX_BYTES, read
+
+
+class UnknownName(ArchError):
+    """Neither a zoo name nor a file: the command line is wrong, not a document."""
+
+
+def load_spec(name_or_path: str | os.PathLike[str]) -> Spec:
+    """The backbone of a zoo name or of a JSON file, checked and frozen.
+
+    Raises:
+        SpecError: the document is refused; `problems` says everything that is wrong, with its place.
+        UnknownName: there is no such zoo name or file.
+    """
+    data, file = source(name_or_path)
+    return parse_spec(data, file)
+
+
+def parse_spec(data: bytes, file: str) -> Spec:
+    """The backbone in the bytes of a document; `file` is what messages call it.
+
+    Raises:
+        SpecError: as `load_spec`.
+    """
+    return _located(data, file, lambda raw: spec_of(raw))
+
+
+def spec_of(raw: Any) -> Spec:
+    """The backbone that Python values describe, as `json.load` gives them.
+
+    Raises:
+        SpecError: as `load_spec`, without files and lines.
+    """
+    if not isinstance(raw, dict):
+        raise SpecError([Problem((), "a document must be an object", short(raw))])
+    check_kind(raw, "arch")
+    found = draft(raw)
+    problems = found.problems
+    outputs = flow(found, link(found, problems), problems)
+    if problems:
+        raise SpecError(_in_order(problems))
+    del outputs
+    assert found.header is not None
+    spec = spec_model().model_validate({**raw, "nodes": list(found.nodes)})
+    if over := limit_problems(count(spec)):
+        raise SpecError(over)
+    return spec
+
+
+def override(spec: Spec, assignments: list[str]) -> Spec:
+    """A new backbone with fields set: `stage3.alpha=0.5`, `head.norm.eps=1e-6`, `image=256`.
+
+    All are applied to the document with its defaults filled in, then it is checked once.
+
+    Raises:
+        SpecError: an assignment names what the document does not have, or the result does not hold.
+    """
+    return spec_of(apply(spec, assignments)) if assignments else spec
+
+
+def check_kind(raw: dict[str, Any], wanted: str) -> None:
+    """Refuse a document of the other kind by name.
+
+    Raises:
+        SpecError: `kind` is missing, unknown or the other one.
+    """
+    kind = raw.get("kind")
+    if kind == wanted:
+        return
+    if "kind" not in raw:
+        problem = Problem((), "kind is required", None, f'add "kind": "{wanted}"')
+    elif kind in KINDS:
+        loader = "load_spec and the commands on specs" if wanted == "arch" else "load_space and archdsl search"
+        problem = Problem(("kind",), f'this is a document of kind "{kind}"', None, f'{loader} read kind "{wanted}"')
+    else:
+        known = one_of([f'"{name}"' for name in KINDS])
+        problem = Problem(("kind",), f"kind must be {known}", short(kind), f'write "{wanted}"')
+    raise SpecError([problem])
+
+
+def source(name_or_path: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """The bytes behind a zoo name, the name of a shipped space or a path, and what messages call them.
+
+    An argument with a path separator or ending in `.json` is a path, else a name.
+
+    Raises:
+        UnknownName: there is no such name or file.
+        SpecError: the file cannot be read as a document.
+    """
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, str) and not ("/" in text or os.sep in text or text.endswith(".json")):
+        data = zoo.text(text)
+        if data is None:
+            raise UnknownName(f"no such zoo name: {short(text)}; {_known(text)}")
+        return data, text
+    return _file_bytes(Path(text)), text
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownName(f"no such file: {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError([Problem((), f"cannot be read: {reason}", file=str(path))]) from None
+
+
+def _known(name: str) -> str:
+    return nearest(name, [*zoo.names(), *zoo.spaces()])
+
+
+def _located(data: bytes, file: str, parse: Any) -> Any:
+    """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
+    raw = read(data, file)
+    try:
+        return parse(raw)
+    except SpecError as error:
+        positions = locate(data.decode())
+        placed = [place(problem, positions, file) for problem in error.problems]
+        raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: [(isinstance(key, str), str(key).rjust(6)) for key in problem.keys])

@@ -1,0 +1,1 @@
+"""What the declarations build: PyTorch modules, one file a family, shared parts in `layers`."""

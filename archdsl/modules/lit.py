@@ -1,0 +1,185 @@
+"""Modules of LIT (arXiv:2105.14217), which LITv2 (arXiv:2205.13213) shares but for its attention."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archdsl.modules.layers import ResidualBlock, to_first, to_last
+
+
+class PatchStem(nn.Module):
+    """A convolution of side and stride `patch`, then a norm.
+
+    An image that `patch` does not divide is zero-padded right and below, as the published dense-prediction backbones
+    do, or cut with `pad` false.
+    """
+
+    keeps_own_init = True
+
+    def __init__(self, channels: int, width: int, patch: int, pad: bool, norm: nn.Module) -> None:
+        super().__init__()
+        self.patch, self.pad = patch, pad
+        self.proj = nn.Conv2d(channels, width, patch, stride=patch)
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, C, ceil(H / patch), ceil(W / patch)); floor with `pad` false"""
+        if self.pad:
+            x = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
+        return to_first(self.norm(to_last(self.proj(x))))
+
+
+class DeformableMerge(nn.Module):
+    """Deformable token merging (arXiv:2105.14217, section 3.3): deformable convolution 2x2/2, norm, GELU.
+
+    Each of the four taps of an output position reads the map bilinearly at its place plus a learned offset (dy, dx) in
+    positions; what lies outside the map counts 0. An odd map loses its last row or column, though offsets can reach it.
+    Plain PyTorch: the map is sampled at all taps, which a common convolution of stride 2 then reads. Sampling is done
+    in float32 where the map is of half precision.
+    """
+
+    keeps_own_init = True
+
+    def __init__(self, channels: int, width: int, norm: nn.Module) -> None:
+        super().__init__()
+        self.offset = nn.Conv2d(channels, 8, 2, stride=2)
+        self.conv = nn.Conv2d(channels, width, 2, stride=2)
+        self.norm = norm
+        nn.init.zeros_(self.offset.weight)
+        if self.offset.bias is not None:
+            nn.init.zeros_(self.offset.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
+        x = self.conv(self.sample(x, self.offset(x)))
+        return to_first(F.gelu(self.norm(to_last(x))))
+
+    @staticmethod
+    def sample(x: Tensor, offset: Tensor) -> Tensor:
+        """The map at every tap: x (B, C, H, W), offset (B, 8, H // 2, W // 2) -> (B, C, 2 (H // 2), 2 (W // 2)).
+
+        Offset channels are dy, dx of the taps (0, 0), (0, 1), (1, 0), (1, 1).
+        """
+        B, _, H, W = x.shape
+        rows, columns = offset.shape[2:]
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        shift = offset.to(exact).reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
+        shift = shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
+        y = torch.arange(2 * rows, device=x.device, dtype=exact)
+        x_at = torch.arange(2 * columns, device=x.device, dtype=exact)
+        grid = torch.stack(  # in grid_sample's unit: -1 and 1 are the outer edges of the first and last position
+            [
+                (shift[..., 1] + x_at) * (2 / W) + (1 / W - 1),
+                (shift[..., 0] + y[:, None]) * (2 / H) + (1 / H - 1),
+            ],
+            dim=-1,
+        )
+        taps = F.grid_sample(x.to(exact), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return taps.to(x.dtype)
+
+
+class RelativeBias(nn.Module):
+    """A learned bias by whole displacement between the positions of a map, a table a head.
+
+    At another map size than the one it was built for the table is resized bicubically, as the published
+    dense-prediction backbones do.
+    """
+
+    def __init__(self, height: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.size = (2 * height - 1, 2 * width - 1)
+        self.table = nn.Parameter(torch.zeros(self.size[0] * self.size[1], heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, height: int, width: int) -> Tensor:
+        """-> (heads, N, N), query by key, N = height * width"""
+        table = self.table.t().reshape(-1, *self.size)  # (heads, 2H - 1, 2W - 1): displacement query - key
+        size = (2 * height - 1, 2 * width - 1)
+        if size != self.size:
+            table = F.interpolate(table[None], size=size, mode="bicubic", align_corners=False)[0]
+        pairs = table.unfold(1, height, 1).unfold(2, width, 1)  # (heads, yi, xi, H - 1 - yj, W - 1 - xj)
+        return pairs.flip(3, 4).reshape(-1, height * width, height * width)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the whole map and, where there is one, the class token.
+
+    `forward` gives the map alone without a token, else both.
+    """
+
+    def __init__(self, channels: int, heads: int, qkv_bias: bool, bias: RelativeBias | None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.bias = bias
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, token: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, H, W, C), (B, 1, C) or None -> the same"""
+        B, H, W, C = x.shape
+        tokens = x.reshape(B, H * W, C)
+        if token is not None:
+            tokens = torch.cat([token, tokens], dim=1)
+        tokens = self.attend(tokens, None if self.bias is None else self.bias(H, W))
+        if token is None:
+            return tokens.reshape(B, H, W, C)
+        return tokens[:, 1:].reshape(B, H, W, C), tokens[:, :1]
+
+    def attend(self, tokens: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, N, C), (heads, N, N) or None -> (B, N, C)"""
+        B, N, C = tokens.shape
+        q, k, v = self.qkv(tokens).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        mask = None if bias is None else bias.to(q.dtype)[None]
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, heads, N, C // heads)
+        return self.proj(out.transpose(1, 2).reshape(B, N, C))
+
+
+class ClassTokenBlock(ResidualBlock):
+    """The residual block of LIT-Ti's last stage: a class token goes the same way beside the map."""
+
+    def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # one port more
+        """(B, H, W, C), (B, 1, C) -> the same"""
+        assert self.mixer is not None and self.norm1 is not None and self.scale1 is not None
+        mixed, told = self.mixer(self.norm1(x), self.norm1(token))
+        x = x + self.drop_path(self.scale1(mixed))
+        token = token + self.drop_path(self.scale1(told))
+        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        return x, token + self.drop_path(self.scale2(self.mlp(self.norm2(token))))
+
+
+class MeanHead(nn.Module):
+    """Norm, mean over positions, Linear."""
+
+    def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.fc: nn.Module = nn.Linear(channels, classes)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C)"""
+        return self.norm(to_last(x)).mean(dim=(1, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, classes)"""
+        return self.fc(self.pool(x))
+
+
+class ClassTokenHead(nn.Module):
+    """Norm of the class token, Linear (LIT-Ti)."""
+
+    def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.fc: nn.Module = nn.Linear(channels, classes)
+
+    def pool(self, token: Tensor) -> Tensor:
+        """(B, 1, C) -> (B, C)"""
+        return self.norm(token)[:, 0]
+
+    def forward(self, token: Tensor) -> Tensor:
+        """(B, 1, C) -> (B, classes)"""
+        return self.fc(self.pool(token))

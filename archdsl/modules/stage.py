@@ -1,0 +1,93 @@
+"""A stage: blocks at one resolution and width, with what stands at its entry and its exit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from archdsl.modules.layers import to_first, to_last
+
+
+class PositionEmbedding(nn.Module):
+    """A learned embedding a position, resized bilinearly at other map sizes; `first` rows before it stay as they are."""
+
+    def __init__(self, channels: int, height: int, width: int, first: int) -> None:
+        super().__init__()
+        self.size, self.first = (height, width), first
+        self.table = nn.Parameter(torch.zeros(1, first + height * width, channels))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        H, W = x.shape[1:3]
+        table = self.table[:, self.first :].reshape(1, *self.size, -1)
+        if (H, W) != self.size:
+            table = to_last(F.interpolate(to_first(table), size=(H, W), mode="bilinear", align_corners=False))
+        return x + table
+
+    def of_token(self, token: Tensor) -> Tensor:
+        """(1, 1, C) -> (1, 1, C): the class token's own row added"""
+        return token + self.table[:, :1]
+
+
+class Stage(nn.Module):
+    """Blocks one after the other.
+
+    What leaves is raw, unless `norm_all` gives every reader the ports normed; else `out_norm` is for `feature` alone.
+    With a class token (LIT-Ti) `forward` gives the map and the token.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        position_embedding: PositionEmbedding | None,
+        token_channels: int | None,
+        out_norm: Mapping[str, nn.Module],
+        norm_all: bool,
+    ) -> None:
+        super().__init__()
+        self.position_embedding = position_embedding
+        self.class_token: nn.Parameter | None = None
+        if token_channels is not None:
+            self.class_token = nn.Parameter(torch.zeros(1, 1, token_channels))
+            nn.init.trunc_normal_(self.class_token, std=0.02)
+        self.blocks = nn.ModuleList(blocks)
+        self.out_norm = nn.ModuleDict(out_norm)
+        self.norm_all = norm_all
+        self.grad_checkpointing = False
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """(B, C, H, W) -> (B, C, H, W), and (B, 1, C) with a class token"""
+        x = to_last(x)
+        if self.position_embedding is not None:
+            x = self.position_embedding(x)
+        if self.class_token is None:
+            (x,) = self._run(x)
+            return to_first(self._normed("pixels", x))
+        token = self.class_token
+        if self.position_embedding is not None:
+            token = self.position_embedding.of_token(token)
+        x, token = self._run(x, token.expand(x.shape[0], -1, -1))
+        return to_first(self._normed("pixels", x)), self._normed("class", token)
+
+    def feature(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W): the map as a dense-prediction reader gets it"""
+        if self.norm_all or "pixels" not in self.out_norm:
+            return x
+        return to_first(self.out_norm["pixels"](to_last(x)))
+
+    def _run(self, *ports: Tensor) -> tuple[Tensor, ...]:
+        for block in self.blocks:
+            if self.grad_checkpointing and self.training:
+                out = checkpoint(block, *ports, use_reentrant=False)
+            else:
+                out = block(*ports)
+            ports = out if isinstance(out, tuple) else (out,)
+        return ports
+
+    def _normed(self, port: str, x: Tensor) -> Tensor:
+        return self.out_norm[port](x) if self.norm_all else x

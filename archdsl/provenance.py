@@ -1,0 +1,151 @@
+"""Where a measured number comes from: device, driver, versions, setting, load, date; and how many cores there are."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | None) -> dict[str, Any]:
+    """Facts that stand beside a measured number, ready for JSON; null where this machine does not tell.
+
+    Clocks are those of the moment of the call, in MHz and degrees Celsius: call it right after measuring.
+    """
+    cpu = cpu_name()
+    return {
+        "device": device,
+        "dtype": dtype,
+        "batch": batch,
+        "mode": mode,
+        "threads": threads,
+        "device_name": cpu,
+        **_versions(),
+        "os": platform.platform(),
+        "cpu": cpu,
+        "cpus": os.cpu_count(),
+        "physical_cores": physical_cores(),
+        "malloc": _malloc(),
+        "load_average": _load(),
+        **_gpu(device),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def cpu_name() -> str:
+    """The model's name in /proc/cpuinfo, else what `platform` says, else the architecture."""
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def physical_cores() -> int:
+    """Cores that this process may use: hyperthreads count once, a cgroup's quota is kept to, and never below 1."""
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = count_cores(_read(Path("/proc/cpuinfo")), cpus)
+    return max(1, int(min([cores, *_quotas()])))
+
+
+def count_cores(cpuinfo: str, cpus: set[int]) -> int:
+    """Distinct (physical id, core id) of `cpus`; each CPU is a core where cpuinfo does not say so (ARM, no /proc)."""
+    cores = set()
+    for block in cpuinfo.split("\n\n"):
+        pairs = (line.partition(":") for line in block.splitlines())
+        fields = {name.strip(): value.strip() for name, _, value in pairs}
+        if fields.get("processor", "").isdigit() and int(fields["processor"]) in cpus:
+            cores.add((fields.get("physical id"), fields.get("core id", f"cpu {fields['processor']}")))
+    return len(cores) or len(cpus)
+
+
+def parse_quota(text: str) -> float | None:
+    """CPUs that a `cpu.max` grants: `150000 100000` is 1.5; None for `max 100000` or what is no quota."""
+    parts = text.split()
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or int(parts[1]) == 0:
+        return None
+    return int(parts[0]) / int(parts[1])
+
+
+def _quotas() -> list[float]:
+    """The quotas of this process's cgroup and of those around it; version 2 only."""
+    lines = _read(Path("/proc/self/cgroup")).splitlines()
+    group = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    folders = [CGROUPS / group, *(CGROUPS / group).parents]
+    found = [parse_quota(_read(folder / "cpu.max")) for folder in folders if folder.is_relative_to(CGROUPS)]
+    return [quota for quota in found if quota is not None]
+
+
+def _versions() -> dict[str, Any]:
+    """Of torch, what it was built with, python and archdsl."""
+    import torch
+
+    try:
+        own = metadata.version("archdsl")
+    except metadata.PackageNotFoundError:
+        own = "unknown"
+    cudnn: Any = torch.backends.cudnn  # untyped
+    return {
+        "archdsl": own,
+        "torch": str(torch.__version__),
+        "cuda": torch.version.cuda or torch.version.hip,
+        "cudnn": cudnn.version() if cudnn.is_available() else None,
+        "python": platform.python_version(),
+    }
+
+
+def _gpu(device: str) -> dict[str, Any]:
+    """Name, driver and clocks of a GPU; for a CPU only the nulls, so that every provenance has the same keys."""
+    if not device.startswith("cuda"):
+        return {"driver": None, "clocks": None}
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    name = torch.cuda.get_device_name(torch.device(device))
+    # By uuid: nvidia-smi does not count as torch does under CUDA_VISIBLE_DEVICES.
+    driver, *clocks = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
+    names = ("sm_mhz", "memory_mhz", "celsius")
+    known = {name: int(value) for name, value in zip(names, clocks, strict=True) if value and value.isdigit()}
+    return {"device_name": name, "driver": driver, "clocks": known or None}
+
+
+def _smi(uuid: str) -> list[str | None]:
+    """Driver, SM clock, memory clock and temperature as nvidia-smi tells them; all None where it does not."""
+    query = "--query-gpu=driver_version,clocks.sm,clocks.mem,temperature.gpu"
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", f"--id={uuid}", query, "--format=csv,noheader,nounits"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        values: list[str | None] = [value.strip() for value in answer.strip().split(",")]
+        if len(values) == 4:
+            return values
+    return [None] * 4
+
+
+def _malloc() -> str:
+    """What sets the allocator, as text."""
+    names = [
+        name for name in sorted(os.environ) if name.startswith("MALLOC_") or name in {"LD_PRELOAD", "GLIBC_TUNABLES"}
+    ]
+    settings = [f"{name}={os.environ[name]}" for name in names if os.environ[name]]
+    return " ".join(settings) or f"{' '.join(platform.libc_ver()).strip() or platform.system()} default"
+
+
+def _load() -> list[float] | None:
+    """Load over 1, 5 and 15 minutes."""
+    with suppress(OSError, AttributeError):
+        return [round(load, 2) for load in os.getloadavg()]
+    return None
+
+
+def _read(path: Path) -> str:
+    """A file's text; empty where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

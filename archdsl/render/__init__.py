@@ -1,0 +1,1 @@
+"""Everything that a person reads, drawn with rich: the only package that imports it."""

@@ -1,0 +1,66 @@
+"""The table of `archdsl bench`: latencies side by side, their ratios, and whether to believe them."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from archdsl.latency import AGAIN, STATS, TOLERANCE, Comparison, Latency, Ratio
+
+
+def bench_table(comparison: Comparison) -> RenderableType:
+    """A row an item and one for the first item measured again (A/A); below it doubts and what was measured on what."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("ms", overflow="fold")
+    for title in (*STATS, "spread", "ratio [95 %]"):
+        table.add_column(title, justify="right", no_wrap=True)
+    ratios = comparison.ratios
+    for name, latency in comparison.latencies.items():
+        table.add_row(*_row(name, latency, None if latency is comparison.first else ratios[name]))
+    table.add_row(*_row(AGAIN, comparison.again, comparison.noise))
+    lines = [*_doubts(comparison), *_caption(comparison)]
+    return Group(table, Text(), *(Text(line) for line in lines))
+
+
+def _row(name: str, latency: Latency, ratio: Ratio | None) -> list[Text]:
+    """One item's cells; without a ratio it is the item that the others are compared with."""
+    numbers = [milliseconds(latency.stat(stat)) for stat in STATS]
+    compared = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio else "1"
+    return [Text(cell) for cell in (name, *numbers, f"{latency.spread:.1%}", compared)]
+
+
+def milliseconds(value: float) -> str:
+    """Four significant digits, three decimals at most: 0.117, 12.35, 1235."""
+    digits = 3 if value < 10 else 2 if value < 100 else 1 if value < 1000 else 0
+    return f"{value:.{digits}f}"
+
+
+def _doubts(comparison: Comparison) -> list[str]:
+    """What the numbers do not show, said plainly; empty where there is nothing to say."""
+    noise = abs(comparison.noise.value - 1)
+    unstable = [name for name, latency in comparison.latencies.items() if latency.unstable]
+    unstable += [AGAIN] * comparison.again.unstable
+    others = list(comparison.latencies)[1:]
+    same = [name for name in others if not comparison.differs(name)]
+    lines = []
+    if same:
+        lines.append(f"No difference from {comparison.first.name} is shown for {', '.join(same)}.")
+    if unstable:
+        lines.append(f"Unstable: {', '.join(unstable)}.")
+    if noise > TOLERANCE:
+        lines.append(f"Unstable: {comparison.first.name} measured twice differs by {noise:.1%}.")
+    if comparison.unstable:
+        lines.append("Measure again, on a quieter machine or with more rounds.")
+    return lines
+
+
+def _caption(comparison: Comparison) -> list[str]:
+    """What was measured, on what, how often."""
+    facts = comparison.first.provenance
+    images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
+    setting = [f"batch {facts['batch']}", ", ".join(images), facts["dtype"], facts["mode"], f"{facts['rounds']} rounds"]
+    threads = [f"{facts['threads']} threads"] if facts["threads"] else []
+    versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
+    ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
+    return [ratio, ", ".join(["ms per batch", *setting]), ", ".join([facts["device_name"], *threads, *versions])]

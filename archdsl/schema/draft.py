@@ -1,0 +1,116 @@
+"""A document on its way in: header and nodes checked one by one, so that one mistake does not hide another."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from archdsl.errors import Problem, nearest, short
+from archdsl.schema.document import VERSION, Header
+from archdsl.schema.nodes import Node, node_models
+from archdsl.schema.problems import problems_of
+
+KINDS = ("arch", "space")
+FEWEST_NODES, MOST_NODES = 3, 256
+
+
+class Draft(NamedTuple):
+    """What could be read of a document. A node with a problem of its own is None, so is a header."""
+
+    raw: dict[str, Any]
+    header: Header | None
+    nodes: tuple[Node | None, ...]
+    problems: list[Problem]
+
+    def id_of(self, index: int) -> str | None:
+        """A node's name, also where the node is refused for something else."""
+        node = self.raw["nodes"][index]
+        name = node.get("id") if isinstance(node, dict) else None
+        return name if isinstance(name, str) else None
+
+
+def draft(raw: dict[str, Any]) -> Draft:
+    """Check header, nodes and names of an arch document; sources and shapes are the graph's affair."""
+    problems = version_problems(raw)
+    header = _header(raw, problems)
+    nodes = _nodes(raw, problems)
+    found = Draft(raw if isinstance(raw.get("nodes"), list) else {**raw, "nodes": []}, header, nodes, problems)
+    problems += _name_problems(found)
+    return found
+
+
+def version_problems(raw: dict[str, Any]) -> list[Problem]:
+    """A version from the future is refused by name, before anything else is said about it."""
+    version = raw.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+        rule = f"the document's version is newer than this archdsl reads ({VERSION})"
+        return [Problem(("version",), rule, short(version), "upgrade archdsl")]
+    return []
+
+
+def _header(raw: dict[str, Any], problems: list[Problem]) -> Header | None:
+    fields = {key: value for key, value in raw.items() if key != "nodes"}
+    if problems:
+        fields["version"] = VERSION
+    try:
+        return Header.model_validate(fields)
+    except ValidationError as error:
+        problems += [_with_nodes(found, Header) for found in problems_of(error, Header)]
+        return None
+
+
+def _with_nodes(problem: Problem, model: type[BaseModel]) -> Problem:
+    """`nodes` belongs to the document too, where its fields are listed."""
+    if problem.at_key and len(problem.keys) == 1:
+        known = ["nodes", *(field.alias or name for name, field in model.model_fields.items())]
+        return problem._replace(remedy=nearest(str(problem.keys[0]), known))
+    return problem
+
+
+def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, ...]:
+    written = raw.get("nodes")
+    if "nodes" not in raw:
+        problems.append(Problem((), "nodes is required", None, 'add "nodes"'))
+    elif not isinstance(written, list):
+        problems.append(Problem(("nodes",), "nodes must be a list", short(written)))
+    elif not FEWEST_NODES <= len(written) <= MOST_NODES:
+        rule = f"a document has {FEWEST_NODES} to {MOST_NODES} nodes"
+        problems.append(Problem(("nodes",), rule, str(len(written)), "a stem, a stage and a head at least"))
+    if not isinstance(written, list) or len(written) > MOST_NODES:
+        return ()
+    return tuple(_node(value, index, problems) for index, value in enumerate(written))
+
+
+def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
+    keys, models = ("nodes", index), node_models()
+    if not isinstance(value, dict):
+        problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
+        return None
+    name = value.get("type")
+    if not isinstance(name, str):
+        problems.append(Problem(keys, "a node needs a type", None, f"one of {', '.join(sorted(models))}"))
+        return None
+    if name not in models:
+        problems.append(Problem((*keys, "type"), "no such type of node", short(name), nearest(name, models)))
+        return None
+    try:
+        return models[name].model_validate(value)
+    except ValidationError as error:
+        problems += problems_of(error, models[name], keys)
+        return None
+
+
+def _name_problems(found: Draft) -> list[Problem]:
+    """Ids are unique."""
+    first: dict[str, int] = {}
+    problems = []
+    for index in range(len(found.nodes)):
+        name = found.id_of(index)
+        if name is None:
+            continue
+        if name in first:
+            rule = f"ids must be unique; nodes[{first[name]}] has this one too"
+            problems.append(Problem(("nodes", index, "id"), rule, short(name), "rename one of them"))
+        first.setdefault(name, index)
+    return problems

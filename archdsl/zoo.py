@@ -1,0 +1,37 @@
+"""The published backbones and the search spaces that ship with the package."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+
+def names() -> list[str]:
+    """Zoo names of the published backbones."""
+    return sorted(_documents())
+
+
+def spaces() -> list[str]:
+    """Names of the shipped search spaces."""
+    return sorted(_spaces())
+
+
+def text(name: str) -> bytes | None:
+    """The document of a zoo name or a shipped space, or None."""
+    found = _documents().get(name) or _spaces().get(name)
+    return found.read_bytes() if found is not None else None
+
+
+@cache
+def _documents() -> dict[str, Traversable]:
+    return _json_files(files("archdsl.specs"))
+
+
+@cache
+def _spaces() -> dict[str, Traversable]:
+    return _json_files(files("archdsl.specs") / "spaces")
+
+
+def _json_files(folder: Traversable) -> dict[str, Traversable]:
+    return {file.name.removesuffix(".json"): file for file in folder.iterdir() if file.name.endswith(".json")}

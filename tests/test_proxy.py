@@ -1,0 +1,151 @@
+"""Short training: it is reproducible, it learns, it ends when told to, and it tells when something is off."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from archdsl.errors import SearchError
+from archdsl.search.data import Data, load
+from archdsl.search.proxy import Fidelity, Outcome, train
+
+
+def small_net(data: Data, seed: int = 0) -> nn.Module:
+    """Convolutions with a merge, as a known-good net: it sees 22 of 32 pixels."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(data.channels, 24, 4, 2, 1),
+        nn.BatchNorm2d(24),
+        nn.GELU(),
+        nn.Conv2d(24, 48, 4, 2, 1),
+        nn.BatchNorm2d(48),
+        nn.GELU(),
+        nn.Conv2d(48, 48, 3, 1, 1),
+        nn.BatchNorm2d(48),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(48, data.classes),
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return load("shapetex", 16, seed=0, train=120, validation=60)
+
+
+BRIEF = Fidelity(epochs=2, images=120, batch=24)
+
+
+def figures(outcome: Outcome) -> tuple[float, float, int]:
+    return outcome.accuracy, outcome.loss, outcome.steps
+
+
+def test_a_fidelity_is_named_by_its_budget() -> None:
+    assert str(Fidelity(2, 2000)) == "2 epochs of 2,000 images"
+    assert str(Fidelity(1, 500)) == "1 epoch of 500 images"
+    assert str(Fidelity(0.5, 500)) == "0.5 epochs of 500 images"
+    assert Fidelity(2, 120, 24).steps == 10
+    assert Fidelity(0.001, 120, 24).steps == 1
+
+
+def test_the_same_seed_gives_the_same_figures(data: Data) -> None:
+    one, again, other = (train(small_net(data), data, BRIEF, seed=seed) for seed in (0, 0, 1))
+    assert figures(one) == figures(again)
+    assert one.loss != other.loss
+
+
+def test_training_leaves_the_callers_random_state_alone(data: Data) -> None:
+    model = small_net(data)
+    state = torch.random.get_rng_state()
+    train(model, data, BRIEF, seed=5)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_an_outcome_holds_its_own_figures(data: Data) -> None:
+    outcome = train(small_net(data), data, BRIEF, seed=0)
+    assert (outcome.steps, outcome.finite, outcome.finished) == (10, True, True)
+    assert 0 <= outcome.accuracy <= 1
+    assert outcome.error == pytest.approx((outcome.accuracy * (1 - outcome.accuracy) / 60) ** 0.5)
+    assert outcome.seconds > 0
+
+
+def test_the_loss_falls_on_a_tiny_problem() -> None:
+    digits = load("digits", 16, seed=0, train=600, validation=300)
+    losses: list[float] = []
+    outcome = train(
+        small_net(digits), digits, Fidelity(4, 600), seed=0, progress=lambda step, steps, loss: losses.append(loss)
+    )
+    assert len(losses) == outcome.steps == 75
+    assert outcome.loss < 0.6 * losses[0]
+    assert outcome.accuracy > 0.7
+    assert outcome.loss == pytest.approx(sum(losses[-19:]) / 19)
+
+
+def test_a_known_good_net_reaches_its_band_on_shapetex() -> None:
+    """Too easy or too hard, the data would rank nothing: far above chance (.05) and far below 1 after a short training."""
+    shapetex = load("shapetex", 32, seed=0, train=1200, validation=600)
+    model = small_net(shapetex)
+    outcome = train(model, shapetex, Fidelity(4, 1200), seed=0)
+    with torch.inference_mode():
+        named = model(shapetex.normalise(shapetex.val_images)).argmax(1)
+    texture = float((named % 4 == shapetex.val_labels % 4).float().mean())
+    assert 0.15 < outcome.accuracy < 0.7
+    assert texture > 0.5  # chance is .25
+
+
+def test_a_net_that_sees_no_positions_stays_behind() -> None:
+    """Mean colours name no class: what a net can learn of shapetex, it learns from figures."""
+    shapetex = load("shapetex", 32, seed=0, train=1200, validation=600)
+    blind = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 64), nn.GELU(), nn.Linear(64, 20))
+    assert train(blind, shapetex, Fidelity(4, 1200), seed=0).accuracy < 0.12
+
+
+class Breaks(nn.Module):
+    """Gives NaN from a call on."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.weight = nn.Linear(3 * 16 * 16, 20)
+        self.after, self.calls = after, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        logits: Tensor = self.weight(x.flatten(1))
+        return logits * float("nan") if self.calls > self.after else logits
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_loss_that_is_not_finite_ends_the_training_at_once(data: Data, after: int) -> None:
+    outcome = train(Breaks(after), data, BRIEF, seed=0)
+    assert (outcome.finite, outcome.finished, outcome.accuracy, outcome.steps) == (False, False, 0, after + 1)
+
+
+def test_logits_that_are_not_finite_are_no_accuracy(data: Data) -> None:
+    outcome = train(Breaks(BRIEF.steps), data, BRIEF, seed=0)
+    assert (outcome.finite, outcome.finished, outcome.accuracy, outcome.steps) == (False, False, 0, 10)
+
+
+def test_a_deadline_ends_the_training_without_an_accuracy(data: Data) -> None:
+    over = train(small_net(data), data, BRIEF, seed=0, deadline=time.monotonic() - 1)
+    assert (over.finite, over.finished, over.accuracy, over.steps) == (True, False, 0, 0)
+    far = train(small_net(data), data, BRIEF, seed=0, deadline=time.monotonic() + 600)
+    assert far.finished
+
+
+@pytest.mark.parametrize("images", [0, 121])
+def test_a_fidelity_of_more_images_than_there_are_is_refused(data: Data, images: int) -> None:
+    message = f"a fidelity must name 1 to 120 images, as shapetex has; got {images}"
+    with pytest.raises(SearchError, match=message):
+        train(small_net(data), data, Fidelity(1, images), seed=0)
+
+
+def test_autocast_trains_as_well(data: Data) -> None:
+    assert train(small_net(data), data, BRIEF, seed=0, bf16=True).finished
+
+
+def test_a_batch_larger_than_the_images_reads_them_again(data: Data) -> None:
+    assert train(small_net(data), data, Fidelity(4, 20, batch=32), seed=0).finished
