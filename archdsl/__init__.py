@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from archdsl.graphs import graph as graph
     from archdsl.latency import Latency as Latency
     from archdsl.latency import measure as measure
-    from archdsl.load import load_space as load_space
     from archdsl.load import load_spec as load_spec
     from archdsl.load import override as override
     from archdsl.schema.document import Spec as Spec
+    from archdsl.schema.space import Space as Space
+    from archdsl.spaces import load_space as load_space
     from archdsl.weights import import_weights as import_weights
 
 _HOME = {
@@ -34,6 +35,7 @@ _HOME = {
     "Latency": "latency",
     "Problem": "errors",
     "ShapeError": "errors",
+    "Space": "schema.space",
     "Spec": "schema.document",
     "SpecError": "errors",
     "WeightsError": "errors",
@@ -41,7 +43,7 @@ _HOME = {
     "count": "cost",
     "graph": "graphs",
     "import_weights": "weights",
-    "load_space": "load",
+    "load_space": "spaces",
     "load_spec": "load",
     "measure": "latency",
     "override": "load",

@@ -38,7 +38,8 @@ def parse_spec(data: bytes, file: str) -> Spec:
     Raises:
         SpecError: as `load_spec`.
     """
-    return _located(data, file, lambda raw: spec_of(raw))
+    spec: Spec = located(data, file, spec_of)
+    return spec
 
 
 def spec_of(raw: Any) -> Spec:
@@ -72,6 +73,17 @@ def override(spec: Spec, assignments: list[str]) -> Spec:
         SpecError: an assignment names what the document does not have, or the result does not hold.
     """
     return spec_of(apply(spec, assignments)) if assignments else spec
+
+
+def located(data: bytes, file: str, parse: Any) -> Any:
+    """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
+    raw = read(data, file)
+    try:
+        return parse(raw)
+    except SpecError as error:
+        positions = locate(data.decode())
+        placed = [place(problem, positions, file) for problem in error.problems]
+        raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
 
 
 def check_kind(raw: dict[str, Any], wanted: str) -> None:
@@ -125,17 +137,6 @@ def _file_bytes(path: Path) -> bytes:
 
 def _known(name: str) -> str:
     return nearest(name, [*zoo.names(), *zoo.spaces()])
-
-
-def _located(data: bytes, file: str, parse: Any) -> Any:
-    """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
-    raw = read(data, file)
-    try:
-        return parse(raw)
-    except SpecError as error:
-        positions = locate(data.decode())
-        placed = [place(problem, positions, file) for problem in error.problems]
-        raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

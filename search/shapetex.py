@@ -138,7 +138,7 @@ def _textures(rng: np.random.Generator, textures: Labels, size: int) -> Floats:
         rows = textures == texture
         pattern[rows] = np.clip(height[rows] * crisp, -1, 1)
     rows = textures == len(TEXTURES) - 1
-    pattern[rows] = _blobs(rng, int(rows.sum()), size)
+    pattern[rows] = _blobs(rng.spawn(1)[0], int(rows.sum()), size)  # draws by the pixel, so not from our own stream
     return pattern
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from archdsl import latency
 from archdsl.errors import MeasureError
 from archdsl.latency import Comparison, Latency, Runner, compare, measure, measure_all, prepare, ratio, steady
-from archdsl.provenance import count_cores, parse_quota, physical_cores, provenance
+from archdsl.latency.provenance import count_cores, parse_quota, physical_cores, provenance
 from archdsl.render.bench import bench_table, milliseconds
 
 QUICK: dict[str, Any] = {"device": "cpu", "threads": 1, "image": (3, 8, 8), "rounds": 4, "warmup_s": 0.0}

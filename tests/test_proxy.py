@@ -86,7 +86,7 @@ def test_the_loss_falls_on_a_tiny_problem() -> None:
 
 
 def test_a_known_good_net_reaches_its_band_on_shapetex() -> None:
-    """Too easy or too hard, the data would rank nothing: far above chance (.05) and far below 1 after a short training."""
+    """Too easy or too hard, the data would rank nothing: after a short training, far above chance and below 1."""
     shapetex = load("shapetex", 32, seed=0, train=1200, validation=600)
     model = small_net(shapetex)
     outcome = train(model, shapetex, Fidelity(4, 1200), seed=0)

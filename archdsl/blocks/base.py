@@ -67,6 +67,10 @@ class Part(BaseModel):
             if isinstance(mark, Knob)
         }
 
+    def effective(self) -> dict[str, Any]:
+        """Fields that describe one network in several ways, each by what it comes to; empty if none does."""
+        return {}
+
     def label(self) -> str:
         """What a drawing says about it beside its type: the fields that differ from their defaults."""
         hidden = {"type", "id", "from_", "depth", "width", "out_norm"}

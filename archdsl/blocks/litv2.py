@@ -7,7 +7,7 @@ taken for square.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,10 @@ class HiLo(Block):
     def low_heads(self) -> int:
         """Heads of Lo-Fi: heads * alpha, rounded down; all of them at window 1, where there is nothing to average."""
         return self.heads if self.window == 1 else int(self.heads * self.alpha)
+
+    def effective(self) -> dict[str, Any]:
+        """Equal networks: alpha matters by the head count that it gives, the window only where heads use it."""
+        return {"alpha": self.low_heads}
 
     def mixer_out(self, x: Map) -> None:
         """Heads divide the width; a map that the window does not divide is padded."""

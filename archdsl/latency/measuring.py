@@ -1,0 +1,120 @@
+"""From specs or modules to their latencies: built, prepared and measured in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archdsl.errors import MeasureError
+from archdsl.latency.provenance import provenance
+from archdsl.latency.result import AGAIN, Comparison, Latency
+from archdsl.latency.rounds import Pace, measure_all
+from archdsl.latency.runner import prepare, refusing, steady
+from archdsl.latency.setting import Image, Setting
+from archdsl.latency.stats import checked_stat, default_stat
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def measure(
+    subject: Any,
+    device: str | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    mode: str = "eager",
+    threads: int | None = None,
+    *,
+    image: Image | None = None,
+    **pace: Unpack[Pace],
+) -> Latency:
+    """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
+
+    `image` is needed for a module without a `spec`; `threads` default to the physical cores on a CPU.
+
+    Raises:
+        MeasureError: the setting is refused, or the forward pass fails.
+    """
+    setting = Setting.checked(device, batch, dtype, mode)
+    return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
+
+
+def compare(
+    items: Mapping[str, Any],
+    device: str | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    mode: str = "eager",
+    threads: int | None = None,
+    *,
+    image: Image | None = None,
+    stat: str | None = None,
+    **pace: Unpack[Pace],
+) -> Comparison:
+    """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
+
+    Raises:
+        MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
+    """
+    if not items or AGAIN in items:
+        raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
+    setting = Setting.checked(device, batch, dtype, mode)
+    stat = checked_stat(stat or default_stat(setting.device))
+    *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
+    return Comparison(stat, {item.name: item for item in latencies}, again)
+
+
+def _latencies(
+    subjects: Mapping[str, Any], setting: Setting, threads: int | None, image: Image | None, pace: Pace
+) -> list[Latency]:
+    """Builds, prepares and measures everything in one run."""
+    import torch
+
+    if setting.mode == "compile":
+        torch._dynamo.reset()
+    images = {name: _image(subject, image) for name, subject in subjects.items()}
+    with steady(setting.device, threads) as threads:
+        runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
+        wall, busy = time.perf_counter(), time.process_time()
+        with refusing(setting, next(iter(images.values()))):
+            samples = measure_all(runners, device=setting.device, **pace)
+        share = (time.process_time() - busy) / (time.perf_counter() - wall)
+        origin = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    origin["cpu_share"] = round(share, 3) if setting.device == "cpu" else None
+    return [
+        Latency(name, taken, origin | {"image": list(images[name]), "rounds": len(taken)})
+        for name, taken in samples.items()
+    ]
+
+
+def _module(subject: Any) -> nn.Module:
+    """A module as it is; a spec built with weights that are the same each time."""
+    import torch
+
+    if isinstance(subject, torch.nn.Module):
+        return subject
+    from archdsl.compile import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        module: nn.Module = build(subject)
+    return module
+
+
+def _image(subject: Any, image: Image | None) -> Image:
+    """The (C, H, W) asked for, else the spec's own."""
+    if image is None:
+        spec: Any = getattr(subject, "spec", subject)
+        size = getattr(spec, "image", None)
+        if size is None:
+            raise MeasureError(f"the image size of {_name(subject)} is unknown; give one, such as image=(3, 224, 224)")
+        image = (spec.channels, *((size, size) if isinstance(size, int) else size))
+    if len(image) != 3 or min(image) < 1:
+        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image}")
+    return image
+
+
+def _name(subject: Any) -> str:
+    """The spec's name, else the class's."""
+    return str(getattr(getattr(subject, "spec", subject), "name", None) or type(subject).__name__)

@@ -1,0 +1,116 @@
+"""What was measured: one model's latency, and several beside each other."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from archdsl.latency.stats import STATS, Ratio, checked_stat, percentile, ratio
+
+AGAIN = "A/A"
+TOLERANCE = 0.05
+"""Drift within a run, or difference between twice the same, above which a measurement is called unstable."""
+
+
+class Latency(NamedTuple):
+    """One model's latency; a sample is the mean of one round's calls, in ms per batch, in the order of the rounds."""
+
+    name: str
+    samples: tuple[float, ...]
+    provenance: dict[str, Any]
+
+    def stat(self, name: str) -> float:
+        """`min`, `p10`, `p50` or `p90` of the samples, in ms per batch."""
+        return percentile(self.samples, STATS[checked_stat(name)])
+
+    @property
+    def min_ms(self) -> float:
+        """The fastest round."""
+        return self.stat("min")
+
+    @property
+    def p10_ms(self) -> float:
+        """What a quiet moment of a shared machine gives; steadier than the minimum."""
+        return self.stat("p10")
+
+    @property
+    def p50_ms(self) -> float:
+        """The median round."""
+        return self.stat("p50")
+
+    @property
+    def p90_ms(self) -> float:
+        """What nine rounds of ten stay under."""
+        return self.stat("p90")
+
+    @property
+    def spread(self) -> float:
+        """(p50 - p10) / p10: how far an ordinary round lies above a quiet one."""
+        return (self.p50_ms - self.p10_ms) / self.p10_ms
+
+    @property
+    def drift(self) -> float:
+        """How far p10 of the second half of the rounds lies from p10 of the first half, relative."""
+        half = len(self.samples) // 2
+        first, second = (percentile(part, 10) for part in (self.samples[:half], self.samples[half:]))
+        return abs(second / first - 1)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether it drifts by more than 5 %, has under ten rounds, too few to tell, or was starved.
+
+        Starved: the process got less than half a core. Each pass of two threads then waits for the other's turn at a
+        busy core, every round alike, so that neither spread nor drift shows it.
+        """
+        share = self.provenance.get("cpu_share")
+        starved = share is not None and share < 0.5
+        return starved or len(self.samples) < 10 or self.drift > TOLERANCE
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        numbers = {f"{stat}_ms": self.stat(stat) for stat in STATS}
+        state = {"spread": self.spread, "unstable": self.unstable, "samples_ms": list(self.samples)}
+        return {"name": self.name, **numbers, **state, "provenance": self.provenance}
+
+
+class Comparison(NamedTuple):
+    """Latencies of one interleaved run; `again` is the first item, built and measured a second time."""
+
+    stat: str
+    latencies: dict[str, Latency]
+    again: Latency
+
+    @property
+    def first(self) -> Latency:
+        """What the others are compared with."""
+        return next(iter(self.latencies.values()))
+
+    @property
+    def ratios(self) -> dict[str, Ratio]:
+        """Each item's latency over the first item's."""
+        return {name: ratio(item.samples, self.first.samples, self.stat) for name, item in self.latencies.items()}
+
+    @property
+    def noise(self) -> Ratio:
+        """The first item over itself; how far it is from 1 is what this run cannot tell apart."""
+        return ratio(self.again.samples, self.first.samples, self.stat)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether any latency is, or the same model measured twice differs by more than 5 %."""
+        latencies = (*self.latencies.values(), self.again)
+        return abs(self.noise.value - 1) > TOLERANCE or any(item.unstable for item in latencies)
+
+    def differs(self, name: str) -> bool:
+        """Whether an item is shown to differ from the first: its interval excludes 1, its ratio exceeds the noise."""
+        found = self.ratios[name]
+        return not found.low <= 1 <= found.high and abs(found.value - 1) > abs(self.noise.value - 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        ratios = self.ratios
+        rows = [
+            item.as_json() | {"ratio": ratios[name]._asdict(), "differs": self.differs(name)}
+            for name, item in self.latencies.items()
+        ]
+        again = self.again.as_json() | {"ratio": self.noise._asdict()}
+        return {"stat": self.stat, "unstable": self.unstable, "items": rows, "again": again}

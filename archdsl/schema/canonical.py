@@ -1,0 +1,69 @@
+"""Equal networks: the canonical form of a backbone, and its hash.
+
+The form says what is built and nothing else: names, paper and weights are dropped, sources are counted, alpha becomes
+a head count, a sequence of one block becomes a stage. Fields that only a dense-prediction build reads stay, since they
+are part of what the document describes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from archdsl.schema.document import Spec
+
+_HEADER = ("image", "channels", "classes", "drop_path", "init")
+
+
+def canonical(spec: Spec) -> dict[str, Any]:
+    """What a backbone builds, as JSON values; equal for equal networks."""
+    document = spec.model_dump(mode="json", by_alias=True)
+    places = {node["id"]: index for index, node in enumerate(document["nodes"])}
+    nodes = [
+        _node(written, node, index, places)
+        for index, (written, node) in enumerate(zip(document["nodes"], spec.nodes, strict=True))
+    ]
+    return {**{key: document[key] for key in _HEADER}, "image": list(spec.image_size), "nodes": nodes}
+
+
+def canonical_hash(spec: Spec) -> str:
+    """16 hexadecimal digits of a canonical form; equal networks have equal ones."""
+    text = json.dumps(canonical(spec), sort_keys=True, default=float)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _node(written: dict[str, Any], node: Any, index: int, places: dict[str, int]) -> dict[str, Any]:
+    fields = {key: value for key, value in written.items() if key not in ("id", "from")}
+    sources = node.sources
+    if sources is not None:
+        counted = [_source(source, places) for source in sources]
+        if counted != [f"{index - 1}"]:
+            fields["from"] = counted
+    blocks = fields.pop("blocks", None)
+    if blocks is None:
+        return _block(fields, getattr(node, "block", node))
+    each = [_block(block, part) for block, (_, part) in zip(blocks, node.parts(), strict=True)]
+    each = each[: fields["depth"]]
+    if all(block == each[0] for block in each):
+        return {**fields, **each[0]}
+    return {**fields, "blocks": each}
+
+
+def _source(text: str, places: dict[str, int]) -> str:
+    name, _, port = text.partition(".")
+    return f"{places[name]}" + (f".{port}" if port and port != "pixels" else "")
+
+
+def _block(fields: dict[str, Any], part: Any) -> dict[str, Any]:
+    """A block's fields, those that describe one network in several ways by what they come to."""
+    return dict(_numbers({**fields, **part.effective()}))
+
+
+def _numbers(value: Any) -> Any:
+    """1 and 1.0 are one number."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

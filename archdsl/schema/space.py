@@ -1,0 +1,83 @@
+"""The space document: an arch document with holes, and what a search over it must keep to and strive for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archdsl.blocks.fields import Integer, Number
+from archdsl.errors import ShapeError, one_of
+from archdsl.schema.document import Header
+
+Metric = Literal["latency", "params", "macs", "memory"]
+
+UNITS: dict[str, dict[str, float]] = {
+    "latency": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "params": {"K": 1e3, "M": 1e6, "G": 1e9},
+    "macs": {"M": 1e6, "G": 1e9},
+    "memory": {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "MB": 1e6, "GB": 1e9},
+}
+"""Units of each metric in its base: ms, parameters, multiply-adds, bytes."""
+
+
+class Budget(BaseModel):
+    """A bound on one metric. The fields after `unit` say how a latency is measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: Metric
+    max: Annotated[Number, Field(gt=0, le=1e12)]
+    unit: Literal["us", "ms", "s", "K", "M", "G", "KiB", "MiB", "GiB", "MB", "GB"]
+    stat: Literal["min", "p10", "p50", "p90"] | None = None
+    device: Annotated[str, Field(max_length=32)] | None = None
+    threads: Annotated[Integer, Field(ge=1, le=1024)] | None = None
+    batch: Annotated[Integer, Field(ge=1, le=65536)] | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    mode: Literal["eager", "graph", "compile"] | None = None
+
+    def check(self) -> None:
+        """Raises `ShapeError` for a unit or a field that the metric does not have."""
+        if self.unit not in UNITS[self.metric]:
+            raise ShapeError(
+                f"{self.metric} is not given in this unit", self.unit, f"use {one_of(list(UNITS[self.metric]))}", "unit"
+            )
+        if self.metric != "latency":
+            for name in ("stat", "device", "threads", "batch", "dtype", "mode"):
+                if getattr(self, name) is not None:
+                    raise ShapeError(f"only a latency budget has '{name}'", remedy="remove it", field=name)
+
+    @property
+    def limit(self) -> float:
+        """The bound in the metric's base unit: ms, parameters, multiply-adds or bytes."""
+        return self.max * UNITS[self.metric][self.unit]
+
+
+Objective = Literal["max proxy_accuracy", "min latency", "min params", "min macs"]
+Seed = (
+    Annotated[str, Field(max_length=64)]
+    | Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(min_length=1, max_length=64)]
+)
+
+
+class SpaceHeader(Header):
+    """Everything in a space document but its nodes."""
+
+    kind: Literal["space"]  # type: ignore[assignment]  # the other kind
+    constraints: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=64)] = ()
+    budgets: Annotated[tuple[Budget, ...], Field(max_length=8)] = ()
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=4)] = (
+        "max proxy_accuracy",
+        "min latency",
+    )
+    seeds: Annotated[tuple[Any, ...], Field(max_length=32)] = ()
+
+
+class Space(SpaceHeader):
+    """All backbones that the holes allow. `nodes` stay as written; `archdsl.schema.holes` resolves them."""
+
+    nodes: Annotated[tuple[dict[str, Any], ...], Field(min_length=3, max_length=256)]
+
+    def budget(self, metric: str) -> Budget | None:
+        """The document's bound on a metric, if it has one."""
+        return next((budget for budget in self.budgets if budget.metric == metric), None)

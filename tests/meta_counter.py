@@ -1,0 +1,110 @@
+"""What a module costs, counted while it runs: the measure that the declarations' closed formulas are held to.
+
+Runs on the meta device, so that no arithmetic is done, and on the CPU with the same result.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Counted(NamedTuple):
+    """What was counted of one forward pass in evaluation, without gradients."""
+
+    params: int
+    macs: int
+    activations: int
+
+
+def count_module(module: nn.Module, *inputs: Tensor) -> Counted:
+    """Parameters, MACs and the largest number of elements alive at once, `inputs` among them."""
+    module.eval()
+    with torch.no_grad():
+        flops = FlopCounterMode(display=False)
+        with flops:
+            module(*inputs)
+        with StoredScores(), PeakElements(module, inputs) as elements:
+            module(*inputs)
+    macs, odd = divmod(flops.get_total_flops(), 2)
+    assert not odd
+    return Counted(sum(parameter.numel() for parameter in module.parameters()), macs, elements.peak)
+
+
+def map_of(channels: int, height: int, width: int, device: str = "meta") -> Tensor:
+    """A map (1, C, H, W) as parts hand it on: channels last in memory."""
+    return torch.zeros(1, height, width, channels, device=device).permute(0, 3, 1, 2)
+
+
+class StoredScores(TorchFunctionMode):
+    """Attention by one rule on every device: scores stored once, the result laid out as fused kernels give it.
+
+    Which kernel runs, and what it keeps, is otherwise up to device, dtype and version of torch.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        q, k, v = args
+        scores = q.new_zeros(*q.shape[:-1], k.shape[-2])
+        out = q.new_zeros(q.shape[0], q.shape[2], q.shape[1], v.shape[-1]).transpose(1, 2)
+        del scores
+        return out
+
+
+class PeakElements(TorchDispatchMode):
+    """Follows every storage from the operation that makes it to its end.
+
+    Parameters and buffers are not counted, nor what an operation needs inside; of a norm the result alone, not its
+    statistics.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._known: dict[int, weakref.ref[Any]] = {}
+        own = [*module.parameters(), *module.buffers()]
+        self._kept = [tensor.untyped_storage() for tensor in own]
+        self._known = {storage._cdata: weakref.ref(storage) for storage in self._kept}
+        for tensor in inputs:
+            self._add(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = out[:1] if "norm" in func.overloadpacket.__name__ and isinstance(out, tuple) else out
+        for tensor in tree_leaves(given):
+            if isinstance(tensor, Tensor):
+                self._add(tensor)
+        return out
+
+    def _add(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        elements = storage.nbytes() // tensor.element_size()
+
+        def gone(_: object) -> None:
+            self.alive -= elements
+            del self._known[key]
+
+        self._known[key] = weakref.ref(storage, gone)
+        self.alive += elements
+        self.peak = max(self.peak, self.alive)
+        self.seen(elements)
+
+    def seen(self, elements: int) -> None:
+        """Called for each new storage; for debugging."""
