@@ -13,13 +13,18 @@ from archdsl.schema.document import Spec
 from archdsl.shape import Map
 
 
+_Port = tuple[int, str]
+"""A step, by its index, and the name of one of its ports."""
+
+
 class _Run(NamedTuple):
-    """One step at run time: its module's name, what it reads and gives, and what nobody needs after it."""
+    """One step at run time: its module's name, what it reads and gives, what of it is kept, what nobody needs after."""
 
     name: str
-    reads: tuple[tuple[int, str], ...]
-    gives: tuple[str, ...]
-    done: tuple[tuple[int, str], ...]
+    reads: tuple[_Port, ...]
+    gives: tuple[_Port, ...]
+    kept: frozenset[_Port]
+    done: tuple[_Port, ...]
     feature: bool
 
 
@@ -62,25 +67,26 @@ class Backbone(nn.Module):
         return head.pool(*inputs) if pre_logits else head(*inputs)
 
     def _run(self, x: Tensor, runs: tuple[_Run, ...]) -> Any:
-        alive: dict[tuple[int, str], Tensor] = {}
+        alive: dict[_Port, Tensor] = {}
         features: list[Tensor] = []
-        given: Any = x
-        for index, run in enumerate(runs):
-            module: Any = self._modules[run.name]
-            inputs = [alive[key] for key in run.reads] if run.reads else [x]
-            given = module(*inputs)
-            outputs = given if isinstance(given, tuple) else (given,)
-            if run.feature:
-                features.append(module.feature(outputs[0]))
-            for key in run.done:
-                alive.pop(key, None)
-            alive.update({(index, port): value for port, value in zip(run.gives, outputs, strict=False)})
+        for run in runs:
+            self._step(run, x, alive, features)
         if self.features_only:
             return features
-        if len(runs) < len(self._runs):
-            head_reads = tuple(alive[key] for key in self._runs[-1].reads)
-            return head_reads if len(head_reads) > 1 else head_reads[0]
-        return given
+        last = self._runs[-1]
+        wanted = tuple(alive[port] for port in (last.gives if runs[-1] is last else last.reads))
+        return wanted if len(wanted) > 1 else wanted[0]
+
+    def _step(self, run: _Run, x: Tensor, alive: dict[_Port, Tensor], features: list[Tensor]) -> None:
+        """Run one module on what it reads, then let go what nobody needs any more."""
+        module: Any = self._modules[run.name]
+        given = module(*[alive[port] for port in run.reads] or [x])
+        outputs = given if isinstance(given, tuple) else (given,)
+        if run.feature:
+            features.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
+        for port in run.done:
+            del alive[port]
+        alive.update((port, value) for port, value in zip(run.gives, outputs, strict=False) if port in run.kept)
 
     @property
     def head(self) -> nn.Module:
@@ -138,14 +144,16 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[_Run]:
-    last: dict[tuple[int, str], int] = {}
+    last: dict[_Port, int] = {}
     for index, step in enumerate(steps):
         for link in step.links:
-            last[link] = index
+            last[tuple(link)] = index
     for index, step in enumerate(steps):
-        done = tuple(key for key, at in last.items() if at == index)
-        gives = tuple(port for port in step.outputs if port in step.read or port == "pixels")
-        yield _Run(step.node.id, tuple(tuple(link) for link in step.links), gives, done, step.feature)
+        reads = tuple(tuple(link) for link in step.links)
+        done = tuple(port for port, at in last.items() if at == index)
+        gives = tuple((index, name) for name in step.outputs)
+        kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)
+        yield _Run(step.node.id, reads, gives, kept, done, step.feature)
 
 
 def _info(step: Step) -> dict[str, Any]:

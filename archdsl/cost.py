@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem, short
-from archdsl.graphs import Step, plan
+from archdsl.graphs import Link, Step, plan
 from archdsl.schema.document import Spec
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
@@ -31,7 +32,8 @@ class Count(NamedTuple):
     """What a backbone costs, for one image.
 
     params: trainable parameters. macs: multiply-adds of convolutions and matrix products. activations: elements alive
-    at the worst moment of an inference pass, what later nodes still need among them, attention scores as if stored.
+    at the worst moment of an inference pass, as `archdsl.shape.Cost` says: the caller's image and what later nodes or
+    the caller still need are among them.
     """
 
     nodes: tuple[NodeCount, ...]
@@ -89,21 +91,35 @@ def _shape(step: Step) -> str:
 
 
 def _held(steps: tuple[Step, ...]) -> list[int]:
-    """Elements that stay alive beside each step: outputs that a later step or the caller still needs."""
-    last: dict[tuple[int, str], int] = {}
+    """Elements that are alive beside what each step counts itself: the caller's image, and what others still need."""
+    last = {link: index for index, step in enumerate(steps) for link in step.links}
+    held = [0 if step.node.kind == "stem" else _image_elements(steps) for step in steps]
     for index, step in enumerate(steps):
-        for link in step.links:
-            last[link] = index
-    held = [0] * len(steps)
-    for index, step in enumerate(steps):
+        held[index] -= sum(shape.elements for place, shape in enumerate(step.inputs) if _read_before(step, place))
         for port, shape in step.outputs.items():
-            if port not in step.read:
-                continue
-            until = len(steps) if step.feature and port == "pixels" else last.get((index, port), index)
-            for other in range(index + 1, min(until + 1, len(steps))):
-                if (index, port) not in steps[other].links:
-                    held[other] += shape.elements
+            link = Link(index, port)
+            for other in range(index + 1, last.get(link, index) + 1):
+                held[other] += shape.elements * (link not in steps[other].links)
+        if step.feature:
+            _hold_feature(steps, index, last.get(Link(index, "pixels"), index), held)
     return held
+
+
+def _image_elements(steps: tuple[Step, ...]) -> int:
+    return steps[0].inputs[0].elements
+
+
+def _read_before(step: Step, place: int) -> bool:
+    """Whether a step reads the same port under an earlier place, which is one tensor all the same."""
+    return bool(step.links) and step.links[place] in step.links[:place]
+
+
+def _hold_feature(steps: tuple[Step, ...], index: int, last: int, held: list[int]) -> None:
+    """A map that is handed out stays to the end: beside the raw one if it is normed, else after its last reader."""
+    node, shape = steps[index].node, steps[index].outputs["pixels"]
+    normed = isinstance(node, Stage) and node.out_norm == "features"
+    for other in range(index + 1 if normed else last + 1, len(steps)):
+        held[other] += shape.elements
 
 
 def limit_problems(counted: Count) -> list[Problem]:

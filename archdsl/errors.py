@@ -5,7 +5,8 @@
     ├── ShapeError      a part does not fit its input; the graph adds which node it is
     ├── WeightsError    a checkpoint does not fit the model
     ├── MeasureError    a latency could not be measured
-    └── SearchError     a search cannot start or go on
+    ├── SearchError     a search cannot start or go on
+    └── WrongUse        what was named is not there, or may not be used: exit code 2
 
 A message says where, which rule, which values and what to do. Where is added once, by the layer that knows it: a part
 speaks of its shape, the graph adds the node, the reader the file, line and column.
@@ -94,6 +95,10 @@ class MeasureError(ArchError):
 
 class SearchError(ArchError):
     """A search cannot start or go on."""
+
+
+class WrongUse(ArchError):
+    """What was named is not there, or may not be used so: the command line is wrong, no document and no search."""
 
 
 def json_path(keys: Keys) -> str:

@@ -177,7 +177,7 @@ def _raw_reads(draft: Draft, places: dict[str, int]) -> set[tuple[int, str | Non
             wanted = node.reads if node is not None else (None,)
             reads |= {(index - 1, port) for port in wanted} if not isinstance(node, Stem) else set()
             continue
-        for source in written if isinstance(written, list) else [written]:
+        for source in written if isinstance(written, list | tuple) else [written]:
             name, _, port = str(source).partition(".")
             for wanted_port in (port,) if port else (node.reads if node is not None else (None,)):
                 reads.add((places.get(name, -1), wanted_port))

@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl import zoo
 from archdsl.cost import count, limit_problems
-from archdsl.errors import ArchError, Problem, SpecError, nearest, one_of, short
+from archdsl.errors import Problem, SpecError, WrongUse, nearest, one_of, short
 from archdsl.graphs import flow, link
 from archdsl.schema.document import Spec, spec_model
 from archdsl.schema.draft import KINDS, draft
@@ -17,7 +17,7 @@ from archdsl.schema.positions import locate, place
 from archdsl.schema.reader import MAX_BYTES, read
 
 
-class UnknownName(ArchError):
+class UnknownName(WrongUse):
     """Neither a zoo name nor a file: the command line is wrong, not a document."""
 
 

@@ -61,8 +61,10 @@ class Cost(NamedTuple):
     """What a part costs for one image, from closed formulas.
 
     params: trainable parameters. macs: multiply-adds of convolutions and matrix products; norms, activations, softmax
-    and sampling count 0. activations: elements alive at the worst moment of a forward pass without gradients, the
-    part's input and output among them and attention scores as if they were stored.
+    and sampling count 0. activations: elements of all tensors that are alive at the worst moment of a forward pass
+    without gradients: the part's inputs, which its caller keeps, and what its operations give, until nobody refers to
+    it any more. Attention scores are among them as if they were stored, once; parameters, a norm's statistics and what
+    an operation needs inside are not. Maps are channels last in memory, which convolutions and norms keep.
     """
 
     params: int = 0

@@ -1,1 +1,20 @@
-"""The search tool: from a space and a budget to the backbone that keeps it."""
+"""The search tool: the most accurate backbones of a space that keep a budget measured on this device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archdsl.search.api import run as run
+    from archdsl.search.runner import Result as Result
+
+_HOME = {"Result": "runner", "run": "api"}
+__all__ = ["Result", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'archdsl.search' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(f"archdsl.search.{_HOME[name]}"), name)

@@ -29,13 +29,13 @@ TAU = 2 * np.pi
 class Nuisance(NamedTuple):
     """How hard the images are; the image spans -1 to 1 both ways. tests/test_data.py holds the defaults to a band."""
 
-    noise: float = 0.06
+    noise: float = 0.04
     """Standard deviation of pixel noise; colours span 0 to 1."""
-    clutter: float = 0.35
+    clutter: float = 0.2
     """Contrast of the background's texture, as a share of the figure's."""
-    jitter: float = 0.15
+    jitter: float = 0.1
     """The figure's centre is up to this far from the image's."""
-    scale: tuple[float, float] = (0.6, 0.9)
+    scale: tuple[float, float] = (0.7, 0.95)
     wobble: float = 0.05
     """Depth of the waves along the outline, as a share of the radius."""
 
@@ -155,7 +155,7 @@ def _blobs(rng: np.random.Generator, count: int, size: int) -> Floats:
 
 def _paint(rng: np.random.Generator, pattern: Floats) -> Floats:
     """Two random colours of enough contrast, mixed by the pattern: (N, H, W) -> (N, 3, H, W)."""
-    middle, half = _uniform(rng, 0.35, 0.65, 3, 1, 1), _uniform(rng, 0.15, 0.3, 3, 1, 1)
+    middle, half = _uniform(rng, 0.38, 0.62, 3, 1, 1), _uniform(rng, 0.25, 0.35, 3, 1, 1)
     sign = rng.choice(np.array([-1, 1], np.float32), (CHUNK, 1, 1, 1))
     painted: Floats = middle + sign * half * pattern[:, None]
     return painted

@@ -1,6 +1,6 @@
 """What a module costs, counted while it runs: the measure that the declarations' closed formulas are held to.
 
-Runs on the meta device, so that no arithmetic is done, and on the CPU with the same result.
+Meant for the meta device, where no arithmetic is done; the CPU gives the same activations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def count_module(module: nn.Module, *inputs: Tensor) -> Counted:
         flops = FlopCounterMode(display=False)
         with flops:
             module(*inputs)
-        with StoredScores(), PeakElements(module, inputs) as elements:
+        with OneRule(), PeakElements(module, inputs) as elements:
             module(*inputs)
     macs, odd = divmod(flops.get_total_flops(), 2)
     assert not odd
@@ -45,15 +45,17 @@ def map_of(channels: int, height: int, width: int, device: str = "meta") -> Tens
     return torch.zeros(1, height, width, channels, device=device).permute(0, 3, 1, 2)
 
 
-class StoredScores(TorchFunctionMode):
-    """Attention by one rule on every device: scores stored once, the result laid out as fused kernels give it.
+class OneRule(TorchFunctionMode):
+    """Two operations by one rule, which otherwise differ by device, dtype and version of torch.
 
-    Which kernel runs, and what it keeps, is otherwise up to device, dtype and version of torch.
+    Attention stores its scores once and lays its result out as fused kernels do; a group norm keeps its input's layout.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is F.group_norm:
+            return torch.zeros_like(args[0])
         if func is not F.scaled_dot_product_attention:
             return func(*args, **(kwargs or {}))
         q, k, v = args
@@ -66,17 +68,15 @@ class StoredScores(TorchFunctionMode):
 class PeakElements(TorchDispatchMode):
     """Follows every storage from the operation that makes it to its end.
 
-    Parameters and buffers are not counted, nor what an operation needs inside; of a norm the result alone, not its
-    statistics.
+    Parameters and buffers are not counted, nor what an operation needs inside; of a norm its result alone, not the
+    statistics. A convolution keeps its input's layout, also on the meta device.
     """
 
     def __init__(self, module: nn.Module, inputs: Iterable[Tensor]) -> None:
         super().__init__()
         self.alive = self.peak = 0
-        self._known: dict[int, weakref.ref[Any]] = {}
-        own = [*module.parameters(), *module.buffers()]
-        self._kept = [tensor.untyped_storage() for tensor in own]
-        self._known = {storage._cdata: weakref.ref(storage) for storage in self._kept}
+        self._own = [tensor.untyped_storage() for tensor in (*module.parameters(), *module.buffers())]
+        self._known = {storage._cdata: weakref.ref(storage) for storage in self._own}
         for tensor in inputs:
             self._add(tensor)
 
@@ -84,8 +84,11 @@ class PeakElements(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = out[:1] if "norm" in func.overloadpacket.__name__ and isinstance(out, tuple) else out
-        for tensor in tree_leaves(given):
+        name = func.overloadpacket.__name__
+        if name == "convolution" and _is_channels_last(args[0]):
+            out = out.contiguous(memory_format=torch.channels_last)
+        made = out[:1] if "norm" in name and isinstance(out, tuple) else out
+        for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor):
                 self._add(tensor)
         return out
@@ -104,7 +107,8 @@ class PeakElements(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, gone)
         self.alive += elements
         self.peak = max(self.peak, self.alive)
-        self.seen(elements)
 
-    def seen(self, elements: int) -> None:
-        """Called for each new storage; for debugging."""
+
+def _is_channels_last(x: Tensor) -> bool:
+    """One channel, or one position, is both: it counts as the common layout."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()

@@ -42,7 +42,7 @@ class PatchStem(Stem):
         return Map(self.width, height, width, image.stride * self.patch)
 
     def cost(self, image: Map) -> Cost:
-        """One convolution; the image, its padded copy and two maps are alive at most."""
+        """One convolution; alive at most: the image with its padded copy and a map, or with two maps."""
         out, taps = self.out(image), image.channels * self.patch**2
         exact = image.height % self.patch == image.width % self.patch == 0
         padded = 0 if exact or not self.pad else out.positions * taps
@@ -73,12 +73,17 @@ class DeformableMerge(Merge):
         return Map(self.width, x.height // 2, x.width // 2, x.stride * 2)
 
     def cost(self, x: Map) -> Cost:
-        """Two convolutions; sampling counts no MACs. Alive at most: the map, its samples and what reads them."""
+        """Two convolutions; sampling counts no MACs.
+
+        Alive at most beside the map: offsets and what becomes a grid of them, offsets, grid and samples, samples and
+        what reads them, or two maps.
+        """
         out, taps = self.out(x), 4 * x.channels
-        offsets, grid, samples = 8 * out.positions, 8 * out.positions, taps * out.positions
-        alive = x.elements + max(offsets + grid + samples, samples + out.elements + offsets, 2 * out.elements)
+        offsets, samples = 8 * out.positions, taps * out.positions
+        grid = 3 * offsets + 2 * (out.height + out.width)
+        alive = max(offsets + grid, 2 * offsets + samples, samples + out.elements, 2 * out.elements)
         params = taps * 8 + 8 + taps * self.width + self.width + 2 * self.width
-        return Cost(params, out.positions * taps * (8 + self.width), alive)
+        return Cost(params, out.positions * taps * (8 + self.width), x.elements + alive)
 
     def build(self, x: Map) -> nn.Module:
         """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
@@ -125,9 +130,6 @@ class ClassTokenStage(Stage):
     def _token_rows(self) -> int:
         return int(self.class_token)
 
-    def _build_block(self, block: Block, x: Map, tokens: int) -> nn.Module:
-        return block.build_with_token(x) if tokens and isinstance(block, Attention) else block.build(x)
-
 
 class Attention(Block):
     """Self-attention over the whole map and the class token, with a bias by displacement if asked (section 3.2)."""
@@ -145,14 +147,14 @@ class Attention(Block):
         check_heads(x.channels, self.heads)
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """q k^T and its product with v over all pairs; the scores count as stored."""
+        """q k^T and its product with v over all pairs; alive: q, k, v, the scores, a bias of their size, the result."""
         C, N = x.channels, x.positions + tokens
         params = 4 * C * C + C + self.qkv_bias * 3 * C
         biased = self.position_bias.type == "relative"
         if biased:
             params += (2 * x.height - 1) * (2 * x.width - 1) * self.heads
         scores = self.heads * N * N
-        return Cost(params, 4 * N * C * C + 2 * N * N * C, 4 * N * C + (2 + biased) * scores)
+        return Cost(params, 4 * N * C * C + 2 * N * N * C, 4 * N * C + (1 + biased) * scores)
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
@@ -161,13 +163,6 @@ class Attention(Block):
         biased = self.position_bias.type == "relative"
         bias = lit.RelativeBias(x.height, x.width, self.heads) if biased else None
         return lit.Attention(x.channels, self.heads, self.qkv_bias, bias)
-
-    def build_with_token(self, x: Map) -> nn.Module:
-        """The block with a class token beside the map."""
-        from archdsl.modules import layers, lit
-
-        mlp = layers.mlp(self.mlp, x.channels)
-        return lit.ClassTokenBlock(x.channels, self.norm, self.mixer(x), mlp, self.layer_scale, False)
 
 
 class MeanHead(Head):
@@ -184,7 +179,8 @@ class MeanHead(Head):
     def cost(self, x: Map, classes: int) -> Cost:
         """The norm and one Linear."""
         C = x.channels
-        return Cost(2 * C + C * classes + classes, C * classes, 2 * x.elements + C + classes)
+        alive = x.elements + C + max(x.elements, classes)
+        return Cost(2 * C + C * classes + classes, C * classes, alive)
 
     def build(self, x: Map, classes: int) -> nn.Module:
         """(B, C, H, W) -> (B, classes)"""
@@ -210,7 +206,7 @@ class ClassTokenHead(Head):
     def cost(self, x: Tokens, classes: int) -> Cost:
         """The norm and one Linear."""
         C = x.channels
-        return Cost(2 * C + C * classes + classes, C * classes, 3 * C + classes)
+        return Cost(2 * C + C * classes + classes, C * classes, 2 * C + classes)
 
     def build(self, x: Tokens, classes: int) -> nn.Module:
         """(B, 1, C) -> (B, classes)"""

@@ -46,7 +46,7 @@ class HiLo(Block):
         check_heads(x.channels, self.heads)
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """Both halves on the padded map; scores count as stored."""
+        """Both halves on the padded map."""
         C, s = x.channels, self.window
         rows, columns = -(-x.height // s), -(-x.width // s)
         P, N = rows * columns, rows * columns * s * s
@@ -59,17 +59,23 @@ class HiLo(Block):
         if high:
             params += 3 * C * high + high * high + high + self.qkv_bias * 3 * high
             macs += 3 * N * C * high + 2 * N * s * s * high + N * high * high
-        return Cost(params, macs, self._mixer_alive(x.positions, N, P, C, low))
+        return Cost(params, macs, self._mixer_alive(x, N, P, low))
 
-    def _mixer_alive(self, positions: int, N: int, P: int, C: int, low: int) -> int:
-        """Elements alive beside the input: the padded map, then Hi-Fi, then Lo-Fi beside Hi-Fi's result."""
-        high, padded = C - low, N * C if positions != N else 0
-        hi_scores = (self.heads - self.low_heads) * N * self.window**2
-        lo_scores = self.low_heads * N * P
-        hi = 7 * N * high + 2 * hi_scores if high else 0
-        pooled = P * C if self.window > 1 else 0
-        lo = N * high + pooled + 3 * N * low + 2 * P * low + 2 * lo_scores if low else 0
-        return padded + max(hi, lo, 2 * N * C)
+    def _mixer_alive(self, x: Map, N: int, P: int, low: int) -> int:
+        """Elements alive beside the input: the padded map, and with it Hi-Fi, Lo-Fi beside Hi-Fi's result, or both.
+
+        Hi-Fi puts q, k, v into windows, a copy where they stand side by side, attends and puts them back. Lo-Fi averages
+        for k and v beside q, attends, projects.
+        """
+        C, side_by_side = x.channels, x.width > self.window
+        high, padded = C - low, N * C if x.positions != N else 0
+        scores = (self.heads - self.low_heads) * N * self.window**2
+        in_windows = max((6 if side_by_side else 5) * N * high, 4 * N * high + scores)
+        if not low:
+            return padded + in_windows
+        averages = P * C if self.window > 1 else 0
+        to_averages = N * low + 2 * P * low + max(averages, N * low + max(self.low_heads * N * P, N * low))
+        return padded + max(in_windows, N * high + to_averages, 2 * N * C if high else 0)
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""

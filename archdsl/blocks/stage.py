@@ -42,7 +42,7 @@ class Block(Part):
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
         """The mixer alone, norm and residual not included; `tokens` go beside the map (a class token).
 
-        `activations` are the elements it holds at its worst moment beside its input, its output among them.
+        `activations` are the elements that it holds at its worst moment beside its input, its output among them.
         """
         return Cost()
 
@@ -75,25 +75,21 @@ class Block(Part):
     def _alive(self, x: int, mixer: int, mlp: int) -> int:
         """Elements alive at the worst moment; x is those of the map.
 
-        The input stays with the caller. Each branch holds its normed input while it runs, then its result, scaled or
-        not, and the sum.
+        The input stays with the caller, and beside it the sum so far. A branch holds its normed input while it runs;
+        scaling its result and adding it hold no more.
         """
-        held = x * (1 + (self.local_perception))
-        peak = 3 * x if self.local_perception else 0
-        if self.mixes:
-            scaled = x * (self.layer_scale is not None)
-            peak = max(peak, held + x + mixer, held + 2 * x + scaled)
-            held = 2 * x
-        return max(peak, held + x + mlp, held + 2 * x)
+        before = x * (1 + self.local_perception)
+        after = x * (1 + (self.local_perception or self.mixes))
+        return x + max(before + mixer if self.mixes else 0, after + mlp)
 
     def _mlp_cost(self, C: int, N: int) -> Cost:
         hidden = int(self.mlp.ratio * C)
         params = C * hidden + hidden + hidden * C + C
         macs = 2 * N * C * hidden
         if self.mlp.type == "plain":
-            return Cost(params, macs, 2 * hidden * N)
+            return Cost(params, macs, max(2 * hidden, hidden + C) * N)
         window = self.mlp.kernel**2
-        alive = (3 if self.mlp.type == "dwconv_residual" else 2) * hidden * N
+        alive = max((3 if self.mlp.type == "dwconv_residual" else 2) * hidden, hidden + C) * N
         return Cost(params + (window + 1) * hidden, macs + N * window * hidden, alive)
 
     def build(self, x: Map) -> nn.Module:
@@ -141,11 +137,14 @@ class Stage(Part):
         A port that nobody reads is not computed, and what serves only it is not counted.
         """
         tokens, normed = self._tokens(read), self._normed_ports(read, features)
-        entry = 2 * x.elements if self.position_embedding or tokens else x.elements
-        total = Cost(self._own_params(x, tokens), 0, entry)
-        for block in self.blocks_in_order():
-            total = total.then(block.cost(x, tokens) if tokens else block.cost(x))
-        return total.then(Cost(2 * x.channels * len(normed), 0, (3 if normed else 2) * x.elements))
+        total = Cost(self._own_params(x, tokens), 0, self._entry_alive(x, tokens))
+        for index, block in enumerate(self.blocks_in_order()):
+            one = block.cost(x, tokens) if tokens else block.cost(x)
+            own = bool(index or tokens or self.position_embedding)  # else the first block reads the stage's input
+            total = total.then(one._replace(activations=one.activations + own * x.elements))
+        given = 2 * x.elements + 2 * tokens * x.channels
+        given += sum(x.elements if port == "pixels" else tokens * x.channels for port in normed)
+        return total.then(Cost(2 * x.channels * len(normed), 0, given))
 
     def build(self, x: Map, read: frozenset[str] = ALL_PORTS, features: bool = False) -> nn.Module:
         """The stage's module; `read` and `features` as in `cost`."""
@@ -157,15 +156,12 @@ class Stage(Part):
         if self.position_embedding:
             position = PositionEmbedding(x.channels, x.height, x.width, self._token_rows())
         return Stage(
-            [self._build_block(block, x, tokens) for block in blocks],
+            [block.build(x) for block in blocks],
             position,
             x.channels if tokens else None,
             {port: norm(blocks[-1].norm, x.channels) for port in self._normed_ports(read, features)},
             self.out_norm == "always",
         )
-
-    def _build_block(self, block: Block, x: Map, tokens: int) -> nn.Module:
-        return block.build(x)
 
     def _tokens(self, read: frozenset[str]) -> int:
         """Tokens that go through the blocks beside the map, where they have a reader."""
@@ -174,6 +170,13 @@ class Stage(Part):
     def _token_rows(self) -> int:
         """Rows of the position table that are a token's; they stay where the token has no reader."""
         return 0
+
+    def _entry_alive(self, x: Map, tokens: int) -> int:
+        """The input, with the position embedding added, and put behind the tokens."""
+        embedded = x.elements * self.position_embedding
+        if not tokens:
+            return x.elements + embedded
+        return 2 * x.elements + embedded + tokens * x.channels * (1 + self.position_embedding)
 
     def _own_params(self, x: Map, tokens: int) -> int:
         rows = x.positions + self._token_rows()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import ResidualBlock, to_first, to_last
+from archdsl.modules.layers import to_first, to_last
 
 
 class PatchStem(nn.Module):
@@ -28,9 +28,12 @@ class PatchStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, C, ceil(H / patch), ceil(W / patch)); floor with `pad` false"""
-        if self.pad:
-            x = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
-        return to_first(self.norm(to_last(self.proj(x))))
+        right, below = -x.shape[3] % self.patch, -x.shape[2] % self.patch
+        if self.pad and (right or below):
+            x = F.pad(x, (0, right, 0, below))
+        x = self.proj(x)
+        x = to_last(x)
+        return to_first(self.norm(x))
 
 
 class DeformableMerge(nn.Module):
@@ -55,8 +58,9 @@ class DeformableMerge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
-        x = self.conv(self.sample(x, self.offset(x)))
-        return to_first(F.gelu(self.norm(to_last(x))))
+        x = to_last(self.conv(self.sample(x, self.offset(x))))
+        x = self.norm(x)
+        return to_first(F.gelu(x))
 
     @staticmethod
     def sample(x: Tensor, offset: Tensor) -> Tensor:
@@ -64,22 +68,29 @@ class DeformableMerge(nn.Module):
 
         Offset channels are dy, dx of the taps (0, 0), (0, 1), (1, 0), (1, 1).
         """
-        B, _, H, W = x.shape
-        rows, columns = offset.shape[2:]
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-        shift = offset.to(exact).reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
+        grid = DeformableMerge.places(offset.to(exact), *x.shape[2:])
+        taps = F.grid_sample(x.to(exact), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return taps.to(x.dtype)
+
+    @staticmethod
+    def places(offset: Tensor, H: int, W: int) -> Tensor:
+        """Where the taps read: (B, 8, rows, columns) -> (B, 2 rows, 2 columns, xy).
+
+        In grid_sample's unit: -1 and 1 are the outer edges of a map's first and last position.
+        """
+        B, _, rows, columns = offset.shape
+        shift = offset.reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
         shift = shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
-        y = torch.arange(2 * rows, device=x.device, dtype=exact)
-        x_at = torch.arange(2 * columns, device=x.device, dtype=exact)
-        grid = torch.stack(  # in grid_sample's unit: -1 and 1 are the outer edges of the first and last position
+        y = torch.arange(2 * rows, device=offset.device, dtype=offset.dtype)
+        x = torch.arange(2 * columns, device=offset.device, dtype=offset.dtype)
+        return torch.stack(
             [
-                (shift[..., 1] + x_at) * (2 / W) + (1 / W - 1),
+                (shift[..., 1] + x) * (2 / W) + (1 / W - 1),
                 (shift[..., 0] + y[:, None]) * (2 / H) + (1 / H - 1),
             ],
             dim=-1,
         )
-        taps = F.grid_sample(x.to(exact), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        return taps.to(x.dtype)
 
 
 class RelativeBias(nn.Module):
@@ -106,10 +117,7 @@ class RelativeBias(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over the whole map and, where there is one, the class token.
-
-    `forward` gives the map alone without a token, else both.
-    """
+    """Multi-head self-attention over all positions."""
 
     def __init__(self, channels: int, heads: int, qkv_bias: bool, bias: RelativeBias | None) -> None:
         super().__init__()
@@ -118,37 +126,17 @@ class Attention(nn.Module):
         self.bias = bias
         self.proj = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, token: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, H, W, C), (B, 1, C) or None -> the same"""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        return self.proj(self.attend(x))
+
+    def attend(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C), head after head"""
         B, H, W, C = x.shape
-        tokens = x.reshape(B, H * W, C)
-        if token is not None:
-            tokens = torch.cat([token, tokens], dim=1)
-        tokens = self.attend(tokens, None if self.bias is None else self.bias(H, W))
-        if token is None:
-            return tokens.reshape(B, H, W, C)
-        return tokens[:, 1:].reshape(B, H, W, C), tokens[:, :1]
-
-    def attend(self, tokens: Tensor, bias: Tensor | None) -> Tensor:
-        """(B, N, C), (heads, N, N) or None -> (B, N, C)"""
-        B, N, C = tokens.shape
-        q, k, v = self.qkv(tokens).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
-        mask = None if bias is None else bias.to(q.dtype)[None]
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, heads, N, C // heads)
-        return self.proj(out.transpose(1, 2).reshape(B, N, C))
-
-
-class ClassTokenBlock(ResidualBlock):
-    """The residual block of LIT-Ti's last stage: a class token goes the same way beside the map."""
-
-    def forward(self, x: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # one port more
-        """(B, H, W, C), (B, 1, C) -> the same"""
-        assert self.mixer is not None and self.norm1 is not None and self.scale1 is not None
-        mixed, told = self.mixer(self.norm1(x), self.norm1(token))
-        x = x + self.drop_path(self.scale1(mixed))
-        token = token + self.drop_path(self.scale1(told))
-        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
-        return x, token + self.drop_path(self.scale2(self.mlp(self.norm2(token))))
+        q, k, v = self.qkv(x).reshape(B, H * W, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        bias = None if self.bias is None else self.bias(H, W).to(q.dtype)[None]
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, N, C // heads)
+        return out.transpose(1, 2).reshape(B, H, W, C)
 
 
 class MeanHead(nn.Module):

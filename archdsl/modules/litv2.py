@@ -47,20 +47,27 @@ class HiLo(nn.Module):
         """(B, H, W, C) -> (B, H, W, high * head_dim): attention inside windows"""
         B, H, W, _ = x.shape
         s, rows, columns = self.window, H // self.window, W // self.window
-        qkv = self.h_qkv(x).reshape(B, rows, s, columns, s, 3, self.high, self.head_dim)
-        qkv = qkv.permute(5, 0, 1, 3, 6, 2, 4, 7)  # (3, B, rows, columns, heads, s, s, d)
-        q, k, v = qkv.reshape(3, B * rows * columns, self.high, s * s, self.head_dim)
-        out = F.scaled_dot_product_attention(q, k, v)
+        qkv = (
+            self.h_qkv(x)
+            .reshape(B, rows, s, columns, s, 3, self.high, self.head_dim)
+            .permute(5, 0, 1, 3, 6, 2, 4, 7)  # (3, B, rows, columns, heads, s, s, d)
+            .reshape(3, B * rows * columns, self.high, s * s, self.head_dim)
+        )
+        out = F.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
         out = out.reshape(B, rows, columns, self.high, s, s, self.head_dim).permute(0, 1, 4, 2, 5, 3, 6)
         return self.h_proj(out.reshape(B, H, W, self.high * self.head_dim))
 
     def low_frequencies(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, low * head_dim): attention to the averages of the windows"""
-        B, H, W, C = x.shape
-        pooled = x
-        if self.window > 1:
-            pooled = F.avg_pool2d(x.permute(0, 3, 1, 2), self.window).permute(0, 2, 3, 1)
+        B, H, W, _ = x.shape
         q = self.l_q(x).reshape(B, H * W, self.low, self.head_dim).transpose(1, 2)
-        k, v = self.l_kv(pooled).reshape(B, -1, 2, self.low, self.head_dim).permute(2, 0, 3, 1, 4)
+        kv = self.l_kv(self.averages(x))
+        k, v = kv.reshape(B, -1, 2, self.low, self.head_dim).permute(2, 0, 3, 1, 4)
         out = F.scaled_dot_product_attention(q, k, v)  # (B, low, H * W, d)
         return self.l_proj(out.transpose(1, 2).reshape(B, H, W, self.low * self.head_dim))
+
+    def averages(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H / window, W / window, C)"""
+        if self.window == 1:
+            return x
+        return F.avg_pool2d(x.permute(0, 3, 1, 2), self.window).permute(0, 2, 3, 1)

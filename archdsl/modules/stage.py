@@ -38,7 +38,8 @@ class Stage(nn.Module):
     """Blocks one after the other.
 
     What leaves is raw, unless `norm_all` gives every reader the ports normed; else `out_norm` is for `feature` alone.
-    With a class token (LIT-Ti) `forward` gives the map and the token.
+    A class token (LIT-Ti) goes through the blocks in front of the positions, which are then a map of one row; `forward`
+    gives the map and the token.
     """
 
     def __init__(
@@ -60,18 +61,18 @@ class Stage(nn.Module):
         self.norm_all = norm_all
         self.grad_checkpointing = False
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(B, C, H, W) -> (B, C, H, W), and (B, 1, C) with a class token"""
-        x = to_last(x)
-        if self.position_embedding is not None:
-            x = self.position_embedding(x)
+        H, W = x.shape[2:]
+        x = self._entered(to_last(x))
+        for block in self.blocks:
+            if self.grad_checkpointing and self.training:
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
         if self.class_token is None:
-            (x,) = self._run(x)
             return to_first(self._normed("pixels", x))
-        token = self.class_token
-        if self.position_embedding is not None:
-            token = self.position_embedding.of_token(token)
-        x, token = self._run(x, token.expand(x.shape[0], -1, -1))
+        token, x = x[:, 0, :1].clone(), x[:, 0, 1:].unflatten(1, (H, W))  # a copy, so that the map is not kept with it
         return to_first(self._normed("pixels", x)), self._normed("class", token)
 
     def feature(self, x: Tensor) -> Tensor:
@@ -80,14 +81,17 @@ class Stage(nn.Module):
             return x
         return to_first(self.out_norm["pixels"](to_last(x)))
 
-    def _run(self, *ports: Tensor) -> tuple[Tensor, ...]:
-        for block in self.blocks:
-            if self.grad_checkpointing and self.training:
-                out = checkpoint(block, *ports, use_reentrant=False)
-            else:
-                out = block(*ports)
-            ports = out if isinstance(out, tuple) else (out,)
-        return ports
+    def _entered(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> what the blocks read: the same, or (B, 1, 1 + H * W, C) with a class token in front"""
+        if self.position_embedding is not None:
+            x = self.position_embedding(x)
+        if self.class_token is None:
+            return x
+        token: Tensor = self.class_token
+        if self.position_embedding is not None:
+            token = self.position_embedding.of_token(token)
+        return torch.cat([token.expand(x.shape[0], -1, -1), x.flatten(1, 2)], dim=1)[:, None]
 
     def _normed(self, port: str, x: Tensor) -> Tensor:
-        return self.out_norm[port](x) if self.norm_all else x
+        """A port as all readers get it; one that nobody reads has no norm."""
+        return self.out_norm[port](x) if self.norm_all and port in self.out_norm else x

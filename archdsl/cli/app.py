@@ -1,0 +1,64 @@
+"""The commands and the options before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import bench, check, cost, new, output, schema, search, show, zoo
+
+app = typer.Typer(
+    rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+_COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "zoo": (zoo.command, "List the published backbones and the search spaces."),
+    "new": (new.command, "Print an editable copy of a backbone or a space."),
+    "check": (check.command, "Check backbones and spaces, without building them."),
+    "show": (show.command, "Draw a backbone with shapes, params and MACs."),
+    "cost": (cost.command, "Count params, MACs and memory, a node and in all."),
+    "bench": (bench.command, "Measure latencies side by side."),
+    "search": (search.command, "Search for the best backbone inside a latency budget."),
+    "schema": (schema.command, "Print the JSON Schema of a kind of document."),
+}
+for _name, (_command, _help) in _COMMANDS.items():
+    app.command(_name, short_help=_help)(_command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        output.lines(f"archdsl {own_version()}")
+        raise typer.Exit
+
+
+def own_version() -> str:
+    """The installed version; `unknown` in a tree that was never installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("archdsl")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress and no remarks")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="the traceback of a fault in archdsl")] = False,
+) -> None:
+    """A language for hierarchical vision backbones, and a search tool that keeps its latency budget.
+
+    A SPEC is a name from `archdsl zoo` or the path of a JSON document (it has a / or ends in .json).
+
+    -q and -v may also follow the command. Exit codes: 0 fine; 1 what was asked failed; 2 the command line is wrong;
+    130 interrupted.
+    """
+    output.set_talk(quiet, verbose)

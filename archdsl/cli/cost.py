@@ -1,0 +1,35 @@
+"""`archdsl cost`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.cli import output
+from archdsl.cli.documents import open_specs
+from archdsl.cli.options import Json, Names, Set
+
+
+def command(specs: Names, assignments: Set = None, as_json: Json = False) -> None:
+    """Count params, MACs and memory of backbones, a node and in all, for one image.
+
+    With --json, one SPEC gives an object and several give a list; memory is in bytes, at float32.
+
+    \b
+    Examples:
+      archdsl cost litv2_s
+      archdsl cost litv2_s lit_s --set image=384 --json
+    """
+    from archdsl.cost import count
+
+    found = open_specs(specs, assignments)
+    if as_json:
+        facts: list[dict[str, Any]] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
+        return output.result_json(facts[0] if len(facts) == 1 else facts)
+    from archdsl.render.console import stdout
+    from archdsl.render.tables import cost_table
+
+    for number, spec in enumerate(found):
+        if number:
+            output.lines("")
+        stdout().print(cost_table(count(spec), spec))
+    return None

@@ -1,0 +1,60 @@
+"""The documents that arguments name, of either kind."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from archdsl.schema.document import Spec
+    from archdsl.schema.space import Space
+
+STDIN = "-"
+
+
+Content: TypeAlias = "Spec | Space"
+
+
+class Document(NamedTuple):
+    """A document that holds, with its text as written."""
+
+    text: str
+    content: Content
+
+
+def open_document(argument: str) -> Document:
+    """The checked document of a zoo name, a shipped space, a path, or `-` for standard input.
+
+    Raises:
+        SpecError: it is refused.
+        UnknownName: there is no such name or file.
+    """
+    from archdsl.load import parse_spec, source
+    from archdsl.schema.reader import MAX_BYTES, read
+
+    if argument == STDIN:
+        data, file = sys.stdin.buffer.read(MAX_BYTES + 1), title(argument)
+    else:
+        data, file = source(argument)
+    if read(data, file).get("kind") != "space":
+        return Document(data.decode(), parse_spec(data, file))
+    from archdsl.spaces import parse_space
+
+    return Document(data.decode(), parse_space(data, file))
+
+
+def open_specs(arguments: list[str], assignments: list[str] | None) -> list[Spec]:
+    """The backbones that are named, with the same fields set in each.
+
+    Raises:
+        SpecError: one is refused, or has no such field.
+        UnknownName: there is no such name or file.
+    """
+    from archdsl.load import load_spec, override
+
+    return [override(load_spec(argument), assignments or []) for argument in arguments]
+
+
+def title(argument: str) -> str:
+    """What messages call it."""
+    return "<stdin>" if argument == STDIN else argument

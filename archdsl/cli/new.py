@@ -1,0 +1,60 @@
+"""`archdsl new`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.documents import Document, open_document
+from archdsl.cli.options import Name, Set
+
+
+def command(
+    spec: Name,
+    assignments: Set = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NEW", help="the name inside the copy")] = None,
+) -> None:
+    """Print an editable copy of a backbone or a search space, to be sent into a file of yours.
+
+    \b
+    Examples:
+      archdsl new litv2_s > mine.json
+      archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
+    """
+    _check_name(name)
+    document = open_document(spec)
+    text = _changed(document, assignments) if assignments else document.text
+    output.document(text if name is None else _renamed(text, name))
+
+
+def _check_name(name: str | None) -> None:
+    from archdsl.schema.document import NAME
+
+    if name is not None and not re.fullmatch(NAME, name):
+        raise typer.BadParameter(
+            f"{name!r} is no name; use lower-case letters, digits, _, - and .", param_hint="'--name'"
+        )
+
+
+def _changed(document: Document, assignments: list[str]) -> str:
+    """The document with fields set, written anew."""
+    from archdsl.load import override
+    from archdsl.schema.document import Spec
+    from archdsl.schema.writing import dump
+
+    if not isinstance(document.content, Spec):
+        raise typer.BadParameter("sets the fields of a backbone; this is a search space", param_hint="'--set'")
+    return dump(override(document.content, assignments))
+
+
+def _renamed(text: str, name: str) -> str:
+    """The same text but for the name."""
+    from archdsl.schema.positions import locate
+
+    spot = dict(locate(text).walk())[("name",)]
+    written = json.JSONDecoder().raw_decode(text, spot.start)[1]
+    return text[: spot.start] + json.dumps(name) + text[written:]

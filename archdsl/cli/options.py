@@ -1,0 +1,50 @@
+"""Arguments and options that commands share, each with its check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+
+from archdsl.errors import nearest
+
+Name = Annotated[str, typer.Argument(metavar="SPEC", help="a zoo name, or the path of a JSON document")]
+Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="set a field: NODE.FIELD=VALUE or FIELD=VALUE; may be repeated"),
+]
+Json = Annotated[bool, typer.Option("--json", help="print the same facts as JSON")]
+
+
+def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:
+    """A check for an option that takes one of some names; they are asked for when a value is there to be checked."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in (names := list(known())):
+            raise typer.BadParameter(f"'{value}' is no {what}; {nearest(value, names)}")
+        return value
+
+    return check
+
+
+def check_device(value: str | None) -> str | None:
+    """`cpu`, `cuda` or `cuda:N`; whether it is here is found out when it is used."""
+    name, colon, number = (value or "cpu").partition(":")
+    if name not in ("cpu", "cuda") or (colon and (name == "cpu" or not (number.isascii() and number.isdigit()))):
+        remedy = "write cuda:0" if name == "cuda" else nearest(name, ("cpu", "cuda"))
+        raise typer.BadParameter(f"'{value}' is no device; {remedy}")
+    return value
+
+
+def whole(most: int) -> Callable[[str | int], int]:
+    """The reader of a whole number from 1 to `most`; typer hands it the default too."""
+
+    def read(value: str | int) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= most):
+            raise typer.BadParameter(f"'{text[:40]}' is not a whole number from 1 to {most}")
+        return int(text)
+
+    return read

@@ -1,0 +1,127 @@
+"""`archdsl search`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.bench import _dtypes, _modes
+from archdsl.cli.options import Json, check_device, chosen, whole
+from archdsl.cli.units import amount, duration_ms, memory, seconds
+
+Space = Annotated[
+    str | None, typer.Argument(metavar="SPACE", help="a space's name or path; default: the shipped one for the device")
+]
+LatencyBudget = Annotated[
+    float | None,
+    typer.Option("--latency-budget", metavar="TIME", parser=duration_ms, help="a batch, as 5ms; the winner keeps it"),
+]
+ParamsBudget = Annotated[float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="as 30M")]
+MacsBudget = Annotated[float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="an image, as 4G")]
+MemoryBudget = Annotated[
+    float | None,
+    typer.Option("--memory-budget", metavar="SIZE", parser=memory, help="weights and peak activations, as 200MB"),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="cpu|cuda|cuda:N", callback=check_device, help="default: cuda if there is one"),
+]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; 1")]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=chosen("dtype", _dtypes), help="float32"),
+]
+Mode = Annotated[
+    str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=chosen("mode", _modes), help="eager")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores")
+]
+Trials = Annotated[
+    int | None, typer.Option("--trials", metavar="N", parser=whole(1_000_000), help="distinct networks to measure")
+]
+Limit = Annotated[
+    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="for everything, as 10m, the default")
+]
+DataOption = Annotated[
+    str, typer.Option("--data", metavar="NAME|PATH", help="shapetex, digits, a folder of images by class, or an .npz")
+]
+Epochs = Annotated[float, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of the short training")]
+Images = Annotated[int, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of sampling and training")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the run's folder; default: runs/TIME-SPACE")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out")]
+
+
+def command(
+    space: Space = None,
+    latency_budget: LatencyBudget = None,
+    params_budget: ParamsBudget = None,
+    macs_budget: MacsBudget = None,
+    memory_budget: MemoryBudget = None,
+    device: Device = None,
+    batch: Batch = None,
+    dtype: Dtype = None,
+    mode: Mode = None,
+    threads: Threads = None,
+    trials: Trials = None,
+    time: Limit = None,
+    data: DataOption = "shapetex",
+    epochs: Epochs = 1.0,
+    images: Images = 2000,
+    seed: Seed = 0,
+    out: Out = None,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Search for the most accurate backbone inside a latency budget, as measured on this device.
+
+    Candidates over a budget are never trained. The winner is measured again in a fresh process: PASS or FAIL, and the
+    exit code. The run's folder holds winner.json, front.json and trials.jsonl.
+
+    \b
+    Examples:
+      archdsl search --latency-budget 5ms
+      archdsl search lit-dat-64 --latency-budget 3ms --time 6m --out runs/first
+      archdsl search --out runs/first --resume --time 20m
+    """
+    from archdsl.render.console import stderr, stdout
+    from archdsl.render.search import Display, summary
+    from archdsl.search.api import run
+
+    if resume and out is None:
+        raise typer.BadParameter("name the run's folder by --out", param_hint="'--resume'")
+    with Display(stderr(), output.talk().quiet) as display:
+        result = run(
+            space,
+            latency_budget_ms=latency_budget,
+            params_budget=params_budget,
+            macs_budget=macs_budget,
+            memory_budget=memory_budget,
+            device=device,
+            batch=batch,
+            dtype=dtype,
+            mode=mode,
+            threads=threads,
+            data=os.path.expanduser(data),
+            epochs=epochs,
+            images=images,
+            trials=trials,
+            time_s=time,
+            seed=seed,
+            out=out,
+            resume=resume,
+            watcher=display,
+        )
+    if as_json:
+        output.result_json(result.as_json())
+    else:
+        stdout().print(summary(result))
+    if result.interrupted:
+        raise typer.Exit(130)
+    if not result.verdict.passed:
+        raise typer.Exit(1)

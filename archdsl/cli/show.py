@@ -1,0 +1,65 @@
+"""`archdsl show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.documents import open_specs
+from archdsl.cli.options import Json, Name, Set, chosen
+
+if TYPE_CHECKING:
+    from archdsl.schema.document import Spec
+
+FORMATS = ("text", "mermaid", "dot")
+Format = Annotated[
+    str, typer.Option("--format", metavar="|".join(FORMATS), callback=chosen("format", lambda: FORMATS), help="how")
+]
+
+
+def command(spec: Name, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
+    """Draw a backbone: its nodes with shapes, params and MACs, and who reads whom.
+
+    \b
+    Examples:
+      archdsl show litv2_s
+      archdsl show litv2_s --set image=256 --format mermaid
+    """
+    from archdsl.cost import count
+
+    (found,) = open_specs([spec], assignments)
+    if as_json:
+        output.result_json(_facts(found))
+    elif form == "mermaid":
+        from archdsl.render.mermaid import mermaid
+
+        output.document(mermaid(found))
+    elif form == "dot":
+        from archdsl.render.dot import dot
+
+        output.document(dot(found))
+    else:
+        from archdsl.render.console import stdout
+        from archdsl.render.tree import show
+
+        stdout().print(show(found, count(found)))
+
+
+def _facts(spec: Spec) -> dict[str, Any]:
+    """The drawing for programs: nodes with fields, shapes and costs; edges with what they carry."""
+    from archdsl.cost import count
+    from archdsl.graphs import graph
+
+    drawn, found = graph(spec), count(spec)
+    nodes = [
+        {**node._asdict(), "kind": drawn.nodes[node.id]["kind"], "outputs": _texts(drawn.nodes[node.id]["shapes"])}
+        for node in found.nodes
+    ]
+    edges = [{"from": edge[0], "to": edge[1], "ports": _texts(data["ports"])} for *edge, data in drawn.edges(data=True)]
+    return {"name": spec.name, "params": found.params, "macs": found.macs, "nodes": nodes, "edges": edges}
+
+
+def _texts(shapes: dict[str, Any]) -> dict[str, str]:
+    return {port: str(shape) for port, shape in shapes.items()}

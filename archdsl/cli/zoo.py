@@ -1,0 +1,43 @@
+"""`archdsl zoo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.cli import output
+from archdsl.cli.options import Json
+
+if TYPE_CHECKING:
+    from archdsl.cost import Count
+    from archdsl.schema.document import Spec
+
+
+def command(as_json: Json = False) -> None:
+    """List the published backbones: computed params and MACs beside the paper's; then the search spaces.
+
+    \b
+    Examples:
+      archdsl zoo
+      archdsl zoo --json
+    """
+    from archdsl import zoo
+    from archdsl.cost import count
+    from archdsl.load import load_spec
+
+    found = [(spec, count(spec)) for spec in map(load_spec, zoo.names())]
+    if as_json:
+        return output.result_json({"specs": [_facts(*pair) for pair in found], "spaces": zoo.spaces()})
+    from archdsl.render.console import stdout
+    from archdsl.render.tables import zoo_row, zoo_table
+
+    stdout().print(zoo_table([zoo_row(*pair) for pair in found]))
+    if zoo.spaces():
+        output.lines("", f"Search spaces: {', '.join(zoo.spaces())}")
+    return None
+
+
+def _facts(spec: Spec, found: Count) -> dict[str, Any]:
+    """What a zoo spec costs and what its authors printed, at its own image size."""
+    paper = spec.paper.model_dump(exclude_none=True) if spec.paper else {}
+    facts = {"name": spec.name, "image": list(spec.image_size), "params": found.params, "macs": found.macs}
+    return {**facts, "paper": paper}

@@ -1,0 +1,36 @@
+"""Numbers as a person reads them: four digits and a decimal prefix."""
+
+from __future__ import annotations
+
+
+def params_text(params: int) -> str:
+    """27_844_000 -> `27.84 M`"""
+    return _scaled(params)
+
+
+def macs_text(macs: int) -> str:
+    """3_723_626_496 -> `3.724 G`"""
+    return _scaled(macs)
+
+
+def bytes_text(count: int) -> str:
+    """111_376_000 -> `111.4 MB`; 1 MB is 10^6 bytes."""
+    text = _scaled(count)
+    return f"{text}B" if " " in text else f"{text} B"
+
+
+def share_text(part: int, whole: int) -> str:
+    """3 of 8 -> `38%`; empty for nothing, `<1%` for less than a hundredth."""
+    if not part or not whole:
+        return ""
+    share = part / whole
+    return f"{share:.0%}" if share >= 0.01 else "<1%"
+
+
+def _scaled(value: int) -> str:
+    """Below 1000 as it is."""
+    text, prefix, scaled = str(value), "", float(value)
+    while abs(float(text)) >= 1000 and prefix != "T":
+        scaled, prefix = scaled / 1000, {"": "k", "k": "M", "M": "G", "G": "T"}[prefix]
+        text = f"{scaled:#.4g}"  # rounds, so that 999_999 is 1.000 M
+    return f"{text} {prefix}".strip()

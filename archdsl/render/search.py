@@ -1,0 +1,186 @@
+"""A search as it runs, and what it found: progress, best so far, the front as a small plot, the ladder."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from archdsl.render.plot import scatter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Record = dict[str, Any]
+
+
+class State(Protocol):
+    """What a display reads of a search; `archdsl.search.progress.State` is one."""
+
+    phase: str
+    doing: str
+    fraction: float | None
+    trials: int
+    gate_ms: float | None
+    folder: str
+
+    @property
+    def settings(self) -> Any: ...
+    @property
+    def funnel(self) -> Mapping[str, int]: ...
+    @property
+    def front(self) -> Sequence[Record]: ...
+    @property
+    def elapsed(self) -> float: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+class Display:
+    """A live display on a terminal; elsewhere a line a trial. Use as a watcher inside `with`."""
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+        self._live: Live | None = None
+        self._drawn = 0.0
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal and not self._quiet:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, state: State, line: str | None) -> None:
+        """The search told of a change."""
+        if self._quiet:
+            return
+        if line is not None:
+            self._console.print(Text(f"{clock(state.elapsed)} {line}"), soft_wrap=True)
+        if self._live is not None and time.monotonic() - self._drawn > 0.2:
+            self._drawn = time.monotonic()
+            self._live.update(screen(state))
+
+
+def screen(state: State) -> RenderableType:
+    """The live view."""
+    parts: list[RenderableType] = [heading(state), _bar(state), Text(f"{state.phase}: {state.doing}"[:78], style="dim")]
+    if state.front:
+        best = state.front[0]
+        parts.append(Text(f"best so far  {describe(best)}", style="bold"))
+        parts.append(scatter(_points(state.front), state.settings.latency_budget_ms))
+    parts.append(ladder(state.funnel))
+    return Group(*parts)
+
+
+def heading(state: State) -> Text:
+    """What is searched, for what, on what."""
+    settings = state.settings
+    budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {settings.latency_budget_ms:g} ms, "
+    device = state.facts.get("device_name") or settings.device
+    return Text(
+        f"{settings.space['name']}: {budget}batch {settings.batch}, {settings.dtype}, {settings.mode}, {device}",
+        overflow="ellipsis",
+        no_wrap=True,
+    )
+
+
+def _bar(state: State) -> RenderableType:
+    settings = state.settings
+    shares = [state.trials / settings.trials] if settings.trials else []
+    shares += [state.elapsed / settings.time_s] if settings.time_s else []
+    row = Table.grid(padding=(0, 1))
+    count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
+    limit = f"/{clock(settings.time_s)}" if settings.time_s else ""
+    row.add_row(
+        ProgressBar(total=1.0, completed=min(max(shares, default=0.0), 1.0), width=30),
+        Text(count),
+        Text(clock(state.elapsed) + limit),
+        Text("" if state.fraction is None else f"training {state.fraction:.0%}"),
+    )
+    return row
+
+
+def ladder(funnel: Mapping[str, int]) -> Text:
+    """How many candidates ended at which rung, the cheapest first."""
+    order = ("static", "duplicate", "cost", "latency", "failed", "trained")
+    known = [f"{name} {funnel[name]}" for name in order if funnel.get(name)]
+    return Text("ladder  " + (" | ".join(known) or "no candidate yet"))
+
+
+def describe(record: Record) -> str:
+    """A candidate in one line."""
+    return (
+        f"{record['accuracy']:.1%} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
+        f"{record['macs'] / 1e6:.0f} M MACs"
+    )
+
+
+def front_table(front: Sequence[Record], stat: str) -> Table:
+    """The front, the most accurate first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("candidate", "proxy acc.", f"{stat} ms", "params M", "MACs M"):
+        table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
+    for record in front:
+        table.add_row(
+            Text(record["spec"]["name"], overflow="ellipsis"),
+            f"{record['accuracy']:.1%}",
+            f"{record['latency']:.2f}",
+            f"{record['params'] / 1e6:.2f}",
+            f"{record['macs'] / 1e6:.0f}",
+        )
+    return table
+
+
+def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
+    return [(record["latency"], 100 * record["accuracy"]) for record in front]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def summary(result: Any) -> RenderableType:
+    """What a finished search found, and whether the promise holds."""
+    settings, verdict = result.settings, result.verdict
+    parts: list[RenderableType] = []
+    if result.front:
+        parts += [front_table(result.front, settings.stat), Text(_proxy_line(result.front[0]), style="dim")]
+        if len(result.front) > 1:
+            parts.append(scatter(_points(result.front), settings.latency_budget_ms))
+    parts.append(verdict_text(result))
+    if verdict.passed:
+        parts.append(Text(f"{result.folder}/winner.json", no_wrap=True, overflow="ignore"))
+    return Group(*parts)
+
+
+def _proxy_line(record: Record) -> str:
+    proxy = record["provenance"]["proxy"]
+    return (
+        f"proxy accuracy after {proxy['fidelity']}, {proxy['data']}; +-{proxy['error']:.1%} from the size of the "
+        "validation set alone"
+    )
+
+
+def verdict_text(result: Any) -> Text:
+    """PASS or FAIL in one line."""
+    settings, verdict = result.settings, result.verdict
+    budget = settings.latency_budget_ms
+    if verdict.spec is None:
+        return Text("FAIL  nothing was measured", style="bold red")
+    where = f"{settings.stat} {verdict.latency:.2f} ms measured again in a fresh process"
+    if verdict.passed:
+        told = f"inside {budget:g} ms" if budget is not None else "no latency budget"
+        return Text(f"PASS  {verdict.spec.name}: {where}, {told}", style="bold green")
+    if not verdict.attempts:
+        where = f"{settings.stat} {verdict.latency:.2f} ms"
+    return Text(f"FAIL  nearest miss {verdict.spec.name}: {where}, over {budget:g} ms", style="bold red")

@@ -1,0 +1,1 @@
+"""The JSON Schemas of the documents, as `archdsl schema` prints them."""

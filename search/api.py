@@ -1,0 +1,137 @@
+"""The search from Python: everything has a default but what should be kept."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import SearchError
+from archdsl.schema.space import Budget, Space
+from archdsl.search.progress import Watcher, silent
+from archdsl.search.runner import Result, run_search
+from archdsl.search.settings import Settings
+from archdsl.spaces import load_space
+
+GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
+
+
+def run(
+    space: Space | str | os.PathLike[str] | None = None,
+    *,
+    latency_budget_ms: float | None = None,
+    params_budget: float | None = None,
+    macs_budget: float | None = None,
+    memory_budget: float | None = None,
+    device: str | None = None,
+    batch: int | None = None,
+    dtype: str | None = None,
+    mode: str | None = None,
+    threads: int | None = None,
+    data: str = "shapetex",
+    epochs: float = 1.0,
+    images: int = 2000,
+    trials: int | None = None,
+    time_s: float | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    watcher: Watcher = silent,
+) -> Result:
+    """Search a space for the most accurate backbones inside the budgets, as measured on this device.
+
+    Args:
+        space: a space, its name or its path; by default the shipped one that fits the device.
+        latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
+            CPU). This and the following stand over the space's own budgets.
+        params_budget: parameters.
+        macs_budget: multiply-adds of one image.
+        memory_budget: bytes of weights and peak activations at the batch.
+        device: "cpu" or "cuda"; CUDA if there is one.
+        batch: images a batch when measured.
+        dtype: "float32", "float16" or "bfloat16" when measured.
+        mode: "eager", "graph" or "compile" when measured.
+        threads: CPU threads; all physical cores by default.
+        data: "shapetex", "digits", a folder of images by class, or an `.npz`.
+        epochs: length of the short training that gives the proxy accuracy.
+        images: training images of an epoch.
+        trials: distinct networks to measure; without it and `time_s`, ten minutes.
+        time_s: seconds for everything up to the measured winner.
+        seed: of sampling, data order and initial weights.
+        out: the run's folder, `runs/TIME-SPACE` by default.
+        resume: go on with the run in `out`.
+        watcher: is told of progress.
+
+    Raises:
+        SpecError: the space is refused.
+        SearchError: the search cannot start or go on.
+    """
+    given = {key: value for key, value in locals().items() if key not in ("space", "out", "resume", "watcher")}
+    if resume and out is None:
+        raise SearchError("name the run to resume by its folder")
+    if resume and out is not None and space is None:
+        settings = _resumed(Path(out), given)
+    else:
+        settings = settings_of(space, **given)
+    folder = Path(out) if out is not None else _new_folder(settings)
+    return run_search(settings, folder, resume, watcher)
+
+
+def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
+    """The settings of a search: what is given, else the space's own budgets, else the defaults."""
+    from archdsl.latency import default_device, default_stat
+    from archdsl.latency.setting import Setting
+
+    device = given["device"] or default_device()
+    if not isinstance(space, Space):
+        space = load_space(space if space is not None else GPU_SPACE if device.startswith("cuda") else CPU_SPACE)
+    latency = space.budget("latency")
+    chosen = {name: given[name] or getattr(latency, name, None) for name in ("batch", "dtype", "mode", "threads")}
+    setting = Setting.checked(
+        device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager"
+    )
+    own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
+    return Settings(
+        space=_document(space),
+        latency_budget_ms=given["latency_budget_ms"] or (latency.limit if latency else None),
+        params_budget=given["params_budget"] or own["params"],
+        macs_budget=given["macs_budget"] or own["macs"],
+        memory_budget=given["memory_budget"] or own["memory"],
+        device=setting.device,
+        stat=_stat(latency) or default_stat(setting.device),
+        batch=setting.batch,
+        dtype=setting.dtype,
+        mode=setting.mode,
+        threads=chosen["threads"],
+        **{name: given[name] for name in ("data", "epochs", "images", "trials", "time_s", "seed")},
+    )
+
+
+def _stat(latency: Budget | None) -> Any:
+    return latency.stat if latency is not None else None
+
+
+def _document(space: Space) -> dict[str, Any]:
+    return space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _resumed(folder: Path, given: dict[str, Any]) -> Settings:
+    """The settings of the run in a folder, with what was said now in their place."""
+    from archdsl.search.run_folder import RunFolder
+
+    known = RunFolder(folder).settings()
+    plain = {"data": "shapetex", "epochs": 1.0, "images": 2000, "seed": 0}
+    said = {name: value for name, value in given.items() if value is not None and value != plain.get(name)}
+    return known.model_copy(update={**said, "trials": given["trials"], "time_s": given["time_s"]})
+
+
+def _new_folder(settings: Settings) -> Path:
+    """`runs/TIME-SPACE`, a name that is not taken."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005  # the user's own clock
+    path = Path("runs") / f"{stamp}-{settings.space['name']}"
+    number = 2
+    while path.exists():
+        path = Path("runs") / f"{stamp}-{settings.space['name']}-{number}"
+        number += 1
+    return path

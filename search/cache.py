@@ -1,0 +1,46 @@
+"""Results that outlive a run: no network is trained or timed twice under equal settings on one machine.
+
+A result is a small JSON file, named by a hash of everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def root() -> Path:
+    """`$ARCHDSL_CACHE`, else `archdsl` in the user's cache folder."""
+    named = os.environ.get("ARCHDSL_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archdsl"
+
+
+def key(**facts: Any) -> str:
+    """The name of a result, from everything that it depends on."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def get(name: str) -> dict[str, Any] | None:
+    """A stored result, or None; one that cannot be read counts as absent."""
+    try:
+        found = json.loads((root() / name[:2] / f"{name}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def put(name: str, result: dict[str, Any]) -> None:
+    """Store a result; a cache that cannot be written is no reason to stop a search."""
+    path = root() / name[:2] / f"{name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(result))
+        partial.replace(path)
+    except OSError:
+        return

@@ -1,0 +1,125 @@
+"""The folder of a run: settings, trials, front and winner on disk, and a lock that keeps a second search out."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import SearchError, WrongUse
+from archdsl.search.settings import Settings
+
+Record = dict[str, Any]
+
+
+class RunExists(WrongUse):
+    """The folder holds a run, and it was not asked to go on."""
+
+
+class RunFolder:
+    """One search on disk. `trials.jsonl` is append-only and flushed: a line a finished rung."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def storage(self) -> str:
+        """Where Optuna keeps the study."""
+        return f"sqlite:///{(self.path / 'study.db').absolute()}"
+
+    def begin(self, settings: Settings, resume: bool) -> Settings:
+        """Take the folder for this process: make it, or go on with the run in it.
+
+        Returns:
+            The settings to go on with: the run's own, with the new limits on trials and time where any is given.
+
+        Raises:
+            RunExists: there is a run and `resume` is false.
+            SearchError: there is none to resume, its settings differ, another process works in it, or the folder
+                cannot be written.
+        """
+        known = self.path / "run.json"
+        if resume and not known.exists():
+            raise SearchError(f"{self.path} holds no run to resume")
+        if not resume and known.exists():
+            raise RunExists(f"{self.path} holds a run already; go on with --resume, or name another folder")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            if resume:
+                settings = self._merged(settings)
+            self.write("run.json", settings.model_dump(mode="json"))
+        except OSError as error:
+            raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        return settings
+
+    def settings(self) -> Settings:
+        """The settings of the run in the folder.
+
+        Raises:
+            SearchError: there is none, or it cannot be read.
+        """
+        try:
+            return Settings.model_validate_json((self.path / "run.json").read_bytes())
+        except FileNotFoundError:
+            raise SearchError(f"{self.path} holds no run to resume") from None
+        except (OSError, ValueError) as error:
+            raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
+
+    def _merged(self, settings: Settings) -> Settings:
+        before = self.settings()
+        if differing := settings.differences(before):
+            raise SearchError(f"{self.path} was searched with other settings: {'; '.join(differing)}")
+        limits = {name: getattr(settings, name) for name in ("trials", "time_s") if getattr(settings, name) is not None}
+        return before.model_copy(update=limits)
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise SearchError(f"another search works in {self.path}") from None
+
+    def release(self) -> None:
+        """Let another process take the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def append(self, record: Record) -> None:
+        """One line more in `trials.jsonl`, on disk when this returns."""
+        with (self.path / "trials.jsonl").open("ab") as file:
+            file.write(json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def records(self) -> list[Record]:
+        """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file."""
+        path = self.path / "trials.jsonl"
+        if not path.exists():
+            return []
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+
+    def write(self, name: str, value: Any) -> None:
+        """A JSON file, replaced as a whole."""
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file, replaced as a whole."""
+        partial = self.path / f".{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self.path / name)
+
+    def remove(self, name: str) -> None:
+        """A file that does not hold any more."""
+        (self.path / name).unlink(missing_ok=True)

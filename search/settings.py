@@ -1,0 +1,63 @@
+"""What a search was asked for: kept in `run.json`, equal on resuming, part of every cached result's key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archdsl.schema.space import Space
+
+DEFAULT_TIME_S = 600.0
+
+
+class Settings(BaseModel):
+    """Everything that decides a search's outcome but the machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: dict[str, Any]
+    """The space document, as JSON values."""
+    latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
+    params_budget: Annotated[float, Field(gt=0)] | None = None
+    macs_budget: Annotated[float, Field(gt=0)] | None = None
+    memory_budget: Annotated[float, Field(gt=0, description="bytes: weights and peak activations at the batch")] | None = None
+    device: str
+    stat: Literal["min", "p10", "p50", "p90"]
+    batch: Annotated[int, Field(ge=1)] = 1
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    mode: Literal["eager", "graph", "compile"] = "eager"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    data: str = "shapetex"
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    images: Annotated[int, Field(ge=1)] = 2000
+    trials: Annotated[int, Field(ge=1)] | None = None
+    time_s: Annotated[float, Field(gt=0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @property
+    def space_document(self) -> Space:
+        """The space as a document."""
+        return Space.model_validate(self.space)
+
+    def latency_key(self) -> dict[str, Any]:
+        """What a latency depends on beside the network and the machine."""
+        return self.model_dump(include={"device", "batch", "dtype", "mode", "threads"})
+
+    def training_key(self) -> dict[str, Any]:
+        """What a proxy accuracy depends on beside the network."""
+        return self.model_dump(include={"data", "images", "seed"})
+
+    def differences(self, other: Settings) -> list[str]:
+        """Fields in which two settings differ, both values told; how long to go on may differ."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        kept = [name for name in mine if name not in ("trials", "time_s")]
+        return [
+            f"{name}: {_brief(theirs[name])} in the run, {_brief(mine[name])} now"
+            for name in kept
+            if mine[name] != theirs[name]
+        ]
+
+
+def _brief(value: Any) -> str:
+    return f"'{value.get('name')}' with its content" if isinstance(value, dict) else str(value)
