@@ -41,16 +41,22 @@ class Backbone(nn.Module):
         steps = plan(spec, features_only)
         self.spec = spec
         self.features_only = features_only
-        for step in steps:
-            # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
-            self._modules[step.node.id] = step.node.build(*step.arguments(spec))
         self._runs = tuple(_runs(steps))
         self.feature_info = [_info(step) for step in steps if step.feature]
         self.num_classes = 0 if features_only else spec.classes
         self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
+        for step in steps:
+            # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
+            self._modules[step.node.id] = step.node.build(*step.arguments(spec))
         for module in self.children():
             initialise(module, spec.init)
         set_drop_path(self, spec.drop_path)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__:
+            object.__setattr__(self, name, value)  # nn.Module's would take it for the node of that name
+        else:
+            super().__setattr__(name, value)
 
     def forward(self, x: Tensor) -> Any:
         """(B, channels, H, W) -> (B, classes), or the list of maps (B, C, H, W) with `features_only`"""

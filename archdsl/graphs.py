@@ -60,6 +60,7 @@ def link(draft: Draft, problems: list[Problem]) -> list[Links | None]:
     if len(draft.nodes) >= 3:
         problems += _head_problems(draft)
         problems += _unread_problems(draft, _raw_reads(draft, places))
+    problems += _feature_problems(draft, places)
     return links
 
 
@@ -196,6 +197,16 @@ def _unread_problems(draft: Draft, reads: set[tuple[int, str | None]]) -> Iterat
         elif getattr(node, "class_token", False) and not {(index, "class"), (index, None)} & reads:
             rule = f"nobody reads the class token of {name}"
             yield Problem((*keys, "class_token"), rule, "true", "set it false, or read it with a class_token_head")
+
+
+def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
+    """`features` names nodes that give a map."""
+    for place, name in enumerate((draft.header and draft.header.features) or ()):
+        node: Any = draft.nodes[places[name]] if name in places else None
+        if name not in places:
+            yield Problem(("features", place), "no node has this id", short(name), nearest(name, places))
+        elif node is not None and "pixels" not in node.gives:
+            yield Problem(("features", place), f"{name} gives no map", short(name), "name a node that gives pixels")
 
 
 # ------------------------------------------------------------------------------------------------------------ shapes

@@ -30,7 +30,7 @@ def run(
     mode: str | None = None,
     threads: int | None = None,
     data: str = "shapetex",
-    epochs: float = 1.0,
+    epochs: float = 2.0,
     images: int = 2000,
     trials: int | None = None,
     time_s: float | None = None,
@@ -121,7 +121,7 @@ def _resumed(folder: Path, given: dict[str, Any]) -> Settings:
     from archdsl.search.run_folder import RunFolder
 
     known = RunFolder(folder).settings()
-    plain = {"data": "shapetex", "epochs": 1.0, "images": 2000, "seed": 0}
+    plain = {"data": "shapetex", "epochs": 2.0, "images": 2000, "seed": 0}
     said = {name: value for name, value in given.items() if value is not None and value != plain.get(name)}
     return known.model_copy(update={**said, "trials": given["trials"], "time_s": given["time_s"]})
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from archdsl.errors import SearchError
+from archdsl.latency.setting import WAITING
 
 Reply = dict[str, Any]
 Progress = Callable[[Reply], None]
@@ -81,11 +82,7 @@ class Worker:
         self._process, self._buffer = None, b""
 
     def _start(self) -> None:
-        """A session of its own keeps the terminal's Ctrl-C for the parent.
-
-        Threads that wait for each other sleep, unless the user says otherwise: where they spin, another process on
-        the machine makes a net of 6 ms read 60.
-        """
+        """A session of its own keeps the terminal's Ctrl-C for the parent."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop
         self._process = subprocess.Popen(
             [sys.executable, "-m", "archdsl.search.worker"],
@@ -93,7 +90,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            env={**WAITING, **os.environ},
         )
         if not self._reply(time.monotonic() + _START_S).get("ready"):
             raise self._gone()

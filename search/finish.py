@@ -101,7 +101,7 @@ def _first_that_holds(search: Search, ranked: list[Record]) -> Verdict:
         search.watcher(search.state, None)
         try:
             with Worker() as fresh:
-                latency = measure(fresh, spec, search.settings)
+                latency = measure(fresh, spec, search.settings, budget)
         except (Failed, WorkerGone) as error:
             attempts.append({"name": spec.name, "hash": record["hash"], "latency": None, "reason": str(error)})
             continue

@@ -25,7 +25,7 @@ from archdsl.spaces import draw, point
 Record = dict[str, Any]
 
 _MEASURE_S = 120.0
-_ATTEMPTS = 3
+_ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
 
 
 class Candidate(NamedTuple):
@@ -86,21 +86,34 @@ class Latency(NamedTuple):
     facts: dict[str, Any]
 
 
-def measure(worker: Worker, spec: Spec, settings: Settings) -> Latency:
-    """The latency of a network. One that reads unstable is measured again, and the fastest reading kept: what disturbs
-    a measurement only ever slows it down.
+def measure(worker: Worker, spec: Spec, settings: Settings, goal_ms: float | None = None) -> Latency:
+    """The latency of a network, the fastest of up to three readings: what disturbs a measurement only slows it down.
+
+    A reading is repeated where it is unstable, or, with a goal, where it misses that: then up to eight times, with a
+    pause between. All readings are told.
 
     Raises:
         Failed, WorkerGone: as `Worker.ask`.
     """
     setting = {name: getattr(settings, name) for name in ("device", "batch", "dtype", "mode", "threads")}
     readings: list[Latency] = []
-    while not readings or (readings[-1].unstable and len(readings) < _ATTEMPTS):
+    while _another(readings, goal_ms):
+        if goal_ms is not None and readings:
+            time.sleep(1.0)
         reply = worker.ask({"do": "measure", "spec": spec.to_json(), "setting": setting}, _MEASURE_S)["latency"]
         facts = {key: value for key, value in reply.items() if key != "samples"}
         readings.append(Latency(reply[f"{settings.stat}_ms"], reply["unstable"], facts))
     best = min(readings, key=lambda reading: reading.ms)
     return best._replace(facts=best.facts | {"stat": settings.stat, "readings": [r.ms for r in readings]})
+
+
+def _another(readings: list[Latency], goal_ms: float | None) -> bool:
+    """Whether a further reading could still tell more."""
+    if not readings:
+        return True
+    if goal_ms is None:
+        return readings[-1].unstable and len(readings) < _ATTEMPTS
+    return min(reading.ms for reading in readings) > goal_ms and len(readings) < _FINAL_ATTEMPTS
 
 
 class Trained(NamedTuple):
@@ -156,6 +169,7 @@ def train(
     if not outcome["finished"]:
         raise Failed("training gave no finite loss" if not outcome["finite"] else "training did not end in time")
     facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed, "steps": outcome["steps"]}
+    facts["threads"] = reply["threads"]
     facts |= {"loss": outcome["loss"], "error": outcome["error"]}
     result = {
         "accuracy": outcome["accuracy"],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-LR = 2e-3
+LR = 1.5e-3
 """AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.4e-3 at the default of 16."""
 
 Progress = Callable[[int, int, float], None]
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     error: float
     """Standard error of the accuracy, from the number of validation images; it does not cover the seed."""
     loss: float
-    """Mean training loss over the last epoch, which ranks nets better than accuracy while training is short."""
+    """Mean training loss over the last epoch, or over all steps if they are fewer, label smoothing included."""
     seconds: float
     steps: int
     finite: bool

@@ -29,7 +29,7 @@ class Settings(BaseModel):
     mode: Literal["eager", "graph", "compile"] = "eager"
     threads: Annotated[int, Field(ge=1)] | None = None
     data: str = "shapetex"
-    epochs: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     images: Annotated[int, Field(ge=1)] = 2000
     trials: Annotated[int, Field(ge=1)] | None = None
     time_s: Annotated[float, Field(gt=0)] | None = None

@@ -96,9 +96,10 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
 
     data = _loaded(*request["data"])
     fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)))
+    spec = spec_of(request["spec"])
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, fidelity.batch))
     torch.manual_seed(request["seed"])
-    if threads := request["threads"]:
-        torch.set_num_threads(threads)
     told = time.monotonic()
 
     def progress(step: int, steps: int, loss: float) -> None:
@@ -109,7 +110,7 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
 
     deadline = None if request["seconds"] is None else time.monotonic() + request["seconds"]
     outcome = train(
-        build(spec_of(request["spec"])),
+        build(spec),
         data,
         fidelity,
         seed=request["seed"],
@@ -117,7 +118,34 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
         deadline=deadline,
         progress=progress,
     )
-    return {"outcome": outcome._asdict(), "fidelity": str(fidelity)}
+    return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
+
+
+_chosen_threads: dict[int, float] = {}
+
+
+def _training_threads(spec: Any, data: Any, batch: int) -> int:
+    """The thread count that trains faster here, one or all cores, found out once on the first network.
+
+    On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
+    """
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.latency.provenance import physical_cores
+
+    if not _chosen_threads:
+        model = build(spec)
+        images = data.normalise(data.train_images[:batch])
+        for threads in sorted({1, physical_cores()}):
+            torch.set_num_threads(threads)
+            times = []
+            for _ in range(4):
+                started = time.perf_counter()
+                model(images).sum().backward()
+                times.append(time.perf_counter() - started)
+            _chosen_threads[threads] = min(times)
+    return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
 
 
 _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -30,6 +31,15 @@ def small_net(data: Data, seed: int = 0) -> nn.Module:
         nn.Flatten(),
         nn.Linear(48, data.classes),
     )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Two threads of a small net wait for each other, for many times its arithmetic where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +89,10 @@ def test_the_loss_falls_on_a_tiny_problem() -> None:
     outcome = train(
         small_net(digits), digits, Fidelity(4, 600), seed=0, progress=lambda step, steps, loss: losses.append(loss)
     )
-    assert len(losses) == outcome.steps == 75
+    assert len(losses) == outcome.steps == 150
     assert outcome.loss < 0.6 * losses[0]
     assert outcome.accuracy > 0.7
-    assert outcome.loss == pytest.approx(sum(losses[-19:]) / 19)
+    assert outcome.loss == pytest.approx(sum(losses[-38:]) / 38)
 
 
 def test_a_known_good_net_reaches_its_band_on_shapetex() -> None:

@@ -153,6 +153,7 @@ def test_lanes_cross_where_an_inner_branch_is_still_open() -> None:
         pytest.param("ab ac ad bc cd de ae", id="a node read by four"),
         pytest.param("ab cd", id="two apart"),
         pytest.param("ab ac ad", id="three ends"),
+        pytest.param("ab cd ae bf", id="a stem after an end"),
         pytest.param("ab ac ad ae af bg cg dg eg fg", id="five branches"),
     ],
 )
@@ -196,7 +197,7 @@ def test_every_backbone_fits_the_width(name: str, width: int, printed: Callable[
 
 def test_a_node_has_one_line_at_every_width(printed: Callable[..., str]) -> None:
     spec = load_spec("litv2_s")
-    for width in (40, 60, 80, 120, 200):
+    for width in (50, 60, 80, 120, 200):
         body = printed(show(spec, count(spec)), width).split("\n\n")[1].splitlines()
         assert [line.split()[:2] for line in body[1:]] == [["●", node.id] for node in spec.nodes]
 
@@ -207,6 +208,18 @@ def test_a_wide_terminal_shows_whole_labels_and_shares_of_params(printed: Callab
     wide = printed(show(spec, count(spec)), 120)
     assert "hilo heads=4 window=2 alpha=0.5" in wide
     assert wide.count("share") == 2
+    assert printed(show(spec, count(spec)), 90).count("share") == 1
+
+
+def test_a_second_port_is_named_wherever_it_flows(printed: Callable[..., str]) -> None:
+    stem = {"id": "stem", "type": "patch_stem", "width": 8}
+    stage = {"id": "stage", "type": "attention", "depth": 1, "heads": 2, "class_token": True}
+    spec = document([stem, stage, {"id": "head", "type": "class_token_head"}])
+    heading, _, row, _ = (line.split() for line in printed(show(spec, count(spec))).splitlines()[3:])
+    assert heading[2:5] == ["out", "class", "params"]
+    assert {"8x8x8", "1x8"} <= set(row)
+    assert 'n_stage -->|"class 1x8"| n_head' in mermaid(spec)
+    assert '"stage" -> "head" [label="class 1x8"]' in dot(spec)
 
 
 def chain(length: int) -> list[dict[str, Any]]:
@@ -333,7 +346,7 @@ def test_a_stream_gets_only_what_it_can_encode(encoding: str, monkeypatch: pytes
     for drawing in drawings(load_spec(DRAWN[2])):
         stdout(80).print(drawing)
     print_lines(["a \N{SNOWMAN}, a lone \udcff and a [bold] :smile:"])
-    text = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    text = stream.buffer.getvalue().decode(encoding)
     assert "a \\u2603, a lone \\udcff and a [bold] :smile:\n" in text
     if encoding == "ascii":
         assert "\n|-'-'\n*     sum " in text

@@ -52,7 +52,7 @@ def test_a_quantity_is_read_with_its_unit(read: Callable[[str], float], text: st
         (duration_ms, "1e-999ms", "a duration must be more than 0 and at most 1h; got '1e-999ms'"),
         (duration_ms, "1e999ms", "a duration must be more than 0 and at most 1h; got '1e999ms'"),
         (duration_ms, "5MS", "'5MS' is not a duration; write e.g. 5ms, 0.8ms, 900us"),
-        (duration_ms, "٥ms", "'٥ms' is not a duration; write e.g. 5ms, 0.8ms, 900us"),
+        (duration_ms, "\u0665ms", "'\u0665ms' is not a duration; write e.g. 5ms, 0.8ms, 900us"),
         (seconds, "90", "'90' has no unit; write e.g. 90s, 6m, 1h30m"),
         (seconds, "6min", "'6min' is not a time; write e.g. 90s, 6m, 1h30m"),
         (seconds, "30m1h", "'30m1h' is not a time; write e.g. 90s, 6m, 1h30m"),
@@ -63,7 +63,11 @@ def test_a_quantity_is_read_with_its_unit(read: Callable[[str], float], text: st
         (amount, "1e30G", "an amount must be more than 0 and at most 1000000G; got '1e30G'"),
         (memory, "200", "'200' has no unit; write e.g. 200MB, 1.5GiB"),
         (memory, "200mb", "'200mb' is not a memory size; write e.g. 200MB, 1.5GiB"),
-        (memory, "9" * 60 + "MB", "a memory size must be more than 0 and at most 1048576GiB; got '" + "9" * 37 + "...'"),
+        (
+            memory,
+            "9" * 60 + "MB",
+            "a memory size must be more than 0 and at most 1048576GiB; got '" + "9" * 37 + "...'",
+        ),
     ],
 )
 def test_what_is_no_quantity_is_refused_with_a_remedy(read: Callable[[str], float], text: str, message: str) -> None:

@@ -120,6 +120,9 @@ class ClassTokenStage(Stage):
                 if not fits:
                     rule = f"a class token goes through {'a plain mlp' if field == 'mlp' else 'layer norms'} only"
                     raise ShapeError(rule, getattr(block, field).type, "set class_token false or change it", field)
+            if isinstance(block, Attention) and block.position_bias.type != "none":
+                rule, remedy = "a class token has no displacement for a position bias", "set one of them otherwise"
+                raise ShapeError(rule, block.position_bias.type, remedy, "position_bias")
             if block.local_perception:
                 raise ShapeError("a class token has no place on the map for local_perception", field="local_perception")
         return x, Tokens(x.channels)
@@ -143,7 +146,7 @@ class Attention(Block):
     published = {"attn": "mixer", "relative_position_bias_table": "bias.table"}
 
     def mixer_out(self, x: Map) -> None:
-        """Heads divide the width; a bias table knows no class token."""
+        """Heads divide the width."""
         check_heads(x.channels, self.heads)
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:

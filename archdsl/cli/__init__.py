@@ -12,5 +12,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from archdsl.cli.ending import run
 
         return run(list(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before or after the command itself
         return 130

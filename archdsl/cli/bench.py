@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,23 +12,11 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Names, Set, check_device, chosen, whole
+from archdsl.cli.options import Json, Names, Set, check_device, check_dtype, check_mode, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
     from archdsl.schema.document import Spec
-
-
-def _dtypes() -> list[str]:
-    from archdsl.latency.setting import DTYPES
-
-    return list(DTYPES)
-
-
-def _modes() -> tuple[str, ...]:
-    from archdsl.latency.setting import MODES
-
-    return MODES
 
 
 Device = Annotated[
@@ -37,11 +26,11 @@ Device = Annotated[
 Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
 Dtype = Annotated[
     str,
-    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=chosen("dtype", _dtypes), help="of weights"),
+    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="of weights"),
 ]
 Mode = Annotated[
     str,
-    typer.Option("--mode", metavar="eager|graph|compile", callback=chosen("mode", _modes), help="how torch runs it"),
+    typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="how torch runs it"),
 ]
 Threads = Annotated[
     int | None,
@@ -81,7 +70,9 @@ def command(
     _check_writable(out)
     output.remark(f"measuring {', '.join(items)}: batch {batch}, {dtype}, {mode} ...")
     from archdsl.latency import compare
+    from archdsl.latency.setting import WAITING
 
+    os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace: Any = {"rounds": rounds, "time_limit_s": time_limit}
     found = compare(items, device, batch, dtype, mode, threads, **pace)
     if out is not None:

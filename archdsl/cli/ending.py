@@ -52,7 +52,6 @@ def _code(arguments: list[str]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt:
-        output.remark("interrupted")
         return INTERRUPTED
     except ArchError as error:
         output.error(str(error))

@@ -47,7 +47,9 @@ def _changed(document: Document, assignments: list[str]) -> str:
     from archdsl.schema.writing import dump
 
     if not isinstance(document.content, Spec):
-        raise typer.BadParameter("sets the fields of a backbone; this is a search space", param_hint="'--set'")
+        raise typer.BadParameter(
+            "only a backbone's fields can be set, and this is a search space", param_hint="'--set'"
+        )
     return dump(override(document.content, assignments))
 
 

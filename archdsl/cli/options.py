@@ -29,6 +29,22 @@ def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | Non
     return check
 
 
+def _dtypes() -> Iterable[str]:
+    from archdsl.latency.setting import DTYPES
+
+    return DTYPES
+
+
+def _modes() -> Iterable[str]:
+    from archdsl.latency.setting import MODES
+
+    return MODES
+
+
+check_dtype = chosen("dtype", _dtypes)
+check_mode = chosen("mode", _modes)
+
+
 def check_device(value: str | None) -> str | None:
     """`cpu`, `cuda` or `cuda:N`; whether it is here is found out when it is used."""
     name, colon, number = (value or "cpu").partition(":")

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.bench import _dtypes, _modes
-from archdsl.cli.options import Json, check_device, chosen, whole
+from archdsl.cli.options import Json, check_device, check_dtype, check_mode, whole
 from archdsl.cli.units import amount, duration_ms, memory, seconds
 
 Space = Annotated[
@@ -33,11 +32,9 @@ Device = Annotated[
 Batch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; 1")]
 Dtype = Annotated[
     str | None,
-    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=chosen("dtype", _dtypes), help="float32"),
+    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="float32"),
 ]
-Mode = Annotated[
-    str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=chosen("mode", _modes), help="eager")
-]
+Mode = Annotated[str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="eager")]
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores")
 ]
@@ -71,7 +68,7 @@ def command(
     trials: Trials = None,
     time: Limit = None,
     data: DataOption = "shapetex",
-    epochs: Epochs = 1.0,
+    epochs: Epochs = 2.0,
     images: Images = 2000,
     seed: Seed = 0,
     out: Out = None,

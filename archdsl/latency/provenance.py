@@ -33,6 +33,7 @@ def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | No
         "cpus": os.cpu_count(),
         "physical_cores": physical_cores(),
         "malloc": _malloc(),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "load_average": _load(),
         **_gpu(device),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -27,13 +27,12 @@ class Arrow(NamedTuple):
 
 def chart(spec: Spec) -> tuple[list[Box], list[Arrow]]:
     """The image, every node in document order, and every edge."""
-    drawn = graph(spec)
     boxes = [Box(None, "image", ("image",))]
-    boxes += [Box(node, kind, _lines(drawn.nodes[node]["node"], spec)) for node, kind in drawn.nodes(data="kind")]
-    arrows = [Arrow(None, node, (image_text(spec),)) for node, kind in drawn.nodes(data="kind") if kind == "stem"]
+    boxes += [Box(node.id, node.kind, _lines(node, spec)) for node in spec.nodes]
+    arrows = [Arrow(None, node.id, (image_text(spec),)) for node in spec.nodes if node.kind == "stem"]
     arrows += [
-        Arrow(source, target, tuple(_flow(port, str(shape)) for port, shape in ports.items()))
-        for source, target, ports in drawn.edges(data="ports")
+        Arrow(source, target, tuple(_flow(port, str(shape)) for port, shape in data["ports"].items()))
+        for source, target, data in graph(spec).edges(data=True)
     ]
     return boxes, arrows
 

@@ -11,13 +11,14 @@ from rich.text import Text
 
 FLOOR = 4
 """Narrower than this no column is cut."""
+LUXURY = 5
 
 
 class Column(NamedTuple):
     """A heading and its cells.
 
     least: the width from which on it may be cut to make room for others; None for never.
-    drop: the larger, the sooner it is left out; 0 for never.
+    drop: the larger, the sooner it is left out; 0 for never. From `LUXURY` on it is left out before another is cut.
     gap: blanks before it.
     """
 
@@ -31,7 +32,7 @@ class Column(NamedTuple):
     @property
     def natural(self) -> int:
         """The width at which nothing is cut."""
-        return max(len(self.title), *(cell.cell_len for cell in self.cells))
+        return max([len(self.title), *(cell.cell_len for cell in self.cells)])
 
     @property
     def needed(self) -> int:
@@ -57,7 +58,7 @@ class Sheet:
 
 def fit(columns: Sequence[Column], width: int) -> list[Text]:
     """The heading line and a line a row, none of them wider than `width`. A column without any content is left out."""
-    kept = _kept([column for column in columns if any(column.cells)], width)
+    kept = _kept([column for column in columns if any(column.cells) or not column.cells], width)
     widths = _widths(kept, width)
     heading = [Text(column.title, style="dim") for column in kept]
     rows = zip(*(column.cells for column in kept), strict=True)
@@ -65,12 +66,12 @@ def fit(columns: Sequence[Column], width: int) -> list[Text]:
 
 
 def _kept(columns: list[Column], width: int) -> list[Column]:
-    while _total(columns, [column.needed for column in columns]) > width:
+    while True:
         spared = max(columns, key=lambda column: column.drop)
-        if not spared.drop:
-            break
+        wanted = [column.natural if spared.drop >= LUXURY else column.needed for column in columns]
+        if not spared.drop or _total(columns, wanted) <= width:
+            return columns
         columns = [column for column in columns if column is not spared]
-    return columns
 
 
 def _widths(columns: Sequence[Column], width: int) -> list[int]:

@@ -17,7 +17,7 @@ from rich.console import Console
 WIDTH = 80
 """Columns where no terminal says otherwise."""
 
-_LIKENESS = dict(zip("●│├┼─╮╯┬┴…×·█▏▎▍▌▋▊▉", "*||+-.'.'~x-#-------", strict=True))
+_LIKENESS = dict(zip("●│├┼─╮╯┬┴…█▏▎▍▌▋▊▉", "*||+-.'.'~#-------", strict=True))
 
 
 def _likeness(error: UnicodeError) -> tuple[str, int]:

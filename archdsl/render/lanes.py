@@ -25,15 +25,17 @@ def lanes(graph: nx.DiGraph[str]) -> list[tuple[str | None, str]]:
     """
     order = {node: place for place, node in enumerate(graph)}
     waiting: list[str | None] = []  # by lane: the reader that its edge runs to
+    ended = -1  # the lane right above, if it ended in a node that nobody reads
     rows: list[tuple[str | None, str]] = []
     for node in graph:
-        here, *others = [lane for lane, reader in enumerate(waiting) if reader == node] or [_free(waiting, 0)]
+        here, *others = [lane for lane, reader in enumerate(waiting) if reader == node] or [_free(waiting, 0, ended)]
         if others:
             rows.append((None, _rail(waiting, here, others, "┴╯")))
         for lane in (here, *others):
             waiting[lane] = node if lane == here else None
         rows.append((node, _rail(waiting, here)))
-        forks = _leave(waiting, here, sorted(graph.successors(node), key=order.__getitem__))
+        readers = sorted(graph.successors(node), key=order.__getitem__)
+        ended, forks = -1 if readers else here, _leave(waiting, here, readers)
         if forks:
             rows.append((None, _rail(waiting, here, forks, "┬╮")))
     return rows
@@ -50,11 +52,12 @@ def _leave(waiting: list[str | None], here: int, readers: Sequence[str]) -> list
     return forks
 
 
-def _free(waiting: list[str | None], start: int) -> int:
-    """The first lane from `start` on that nobody uses."""
-    lane = next((lane for lane in range(start, len(waiting)) if waiting[lane] is None), len(waiting))
-    if lane == len(waiting):
-        waiting.append(None)
+def _free(waiting: list[str | None], start: int, but: int = -1) -> int:
+    """The first lane from `start` on that nobody uses, `but` excepted."""
+    waiting.append(None)
+    lane = next(lane for lane in range(start, len(waiting)) if waiting[lane] is None and lane != but)
+    if lane < len(waiting) - 1:
+        waiting.pop()
     return lane
 
 

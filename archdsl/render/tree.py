@@ -11,7 +11,7 @@ from rich.text import Text
 
 from archdsl.cost import Count
 from archdsl.graphs import graph
-from archdsl.render.columns import Column, fit
+from archdsl.render.columns import LUXURY, Column, fit
 from archdsl.render.headline import headline
 from archdsl.render.lanes import lanes
 from archdsl.render.numbers import bytes_text, macs_text, params_text, share_text
@@ -87,8 +87,8 @@ def _reads(drawn: nx.DiGraph[str], width: int) -> list[Row]:
         sources = list(drawn.predecessors(node))
         if sources != before:
             listed = f"reads {', '.join(sources) or 'the image'}"
-            indents = {"initial_indent": "  ", "subsequent_indent": "    "}
-            rows += [(None, Text(line, style="dim")) for line in textwrap.wrap(listed, width, **indents)]
+            lines = textwrap.wrap(listed, width, initial_indent="  ", subsequent_indent="    ")
+            rows += [(None, Text(line, style="dim")) for line in lines]
         before = [node]
     return rows
 
@@ -96,7 +96,7 @@ def _reads(drawn: nx.DiGraph[str], width: int) -> list[Row]:
 def _columns(drawn: nx.DiGraph[str], count: Count, rails: list[Text]) -> list[Column]:
     nodes = [data for _, data in drawn.nodes(data=True)]
     styles = [STYLES[data["kind"]] for data in nodes]
-    costs, most = count.nodes, max(node.macs for node in count.nodes)
+    costs = count.nodes
     depths = [getattr(data["node"], "depth", None) for data in nodes]
     return [
         Column("", rails),
@@ -106,7 +106,7 @@ def _columns(drawn: nx.DiGraph[str], count: Count, rails: list[Text]) -> list[Co
         Column("out", _cells(cost.shape for cost in costs)),
         _second_ports(nodes),
         Column("params", _cells(params_text(cost.params) for cost in costs), right=True),
-        *_shares([cost.params for cost in costs], count.params, styles, drop=4),
+        *_shares([cost.params for cost in costs], count.params, styles, drop=LUXURY),
         Column("MACs", _cells(macs_text(cost.macs) for cost in costs), right=True),
         *_shares([cost.macs for cost in costs], count.macs, styles, drop=1),
     ]

@@ -1,0 +1,83 @@
+"""Golden outputs of the published code, and the weights and images that they were made with.
+
+The published code and ours are given the same weights: every tensor of the published state_dict is filled by `fill`,
+which depends on nothing but its name and shape, so that no weight file has to be stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone, build
+from archdsl.load import load_spec, override
+from archdsl.schema.document import Spec
+from archdsl.weights import import_weights
+
+HERE = Path(__file__).parent
+LIT_TI = str(HERE / "specs" / "lit_ti.json")
+"""LIT-Ti, which is not in the zoo."""
+
+
+class Golden(NamedTuple):
+    """One variant: the facts of `golden/NAME.json` and the arrays of `golden/NAME.npz`."""
+
+    facts: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+    def spec(self) -> Spec:
+        """The spec that the variant belongs to, its overrides applied."""
+        name = self.facts["zoo"]
+        return override(load_spec(LIT_TI if name == "lit_ti" else name), self.facts["overrides"])
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """The published checkpoint that the golden output was made with."""
+        return {row["key"]: fill(row["key"], tuple(row["shape"])) for row in self.facts["state"] if row["fill"]}
+
+    def images(self) -> Tensor:
+        """(2, 3, H, W) float32"""
+        return images(self.facts["image_size"])
+
+    def model(self, features_only: bool = False) -> Backbone:
+        """The filled network in float64, in evaluation."""
+        with torch.device("meta"):
+            model = build(self.spec(), features_only)
+        model.to_empty(device="cpu")
+        import_weights(model, self.checkpoint())
+        return model.double().eval()
+
+
+def read_golden(name: str) -> Golden:
+    """The golden output of that variant."""
+    facts = json.loads((HERE / "golden" / f"{name}.json").read_text())
+    with np.load(HERE / "golden" / f"{name}.npz") as arrays:
+        return Golden(facts, dict(arrays))
+
+
+def fill(key: str, shape: tuple[int, ...]) -> Tensor:
+    """The float32 tensor that stands under `key` in the deterministic checkpoint."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+    noise = np.random.RandomState(seed).standard_normal(shape or (1,)).astype(np.float32).reshape(shape)
+    if key.endswith("running_var"):
+        value = 1 + 0.1 * np.abs(noise)
+    elif len(shape) >= 2 and key.endswith("weight"):
+        value = noise / np.sqrt(np.prod(shape[1:]))
+    elif key.endswith("weight"):
+        value = 1 + 0.1 * noise
+    else:
+        value = 0.1 * noise
+    return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+
+
+def images(size: int | list[int]) -> Tensor:
+    """(2, 3, H, W) float32 noise, the same everywhere."""
+    height, width = (size, size) if isinstance(size, int) else size
+    noise = np.random.RandomState(2022).standard_normal((2, 3, height, width))
+    return torch.from_numpy(noise.astype(np.float32))
