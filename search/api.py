@@ -88,9 +88,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         space = load_space(space if space is not None else GPU_SPACE if device.startswith("cuda") else CPU_SPACE)
     latency = space.budget("latency")
     chosen = {name: given[name] or getattr(latency, name, None) for name in ("batch", "dtype", "mode", "threads")}
-    setting = Setting.checked(
-        device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager"
-    )
+    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     return Settings(
         space=_document(space),

@@ -24,9 +24,7 @@ def front(records: Iterable[Record], objectives: Sequence[str]) -> list[Record]:
     """The records that none dominates, one a network, the most accurate first."""
     points = {record["hash"]: (losses(record, objectives), record) for record in records}
     kept = [
-        record
-        for own, record in points.values()
-        if not any(_dominates(other, own) for other, _ in points.values())
+        record for own, record in points.values() if not any(_dominates(other, own) for other, _ in points.values())
     ]
     return sorted(kept, key=lambda record: (-record["accuracy"], record["latency"]))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LR = 1.5e-3
-"""AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.4e-3 at the default of 16."""
+"""AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.1e-3 at the default of 16."""
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the steps in all and the step's loss."""

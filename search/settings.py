@@ -21,7 +21,9 @@ class Settings(BaseModel):
     latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
     params_budget: Annotated[float, Field(gt=0)] | None = None
     macs_budget: Annotated[float, Field(gt=0)] | None = None
-    memory_budget: Annotated[float, Field(gt=0, description="bytes: weights and peak activations at the batch")] | None = None
+    memory_budget: (
+        Annotated[float, Field(gt=0, description="bytes: weights and peak activations at the batch")] | None
+    ) = None
     device: str
     stat: Literal["min", "p10", "p50", "p90"]
     batch: Annotated[int, Field(ge=1)] = 1

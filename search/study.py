@@ -87,7 +87,6 @@ class Study:
         trial.set_constraint(_BUDGET, 1.0)
         self._study.tell(trial, state=TrialState.PRUNED)
 
-
     def _mean_accuracy(self) -> float:
         """Of the trials that were trained; 0 before there is one."""
         if "max proxy_accuracy" not in self.objectives:
