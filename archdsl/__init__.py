@@ -48,7 +48,7 @@ _HOME = {
     "measure": "latency",
     "override": "load",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605  # a list made from the table above
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,6 @@ from archdsl.modules.init import initialise, set_drop_path
 from archdsl.schema.document import Spec
 from archdsl.shape import Map
 
-
 _Port = tuple[int, str]
 """A step, by its index, and the name of one of its ports."""
 

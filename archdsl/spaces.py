@@ -161,7 +161,8 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
 
 def _no_point_problems(space: Space) -> list[Problem]:
     """A space must have a point; the first point's problems are told if none of many has none."""
-    generator, first = random.Random(0), []
+    generator = random.Random(0)
+    first: list[Problem] = []
     known = variables(space.nodes)
     for _ in range(_TRIES):
         try:

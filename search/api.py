@@ -126,7 +126,7 @@ def _resumed(folder: Path, given: dict[str, Any]) -> Settings:
 
 def _new_folder(settings: Settings) -> Path:
     """`runs/TIME-SPACE`, a name that is not taken."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005  # the user's own clock
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # the user's own clock
     path = Path("runs") / f"{stamp}-{settings.space['name']}"
     number = 2
     while path.exists():

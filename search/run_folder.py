@@ -13,6 +13,8 @@ from archdsl.search.settings import Settings
 
 Record = dict[str, Any]
 
+_OF_A_RUN = ("run.json", "trials.jsonl", "study.db")
+
 
 class RunExists(WrongUse):
     """The folder holds a run, and it was not asked to go on."""
@@ -41,17 +43,18 @@ class RunFolder:
             SearchError: there is none to resume, its settings differ, another process works in it, or the folder
                 cannot be written.
         """
-        known = self.path / "run.json"
-        if resume and not known.exists():
-            raise SearchError(f"{self.path} holds no run to resume")
-        if not resume and known.exists():
-            raise RunExists(f"{self.path} holds a run already; go on with --resume, or name another folder")
         try:
+            self._check(resume)
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            if resume:
-                settings = self._merged(settings)
-            self.write("run.json", settings.model_dump(mode="json"))
+            try:
+                self._check(resume)  # once more: another search may have begun and ended in between
+                if resume:
+                    settings = self._merged(settings)
+                self.write("run.json", settings.model_dump(mode="json"))
+            except BaseException:
+                self.release()
+                raise
         except OSError as error:
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
         return settings
@@ -69,6 +72,12 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
 
+    def _check(self, resume: bool) -> None:
+        if resume and not (self.path / "run.json").exists():
+            raise SearchError(f"{self.path} holds no run to resume")
+        if not resume and any((self.path / name).exists() for name in _OF_A_RUN):
+            raise RunExists(f"{self.path} holds a run already; go on with --resume, or name another folder")
+
     def _merged(self, settings: Settings) -> Settings:
         before = self.settings()
         if differing := settings.differences(before):
@@ -81,8 +90,7 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
+            self.release()
             raise SearchError(f"another search works in {self.path}") from None
 
     def release(self) -> None:
@@ -99,7 +107,11 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def records(self) -> list[Record]:
-        """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file."""
+        """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file.
+
+        Raises:
+            SearchError: another line cannot be read.
+        """
         path = self.path / "trials.jsonl"
         if not path.exists():
             return []
@@ -108,7 +120,27 @@ class RunFolder:
         if len(whole) < len(data):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return [self._record(line, number) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+
+    def _record(self, line: bytes, number: int) -> Record:
+        try:
+            record: Record = json.loads(line)
+        except ValueError as error:
+            raise SearchError(f"{self.path}/trials.jsonl:{number}: no record: {error}; remove the line") from None
+        return record
+
+    def read(self, name: str) -> Any:
+        """What a JSON file holds; None if there is none.
+
+        Raises:
+            SearchError: it cannot be read.
+        """
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise SearchError(f"{self.path / name} cannot be read: {error}") from None
 
     def write(self, name: str, value: Any) -> None:
         """A JSON file, replaced as a whole."""

@@ -33,6 +33,10 @@ TINY: dict[str, Any] = {
         {"id": "head", "type": "mean_head"},
     ],
 }
+SMALL = "--set image=32 --set stem.width=12 --set merge1.width=24 --set merge2.width=48 --set merge3.width=96"
+SMALL += " --set stage3.heads=3 --set stage4.heads=3"
+"""LIT and LITv2 made quick to build and to run."""
+
 COMMANDS = [str(command.name) for command in app.registered_commands]
 EXAMPLES = [
     line.strip()
@@ -143,6 +147,8 @@ def test_the_version_is_told(run: Run) -> None:
         (["show", "litv2"], 'no such zoo name: "litv2"; did you mean'),
         (["show", "litv2.json"], "no such file: litv2.json"),
         (["check", "nowhere/litv2_s"], "no such file: nowhere/litv2_s"),
+        (["check", "two\nlines.json"], "no such file: two lines.json\n"),
+        (["show", "two\nlines.json"], "no such file: two lines.json\n"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(run: Run, arguments: list[str], message: str) -> None:
@@ -451,7 +457,7 @@ def test_standard_input_has_a_name() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the examples are written for a shell")
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
-    quick = " --rounds 3 --time-limit 1s" if line.startswith("archdsl bench") else ""
+    quick = f" --rounds 3 --time-limit 1s {SMALL}" if line.startswith("archdsl bench") else ""
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

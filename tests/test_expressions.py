@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from archdsl.schema.expressions import ALLOWED, MAX_NESTING, Expression, ExpressionError, Inactive, Scalar, parse
+from archdsl.schema.expressions import Expression, ExpressionError, Inactive, Scalar, parse
+from archdsl.schema.grammar import ALLOWED, MAX_NESTING
 
 ENV: dict[str, Scalar] = {
     "w": 64,

@@ -271,7 +271,18 @@ def test_provenance_has_the_same_keys_everywhere() -> None:
     facts = provenance("cpu", "float32", 1, "eager", 2)
     assert set(facts) == {
         *("device", "dtype", "batch", "mode", "threads", "device_name", "driver", "clocks", "torch", "cuda", "cudnn"),
-        *("python", "os", "archdsl", "cpu", "cpus", "physical_cores", "malloc", "load_average", "date"),
+        *(
+            "python",
+            "os",
+            "archdsl",
+            "cpu",
+            "cpus",
+            "physical_cores",
+            "malloc",
+            "omp_wait_policy",
+            "load_average",
+            "date",
+        ),
     }
     assert json.loads(json.dumps(facts)) == facts
     assert facts["driver"] is None

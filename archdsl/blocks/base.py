@@ -72,10 +72,12 @@ class Part(BaseModel):
         return {}
 
     def label(self) -> str:
-        """What a drawing says about it beside its type: the fields that differ from their defaults."""
+        """What a drawing says about it beside its type: fields that differ from their defaults, its own ones first."""
         hidden = {"type", "id", "from_", "depth", "width", "out_norm"}
         changed = self.model_dump(exclude_defaults=True, exclude=hidden, exclude_none=True)
-        return " ".join(f"{name}={_brief(value)}" for name, value in changed.items())
+        common = {"norm", "mlp", "layer_scale", "local_perception", "position_embedding"}
+        names = sorted(changed, key=lambda name: name in common)
+        return " ".join(f"{name}={_brief(changed[name])}" for name in names)
 
 
 class Stem(Part):
@@ -83,9 +85,17 @@ class Stem(Part):
 
     kind = "stem"
 
-    def out(self, image: Map) -> Shape: ...
-    def cost(self, image: Map) -> Cost: ...
-    def build(self, image: Map) -> nn.Module: ...
+    def out(self, image: Map) -> Shape:
+        """The first map, from the image's shape."""
+        raise NotImplementedError
+
+    def cost(self, image: Map) -> Cost:
+        """What the stem costs for one image."""
+        raise NotImplementedError
+
+    def build(self, image: Map) -> nn.Module:
+        """(B, channels, H, W) -> the first map"""
+        raise NotImplementedError
 
 
 class Merge(Part):
@@ -93,9 +103,17 @@ class Merge(Part):
 
     kind = "merge"
 
-    def out(self, x: Map) -> Shape: ...
-    def cost(self, x: Map) -> Cost: ...
-    def build(self, x: Map) -> nn.Module: ...
+    def out(self, x: Map) -> Shape:
+        """The smaller map."""
+        raise NotImplementedError
+
+    def cost(self, x: Map) -> Cost:
+        """What the merge costs for one image."""
+        raise NotImplementedError
+
+    def build(self, x: Map) -> nn.Module:
+        """(B, C, H, W) -> the smaller map"""
+        raise NotImplementedError
 
 
 class Join(Part):
@@ -105,20 +123,36 @@ class Join(Part):
     fewest: ClassVar[int] = 2
     most: ClassVar[int] = 16
 
-    def out(self, *maps: Map) -> Shape: ...
-    def cost(self, *maps: Map) -> Cost: ...
-    def build(self, *maps: Map) -> nn.Module: ...
+    def out(self, *maps: Map) -> Shape:
+        """One map from several."""
+        raise NotImplementedError
+
+    def cost(self, *maps: Map) -> Cost:
+        """What the join costs for one image."""
+        raise NotImplementedError
+
+    def build(self, *maps: Map) -> nn.Module:
+        """(B, C, H, W) each -> (B, C, H, W)"""
+        raise NotImplementedError
 
 
 class Head(Part):
-    """The last map or token to logits (B, classes). A head's module has `norm` and `fc`."""
+    """The last map or token to logits (B, classes). A head's module has `pool` and `fc`."""
 
     kind = "head"
     gives = ()
 
-    def out(self, x: Any, classes: int) -> Tokens: ...
-    def cost(self, x: Any, classes: int) -> Cost: ...
-    def build(self, x: Any, classes: int) -> nn.Module: ...
+    def out(self, x: Any, classes: int) -> Tokens:
+        """As many logits as classes."""
+        raise NotImplementedError
+
+    def cost(self, x: Any, classes: int) -> Cost:
+        """What the head costs for one image."""
+        raise NotImplementedError
+
+    def build(self, x: Any, classes: int) -> nn.Module:
+        """What the head reads -> (B, classes)"""
+        raise NotImplementedError
 
 
 def _brief(value: Any) -> str:
@@ -128,4 +162,6 @@ def _brief(value: Any) -> str:
         return str(value.get("type", "")) + (f"({', '.join(rest)})" if rest else "")
     if isinstance(value, list | tuple):
         return "[" + ",".join(_brief(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

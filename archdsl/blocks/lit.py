@@ -6,7 +6,8 @@ Differs from the published code in that any image size runs: images are padded t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -63,7 +64,7 @@ class DeformableMerge(Merge):
     width: Width
     norm: Norm = BatchNorm(type="batch")
 
-    published = {"dconv.conv_offset": "offset", "dconv": "conv", "norm_layer": "norm"}
+    published: ClassVar[Mapping[str, str]] = {"dconv.conv_offset": "offset", "dconv": "conv", "norm_layer": "norm"}
 
     def out(self, x: Map) -> Map:
         """H // 2: an odd map loses its last row or column."""
@@ -143,14 +144,14 @@ class Attention(Block):
     qkv_bias: Flag = True
 
     stage = ClassTokenStage
-    published = {"attn": "mixer", "relative_position_bias_table": "bias.table"}
+    published: ClassVar[Mapping[str, str]] = {"attn": "mixer", "relative_position_bias_table": "bias.table"}
 
     def mixer_out(self, x: Map) -> None:
         """Heads divide the width."""
         check_heads(x.channels, self.heads)
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """q k^T and its product with v over all pairs; alive: q, k, v, the scores, a bias of their size, the result."""
+        """Scores q k^T and their product with v over all pairs; alive: q, k, v, the scores, a bias of their size, the result."""
         C, N = x.channels, x.positions + tokens
         params = 4 * C * C + C + self.qkv_bias * 3 * C
         biased = self.position_bias.type == "relative"

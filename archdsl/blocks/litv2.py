@@ -7,7 +7,8 @@ taken for square.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,7 +31,7 @@ class HiLo(Block):
     qkv_bias: Flag = True
     mlp: Mlp = ConvMlp(type="dwconv")
 
-    published = {"attn": "mixer"}
+    published: ClassVar[Mapping[str, str]] = {"attn": "mixer"}
 
     @property
     def low_heads(self) -> int:

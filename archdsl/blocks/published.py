@@ -1,7 +1,7 @@
 """Published tensor names: where stems, stages, merges and heads sit in the authors' networks.
 
-A scheme is a table from our prefix to theirs; `{n}` is a stage's number in our ids and `{n-1}` one less in theirs. Names
-inside a part are the part's own affair (`Part.published`).
+A scheme is a table from our prefix to theirs; `{n}` is a stage's number in our ids and `{n-1}` one less in theirs.
+Names inside a part are the part's own affair (`Part.published`).
 """
 
 from __future__ import annotations

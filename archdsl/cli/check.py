@@ -10,7 +10,7 @@ from archdsl.cli import output
 from archdsl.cli.documents import open_document, title
 from archdsl.cli.ending import FAILED, WRONG_USE
 from archdsl.cli.options import Json
-from archdsl.errors import Problem, SpecError
+from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
     from archdsl.cli.documents import Content
@@ -50,14 +50,12 @@ def command(paths: Paths, as_json: Json = False) -> None:
 
 
 def _look_at(path: str) -> Finding:
-    from archdsl.load import UnknownName
-
     try:
         return Finding(_summary(open_document(path).content))
     except SpecError as error:
         return Finding("", error.problems, FAILED)
-    except UnknownName as error:
-        return Finding("", (Problem((), str(error), file=path),), WRONG_USE)
+    except WrongUse as error:
+        return Finding("", (Problem((), " ".join(str(error).splitlines()), file=path),), WRONG_USE)
 
 
 def _tell(path: str, found: Finding) -> None:

@@ -54,8 +54,9 @@ def _code(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ArchError as error:
-        output.error(str(error))
-        return WRONG_USE if isinstance(error, WrongUse) else FAILED
+        wrong_use = isinstance(error, WrongUse)
+        output.error(" ".join(str(error).splitlines()) if wrong_use else str(error))
+        return WRONG_USE if wrong_use else FAILED
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -31,6 +31,6 @@ def initialise(module: nn.Module, scheme: str) -> None:
 
 def set_drop_path(module: nn.Module, rate: float) -> None:
     """Block n of N, in the order of the document, drops its residual branches at rate * n / (N - 1)."""
-    blocks = [found for found in module.modules() if isinstance(getattr(found, "drop_path", None), DropPath)]
-    for index, block in enumerate(blocks):
-        block.drop_path.rate = rate * index / max(len(blocks) - 1, 1)
+    drops = [drop for found in module.modules() if isinstance(drop := getattr(found, "drop_path", None), DropPath)]
+    for index, drop in enumerate(drops):
+        drop.rate = rate * index / max(len(drops) - 1, 1)

@@ -25,7 +25,7 @@ class PositionEmbedding(nn.Module):
         """(B, H, W, C) -> (B, H, W, C)"""
         H, W = x.shape[1:3]
         table = self.table[:, self.first :].reshape(1, *self.size, -1)
-        if (H, W) != self.size:
+        if self.size != (H, W):
             table = to_last(F.interpolate(to_first(table), size=(H, W), mode="bilinear", align_corners=False))
         return x + table
 

@@ -13,7 +13,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 def scatter(
     points: Sequence[tuple[float, float]], limit: float | None = None, width: int = 56, height: int = 8
 ) -> Text:
-    """Points (ms, %) on axes from 0 to the largest ms, and from the lowest to the highest %; `limit` is a vertical line."""
+    """Points (ms, %), from 0 to the largest ms and from the lowest to the highest %; `limit` is a vertical line."""
     right = max([x for x, _ in points] + ([limit] if limit else [])) * 1.02
     low, high = min(y for _, y in points), max(y for _, y in points)
     low, high = low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)

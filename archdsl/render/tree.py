@@ -56,7 +56,7 @@ def _title(spec: Spec, count: Count, width: int) -> Iterable[Text]:
     facts = [headline(spec), f"{params_text(count.params)} params"]
     weights, activations = bytes_text(count.weight_bytes()), bytes_text(count.activation_bytes())
     memory = [f"weights {weights}", f"peak activations {activations} (float32, batch 1)"]
-    for style, parts in (("bold", [*facts, f"{macs_text(count.macs)}MACs"]), ("", memory)):
+    for style, parts in (("bold", [*facts, f"{macs_text(count.macs)} MACs"]), ("", memory)):
         text = ", ".join(part.replace(" ", NO_BREAK) for part in parts)
         for line in textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False):
             yield Text(line.replace(NO_BREAK, " "), style=style)

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
 from archdsl.blocks.fields import Integer, Number, one_or_several
-from archdsl.schema.nodes import ID, Node, node_models, union
+from archdsl.schema.nodes import Node, node_models, union
+from archdsl.schema.patterns import ARXIV, ID, NAME
 
 VERSION = 1
-NAME = r"^[a-z0-9_.-]{1,64}$"
 
 Side = Annotated[Integer, Field(ge=16, le=4096)]
 Image = Annotated[
@@ -27,7 +27,7 @@ class Paper(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: Annotated[str, Field(max_length=300)] | None = None
-    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
+    arxiv: Annotated[str, Field(pattern=ARXIV)] | None = None
     params: Annotated[Number, Field(gt=0)] | None = None
     gmacs: Annotated[Number, Field(gt=0)] | None = None
     imagenet_top1: Annotated[Number, Field(ge=0, le=100)] | None = None
@@ -83,5 +83,5 @@ def spec_model() -> type[Spec]:
 @cache
 def _spec_model(nodes: tuple[type[Node], ...]) -> type[Spec]:
     several: Any = tuple[union(list(nodes)), ...]  # type: ignore[misc]  # made at run time
-    field = (Annotated[several, Field(min_length=3, max_length=256)], ...)
+    field: Any = (Annotated[several, Field(min_length=3, max_length=256)], ...)
     return create_model("Spec", __base__=Spec, __doc__=Spec.__doc__, nodes=field)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from archdsl.errors import Problem, nearest, short
+from archdsl.errors import Problem, short
 from archdsl.schema.document import VERSION, Header
 from archdsl.schema.nodes import Node, node_models
-from archdsl.schema.problems import problems_of
+from archdsl.schema.problems import problems_of, untyped
 
 KINDS = ("arch", "space")
 FEWEST_NODES, MOST_NODES = 3, 256
@@ -56,16 +56,8 @@ def _header(raw: dict[str, Any], problems: list[Problem]) -> Header | None:
     try:
         return Header.model_validate(fields)
     except ValidationError as error:
-        problems += [_with_nodes(found, Header) for found in problems_of(error, Header)]
+        problems += problems_of(error, Header)
         return None
-
-
-def _with_nodes(problem: Problem, model: type[BaseModel]) -> Problem:
-    """`nodes` belongs to the document too, where its fields are listed."""
-    if problem.at_key and len(problem.keys) == 1:
-        known = ["nodes", *(field.alias or name for name, field in model.model_fields.items())]
-        return problem._replace(remedy=nearest(str(problem.keys[0]), known))
-    return problem
 
 
 def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, ...]:
@@ -84,15 +76,9 @@ def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, .
 
 def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
     keys, models = ("nodes", index), node_models()
-    if not isinstance(value, dict):
-        problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
-        return None
-    name = value.get("type")
-    if not isinstance(name, str):
-        problems.append(Problem(keys, "a node needs a type", None, f"one of {', '.join(sorted(models))}"))
-        return None
-    if name not in models:
-        problems.append(Problem((*keys, "type"), "no such type of node", short(name), nearest(name, models)))
+    name = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(name, str) or name not in models:
+        problems.append(untyped(keys, value, sorted(models), "a node"))
         return None
     try:
         return models[name].model_validate(value)

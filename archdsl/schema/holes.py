@@ -25,7 +25,7 @@ class Point(NamedTuple):
     choices: dict[str, Any]
 
 
-class Unresolved(ValueError):
+class Unresolved(ValueError):  # says what it is, as Inactive does
     """An expression of a space that cannot be computed for a choice: a cycle, an inactive name, arithmetic."""
 
 
@@ -77,7 +77,7 @@ def _node(node: dict[str, Any], decide: Choose) -> dict[str, Any]:
         return _fields(node, node["id"], decide)
     label = decide(node.get("$name", node["id"]))
     alternative = next(found for found in node["$one_of"] if label_of(found) == label)
-    outer = {key: node[key] for key in ("id", "from") if key in node}
+    outer: dict[str, Any] = {key: node[key] for key in ("id", "from") if key in node}
     return {**outer, **_fields(alternative, f"{node['id']}.{label}", decide)}
 
 
@@ -96,7 +96,7 @@ def _value(value: Any, path: str, decide: Choose) -> Any:
     if not isinstance(value, dict):
         return value
     if "$expr" in value or "$same" in value:
-        return _Derived(parse(value.get("$expr", value.get("$same"))))
+        return _Derived(parse(str(value.get("$expr", value.get("$same")))))
     if "$one_of" in value:
         label = decide(value.get("$name", path))
         alternative = next(found for found in value["$one_of"] if label_of(found) == label)

@@ -16,10 +16,11 @@ from archdsl.blocks.base import Part
 from archdsl.blocks.fields import TAG_MARK, Flag, Integer, Number, SubObject
 from archdsl.blocks.stage import Block
 from archdsl.schema.nodes import declared, node_models, union
+from archdsl.schema.patterns import LABEL, VARIABLE
 
 HOLES = ("$one_of", "$int", "$float", "$expr", "$same", "$repeat")
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$", max_length=80)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=64)]
+Name = Annotated[str, Field(pattern=VARIABLE, max_length=80)]
+Label = Annotated[str, Field(pattern=LABEL, max_length=64)]
 Times = Annotated[Integer, Field(ge=1, le=64)]
 
 _FIXED = ("type", "id", "from_")
@@ -67,7 +68,7 @@ def lift(value: Any, numbers: str = "") -> Any:
     ]
     ends = tuple[value, value]
     if numbers:
-        step = (Annotated[Integer, Field(ge=1)], Field(1, alias="$step"))
+        step: Any = (Annotated[Integer, Field(ge=1)], Field(1, alias="$step"))
         members.append((create_model("IntHole", __base__=Hole, bounds=(ends, Field(alias="$int")), step=step), "$int"))
     if numbers == "float":
         fields: dict[str, Any] = {
@@ -124,13 +125,13 @@ def twin(model: type[BaseModel], label: bool, has_id: bool = True) -> type[BaseM
 
 @cache
 def _block_list(parts: tuple[tuple[str, type[Part]], ...]) -> Any:
-    block = union([twin(part, label=True) for _, part in parts if issubclass(part, Block)])
-    one_of = (tuple[block, ...], Field(alias="$one_of", min_length=1, max_length=64))
+    block: Any = union([twin(part, label=True) for _, part in parts if issubclass(part, Block)])
+    one_of: Any = (tuple[block, ...], Field(alias="$one_of", min_length=1, max_length=64))
     repeat: dict[str, Any] = {
         "repeat": (block, Field(alias="$repeat")),
         "times": (lift(Times, "int"), Field(alias="$times")),
     }
-    item = _tagged(
+    item: Any = _tagged(
         [
             (block, "value"),
             (create_model("OneOfBlocks", __base__=Hole, one_of=one_of), "$one_of"),

@@ -6,7 +6,7 @@ but `sequence`, whose blocks may be any declared ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property, reduce
 from operator import or_
 from typing import Annotated, Any, cast
@@ -18,9 +18,7 @@ from archdsl.blocks.base import Part
 from archdsl.blocks.fields import TAG_MARK, one_or_several, tag_of, type_name
 from archdsl.blocks.sequence import Sequence
 from archdsl.blocks.stage import Block, Stage
-
-ID = r"^[a-z][a-z0-9_]*$"
-SOURCE = r"^[a-z][a-z0-9_]*(\.[a-z]+)?$"
+from archdsl.schema.patterns import ID, SOURCE
 
 Source = Annotated[str, Field(pattern=SOURCE, max_length=80)]
 
@@ -95,7 +93,8 @@ def _node_model(part: type[Part], parts: tuple[tuple[str, type[Part]], ...]) -> 
     return cast(type[Node], model)
 
 
-def union(members: list[type[BaseModel]]) -> Any:
+def union(members: Iterable[type[BaseModel]]) -> Any:
     """The union of models told apart by their `type`."""
-    tagged = [Annotated[member, Tag(TAG_MARK + type_name(member))] for member in members]
-    return Annotated[reduce(or_, tagged), Discriminator(tag_of)] if len(tagged) > 1 else members[0]
+    models = list(members)
+    tagged = [Annotated[model, Tag(TAG_MARK + type_name(model))] for model in models]
+    return Annotated[reduce(or_, tagged), Discriminator(tag_of)] if len(tagged) > 1 else models[0]

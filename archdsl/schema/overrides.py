@@ -1,4 +1,4 @@
-"""Overrides: `stage3.alpha=0.5`, `head.token_label=false`, `image=256`, applied to a document with defaults filled in."""
+"""Overrides: `stage3.alpha=0.5`, `head.token_label=false`, `image=256`, made in a document with defaults filled in."""
 
 from __future__ import annotations
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
 
-from archdsl.blocks.fields import TAG_MARK, SubObject, type_name
+from archdsl.blocks.fields import TAG_MARK, type_name
 from archdsl.errors import Keys, Problem, nearest, short
+from archdsl.schema import annotations
+from archdsl.schema.patterns import REMEDIES
 
 _MUST_BE = {
-    "int_type": "must be an integer",
-    "int_from_float": "must be an integer",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be a string",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "dict_type": "must be an object",
-    "finite_number": "must be a finite number",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dict_type": "an object",
+    "finite_number": "a finite number",
 }
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -30,68 +34,165 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
 }
+_ITEMS = {
+    "nodes": "a node",
+    "blocks": "a block",
+    "from": "a source",
+    "image": "a side of the image",
+    "features": "a feature",
+    "$one_of": "an alternative",
+    "$int": "an end of the range",
+    "$float": "an end of the range",
+    "constraints": "a constraint",
+    "objectives": "an objective",
+    "budgets": "a budget",
+}
+"""What messages call an item of a list."""
+_PAIRS = {"image": "[height, width]", "$int": "[low, high]", "$float": "[low, high]"}
+_ARE_TYPED = ("union_tag_not_found", "union_tag_invalid")
+_HOLES_REMEDY = 'holes stand in documents of "kind": "space" only'
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: Keys = ()) -> list[Problem]:
     """Every finding of one validation; `prefix` is where the validated value stands in the document."""
-    return [_problem(finding, model, prefix) for finding in error.errors(include_url=False)]
+    found = {}
+    for finding in error.errors(include_url=False):
+        problem = _problem(finding, model, prefix)
+        if problem is not None:
+            found[problem.keys, problem.rule] = problem
+    return list(found.values())
 
 
-def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -> Problem:
-    keys: Keys = prefix + tuple(key for key in finding["loc"] if not str(key).startswith(TAG_MARK))
-    kind, value, context = finding["type"], finding["input"], finding.get("ctx", {})
-    name = _name(keys)
-    if kind == "missing":
-        return Problem(keys[:-1], f"{name} is required", None, f'add "{name}"')
-    if kind == "extra_forbidden":
-        owner, known = _owner(finding["loc"], model)
-        return Problem(keys, f"{owner} has no field {_quoted(name)}", None, nearest(name, known), at_key=True)
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        return _untold(keys, value, context)
-    rule, remedy = _rule(kind, context, finding["msg"], name)
-    return Problem(keys, rule, short(value), remedy)
-
-
-def _untold(keys: Keys, value: Any, context: Mapping[str, Any]) -> Problem:
-    """A union's object without a type, or with one that is not known."""
-    known = [tag.strip().strip("'").lstrip(TAG_MARK) for tag in context.get("expected_tags", "").split(",") if tag]
+def untyped(keys: Keys, value: Any, known: list[str], name: str) -> Problem:
+    """An object without a type, or with one that is not known; `name` is what messages call it."""
+    offer = f"one of {', '.join(known)}"
     if not isinstance(value, dict):
-        return Problem(keys, f"{_name(keys)} must be an object", short(value), 'write {"type": ...}')
-    if not isinstance(value.get("type"), str):
-        remedy = f"one of {', '.join(known)}" if known else 'write {"type": ...}'
-        return Problem(keys, f"{_name(keys)} needs a type", None, remedy)
-    return Problem(
-        (*keys, "type"), f"no such type of {_name(keys)}", short(value["type"]), nearest(value["type"], known)
-    )
+        meant = isinstance(value, str) and value in known
+        remedy = f'write {{"type": {short(value)}}}' if meant else f'write {{"type": ...}} with {offer}'
+        return Problem(keys, f"{name} must be an object", short(value), remedy)
+    if "type" not in value:
+        remedy = _HOLES_REMEDY if _is_hole(value) else f'add "type": {offer}'
+        return Problem(keys, f"{name} needs a type", None, remedy)
+    written = value["type"]
+    if not isinstance(written, str):
+        return Problem((*keys, "type"), "type must be a string", short(written), offer)
+    kind = name.removeprefix("a ").removeprefix("an ")
+    return Problem((*keys, "type"), f"no such type of {kind}", short(written), nearest(written, known))
+
+
+def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -> Problem | None:
+    loc, value = finding["loc"], finding["input"]
+    keys: Keys = prefix + tuple(key for key in loc if not str(key).startswith(TAG_MARK))
+    kind, context, name = finding["type"], finding.get("ctx", {}), _name(keys)
+    if kind == "missing":
+        return _missing(keys, value)
+    if kind == "extra_forbidden":
+        owner, known = _owner(loc, model)
+        remedy = _HOLES_REMEDY if name in ("$one_of", "$name", "$label") else nearest(name, known)
+        return Problem(keys, f"{owner} has no field {_quoted(name)}", None, remedy, at_key=True)
+    annotation = annotations.at(model, loc)
+    if kind in _ARE_TYPED:
+        return untyped(keys, value, annotations.types(annotation), name)
+    if kind == "too_short" and len(value) >= context["min_length"]:
+        return None  # pydantic leaves out items that it refuses, and counts the rest
+    if kind == "too_long" and name in _PAIRS:
+        return _no_pair(keys, value)
+    rule, remedy = _rule(kind, context, finding["msg"], name)
+    if value is None and (default := _default(model, loc)):
+        remedy = f"leave it out for the default, {default}"
+    elif kind == "literal_error" and isinstance(value, str):
+        remedy = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
+    return Problem(keys, rule, short(value), remedy or _as_meant(kind, value) or _what_fits(kind, annotation))
+
+
+def _missing(keys: Keys, value: Any) -> Problem:
+    """A field that is not there, or an item of a list of fixed length."""
+    name = keys[-1]
+    if isinstance(name, int):
+        return _no_pair(keys[:-1], value)  # lists of a fixed length are pairs
+    example = '"version": 1' if name == "version" else f'"{name}": ...'
+    return Problem(keys[:-1], f"{name} is required", None, f"add {example}")
+
+
+def _no_pair(keys: Keys, value: Any) -> Problem:
+    name = _name(keys)
+    return Problem(keys, f"{name} must have 2 items", short(value), f"write {_PAIRS.get(name, '[..., ...]')}")
 
 
 def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tuple[str, str | None]:
     """The rule and the remedy of a finding about a value."""
     if kind in _MUST_BE:
-        return f"{name} {_MUST_BE[kind]}", None
+        return f"{name} must be {_MUST_BE[kind]}", None
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return f"{name} must be {words} {_number(context[key])}", f"use {_within(kind, context[key])}"
+        return f"{name} must be {words} {_number(context[key])}", None
     if kind == "literal_error":
         return f"{name} must be {context['expected'].replace(chr(39), chr(34))}", None
     if kind in ("too_short", "too_long"):
-        few = kind == "too_short"
-        limit = context["min_length"] if few else context["max_length"]
-        return f"{name} must have {'at least' if few else 'at most'} {limit} items", None
+        words, limit = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
+        return f"{name} must have {words} {context[limit]} item{'s' * (context[limit] != 1)}", None
     if kind == "string_pattern_mismatch":
-        return f"{name} must match {context['pattern']}", "use lower-case letters, digits and _"
+        return f"{name} must match {context['pattern']}", REMEDIES[context["pattern"]]
     if kind == "string_too_long":
-        return f"{name} must have at most {context['max_length']} characters", None
+        return f"{name} must have at most {context['max_length']} characters", "write a shorter one"
     return f"{name}: {message[:1].lower()}{message[1:]}", None
 
 
-def _within(kind: str, bound: float) -> str:
-    """What is inside a bound, in words."""
-    return (
-        f"{_number(bound)} or {'more' if kind.startswith('greater') else 'less'}"
-        if kind.endswith("equal")
-        else (f"{'more' if kind.startswith('greater') else 'less'} than {_number(bound)}")
-    )
+def _as_meant(kind: str, value: Any) -> str | None:
+    """The value that was meant, where it can be told: `"3"` and `3.0` for 3, `"true"` and 1 for true."""
+    if _is_hole(value):
+        return _HOLES_REMEDY
+    if kind in ("int_type", "int_from_float", "float_type"):
+        number = _number_in(value)
+        whole = number is not None and number.is_integer() and abs(number) < 1e15
+        if number is None or isinstance(value, bool) or (kind != "float_type" and not whole):
+            return None
+        return f"write {int(number) if whole else number}"
+    if kind == "bool_type" and str(value).lower() in ("true", "false", "0", "1"):
+        return f"write {'true' if str(value).lower() in ('true', '1') else 'false'}"
+    return f"write [{short(value)}]" if kind in ("tuple_type", "list_type") and isinstance(value, str) else None
+
+
+def _what_fits(kind: str, annotation: Any) -> str | None:
+    """What to write instead of a value that says nothing of what was meant."""
+    if kind in ("tuple_type", "list_type"):
+        return "write [...]"
+    if kind == "string_type":
+        return "write text in double quotes"
+    if _MUST_BE.get(kind) == "an object":
+        known = [name for model in annotations.models(annotation) for name in annotations.fields(model)]
+        return f"write an object with some of {', '.join(known)}" if known else None
+    return _interval(annotations.bounds(annotation))
+
+
+def _number_in(value: Any) -> float | None:
+    try:
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_hole(value: Any) -> bool:
+    return isinstance(value, dict) and any(str(key).startswith("$") for key in value)
+
+
+def _default(model: type[BaseModel], loc: tuple[Any, ...]) -> str | None:
+    """What a field is where it is left out, as JSON; None for a field without a default."""
+    field = annotations.field_at(model, loc)
+    if field is None or field.default is PydanticUndefined or field.default is None:
+        return None
+    default = field.default
+    return short(default.model_dump(exclude_defaults=True) if isinstance(default, BaseModel) else default)
+
+
+def _interval(found: Mapping[str, float]) -> str | None:
+    """`use 1 to 64`: what is inside the bounds."""
+    if {"ge", "le"} <= set(found):
+        low, high = _number(found["ge"]), _number(found["le"])
+        return f"use {low}" if low == high else f"use {low} to {high}"
+    words = [f"{words} {_number(found[key])}" for words, key in _BOUNDS.values() if key in found]
+    return f"use a number of {' and '.join(words)}" if words else None
 
 
 def _number(value: float) -> str:
@@ -99,56 +200,26 @@ def _number(value: float) -> str:
 
 
 def _name(keys: Keys) -> str:
-    """The field that a message speaks of."""
-    names = [key for key in keys if isinstance(key, str)]
+    """What a message calls the value at a place: its field, or what the items of a list are."""
     if not keys:
         return "the document"
-    if isinstance(keys[-1], int):
-        singular = names[-1].removesuffix("s") if names else "item"
-        return f"{singular} {keys[-1]}"
-    return names[-1]
+    if isinstance(keys[-1], str):
+        return keys[-1]
+    owner = keys[-2] if len(keys) > 1 else "item"
+    return _ITEMS.get(str(owner), f"an item of {owner}")
 
 
 def _quoted(name: str) -> str:
     return f"'{name}'" if len(name) <= 60 and name.isprintable() else short(name)
 
 
-def _owner(loc: Iterable[Any], model: type[BaseModel]) -> tuple[str, list[str]]:
+def _owner(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
     """Whose field it would be, and the fields that it has."""
-    path = list(loc)[:-1]
-    tags = [key.removeprefix(TAG_MARK) for key in path if isinstance(key, str) and key.startswith(TAG_MARK)]
-    inner = _inner(path, model)
-    names = [field.alias or name for name, field in inner.model_fields.items()]
-    return (tags[-1] if tags else owner_name(inner)), names
-
-
-def owner_name(model: type[BaseModel]) -> str:
-    """How a message names what a model describes: its type, else the document's part."""
-    return type_name(model) if "type" in model.model_fields else {"Paper": "paper"}.get(model.__name__, "the document")
-
-
-def _inner(path: list[Any], model: type[BaseModel]) -> type[BaseModel]:
-    """The model that a location inside `model` ends in."""
-    for position, key in enumerate(path):
-        if isinstance(key, str) and key.startswith(TAG_MARK):
-            tag = key.removeprefix(TAG_MARK)
-            found = _member(model, path[position - 1], tag)
-        else:
-            found = _plain(model, key)
-        model = found or model
-    return model
-
-
-def _member(model: type[BaseModel], field: Any, tag: str) -> type[BaseModel] | None:
-    candidates = {type_name(kind): kind for kind in SubObject.__subclasses__()}
-    if tag in candidates:
-        return candidates[tag]
-    from archdsl.blocks.base import Part
-
-    return Part.kinds.get("block", {}).get(tag)
-
-
-def _plain(model: type[BaseModel], key: Any) -> type[BaseModel] | None:
-    field = model.model_fields.get(key) if isinstance(key, str) else None
-    inner = getattr(field.annotation, "__args__", ()) if field else ()
-    return next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    inner = (annotations.models(annotations.at(model, loc[:-1])) or [model])[0]
+    known = list(annotations.fields(inner))
+    if "type" in known:
+        return type_name(inner), known
+    if "kind" in known:
+        return "the document", [*known, "nodes"]
+    tags = [key.removeprefix(TAG_MARK) for key in loc[:-1] if str(key).startswith(TAG_MARK)]
+    return tags[-1] if tags else str(loc[-2]), known

@@ -79,7 +79,7 @@ def walk(nodes: Any) -> Iterator[tuple[str, dict[str, Any], Keys]]:
 
 def _walk_fields(value: dict[str, Any], path: str, keys: Keys) -> Iterator[tuple[str, dict[str, Any], Keys]]:
     for key, inner in value.items():
-        if key in ("id", "type", "from") or key.startswith("$") and key not in ("$repeat", "$times"):
+        if key in ("id", "type", "from") or (key.startswith("$") and key not in ("$repeat", "$times")):
             continue
         name = path if key == "$repeat" else f"{path}.{key.removeprefix('$')}"
         yield from _walk_value(inner, name, (*keys, key))

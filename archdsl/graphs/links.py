@@ -1,25 +1,14 @@
-"""The graph of a document: who reads whom, and the shapes that flow along the edges.
-
-`link` finds sources by name, `flow` carries shapes from the image to the head; both collect every problem. `plan` puts
-them together for a document that holds, in the order in which the network runs.
-"""
+"""Who reads whom: sources found by name, ports by what they carry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from archdsl.blocks.base import Head, Join, Stem
-from archdsl.blocks.stage import Stage
-from archdsl.errors import Keys, Problem, ShapeError, SpecError, nearest, short
-from archdsl.schema.document import Header, Spec
+from archdsl.errors import Keys, Problem, nearest, short
 from archdsl.schema.draft import Draft
-
-from archdsl.shape import PORTS, Map, Shape
-
-if TYPE_CHECKING:
-    import networkx as nx
+from archdsl.shape import PORTS
 
 
 class Link(NamedTuple):
@@ -27,27 +16,6 @@ class Link(NamedTuple):
 
     source: int
     port: str
-
-
-class Step(NamedTuple):
-    """A node with everything that is known of it statically."""
-
-    node: Any
-    links: tuple[Link, ...]
-    inputs: tuple[Shape, ...]
-    outputs: dict[str, Shape]
-    read: frozenset[str]
-    """The ports that have a reader; what nobody reads is not built."""
-    feature: bool
-    """Whether a dense-prediction build hands its map out."""
-
-    def arguments(self, spec: Header) -> tuple[Any, ...]:
-        """What the part's `cost` and `build` are called with."""
-        if isinstance(self.node, Head):
-            return (*self.inputs, spec.classes)
-        if isinstance(self.node, Stage):
-            return (*self.inputs, self.read, self.feature)
-        return self.inputs
 
 
 Links = tuple[Link, ...]
@@ -207,145 +175,3 @@ def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]
             yield Problem(("features", place), "no node has this id", short(name), nearest(name, places))
         elif node is not None and "pixels" not in node.gives:
             yield Problem(("features", place), f"{name} gives no map", short(name), "name a node that gives pixels")
-
-
-# ------------------------------------------------------------------------------------------------------------ shapes
-
-
-def flow(draft: Draft, links: list[Links | None], problems: list[Problem]) -> list[dict[str, Shape] | None]:
-    """The shape of every node's ports, or None where it cannot be known."""
-    outputs: list[dict[str, Shape] | None] = []
-    for index, node in enumerate(draft.nodes):
-        inputs = _inputs(draft.header, links[index], outputs)
-        given = None
-        if node is not None and inputs is not None and draft.header is not None:
-            try:
-                given = _outputs(node, inputs, draft.header)
-            except ShapeError as error:
-                problems.append(_shape_problem(draft, index, links[index] or (), inputs, error))
-        outputs.append(given)
-    return outputs
-
-
-def _inputs(
-    header: Header | None, links: Links | None, outputs: list[dict[str, Shape] | None]
-) -> tuple[Shape, ...] | None:
-    if header is None or links is None:
-        return None
-    if not links:
-        return (Map(header.channels, *header.image_size),)
-    shapes = []
-    for source, port in links:
-        given = outputs[source]
-        if given is None:
-            return None
-        shapes.append(given[port])
-    return tuple(shapes)
-
-
-def _outputs(node: Any, inputs: tuple[Shape, ...], header: Header) -> dict[str, Shape]:
-    if isinstance(node, Head):
-        return {"logits": node.out(*inputs, header.classes)}
-    out = node.out(*inputs)
-    given = out if isinstance(out, tuple) and not isinstance(out, Shape) else (out,)
-    return dict(zip(node.gives, given, strict=True))
-
-
-def _shape_problem(draft: Draft, index: int, links: Links, inputs: tuple[Shape, ...], error: ShapeError) -> Problem:
-    """The rule with both ends of the edge: who reads what from whom."""
-    sources = [str(draft.id_of(source)) for source, _ in links] or ["the image"]
-    ends = " and ".join(f"{shape} from {source}" for shape, source in zip(inputs, sources, strict=True))
-    rule = f"{error.rule} ({draft.id_of(index)} reads {ends})"
-    return Problem(("nodes", index, *error.keys), rule, error.value, error.remedy)
-
-
-# -------------------------------------------------------------------------------------------------------------- plan
-
-
-@lru_cache(maxsize=4096)
-def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
-    """The steps of a network in the order in which they run.
-
-    With `features_only` the nodes that the handed-out maps do not need are left out, the head among them.
-
-    Raises:
-        SpecError: for a document that does not hold together (one made in Python; a loaded one does).
-    """
-    problems: list[Problem] = []
-    draft = Draft({"nodes": [{"id": node.id, "from": node.from_} for node in spec.nodes]}, spec, spec.nodes, [])
-    links = link(draft, problems)
-    outputs = flow(draft, links, problems)
-    if problems:
-        raise SpecError(problems)
-    features = frozenset(feature_nodes(spec, outputs)) if features_only else frozenset[int]()
-    kept = _ancestors(features, links) if features_only else frozenset(range(len(spec.nodes)))
-    read = _ports_read(links, kept, features)
-    return tuple(
-        Step(
-            spec.nodes[index],
-            tuple(links[index] or ()),
-            _inputs(spec, links[index], outputs) or (),
-            outputs[index] or {},
-            read[index],
-            index in features,
-        )._replace(links=_renumbered(links[index] or (), kept))
-        for index in sorted(kept)
-    )
-
-
-def feature_nodes(spec: Spec, outputs: list[dict[str, Shape] | None]) -> list[int]:
-    """The nodes whose maps a dense-prediction build hands out: those listed, else the last stage of a resolution."""
-    if spec.features is not None:
-        return [next(i for i, node in enumerate(spec.nodes) if node.id == name) for name in spec.features]
-    last: dict[int, int] = {}
-    for index, node in enumerate(spec.nodes):
-        pixels = (outputs[index] or {}).get("pixels")
-        if isinstance(node, Stage) and isinstance(pixels, Map):
-            last[pixels.stride] = index
-    return [last[stride] for stride in sorted(last)]
-
-
-def _ancestors(wanted: Iterable[int], links: list[Links | None]) -> frozenset[int]:
-    kept, todo = set[int](), list(wanted)
-    while todo:
-        index = todo.pop()
-        if index not in kept:
-            kept.add(index)
-            todo += [source for source, _ in links[index] or ()]
-    return frozenset(kept)
-
-
-def _ports_read(links: list[Links | None], kept: frozenset[int], features: frozenset[int]) -> list[frozenset[str]]:
-    read: list[set[str]] = [{"pixels"} if index in features else set() for index in range(len(links))]
-    for index in kept:
-        for source, port in links[index] or ():
-            read[source].add(port)
-    return [frozenset(ports) for ports in read]
-
-
-def _renumbered(links: Links, kept: frozenset[int]) -> Links:
-    order = {index: place for place, index in enumerate(sorted(kept))}
-    return tuple(Link(order[source], port) for source, port in links)
-
-
-def graph(spec: Spec) -> nx.DiGraph[str]:
-    """The document as a networkx graph.
-
-    Nodes are named by their ids, with `type`, `kind`, `node` (the declaration) and `shape` (the first port's; None for
-    the head) and `shapes` by port; edges carry `shape` and `port`, and `ports` with a shape each where one source
-    serves several.
-    """
-    import networkx as nx
-
-    drawn: nx.DiGraph[str] = nx.DiGraph(name=spec.name)
-    steps = plan(spec)
-    for step in steps:
-        shape = next(iter(step.outputs.values()))
-        node = step.node
-        drawn.add_node(node.id, type=node.type, kind=node.kind, node=node, shape=shape, shapes=step.outputs)
-    for step in steps:
-        for (source, port), shape in zip(step.links, step.inputs, strict=False):
-            edge = (steps[source].node.id, step.node.id)
-            ports = {**drawn.edges[edge]["ports"], port: shape} if drawn.has_edge(*edge) else {port: shape}
-            drawn.add_edge(*edge, port=next(iter(ports)), shape=next(iter(ports.values())), ports=ports)
-    return drawn

@@ -1,0 +1,129 @@
+"""A network in the order in which it runs: every node with all that is known of it statically."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.blocks.base import Head
+from archdsl.blocks.stage import Stage
+from archdsl.errors import Problem, SpecError
+from archdsl.graphs.links import Link, Links, link
+from archdsl.graphs.shapes import flow, inputs_of
+from archdsl.schema.document import Header, Spec
+from archdsl.schema.draft import Draft
+from archdsl.shape import Map, Shape
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+class Step(NamedTuple):
+    """A node with everything that is known of it statically."""
+
+    node: Any
+    links: tuple[Link, ...]
+    inputs: tuple[Shape, ...]
+    outputs: dict[str, Shape]
+    read: frozenset[str]
+    """The ports that have a reader; what nobody reads is not built."""
+    feature: bool
+    """Whether a dense-prediction build hands its map out."""
+
+    def arguments(self, spec: Header) -> tuple[Any, ...]:
+        """What the part's `cost` and `build` are called with."""
+        if isinstance(self.node, Head):
+            return (*self.inputs, spec.classes)
+        if isinstance(self.node, Stage):
+            return (*self.inputs, self.read, self.feature)
+        return self.inputs
+
+
+@lru_cache(maxsize=4096)
+def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
+    """The steps of a network in the order in which they run.
+
+    With `features_only` the nodes that the handed-out maps do not need are left out, the head among them.
+
+    Raises:
+        SpecError: for a document that does not hold together (one made in Python; a loaded one does).
+    """
+    problems: list[Problem] = []
+    draft = Draft({"nodes": [{"id": node.id, "from": node.from_} for node in spec.nodes]}, spec, spec.nodes, [])
+    links = link(draft, problems)
+    outputs = flow(draft, links, problems)
+    if problems:
+        raise SpecError(problems)
+    features = frozenset(feature_nodes(spec, outputs)) if features_only else frozenset[int]()
+    kept = _ancestors(features, links) if features_only else frozenset(range(len(spec.nodes)))
+    read = _ports_read(links, kept, features)
+    return tuple(
+        Step(
+            spec.nodes[index],
+            tuple(links[index] or ()),
+            inputs_of(spec, links[index], outputs) or (),
+            outputs[index] or {},
+            read[index],
+            index in features,
+        )._replace(links=_renumbered(links[index] or (), kept))
+        for index in sorted(kept)
+    )
+
+
+def feature_nodes(spec: Spec, outputs: list[dict[str, Shape] | None]) -> list[int]:
+    """The nodes whose maps a dense-prediction build hands out: those listed, else the last stage of a resolution."""
+    if spec.features is not None:
+        return [next(i for i, node in enumerate(spec.nodes) if node.id == name) for name in spec.features]
+    last: dict[int, int] = {}
+    for index, node in enumerate(spec.nodes):
+        pixels = (outputs[index] or {}).get("pixels")
+        if isinstance(node, Stage) and isinstance(pixels, Map):
+            last[pixels.stride] = index
+    return [last[stride] for stride in sorted(last)]
+
+
+def _ancestors(wanted: Iterable[int], links: list[Links | None]) -> frozenset[int]:
+    kept, todo = set[int](), list(wanted)
+    while todo:
+        index = todo.pop()
+        if index not in kept:
+            kept.add(index)
+            todo += [source for source, _ in links[index] or ()]
+    return frozenset(kept)
+
+
+def _ports_read(links: list[Links | None], kept: frozenset[int], features: frozenset[int]) -> list[frozenset[str]]:
+    read: list[set[str]] = [{"pixels"} if index in features else set() for index in range(len(links))]
+    for index in kept:
+        for source, port in links[index] or ():
+            read[source].add(port)
+    return [frozenset(ports) for ports in read]
+
+
+def _renumbered(links: Links, kept: frozenset[int]) -> Links:
+    order = {index: place for place, index in enumerate(sorted(kept))}
+    return tuple(Link(order[source], port) for source, port in links)
+
+
+def graph(spec: Spec) -> nx.DiGraph[str]:
+    """The document as a networkx graph.
+
+    Nodes are named by their ids, with `type`, `kind`, `node` (the declaration) and `shape` (the first port's; None for
+    the head) and `shapes` by port; edges carry `shape` and `port`, and `ports` with a shape each where one source
+    serves several.
+    """
+    import networkx as nx
+
+    drawn: nx.DiGraph[str] = nx.DiGraph(name=spec.name)
+    steps = plan(spec)
+    for step in steps:
+        shape = next(iter(step.outputs.values()))
+        node = step.node
+        drawn.add_node(node.id, type=node.type, kind=node.kind, node=node, shape=shape, shapes=step.outputs)
+    for step in steps:
+        for (source, port), shape in zip(step.links, step.inputs, strict=False):
+            edge = (steps[source].node.id, step.node.id)
+            ports = {**drawn.edges[edge]["ports"], port: shape} if drawn.has_edge(*edge) else {port: shape}
+            drawn.add_edge(*edge, port=next(iter(ports)), shape=next(iter(ports.values())), ports=ports)
+    return drawn

@@ -1,0 +1,42 @@
+"""How long a search may take, and how long it has taken so far, over all resumes."""
+
+from __future__ import annotations
+
+import time
+
+from archdsl.search.settings import DEFAULT_TIME_S, Settings
+
+SEARCH_SHARE = 0.75
+"""Share of the time that the search itself takes; the rest is for training the finalists and measuring the winner."""
+_RESERVE_SHARE, _MOST_RESERVE_S = 0.15, 30.0
+
+
+class Clock:
+    """Seconds spent and left. Without a limit on time or trials there is one on time, of ten minutes."""
+
+    def __init__(self, settings: Settings, spent: float = 0.0, started: float | None = None) -> None:
+        """`spent` is what earlier parts of the search took; `started`, a moment of `time.monotonic()`, when this began."""
+        self._spent, self._started = spent, time.monotonic() if started is None else started
+        unlimited = settings.time_s is None and settings.trials is None
+        self.limit = DEFAULT_TIME_S if unlimited else settings.time_s
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, those of earlier parts included."""
+        return self._spent + time.monotonic() - self._started
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until everything must be over; None without a limit, negative once it is past."""
+        return None if self.limit is None else self.limit - self.elapsed
+
+    @property
+    def left_to_train(self) -> float | None:
+        """Seconds until a training must have ended, so that the winner can still be measured."""
+        reserve = min(_RESERVE_SHARE * (self.limit or 0), _MOST_RESERVE_S)
+        return None if self.left is None else self.left - reserve
+
+    @property
+    def search_is_over(self) -> bool:
+        """Whether no further candidate is to be tried."""
+        return self.limit is not None and self.elapsed > self.limit * SEARCH_SHARE

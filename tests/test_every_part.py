@@ -1,0 +1,348 @@
+"""The contract of all parts, held over whatever is declared: each in a small document around it."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from meta_counter import count_module, map_of
+from torch import Tensor, nn
+
+from archdsl.blocks.base import Part
+from archdsl.compile import build
+from archdsl.cost import count
+from archdsl.errors import SpecError
+from archdsl.graphs import Step, plan
+from archdsl.load import override, spec_of
+from archdsl.schema.document import Spec
+from archdsl.schema.nodes import declared, node_models
+from archdsl.shape import Map, Tokens
+
+Raw = dict[str, Any]
+
+TYPES = dict(declared())
+IMAGES = (32, [33, 47], [20, 64])
+COMBINATIONS = 12
+
+# Values worth trying beside a field's knobs, wherever a type has the field and allows them.
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "mlp": (
+        {"type": "plain", "ratio": 0.25},
+        {"type": "dwconv", "kernel": 5},
+        {"type": "dwconv", "ratio": 0.5},
+        {"type": "dwconv_residual", "ratio": 3},
+    ),
+    "norm": ({"type": "layer", "eps": 1e-6}, {"type": "batch"}, {"type": "group"}, {"type": "group", "groups": 4}),
+    "layer_scale": (None, 0.1),
+    "local_perception": (False, True),
+    "position_embedding": (False, True),
+    "out_norm": ("never", "features", "always"),
+    "qkv_bias": (True, False),
+    "class_token": (False, True),
+    "alpha": (0, 0.25, 0.5, 0.9, 1),
+    "window": (1, 2, 3, 4, 7),
+    "position_bias": ({"type": "none"}, {"type": "relative"}),
+    "pad": (True, False),
+    "patch": (1, 2, 3, 4, 16),
+    "depth": (1, 3),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------- samples
+
+
+def sample(name: str) -> Raw:
+    """A node of that type, or a block: required fields from their knobs, the rest left to its default."""
+    part = TYPES[name]
+    model: type[Any] = node_models()[name]
+    node: Raw = {"type": name}
+    for field, info in model.model_fields.items():
+        if field == "blocks":
+            node[field] = [{key: value for key, value in sample(block).items() if key != "depth"} for block in BLOCKS]
+        elif info.is_required() and field not in ("type", "id"):
+            knobs = {**part.knobs(), "depth": (2,)}
+            assert field in knobs, f"a required field needs knobs to be tested: {name}.{field}"
+            node[field] = knobs[field][len(knobs[field]) // 2]
+    return node
+
+
+def values(name: str) -> dict[str, tuple[Any, ...]]:
+    """What to try for each field of a type: its knobs and the options above."""
+    fields = node_models()[name].model_fields
+    tried = {field: TYPES[name].knobs().get(field, ()) + OPTIONS.get(field, ()) for field in fields}
+    return {field: found for field, found in tried.items() if found}
+
+
+def document(node: Raw, image: Any = 32) -> Raw:
+    """A small document with the node `part` in it, and around it what it needs."""
+    kind, node = TYPES[node["type"]].kind, {"id": "part", **node}
+    stem = {"id": "stem", "type": "patch_stem", "width": 16, "patch": 2}
+    head = {"id": "head", "type": "mean_head"}
+    stage = {"id": "before", "type": "mlp", "depth": 1}
+    after = {"id": "after", "type": "mlp", "depth": 1}
+    token = {"id": "before", "type": "attention", "depth": 1, "heads": 2, "class_token": True}
+    if node.get("class_token"):
+        head["type"] = "class_token_head"
+    if kind == "stem":
+        nodes = [node, stage, head]
+    elif kind == "join":
+        beside = {**stage, "id": "beside", "from": "stem"}
+        nodes = [stem, stage, beside, {**node, "from": ["before", "beside", "stem"]}, after, head]
+    elif kind == "head":
+        nodes = [stem, token if "class" in TYPES[node["type"]].reads else stage, node]
+    else:
+        nodes = [stem, node, *([after] if kind == "merge" else []), head]
+    return {"kind": "arch", "version": 1, "name": "small", "image": image, "classes": 10, "nodes": nodes}
+
+
+@cache
+def _spec(text: str, image: str) -> Spec:
+    return spec_of(document(json.loads(text), json.loads(image)))
+
+
+def spec(node: Raw, image: Any = 32) -> Spec:
+    return _spec(json.dumps(node), json.dumps(image))
+
+
+def step_of(found: Spec, features_only: bool = False) -> Step:
+    return next(step for step in plan(found, features_only) if step.node.id == "part")
+
+
+def variants() -> list[Any]:
+    """Every type by itself, with each value of each field, and with values drawn for all fields at once.
+
+    An option that a type refuses is left out, a knob's value never.
+    """
+    params: list[Any] = []
+    for name, part in TYPES.items():
+        nodes = {name: sample(name)}
+        for field, tried in values(name).items():
+            one = {f"{name}-{field}={json.dumps(value)}": {**sample(name), field: value} for value in tried}
+            knob = part.knobs().get(field, ())
+            nodes |= {label: node for label, node in one.items() if node[field] in knob or holds(node)}
+        draw = random.Random(name)
+        for number in range(COMBINATIONS):
+            nodes[f"{name}-drawn{number}"] = drawn(name, draw)
+        params += [pytest.param(node, id=label) for label, node in nodes.items()]
+    return params
+
+
+def drawn(name: str, draw: random.Random) -> Raw:
+    """A node with a value drawn for every field, the first that holds."""
+    while True:
+        node = {**sample(name), **{field: draw.choice(tried) for field, tried in values(name).items()}}
+        if holds(node):
+            return node
+
+
+def holds(node: Raw) -> bool:
+    try:
+        spec(node)
+    except SpecError:
+        return False
+    return True
+
+
+BLOCKS = [name for name, part in TYPES.items() if part.kind == "block"]
+every_type = pytest.mark.parametrize("name", list(TYPES))
+every_variant = pytest.mark.parametrize("node", variants())
+
+
+def inputs_of(step: Step, device: str = "meta") -> list[Tensor]:
+    """Batch 1, laid out as the node before hands it on; the image is (1, channels, H, W) as images are."""
+    if not step.links:
+        (image,) = step.inputs
+        assert isinstance(image, Map)
+        return [torch.zeros(1, image.channels, image.height, image.width, device=device)]
+    return [
+        map_of(x.channels, x.height, x.width, device)
+        if isinstance(x, Map)
+        else torch.zeros(1, x.count, x.channels, device=device)
+        for x in step.inputs
+    ]
+
+
+def built(step: Step, found: Spec, device: str = "meta") -> nn.Module:
+    with torch.device(device):
+        module = step.node.build(*step.arguments(found))
+    assert isinstance(module, nn.Module)
+    return module.eval()
+
+
+def noise(found: Spec, batch: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
+    source = torch.Generator().manual_seed(3)
+    return torch.randn(batch, found.channels, *found.image_size, generator=source).to(dtype)
+
+
+def network(found: Spec, features_only: bool = False) -> Any:
+    torch.manual_seed(11)
+    return build(found, features_only)
+
+
+# ------------------------------------------------------------------------------------------------- shapes and counts
+
+
+@every_variant
+@pytest.mark.parametrize("image", IMAGES, ids=str)
+@pytest.mark.parametrize("features_only", [False, True])
+def test_static_shape_and_cost_are_those_of_the_module(node: Raw, image: Any, features_only: bool) -> None:
+    """Params, MACs and peak activation elements to the last one; the module is built without any value."""
+    found = spec(node, image)
+    if features_only and TYPES[node["type"]].kind == "head":
+        return
+    step = step_of(found, features_only)
+    module, inputs = built(step, found), inputs_of(step)
+    assert tuple(step.node.cost(*step.arguments(found))) == count_module(module, *inputs)
+    with torch.no_grad():
+        out = module(*inputs)
+    shapes = [shape for port, shape in step.outputs.items() if port != "class" or port in step.read]
+    for shape, tensor in zip(shapes, out if isinstance(out, tuple) else (out,), strict=True):
+        assert tuple(tensor.shape) == batched(shape, step)
+
+
+def batched(shape: Any, step: Step) -> tuple[int, ...]:
+    if isinstance(shape, Map):
+        return (1, *shape[:3])
+    assert isinstance(shape, Tokens)
+    return (1, shape.channels) if step.node.kind == "head" else (1, shape.count, shape.channels)
+
+
+@every_variant
+@pytest.mark.parametrize("features_only", [False, True])
+def test_a_document_costs_what_its_network_does(node: Raw, features_only: bool) -> None:
+    found = spec(node, [33, 47])
+    with torch.device("meta"):
+        model, image = build(found, features_only), torch.zeros(1, found.channels, *found.image_size)
+    counted = count(found, features_only)
+    assert (counted.params, counted.macs, counted.activations) == count_module(model, image)
+
+
+@every_type
+def test_the_cpu_holds_what_the_meta_device_does(name: str) -> None:
+    found = spec(sample(name), [33, 47])
+    step = step_of(found)
+    held = [
+        count_module(built(step, found, device), *inputs_of(step, device)).activations for device in ("meta", "cpu")
+    ]
+    assert held[0] == held[1]
+
+
+@every_type
+def test_a_module_at_another_size_gives_the_shapes_of_a_spec_of_that_size(name: str) -> None:
+    found = spec(sample(name))
+    model = network(found).eval()
+    for image in ([40, 56], [19, 31]):
+        other = override(found, [f"image={image}"])
+        before_head = plan(other)[-1].inputs[0]
+        with torch.no_grad():
+            features = model.forward_features(noise(other))
+            assert torch.isfinite(model(noise(other))).all()
+        expected = before_head[:3] if isinstance(before_head, Map) else (before_head.count, before_head.channels)
+        assert tuple(features.shape) == (2, *expected)
+
+
+# ---------------------------------------------------------------------------------------------------------- networks
+
+
+@every_variant
+def test_a_spec_is_the_same_there_and_back(node: Raw) -> None:
+    found = spec(node)
+    again = spec_of(json.loads(json.dumps(found.to_json())))
+    assert again == found
+    assert again.to_json() == found.to_json()
+
+
+@every_variant
+def test_gradients_reach_every_parameter(node: Raw) -> None:
+    found = spec(node)
+    model = network(found).train()
+    out = model(noise(found))
+    (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.any(), name
+
+
+@every_type
+def test_gradients_reach_every_parameter_of_the_dense_form(name: str) -> None:
+    found = spec(sample(name))
+    model = network(found, features_only=True).train()
+    sum(
+        (level * torch.linspace(-1, 1, level.numel()).reshape(level.shape)).sum() for level in model(noise(found))
+    ).backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
+
+
+@every_variant
+@pytest.mark.parametrize("image", [[40, 56], [19, 31]], ids=str)
+def test_every_size_and_dtype_runs_finite(node: Raw, image: Any) -> None:
+    """At the size that the network is built for, and at another one."""
+    found = spec(node, image)
+    model = network(found).eval()
+    with torch.no_grad():
+        for run in (found, override(found, ["image=32"])):
+            single, half = model(noise(run)), None
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                half = model(noise(run))
+            double = model.double()(noise(run, dtype=torch.float64))
+            model.float()
+            for logits in (single, half, double):
+                assert tuple(logits.shape) == (2, 10)
+                assert torch.isfinite(logits).all()
+            assert torch.allclose(single, double.float(), rtol=0, atol=1e-4)
+            assert torch.allclose(half.float(), single, rtol=0, atol=0.1)
+
+
+@every_type
+def test_images_of_a_batch_do_not_see_each_other(name: str) -> None:
+    found = spec(sample(name))
+    model = network(found).double().eval()
+    batch = noise(found, batch=3, dtype=torch.float64)
+    with torch.no_grad():
+        alone = torch.cat([model(image[None]) for image in batch])
+        assert torch.allclose(model(batch), alone, rtol=0, atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------- declarations
+
+
+@every_type
+def test_every_type_and_field_says_what_it_is(name: str) -> None:
+    assert TYPES[name].__doc__
+    assert issubclass(TYPES[name], Part)
+
+
+@pytest.mark.parametrize(
+    ("node", "field"),
+    [
+        ({"norm": {"type": "batch"}}, "norm"),
+        ({"mlp": {"type": "dwconv"}}, "mlp"),
+        ({"position_bias": {"type": "relative"}}, "position_bias"),
+        ({"local_perception": True}, "local_perception"),
+    ],
+)
+def test_what_acts_on_a_map_alone_takes_no_class_token_along(node: Raw, field: str) -> None:
+    with_token = {"type": "attention", "depth": 1, "heads": 2, "class_token": True}
+    assert spec(with_token)
+    with pytest.raises(SpecError) as refused:
+        spec({**with_token, **node})
+    assert refused.value.problems[0].path == f"nodes[1].{field}"
+
+
+def test_declarations_schema_graph_and_count_never_import_torch() -> None:
+    lines = [
+        "import sys, archdsl",
+        "from archdsl.schema.nodes import declared",
+        "declared()",
+        "spec = archdsl.load_spec('litv2_s')",
+        "archdsl.count(spec), archdsl.graph(spec)",
+        "assert 'torch' not in sys.modules",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)
