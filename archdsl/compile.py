@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from archdsl.graphs import Step, plan
 from archdsl.modules.init import initialise, set_drop_path
+from archdsl.modules.stage import Stage
 from archdsl.schema.document import Spec
 from archdsl.shape import Map
 
@@ -125,7 +126,7 @@ class Backbone(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute the blocks of every stage in the backward pass instead of keeping their activations."""
         for module in self.modules():
-            if hasattr(module, "grad_checkpointing"):
+            if isinstance(module, Stage):
                 module.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
@@ -152,9 +153,9 @@ def _runs(steps: tuple[Step, ...]) -> Iterator[_Run]:
     last: dict[_Port, int] = {}
     for index, step in enumerate(steps):
         for link in step.links:
-            last[tuple(link)] = index
+            last[link.source, link.port] = index
     for index, step in enumerate(steps):
-        reads = tuple(tuple(link) for link in step.links)
+        reads = tuple((link.source, link.port) for link in step.links)
         done = tuple(port for port, at in last.items() if at == index)
         gives = tuple((index, name) for name in step.outputs)
         kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)

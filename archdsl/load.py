@@ -10,8 +10,8 @@ from archdsl import zoo
 from archdsl.cost import count, limit_problems
 from archdsl.errors import Problem, SpecError, WrongUse, nearest, one_of, short
 from archdsl.graphs import flow, link
-from archdsl.schema.document import Spec, spec_model
-from archdsl.schema.draft import KINDS, draft
+from archdsl.schema.document import VERSION, Spec, spec_model
+from archdsl.schema.draft import KINDS, draft, in_order
 from archdsl.schema.overrides import apply
 from archdsl.schema.positions import locate, place
 from archdsl.schema.reader import MAX_BYTES, read
@@ -51,12 +51,12 @@ def spec_of(raw: Any) -> Spec:
     if not isinstance(raw, dict):
         raise SpecError([Problem((), "a document must be an object", short(raw))])
     check_kind(raw, "arch")
+    check_version(raw)
     found = draft(raw)
     problems = found.problems
-    outputs = flow(found, link(found, problems), problems)
+    flow(found, link(found, problems), problems)
     if problems:
-        raise SpecError(_in_order(problems))
-    del outputs
+        raise SpecError(in_order(raw, problems))
     assert found.header is not None
     spec = spec_model().model_validate({**raw, "nodes": list(found.nodes)})
     if over := limit_problems(count(spec)):
@@ -106,6 +106,18 @@ def check_kind(raw: dict[str, Any], wanted: str) -> None:
     raise SpecError([problem])
 
 
+def check_version(raw: dict[str, Any]) -> None:
+    """Refuse a version from the future by name: what else it may hold is not known here.
+
+    Raises:
+        SpecError: the version is newer than this package reads.
+    """
+    version = raw.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+        rule = f"the document's version is newer than this archdsl reads ({VERSION})"
+        raise SpecError([Problem(("version",), rule, short(version), "upgrade archdsl")])
+
+
 def source(name_or_path: str | os.PathLike[str]) -> tuple[bytes, str]:
     """The bytes behind a zoo name, the name of a shipped space or a path, and what messages call them.
 
@@ -137,7 +149,3 @@ def _file_bytes(path: Path) -> bytes:
 
 def _known(name: str) -> str:
     return nearest(name, [*zoo.names(), *zoo.spaces()])
-
-
-def _in_order(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: [(isinstance(key, str), str(key).rjust(6)) for key in problem.keys])

@@ -7,16 +7,19 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from archdsl.errors import Problem, SpecError, short
-from archdsl.load import check_kind, load_spec, located, override, source, spec_of
+from archdsl import zoo
+from archdsl.errors import Problem, SpecError, nearest, short
+from archdsl.load import check_kind, check_version, load_spec, located, override, source, spec_of
 from archdsl.schema.canonical import canonical
 from archdsl.schema.document import Spec
-from archdsl.schema.expressions import ExpressionError, parse
-from archdsl.schema.holes import Point, Unresolved, resolve, satisfied
+from archdsl.schema.holes import Unresolved, resolve
 from archdsl.schema.membership import matches
+from archdsl.schema.sampling import broken, draw, drawn_problems, random_point
 from archdsl.schema.space import Space
 from archdsl.schema.space_draft import space_model, space_problems
-from archdsl.schema.variables import Variable, variables
+from archdsl.schema.variables import variables
+
+__all__ = ["choices_of", "draw", "load_space", "parse_space", "point", "random_point", "seed_spec", "seeds", "space_of"]
 
 _TRIES = 200
 
@@ -52,11 +55,13 @@ def space_of(raw: Any) -> Space:
     if not isinstance(raw, dict):
         raise SpecError([Problem((), "a document must be an object", short(raw))])
     check_kind(raw, "space")
+    check_version(raw)
     if problems := space_problems(raw):
         raise SpecError(problems)
     space = space_model(raw)
-    found = [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
-    if found or (found := _no_point_problems(space)):
+    found = drawn_problems(space, _TRIES) or _no_point_problems(space)
+    found = found or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
+    if found:
         raise SpecError(found)
     return space
 
@@ -69,32 +74,11 @@ def point(space: Space, choose: Callable[[str], Any], name: str | None = None) -
     """
     try:
         found = resolve(space, choose, name)
-        broken = next((text for text in space.constraints if not satisfied(parse(text), found)), None)
-    except (Unresolved, ExpressionError) as error:
+    except Unresolved as error:
         raise SpecError([Problem((), str(error))]) from None
-    if broken is not None:
-        index = space.constraints.index(broken)
-        raise SpecError([Problem(("constraints", index), f"the constraint {broken} does not hold")])
+    if problems := list(broken(space, found)):
+        raise SpecError(problems)
     return spec_of(found.document), found.choices
-
-
-def random_point(space: Space, generator: random.Random) -> Point:
-    """One choice, uniform in each variable; it may still break a constraint or a shape rule.
-
-    Raises:
-        Unresolved: an expression cannot be computed.
-    """
-    known = variables(space.nodes)
-    return resolve(space, lambda name: draw(known[name], generator))
-
-
-def draw(variable: Variable, generator: random.Random) -> Any:
-    """A value of a variable, uniform (by ratio where it says so)."""
-    if variable.values:
-        return generator.choice(variable.values)
-    if variable.log:
-        return variable.low * (variable.high / variable.low) ** generator.random()
-    return generator.uniform(variable.low, variable.high)
 
 
 def seeds(space: Space) -> list[tuple[Spec, dict[str, Any]]]:
@@ -144,25 +128,41 @@ def _compared(spec: Spec) -> dict[str, Any]:
 def _seed_problems(space: Space, index: int) -> list[Problem]:
     keys = ("seeds", index)
     seed = space.seeds[index]
-    if not isinstance(seed, str) and not (
-        isinstance(seed, list | tuple) and all(isinstance(s, str) for s in seed) and seed
-    ):
-        return [Problem(keys, "a seed is a zoo name, or [name, override, ...]", short(seed))]
+    name, *assignments = seed if isinstance(seed, list | tuple) and seed else [seed]
+    if not all(isinstance(text, str) for text in (name, *assignments)):
+        rule = "a seed is a zoo name, or [name, override, ...]"
+        return [Problem(keys, rule, short(seed), 'write "litv2_s", or ["litv2_s", "image=64"]')]
+    if name not in zoo.names():
+        return [Problem(keys, "no such zoo name", short(name), nearest(name, zoo.names()))]
     try:
         spec = seed_spec(space, index)
     except SpecError as error:
-        return [Problem(keys, problem.rule, problem.value, problem.remedy) for problem in error.problems]
-    except Exception as error:
-        return [Problem(keys, str(error))]
+        return [Problem(keys, *_told(problem)) for problem in error.problems]
     if choices_of(space, spec) is None:
-        return [Problem(keys, "the seed is no point of the space", short(seed), "change its overrides or the space")]
+        rule = f"the seed is no point of the space{_difference(space, spec)}"
+        return [Problem(keys, rule, short(seed), "change its overrides or the space")]
     return []
 
 
+def _told(problem: Problem) -> tuple[str, str | None, str | None]:
+    """A problem of another document, with its path there in the rule."""
+    rule = f"{problem.path}: {problem.rule}" if problem.keys else problem.rule
+    return rule, problem.value, problem.remedy
+
+
+def _difference(space: Space, spec: Spec) -> str:
+    """Why a seed is no point, where that is plain."""
+    for field in ("image", "channels"):
+        if getattr(spec, field) != getattr(space, field):
+            return f": its {field} is {short(getattr(spec, field))}, the space's {short(getattr(space, field))}"
+    known = {node["id"] for node in space.nodes}
+    missing = [node.id for node in spec.nodes if node.id not in known]
+    return f": the space has no node '{missing[0]}'" if missing else ""
+
+
 def _no_point_problems(space: Space) -> list[Problem]:
-    """A space must have a point; the first point's problems are told if none of many has none."""
-    generator = random.Random(0)
-    first: list[Problem] = []
+    """A space must have a point; the first point's problems are told if none of many holds."""
+    generator, first = random.Random(0), list[Problem]()
     known = variables(space.nodes)
     for _ in range(_TRIES):
         try:
@@ -170,6 +170,7 @@ def _no_point_problems(space: Space) -> list[Problem]:
             return []
         except SpecError as error:
             first = first or list(error.problems)
-    told = [problem for problem in first if problem.keys[:1] == ("constraints",)] or first
-    rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {told[0].path}: {told[0].rule}"
-    return [Problem((), rule, told[0].value, told[0].remedy)]
+    rule, value, remedy = _told(first[0])
+    rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {rule}"
+    constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()
+    return [Problem(constraint, rule, value, remedy)]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from archdsl.errors import SearchError
+from archdsl.latency.setting import DTYPES
 from archdsl.schema.space import Budget, Space
+from archdsl.search.data import BUILT_IN
 from archdsl.search.progress import Watcher, silent
-from archdsl.search.runner import Result, run_search
+from archdsl.search.result import Result
+from archdsl.search.run_folder import RunFolder
+from archdsl.search.runner import run_search
 from archdsl.search.settings import Settings
 from archdsl.spaces import load_space
 
@@ -29,12 +36,12 @@ def run(
     dtype: str | None = None,
     mode: str | None = None,
     threads: int | None = None,
-    data: str = "shapetex",
-    epochs: float = 2.0,
-    images: int = 2000,
+    data: str | os.PathLike[str] | None = None,
+    epochs: float | None = None,
+    images: int | None = None,
     trials: int | None = None,
     time_s: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     watcher: Watcher = silent,
@@ -53,33 +60,43 @@ def run(
         dtype: "float32", "float16" or "bfloat16" when measured.
         mode: "eager", "graph" or "compile" when measured.
         threads: CPU threads; all physical cores by default.
-        data: "shapetex", "digits", a folder of images by class, or an `.npz`.
-        epochs: length of the short training that gives the proxy accuracy.
-        images: training images of an epoch.
-        trials: distinct networks to measure; without it and `time_s`, ten minutes.
-        time_s: seconds for everything up to the measured winner.
-        seed: of sampling, data order and initial weights.
+        data: "shapetex" (the default), "digits", a folder of images by class, or an `.npz`.
+        epochs: length of the short training that gives the proxy accuracy; 2 by default.
+        images: training images of an epoch; 2,000 by default.
+        trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
+        time_s: seconds for everything up to the measured winner, over all resumes.
+        seed: of sampling, data order and initial weights; 0 by default.
         out: the run's folder, `runs/TIME-SPACE` by default.
-        resume: go on with the run in `out`.
+        resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
+            `trials` and `time_s`. A finished run gives its result again.
         watcher: is told of progress.
 
     Raises:
         SpecError: the space is refused.
+        RunExists: `out` holds a run, and `resume` is false.
+        MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
     given = {key: value for key, value in locals().items() if key not in ("space", "out", "resume", "watcher")}
-    if resume and out is None:
-        raise SearchError("name the run to resume by its folder")
-    if resume and out is not None and space is None:
-        settings = _resumed(Path(out), given)
+    started = time.monotonic()
+    if data is not None:
+        given["data"] = _absolute(data)
+    if resume:
+        if out is None:
+            raise SearchError("name the run to resume by its folder")
+        settings = _resumed(Path(out), space, given)
     else:
         settings = settings_of(space, **given)
     folder = Path(out) if out is not None else _new_folder(settings)
-    return run_search(settings, folder, resume, watcher)
+    return run_search(settings, folder, resume, watcher, started)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
-    """The settings of a search: what is given, else the space's own budgets, else the defaults."""
+    """The settings of a search: what is given, else the space's own budgets, else the defaults.
+
+    Raises:
+        SpecError, MeasureError, SearchError: as `run`.
+    """
     from archdsl.latency import default_device, default_stat
     from archdsl.latency.setting import Setting
 
@@ -90,7 +107,8 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     chosen = {name: given[name] or getattr(latency, name, None) for name in ("batch", "dtype", "mode", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
-    return Settings(
+    plain = ("data", "epochs", "images", "trials", "time_s", "seed")
+    return _checked(
         space=_document(space),
         latency_budget_ms=given["latency_budget_ms"] or (latency.limit if latency else None),
         params_budget=given["params_budget"] or own["params"],
@@ -102,8 +120,17 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         dtype=setting.dtype,
         mode=setting.mode,
         threads=chosen["threads"],
-        **{name: given[name] for name in ("data", "epochs", "images", "trials", "time_s", "seed")},
+        **{name: given[name] for name in plain if given[name] is not None},
     )
+
+
+def _checked(**fields: Any) -> Settings:
+    try:
+        return Settings(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
 
 
 def _stat(latency: Budget | None) -> Any:
@@ -114,14 +141,21 @@ def _document(space: Space) -> dict[str, Any]:
     return space.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def _resumed(folder: Path, given: dict[str, Any]) -> Settings:
+def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: dict[str, Any]) -> Settings:
     """The settings of the run in a folder, with what was said now in their place."""
-    from archdsl.search.run_folder import RunFolder
+    said = {name: value for name, value in given.items() if value is not None}
+    if dtype := said.get("dtype"):
+        said["dtype"] = DTYPES.get(dtype, dtype)
+    if space is not None:
+        said["space"] = _document(space if isinstance(space, Space) else load_space(space))
+    limits = {"trials": given["trials"], "time_s": given["time_s"]}
+    return _checked(**{**RunFolder(folder).settings().model_dump(), **said, **limits})
 
-    known = RunFolder(folder).settings()
-    plain = {"data": "shapetex", "epochs": 2.0, "images": 2000, "seed": 0}
-    said = {name: value for name, value in given.items() if value is not None and value != plain.get(name)}
-    return known.model_copy(update={**said, "trials": given["trials"], "time_s": given["time_s"]})
+
+def _absolute(data: str | os.PathLike[str]) -> str:
+    """The path of data as it is named from any folder; a name that is built in stays."""
+    path = Path(data).expanduser()
+    return str(path.absolute()) if str(data) not in BUILT_IN and path.exists() else str(data)
 
 
 def _new_folder(settings: Settings) -> Path:

@@ -1,10 +1,11 @@
-"""Results that outlive a run: no network is trained or timed twice under equal settings on one machine.
+"""Results that outlive a run: no network is trained twice under equal settings. Latencies are measured in every run.
 
 A result is a small JSON file, named by a hash of everything that it depends on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ def get(name: str) -> dict[str, Any] | None:
     """A stored result, or None; one that cannot be read counts as absent."""
     try:
         found = json.loads((root() / name[:2] / f"{name}.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -37,10 +38,8 @@ def get(name: str) -> dict[str, Any] | None:
 def put(name: str, result: dict[str, Any]) -> None:
     """Store a result; a cache that cannot be written is no reason to stop a search."""
     path = root() / name[:2] / f"{name}.json"
-    try:
+    with contextlib.suppress(OSError, RuntimeError):  # the latter where there is no home folder
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(result))
         partial.replace(path)
-    except OSError:
-        return

@@ -12,8 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
+import archdsl
 from archdsl.errors import SearchError
 from archdsl.latency.setting import WAITING
 
@@ -25,6 +27,10 @@ _START_S = 120.0
 
 class WorkerGone(SearchError):
     """The worker ended or hung before it answered; the candidate that it worked on is lost, nothing else."""
+
+
+class Hung(WorkerGone):
+    """The worker was silent for too long, and was ended."""
 
 
 class Failed(SearchError):
@@ -50,22 +56,32 @@ class Worker:
 
         Raises:
             Failed: the request failed, for a reason that the worker could tell.
-            WorkerGone: the worker died or did not answer in `timeout_s` seconds; it is started again when next asked.
+            WorkerGone: the worker died or was silent for `timeout_s` seconds; it is started again when next asked.
         """
+        try:
+            reply = self._exchange(request, timeout_s, progress)
+        except BaseException:
+            self.stop()  # or the reply that nobody waits for any more would answer the next request
+            raise
+        if "failed" in reply:
+            if reply.get("broken"):
+                self.stop()
+            raise Failed(reply["failed"])
+        return reply
+
+    def _exchange(self, request: Reply, timeout_s: float, progress: Progress | None) -> Reply:
         if self._process is None:
             self._start()
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
             raise self._gone() from None
-        end = time.monotonic() + timeout_s
-        while not (reply := self._reply(end)).get("done"):
+        while not (reply := self._reply(timeout_s)).get("done"):
             if progress is not None:
                 progress(reply)
-        if "failed" in reply:
-            raise Failed(reply["failed"])
         return reply
 
     def stop(self) -> None:
@@ -85,24 +101,26 @@ class Worker:
         """A session of its own keeps the terminal's Ctrl-C for the parent."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "archdsl.search.worker"],
+            [sys.executable, "-P", "-m", "archdsl.search.worker"],  # -P: no file of the user's folder is imported
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
-            env={**WAITING, **os.environ},
+            env={**WAITING, **os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
         )
-        if not self._reply(time.monotonic() + _START_S).get("ready"):
-            raise self._gone()
+        self._reply(_START_S)  # that it is ready
 
-    def _reply(self, end: float) -> Reply:
+    def _reply(self, timeout_s: float) -> Reply:
         """The next line of the worker, as JSON."""
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
+        end = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
                 if not selector.select(max(end - time.monotonic(), 0)):
-                    raise self._gone("no answer in time")
+                    self.stop()
+                    raise Hung(f"no answer for {timeout_s:.0f} s")
                 data = os.read(self._process.stdout.fileno(), 65536)
                 if not data:
                     raise self._gone()
@@ -111,16 +129,15 @@ class Worker:
         reply: Reply = json.loads(line)
         return reply
 
-    def _gone(self, reason: str | None = None) -> WorkerGone:
+    def _gone(self) -> WorkerGone:
         """Why the worker is gone, from its exit status and the end of what it wrote."""
         assert self._process is not None
-        if reason is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-            status = self._process.poll()
-            killed = status is not None and status < 0
-            reason = f"killed by {signal.Signals(-status).name}" if killed and status else f"exit status {status}"
-            reason += f": {last}" if (last := self._last_words()) else ""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        status = self._process.poll()
+        killed = status is not None and status < 0
+        reason = f"the worker was killed by {_signal(-status)}" if killed and status else f"the worker ended ({status})"
+        reason += f": {last}" if (last := self._last_words()) else ""
         self.stop()
         return WorkerGone(reason)
 
@@ -130,3 +147,16 @@ class Worker:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _import_path() -> list[str]:
+    """Where this archdsl is imported from, and whatever the user added."""
+    own = str(Path(archdsl.__file__).parent.parent)
+    return [own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

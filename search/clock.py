@@ -15,7 +15,7 @@ class Clock:
     """Seconds spent and left. Without a limit on time or trials there is one on time, of ten minutes."""
 
     def __init__(self, settings: Settings, spent: float = 0.0, started: float | None = None) -> None:
-        """`spent` is what earlier parts of the search took; `started`, a moment of `time.monotonic()`, when this began."""
+        """`spent` is what earlier parts took; `started`, a moment of `time.monotonic()`, is when this part began."""
         self._spent, self._started = spent, time.monotonic() if started is None else started
         unlimited = settings.time_s is None and settings.trials is None
         self.limit = DEFAULT_TIME_S if unlimited else settings.time_s

@@ -1,81 +1,44 @@
-"""The ladder: a candidate falls at the first rung that it fails, the cheapest first; what cannot pass is not trained.
+"""The rungs of the ladder that cost time: a latency measured, a proxy accuracy trained, both in a worker.
 
-Shapes and constraints, then params, MACs and memory, cost milliseconds and are no trials. Then the latency is measured,
-a hard gate, and only what passes is trained.
+A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
+memory, cost milliseconds and are no trials (`candidates.py`). Then the latency is measured, a hard gate, and only what
+passes is trained.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from archdsl.cost import Count, count
-from archdsl.errors import SpecError
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.schema.variables import Variable
 from archdsl.search import cache
-from archdsl.search.child import Failed, Worker, WorkerGone
+from archdsl.search.child import Failed, Hung, Progress, Reply
+from archdsl.search.clock import Clock
+from archdsl.search.proxy import RECIPE
 from archdsl.search.settings import Settings
-from archdsl.spaces import draw, point
 
-Record = dict[str, Any]
-
-_MEASURE_S = 120.0
+PAUSE_S = 1.0
+"""Between two readings of the winner, for what disturbs a measurement to pass."""
+_MEASURE_S, _COMPILE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 600.0, 15.0
 _ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
 
 
-class Candidate(NamedTuple):
-    """A network that holds and is inside the static budgets."""
+class Asked(Protocol):
+    """Who measures and trains; `archdsl.search.child.Worker` is one."""
 
-    spec: Spec
-    hash: str
-    counted: Count
+    def ask(self, request: Reply, timeout_s: float, progress: Progress | None = None) -> Reply:
+        """The reply to one request."""
+        ...
 
-
-class Refused(Exception):
-    """A candidate that falls before it is measured; `args[0]` is the rung."""
-
-
-def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
-    """The network of a choice, if it holds and costs what it may.
-
-    Raises:
-        Refused: at the rung "static" or "cost".
-    """
-    try:
-        spec, _ = point(space, choose)
-    except SpecError as error:
-        raise Refused("static", str(error)) from None
-    counted = count(spec)
-    budgets = (
-        ("params", counted.params, settings.params_budget),
-        ("MACs", counted.macs, settings.macs_budget),
-        ("memory", counted.memory_bytes(settings.dtype, settings.batch), settings.memory_budget),
-    )
-    for name, found, budget in budgets:
-        if budget is not None and found > budget:
-            raise Refused("cost", f"{name} {found:.4g} over {budget:.4g}")
-    known = canonical_hash(spec)
-    return Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, counted)
+    def stop(self) -> None:
+        """End it, whatever it is doing."""
+        ...
 
 
-def random_candidate(
-    space: Space, variables: dict[str, Variable], settings: Settings, seen: set[str], generator: random.Random
-) -> tuple[Candidate, dict[str, Any]] | None:
-    """A network that was not tried yet, drawn at random, with its choices; None if 2,000 draws find none."""
-    for _ in range(2000):
-        choices = {name: draw(variable, generator) for name, variable in variables.items()}
-        try:
-            found = candidate(space, choices.__getitem__, settings)
-        except Refused:
-            continue
-        if found.hash not in seen:
-            return found, choices
-    return None
+class OutOfTime(Exception):
+    """The search's time ended before a candidate's measuring or training; nothing is known of the candidate."""
 
 
 class Latency(NamedTuple):
@@ -86,34 +49,39 @@ class Latency(NamedTuple):
     facts: dict[str, Any]
 
 
-def measure(worker: Worker, spec: Spec, settings: Settings, goal_ms: float | None = None) -> Latency:
+def measure(worker: Asked, spec: Spec, settings: Settings, clock: Clock, goal_ms: float | None = None) -> Latency:
     """The latency of a network, the fastest of up to three readings: what disturbs a measurement only slows it down.
 
     A reading is repeated where it is unstable, or, with a goal, where it misses that: then up to eight times, with a
     pause between. All readings are told.
 
     Raises:
+        OutOfTime: the search's time is over.
         Failed, WorkerGone: as `Worker.ask`.
     """
-    setting = {name: getattr(settings, name) for name in ("device", "batch", "dtype", "mode", "threads")}
+    request = {"do": "measure", "spec": spec.to_json(), "setting": settings.measuring()}
+    most_s = _COMPILE_S if settings.mode == "compile" else _MEASURE_S
     readings: list[Latency] = []
-    while _another(readings, goal_ms):
+    while _another(readings, goal_ms, clock):
         if goal_ms is not None and readings:
-            time.sleep(1.0)
-        reply = worker.ask({"do": "measure", "spec": spec.to_json(), "setting": setting}, _MEASURE_S)["latency"]
-        facts = {key: value for key, value in reply.items() if key != "samples"}
+            time.sleep(PAUSE_S)
+        reply = _ask(worker, request, most_s, clock.left)["latency"]
+        facts = {key: value for key, value in reply.items() if key != "samples_ms"}
+        facts["samples"] = len(reply["samples_ms"])
         readings.append(Latency(reply[f"{settings.stat}_ms"], reply["unstable"], facts))
     best = min(readings, key=lambda reading: reading.ms)
     return best._replace(facts=best.facts | {"stat": settings.stat, "readings": [r.ms for r in readings]})
 
 
-def _another(readings: list[Latency], goal_ms: float | None) -> bool:
-    """Whether a further reading could still tell more."""
+def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bool:
+    """Whether a further reading could still tell more, and there is time for it."""
     if not readings:
         return True
     if goal_ms is None:
         return readings[-1].unstable and len(readings) < _ATTEMPTS
-    return min(reading.ms for reading in readings) > goal_ms and len(readings) < _FINAL_ATTEMPTS
+    late = clock.left is not None and clock.left < 0
+    most = _ATTEMPTS if late else _FINAL_ATTEMPTS
+    return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
 
 
 class Trained(NamedTuple):
@@ -127,19 +95,20 @@ class Trained(NamedTuple):
 
 
 def train(
-    worker: Worker,
+    worker: Asked,
     spec: Spec,
     settings: Settings,
     data: dict[str, Any],
+    clock: Clock,
     *,
     lengthen: float = 1.0,
-    seconds: float | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
     Raises:
-        Failed: the training did not end in time, or its loss was no number.
+        OutOfTime: the training did not end while there was time.
+        Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
     key = cache.key(
@@ -149,36 +118,47 @@ def train(
         epochs=settings.epochs * lengthen,
         device=settings.device.partition(":")[0],
         torch=data["torch"],
+        recipe=RECIPE,
     )
-    if known := cache.get(key):
+    known = cache.get(key)
+    if known is not None and known.keys() == set(Trained._fields) - {"cached"}:
         return Trained(**known, cached=True)
-    request = {
-        "do": "train",
-        "spec": spec.to_json(),
-        "data": data["request"],
-        "epochs": settings.epochs * lengthen,
-        "images": settings.images,
-        "seed": settings.seed,
-        "device": settings.device,
-        "threads": settings.threads,
-        "seconds": seconds,
-    }
-    started = time.monotonic()
-    reply = worker.ask(request, (seconds or 3600) + 60, lambda told: progress(told["progress"]))
+    started, left = time.monotonic(), clock.left_to_train
+    request = _training(spec, settings, data, settings.epochs * lengthen, None if left is None else max(left, 1))
+    reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
+    if not outcome["finite"]:
+        raise Failed("training gave no finite loss")
     if not outcome["finished"]:
-        raise Failed("training gave no finite loss" if not outcome["finite"] else "training did not end in time")
-    facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed, "steps": outcome["steps"]}
-    facts["threads"] = reply["threads"]
-    facts |= {"loss": outcome["loss"], "error": outcome["error"]}
-    result = {
-        "accuracy": outcome["accuracy"],
-        "error": outcome["error"],
-        "seconds": time.monotonic() - started,
-        "facts": facts,
-    }
+        raise OutOfTime
+    seconds = time.monotonic() - started
+    facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
+    facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
+    facts |= {name: outcome[name] for name in ("steps", "loss", "error")}
+    result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
     return Trained(**result, cached=False)
 
 
-__all__ = ["Candidate", "Failed", "Refused", "WorkerGone", "candidate", "measure", "random_candidate", "train"]
+def _training(spec: Spec, settings: Settings, data: dict[str, Any], epochs: float, seconds: float | None) -> Reply:
+    """The request that trains a network for at most so many seconds."""
+    own = {name: getattr(settings, name) for name in ("images", "seed", "device", "threads")}
+    return {
+        "do": "train",
+        "spec": spec.to_json(),
+        "data": data["request"],
+        "epochs": epochs,
+        "seconds": seconds,
+        **own,
+    }
+
+
+def _ask(worker: Asked, request: Reply, most_s: float, left: float | None, progress: Progress | None = None) -> Reply:
+    """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
+    timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
+    try:
+        return worker.ask(request, timeout_s, progress)
+    except Hung:
+        if timeout_s < most_s:
+            raise OutOfTime from None
+        raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from archdsl.search.clock import Clock
 from archdsl.search.front import Record
 from archdsl.search.settings import Settings
 
@@ -28,7 +28,7 @@ class State:
 
     settings: Settings
     folder: str
-    started: float = field(default_factory=time.monotonic)
+    clock: Clock
     phase: str = "starting"
     doing: str = ""
     fraction: float | None = None
@@ -49,8 +49,13 @@ class State:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
+        """Seconds that the search took so far."""
+        return self.clock.elapsed
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds that it may take; None without a limit."""
+        return self.clock.limit
 
 
 Watcher = Callable[[State, str | None], None]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LR = 1.5e-3
 """AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.1e-3 at the default of 16."""
+RECIPE = 1
+"""To be raised with every change of the recipe: stored accuracies are named by it."""
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the steps in all and the step's loss."""

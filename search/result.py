@@ -38,7 +38,7 @@ class Result(NamedTuple):
     front: list[Record]
     verdict: Verdict
     interrupted: bool
-    facts: dict[str, Any] = {}  # noqa: RUF012  # a default that nothing changes
+    facts: dict[str, Any]
     """The device, as the worker told it."""
 
     @property

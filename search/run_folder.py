@@ -99,6 +99,12 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
 
+    def forget(self) -> None:
+        """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
+        if not (self.path / "trials.jsonl").exists():
+            for name in ("run.json", "clock.json", "noise.json", "study.db"):
+                self.remove(name)
+
     def append(self, record: Record) -> None:
         """One line more in `trials.jsonl`, on disk when this returns."""
         with (self.path / "trials.jsonl").open("ab") as file:

@@ -42,7 +42,16 @@ class Settings(BaseModel):
         """The space as a document."""
         return Space.model_validate(self.space)
 
-    def latency_key(self) -> dict[str, Any]:
+    @property
+    def static_budgets(self) -> dict[str, float | None]:
+        """Bounds that are checked without building anything, by metric."""
+        return {"params": self.params_budget, "MACs": self.macs_budget, "memory": self.memory_budget}
+
+    def without_static_budgets(self) -> Settings:
+        """The same, with the latency as the only bound."""
+        return self.model_copy(update={"params_budget": None, "macs_budget": None, "memory_budget": None})
+
+    def measuring(self) -> dict[str, Any]:
         """What a latency depends on beside the network and the machine."""
         return self.model_dump(include={"device", "batch", "dtype", "mode", "threads"})
 

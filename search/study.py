@@ -1,23 +1,27 @@
 """Optuna as the engine: what to try next, and what came of it.
 
-Three things here are learned from how Optuna 5 works. A gated trial carries its constraint and ends COMPLETE or PRUNED,
-never FAIL, or its violation is forgotten. The Gaussian process reads COMPLETE trials alone, so a candidate that was
-measured and gated completes, with the mean accuracy of the others in place of the one that it does not have. And every
-sampler is seeded from the search's seed and the number of the trial, so that a resumed search asks for what an
-uninterrupted one would.
+Four things here are learned from how Optuna 5 works. A gated trial carries its constraint and ends COMPLETE or PRUNED,
+never FAIL, or its violation is forgotten; FAIL is for a trial that was broken off, of which nothing is known. The
+Gaussian process reads COMPLETE trials alone, so a candidate that was measured and gated completes, with the mean
+accuracy of the others in place of the one that it does not have. It can fail on what it is given, and then the next
+trial is drawn at random. And every sampler is seeded from the search's seed and the number of trials that ended, so
+that a resumed search asks for what an uninterrupted one would.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
+from archdsl.errors import SearchError
 from archdsl.schema.variables import Variable
+from archdsl.search.front import Record
 from archdsl.search.knobs import choices, encode
 
 STARTUP = 10
@@ -26,6 +30,8 @@ MOST_GP = 150
 """Completed trials up to which the Gaussian process pays; TPE after that."""
 
 _BUDGET = "budget"
+_HASH, _RUNG = "hash", "rung"
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Study:
@@ -34,58 +40,114 @@ class Study:
     def __init__(
         self, storage: str, variables: dict[str, Variable], objectives: Sequence[str], seed: int, resume: bool
     ) -> None:
+        """Opens the study, or makes it.
+
+        Raises:
+            SearchError: there is one that cannot be read.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.variables, self.objectives, self.seed = variables, tuple(objectives), seed
-        self._study = optuna.create_study(
-            storage=storage,
-            study_name="search",
-            directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
-            load_if_exists=resume,
-        )
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
+        try:
+            with _unheard():
+                self._storage = optuna.storages.RDBStorage(storage)
+                self._study = optuna.create_study(
+                    storage=self._storage,
+                    study_name="search",
+                    directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
+                    load_if_exists=resume,
+                )
+        except Exception as error:
+            raise SearchError(f"{storage}: {' '.join(str(error).split())[:200]}; use another folder") from None
 
-    def enqueue(self, point: dict[str, Any]) -> None:
-        """Ask for this point next; variables that it does not depend on take their first value."""
+    def close(self) -> None:
+        """Let go of the database."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    @property
+    def ended(self) -> int:
+        """Trials of which something is known, refusals among them."""
+        return len(self._study.get_trials(deepcopy=False, states=_ENDED))
+
+    def refusals(self) -> list[str | None]:
+        """Of every trial that ended, in order, the rung at which it was refused; None if it was measured."""
+        return [trial.user_attrs.get(_RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a point was enqueued that was not asked for yet."""
+        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    def enqueue(self, point: dict[str, Any], again: bool = False) -> None:
+        """Ask for this point next, unless it was asked for before; variables not in it take their first value."""
         parameters = {
             name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
-        self._study.enqueue_trial(parameters, skip_if_exists=True)
+        with _unheard():
+            self._study.enqueue_trial(parameters, skip_if_exists=not again)
+
+    def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
+        """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            record = record_of(trial.user_attrs.get(_HASH, ""))
+            if record is not None:
+                with _unheard():
+                    tell(optuna.Trial(self._study, trial._trial_id), record)
+                continue
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            parameters = trial.system_attrs.get("fixed_params", trial.params)
+            if parameters.keys() == self.variables.keys():
+                self._study.enqueue_trial(parameters)
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # samplers announce that they are experimental, and each fallback
-            self._study.sampler = self._sampler()
+        with _unheard():
+            seed, sampler = self._sampler()
+            self._study.sampler = sampler
             trial = self._study.ask()
-            return trial, choices(trial, self.variables)
+            try:
+                return trial, choices(trial, self.variables)
+            except Exception:
+                self._study.sampler = RandomSampler(seed=seed)
+                return trial, choices(trial, self.variables)
 
-    def _sampler(self) -> BaseSampler:
-        trials = self._study.get_trials(deepcopy=False)
-        seed = (self.seed * 1_000_003 + len(trials)) % 2**31
-        done = sum(trial.state == TrialState.COMPLETE for trial in trials)
+    def _sampler(self) -> tuple[int, BaseSampler]:
+        seed = (self.seed * 1_000_003 + self.ended) % 2**31
+        done = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
         if done < STARTUP:
-            return RandomSampler(seed=seed)
+            return seed, RandomSampler(seed=seed)
         if done <= MOST_GP:
-            return GPSampler(seed=seed, n_startup_trials=0)
-        return TPESampler(seed=seed, multivariate=True, group=True)
+            return seed, GPSampler(seed=seed, n_startup_trials=0)
+        return seed, TPESampler(seed=seed, multivariate=True, group=True)
+
+    def begin(self, trial: optuna.Trial, known: str) -> None:
+        """A candidate with this hash is measured now."""
+        trial.set_user_attr(_HASH, known)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
         """A candidate inside the budgets, with all its objectives by metric."""
-        trial.set_constraint(_BUDGET, -1.0)
+        self._constrain(trial, -1.0)
         self._study.tell(trial, [values[text.split()[1]] for text in self.objectives])
 
     def gated(self, trial: optuna.Trial, excess: float, values: dict[str, float]) -> None:
         """A measured candidate over a budget by a factor of 1 + excess: no accuracy was paid for."""
-        trial.set_constraint(_BUDGET, max(excess, 1e-6))
+        self._constrain(trial, max(excess, 1e-6))
         filled = {"proxy_accuracy": self._mean_accuracy(), **values}
         self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
 
-    def refused(self, trial: optuna.Trial) -> None:
-        """A candidate that is no network inside the static budgets, was tried before, or failed."""
-        trial.set_constraint(_BUDGET, 1.0)
+    def refused(self, trial: optuna.Trial, rung: str | None = None) -> None:
+        """A candidate that fell at a rung before it was measured; without a rung, one that failed."""
+        self._constrain(trial, 1.0)
+        if rung is not None:
+            trial.set_user_attr(_RUNG, rung)
         self._study.tell(trial, state=TrialState.PRUNED)
+
+    def _constrain(self, trial: optuna.Trial, excess: float) -> None:
+        """How far over the budget, once: what a search that was killed has already told, stands."""
+        if _BUDGET not in trial.constraints:
+            with _unheard():
+                trial.set_constraint(_BUDGET, excess)
 
     def _mean_accuracy(self) -> float:
         """Of the trials that were trained; 0 before there is one."""
@@ -95,3 +157,11 @@ class Study:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         known = [trial.values[index] for trial in trials if trial.constraints.get(_BUDGET, 1) <= 0]
         return sum(known) / len(known) if known else 0.0
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Optuna's warnings go nowhere: that something is experimental, and each time that a sampler falls back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

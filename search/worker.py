@@ -6,9 +6,14 @@ candidate is a reply; what kills the process costs its parent that one candidate
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
+import queue
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -20,29 +25,73 @@ from archdsl.errors import ArchError
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main() -> None:
     """Serve requests until the standard input ends."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not look like a reply
+    _end_with_parent()
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
 
     def say(reply: Reply) -> None:
         out.write(json.dumps(reply) + "\n")
         out.flush()
 
     say({"ready": True})
-    for line in sys.stdin:
-        request = json.loads(line)
+    while True:
         try:
-            say({"done": True, **_ACTIONS[request["do"]](request, say)})
-        except ArchError as error:
-            say({"done": True, "failed": str(error)})
-        except MemoryError:
-            say({"done": True, "failed": "out of memory"})
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            text = " ".join(str(error).split())[:300]
-            say({"done": True, "failed": f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"})
+            say(_answer(json.loads(requests.get()), say))
+        except BrokenPipeError:
+            _end()
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    """Hand on what is asked; the end of the input ends the process, whatever it is doing."""
+    for line in sys.stdin:
+        requests.put(line)
+    _end()
+
+
+def _end() -> None:
+    """End this process and what it started; it leads a group of its own where a parent started it for a search."""
+    if os.getpgrp() == os.getpid() and os.getsid(0) == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process with its parent, also while C code keeps every Python thread waiting."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _answer(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """What comes of a request; after a fault that outlasts it, the parent is told to start another worker."""
+    try:
+        return {"done": True, **_ACTIONS[request["do"]](request, say)}
+    except BrokenPipeError:
+        raise
+    except ArchError as error:
+        return {"done": True, "failed": str(error), "broken": _is_broken(error)}
+    except MemoryError:
+        return {"done": True, "failed": "out of memory"}
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())[:300]
+        told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
+        return {"done": True, "failed": told, "broken": _is_broken(error)}
+
+
+def _is_broken(error: BaseException | None) -> bool:
+    """Whether the GPU's context is lost with this error: all that follows in the process would fail."""
+    while error is not None:
+        if "CUDA error" in str(error) and "out of memory" not in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:

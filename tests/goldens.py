@@ -65,14 +65,13 @@ def fill(key: str, shape: tuple[int, ...]) -> Tensor:
     """The float32 tensor that stands under `key` in the deterministic checkpoint."""
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
     noise = np.random.RandomState(seed).standard_normal(shape or (1,)).astype(np.float32).reshape(shape)
+    value: npt.NDArray[Any] = 0.1 * noise
     if key.endswith("running_var"):
         value = 1 + 0.1 * np.abs(noise)
     elif len(shape) >= 2 and key.endswith("weight"):
         value = noise / np.sqrt(np.prod(shape[1:]))
     elif key.endswith("weight"):
         value = 1 + 0.1 * noise
-    else:
-        value = 0.1 * noise
     return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
 
 

@@ -73,7 +73,7 @@ class PeakElements(TorchDispatchMode):
     """
 
     def __init__(self, module: nn.Module, inputs: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.alive = self.peak = 0
         self._own = [tensor.untyped_storage() for tensor in (*module.parameters(), *module.buffers())]
         self._known = {storage._cdata: weakref.ref(storage) for storage in self._own}

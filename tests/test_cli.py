@@ -165,7 +165,7 @@ def test_a_wrong_command_line_ends_with_2(run: Run, arguments: list[str], messag
             "--set: stage (mlp) has no field 'dept'; got \"stage.dept=2\"; did you mean 'depth'?",
         ),
         (["--set", "stag.depth=2"], '--set: no node is called "stag"; got "stag.depth=2"; did you mean \'stage\'?'),
-        (["--set", "stage.depth=0"], "nodes[1].depth: depth must be at least 1; got 0; use 1 or more"),
+        (["--set", "stage.depth=0"], "nodes[1].depth: depth must be at least 1; got 0; use 1 to 64"),
     ],
 )
 def test_a_set_that_does_not_hold_ends_with_1(run: Run, tiny: Path, arguments: list[str], message: str) -> None:

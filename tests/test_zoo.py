@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -69,9 +68,9 @@ def spec_of_variant(name: str) -> Spec:
 
 
 @pytest.fixture(scope="module", params=CLASSIFIERS)
-def classifier(request: pytest.FixtureRequest) -> Iterator[tuple[Golden, Backbone]]:
+def classifier(request: pytest.FixtureRequest) -> tuple[Golden, Backbone]:
     found = read_golden(request.param)
-    yield found, found.model()
+    return found, found.model()
 
 
 def test_every_spec_of_the_zoo_has_its_published_numbers_here() -> None:

@@ -151,7 +151,7 @@ class Attention(Block):
         check_heads(x.channels, self.heads)
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """Scores q k^T and their product with v over all pairs; alive: q, k, v, the scores, a bias of their size, the result."""
+        """Scores and their product with v over all pairs; alive: q, k, v, scores, a bias of their size, the result."""
         C, N = x.channels, x.positions + tokens
         params = 4 * C * C + C + self.qkv_bias * 3 * C
         biased = self.position_bias.type == "relative"

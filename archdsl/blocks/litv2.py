@@ -65,8 +65,8 @@ class HiLo(Block):
     def _mixer_alive(self, x: Map, N: int, P: int, low: int) -> int:
         """Elements alive beside the input: the padded map, and with it Hi-Fi, Lo-Fi beside Hi-Fi's result, or both.
 
-        Hi-Fi puts q, k, v into windows, a copy where they stand side by side, attends and puts them back. Lo-Fi averages
-        for k and v beside q, attends, projects.
+        Hi-Fi puts q, k, v into windows, a copy where they stand side by side, attends and puts them back. Lo-Fi
+        averages for k and v beside q, attends, projects.
         """
         C, side_by_side = x.channels, x.width > self.window
         high, padded = C - low, N * C if x.positions != N else 0

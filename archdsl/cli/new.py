@@ -32,7 +32,7 @@ def command(
 
 
 def _check_name(name: str | None) -> None:
-    from archdsl.schema.document import NAME
+    from archdsl.schema.patterns import NAME
 
     if name is not None and not re.fullmatch(NAME, name):
         raise typer.BadParameter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,11 +44,20 @@ Limit = Annotated[
     float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="for everything, as 10m, the default")
 ]
 DataOption = Annotated[
-    str, typer.Option("--data", metavar="NAME|PATH", help="shapetex, digits, a folder of images by class, or an .npz")
+    str | None,
+    typer.Option(
+        "--data", metavar="NAME|PATH", help="shapetex (default), digits, a folder of images by class, or an .npz"
+    ),
 ]
-Epochs = Annotated[float, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of the short training")]
-Images = Annotated[int, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of sampling and training")]
+Epochs = Annotated[
+    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of the short training; 2")
+]
+Images = Annotated[
+    int | None, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images; 2000")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of sampling and training; 0")
+]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the run's folder; default: runs/TIME-SPACE")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out")]
 
@@ -67,10 +75,10 @@ def command(
     threads: Threads = None,
     trials: Trials = None,
     time: Limit = None,
-    data: DataOption = "shapetex",
-    epochs: Epochs = 2.0,
-    images: Images = 2000,
-    seed: Seed = 0,
+    data: DataOption = None,
+    epochs: Epochs = None,
+    images: Images = None,
+    seed: Seed = None,
     out: Out = None,
     resume: Resume = False,
     as_json: Json = False,
@@ -104,7 +112,7 @@ def command(
             dtype=dtype,
             mode=mode,
             threads=threads,
-            data=os.path.expanduser(data),
+            data=data,
             epochs=epochs,
             images=images,
             trials=trials,
@@ -117,7 +125,7 @@ def command(
     if as_json:
         output.result_json(result.as_json())
     else:
-        stdout().print(summary(result))
+        stdout().print(summary(result), soft_wrap=True)
     if result.interrupted:
         raise typer.Exit(130)
     if not result.verdict.passed:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archdsl.blocks.base import Head, Join, Stem
-from archdsl.errors import Keys, Problem, nearest, short
-from archdsl.schema.draft import Draft
-from archdsl.shape import PORTS
+from archdsl.errors import Keys, Problem, nearest, one_of, short
+from archdsl.schema.draft import FEWEST_NODES, Draft
+from archdsl.schema.nodes import node_models
+from archdsl.shape import PORTS, Tokens
 
 
 class Link(NamedTuple):
@@ -25,24 +26,26 @@ def link(draft: Draft, problems: list[Problem]) -> list[Links | None]:
     """The sources of every node, or None where they cannot be known; problems are added to the list."""
     places = {name: index for index in reversed(range(len(draft.nodes))) if (name := draft.id_of(index)) is not None}
     links = [_links_of(draft, index, places, problems) for index in range(len(draft.nodes))]
-    if len(draft.nodes) >= 3:
+    if len(draft.nodes) >= FEWEST_NODES:
         problems += _head_problems(draft)
-        problems += _unread_problems(draft, _raw_reads(draft, places))
+        problems += _unread_problems(draft, places)
     problems += _feature_problems(draft, places)
     return links
 
 
 def _links_of(draft: Draft, index: int, places: dict[str, int], problems: list[Problem]) -> Links | None:
-    node = draft.nodes[index]
+    node: Any = draft.nodes[index]
     if node is None:
         return None
     keys: Keys = ("nodes", index, "from")
-    if isinstance(node, Stem):
+    if node.kind == "stem":
         if node.sources is not None:
             problems.append(Problem(keys, "a stem reads the image", short(node.from_), 'remove "from"'))
         return ()
     if node.sources is None and index == 0:
-        problems.append(Problem(("nodes", 0), "the first node must be a stem", node.type, "start with a stem"))  # type: ignore[attr-defined]
+        known = [name for name, model in node_models().items() if issubclass(model, Stem)]
+        rule = "the first node must be a stem"
+        problems.append(Problem((*keys[:2], "type"), rule, short(node.type), f"start with {one_of(known)}"))
         return None
     found = [_source(draft, index, place, written, places, problems) for place, written in _written(draft, index)]
     return _by_port(draft, index, found, problems) if all(found) else None
@@ -62,7 +65,7 @@ def _written(draft: Draft, index: int) -> list[tuple[Keys, str]]:
 
 class _Source(NamedTuple):
     keys: Keys
-    index: int
+    node: int
     port: str | None
 
 
@@ -74,12 +77,13 @@ def _source(
     if len(keys) == 2:
         return _Source(keys, index - 1, None)
     if name not in places:
-        problems.append(Problem(keys, "no node has this id", short(name), nearest(name, places)))
+        earlier = [known for known, place in places.items() if place < index]
+        problems.append(Problem(keys, "no node has this id", short(name), nearest(name, earlier)))
     elif places[name] == index:
         problems.append(Problem(keys, "a node cannot read itself", short(name), "name an earlier node"))
     elif places[name] > index:
         rule = f"a node stands after all that it reads; '{name}' stands at nodes[{places[name]}]"
-        problems.append(Problem(keys, rule, short(name), "move it up, or read an earlier node"))
+        problems.append(Problem(keys, rule, short(name), "move that up, or read an earlier node"))
     else:
         return _Source(keys, places[name], port or None)
     return None
@@ -98,8 +102,10 @@ def _by_port(draft: Draft, index: int, found: list[Any], problems: list[Problem]
     else:
         wanted = node.reads
         if len(found) not in (1, len(wanted)):
-            rule = f"{node.type} reads {' and '.join(wanted)}: one source for all, or {len(wanted)}"
-            problems.append(Problem(("nodes", index, "from"), rule, f"{len(found)} sources"))
+            several = f", or {len(wanted)}" if len(wanted) > 1 else ""
+            rule = f"{node.type} reads {' and '.join(wanted)}: one source{several}"
+            remedy = None if several else "join maps with an add_join or a concat_join first"
+            problems.append(Problem(("nodes", index, "from"), rule, f"{len(found)} sources", remedy))
             return None
         found = found * len(wanted) if len(found) == 1 else found
     links = [_port(draft, node, source, port, problems) for source, port in zip(found, wanted, strict=True)]
@@ -109,55 +115,50 @@ def _by_port(draft: Draft, index: int, found: list[Any], problems: list[Problem]
 
 def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: list[Problem]) -> Link | None:
     """The port of a source that serves a wanted one: of its name, or the one that the document names."""
-    giver: Any = draft.nodes[source.index]
+    giver: Any = draft.nodes[source.node]
     if giver is None:
         return None
-    port, name = source.port or wanted, draft.id_of(source.index)
-    if port not in giver.gives:
-        given = " and ".join(giver.gives) or "nothing"
-        remedy = f"read a node that gives {wanted}"
-        if port == "class" and "class_token" in type(giver).model_fields:
-            remedy = f'give {name} "class_token": true'
-        problems.append(Problem(source.keys, f"{reader.id} reads {port} of {name}, which gives {given}", None, remedy))
-    elif PORTS[port] is not PORTS[wanted]:
-        problems.append(Problem(source.keys, f"{reader.id} reads {wanted}, and {name}.{port} is of another kind"))
+    port = source.port or wanted
+    if port in giver.gives and PORTS[port] is PORTS[wanted]:
+        return Link(source.node, port)
+    if port in giver.gives or not source.port or not giver.gives:
+        rule, value = f"{reader.id} reads {wanted}, and {giver.id} gives {' and '.join(giver.gives) or 'nothing'}", None
     else:
-        return Link(source.index, port)
+        rule, value = f"{giver.id} has no such port; it gives {' and '.join(giver.gives)}", short(source.port)
+    problems.append(Problem(source.keys, rule, value, _port_remedy(giver, source.port, wanted)))
     return None
+
+
+def _port_remedy(giver: Any, port: str | None, wanted: str) -> str:
+    """What to read instead: another port of the same node, else another node."""
+    if (port or wanted) == "class" and PORTS[wanted] is Tokens and "class_token" in type(giver).model_fields:
+        return f'give {giver.id} "class_token": true'
+    if port is not None and wanted in giver.gives:
+        return f'write "{giver.id}"'
+    return "read a stage that makes a class token" if wanted == "class" else f"read a node that gives {wanted}"
 
 
 def _head_problems(draft: Draft) -> list[Problem]:
     heads = [index for index, node in enumerate(draft.nodes) if isinstance(node, Head)]
     if not heads and None not in draft.nodes:
-        return [Problem(("nodes",), "exactly one head is needed; there is none", None, "end with a head")]
+        known = [name for name, model in node_models().items() if issubclass(model, Head)]
+        return [Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(known)}")]
     return [
         Problem(("nodes", index), f"exactly one head is needed; nodes[{heads[0]}] is one too", None, "remove one")
         for index in heads[1:]
     ]
 
 
-def _raw_reads(draft: Draft, places: dict[str, int]) -> set[tuple[int, str | None]]:
-    """(node, port) of everything that somebody names or stands after, also where the reader is refused."""
-    reads: set[tuple[int, str | None]] = set()
-    for index, raw in enumerate(draft.raw["nodes"]):
-        node: Any = draft.nodes[index]
-        written = raw.get("from") if isinstance(raw, dict) else None
-        if written is None:
-            wanted = node.reads if node is not None else (None,)
-            reads |= {(index - 1, port) for port in wanted} if not isinstance(node, Stem) else set()
-            continue
-        for source in written if isinstance(written, list | tuple) else [written]:
-            name, _, port = str(source).partition(".")
-            for wanted_port in (port,) if port else (node.reads if node is not None else (None,)):
-                reads.add((places.get(name, -1), wanted_port))
-    return reads
+def _unread_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
+    """A node or a class token that nobody reads is a mistake in an arch document.
 
-
-def _unread_problems(draft: Draft, reads: set[tuple[int, str | None]]) -> Iterator[Problem]:
-    """A node or a class token that nobody reads is a mistake in an arch document."""
+    Nothing is said of what stands before a source that cannot be read, or before a head that is missing: it may have
+    been meant.
+    """
+    reads, unclear = _reads(draft, places)
     read = {index for index, _ in reads}
     for index, node in enumerate(draft.nodes):
-        if node is None or isinstance(node, Head):
+        if node is None or isinstance(node, Head) or index < unclear:
             continue
         keys, name = ("nodes", index), node.id
         if index not in read:
@@ -167,11 +168,35 @@ def _unread_problems(draft: Draft, reads: set[tuple[int, str | None]]) -> Iterat
             yield Problem((*keys, "class_token"), rule, "true", "set it false, or read it with a class_token_head")
 
 
+def _reads(draft: Draft, places: dict[str, int]) -> tuple[set[tuple[int, str | None]], int]:
+    """(node, port) of everything that somebody names or stands after, and the last node with a source unclear."""
+    reads: set[tuple[int, str | None]] = set()
+    headless = not any(node is None or isinstance(node, Head) for node in draft.nodes)
+    unclear = len(draft.nodes) if headless else 0
+    for index, raw in enumerate(draft.raw["nodes"]):
+        node: Any = draft.nodes[index]
+        wanted = node.reads if node is not None else (None,)
+        written = raw.get("from") if isinstance(raw, dict) else None
+        if written is None:
+            reads |= {(index - 1, port) for port in wanted} if not isinstance(node, Stem) else set()
+            continue
+        for source in written if isinstance(written, list | tuple) else [written]:
+            name, _, port = str(source).partition(".")
+            place = places.get(name, index)
+            reads |= {(place, each) for each in ((port,) if port else wanted)}
+            unclear = index if place >= index else unclear
+        unclear = unclear if written else index
+    return reads, unclear
+
+
 def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
-    """`features` names nodes that give a map."""
-    for place, name in enumerate((draft.header and draft.header.features) or ()):
+    """`features` names nodes that give a map, each once."""
+    listed = (draft.header and draft.header.features) or ()
+    for place, name in enumerate(listed):
         node: Any = draft.nodes[places[name]] if name in places else None
         if name not in places:
             yield Problem(("features", place), "no node has this id", short(name), nearest(name, places))
         elif node is not None and "pixels" not in node.gives:
             yield Problem(("features", place), f"{name} gives no map", short(name), "name a node that gives pixels")
+        elif name in listed[:place]:
+            yield Problem(("features", place), "a feature is listed once", short(name), "remove one of the two")

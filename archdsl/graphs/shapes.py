@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.blocks.base import Head
 from archdsl.errors import Problem, ShapeError
 from archdsl.graphs.links import Links
 from archdsl.schema.document import Header
 from archdsl.schema.draft import Draft
-from archdsl.shape import Map, Shape
+from archdsl.shape import Map, Shape, Tokens
 
 
 def flow(draft: Draft, links: list[Links | None], problems: list[Problem]) -> list[dict[str, Shape] | None]:
@@ -23,6 +22,7 @@ def flow(draft: Draft, links: list[Links | None], problems: list[Problem]) -> li
                 given = _outputs(node, inputs, draft.header)
             except ShapeError as error:
                 problems.append(_shape_problem(draft, index, links[index] or (), inputs, error))
+                given = _kept(node, inputs)
         outputs.append(given)
     return outputs
 
@@ -45,11 +45,19 @@ def inputs_of(
 
 
 def _outputs(node: Any, inputs: tuple[Shape, ...], header: Header) -> dict[str, Shape]:
-    if isinstance(node, Head):
+    if node.kind == "head":
         return {"logits": node.out(*inputs, header.classes)}
     out = node.out(*inputs)
     given = out if isinstance(out, tuple) and not isinstance(out, Shape) else (out,)
     return dict(zip(node.gives, given, strict=True))
+
+
+def _kept(node: Any, inputs: tuple[Shape, ...]) -> dict[str, Shape] | None:
+    """What a stage that does not fit would give, so that one mistake does not hide those behind it: what it reads."""
+    if node.kind != "stage":
+        return None
+    read = dict(zip(node.reads, inputs, strict=True))
+    return {port: read.get(port, Tokens(inputs[0].channels)) for port in node.gives}
 
 
 def _shape_problem(draft: Draft, index: int, links: Links, inputs: tuple[Shape, ...], error: ShapeError) -> Problem:
@@ -57,4 +65,5 @@ def _shape_problem(draft: Draft, index: int, links: Links, inputs: tuple[Shape, 
     sources = [str(draft.id_of(source)) for source, _ in links] or ["the image"]
     ends = " and ".join(f"{shape} from {source}" for shape, source in zip(inputs, sources, strict=True))
     rule = f"{error.rule} ({draft.id_of(index)} reads {ends})"
-    return Problem(("nodes", index, *error.keys), rule, error.value, error.remedy)
+    value = None if error.value == " and ".join(map(str, inputs)) else error.value  # the ends say it already
+    return Problem(("nodes", index, *error.keys), rule, value, error.remedy)

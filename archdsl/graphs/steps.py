@@ -47,7 +47,8 @@ def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
     With `features_only` the nodes that the handed-out maps do not need are left out, the head among them.
 
     Raises:
-        SpecError: for a document that does not hold together (one made in Python; a loaded one does).
+        SpecError: for a document that does not hold together (one made in Python; a loaded one does), or that has no
+            map to hand out.
     """
     problems: list[Problem] = []
     draft = Draft({"nodes": [{"id": node.id, "from": node.from_} for node in spec.nodes]}, spec, spec.nodes, [])
@@ -56,6 +57,9 @@ def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
     if problems:
         raise SpecError(problems)
     features = frozenset(feature_nodes(spec, outputs)) if features_only else frozenset[int]()
+    if features_only and not features:
+        rule = "a dense-prediction build hands out the maps of stages; there is none"
+        raise SpecError([Problem(("nodes",), rule, None, 'add a stage, or list nodes in "features"')])
     kept = _ancestors(features, links) if features_only else frozenset(range(len(spec.nodes)))
     read = _ports_read(links, kept, features)
     return tuple(

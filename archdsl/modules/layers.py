@@ -66,6 +66,7 @@ class DropPath(nn.Module):
         return x * keep.div_(1 - self.rate)
 
     def extra_repr(self) -> str:
+        """What `print` shows of it."""
         return f"rate={self.rate:g}"
 
 

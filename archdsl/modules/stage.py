@@ -13,7 +13,7 @@ from archdsl.modules.layers import to_first, to_last
 
 
 class PositionEmbedding(nn.Module):
-    """A learned embedding a position, resized bilinearly at other map sizes; `first` rows before it stay as they are."""
+    """A learned embedding a position, resized bilinearly at other map sizes; the `first` rows in front stay."""
 
     def __init__(self, channels: int, height: int, width: int, first: int) -> None:
         super().__init__()
@@ -66,13 +66,12 @@ class Stage(nn.Module):
         H, W = x.shape[2:]
         x = self._entered(to_last(x))
         for block in self.blocks:
-            if self.grad_checkpointing and self.training:
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
+            again = self.grad_checkpointing and self.training
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         if self.class_token is None:
             return to_first(self._normed("pixels", x))
-        token, x = x[:, 0, :1].clone(), x[:, 0, 1:].unflatten(1, (H, W))  # a copy, so that the map is not kept with it
+        token = x[:, 0, :1].clone()  # a copy, so that the map is not kept with it
+        x = x[:, 0, 1:].reshape(x.shape[0], H, W, -1)
         return to_first(self._normed("pixels", x)), self._normed("class", token)
 
     def feature(self, x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def scatter(
         f"{high:5.1f}%" if index == 0 else f"{low:5.1f}%" if index == height - 1 else " " * 6 for index in range(height)
     ]
     text = "\n".join(f"{label} │{row}" for label, row in zip(labels, rows, strict=True))
-    axis = f"{'':7}└{'─' * width}\n{'':8}0{f'{right:.2g} ms':>{width - 1}}"
+    axis = f"{'':7}└{'─' * width}\n{'':8}0{f'{right:.{1 if right < 100 else 0}f} ms':>{width - 1}}"
     return Text(f"{text}\n{axis}", no_wrap=True)
 
 

@@ -30,15 +30,34 @@ class State(Protocol):
     folder: str
 
     @property
-    def settings(self) -> Any: ...
+    def settings(self) -> Any:
+        """What was asked for."""
+        ...
+
     @property
-    def funnel(self) -> Mapping[str, int]: ...
+    def funnel(self) -> Mapping[str, int]:
+        """How many candidates ended at each rung."""
+        ...
+
     @property
-    def front(self) -> Sequence[Record]: ...
+    def front(self) -> Sequence[Record]:
+        """The best so far, the most accurate first."""
+        ...
+
     @property
-    def elapsed(self) -> float: ...
+    def elapsed(self) -> float:
+        """Seconds so far."""
+        ...
+
     @property
-    def facts(self) -> Mapping[str, Any]: ...
+    def limit(self) -> float | None:
+        """Seconds that it may take; None without a limit."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The device; empty until it is known."""
+        ...
 
 
 class Display:
@@ -47,7 +66,7 @@ class Display:
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self._console, self._quiet = console, quiet
         self._live: Live | None = None
-        self._drawn = 0.0
+        self._drawn, self._opened = 0.0, False
 
     def __enter__(self) -> Display:
         if self._console.is_terminal and not self._quiet:
@@ -63,43 +82,59 @@ class Display:
         """The search told of a change."""
         if self._quiet:
             return
+        if state.facts and not self._opened:
+            self._opened = True
+            self._say(heading(state.settings, state.facts))
+            self._say(f"what is found goes to {state.folder}")
         if line is not None:
-            self._console.print(Text(f"{clock(state.elapsed)} {line}"), soft_wrap=True)
+            self._say(f"{clock(state.elapsed)} {line}")
         if self._live is not None and time.monotonic() - self._drawn > 0.2:
             self._drawn = time.monotonic()
             self._live.update(screen(state))
 
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
 
 def screen(state: State) -> RenderableType:
     """The live view."""
-    parts: list[RenderableType] = [heading(state), _bar(state), Text(f"{state.phase}: {state.doing}"[:78], style="dim")]
+    doing = _cut(f"{state.phase}: {state.doing}", style="dim")
+    parts: list[RenderableType] = [_cut(heading(state.settings, state.facts)), _bar(state), doing]
     if state.front:
         best = state.front[0]
-        parts.append(Text(f"best so far  {describe(best)}", style="bold"))
+        parts.append(_cut(f"best so far  {describe(best)}", style="bold"))
+        parts.append(_cut(f"proxy accuracy after {best['provenance']['proxy']['fidelity']}", style="dim"))
         parts.append(scatter(_points(state.front), state.settings.latency_budget_ms))
     parts.append(ladder(state.funnel))
     return Group(*parts)
 
 
-def heading(state: State) -> Text:
+def heading(settings: Any, facts: Mapping[str, Any]) -> str:
     """What is searched, for what, on what."""
-    settings = state.settings
     budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {settings.latency_budget_ms:g} ms, "
-    device = state.facts.get("device_name") or settings.device
-    return Text(
-        f"{settings.space['name']}: {budget}batch {settings.batch}, {settings.dtype}, {settings.mode}, {device}",
-        overflow="ellipsis",
-        no_wrap=True,
-    )
+    name = facts.get("device_name")
+    device = f"{settings.device} ({name})" if name else settings.device
+    how = f"batch {settings.batch}, {settings.dtype}, {settings.mode}"
+    return f"space {settings.space['name']}: {budget}{how}, {device}"
+
+
+def _cut(text: str, style: str = "") -> Text:
+    """A line of the live view: what does not fit is not shown."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _whole(text: str, style: str = "") -> Text:
+    """A line of the result, never broken: it may hold a path."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
 def _bar(state: State) -> RenderableType:
     settings = state.settings
     shares = [state.trials / settings.trials] if settings.trials else []
-    shares += [state.elapsed / settings.time_s] if settings.time_s else []
+    shares += [state.elapsed / state.limit] if state.limit else []
     row = Table.grid(padding=(0, 1))
     count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
-    limit = f"/{clock(settings.time_s)}" if settings.time_s else ""
+    limit = f"/{clock(state.limit)}" if state.limit else ""
     row.add_row(
         ProgressBar(total=1.0, completed=min(max(shares, default=0.0), 1.0), width=30),
         Text(count),
@@ -145,21 +180,24 @@ def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """Seconds as m:ss, or h:mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def summary(result: Any) -> RenderableType:
     """What a finished search found, and whether the promise holds."""
     settings, verdict = result.settings, result.verdict
-    parts: list[RenderableType] = []
+    ended = " until it was interrupted" if result.interrupted else ""
+    told = f"{result.trials} trial{'s' * (result.trials != 1)}{ended}, kept in {result.folder}"
+    parts: list[RenderableType] = [_whole(heading(settings, result.facts)), _whole(told)]
     if result.front:
-        parts += [front_table(result.front, settings.stat), Text(_proxy_line(result.front[0]), style="dim")]
+        parts += [front_table(result.front, settings.stat), _whole(_proxy_line(result.front[0]), style="dim")]
         if len(result.front) > 1:
             parts.append(scatter(_points(result.front), settings.latency_budget_ms))
     parts.append(verdict_text(result))
     if verdict.passed:
-        parts.append(Text(f"{result.folder}/winner.json", no_wrap=True, overflow="ignore"))
+        parts.append(_whole(f"{result.folder}/winner.json"))
     return Group(*parts)
 
 
@@ -174,13 +212,20 @@ def _proxy_line(record: Record) -> str:
 def verdict_text(result: Any) -> Text:
     """PASS or FAIL in one line."""
     settings, verdict = result.settings, result.verdict
-    budget = settings.latency_budget_ms
+    budget, reason = settings.latency_budget_ms, f": {verdict.reason}" if verdict.reason else ""
     if verdict.spec is None:
-        return Text("FAIL  nothing was measured", style="bold red")
-    where = f"{settings.stat} {verdict.latency:.2f} ms measured again in a fresh process"
+        return _fail(f"nothing was measured{reason}")
+    if verdict.latency is None:
+        return _fail(f"{verdict.spec.name} could not be measured again{reason}")
+    where = f"{verdict.spec.name}: {settings.stat} {verdict.latency:.2f} ms"
+    again = "measured again in a fresh process"
     if verdict.passed:
         told = f"inside {budget:g} ms" if budget is not None else "no latency budget"
-        return Text(f"PASS  {verdict.spec.name}: {where}, {told}", style="bold green")
-    if not verdict.attempts:
-        where = f"{settings.stat} {verdict.latency:.2f} ms"
-    return Text(f"FAIL  nearest miss {verdict.spec.name}: {where}, over {budget:g} ms", style="bold red")
+        return _whole(f"PASS  {where} {again}, {told}", style="bold green")
+    if budget is not None and verdict.latency > budget:
+        return _fail(f"nearest miss {where}{f' {again}' if verdict.attempts else ''}, over {budget:g} ms")
+    return _fail(f"nearest miss {where}, but it was not trained{reason}")
+
+
+def _fail(text: str) -> Text:
+    return _whole(f"FAIL  {text}", style="bold red")

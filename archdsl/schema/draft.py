@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from archdsl.errors import Problem, short
-from archdsl.schema.document import VERSION, Header
+from archdsl.blocks.published import SCHEMES
+from archdsl.errors import Keys, Problem, nearest, short
+from archdsl.schema.document import Header
 from archdsl.schema.nodes import Node, node_models
 from archdsl.schema.problems import problems_of, untyped
 
@@ -32,7 +34,7 @@ class Draft(NamedTuple):
 
 def draft(raw: dict[str, Any]) -> Draft:
     """Check header, nodes and names of an arch document; sources and shapes are the graph's affair."""
-    problems = version_problems(raw)
+    problems: list[Problem] = []
     header = _header(raw, problems)
     nodes = _nodes(raw, problems)
     found = Draft(raw if isinstance(raw.get("nodes"), list) else {**raw, "nodes": []}, header, nodes, problems)
@@ -40,24 +42,23 @@ def draft(raw: dict[str, Any]) -> Draft:
     return found
 
 
-def version_problems(raw: dict[str, Any]) -> list[Problem]:
-    """A version from the future is refused by name, before anything else is said about it."""
-    version = raw.get("version")
-    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
-        rule = f"the document's version is newer than this archdsl reads ({VERSION})"
-        return [Problem(("version",), rule, short(version), "upgrade archdsl")]
-    return []
+def weights_problems(header: Header) -> list[Problem]:
+    """`weights` names a scheme that is known."""
+    name = header.weights
+    if name is None or name in SCHEMES:
+        return []
+    return [Problem(("weights",), "no such scheme of published weights", short(name), nearest(name, SCHEMES))]
 
 
 def _header(raw: dict[str, Any], problems: list[Problem]) -> Header | None:
     fields = {key: value for key, value in raw.items() if key != "nodes"}
-    if problems:
-        fields["version"] = VERSION
     try:
-        return Header.model_validate(fields)
+        header = Header.model_validate(fields)
     except ValidationError as error:
         problems += problems_of(error, Header)
         return None
+    problems += weights_problems(header)
+    return header
 
 
 def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, ...]:
@@ -76,7 +77,10 @@ def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, .
 
 def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
     keys, models = ("nodes", index), node_models()
-    name = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
+        return None
+    name = value.get("type")
     if not isinstance(name, str) or name not in models:
         problems.append(untyped(keys, value, sorted(models), "a node"))
         return None
@@ -85,6 +89,21 @@ def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
     except ValidationError as error:
         problems += problems_of(error, models[name], keys)
         return None
+
+
+def in_order(raw: Any, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems as their places stand in the document."""
+
+    def place(keys: Keys) -> list[int]:
+        value, found = raw, []
+        for key in keys:
+            names: list[Any] = list(value) if isinstance(value, dict) else []
+            names = list(range(len(value))) if isinstance(value, list) else names
+            found.append(names.index(key) if key in names else len(names))
+            value = value[key] if key in names else None
+        return found
+
+    return sorted(problems, key=lambda problem: place(problem.keys))
 
 
 def _name_problems(found: Draft) -> list[Problem]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from archdsl.schema.expressions import Expression, Inactive, parse
+from archdsl.errors import short
+from archdsl.schema.expressions import Expression, ExpressionError, Inactive, parse
 from archdsl.schema.nodes import node_models
 from archdsl.schema.space import Space
 from archdsl.schema.variables import label_of
 
 Choose = Callable[[str], Any]
 """The value of a variable, by its name: a scalar, or a label."""
+
+
+_DEEPEST = 64
+"""Expressions that follow one from another; Python's stack has room for these."""
 
 
 class Point(NamedTuple):
@@ -28,6 +33,10 @@ class Point(NamedTuple):
 class Unresolved(ValueError):  # says what it is, as Inactive does
     """An expression of a space that cannot be computed for a choice: a cycle, an inactive name, arithmetic."""
 
+    def __init__(self, expression: Expression, reason: str) -> None:
+        self.text, self.reason = expression.text, reason
+        super().__init__(f"{expression.text}: {reason}")
+
 
 class _Derived:
     """A value still to be computed, in place of it in the document."""
@@ -35,6 +44,7 @@ class _Derived:
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
         self.busy = False
+        self.result: Any = None
 
 
 def resolve(space: Space, choose: Choose, name: str | None = None) -> Point:
@@ -67,9 +77,12 @@ def satisfied(constraint: Expression, point: Point) -> bool:
         ExpressionError: the constraint is no statement for these values.
     """
     try:
-        return bool(constraint.evaluate(_Names(point.document["nodes"], point.choices).value))
+        value = constraint.evaluate(_Names(point.document["nodes"], point.choices).value)
     except Inactive:
         return True
+    if not isinstance(value, bool):
+        raise ExpressionError(1, "a constraint must be true or false", short(value), "compare it with something")
+    return value
 
 
 def _node(node: dict[str, Any], decide: Choose) -> dict[str, Any]:
@@ -111,8 +124,6 @@ def _items(value: Any, path: str, decide: Choose) -> Iterable[Any]:
     if not (isinstance(value, dict) and "$repeat" in value):
         return [_value(value, path, decide)]
     times = _value(value["$times"], f"{path}.times", decide)
-    if isinstance(times, _Derived):
-        raise Unresolved(f"{path}.times cannot be an expression")
     return [_fields(value["$repeat"], path, decide) for _ in range(times)]
 
 
@@ -122,6 +133,7 @@ class _Names:
     def __init__(self, nodes: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
         self.nodes = {node["id"]: node for node in nodes}
         self.chosen = chosen
+        self.depth = 0
 
     def value(self, name: str) -> Any:
         """Raises `Inactive` for what this point does not have, `Unresolved` for a cycle."""
@@ -153,17 +165,22 @@ class _Names:
             return [self.computed(inner) for inner in value]
         if not isinstance(value, _Derived):
             return value
+        if value.result is not None:
+            return value.result
         if value.busy:
-            raise Unresolved(f"{value.expression.text} depends on itself")
-        value.busy = True
+            raise Unresolved(value.expression, "its value depends on itself")
+        if self.depth == _DEEPEST:
+            raise Unresolved(value.expression, f"it follows from more than {_DEEPEST} others, one from another")
+        value.busy, self.depth = True, self.depth + 1
         try:
-            return value.expression.evaluate(self.value)
+            value.result = value.expression.evaluate(self.value)
+            return value.result
         except Inactive as error:
-            raise Unresolved(f"{value.expression.text} names {error}, which this choice does not have") from None
-        except ValueError as error:
-            raise Unresolved(f"{value.expression.text}: {error}") from None
+            raise Unresolved(value.expression, f"{error} is not there in every choice that needs it") from None
+        except ExpressionError as error:
+            raise Unresolved(value.expression, str(error)) from None
         finally:
-            value.busy = False
+            value.busy, self.depth = False, self.depth - 1
 
 
 def _default(type_name: str, field: str) -> Any:

@@ -57,14 +57,13 @@ def hole_kind(value: Any) -> str:
     return next((TAG_MARK + key for key in HOLES if key in keys), "=value")
 
 
-def lift(value: Any, numbers: str = "") -> Any:
+def lift(value: Any, numbers: str = "", derived: bool = True) -> Any:
     """A value or a hole. `numbers` says which ranges fit besides: "int", or "float" for both."""
     alternatives = (tuple[value, ...], Field(alias="$one_of", min_length=1, max_length=64))
     members: list[tuple[Any, str]] = [
         (value, "value"),
         (create_model("OneOf", __base__=Hole, one_of=alternatives), "$one_of"),
-        (Expr, "$expr"),
-        (Same, "$same"),
+        *(((Expr, "$expr"), (Same, "$same")) if derived else ()),
     ]
     ends = tuple[value, value]
     if numbers:
@@ -129,7 +128,7 @@ def _block_list(parts: tuple[tuple[str, type[Part]], ...]) -> Any:
     one_of: Any = (tuple[block, ...], Field(alias="$one_of", min_length=1, max_length=64))
     repeat: dict[str, Any] = {
         "repeat": (block, Field(alias="$repeat")),
-        "times": (lift(Times, "int"), Field(alias="$times")),
+        "times": (lift(Times, "int", derived=False), Field(alias="$times")),
     }
     item: Any = _tagged(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from archdsl.blocks.fields import TAG_MARK, type_name
-from archdsl.errors import Keys, Problem, nearest, short
-from archdsl.schema import annotations
+from archdsl.errors import Keys, Problem, nearest, one_of, short
+from archdsl.schema import introspection
+from archdsl.schema.lift import HOLES, Twin
 from archdsl.schema.patterns import REMEDIES
 
 _MUST_BE = {
@@ -50,7 +52,7 @@ _ITEMS = {
 """What messages call an item of a list."""
 _PAIRS = {"image": "[height, width]", "$int": "[low, high]", "$float": "[low, high]"}
 _ARE_TYPED = ("union_tag_not_found", "union_tag_invalid")
-_HOLES_REMEDY = 'holes stand in documents of "kind": "space" only'
+_ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: Keys = ()) -> list[Problem]:
@@ -71,11 +73,10 @@ def untyped(keys: Keys, value: Any, known: list[str], name: str) -> Problem:
         remedy = f'write {{"type": {short(value)}}}' if meant else f'write {{"type": ...}} with {offer}'
         return Problem(keys, f"{name} must be an object", short(value), remedy)
     if "type" not in value:
-        remedy = _HOLES_REMEDY if _is_hole(value) else f'add "type": {offer}'
-        return Problem(keys, f"{name} needs a type", None, remedy)
+        return Problem(keys, f"{name} needs a type", None, f'add "type": {offer}')
     written = value["type"]
     if not isinstance(written, str):
-        return Problem((*keys, "type"), "type must be a string", short(written), offer)
+        return Problem((*keys, "type"), "type must be a string", short(written), f"write {offer}")
     kind = name.removeprefix("a ").removeprefix("an ")
     return Problem((*keys, "type"), f"no such type of {kind}", short(written), nearest(written, known))
 
@@ -87,22 +88,39 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     if kind == "missing":
         return _missing(keys, value)
     if kind == "extra_forbidden":
-        owner, known = _owner(loc, model)
-        remedy = _HOLES_REMEDY if name in ("$one_of", "$name", "$label") else nearest(name, known)
+        owner, known = _owner(keys, loc, model)
+        in_space = any(key.startswith("$") for key in known)
+        remedy = nearest(name, known) if in_space or not name.startswith("$") else _ONLY_IN_SPACES
         return Problem(keys, f"{owner} has no field {_quoted(name)}", None, remedy, at_key=True)
-    annotation = annotations.at(model, loc)
+    annotation = introspection.at(model, loc)
+    if _is_hole(value) and (refused := _hole(keys, value, model, annotation)):
+        return refused
+    default = _default(model, loc) if value is None else None
     if kind in _ARE_TYPED:
-        return untyped(keys, value, annotations.types(annotation), name)
+        problem = untyped(keys, value, introspection.types(annotation), name)
+        return problem._replace(remedy=default) if default else problem
     if kind == "too_short" and len(value) >= context["min_length"]:
         return None  # pydantic leaves out items that it refuses, and counts the rest
     if kind == "too_long" and name in _PAIRS:
         return _no_pair(keys, value)
-    rule, remedy = _rule(kind, context, finding["msg"], name)
-    if value is None and (default := _default(model, loc)):
-        remedy = f"leave it out for the default, {default}"
-    elif kind == "literal_error" and isinstance(value, str):
-        remedy = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
-    return Problem(keys, rule, short(value), remedy or _as_meant(kind, value) or _what_fits(kind, annotation))
+    rule, told = _rule(kind, context, finding["msg"], name)
+    if kind == "literal_error" and isinstance(value, str):
+        told = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
+    remedy = default or told or _as_meant(kind, value) or _what_fits(kind, annotation)
+    return Problem(keys, rule, short(value), remedy)
+
+
+def _hole(keys: Keys, value: dict[str, Any], model: type[BaseModel], annotation: Any) -> Problem | None:
+    """A hole where none may stand, or one that is not known."""
+    name, written = _name(keys), next(key for key in value if key.startswith("$"))
+    known = [kind for kind in introspection.types(annotation) if kind.startswith("$")]
+    if known:
+        return Problem(keys, f"{name} takes no {written}", None, f"write a value, or a hole: {one_of(known)}")
+    if not issubclass(model, Twin):
+        return Problem(keys, f"{name} must not be a hole", short(value), _ONLY_IN_SPACES)
+    if written in HOLES:
+        return Problem(keys, f"{name} must not be a hole", short(value), "write a value")
+    return Problem((*keys, written), f"no such hole: {_quoted(written)}", None, nearest(written, HOLES), at_key=True)
 
 
 def _missing(keys: Keys, value: Any) -> Problem:
@@ -130,7 +148,8 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
         return f"{name} must be {context['expected'].replace(chr(39), chr(34))}", None
     if kind in ("too_short", "too_long"):
         words, limit = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
-        return f"{name} must have {words} {context[limit]} item{'s' * (context[limit] != 1)}", None
+        rule = f"{name} must have {words} {context[limit]} item{'s' * (context[limit] != 1)}"
+        return rule, "add one" if kind == "too_short" else "remove some"
     if kind == "string_pattern_mismatch":
         return f"{name} must match {context['pattern']}", REMEDIES[context["pattern"]]
     if kind == "string_too_long":
@@ -140,8 +159,6 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
 
 def _as_meant(kind: str, value: Any) -> str | None:
     """The value that was meant, where it can be told: `"3"` and `3.0` for 3, `"true"` and 1 for true."""
-    if _is_hole(value):
-        return _HOLES_REMEDY
     if kind in ("int_type", "int_from_float", "float_type"):
         number = _number_in(value)
         whole = number is not None and number.is_integer() and abs(number) < 1e15
@@ -160,9 +177,9 @@ def _what_fits(kind: str, annotation: Any) -> str | None:
     if kind == "string_type":
         return "write text in double quotes"
     if _MUST_BE.get(kind) == "an object":
-        known = [name for model in annotations.models(annotation) for name in annotations.fields(model)]
+        known = [name for model in introspection.models(annotation) for name in introspection.fields(model)]
         return f"write an object with some of {', '.join(known)}" if known else None
-    return _interval(annotations.bounds(annotation))
+    return _interval(introspection.bounds(annotation))
 
 
 def _number_in(value: Any) -> float | None:
@@ -178,12 +195,13 @@ def _is_hole(value: Any) -> bool:
 
 
 def _default(model: type[BaseModel], loc: tuple[Any, ...]) -> str | None:
-    """What a field is where it is left out, as JSON; None for a field without a default."""
-    field = annotations.field_at(model, loc)
+    """What a null may stand for; None for a field without a default."""
+    field = introspection.field_at(model, loc)
     if field is None or field.default is PydanticUndefined or field.default is None:
         return None
     default = field.default
-    return short(default.model_dump(exclude_defaults=True) if isinstance(default, BaseModel) else default)
+    written = default.model_dump(exclude_defaults=True) if isinstance(default, BaseModel) else default
+    return f"leave it out for the default, {json.dumps(written)}"
 
 
 def _interval(found: Mapping[str, float]) -> str | None:
@@ -192,7 +210,7 @@ def _interval(found: Mapping[str, float]) -> str | None:
         low, high = _number(found["ge"]), _number(found["le"])
         return f"use {low}" if low == high else f"use {low} to {high}"
     words = [f"{words} {_number(found[key])}" for words, key in _BOUNDS.values() if key in found]
-    return f"use a number of {' and '.join(words)}" if words else None
+    return f"use {' and '.join(words)}" if words else None
 
 
 def _number(value: float) -> str:
@@ -213,13 +231,13 @@ def _quoted(name: str) -> str:
     return f"'{name}'" if len(name) <= 60 and name.isprintable() else short(name)
 
 
-def _owner(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
+def _owner(keys: Keys, loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
     """Whose field it would be, and the fields that it has."""
-    inner = (annotations.models(annotations.at(model, loc[:-1])) or [model])[0]
-    known = list(annotations.fields(inner))
+    inner = (introspection.models(introspection.at(model, loc[:-1])) or [model])[0]
+    known = list(introspection.fields(inner))
     if "type" in known:
         return type_name(inner), known
     if "kind" in known:
         return "the document", [*known, "nodes"]
     tags = [key.removeprefix(TAG_MARK) for key in loc[:-1] if str(key).startswith(TAG_MARK)]
-    return tags[-1] if tags else str(loc[-2]), known
+    return tags[-1] if tags else _name(keys[:-1]), known

@@ -1,11 +1,12 @@
 """What a pydantic model says at a location inside it: its fields, a value's bounds, the types of a union.
 
-Locations are those of pydantic's errors: fields by alias, items by index, and the tags of unions, which `TAG_MARK` begins.
+Locations are those of pydantic's errors: fields by alias, items by index, and the tags of unions, which begin
+with `TAG_MARK`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -40,6 +41,18 @@ def models(annotation: Any) -> list[type[BaseModel]]:
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """A model's fields, under the names that documents write."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def leads(annotation: Any, path: Sequence[str]) -> bool:
+    """Whether `mlp.ratio` or `blocks.1.groups` leads somewhere, in one at least of the types that a value may have."""
+    if not path:
+        return True
+    key, rest = path[0], path[1:]
+    opened = list(_opened(annotation))
+    if key.isdigit():
+        return any(leads(get_args(kind)[0], rest) for kind in opened if get_origin(kind) is tuple)
+    found = [fields(kind)[key] for kind in opened for kind in models(kind) if key in fields(kind)]
+    return any(leads(_annotated(field.annotation, field.metadata), rest) for field in found)
 
 
 def types(annotation: Any) -> list[str]:
@@ -85,6 +98,12 @@ def _choices(annotation: Any, said: tuple[Any, ...] = ()) -> Iterator[tuple[Any,
             yield from _choices(kind, said)
     else:
         yield annotation, said
+
+
+def _opened(annotation: Any) -> Iterator[Any]:
+    """The types in an annotation, tagged unions opened too."""
+    for kind, said in _choices(annotation):
+        yield from _opened(kind) if _tags(said) else (kind,)
 
 
 def _tags(said: tuple[Any, ...]) -> list[str]:

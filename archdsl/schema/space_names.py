@@ -1,0 +1,104 @@
+"""The names in a space: expressions and constraints read, and whatever a name or a source stands for is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from archdsl.errors import Keys, Problem, nearest, short
+from archdsl.schema import introspection
+from archdsl.schema.expressions import ExpressionError, parse
+from archdsl.schema.nodes import node_models
+from archdsl.schema.variables import walk
+
+_NO_VALUES = ("id", "from")
+
+
+def name_problems(raw: dict[str, Any]) -> list[Problem]:
+    """Everything that is named and not there; ids and alternatives hold already."""
+    nodes = raw["nodes"]
+    return [*_expression_problems(raw), *_source_problems(nodes), *_feature_problems(raw, nodes)]
+
+
+def expressions(raw: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Every `$expr` and `$same` with its place."""
+    return _inside(raw["nodes"], ("nodes",))
+
+
+def expression_problem(keys: Keys, error: ExpressionError) -> Problem:
+    """What is wrong with an expression, told at its place."""
+    return Problem(keys, f"column {error.column}: {error.rule}", error.value, error.remedy)
+
+
+def _expression_problems(raw: dict[str, Any]) -> Iterator[Problem]:
+    variables = {name for name, _, _ in walk(raw["nodes"])}
+    typed = {node["id"]: types_of(node) for node in raw["nodes"]}
+    constraints = [(("constraints", index), text) for index, text in enumerate(raw.get("constraints", ()))]
+    for keys, text in [*constraints, *expressions(raw)]:
+        try:
+            names = parse(text).names
+        except ExpressionError as error:
+            yield expression_problem(keys, error)
+            continue
+        for name in sorted(names - variables):
+            problem = _unknown(keys, name, variables, typed)
+            if problem is not None:
+                yield problem
+
+
+def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[str]]) -> Problem | None:
+    """A name that is no variable, and no field of a node in any of its alternatives."""
+    node_id, *path = name.split(".")
+    if node_id not in typed:
+        return Problem(keys, f"nothing is named '{name}'", None, nearest(name, variables | set(typed)))
+    if not path:
+        return Problem(keys, f"'{name}' is a node, not a value", None, f"name a field of it, as in {name}.depth")
+    models = [node_models()[kind] for kind in typed[node_id]]
+    if any(introspection.leads(model, path) for model in models):
+        return None
+    known = [
+        f"{node_id}.{field}" for model in models for field in introspection.fields(model) if field not in _NO_VALUES
+    ]
+    return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, nearest(name, known))
+
+
+def types_of(node: dict[str, Any]) -> list[str]:
+    """The types that a node may have."""
+    return [str(found["type"]) for found in node.get("$one_of", (node,))]
+
+
+def _source_problems(nodes: list[Any]) -> Iterator[Problem]:
+    """A written source is an earlier node."""
+    earlier: set[str] = set()
+    for index, node in enumerate(nodes):
+        for place, part in ((), node), *((("$one_of", i), found) for i, found in enumerate(node.get("$one_of", ()))):
+            for keys, source in _sources(part.get("from"), ("nodes", index, *place, "from")):
+                name = source.partition(".")[0]
+                if name not in earlier:
+                    yield Problem(keys, "no earlier node has this id", short(name), nearest(name, earlier))
+        earlier.add(node["id"])
+
+
+def _sources(written: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
+    if isinstance(written, list):
+        return [((*keys, place), source) for place, source in enumerate(written)]
+    return [] if written is None else [(keys, written)]
+
+
+def _feature_problems(raw: dict[str, Any], nodes: list[Any]) -> Iterator[Problem]:
+    known = {node["id"] for node in nodes}
+    for place, name in enumerate(raw.get("features") or ()):
+        if name not in known:
+            yield Problem(("features", place), "no node has this id", short(name), nearest(name, known))
+
+
+def _inside(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("$expr", "$same"):
+                yield (*keys, key), inner
+            else:
+                yield from _inside(inner, (*keys, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _inside(inner, (*keys, index))

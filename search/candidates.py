@@ -1,0 +1,72 @@
+"""Candidates: from a choice of a space's variables to a network that holds and is inside the static budgets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from archdsl.cost import Count, count
+from archdsl.errors import SpecError
+from archdsl.schema.canonical import canonical_hash
+from archdsl.schema.document import Spec
+from archdsl.schema.space import Space
+from archdsl.schema.variables import Variable
+from archdsl.search.settings import Settings
+from archdsl.spaces import draw, point
+
+
+class Candidate(NamedTuple):
+    """A network that holds and is inside the static budgets."""
+
+    spec: Spec
+    hash: str
+    counted: Count
+
+    def costs(self, settings: Settings) -> dict[str, float]:
+        """What the static budgets bound, by metric."""
+        memory = self.counted.memory_bytes(settings.dtype, settings.batch)
+        return {"params": self.counted.params, "MACs": self.counted.macs, "memory": memory}
+
+
+class Refused(Exception):
+    """A candidate that falls before it is measured; `args[0]` is the rung."""
+
+
+def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
+    """The network of a choice, if it holds and costs what it may.
+
+    Raises:
+        Refused: at the rung "static" or "cost".
+    """
+    try:
+        spec, _ = point(space, choose)
+    except SpecError as error:
+        raise Refused("static", str(error)) from None
+    known = canonical_hash(spec)
+    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, count(spec))
+    costs = found.costs(settings)
+    for name, budget in settings.static_budgets.items():
+        if budget is not None and costs[name] > budget:
+            raise Refused("cost", f"{name} {costs[name]:.4g} over {budget:.4g}")
+    return found
+
+
+def random_candidate(
+    space: Space,
+    variables: dict[str, Variable],
+    settings: Settings,
+    seen: set[str],
+    generator: random.Random,
+    draws: int = 2000,
+) -> tuple[Candidate, dict[str, Any]] | None:
+    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none."""
+    for _ in range(draws):
+        choices = {name: draw(variable, generator) for name, variable in variables.items()}
+        try:
+            found = candidate(space, choices.__getitem__, settings)
+        except Refused:
+            continue
+        if found.hash not in seen:
+            return found, choices
+    return None

@@ -1,0 +1,120 @@
+"""What to try next: networks that hold, are inside the static budgets and were not tried before."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from itertools import takewhile
+from typing import Any
+
+import optuna
+
+from archdsl.errors import SearchError
+from archdsl.schema.space import Space
+from archdsl.schema.variables import variables
+from archdsl.search.candidates import Candidate, Refused, candidate, random_candidate
+from archdsl.search.settings import Settings
+from archdsl.search.study import Study
+from archdsl.spaces import seeds
+
+_MOST_FRUITLESS = 3
+"""Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
+_SMALLEST_OF = 300
+
+
+class Proposals:
+    """The seeds of the space, then what the optimiser proposes."""
+
+    def __init__(self, study: Study, space: Space, settings: Settings, seen: set[str], funnel: Counter[str]) -> None:
+        """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end."""
+        self.study, self.space, self.settings = study, space, settings
+        self.seen, self.funnel = seen, funnel
+        self.exhausted = False
+        """Whether drawing at random, too, found nothing new."""
+        self._variables = variables(space.nodes)
+        self._asked_for_smallest = False
+        self._seeds = deque(seed_choices(settings))
+        self.funnel.update(rung for rung in study.refusals() if rung is not None)
+
+    def next(self) -> tuple[Candidate, optuna.Trial] | None:
+        """One proposal; None if it is of no use."""
+        while self._seeds and not self.study.has_waiting:
+            self.study.enqueue(self._seeds.popleft())
+        trial, choices = self.study.ask()
+        try:
+            found = candidate(self.space, choices.__getitem__, self.settings)
+        except Refused as refused:
+            self._refuse(trial, refused.args[0])
+            return None
+        if found.hash in self.seen:
+            self._refuse(trial, "duplicate")
+            return None
+        self.seen.add(found.hash)
+        self.study.begin(trial, found.hash)
+        return found, trial
+
+    def _refuse(self, trial: optuna.Trial, rung: str) -> None:
+        self.funnel[rung] += 1
+        self.study.refused(trial, rung)
+        in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
+        if in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
+            drawn = random_candidate(self.space, self._variables, self.settings, self.seen, self._generator())
+            self.exhausted = drawn is None
+            if drawn is not None:
+                self.study.enqueue(drawn[1], again=True)
+
+    def ask_for_the_smallest(self) -> None:
+        """The network with the fewest MACs of some hundred drawn is tried next; once."""
+        drawn = [] if self._asked_for_smallest else _drawn(self.space, self.settings, self.seen, self._generator())
+        self._asked_for_smallest = True
+        if drawn:
+            _, choices = min(drawn, key=lambda found: found[0].counted.macs)
+            self.study.enqueue(choices)
+
+    def _generator(self) -> random.Random:
+        """Of the search's seed and of how far it is, so that a resumed search draws what an uninterrupted one would."""
+        return random.Random(f"{self.settings.seed} {self.study.ended}")
+
+
+def seed_choices(settings: Settings) -> list[dict[str, Any]]:
+    """The choices of the space's seeds, read from the space as written: the data may bring other channels."""
+    return [choices for _, choices in seeds(settings.space_document)]
+
+
+def first_candidate(space: Space, settings: Settings) -> Candidate:
+    """A seed, or else a random network, that is inside the static budgets.
+
+    Raises:
+        SearchError: there seems to be none.
+    """
+    for choices in seed_choices(settings):
+        try:
+            return candidate(space, choices.__getitem__, settings)
+        except Refused:
+            continue
+    drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
+    if drawn is not None:
+        return drawn[0]
+    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{_least(space, settings)}")
+
+
+def _least(space: Space, settings: Settings) -> str:
+    """The least of each budgeted cost among random networks, against its budget."""
+    drawn = [found for found, _ in _drawn(space, settings.without_static_budgets(), set(), random.Random(0))]
+    costs = [found.costs(settings) for found in drawn]
+    if not costs:
+        return ": none that was drawn holds"
+    return "".join(
+        f"; {name}: the least of {len(drawn)} drawn has {min(cost[name] for cost in costs):,.0f}, the budget is {budget:,.0f}"
+        for name, budget in settings.static_budgets.items()
+        if budget is not None
+    )
+
+
+def _drawn(
+    space: Space, settings: Settings, seen: set[str], generator: random.Random
+) -> list[tuple[Candidate, dict[str, Any]]]:
+    """Some hundred random networks that were not tried yet, with their choices."""
+    known = variables(space.nodes)
+    found = (random_candidate(space, known, settings, seen, generator, draws=20) for _ in range(_SMALLEST_OF))
+    return [drawn for drawn in found if drawn is not None]

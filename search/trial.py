@@ -1,0 +1,96 @@
+"""One trial: a candidate measured and, if it passes the gate, trained; its record, and what the optimiser learns."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import optuna
+
+from archdsl.search.candidates import Candidate
+from archdsl.search.child import Failed, WorkerGone
+from archdsl.search.front import Record
+from archdsl.search.ladder import measure, train
+from archdsl.search.study import Study
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
+
+
+def tried(search: Search, found: Candidate) -> Record:
+    """The record of a candidate that climbed as far as it could.
+
+    Raises:
+        OutOfTime: the search's time was over first; the trial does not count.
+    """
+    started = time.monotonic()
+    record = _record(found, search.state.trials)
+    try:
+        _climb(search, found, record)
+    except (Failed, WorkerGone) as error:
+        record["reason"] = str(error)
+    record["seconds"] = round(time.monotonic() - started, 3)
+    return record
+
+
+def _record(found: Candidate, number: int) -> Record:
+    return {
+        "number": number,
+        "hash": found.hash,
+        "spec": found.spec.to_json(),
+        "rung": "latency",
+        "outcome": "failed",
+        "reason": None,
+        "params": found.counted.params,
+        "macs": found.counted.macs,
+        "latency": None,
+        "inside_budget": None,
+        "accuracy": None,
+        "seconds": 0.0,
+        "provenance": {},
+    }
+
+
+def _climb(search: Search, found: Candidate, record: Record) -> None:
+    """The rungs that cost time; the record says how far the candidate came."""
+    settings, gate = search.settings, search.state.gate_ms
+    search.doing(f"trial {record['number']}: measuring {found.spec.name}")
+    latency = measure(search.worker, found.spec, settings, search.clock)
+    record["latency"], record["provenance"] = latency.ms, {"latency": latency.facts}
+    record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
+    if gate is not None and latency.ms > gate:
+        record["outcome"] = "fell"
+        record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
+        return
+    record["rung"] = "train"
+    search.doing(f"trial {record['number']}: training {found.spec.name}")
+    trained = train(search.worker, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
+    record["accuracy"] = trained.accuracy
+    record["provenance"]["proxy"] = trained.facts
+    record["outcome"] = "cached" if trained.cached else "trained"
+
+
+def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
+    """What the optimiser learns of a trial."""
+    values = {"params": float(record["params"]), "macs": float(record["macs"])}
+    if record["outcome"] in ("trained", "cached"):
+        study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
+    elif record["outcome"] == "fell" and gate_ms is not None:
+        study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
+    else:
+        study.refused(trial)
+
+
+def end_of(record: Record) -> str:
+    """Where on the ladder a trial ended, as the display counts it."""
+    return {"fell": "latency", "failed": "failed"}.get(record["outcome"], "trained")
+
+
+def line(record: Record) -> str:
+    """One trial in one line."""
+    text = f"trial {record['number']}: {record['params'] / 1e6:.2f} M params"
+    if record["latency"] is not None:
+        text += f", {record['latency']:.2f} ms"
+    if record["accuracy"] is not None:
+        text += f", accuracy {record['accuracy']:.3f}"
+    return text + (f": {record['reason']}" if record["reason"] else "")

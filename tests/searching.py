@@ -1,0 +1,147 @@
+"""A search without networks: a worker whose latencies and accuracies are formulas, and a small space."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from archdsl import count
+from archdsl.load import spec_of
+from archdsl.schema.canonical import canonical_hash
+from archdsl.search.progress import State, Watcher, silent
+from archdsl.search.result import Result
+from archdsl.search.runner import run_search
+from archdsl.search.settings import Settings
+
+Reply = dict[str, Any]
+
+SPACE: dict[str, Any] = {
+    "kind": "space",
+    "version": 1,
+    "name": "tiny",
+    "image": 32,
+    "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": {"$one_of": [16, 32, 48, 64], "$name": "w"}},
+        {
+            "id": "stage1",
+            "type": "mlp",
+            "depth": {"$int": [1, 4], "$name": "d1"},
+            "mlp": {"$one_of": [{"type": "plain"}, {"type": "dwconv"}], "$name": "mlp"},
+        },
+        {"id": "merge1", "type": "deformable_merge", "width": {"$expr": "2 * w"}},
+        {
+            "id": "stage2",
+            "$one_of": [
+                {"type": "mlp", "depth": {"$int": [1, 4], "$name": "d2"}},
+                {
+                    "type": "hilo",
+                    "depth": {"$int": [1, 4], "$name": "d2"},
+                    "heads": 4,
+                    "window": 2,
+                    "alpha": {"$one_of": [0.25, 0.5, 0.75]},
+                },
+            ],
+        },
+        {"id": "head", "type": "mean_head"},
+    ],
+}
+
+
+def latency_of(spec: Any, speed: float = 1.0) -> float:
+    """Some ms, more for more of anything."""
+    counted = count(spec)
+    return (1.0 + counted.macs / 4e6 + 0.2 * sum(getattr(node, "depth", 0) for node in spec.nodes)) * speed
+
+
+def accuracy_of(spec: Any) -> float:
+    """Rises with the network's size, and differs between equal sizes."""
+    counted = count(spec)
+    jitter = random.Random(canonical_hash(spec)).random()
+    return 1 - 1 / (1.2 + counted.macs / 8e6) - 0.05 * jitter
+
+
+class FakeWorker:
+    """Answers as a worker would; `asked` is shared by all that one `Machine` makes."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.fresh = machine, True
+
+    def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
+        self.machine.asked.append(request)
+        if self.machine.on_ask is not None:
+            self.machine.on_ask(request)
+        if progress is not None:
+            progress({"progress": 0.5, "loss": 2.0})
+        reply: Reply = getattr(self, f"_{request['do']}")(request)
+        return {"done": True, **reply}
+
+    def stop(self) -> None:
+        self.machine.stopped += 1
+
+    def _hello(self, request: Reply) -> Reply:
+        return {"provenance": {"device": request["device"], "device_name": "a machine", "torch": "2.0"}}
+
+    def _data(self, request: Reply) -> Reply:
+        described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+        return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
+
+    def _measure(self, request: Reply) -> Reply:
+        machine, spec = self.machine, spec_of(request["spec"])
+        ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
+        stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")}
+        facts = {"device": request["setting"]["device"], "image": [3, 32, 32]}
+        return {"latency": {**stats, "unstable": False, "samples_ms": [ms] * 40, "provenance": facts}}
+
+    def _train(self, request: Reply) -> Reply:
+        accuracy = accuracy_of(spec_of(request["spec"]))
+        outcome = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        outcome |= {"finite": self.machine.finite, "finished": self.machine.finished and self.machine.finite}
+        return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
+
+
+class Machine:
+    """Where fake workers run; everything that they were asked, in order."""
+
+    def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
+        self.noise, self.random = noise, random.Random(seed)
+        self.speed, self.classes, self.channels = 1.0, 10, 3
+        self.finite, self.finished = True, True
+        self.asked: list[Reply] = []
+        self.stopped = 0
+        self.on_ask: Callable[[Reply], None] | None = None
+
+    def worker(self) -> FakeWorker:
+        return FakeWorker(self)
+
+    def names(self, action: str) -> list[str]:
+        """The networks for which this was asked."""
+        return [request["spec"]["name"] for request in self.asked if request["do"] == action]
+
+
+def settings(**changes: Any) -> Settings:
+    """Of a search of the small space."""
+    plain = {"space": SPACE, "device": "cpu", "stat": "p10", "latency_budget_ms": 6.0, "trials": 12}
+    return Settings(**{**plain, **changes})
+
+
+def search(
+    folder: Path, machine: Machine | None = None, resume: bool = False, watcher: Watcher = silent, **changes: Any
+) -> Result:
+    """A whole search with fake workers."""
+    return run_search(settings(**changes), folder, resume, watcher, new_worker=(machine or Machine()).worker)
+
+
+class Lines:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.state: State | None = None
+
+    def __call__(self, state: State, line: str | None) -> None:
+        self.state = state
+        if line is not None:
+            self.told.append(line)

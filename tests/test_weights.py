@@ -1,0 +1,183 @@
+"""Checkpoints are loaded whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone, build
+from archdsl.errors import SpecError, WeightsError
+from archdsl.load import spec_of
+from archdsl.weights import import_weights, published_names
+
+State = dict[str, Tensor]
+
+
+def model(**header: Any) -> Backbone:
+    """A small LIT-like network, by default under the published names of LITv2."""
+    nodes = [
+        {"id": "stem", "type": "patch_stem", "width": 16},
+        {"id": "stage1", "type": "mlp", "depth": 2, "mlp": {"type": "dwconv"}, "out_norm": "never"},
+        {"id": "merge1", "type": "deformable_merge", "width": 32},
+        {"id": "stage2", "type": "attention", "depth": 1, "heads": 2, "position_bias": {"type": "relative"}},
+        {"id": "merge2", "type": "deformable_merge", "width": 32},
+        {
+            "id": "stage3",
+            "type": "sequence",
+            "depth": 3,
+            "blocks": [{"type": "mlp"}, {"type": "hilo", "heads": 4, "window": 2}],
+        },
+        {"id": "head", "type": "mean_head"},
+    ]
+    document = {"kind": "arch", "version": 1, "name": "small", "image": 64, "classes": 10, "nodes": nodes}
+    return build(spec_of({**document, "weights": "litv2", **header}))
+
+
+def published(built: Backbone) -> State:
+    """A checkpoint for it as the authors' code writes one: other values, and buffers that are derived."""
+    ours = built.state_dict()
+    names = published_names(built, ours)
+    source = torch.Generator().manual_seed(2)
+    state = {
+        names[name]: torch.rand(tensor.shape, generator=source) if tensor.is_floating_point() else tensor + 7
+        for name, tensor in ours.items()
+    }
+    return state | {"layers.1.blocks.0.attn.relative_position_index": torch.zeros(64, 64, dtype=torch.int64)}
+
+
+def same(left: State, right: State) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def copied(built: Backbone) -> State:
+    return {name: tensor.clone() for name, tensor in built.state_dict().items()}
+
+
+def test_published_names_are_those_of_the_authors_checkpoints() -> None:
+    """ziplab/LITv2@7501c86: names of parts, of what is inside, and the doubled dwconv."""
+    built = model()
+    names = published_names(built, built.state_dict())
+    assert names["stem.proj.weight"] == "patch_embed.proj.weight"
+    assert names["stage1.blocks.1.mlp.dwconv.bias"] == "layers.0.blocks.1.mlp.dwconv.dwconv.bias"
+    assert names["merge1.offset.weight"] == "layers.0.downsample.dconv.conv_offset.weight"
+    assert names["merge1.conv.bias"] == "layers.0.downsample.dconv.bias"
+    assert names["merge1.norm.running_var"] == "layers.0.downsample.norm_layer.running_var"
+    assert names["stage2.blocks.0.mixer.qkv.bias"] == "layers.1.blocks.0.attn.qkv.bias"
+    assert names["stage2.blocks.0.mixer.bias.table"] == "layers.1.blocks.0.attn.relative_position_bias_table"
+    assert names["stage3.blocks.1.mixer.l_kv.weight"] == "layers.2.blocks.1.attn.l_kv.weight"
+    assert names["stage3.blocks.2.norm2.weight"] == "layers.2.blocks.2.norm2.weight"
+    assert names["head.norm.weight"] == "norm.weight"
+    assert names["head.fc.bias"] == "head.bias"
+    assert len(set(names.values())) == len(names)
+
+
+def test_a_published_checkpoint_fills_every_tensor_and_skips_what_is_derived() -> None:
+    built = model()
+    state = published(built)
+    import_weights(built, state)
+    names = published_names(built, built.state_dict())
+    for name, tensor in built.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            assert tensor == 0
+        else:
+            assert torch.equal(tensor, state[names[name]]), name
+
+
+@pytest.mark.parametrize("weights", ["litv2", None])
+def test_a_checkpoint_under_our_own_names_loads_with_and_without_a_scheme(weights: str | None) -> None:
+    torch.manual_seed(1)
+    given, built = model(weights=weights), model(weights=weights)
+    import_weights(built, given.state_dict())
+    assert same(built.state_dict(), given.state_dict())
+
+
+def test_values_keep_the_dtype_of_the_model() -> None:
+    built = model().double()
+    import_weights(built, published(built))
+    assert {tensor.dtype for tensor in built.parameters()} == {torch.float64}
+
+
+def refused(built: Backbone, state: State) -> list[str]:
+    """The lines of the refusal; the model is unchanged."""
+    before = copied(built)
+    with pytest.raises(WeightsError) as error:
+        import_weights(built, state)
+    assert same(built.state_dict(), before)
+    return str(error.value).splitlines()
+
+
+def test_a_misspelt_name_is_named_on_both_sides() -> None:
+    built = model()
+    state = published(built)
+    state["layers.1.blocks.0.attn.qvk.weight"] = state.pop("layers.1.blocks.0.attn.qkv.weight")
+    assert refused(built, state) == [
+        "the checkpoint does not fit: 1 tensors missing, 1 left over",
+        "missing: layers.1.blocks.0.attn.qkv.weight; did you mean 'layers.1.blocks.0.attn.qvk.weight'?",
+        "left over: layers.1.blocks.0.attn.qvk.weight; did you mean 'layers.1.blocks.0.attn.qkv.weight'?",
+    ]
+
+
+def test_nothing_may_be_missing() -> None:
+    built = model()
+    state = published(built)
+    del state["norm.bias"]
+    assert refused(built, state) == [
+        "the checkpoint does not fit: 1 tensors missing, 0 left over",
+        "missing: norm.bias",
+    ]
+
+
+def test_running_statistics_may_not_be_missing() -> None:
+    built = model()
+    state = published(built)
+    del state["layers.0.downsample.norm_layer.running_mean"]
+    assert refused(built, state)[1].startswith("missing: layers.0.downsample.norm_layer.running_mean")
+
+
+def test_nothing_may_be_left_over() -> None:
+    built = model()
+    state = published(built) | {"layers.7.blocks.0.norm2.weight": torch.zeros(3)}
+    assert refused(built, state)[1].startswith("left over: layers.7.blocks.0.norm2.weight")
+
+
+def test_shapes_must_be_equal() -> None:
+    built = model()
+    state = published(built) | {"head.weight": torch.zeros(5, 32), "head.bias": torch.zeros(5)}
+    assert refused(built, state) == [
+        "2 tensors have other shapes",
+        "head.weight: the checkpoint has (5, 32), the model (10, 32)",
+        "head.bias: the checkpoint has (5,), the model (10,)",
+    ]
+
+
+def test_a_scalar_is_not_spread_over_a_tensor() -> None:
+    built = model()
+    assert "other shapes" in refused(built, published(built) | {"norm.bias": torch.tensor(1.0)})[0]
+
+
+def test_of_many_names_the_first_ones_are_listed() -> None:
+    lines = refused(model(), {})
+    assert lines[0].endswith("tensors missing, 0 left over")
+    assert len(lines) == 11
+
+
+def test_published_names_need_a_scheme_in_the_spec() -> None:
+    built = model(weights=None)
+    with pytest.raises(WeightsError, match='the spec names no published weights; add "weights"'):
+        published_names(built, built.state_dict())
+    with pytest.raises(WeightsError, match="the checkpoint does not fit"):
+        import_weights(built, published(model()))
+
+
+def test_an_unknown_scheme_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(
+        SpecError, match=r"""no such scheme of published weights; got "litv3"; did you mean 'litv2'\?"""
+    ):
+        model(weights="litv3")
+    built = model()
+    built.spec = built.spec.model_copy(update={"weights": "litv3"})
+    with pytest.raises(WeightsError, match=r"no such scheme of published weights: 'litv3'; did you mean 'litv2'\?"):
+        import_weights(built, built.state_dict())
