@@ -14,6 +14,7 @@ from archdsl.schema.document import VERSION, Spec, spec_model
 from archdsl.schema.draft import KINDS, draft, in_order
 from archdsl.schema.overrides import apply
 from archdsl.schema.positions import locate, place
+from archdsl.schema.problems import first
 from archdsl.schema.reader import MAX_BYTES, read
 
 
@@ -56,7 +57,7 @@ def spec_of(raw: Any) -> Spec:
     problems = found.problems
     flow(found, link(found, problems), problems)
     if problems:
-        raise SpecError(in_order(raw, problems))
+        raise SpecError(first(in_order(raw, problems)))
     assert found.header is not None
     spec = spec_model().model_validate({**raw, "nodes": list(found.nodes)})
     if over := limit_problems(count(spec)):

@@ -35,7 +35,7 @@ class Tokens(NamedTuple):
     """Tokens without a grid, (M, C): the semantics of a second pathway, or one class token (M = 1)."""
 
     channels: int
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a shape
 
     @property
     def positions(self) -> int:

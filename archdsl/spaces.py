@@ -12,8 +12,10 @@ from archdsl.errors import Problem, SpecError, nearest, short
 from archdsl.load import check_kind, check_version, load_spec, located, override, source, spec_of
 from archdsl.schema.canonical import canonical
 from archdsl.schema.document import Spec
+from archdsl.schema.draft import in_order
 from archdsl.schema.holes import Unresolved, resolve
 from archdsl.schema.membership import matches
+from archdsl.schema.problems import first
 from archdsl.schema.sampling import broken, draw, drawn_problems, random_point
 from archdsl.schema.space import Space
 from archdsl.schema.space_draft import space_model, space_problems
@@ -57,7 +59,7 @@ def space_of(raw: Any) -> Space:
     check_kind(raw, "space")
     check_version(raw)
     if problems := space_problems(raw):
-        raise SpecError(problems)
+        raise SpecError(first(in_order(raw, problems)))
     space = space_model(raw)
     found = drawn_problems(space, _TRIES) or _no_point_problems(space)
     found = found or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]

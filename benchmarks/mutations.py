@@ -6,7 +6,7 @@ own under limits of memory, CPU time and wall time. The promise: it is refused w
 mutant breaks it. With --out the outcomes are written to benchmarks/results/mutations.json.
 
 A process is forked from one that has imported what it needs, so that seconds and memory are the document's own; memory
-is the peak resident set, imports among it.
+is the child's peak beside that of the process it is forked from.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def in_a_process(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tupl
         text = pipe.read()
     _, status, usage = os.wait4(child, 0)
     told: Outcome = json.loads(text) if text else {"outcome": "BROKEN", "why": f"died: {_death(status)}"}
-    return told | {"seconds": time.monotonic() - started, "peak_mb": usage.ru_maxrss / 1024}
+    return told | {"seconds": time.monotonic() - started, "peak_mb": (usage.ru_maxrss + _own_peak()) / 1024}
 
 
 def _child(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tuple[int, int], writing: int) -> None:
@@ -108,6 +108,11 @@ def _child(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tuple[int,
     with os.fdopen(writing, "w") as pipe:
         json.dump(told, pipe)
     os._exit(0)
+
+
+def _own_peak() -> int:
+    """KB of what a child has from this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _death(status: int) -> str:

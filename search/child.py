@@ -22,6 +22,8 @@ from archdsl.latency.setting import WAITING
 Reply = dict[str, Any]
 Progress = Callable[[Reply], None]
 
+COMMAND = [sys.executable, "-P", "-m", "archdsl.search.worker"]
+"""-P, so that no file of the user's folder is imported in place of a module."""
 _START_S = 120.0
 
 
@@ -101,7 +103,7 @@ class Worker:
         """A session of its own keeps the terminal's Ctrl-C for the parent."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "archdsl.search.worker"],  # -P: no file of the user's folder is imported
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -71,7 +71,7 @@ def settle(search: Search) -> Verdict:
 
     Once the time is over, only the fastest of those that are left is tried: no other is as likely to keep it.
     """
-    ranked = _ranked(search)
+    ranked = search.state.front = _ranked(search)
     search.folder.write("front.json", ranked)
     attempts: list[dict[str, Any]] = []
     nearest: Verdict | None = None

@@ -104,8 +104,9 @@ def _least(space: Space, settings: Settings) -> str:
     costs = [found.costs(settings) for found in drawn]
     if not costs:
         return ": none that was drawn holds"
+    least = {name: min(cost[name] for cost in costs) for name in costs[0]}
     return "".join(
-        f"; {name}: the least of {len(drawn)} drawn has {min(cost[name] for cost in costs):,.0f}, the budget is {budget:,.0f}"
+        f"; {name}: {least[name]:,.0f} is the least of {len(drawn)} drawn, the budget {budget:,.0f}"
         for name, budget in settings.static_budgets.items()
         if budget is not None
     )

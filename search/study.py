@@ -113,8 +113,9 @@ class Study:
                 return trial, choices(trial, self.variables)
 
     def _sampler(self) -> tuple[int, BaseSampler]:
-        seed = (self.seed * 1_000_003 + self.ended) % 2**31
-        done = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        seed = (self.seed * 1_000_003 + sum(state in _ENDED for state in states)) % 2**31
+        done = states.count(TrialState.COMPLETE)
         if done < STARTUP:
             return seed, RandomSampler(seed=seed)
         if done <= MOST_GP:

@@ -10,7 +10,7 @@ import pytest
 from archdsl.blocks.base import Part
 from archdsl.blocks.published import SCHEMES
 from archdsl.errors import Problem, SpecError
-from archdsl.load import parse_spec, spec_of
+from archdsl.load import load_spec, override, parse_spec, spec_of
 from archdsl.schema.nodes import node_models
 
 GOOD = """\
@@ -638,6 +638,7 @@ def told(*nodes: dict[str, Any], **header: Any) -> list[str]:
 
 STEM = {"id": "stem", "type": "patch_stem", "width": 8}
 STAGE = {"id": "stage1", "type": "attention", "depth": 1, "heads": 2}
+PLAIN = {"id": "stage1", "type": "mlp", "depth": 1}
 TOKEN = STAGE | {"class_token": True}
 MERGE = {"id": "merge", "type": "deformable_merge", "width": 8}
 HEAD = {"id": "head", "type": "mean_head"}
@@ -799,3 +800,58 @@ def test_everything_told_has_a_place_a_rule_and_a_remedy() -> None:
             assert problem.remedy or " or " in problem.rule, (old, new)  # the rule itself says what may stand there
             assert "\n" not in str(problem)
             assert len(str(problem)) < 500
+
+
+ROOM = "a document has at most {}; got {}, most of it here; make width, depth or image smaller"
+LARGE: dict[str, tuple[list[dict[str, Any]], int, list[str]]] = {
+    "parameters": (
+        [STEM | {"width": 4096}, PLAIN | {"depth": 12}, HEAD],
+        32,
+        ["nodes[1]: " + ROOM.format("1e9 parameters", "1.61e9")],
+    ),
+    "MACs": (
+        [STEM | {"width": 512}, PLAIN | {"depth": 30}, HEAD],
+        1024,
+        ["nodes[1]: " + ROOM.format("3e12 MACs for one image", "4.12e12")],
+    ),
+    "memory": (
+        [STEM, STAGE, HEAD],
+        1024,
+        ["nodes[1]: " + ROOM.format("1.6e10 bytes of memory for one image in float32", "3.44e10")],
+    ),
+    "all three": (
+        [STEM | {"width": 8192}, STAGE | {"depth": 64}, HEAD],
+        4096,
+        [
+            "nodes[1]: " + ROOM.format("1e9 parameters", "5.15e10"),
+            "nodes[1]: " + ROOM.format("3e12 MACs for one image", "1.21e18"),
+            "nodes[1]: " + ROOM.format("1.6e10 bytes of memory for one image in float32", "9.24e12"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_document_too_large_to_build_is_refused_before_anything_is_allocated(case: str) -> None:
+    nodes, image, messages = LARGE[case]
+    small = [node | {"width": 64} if "width" in node else node for node in nodes]
+    assert spec_of(document(*small, image=64)).nodes
+    assert told(*nodes, image=image) == messages
+
+
+def test_real_backbones_at_the_sizes_of_dense_prediction_are_inside_the_bounds() -> None:
+    for name in ("litv2_b", "lit_b"):
+        assert override(load_spec(name), ["image=1536"]).image == 1536
+
+
+def test_a_great_many_mistakes_are_told_in_part_and_counted() -> None:
+    raw = document(STEM, *(STAGE | {"id": f"s{i}"} | {f"x{k}": k for k in range(50)} for i in range(20)), HEAD)
+    with pytest.raises(SpecError) as caught:
+        spec_of(raw)
+    *first, last = caught.value.problems
+    assert len(first) == 100
+    assert [str(problem) for problem in first[31:33]] == [
+        "nodes[1].x31: attention has no field 'x31'; " + (first[0].remedy or ""),
+        "nodes[1].x31: 18 more problems like these",
+    ]
+    assert str(last) == "nodes[4].x0: 560 more problems like these"

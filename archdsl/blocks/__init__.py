@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 FAMILIES = ("joins", "sequence", "lit", "litv2")
 
@@ -18,15 +18,34 @@ def load() -> None:
     """Import every declaration once.
 
     Warns:
-        UserWarning: naming a third-party package that failed to import; other specs are not concerned.
+        UserWarning: naming a third-party package that cannot be used; other specs are not concerned.
     """
     for family in FAMILIES:
         importlib.import_module(f"archdsl.blocks.{family}")
-    for entry in entry_points(group="archdsl.blocks"):
-        try:
-            entry.load()
-        except Exception as error:
-            warnings.warn(
-                f"block types of '{entry.name}' ({entry.value}) are left out: {type(error).__name__}: {error}",
-                stacklevel=2,
-            )
+    for entry in sorted(entry_points(group="archdsl.blocks")):
+        _load_installed(entry)
+
+
+def _load_installed(entry: EntryPoint) -> None:
+    """All that a package declares, or nothing of it."""
+    from archdsl.blocks.base import Part
+
+    before = {kind: dict(known) for kind, known in Part.kinds.items()}
+    try:
+        entry.load()
+        for kind, known in Part.kinds.items():
+            for name in known.keys() - before.get(kind, {}).keys():
+                _check_name(name, entry)
+    except (Exception, SystemExit) as error:
+        Part.kinds.clear()
+        Part.kinds.update(before)
+        warnings.warn(
+            f"block types of '{entry.name}' ({entry.value}) are left out: {type(error).__name__}: {error}",
+            stacklevel=2,
+        )
+
+
+def _check_name(name: str, entry: EntryPoint) -> None:
+    """Raises `TypeError` for a type without its package, whose name one of ours could have tomorrow."""
+    if "." not in name:
+        raise TypeError(f"a type of an installed package is written with its name, as '{entry.module}.{name}'")

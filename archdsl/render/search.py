@@ -159,15 +159,17 @@ def describe(record: Record) -> str:
     )
 
 
-def front_table(front: Sequence[Record], stat: str) -> Table:
-    """The front, the most accurate first."""
+def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> Table:
+    """The front, the best first; `longer` are finalists trained longer, by hash."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("candidate", "proxy acc.", f"{stat} ms", "params M", "MACs M"):
+    for name in ("candidate", "proxy acc.", *(["longer"] if longer else []), f"{stat} ms", "params M", "MACs M"):
         table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
     for record in front:
+        further = longer.get(record["hash"])
         table.add_row(
             Text(record["spec"]["name"], overflow="ellipsis"),
             f"{record['accuracy']:.1%}",
+            *([f"{further['accuracy']:.1%}" if further else ""] if longer else []),
             f"{record['latency']:.2f}",
             f"{record['params'] / 1e6:.2f}",
             f"{record['macs'] / 1e6:.0f}",
@@ -192,7 +194,8 @@ def summary(result: Any) -> RenderableType:
     told = f"{result.trials} trial{'s' * (result.trials != 1)}{ended}, kept in {result.folder}"
     parts: list[RenderableType] = [_whole(heading(settings, result.facts)), _whole(told)]
     if result.front:
-        parts += [front_table(result.front, settings.stat), _whole(_proxy_line(result.front[0]), style="dim")]
+        longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
+        parts += [front_table(result.front, longer, settings.stat), _proxy_line(result.front[0], longer)]
         if len(result.front) > 1:
             parts.append(scatter(_points(result.front), settings.latency_budget_ms))
     parts.append(verdict_text(result))
@@ -201,12 +204,12 @@ def summary(result: Any) -> RenderableType:
     return Group(*parts)
 
 
-def _proxy_line(record: Record) -> str:
+def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
+    """The budgets that the accuracies are named by."""
     proxy = record["provenance"]["proxy"]
-    return (
-        f"proxy accuracy after {proxy['fidelity']}, {proxy['data']}; +-{proxy['error']:.1%} from the size of the "
-        "validation set alone"
-    )
+    further = next((f", longer: {found['provenance']['proxy']['fidelity']}" for found in longer.values()), "")
+    error = f"+-{proxy['error']:.1%} from the size of the validation set alone"
+    return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")
 
 
 def verdict_text(result: Any) -> Text:

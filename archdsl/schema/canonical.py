@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import Any
 
+from archdsl.blocks.stage import Block
 from archdsl.schema.document import Spec
 
 _HEADER = ("image", "channels", "classes", "drop_path", "init")
@@ -24,7 +25,10 @@ def canonical(spec: Spec) -> dict[str, Any]:
         _node(written, node, index, places)
         for index, (written, node) in enumerate(zip(document["nodes"], spec.nodes, strict=True))
     ]
-    return {**{key: document[key] for key in _HEADER}, "image": list(spec.image_size), "nodes": nodes}
+    header = {key: _numbers(document[key]) for key in _HEADER}
+    if spec.features is not None:
+        header["features"] = sorted(places[name] for name in spec.features)
+    return {**header, "image": list(spec.image_size), "nodes": nodes}
 
 
 def canonical_hash(spec: Spec) -> str:
@@ -43,11 +47,17 @@ def _node(written: dict[str, Any], node: Any, index: int, places: dict[str, int]
     blocks = fields.pop("blocks", None)
     if blocks is None:
         return _block(fields, getattr(node, "block", node))
-    each = [_block(block, part) for block, (_, part) in zip(blocks, node.parts(), strict=True)]
-    each = each[: fields["depth"]]
+    parts = [part for _, part in node.parts()]
+    each = [_block(block, part) for block, part in zip(blocks, parts, strict=True)]
+    each = [each[index % len(each)] for index in range(fields["depth"])]
     if all(block == each[0] for block in each):
-        return {**fields, **each[0]}
+        return {**_stage_defaults(parts[0]), **fields, **each[0]}
     return {**fields, "blocks": each}
+
+
+def _stage_defaults(block: Block) -> dict[str, Any]:
+    """The stage fields that a block's type has beside those of every stage."""
+    return {name: field.default for name, field in block.stage.model_fields.items() if not field.is_required()}
 
 
 def _source(text: str, places: dict[str, int]) -> str:

@@ -16,6 +16,10 @@ from archdsl.errors import Keys, Problem, nearest, one_of, short
 from archdsl.schema import introspection
 from archdsl.schema.lift import HOLES, Twin
 from archdsl.schema.patterns import REMEDIES
+from archdsl.schema.reader import MAX_PROBLEMS
+
+MOST_FINDINGS = 32
+"""Told of one part; of one document, the same number as of unreadable values."""
 
 _MUST_BE = {
     "int_type": "an integer",
@@ -56,13 +60,27 @@ _ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: Keys = ()) -> list[Problem]:
-    """Every finding of one validation; `prefix` is where the validated value stands in the document."""
-    found = {}
-    for finding in error.errors(include_url=False):
+    """The findings of one validation; `prefix` is where the validated value stands in the document.
+
+    Of a great many the first are told and the others counted: what was never meant as a part of a spec is refused in
+    no time, too.
+    """
+    found: dict[tuple[Keys, str], Problem] = {}
+    findings = error.errors(include_url=False)
+    for finding in findings[:MOST_FINDINGS]:
         problem = _problem(finding, model, prefix)
         if problem is not None:
             found[problem.keys, problem.rule] = problem
-    return list(found.values())
+    return [*found.values(), *_more(list(found.values()), len(findings) - MOST_FINDINGS)]
+
+
+def first(problems: list[Problem]) -> list[Problem]:
+    """The first of a great many problems, and the number of the others."""
+    return [*problems[:MAX_PROBLEMS], *_more(problems[:MAX_PROBLEMS], len(problems) - MAX_PROBLEMS)]
+
+
+def _more(told: list[Problem], more: int) -> list[Problem]:
+    return [told[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
 
 
 def untyped(keys: Keys, value: Any, known: list[str], name: str) -> Problem:
@@ -90,8 +108,8 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     if kind == "extra_forbidden":
         owner, known = _owner(keys, loc, model)
         in_space = any(key.startswith("$") for key in known)
-        remedy = nearest(name, known) if in_space or not name.startswith("$") else _ONLY_IN_SPACES
-        return Problem(keys, f"{owner} has no field {_quoted(name)}", None, remedy, at_key=True)
+        meant = nearest(name, known) if in_space or not name.startswith("$") else _ONLY_IN_SPACES
+        return Problem(keys, f"{owner} has no field {_quoted(name)}", None, meant, at_key=True)
     annotation = introspection.at(model, loc)
     if _is_hole(value) and (refused := _hole(keys, value, model, annotation)):
         return refused

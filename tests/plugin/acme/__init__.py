@@ -1,0 +1,1 @@
+"""A third party's package of blocks, as one could be installed."""

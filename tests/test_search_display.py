@@ -1,0 +1,233 @@
+"""A search as a person sees it: the live view, the plot, the summary, and the command's exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Golden
+from rich.console import Console
+from searching import Machine, search, settings
+
+from archdsl.cli import main
+from archdsl.load import spec_of
+from archdsl.render.plot import scatter
+from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.search import ladder
+from archdsl.search.clock import Clock
+from archdsl.search.progress import State
+from archdsl.search.result import Result, Verdict
+
+NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
+PROXY = {"fidelity": "2 epochs of 2,000 images", "data": "shapetex: 2,000 images", "error": 0.015}
+FRONT: list[dict[str, Any]] = [
+    {
+        "number": number,
+        "rung": "train",
+        "hash": name,
+        "spec": {"name": name},
+        "accuracy": 0.61 - 0.07 * number,
+        "latency": 4.5 - 1.3 * number,
+        "params": 3_100_000 - 900_000 * number,
+        "macs": 250_000_000 - 80_000_000 * number,
+        "provenance": {"proxy": PROXY},
+    }
+    for number, name in enumerate(NAMES)
+]
+LONGER = {**FRONT[0], "rung": "train_longer", "accuracy": 0.7, "provenance": {"proxy": {"fidelity": "6 epochs"}}}
+FACTS = {"device": "cpu", "device_name": "a machine"}
+
+
+class Stopped(Clock):
+    """A clock that stands."""
+
+    @property
+    def elapsed(self) -> float:
+        return 83.0
+
+
+class Winner:
+    name = NAMES[0]
+
+
+def shown(renderable: Any, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(renderable, soft_wrap=True)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
+
+
+def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Result:
+    return Result(Path("runs/one"), settings(**changes), [*FRONT, LONGER], front, verdict, False, FACTS)
+
+
+def state(**changes: Any) -> State:
+    asked = settings(time_s=600.0, trials=40)
+    made = State(asked, "runs/one", Stopped(asked), "searching", f"trial 7: training {NAMES[2]}", facts=dict(FACTS))
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_the_live_view_shows_progress_the_best_so_far_the_front_and_the_ladder(golden: Golden) -> None:
+    funnel = {"static": 3, "duplicate": 1, "latency": 2, "trained": 5}
+    golden("search_live", shown(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
+
+
+def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
+    golden("search_live_empty", shown(screen(state(facts={}, phase="starting", doing="loading data"))))
+
+
+def test_the_summary_names_the_space_the_budget_of_the_proxy_and_the_verdict(golden: Golden) -> None:
+    verdict = Verdict(True, Winner(), FRONT[0], 4.61, [{}])  # type: ignore[arg-type]  # only its name is read
+    golden("search_summary", shown(summary(result(verdict, FRONT))))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "budget", "line"),
+    [
+        (Verdict(False, None, None, None, [], "killed"), 5.0, "FAIL  nothing was measured: killed"),
+        (
+            Verdict(False, Winner(), FRONT[0], 5.61, [{}]),  # type: ignore[arg-type]
+            5.0,
+            "FAIL  nearest miss tiny-0aaaaaaa: p10 5.61 ms measured again in a fresh process, over 5 ms",
+        ),
+        (
+            Verdict(False, Winner(), FRONT[0], 5.61, []),  # type: ignore[arg-type]
+            5.0,
+            "FAIL  nearest miss tiny-0aaaaaaa: p10 5.61 ms, over 5 ms",
+        ),
+        (
+            Verdict(False, Winner(), FRONT[0], 3.2, [], "no finite loss"),  # type: ignore[arg-type]
+            None,
+            "FAIL  nearest miss tiny-0aaaaaaa: p10 3.20 ms, but it was not trained: no finite loss",
+        ),
+        (
+            Verdict(True, Winner(), FRONT[0], 3.2, [{}]),  # type: ignore[arg-type]
+            None,
+            "PASS  tiny-0aaaaaaa: p10 3.20 ms measured again in a fresh process, no latency budget",
+        ),
+    ],
+)
+def test_the_verdict_is_one_line(verdict: Verdict, budget: float | None, line: str) -> None:
+    text = shown(summary(result(verdict, [], latency_budget_ms=budget)), width=40)
+    assert line in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    "points", [[(1.0, 50.0)], [(1.0, 50.0), (1.0, 50.0)], [(120.0, 0.0), (0.5, 100.0)]], ids=["one", "equal", "far"]
+)
+def test_any_front_can_be_plotted(points: list[tuple[float, float]]) -> None:
+    for limit in (None, 5.0):
+        lines = scatter(points, limit).plain.splitlines()
+        assert len(lines) == 10
+        assert all(len(line) <= 64 for line in lines)
+        assert any(ord(char) > 0x2800 for char in "".join(lines))
+
+
+def test_seconds_read_as_a_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.9, 61, 3600, 36061)] == ["0:00", "0:59", "1:01", "1:00:00", "10:01:01"]
+
+
+def test_a_candidate_reads_as_one_line() -> None:
+    assert describe(FRONT[0]) == "61.0% at 4.50 ms, 3.10 M params, 250 M MACs"
+
+
+def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    with Display(console) as display:
+        display(state(facts={}), None)
+        display(state(), None)
+        display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
+        "what is found goes to runs/one",
+        "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
+    ]
+
+
+def test_on_a_terminal_the_view_is_live_and_quiet_shows_nothing() -> None:
+    for quiet in (False, True):
+        console = Console(file=io.StringIO(), width=80, color_system=None, force_terminal=True, legacy_windows=False)
+        with Display(console, quiet) as display:
+            display(state(front=FRONT), "trial 0: fine")
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert ("best so far" in text) is ("trial 0: fine" in text) is (not quiet)
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """The command with fake workers."""
+    machine = Machine()
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ladder, "PAUSE_S", 0.0)
+    monkeypatch.setattr("archdsl.search.runner.run_search.__defaults__", (False, lambda *_: None, None, machine.worker))
+    return machine
+
+
+def command(*arguments: object) -> int:
+    return main(["search", *[str(argument) for argument in arguments]])
+
+
+def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search(tmp_path / "run", fake, trials=2)
+    assert command("--out", tmp_path / "run", "--resume") == 0
+    assert "PASS  tiny-" in capsys.readouterr().out
+    assert command("--out", tmp_path / "run") == 2
+    assert command("--out", tmp_path / "run", "--resume", "--seed", 3) == 1
+    assert "seed: 0 in the run, 3 now" in capsys.readouterr().err
+    assert command("--resume") == 2
+    assert command("--out", tmp_path / "other", "--resume") == 1
+    assert command("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight") == 1
+    assert "FAIL  nearest miss lit-dat-64-" in capsys.readouterr().out
+    assert command("--out", tmp_path / "tight", "--resume") == 1
+
+
+def test_an_interrupt_is_130_and_still_prints_what_there_is(
+    fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def on_ask(request: dict[str, Any]) -> None:
+        if len(fake.names("train")) == 2:
+            fake.on_ask = None
+            raise KeyboardInterrupt
+
+    fake.on_ask = on_ask
+    assert command("lit-dat-64", "--device", "cpu", "--latency-budget", "100s", "--out", tmp_path / "run") == 130
+    out = capsys.readouterr().out
+    assert "1 trial until it was interrupted" in out
+    assert "PASS  lit-dat-64-" in out
+
+
+def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search(tmp_path / "run", fake, trials=2)
+    capsys.readouterr()
+    assert command("--out", tmp_path / "run", "--resume", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is True
+    assert told["space"] == "tiny"
+    assert told["trials"] == 2
+    assert spec_of(told["winner"]).name == told["winner"]["name"]
+
+
+def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path) -> None:
+    """Three networks of the shipped space measured and trained for a moment, on data of one channel."""
+    asked = "search lit-dat-64 --device cpu --latency-budget 2s --trials 3 --epochs 0.05 --images 200 --data digits"
+    environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
+    run = [sys.executable, "-W", "error", "-m", "archdsl.cli", *asked.split(), "--out", "run"]
+    ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.startswith("space lit-dat-64: p10 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert "PASS  lit-dat-64-" in ended.stdout
+    winner = json.loads((tmp_path / "run" / "winner.json").read_text())
+    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 10)
+    records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
+    assert len({record["number"] for record in records}) == 3
+    assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)
