@@ -130,13 +130,13 @@ def judged(told: Outcome) -> Outcome:
 def run(count: int, seed: int, most_gb: float) -> list[Outcome]:
     """All outcomes: first every check, without torch, then what was accepted."""
     node_models()  # imported and made once, before the forks
-    found = []
-    for number, mutant in enumerate(mutants(seed, count)):
+    found, all_of_them = [], list(mutants(seed, count))
+    for number, mutant in enumerate(all_of_them):
         told = judged(in_a_process(check, mutant, CHECK_LIMITS))
         found.append({"number": number, "origin": mutant.origin, "change": mutant.change, **told})
     import torch  # noqa: F401  # the children of the second half inherit it
 
-    for number, mutant in enumerate(mutants(seed, count)):
+    for number, mutant in enumerate(all_of_them):
         told = found[number]
         if told["outcome"] == "accepted" and told["memory_gb"] > most_gb:
             told["outcome"] = "not run: too big for this machine"

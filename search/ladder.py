@@ -1,8 +1,9 @@
 """The rungs of the ladder that cost time: a latency measured, a proxy accuracy trained, both in a worker.
 
 A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
-memory, cost milliseconds and are no trials (`candidates.py`). Then the latency is measured, a hard gate, and only what
-passes is trained.
+memory, cost milliseconds and are no trials (`candidates.py`), and neither is what the search has learned to be surely
+too slow (`predict.py`). Then the latency is measured, a hard gate; what passes is scored at initialisation, and only
+what is not among the lowest scores, where these rank well, is trained.
 """
 
 from __future__ import annotations
@@ -82,6 +83,17 @@ def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bo
     late = clock.left is not None and clock.left < 0
     most = _ATTEMPTS if late else _FINAL_ATTEMPTS
     return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
+
+
+def naswot(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> float:
+    """The score of a network at initialisation (`zero_cost.py`).
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `measure`.
+    """
+    own = {name: getattr(settings, name) for name in ("seed", "device")}
+    request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
+    return float(_ask(worker, request, _MEASURE_S, clock.left)["score"])
 
 
 class Trained(NamedTuple):

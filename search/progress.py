@@ -15,7 +15,9 @@ RUNGS = {
     "static": "no valid network: shapes or constraints",
     "duplicate": "the same network as one before",
     "cost": "over the params, MACs or memory budget",
+    "predicted": "over the latency budget by more than the prediction was ever wrong",
     "latency": "over the latency budget as measured",
+    "zero_cost": "among the lowest scores at initialisation, where these rank well",
     "failed": "failed while measured or trained",
     "trained": "trained",
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Any
 
 import optuna
 
 from archdsl.errors import SearchError
+from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
 from archdsl.search.candidates import Candidate, Refused, candidate, random_candidate
@@ -25,8 +27,20 @@ _SMALLEST_OF = 300
 class Proposals:
     """The seeds of the space, then what the optimiser proposes."""
 
-    def __init__(self, study: Study, space: Space, settings: Settings, seen: set[str], funnel: Counter[str]) -> None:
-        """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end."""
+    def __init__(
+        self,
+        study: Study,
+        space: Space,
+        settings: Settings,
+        seen: set[str],
+        funnel: Counter[str],
+        too_slow: Callable[[Spec], bool] = lambda spec: False,
+    ) -> None:
+        """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
+
+        `too_slow` says of which networks it is sure before they are measured.
+        """
+        self._too_slow = too_slow
         self.study, self.space, self.settings = study, space, settings
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
@@ -48,6 +62,9 @@ class Proposals:
             return None
         if found.hash in self.seen:
             self._refuse(trial, "duplicate")
+            return None
+        if self._too_slow(found.spec):
+            self._refuse(trial, "predicted")
             return None
         self.seen.add(found.hash)
         self.study.begin(trial, found.hash)

@@ -16,6 +16,7 @@ from archdsl.search.finish import longer, settle
 from archdsl.search.front import Record, front
 from archdsl.search.gate import all_fell, gate_ms, hopeless
 from archdsl.search.ladder import Asked, OutOfTime
+from archdsl.search.learned import Learned
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.proposals import Proposals
 from archdsl.search.result import Result, Verdict, keep, stored, trials_in
@@ -137,7 +138,9 @@ class Search:
             study.recover(self._record_of, lambda trial, record: tell(study, self.state.gate_ms, trial, record))
             seen = {record["hash"] for record in self.records}
             self.state.funnel.update(end_of(record) for record in self.trials)
-            self._try_all(study, Proposals(study, self.space, self.settings, seen, self.state.funnel))
+            self.learned = Learned(self.trials, self.state.gate_ms)
+            too_slow = self.learned.surely_too_slow
+            self._try_all(study, Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow))
         finally:
             study.close()
 
@@ -158,6 +161,7 @@ class Search:
             except OutOfTime:
                 return  # the trial stays open: a resumed search asks for it again
             self.add(record)
+            self.learned.learn(record)
             tell(study, self.state.gate_ms, trial, record)
             self.state.funnel[end_of(record)] += 1
             self.state.trials += 1

@@ -17,6 +17,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from archdsl.errors import SearchError
@@ -34,6 +35,11 @@ _HASH, _RUNG = "hash", "rung"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+def open_storage(url: str) -> BaseStorage:
+    """Where Optuna keeps studies: a database, made if there is none."""
+    return RDBStorage(url)
+
+
 class Study:
     """The optimiser of one search, kept in the run's folder."""
 
@@ -49,7 +55,7 @@ class Study:
         self.variables, self.objectives, self.seed = variables, tuple(objectives), seed
         try:
             with _unheard():
-                self._storage = optuna.storages.RDBStorage(storage)
+                self._storage = open_storage(storage)
                 self._study = optuna.create_study(
                     storage=self._storage,
                     study_name="search",
@@ -62,7 +68,8 @@ class Study:
     def close(self) -> None:
         """Let go of the database."""
         self._storage.remove_session()
-        self._storage.engine.dispose()
+        if isinstance(self._storage, RDBStorage):
+            self._storage.engine.dispose()
 
     @property
     def ended(self) -> int:

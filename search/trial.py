@@ -10,7 +10,7 @@ import optuna
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
-from archdsl.search.ladder import measure, train
+from archdsl.search.ladder import measure, naswot, train
 from archdsl.search.study import Study
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         record["outcome"] = "fell"
         record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
         return
+    score = naswot(search.worker, found.spec, settings, search.data, search.clock)
+    record["provenance"]["naswot"] = score
+    if search.learned.screen.too_low(score):
+        correlation = search.learned.screen.correlation
+        record["rung"], record["outcome"] = "zero_cost", "fell"
+        record["reason"] = f"naswot {score:.1f} among the lowest here, where it ranks accuracy at {correlation:.2f}"
+        return
     record["rung"] = "train"
     search.doing(f"trial {record['number']}: training {found.spec.name}")
     trained = train(search.worker, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
@@ -75,7 +82,7 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
     values = {"params": float(record["params"]), "macs": float(record["macs"])}
     if record["outcome"] in ("trained", "cached"):
         study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
-    elif record["outcome"] == "fell" and gate_ms is not None:
+    elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:
         study.refused(trial)
@@ -83,7 +90,7 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
 
 def end_of(record: Record) -> str:
     """Where on the ladder a trial ended, as the display counts it."""
-    return {"fell": "latency", "failed": "failed"}.get(record["outcome"], "trained")
+    return {"fell": record["rung"], "failed": "failed"}.get(record["outcome"], "trained")
 
 
 def line(record: Record) -> str:

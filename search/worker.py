@@ -25,6 +25,7 @@ from archdsl.errors import ArchError
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
+_SCORED = 32
 _PR_SET_PDEATHSIG = 1
 
 
@@ -135,6 +136,21 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
 
 
+def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The score of a network at initialisation, on a batch of training images."""
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.load import spec_of
+    from archdsl.search.zero_cost import naswot
+
+    data = _loaded(*request["data"]).to(request["device"])
+    torch.manual_seed(request["seed"])
+    model = build(spec_of(request["spec"])).to(request["device"])
+    score = naswot(model, data.normalise(data.train_images[:_SCORED]))
+    return {"score": max(score, -1e9)}  # JSON has no infinity
+
+
 def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
     """The proxy accuracy of a network."""
     import torch
@@ -202,6 +218,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "data": _data,
     "measure": _measure,
     "train": _train,
+    "score": _score,
 }
 
 if __name__ == "__main__":

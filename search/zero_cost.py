@@ -61,6 +61,10 @@ class Screen:
         self._scores: list[float] = []
         self._trained: list[tuple[float, float]] = []
 
+    def saw(self, score: float) -> None:
+        """The score of a network that came as far as being scored."""
+        self._scores.append(score)
+
     def learn(self, score: float, accuracy: float) -> None:
         """The score and the proxy accuracy of a trained network."""
         self._trained.append((score, accuracy))
@@ -73,8 +77,7 @@ class Screen:
         return spearman([score for score, _ in self._trained], [accuracy for _, accuracy in self._trained])
 
     def too_low(self, score: float) -> bool:
-        """Whether a score is among the lowest, while the score is trusted; every score asked is remembered."""
-        self._scores.append(score)
+        """Whether a score is among the lowest seen here, while the score is trusted."""
         found = self.correlation
         if found is None or found < LEAST_CORRELATION:
             return False

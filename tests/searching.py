@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from optuna.storages import InMemoryStorage
+
 from archdsl import count
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
+from archdsl.search import ladder, study
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.runner import run_search
@@ -78,6 +82,9 @@ class FakeWorker:
         reply: Reply = getattr(self, f"_{request['do']}")(request)
         return {"done": True, **reply}
 
+    def _score(self, request: Reply) -> Reply:
+        return {"score": float(len(str(request["spec"])) % 7)}
+
     def stop(self) -> None:
         self.machine.stopped += 1
 
@@ -132,6 +139,15 @@ def search(
 ) -> Result:
     """A whole search with fake workers."""
     return run_search(settings(**changes), folder, resume, watcher, new_worker=(machine or Machine()).worker)
+
+
+def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
+    """An empty cache, no pauses, random points, and studies in memory; the rest has tests of its own."""
+    stores: dict[str, InMemoryStorage] = {}
+    patch.setenv("ARCHDSL_CACHE", str(cache))
+    patch.setattr(ladder, "PAUSE_S", 0.0)
+    patch.setattr(study, "STARTUP", 1000)
+    patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))
 
 
 class Lines:

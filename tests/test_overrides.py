@@ -100,7 +100,6 @@ def test_a_paper_is_an_object_like_others() -> None:
     assert override(spec_of(SEQUENCE), ["paper.title=U", "paper.gmacs=1.5"]).paper is not None
 
 
-UNKNOWN = "got {}; known: channels, classes, drop_path"
 REFUSED = {
     "stage3": '--set: an override is written NODE.FIELD=VALUE or FIELD=VALUE; got "stage3"',
     "=3": '--set: an override is written NODE.FIELD=VALUE or FIELD=VALUE; got "=3"',
@@ -108,11 +107,13 @@ REFUSED = {
     "imag=64": "--set: the document has no field 'imag'; got \"imag=64\"; did you mean 'image'?",
     "stage5.depth=3": '--set: no node is called "stage5"; got "stage5.depth=3"; did you mean \'stage4\'?',
     "stage3.alhpa=1": "--set: stage3 (hilo) has no field 'alhpa'; got \"stage3.alhpa=1\"; did you mean 'alpha'?",
-    "stage3.mlp.ration=1": "--set: stage3 (hilo) has no field 'ration'; got \"stage3.mlp.ration=1\"; did you mean 'ratio'?",
+    "stage3.mlp.ration=1": "--set: stage3 (hilo) has no field 'ration'; got \"stage3.mlp.ration=1\"; "
+    "did you mean 'ratio'?",
     "stage3.depth.x=1": "--set: stage3 (hilo) has no field 'x'; got \"stage3.depth.x=1\"",
     "image.0=64": '--set: no node is called "image"; got "image.0=64"; known: head, merge1, merge2, merge3, '
     "stage1, stage2, stage3, stage4, stem",
-    "image=[64, NaN]": '--set: the value is no JSON this language reads; got "image=[64, NaN]"; a number must be finite',
+    "image=[64, NaN]": '--set: the value is no JSON this language reads; got "image=[64, NaN]"; '
+    "a number must be finite",
     "stage3.depth=0": "nodes[5].depth: depth must be at least 1; got 0; use 1 to 64",
     "stage3.depth=two": 'nodes[5].depth: depth must be an integer; got "two"; use 1 to 64',
     "stage3.type=mlp": "nodes[5].heads: mlp has no field 'heads'; known: depth, from, id, layer_scale, "
@@ -120,7 +121,7 @@ REFUSED = {
     "stage3.heads=5": "nodes[5].heads: width 384 must be a multiple of heads (stage3 reads 384x14x14 from merge2); "
     "got heads 5; use 3, 4 or 6",
     "kind=space": 'kind: this is a document of kind "space"; load_spec and the commands on specs read kind "arch"',
-    "nodes=5": "--set: the document has no field 'nodes'; got \"nodes=5\"; did you mean 'name'?",
+    "nodes=5": "nodes: nodes must be a list; got 5",
 }
 
 

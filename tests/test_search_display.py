@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Golden
 from rich.console import Console
-from searching import Machine, search, settings
+from searching import Machine, quicken, search, settings
 
 from archdsl.cli import main
 from archdsl.load import spec_of
 from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
-from archdsl.search import ladder
 from archdsl.search.clock import Clock
 from archdsl.search.progress import State
 from archdsl.search.result import Result, Verdict
@@ -167,8 +167,7 @@ def test_on_a_terminal_the_view_is_live_and_quiet_shows_nothing() -> None:
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """The command with fake workers."""
     machine = Machine()
-    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ladder, "PAUSE_S", 0.0)
+    quicken(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr("archdsl.search.runner.run_search.__defaults__", (False, lambda *_: None, None, machine.worker))
     return machine
 
@@ -219,7 +218,10 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
 
 def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path) -> None:
     """Three networks of the shipped space measured and trained for a moment, on data of one channel."""
-    asked = "search lit-dat-64 --device cpu --latency-budget 2s --trials 3 --epochs 0.05 --images 200 --data digits"
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (100, 64, 64), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(100) % 10)
+    asked = "search lit-dat-64 --device cpu --latency-budget 2s --trials 3 --epochs 0.4 --images 80 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
     run = [sys.executable, "-W", "error", "-m", "archdsl.cli", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searching import Lines, Machine, search, settings
+from searching import Lines, Machine, quicken, search, settings
 
 from archdsl import load_spec
 from archdsl.errors import SearchError
@@ -42,10 +42,7 @@ FIELDS = [
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty cache, no pauses, and random points: the Gaussian process has its own tests."""
-    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ladder, "PAUSE_S", 0.0)
-    monkeypatch.setattr(study, "STARTUP", 1000)
+    quicken(monkeypatch, tmp_path / "cache")
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -78,9 +75,7 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Machine, Resu
     """One search of sixty trials on a machine whose measurements are up to 5 % too slow."""
     folder, machine, lines = tmp_path_factory.mktemp("sixty") / "run", Machine(noise=0.05), Lines()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHDSL_CACHE", str(folder / "cache"))
-        patch.setattr(ladder, "PAUSE_S", 0.0)
-        patch.setattr(study, "STARTUP", 1000)
+        quicken(patch, folder / "cache")
         result = search(folder, machine, trials=60, latency_budget_ms=4.0, watcher=lines)
     return folder, machine, result, lines
 
@@ -393,21 +388,22 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ resuming
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("as good as a kill")])
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In a database, with the Gaussian process; interrupted once by the user, and once by what is as good as a kill."""
+    monkeypatch.undo()
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(study, "STARTUP", 5)
-    search(tmp_path / "whole", trials=8)
-    machine, _ = after(5, "train", error)
+    search(tmp_path / "whole", trials=7)
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "other"))
-    if isinstance(error, KeyboardInterrupt):
-        assert search(tmp_path / "parts", machine, trials=8).interrupted
-    else:
-        with pytest.raises(ZeroDivisionError):
-            search(tmp_path / "parts", machine, trials=8)
-    assert len(trials(tmp_path / "parts")) < 8
-    search(tmp_path / "parts", resume=True, trials=8)
+    interrupted, _ = after(3, "train", KeyboardInterrupt())
+    assert search(tmp_path / "parts", interrupted, trials=7).interrupted
+    killed, _ = after(2, "train", ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        search(tmp_path / "parts", killed, resume=True, trials=7)
+    assert 3 < len(trials(tmp_path / "parts")) < 7
+    search(tmp_path / "parts", resume=True, trials=7)
     asked = [[record["hash"] for record in trials(tmp_path / name)] for name in ("whole", "parts")]
     assert asked[0] == asked[1]
 
@@ -511,10 +507,13 @@ def test_two_searches_do_not_work_in_one_folder(tmp_path: Path) -> None:
     search(tmp_path / "run", resume=True)
 
 
-def test_a_folder_that_is_a_file_or_a_study_that_is_broken_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_or_a_study_that_is_broken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SearchError, match="cannot be written"):
         search(tmp_path / "file")
+    monkeypatch.undo()
     search(tmp_path / "run", trials=1)
     (tmp_path / "run" / "study.db").write_bytes(b"no database" * 100)
     with pytest.raises(SearchError, match=r"study\.db: .*not a database"):

@@ -146,7 +146,7 @@ def _bar(state: State) -> RenderableType:
 
 def ladder(funnel: Mapping[str, int]) -> Text:
     """How many candidates ended at which rung, the cheapest first."""
-    order = ("static", "duplicate", "cost", "latency", "failed", "trained")
+    order = ("static", "duplicate", "cost", "predicted", "latency", "zero_cost", "failed", "trained")
     known = [f"{name} {funnel[name]}" for name in order if funnel.get(name)]
     return Text("ladder  " + (" | ".join(known) or "no candidate yet"))
 

@@ -1,0 +1,37 @@
+"""What a search has learned of its own measurements: which candidates are surely too slow, which score too low.
+
+Built again from the records, so that a resumed search knows what the uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archdsl.load import spec_of
+from archdsl.schema.document import Spec
+from archdsl.search.front import Record
+from archdsl.search.predict import LatencyModel
+from archdsl.search.zero_cost import Screen
+
+
+class Learned:
+    """The predicted rung and the zero-cost rung."""
+
+    def __init__(self, records: Iterable[Record], gate_ms: float | None) -> None:
+        self._latency, self.screen, self._gate_ms = LatencyModel(), Screen(), gate_ms
+        for record in records:
+            self.learn(record)
+
+    def learn(self, record: Record) -> None:
+        """One finished trial."""
+        if record["latency"] is not None:
+            self._latency.learn(spec_of(record["spec"]), record["latency"])
+        score = record["provenance"].get("naswot")
+        if score is not None:
+            self.screen.saw(score)
+        if score is not None and record["accuracy"] is not None:
+            self.screen.learn(score, record["accuracy"])
+
+    def surely_too_slow(self, spec: Spec) -> bool:
+        """Whether a network is over the gate by more than the prediction was ever wrong."""
+        return self._gate_ms is not None and self._latency.surely_over(spec, self._gate_ms) is not None
