@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from archdsl import zoo
@@ -24,6 +25,9 @@ from archdsl.schema.variables import variables
 __all__ = ["choices_of", "draw", "load_space", "parse_space", "point", "random_point", "seed_spec", "seeds", "space_of"]
 
 _TRIES = 200
+_DRAWN = 64
+_MOST_MATCHES = 256
+"""Choices that are tried before a backbone is no point: alternatives that differ in derived values alone look alike."""
 
 
 def load_space(name_or_path: str | os.PathLike[str]) -> Space:
@@ -61,7 +65,7 @@ def space_of(raw: Any) -> Space:
     if problems := space_problems(raw):
         raise SpecError(first(in_order(raw, problems)))
     space = space_model(raw)
-    found = drawn_problems(space, _TRIES) or _no_point_problems(space)
+    found = drawn_problems(space, _DRAWN) or _no_point_problems(space)
     found = found or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
     if found:
         raise SpecError(found)
@@ -111,7 +115,7 @@ def choices_of(space: Space, spec: Spec) -> dict[str, Any] | None:
     dense-prediction build reads are not.
     """
     document = spec.model_dump(mode="json", by_alias=True)
-    for choices in matches(space, document["nodes"]):
+    for choices in islice(matches(space, document["nodes"]), _MOST_MATCHES):
         try:
             found, used = point(space, choices.__getitem__)
         except (SpecError, KeyError):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import math
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from archdsl import zoo
+from archdsl.blocks.base import Part
 from archdsl.compile import build
 from archdsl.errors import Problem, SpecError
 from archdsl.load import UnknownName, load_spec, override
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
+from archdsl.schema.nodes import node_models
 from archdsl.schema.space import Space
-from archdsl.schema.variables import Variable, variables
+from archdsl.schema.variables import variables
 from archdsl.spaces import choices_of, draw, load_space, parse_space, point, random_point, seed_spec, seeds, space_of
 
 Raw = dict[str, Any]
@@ -233,7 +233,7 @@ GOOD = raw(
     budgets=[{"metric": "latency", "max": 5, "unit": "ms"}],
     objectives=["min params"],
 )
-FIELDS = "depth, from, id, layer_scale, local_perception, mlp, norm, out_norm, position_embedding, type"
+SEQUENCE: Raw = {"id": "stage1", "type": "sequence", "depth": 1}
 BAD: dict[str, tuple[str, Any, list[str]]] = {
     "no such hole": (
         "nodes/1/depth",
@@ -356,16 +356,13 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a ratio from nothing": (
         "nodes/1/mlp",
         {"type": "plain", "ratio": {"$float": [1, 2], "$log": True, "$step": 1}},
-        ["nodes[1].mlp.ratio.$log: a range by ratio starts above 0 and has no step; got [1, 2]; remove one of the two"],
+        ["nodes[1].mlp.ratio.$log: a range by ratio starts above 0 and has no step; got [1, 2]; "
+            "start above 0, or leave out one of the two"],
     ),
     "times that follow from something": (
         "nodes/1",
-        {"id": "stage1", "type": "sequence", "depth": 1, "blocks": [{"$repeat": {"type": "mlp"}, "$times": {"$expr": "2"}}]},
-        [
-            "nodes[1].blocks[0].$times: $times takes no $expr; write a value, or a hole: $int or $one_of",
-            "nodes[3].depth.$expr: nothing is named 'd'; known: head, stage1, stage2, stage2.mlp.depth, stage3, stem",
-            "constraints[0]: nothing is named 'd'; known: head, stage1, stage2, stage2.mlp.depth, stage3, stem",
-        ][:1],
+        SEQUENCE | {"blocks": [{"$repeat": {"type": "mlp"}, "$times": {"$expr": "2"}}]},
+        ["nodes[1].blocks[0].$times: $times takes no $expr; write a value, or a hole: $int or $one_of"],
     ),
     "an unknown node type": (
         "nodes/2/$one_of/1/type",
@@ -375,18 +372,28 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "an alternative with an id": (
         "nodes/2/$one_of/1/id",
         "x",
-        [f"nodes[2].$one_of[1].id: attention has no field 'id'; known: {', '.join(['$label', 'class_token', *FIELDS.replace(', id,', ', heads,').split(', ')])}"],
+        [
+            "nodes[2].$one_of[1].id: attention has no field 'id'; known: $label, class_token, depth, from, heads, "
+            "layer_scale, local_perception, mlp, norm, out_norm, position_bias, position_embedding, qkv_bias, type"
+        ],
     ),
     "a field beside a choice of nodes": (
         "nodes/2/depth",
         3,
         ["nodes[2].depth: a node has no field 'depth'; known: $name, $one_of, from, id"],
     ),
-    "a node that is none": ("nodes/2", 5, ['nodes[2]: a node must be an object; got 5; write {"id": ..., "type": ...}']),
+    "a node that is none": (
+        "nodes/2",
+        5,
+        ['nodes[2]: a node must be an object; got 5; write {"id": ..., "type": ...}'],
+    ),
     "two ids": (
         "nodes/2/id",
         "stage1",
-        ['nodes[2].id: ids must be unique; nodes[1] has this one too; got "stage1"; rename one of them'],
+        [
+            "constraints[0]: nothing is named 'stage2'; did you mean 'stage3'?",
+            'nodes[2].id: ids must be unique; nodes[1] has this one too; got "stage1"; rename one of them',
+        ],
     ),
     "a source that is not there": (
         "nodes/2/from",
@@ -415,8 +422,11 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     ),
     "a name that nothing has": (
         "nodes/3/depth/$expr",
-        "dd + 1",
-        ["nodes[3].depth.$expr: nothing is named 'dd'; known: d, head, stage1, stage1.mlp, stage2, stage2.mlp.depth, stage3, stem"],
+        "x9 + 1",
+        [
+            "nodes[3].depth.$expr: nothing is named 'x9'; "
+            "known: d, head, stage1, stage1.mlp, stage2, stage2.mlp.depth, stage3, stem"
+        ],
     ),
     "a node for a value": (
         "nodes/3/depth/$expr",
@@ -455,10 +465,10 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     ),
     "a value that never fits": (
         "nodes/3/heads",
-        {"$expr": "d + 2"},
+        {"$expr": "d + 16"},
         [
             "none of 200 points drawn from the space holds; the first one fails by: nodes[3].heads: "
-            "width 16 must be a multiple of heads (stage3 reads 16x8x8 from stage2); got heads 3; use 1, 2 or 4"
+            "width 16 must be a multiple of heads (stage3 reads 16x8x8 from stage2); got heads 18; use 4, 8 or 16"
         ],
     ),
     "a constraint on nothing": (
@@ -502,7 +512,10 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget for what is no metric": (
         "budgets/0/metric",
         "flops",
-        ['budgets[0].metric: metric must be "latency", "params", "macs" or "memory"; got "flops"; known: latency, macs, memory, params'],
+        [
+            'budgets[0].metric: metric must be "latency", "params", "macs" or "memory"; got "flops"; '
+            "known: latency, macs, memory, params"
+        ],
     ),
     "a misspelt field of a budget": (
         "budgets/0/treads",
@@ -532,7 +545,11 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         ["stage9"],
         ["features[0]: no node has this id; got \"stage9\"; did you mean 'stage3'?"],
     ),
-    "the other kind": ("kind", "arch", ['kind: this is a document of kind "arch"; load_space and archdsl search read kind "space"']),
+    "the other kind": (
+        "kind",
+        "arch",
+        ['kind: this is a document of kind "arch"; load_space and archdsl search read kind "space"'],
+    ),
     "a newer version": (
         "version",
         2,
@@ -541,10 +558,21 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "seeds that are none": (
         "seeds",
         [5],
-        ['seeds[0]: a seed is a zoo name, or [name, override, ...]; got 5; write "litv2_s", or ["litv2_s", "image=64"]'],
+        [
+            "seeds[0]: a seed is a zoo name, or [name, override, ...]; got 5; "
+            'write "litv2_s", or ["litv2_s", "image=64"]'
+        ],
     ),
-    "an unknown zoo name": ("seeds", ["litv3_s"], ["seeds[0]: no such zoo name; got \"litv3_s\"; did you mean 'litv2_s'?"]),
-    "a file for a zoo name": ("seeds", ["./specs/litv2_s.json"], ["seeds[0]: no such zoo name; got \"./specs/litv2_s.json\"; <zoo>"]),
+    "an unknown zoo name": (
+        "seeds",
+        ["litv3_s"],
+        ["seeds[0]: no such zoo name; got \"litv3_s\"; did you mean 'litv2_s'?"],
+    ),
+    "a file for a zoo name": (
+        "seeds",
+        ["./specs/litv2_s.json"],
+        ['seeds[0]: no such zoo name; got "./specs/litv2_s.json"; known: <zoo>'],
+    ),
     "a seed with a bad override": (
         "seeds",
         [["litv2_s", "imag=32"]],
@@ -561,14 +589,17 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a seed of another size": (
         "seeds",
         ["litv2_s"],
-        ["seeds[0]: the seed is no point of the space: its image is 224, the space's 32; got \"litv2_s\"; change its overrides or the space"],
+        [
+            "seeds[0]: the seed is no point of the space: its image is 224, the space's 32; got \"litv2_s\"; "
+            "change its overrides or the space"
+        ],
     ),
     "a seed of other nodes": (
         "seeds",
         [["litv2_s", "image=32"]],
         [
-            "seeds[0]: the seed is no point of the space: the space has no node 'merge1'; got [\"litv2_s\", \"image=32\"]; "
-            "change its overrides or the space"
+            "seeds[0]: the seed is no point of the space: the space has no node 'merge1'; "
+            'got ["litv2_s", "image=32"]; change its overrides or the space'
         ],
     ),
 }  # fmt: skip
@@ -591,10 +622,8 @@ def test_the_good_space_is_good() -> None:
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    from archdsl.blocks.base import Part
-    from archdsl.schema.nodes import node_models
-
     words = {", ".join(sorted(node_models())): "<nodes>", " or ".join(Part.kinds["head"]): "<heads>"}
+    words |= {", ".join(zoo.names()): "<zoo>"}
     told = refusal(broken(path, value))
     for names, word in words.items():
         told = [message.replace(names, word) for message in told]
@@ -669,7 +698,6 @@ def test_what_differs_from_a_seed_in_a_field_without_a_hole_is_no_point() -> Non
         "channels=1",
     ):
         assert choices_of(found, override(spec, [change])) is None, change
-    assert choices_of(found, override(spec, ["stage3.alpha=0.91"])) is not None  # as many heads
     assert choices_of(found, override(spec, ["stage3.window=7", "stage3.depth=12"])) is not None
 
 
@@ -718,8 +746,15 @@ def test_a_space_that_is_not_there_is_wrong_use() -> None:
 
 # --------------------------------------------------------------------------------------------------------- mutations
 
-ODD = (None, True, 0, -1, 3, 2.5, "3", "w", "", [], {}, [1, 2], {"$int": [1, 2]}, {"$one_of": []}, {"$expr": "w"})
-ODD += ({"$same": "stage1"}, {"$float": [0, 1]}, {"type": "mlp"}, 10**30, 1e308, "stage3.alpha", ["$one_of"], {"$": 1})
+SMALL: list[Any] = [None, True, 0, -1, 3, 2.5, "3", "w", "", [], {}, [1, 2], 10**30, 1e308, "stage3.alpha", ["$one_of"]]
+HOLES: list[Any] = [
+    {"$int": [1, 2]},
+    {"$one_of": []},
+    {"$expr": "w"},
+    {"$same": "stage1"},
+    {"$float": [0, 1]},
+    {"$": 1},
+]
 
 
 def places(value: Any, keys: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -738,7 +773,7 @@ def spoil(document: Any, generator: random.Random) -> None:
     if kind == 0:
         del place[last]
     elif kind == 1:
-        place[last] = copy.deepcopy(generator.choice(ODD))
+        place[last] = copy.deepcopy(generator.choice([*SMALL, *HOLES, {"type": "mlp"}]))
     elif kind == 2:
         other = document
         for key in generator.choice(everywhere):
@@ -758,10 +793,11 @@ def test_a_spoilt_space_is_a_space_or_refused_with_places(name: str) -> None:
         for _ in range(generator.choice([1, 1, 2, 3])):
             if document:
                 spoil(document, generator)
+        told: tuple[Problem, ...] | None = None
         try:
             parse_space(json.dumps(document).encode(), "s.json")
         except SpecError as error:
-            refused += 1
-            assert error.problems
-            assert all(problem.rule and problem.line and problem.column for problem in error.problems), str(error)
+            told = error.problems
+        refused += told is not None
+        assert told is None or (told and all(problem.rule and problem.line and problem.column for problem in told))
     assert refused > 250

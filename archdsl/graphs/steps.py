@@ -113,8 +113,8 @@ def _renumbered(links: Links, kept: frozenset[int]) -> Links:
 def graph(spec: Spec) -> nx.DiGraph[str]:
     """The document as a networkx graph.
 
-    Nodes are named by their ids, with `type`, `kind`, `node` (the declaration) and `shape` (the first port's; None for
-    the head) and `shapes` by port; edges carry `shape` and `port`, and `ports` with a shape each where one source
+    Nodes are named by their ids, with `type`, `kind`, `node` (the declaration), `shape` (the first port's; the head's
+    is its logits) and `shapes` by port; edges carry `shape` and `port`, and `ports` with a shape each where one source
     serves several.
     """
     import networkx as nx

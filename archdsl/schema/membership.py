@@ -54,6 +54,7 @@ def _with(choices: Choices, name: str, value: Any) -> Choices | None:
 
 def _fields(template: dict[str, Any], value: Any, path: str, choices: Choices) -> Iterator[Choices]:
     keys = [key for key in template if not key.startswith("$") and key not in ("id", "from")]
+    keys = [key for key in keys if key != "out_norm" or isinstance(template[key], dict)]  # see `spaces.choices_of`
 
     def agree(index: int, found: Choices) -> Iterator[Choices]:
         if index == len(keys):

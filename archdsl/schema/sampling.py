@@ -46,10 +46,10 @@ def broken(space: Space, found: Point) -> Iterator[Problem]:
 
 def drawn_problems(space: Space, tries: int) -> list[Problem]:
     """Expressions and constraints that cannot be computed for one at least of so many points, each told once."""
-    generator, told = random.Random(0), dict[Any, Problem]()
+    generator, told, known = random.Random(0), dict[Any, Problem](), variables(space.nodes)
     for _ in range(tries):
         try:
-            found = random_point(space, generator)
+            found = resolve(space, lambda name: draw(known[name], generator))
         except Unresolved as error:
             keys = next(keys for keys, text in expressions({"nodes": list(space.nodes)}) if text == error.text)
             told.setdefault(keys, Problem(keys, error.reason, f'"{error.text}"'))

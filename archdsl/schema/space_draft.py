@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from archdsl.schema.draft import FEWEST_NODES, MOST_NODES, weights_problems
 from archdsl.schema.lift import Name, Twin, space_alternatives, space_nodes
 from archdsl.schema.nodes import Node, node_models
 from archdsl.schema.problems import problems_of, untyped
-from archdsl.schema.space import Space, SpaceHeader
+from archdsl.schema.space import Budget, Space, SpaceHeader
 from archdsl.schema.space_names import name_problems, types_of
 from archdsl.schema.variables import variables
 
@@ -28,10 +29,12 @@ def space_problems(raw: dict[str, Any]) -> list[Problem]:
     except ValidationError as error:
         problems += problems_of(error, SpaceHeader)
         header = None
+    problems += _budget_problems(raw.get("budgets"))
     if header is not None:
         problems += weights_problems(header)
-        problems += _budget_problems(header)
-        problems += _doubled(header.objectives, "objectives", "an objective is named once")
+        for index, name in enumerate(header.objectives):
+            if name in header.objectives[:index]:
+                problems.append(_doubled("objectives", index, name, "an objective is named once"))
     nodes = raw.get("nodes")
     if "nodes" not in raw:
         return [*problems, Problem((), "nodes is required", None, 'add "nodes": [...]')]
@@ -101,20 +104,23 @@ def _head_problems(nodes: list[Any]) -> Iterator[Problem]:
         yield Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(heads)}")
 
 
-def _budget_problems(header: SpaceHeader) -> Iterator[Problem]:
-    for index, budget in enumerate(header.budgets):
-        try:
-            budget.check()
-        except ShapeError as error:
-            yield Problem(("budgets", index, *error.keys), error.rule, error.value, error.remedy)
-    metrics = tuple(budget.metric for budget in header.budgets)
-    yield from _doubled(metrics, "budgets", "a metric has one budget")
+def _budget_problems(budgets: Any) -> Iterator[Problem]:
+    """What the fields of a budget say to each other; each by itself is the header's affair."""
+    metrics: list[str] = []
+    for index, written in enumerate(budgets if isinstance(budgets, list) else ()):
+        with suppress(ValidationError):
+            budget = Budget.model_validate(written)
+            if budget.metric in metrics:
+                yield _doubled("budgets", index, budget.metric, "a metric has one budget")
+            metrics.append(budget.metric)
+            try:
+                budget.check()
+            except ShapeError as error:
+                yield Problem(("budgets", index, *error.keys), error.rule, error.value, error.remedy)
 
 
-def _doubled(names: tuple[str, ...], field: str, rule: str) -> Iterator[Problem]:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Problem((field, index), rule, short(name), "remove one of the two")
+def _doubled(field: str, index: int, name: str, rule: str) -> Problem:
+    return Problem((field, index), rule, short(name), "remove one of the two")
 
 
 def space_model(raw: dict[str, Any]) -> Space:

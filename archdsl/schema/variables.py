@@ -126,7 +126,8 @@ def _range_problem(hole: dict[str, Any], keys: Keys) -> Problem | None:
     if step is not None and (high - low) / step > 10_000:
         return Problem((*keys, "$step"), "a range has at most 10,000 steps", short(step), "use a larger step")
     if hole.get("$log") and (low <= 0 or step is not None):
-        return Problem((*keys, "$log"), "a range by ratio starts above 0 and has no step", short([low, high]))
+        rule, remedy = "a range by ratio starts above 0 and has no step", "start above 0, or leave out one of the two"
+        return Problem((*keys, "$log"), rule, short([low, high]), remedy)
     return None
 
 
