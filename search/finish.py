@@ -127,5 +127,12 @@ def _nearest_miss(search: Search, attempts: list[dict[str, Any]]) -> Verdict:
     if not measured:
         return Verdict(False, None, None, None, attempts, reason or "there was no time for a trial")
     record = min(measured, key=lambda found: found["latency"])
-    over = record["outcome"] == "fell"
-    return Verdict(False, spec_of(record["spec"]), record, record["latency"], attempts, None if over else reason)
+    over = record["outcome"] == "fell" and record["rung"] == "latency"
+    return Verdict(
+        False,
+        spec_of(record["spec"]),
+        record,
+        record["latency"],
+        attempts,
+        None if over else record["reason"] or reason,
+    )

@@ -47,7 +47,7 @@ def hopeless(records: Sequence[Record], budget_ms: float | None) -> str | None:
     """Why to give up: with the smallest network tried, the fastest one takes more than twice the budget."""
     if budget_ms is None or len(records) <= FIRST or any(record["outcome"] != "fell" for record in records):
         return None
-    fastest = min(record["latency"] for record in records)
+    fastest = min(record["latency"] for record in records if record["latency"] is not None)
     if fastest <= _HOPELESS * budget_ms:
         return None
     return (

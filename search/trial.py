@@ -90,7 +90,7 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
 
 def end_of(record: Record) -> str:
     """Where on the ladder a trial ended, as the display counts it."""
-    return {"fell": record["rung"], "failed": "failed"}.get(record["outcome"], "trained")
+    return str({"fell": record["rung"], "failed": "failed"}.get(record["outcome"], "trained"))
 
 
 def line(record: Record) -> str:

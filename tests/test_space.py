@@ -721,7 +721,7 @@ def test_random_points_resolve_as_their_seed_says_and_choices_lead_back(name: st
             again = choices_of(found, spec)
             assert again is not None
             assert canonical_hash(point(found, again.__getitem__)[0]) == canonical_hash(spec)
-        if index < 5:
+        if index < 2:
             with torch.device("meta"):
                 model = build(spec).eval()
                 assert model(torch.empty(1, 3, *spec.image_size)).shape == (1, spec.classes)
@@ -747,14 +747,7 @@ def test_a_space_that_is_not_there_is_wrong_use() -> None:
 # --------------------------------------------------------------------------------------------------------- mutations
 
 SMALL: list[Any] = [None, True, 0, -1, 3, 2.5, "3", "w", "", [], {}, [1, 2], 10**30, 1e308, "stage3.alpha", ["$one_of"]]
-HOLES: list[Any] = [
-    {"$int": [1, 2]},
-    {"$one_of": []},
-    {"$expr": "w"},
-    {"$same": "stage1"},
-    {"$float": [0, 1]},
-    {"$": 1},
-]
+MARKS: list[Any] = [{"$int": [1, 2]}, {"$one_of": []}, {"$expr": "w"}, {"$same": "stage1"}, {"$float": [0, 1]}]
 
 
 def places(value: Any, keys: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -773,7 +766,7 @@ def spoil(document: Any, generator: random.Random) -> None:
     if kind == 0:
         del place[last]
     elif kind == 1:
-        place[last] = copy.deepcopy(generator.choice([*SMALL, *HOLES, {"type": "mlp"}]))
+        place[last] = copy.deepcopy(generator.choice([*SMALL, *MARKS, {"$": 1}, {"type": "mlp"}]))
     elif kind == 2:
         other = document
         for key in generator.choice(everywhere):

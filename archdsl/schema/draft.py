@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from archdsl.blocks.published import SCHEMES
+from archdsl.blocks.stage import Stage
 from archdsl.errors import Keys, Problem, nearest, short
 from archdsl.schema.document import Header
 from archdsl.schema.nodes import Node, node_models
@@ -18,7 +19,10 @@ FEWEST_NODES, MOST_NODES = 3, 256
 
 
 class Draft(NamedTuple):
-    """What could be read of a document. A node with a problem of its own is None, so is a header."""
+    """What could be read of a document.
+
+    A header with a problem of its own is None; so is a node, unless what is right of it can stand in for it.
+    """
 
     raw: dict[str, Any]
     header: Header | None
@@ -72,11 +76,11 @@ def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, .
         problems.append(Problem(("nodes",), rule, str(len(written)), "a stem, a stage and a head at least"))
     if not isinstance(written, list) or len(written) > MOST_NODES:
         return ()
-    return tuple(_node(value, index, problems) for index, value in enumerate(written))
+    models = node_models()
+    return tuple(_node(value, ("nodes", index), models, problems) for index, value in enumerate(written))
 
 
-def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
-    keys, models = ("nodes", index), node_models()
+def _node(value: Any, keys: Keys, models: dict[str, type[Node]], problems: list[Problem]) -> Node | None:
     if not isinstance(value, dict):
         problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
         return None
@@ -88,6 +92,28 @@ def _node(value: Any, index: int, problems: list[Problem]) -> Node | None:
         return models[name].model_validate(value)
     except ValidationError as error:
         problems += problems_of(error, models[name], keys)
+        return _stand_in(value, models[name], error)
+
+
+_DECIDES = {"id", "type", "from", "class_token", "blocks"}
+"""Fields of a stage that decide who reads it and what it gives."""
+
+
+def _stand_in(value: dict[str, Any], model: type[Node], error: ValidationError) -> Node | None:
+    """A refused node without what is wrong in it, for the graph to go on with; the document is refused all the same.
+
+    A stage keeps its shape whatever its other fields say; elsewhere only unknown fields change nothing.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    wrong = {str(finding["loc"][0]) for finding in found if finding["loc"]}
+    unknown = all(finding["type"] == "extra_forbidden" and len(finding["loc"]) == 1 for finding in found)
+    if wrong & _DECIDES or not (unknown or issubclass(model, Stage)):
+        return None
+    kept = {key: field for key, field in value.items() if key not in wrong}
+    needed = {name: 1 for name, field in model.model_fields.items() if field.is_required() and name in wrong}
+    try:
+        return model.model_validate(needed | kept)
+    except ValidationError:
         return None
 
 
