@@ -45,8 +45,18 @@ def changed(change: Change) -> str:
     return canonical_hash(spec_of(document))
 
 
-SEQUENCE = {"id": "stage1", "type": "sequence", "depth": 2, "blocks": [{"type": "attention", "heads": 4}]}
-TWO = {"id": "stage1", "type": "sequence", "depth": 4, "blocks": [{"type": "mlp"}, {"type": "attention", "heads": 4}]}
+SEQUENCE: dict[str, Any] = {
+    "id": "stage1",
+    "type": "sequence",
+    "depth": 2,
+    "blocks": [{"type": "attention", "heads": 4}],
+}
+TWO: dict[str, Any] = {
+    "id": "stage1",
+    "type": "sequence",
+    "depth": 4,
+    "blocks": [{"type": "mlp"}, {"type": "attention", "heads": 4}],
+}
 EQUAL: dict[str, Change] = {
     "the name": {"name": "other"},
     "the paper, weights and schema": {"paper": {"title": "T"}, "weights": "lit", "$schema": "arch-1.schema.json"},

@@ -210,3 +210,10 @@ def test_equal_texts_are_equal_expressions_that_can_be_hashed_and_pickled() -> N
 def test_an_expression_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         parse("w").text = "d3"  # type: ignore[misc]  # what is tested
+
+
+def test_a_chain_in_a_chain_is_computed_link_by_link() -> None:
+    text = "1"
+    for _ in range(MAX_NESTING - 1):
+        text = f"1==({text})!=2"
+    assert parse(text).evaluate(ENV.__getitem__) is False

@@ -93,7 +93,8 @@ def test_a_field_that_a_sequence_does_not_have_goes_to_every_block_that_has_it()
     _, attention, hilo = value(spec, "stage1.blocks")
     assert (attention.heads, hilo.heads, hilo.window, hilo.alpha) == (4, 4, 4, 0)
     assert value(spec, "stage1.depth") == 6
-    assert [block.norm.eps for block in override(spec, ["stage1.norm.eps=0.1"]).node("stage1").blocks] == [0.1] * 3
+    blocks = value(override(spec, ["stage1.norm.eps=0.1"]), "stage1.blocks")
+    assert [block.norm.eps for block in blocks] == [0.1] * 3
 
 
 def test_a_paper_is_an_object_like_others() -> None:

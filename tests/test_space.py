@@ -669,6 +669,17 @@ def test_derived_values_that_meet_again_and_again_are_computed_once() -> None:
     assert point(space_of(raw(*nodes)), lambda name: 2)[0].nodes[1].depth == 2
 
 
+def test_alternatives_that_look_alike_do_not_make_membership_endless() -> None:
+    alike = [{"$label": f"a{i}", "type": "mlp", "depth": {"$int": [1, 2 + i]}} for i in range(8)]
+    nodes = [{"id": f"s{i}", **one_of(*alike)} for i in range(30)]
+    last = MLP | {"id": "last", "norm": {"type": "layer", "eps": one_of(1e-5, 1e-6)}, "depth": {"$same": "s0.depth"}}
+    found = space(*nodes, last)
+    spec, _ = point(found, lambda name: 1e-6 if name == "last.norm.eps" else "a0" if "." not in name else 2)
+    assert choices_of(found, spec) is not None
+    assert choices_of(found, override(spec, ["last.norm.eps=0.1"])) is None
+    assert choices_of(found, override(spec, ["last.depth=3"])) is None  # what follows from others is compared last
+
+
 # -------------------------------------------------------------------------------------------------- the shipped spaces
 
 SHIPPED = zoo.spaces()

@@ -53,7 +53,7 @@ class Expression:
             ExpressionError: an operator does not take its operands, or a number leaves the bounds.
 
         """
-        value: Scalar = _evaluate(self.tree, {name: env(name) for name in sorted(self.names)})
+        value: Scalar = _evaluate(self.tree, {name: env(name) for name in sorted(self.names)}, {})
         return value
 
 
@@ -73,12 +73,19 @@ def _same(left: Scalar, right: Scalar) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
-def _evaluate(node: Node, values: Mapping[str, Scalar]) -> Any:
+def _evaluate(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
+    """The value of a part; one that stands in two links of a chain is computed once."""
+    if id(node) not in done:
+        done[id(node)] = _computed(node, values, done)
+    return done[id(node)]
+
+
+def _computed(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
     if node.op == "literal":
         return node.held
     if node.op == "name":
         return _named(node, values[node.held])
-    left = _evaluate(node.operands[0], values)
+    left = _evaluate(node.operands[0], values, done)
     check_operand(node, left)
     if node.op in ("not", "minus"):
         return not left if node.op == "not" else -left
@@ -86,7 +93,7 @@ def _evaluate(node: Node, values: Mapping[str, Scalar]) -> Any:
         return any(_same(left, value) for value in node.held)
     if node.op in ("and", "or") and left is (node.op == "or"):
         return left
-    right = _evaluate(node.operands[1], values)
+    right = _evaluate(node.operands[1], values, done)
     check_operand(node, right)
     return _apply(node, left, right)
 
