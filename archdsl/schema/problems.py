@@ -18,7 +18,7 @@ from archdsl.schema.lift import HOLES, Twin
 from archdsl.schema.patterns import REMEDIES
 from archdsl.schema.reader import MAX_PROBLEMS
 
-MOST_FINDINGS = 32
+MOST_FINDINGS = 16
 """Told of one part; of one document, the same number as of unreadable values."""
 
 _MUST_BE = {
