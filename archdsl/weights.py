@@ -35,7 +35,7 @@ def import_weights(model: Backbone, state_dict: Mapping[str, Tensor]) -> None:
     _check(names, given, ours)
     with torch.no_grad():
         for name, tensor in ours.items():
-            tensor.copy_(given[names[name]])
+            tensor.copy_(given[names[name]].reshape(tensor.shape))
 
 
 def published_names(model: Backbone, names: Iterable[str]) -> dict[str, str]:
@@ -87,12 +87,19 @@ def _placed(name: str, scheme: Scheme) -> str:
     for ours, theirs in scheme.inside:
         name = name.replace(ours, theirs)
     for ours, theirs in scheme.prefixes:
-        found = re.match(re.escape(ours).replace(r"\{n\}", r"(?P<n>\d+)"), name)
+        found = re.match(re.sub(r"\\{([a-z])\\}", r"(?P<\1>\\d+)", re.escape(ours)), name)
         if found:
-            number = int(found.groupdict().get("n") or 0)
-            place = theirs.replace("{n}", str(number)).replace("{n-1}", str(number - 1))
-            return place.replace("{n+1}", str(number + 1)) + name[found.end() :]
+            return _numbered(theirs, found.groupdict()) + name[found.end() :]
     return name
+
+
+def _numbered(place: str, numbers: Mapping[str, str]) -> str:
+    """A published place with its numbers put in: `{2i+1}` for a block's number i."""
+
+    def number(hole: re.Match[str]) -> str:
+        return str(int(hole["times"] or 1) * int(numbers[hole["name"]]) + int(hole["plus"] or 0))
+
+    return re.sub(r"\{(?P<times>\d*)(?P<name>[a-z])(?P<plus>[+-]\d+)?\}", number, place)
 
 
 def _check(names: Mapping[str, str], given: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
@@ -107,10 +114,15 @@ def _check(names: Mapping[str, str], given: Mapping[str, Tensor], ours: Mapping[
     wrong = [
         f"{names[name]}: the checkpoint has {tuple(given[names[name]].shape)}, the model {tuple(tensor.shape)}"
         for name, tensor in ours.items()
-        if given[names[name]].shape != tensor.shape
+        if not _fits(given[names[name]].shape, tensor.shape)
     ]
     if wrong:
         raise WeightsError(f"{len(wrong)} tensors have other shapes\n" + "\n".join(wrong[:_MOST_NAMED]))
+
+
+def _fits(given: torch.Size, ours: torch.Size) -> bool:
+    """Equal shapes, or a published 1x1 convolution (C, D, 1, 1) that is a Linear (C, D) here."""
+    return given == ours or (len(ours) == 2 and given == (*ours, 1, 1))
 
 
 def _near(name: str, others: list[str]) -> str:

@@ -133,4 +133,16 @@ class RelativeBias(SubObject):
     type: Literal["relative"]
 
 
+class SampledBias(SubObject):
+    """A learned table read bilinearly at the displacement of a query and a sampled key (DAT, DAT++)."""
+
+    type: Literal["sampled"]
+
+
+class DepthwiseBias(SubObject):
+    """A depthwise 3x3 convolution of the queries, added to the output of the attention (DAT, DAT++)."""
+
+    type: Literal["depthwise"]
+
+
 MapBias = Annotated[Annotated[NoBias, Tag("=none")] | Annotated[RelativeBias, Tag("=relative")], Discriminator(tag_of)]

@@ -1,7 +1,8 @@
 """Published tensor names: where stems, stages, merges and heads sit in the authors' networks.
 
-A scheme is a table from our prefix to theirs; `{n}` is a stage's number in our ids and `{n-1}` one less in theirs.
-Names inside a part are the part's own affair (`Part.published`).
+A scheme is a table from our prefix to theirs. `{n}` and `{i}` in ours are numbers, of a stage in our ids and of a block
+in it; theirs has them in simple arithmetic, `{n-1}` or `{2i+1}`. Names inside a part are the part's own affair
+(`Part.published`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Dual-ViT: Dual Vision Transformer (arXiv:2207.04976)."""

@@ -1,0 +1,1 @@
+"""Modules of Dual-ViT: Dual Vision Transformer (arXiv:2207.04976)."""
