@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from archdsl.graphs import Step, plan
+from archdsl.modules.groups import parameter_groups, undecayed
 from archdsl.modules.init import initialise, set_drop_path
 from archdsl.modules.stage import Stage
 from archdsl.schema.document import Spec
@@ -131,8 +132,16 @@ class Backbone(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Names of the parameters that the published recipes leave out of weight decay beside biases and norms."""
-        kept = ("bias.table", "class_token")
-        return {name for name, _ in self.named_parameters() if name.endswith(kept)}
+        return undecayed(self)
+
+    def parameter_groups(self, lr: float, weight_decay: float = 0.05) -> list[dict[str, Any]]:
+        """Groups for an optimizer of torch, as the published recipes have them.
+
+        Biases, norms, scales and what `no_weight_decay` names do not decay; the weights that make the offsets of LIT's
+        merges learn at a hundredth of the rate (arXiv:2105.14217, the published code). `lr_scale` in a group is that
+        factor.
+        """
+        return parameter_groups(self, lr, weight_decay)
 
 
 def build(spec: Spec, features_only: bool = False) -> Backbone:

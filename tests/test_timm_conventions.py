@@ -146,6 +146,20 @@ def test_tables_and_the_class_token_are_left_out_of_weight_decay() -> None:
     assert model(WITH_TOKEN).no_weight_decay() == {"stage2.class_token"}
 
 
+def test_parameter_groups_hold_every_parameter_once_with_its_decay_and_rate() -> None:
+    built = model(NODES)
+    names = {id(parameter): name for name, parameter in built.named_parameters()}
+    groups = built.parameter_groups(lr=2e-3, weight_decay=0.1)
+    torch.optim.AdamW(groups)
+    found = {names[id(p)]: (g["weight_decay"], g["lr"], g["lr_scale"]) for g in groups for p in g["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(found) == len(names)
+    assert found["merge1.offset.weight"] == (0.1, 2e-5, 0.01)
+    assert found["merge1.offset.bias"] == (0.0, 2e-3, 1.0)
+    assert found["stage2.blocks.0.mixer.bias.table"] == (0.0, 2e-3, 1.0)
+    for name, parameter in built.named_parameters():
+        assert found[name][0] == (0.0 if parameter.ndim == 1 or name in built.no_weight_decay() else 0.1)
+
+
 # ---------------------------------------------------------------------------------------------------------- training
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,6 +47,7 @@ class DeformableMerge(nn.Module):
     """
 
     keeps_own_init = True
+    rates: ClassVar[Mapping[str, float]] = {"offset.weight": 0.01}
 
     def __init__(self, channels: int, width: int, norm: nn.Module) -> None:
         super().__init__()
@@ -97,6 +101,8 @@ class RelativeBias(nn.Module):
     At another map size than the one it was built for the table is resized bicubically, as the published
     dense-prediction backbones do.
     """
+
+    undecayed = ("table",)
 
     def __init__(self, height: int, width: int, heads: int) -> None:
         super().__init__()

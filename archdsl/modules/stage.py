@@ -42,6 +42,8 @@ class Stage(nn.Module):
     gives the map and the token.
     """
 
+    undecayed = ("class_token",)
+
     def __init__(
         self,
         blocks: Sequence[nn.Module],
