@@ -1,0 +1,141 @@
+"""The table of published backbones in docs/zoo.md: `python benchmarks/zoo_table.py [--run]`.
+
+With --run every classifier that has a golden output of the published code (tests/golden/) is built, given the golden
+weights and images, and its largest differences are written to benchmarks/results/exactness.json; minutes on two cores.
+Without it the table is made anew from that file. Params and MACs are computed, what a paper prints is said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from archdsl.latency.provenance import cpu_name
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+RESULTS = ROOT / "benchmarks" / "results" / "exactness.json"
+DOCS = ROOT / "docs" / "zoo.md"
+
+THROUGHPUT = {"litv2_s": 1471, "litv2_m": 812, "litv2_b": 602, "litv2_b_384": 198}
+"""Images a second on an RTX 3090 at batch 64, printed in the README of LITv2; the others print none."""
+
+TOP = """# Published backbones
+
+{families}. Every one is a file in [specs/](../specs) and a name on the command line.
+
+| name | image | params | printed | MACs | printed | top-1 % | img/s | float64 | float32 |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+"""
+
+BOTTOM = """
+Params and MACs (for one image) are computed from closed formulas, which the tests hold to the built networks. Printed
+params, MACs, ImageNet top-1 and throughput (RTX 3090, batch 64) are the authors'; a dash where they print none or where
+the figure was not at hand. The last two columns are the largest difference between the logits of this package and those
+of the published code, given the same weights and two images, as a share of the largest logit; a dash where no output of
+the published code is stored in tests/golden.
+
+{notes}
+Made by `python benchmarks/zoo_table.py` from benchmarks/results/exactness.json, run on {date} with torch {torch} on
+{machine}.
+"""
+
+
+def differences() -> dict[str, Any]:
+    """Largest differences of every golden classifier, in float64 and float32, as shares of the largest logit."""
+    import torch
+    from goldens import HERE, read_golden
+
+    found = {}
+    for path in sorted((HERE / "golden").glob("*.npz")):
+        if not path.with_suffix(".json").exists():
+            continue
+        golden = read_golden(path.stem)
+        if "logits64" not in golden.arrays or "zoo" not in golden.facts:
+            continue
+        model, images = golden.model(), golden.images()
+        expected = torch.from_numpy(golden.arrays["logits64"])
+        largest = expected.abs().max()
+        with torch.inference_mode():
+            double = (model(images.double()) - expected).abs().max() / largest
+            single = (model.float()(images) - expected).abs().max() / largest
+        found[path.stem] = {
+            "spec": golden.facts["zoo"],
+            "overrides": golden.facts["overrides"],
+            "float64": float(double),
+            "float32": float(single),
+        }
+        print(f"{path.stem:28} float64 {double:.1e}  float32 {single:.1e}", flush=True)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "torch": torch.__version__,
+        "machine": cpu_name(),
+        "goldens": found,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """The text of docs/zoo.md."""
+    from archdsl import load_spec, zoo
+
+    specs = [load_spec(name) for name in zoo.names()]
+    titles = dict.fromkeys(f"{spec.paper.title} (arXiv:{spec.paper.arxiv})" for spec in specs if spec.paper)
+    notes = [f"- {spec.name}: {spec.paper.note}" for spec in specs if spec.paper and spec.paper.note]
+    others = [
+        f"- {name}: {' '.join([row['spec'], *row['overrides']])} differs by {_small(row['float64'])} in float64."
+        for name, row in results["goldens"].items()
+        if name != row["spec"]
+    ]
+    return (
+        TOP.format(families="; ".join(titles))
+        + "\n".join(_row(spec, results["goldens"].get(spec.name)) for spec in specs)
+        + "\n"
+        + BOTTOM.format(notes="\n".join([*notes, *others]) + "\n" if notes or others else "", **_provenance(results))
+    )
+
+
+def _row(spec: Any, golden: dict[str, Any] | None) -> str:
+    from archdsl import count
+
+    counted, paper = count(spec), spec.paper
+    cells = [
+        spec.name,
+        "x".join(str(side) for side in dict.fromkeys(spec.image_size)),
+        f"{counted.params:,}",
+        f"{paper.params / 1e6:g} M" if paper and paper.params else "-",
+        f"{counted.macs / 1e9:.3f} G",
+        f"{paper.gmacs:.1f} G" if paper and paper.gmacs else "-",
+        f"{paper.imagenet_top1:.1f}" if paper and paper.imagenet_top1 else "-",
+        f"{THROUGHPUT[spec.name]:,}" if spec.name in THROUGHPUT else "-",
+        _small(golden["float64"]) if golden else "-",
+        _small(golden["float32"]) if golden else "-",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _small(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-")
+
+
+def _provenance(results: dict[str, Any]) -> dict[str, str]:
+    return {key: results[key] for key in ("date", "torch", "machine")}
+
+
+def main() -> None:
+    """Run the goldens if asked, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", action="store_true", help="compare with the golden outputs anew")
+    if parser.parse_args().run:
+        RESULTS.write_text(json.dumps(differences(), indent=1) + "\n")
+    DOCS.parent.mkdir(exist_ok=True)
+    DOCS.write_text(table(json.loads(RESULTS.read_text())))
+    print(f"wrote {DOCS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
