@@ -23,19 +23,8 @@ Classes = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of the new classifier")]
 Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="of the weights in FILE, as state_dict_ema")]
-
-
-def _size(text: str) -> tuple[int, int]:
-    """`384` or `384x512`."""
-    found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
-    if not found:
-        raise typer.BadParameter(f"'{text[:40]}' is no image size; write e.g. 384 or 384x512")
-    return int(found[1]), int(found[2] or found[1])
-
-
 Image = Annotated[
-    tuple[int, int] | None,
-    typer.Option("--image", metavar="HxW", parser=_size, help="size that FILE was made for; needed if not square"),
+    str | None, typer.Option("--image", metavar="HxW", help="size that FILE was made for; needed if not square")
 ]
 Features = Annotated[bool, typer.Option("--features-only", help="the dense-prediction form, which has no head")]
 
@@ -63,11 +52,12 @@ def command(
       archdsl import lit_s lit_s.pth --set image=384 --classes 10 -o fine.safetensors
     """
     check_out(out, file, (".safetensors",))
+    made_for = None if image is None else _size(image)
     (found,) = open_specs([spec], assignments)
     from archdsl.weights import import_file, save_model
 
     model, imported = import_file(
-        found, file, key=key, image=image, classes=classes, features_only=features_only, seed=seed
+        found, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
     )
     save_model(model, out, imported.sha256)
     if as_json:
@@ -76,6 +66,14 @@ def command(
     for remark in _remarks(imported):
         output.remark(remark)
     return None
+
+
+def _size(text: str) -> tuple[int, int]:
+    """`384` or `384x512`."""
+    found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
+    if not found:
+        raise typer.BadParameter(f"'{text[:40]}' is no image size; write e.g. 384 or 384x512", param_hint="'--image'")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -21,6 +21,7 @@ class Table(Protocol):
     size: (rows, columns) of its own grid, of positions or of displacements.
     """
 
+    table: nn.Parameter
     size: tuple[int, int]
 
     def size_of(self, given: Tensor) -> tuple[int, int] | None:

@@ -73,10 +73,23 @@ class _Machine:
         above, self.stack = self.stack, self.below.pop()
         return above
 
+    def drop(self, _: Any) -> None:
+        """The last value goes."""
+        self.stack.pop()
+
+    def drop_marked(self, _: Any) -> None:
+        """All values above the last mark go."""
+        self.marked()
+
     def marked_tuple(self, _: Any) -> None:
         """The same as one value."""
         values = tuple(self.marked())
         self.stack.append(values)
+
+    def marked_set(self, _: Any) -> None:
+        """A set is of no concern here."""
+        self.marked()
+        self.stack.append(StandIn("builtins.frozenset"))
 
     def tuple_of(self, count: int) -> None:
         """The last `count` values as one."""
@@ -136,6 +149,7 @@ class _Machine:
 _PUSHES = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    "BYTEARRAY8",
 }
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
@@ -149,6 +163,9 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 _PUTS, _GETS = {"BINPUT", "LONG_BINPUT", "MEMOIZE"}, {"BINGET", "LONG_BINGET"}
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": _Machine.mark,
+    "POP": _Machine.drop,
+    "POP_MARK": _Machine.drop_marked,
+    "FROZENSET": _Machine.marked_set,
     "TUPLE": _Machine.marked_tuple,
     "TUPLE1": lambda machine, _: machine.tuple_of(1),
     "TUPLE2": lambda machine, _: machine.tuple_of(2),

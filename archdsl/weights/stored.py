@@ -70,7 +70,8 @@ _INERT = {
     *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
     *("pathlib._local.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-    *("numpy.dtype", "numpy.ndarray", "_codecs.encode", "torch.Size", "torch.device", "torch.Tensor"),
+    *("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer", "numpy.dtype", "numpy.ndarray"),
+    *("_codecs.encode", "torch.Size", "torch.device", "torch.Tensor"),
     *("torch.nn.parameter.Parameter",),
 }
 """Names that may stand in a checkpoint beside its tensors: configurations, and what their values are made of."""
