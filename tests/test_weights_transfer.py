@@ -126,7 +126,7 @@ def test_a_new_classifier_is_asked_for_and_starts_as_the_document_says() -> None
     built = model()
     state = published(built)
     with pytest.raises(WeightsError, match="set classes=10 to keep its classifier"):
-        import_file(override(built.spec, ["classes=7"]), state)
+        import_file(override(built.spec, ["classes=7", "image=96"]), state)
     fresh, found = import_file(built.spec, state, classes=7)
     assert found.new == ("head.fc.weight", "head.fc.bias")
     assert (fresh.num_classes, fresh.spec.classes, found.tensors) == (7, 7, 83)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from archdsl.blocks.published import SCHEMES
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
 from archdsl.load import override
-from archdsl.weights.fitting import fits
 from archdsl.weights.names import names_by
 
 
@@ -31,9 +30,8 @@ def other_names(model: Backbone, ours: Iterable[str], given: Mapping[str, Tensor
     return f"its names are those of '{theirs[0]}'; set weights={theirs[0]}"
 
 
-def other_shapes(model: Backbone, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """The remedy where only the classifier differs, or a table whose shape does not tell its size."""
-    wrong = [name for name in wanted if not fits(given[name], wanted[name])]
+def other_shapes(model: Backbone, wrong: Sequence[str], given: Mapping[str, Tensor]) -> str:
+    """The remedy where only the classifier is wrong, or a table whose shape does not tell its size."""
     if not model.features_only and class_tensors(model).issuperset(wrong):
         classes = given[wrong[0]].shape[0] if given[wrong[0]].dim() else 1
         return f"set classes={classes} to keep its classifier, or ask for a new one (new_head=True, --classes N)"

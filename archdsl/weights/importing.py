@@ -153,7 +153,7 @@ def _values(
 ) -> tuple[dict[str, Tensor], tuple[Resized, ...]]:
     """What goes into the model, by our names, in its shapes and dtypes; and which tables were resized for that."""
     built = None if image is None else built_for(model, image)
-    values, tables, wrong = dict[str, Tensor](), list[Resized](), list[str]()
+    values, tables, wrong = dict[str, Tensor](), list[Resized](), dict[str, str]()
     for name, own in wanted.items():
         value = given[name]
         if value.is_floating_point() != own.is_floating_point() or value.is_complex():
@@ -164,9 +164,9 @@ def _values(
         if fits(value, own):
             values[name] = value.to(own.dtype).reshape(own.shape)
         else:
-            wrong.append(f"{names[name]}: the checkpoint has {tuple(value.shape)}, the model {tuple(own.shape)}")
+            wrong[name] = f"{names[name]}: the checkpoint has {tuple(value.shape)}, the model {tuple(own.shape)}"
     if wrong:
-        raise other_shapes_error(wrong, other_shapes(model, wanted, given))
+        raise other_shapes_error([*wrong.values()], other_shapes(model, [*wrong], given))
     return values, tuple(tables)
 
 
