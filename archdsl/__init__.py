@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from archdsl.schema.document import Spec as Spec
     from archdsl.schema.space import Space as Space
     from archdsl.spaces import load_space as load_space
+    from archdsl.weights import export_weights as export_weights
     from archdsl.weights import import_weights as import_weights
+    from archdsl.weights import load_model as load_model
+    from archdsl.weights import save_model as save_model
 
 _HOME = {
     "ArchError": "errors",
@@ -41,12 +44,15 @@ _HOME = {
     "WeightsError": "errors",
     "build": "compile",
     "count": "cost",
+    "export_weights": "weights",
     "graph": "graphs",
     "import_weights": "weights",
+    "load_model": "weights",
     "load_space": "spaces",
     "load_spec": "load",
     "measure": "latency",
     "override": "load",
+    "save_model": "weights",
 }
 __all__ = sorted(_HOME)
 

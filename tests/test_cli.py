@@ -455,9 +455,22 @@ def test_standard_input_has_a_name() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the examples are written for a shell")
+def checkpoint(folder: Path) -> None:
+    """What the examples of import and export-weights begin with, made small."""
+    import torch
+
+    from archdsl import build, export_weights, override, save_model
+
+    model = build(override(load_spec("lit_s"), SMALL.split()[1::2]))
+    torch.save({"model": export_weights(model)}, folder / "lit_s.pth")
+    save_model(model, folder / "lit_s.safetensors")
+
+
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
-    quick = f" --rounds 3 --time-limit 1s {SMALL}" if line.startswith("archdsl bench") else ""
+    quick = {"bench": f" --rounds 3 --time-limit 1s {SMALL}", "import": f" {SMALL}"}.get(line.split()[1], "")
+    if {"import", "export-weights"} & set(line.split()):
+        checkpoint(tmp_path)
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

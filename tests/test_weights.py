@@ -100,6 +100,12 @@ def test_values_keep_the_dtype_of_the_model() -> None:
     assert {tensor.dtype for tensor in built.parameters()} == {torch.float64}
 
 
+def test_numbers_of_another_kind_are_refused() -> None:
+    built = model()
+    lines = refused(built, published(built) | {"norm.bias": torch.zeros(32, dtype=torch.int64)})
+    assert lines == ["norm.bias: the checkpoint has int64 numbers, the model float32"]
+
+
 def refused(built: Backbone, state: State) -> list[str]:
     """The lines of the refusal; the model is unchanged."""
     before = copied(built)
@@ -114,9 +120,9 @@ def test_a_misspelt_name_is_named_on_both_sides() -> None:
     state = published(built)
     state["layers.1.blocks.0.attn.qvk.weight"] = state.pop("layers.1.blocks.0.attn.qkv.weight")
     assert refused(built, state) == [
-        "the checkpoint does not fit: 1 tensors missing, 1 left over",
+        "the checkpoint does not fit: 1 of 85 tensors missing, 1 unexpected",
         "missing: layers.1.blocks.0.attn.qkv.weight; did you mean 'layers.1.blocks.0.attn.qvk.weight'?",
-        "left over: layers.1.blocks.0.attn.qvk.weight; did you mean 'layers.1.blocks.0.attn.qkv.weight'?",
+        "unexpected: layers.1.blocks.0.attn.qvk.weight; did you mean 'layers.1.blocks.0.attn.qkv.weight'?",
     ]
 
 
@@ -125,7 +131,7 @@ def test_nothing_may_be_missing() -> None:
     state = published(built)
     del state["norm.bias"]
     assert refused(built, state) == [
-        "the checkpoint does not fit: 1 tensors missing, 0 left over",
+        "the checkpoint does not fit: 1 of 85 tensors missing, 0 unexpected",
         "missing: norm.bias",
     ]
 
@@ -140,14 +146,15 @@ def test_running_statistics_may_not_be_missing() -> None:
 def test_nothing_may_be_left_over() -> None:
     built = model()
     state = published(built) | {"layers.7.blocks.0.norm2.weight": torch.zeros(3)}
-    assert refused(built, state)[1].startswith("left over: layers.7.blocks.0.norm2.weight")
+    assert refused(built, state)[1].startswith("unexpected: layers.7.blocks.0.norm2.weight")
 
 
 def test_shapes_must_be_equal() -> None:
     built = model()
     state = published(built) | {"head.weight": torch.zeros(5, 32), "head.bias": torch.zeros(5)}
     assert refused(built, state) == [
-        "2 tensors have other shapes",
+        "2 tensors have another shape; set classes=5 to keep its classifier, "
+        "or ask for a new one (new_head=True, --classes N)",
         "head.weight: the checkpoint has (5, 32), the model (10, 32)",
         "head.bias: the checkpoint has (5,), the model (10,)",
     ]
@@ -155,13 +162,34 @@ def test_shapes_must_be_equal() -> None:
 
 def test_a_scalar_is_not_spread_over_a_tensor() -> None:
     built = model()
-    assert "other shapes" in refused(built, published(built) | {"norm.bias": torch.tensor(1.0)})[0]
+    assert refused(built, published(built) | {"norm.bias": torch.tensor(1.0)}) == [
+        "1 tensor has another shape",
+        "norm.bias: the checkpoint has (), the model (32,)",
+    ]
 
 
 def test_of_many_names_the_first_ones_are_listed() -> None:
-    lines = refused(model(), {})
-    assert lines[0].endswith("tensors missing, 0 left over")
-    assert len(lines) == 11
+    lines = refused(model(), {"other": torch.zeros(3)})
+    assert lines[0].endswith("85 of 85 tensors missing, 1 unexpected")
+    assert lines[11:] == ["... and 75 more", "unexpected: other"]
+
+
+def test_the_nearest_name_is_one_of_the_same_shape() -> None:
+    """Between numbered blocks the nearest spelling alone would point at another tensor."""
+    built = model()
+    state = published(built)
+    state["layers.0.blocks.0.mlp.fcl.weight"] = state.pop("layers.0.blocks.0.mlp.fc1.weight")  # (64, 16)
+    state["layers.0.blocks.0.mlp.fc2.wight"] = state.pop("layers.0.blocks.0.mlp.fc2.weight")  # (16, 64)
+    assert refused(built, state)[1:3] == [
+        "missing: layers.0.blocks.0.mlp.fc1.weight; did you mean 'layers.0.blocks.0.mlp.fcl.weight'?",
+        "missing: layers.0.blocks.0.mlp.fc2.weight; did you mean 'layers.0.blocks.0.mlp.fc2.wight'?",
+    ]
+
+
+@pytest.mark.parametrize("weights", [None, "litti"])
+def test_names_of_another_scheme_are_told(weights: str | None) -> None:
+    lines = refused(model(weights=weights), published(model()))
+    assert lines[0].endswith("unexpected; its names are those of 'lit'; set weights=lit")
 
 
 def test_published_names_need_a_scheme_in_the_spec() -> None:

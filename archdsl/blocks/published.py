@@ -14,12 +14,16 @@ class Scheme(NamedTuple):
     """How one codebase names tensors.
 
     prefixes: (ours, theirs), the first that fits counts. inside: (ours, theirs) within any name, for layers that
-    families share. skip: endings of published names that are derived or counters.
+    families share. skip: endings of published names that are derived or counters. convolutions: endings of published
+    names whose tensors are 1x1 convolutions, (C, D, 1, 1), and Linears (C, D) here. container: the key under which the
+    authors' loaders look for the weights.
     """
 
     prefixes: tuple[tuple[str, str], ...]
     inside: tuple[tuple[str, str], ...]
     skip: tuple[str, ...]
+    convolutions: tuple[str, ...] = ()
+    container: str = "model"
 
 
 _LIT = Scheme(

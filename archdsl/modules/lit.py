@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.tables import resize, square
 
 
 class PatchStem(nn.Module):
@@ -118,6 +119,17 @@ class RelativeBias(nn.Module):
             table = F.interpolate(table[None], size=size, mode="bicubic", align_corners=False)[0]
         pairs = table.unfold(1, height, 1).unfold(2, width, 1)  # (heads, yi, xi, H - 1 - yj, W - 1 - xj)
         return pairs.flip(3, 4).reshape(-1, height * width, height * width)
+
+    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+        """The grid of another map's table, ((2H - 1)(2W - 1), heads): square, since its rows do not tell H from W."""
+        if given.dim() != 2 or given.shape[1] != self.table.shape[1]:
+            return None
+        size = square(given.shape[0])
+        return size if size and size[0] % 2 else None
+
+    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+        """A table on a grid of that size -> one of this module's shape, bicubically."""
+        return resize(given.t().reshape(-1, *size), self.size).flatten(1).t()
 
 
 class Attention(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.tables import resize, square
 
 
 class PositionEmbedding(nn.Module):
@@ -32,6 +33,18 @@ class PositionEmbedding(nn.Module):
     def of_token(self, token: Tensor) -> Tensor:
         """(1, 1, C) -> (1, 1, C): the class token's own row added"""
         return token + self.table[:, :1]
+
+    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+        """The map of another size's table, (1, first + H * W, C): square, since its rows do not tell H from W."""
+        if given.dim() != 3 or (given.shape[0], given.shape[2]) != (1, self.table.shape[2]):
+            return None
+        return square(given.shape[1] - self.first) if given.shape[1] > self.first else None
+
+    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+        """A table of a map of that size -> one of this module's shape, bilinearly; the first rows stay."""
+        first, rows = given[:, : self.first], given[0, self.first :]
+        grid = resize(rows.t().reshape(-1, *size), self.size, "bilinear")
+        return torch.cat([first.to(grid), grid.flatten(1).t()[None]], dim=1)
 
 
 class Stage(nn.Module):

@@ -1,0 +1,34 @@
+"""`archdsl export-weights`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.import_ import check_out
+from archdsl.cli.options import Json
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="a file that archdsl import wrote")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="the checkpoint; .safetensors, or torch.save's")]
+
+
+def command(model: Model, out: Out, as_json: Json = False) -> None:
+    """Write a model's weights back under the published names, for the authors' own code.
+
+    What their loaders derive themselves, index tables and counters, is not in it.
+
+    \b
+    Examples:
+      archdsl export-weights lit_s.safetensors -o published.pth
+    """
+    check_out(out, model)
+    from archdsl.weights import load_model, write_published
+
+    found = load_model(model)
+    count = write_published(found, out)
+    if as_json:
+        return output.result_json({"file": str(out), "name": found.spec.name, "tensors": count})
+    return output.lines(f"{out}: {found.spec.name}, {count} tensors under the names of {found.spec.weights}")

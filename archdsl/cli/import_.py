@@ -1,0 +1,114 @@
+"""`archdsl import`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.documents import open_specs
+from archdsl.cli.options import Json, Name, Set, whole
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+    from archdsl.weights import Imported
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="a published checkpoint: of torch.save, or safetensors")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="the file to write")]
+Classes = Annotated[
+    int | None, typer.Option("--classes", metavar="N", parser=whole(100_000), help="a new classifier for N classes")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of the new classifier")]
+Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="of the weights in FILE, as state_dict_ema")]
+Image = Annotated[
+    str | None, typer.Option("--image", metavar="HxW", help="size that FILE was made for; needed if not square")
+]
+Features = Annotated[bool, typer.Option("--features-only", help="the dense-prediction form, which has no head")]
+
+
+def command(
+    spec: Name,
+    file: File,
+    out: Out,
+    assignments: Set = None,
+    classes: Classes = None,
+    seed: Seed = 0,
+    key: Key = None,
+    image: Image = None,
+    features_only: Features = False,
+    as_json: Json = False,
+) -> None:
+    """Load a published checkpoint into a backbone, and write both to one file.
+
+    FILE is read as data: nothing that it names is imported or run. No tensor may be missing or left over. Tables made
+    for another image size are resized.
+
+    \b
+    Examples:
+      archdsl import lit_s lit_s.pth -o lit_s.safetensors
+      archdsl import lit_s lit_s.pth --set image=384 --classes 10 -o fine.safetensors
+    """
+    check_out(out, file, (".safetensors",))
+    made_for = None if image is None else _size(image)
+    (found,) = open_specs([spec], assignments)
+    from archdsl.weights import import_file, save_model
+
+    model, imported = import_file(
+        found, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
+    )
+    save_model(model, out, imported.sha256)
+    if as_json:
+        return output.result_json({"file": str(out), "name": model.spec.name, **imported.as_json()})
+    output.lines(_summary(model, imported, out), *_changes(imported))
+    for remark in _remarks(imported):
+        output.remark(remark)
+    return None
+
+
+def _size(text: str) -> tuple[int, int]:
+    """`384` or `384x512`."""
+    found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
+    if not found:
+        raise typer.BadParameter(f"'{text[:40]}' is no image size; write e.g. 384 or 384x512", param_hint="'--image'")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:
+    """Found out before the work, not after."""
+    where = "'--out'"
+    if endings and out.suffix not in endings:
+        raise typer.BadParameter(f"{out} must end in {' or '.join(endings)}", param_hint=where)
+    if out.is_dir() or not out.parent.is_dir():
+        reason = "is a folder" if out.is_dir() else "its folder does not exist"
+        raise typer.BadParameter(f"{out} cannot be written: {reason}", param_hint=where)
+    if out.exists() and file.exists() and out.samefile(file):
+        raise typer.BadParameter(f"{out} is the file that is read; name another", param_hint=where)
+
+
+def _summary(model: Backbone, imported: Imported, out: Path) -> str:
+    params = sum(parameter.numel() for parameter in model.parameters())
+    place = "".join(
+        f" {what} {name}" for what, name in (("in", imported.container), ("under", imported.prefix)) if name
+    )
+    tensors = f"{imported.tensors} tensors of {params / 1e6:.2f} M params"
+    return f"{out}: {model.spec.name}, {tensors}, from names of {imported.names}{place}"
+
+
+def _changes(imported: Imported) -> list[str]:
+    """What is not as in the checkpoint."""
+    lines = [f"resized: {table}" for table in imported.resized]
+    return lines + [f"new: {name}" for name in imported.new]
+
+
+def _remarks(imported: Imported) -> list[str]:
+    remarks = [f"{count} tensors of {dtype} were cast" for dtype, count in imported.cast.items()]
+    if imported.others:
+        remarks.append(f"the file also has weights under {', '.join(imported.others)} (--key)")
+    if imported.left_out:
+        remarks.append(f"{len(imported.left_out)} tensors beside the backbone were left out, as {imported.left_out[0]}")
+    if imported.not_finite:
+        remarks.append(f"warning: NaN or infinities in {len(imported.not_finite)} tensors, as {imported.not_finite[0]}")
+    return remarks

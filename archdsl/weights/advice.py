@@ -1,0 +1,59 @@
+"""What to do about a checkpoint that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archdsl.blocks.published import SCHEMES
+from archdsl.compile import Backbone, build
+from archdsl.errors import WeightsError
+from archdsl.load import override
+from archdsl.weights.names import names_by
+
+
+def mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
+    """Whether more than half of the names are there."""
+    found = [name in given for name in names]
+    return sum(found) * 2 > len(found)
+
+
+def other_names(model: Backbone, ours: Iterable[str], given: Mapping[str, Tensor]) -> str:
+    """Whose names a checkpoint has, where they are not those of the spec's `weights`."""
+    known = {name: names_by(SCHEMES[name], model, ours).values() for name in SCHEMES}
+    theirs = [name for name in known if mostly(known[name], given)]
+    if not theirs or model.spec.weights in theirs:
+        return ""
+    return f"its names are those of '{theirs[0]}'; set weights={theirs[0]}"
+
+
+def other_shapes(model: Backbone, wrong: Sequence[str], given: Mapping[str, Tensor]) -> str:
+    """The remedy where only the classifier is wrong, or a table whose shape does not tell its size."""
+    if not model.features_only and class_tensors(model).issuperset(wrong):
+        classes = given[wrong[0]].shape[0] if given[wrong[0]].dim() else 1
+        return f"set classes={classes} to keep its classifier, or ask for a new one (new_head=True, --classes N)"
+    if any(name.endswith(".table") for name in wrong):
+        return "say which image size its tables were made for, if it was not square (image=, --image HxW)"
+    return ""
+
+
+def class_tensors(model: Backbone) -> set[str]:
+    """Names of the tensors whose shape depends on the number of classes.
+
+    Raises:
+        WeightsError: a dense-prediction build, which has none.
+    """
+    if model.features_only:
+        raise WeightsError("a backbone built with features_only has no classifier; leave out classes or features_only")
+    classes = model.spec.classes
+    here, there = (_shapes(model, number) for number in (classes, classes - 1 if classes > 1 else 2))
+    return {name for name in here if here[name] != there[name]}
+
+
+def _shapes(model: Backbone, classes: int) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        built = build(override(model.spec, [f"classes={classes}"]))
+    return {name: tensor.shape for name, tensor in built.state_dict().items()}

@@ -1,0 +1,233 @@
+"""Checkpoint files: torch's zip archives, its older files of pickles in a row, and safetensors.
+
+A file is mapped, never read whole; a tensor is a view of the map. So memory stays at what the file really holds,
+whatever it says that it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import zipfile
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.weights.pickles import read_pickle
+from archdsl.weights.stored import Storage, Stored
+
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+"""How torch's older files begin."""
+_MOST_RECORDS = 50_000
+_MOST_SPREAD = 2**20
+"""Elements that a tensor may have beyond those of its storage (a stride of 0 repeats them)."""
+_MOST_HEADER = 2**26
+_OTHERS = {
+    b"<": "an HTML page: the download gave a page instead of the file",
+    b"version https://git-lfs": "a Git LFS pointer: fetch the file itself by git lfs pull",
+    b"\x1f\x8b": "a gzip file: unpack it first",
+}
+
+Span = tuple[int, int]
+"""Where something lies in a file, (start, bytes)."""
+
+
+class Contents(NamedTuple):
+    """What a checkpoint file holds: values in dictionaries, and how its tensors' numbers are found."""
+
+    value: Any
+    tensor: Callable[[Any], Tensor]
+    sha256: str
+
+
+def read_file(path: Path) -> Contents:
+    """The contents of a checkpoint file; its tensors are views of the file, on the CPU.
+
+    Raises:
+        WrongUse: there is no such file.
+        WeightsError: it is no checkpoint, damaged, or names what no checkpoint needs.
+    """
+    if not path.exists():
+        raise WrongUse(f"no such file: {path}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file{' but a folder' * path.is_dir()}; give the checkpoint's own path")
+    if path.stat().st_size == 0:
+        raise WeightsError(f"{path}: is empty")
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        return Contents(*_contents(path, data), digest)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def _contents(path: Path, data: mmap.mmap) -> tuple[Any, Callable[[Any], Tensor]]:
+    if is_safetensors(data):
+        return _safetensors(path), lambda tensor: cast(Tensor, tensor)
+    if data[:4] == b"PK\x03\x04":
+        return _zip(data)
+    if data[:1] == b"\x80":
+        return _pickles(data)
+    for start, what in _OTHERS.items():
+        if data[: len(start)] == start:
+            raise WeightsError(f"is {what}")
+    raise WeightsError("is no checkpoint: neither torch.save's format nor safetensors")
+
+
+def is_safetensors(data: mmap.mmap) -> bool:
+    """Whether a file begins as safetensors do: the header's length, then the header."""
+    return data[8:9] == b"{" and 8 + int.from_bytes(data[:8], "little") <= len(data)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"is a damaged safetensors file: {short(str(error))}") from None
+
+
+# ------------------------------------------------------------------------------------------------- torch's zip archives
+
+
+def _zip(data: mmap.mmap) -> tuple[Any, Callable[[Any], Tensor]]:
+    records = _records(data)
+    main = next((name for name in records if name.split("/")[1:] == ["data.pkl"]), None)
+    if main is None:
+        raise WeightsError("is a zip archive, but not of torch.save: it has no data.pkl")
+    folder = main.removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in records:
+        raise WeightsError("is a TorchScript program; save the state_dict of what it was made from")
+    order = records.get(f"{folder}byteorder")
+    if order is not None and _checked(data, order) != b"little":
+        raise WeightsError("was written on a big-endian machine; save it anew on a little-endian one")
+    value = read_pickle(BytesIO(_checked(data, records[main])))
+    known: dict[str, Span] = {}
+
+    def span(storage: Storage) -> Span:
+        if storage.key not in known:
+            record = records.get(f"{folder}data/{storage.key}")
+            if record is None:
+                raise WeightsError(f"the numbers of storage {short(storage.key)} are not in it")
+            _check_sum(data, record)
+            known[storage.key] = record[:2]
+        return known[storage.key]
+
+    return value, lambda stored: _tensor(data, stored, span)
+
+
+Record = tuple[int, int, int]
+"""Where a zip archive's record lies, (start, bytes), and its CRC-32; 0 where the writer computed none."""
+
+
+def _records(data: mmap.mmap) -> dict[str, Record]:
+    """The records by name, all of them stored as they are and inside the file."""
+    entries = at = 0
+    while (at := data.find(b"PK\x01\x02", at) + 1) and entries <= _MOST_RECORDS:
+        entries += 1
+    if entries > _MOST_RECORDS:
+        raise WeightsError(f"is a zip archive of more than {_MOST_RECORDS} records, which no checkpoint has")
+    try:
+        with zipfile.ZipFile(cast(IO[bytes], data)) as archive:
+            return {info.filename: _record(data, info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, OSError) as error:
+        raise WeightsError(f"is a damaged or cut zip archive ({short(str(error))}); fetch it again") from None
+
+
+def _record(data: mmap.mmap, info: zipfile.ZipInfo) -> Record:
+    header = data[info.header_offset : info.header_offset + 30]
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile(f"no header of {info.filename}")
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+        raise WeightsError(f"its record {short(info.filename)} is packed, which torch.save never does")
+    names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    start = info.header_offset + 30 + names
+    if start + info.file_size > len(data):
+        raise zipfile.BadZipFile(f"{info.filename} is cut")
+    return start, info.file_size, info.CRC
+
+
+def _checked(data: mmap.mmap, record: Record) -> bytes:
+    _check_sum(data, record)
+    return data[record[0] : record[0] + record[1]]
+
+
+def _check_sum(data: mmap.mmap, record: Record) -> None:
+    start, size, wanted = record
+    with memoryview(data) as view:
+        if wanted and zlib.crc32(view[start : start + size]) != wanted:
+            raise WeightsError("is damaged: a checksum does not hold; fetch it again")
+
+
+# ------------------------------------------------------------------------------------------- torch's files before 1.6
+
+
+def _pickles(data: mmap.mmap) -> tuple[Any, Callable[[Any], Tensor]]:
+    stream = cast(IO[bytes], data)
+    if read_pickle(stream) != _MAGIC:
+        raise WeightsError("is a pickle, but not of torch.save; save the state_dict by torch.save")
+    if read_pickle(stream) != _PROTOCOL:
+        raise WeightsError("is of a protocol that is not known")
+    system = read_pickle(stream)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise WeightsError("was written on a big-endian machine; save it anew on a little-endian one")
+    storages: dict[str, Storage] = {}
+    value = read_pickle(stream, storages)
+    spans = _spans(data, read_pickle(stream), storages)
+
+    def span(storage: Storage) -> Span:
+        if storage.key not in spans:
+            raise WeightsError(f"the numbers of storage {short(storage.key)} are not in it")
+        return spans[storage.key]
+
+    return value, lambda stored: _tensor(data, stored, span)
+
+
+def _spans(data: mmap.mmap, keys: Any, storages: dict[str, Storage]) -> dict[str, Span]:
+    """Where each storage lies after the pickles: its length in elements, then its numbers."""
+    spans: dict[str, Span] = {}
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages for key in keys):
+        raise WeightsError("its list of storages is damaged")
+    at = data.tell()
+    for key in keys:
+        count = int.from_bytes(data[at : at + 8], "little")
+        size = count * _dtype(storages[key].dtype).itemsize
+        if at + 8 + size > len(data):
+            raise WeightsError("is cut: the numbers of a tensor are missing; fetch it again")
+        spans[key] = at + 8, size
+        at += 8 + size
+    return spans
+
+
+# ------------------------------------------------------------------------------------------------------------- tensors
+
+
+def _tensor(data: mmap.mmap, stored: Stored, span: Callable[[Storage], Span]) -> Tensor:
+    """The tensor that is described, as a view of the file."""
+    dtype, (start, size) = _dtype(stored.dtype), span(stored.storage)
+    count = size // dtype.itemsize
+    if stored.storage.elements * _dtype(stored.storage.dtype).itemsize > size:
+        raise WeightsError(f"storage {short(stored.storage.key)} is smaller than the file says it is")
+    if prod(stored.size) > max(count, _MOST_SPREAD):
+        raise WeightsError(f"a tensor of {prod(stored.size)} elements is made of {count} numbers")
+    flat = torch.frombuffer(data, dtype=dtype, count=count, offset=start) if count else torch.empty(0, dtype=dtype)
+    try:
+        return flat.as_strided(stored.size, stored.stride, stored.offset)
+    except RuntimeError:
+        raise WeightsError(f"a tensor reaches beyond storage {short(stored.storage.key)}") from None
+
+
+def _dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name)
+    assert isinstance(found, torch.dtype)
+    return found

@@ -1,0 +1,174 @@
+"""Checkpoints into a model: whole or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone, build
+from archdsl.errors import WeightsError
+from archdsl.load import override
+from archdsl.schema.document import Spec
+from archdsl.weights.advice import class_tensors, mostly, other_names, other_shapes
+from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint, unprefixed
+from archdsl.weights.fitting import check_names, fits, other_shapes_error
+from archdsl.weights.names import COUNTERS, published_names, scheme_of
+from archdsl.weights.resizing import Resized, built_for, resized
+
+OWN_NAMES = "archdsl"
+"""Whose names a checkpoint has that was saved from a model of ours."""
+
+
+class Imported(NamedTuple):
+    """What was loaded, and what was done to it.
+
+    tensors: how many. names: the scheme of published names, or "archdsl" for our own. container and prefix: where the
+    weights were. others: further sets of weights in the file. left_out: tensors beside a detector's backbone. resized:
+    tables from another image size. cast: tensors of another dtype than the model's, by dtype. new: tensors of a new
+    classifier. not_finite: tensors with NaN or infinities. sha256: of the file.
+    """
+
+    tensors: int
+    names: str
+    container: str = ""
+    prefix: str = ""
+    others: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    resized: tuple[Resized, ...] = ()
+    cast: Mapping[str, int] = {}
+    new: tuple[str, ...] = ()
+    not_finite: tuple[str, ...] = ()
+    sha256: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {**self._asdict(), "resized": [one._asdict() for one in self.resized]}
+
+
+def import_weights(
+    model: Backbone,
+    source: Source,
+    *,
+    key: str | None = None,
+    image: int | tuple[int, int] | None = None,
+    new_head: bool = False,
+) -> Imported:
+    """Load a checkpoint, under the published names of the spec's `weights` or under ours.
+
+    Nothing may be missing and nothing left over; derived buffers and counters are skipped by name. Values take the
+    dtype of the model. A table that was made for another image size is resized (bicubically; position embeddings
+    bilinearly), a published 1x1 convolution becomes a Linear, and no other tensor changes its shape.
+
+    Args:
+        model: the model to load into.
+        source: what `torch.load` gives, or the path of a file. A file is read as data: what its pickle names is never
+            imported or run. Training scripts' dictionaries and wrappers' prefixes are seen through.
+        key: the key of the weights, where a file holds several sets (`state_dict_ema`).
+        image: the image size that the checkpoint was made for, a side or (height, width); needed only where it was not
+            square and the shape of a table does not tell.
+        new_head: leave what depends on the number of classes as it is in the model, whatever the checkpoint has.
+
+    Raises:
+        WrongUse: there is no such file.
+        WeightsError: names that are missing or unexpected, with the nearest of the other side, wrong shapes, or a file
+            that is no checkpoint of weights. The model is unchanged then.
+    """
+    ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
+    found, names, scheme = _found(model, ours, source, key)
+    new = class_tensors(model) if new_head else set()
+    given = _given(model, found, {names[name] for name in new})
+    wanted = {name: tensor for name, tensor in ours.items() if name not in new}
+    advice = other_names(model, ours, found.tensors)
+    check_names({names[name]: tensor for name, tensor in wanted.items()}, given, advice)
+    values, tables = _values(model, wanted, {name: given[names[name]] for name in wanted}, names, image)
+    with torch.no_grad():
+        for name, value in values.items():
+            wanted[name].copy_(value)
+    return Imported(
+        len(values),
+        scheme,
+        found.container,
+        found.prefix,
+        found.others,
+        found.left_out,
+        tables,
+        dict(Counter(_dtype(given[names[name]]) for name in wanted if given[names[name]].dtype != wanted[name].dtype)),
+        tuple(name for name in ours if name in new),
+        tuple(name for name, value in values.items() if not torch.isfinite(value).all()),
+        found.sha256,
+    )
+
+
+def import_file(
+    spec: Spec,
+    source: Source,
+    *,
+    key: str | None = None,
+    image: int | tuple[int, int] | None = None,
+    classes: int | None = None,
+    features_only: bool = False,
+    seed: int = 0,
+) -> tuple[Backbone, Imported]:
+    """A new model with a checkpoint's weights, as `import_weights`; torch's global random state is left alone.
+
+    With `classes` it has a new classifier for so many, with the initial values of the document's `init` and of `seed`.
+    """
+    if classes is not None:
+        spec = override(spec, [f"classes={classes}"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(spec, features_only)
+    return model, import_weights(model, source, key=key, image=image, new_head=classes is not None)
+
+
+def _found(
+    model: Backbone, ours: Mapping[str, Tensor], source: Source, key: str | None
+) -> tuple[Checkpoint, dict[str, str], str]:
+    """The checkpoint without wrappers, our names by those that it has, and whose names those are."""
+    own = {name: name for name in ours}
+    published = own if scheme_of(model) is None else published_names(model, ours)
+    found = unprefixed(read_checkpoint(source, key), [*ours, *published.values()])
+    if published is own or mostly(ours, found.tensors):
+        return found, own, OWN_NAMES
+    return found, published, str(model.spec.weights)
+
+
+def _given(model: Backbone, found: Checkpoint, beside: set[str]) -> dict[str, Tensor]:
+    """What counts in a checkpoint: nothing that is derived, and no classifier that is made anew."""
+    scheme = scheme_of(model)
+    skipped = (COUNTERS, *(scheme.skip if scheme else ()))
+    return {name: value for name, value in found.tensors.items() if not name.endswith(skipped) and name not in beside}
+
+
+def _values(
+    model: Backbone,
+    wanted: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    names: Mapping[str, str],
+    image: int | tuple[int, int] | None,
+) -> tuple[dict[str, Tensor], tuple[Resized, ...]]:
+    """What goes into the model, by our names, in its shapes and dtypes; and which tables were resized for that."""
+    built = None if image is None else built_for(model, image)
+    values, tables, wrong = dict[str, Tensor](), list[Resized](), dict[str, str]()
+    for name, own in wanted.items():
+        value = given[name]
+        if value.is_floating_point() != own.is_floating_point() or value.is_complex():
+            raise WeightsError(f"{names[name]}: the checkpoint has {_dtype(value)} numbers, the model {_dtype(own)}")
+        if not fits(value, own) and (made := resized(model, name, value, built)) is not None:
+            value = made[0]
+            tables.append(made[1])
+        if fits(value, own):
+            values[name] = value.to(own.dtype).reshape(own.shape)
+        else:
+            wrong[name] = f"{names[name]}: the checkpoint has {tuple(value.shape)}, the model {tuple(own.shape)}"
+    if wrong:
+        raise other_shapes_error([*wrong.values()], other_shapes(model, [*wrong], given))
+    return values, tuple(tables)
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,108 @@
+"""A network in one file: safetensors under our names, with the spec in the header."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone, build
+from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.load import parse_spec
+from archdsl.weights.fitting import check_names
+
+_REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
+
+
+def save_model(model: Backbone, file: str | os.PathLike[str], source_sha256: str | None = None) -> None:
+    """Write a model's weights and its spec to a file; `load_model` needs nothing else.
+
+    The header tells the spec, archdsl's version, whether the model was built with features_only, and the SHA-256 of the
+    file that the weights came from, if it is given. Equal models give equal bytes. The file is replaced as a whole.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    header = {
+        "archdsl": _version(),
+        "features_only": json.dumps(model.features_only),
+        "format": "pt",
+        "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
+        **({"source_sha256": source_sha256} if source_sha256 else {}),
+    }
+    from safetensors.torch import save
+
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    with replacing(Path(file)) as partial, partial.open("wb") as out:
+        length = int.from_bytes(data[:8], "little")
+        table = json.loads(data[8 : 8 + length])
+        text = json.dumps({"__metadata__": header, **dict(sorted(table.items()))}, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)  # numbers begin at multiples of 8
+        out.write(len(text).to_bytes(8, "little") + text)
+        out.write(memoryview(data)[8 + length :])
+
+
+def load_model(file: str | os.PathLike[str], device: str | torch.device = "cpu") -> Backbone:
+    """The network that `save_model` or `archdsl import` wrote, rebuilt from the file alone.
+
+    It is in eval mode, with the dtype that it was saved in. torch's global random state is left alone.
+
+    Raises:
+        WrongUse: there is no such file.
+        WeightsError: it is none of ours, or its weights are not those of its spec.
+        SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
+    """
+    path = Path(file)
+    header, tensors = _read(path, device)
+    spec = parse_spec(header["spec"].encode(), str(path))
+    with torch.random.fork_rng(devices=[]):
+        model = build(spec, header.get("features_only") == "true")
+    try:
+        check_names(model.state_dict(), tensors)
+        model.load_state_dict(tensors, assign=True)
+    except (WeightsError, RuntimeError) as error:
+        reason = str(error) if isinstance(error, WeightsError) else " ".join(str(error).split())
+        raise WeightsError(f"{path}: the weights are not those of its spec: {reason}") from None
+    return model.to(device).eval()
+
+
+def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise WrongUse(f"no such file: {path}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file; {_REMEDY}")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as opened:
+            header: Any = opened.metadata() or {}
+            if "spec" not in header or "archdsl" not in header:
+                raise WeightsError(f"{path}: has no spec of archdsl in its header; {_REMEDY}")
+            return header, {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118  # no mapping
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: is no safetensors file ({short(str(error))}); {_REMEDY}") from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; what was there is replaced when all is written, and kept otherwise."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("archdsl")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,58 @@
+"""Tables from another image size: the module that owns one says how it is resized, see `archdsl.modules.tables`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.compile import Backbone, build
+from archdsl.load import override
+from archdsl.modules.tables import Table
+
+
+class Resized(NamedTuple):
+    """One table that was made for another size: its name and both grids, (rows, columns)."""
+
+    name: str
+    old: tuple[int, int]
+    new: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.old[0]}x{self.old[1]} -> {self.new[0]}x{self.new[1]}"
+
+
+def resized(model: Backbone, name: str, given: Tensor, built: Backbone | None) -> tuple[Tensor, Resized] | None:
+    """A table for another size made for this model's; None if the tensor is no table, or not of that kind.
+
+    `built` is the same network for the checkpoint's image size, where that is known; else the table's shape tells.
+    """
+    owner = _owner(model, name)
+    if not isinstance(owner, Table) or not name.endswith(".table"):
+        return None
+    size = owner.size_of(given) if built is None else _size_there(built, name, given)
+    if size is None:
+        return None
+    return owner.resized(given, size), Resized(name, size, owner.size)
+
+
+def built_for(model: Backbone, image: int | tuple[int, int]) -> Backbone:
+    """The same network for another image size, without memory."""
+    text = str(image if isinstance(image, int) else list(image))
+    with torch.device("meta"):
+        return build(override(model.spec, [f"image={text}"]), model.features_only)
+
+
+def _size_there(built: Backbone, name: str, given: Tensor) -> tuple[int, int] | None:
+    owner: Any = _owner(built, name)
+    return owner.size if owner.table.shape == given.shape else None
+
+
+def _owner(model: nn.Module, name: str) -> nn.Module:
+    """The module that a tensor belongs to; by its children, since an id may be the name of an attribute."""
+    found: Any = model
+    for part in name.split(".")[:-1]:
+        found = found._modules[part]
+    assert isinstance(found, nn.Module)
+    return found
