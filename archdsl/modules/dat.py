@@ -164,7 +164,7 @@ class DeformableAttention(nn.Module):
     def _bounded(self, offset: Tensor, reference: Tensor, keys: int) -> Tensor:
         """One coordinate of the places: the reference moved by the offset, of `keys` along that side."""
         if self.offsets.type == "scaled":
-            return torch.tanh(offset) * (self.offsets.range / keys) + reference
+            return torch.tanh(offset) * single(1 / keys) * self.offsets.range + reference
         moved = offset + reference
         return torch.tanh(moved) if self.offsets.type == "squashed" else moved
 
@@ -181,6 +181,15 @@ class DeformableAttention(nn.Module):
 def references(count: int, like: Tensor) -> Tensor:
     """Centres of `count` equal parts of a side, -1 to 1: (count,) of `like`'s dtype and device."""
     return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * (2 / count) - 1
+
+
+def single(value: float) -> float:
+    """Rounded to the 24 bits of float32, by Veltkamp's splitting.
+
+    The published code keeps this one constant in float32 in whatever precision it runs, and its float64 logits show it.
+    """
+    spread = value * (2**29 + 1)
+    return spread - (spread - value)
 
 
 def sampled(x: Tensor, places: Tensor) -> Tensor:
