@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl import zoo
-from archdsl.blocks import published as published_module
+from archdsl.blocks.lit import Attention
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError, WrongUse
 from archdsl.load import load_spec, override
-from archdsl.modules.lit import RelativeBias
+from archdsl.modules.dat import SampledBias
 from archdsl.modules.stage import PositionEmbedding
-from archdsl.modules.tables import Table
+from archdsl.modules.tables import RelativeBias, Table
 from archdsl.weights import export_weights, import_file, import_weights, load_model, save_model, write_published
 
 TABLE = "layers.1.blocks.0.attn.relative_position_bias_table"
@@ -108,7 +108,8 @@ def test_a_table_of_half_precision_is_resized_in_single() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [RelativeBias(2, 3, 4), PositionEmbedding(4, 2, 3, 0), PositionEmbedding(4, 2, 3, 1)]
+    "module",
+    [RelativeBias(2, 3, 4, 0.02), SampledBias(2, 3, 4), PositionEmbedding(4, 2, 3, 0), PositionEmbedding(4, 2, 3, 1)],
 )
 def test_a_table_module_knows_its_own_kind(module: Any) -> None:
     assert isinstance(module, Table)
@@ -301,7 +302,7 @@ def test_our_own_files_are_checkpoints_too(kept: tuple[Backbone, Path]) -> None:
 # Published names back
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "litv2_s", "litv2_s_alpha5", "lit_ti_det", "lit_s_det"])
+@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "litv2_s", "litv2_s_alpha5", "lit_ti_det", "lit_s_det", "dat_t"])
 def test_what_is_exported_has_the_names_and_shapes_of_the_published_checkpoints(name: str) -> None:
     found = read_golden(name)
     with torch.device("meta"):
@@ -350,8 +351,7 @@ def test_a_strict_loader_of_the_authors_misses_no_counter() -> None:
 
 
 def test_1x1_convolutions_get_their_published_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    scheme = published_module.SCHEMES["litv2"]._replace(convolutions=(".attn.qkv.weight",), container="state_dict")
-    monkeypatch.setitem(published_module.SCHEMES, "litv2", scheme)
+    monkeypatch.setattr(Attention, "convolutions", ("mixer.qkv.weight",))
     built, again = model(), model()
     state = export_weights(built)
     assert [name for name in state if state[name].shape[-2:] == (1, 1)] == ["layers.1.blocks.0.attn.qkv.weight"]

@@ -49,6 +49,10 @@ PUBLISHED = {
     "litv2_s_alpha5": Published("litv2_s", ("stage3.alpha=0.5",), 27_647_392, 3.7690, 3.77),
     "litv2_s_alpha7": Published("litv2_s", ("stage3.alpha=0.7",), 27_696_544, 3.7421, 3.74),
     "litv2_s_alpha10": Published("litv2_s", ("stage3.alpha=1",), 28_089_760, 3.7460, None),  # 3.70 is printed
+    "dat_t": Published("dat_t", (), 28_319_138, None, None),  # what is counted of DAT is in test_dat.py
+    "dat_s": Published("dat_s", (), 49_700_402, None, None),
+    "dat_b": Published("dat_b", (), 87_881_632, None, None),
+    "dat_b_384": Published("dat_b_384", (), 88_178_272, None, None),
     "lit_ti_256": Published(LIT_TI, ("image=256",), 20_005_312, None, None),
     "lit_s_256": Published("lit_s", ("image=256",), 27_993_112, 5.4047, None),
     "lit_s_384": Published("lit_s", ("image=384",), 28_097_560, None, None),

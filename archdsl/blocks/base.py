@@ -40,6 +40,8 @@ class Part(BaseModel):
     """Names of the ports it reads, in the order of `out`'s and the module's arguments."""
     gives: ClassVar[tuple[str, ...]] = ("pixels",)
     published: ClassVar[Mapping[str, str]] = {}
+    convolutions: ClassVar[tuple[str, ...]] = ()
+    """Endings of names inside the module whose Linears (C, D) are published as 1x1 convolutions (C, D, 1, 1)."""
 
     def __init_subclass__(cls, node: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -162,10 +162,10 @@ class Attention(Block):
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
-        from archdsl.modules import lit
+        from archdsl.modules import lit, tables
 
         biased = self.position_bias.type == "relative"
-        bias = lit.RelativeBias(x.height, x.width, self.heads) if biased else None
+        bias = tables.RelativeBias(x.height, x.width, self.heads, std=0.02) if biased else None
         return lit.Attention(x.channels, self.heads, self.qkv_bias, bias)
 
 

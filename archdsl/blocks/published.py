@@ -14,15 +14,13 @@ class Scheme(NamedTuple):
     """How one codebase names tensors.
 
     prefixes: (ours, theirs), the first that fits counts. inside: (ours, theirs) within any name, for layers that
-    families share. skip: endings of published names that are derived or counters. convolutions: endings of published
-    names whose tensors are 1x1 convolutions, (C, D, 1, 1), and Linears (C, D) here. container: the key under which the
-    authors' loaders look for the weights.
+    families share. skip: endings of published names that are derived or counters. container: the key under
+    which the authors' loaders look for the weights.
     """
 
     prefixes: tuple[tuple[str, str], ...]
     inside: tuple[tuple[str, str], ...]
     skip: tuple[str, ...]
-    convolutions: tuple[str, ...] = ()
     container: str = "model"
 
 
@@ -53,5 +51,22 @@ _LIT_TI = Scheme(
     skip=(".num_batches_tracked",),
 )
 
-SCHEMES = {"lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
+_DAT = Scheme(
+    prefixes=(
+        ("stem.proj.", "patch_proj.0."),
+        ("stem.norm.", "patch_proj.1.norm."),
+        ("stage{n}.blocks.{i}.norm1.", "stages.{n-1}.layer_norms.{2i}.norm."),
+        ("stage{n}.blocks.{i}.norm2.", "stages.{n-1}.layer_norms.{2i+1}.norm."),
+        ("stage{n}.blocks.{i}.mixer.", "stages.{n-1}.attns.{i}."),
+        ("stage{n}.blocks.{i}.mlp.", "stages.{n-1}.mlps.{i}."),
+        ("merge{n}.proj.", "down_projs.{n-1}.0."),
+        ("merge{n}.norm.", "down_projs.{n-1}.1.norm."),
+        ("head.norm.", "cls_norm.norm."),
+        ("head.fc.", "cls_head."),
+    ),
+    inside=(),
+    skip=(".relative_position_index", ".attn_mask"),
+)
+
+SCHEMES = {"dat": _DAT, "lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
 """By the document's `weights`."""
