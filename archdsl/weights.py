@@ -31,7 +31,8 @@ def import_weights(model: Backbone, state_dict: Mapping[str, Tensor]) -> None:
     if scheme is not None and not _are_ours(state_dict, ours):
         names = published_names(model, ours)
     skip = (".num_batches_tracked", *(scheme.skip if scheme else ()))
-    given = {name: tensor for name, tensor in state_dict.items() if not name.endswith(skip)}
+    wanted = set(names.values())
+    given = {name: tensor for name, tensor in state_dict.items() if name in wanted or not name.endswith(skip)}
     _check(names, given, ours)
     with torch.no_grad():
         for name, tensor in ours.items():
@@ -79,7 +80,7 @@ def _tables(node: Any, rest: str) -> list[tuple[str, str]]:
     blocks = node.parts() if hasattr(node, "parts") else ()
     index = re.match(r"blocks\.(\d+)\.", rest)
     part = blocks[int(index.group(1)) % len(blocks)][1] if blocks and index else node
-    return list(type(part).published.items())
+    return list(part.published.items())
 
 
 def _placed(name: str, scheme: Scheme) -> str:

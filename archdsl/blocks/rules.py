@@ -12,6 +12,14 @@ def check_heads(width: int, heads: int) -> None:
         raise ShapeError(f"width {width} must be a multiple of heads", f"heads {heads}", _use(width, heads), "heads")
 
 
+def check_groups(heads: int, groups: int) -> None:
+    """`groups` of channels that are sampled apart hold whole heads."""
+    if heads % groups:
+        raise ShapeError(
+            f"heads {heads} must be a multiple of groups", f"groups {groups}", _use(heads, groups), "groups"
+        )
+
+
 def check_norm(width: int, norm: LayerNorm | BatchNorm | GroupNorm) -> None:
     """A group norm's groups must divide the width."""
     if norm.type == "group" and width % norm.groups:

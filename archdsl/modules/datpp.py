@@ -1,1 +1,288 @@
-"""Modules of DAT++: Spatially Dynamic Vision Transformer with Deformable Attention (arXiv:2309.01430)."""
+"""Modules of DAT++ (arXiv:2309.01430); its attention to the nearest positions is in `neighborhood`."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archdsl.errors import ShapeError
+from archdsl.modules.layers import to_first, to_last
+
+
+class ConvStem(nn.Module):
+    """Convolution 3x3/2 to half the width, norm, GELU, convolution 3x3/2 to the width, norm."""
+
+    def __init__(self, channels: int, width: int, norm1: nn.Module, norm2: nn.Module) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width // 2, 3, stride=2, padding=1)
+        self.norm1 = norm1
+        self.conv2 = nn.Conv2d(width // 2, width, 3, stride=2, padding=1)
+        self.norm2 = norm2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, width, H / 4, W / 4), each half rounded up"""
+        x = to_last(self.conv1(x))
+        x = self.norm1(x)
+        x = F.gelu(x)
+        x = self.conv2(to_first(x))
+        return to_first(self.norm2(to_last(x)))
+
+
+class OffsetNetwork(nn.Module):
+    """Offsets of the keys from the queries: depthwise convolution, norm, GELU, Linear, the same for all groups.
+
+    The groups' channels go through one convolution, whose weights stand there once a group, so that the map need not be
+    copied group by group. It is not padded where its kernel is its stride.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        """`channels` are those of one group."""
+        super().__init__()
+        padding = 0 if kernel == stride else kernel // 2
+        self.conv = nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.fc = nn.Linear(channels, 2, bias=False)
+
+    def forward(self, q: Tensor) -> Tensor:
+        """(B, H, W, groups * channels) -> (B, Hk, Wk, groups, yx)
+
+        Raises:
+            ShapeError: fewer than two keys a side, which have no distance for the grid to be measured in.
+        """
+        if min(self.keys(q.shape[1]), self.keys(q.shape[2])) < 2:
+            raise _too_small(q, f"a map of 2 keys a side at stride {self.conv.stride[0]}")
+        x = to_last(self._convolved(to_first(q)))
+        x = x.unflatten(-1, (-1, self.conv.out_channels))  # (B, Hk, Wk, groups, channels)
+        x = self.norm(x)
+        x = F.gelu(x)
+        return self.fc(x)
+
+    def keys(self, side: int) -> int:
+        """Keys along a side of that many positions."""
+        (padding, *_), (kernel, _), (stride, _) = self.conv.padding, self.conv.kernel_size, self.conv.stride
+        return (side + 2 * int(padding) - kernel) // stride + 1
+
+    def _convolved(self, q: Tensor) -> Tensor:
+        """(B, groups * channels, H, W) -> (B, groups * channels, Hk, Wk)"""
+        conv, bias = self.conv, self.conv.bias
+        assert bias is not None
+        groups = q.shape[1] // conv.out_channels
+        weight = conv.weight.repeat(groups, 1, 1, 1)
+        return F.conv2d(q, weight, bias.repeat(groups), conv.stride, conv.padding, groups=q.shape[1])
+
+
+class _DisplacementBias(nn.Module):
+    """A bias by what lies between a query and a sampled key."""
+
+    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
+        """(B, groups, Hk, Wk, xy) -> (B, heads, height * width, Hk * Wk), query by key"""
+        raise NotImplementedError
+
+    @staticmethod
+    def displacement(places: Tensor, height: int, width: int) -> Tensor:
+        """(B, groups, Hk, Wk, xy) -> (B, groups, height * width, Hk * Wk, xy): half of query - key.
+
+        Queries stand at their pixels, -1 to 1 from the first to the last; the keys' references do not.
+        """
+        x = torch.linspace(-0.5, 0.5, width, dtype=places.dtype, device=places.device).expand(height, width)
+        y = torch.linspace(-0.5, 0.5, height, dtype=places.dtype, device=places.device)[:, None].expand(height, width)
+        queries = torch.stack([x, y], dim=-1).flatten(0, 1)[:, None]  # (height * width, 1, xy)
+        return torch.sub(queries, places.flatten(2, 3)[:, :, None], alpha=0.5)
+
+
+class SampledBias(_DisplacementBias):
+    """A table a head, read bilinearly; its middle entry is no displacement, its ends are from border to border.
+
+    At the size that it is made for an entry is one position; at another size the same table is read at the same share
+    of the way from border to border, as the published code does.
+    """
+
+    def __init__(self, height: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, 2 * height - 1, 2 * width - 1))
+        nn.init.trunc_normal_(self.table, std=0.01)
+
+    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
+        """(B, groups, Hk, Wk, xy) -> (B, heads, height * width, Hk * Wk), query by key"""
+        B, groups = places.shape[:2]
+        displacement = self.displacement(places, height, width).flatten(0, 1)
+        table = self.table.to(places.dtype).unflatten(0, (groups, -1)).expand(B, -1, -1, -1, -1).flatten(0, 1)
+        bias = F.grid_sample(table, displacement, mode="bilinear", padding_mode="zeros", align_corners=True)
+        return bias.unflatten(0, (B, groups)).flatten(1, 2)
+
+
+class LogBias(_DisplacementBias):
+    """An MLP of the displacement's logarithm, one for all groups, a result for each head of a group (arXiv:2111.09883)."""
+
+    def __init__(self, hidden: int, heads: int) -> None:
+        """`heads` are those of one group."""
+        super().__init__()
+        self.fc1 = nn.Linear(2, hidden)
+        self.fc2 = nn.Linear(hidden, heads, bias=False)
+
+    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
+        """(B, groups, Hk, Wk, xy) -> (B, heads, height * width, Hk * Wk), query by key"""
+        x = self.displacement(places, height, width)
+        x = x.sign() * torch.log2(1 + 8 * x.abs()) / 3
+        x = F.linear(x, self.fc1.weight.flip(1), self.fc1.bias)  # published weights take y first
+        x = self.fc2(F.relu(x, inplace=True))
+        x = x.permute(0, 1, 4, 2, 3)  # (B, groups, heads of a group, height * width, Hk * Wk)
+        return x.flatten(1, 2).contiguous()
+
+
+class FixedBias(nn.Module):
+    """A table by head, query and key, whatever the offsets.
+
+    At another size than the one it was built for it is resized bicubically, over the keys and then over the queries;
+    the published code fails there.
+    """
+
+    def __init__(self, queries: tuple[int, int], keys: tuple[int, int], heads: int) -> None:
+        super().__init__()
+        self.queries, self.keys = queries, keys
+        self.table = nn.Parameter(torch.zeros(heads, queries[0] * queries[1], keys[0] * keys[1]))
+        nn.init.trunc_normal_(self.table, std=0.01)
+
+    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
+        """(B, groups, Hk, Wk, xy) -> (1, heads, height * width, Hk * Wk), query by key"""
+        table, keys = self.table, (places.shape[2], places.shape[3])
+        if keys != self.keys:
+            table = F.interpolate(table.unflatten(2, self.keys), size=keys, mode="bicubic").flatten(2)
+        if (height, width) != self.queries:
+            table = table.transpose(1, 2).unflatten(2, self.queries)
+            table = F.interpolate(table, size=(height, width), mode="bicubic").flatten(2).transpose(1, 2)
+        return table[None]
+
+
+class PooledAttention(nn.Module):
+    """Attention of all positions to averages over `stride` x `stride` of them.
+
+    Rows and columns that the stride does not divide are left out of the averages; the published code fails on them.
+    """
+
+    def __init__(self, channels: int, heads: int, stride: int) -> None:
+        super().__init__()
+        self.heads, self.stride = heads, stride
+        self.q = nn.Linear(channels, channels)
+        self.k = nn.Linear(channels, channels)
+        self.v = nn.Linear(channels, channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)
+
+        Raises:
+            ShapeError: the map does not hold one average.
+        """
+        if min(x.shape[1:3]) < self.stride:
+            raise _too_small(x, f"an average of {self.stride}x{self.stride} positions")
+        q = self.q(x)
+        return self.proj(attention(q, *self._keys_and_values(x), self.heads))
+
+    def _keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, H, W, C) -> (B, P, C) each"""
+        averages = to_last(F.avg_pool2d(to_first(x), self.stride)).flatten(1, 2)
+        return self.k(averages), self.v(averages)
+
+
+class DeformablePlusAttention(nn.Module):
+    """Attention of all positions to keys sampled at learned offsets (arXiv:2309.01430, section 3).
+
+    A habit of the published code is kept: references lie at (i + 0.5) / (Hk - 1) of the map, half a distance right and
+    below of an even grid, and the last of them outside, where a place that is clamped moves to the border. With one key
+    a side the published code divides by 0 and, on a map of one position, gives NaN; here that is refused.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        groups: int,
+        offset: OffsetNetwork,
+        reach: float | None,
+        bias: nn.Module | None,
+    ) -> None:
+        """`reach` bounds the offsets, in distances between keys; without it the places are clamped to the map. `bias`
+        adds to the scores, or to the result if it is a convolution of the queries.
+        """
+        super().__init__()
+        self.heads, self.groups, self.reach = heads, groups, reach
+        self.q = nn.Linear(channels, channels)
+        self.offset = offset
+        self.k = nn.Linear(channels, channels)
+        self.v = nn.Linear(channels, channels)
+        self.bias = bias
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        q = self.q(x)
+        out = self._attended(q, x)
+        if isinstance(self.bias, nn.Conv2d):
+            out = out + self.bias(q)
+        return self.proj(out)
+
+    def places(self, q: Tensor) -> Tensor:
+        """Where the groups sample: (B, H, W, C) -> (B, groups, Hk, Wk, xy) in grid_sample's unit.
+
+        -1 and 1 are the centres of a map's first and last position. In float32 where the queries are of half precision,
+        which is too coarse for a place.
+        """
+        offsets = self.offset(q)
+        offsets = offsets.to(_exact(offsets))
+        y, x = offsets.permute(0, 3, 1, 2, 4).unbind(-1)  # (B, groups, Hk, Wk) each
+        rows, columns = y.shape[2:]
+        if self.reach is not None:
+            y, x = torch.tanh(y) * (self.reach / (rows - 1)), torch.tanh(x) * (self.reach / (columns - 1))
+        places = torch.stack([x + _references(columns, x), y + _references(rows, y)[:, None]], dim=-1)
+        return places.clamp(-1, 1) if self.reach is None else places
+
+    def _attended(self, q: Tensor, x: Tensor) -> Tensor:
+        """Queries and map, (B, H, W, C) each -> (B, H, W, C), head after head"""
+        places = self.places(q)
+        k, v = self._keys_and_values(x, places)
+        bias = None
+        if self.bias is not None and not isinstance(self.bias, nn.Conv2d):
+            bias = self.bias(places, *q.shape[1:3]).to(q.dtype)
+        return attention(q, k, v, self.heads, bias)
+
+    def _keys_and_values(self, x: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, H, W, C), (B, groups, Hk, Wk, xy) -> (B, P, C) each; every key mixes what all groups sampled"""
+        samples = _sampled(x, places)
+        return self.k(samples), self.v(samples)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+    """Queries (B, H, W, C), keys and values (B, P, C), bias (B, heads, H * W, P) -> (B, H, W, C), head after head"""
+    B, H, W, C = q.shape
+    q, k, v = (part.reshape(B, -1, heads, C // heads).transpose(1, 2) for part in (q, k, v))
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, H * W, C // heads)
+    return out.transpose(1, 2).reshape(B, H, W, C)
+
+
+def _sampled(x: Tensor, places: Tensor) -> Tensor:
+    """(B, H, W, C), (B, groups, Hk, Wk, xy) -> (B, Hk * Wk, C), each group of channels at its own places.
+
+    Sampling is done in float32 where the map is of half precision, which torch samples wrongly on CPUs.
+    """
+    B, groups = places.shape[:2]
+    maps = x.unflatten(-1, (groups, -1)).permute(0, 3, 4, 1, 2).flatten(0, 1)  # (B * groups, C / groups, H, W)
+    samples = F.grid_sample(
+        maps.to(places.dtype), places.flatten(0, 1), mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+    return samples.unflatten(0, (B, groups)).flatten(1, 2).flatten(2).transpose(1, 2).to(x.dtype).contiguous()
+
+
+def _references(count: int, like: Tensor) -> Tensor:
+    """Places of `count` keys along an axis before their offsets: 2 (i + 0.5) / (count - 1) - 1"""
+    return torch.arange(0.5, count, dtype=like.dtype, device=like.device) * (2 / (count - 1)) - 1
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """The dtype of places: float32 at least."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _too_small(x: Tensor, wanted: str) -> ShapeError:
+    return ShapeError(f"the map must hold {wanted}", f"{x.shape[1]}x{x.shape[2]} positions", "use a larger image")
