@@ -98,14 +98,14 @@ class PlusBlock(Block):
 class _Blocks(NamedTuple):
     """One axis of a map as `modules.neighborhood` cuts it: blocks, queries of each, keys that these can have."""
 
-    count: int
+    blocks: int
     side: int
     reach: int
 
     @property
     def indices(self) -> int:
         """Elements that say which positions these are and what lies between them."""
-        return self.count * (self.side + self.reach + self.side * self.reach)
+        return self.blocks * (self.side + self.reach + self.side * self.reach)
 
 
 class Neighborhood(PlusBlock):
@@ -137,16 +137,16 @@ class Neighborhood(PlusBlock):
     def _mixer_alive(self, x: Map, N: int) -> int:
         """Elements beside the input: q, k, v copied into blocks, or with the copies bias, scores and result."""
         C, rows, columns = x.channels, self._cut(x.height), self._cut(x.width)
-        blocks, reach = rows.count * columns.count, rows.reach * columns.reach
+        blocks, reach = rows.blocks * columns.blocks, rows.reach * columns.reach
         queries, keys = blocks * rows.side * columns.side, blocks * reach
         copying, attending = 3 * N * C + keys, 2 * self.heads * queries * reach + queries * C
         return rows.indices + columns.indices + queries * C + 2 * keys * C + max(copying, attending)
 
     def _cut(self, length: int) -> _Blocks:
         length = max(length, self.window)
-        count = -(-length // max(self.window, 4))
-        side = -(-length // count)
-        return _Blocks(count, side, min(side + self.window - 1, length))
+        blocks = -(-length // max(self.window, 4))
+        side = -(-length // blocks)
+        return _Blocks(blocks, side, min(side + self.window - 1, length))
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
@@ -241,7 +241,7 @@ class DeformablePlus(PlusBlock):
         return {"position_bias": {"type": "none"}, "groups": None, "kernel": None}
 
     def mixer_out(self, x: Map) -> None:
-        """Heads divide the width, groups the heads; sampled keys are 2 a side at least, since the grid divides by 1 less."""
+        """Heads divide the width, groups the heads; there are keys, 2 a side to measure a grid of samples by."""
         check_heads(x.channels, self.heads)
         check_groups(self.heads, self.groups)
         fewest, side = (1 if self.offsets.type == "none" else 2), min(x.height, x.width)
@@ -294,9 +294,12 @@ class DeformablePlus(PlusBlock):
         scores, pairs = self.heads * N * P, self.groups * N * P
         if self.bias == "sampled":
             return scores, 2 * pairs + max(2 * N, scores)
+        if self.bias == "fixed":
+            return scores, scores
         if isinstance(self.position_bias, LogBias):
-            hidden = self.position_bias.hidden * pairs
-            return scores, max(8 * pairs, 2 * pairs + hidden, hidden + scores, 2 * scores)
+            channels = self.position_bias.hidden
+            first, second = 2 * pairs + channels * (pairs + 2), channels * pairs + scores
+            return scores, max(8 * pairs, first, second, 2 * scores)
         return 0, 0
 
     def _keys(self, side: int, stride: int) -> int:

@@ -60,8 +60,7 @@ class OffsetNetwork(nn.Module):
 
     def keys(self, side: int) -> int:
         """Keys along a side of that many positions."""
-        (padding, *_), (kernel, _), (stride, _) = self.conv.padding, self.conv.kernel_size, self.conv.stride
-        return (side + 2 * int(padding) - kernel) // stride + 1
+        return (side + 2 * int(self.conv.padding[0]) - self.conv.kernel_size[0]) // self.conv.stride[0] + 1
 
     def _convolved(self, q: Tensor) -> Tensor:
         """(B, groups * channels, H, W) -> (B, groups * channels, Hk, Wk)"""
@@ -113,7 +112,7 @@ class SampledBias(_DisplacementBias):
 
 
 class LogBias(_DisplacementBias):
-    """An MLP of the displacement's logarithm, one for all groups, a result for each head of a group (arXiv:2111.09883)."""
+    """An MLP of the displacement's logarithm for all groups, a result for each head of a group (arXiv:2111.09883)."""
 
     def __init__(self, hidden: int, heads: int) -> None:
         """`heads` are those of one group."""
@@ -124,7 +123,7 @@ class LogBias(_DisplacementBias):
     def forward(self, places: Tensor, height: int, width: int) -> Tensor:
         """(B, groups, Hk, Wk, xy) -> (B, heads, height * width, Hk * Wk), query by key"""
         x = self.displacement(places, height, width)
-        x = x.sign() * torch.log2(1 + 8 * x.abs()) / 3
+        x = (x.sign() * torch.log2(1 + 8 * x.abs()) / 3).to(self.fc1.weight.dtype)
         x = F.linear(x, self.fc1.weight.flip(1), self.fc1.bias)  # published weights take y first
         x = self.fc2(F.relu(x, inplace=True))
         x = x.permute(0, 1, 4, 2, 3)  # (B, groups, heads of a group, height * width, Hk * Wk)
@@ -146,7 +145,8 @@ class FixedBias(nn.Module):
 
     def forward(self, places: Tensor, height: int, width: int) -> Tensor:
         """(B, groups, Hk, Wk, xy) -> (1, heads, height * width, Hk * Wk), query by key"""
-        table, keys = self.table, (places.shape[2], places.shape[3])
+        keys = (places.shape[2], places.shape[3])
+        table = self.table.clone()  # torch's counters refuse a module that gives a view of its parameter
         if keys != self.keys:
             table = F.interpolate(table.unflatten(2, self.keys), size=keys, mode="bicubic").flatten(2)
         if (height, width) != self.queries:

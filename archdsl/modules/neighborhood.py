@@ -1,4 +1,4 @@
-"""Attention of each position to those nearest to it (DAT++, arXiv:2309.01430; Neighborhood Attention, arXiv:2204.07143).
+"""Attention of each position to those nearest to it (DAT++, arXiv:2309.01430, after arXiv:2204.07143).
 
 In plain PyTorch, without the natten package, whose newer versions have no position bias.
 """
@@ -16,8 +16,9 @@ _SMALLEST = 4
 
 
 class Cut(NamedTuple):
-    """One axis of a map in blocks: positions of the queries (blocks, side) and of the keys (blocks, reach), and the
-    displacement (blocks, side, reach) from a query to a key plus window - 1, or 2 * window - 1 where they do not attend.
+    """One axis of a map in blocks: positions of the queries (blocks, side) and of the keys (blocks, reach).
+
+    The displacement (blocks, side, reach) is key - query + window - 1, or 2 * window - 1 where they do not attend.
     """
 
     queries: Tensor
@@ -42,9 +43,9 @@ def cut(length: int, window: int, device: torch.device) -> Cut:
 class NeighborhoodAttention(nn.Module):
     """Attention to the window of `window` x `window` positions nearest to each, with a bias by displacement.
 
-    At the borders the window is moved inside the map, so that all positions have as many keys; the bias goes by the true
-    displacement. A map smaller than the window is zero-padded right and below before the projections, unmasked, and cut
-    again before the last one, as the published code does: padded positions are keys.
+    At the borders the window is moved inside the map, so that all positions have as many keys; the bias goes by the
+    true displacement. A map smaller than the window is zero-padded right and below before the projections, unmasked,
+    and cut again before the last one, as the published code does: padded positions are keys.
 
     Queries that are neighbours share most keys. So the map is cut into blocks of about a window, and each block attends
     to the patch of keys around it, under a mask that shuts out what is not near: dense products over up to
@@ -65,24 +66,22 @@ class NeighborhoodAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)"""
         H, W = x.shape[1:3]
-        x = self.attend(self.qkv(self.padded(x)))[:, :H, :W]
+        rows, columns = (cut(max(side, self.window), self.window, x.device) for side in (H, W))
+        x = self.attend(x, rows, columns)
+        (n, t), (m, s) = rows.queries.shape, columns.queries.shape
+        x = x.reshape(len(x), self.heads, n, m, t, s, -1).permute(0, 2, 4, 3, 5, 1, 6)
+        x = x.reshape(len(x), n * t, m * s, -1)[:, :H, :W]  # the last blocks may repeat positions
         return self.proj(x.contiguous())
+
+    def attend(self, x: Tensor, rows: Cut, columns: Cut) -> Tensor:
+        """(B, H, W, C) -> (B, heads * blocks, queries, c)"""
+        q, k, v = self.in_blocks(self.qkv(self.padded(x)), rows, columns)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias(rows, columns, q))
 
     def padded(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H', W', C), no side smaller than the window"""
         right, below = max(self.window - x.shape[2], 0), max(self.window - x.shape[1], 0)
         return F.pad(x, (0, 0, 0, right, 0, below)) if right or below else x
-
-    def attend(self, qkv: Tensor) -> Tensor:
-        """(B, H, W, 3C) -> (B, H', W', C), head after head; whole blocks, the last of which may repeat positions"""
-        rows, columns = (cut(length, self.window, qkv.device) for length in qkv.shape[1:3])
-        q, k, v = self.in_blocks(qkv, rows, columns)
-        del qkv
-        bias = self.bias(rows, columns, q)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        (n, t), (m, s) = rows.queries.shape, columns.queries.shape
-        out = out.reshape(len(out), self.heads, n, m, t, s, -1).permute(0, 2, 4, 3, 5, 1, 6)
-        return out.reshape(len(out), n * t, m * s, -1)
 
     def in_blocks(self, qkv: Tensor, rows: Cut, columns: Cut) -> tuple[Tensor, Tensor, Tensor]:
         """(B, H, W, 3C) -> q (B, heads * blocks, queries, c), k and v (B, heads * blocks, keys, c)"""
