@@ -302,11 +302,24 @@ def test_our_own_files_are_checkpoints_too(kept: tuple[Backbone, Path]) -> None:
 # Published names back
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "litv2_s", "litv2_s_alpha5", "lit_ti_det", "lit_s_det", "dat_t"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lit_ti",
+        "lit_s",
+        "litv2_s",
+        "litv2_s_alpha5",
+        "lit_ti_det",
+        "lit_s_det",
+        "dat_t",
+        "datpp_t",
+        "datpp_t_det_192x256",
+    ],
+)
 def test_what_is_exported_has_the_names_and_shapes_of_the_published_checkpoints(name: str) -> None:
     found = read_golden(name)
     with torch.device("meta"):
-        built = build(found.spec(), features_only=name.endswith("_det"))
+        built = build(found.spec(), features_only="_det" in name)
     names = archdsl.weights.published_names(built, [key for key in built.state_dict() if "tracked" not in key])
     assert sorted(names.values()) == sorted(row["key"] for row in found.facts["state"] if row["fill"])
     built = built.to_empty(device="cpu")

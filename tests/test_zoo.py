@@ -33,7 +33,7 @@ class Published(NamedTuple):
     printed: float | None
 
 
-# Counted on ziplab/LIT@742e961 and ziplab/LITv2@7501c86; printed in their READMEs.
+# Counted on ziplab/LIT@742e961, ziplab/LITv2@7501c86 and LeapLabTHU/DAT@32173fc (DAT++); printed in their READMEs.
 PUBLISHED = {
     "lit_ti": Published(LIT_TI, (), 19_886_272, None, 3.6),
     "lit_s": Published("lit_s", (), 27_973_720, 4.0817, 4.1),
@@ -57,6 +57,9 @@ PUBLISHED = {
     "lit_s_256": Published("lit_s", ("image=256",), 27_993_112, 5.4047, None),
     "lit_s_384": Published("lit_s", ("image=384",), 28_097_560, None, None),
     "litv2_s_256": Published("litv2_s", ("image=256",), 27_844_000, 4.8950, None),
+    "datpp_t": Published("datpp_t", (), 23_962_876, None, 4.3),
+    "datpp_s": Published("datpp_s", (), 53_127_366, None, 9.4),
+    "datpp_b": Published("datpp_b", (), 93_690_640, None, 16.6),
     "litv2_s_ws4": Published("litv2_s", ("image=256", "stage3.window=4"), 27_844_000, 4.7794, None),
 }
 

@@ -266,5 +266,5 @@ class Deformable(DatBlock):
             bias = dat.SampledBias(x.height, x.width, self.heads)
         if self.position_bias.type == "depthwise":
             bias = layers.Depthwise(x.channels, 3)
-        network = dat.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride)
+        network = dat.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride, self.kernel // 2)
         return dat.DeformableAttention(x.channels, self.heads, self.groups, network, self.offsets, bias)

@@ -35,10 +35,10 @@ class OffsetNetwork(nn.Module):
     copied group by group.
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+    def __init__(self, channels: int, kernel: int, stride: int, padding: int) -> None:
         """`channels` are those of one group."""
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels)
+        self.conv = nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels)
         self.norm = nn.LayerNorm(channels)
         self.fc = nn.Linear(channels, 2, bias=False)
 
@@ -78,21 +78,18 @@ class SampledBias(nn.Module):
     def forward(self, places: Tensor, height: int, width: int) -> Tensor:
         """(B, groups, Hk, Wk, xy) -> (B, heads, height * width, Hk * Wk), query by key"""
         B, groups = places.shape[:2]
-        displacement = self.displacement(places, height, width).flatten(0, 1)
-        table = self._at(height, width).to(places.dtype)
+        between = displacement(self.side(height, places), self.side(width, places), places).flatten(0, 1)
+        table = self.at(height, width).to(places.dtype)
         table = table.unflatten(0, (groups, -1)).expand(B, -1, -1, -1, -1).flatten(0, 1)
-        bias = F.grid_sample(table, displacement, mode="bilinear", padding_mode="zeros", align_corners=True)
+        bias = F.grid_sample(table, between, mode="bilinear", padding_mode="zeros", align_corners=True)
         return bias.unflatten(0, (B, groups)).flatten(1, 2)
 
     @staticmethod
-    def displacement(places: Tensor, height: int, width: int) -> Tensor:
-        """Half of query - key: (B, groups, Hk, Wk, xy) -> (B, groups, height * width, Hk * Wk, xy)"""
-        x = (references(width, places) / 2).expand(height, width)
-        y = (references(height, places) / 2)[:, None].expand(height, width)
-        queries = torch.stack([x, y], dim=-1).flatten(0, 1)[:, None]  # (height * width, 1, xy)
-        return torch.sub(queries, places.flatten(2, 3)[:, :, None], alpha=0.5)
+    def side(count: int, like: Tensor) -> Tensor:
+        """Where queries stand along a side, -1 to 1."""
+        return references(count, like)
 
-    def _at(self, height: int, width: int) -> Tensor:
+    def at(self, height: int, width: int) -> Tensor:
         """(heads, 2 height - 1, 2 width - 1)"""
         size = (2 * height - 1, 2 * width - 1)
         return self.table if self.size == size else resize(self.table, size)
@@ -166,7 +163,7 @@ class DeformableAttention(nn.Module):
         which is too coarse for a place.
         """
         offsets = self.offset(q)
-        offsets = offsets.to(torch.float64 if offsets.dtype == torch.float64 else torch.float32)
+        offsets = offsets.to(exact(offsets))
         y, x = offsets.permute(0, 3, 1, 2, 4).unbind(-1)  # (B, groups, Hk, Wk) each
         rows, columns = y.shape[2:]
         y = self._bounded(y, references(rows, y)[:, None], rows)
@@ -190,9 +187,24 @@ class DeformableAttention(nn.Module):
         return (places + 1) / 2 * last
 
 
+def displacement(y: Tensor, x: Tensor, places: Tensor) -> Tensor:
+    """Half of query - key, the queries at all pairs of y (H,) and x (W,).
+
+    (B, groups, Hk, Wk, xy) -> (B, groups, H * W, Hk * Wk, xy)
+    """
+    size = (len(y), len(x))
+    queries = torch.stack([(x / 2).expand(size), (y / 2)[:, None].expand(size)], dim=-1).flatten(0, 1)[:, None]
+    return torch.sub(queries, places.flatten(2, 3)[:, :, None], alpha=0.5)  # queries: (H * W, 1, xy)
+
+
 def references(count: int, like: Tensor) -> Tensor:
     """Centres of `count` equal parts of a side, -1 to 1: (count,) of `like`'s dtype and device."""
     return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * (2 / count) - 1
+
+
+def exact(x: Tensor) -> torch.dtype:
+    """The dtype of places: float32 at least."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def single(value: float) -> float:
