@@ -36,7 +36,8 @@ class Step(NamedTuple):
         if isinstance(self.node, Head):
             return (*self.inputs, spec.classes)
         if isinstance(self.node, Stage):
-            return (*self.inputs, self.read, self.feature)
+            x, semantics = (*self.inputs, None)[:2]
+            return (x, semantics, self.read, self.feature)
         return self.inputs
 
 
