@@ -94,7 +94,7 @@ class Backbone(nn.Module):
         """Run one module on what it reads, then let go what nobody needs any more."""
         module: Any = self._modules[run.name]
         given = module(*[alive[port] for port in run.reads] or [x])
-        outputs = given if isinstance(given, tuple) else (given,)
+        outputs = given if isinstance(given, tuple) and len(run.gives) > 1 else (given,)
         if run.feature:
             features.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
         for port in run.done:

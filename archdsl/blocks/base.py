@@ -75,7 +75,7 @@ class Part(BaseModel):
 
     def label(self) -> str:
         """What a drawing says about it beside its type: fields that differ from their defaults, its own ones first."""
-        hidden = {"type", "id", "from_", "depth", "width", "out_norm"}
+        hidden = {"type", "id", "from_", "depth", "width", "out_norm", "blocks"}
         changed = self.model_dump(exclude_defaults=True, exclude=hidden, exclude_none=True)
         common = {"norm", "mlp", "layer_scale", "local_perception", "position_embedding"}
         names = sorted(changed, key=lambda name: name in common)

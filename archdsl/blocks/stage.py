@@ -225,6 +225,11 @@ class Stage(Part):
             semantics is not None and "semantics" in read,
         )
 
+    def needs(self, read: frozenset[str]) -> frozenset[str]:
+        """The ports that the stage uses where `read` are those that have a reader: not what is passed on to nobody."""
+        used = any(isinstance(block, TwoPathBlock) for block, _ in self._built(read))
+        return frozenset(port for port in self.reads if port != "semantics" or used or port in read)
+
     def _built(self, read: frozenset[str]) -> list[tuple[Block, frozenset[str]]]:
         """The blocks that serve a port with a reader, first to last, each with the ports that are read after it."""
         built: list[tuple[Block, frozenset[str]]] = []

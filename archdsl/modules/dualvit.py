@@ -26,9 +26,11 @@ class DeepStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, width, ceil(ceil(H / 2) / 2), ceil(ceil(W / 2) / 2))"""
-        x = F.relu(self.norm1(self.conv1(x)))
-        x = F.relu(self.norm2(self.conv2(x)))
-        x = F.relu(self.norm3(self.conv3(x)))
+        pairs = ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3))
+        for conv, norm in pairs:
+            x = conv(x)
+            x = norm(x)
+            x = F.relu(x)
         x = self.proj(x)
         x = to_last(x)
         return to_first(self.norm(x))
@@ -59,15 +61,18 @@ class SemanticStem(nn.Module):
         pooled = to_last(F.avg_pool2d(x, self.window))  # (B, rows, columns, C)
         B, rows, columns, C = pooled.shape
         pooled = pooled.reshape(B, rows * columns, C)
-        q = self.query(self.query_norm(self.queries_of(rows, columns)))
-        found = attend(1, q.expand(B, -1, -1), *self.kv(pooled).chunk(2, dim=-1))
+        found = attend(1, self._q(B, rows, columns), *self.kv(pooled).chunk(2, dim=-1))
         gate = self.gate((found + pooled).mean(dim=1)).reshape(B, 2, C).softmax(dim=1)
         return self.norm(gate[:, :1] * found + gate[:, 1:] * pooled)
 
+    def _q(self, batch: int, rows: int, columns: int) -> Tensor:
+        """-> (batch, rows * columns, C)"""
+        return self.query(self.query_norm(self.queries_of(rows, columns))).expand(batch, -1, -1)
+
     def queries_of(self, rows: int, columns: int) -> Tensor:
         """-> (rows * columns, C)"""
-        same = (rows, columns) == (self.grid, self.grid) if self.dense else rows * columns == self.grid**2
-        if same:
+        fits = (rows, columns) == (self.grid, self.grid) if self.dense else rows * columns == self.grid**2
+        if fits:
             return self.queries
         grid = self.queries.t().reshape(1, -1, self.grid, self.grid)
         grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
