@@ -43,7 +43,7 @@ class Golden(NamedTuple):
 
     def images(self) -> Tensor:
         """(2, 3, H, W) float32"""
-        return images(self.facts["image_size"])
+        return images(self.facts["image_size"], "blocks" if "blocks" in self.facts["variant"] else "noise")
 
     def model(self, features_only: bool = False) -> Backbone:
         """The filled network in float64, in evaluation."""
@@ -70,13 +70,17 @@ def fill(key: str, shape: tuple[int, ...]) -> Tensor:
         value = 1 + 0.1 * np.abs(noise)
     elif len(shape) >= 2 and key.endswith("weight"):
         value = noise / np.sqrt(np.prod(shape[1:]))
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "gamma", "gamma1", "gamma2", "layer_scale_1", "layer_scale_2", "scale")):
         value = 1 + 0.1 * noise
     return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
 
 
-def images(size: int | list[int]) -> Tensor:
-    """(2, 3, H, W) float32 noise, the same everywhere."""
+def images(size: int | list[int], kind: str = "noise") -> Tensor:
+    """(2, 3, H, W) float32, the same everywhere: noise, or blocks of one value in 28 x 28 pixels."""
     height, width = (size, size) if isinstance(size, int) else size
-    noise = np.random.RandomState(2022).standard_normal((2, 3, height, width))
-    return torch.from_numpy(noise.astype(np.float32))
+    draw = np.random.RandomState(2022).standard_normal
+    if kind == "noise":
+        return torch.from_numpy(draw((2, 3, height, width)).astype(np.float32))
+    cells = draw((2, 3, -(-height // 28), -(-width // 28))).astype(np.float32)
+    grown = np.kron(cells, np.ones((1, 1, 28, 28), np.float32))[:, :, :height, :width]
+    return torch.from_numpy(np.ascontiguousarray(grown))

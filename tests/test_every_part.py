@@ -67,6 +67,9 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "pad": (True, False),
     "patch": (1, 2, 3, 4, 16),
     "depth": (1, 3),
+    "grid": (1, 3, 8),
+    "semantic_ratio": (0.25, 2, 4),
+    "token_label": (True, False),
 }
 
 
@@ -103,9 +106,21 @@ def document(node: Raw, image: Any = 32) -> Raw:
     stage = {"id": "before", "type": "mlp", "depth": 1}
     after = {"id": "after", "type": "mlp", "depth": 1}
     token = {"id": "before", "type": "attention", "depth": 1, "heads": 2, "class_token": True}
+    semantics = {"id": "semantic_stem", "type": "semantic_stem", "window": 4}
+    both = {"id": "before", "type": "joint_path", "from": ["stem", "semantic_stem"], "depth": 1, "heads": 2}
     if node.get("class_token"):
         head["type"] = "class_token_head"
-    if kind == "stem":
+    if two_paths(node) and kind in ("stage", "block"):
+        end = {"id": "head", "type": "class_attention_head", "heads": 2, "token_label": False}
+        nodes = [stem, semantics, {**node, "from": ["stem", "semantic_stem"]}, end]
+    elif node["type"] == "semantic_stem":
+        nodes = [stem, node, {**both, "from": ["stem", "part"]}, head]
+    elif node["type"] == "semantic_merge":
+        wide = {"id": "wide", "type": "conv_merge", "width": node["width"], "kernel": 1, "stride": 1, "from": "stem"}
+        nodes = [stem, semantics, node, wide, {**both, "from": ["wide", "part"]}, head]
+    elif two_paths(node):
+        nodes = [stem, semantics, both, node]
+    elif kind == "stem":
         nodes = [node, stage, head]
     elif kind == "join":
         beside = {**stage, "id": "beside", "from": "stem"}
@@ -115,6 +130,12 @@ def document(node: Raw, image: Any = 32) -> Raw:
     else:
         nodes = [stem, node, *([after] if kind == "merge" else []), head]
     return {"kind": "arch", "version": 1, "name": "small", "image": image, "classes": 10, "nodes": nodes}
+
+
+def two_paths(node: Raw) -> bool:
+    """Whether a node reads a map and semantics."""
+    found: Any = node_models()[node["type"]].model_validate({"id": "part", **node})
+    return set(found.reads) == {"pixels", "semantics"}
 
 
 @cache
@@ -227,7 +248,7 @@ def check_step(found: Spec, features_only: bool = False) -> None:
     assert tuple(step.node.cost(*step.arguments(found))) == count_module(module, *inputs)
     with torch.no_grad():
         out = module(*inputs)
-    shapes = [shape for port, shape in step.outputs.items() if port != "class" or port in step.read]
+    shapes = [shape for port, shape in step.outputs.items() if port == "pixels" or port in step.read | {"logits"}]
     for shape, tensor in zip(shapes, out if isinstance(out, tuple) else (out,), strict=True):
         assert tuple(tensor.shape) == batched(shape, step)
 
@@ -265,12 +286,13 @@ def test_a_module_at_another_size_gives_the_shapes_of_a_spec_of_that_size(name: 
     model = network(found).eval()
     for image in ([40, 56], [19, 31]):
         other = override(found, [f"image={image}"])
-        before_head = plan(other)[-1].inputs[0]
         with torch.no_grad():
             features = model.forward_features(noise(other))
             assert torch.isfinite(model(noise(other))).all()
-        expected = before_head[:3] if isinstance(before_head, Map) else (before_head.count, before_head.channels)
-        assert tuple(features.shape) == (2, *expected)
+        features = features if isinstance(features, tuple) else (features,)
+        for before_head, found_there in zip(plan(other)[-1].inputs, features, strict=True):
+            expected = before_head[:3] if isinstance(before_head, Map) else (before_head.count, before_head.channels)
+            assert tuple(found_there.shape) == (2, *expected)
 
 
 # ---------------------------------------------------------------------------------------------------------- networks
@@ -284,12 +306,17 @@ def test_a_spec_is_the_same_there_and_back(node: Raw) -> None:
     assert again.to_json() == found.to_json()
 
 
+def weighed(out: Any) -> Tensor:
+    """A number in which every element of every tensor counts otherwise: logits, with token labels two, or maps."""
+    several = [out] if isinstance(out, Tensor) else out
+    return torch.stack([(x * torch.linspace(-1, 1, x.numel()).reshape(x.shape)).sum() for x in several]).sum()
+
+
 @every_node
 def test_gradients_reach_every_parameter(node: Raw) -> None:
     found = spec(node)
     model = network(found).train()
-    out = model(noise(found))
-    (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum().backward()
+    weighed(model(noise(found))).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -305,9 +332,7 @@ def is_of_one_score(node: Raw, parameter: str) -> bool:
 def test_gradients_reach_every_parameter_of_the_dense_form(name: str) -> None:
     found = spec(sample(name))
     model = network(found, features_only=True).train()
-    sum(
-        (level * torch.linspace(-1, 1, level.numel()).reshape(level.shape)).sum() for level in model(noise(found))
-    ).backward()
+    weighed(model(noise(found))).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
 
 

@@ -15,6 +15,7 @@ from archdsl import zoo
 from archdsl.blocks.base import Part
 from archdsl.compile import build
 from archdsl.errors import Problem, SpecError
+from archdsl.errors import one_of as listed
 from archdsl.load import UnknownName, load_spec, override
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
@@ -622,7 +623,7 @@ def test_the_good_space_is_good() -> None:
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    words = {", ".join(sorted(node_models())): "<nodes>", " or ".join(Part.kinds["head"]): "<heads>"}
+    words = {", ".join(sorted(node_models())): "<nodes>", listed(list(Part.kinds["head"])): "<heads>"}
     words |= {", ".join(zoo.names()): "<zoo>"}
     told = refusal(broken(path, value))
     for names, word in words.items():

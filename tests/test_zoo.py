@@ -61,6 +61,10 @@ PUBLISHED = {
     "datpp_s": Published("datpp_s", (), 53_127_366, None, 9.4),
     "datpp_b": Published("datpp_b", (), 93_690_640, None, 16.6),
     "litv2_s_ws4": Published("litv2_s", ("image=256", "stage3.window=4"), 27_844_000, 4.7794, None),
+    # Counted on YehLi/ImageNetModel@0b4302e, multiply-adds alone; see test_dualvit.
+    "dualvit_s": Published("dualvit_s", (), 25_054_000, None, 5.4),
+    "dualvit_b": Published("dualvit_b", (), 42_627_024, None, 9.3),
+    "dualvit_l": Published("dualvit_l", (), 72_966_544, None, 18.0),
 }
 
 CLASSIFIERS = ("lit_ti", "lit_s", "litv2_s", pytest.param("litv2_s_alpha5", marks=pytest.mark.slow))
@@ -134,7 +138,10 @@ def counted_beside(spec: Spec) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "lit_m", "lit_b", "litv2_s", "litv2_m", "litv2_b"])
+@pytest.mark.parametrize(
+    "name",
+    ["lit_ti", "lit_s", "lit_m", "lit_b", "litv2_s", "litv2_m", "litv2_b", "dualvit_s", "dualvit_b", "dualvit_l"],
+)
 def test_macs_are_the_printed_ones_to_their_last_digit(name: str) -> None:
     """But for litv2_b_384: 39.65 G of multiply-adds, 39.7 G printed, for what the authors count beside."""
     assert round(count(spec_of_variant(name)).macs / 1e9, 1) == PUBLISHED[name].printed

@@ -94,5 +94,24 @@ _DATPP = Scheme(
     skip=tuple(f".conv_offset.{name}" for name in ("0.weight", "0.bias", "1.norm.weight", "1.norm.bias", "3.weight")),
 )
 
-SCHEMES = {"dat": _DAT, "datpp": _DATPP, "lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
+_DUALVIT = Scheme(
+    prefixes=(
+        ("stem.", "patch_embed1."),
+        ("semantic_stem.", ""),
+        ("stage{n}.out_norm.pixels.", "norm{n}."),
+        ("stage{n}.out_norm.semantics.", "norm_proxy{n}."),
+        ("stage{n}.blocks.", "block{n}."),
+        ("merge{n}.", "patch_embed{n+1}."),
+        ("semantic_merge{n}.", "proxy_embed{n+1}."),
+        ("head.norm.", "norm4."),
+        ("head.fc.", "head."),
+        ("head.aux_fc.", "aux_head."),
+        ("head.", "post_network.0."),
+    ),
+    inside=((".mlp.dwconv.", ".mlp.dwconv.dwconv."),),
+    skip=(".num_batches_tracked",),
+    container="state_dict",
+)
+
+SCHEMES = {"dat": _DAT, "datpp": _DATPP, "dualvit": _DUALVIT, "lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
 """By the document's `weights`."""

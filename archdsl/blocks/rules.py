@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archdsl.blocks.fields import BatchNorm, ConvMlp, GroupNorm, LayerNorm, PlainMlp, ResidualConvMlp
 from archdsl.errors import ShapeError, one_of
+from archdsl.shape import Map, Tokens
 
 
 def check_heads(width: int, heads: int) -> None:
@@ -31,6 +32,14 @@ def check_mlp(mlp: PlainMlp | ConvMlp | ResidualConvMlp) -> None:
     """A depthwise convolution that keeps the size has an odd kernel."""
     if mlp.type != "plain" and mlp.kernel % 2 == 0:
         raise ShapeError("the kernel must be odd", f"kernel {mlp.kernel}", f"use {mlp.kernel + 1}", "mlp.kernel")
+
+
+def check_semantics(x: Map, semantics: Tokens) -> None:
+    """Semantics have the width of the map that they go beside."""
+    if semantics.channels != x.channels:
+        widths = f"pixels of width {x.channels} and semantics of width {semantics.channels}"
+        remedy = f"put a semantic_merge of width {x.channels} before"
+        raise ShapeError("pixels and semantics must have one width", widths, remedy)
 
 
 def _use(number: int, near: int) -> str:

@@ -1,8 +1,9 @@
-"""Initial values by a document's `init`; drop-path rates by its `drop_path`."""
+"""Initial values by a document's `init`; drop-path rates by its `drop_path`; what differs in a dense build."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import nn
 
@@ -34,3 +35,11 @@ def set_drop_path(module: nn.Module, rate: float) -> None:
     drops = [drop for found in module.modules() if isinstance(drop := getattr(found, "drop_path", None), DropPath)]
     for index, drop in enumerate(drops):
         drop.rate = rate * index / max(len(drops) - 1, 1)
+
+
+def set_dense(module: nn.Module, dense: bool) -> None:
+    """Tell the parts that run otherwise in a dense-prediction build, those with a flag `dense`, which build it is."""
+    parts: list[Any] = list(module.modules())
+    for part in parts:
+        if isinstance(getattr(part, "dense", None), bool):
+            part.dense = dense

@@ -64,7 +64,8 @@ def _title(spec: Spec, count: Count, width: int) -> Iterable[Text]:
 
 def _rails(drawn: nx.DiGraph[str], width: int) -> list[Row] | None:
     """Rails, without the blanks between lanes where they would take much of the width; None where even that does."""
-    rows = lanes(drawn)
+    aside = {node for node, shapes in drawn.nodes(data="shapes") if "semantics" in shapes and "pixels" not in shapes}
+    rows = lanes(drawn, aside)
     widest = max(len(rail) for _, rail in rows)
     if widest > width // 4:
         rows, widest = [(node, rail[::2]) for node, rail in rows], (widest + 1) // 2
