@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from archdsl.schema.nodes import declared
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small work is faster on one thread
+
+declared()  # all families in their order, before a test imports one alone: schemas list types as they were declared
 
 Golden = Callable[[str, str], None]
 
