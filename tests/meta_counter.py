@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.modules import datpp, neighborhood
+from archdsl.modules import displacement, neighborhood
 
 
 class Counted(NamedTuple):
@@ -53,7 +53,7 @@ def as_the_papers_count() -> Iterator[None]:
     """
     with (
         mock.patch.object(neighborhood.NeighborhoodAttention, "forward", plain_neighborhood),
-        mock.patch.object(datpp.LogBias, "forward", no_bias),
+        mock.patch.object(displacement.LogBias, "forward", no_bias),
     ):
         yield
 
@@ -77,7 +77,7 @@ def plain_neighborhood(self: neighborhood.NeighborhoodAttention, x: Tensor) -> T
     return found
 
 
-def no_bias(self: datpp.LogBias, places: Tensor, height: int, width: int) -> Tensor:
+def no_bias(self: displacement.LogBias, places: Tensor, height: int, width: int) -> Tensor:
     """(B, groups, Hk, Wk, xy) -> zeros (B, heads, height * width, Hk * Wk)"""
     B, groups, rows, columns = places.shape[:4]
     return places.new_zeros(B, groups * self.fc2.out_features, height * width, rows * columns)

@@ -15,13 +15,14 @@ from meta_counter import plain_neighborhood
 from test_zoo import check_summary
 from torch import Tensor, nn
 
-from archdsl.blocks.datpp import DeformablePlus, Neighborhood
+from archdsl.blocks.datpp import DeformablePlus
+from archdsl.blocks.neighborhood import Neighborhood
 from archdsl.blocks.stage import Block
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.errors import ShapeError, SpecError
 from archdsl.load import load_spec, override, spec_of
-from archdsl.modules import datpp, layers, neighborhood
+from archdsl.modules import datpp, displacement, layers, neighborhood
 from archdsl.schema.canonical import canonical_hash
 from archdsl.shape import Map
 from archdsl.weights import import_weights, published_names
@@ -287,7 +288,7 @@ def test_references_are_half_a_distance_right_of_an_even_grid_and_clamped() -> N
 
 
 def test_a_fixed_bias_is_resized_over_keys_and_queries() -> None:
-    bias = shaken(datpp.FixedBias((4, 6), (2, 3), 2))
+    bias = shaken(displacement.FixedBias((4, 6), (2, 3), 2))
     places = torch.zeros(1, 1, 3, 4, 2)
     assert torch.equal(bias(torch.zeros(1, 1, 2, 3, 2), 4, 6)[0], bias.table)
     assert bias(places, 6, 8).shape == (1, 2, 48, 12)

@@ -10,7 +10,7 @@ import warnings
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-FAMILIES = ("joins", "sequence", "lit", "litv2", "dat", "datpp", "dualvit", "dualvit_blocks", "fcvit")
+FAMILIES = ("joins", "sequence", "lit", "litv2", "dat", "neighborhood", "datpp", "dualvit", "dualvit_blocks", "fcvit")
 KINDS = ("stem", "merge", "block", "stage", "join", "head")
 
 

@@ -8,34 +8,28 @@ it gives NaN, are refused where a stage has one key a side, and that every table
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from archdsl.blocks.base import Stem
 from archdsl.blocks.fields import (
     DepthwiseBias,
-    Flag,
     Heads,
     Integer,
     Kernel,
     Knob,
     LayerNorm,
-    MapBias,
-    Mlp,
     NoBias,
     Norm,
     Number,
-    RelativeBias,
-    ResidualConvMlp,
     SampledBias,
     SubObject,
     Width,
-    Window,
     tag_of,
 )
+from archdsl.blocks.neighborhood import PlusBlock
 from archdsl.blocks.rules import check_groups, check_heads, check_norm
-from archdsl.blocks.stage import Block
 from archdsl.errors import ShapeError
 from archdsl.shape import Cost, Map
 
@@ -76,91 +70,6 @@ class ConvStem(Stem):
     def _first(self, image: Map) -> Map:
         """The map between the convolutions."""
         return Map(self.width // 2, -(-image.height // 2), -(-image.width // 2), image.stride * 2)
-
-
-class PlusBlock(Block):
-    """What DAT++'s blocks share: local perception, an MLP with a convolution, and the published names of its layers."""
-
-    mlp: Mlp = ResidualConvMlp(type="dwconv_residual")
-    local_perception: Annotated[Flag, Field(description="x + depthwise 3x3 of x, first of all")] = True
-
-    mixer_names: ClassVar[Mapping[str, str]] = {}
-    mixer_convolutions: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
-        """The two kinds of MLP are published under different names."""
-        if self.mlp.type == "plain":
-            return {**self.mixer_names, "mlp.chunk.linear1": "mlp.fc1", "mlp.chunk.linear2": "mlp.fc2"}
-        names = {"mlp.linear1.0": "mlp.fc1", "mlp.linear2.0": "mlp.fc2", "mlp.dwc": "mlp.dwconv"}
-        return {**self.mixer_names, **names}
-
-    @property
-    def convolutions(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
-        """Those of the plain MLP are published as what they are."""
-        mlp = () if self.mlp.type == "plain" else ("mlp.fc1.weight", "mlp.fc2.weight")
-        return (*mlp, *self.mixer_convolutions)
-
-
-class _Blocks(NamedTuple):
-    """One axis of a map as `modules.neighborhood` cuts it: blocks, queries of each, keys that these can have."""
-
-    blocks: int
-    side: int
-    reach: int
-
-    @property
-    def indices(self) -> int:
-        """Elements that say which positions these are and what lies between them."""
-        return self.blocks * (self.side + self.reach + self.side * self.reach)
-
-
-class Neighborhood(PlusBlock):
-    """Attention of each position to the `window` x `window` positions nearest to it (arXiv:2204.07143)."""
-
-    type: Literal["neighborhood"]
-    heads: Heads
-    window: Annotated[Window, Field(json_schema_extra={"not": {"multipleOf": 2}}), Knob((3, 5, 7))] = 7
-    position_bias: Annotated[MapBias, Knob(({"type": "none"}, {"type": "relative"}))] = RelativeBias(type="relative")
-
-    mixer_names: ClassVar[Mapping[str, str]] = {"rpb": "table"}
-
-    def mixer_out(self, x: Map) -> None:
-        """Heads divide the width; a map smaller than the window is padded."""
-        check_heads(x.channels, self.heads)
-        if self.window % 2 == 0 or self.window < 3:
-            remedy = f"use {max(self.window, 2) + 1}"
-            raise ShapeError("the window must be odd, and 3 at least", f"window {self.window}", remedy, "window")
-
-    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """Projections of the padded map, but for the last, and the pairs that attend; no pair that a mask shuts out."""
-        C, area = x.channels, self.window**2
-        N = max(x.height, self.window) * max(x.width, self.window)
-        params = 4 * (C * C + C)
-        if self.position_bias.type == "relative":
-            params += self.heads * (2 * self.window - 1) ** 2
-        return Cost(params, 3 * N * C * C + x.positions * C * C + 2 * N * area * C, self._mixer_alive(x, N))
-
-    def _mixer_alive(self, x: Map, N: int) -> int:
-        """Elements beside the input: q, k, v copied into blocks, or with the copies bias, scores and result."""
-        C, rows, columns = x.channels, self._cut(x.height), self._cut(x.width)
-        blocks, reach = rows.blocks * columns.blocks, rows.reach * columns.reach
-        queries, keys = blocks * rows.side * columns.side, blocks * reach
-        copying, attending = 3 * N * C + keys, 2 * self.heads * queries * reach + queries * C
-        return rows.indices + columns.indices + queries * C + 2 * keys * C + max(copying, attending)
-
-    def _cut(self, length: int) -> _Blocks:
-        length = max(length, self.window)
-        blocks = -(-length // max(self.window, 4))
-        side = -(-length // blocks)
-        return _Blocks(blocks, side, min(side + self.window - 1, length))
-
-    def mixer(self, x: Map) -> nn.Module:
-        """(B, H, W, C) -> (B, H, W, C)"""
-        from archdsl.modules import neighborhood
-
-        biased = self.position_bias.type == "relative"
-        return neighborhood.NeighborhoodAttention(x.channels, self.heads, self.window, biased)
 
 
 class FixedBias(SubObject):
@@ -330,13 +239,13 @@ class DeformablePlus(PlusBlock):
         return datpp.DeformablePlusAttention(x.channels, self.heads, self.groups, network, reach, bias)
 
     def _bias(self, x: Map) -> nn.Module | None:
-        from archdsl.modules import datpp, layers
+        from archdsl.modules import displacement, layers
 
         if isinstance(self.position_bias, LogBias):
-            return datpp.LogBias(self.position_bias.hidden, self.heads // self.groups)
+            return displacement.LogBias(self.position_bias.hidden, self.heads // self.groups)
         if self.bias == "sampled":
-            return datpp.SampledBias(x.height, x.width, self.heads)
+            return displacement.SampledBias(x.height, x.width, self.heads)
         if self.bias == "fixed":
             keys = (self._keys(x.height, self.stride), self._keys(x.width, self.stride))
-            return datpp.FixedBias((x.height, x.width), keys, self.heads)
+            return displacement.FixedBias((x.height, x.width), keys, self.heads)
         return layers.Depthwise(x.channels, 3) if self.bias == "depthwise" else None
