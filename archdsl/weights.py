@@ -79,7 +79,7 @@ def _tables(node: Any, rest: str) -> list[tuple[str, str]]:
     blocks = node.parts() if hasattr(node, "parts") else ()
     index = re.match(r"blocks\.(\d+)\.", rest)
     part = blocks[int(index.group(1)) % len(blocks)][1] if blocks and index else node
-    return list(type(part).published.items())
+    return list(part.published.items())
 
 
 def _placed(name: str, scheme: Scheme) -> str:

@@ -50,6 +50,12 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "pad": (True, False),
     "patch": (1, 2, 3, 4, 16),
     "depth": (1, 3),
+    "kernels": ((3,), (1, 13)),
+    "reduction": (1, 16),
+    "compete": (True, False),
+    "weighted": (True, False),
+    "spatial_attention": (False, True),
+    "channel_attention": (False, True),
 }
 
 

@@ -49,5 +49,18 @@ _LIT_TI = Scheme(
     skip=(".num_batches_tracked",),
 )
 
-SCHEMES = {"lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
+_FCVIT = Scheme(
+    prefixes=(
+        ("stem.", "patch_embed."),
+        ("stage{n}.out_norm.pixels.", "norm{2n-2}."),
+        ("stage{n}.blocks.", "network.{2n-2}."),
+        ("merge{n}.", "network.{2n-1}."),
+        ("head.norm.", "norm."),
+        ("head.fc.", "head."),
+    ),
+    inside=(),
+    skip=(".num_batches_tracked",),
+)
+
+SCHEMES = {"lit": _LIT, "litv2": _LIT, "litti": _LIT_TI, "fcvit": _FCVIT}
 """By the document's `weights`."""
