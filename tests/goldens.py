@@ -67,7 +67,7 @@ def fill(key: str, shape: tuple[int, ...]) -> Tensor:
         value = 1 + 0.1 * np.abs(noise)
     elif len(shape) >= 2 and key.endswith("weight"):
         value = noise / np.sqrt(np.prod(shape[1:]))
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "gamma", "gamma1", "gamma2", "layer_scale_1", "layer_scale_2", "scale")):
         value = 1 + 0.1 * noise
     return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
 

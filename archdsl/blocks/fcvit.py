@@ -144,7 +144,8 @@ class FcvitConv(Block):
             check_heads(x.channels, self.heads)
         for place, kernel in enumerate(self.kernels):
             if kernel % 2 == 0:
-                raise ShapeError("the kernel must be odd", f"kernel {kernel}", f"use {kernel + 1}", f"kernels.{place}")
+                wrong = ShapeError("the kernel must be odd", f"kernel {kernel}", f"use {kernel + 1}")
+                raise wrong.inside(("kernels", place))
         if x.channels < self.reduction:
             rule, use = f"reduction must be at most the width {x.channels}", f"use {x.channels} or less"
             raise ShapeError(rule, f"reduction {self.reduction}", use, "reduction")
