@@ -76,9 +76,9 @@ _DEFORMABLE = {"heads": 12, "groups": 3, "kernel": 5, "offsets": {"type": "scale
 LAYERS = (
     Layer("MSA", {"type": "attention", "heads": 12}, Printed(2.36, 521.43, 505, 4403)),
     Layer("HiLo", {"type": "hilo", "heads": 12, "window": 2, "alpha": 0.9}, Printed(2.20, 298.30, 1029, 5104)),
-    Layer("local window", {"type": "window", **_UNBIASED}, Printed(2.36, 477.17, 631, 4537)),
+    Layer("window 7", {"type": "window", **_UNBIASED}, Printed(2.36, 477.17, 631, 4537)),
     Layer(
-        "shifted window",
+        "shifted 7",
         {"type": "shifted_window", **_UNBIASED},
         Printed(2.36, 477.17, 374, 4351),
         note="theirs shifts by 3, ours by 4; the counts are the same",
