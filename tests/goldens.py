@@ -22,8 +22,6 @@ from archdsl.schema.document import Spec
 from archdsl.weights import import_weights
 
 HERE = Path(__file__).parent
-LIT_TI = str(HERE / "specs" / "lit_ti.json")
-"""LIT-Ti, which is not in the zoo."""
 
 
 class Golden(NamedTuple):
@@ -34,8 +32,7 @@ class Golden(NamedTuple):
 
     def spec(self) -> Spec:
         """The spec that the variant belongs to, its overrides applied."""
-        name = self.facts["zoo"]
-        return override(load_spec(LIT_TI if name == "lit_ti" else name), self.facts["overrides"])
+        return override(load_spec(self.facts["zoo"]), self.facts["overrides"])
 
     def checkpoint(self) -> dict[str, Tensor]:
         """The published checkpoint that the golden output was made with."""

@@ -135,6 +135,9 @@ def test_the_version_is_told(run: Run) -> None:
         (["show", "litv2_s", "--colour"], "No such option: --colour"),
         (["show", "litv2_s", "--format", "mermaids"], "'mermaids' is no format; did you mean 'mermaid'?"),
         (["schema", "spaces"], "'spaces' is no kind of document; did you mean 'space'?"),
+        (["bench"], "'SPEC': missing: name one or more, or ask for --layers"),
+        (["bench", "lit_s", "--layers"], "'--layers': it takes no SPEC and no --set; got lit_s"),
+        (["bench", "--layers", "--set", "image=64"], "'--layers': it takes no SPEC and no --set; got --set"),
         (["bench", "litv2_s", "--dtype", "float23"], "'float23' is no dtype; did you mean 'float32'?"),
         (["bench", "litv2_s", "--mode", "fast"], "'fast' is no mode; known: compile, eager, graph"),
         (["bench", "litv2_s", "--device", "cude"], "'cude' is no device; did you mean 'cuda'?"),
@@ -419,6 +422,24 @@ def test_bench_measures_side_by_side(run: Run, tiny: Path, tmp_path: Path) -> No
     assert "Unstable" in ended.out
 
 
+def test_bench_measures_layers_beside_what_is_printed_of_them(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    few = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "1s", "--batch", "1"]
+    ended = run("bench", "--layers", *few, "--json", "-o", out)
+    assert ended.code == 0, ended.err
+    assert ended.err.startswith("measuring MSA, HiLo")
+    found = json.loads(ended.out)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    first = found["items"][0]
+    assert (first["name"], first["params"], first["published"]["cpu_images_per_second"]) == ("MSA", 2362368, 505)
+    assert first["images_per_second"] == pytest.approx(1e3 / first[f"{found['stat']}_ms"])
+    assert first["provenance"]["image"] == [14, 14, 768]
+    assert found["published"]["gpu"] == "NVIDIA GeForce RTX 3090"
+    ended = run("-q", "bench", "--layers", *few)
+    assert ended.err == ""
+    assert "10900X  3090  here" in ended.out
+
+
 def test_a_measurement_that_cannot_be_made_ends_with_1(run: Run, tiny: Path) -> None:
     ended = run("bench", tiny, "--device", "cpu", "--mode", "graph")
     assert (ended.code, ended.out) == (1, "")
@@ -468,7 +489,8 @@ def checkpoint(folder: Path) -> None:
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
-    quick = {"bench": f" --rounds 3 --time-limit 1s {SMALL}", "import": f" {SMALL}"}.get(line.split()[1], "")
+    few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
+    quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
     if {"import", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'

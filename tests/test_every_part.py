@@ -70,6 +70,12 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "grid": (1, 3, 8),
     "semantic_ratio": (0.25, 2, 4),
     "token_label": (True, False),
+    "kernels": ((3,), (1, 13)),
+    "reduction": (1, 16),
+    "compete": (True, False),
+    "weighted": (True, False),
+    "spatial_attention": (False, True),
+    "channel_attention": (False, True),
 }
 
 

@@ -113,5 +113,27 @@ _DUALVIT = Scheme(
     container="state_dict",
 )
 
-SCHEMES = {"dat": _DAT, "datpp": _DATPP, "dualvit": _DUALVIT, "lit": _LIT, "litv2": _LIT, "litti": _LIT_TI}
+_FCVIT = Scheme(
+    prefixes=(
+        ("stem.", "patch_embed."),
+        ("stage{n}.out_norm.pixels.", "norm{2n-2}."),
+        ("stage{n}.blocks.", "network.{2n-2}."),
+        ("merge{n}.", "network.{2n-1}."),
+        ("head.norm.", "norm."),
+        ("head.fc.", "head."),
+    ),
+    inside=(),
+    skip=(".num_batches_tracked",),
+    container="state_dict",
+)
+
+SCHEMES = {
+    "dat": _DAT,
+    "datpp": _DATPP,
+    "dualvit": _DUALVIT,
+    "fcvit": _FCVIT,
+    "lit": _LIT,
+    "litv2": _LIT,
+    "litti": _LIT_TI,
+}
 """By the document's `weights`."""

@@ -15,11 +15,14 @@ def initialise(module: nn.Module, scheme: str) -> None:
 
     `torch` keeps PyTorch's own. `truncated_normal`, as the published LIT and LITv2: Linear weights of std 0.02,
     convolutions normal with std sqrt(2 / fan-out), their biases 0; norms and tables start as they are made. A module
-    with `keeps_own_init` (stems and merges by patches) is left alone with all that is inside.
+    with `keeps_own_init` (stems and merges by patches) is left alone with all that is inside, and a Linear that
+    `starts_as_convolution` (FCViT's, published as convolutions 1x1) has their rule.
     """
     if scheme == "torch" or getattr(module, "keeps_own_init", False):
         return
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and getattr(module, "starts_as_convolution", False):
+        nn.init.normal_(module.weight, std=math.sqrt(2 / module.out_features))
+    elif isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
     elif isinstance(module, nn.Conv2d):
         fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
