@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from meta_counter import count_module, map_of
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from archdsl.blocks.base import Part
@@ -139,9 +140,13 @@ def document(node: Raw, image: Any = 32) -> Raw:
 
 
 def two_paths(node: Raw) -> bool:
-    """Whether a node reads a map and semantics."""
-    found: Any = node_models()[node["type"]].model_validate({"id": "part", **node})
-    return set(found.reads) == {"pixels", "semantics"}
+    """Whether a node reads a map and semantics; one that does not hold by itself reads whatever its type does."""
+    model: Any = node_models()[node["type"]]
+    try:
+        reads = model.model_validate({"id": "part", **node}).reads
+    except ValidationError:
+        reads = TYPES[node["type"]].reads
+    return set(reads) == {"pixels", "semantics"}
 
 
 @cache
@@ -326,12 +331,14 @@ def test_gradients_reach_every_parameter(node: Raw) -> None:
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-        assert parameter.grad.any() or is_of_one_score(node, name), name
+        assert parameter.grad.any() or has_no_effect(node, name), name
 
 
-def is_of_one_score(node: Raw, parameter: str) -> bool:
-    """A window of one position attends to itself, whatever the bias of its score."""
-    return node["type"] in ("window", "shifted_window") and node.get("window") == 1 and parameter.endswith("bias.table")
+def has_no_effect(node: Raw, parameter: str) -> bool:
+    """A window of one position attends to itself, whatever the bias; a layer norm takes away what all channels get."""
+    if parameter.endswith("bias.table"):
+        return node["type"] in ("window", "shifted_window") and node.get("window") == 1
+    return node["type"] == "fcvit_conv" and parameter.endswith("mlp.attention.conv2.bias")
 
 
 @every_type
