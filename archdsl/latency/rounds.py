@@ -58,7 +58,7 @@ def measure_all(
     """
     if rounds < 1:
         raise MeasureError(f"rounds must be at least 1; got {rounds}")
-    watch = _Watch(timer or (_wall_timer if device == "cpu" else _event_timer))
+    watch = _Watch(timer or plain_timer(device))
     limit_ms = math.inf if time_limit_s is None else time_limit_s * 1e3
     sample_ms = sample_ms or SAMPLE_MS[device.partition(":")[0]]
     samples: dict[str, list[float]] = {name: [] for name in runners}
@@ -95,6 +95,11 @@ def _warm_up(run: Runner, watch: _Watch, seconds: float, limit_ms: float) -> flo
         if passed >= limit_ms:
             break
     return statistics.median(group)
+
+
+def plain_timer(device: str) -> Timer:
+    """Wall time on a CPU, events on a GPU."""
+    return _wall_timer if device == "cpu" else _event_timer
 
 
 def _wall_timer(run: Runner, calls: int) -> float:
