@@ -85,7 +85,9 @@ def holder(name: str) -> int | None:
 
 
 def _path(name: str) -> Path:
-    folder = next((folder for folder in FOLDERS if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH), FOLDERS[-1])
+    folder = next(
+        (folder for folder in FOLDERS if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH), FOLDERS[-1]
+    )
     return folder / f"archdsl-{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lease"
 
 

@@ -86,7 +86,8 @@ def _replay(graph: Any, _owner: Runner) -> None:
 def steady(device: str, threads: int | None = None) -> Iterator[int | None]:
     """Takes the device's lease and fixes what torch shares between models: threads, TF32 (off), cuDNN's choice (on).
 
-    Restores them. Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as they are.
+    Restores them. Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as
+    they are.
     """
     import torch
 

@@ -59,7 +59,7 @@ def build_tables(
     times = known | _times(session)
     _keep(file, {"facts": facts, "times": times})
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
-    made = {"parts": len(found.keys), "parts_timed": new, "every_point_seen": found.complete}
+    made: dict[str, Any] = {"parts": len(found.keys), "parts_timed": new, "every_point_seen": found.complete}
     made |= {"carriers": len(found.carriers), "calibration": calibration, "rounds": len(session.whole[0])}
     made |= {"seconds": round(time.monotonic() - begun, 1)}
     tables = {}
@@ -97,7 +97,9 @@ def _keep(file: Path, content: dict[str, Any]) -> None:
     try:
         store.write(file, content)
     except OSError as error:
-        raise MeasureError(f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE") from None
+        raise MeasureError(
+            f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE"
+        ) from None
 
 
 def _times(session: Session) -> dict[str, dict[str, float]]:

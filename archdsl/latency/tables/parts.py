@@ -45,23 +45,23 @@ def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
 
 
 def _parts_of(step: Step, fields: dict[str, Any], classes: int, whole: frozenset[str]) -> Iterator[Part]:
-    node = step.node
+    node, name = step.node, step.node.id
     around: dict[str, Any] = {"reads": [_sides(shape) for shape in step.inputs], "read": sorted(step.read)}
     own = {name: value for name, value in fields.items() if name != "from"}
     if not isinstance(node, Stage):
         head = {"classes": classes} if node.kind == "head" else {}
-        yield Part(node.id, None, _key({"part": own, **around, **head}))
+        yield Part(name, None, _key({"part": own, **around, **head}))
         return
     own["out_norm"] = "always" if own.get("out_norm") == "always" else "never"  # features are not handed out here
     if node.type in whole:  # type: ignore[attr-defined]
-        yield Part(node.id, None, _key({"part": own, **around}))
+        yield Part(name, None, _key({"part": own, **around}))
         return
     blocks, stage = _split(node, own)
     inside = {name: value for name, value in stage.items() if name not in _ENTRY}
     keys = {id(block): _key({"part": block, "stage": inside, **around}) for block in blocks}
     for index, block in enumerate(blocks):
-        yield Part(node.id, index, keys[id(block)])
-    yield Part(node.id, None, _key({"ends": stage, **around}))
+        yield Part(name, index, keys[id(block)])
+    yield Part(name, None, _key({"ends": stage, **around}))
 
 
 def _split(node: Stage, fields: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -82,7 +82,9 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, tol
         told(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
         with steady(setting.device, threads):
             plain = {
-                str(index): prepare(seeded(spec), image_of(spec), *setting) for index, spec in group if index is not None
+                str(index): prepare(seeded(spec), image_of(spec), *setting)
+                for index, spec in group
+                if index is not None
             }
             carriers = [(spec, parts(spec, found.whole)) for index, spec in group if index is None]
             timed = _in_place if setting.mode == "eager" else _apart
@@ -111,9 +113,7 @@ def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, r
     """Whole networks, and carriers whose parts are timed while they run."""
     placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
     timer = noting(plain_timer(setting.device))
-    samples = measure_all(
-        {**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, timer=timer
-    )
+    samples = measure_all({**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, timer=timer)
     timings = 2 if len(samples) > 1 else 1  # a round; the one before the sample is not kept
     return samples, [net.taken[-timings * len(samples[name]) :][timings - 1 :: timings] for name, net in placed.items()]
 

@@ -1,4 +1,4 @@
-"""A table of latencies: the times of a space's parts on one device, what makes a network of them, and how wrong it is."""
+"""A table of latencies: the times of a space's parts on one device, what sums them up, and how wrong that is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from archdsl.cost import count
 from archdsl.errors import MeasureError
+from archdsl.latency.provenance import physical_cores, provenance
 from archdsl.latency.setting import Setting
+from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
 from archdsl.latency.tables.parts import parts
@@ -15,8 +17,10 @@ from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 
 FORMAT = 1
-DECIDING = ("device_name", "driver", "torch", "cuda", "cudnn", "archdsl", "cpu", "physical_cores", "malloc")
-DECIDING += ("omp_wait_policy",)
+DECIDING = (
+    *("device_name", "driver", "torch", "cuda", "cudnn", "archdsl"),
+    *("cpu", "physical_cores", "malloc", "omp_wait_policy"),
+)
 """Facts of a provenance with which latencies change: a table is for them alone."""
 
 
@@ -132,7 +136,9 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any]) -> 
         MeasureError: there is none.
     """
     found = store.read(store.path(f"table-{space.name}", dict(setting)))
-    what = f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
+    what = (
+        f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
+    )
     remedy = f"build it: archdsl lut build {space.name}{_options(setting)}"
     if found is None or found.get("format") != FORMAT:
         raise MeasureError(f"there is no table of {what}; {remedy}")
@@ -140,6 +146,17 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any]) -> 
     if differences := table.differences(space, facts):
         raise StaleTable(f"the table of {what} is stale: {'; '.join(differences)}; {remedy}")
     return table
+
+
+def load_here(space: Space, setting: Setting, threads: int | None, stat: str | None) -> Table:
+    """The table of a space for a setting on this machine, as it is now.
+
+    Raises:
+        StaleTable, MeasureError: as `load`.
+    """
+    threads = threads or (physical_cores() if setting.device == "cpu" else None)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    return load(space, setting_of(setting, threads, checked_stat(stat or default_stat(setting.device))), facts)
 
 
 def _options(setting: Mapping[str, Any]) -> str:
