@@ -28,7 +28,7 @@ _Taken = tuple[dict[str, Samples], list[list[dict[str, float]]]]
 
 STEADY = 0.02
 """How far the two halves of the rounds may lie apart, in the mean over whole networks, before more rounds are taken."""
-MOST_PASSES = 4
+MOST_PASSES = 3
 _TOGETHER = 2e9
 """Bytes of networks that are kept ready at the same time."""
 _WARM_UP_S = 0.05
