@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from archdsl.cost import count
 from archdsl.latency.measuring import seeded
-from archdsl.latency.rounds import measure_all, plain_timer
+from archdsl.latency.rounds import Pace, measure_all, plain_timer
 from archdsl.latency.runner import Runner, prepare, steady
 from archdsl.latency.setting import Setting
 from archdsl.latency.stats import STATS, percentile
@@ -31,7 +31,9 @@ STEADY = 0.02
 MOST_PASSES = 3
 _TOGETHER = 2e9
 """Bytes of networks that are kept ready at the same time."""
-_WARM_UP_S = 0.05
+_MOST_TOGETHER = 32
+"""Networks that are measured under one lease, so that whoever waits for the device waits for some tens of seconds."""
+_WARM_UP: Pace = {"warmup_s": 0.02, "settle_s": 0.1}
 
 
 class Session(NamedTuple):
@@ -74,7 +76,7 @@ def measured(found: Survey, setting: Setting, threads: int | None, stat: str, ro
 
 
 def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, told: Told) -> Session:
-    """Each network once in so many rounds, as many side by side as fit into memory."""
+    """Each network once in so many rounds, many of them side by side."""
     wholes = [*found.calibration, *found.held_out]
     session = Session(defaultdict(list), [()] * len(wholes))
     nets = [*((None, spec) for spec in found.carriers), *enumerate(wholes)]
@@ -98,11 +100,11 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, tol
 
 
 def _groups(nets: list[_Net], setting: Setting) -> Iterator[list[_Net]]:
-    """The networks in an order of chance, a group as many as fit into memory together."""
+    """The networks in an order of chance, as many together as fit into memory and under one lease."""
     group, held = list[_Net](), 0.0
     for net in random.Random(0).sample(nets, len(nets)):
         bytes_ = count(net[1]).memory_bytes(setting.dtype, setting.batch)
-        if group and held + bytes_ > _TOGETHER:
+        if group and (held + bytes_ > _TOGETHER or len(group) == _MOST_TOGETHER):
             yield group
             group, held = [], 0.0
         group, held = [*group, net], held + bytes_
@@ -113,7 +115,7 @@ def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, r
     """Whole networks, and carriers whose parts are timed while they run."""
     placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
     timer = noting(plain_timer(setting.device))
-    samples = measure_all({**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, timer=timer)
+    samples = measure_all({**plain, **placed}, device=setting.device, rounds=rounds, **_WARM_UP, timer=timer)
     timings = 2 if len(samples) > 1 else 1  # a round; the one before the sample is not kept
     return samples, [net.taken[-timings * len(samples[name]) :][timings - 1 :: timings] for name, net in placed.items()]
 
@@ -122,7 +124,7 @@ def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, roun
     """Whole networks, and the nodes and blocks of carriers each by itself."""
     runs = [alone(*carrier, setting) for carrier in carriers]
     named = {f"carrier {index} {place}": run for index, own in enumerate(runs) for place, run in own.items()}
-    samples = measure_all({**plain, **named}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S)
+    samples = measure_all({**plain, **named}, device=setting.device, rounds=rounds, **_WARM_UP)
     taken = []
     for index, (own, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
         rows = zip(*(samples[f"carrier {index} {place}"] for place in own), strict=True)
