@@ -182,7 +182,8 @@ def test_a_stages_ends_are_what_its_blocks_leave_of_it() -> None:
 
 def test_a_session_times_every_part_and_every_whole_network(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "MOST_PASSES", 2)
-    monkeypatch.setattr(session, "_WARM_UP", {"warmup_s": 0.0, "settle_s": 0.0})
+    monkeypatch.setattr(session, "_WARM_UP_S", 0.0)
+    monkeypatch.setattr(session, "_SETTLE_S", 0.0)
     monkeypatch.setattr(session, "STEADY", -1.0)
     found = small_survey(space)
     taken = session.measured(found, CPU, 1, "p10", 3, lambda text: None)

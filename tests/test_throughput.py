@@ -13,8 +13,8 @@ from archdsl.errors import SearchError
 from archdsl.search import api
 from archdsl.search.run_folder import RunFolder
 
-NAMES = "latency_budget_ms params_budget macs_budget memory_budget device batch dtype mode".split()
-NAMES += "threads data epochs images trials time_s seed".split()
+NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "mode"]
+NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]
 
 
 def given(**said: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from archdsl.cost import count
 from archdsl.latency.measuring import seeded
-from archdsl.latency.rounds import Pace, measure_all, plain_timer
+from archdsl.latency.rounds import measure_all, plain_timer
 from archdsl.latency.runner import Runner, prepare, steady
 from archdsl.latency.setting import Setting
 from archdsl.latency.stats import STATS, percentile
@@ -33,7 +33,7 @@ _TOGETHER = 2e9
 """Bytes of networks that are kept ready at the same time."""
 _MOST_TOGETHER = 32
 """Networks that are measured under one lease, so that whoever waits for the device waits for some tens of seconds."""
-_WARM_UP: Pace = {"warmup_s": 0.02, "settle_s": 0.1}
+_WARM_UP_S, _SETTLE_S = 0.02, 0.1
 
 
 class Session(NamedTuple):
@@ -115,7 +115,9 @@ def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, r
     """Whole networks, and carriers whose parts are timed while they run."""
     placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
     timer = noting(plain_timer(setting.device))
-    samples = measure_all({**plain, **placed}, device=setting.device, rounds=rounds, **_WARM_UP, timer=timer)
+    samples = measure_all(
+        {**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S, timer=timer
+    )
     timings = 2 if len(samples) > 1 else 1  # a round; the one before the sample is not kept
     return samples, [net.taken[-timings * len(samples[name]) :][timings - 1 :: timings] for name, net in placed.items()]
 
@@ -124,7 +126,9 @@ def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, roun
     """Whole networks, and the nodes and blocks of carriers each by itself."""
     runs = [alone(*carrier, setting) for carrier in carriers]
     named = {f"carrier {index} {place}": run for index, own in enumerate(runs) for place, run in own.items()}
-    samples = measure_all({**plain, **named}, device=setting.device, rounds=rounds, **_WARM_UP)
+    samples = measure_all(
+        {**plain, **named}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S
+    )
     taken = []
     for index, (own, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
         rows = zip(*(samples[f"carrier {index} {place}"] for place in own), strict=True)
