@@ -31,6 +31,7 @@ with lease.lease("cpu"):
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of leases of this test's own, open to all users as the real one is."""
     tmp_path.chmod(0o1777)
+    monkeypatch.delenv("ARCHDSL_LEASES")
     monkeypatch.setattr(leases, "FOLDERS", (tmp_path,))
     return tmp_path
 
@@ -96,12 +97,26 @@ def test_an_error_inside_gives_it_back(folder: Path) -> None:
     assert free(folder)
 
 
+def test_a_named_folder_stands_over_the_shared_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "own").mkdir()
+    monkeypatch.setenv("ARCHDSL_LEASES", str(folder / "own"))
+    with lease("cpu"):
+        assert (folder / "own" / "archdsl-cpu.lease").exists()
+        assert free(folder)  # those who look elsewhere do not see it
+
+
 def free(folder: Path) -> bool:
     """Whether another process can have the CPU at once."""
     code = "import sys\nfrom pathlib import Path\nfrom archdsl.latency import lease\n"
     code += "lease.FOLDERS = (Path(sys.argv[1]),)\n"
     code += "with lease.lease('cpu', lambda text: None, patience_s=0): pass"
-    return subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, check=False).returncode == 0
+    plain = {name: value for name, value in os.environ.items() if name != "ARCHDSL_LEASES"}
+    return (
+        subprocess.run(
+            [sys.executable, "-c", code, str(folder)], capture_output=True, check=False, env=plain
+        ).returncode
+        == 0
+    )
 
 
 def test_threads_of_one_process_take_turns() -> None:

@@ -70,8 +70,10 @@ def command(
     _check_writable(out)
     output.remark(f"measuring {', '.join(items)}: batch {batch}, {dtype}, {mode} ...")
     from archdsl.latency import compare
+    from archdsl.latency import lease as leases
     from archdsl.latency.setting import WAITING
 
+    leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace: Any = {"rounds": rounds, "time_limit_s": time_limit}
     found = compare(items, device, batch, dtype, mode, threads, **pace)

@@ -83,8 +83,10 @@ def build(
     opened = load_space(space)
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
+    from archdsl.latency import lease as leases
     from archdsl.latency.tables import build_tables
 
+    leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
     found = build_tables(opened, device, batch, dtype, mode, threads, **pace, told=output.remark)
     _print(found[default_stat(device or default_device())], as_json)

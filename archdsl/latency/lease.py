@@ -1,8 +1,8 @@
 """The lease of a device: whoever measures on it has it alone, across the processes and users of a machine.
 
 A lock (`flock`) on a file that everybody can open, one a device. The system takes it back when its holder ends, however
-it ends. It keeps those apart that take it: whatever else runs on the machine is not asked. Machines that do not share
-the file, such as containers with a /tmp of their own, do not see each other's lease.
+it ends. It keeps those apart that take it: whatever else runs on the machine is not asked. Containers with a /tmp of
+their own do not see each other's lease, unless `$ARCHDSL_LEASES` names a folder that they share.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ Told = Callable[[str], None]
 """What is told that, and for whom, one waits: at once and then every five seconds."""
 
 
-def _aloud(text: str) -> None:
+def aloud(text: str) -> None:
+    """A line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+tell: Told = aloud
+"""What is told where nothing else is asked for; a program that writes to stderr in its own way puts that here."""
 
 
 class _Held:
@@ -47,7 +52,7 @@ _held: dict[str, _Held] = {}
 def lease(device: str, told: Told | None = None, patience_s: float | None = None) -> Iterator[None]:
     """The device alone, for as long as the context lasts; may be nested.
 
-    Waits for whoever has it, and says so through `told` (a line on stderr by default), `patience_s` seconds at most.
+    Waits for whoever has it, `patience_s` seconds at most, and says so through `told`, by default a line on stderr.
 
     Raises:
         MeasureError: its holder kept it for longer, or the file cannot be opened.
@@ -56,7 +61,7 @@ def lease(device: str, told: Told | None = None, patience_s: float | None = None
     held = _held.setdefault(name, _Held())
     with held.turn:
         if not held.depth:
-            held.file = _taken(name, device, told or _aloud, patience_s)
+            held.file = _taken(name, device, told or tell, patience_s)
         held.depth += 1
         try:
             yield
@@ -85,10 +90,14 @@ def holder(name: str) -> int | None:
 
 
 def _path(name: str) -> Path:
-    folder = next(
-        (folder for folder in FOLDERS if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH), FOLDERS[-1]
-    )
+    named = os.environ.get("ARCHDSL_LEASES")
+    folder = Path(named) if named else _shared()
     return folder / f"archdsl-{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lease"
+
+
+def _shared() -> Path:
+    """The folder that every user of the machine comes to."""
+    return next((folder for folder in FOLDERS if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH), FOLDERS[-1])
 
 
 def _taken(name: str, device: str, told: Told, patience_s: float | None) -> int:
