@@ -28,6 +28,7 @@ def run(
     space: Space | str | os.PathLike[str] | None = None,
     *,
     latency_budget_ms: float | None = None,
+    throughput_budget: float | None = None,
     params_budget: float | None = None,
     macs_budget: float | None = None,
     memory_budget: float | None = None,
@@ -52,6 +53,8 @@ def run(
         space: a space, its name or its path; by default the shipped one that fits the device.
         latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
             CPU). This and the following stand over the space's own budgets.
+        throughput_budget: images a second at the batch: 1000 * batch / throughput ms of latency. Where both are given
+            the stricter one counts.
         params_budget: parameters.
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
@@ -110,7 +113,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     plain = ("data", "epochs", "images", "trials", "time_s", "seed")
     return _checked(
         space=_document(space),
-        latency_budget_ms=given["latency_budget_ms"] or (latency.limit if latency else None),
+        latency_budget_ms=_latency(given, setting.batch) or (latency.limit if latency else None),
         params_budget=given["params_budget"] or own["params"],
         macs_budget=given["macs_budget"] or own["macs"],
         memory_budget=given["memory_budget"] or own["memory"],
@@ -133,6 +136,15 @@ def _checked(**fields: Any) -> Settings:
         raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
 
 
+def _latency(given: dict[str, Any], batch: int) -> float | None:
+    """The ms a batch that a latency budget and a throughput budget come to; None without both."""
+    throughput = given.get("throughput_budget")
+    if throughput is not None and throughput <= 0:
+        raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
+    bounds = [given.get("latency_budget_ms"), throughput and 1000 * batch / throughput]
+    return min((bound for bound in bounds if bound), default=None)
+
+
 def _stat(latency: Budget | None) -> Any:
     return latency.stat if latency is not None else None
 
@@ -148,8 +160,11 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
         said["dtype"] = DTYPES.get(dtype, dtype)
     if space is not None:
         said["space"] = _document(space if isinstance(space, Space) else load_space(space))
+    kept = RunFolder(folder).settings()
+    if said.pop("throughput_budget", None) is not None:
+        said["latency_budget_ms"] = _latency(given, given["batch"] or kept.batch)
     limits = {"trials": given["trials"], "time_s": given["time_s"]}
-    return _checked(**{**RunFolder(folder).settings().model_dump(), **said, **limits})
+    return _checked(**{**kept.model_dump(), **said, **limits})
 
 
 def _absolute(data: str | os.PathLike[str]) -> str:

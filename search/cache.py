@@ -9,16 +9,9 @@ import contextlib
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-
-def root() -> Path:
-    """`$ARCHDSL_CACHE`, else `archdsl` in the user's cache folder."""
-    named = os.environ.get("ARCHDSL_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archdsl"
+from archdsl.latency.tables.store import root
 
 
 def key(**facts: Any) -> str:

@@ -1,19 +1,24 @@
 """Latency predicted from what this search has measured so far: what clearly cannot pass is not even measured.
 
-A ridge regression of milliseconds on the blocks and MACs of each type of node. It speaks only once it has seen enough,
-and rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides nothing
-close. What it lets through is measured.
+A table of the space, where there is a fresh one for the setting (`archdsl lut build`), with its error on networks held
+out; and a ridge regression of milliseconds on the blocks and MACs of each type of node, which speaks only once it has
+seen enough. Each rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides
+nothing close. What both let through is measured.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.cost import count
+from archdsl.errors import MeasureError
+from archdsl.latency.tables import Table, load
 from archdsl.schema.document import Spec
+from archdsl.search.settings import Settings
 
 ENOUGH = 16
 """Measured networks before the first prediction."""
@@ -21,9 +26,10 @@ _RIDGE = 1e-3
 
 
 class LatencyModel:
-    """Milliseconds by regression on measured networks."""
+    """Milliseconds by a table, if there is one, and by regression on measured networks."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Table | None = None) -> None:
+        self._table = table
         self._seen: list[tuple[dict[str, float], float]] = []
         self._fit: tuple[list[str], NDArray[Any], float] | None = None
 
@@ -34,6 +40,10 @@ class LatencyModel:
 
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
         """The predicted ms of a network that is over the gate by more than the model's largest error, else None."""
+        with contextlib.suppress(MeasureError):  # it has a part that the table has not
+            known = self._table and self._table.predict(spec)
+            if self._table and known and known / (1 + self._table.accuracy.worst) > gate_ms:
+                return known
         if len(self._seen) < ENOUGH:
             return None
         if self._fit is None:
@@ -57,6 +67,16 @@ class LatencyModel:
             guess = float(x[index] @ _ridge(x[others], y[others]))
             errors.append(abs(guess / y[index] - 1))
         return names, weights, max(errors)
+
+
+def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
+    """The fresh table of a search's space and setting on the device of these facts, or None."""
+    cores = facts.get("physical_cores") if settings.device == "cpu" else None
+    own = settings.measuring() | {"threads": settings.threads or cores, "stat": settings.stat}
+    try:
+        return load(settings.space_document, own, facts)
+    except (MeasureError, RuntimeError):  # none or stale; the latter where there is no home folder
+        return None
 
 
 def features(spec: Spec) -> dict[str, float]:

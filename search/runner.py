@@ -17,6 +17,7 @@ from archdsl.search.front import Record, front
 from archdsl.search.gate import all_fell, gate_ms, hopeless
 from archdsl.search.ladder import Asked, OutOfTime
 from archdsl.search.learned import Learned
+from archdsl.search.predict import table_of
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.proposals import Proposals
 from archdsl.search.result import Result, Verdict, keep, stored, trials_in
@@ -138,7 +139,8 @@ class Search:
             study.recover(self._record_of, lambda trial, record: tell(study, self.state.gate_ms, trial, record))
             seen = {record["hash"] for record in self.records}
             self.state.funnel.update(end_of(record) for record in self.trials)
-            self.learned = Learned(self.trials, self.state.gate_ms)
+            table = table_of(self.settings, self.state.facts)
+            self.learned = Learned(self.trials, self.state.gate_ms, table)
             too_slow = self.learned.surely_too_slow
             self._try_all(study, Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow))
         finally:

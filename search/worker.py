@@ -26,6 +26,7 @@ Request = dict[str, Any]
 Reply = dict[str, Any]
 
 _SCORED = 32
+_PATIENCE_S = 600.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -127,12 +128,14 @@ def _loaded(name: str, image: int, seed: int, images: int) -> Any:
 
 
 def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The latency of a network."""
-    from archdsl.latency import measure
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up."""
+    from archdsl.latency import checked_device, measure
+    from archdsl.latency.lease import lease
     from archdsl.load import spec_of
 
-    started = time.monotonic()
-    latency = measure(spec_of(request["spec"]), **request["setting"])
+    with lease(checked_device(request["setting"]["device"]), lambda text: say({"waiting": text}), _PATIENCE_S):
+        started = time.monotonic()
+        latency = measure(spec_of(request["spec"]), **request["setting"])
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
 
 

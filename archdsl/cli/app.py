@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli import bench, check, cost, export_weights, import_, new, output, schema, search, show, zoo
+from archdsl.cli import bench, check, cost, export_weights, import_, lut, new, output, schema, search, show, zoo
 
 app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 }
 for _name, (_command, _help) in _COMMANDS.items():
     app.command(_name, short_help=_help)(_command)
+app.add_typer(lut.app, name="lut", short_help="Predict latencies from the times of blocks.")
 
 
 def _version(asked: bool) -> None:

@@ -92,8 +92,10 @@ def command(
     _check_subjects(specs, assignments, layers)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
+    from archdsl.latency import lease as leases
     from archdsl.latency.setting import WAITING
 
+    leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
     setting = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}

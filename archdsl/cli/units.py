@@ -14,7 +14,7 @@ _BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB"
 _SPAN = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?")
 
 _HOUR_MS, _MONTH_S = 3.6e6, 30 * 86400.0
-_MOST_AMOUNT, _MOST_BYTES = 1e15, 2.0**50
+_MOST_AMOUNT, _MOST_BYTES, _MOST_RATE = 1e15, 2.0**50, 1e9
 
 
 def duration_ms(text: str) -> float:
@@ -37,6 +37,19 @@ def seconds(text: str) -> float:
         raise _refused(text, "a time", examples)
     total = sum(float(part) * unit for part, unit in zip(match.groups(), _SECONDS.values(), strict=True) if part)
     return _within(text, total, _MONTH_S, "a time", "720h")
+
+
+def rate(text: str) -> float:
+    """Images a second: `500/s` is 500, `2.5K/s` 2500.
+
+    Raises:
+        BadParameter: it is none, has no unit, or is not above 0 and at most 1e9.
+    """
+    plain = text.strip().removesuffix("/s").strip()
+    if plain == text.strip() or not (match := re.fullmatch(rf"({_NUMBER})\s*([KM]?)", plain)):
+        raise _refused(text, "a rate of images", "500/s, 2.5K/s")
+    value = float(match[1]) * _AMOUNT.get(match[2], 1.0)
+    return _within(text, value, _MOST_RATE, "a rate", "1000M/s")
 
 
 def amount(text: str) -> float:
