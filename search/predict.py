@@ -45,18 +45,21 @@ class LatencyModel:
         predicted = float(np.array([found.get(name, 0.0) for name in names]) @ weights)
         return predicted if predicted / (1 + worst) > gate_ms else None
 
-    def _fitted(self) -> tuple[list[str], NDArray[Any], float]:
-        """Feature names, weights, and the largest relative error on networks left out of the fit."""
+    def left_out(self) -> list[tuple[float, float]]:
+        """Of each measured network the ms predicted from all the others and the ms measured; none before `ENOUGH`."""
+        return _left_out(*self._table()[1:]) if len(self._seen) >= ENOUGH else []
+
+    def _table(self) -> tuple[list[str], NDArray[Any], NDArray[Any]]:
+        """Feature names, a row a network, and what each took in ms."""
         names = sorted({name for found, _ in self._seen for name in found})
         x = np.array([[found.get(name, 0.0) for name in names] for found, _ in self._seen])
-        y = np.array([latency for _, latency in self._seen])
-        weights = _ridge(x, y)
-        errors = []
-        for index in range(len(y)):
-            others = np.arange(len(y)) != index
-            guess = float(x[index] @ _ridge(x[others], y[others]))
-            errors.append(abs(guess / y[index] - 1))
-        return names, weights, max(errors)
+        return names, x, np.array([latency for _, latency in self._seen])
+
+    def _fitted(self) -> tuple[list[str], NDArray[Any], float]:
+        """Feature names, weights, and the largest relative error on networks left out of the fit."""
+        names, x, y = self._table()
+        worst = max(abs(guess / measured - 1) for guess, measured in _left_out(x, y))
+        return names, _ridge(x, y), worst
 
 
 def features(spec: Spec) -> dict[str, float]:
@@ -66,6 +69,15 @@ def features(spec: Spec) -> dict[str, float]:
         blocks, macs = f"{counted.type} blocks", f"{counted.type} MACs"
         found[blocks] = found.get(blocks, 0.0) + float(getattr(node, "depth", 1))
         found[macs] = found.get(macs, 0.0) + counted.macs / 1e6
+    return found
+
+
+def _left_out(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
+    """Each network predicted by a fit to all the others, beside what it took."""
+    found = []
+    for index in range(len(y)):
+        others = np.arange(len(y)) != index
+        found.append((float(x[index] @ _ridge(x[others], y[others])), float(y[index])))
     return found
 
 
