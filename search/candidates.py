@@ -30,7 +30,7 @@ class Candidate(NamedTuple):
 
 
 class Refused(Exception):
-    """A candidate that falls before it is measured; `args[0]` is the rung."""
+    """A candidate that falls before it is measured; `args` are the rung and the reason."""
 
 
 def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:

@@ -58,7 +58,7 @@ class Proposals:
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
         except Refused as refused:
-            self._refuse(trial, refused.args[0])
+            self._refuse(trial, *refused.args)
             return None
         if found.hash in self.seen:
             self._refuse(trial, "duplicate")
@@ -70,9 +70,9 @@ class Proposals:
         self.study.begin(trial, found.hash)
         return found, trial
 
-    def _refuse(self, trial: optuna.Trial, rung: str) -> None:
+    def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1
-        self.study.refused(trial, rung)
+        self.study.refused(trial, rung, reason)
         in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
         if in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
             drawn = random_candidate(self.space, self._variables, self.settings, self.seen, self._generator())

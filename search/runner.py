@@ -20,6 +20,7 @@ from archdsl.search.learned import Learned
 from archdsl.search.predict import table_of
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.proposals import Proposals
+from archdsl.search.report import read_report, write_html
 from archdsl.search.result import Result, Verdict, keep, stored, trials_in
 from archdsl.search.run_folder import RunFolder
 from archdsl.search.settings import Settings
@@ -88,7 +89,15 @@ class Search:
             self.folder.path, self.settings, self.records, self.state.front, verdict, interrupted, self.state.facts
         )
         keep(self.folder, result, self.clock.elapsed)
+        self._report()
         return result
+
+    def _report(self) -> None:
+        """Write `report.html`; whatever goes wrong with it, the search has its result."""
+        try:
+            write_html(read_report(self.folder.path), self.folder.path / "report.html")
+        except Exception as error:
+            self._note(f"no report.html was written: {' '.join(str(error).split())[:200]}")
 
     def doing(self, what: str, phase: str = "searching") -> None:
         """Show what is being done."""
@@ -136,6 +145,7 @@ class Search:
         known = variables(self.space.nodes)
         study = Study(self.folder.storage, known, self.space.objectives, self.settings.seed, self.resume)
         try:
+            study.describe(self._described())
             study.recover(self._record_of, lambda trial, record: tell(study, self.state.gate_ms, trial, record))
             seen = {record["hash"] for record in self.records}
             self.state.funnel.update(end_of(record) for record in self.trials)
@@ -145,6 +155,16 @@ class Search:
             self._try_all(study, Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow))
         finally:
             study.close()
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "space": self.space.name,
+            "latency budget, ms": self.settings.latency_budget_ms,
+            "latency gate, ms": self.state.gate_ms,
+            "statistic": self.settings.stat,
+            "device": self.state.facts.get("device_name"),
+            "folder": str(self.folder.path),
+        }
 
     def _record_of(self, known: str) -> Record | None:
         return next((record for record in self.trials if record["hash"] == known), None)

@@ -30,8 +30,11 @@ STARTUP = 10
 MOST_GP = 150
 """Completed trials up to which the Gaussian process pays; TPE after that."""
 
-_BUDGET = "budget"
-_HASH, _RUNG = "hash", "rung"
+METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
+"""What a dashboard calls an objective."""
+BUDGET = "budget"
+HASH, RUNG, REASON = "hash", "rung", "reason"
+"""Under which names a trial carries its constraint, its network and where and why it was refused."""
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -62,6 +65,7 @@ class Study:
                     directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
                     load_if_exists=resume,
                 )
+                self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
         except Exception as error:
             raise SearchError(f"{storage}: {' '.join(str(error).split())[:200]}; use another folder") from None
 
@@ -71,6 +75,17 @@ class Study:
         if isinstance(self._storage, RDBStorage):
             self._storage.engine.dispose()
 
+    def describe(self, facts: dict[str, Any]) -> None:
+        """What is searched, for whoever looks at the study with Optuna's own tools."""
+        for name, value in facts.items():
+            self._study.set_user_attr(name, value)
+
+    def note(self, trial: optuna.Trial, facts: dict[str, Any]) -> None:
+        """What stands beside a trial in Optuna's own tools; before it is told, as an ended one takes nothing more."""
+        for name, value in facts.items():
+            if value is not None:
+                trial.set_user_attr(name, value)
+
     @property
     def ended(self) -> int:
         """Trials of which something is known, refusals among them."""
@@ -78,7 +93,7 @@ class Study:
 
     def refusals(self) -> list[str | None]:
         """Of every trial that ended, in order, the rung at which it was refused; None if it was measured."""
-        return [trial.user_attrs.get(_RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
+        return [trial.user_attrs.get(RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
 
     @property
     def has_waiting(self) -> bool:
@@ -97,7 +112,7 @@ class Study:
     def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            record = record_of(trial.user_attrs.get(_HASH, ""))
+            record = record_of(trial.user_attrs.get(HASH, ""))
             if record is not None:
                 with _unheard():
                     tell(optuna.Trial(self._study, trial._trial_id), record)
@@ -131,7 +146,7 @@ class Study:
 
     def begin(self, trial: optuna.Trial, known: str) -> None:
         """A candidate with this hash is measured now."""
-        trial.set_user_attr(_HASH, known)
+        trial.set_user_attr(HASH, known)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
         """A candidate inside the budgets, with all its objectives by metric."""
@@ -144,18 +159,17 @@ class Study:
         filled = {"proxy_accuracy": self._mean_accuracy(), **values}
         self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
 
-    def refused(self, trial: optuna.Trial, rung: str | None = None) -> None:
+    def refused(self, trial: optuna.Trial, rung: str | None = None, reason: str | None = None) -> None:
         """A candidate that fell at a rung before it was measured; without a rung, one that failed."""
         self._constrain(trial, 1.0)
-        if rung is not None:
-            trial.set_user_attr(_RUNG, rung)
+        self.note(trial, {RUNG: rung, REASON: reason and reason.splitlines()[0][:300]})
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def _constrain(self, trial: optuna.Trial, excess: float) -> None:
         """How far over the budget, once: what a search that was killed has already told, stands."""
-        if _BUDGET not in trial.constraints:
+        if BUDGET not in trial.constraints:
             with _unheard():
-                trial.set_constraint(_BUDGET, excess)
+                trial.set_constraint(BUDGET, excess)
 
     def _mean_accuracy(self) -> float:
         """Of the trials that were trained; 0 before there is one."""
@@ -163,7 +177,7 @@ class Study:
             return 0.0
         index = self.objectives.index("max proxy_accuracy")
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        known = [trial.values[index] for trial in trials if trial.constraints.get(_BUDGET, 1) <= 0]
+        known = [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]
         return sum(known) / len(known) if known else 0.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -80,12 +80,19 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
     """What the optimiser learns of a trial."""
     values = {"params": float(record["params"]), "macs": float(record["macs"])}
+    study.note(trial, _noted(record))
     if record["outcome"] in ("trained", "cached"):
         study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:
         study.refused(trial)
+
+
+def _noted(record: Record) -> dict[str, Any]:
+    """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
+    names = ("outcome", "reason", "params", "macs", "accuracy")
+    return {"name": record["spec"]["name"], "latency_ms": record["latency"]} | {name: record[name] for name in names}
 
 
 def end_of(record: Record) -> str:

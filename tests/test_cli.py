@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+from conftest import FOLDER
 
 from archdsl import load_spec, zoo
 from archdsl.cli import documents, main, output
@@ -494,5 +496,8 @@ def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     if {"import", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    if line.startswith("archdsl report"):
+        shutil.copytree(FOLDER / "run", tmp_path / "runs" / "first")
+    own = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

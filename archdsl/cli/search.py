@@ -91,7 +91,7 @@ def command(
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
     Candidates over a budget are never trained. The winner is measured again in a fresh process: PASS or FAIL, and the
-    exit code. The run's folder holds winner.json, front.json and trials.jsonl.
+    exit code. The run's folder holds winner.json, front.json, trials.jsonl and report.html; `archdsl report` prints it.
 
     \b
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,14 @@ def show(spec: Spec, count: Count) -> RenderableType:
     sources where there are too many lanes.
     """
     return _Tree(spec, count)
+
+
+def show_text(spec: Spec, count: Count, width: int = 100) -> str:
+    """The same as plain text, `width` columns wide."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(show(spec, count))
+    return captured.get().rstrip()
 
 
 class _Tree:
