@@ -136,6 +136,14 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
 
 
+def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
+    """How long a training step and the validation of an image take."""
+    from archdsl.load import spec_of
+    from archdsl.search.pace import pace
+
+    return pace(spec_of(request["spec"]), request["device"], request["threads"])._asdict()
+
+
 def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
     """The score of a network at initialisation, on a batch of training images."""
     import torch
@@ -219,6 +227,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "measure": _measure,
     "train": _train,
     "score": _score,
+    "pace": _pace,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli import bench, check, cost, new, output, schema, search, show, zoo
+from archdsl.cli import bench, check, cost, doctor, new, output, schema, search, show, zoo
 
 app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "cost": (cost.command, "Count params, MACs and memory, a node and in all."),
     "bench": (bench.command, "Measure latencies side by side."),
     "search": (search.command, "Search for the best backbone inside a latency budget."),
+    "doctor": (doctor.command, "Examine a search space before the first trial."),
     "schema": (schema.command, "Print the JSON Schema of a kind of document."),
 }
 for _name, (_command, _help) in _COMMANDS.items():

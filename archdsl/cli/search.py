@@ -9,7 +9,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.options import Json, check_device, check_dtype, check_mode, whole
-from archdsl.cli.units import amount, duration_ms, memory, seconds
+from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
     str | None, typer.Argument(metavar="SPACE", help="a space's name or path; default: the shipped one for the device")
@@ -17,6 +17,10 @@ Space = Annotated[
 LatencyBudget = Annotated[
     float | None,
     typer.Option("--latency-budget", metavar="TIME", parser=duration_ms, help="a batch, as 5ms; the winner keeps it"),
+]
+ThroughputBudget = Annotated[
+    float | None,
+    typer.Option("--throughput-budget", metavar="RATE", parser=rate, help="images a second at --batch, as 200/s"),
 ]
 ParamsBudget = Annotated[float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="as 30M")]
 MacsBudget = Annotated[float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="an image, as 4G")]
@@ -65,6 +69,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --
 def command(
     space: Space = None,
     latency_budget: LatencyBudget = None,
+    throughput_budget: ThroughputBudget = None,
     params_budget: ParamsBudget = None,
     macs_budget: MacsBudget = None,
     memory_budget: MemoryBudget = None,
@@ -104,6 +109,7 @@ def command(
         result = run(
             space,
             latency_budget_ms=latency_budget,
+            throughput_budget=throughput_budget,
             params_budget=params_budget,
             macs_budget=macs_budget,
             memory_budget=memory_budget,
