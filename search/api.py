@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from archdsl.latency.setting import DTYPES
 from archdsl.schema.space import Budget, Space, latency_of
 from archdsl.search.data import BUILT_IN
 from archdsl.search.feasible import require_feasible
+from archdsl.search.known import check_folders
 from archdsl.search.progress import Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.run_folder import RunFolder
@@ -46,6 +48,7 @@ def run(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    earlier: Sequence[str | os.PathLike[str]] = (),
     watcher: Watcher = silent,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
@@ -73,6 +76,8 @@ def run(
         out: the run's folder, `runs/TIME-SPACE` by default.
         resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
             `trials` and `time_s`. A finished run gives its result again.
+        earlier: folders of runs whose trials are taken over where they are points of the space: accuracies that
+            were trained alike are known, latencies are measured anew. They do not count as trials.
         watcher: is told of progress.
 
     Raises:
@@ -81,8 +86,13 @@ def run(
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
-    given = {key: value for key, value in locals().items() if key not in ("space", "out", "resume", "watcher")}
-    started = time.monotonic()
+    given = {
+        key: value for key, value in locals().items() if key not in ("space", "out", "resume", "earlier", "watcher")
+    }
+    started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
+    if resume and folders:
+        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
+    check_folders(folders)
     if data is not None:
         given["data"] = _absolute(data)
     if resume:
@@ -93,7 +103,7 @@ def run(
         settings = settings_of(space, **given)
         require_feasible(settings)
     folder = Path(out) if out is not None else _new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started)
+    return run_search(settings, folder, resume, watcher, started, earlier=folders)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:

@@ -1,4 +1,4 @@
-"""A space examined before the first trial: what it holds, what of it is dead, what its budgets leave, how long it takes.
+"""A space examined before the first trial: what it holds, what of it is dead, what budgets leave, how long it takes.
 
 Counts come from closed formulas. Latencies are measured on a few networks, and predicted for the others with the error
 that the prediction makes on networks that it has not seen.

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from archdsl.schema.document import Spec
     from archdsl.search.data import Data
 
-STEPS = 10
-_FIRST = 3
+STEPS = 8
+_FIRST = 2
 _VALIDATED = 64
 
 
@@ -22,17 +22,11 @@ class Pace(NamedTuple):
     image_s: float
 
 
-def pace(spec: Spec, device: str, threads: int | None) -> Pace:
+def pace(spec: Spec, device: str, data: Data) -> Pace:
     """Train a freshly built network for some steps and validate it; the first steps, which warm up, do not count."""
-    import torch
-
     from archdsl.compile import build
-    from archdsl.latency.provenance import physical_cores
     from archdsl.search.proxy import Fidelity, train
 
-    if device == "cpu":
-        torch.set_num_threads(threads or physical_cores())
-    data = _noise(spec)
     fidelity = Fidelity(STEPS, Fidelity(1, 1).batch)
     moments: list[float] = []
     train(build(spec), data, fidelity, seed=0, device=device, progress=lambda *_: moments.append(time.monotonic()))
@@ -41,7 +35,7 @@ def pace(spec: Spec, device: str, threads: int | None) -> Pace:
     return Pace(median(steps), (ended - moments[-1]) / _VALIDATED)
 
 
-def _noise(spec: Spec) -> Data:
+def noise(spec: Spec) -> Data:
     """As many images as a batch has, and some to validate."""
     import torch
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from archdsl.search.child import Failed, WorkerGone
-from archdsl.search.clock import Clock
-from archdsl.search.ladder import Asked, OutOfTime, measure
+from archdsl.search.ladder import Asked
 from archdsl.search.points import Network
 from archdsl.search.predict import LatencyModel
 from archdsl.search.proxy import Fidelity
@@ -18,6 +17,8 @@ from archdsl.search.settings import Settings
 ENOUGH = 8
 """Measured networks from which the others are predicted."""
 _MOST_MEASURED = 60
+_MEASURE_S, _REPEATED = 120.0, 2
+"""Seconds until a worker is taken to hang; further readings that a trial takes of what is unstable."""
 _VALIDATED, _SCORED = 1000, 32
 _FINALISTS, _LENGTHEN = 3, 3.0
 _PACED = 3
@@ -63,7 +64,7 @@ def timed(
     deadline: float,
     say: Callable[[str], None] = lambda text: None,
 ) -> Timed:
-    """Measure some of the networks until the moment `deadline` of `time.monotonic()`, two of them at least.
+    """Measure some of the networks, once each, until the moment `deadline` of `time.monotonic()`; two at least.
 
     First the least and the most MACs, then at random, at last those that are predicted to be the fastest.
 
@@ -84,7 +85,8 @@ def timed(
         if fastest is not None:
             say("measuring the network that is predicted to be the fastest")
             session.take(fastest)
-    measure_s = (time.monotonic() - begun) / max(len(session.found) + session.failed, 1)
+    reading_s = (time.monotonic() - begun) / max(len(session.found) + session.failed, 1)
+    measure_s = reading_s * (1 + _REPEATED * session.unstable / max(len(session.found), 1))
     return Timed(
         [(networks[index], ms) for index, ms in session.found.items()],
         session.unstable,
@@ -122,19 +124,19 @@ class _Session:
     def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings) -> None:
         self.worker, self.networks, self.settings = worker, networks, settings
         self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
-        self._clock = Clock(settings)
 
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
+        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring()}
         try:
-            latency = measure(self.worker, spec, self.settings, self._clock)
-        except (Failed, WorkerGone, OutOfTime):
+            latency = self.worker.ask(request, _MEASURE_S)["latency"]
+        except (Failed, WorkerGone):
             self.failed += 1
             return
-        self.found[index] = latency.ms
-        self.unstable += latency.unstable
-        self.model.learn(spec, latency.ms)
+        self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
+        self.unstable += latency["unstable"]
+        self.model.learn(spec, ms)
 
     @property
     def is_enough(self) -> bool:

@@ -138,10 +138,16 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
 
 def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
     """How long a training step and the validation of an image take."""
-    from archdsl.load import spec_of
-    from archdsl.search.pace import pace
+    import torch
 
-    return pace(spec_of(request["spec"]), request["device"], request["threads"])._asdict()
+    from archdsl.load import spec_of
+    from archdsl.search.pace import noise, pace
+
+    spec = spec_of(request["spec"])
+    data = noise(spec)
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
+    return pace(spec, request["device"], data)._asdict()
 
 
 def _score(request: Request, say: Callable[[Reply], None]) -> Reply:

@@ -120,7 +120,7 @@ def _time(found: Any) -> list[str]:
     least, most = min(timed.train_s), max(timed.train_s)
     epochs, images = found.settings.epochs, found.settings.images
     return [
-        f"time  {found.trials:,} trials take {clock(low)} to {clock(high)}: if only the share above is trained, and if all are",
+        f"time  {found.trials:,} trials take {clock(low)} to {clock(high)}: with the share above trained, and with all",
         f"  a trial measures {timed.measure_s:.1f} s and trains {least:.0f} to {most:.0f} s "
         f"({epochs:g} epochs of {images:,} images, from some steps of {len(timed.train_s)} networks);",
         "  finalists are in it; loading data and the optimiser's own time are not",
