@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError
-from archdsl.schema.variables import Variable, variables
+from archdsl.schema.variables import variables
 from archdsl.search.child import Worker
 from archdsl.search.dead import Dead, dead_values
 from archdsl.search.extremes import descend
@@ -25,8 +25,10 @@ from archdsl.search.survey import Survey, survey
 from archdsl.search.timing import Timed, paces, timed
 
 DEFAULT_TIME_S, DEFAULT_TRIALS = 60.0, 100
-_TRAINING_S = 6.0
-"""Seconds of the allowance kept for the pace of training."""
+_TRAINING_SHARE = 0.1
+"""Of the allowance, kept for the pace of training."""
+_MEASURING_SHARE = 0.6
+"""Of the allowance, left to measuring however long the counting took."""
 _Z = 1.96
 
 Say = Callable[[str], None]
@@ -75,6 +77,11 @@ class Examination(NamedTuple):
         return not self.remedies
 
     @property
+    def unmeasured(self) -> bool:
+        """Whether there is a latency budget that nothing is known of."""
+        return self.settings.latency_budget_ms is not None and (self.timed is None or not self.timed.measured)
+
+    @property
     def search_s(self) -> tuple[float, float] | None:
         """Seconds that the search will take: with the share as drawn trained, and with all trained."""
         if self.timed is None or not self.timed.train_s:
@@ -90,7 +97,7 @@ def examine(
     time_s: float = DEFAULT_TIME_S,
     trials: int | None = None,
     say: Say = lambda text: None,
-    new_worker: Callable[[], Asked] = Worker,
+    new_worker: Callable[[], Asked] | None = None,
 ) -> Examination:
     """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
 
@@ -110,21 +117,22 @@ def examine(
     ends = [] if found.is_whole else _ends(points, found, settings)
     known = None
     if measure:
-        known = _timed(networks + ends, settings, begun + time_s, say, new_worker)
+        deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
+        known = _timed(networks + ends, settings, deadline, say, new_worker or Worker)
     rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
     for row, ms in zip(rows, known.predicted if known else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
     limits = static_limits(settings)
-    if known is not None and settings.latency_budget_ms is not None:
+    if known is not None and known.errors and settings.latency_budget_ms is not None:
         limits["latency"] = settings.latency_budget_ms
     return Examination(
         settings,
         found,
-        _ranges(rows, len(networks)),
+        _ranges(rows, len(networks), [*METRICS, *(["latency"] if known and known.errors else [])]),
         dead,
         _shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
         known,
-        remedies_of(rows, limits),
+        _remedies(rows, settings, known),
         trials or settings.trials or DEFAULT_TRIALS,
         space is None,
         time.monotonic() - begun,
@@ -133,7 +141,7 @@ def examine(
 
 def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
     """Networks of the least and the most of each cost that one-variable steps reach from the best of those found."""
-    known: dict[str, Variable] = variables(points.space.nodes)
+    known = variables(points.space.nodes)
     reached = []
     for metric in METRICS:
         for sign in (1, -1):
@@ -154,7 +162,7 @@ def _timed(
     """Latencies of the networks, and the pace of training of those inside the budgets, else of any."""
     worker = new_worker()
     try:
-        known = timed(worker, networks, settings, deadline - _TRAINING_S, say)
+        known = timed(worker, networks, settings, deadline, say)
         say("training for some steps")
         limits = static_limits(settings)
         most = settings.latency_budget_ms or math.inf
@@ -164,10 +172,21 @@ def _timed(
         worker.stop()
 
 
-def _ranges(rows: list[dict[str, float]], sampled: int) -> dict[str, Range]:
+def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | None) -> list[Remedy]:
+    """What would make the budgets feasible. No latency is believed to be below the least that was measured."""
+    limits = static_limits(settings)
+    if known is None or not known.measured or settings.latency_budget_ms is None:
+        return remedies_of(rows, limits)
+    floor = min(ms for _, ms in known.measured)
+    limits["latency"] = settings.latency_budget_ms
+    believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
+    return remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+
+
+def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> dict[str, Range]:
     """The ends over everything found, the median over what was sampled."""
     found = {}
-    for metric in rows[0]:
+    for metric in metrics:
         values = [row[metric] for row in rows if row[metric] < math.inf]
         middle = [row[metric] for row in rows[:sampled] if row[metric] < math.inf]
         if middle:

@@ -86,7 +86,8 @@ def _measured(found: Any) -> str:
     if timed.failed:
         told += f", {timed.failed} failed"
     if not timed.errors:
-        return f"{told}; too few to predict the others"
+        least = min((ms for _, ms in timed.measured), default=0.0)
+        return f"{told}, the least {least:.3g} ms; too few to predict the others"
     off = f"off by {median(timed.errors):.0%} in the median and {timed.errors[-1]:.0%} at most"
     return f"{told}; the others predicted, {off} on networks left out"
 
@@ -134,6 +135,8 @@ def _verdict(found: Any) -> Text:
             f"INFEASIBLE  nothing found keeps {'it' if len(found.remedies) == 1 else 'them together'}: {told}",
             "bold red",
         )
-    if not found.shares:
+    if found.unmeasured:
+        return _line("feasible  as far as it was counted; latencies were not measured", "bold")
+    if not found.shares and found.settings.latency_budget_ms is None:
         return _line("feasible  there is no budget to keep")
     return _line("feasible  something was found inside all budgets", "bold green")
