@@ -17,6 +17,8 @@ from archdsl.search.settings import Settings
 ENOUGH = 8
 """Measured networks from which the others are predicted."""
 _MOST_MEASURED = 60
+_AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
+"""Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S, _REPEATED = 120.0, 2
 """Seconds until a worker is taken to hang; further readings that a trial takes of what is unstable."""
 _VALIDATED, _SCORED = 1000, 32
@@ -85,7 +87,7 @@ def timed(
         if fastest is not None:
             say("measuring the network that is predicted to be the fastest")
             session.take(fastest)
-    reading_s = (time.monotonic() - begun) / max(len(session.found) + session.failed, 1)
+    reading_s = sum(session.reading_s) / max(len(session.reading_s), 1)
     measure_s = reading_s * (1 + _REPEATED * session.unstable / max(len(session.found), 1))
     return Timed(
         [(networks[index], ms) for index, ms in session.found.items()],
@@ -123,17 +125,22 @@ class _Session:
 
     def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings) -> None:
         self.worker, self.networks, self.settings = worker, networks, settings
+        self.reading_s: list[float] = []
         self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
 
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
-        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring()}
+        pace = {} if len(self.found) < _AS_A_TRIAL else _QUICK
+        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | pace}
+        begun = time.monotonic()
         try:
             latency = self.worker.ask(request, _MEASURE_S)["latency"]
         except (Failed, WorkerGone):
             self.failed += 1
             return
+        if not pace:
+            self.reading_s.append(time.monotonic() - begun)
         self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
         self.unstable += latency["unstable"]
         self.model.learn(spec, ms)

@@ -131,6 +131,8 @@ def _time(found: Any) -> list[str]:
 def _verdict(found: Any) -> Text:
     if found.remedies:
         told = "; or ".join(str(remedy) for remedy in found.remedies)
+        if any(remedy.metric == "latency" for remedy in found.remedies) and found.timed.unstable:
+            told += "; measurements were unstable: ask again on a quiet machine"
         return _line(
             f"INFEASIBLE  nothing found keeps {'it' if len(found.remedies) == 1 else 'them together'}: {told}",
             "bold red",
