@@ -218,6 +218,7 @@ def run_search(
     watcher: Watcher = silent,
     started: float | None = None,
     new_worker: Callable[[], Asked] = Worker,
+    *,
     earlier: Sequence[str] = (),
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
