@@ -21,6 +21,7 @@ from archdsl.search.feasible import METRICS, Remedy, costs_of, inside, remedies_
 from archdsl.search.ladder import Asked
 from archdsl.search.points import Network, Points
 from archdsl.search.settings import Settings
+from archdsl.search.shares import Share, shares
 from archdsl.search.survey import Survey, survey
 from archdsl.search.timing import Timed, paces, timed
 
@@ -29,7 +30,6 @@ _TRAINING_SHARE = 0.1
 """Of the allowance, kept for the pace of training."""
 _MEASURING_SHARE = 0.6
 """Of the allowance, left to measuring however long the counting took."""
-_Z = 1.96
 
 Say = Callable[[str], None]
 
@@ -40,18 +40,6 @@ class Range(NamedTuple):
     least: float
     median: float
     most: float
-
-
-class Share(NamedTuple):
-    """How many of the networks looked at are inside a budget, or inside all."""
-
-    metric: str
-    budget: float | None
-    inside: int
-    of: int
-    low: float
-    high: float
-    """The share lies between these: 95 % of the sampling, and of a latency also the prediction's median error."""
 
 
 class Examination(NamedTuple):
@@ -130,7 +118,7 @@ def examine(
         found,
         _ranges(rows, len(networks), [*METRICS, *(["latency"] if known and known.errors else [])]),
         dead,
-        _shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
+        shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
         known,
         _remedies(rows, settings, known),
         trials or settings.trials or DEFAULT_TRIALS,
@@ -192,35 +180,6 @@ def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> d
         if middle:
             found[metric] = Range(min(values), median(middle), max(values))
     return found
-
-
-def _shares(rows: list[dict[str, float]], limits: dict[str, float], is_whole: bool, error: float) -> list[Share]:
-    """The share inside each budget and, last, inside all of them."""
-    several = [(metric, {metric: limit}) for metric, limit in limits.items()]
-    shares = []
-    for metric, bound in [*several, ("all", limits)] if limits else []:
-        known = [row for row in rows if all(row.get(name, math.inf) < math.inf for name in bound)]
-        if not known:
-            continue
-        counts = [sum(inside(row, _moved(bound, shift)) for row in known) for shift in (-error, 0.0, error)]
-        low, high = counts[0] / len(known), counts[2] / len(known)
-        if not is_whole:
-            low, high = _wilson(counts[0], len(known))[0], _wilson(counts[2], len(known))[1]
-        shares.append(Share(metric, bound.get(metric), counts[1], len(known), low, high))
-    return shares
-
-
-def _moved(bound: dict[str, float], shift: float) -> dict[str, float]:
-    """Limits with that of the latency, which is predicted, moved by so much of it."""
-    return {name: limit * (1 + shift) if name == "latency" else limit for name, limit in bound.items()}
-
-
-def _wilson(inside: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson's score."""
-    share, z = inside / of, _Z**2 / of
-    middle = (share + z / 2) / (1 + z)
-    half = math.sqrt(share * (1 - share) * z + z * z / 4) / (1 + z)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
