@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, WrongUse
 from archdsl.latency.setting import DTYPES
-from archdsl.schema.space import Budget, Space
+from archdsl.schema.space import Budget, Space, latency_of
 from archdsl.search.data import BUILT_IN
+from archdsl.search.feasible import require_feasible
+from archdsl.search.known import check_folders
 from archdsl.search.progress import Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.run_folder import RunFolder
@@ -45,6 +48,7 @@ def run(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    earlier: Sequence[str | os.PathLike[str]] = (),
     watcher: Watcher = silent,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
@@ -53,8 +57,8 @@ def run(
         space: a space, its name or its path; by default the shipped one that fits the device.
         latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
             CPU). This and the following stand over the space's own budgets.
-        throughput_budget: images a second at the batch: 1000 * batch / throughput ms of latency. Where both are given
-            the stricter one counts.
+        throughput_budget: the promise as images a second at the batch; a latency budget of batch / throughput. One of
+            the two is given.
         params_budget: parameters.
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
@@ -72,6 +76,8 @@ def run(
         out: the run's folder, `runs/TIME-SPACE` by default.
         resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
             `trials` and `time_s`. A finished run gives its result again.
+        earlier: folders of runs whose trials are taken over where they are points of the space: accuracies that
+            were trained alike are known, latencies are measured anew. They do not count as trials.
         watcher: is told of progress.
 
     Raises:
@@ -80,8 +86,13 @@ def run(
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
-    given = {key: value for key, value in locals().items() if key not in ("space", "out", "resume", "watcher")}
-    started = time.monotonic()
+    given = {
+        key: value for key, value in locals().items() if key not in ("space", "out", "resume", "earlier", "watcher")
+    }
+    started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
+    if resume and folders:
+        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
+    check_folders(folders)
     if data is not None:
         given["data"] = _absolute(data)
     if resume:
@@ -90,8 +101,9 @@ def run(
         settings = _resumed(Path(out), space, given)
     else:
         settings = settings_of(space, **given)
+        require_feasible(settings)
     folder = Path(out) if out is not None else _new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started)
+    return run_search(settings, folder, resume, watcher, started, earlier=folders)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
@@ -105,26 +117,33 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
 
     device = given["device"] or default_device()
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else GPU_SPACE if device.startswith("cuda") else CPU_SPACE)
-    latency = space.budget("latency")
-    chosen = {name: given[name] or getattr(latency, name, None) for name in ("batch", "dtype", "mode", "threads")}
+        space = load_space(space if space is not None else default_space(device))
+    measured = space.budget("latency") or space.budget("throughput")
+    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     plain = ("data", "epochs", "images", "trials", "time_s", "seed")
     return _checked(
         space=_document(space),
-        latency_budget_ms=_latency(given, setting.batch) or (latency.limit if latency else None),
+        **_promise(given, measured, setting.batch),
         params_budget=given["params_budget"] or own["params"],
         macs_budget=given["macs_budget"] or own["macs"],
         memory_budget=given["memory_budget"] or own["memory"],
         device=setting.device,
-        stat=_stat(latency) or default_stat(setting.device),
+        stat=_stat(measured) or default_stat(setting.device),
         batch=setting.batch,
         dtype=setting.dtype,
         mode=setting.mode,
         threads=chosen["threads"],
         **{name: given[name] for name in plain if given[name] is not None},
     )
+
+
+def default_space(device: str | None = None) -> str:
+    """The shipped space that fits a device, else the default device."""
+    from archdsl.latency import default_device
+
+    return GPU_SPACE if (device or default_device()).startswith("cuda") else CPU_SPACE
 
 
 def _checked(**fields: Any) -> Settings:
@@ -136,17 +155,27 @@ def _checked(**fields: Any) -> Settings:
         raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
 
 
-def _latency(given: dict[str, Any], batch: int) -> float | None:
-    """The ms a batch that a latency budget and a throughput budget come to; None without both."""
-    throughput = given.get("throughput_budget")
-    if throughput is not None and throughput <= 0:
-        raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
-    bounds = [given.get("latency_budget_ms"), throughput and 1000 * batch / throughput]
-    return min((bound for bound in bounds if bound), default=None)
+def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str, float | None]:
+    """The latency budget, said as images a second where it was asked for so; what is given stands over the space's.
+
+    Raises:
+        WrongUse: both are given.
+        SearchError: a throughput is not above 0.
+    """
+    latency, throughput = given.get("latency_budget_ms"), given.get("throughput_budget")
+    if latency is not None and throughput is not None:
+        raise WrongUse("a throughput budget is a latency budget of batch / throughput; give one of the two")
+    if latency is None and throughput is None and own is not None:
+        latency, throughput = (own.limit, None) if own.metric == "latency" else (None, own.limit)
+    if throughput is not None:
+        if throughput <= 0:
+            raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
+        latency = latency_of(throughput, batch)
+    return {"latency_budget_ms": latency, "throughput_budget": throughput}
 
 
-def _stat(latency: Budget | None) -> Any:
-    return latency.stat if latency is not None else None
+def _stat(measured: Budget | None) -> Any:
+    return measured.stat if measured is not None else None
 
 
 def _document(space: Space) -> dict[str, Any]:
@@ -160,11 +189,11 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
         said["dtype"] = DTYPES.get(dtype, dtype)
     if space is not None:
         said["space"] = _document(space if isinstance(space, Space) else load_space(space))
-    kept = RunFolder(folder).settings()
-    if said.pop("throughput_budget", None) is not None:
-        said["latency_budget_ms"] = _latency(given, given["batch"] or kept.batch)
+    before = RunFolder(folder).settings()
+    if said.keys() & {"latency_budget_ms", "throughput_budget"}:
+        said |= _promise(said, None, said.get("batch", before.batch))
     limits = {"trials": given["trials"], "time_s": given["time_s"]}
-    return _checked(**{**kept.model_dump(), **said, **limits})
+    return _checked(**{**before.model_dump(), **said, **limits})
 
 
 def _absolute(data: str | os.PathLike[str]) -> str:

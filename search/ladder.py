@@ -129,15 +129,7 @@ def train(
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
-    key = cache.key(
-        network=canonical_hash(spec),
-        training=settings.training_key(),
-        data=data["fingerprint"],
-        epochs=settings.epochs * lengthen,
-        device=settings.device.partition(":")[0],
-        torch=data["torch"],
-        recipe=RECIPE,
-    )
+    key = training_key(canonical_hash(spec), settings, data, settings.epochs * lengthen)
     known = cache.get(key)
     if known is not None and known.keys() == set(Trained._fields) - {"cached"}:
         return Trained(**known, cached=True)
@@ -152,10 +144,23 @@ def train(
     seconds = time.monotonic() - started
     facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
-    facts |= {name: outcome[name] for name in ("steps", "loss", "error")}
+    facts |= {name: outcome[name] for name in ("steps", "loss", "error")} | {"key": key}
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
     return Trained(**result, cached=False)
+
+
+def training_key(network: str, settings: Settings, data: dict[str, Any], epochs: float) -> str:
+    """The name of a proxy accuracy: all that it depends on, the network by its hash."""
+    return cache.key(
+        network=network,
+        training=settings.training_key(),
+        data=data["fingerprint"],
+        epochs=epochs,
+        device=settings.device.partition(":")[0],
+        torch=data["torch"],
+        recipe=RECIPE,
+    )
 
 
 def _training(spec: Spec, settings: Settings, data: dict[str, Any], epochs: float, seconds: float | None) -> Reply:

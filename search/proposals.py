@@ -50,6 +50,10 @@ class Proposals:
         self._seeds = deque(seed_choices(settings))
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
+    def add(self, choices: list[dict[str, Any]]) -> None:
+        """Propose these after the seeds, each once."""
+        self._seeds.extend(choices)
+
     def next(self) -> tuple[Candidate, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
         while self._seeds and not self.study.has_waiting:

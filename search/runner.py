@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from archdsl.search.clock import Clock
 from archdsl.search.finish import longer, settle
 from archdsl.search.front import Record, front
 from archdsl.search.gate import all_fell, gate_ms, hopeless
+from archdsl.search.known import known_from
 from archdsl.search.ladder import Asked, OutOfTime
 from archdsl.search.learned import Learned
 from archdsl.search.predict import table_of
@@ -43,8 +44,12 @@ class Search:
         resume: bool = False,
         started: float | None = None,
         new_worker: Callable[[], Asked] = Worker,
+        earlier: Sequence[str] = (),
     ) -> None:
-        """`started` is the moment of `time.monotonic()` from which time counts; `new_worker` makes what measures."""
+        """`started` is the moment of `time.monotonic()` from which time counts; `new_worker` makes what measures.
+
+        `earlier` are folders of runs whose trials are known from the start.
+        """
         self.settings, self.folder, self.watcher = settings, folder, watcher
         self.resume, self.new_worker = resume, new_worker
         spent = (folder.read("clock.json") or {}).get("seconds", 0.0) if resume else 0.0
@@ -54,8 +59,9 @@ class Search:
         self.state.trials = trials_in(self.records)
         self.worker = new_worker()
         self.data: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
         self.space: Space = settings.space_document
-        self._before = len(self.trials)
+        self._before, self._earlier = len(self.trials), earlier
         self._update_front()
 
     @property
@@ -152,7 +158,9 @@ class Search:
             table = table_of(self.settings, self.state.facts)
             self.learned = Learned(self.trials, self.state.gate_ms, table)
             too_slow = self.learned.surely_too_slow
-            self._try_all(study, Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow))
+            proposals = Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow)
+            proposals.add(self._known_choices())
+            self._try_all(study, proposals)
         finally:
             study.close()
 
@@ -165,6 +173,20 @@ class Search:
             "device": self.state.facts.get("device_name"),
             "folder": str(self.folder.path),
         }
+
+    def _known_choices(self) -> list[dict[str, Any]]:
+        """The choices that earlier runs bring; what they are is kept in the folder, for a search that is resumed."""
+        kept = self.folder.read("known.json") if self.resume else None
+        if kept is None:
+            found = known_from(self._earlier, self.space, self.settings, self.data)
+            kept = {"choices": found.choices, "origins": found.origins}
+            for line in found.told:
+                self._note(line)
+            if self._earlier:
+                self.folder.write("known.json", kept)
+        self.origins = kept["origins"]
+        choices: list[dict[str, Any]] = kept["choices"]
+        return choices
 
     def _record_of(self, known: str) -> Record | None:
         return next((record for record in self.trials if record["hash"] == known), None)
@@ -186,7 +208,7 @@ class Search:
             self.learned.learn(record)
             tell(study, self.state.gate_ms, trial, record)
             self.state.funnel[end_of(record)] += 1
-            self.state.trials += 1
+            self.state.trials = trials_in(self.records)
             self._update_front()
             self.watcher(self.state, line(record))
 
@@ -218,8 +240,12 @@ def run_search(
     watcher: Watcher = silent,
     started: float | None = None,
     new_worker: Callable[[], Asked] = Worker,
+    *,
+    earlier: Sequence[str] = (),
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
+
+    `earlier` are folders of runs whose trials a new search knows from the start.
 
     Raises:
         RunExists: there is a run, and `resume` is false.
@@ -231,7 +257,7 @@ def run_search(
     try:
         if resume and (result := stored(folder, settings)):
             return result
-        return Search(settings, folder, watcher, resume, started, new_worker).run()
+        return Search(settings, folder, watcher, resume, started, new_worker, earlier).run()
     except BaseException:
         folder.forget()
         raise

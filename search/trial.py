@@ -24,7 +24,9 @@ def tried(search: Search, found: Candidate) -> Record:
         OutOfTime: the search's time was over first; the trial does not count.
     """
     started = time.monotonic()
-    record = _record(found, search.state.trials)
+    record = _record(found, len(search.trials))
+    if (origin := search.origins.get(found.hash)) is not None:
+        record["provenance"]["from"] = origin
     try:
         _climb(search, found, record)
     except (Failed, WorkerGone) as error:
@@ -56,7 +58,8 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
     settings, gate = search.settings, search.state.gate_ms
     search.doing(f"trial {record['number']}: measuring {found.spec.name}")
     latency = measure(search.worker, found.spec, settings, search.clock)
-    record["latency"], record["provenance"] = latency.ms, {"latency": latency.facts}
+    record["latency"] = latency.ms
+    record["provenance"]["latency"] = latency.facts
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
     if gate is not None and latency.ms > gate:
         record["outcome"] = "fell"

@@ -139,6 +139,20 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
 
 
+def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
+    """How long a training step and the validation of an image take."""
+    import torch
+
+    from archdsl.load import spec_of
+    from archdsl.search.pace import noise, pace
+
+    spec = spec_of(request["spec"])
+    data = noise(spec)
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
+    return pace(spec, request["device"], data)._asdict()
+
+
 def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
     """The score of a network at initialisation, on a batch of training images."""
     import torch
@@ -222,6 +236,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "measure": _measure,
     "train": _train,
     "score": _score,
+    "pace": _pace,
 }
 
 if __name__ == "__main__":

@@ -286,9 +286,13 @@ def test_the_command_to_reproduce_asks_for_the_same_search(monkeypatch: pytest.M
     command = dict(recorded().reproduce)["the search"]
     assert main(shlex.split(command)[1:]) == 130
     space = asked.pop("space")
-    given = {name: value for name, value in asked.items() if name not in ("out", "resume", "watcher")}
-    wanted = json.loads((RECORDED / "run.json").read_text())
-    assert settings_of(space, **given).model_dump(mode="json") == wanted
+    given = {name: value for name, value in asked.items() if name not in ("out", "resume", "earlier", "watcher")}
+    assert settings_of(space, **given) == Settings(**json.loads((RECORDED / "run.json").read_text()))
+
+
+def test_a_run_under_a_throughput_budget_is_reproduced_under_it() -> None:
+    command = search_command({"latency_budget_ms": 40.0, "throughput_budget": 200.0, "batch": 8}, "x")
+    assert command == "archdsl search x --throughput-budget 200/s --batch 8"
 
 
 @pytest.mark.parametrize("budget", [0.1 + 0.2, 5.0, 1e-3, 1234567.891])

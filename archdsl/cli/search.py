@@ -20,7 +20,7 @@ LatencyBudget = Annotated[
 ]
 ThroughputBudget = Annotated[
     float | None,
-    typer.Option("--throughput-budget", metavar="RATE", parser=rate, help="images a second at the batch, as 500/s"),
+    typer.Option("--throughput-budget", metavar="RATE", parser=rate, help="images a second at --batch, as 200/s"),
 ]
 ParamsBudget = Annotated[float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="as 30M")]
 MacsBudget = Annotated[float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="an image, as 4G")]
@@ -64,6 +64,10 @@ Seed = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the run's folder; default: runs/TIME-SPACE")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out")]
+Earlier = Annotated[
+    list[str] | None,
+    typer.Option("--from", metavar="DIR", help="a run whose trials are known here; no trials of this one; repeatable"),
+]
 
 
 def command(
@@ -86,6 +90,7 @@ def command(
     seed: Seed = None,
     out: Out = None,
     resume: Resume = False,
+    earlier: Earlier = None,
     as_json: Json = False,
 ) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
@@ -99,6 +104,7 @@ def command(
       archdsl search lit-dat-64 --latency-budget 3ms --time 6m --out runs/first
       archdsl search --throughput-budget 300/s --batch 16 --time 6m
       archdsl search --out runs/first --resume --time 20m
+      archdsl search my_space.json --out runs/second --from runs/first
     """
     from archdsl.render.console import stderr, stdout
     from archdsl.render.search import Display, summary
@@ -127,6 +133,7 @@ def command(
             seed=seed,
             out=out,
             resume=resume,
+            earlier=earlier or (),
             watcher=display,
         )
     if as_json:

@@ -11,10 +11,11 @@ _MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _AMOUNT = {"K": 1e3, "M": 1e6, "G": 1e9}
 _BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_RATE = {"/s": 1.0, "K/s": 1e3}
 _SPAN = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?")
 
 _HOUR_MS, _MONTH_S = 3.6e6, 30 * 86400.0
-_MOST_AMOUNT, _MOST_BYTES, _MOST_RATE = 1e15, 2.0**50, 1e9
+_MOST_AMOUNT, _MOST_BYTES = 1e15, 2.0**50
 
 
 def duration_ms(text: str) -> float:
@@ -39,19 +40,6 @@ def seconds(text: str) -> float:
     return _within(text, total, _MONTH_S, "a time", "720h")
 
 
-def rate(text: str) -> float:
-    """Images a second: `500/s` is 500, `2.5K/s` 2500.
-
-    Raises:
-        BadParameter: it is none, has no unit, or is not above 0 and at most 1e9.
-    """
-    plain = text.strip().removesuffix("/s").strip()
-    if plain == text.strip() or not (match := re.fullmatch(rf"({_NUMBER})\s*([KM]?)", plain)):
-        raise _refused(text, "a rate of images", "500/s, 2.5K/s")
-    value = float(match[1]) * _AMOUNT.get(match[2], 1.0)
-    return _within(text, value, _MOST_RATE, "a rate", "1000M/s")
-
-
 def amount(text: str) -> float:
     """A number of parameters or MACs: `30M` is 30e6.
 
@@ -59,6 +47,15 @@ def amount(text: str) -> float:
         BadParameter: it is none, has no unit, or is not above 0 and at most 1e15.
     """
     return _within(text, _scaled(text, _AMOUNT, "an amount", "30M, 4.5G, 900K"), _MOST_AMOUNT, "an amount", "1000000G")
+
+
+def rate(text: str) -> float:
+    """Images a second: `200/s` is 200, `1.5K/s` 1500.
+
+    Raises:
+        BadParameter: it is none, has no unit, or is not above 0 and at most 1e9.
+    """
+    return _within(text, _scaled(text, _RATE, "a throughput", "200/s, 1.5K/s"), 1e9, "a throughput", "1000000K/s")
 
 
 def memory(text: str) -> float:
@@ -72,7 +69,7 @@ def memory(text: str) -> float:
 
 
 def _scaled(text: str, units: dict[str, float], what: str, examples: str) -> float:
-    match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Zµ]+)", text.strip())
+    match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Zµ/]+)", text.strip())
     if not match or match[2] not in units:
         raise _refused(text, what, examples)
     return float(match[1]) * units[match[2]]

@@ -12,7 +12,11 @@ from archdsl.search.report.facts import Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 
 _PLAIN = ("device", "batch", "dtype", "mode", "threads", "data", "epochs", "images", "trials", "seed")
-_UNITS = {"latency_budget_ms": ("latency-budget", "ms"), "time_s": ("time", "s")}
+_UNITS = {
+    "latency_budget_ms": ("latency-budget", "ms"),
+    "throughput_budget": ("throughput-budget", "/s"),
+    "time_s": ("time", "s"),
+}
 _COUNTED = {
     "params_budget": ("params-budget", 1e6, "M"),
     "macs_budget": ("macs-budget", 1e6, "M"),
@@ -43,7 +47,10 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
 def search_command(settings: Mapping[str, Any], space: str) -> str:
     """`archdsl search` with every setting written out, so that no default of another version enters."""
     words = ["archdsl", "search", space]
+    by_rate = number(settings.get("throughput_budget")) is not None  # the latency budget follows from it
     for field, (option, unit) in _UNITS.items():
+        if by_rate and field == "latency_budget_ms":
+            continue
         if (value := number(settings.get(field))) is not None:
             words += [f"--{option}", f"{_digits(value)}{unit}"]
     for field, (option, scale, unit) in _COUNTED.items():
