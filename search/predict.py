@@ -112,7 +112,8 @@ def features(spec: Spec, counted: Count | None = None) -> dict[str, float]:
 
 
 def _kind(node: Any) -> str:
-    return "+".join(block.type for _, block in node.parts()) if isinstance(node, Stage) else str(node.type)
+    blocks: list[Any] = [block for _, block in node.parts()] if isinstance(node, Stage) else [node]
+    return "+".join(block.type for block in blocks)
 
 
 def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
