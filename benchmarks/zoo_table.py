@@ -46,8 +46,8 @@ of the published code, given the same weights and two images, as a share of the 
 the published code is stored in tests/golden.
 
 {notes}
-Made by `python benchmarks/zoo_table.py` from benchmarks/results/exactness.json, which `--run` wrote on {date} with torch
-{torch} on {machine}.
+Made by `python benchmarks/zoo_table.py` from benchmarks/results/exactness.json, which `--run` wrote on {date} with
+torch {torch} on {machine}.
 """
 
 
