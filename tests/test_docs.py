@@ -83,12 +83,7 @@ def test_every_command_of_the_language_reference_prints_what_stands_there(
     request: pytest.FixtureRequest,
 ) -> None:
     enter(tmp_path, documents(), monkeypatch)
-    assert hold_commands(LANGUAGE, capfdbinary, request.config.getoption("--overwrite")) >= 2
-
-
-def test_the_declaration_in_the_language_reference_is_that_of_the_plugin() -> None:
-    (declaration,) = blocks(LANGUAGE, "python")
-    assert (ROOT / "tests" / "plugin" / "acme" / "blocks.py").read_text().endswith(declaration)
+    assert hold_commands(LANGUAGE, capfdbinary, request.config.getoption("--overwrite")) >= 1
 
 
 def test_the_reference_of_types_is_what_the_declarations_say() -> None:
