@@ -65,7 +65,7 @@ class Neighborhood(PlusBlock):
     mixer_names: ClassVar[Mapping[str, str]] = {"rpb": "table"}
 
     def mixer_out(self, x: Map) -> None:
-        """Heads divide the width; a map smaller than the window is padded."""
+        """Heads divide the width; the window is odd, 3 at least; a map smaller than it is padded."""
         check_heads(x.channels, self.heads)
         if self.window % 2 == 0 or self.window < 3:
             remedy = f"use {max(self.window, 2) + 1}"
