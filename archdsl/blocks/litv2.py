@@ -39,7 +39,7 @@ class HiLo(Block):
         return self.heads if self.window == 1 else int(self.heads * self.alpha)
 
     def effective(self) -> dict[str, Any]:
-        """Equal networks: alpha matters by the head count that it gives, the window only where heads use it."""
+        """Equal networks: alpha matters by the head count that it gives."""
         return {"alpha": self.low_heads}
 
     def mixer_out(self, x: Map) -> None:
