@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from goldens import Golden, read_golden
+from goldens import Golden, both_forms, read_golden
 from meta_counter import count_module
 from torch import Tensor, nn
 
@@ -97,8 +97,7 @@ def test_parameters_are_those_of_the_published_code(name: str) -> None:
     assert count(spec_of_variant(name)).params == PUBLISHED[name].params
 
 
-@pytest.mark.parametrize("name", zoo.names())
-@pytest.mark.parametrize("features_only", [False, True])
+@both_forms()
 def test_a_count_is_that_of_the_built_network(name: str, features_only: bool) -> None:
     spec = spec_of_variant(name)
     with torch.device("meta"):
