@@ -30,7 +30,11 @@ class Candidate(NamedTuple):
 
 
 class Refused(Exception):
-    """A candidate that falls before it is measured; `args[0]` is the rung."""
+    """A candidate that falls before it is measured; `args` are the rung and the reason."""
+
+
+class Raised(Refused):
+    """A candidate that falls because the code of a block raised what is no refusal."""
 
 
 def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
@@ -41,10 +45,12 @@ def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) ->
     """
     try:
         spec, _ = point(space, choose)
+        known, counted = canonical_hash(spec), count(spec)
     except SpecError as error:
         raise Refused("static", str(error)) from None
-    known = canonical_hash(spec)
-    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, count(spec))
+    except Exception as error:  # a block of another package may raise anything
+        raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, counted)
     costs = found.costs(settings)
     for name, budget in settings.static_budgets.items():
         if budget is not None and costs[name] > budget:

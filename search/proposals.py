@@ -14,7 +14,7 @@ from archdsl.errors import SearchError
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
-from archdsl.search.candidates import Candidate, Refused, candidate, random_candidate
+from archdsl.search.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.settings import Settings
 from archdsl.search.study import Study
 from archdsl.spaces import seeds
@@ -45,6 +45,8 @@ class Proposals:
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
         """Whether drawing at random, too, found nothing new."""
+        self.raised: list[str] = []
+        """What the code of blocks raised while candidates were looked at."""
         self._variables = variables(space.nodes)
         self._asked_for_smallest = False
         self._seeds = deque(seed_choices(settings))
@@ -52,12 +54,20 @@ class Proposals:
 
     def next(self) -> tuple[Candidate, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
+        self._draw_if_fruitless()
+        if self.exhausted:
+            return None
         while self._seeds and not self.study.has_waiting:
             self.study.enqueue(self._seeds.popleft())
         trial, choices = self.study.ask()
+        if self.study.is_killer(trial) and not self.study.was_begun(trial):
+            self._refuse(trial, "static")  # to look at it is what kills
+            return None
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
         except Refused as refused:
+            if isinstance(refused, Raised):
+                self.raised.append(refused.args[1])
             self._refuse(trial, refused.args[0])
             return None
         if found.hash in self.seen:
@@ -73,8 +83,13 @@ class Proposals:
     def _refuse(self, trial: optuna.Trial, rung: str) -> None:
         self.funnel[rung] += 1
         self.study.refused(trial, rung)
+
+    def _draw_if_fruitless(self) -> None:
+        """Where the last proposals were of no use, a random point is next: as the study stands, so that a search that
+        was killed right here and resumed draws it too.
+        """
         in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
-        if in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
+        if in_a_row and in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
             drawn = random_candidate(self.space, self._variables, self.settings, self.seen, self._generator())
             self.exhausted = drawn is None
             if drawn is not None:
@@ -104,15 +119,16 @@ def first_candidate(space: Space, settings: Settings) -> Candidate:
     Raises:
         SearchError: there seems to be none.
     """
+    raised = ""
     for choices in seed_choices(settings):
         try:
             return candidate(space, choices.__getitem__, settings)
-        except Refused:
-            continue
+        except Refused as refused:
+            raised = f"; a block failed: {refused.args[1]}" if isinstance(refused, Raised) else raised
     drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
     if drawn is not None:
         return drawn[0]
-    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{_least(space, settings)}")
+    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{_least(space, settings)}{raised}")
 
 
 def _least(space: Space, settings: Settings) -> str:

@@ -72,7 +72,7 @@ class Result(NamedTuple):
 
 def trials_in(records: list[Record]) -> int:
     """The number of trials; a finalist that was trained longer is none of its own."""
-    return len({record["number"] for record in records})
+    return len({record["hash"] for record in records})
 
 
 def keep(folder: RunFolder, result: Result, seconds: float) -> None:

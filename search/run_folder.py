@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -106,11 +107,18 @@ class RunFolder:
                 self.remove(name)
 
     def append(self, record: Record) -> None:
-        """One line more in `trials.jsonl`, on disk when this returns."""
-        with (self.path / "trials.jsonl").open("ab") as file:
-            file.write(json.dumps(record).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""
+        left = memoryview(json.dumps(record).encode() + b"\n")
+        with (self.path / "trials.jsonl").open("ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
 
     def records(self) -> list[Record]:
         """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file.
@@ -155,8 +163,13 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """A text file, replaced as a whole."""
         partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.path / name)
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
     def remove(self, name: str) -> None:
         """A file that does not hold any more."""

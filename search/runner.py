@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import optuna
 
 from archdsl.errors import SearchError
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
-from archdsl.search.child import Worker
 from archdsl.search.clock import Clock
+from archdsl.search.crew import Crew
 from archdsl.search.finish import longer, settle
 from archdsl.search.front import Record, front
 from archdsl.search.gate import all_fell, gate_ms, hopeless
-from archdsl.search.ladder import Asked, OutOfTime
+from archdsl.search.ladder import OutOfTime
 from archdsl.search.learned import Learned
+from archdsl.search.means import Means
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.proposals import Proposals
 from archdsl.search.result import Result, Verdict, keep, stored, trials_in
 from archdsl.search.run_folder import RunFolder
+from archdsl.search.seat import Asked, Seat
 from archdsl.search.settings import Settings
 from archdsl.search.stopping import stoppable
+from archdsl.search.storage import telling
 from archdsl.search.study import Study
-from archdsl.search.trial import end_of, line, tell, tried
+from archdsl.search.trial import end_of, given_up, line, tell, tried
 
 MOST_FAILURES = 20
 """Trials in a row that failed, after which the fault is not the candidates'."""
@@ -40,26 +46,33 @@ class Search:
         watcher: Watcher = silent,
         resume: bool = False,
         started: float | None = None,
-        new_worker: Callable[[], Asked] = Worker,
+        new_worker: Callable[[], Asked] | None = None,
+        means: Means = Means(),  # noqa: B008  # it is immutable
     ) -> None:
         """`started` is the moment of `time.monotonic()` from which time counts; `new_worker` makes what measures."""
         self.settings, self.folder, self.watcher = settings, folder, watcher
-        self.resume, self.new_worker = resume, new_worker
+        self.resume, self.new_worker = resume, new_worker or means.worker(settings.device)
         spent = (folder.read("clock.json") or {}).get("seconds", 0.0) if resume else 0.0
         self.clock = Clock(settings, spent, started)
         self.state = State(settings, str(folder.path), self.clock)
         self.records = folder.records() if resume else []
         self.state.trials = trials_in(self.records)
-        self.worker = new_worker()
+        self.crew = Crew(settings, means, self.new_worker)
         self.data: dict[str, Any] = {}
+        self._is_late = False
         self.space: Space = settings.space_document
-        self._before = len(self.trials)
+        self._before, self._begun, self._noted = len(self.trials), next_number(self.records), set[str]()
         self._update_front()
 
     @property
     def trials(self) -> list[Record]:
         """The records of trials; a finalist that was trained longer is none of its own."""
         return [record for record in self.records if record["rung"] != "train_longer"]
+
+    @property
+    def worker(self) -> Seat:
+        """Who does what is no trial."""
+        return self.crew.seats[0]
 
     def run(self) -> Result:
         """Search until the trials or the time are used up, then choose and measure the winner."""
@@ -75,11 +88,12 @@ class Search:
                 except KeyboardInterrupt:
                     interrupted = True
                     self._note("interrupted: ending with what there is; once more stops at once")
-                self.worker.stop()  # it must not disturb what is measured now
+                self.crew.stop()  # it must not disturb what is measured now
                 verdict = settle(self)
             finally:
-                self.worker.stop()
-                self._keep_clock()
+                self.crew.stop()
+                with suppress(OSError):  # or it would hide what went wrong before
+                    self._keep_clock()
         return self._result(verdict, interrupted)
 
     def _result(self, verdict: Verdict, interrupted: bool) -> Result:
@@ -106,8 +120,10 @@ class Search:
         self._keep_clock()
 
     def _note(self, text: str) -> None:
-        self.state.notes.append(text)
-        self.watcher(self.state, text)
+        if text not in self._noted:
+            self._noted.add(text)
+            self.state.notes.append(text)
+            self.watcher(self.state, text)
 
     def _keep_clock(self) -> None:
         self.folder.write("clock.json", {"seconds": round(self.clock.elapsed, 3)})
@@ -120,8 +136,7 @@ class Search:
         image = self.space.image_size
         if image[0] != image[1]:
             raise SearchError(f"search data is square; the space '{self.space.name}' has images of {image}")
-        hello = {"do": "hello", **self.settings.measuring()}
-        self.state.facts = self.worker.ask(hello, 300.0)["provenance"]
+        self.state.facts = self.crew.greeted()
         request = [self.settings.data, image[0], self.settings.seed, self.settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": self.state.facts.get("torch")}
@@ -149,29 +164,55 @@ class Search:
 
     def _try_all(self, study: Study, proposals: Proposals) -> None:
         """Candidate after candidate, until a limit, or until there is nothing more to try."""
-        while not self._is_over(proposals):
-            self.doing("choosing what to try next")
-            if all_fell(self.trials):
-                proposals.ask_for_the_smallest()
-            if (proposal := proposals.next()) is None:
-                continue
-            found, trial = proposal
-            try:
-                record = tried(self, found)
-            except OutOfTime:
-                return  # the trial stays open: a resumed search asks for it again
-            self.add(record)
-            self.learned.learn(record)
-            tell(study, self.state.gate_ms, trial, record)
-            self.state.funnel[end_of(record)] += 1
-            self.state.trials += 1
-            self._update_front()
-            self.watcher(self.state, line(record))
+        try:
+            while True:
+                while self.crew.has_free and not self._is_over(proposals):
+                    self._begin_one(study, proposals)
+                if not self.crew.busy:
+                    return
+                trial, record = self.crew.ended()
+                if record is None:
+                    study.release(trial)  # it stays open: a resumed search asks for it again
+                    self._is_late = True
+                else:
+                    self._end_one(study, trial, record)
+        finally:
+            with suppress(Exception):
+                for trial in self.crew.open:
+                    study.release(trial)
+
+    def _begin_one(self, study: Study, proposals: Proposals) -> None:
+        """Propose a candidate; if it is of use, its trial begins."""
+        self.doing("choosing what to try next")
+        if all_fell(self.trials):
+            proposals.ask_for_the_smallest()
+        proposal = proposals.next()
+        for reason in proposals.raised:
+            self._note(f"a block failed while its costs were counted, and is left out: {reason}")
+        if proposal is None:
+            return
+        found, trial = proposal
+        number, self._begun = self._begun, self._begun + 1
+        if study.is_killer(trial):
+            self.crew.start(trial, lambda seat: given_up(found, number))
+        else:
+            self.crew.start(trial, lambda seat: tried(self, found, number, seat))
+
+    def _end_one(self, study: Study, trial: optuna.Trial, record: Record) -> None:
+        self.add(record)
+        self.learned.learn(record)
+        tell(study, self.state.gate_ms, trial, record)
+        self.state.funnel[end_of(record)] += 1
+        self.state.trials += 1
+        self._update_front()
+        self.watcher(self.state, line(record))
 
     def _is_over(self, proposals: Proposals) -> bool:
         """Whether a limit is reached; where it is something else that ends the search, that is told."""
         most = self.settings.trials
-        if (most is not None and self.state.trials >= most) or self.clock.search_is_over:
+        if most is not None and self.state.trials + self.crew.busy >= most:
+            return True
+        if self.clock.search_is_over or self._is_late:
             return True
         last = self.trials[self._before :][-MOST_FAILURES:]
         reason = hopeless(self.trials, self.settings.latency_budget_ms)
@@ -189,19 +230,26 @@ class Search:
         self.state.front = front(kept, self.space.objectives)
 
 
+def next_number(records: list[Record]) -> int:
+    """The number of the next trial."""
+    return max((record["number"] for record in records), default=-1) + 1
+
+
 def run_search(
     settings: Settings,
     out: Path,
     resume: bool = False,
     watcher: Watcher = silent,
     started: float | None = None,
-    new_worker: Callable[[], Asked] = Worker,
+    new_worker: Callable[[], Asked] | None = None,
+    means: Means = Means(),  # noqa: B008  # it is immutable
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
 
     Raises:
         RunExists: there is a run, and `resume` is false.
-        SearchError: the folder cannot be used, the data cannot be loaded, or no point of the space can be tried.
+        SearchError: the folder or its study cannot be used, the data cannot be loaded, or no point of the space can be
+            tried.
     """
     started = time.monotonic() if started is None else started
     folder = RunFolder(out)
@@ -209,7 +257,8 @@ def run_search(
     try:
         if resume and (result := stored(folder, settings)):
             return result
-        return Search(settings, folder, watcher, resume, started, new_worker).run()
+        with telling(out):
+            return Search(settings, folder, watcher, resume, started, new_worker, means).run()
     except BaseException:
         folder.forget()
         raise

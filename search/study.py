@@ -17,27 +17,27 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import TrialState
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import SearchError
 from archdsl.schema.variables import Variable
 from archdsl.search.front import Record
 from archdsl.search.knobs import choices, encode
+from archdsl.search.storage import brief, open_storage
 
 STARTUP = 10
 """Trials drawn at random, seeds among them, before a model is fitted."""
 MOST_GP = 150
 """Completed trials up to which the Gaussian process pays; TPE after that."""
+MOST_LOST = 2
+"""Times that a search may be killed while one point is tried, before that point is given up."""
 
 _BUDGET = "budget"
 _HASH, _RUNG = "hash", "rung"
+_LOST, _BEGUN, _RELEASED = "lost", "begun", "released"
+_FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-def open_storage(url: str) -> BaseStorage:
-    """Where Optuna keeps studies: a database, made if there is none."""
-    return RDBStorage(url)
 
 
 class Study:
@@ -63,7 +63,8 @@ class Study:
                     load_if_exists=resume,
                 )
         except Exception as error:
-            raise SearchError(f"{storage}: {' '.join(str(error).split())[:200]}; use another folder") from None
+            remedy = "move it away to go on without what the optimiser learned" if resume else "use another folder"
+            raise SearchError(f"{storage}: {brief(error)}; {remedy}") from None
 
     def close(self) -> None:
         """Let go of the database."""
@@ -98,14 +99,36 @@ class Study:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             record = record_of(trial.user_attrs.get(_HASH, ""))
-            if record is not None:
-                with _unheard():
-                    tell(optuna.Trial(self._study, trial._trial_id), record)
+            if record is None:
+                self._ask_again(trial)
                 continue
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            parameters = trial.system_attrs.get("fixed_params", trial.params)
-            if parameters.keys() == self.variables.keys():
-                self._study.enqueue_trial(parameters)
+            with _unheard():
+                tell(optuna.Trial(self._study, trial._trial_id), record)
+
+    def _ask_again(self, trial: FrozenTrial) -> None:
+        """The same point once more, in a new trial that knows how often it was lost; enqueued first, or a kill between
+        the two would lose it.
+        """
+        parameters = trial.system_attrs.get(_FIXED, trial.params)
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        is_known = any(other.system_attrs.get(_FIXED) == parameters for other in waiting)
+        if parameters.keys() == self.variables.keys() and not is_known:
+            lost = trial.user_attrs.get(_LOST, 0) + (_RELEASED not in trial.user_attrs)
+            with _unheard():
+                self._study.enqueue_trial(parameters, user_attrs={_LOST: lost, _BEGUN: _HASH in trial.user_attrs})
+        self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def is_killer(self, trial: optuna.Trial) -> bool:
+        """Whether the search was killed so often while this point was tried that it must not be tried again."""
+        return bool(trial.user_attrs.get(_LOST, 0) >= MOST_LOST)
+
+    def was_begun(self, trial: optuna.Trial) -> bool:
+        """Whether this point came as far as a network when it was lost."""
+        return bool(trial.user_attrs.get(_BEGUN, True))
+
+    def release(self, trial: optuna.Trial) -> None:
+        """The search ends by itself while this trial is under way: the trial is not to blame."""
+        trial.set_user_attr(_RELEASED, True)
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""

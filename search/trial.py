@@ -11,26 +11,32 @@ from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
 from archdsl.search.ladder import measure, naswot, train
-from archdsl.search.study import Study
+from archdsl.search.seat import Seat
+from archdsl.search.study import MOST_LOST, Study
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
 
-def tried(search: Search, found: Candidate) -> Record:
+def tried(search: Search, found: Candidate, number: int, seat: Seat) -> Record:
     """The record of a candidate that climbed as far as it could.
 
     Raises:
         OutOfTime: the search's time was over first; the trial does not count.
     """
     started = time.monotonic()
-    record = _record(found, search.state.trials)
+    record = _record(found, number)
     try:
-        _climb(search, found, record)
+        _climb(search, found, record, seat)
     except (Failed, WorkerGone) as error:
         record["reason"] = str(error)
     record["seconds"] = round(time.monotonic() - started, 3)
     return record
+
+
+def given_up(found: Candidate, number: int) -> Record:
+    """The record of a candidate that is not tried again."""
+    return _record(found, number) | {"reason": f"the search was killed {MOST_LOST} times while it was tried"}
 
 
 def _record(found: Candidate, number: int) -> Record:
@@ -51,18 +57,18 @@ def _record(found: Candidate, number: int) -> Record:
     }
 
 
-def _climb(search: Search, found: Candidate, record: Record) -> None:
+def _climb(search: Search, found: Candidate, record: Record, seat: Seat) -> None:
     """The rungs that cost time; the record says how far the candidate came."""
-    settings, gate = search.settings, search.state.gate_ms
+    settings, gate = seat.settings, search.state.gate_ms
     search.doing(f"trial {record['number']}: measuring {found.spec.name}")
-    latency = measure(search.worker, found.spec, settings, search.clock)
+    latency = measure(seat, found.spec, settings, search.clock)
     record["latency"], record["provenance"] = latency.ms, {"latency": latency.facts}
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
     if gate is not None and latency.ms > gate:
         record["outcome"] = "fell"
         record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
         return
-    score = naswot(search.worker, found.spec, settings, search.data, search.clock)
+    score = naswot(seat, found.spec, settings, search.data, search.clock)
     record["provenance"]["naswot"] = score
     if search.learned.screen.too_low(score):
         correlation = search.learned.screen.correlation
@@ -71,7 +77,7 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         return
     record["rung"] = "train"
     search.doing(f"trial {record['number']}: training {found.spec.name}")
-    trained = train(search.worker, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
+    trained = train(seat, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
     record["accuracy"] = trained.accuracy
     record["provenance"]["proxy"] = trained.facts
     record["outcome"] = "cached" if trained.cached else "trained"
