@@ -15,6 +15,8 @@ from archdsl.schema.variables import Variable
 from archdsl.search.settings import Settings
 from archdsl.spaces import draw, point
 
+_MOST_RAISED = 20
+
 
 class Candidate(NamedTuple):
     """A network that holds and is inside the static budgets."""
@@ -66,12 +68,19 @@ def random_candidate(
     generator: random.Random,
     draws: int = 2000,
 ) -> tuple[Candidate, dict[str, Any]] | None:
-    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none."""
-    for _ in range(draws):
+    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none.
+
+    Where blocks raise from the start on, few draws tell as much.
+    """
+    raised = 0
+    for drawn in range(draws):
+        if drawn == raised == _MOST_RAISED:
+            return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
         try:
             found = candidate(space, choices.__getitem__, settings)
-        except Refused:
+        except Refused as refused:
+            raised += isinstance(refused, Raised)
             continue
         if found.hash not in seen:
             return found, choices

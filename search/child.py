@@ -127,6 +127,8 @@ class Worker:
                 env={**WAITING, **os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
             )
         except OSError as error:  # no candidate is to blame
+            if self._errors is not None:
+                self._errors.close()
             raise SearchError(f"no worker can be started: {error.strerror or error}") from None
         _confine(self._process.pid, self._memory_bytes)
         self._reply(_START_S)  # that it is ready

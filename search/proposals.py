@@ -17,7 +17,7 @@ from archdsl.schema.variables import variables
 from archdsl.search.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.settings import Settings
 from archdsl.search.study import Study
-from archdsl.spaces import seeds
+from archdsl.spaces import draw, seeds
 
 _MOST_FRUITLESS = 3
 """Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
@@ -119,16 +119,29 @@ def first_candidate(space: Space, settings: Settings) -> Candidate:
     Raises:
         SearchError: there seems to be none.
     """
-    raised = ""
+    raised: str | None = None
     for choices in seed_choices(settings):
         try:
             return candidate(space, choices.__getitem__, settings)
         except Refused as refused:
-            raised = f"; a block failed: {refused.args[1]}" if isinstance(refused, Raised) else raised
+            raised = refused.args[1] if isinstance(refused, Raised) else raised
     drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
     if drawn is not None:
         return drawn[0]
-    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{_least(space, settings)}{raised}")
+    raised = raised or _raised(space, settings)
+    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings)
+    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{why}")
+
+
+def _raised(space: Space, settings: Settings) -> str | None:
+    """What the code of a block raises for a random network; None if nothing."""
+    generator = random.Random(settings.seed)
+    choices = {name: draw(variable, generator) for name, variable in variables(space.nodes).items()}
+    try:
+        candidate(space, choices.__getitem__, settings)
+    except Refused as refused:
+        return str(refused.args[1]) if isinstance(refused, Raised) else None
+    return None
 
 
 def _least(space: Space, settings: Settings) -> str:
