@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -15,6 +16,7 @@ from archdsl.search.ladder import OutOfTime
 from archdsl.search.means import Means
 from archdsl.search.seat import Asked, Room, Seat
 from archdsl.search.settings import Settings
+from archdsl.search.study import HASH
 
 _GREETING_S = 300.0
 
@@ -65,6 +67,11 @@ class Crew:
             raise SearchError(f"the devices of the workers differ: {', '.join(sorted(names))}; name one by its number")
         return told[0]
 
+    @property
+    def hashes(self) -> set[str]:
+        """The networks that are tried now."""
+        return {str(trial.user_attrs.get(HASH)) for trial in self.open}
+
     def start(self, trial: optuna.Trial, work: Work) -> None:
         """Begin a trial in a free seat."""
         seat = self._free.pop()
@@ -79,13 +86,17 @@ class Crew:
         except OutOfTime as error:
             done.set_exception(error)
 
-    def ended(self) -> tuple[optuna.Trial, Record | None]:
-        """A trial that ended, waited for; without a record where the search's time was over first."""
-        done = next(iter(wait(self._busy, return_when=FIRST_COMPLETED).done))
-        try:
+    def ended(self, wait_s: float | None = None) -> tuple[optuna.Trial, Record | None] | None:
+        """A trial that ended, waited for; without a record where the search's time was over first.
+
+        None if none ends within `wait_s` seconds.
+        """
+        done = next(iter(wait(self._busy, wait_s, FIRST_COMPLETED).done), None)
+        if done is None:
+            return None
+        record: Record | None = None
+        with suppress(OutOfTime):
             record = done.result()
-        except OutOfTime:
-            record = None
         trial, seat = self._busy.pop(done)
         self._free.append(seat)
         return trial, record

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError
@@ -43,3 +44,11 @@ def telling(folder: Path) -> Iterator[None]:
         raise SearchError(f"the study cannot be reached any more: {brief(error)}; {safe}") from None
     except OSError as error:
         raise SearchError(f"{error.filename or folder}: {error.strerror or error}; {safe}") from None
+
+
+def shown(url: str) -> str:
+    """The URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return "what is no URL"

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from archdsl.errors import SearchError
+from archdsl.errors import ArchError, SearchError
 from archdsl.schema.variables import Variable
 from archdsl.search.front import Record
 from archdsl.search.knobs import choices, encode
-from archdsl.search.storage import brief, open_storage
+from archdsl.search.storage import brief, open_storage, shown
 
 STARTUP = 10
 """Trials drawn at random, seeds among them, before a model is fitted."""
@@ -34,17 +35,25 @@ MOST_LOST = 2
 """Times that a search may be killed while one point is tried, before that point is given up."""
 
 _BUDGET = "budget"
-_HASH, _RUNG = "hash", "rung"
-_LOST, _BEGUN, _RELEASED = "lost", "begun", "released"
-_FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
+HASH, _RUNG = "hash", "rung"
+LOST, BEGUN, _RELEASED = "lost", "begun", "released"
+FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Study:
     """The optimiser of one search, kept in the run's folder."""
 
+    is_shared = False
+
     def __init__(
-        self, storage: str, variables: dict[str, Variable], objectives: Sequence[str], seed: int, resume: bool
+        self,
+        storage: str,
+        variables: dict[str, Variable],
+        objectives: Sequence[str],
+        seed: int,
+        resume: bool,
+        name: str = "search",
     ) -> None:
         """Opens the study, or makes it.
 
@@ -54,17 +63,25 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.variables, self.objectives, self.seed = variables, tuple(objectives), seed
         try:
-            with _unheard():
-                self._storage = open_storage(storage)
+            with unheard():
+                self._storage = self.open(storage)
                 self._study = optuna.create_study(
                     storage=self._storage,
-                    study_name="search",
+                    study_name=name,
                     directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
                     load_if_exists=resume,
                 )
+            # a trial that waits to be trained is not asked for
+            self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
+        except ArchError:
+            raise
         except Exception as error:
             remedy = "move it away to go on without what the optimiser learned" if resume else "use another folder"
-            raise SearchError(f"{storage}: {brief(error)}; {remedy}") from None
+            raise SearchError(f"{shown(storage)}: {brief(error)}; {remedy}") from None
+
+    def open(self, url: str) -> BaseStorage:
+        """Where Optuna keeps the study."""
+        return open_storage(url)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -84,7 +101,19 @@ class Study:
     @property
     def has_waiting(self) -> bool:
         """Whether a point was enqueued that was not asked for yet."""
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return bool(self._waiting())
+
+    def _waiting(self) -> list[FrozenTrial]:
+        """Points that were enqueued and not asked for yet."""
+        return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def _claimed(self) -> int | None:
+        """The first of them, now ours."""
+        for trial in self._waiting():
+            with suppress(UpdateFinishedTrialError):
+                if self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                    return trial._trial_id
+        return None
 
     def enqueue(self, point: dict[str, Any], again: bool = False) -> None:
         """Ask for this point next, unless it was asked for before; variables not in it take their first value."""
@@ -92,47 +121,90 @@ class Study:
             name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
-        with _unheard():
+        with unheard():
             self._study.enqueue_trial(parameters, skip_if_exists=not again)
 
     def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            record = record_of(trial.user_attrs.get(_HASH, ""))
+            record = record_of(trial.user_attrs.get(HASH, ""))
             if record is None:
-                self._ask_again(trial)
+                self.unfinished(trial)
                 continue
-            with _unheard():
+            with unheard():
                 tell(optuna.Trial(self._study, trial._trial_id), record)
 
-    def _ask_again(self, trial: FrozenTrial) -> None:
+    def unfinished(self, trial: FrozenTrial) -> None:
         """The same point once more, in a new trial that knows how often it was lost; enqueued first, or a kill between
         the two would lose it.
         """
-        parameters = trial.system_attrs.get(_FIXED, trial.params)
-        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        is_known = any(other.system_attrs.get(_FIXED) == parameters for other in waiting)
+        parameters = trial.system_attrs.get(FIXED, trial.params)
+        is_known = any(other.system_attrs.get(FIXED) == parameters for other in self._waiting())
         if parameters.keys() == self.variables.keys() and not is_known:
-            lost = trial.user_attrs.get(_LOST, 0) + (_RELEASED not in trial.user_attrs)
-            with _unheard():
-                self._study.enqueue_trial(parameters, user_attrs={_LOST: lost, _BEGUN: _HASH in trial.user_attrs})
+            lost = trial.user_attrs.get(LOST, 0) + (_RELEASED not in trial.user_attrs)
+            with unheard():
+                self._study.enqueue_trial(parameters, user_attrs={LOST: lost, BEGUN: HASH in trial.user_attrs})
         self._study.tell(trial.number, state=TrialState.FAIL)
 
     def is_killer(self, trial: optuna.Trial) -> bool:
         """Whether the search was killed so often while this point was tried that it must not be tried again."""
-        return bool(trial.user_attrs.get(_LOST, 0) >= MOST_LOST)
+        return bool(trial.user_attrs.get(LOST, 0) >= MOST_LOST)
 
     def was_begun(self, trial: optuna.Trial) -> bool:
         """Whether this point came as far as a network when it was lost."""
-        return bool(trial.user_attrs.get(_BEGUN, True))
+        return bool(trial.user_attrs.get(BEGUN, True))
 
     def release(self, trial: optuna.Trial) -> None:
         """The search ends by itself while this trial is under way: the trial is not to blame."""
         trial.set_user_attr(_RELEASED, True)
 
+    # ------------------------------------------------------------------------------------ what `shared.py` does more
+
+    def choosing(self) -> AbstractContextManager[None]:
+        """Nobody else chooses a trial inside."""
+        return nullcontext()
+
+    def number(self, trial: optuna.Trial, least: int) -> int:
+        """The number of a trial that begins."""
+        return least
+
+    def keep(self, trial: optuna.Trial, record: Record) -> bool:
+        """Let other machines have a record; whether the trial is still ours to be told."""
+        return True
+
+    def hand_over(self, trial: optuna.Trial, record: Record) -> None:
+        """This trial was measured and waits to be trained."""
+        raise NotImplementedError
+
+    def handed_over(self) -> tuple[optuna.Trial, Record] | None:
+        """A trial that waited to be trained, now ours."""
+        return None
+
+    ahead = 0
+    """Trials that wait to be trained."""
+    is_over = True
+    """Whether no other machine will begin a trial."""
+
+    def records(self) -> list[Record]:
+        """The records of the trials that ended on other machines."""
+        return []
+
+    def under_way(self) -> list[str]:
+        """The hashes of networks that other machines work on."""
+        return []
+
+    def declare(self, is_over: bool) -> None:
+        """Let machines that train know whether there is more to come."""
+
+    def agree(self, name: str, own: Any) -> Any:
+        """What the first machine said of something; ours, if we are the first."""
+        return own
+
+    # ---------------------------------------------------------------------------------------------- asking and telling
+
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        with _unheard():
+        with unheard():
             seed, sampler = self._sampler()
             self._study.sampler = sampler
             trial = self._study.ask()
@@ -144,7 +216,8 @@ class Study:
 
     def _sampler(self) -> tuple[int, BaseSampler]:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
-        seed = (self.seed * 1_000_003 + sum(state in _ENDED for state in states)) % 2**31
+        number = sum(state in _ENDED or state == TrialState.RUNNING for state in states)  # other workers' run now
+        seed = (self.seed * 1_000_003 + number) % 2**31
         done = states.count(TrialState.COMPLETE)
         if done < STARTUP:
             return seed, RandomSampler(seed=seed)
@@ -154,7 +227,7 @@ class Study:
 
     def begin(self, trial: optuna.Trial, known: str) -> None:
         """A candidate with this hash is measured now."""
-        trial.set_user_attr(_HASH, known)
+        trial.set_user_attr(HASH, known)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
         """A candidate inside the budgets, with all its objectives by metric."""
@@ -177,7 +250,7 @@ class Study:
     def _constrain(self, trial: optuna.Trial, excess: float) -> None:
         """How far over the budget, once: what a search that was killed has already told, stands."""
         if _BUDGET not in trial.constraints:
-            with _unheard():
+            with unheard():
                 trial.set_constraint(_BUDGET, excess)
 
     def _mean_accuracy(self) -> float:
@@ -191,7 +264,7 @@ class Study:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def unheard() -> Iterator[None]:
     """Optuna's warnings go nowhere: that something is experimental, and each time that a sampler falls back."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

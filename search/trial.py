@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from archdsl.schema.document import Spec
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
@@ -18,28 +19,32 @@ if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
 
-def tried(search: Search, found: Candidate, number: int, seat: Seat) -> Record:
-    """The record of a candidate that climbed as far as it could.
+def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
+    """The record of a candidate that climbed as far as it could, or as the machine's role lets it.
 
     Raises:
         OutOfTime: the search's time was over first; the trial does not count.
     """
-    started = time.monotonic()
-    record = _record(found, number)
+    started, role = time.monotonic(), search.means.role
     try:
-        _climb(search, found, record, seat)
+        if record["outcome"] == "measured" or _measured(search, spec, record, seat):
+            if role == "measure":
+                record["outcome"] = "measured"
+            else:
+                _trained(search, spec, record, seat)
     except (Failed, WorkerGone) as error:
-        record["reason"] = str(error)
-    record["seconds"] = round(time.monotonic() - started, 3)
+        record["outcome"], record["reason"] = "failed", str(error)
+    record["seconds"] = round(record["seconds"] + time.monotonic() - started, 3)
     return record
 
 
-def given_up(found: Candidate, number: int) -> Record:
+def given_up(record: Record) -> Record:
     """The record of a candidate that is not tried again."""
-    return _record(found, number) | {"reason": f"the search was killed {MOST_LOST} times while it was tried"}
+    return record | {"outcome": "failed", "reason": f"the search was killed {MOST_LOST} times while it was tried"}
 
 
-def _record(found: Candidate, number: int) -> Record:
+def begun(found: Candidate, number: int) -> Record:
+    """The record of a candidate of which nothing is known yet."""
     return {
         "number": number,
         "hash": found.hash,
@@ -57,18 +62,24 @@ def _record(found: Candidate, number: int) -> Record:
     }
 
 
-def _climb(search: Search, found: Candidate, record: Record, seat: Seat) -> None:
-    """The rungs that cost time; the record says how far the candidate came."""
+def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
+    """Measure a candidate; whether it passes the gate."""
     settings, gate = seat.settings, search.state.gate_ms
-    search.doing(f"trial {record['number']}: measuring {found.spec.name}")
-    latency = measure(seat, found.spec, settings, search.clock)
+    search.doing(f"trial {record['number']}: measuring {spec.name}")
+    latency = measure(seat, spec, settings, search.clock)
     record["latency"], record["provenance"] = latency.ms, {"latency": latency.facts}
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
-    if gate is not None and latency.ms > gate:
-        record["outcome"] = "fell"
-        record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
-        return
-    score = naswot(seat, found.spec, settings, search.data, search.clock)
+    if gate is None or latency.ms <= gate:
+        return True
+    record["outcome"] = "fell"
+    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
+    return False
+
+
+def _trained(search: Search, spec: Spec, record: Record, seat: Seat) -> None:
+    """Train a candidate, unless its score at initialisation is among the lowest."""
+    settings = seat.settings
+    score = naswot(seat, spec, settings, search.data, search.clock)
     record["provenance"]["naswot"] = score
     if search.learned.screen.too_low(score):
         correlation = search.learned.screen.correlation
@@ -76,8 +87,8 @@ def _climb(search: Search, found: Candidate, record: Record, seat: Seat) -> None
         record["reason"] = f"naswot {score:.1f} among the lowest here, where it ranks accuracy at {correlation:.2f}"
         return
     record["rung"] = "train"
-    search.doing(f"trial {record['number']}: training {found.spec.name}")
-    trained = train(seat, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
+    search.doing(f"trial {record['number']}: training {spec.name}")
+    trained = train(seat, spec, settings, search.data, search.clock, progress=search.trained_so_far)
     record["accuracy"] = trained.accuracy
     record["provenance"]["proxy"] = trained.facts
     record["outcome"] = "cached" if trained.cached else "trained"

@@ -1,0 +1,282 @@
+"""A study shared by many processes in a real PostgreSQL: nothing twice, nothing lost, and roles."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from postgres import server
+from searching import Machine, accuracy_of, quicken, search, settings
+
+from archdsl.errors import SearchError, WrongUse
+from archdsl.load import spec_of
+from archdsl.schema.variables import variables
+from archdsl.search import heart, trying
+from archdsl.search.means import Means
+from archdsl.search.result import Result
+from archdsl.search.runner import run_search
+from archdsl.search.shared import Shared, address, name_of
+from archdsl.search.storage import shown
+from archdsl.spaces import space_of
+
+pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
+
+WORKER = """
+import json, os, sys, time
+from pathlib import Path
+from searching import Machine, ladder, settings, study
+from archdsl.search import heart, trying
+from archdsl.search.means import Means
+from archdsl.search.runner import run_search
+
+url, folder, trials, role, hangs = sys.argv[1:]
+study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 4, 0.1
+machine = Machine()
+
+def on_ask(request):
+    if request["do"] == "train":
+        if hangs == "hang" and len(machine.names("train")) == 2:
+            print(request["spec"]["name"], flush=True)
+            time.sleep(600)
+        time.sleep(0.2)
+
+machine.on_ask = on_ask
+asked = settings(trials=int(trials), latency_budget_ms=None)
+means = Means(storage=url, role=role)
+run_search(asked, Path(folder), new_worker=machine.worker, means=means)
+print(json.dumps({action: machine.names(action) for action in ("measure", "train")}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+    monkeypatch.setattr(trying, "POLL_S", 0.05)
+    monkeypatch.setattr(heart, "BEAT_S", 1)
+    monkeypatch.setattr(heart, "GRACE_S", 4)
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    return [record for record in lines if record["rung"] != "train_longer"]
+
+
+def join(url: str, folder: Path, count: int, role: str = "both", hangs: str = "") -> subprocess.Popen[str]:
+    """A process that joins the study, as another machine would."""
+    place = {
+        **os.environ,
+        "ARCHDSL_CACHE": str(folder) + "-cache",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }
+    command = [sys.executable, "-c", WORKER, url, str(folder), str(count), role, hangs]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=place)
+
+
+def open_study(url: str, **changes: Any) -> Shared:
+    asked = settings(**changes)
+    space = space_of(asked.space)
+    return Shared(url, name_of(asked), variables(space.nodes), space.objectives, asked.seed)
+
+
+def test_four_workers_share_a_study_and_one_that_is_killed_costs_no_finished_trial(
+    postgres: str, tmp_path: Path
+) -> None:
+    """The killed worker's network is tried by another, once it has been silent."""
+    workers = [join(postgres, tmp_path / str(number), 16, hangs="hang" * (number == 0)) for number in range(4)]
+    try:
+        assert workers[0].stdout is not None
+        lost = workers[0].stdout.readline().strip()
+        workers[0].kill()
+        told = [json.loads(worker.communicate(timeout=300)[0]) for worker in workers[1:]]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL, 0, 0, 0]
+    found = [{record["hash"]: record for record in trials(tmp_path / str(number))} for number in range(1, 4)]
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 16
+    assert {record["outcome"] for record in found[0].values()} == {"trained"}
+    assert len({record["number"] for record in found[0].values()}) == 16
+    before = {record["hash"]: record for record in trials(tmp_path / "0")}
+    assert before
+    assert before.items() <= found[0].items()
+    assert sum(lost in one["train"] for one in told) >= 1
+    names = [record["spec"]["name"] for record in found[0].values()]
+    assert lost in names
+    study = open_study(postgres, trials=16, latency_budget_ms=None)
+    try:
+        states = [trial.state for trial in study._study.get_trials()]
+        assert states.count(TrialState.COMPLETE) == 16
+        assert TrialState.RUNNING not in states
+    finally:
+        study.close()
+
+
+def run(url: str, folder: Path, machine: Machine, role: str = "both", **changes: Any) -> Result:
+    means = Means(storage=url, role=role)  # type: ignore[arg-type]
+    return run_search(settings(**changes), folder, new_worker=machine.worker, means=means)
+
+
+def test_one_machine_measures_while_another_trains(postgres: str, tmp_path: Path) -> None:
+    machines, results = {"measure": Machine(), "train": Machine()}, dict[str, Result]()
+
+    def work(role: str) -> None:
+        results[role] = run(postgres, tmp_path / role, machines[role], role, trials=6, seed=11)
+
+    threads = [threading.Thread(target=work, args=(role,)) for role in machines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert machines["measure"].names("train") == []
+    assert machines["train"].names("measure") == []
+    assert results["measure"].verdict.passed
+    assert results["train"].verdict.reason == "this machine trained; those that measure choose the winner"
+    assert results["measure"].trials == results["train"].trials == 6
+    for record in trials(tmp_path / "measure"):
+        if record["outcome"] == "trained":
+            assert record["accuracy"] == accuracy_of(spec_of(record["spec"]))
+            assert record["spec"]["name"] in machines["train"].names("train")
+
+
+def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postgres: str) -> None:
+    study = open_study(postgres, seed=12)
+    try:
+        trial, point = study.ask()
+        study.begin(trial, "a hash")
+        study._constrain(trial, 5.0)
+        study._heart.stop()
+        time.sleep(heart.GRACE_S + 1)
+        with study.choosing():
+            again, same = study.ask()
+        assert same == point
+        assert not study.is_killer(again)
+        study.trained(again, {"proxy_accuracy": 0.5, "latency": 3.0})
+        found = study._study.get_trials()
+        assert [one.state for one in found] == [TrialState.FAIL, TrialState.COMPLETE]
+        assert found[1].constraints == {"budget": -1.0}
+        assert [one.number for one in study._study.best_trials] == [1]
+    finally:
+        study.close()
+
+
+def test_a_trial_that_was_taken_from_a_silent_machine_is_not_told_twice(postgres: str) -> None:
+    study = open_study(postgres, seed=13)
+    try:
+        trial, _ = study.ask()
+        study._study.tell(trial.number, state=TrialState.FAIL)
+        assert not study.keep(trial, {"hash": "a hash"})
+    finally:
+        study.close()
+
+
+def test_a_beating_heart_keeps_a_trial(postgres: str) -> None:
+    study = open_study(postgres, seed=14)
+    try:
+        trial, _ = study.ask()
+        time.sleep(heart.GRACE_S + 1)
+        with study.choosing():
+            pass
+        assert study._study.get_trials()[trial.number].state == TrialState.RUNNING
+    finally:
+        study.close()
+
+
+def test_a_later_run_of_the_same_settings_joins_and_goes_on(postgres: str, tmp_path: Path) -> None:
+    first = run(postgres, tmp_path / "one", Machine(), trials=3, seed=15)
+    machine = Machine()
+    second = run(postgres, tmp_path / "two", machine, trials=5, seed=15)
+    assert second.trials == 5
+    assert {record["hash"] for record in first.records} <= {record["hash"] for record in second.records}
+    assert trials(tmp_path / "two")[:3] == trials(tmp_path / "one")
+
+
+def test_other_data_and_another_device_are_refused(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(postgres, tmp_path / "one", Machine(), trials=1, seed=16)
+    study = open_study(postgres, seed=16)
+    study._study.set_user_attr("gate", {"device": "an H100", "gate_ms": 5.0})
+    with pytest.raises(SearchError, match="this study measures on an H100, here is a machine; join it with --role tr"):
+        run(postgres, tmp_path / "two", Machine(), trials=1, seed=16)
+    study._study.set_user_attr("data", "other")
+    with pytest.raises(SearchError, match="the machines that share this study have other data"):
+        run(postgres, tmp_path / "three", Machine(), trials=1, seed=16)
+    study.close()
+
+
+def test_a_database_that_is_lost_mid_trial_ends_the_search_with_one_line(tmp_path: Path) -> None:
+    with server() as url:
+        machine = Machine()
+
+        def on_ask(request: dict[str, Any]) -> None:
+            if request["do"] == "train" and len(machine.names("train")) == 2:
+                raise_from_server.__next__()
+
+        def ending() -> Iterator[None]:
+            yield
+
+        raise_from_server = ending()
+        with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; what was finished is in"):
+            _lose(url, machine, on_ask, tmp_path)
+    assert len(trials(tmp_path / "run")) == 2
+
+
+def _lose(url: str, machine: Machine, on_ask: Any, place: Path) -> None:
+    """A search whose database goes away while its second training runs."""
+    import psycopg
+
+    def cut(request: dict[str, Any]) -> None:
+        if request["do"] == "train" and len(machine.names("train")) == 2:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("ALTER DATABASE template1 RENAME TO gone")
+                connection.execute("ALTER ROLE archdsl CONNECTION LIMIT 0")
+
+    machine.on_ask = cut
+    run(url, place / "run", machine, trials=4, latency_budget_ms=None)
+
+
+def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(SearchError) as told:
+        run("postgresql://me:secret@127.0.0.1:1/none", tmp_path / "run", Machine())
+    assert "postgresql://me:***@127.0.0.1:1/none" in str(told.value)
+    assert "secret" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "mysql://a:secret@b/c", "nonsense", "postgresql://"])
+def test_only_postgresql_is_shared_through(url: str) -> None:
+    with pytest.raises(WrongUse, match=r"shared through postgresql://USER@HOST/DATABASE; got") as told:
+        address(url)
+    assert "secret" not in str(told.value)
+
+
+def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> None:
+    name = name_of(settings())
+    assert name.startswith("tiny-")
+    assert name_of(settings(device="cuda", stat="p50", trials=3, time_s=5.0)) == name
+    assert name_of(settings(seed=1)) != name
+    assert shown("postgresql://me:secret@host/base") == "postgresql://me:***@host/base"
+
+
+def test_a_run_that_is_resumed_shares_the_study_again(postgres: str, tmp_path: Path) -> None:
+    run(postgres, tmp_path / "run", Machine(), trials=2, seed=17)
+    with pytest.raises(SearchError, match="shares its study at postgresql://archdsl@127.0.0.1.*; name it by --storage"):
+        search(tmp_path / "run", resume=True, trials=3, seed=17)
