@@ -14,6 +14,7 @@ from archdsl.errors import SearchError
 from archdsl.latency.setting import DTYPES
 from archdsl.schema.space import Budget, Space
 from archdsl.search.data import BUILT_IN
+from archdsl.search.means import Means, Role
 from archdsl.search.progress import Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.run_folder import RunFolder
@@ -44,6 +45,11 @@ def run(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    workers: int = 1,
+    trial_time_s: float | None = None,
+    trial_memory: float | None = None,
+    storage: str | None = None,
+    role: Role = "both",
     watcher: Watcher = silent,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
@@ -69,15 +75,26 @@ def run(
         out: the run's folder, `runs/TIME-SPACE` by default.
         resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
             `trials` and `time_s`. A finished run gives its result again.
+        workers: trials side by side on this machine, each in a process of its own; with `device="cuda"` each has a GPU
+            of its own. This and the following hold for this part of the run alone.
+        trial_time_s: seconds that a trial may take before it counts as failed.
+        trial_memory: bytes of the host's memory that a worker may take; on a CPU by default its share of most of it.
+        storage: the URL of a PostgreSQL database, `postgresql://USER@HOST/DATABASE`: every machine that is given the
+            same search with it works on the same study.
+        role: "train" for a machine that only trains what others measured, "measure" for one that only measures;
+            either needs `storage`.
         watcher: is told of progress.
 
     Raises:
+        WrongUse: `storage` or `role` cannot be so.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
-    given = {key: value for key, value in locals().items() if key not in ("space", "out", "resume", "watcher")}
+    means = Means(workers, trial_time_s, trial_memory, storage, role).checked()
+    apart = ("space", "out", "resume", "watcher", "workers", "trial_time_s", "trial_memory", "storage", "role", "means")
+    given = {key: value for key, value in locals().items() if key not in apart}
     started = time.monotonic()
     if data is not None:
         given["data"] = _absolute(data)
@@ -88,7 +105,7 @@ def run(
     else:
         settings = settings_of(space, **given)
     folder = Path(out) if out is not None else _new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started)
+    return run_search(settings, folder, resume, watcher, started, means=means)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:

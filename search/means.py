@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+from archdsl.errors import WrongUse
 from archdsl.search.child import Worker
 from archdsl.search.seat import Asked, usable_bytes
 
@@ -25,6 +26,29 @@ class Means(NamedTuple):
     """The URL of a PostgreSQL database in which machines share the study; by default it is in the run's folder."""
     role: Role = "both"
     """What this machine does for a study that is shared."""
+
+    def checked(self) -> Means:
+        """The same, if it can be.
+
+        Raises:
+            WrongUse: a role without a shared study, a database that is none, or a number that is no amount.
+        """
+        if self.role not in get_args(Role):
+            raise WrongUse(f"--role: known: {', '.join(get_args(Role))}; got '{self.role}'")
+        if self.role != "both" and self.storage is None:
+            raise WrongUse(f"--role {self.role} is for a study that machines share; name it by --storage")
+        for name, value in (
+            ("workers", self.workers),
+            ("trial-time", self.trial_s),
+            ("trial-memory", self.trial_bytes),
+        ):
+            if value is not None and value <= 0:
+                raise WrongUse(f"--{name}: must be more than 0; got {value}")
+        if self.storage is not None:
+            from archdsl.search.shared import address
+
+            address(self.storage)
+        return self
 
     def worker(self, device: str) -> Callable[[], Asked]:
         """What starts a worker whose memory is bounded. CUDA's own reserve is not, unless it is asked for."""

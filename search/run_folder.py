@@ -103,7 +103,7 @@ class RunFolder:
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
         if not (self.path / "trials.jsonl").exists():
-            for name in ("run.json", "clock.json", "noise.json", "study.db"):
+            for name in ("run.json", "clock.json", "noise.json", "shared.json", "study.db"):
                 self.remove(name)
 
     def append(self, record: Record) -> None:

@@ -25,7 +25,7 @@ from archdsl.search.run_folder import RunFolder
 from archdsl.search.seat import Asked, Seat
 from archdsl.search.settings import Settings
 from archdsl.search.stopping import stoppable
-from archdsl.search.storage import telling
+from archdsl.search.storage import shown, telling
 from archdsl.search.study import Study
 from archdsl.search.trial import tell
 from archdsl.search.trying import Trying
@@ -150,11 +150,17 @@ class Search:
     def _opened(self) -> Study:
         """The study: in the run's folder, or where machines share it."""
         known, seed = variables(self.space.nodes), self.settings.seed
+        place = self.folder.read("shared.json")
         if self.means.storage is None:
+            if place is not None:
+                raise SearchError(f"{self.folder.path} shares its study at {place['storage']}; name it by --storage")
             return Study(self.folder.storage, known, self.space.objectives, seed, self.resume)
         from archdsl.search.shared import Shared, name_of
 
-        return Shared(self.means.storage, name_of(self.settings), known, self.space.objectives, seed)
+        name = name_of(self.settings)
+        study = Shared(self.means.storage, name, known, self.space.objectives, seed)
+        self.folder.write("shared.json", {"storage": shown(self.means.storage), "study": name})
+        return study
 
     def _agreed(self, gate: float | None) -> float | None:
         """The gate, of all machines that share the study.

@@ -58,6 +58,7 @@ class Trying:
                 if self.crew.busy:
                     self._end_one()
                 elif self._is_done():
+                    self._learn_of_others()  # one may have ended since the last look
                     return
                 else:
                     self.search.doing("waiting for other machines")

@@ -10,9 +10,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,9 +46,17 @@ def _free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+class Database(NamedTuple):
+    """An empty database while it runs."""
+
+    url: str
+    stop: Callable[[], object]
+    """End the server at once."""
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """The URL of an empty database."""
+def server() -> Iterator[Database]:
+    """A server of its own."""
     binaries, other, port = _binaries(), _other_user(), _free_port()
     place = Path(tempfile.mkdtemp(prefix="archdsl-postgres-"))  # pytest's own folders are closed to other users
     try:
@@ -57,16 +66,20 @@ def server() -> Iterator[str]:
         settings = ["--auth=trust", "--username=archdsl", "--no-sync", "--encoding=UTF8", "--locale=C"]
         subprocess.run([*other, binaries / "initdb", *settings, "-D", data], check=True, capture_output=True, cwd=place)
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={place}", "-c", "fsync=off"]
-        command = [*other, binaries / "postgres", "-D", data, "-p", str(port), *options]
+        command: list[str | Path] = [*other, binaries / "postgres", "-D", data, "-p", str(port), *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=place)
         try:
             _wait_for(port, process)
-            yield f"postgresql://archdsl@127.0.0.1:{port}/postgres"
+            yield Database(f"postgresql://archdsl@127.0.0.1:{port}/postgres", lambda: _end(process))
         finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait(60)
+            _end(process)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGQUIT)
+    process.wait(60)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

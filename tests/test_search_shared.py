@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from postgres import server
 from searching import Machine, accuracy_of, quicken, search, settings
 
+from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.load import spec_of
 from archdsl.schema.variables import variables
@@ -40,7 +41,7 @@ from archdsl.search.means import Means
 from archdsl.search.runner import run_search
 
 url, folder, trials, role, hangs = sys.argv[1:]
-study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 4, 0.1
+study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 3, 0.1
 machine = Machine()
 
 def on_ask(request):
@@ -48,7 +49,7 @@ def on_ask(request):
         if hangs == "hang" and len(machine.names("train")) == 2:
             print(request["spec"]["name"], flush=True)
             time.sleep(600)
-        time.sleep(0.2)
+        time.sleep(0.1)
 
 machine.on_ask = on_ask
 asked = settings(trials=int(trials), latency_budget_ms=None)
@@ -60,8 +61,8 @@ print(json.dumps({action: machine.names(action) for action in ("measure", "train
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    with server() as url:
-        yield url
+    with server() as database:
+        yield database.url
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(trying, "POLL_S", 0.05)
     monkeypatch.setattr(heart, "BEAT_S", 1)
-    monkeypatch.setattr(heart, "GRACE_S", 4)
+    monkeypatch.setattr(heart, "GRACE_S", 3)
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:
@@ -98,7 +99,7 @@ def test_four_workers_share_a_study_and_one_that_is_killed_costs_no_finished_tri
     postgres: str, tmp_path: Path
 ) -> None:
     """The killed worker's network is tried by another, once it has been silent."""
-    workers = [join(postgres, tmp_path / str(number), 16, hangs="hang" * (number == 0)) for number in range(4)]
+    workers = [join(postgres, tmp_path / str(number), 10, hangs="hang" * (number == 0)) for number in range(4)]
     try:
         assert workers[0].stdout is not None
         lost = workers[0].stdout.readline().strip()
@@ -111,19 +112,19 @@ def test_four_workers_share_a_study_and_one_that_is_killed_costs_no_finished_tri
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL, 0, 0, 0]
     found = [{record["hash"]: record for record in trials(tmp_path / str(number))} for number in range(1, 4)]
     assert found[0] == found[1] == found[2]
-    assert len(found[0]) == 16
+    assert len(found[0]) == 10
     assert {record["outcome"] for record in found[0].values()} == {"trained"}
-    assert len({record["number"] for record in found[0].values()}) == 16
+    assert len({record["number"] for record in found[0].values()}) == 10
     before = {record["hash"]: record for record in trials(tmp_path / "0")}
     assert before
     assert before.items() <= found[0].items()
     assert sum(lost in one["train"] for one in told) >= 1
     names = [record["spec"]["name"] for record in found[0].values()]
     assert lost in names
-    study = open_study(postgres, trials=16, latency_budget_ms=None)
+    study = open_study(postgres, trials=10, latency_budget_ms=None)
     try:
         states = [trial.state for trial in study._study.get_trials()]
-        assert states.count(TrialState.COMPLETE) == 16
+        assert states.count(TrialState.COMPLETE) == 10
         assert TrialState.RUNNING not in states
     finally:
         study.close()
@@ -223,34 +224,17 @@ def test_other_data_and_another_device_are_refused(
 
 
 def test_a_database_that_is_lost_mid_trial_ends_the_search_with_one_line(tmp_path: Path) -> None:
-    with server() as url:
+    with server() as database:
         machine = Machine()
 
         def on_ask(request: dict[str, Any]) -> None:
             if request["do"] == "train" and len(machine.names("train")) == 2:
-                raise_from_server.__next__()
+                database.stop()
 
-        def ending() -> Iterator[None]:
-            yield
-
-        raise_from_server = ending()
+        machine.on_ask = on_ask
         with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; what was finished is in"):
-            _lose(url, machine, on_ask, tmp_path)
+            run(database.url, tmp_path / "run", machine, trials=4, latency_budget_ms=None)
     assert len(trials(tmp_path / "run")) == 2
-
-
-def _lose(url: str, machine: Machine, on_ask: Any, place: Path) -> None:
-    """A search whose database goes away while its second training runs."""
-    import psycopg
-
-    def cut(request: dict[str, Any]) -> None:
-        if request["do"] == "train" and len(machine.names("train")) == 2:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute("ALTER DATABASE template1 RENAME TO gone")
-                connection.execute("ALTER ROLE archdsl CONNECTION LIMIT 0")
-
-    machine.on_ask = cut
-    run(url, place / "run", machine, trials=4, latency_budget_ms=None)
 
 
 def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
@@ -278,5 +262,22 @@ def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> N
 
 def test_a_run_that_is_resumed_shares_the_study_again(postgres: str, tmp_path: Path) -> None:
     run(postgres, tmp_path / "run", Machine(), trials=2, seed=17)
-    with pytest.raises(SearchError, match="shares its study at postgresql://archdsl@127.0.0.1.*; name it by --storage"):
+    with pytest.raises(
+        SearchError, match=r"shares its study at postgresql://archdsl@127\.0\.0\.1.*; name it by --storage"
+    ):
         search(tmp_path / "run", resume=True, trials=3, seed=17)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--role", "train"], "--role train is for a study that machines share; name it by --storage"),
+        (["--role", "watch"], "--role: known: both, measure, train; got 'watch'"),
+        (["--storage", "sqlite:///x.db"], "a study is shared through postgresql://USER@HOST/DATABASE"),
+    ],
+)
+def test_wrong_use_of_roles_and_storage_is_told(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *options]) == 2
+    assert message in capsys.readouterr().err
