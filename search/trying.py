@@ -71,31 +71,33 @@ class Trying:
     def _begin_one(self) -> bool:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
         with self.study.choosing():
+            # first these, then the records: that is the way that a trial goes
+            under_way = set(self.study.under_way()) | self.crew.hashes
             self._learn_of_others()
-            is_going_on = self._choose()
+            is_going_on = self._choose({record["hash"] for record in self.search.trials} | under_way)
         if isinstance(is_going_on, Chosen):
             self.crew.start(*is_going_on)
         return bool(is_going_on)
 
-    def _choose(self) -> Chosen | bool:
-        """What to do next; else whether a further look may find more."""
+    def _choose(self, taken: set[str]) -> Chosen | bool:
+        """What to do next, of all that is not taken; else whether a further look may find more."""
         role = self.search.means.role
         handed = None if role == "measure" else self.study.handed_over()
         if handed is not None:
             return self._work(*handed)
         if role == "train":
             return False
-        over = self._is_over()
+        over = self._is_over(len(taken))
         self.study.declare(over)
         if over or (role == "measure" and self.study.ahead >= MOST_AHEAD):
             return False
-        return self._proposed() or True
+        return self._proposed(taken) or True
 
-    def _proposed(self) -> Chosen | None:
+    def _proposed(self, taken: set[str]) -> Chosen | None:
         """A candidate that is worth a trial; None where the proposal is of no use."""
         search, proposals = self.search, self.proposals
         search.doing("choosing what to try next")
-        proposals.seen = {record["hash"] for record in search.records} | self.crew.hashes | set(self.study.under_way())
+        proposals.seen = taken
         if all_fell(search.trials):
             proposals.ask_for_the_smallest()
         proposal = proposals.next()
@@ -155,11 +157,10 @@ class Trying:
             return False
         return not self.study.under_way()
 
-    def _is_over(self) -> bool:
+    def _is_over(self, taken: int) -> bool:
         """Whether a limit is reached; where it is something else that ends the search, that is told."""
         search, most = self.search, self.search.settings.trials
-        under_way = max(self.crew.busy, len(self.study.under_way()))
-        if most is not None and search.state.trials + under_way >= most:
+        if most is not None and taken >= most:
             return True
         if search.clock.search_is_over or self._is_late:
             return True

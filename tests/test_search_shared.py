@@ -262,9 +262,7 @@ def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> N
 
 def test_a_run_that_is_resumed_shares_the_study_again(postgres: str, tmp_path: Path) -> None:
     run(postgres, tmp_path / "run", Machine(), trials=2, seed=17)
-    with pytest.raises(
-        SearchError, match=r"shares its study at postgresql://archdsl@127\.0\.0\.1.*; name it by --storage"
-    ):
+    with pytest.raises(SearchError, match=r"shares its study at postgresql://archdsl@.*; name it by --stor"):
         search(tmp_path / "run", resume=True, trials=3, seed=17)
 
 
