@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from archdsl.graphs import Step, plan
 from archdsl.modules.groups import parameter_groups, undecayed
-from archdsl.modules.init import initialise, set_drop_path
+from archdsl.modules.init import initialise, set_dense, set_drop_path
 from archdsl.modules.stage import Stage
 from archdsl.schema.document import Spec
 from archdsl.shape import Map
@@ -52,6 +52,7 @@ class Backbone(nn.Module):
         for module in self.children():
             initialise(module, spec.init)
         set_drop_path(self, spec.drop_path)
+        set_dense(self, features_only)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__:
@@ -60,14 +61,20 @@ class Backbone(nn.Module):
             super().__setattr__(name, value)
 
     def forward(self, x: Tensor) -> Any:
-        """(B, channels, H, W) -> (B, classes), or the list of maps (B, C, H, W) with `features_only`"""
+        """(B, channels, H, W) -> (B, classes), or the list of maps (B, C, H, W) with `features_only`
+
+        In training a head with token labels gives those of all pixels too.
+        """
         return self._run(x, self._runs)
 
     def forward_features(self, x: Tensor) -> Any:
-        """(B, channels, H, W) -> what the head reads: a map (B, C, H, W), or a class token (B, 1, C)"""
+        """(B, channels, H, W) -> what the head reads: a map (B, C, H, W), a class token (B, 1, C), or a tuple
+
+        The tuple is of a map and semantics (B, M, C), for a head that reads both.
+        """
         return self._run(x, self._runs if self.features_only else self._runs[:-1])
 
-    def forward_head(self, x: Any, pre_logits: bool = False) -> Tensor:
+    def forward_head(self, x: Any, pre_logits: bool = False) -> Any:
         """What `forward_features` gives -> (B, classes); with `pre_logits` the pooled features (B, C)"""
         head: Any = self.head
         inputs = x if isinstance(x, tuple) else (x,)
@@ -88,7 +95,7 @@ class Backbone(nn.Module):
         """Run one module on what it reads, then let go what nobody needs any more."""
         module: Any = self._modules[run.name]
         given = module(*[alive[port] for port in run.reads] or [x])
-        outputs = given if isinstance(given, tuple) else (given,)
+        outputs = given if isinstance(given, tuple) and len(run.gives) > 1 else (given,)
         if run.feature:
             features.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
         for port in run.done:
@@ -109,19 +116,21 @@ class Backbone(nn.Module):
         return head
 
     def get_classifier(self) -> nn.Module:
-        """The last Linear."""
+        """The last Linear; of a head with token labels, the class token's."""
         classifier = self.head.fc
         assert isinstance(classifier, nn.Module)
         return classifier
 
     def reset_classifier(self, num_classes: int) -> None:
-        """A new last Linear for `num_classes`; with 0 the features themselves, (B, C)."""
+        """A new last Linear for `num_classes`, also for token labels; with 0 the features themselves, (B, C)."""
         old: Any = next(self.parameters())
-        new: nn.Module = nn.Identity()
-        if num_classes > 0:
-            new = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
-            initialise(new, self.spec.init)
-        self.head.fc = new
+        for name in getattr(self.head, "classifiers", ("fc",)):
+            new: nn.Module = nn.Identity()
+            if num_classes > 0:
+                new = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
+                initialise(new, self.spec.init)
+            if getattr(self.head, name) is not None:
+                setattr(self.head, name, new)
         self.num_classes = num_classes
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

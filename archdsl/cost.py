@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem
 from archdsl.graphs import Link, Step, plan
 from archdsl.schema.document import Spec
+from archdsl.shape import Cost
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 
@@ -71,13 +73,19 @@ class Count(NamedTuple):
         }
 
 
-def count(spec: Spec, features_only: bool = False) -> Count:
+def cost_of(step: Step, spec: Spec) -> Cost:
+    """What one step costs, by its part's formulas."""
+    cost: Cost = step.node.cost(*step.arguments(spec))
+    return cost
+
+
+def count(spec: Spec, features_only: bool = False, cost_of: Callable[[Step, Spec], Cost] = cost_of) -> Count:
     """Params, MACs and memory of a backbone, a node and in all, for one image.
 
-    Exact for the published variants. `features_only` counts the dense-prediction form.
+    Exact for the published variants. `features_only` counts the dense-prediction form; `cost_of` may remember.
     """
     steps = plan(spec, features_only)
-    costs = [step.node.cost(*step.arguments(spec)) for step in steps]
+    costs = [cost_of(step, spec) for step in steps]
     held = _held(steps)
     nodes = tuple(
         NodeCount(step.node.id, step.node.type, _shape(step), *cost) for step, cost in zip(steps, costs, strict=True)

@@ -12,6 +12,7 @@ from archdsl import zoo
 from archdsl.errors import Problem, SpecError, nearest, short
 from archdsl.load import check_kind, check_version, load_spec, located, override, source, spec_of
 from archdsl.schema.canonical import canonical
+from archdsl.schema.contradiction import contradiction_problems
 from archdsl.schema.document import Spec
 from archdsl.schema.draft import in_order
 from archdsl.schema.holes import Unresolved, resolve
@@ -167,7 +168,7 @@ def _difference(space: Space, spec: Spec) -> str:
 
 
 def _no_point_problems(space: Space) -> list[Problem]:
-    """A space must have a point; the first point's problems are told if none of many holds."""
+    """A space must have a point: else the constraints that contradict each other, or the first point's problems."""
     generator, first = random.Random(0), list[Problem]()
     known = variables(space.nodes)
     for _ in range(_TRIES):
@@ -176,6 +177,8 @@ def _no_point_problems(space: Space) -> list[Problem]:
             return []
         except SpecError as error:
             first = first or list(error.problems)
+    if found := contradiction_problems(space):
+        return found
     rule, value, remedy = _told(first[0])
     rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {rule}"
     constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()

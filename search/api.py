@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, WrongUse
 from archdsl.latency.setting import DTYPES
-from archdsl.schema.space import Budget, Space
+from archdsl.schema.space import Budget, Space, latency_of
 from archdsl.search.data import BUILT_IN
+from archdsl.search.feasible import require_feasible
+from archdsl.search.known import check_folders
 from archdsl.search.means import Means, Role
 from archdsl.search.progress import Watcher, silent
 from archdsl.search.result import Result
@@ -23,12 +26,14 @@ from archdsl.search.settings import Settings
 from archdsl.spaces import load_space
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
+_ASKED = frozenset(Settings.model_fields) - {"space", "stat"}
 
 
 def run(
     space: Space | str | os.PathLike[str] | None = None,
     *,
     latency_budget_ms: float | None = None,
+    throughput_budget: float | None = None,
     params_budget: float | None = None,
     macs_budget: float | None = None,
     memory_budget: float | None = None,
@@ -45,6 +50,7 @@ def run(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    earlier: Sequence[str | os.PathLike[str]] = (),
     workers: int = 1,
     trial_time_s: float | None = None,
     trial_memory: float | None = None,
@@ -58,6 +64,8 @@ def run(
         space: a space, its name or its path; by default the shipped one that fits the device.
         latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
             CPU). This and the following stand over the space's own budgets.
+        throughput_budget: the promise as images a second at the batch; a latency budget of batch / throughput. One of
+            the two is given.
         params_budget: parameters.
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
@@ -75,6 +83,8 @@ def run(
         out: the run's folder, `runs/TIME-SPACE` by default.
         resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
             `trials` and `time_s`. A finished run gives its result again.
+        earlier: folders of runs whose trials are taken over where they are points of the space: accuracies that
+            were trained alike are known, latencies are measured anew. They do not count as trials.
         workers: trials side by side on this machine, each in a process of its own; with `device="cuda"` each has a GPU
             of its own. This and the following hold for this part of the run alone.
         trial_time_s: seconds that a trial may take before it counts as failed.
@@ -93,9 +103,11 @@ def run(
         SearchError: the search cannot start or go on.
     """
     means = Means(workers, trial_time_s, trial_memory, storage, role).checked()
-    apart = ("space", "out", "resume", "watcher", "workers", "trial_time_s", "trial_memory", "storage", "role", "means")
-    given = {key: value for key, value in locals().items() if key not in apart}
-    started = time.monotonic()
+    given = {key: value for key, value in locals().items() if key in _ASKED}
+    started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
+    if resume and folders:
+        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
+    check_folders(folders)
     if data is not None:
         given["data"] = _absolute(data)
     if resume:
@@ -104,8 +116,9 @@ def run(
         settings = _resumed(Path(out), space, given)
     else:
         settings = settings_of(space, **given)
+        require_feasible(settings)
     folder = Path(out) if out is not None else _new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started, means=means)
+    return run_search(settings, folder, resume, watcher, started, means=means, earlier=folders)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
@@ -119,26 +132,33 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
 
     device = given["device"] or default_device()
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else GPU_SPACE if device.startswith("cuda") else CPU_SPACE)
-    latency = space.budget("latency")
-    chosen = {name: given[name] or getattr(latency, name, None) for name in ("batch", "dtype", "mode", "threads")}
+        space = load_space(space if space is not None else default_space(device))
+    measured = space.budget("latency") or space.budget("throughput")
+    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     plain = ("data", "epochs", "images", "trials", "time_s", "seed")
     return _checked(
         space=_document(space),
-        latency_budget_ms=given["latency_budget_ms"] or (latency.limit if latency else None),
+        **_promise(given, measured, setting.batch),
         params_budget=given["params_budget"] or own["params"],
         macs_budget=given["macs_budget"] or own["macs"],
         memory_budget=given["memory_budget"] or own["memory"],
         device=setting.device,
-        stat=_stat(latency) or default_stat(setting.device),
+        stat=_stat(measured) or default_stat(setting.device),
         batch=setting.batch,
         dtype=setting.dtype,
         mode=setting.mode,
         threads=chosen["threads"],
         **{name: given[name] for name in plain if given[name] is not None},
     )
+
+
+def default_space(device: str | None = None) -> str:
+    """The shipped space that fits a device, else the default device."""
+    from archdsl.latency import default_device
+
+    return GPU_SPACE if (device or default_device()).startswith("cuda") else CPU_SPACE
 
 
 def _checked(**fields: Any) -> Settings:
@@ -150,8 +170,27 @@ def _checked(**fields: Any) -> Settings:
         raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
 
 
-def _stat(latency: Budget | None) -> Any:
-    return latency.stat if latency is not None else None
+def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str, float | None]:
+    """The latency budget, said as images a second where it was asked for so; what is given stands over the space's.
+
+    Raises:
+        WrongUse: both are given.
+        SearchError: a throughput is not above 0.
+    """
+    latency, throughput = given.get("latency_budget_ms"), given.get("throughput_budget")
+    if latency is not None and throughput is not None:
+        raise WrongUse("a throughput budget is a latency budget of batch / throughput; give one of the two")
+    if latency is None and throughput is None and own is not None:
+        latency, throughput = (own.limit, None) if own.metric == "latency" else (None, own.limit)
+    if throughput is not None:
+        if throughput <= 0:
+            raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
+        latency = latency_of(throughput, batch)
+    return {"latency_budget_ms": latency, "throughput_budget": throughput}
+
+
+def _stat(measured: Budget | None) -> Any:
+    return measured.stat if measured is not None else None
 
 
 def _document(space: Space) -> dict[str, Any]:
@@ -165,8 +204,11 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
         said["dtype"] = DTYPES.get(dtype, dtype)
     if space is not None:
         said["space"] = _document(space if isinstance(space, Space) else load_space(space))
+    before = RunFolder(folder).settings()
+    if said.keys() & {"latency_budget_ms", "throughput_budget"}:
+        said |= _promise(said, None, said.get("batch", before.batch))
     limits = {"trials": given["trials"], "time_s": given["time_s"]}
-    return _checked(**{**RunFolder(folder).settings().model_dump(), **said, **limits})
+    return _checked(**{**before.model_dump(), **said, **limits})
 
 
 def _absolute(data: str | os.PathLike[str]) -> str:

@@ -9,16 +9,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from archdsl.latency.tables.store import root
 
-def root() -> Path:
-    """`$ARCHDSL_CACHE`, else `archdsl` in the user's cache folder."""
-    named = os.environ.get("ARCHDSL_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archdsl"
+_NAME = re.compile(r"[0-9a-f]{32}\.json")
 
 
 def key(**facts: Any) -> str:
@@ -43,3 +40,52 @@ def put(name: str, result: dict[str, Any]) -> None:
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(result))
         partial.replace(path)
+
+
+class Contents(NamedTuple):
+    """What the cache holds."""
+
+    folder: Path
+    results: int
+    bytes: int
+    seconds: float
+    """What the trainings took whose results are kept."""
+    oldest: float | None
+    """When the first and the last were written, in seconds since 1970."""
+    newest: float | None
+
+
+def contents() -> Contents:
+    """The results that are kept, counted."""
+    files = _files()
+    told = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
+    seconds = (result.get("seconds") for _, result in told)
+    times = [stat.st_mtime for stat, _ in told]
+    return Contents(
+        folder=root(),
+        results=len(told),
+        bytes=sum(stat.st_size for stat, _ in told),
+        seconds=sum(spent for spent in seconds if isinstance(spent, int | float)),
+        oldest=min(times, default=None),
+        newest=max(times, default=None),
+    )
+
+
+def clear() -> int:
+    """Remove every result, and nothing else that may lie in the folder; how many there were.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    files = _files()
+    for path in files:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            path.parent.rmdir()
+    return len(files)
+
+
+def _files() -> list[Path]:
+    """The files that `put` wrote."""
+    found = sorted(root().glob("[0-9a-f][0-9a-f]/*.json"))
+    return [path for path in found if _NAME.fullmatch(path.name) and path.name[:2] == path.parent.name]

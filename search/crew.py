@@ -16,7 +16,7 @@ from archdsl.search.ladder import OutOfTime
 from archdsl.search.means import Means
 from archdsl.search.seat import Asked, Room, Seat
 from archdsl.search.settings import Settings
-from archdsl.search.study import HASH
+from archdsl.search.study import FROM, HASH
 
 _GREETING_S = 300.0
 
@@ -68,9 +68,9 @@ class Crew:
         return told[0]
 
     @property
-    def hashes(self) -> set[str]:
-        """The networks that are tried now."""
-        return {str(trial.user_attrs.get(HASH)) for trial in self.open}
+    def under_way(self) -> dict[str, bool]:
+        """The hashes of networks that are tried now, and whether each is a trial of this search."""
+        return {str(trial.user_attrs.get(HASH)): FROM not in trial.user_attrs for trial in self.open}
 
     def start(self, trial: optuna.Trial, work: Work) -> None:
         """Begin a trial in a free seat."""

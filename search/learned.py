@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archdsl.latency.tables import Table
 from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.search.front import Record
@@ -17,8 +18,8 @@ from archdsl.search.zero_cost import Screen
 class Learned:
     """The predicted rung and the zero-cost rung."""
 
-    def __init__(self, records: Iterable[Record], gate_ms: float | None) -> None:
-        self._latency, self.screen, self._gate_ms = LatencyModel(), Screen(), gate_ms
+    def __init__(self, records: Iterable[Record], gate_ms: float | None, table: Table | None = None) -> None:
+        self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(), gate_ms
         for record in records:
             self.learn(record)
 

@@ -1,72 +1,121 @@
 """Latency predicted from what this search has measured so far: what clearly cannot pass is not even measured.
 
-A ridge regression of milliseconds on the blocks and MACs of each type of node. It speaks only once it has seen enough,
-and rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides nothing
-close. What it lets through is measured.
+A table of the space, where there is a fresh one for the setting (`archdsl lut build`), with its error on networks held
+out; and a ridge regression of milliseconds on the blocks and MACs of each type of node, which speaks only once it has
+seen enough. Each rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides
+nothing close. What both let through is measured.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archdsl.cost import count
+from archdsl.cost import Count, count
+from archdsl.errors import MeasureError
+from archdsl.latency.tables import Table, load
 from archdsl.schema.document import Spec
+from archdsl.search.settings import Settings
 
 ENOUGH = 16
 """Measured networks before the first prediction."""
 _RIDGE = 1e-3
 
 
-class LatencyModel:
-    """Milliseconds by regression on measured networks."""
+class Fit(NamedTuple):
+    """A regression on measured networks: features and their weights, and what it makes of each network left out."""
 
-    def __init__(self) -> None:
+    names: list[str]
+    weights: NDArray[Any]
+    left_out: list[tuple[float, float]]
+
+    @property
+    def errors(self) -> list[float]:
+        """The relative error on each network left out, from least to most."""
+        return sorted(abs(guess / measured - 1) for guess, measured in self.left_out)
+
+
+class LatencyModel:
+    """Milliseconds by a table, if there is one, and by regression on measured networks."""
+
+    def __init__(self, table: Table | None = None) -> None:
+        self._known = table
         self._seen: list[tuple[dict[str, float], float]] = []
-        self._fit: tuple[list[str], NDArray[Any], float] | None = None
+        self._fit: Fit | None = None
 
     def learn(self, spec: Spec, latency_ms: float) -> None:
         """One network as measured."""
         self._seen.append((features(spec), latency_ms))
         self._fit = None
 
+    def fit(self) -> Fit:
+        """The regression on what was measured so far."""
+        if self._fit is None:
+            self._fit = _fitted(self._seen)
+        return self._fit
+
+    def left_out(self) -> list[tuple[float, float]]:
+        """Of each measured network the ms predicted from all the others and the ms measured; none before `ENOUGH`."""
+        return self.fit().left_out if len(self._seen) >= ENOUGH else []
+
+    def predicted(self, spec: Spec, counted: Count | None = None) -> float | None:
+        """The ms of a network by regression; None where it has a type of node that was never measured."""
+        fit, found = self.fit(), features(spec, counted)
+        if not set(found) <= set(fit.names):
+            return None
+        return float(np.array([found.get(name, 0.0) for name in fit.names]) @ fit.weights)
+
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
-        """The predicted ms of a network that is over the gate by more than the model's largest error, else None."""
+        """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
+        known = self._from_table(spec)
+        if self._known and known and known / (1 + self._known.accuracy.worst) > gate_ms:
+            return known
         if len(self._seen) < ENOUGH:
             return None
-        if self._fit is None:
-            self._fit = self._fitted()
-        names, weights, worst = self._fit
-        found = features(spec)
-        if not set(found) <= set(names):  # a type of node that was never measured
-            return None
-        predicted = float(np.array([found.get(name, 0.0) for name in names]) @ weights)
-        return predicted if predicted / (1 + worst) > gate_ms else None
+        predicted = self.predicted(spec)
+        over = predicted is not None and predicted / (1 + self.fit().errors[-1]) > gate_ms
+        return predicted if over else None
 
-    def _fitted(self) -> tuple[list[str], NDArray[Any], float]:
-        """Feature names, weights, and the largest relative error on networks left out of the fit."""
-        names = sorted({name for found, _ in self._seen for name in found})
-        x = np.array([[found.get(name, 0.0) for name in names] for found, _ in self._seen])
-        y = np.array([latency for _, latency in self._seen])
-        weights = _ridge(x, y)
-        errors = []
-        for index in range(len(y)):
-            others = np.arange(len(y)) != index
-            guess = float(x[index] @ _ridge(x[others], y[others]))
-            errors.append(abs(guess / y[index] - 1))
-        return names, weights, max(errors)
+    def _from_table(self, spec: Spec) -> float | None:
+        """What the table says; None where there is none, or the network has a part that it lacks."""
+        with contextlib.suppress(MeasureError):
+            return self._known and self._known.predict(spec)
+        return None
 
 
-def features(spec: Spec) -> dict[str, float]:
+def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
+    """The fresh table of a search's space and setting on the device of these facts, or None."""
+    cores = facts.get("physical_cores") if settings.device == "cpu" else None
+    own = settings.measuring() | {"threads": settings.threads or cores, "stat": settings.stat}
+    try:
+        return load(settings.space_document, own, facts)
+    except (MeasureError, RuntimeError):  # none or stale; the latter where there is no home folder
+        return None
+
+
+def features(spec: Spec, counted: Count | None = None) -> dict[str, float]:
     """What a network's latency is regressed on: blocks and MACs by type of node, and one for all."""
     found = {"one": 1.0}
-    for node, counted in zip(spec.nodes, count(spec).nodes, strict=True):
-        blocks, macs = f"{counted.type} blocks", f"{counted.type} MACs"
+    for node, cost in zip(spec.nodes, (counted or count(spec)).nodes, strict=True):
+        blocks, macs = f"{cost.type} blocks", f"{cost.type} MACs"
         found[blocks] = found.get(blocks, 0.0) + float(getattr(node, "depth", 1))
-        found[macs] = found.get(macs, 0.0) + counted.macs / 1e6
+        found[macs] = found.get(macs, 0.0) + cost.macs / 1e6
     return found
+
+
+def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
+    """The regression on features and the ms measured, and each network's ms by a fit to all the others."""
+    names = sorted({name for found, _ in seen for name in found})
+    x = np.array([[found.get(name, 0.0) for name in names] for found, _ in seen])
+    y = np.array([latency for _, latency in seen])
+    left_out = []
+    for index in range(len(y)):
+        others = np.arange(len(y)) != index
+        left_out.append((float(x[index] @ _ridge(x[others], y[others])), float(y[index])))
+    return Fit(names, _ridge(x, y), left_out)
 
 
 def _ridge(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import takewhile
 from typing import Any
 
@@ -16,7 +16,7 @@ from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
 from archdsl.search.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.settings import Settings
-from archdsl.search.study import Study
+from archdsl.search.study import MOST_LOST, Study
 from archdsl.spaces import draw, seeds
 
 _MOST_FRUITLESS = 3
@@ -47,10 +47,18 @@ class Proposals:
         """Whether drawing at random, too, found nothing new."""
         self.raised: list[str] = []
         """What the code of blocks raised while candidates were looked at."""
+        self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
         self._asked_for_smallest = False
-        self._seeds = deque(seed_choices(settings))
+        self._seeds = deque((choices, dict[str, Any]()) for choices in seed_choices(settings))
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
+
+    def add(self, known: Iterable[tuple[dict[str, Any], dict[str, Any]]], origins: dict[str, str]) -> None:
+        """Propose these choices after the seeds, each once, with what stands beside its trial; `origins` are the
+        earlier runs of networks, by hash.
+        """
+        self._seeds.extend(known)
+        self._origins = origins
 
     def next(self) -> tuple[Candidate, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
@@ -58,17 +66,18 @@ class Proposals:
         if self.exhausted:
             return None
         while self._seeds and not self.study.has_waiting:
-            self.study.enqueue(self._seeds.popleft())
+            choices, facts = self._seeds.popleft()
+            self.study.enqueue(choices, facts=facts)
         trial, choices = self.study.ask()
         if self.study.is_killer(trial) and not self.study.was_begun(trial):
-            self._refuse(trial, "static")  # to look at it is what kills
+            self._refuse(trial, "static", f"the search was killed {MOST_LOST} times while it was looked at")
             return None
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
         except Refused as refused:
             if isinstance(refused, Raised):
                 self.raised.append(refused.args[1])
-            self._refuse(trial, refused.args[0])
+            self._refuse(trial, *refused.args)
             return None
         if found.hash in self.seen:
             self._refuse(trial, "duplicate")
@@ -77,12 +86,12 @@ class Proposals:
             self._refuse(trial, "predicted")
             return None
         self.seen.add(found.hash)
-        self.study.begin(trial, found.hash)
+        self.study.begin(trial, found.hash, self._origins.get(found.hash))
         return found, trial
 
-    def _refuse(self, trial: optuna.Trial, rung: str) -> None:
+    def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1
-        self.study.refused(trial, rung)
+        self.study.refused(trial, rung, reason)
 
     def _draw_if_fruitless(self) -> None:
         """Where the last proposals were of no use, a random point is next: as the study stands, so that a search that

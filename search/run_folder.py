@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class RunFolder:
         """Where Optuna keeps the study."""
         return f"sqlite:///{(self.path / 'study.db').absolute()}"
 
-    def begin(self, settings: Settings, resume: bool) -> Settings:
-        """Take the folder for this process: make it, or go on with the run in it.
+    def begin(self, settings: Settings, resume: bool, earlier: Sequence[str] = ()) -> Settings:
+        """Take the folder for this process: make it, or go on with the run in it; a new one knows `earlier` runs.
 
         Returns:
             The settings to go on with: the run's own, with the new limits on trials and time where any is given.
@@ -52,6 +53,10 @@ class RunFolder:
                 self._check(resume)  # once more: another search may have begun and ended in between
                 if resume:
                     settings = self._merged(settings)
+                elif earlier:
+                    self.write("known.json", {"folders": list(earlier)})
+                else:
+                    self.remove("known.json")  # of a run that was killed before it was one
                 self.write("run.json", settings.model_dump(mode="json"))
             except BaseException:
                 self.release()
@@ -103,7 +108,7 @@ class RunFolder:
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
         if not (self.path / "trials.jsonl").exists():
-            for name in ("run.json", "clock.json", "noise.json", "shared.json", "study.db"):
+            for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
                 self.remove(name)
 
     def append(self, record: Record) -> None:

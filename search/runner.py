@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SearchError
 from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
 from archdsl.search.clock import Clock
 from archdsl.search.crew import Crew
 from archdsl.search.finish import longer, settle
@@ -19,13 +18,15 @@ from archdsl.search.gate import gate_ms
 from archdsl.search.ladder import OutOfTime
 from archdsl.search.learned import Learned
 from archdsl.search.means import Means
+from archdsl.search.opening import agreed, described, opened
 from archdsl.search.progress import State, Watcher, silent
+from archdsl.search.report import read_report, write_html
 from archdsl.search.result import Result, Verdict, keep, stored, trials_in
 from archdsl.search.run_folder import RunFolder
 from archdsl.search.seat import Asked, Seat
 from archdsl.search.settings import Settings
 from archdsl.search.stopping import stoppable
-from archdsl.search.storage import shown, telling
+from archdsl.search.storage import brief, telling
 from archdsl.search.study import Study
 from archdsl.search.trial import tell
 from archdsl.search.trying import Trying
@@ -55,6 +56,8 @@ class Search:
         self.state.trials = trials_in(self.records)
         self.crew = Crew(settings, means, self.new_worker)
         self.data: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        """The earlier runs that networks come from, by hash."""
         self.space: Space = settings.space_document
         self._noted = set[str]()
         self.study: Study
@@ -88,6 +91,8 @@ class Search:
                     self.note("interrupted: ending with what there is; once more stops at once")
                 self.crew.stop()  # it must not disturb what is measured now
                 verdict = settle(self)
+                if hasattr(self, "study"):
+                    self._copy_study()
             finally:
                 self.crew.stop()
                 if hasattr(self, "study"):
@@ -101,7 +106,22 @@ class Search:
             self.folder.path, self.settings, self.records, self.state.front, verdict, interrupted, self.state.facts
         )
         keep(self.folder, result, self.clock.elapsed)
+        self._report()
         return result
+
+    def _copy_study(self) -> None:
+        """Leave a shared study in the folder; whatever goes wrong with it, the search has its result."""
+        try:
+            self.study.copy_to(self.folder.path)
+        except Exception as error:
+            self.note(f"the shared study was not copied to study.db: {brief(error)}")
+
+    def _report(self) -> None:
+        """Write `report.html`; whatever goes wrong with it, the search has its result."""
+        try:
+            write_html(read_report(self.folder.path), self.folder.path / "report.html")
+        except Exception as error:
+            self.note(f"no report.html was written: {' '.join(str(error).split())[:200]}")
 
     def doing(self, what: str, phase: str = "searching") -> None:
         """Show what is being done."""
@@ -142,42 +162,11 @@ class Search:
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": self.state.facts.get("torch")}
         self.space = self.space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
-        self.study = self._opened()
+        self.study = opened(self)
         self.doing("measuring the machine's noise", "starting")
-        self.state.gate_ms = self._agreed(None if self.means.role == "train" else gate_ms(self))
+        self.state.gate_ms = agreed(self, None if self.means.role == "train" else gate_ms(self))
+        self.study.describe(described(self))
         self.study.recover(self._record_of, lambda trial, record: tell(self.study, self.state.gate_ms, trial, record))
-
-    def _opened(self) -> Study:
-        """The study: in the run's folder, or where machines share it."""
-        known, seed = variables(self.space.nodes), self.settings.seed
-        place = self.folder.read("shared.json")
-        if self.means.storage is None:
-            if place is not None:
-                raise SearchError(f"{self.folder.path} shares its study at {place['storage']}; name it by --storage")
-            return Study(self.folder.storage, known, self.space.objectives, seed, self.resume)
-        from archdsl.search.shared import Shared, name_of
-
-        name = name_of(self.settings)
-        study = Shared(self.means.storage, name, known, self.space.objectives, seed)
-        self.folder.write("shared.json", {"storage": shown(self.means.storage), "study": name})
-        return study
-
-    def _agreed(self, gate: float | None) -> float | None:
-        """The gate, of all machines that share the study.
-
-        Raises:
-            SearchError: the study is about other data, or about another device.
-        """
-        if self.study.agree("data", self.data["fingerprint"]) != self.data["fingerprint"]:
-            raise SearchError("the machines that share this study have other data; give each the same")
-        if self.means.role == "train":
-            return None
-        own = self.state.facts.get("device_name")
-        first = self.study.agree("gate", {"device": own, "gate_ms": gate})
-        if first["device"] != own:
-            raise SearchError(f"this study measures on {first['device']}, here is {own}; join it with --role train")
-        agreed: float | None = first["gate_ms"]
-        return agreed
 
     def _record_of(self, known: str) -> Record | None:
         return next((record for record in self.trials if record["hash"] == known), None)
@@ -195,9 +184,13 @@ def run_search(
     watcher: Watcher = silent,
     started: float | None = None,
     new_worker: Callable[[], Asked] | None = None,
+    *,
     means: Means = Means(),  # noqa: B008  # it is immutable
+    earlier: Sequence[str] = (),
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
+
+    `earlier` are folders of runs whose trials a new search knows from the start.
 
     Raises:
         RunExists: there is a run, and `resume` is false.
@@ -206,7 +199,7 @@ def run_search(
     """
     started = time.monotonic() if started is None else started
     folder = RunFolder(out)
-    settings = folder.begin(settings, resume)
+    settings = folder.begin(settings, resume, earlier)
     try:
         if resume and (result := stored(folder, settings)):
             return result

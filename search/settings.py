@@ -19,6 +19,8 @@ class Settings(BaseModel):
     space: dict[str, Any]
     """The space document, as JSON values."""
     latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
+    throughput_budget: Annotated[float, Field(gt=0)] | None = None
+    """Images a second, where the latency budget was given so."""
     params_budget: Annotated[float, Field(gt=0)] | None = None
     macs_budget: Annotated[float, Field(gt=0)] | None = None
     memory_budget: (

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -31,8 +32,8 @@ from archdsl.search.front import Record
 from archdsl.search.heart import Heart
 from archdsl.search.knobs import choices
 from archdsl.search.settings import Settings
-from archdsl.search.storage import brief, shown
-from archdsl.search.study import BEGUN, FIXED, HASH, LOST, Study, unheard
+from archdsl.search.storage import brief, shown, unheard
+from archdsl.search.study import BEGUN, FIXED, FROM, HASH, LOST, RESULT, Study
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
 _LOCK_S, _TRIES = 60.0, 20
@@ -157,14 +158,15 @@ class Shared(Study):
         return False
 
     def records(self) -> list[Record]:
-        """The records of all trials that ended, on whichever machine."""
-        ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        """The records of all trials that ended, on whichever machine, if only it came as far as keeping the record."""
+        ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         return [dict(trial.user_attrs[_RECORD]) for trial in ended if _RECORD in trial.user_attrs]
 
-    def under_way(self) -> list[str]:
-        """The hashes of networks that some machine works on, or will."""
+    def under_way(self) -> dict[str, bool]:
+        """The hashes of networks that some machine works on, or will, and whether each is a trial of this search."""
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [trial.user_attrs[HASH] for trial in running + self._waiting_trained() if HASH in trial.user_attrs]
+        attributes = (trial.user_attrs for trial in running + self._waiting_trained())
+        return {known[HASH]: FROM not in known for known in attributes if HASH in known}
 
     def agree(self, name: str, own: Any) -> Any:
         """What the first machine said of something; ours, if we are the first."""
@@ -173,6 +175,26 @@ class Shared(Study):
             if name not in known:
                 self._study.set_user_attr(name, own)
             return known.get(name, own)
+
+    def copy_to(self, folder: Path) -> None:
+        """Leave the study, as it is now, in `study.db`, where a report and a dashboard find it without the server."""
+        partial = folder / ".study.db.partial"
+        partial.unlink(missing_ok=True)
+        copy = RDBStorage("sqlite://")  # in memory: on a disk each trial would wait for it
+        try:
+            optuna.copy_study(
+                from_study_name=self._study.study_name,
+                from_storage=self._rdb,
+                to_storage=copy,
+                to_study_name="search",
+            )
+            connection = copy.engine.raw_connection()
+            with closing(connection), closing(sqlite3.connect(partial)) as file:
+                cast(sqlite3.Connection, connection.driver_connection).backup(file)
+        finally:
+            copy.remove_session()
+            copy.engine.dispose()
+        partial.replace(folder / "study.db")
 
     def declare(self, is_over: bool) -> None:
         """Whether those that measure will begin no further trial."""
@@ -187,10 +209,11 @@ class Shared(Study):
     def _again(self, trial: FrozenTrial, lost: int) -> None:
         """The point of a trial once more, with what was measured of it, but without its constraint."""
         parameters = trial.system_attrs.get(FIXED, trial.params)
-        if parameters.keys() != self.variables.keys():
+        if parameters.keys() != self.variables.keys() or _RECORD in trial.user_attrs:
             return
-        measured = _MEASURED in trial.user_attrs
-        kept = {name: trial.user_attrs[name] for name in (_MEASURED, HASH, _NUMBER) if measured}
+        names = [name for name in (FROM, RESULT) if name in trial.user_attrs]
+        names += [_MEASURED, HASH, _NUMBER] if _MEASURED in trial.user_attrs else []
+        kept = {name: trial.user_attrs[name] for name in names}
         kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs}
         with unheard():
             self._study.enqueue_trial(parameters, user_attrs=kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,3 +53,11 @@ def shown(url: str) -> str:
         return make_url(url).render_as_string(hide_password=True)
     except SQLAlchemyError:
         return "what is no URL"
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Optuna's warnings go nowhere: that something is experimental, and each time that a sampler falls back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

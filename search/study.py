@@ -10,9 +10,8 @@ that a resumed search asks for what an uninterrupted one would.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -23,9 +22,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import ArchError, SearchError
 from archdsl.schema.variables import Variable
+from archdsl.search.alone import Alone
 from archdsl.search.front import Record
 from archdsl.search.knobs import choices, encode
-from archdsl.search.storage import brief, open_storage, shown
+from archdsl.search.storage import brief, open_storage, shown, unheard
 
 STARTUP = 10
 """Trials drawn at random, seeds among them, before a model is fitted."""
@@ -34,17 +34,20 @@ MOST_GP = 150
 MOST_LOST = 2
 """Times that a search may be killed while one point is tried, before that point is given up."""
 
-_BUDGET = "budget"
-HASH, _RUNG = "hash", "rung"
+METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
+"""What a dashboard calls an objective."""
+BUDGET = "budget"
+HASH, RUNG, REASON = "hash", "rung", "reason"
+"""Under which names a trial carries its constraint, its network and where and why it was refused."""
+FROM, RESULT = "from", "result"
+"""Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
 LOST, BEGUN, _RELEASED = "lost", "begun", "released"
 FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class Study:
+class Study(Alone):
     """The optimiser of one search, kept in the run's folder."""
-
-    is_shared = False
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Study:
                     directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
                     load_if_exists=resume,
                 )
+                self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
             # a trial that waits to be trained is not asked for
             self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
         except ArchError:
@@ -89,6 +93,17 @@ class Study:
         if isinstance(self._storage, RDBStorage):
             self._storage.engine.dispose()
 
+    def describe(self, facts: dict[str, Any]) -> None:
+        """What is searched, for whoever looks at the study with Optuna's own tools."""
+        for name, value in facts.items():
+            self._study.set_user_attr(name, value)
+
+    def note(self, trial: optuna.Trial, facts: dict[str, Any]) -> None:
+        """What stands beside a trial in Optuna's own tools; before it is told, as an ended one takes nothing more."""
+        for name, value in facts.items():
+            if value is not None:
+                trial.set_user_attr(name, value)
+
     @property
     def ended(self) -> int:
         """Trials of which something is known, refusals among them."""
@@ -96,7 +111,7 @@ class Study:
 
     def refusals(self) -> list[str | None]:
         """Of every trial that ended, in order, the rung at which it was refused; None if it was measured."""
-        return [trial.user_attrs.get(_RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
+        return [trial.user_attrs.get(RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
 
     @property
     def has_waiting(self) -> bool:
@@ -115,14 +130,17 @@ class Study:
                     return trial._trial_id
         return None
 
-    def enqueue(self, point: dict[str, Any], again: bool = False) -> None:
-        """Ask for this point next, unless it was asked for before; variables not in it take their first value."""
+    def enqueue(self, point: dict[str, Any], again: bool = False, facts: dict[str, Any] | None = None) -> None:
+        """Ask for this point next, unless it was asked for before; variables not in it take their first value.
+
+        `facts` stand beside its trial.
+        """
         parameters = {
             name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
         with unheard():
-            self._study.enqueue_trial(parameters, skip_if_exists=not again)
+            self._study.enqueue_trial(parameters, user_attrs=facts or None, skip_if_exists=not again)
 
     def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
@@ -158,48 +176,6 @@ class Study:
         """The search ends by itself while this trial is under way: the trial is not to blame."""
         trial.set_user_attr(_RELEASED, True)
 
-    # ------------------------------------------------------------------------------------ what `shared.py` does more
-
-    def choosing(self) -> AbstractContextManager[None]:
-        """Nobody else chooses a trial inside."""
-        return nullcontext()
-
-    def number(self, trial: optuna.Trial, least: int) -> int:
-        """The number of a trial that begins."""
-        return least
-
-    def keep(self, trial: optuna.Trial, record: Record) -> bool:
-        """Let other machines have a record; whether the trial is still ours to be told."""
-        return True
-
-    def hand_over(self, trial: optuna.Trial, record: Record) -> None:
-        """This trial was measured and waits to be trained."""
-        raise NotImplementedError
-
-    def handed_over(self) -> tuple[optuna.Trial, Record] | None:
-        """A trial that waited to be trained, now ours."""
-        return None
-
-    ahead = 0
-    """Trials that wait to be trained."""
-    is_over = True
-    """Whether no other machine will begin a trial."""
-
-    def records(self) -> list[Record]:
-        """The records of the trials that ended on other machines."""
-        return []
-
-    def under_way(self) -> list[str]:
-        """The hashes of networks that other machines work on."""
-        return []
-
-    def declare(self, is_over: bool) -> None:
-        """Let machines that train know whether there is more to come."""
-
-    def agree(self, name: str, own: Any) -> Any:
-        """What the first machine said of something; ours, if we are the first."""
-        return own
-
     # ---------------------------------------------------------------------------------------------- asking and telling
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
@@ -225,8 +201,10 @@ class Study:
             return seed, GPSampler(seed=seed, n_startup_trials=0)
         return seed, TPESampler(seed=seed, multivariate=True, group=True)
 
-    def begin(self, trial: optuna.Trial, known: str) -> None:
-        """A candidate with this hash is measured now."""
+    def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
+        """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
+        if origin is not None and FROM not in trial.user_attrs:
+            trial.set_user_attr(FROM, origin)
         trial.set_user_attr(HASH, known)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
@@ -240,18 +218,17 @@ class Study:
         filled = {"proxy_accuracy": self._mean_accuracy(), **values}
         self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
 
-    def refused(self, trial: optuna.Trial, rung: str | None = None) -> None:
+    def refused(self, trial: optuna.Trial, rung: str | None = None, reason: str | None = None) -> None:
         """A candidate that fell at a rung before it was measured; without a rung, one that failed."""
         self._constrain(trial, 1.0)
-        if rung is not None:
-            trial.set_user_attr(_RUNG, rung)
+        self.note(trial, {RUNG: rung, REASON: reason and reason.splitlines()[0][:300]})
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def _constrain(self, trial: optuna.Trial, excess: float) -> None:
         """How far over the budget, once: what a search that was killed has already told, stands."""
-        if _BUDGET not in trial.constraints:
+        if BUDGET not in trial.constraints:
             with unheard():
-                trial.set_constraint(_BUDGET, excess)
+                trial.set_constraint(BUDGET, excess)
 
     def _mean_accuracy(self) -> float:
         """Of the trials that were trained; 0 before there is one."""
@@ -259,13 +236,5 @@ class Study:
             return 0.0
         index = self.objectives.index("max proxy_accuracy")
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        known = [trial.values[index] for trial in trials if trial.constraints.get(_BUDGET, 1) <= 0]
+        known = [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]
         return sum(known) / len(known) if known else 0.0
-
-
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Optuna's warnings go nowhere: that something is experimental, and each time that a sampler falls back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

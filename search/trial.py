@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -43,8 +43,8 @@ def given_up(record: Record) -> Record:
     return record | {"outcome": "failed", "reason": f"the search was killed {MOST_LOST} times while it was tried"}
 
 
-def begun(found: Candidate, number: int) -> Record:
-    """The record of a candidate of which nothing is known yet."""
+def begun(found: Candidate, number: int, origin: str | None = None) -> Record:
+    """The record of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
     return {
         "number": number,
         "hash": found.hash,
@@ -58,7 +58,7 @@ def begun(found: Candidate, number: int) -> Record:
         "inside_budget": None,
         "accuracy": None,
         "seconds": 0.0,
-        "provenance": {},
+        "provenance": {} if origin is None else {"from": origin},
     }
 
 
@@ -67,7 +67,8 @@ def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
     settings, gate = seat.settings, search.state.gate_ms
     search.doing(f"trial {record['number']}: measuring {spec.name}")
     latency = measure(seat, spec, settings, search.clock)
-    record["latency"], record["provenance"] = latency.ms, {"latency": latency.facts}
+    record["latency"] = latency.ms
+    record["provenance"]["latency"] = latency.facts
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
     if gate is None or latency.ms <= gate:
         return True
@@ -97,12 +98,19 @@ def _trained(search: Search, spec: Spec, record: Record, seat: Seat) -> None:
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
     """What the optimiser learns of a trial."""
     values = {"params": float(record["params"]), "macs": float(record["macs"])}
+    study.note(trial, _noted(record))
     if record["outcome"] in ("trained", "cached"):
         study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:
         study.refused(trial)
+
+
+def _noted(record: Record) -> dict[str, Any]:
+    """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
+    names = ("outcome", "reason", "params", "macs", "accuracy")
+    return {"name": record["spec"]["name"], "latency_ms": record["latency"]} | {name: record[name] for name in names}
 
 
 def end_of(record: Record) -> str:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import optuna
 
 from archdsl.load import spec_of
+from archdsl.search import cache
 from archdsl.search.crew import Work
 from archdsl.search.front import Record
 from archdsl.search.gate import all_fell, hopeless
+from archdsl.search.known import take_over
 from archdsl.search.learned import Learned
+from archdsl.search.predict import table_of
 from archdsl.search.proposals import Proposals
+from archdsl.search.result import trials_in
+from archdsl.search.study import FROM, RESULT
 from archdsl.search.trial import begun, end_of, given_up, line, tell, tried
 
 if TYPE_CHECKING:
@@ -41,9 +46,10 @@ class Trying:
         self.search, self.study, self.crew = search, search.study, search.crew
         state = search.state
         state.funnel.update(end_of(record) for record in search.trials)
-        search.learned = Learned(search.trials, state.gate_ms)
+        search.learned = Learned(search.trials, state.gate_ms, table_of(search.settings, state.facts))
         too_slow = search.learned.surely_too_slow
         self.proposals = Proposals(self.study, search.space, search.settings, set(), state.funnel, too_slow)
+        self.proposals.add(take_over(search), search.origins)
         self._before = len(search.trials)
         self._next = max((record["number"] for record in search.trials), default=-1) + 1
         self._is_late = False
@@ -72,26 +78,27 @@ class Trying:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
         with self.study.choosing():
             # first these, then the records: that is the way that a trial goes
-            under_way = set(self.study.under_way()) | self.crew.hashes
+            under_way = self.study.under_way() | self.crew.under_way
             self._learn_of_others()
-            is_going_on = self._choose({record["hash"] for record in self.search.trials} | under_way)
+            is_going_on = self._choose(under_way)
         if isinstance(is_going_on, Chosen):
             self.crew.start(*is_going_on)
         return bool(is_going_on)
 
-    def _choose(self, taken: set[str]) -> Chosen | bool:
-        """What to do next, of all that is not taken; else whether a further look may find more."""
-        role = self.search.means.role
+    def _choose(self, under_way: dict[str, bool]) -> Chosen | bool:
+        """What to do next, beside all that is under way; else whether a further look may find more."""
+        role, ended = self.search.means.role, {record["hash"] for record in self.search.trials}
         handed = None if role == "measure" else self.study.handed_over()
         if handed is not None:
             return self._work(*handed)
         if role == "train":
             return False
-        over = self._is_over(len(taken))
+        counted = sum(is_own for known, is_own in under_way.items() if known not in ended)
+        over = self._is_over(trials_in(self.search.records) + counted)
         self.study.declare(over)
         if over or (role == "measure" and self.study.ahead >= MOST_AHEAD):
             return False
-        return self._proposed(taken) or True
+        return self._proposed(ended | under_way.keys()) or True
 
     def _proposed(self, taken: set[str]) -> Chosen | None:
         """A candidate that is worth a trial; None where the proposal is of no use."""
@@ -108,10 +115,12 @@ class Trying:
         found, trial = proposal
         number = self.study.number(trial, self._next)
         self._next = number + 1
-        return self._work(trial, begun(found, number))
+        return self._work(trial, begun(found, number, trial.user_attrs.get(FROM)))
 
     def _work(self, trial: optuna.Trial, record: Record) -> Chosen:
         """What is to be done in a trial, of which the record says what is known so far."""
+        if (known := trial.user_attrs.get(RESULT)) is not None:
+            cache.put(*known)  # another machine knows it from an earlier run
         if self.study.is_killer(trial):
             return Chosen(trial, lambda seat: given_up(record))
         return Chosen(trial, lambda seat: tried(self.search, spec_of(record["spec"]), record, seat))
@@ -145,7 +154,7 @@ class Trying:
         search = self.search
         search.learned.learn(record)
         search.state.funnel[end_of(record)] += 1
-        search.state.trials += 1
+        search.state.trials = trials_in(search.records)
         search.update_front()
         search.watcher(search.state, line(record))
 
@@ -157,10 +166,10 @@ class Trying:
             return False
         return not self.study.under_way()
 
-    def _is_over(self, taken: int) -> bool:
+    def _is_over(self, begun: int) -> bool:
         """Whether a limit is reached; where it is something else that ends the search, that is told."""
         search, most = self.search, self.search.settings.trials
-        if most is not None and taken >= most:
+        if most is not None and begun >= most:
             return True
         if search.clock.search_is_over or self._is_late:
             return True

@@ -26,6 +26,7 @@ Request = dict[str, Any]
 Reply = dict[str, Any]
 
 _SCORED = 32
+_PATIENCE_S = 600.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -139,13 +140,29 @@ def _loaded(name: str, image: int, seed: int, images: int) -> Any:
 
 
 def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The latency of a network."""
-    from archdsl.latency import measure
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up."""
+    from archdsl.latency import checked_device, measure
+    from archdsl.latency.lease import lease
     from archdsl.load import spec_of
 
-    started = time.monotonic()
-    latency = measure(spec_of(request["spec"]), **request["setting"])
+    with lease(checked_device(request["setting"]["device"]), lambda text: say({"waiting": text}), _PATIENCE_S):
+        started = time.monotonic()
+        latency = measure(spec_of(request["spec"]), **request["setting"])
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
+
+
+def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
+    """How long a training step and the validation of an image take."""
+    import torch
+
+    from archdsl.load import spec_of
+    from archdsl.search.pace import noise, pace
+
+    spec = spec_of(request["spec"])
+    data = noise(spec)
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
+    return pace(spec, request["device"], data)._asdict()
 
 
 def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
@@ -231,6 +248,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "measure": _measure,
     "train": _train,
     "score": _score,
+    "pace": _pace,
 }
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small work is faster on one thread
+os.environ["ARCHDSL_LEASES"] = tempfile.mkdtemp()  # tests that run side by side do not wait for each other
+atexit.register(shutil.rmtree, os.environ["ARCHDSL_LEASES"], True)
 
 Golden = Callable[[str, str], None]
 

@@ -22,8 +22,6 @@ from archdsl.schema.document import Spec
 from archdsl.weights import import_weights
 
 HERE = Path(__file__).parent
-LIT_TI = str(HERE / "specs" / "lit_ti.json")
-"""LIT-Ti, which is not in the zoo."""
 
 
 class Golden(NamedTuple):
@@ -34,8 +32,7 @@ class Golden(NamedTuple):
 
     def spec(self) -> Spec:
         """The spec that the variant belongs to, its overrides applied."""
-        name = self.facts["zoo"]
-        return override(load_spec(LIT_TI if name == "lit_ti" else name), self.facts["overrides"])
+        return override(load_spec(self.facts["zoo"]), self.facts["overrides"])
 
     def checkpoint(self) -> dict[str, Tensor]:
         """The published checkpoint that the golden output was made with."""
@@ -43,7 +40,7 @@ class Golden(NamedTuple):
 
     def images(self) -> Tensor:
         """(2, 3, H, W) float32"""
-        return images(self.facts["image_size"])
+        return images(self.facts["image_size"], "blocks" if "blocks" in self.facts["variant"] else "noise")
 
     def model(self, features_only: bool = False) -> Backbone:
         """The filled network in float64, in evaluation."""
@@ -70,13 +67,17 @@ def fill(key: str, shape: tuple[int, ...]) -> Tensor:
         value = 1 + 0.1 * np.abs(noise)
     elif len(shape) >= 2 and key.endswith("weight"):
         value = noise / np.sqrt(np.prod(shape[1:]))
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "gamma", "gamma1", "gamma2", "layer_scale_1", "layer_scale_2", "scale")):
         value = 1 + 0.1 * noise
     return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
 
 
-def images(size: int | list[int]) -> Tensor:
-    """(2, 3, H, W) float32 noise, the same everywhere."""
+def images(size: int | list[int], kind: str = "noise") -> Tensor:
+    """(2, 3, H, W) float32, the same everywhere: noise, or blocks of one value in 28 x 28 pixels."""
     height, width = (size, size) if isinstance(size, int) else size
-    noise = np.random.RandomState(2022).standard_normal((2, 3, height, width))
-    return torch.from_numpy(noise.astype(np.float32))
+    draw = np.random.RandomState(2022).standard_normal
+    if kind == "noise":
+        return torch.from_numpy(draw((2, 3, height, width)).astype(np.float32))
+    cells = draw((2, 3, -(-height // 28), -(-width // 28))).astype(np.float32)
+    grown = np.kron(cells, np.ones((1, 1, 28, 28), np.float32))[:, :, :height, :width]
+    return torch.from_numpy(np.ascontiguousarray(grown))

@@ -6,8 +6,10 @@ Meant for the meta device, where no arithmetic is done; the CPU gives the same a
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from archdsl.modules import displacement, neighborhood
 
 
 class Counted(NamedTuple):
@@ -31,13 +35,52 @@ def count_module(module: nn.Module, *inputs: Tensor) -> Counted:
     module.eval()
     with torch.no_grad():
         flops = FlopCounterMode(display=False)
-        with flops:
+        with as_the_papers_count(), flops:
             module(*inputs)
         with OneRule(), PeakElements(module, inputs) as elements:
             module(*inputs)
     macs, odd = divmod(flops.get_total_flops(), 2)
     assert not odd
     return Counted(sum(parameter.numel() for parameter in module.parameters()), macs, elements.peak)
+
+
+@contextmanager
+def as_the_papers_count() -> Iterator[None]:
+    """Two modules do the work that the papers count, instead of how they do it.
+
+    Neighborhood attention in blocks also computes pairs that its mask shuts out: counted is each query with its own
+    keys. The MLP of a logarithmic bias is not counted.
+    """
+    with (
+        mock.patch.object(neighborhood.NeighborhoodAttention, "forward", plain_neighborhood),
+        mock.patch.object(displacement.LogBias, "forward", no_bias),
+    ):
+        yield
+
+
+def plain_neighborhood(self: neighborhood.NeighborhoodAttention, x: Tensor) -> Tensor:
+    """(B, H, W, C) -> (B, H, W, C): neighborhood attention query by query, a copy of its keys for each."""
+    (H, W), window = x.shape[1:3], self.window
+    qkv = self.qkv(F.pad(x, (0, 0, 0, max(window - W, 0), 0, max(window - H, 0))))
+    q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(3)  # (B, H, W, heads, c) each
+    rows, columns = (torch.arange(length, device=x.device)[:, None] for length in q.shape[1:3])
+    keys = torch.arange(window, device=x.device)
+    y = (rows - window // 2).clamp(0, len(rows) - window) + keys
+    z = (columns - window // 2).clamp(0, len(columns) - window) + keys
+    k, v = (part[:, y][:, :, :, z].permute(0, 1, 3, 5, 2, 4, 6).flatten(4, 5) for part in (k, v))
+    scores = (q * q.shape[-1] ** -0.5)[..., None, :] @ k.mT  # (B, H, W, heads, 1, window^2)
+    if self.table is not None:
+        table = self.table[:, (y - rows + window - 1)][..., (z - columns + window - 1)]
+        scores = scores + table.permute(1, 3, 0, 2, 4).flatten(3)[..., None, :]
+    out = torch.softmax(scores, dim=-1) @ v
+    found: Tensor = self.proj(out.flatten(3)[:, :H, :W])
+    return found
+
+
+def no_bias(self: displacement.LogBias, places: Tensor, height: int, width: int) -> Tensor:
+    """(B, groups, Hk, Wk, xy) -> zeros (B, heads, height * width, Hk * Wk)"""
+    B, groups, rows, columns = places.shape[:4]
+    return places.new_zeros(B, groups * self.fc2.out_features, height * width, rows * columns)
 
 
 def map_of(channels: int, height: int, width: int, device: str = "meta") -> Tensor:

@@ -102,6 +102,9 @@ class FakeWorker:
         facts = {"device": request["setting"]["device"], "image": [3, 32, 32]}
         return {"latency": {**stats, "unstable": False, "samples_ms": [ms] * 40, "provenance": facts}}
 
+    def _pace(self, request: Reply) -> Reply:
+        return {"step_s": 0.01, "image_s": 0.001}
+
     def _train(self, request: Reply) -> Reply:
         accuracy = accuracy_of(spec_of(request["spec"]))
         outcome = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}

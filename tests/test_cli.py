@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+from conftest import FOLDER
 
 from archdsl import load_spec, zoo
 from archdsl.cli import documents, main, output
@@ -41,7 +43,7 @@ COMMANDS = [str(command.name) for command in app.registered_commands]
 EXAMPLES = [
     line.strip()
     for command in app.registered_commands
-    if command.callback is not None and command.name != "search"
+    if command.callback is not None and command.name not in ("search", "doctor")
     for line in (command.callback.__doc__ or "").splitlines()
     if line.strip().startswith("archdsl ")
 ]
@@ -135,6 +137,9 @@ def test_the_version_is_told(run: Run) -> None:
         (["show", "litv2_s", "--colour"], "No such option: --colour"),
         (["show", "litv2_s", "--format", "mermaids"], "'mermaids' is no format; did you mean 'mermaid'?"),
         (["schema", "spaces"], "'spaces' is no kind of document; did you mean 'space'?"),
+        (["bench"], "'SPEC': missing: name one or more, or ask for --layers"),
+        (["bench", "lit_s", "--layers"], "'--layers': it takes no SPEC and no --set; got lit_s"),
+        (["bench", "--layers", "--set", "image=64"], "'--layers': it takes no SPEC and no --set; got --set"),
         (["bench", "litv2_s", "--dtype", "float23"], "'float23' is no dtype; did you mean 'float32'?"),
         (["bench", "litv2_s", "--mode", "fast"], "'fast' is no mode; known: compile, eager, graph"),
         (["bench", "litv2_s", "--device", "cude"], "'cude' is no device; did you mean 'cuda'?"),
@@ -419,6 +424,24 @@ def test_bench_measures_side_by_side(run: Run, tiny: Path, tmp_path: Path) -> No
     assert "Unstable" in ended.out
 
 
+def test_bench_measures_layers_beside_what_is_printed_of_them(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    few = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "1s", "--batch", "1"]
+    ended = run("bench", "--layers", *few, "--json", "-o", out)
+    assert ended.code == 0, ended.err
+    assert ended.err.startswith("measuring MSA, HiLo")
+    found = json.loads(ended.out)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    first = found["items"][0]
+    assert (first["name"], first["params"], first["published"]["cpu_images_per_second"]) == ("MSA", 2362368, 505)
+    assert first["images_per_second"] == pytest.approx(1e3 / first[f"{found['stat']}_ms"])
+    assert first["provenance"]["image"] == [14, 14, 768]
+    assert found["published"]["gpu"] == "NVIDIA GeForce RTX 3090"
+    ended = run("-q", "bench", "--layers", *few)
+    assert ended.err == ""
+    assert "10900X  3090  here" in ended.out
+
+
 def test_a_measurement_that_cannot_be_made_ends_with_1(run: Run, tiny: Path) -> None:
     ended = run("bench", tiny, "--device", "cpu", "--mode", "graph")
     assert (ended.code, ended.out) == (1, "")
@@ -468,9 +491,13 @@ def checkpoint(folder: Path) -> None:
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
-    quick = {"bench": f" --rounds 3 --time-limit 1s {SMALL}", "import": f" {SMALL}"}.get(line.split()[1], "")
+    few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
+    quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
     if {"import", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    if line.startswith("archdsl report"):
+        shutil.copytree(FOLDER / "run", tmp_path / "runs" / "first")
+    own = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

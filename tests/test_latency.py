@@ -66,6 +66,13 @@ def test_a_sample_is_as_many_calls_as_last_long_enough_and_one_call_before_it_is
     assert set(clock.log[-8:]) == {("a", 1), ("a", 7), ("b", 1)}
 
 
+def test_before_a_long_call_there_is_none_that_is_not_kept() -> None:
+    clock = Clock(a=150.0, b=4.0)
+    measure_all(clock.runners, rounds=2, warmup_s=0, timer=clock)
+    assert [name for name, _ in clock.log[-6:]].count("a") == 2
+    assert [name for name, _ in clock.log[-6:]].count("b") == 4
+
+
 def test_the_order_of_the_runners_changes_between_rounds_and_is_the_same_in_each_run() -> None:
     first, second = Clock(a=2.0, b=2.0, c=2.0), Clock(a=2.0, b=2.0, c=2.0)
     for clock in (first, second):

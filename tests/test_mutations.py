@@ -49,7 +49,7 @@ def test_a_changed_document_holds_inside_the_bounds_or_is_refused_with_places() 
 
 def test_what_holds_builds_and_runs() -> None:
     ran = 0
-    for mutant in mutants(SEED, 3 * COUNT):
+    for mutant in mutants(SEED, 6 * COUNT):
         found = outcome(mutant.data)
         if not isinstance(found, Spec):
             continue

@@ -16,6 +16,7 @@ from archdsl.compile import build
 from archdsl.load import spec_of
 from archdsl.modules import layers, lit, litv2
 from archdsl.modules.stage import PositionEmbedding, Stage
+from archdsl.modules.tables import RelativeBias
 from archdsl.shape import Map
 
 
@@ -117,7 +118,7 @@ def attended(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Ten
 
 @pytest.mark.parametrize(("height", "width"), [(3, 5), (4, 4), (1, 6)])
 def test_the_relative_bias_reads_the_published_index(height: int, width: int) -> None:
-    bias = shaken(lit.RelativeBias(height, width, 2))
+    bias = shaken(RelativeBias(height, width, 2, 0.02))
     ours = bias(height, width)
     for i, j in product(range(height * width), repeat=2):
         (yi, xi), (yj, xj) = divmod(i, width), divmod(j, width)
@@ -126,7 +127,7 @@ def test_the_relative_bias_reads_the_published_index(height: int, width: int) ->
 
 
 def test_at_another_size_the_bias_table_is_resized_bicubically() -> None:
-    bias, other = shaken(lit.RelativeBias(4, 4, 2)), lit.RelativeBias(6, 5, 2).double()
+    bias, other = shaken(RelativeBias(4, 4, 2, 0.02)), RelativeBias(6, 5, 2, 0.02).double()
     table = bias.table.T.reshape(1, 2, 7, 7)
     resized = F.interpolate(table, size=(11, 9), mode="bicubic", align_corners=False)
     with torch.no_grad():
@@ -135,7 +136,7 @@ def test_at_another_size_the_bias_table_is_resized_bicubically() -> None:
 
 
 def test_attention_is_q_k_v_in_turn_over_the_whole_map_with_the_bias_added_after_scaling() -> None:
-    mixer = shaken(lit.Attention(6, 2, True, lit.RelativeBias(2, 3, 2)))
+    mixer = shaken(lit.Attention(6, 2, True, RelativeBias(2, 3, 2, 0.02)))
     x = noise(1, 2, 3, 6)
     q, k, v = mixer.qkv(x.reshape(6, 6)).split(6, dim=1)
     bias = mixer.bias(2, 3)

@@ -140,6 +140,11 @@ def test_lanes_cross_where_an_inner_branch_is_still_open() -> None:
     assert "├─┼─╮" in [rail for _, rail in lanes(drawn_as("ab ae bc bd ce de"))]
 
 
+def test_a_second_pathway_is_drawn_to_the_right() -> None:
+    rails = [rail for _, rail in lanes(drawn_as("ab ac bc cd ce df ef"), aside="be")]
+    assert rails == ["●", "├─╮", "│ ●", "├─╯", "●", "├─╮", "● │", "│ ●", "├─╯", "●"]
+
+
 @pytest.mark.parametrize(
     "edges",
     [
@@ -172,7 +177,7 @@ def test_the_paths_in_the_rails_are_the_edges_of_any_graph() -> None:
         graph.add_nodes_from(f"n{place}" for place in range(size))
         pairs = [(f"n{i}", f"n{j}") for j in range(size) for i in range(j) if draw.random() < density]
         graph.add_edges_from(draw.sample(pairs, len(pairs)))
-        rows = lanes(graph)
+        rows = lanes(graph, aside=draw.sample(list(graph), size // 3))
         assert [node for node, _ in rows if node is not None] == list(graph)
         assert edges_drawn(rows) == set(graph.edges)
 
@@ -180,7 +185,7 @@ def test_the_paths_in_the_rails_are_the_edges_of_any_graph() -> None:
 # ---------------------------------------------------------------------------------------------------------- drawings
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [*DRAWN, "dualvit_s"])
 def test_a_backbone_is_drawn_as_before(name: str, golden: Callable[..., None], printed: Callable[..., str]) -> None:
     spec = load_spec(name)
     golden(f"show_{spec.name}", printed(show(spec, count(spec))))

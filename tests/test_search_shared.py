@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +39,7 @@ from archdsl.search import heart, trying
 from archdsl.search.means import Means
 from archdsl.search.runner import run_search
 
-url, folder, trials, role, hangs = sys.argv[1:]
+url, folder, role, hangs, changes = sys.argv[1:]
 study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 3, 0.1
 machine = Machine()
 
@@ -52,11 +51,13 @@ def on_ask(request):
         time.sleep(0.1)
 
 machine.on_ask = on_ask
-asked = settings(trials=int(trials), latency_budget_ms=None)
+asked = settings(**json.loads(changes))
 means = Means(storage=url, role=role)
 run_search(asked, Path(folder), new_worker=machine.worker, means=means)
 print(json.dumps({action: machine.names(action) for action in ("measure", "train")}), flush=True)
 """
+
+Process = subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +79,15 @@ def trials(folder: Path) -> list[dict[str, Any]]:
     return [record for record in lines if record["rung"] != "train_longer"]
 
 
-def join(url: str, folder: Path, count: int, role: str = "both", hangs: str = "") -> subprocess.Popen[str]:
+def join(url: str, folder: Path, count: int, role: str = "both", hangs: str = "", **changes: Any) -> Process:
     """A process that joins the study, as another machine would."""
     place = {
         **os.environ,
         "ARCHDSL_CACHE": str(folder) + "-cache",
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
     }
-    command = [sys.executable, "-c", WORKER, url, str(folder), str(count), role, hangs]
+    asked = json.dumps({"trials": count, "time_s": 240.0, "latency_budget_ms": None, **changes})
+    command = [sys.executable, "-c", WORKER, url, str(folder), role, hangs, asked]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=place)
 
 
@@ -136,25 +138,24 @@ def run(url: str, folder: Path, machine: Machine, role: str = "both", **changes:
 
 
 def test_one_machine_measures_while_another_trains(postgres: str, tmp_path: Path) -> None:
-    machines, results = {"measure": Machine(), "train": Machine()}, dict[str, Result]()
-
-    def work(role: str) -> None:
-        results[role] = run(postgres, tmp_path / role, machines[role], role, trials=6, seed=11)
-
-    threads = [threading.Thread(target=work, args=(role,)) for role in machines]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert machines["measure"].names("train") == []
-    assert machines["train"].names("measure") == []
-    assert results["measure"].verdict.passed
-    assert results["train"].verdict.reason == "this machine trained; those that measure choose the winner"
-    assert results["measure"].trials == results["train"].trials == 6
-    for record in trials(tmp_path / "measure"):
-        if record["outcome"] == "trained":
-            assert record["accuracy"] == accuracy_of(spec_of(record["spec"]))
-            assert record["spec"]["name"] in machines["train"].names("train")
+    machines = {role: join(postgres, tmp_path / role, 6, role, latency_budget_ms=6.0) for role in ("measure", "train")}
+    try:
+        asked = {role: json.loads(machine.communicate(timeout=300)[0]) for role, machine in machines.items()}
+    finally:
+        for machine in machines.values():
+            machine.kill()
+            machine.communicate()
+    verdicts = {role: json.loads((tmp_path / role / "verdict.json").read_text()) for role in machines}
+    assert asked["measure"]["train"] == []
+    assert asked["train"]["measure"] == []
+    assert verdicts["measure"]["passed"]
+    assert verdicts["train"]["reason"] == "this machine trained; those that measure choose the winner"
+    assert verdicts["measure"]["trials"] == verdicts["train"]["trials"] == 6
+    trained = [record for record in trials(tmp_path / "measure") if record["outcome"] == "trained"]
+    assert trained
+    for record in trained:
+        assert record["accuracy"] == accuracy_of(spec_of(record["spec"]))
+        assert record["spec"]["name"] in asked["train"]["train"]
 
 
 def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postgres: str) -> None:

@@ -15,6 +15,7 @@ from archdsl import zoo
 from archdsl.blocks.base import Part
 from archdsl.compile import build
 from archdsl.errors import Problem, SpecError
+from archdsl.errors import one_of as listed
 from archdsl.load import UnknownName, load_spec, override
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
@@ -490,8 +491,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "constraints/0",
         "d > 2",
         [
-            "constraints[0]: none of 200 points drawn from the space holds; the first one fails by: constraints[0]: "
-            "the constraint d > 2 does not hold"
+            "constraints[0]: none of 2 choices keeps the constraint d > 2; change or remove it",
         ],
     ),
     "a budget in another unit": (
@@ -502,7 +502,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget with a field of another": (
         "budgets/0",
         {"metric": "params", "max": 5, "unit": "M", "batch": 2},
-        ["budgets[0].batch: only a latency budget has 'batch'; remove it"],
+        ["budgets[0].batch: only a latency or throughput budget has 'batch'; remove it"],
     ),
     "a budget of nothing": (
         "budgets/0/max",
@@ -513,8 +513,31 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "budgets/0/metric",
         "flops",
         [
-            'budgets[0].metric: metric must be "latency", "params", "macs" or "memory"; got "flops"; '
-            "known: latency, macs, memory, params"
+            'budgets[0].metric: metric must be "latency", "throughput", "params", "macs" or "memory"; got "flops"; '
+            "known: latency, macs, memory, params, throughput"
+        ],
+    ),
+    "a throughput at most": (
+        "budgets/0",
+        {"metric": "throughput", "max": 200, "unit": "/s"},
+        ["budgets[0].max: a throughput budget has no 'max'; write 'min'"],
+    ),
+    "a latency at least": (
+        "budgets/0",
+        {"metric": "latency", "min": 5, "unit": "ms"},
+        ["budgets[0].min: a latency budget has no 'min'; write 'max'"],
+    ),
+    "a budget without a bound": (
+        "budgets/0",
+        {"metric": "throughput", "unit": "/s"},
+        ["budgets[0]: min is required; add \"min\""],
+    ),
+    "latency and throughput at once": (
+        "budgets",
+        [{"metric": "latency", "max": 5, "unit": "ms"}, {"metric": "throughput", "min": 200, "unit": "/s"}],
+        [
+            "budgets[1]: a document bounds latency or throughput: a throughput is the batch over the latency; "
+            'got "throughput"; remove one of the two'
         ],
     ),
     "a misspelt field of a budget": (
@@ -622,7 +645,7 @@ def test_the_good_space_is_good() -> None:
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    words = {", ".join(sorted(node_models())): "<nodes>", " or ".join(Part.kinds["head"]): "<heads>"}
+    words = {", ".join(sorted(node_models())): "<nodes>", listed(list(Part.kinds["head"])): "<heads>"}
     words |= {", ".join(zoo.names()): "<zoo>"}
     told = refusal(broken(path, value))
     for names, word in words.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import typer
 
-from archdsl.cli.units import amount, duration_ms, memory, seconds
+from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ from archdsl.cli.units import amount, duration_ms, memory, seconds
         (amount, "30M", 30e6),
         (amount, "4.5G", 4.5e9),
         (amount, "900K", 900e3),
+        (rate, "200/s", 200.0),
+        (rate, "1.5 K/s", 1500.0),
         (memory, "200MB", 200e6),
         (memory, "1.5GiB", 1.5 * 2**30),
         (memory, "64 KiB", 65536.0),

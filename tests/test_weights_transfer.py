@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import LIT_TI, Golden, read_golden
+from goldens import Golden, read_golden
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_weights import State, copied, model, published, same
@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl import zoo
-from archdsl.blocks import published as published_module
+from archdsl.blocks.lit import Attention
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError, WrongUse
 from archdsl.load import load_spec, override
-from archdsl.modules.lit import RelativeBias
+from archdsl.modules.dat import SampledBias
 from archdsl.modules.stage import PositionEmbedding
-from archdsl.modules.tables import Table
+from archdsl.modules.tables import RelativeBias, Table
 from archdsl.weights import export_weights, import_file, import_weights, load_model, save_model, write_published
 
 TABLE = "layers.1.blocks.0.attn.relative_position_bias_table"
@@ -59,7 +59,7 @@ def test_bias_tables_are_resized_bicubically_and_nothing_else_changes(image: str
 
 
 def test_position_embeddings_are_resized_bilinearly_and_the_tokens_row_stays() -> None:
-    small = build(override(load_spec(LIT_TI), ["image=64"]))
+    small = build(override(load_spec("lit_ti"), ["image=64"]))
     state = export_weights(small)
     built = other(small, "image=96")
     found = import_weights(built, state)
@@ -108,7 +108,8 @@ def test_a_table_of_half_precision_is_resized_in_single() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [RelativeBias(2, 3, 4), PositionEmbedding(4, 2, 3, 0), PositionEmbedding(4, 2, 3, 1)]
+    "module",
+    [RelativeBias(2, 3, 4, 0.02), SampledBias(2, 3, 4), PositionEmbedding(4, 2, 3, 0), PositionEmbedding(4, 2, 3, 1)],
 )
 def test_a_table_module_knows_its_own_kind(module: Any) -> None:
     assert isinstance(module, Table)
@@ -301,11 +302,24 @@ def test_our_own_files_are_checkpoints_too(kept: tuple[Backbone, Path]) -> None:
 # Published names back
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "litv2_s", "litv2_s_alpha5", "lit_ti_det", "lit_s_det"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lit_ti",
+        "lit_s",
+        "litv2_s",
+        "litv2_s_alpha5",
+        "lit_ti_det",
+        "lit_s_det",
+        "dat_t",
+        "datpp_t",
+        "datpp_t_det_192x256",
+    ],
+)
 def test_what_is_exported_has_the_names_and_shapes_of_the_published_checkpoints(name: str) -> None:
     found = read_golden(name)
     with torch.device("meta"):
-        built = build(found.spec(), features_only=name.endswith("_det"))
+        built = build(found.spec(), features_only="_det" in name or "_feat" in name)
     names = archdsl.weights.published_names(built, [key for key in built.state_dict() if "tracked" not in key])
     assert sorted(names.values()) == sorted(row["key"] for row in found.facts["state"] if row["fill"])
     built = built.to_empty(device="cpu")
@@ -313,7 +327,7 @@ def test_what_is_exported_has_the_names_and_shapes_of_the_published_checkpoints(
     assert shapes == {row["key"]: row["shape"] for row in found.facts["state"] if row["fill"]}
 
 
-@pytest.mark.parametrize("name", [*zoo.names(), LIT_TI])
+@pytest.mark.parametrize("name", zoo.names())
 @pytest.mark.parametrize("features_only", [False, True])
 def test_export_and_import_are_inverse_for_every_published_backbone(name: str, features_only: bool) -> None:
     """Two blocks a stage, a small image."""
@@ -350,8 +364,7 @@ def test_a_strict_loader_of_the_authors_misses_no_counter() -> None:
 
 
 def test_1x1_convolutions_get_their_published_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    scheme = published_module.SCHEMES["litv2"]._replace(convolutions=(".attn.qkv.weight",), container="state_dict")
-    monkeypatch.setitem(published_module.SCHEMES, "litv2", scheme)
+    monkeypatch.setattr(Attention, "convolutions", ("mixer.qkv.weight",))
     built, again = model(), model()
     state = export_weights(built)
     assert [name for name in state if state[name].shape[-2:] == (1, 1)] == ["layers.1.blocks.0.attn.qkv.weight"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from goldens import LIT_TI, Golden, read_golden
+from goldens import Golden, read_golden
 from meta_counter import count_module
 from torch import Tensor, nn
 
@@ -33,9 +33,9 @@ class Published(NamedTuple):
     printed: float | None
 
 
-# Counted on ziplab/LIT@742e961 and ziplab/LITv2@7501c86; printed in their READMEs.
+# Counted on ziplab/LIT@742e961, ziplab/LITv2@7501c86 and LeapLabTHU/DAT@32173fc (DAT++); printed in their READMEs.
 PUBLISHED = {
-    "lit_ti": Published(LIT_TI, (), 19_886_272, None, 3.6),
+    "lit_ti": Published("lit_ti", (), 19_886_272, None, 3.6),
     "lit_s": Published("lit_s", (), 27_973_720, 4.0817, 4.1),
     "lit_m": Published("lit_m", (), 49_372_264, 8.5993, 8.6),
     "lit_b": Published("lit_b", (), 87_292_384, 15.0367, 15.0),
@@ -49,11 +49,26 @@ PUBLISHED = {
     "litv2_s_alpha5": Published("litv2_s", ("stage3.alpha=0.5",), 27_647_392, 3.7690, 3.77),
     "litv2_s_alpha7": Published("litv2_s", ("stage3.alpha=0.7",), 27_696_544, 3.7421, 3.74),
     "litv2_s_alpha10": Published("litv2_s", ("stage3.alpha=1",), 28_089_760, 3.7460, None),  # 3.70 is printed
-    "lit_ti_256": Published(LIT_TI, ("image=256",), 20_005_312, None, None),
+    "dat_t": Published("dat_t", (), 28_319_138, None, None),  # what is counted of DAT is in test_dat.py
+    "dat_s": Published("dat_s", (), 49_700_402, None, None),
+    "dat_b": Published("dat_b", (), 87_881_632, None, None),
+    "dat_b_384": Published("dat_b_384", (), 88_178_272, None, None),
+    "fcvit_tiny": Published("fcvit_tiny", (), 4_784_752, None, None),  # what is counted of FCViT is in test_fcvit.py
+    "fcvit_b12": Published("fcvit_b12", (), 14_701_832, None, None),
+    "fcvit_b24": Published("fcvit_b24", (), 26_960_232, None, None),
+    "fcvit_b48": Published("fcvit_b48", (), 51_477_032, None, None),
+    "lit_ti_256": Published("lit_ti", ("image=256",), 20_005_312, None, None),
     "lit_s_256": Published("lit_s", ("image=256",), 27_993_112, 5.4047, None),
     "lit_s_384": Published("lit_s", ("image=384",), 28_097_560, None, None),
     "litv2_s_256": Published("litv2_s", ("image=256",), 27_844_000, 4.8950, None),
+    "datpp_t": Published("datpp_t", (), 23_962_876, None, 4.3),
+    "datpp_s": Published("datpp_s", (), 53_127_366, None, 9.4),
+    "datpp_b": Published("datpp_b", (), 93_690_640, None, 16.6),
     "litv2_s_ws4": Published("litv2_s", ("image=256", "stage3.window=4"), 27_844_000, 4.7794, None),
+    # Counted on YehLi/ImageNetModel@0b4302e, multiply-adds alone; see test_dualvit.
+    "dualvit_s": Published("dualvit_s", (), 25_054_000, None, 5.4),
+    "dualvit_b": Published("dualvit_b", (), 42_627_024, None, 9.3),
+    "dualvit_l": Published("dualvit_l", (), 72_966_544, None, 18.0),
 }
 
 CLASSIFIERS = ("lit_ti", "lit_s", "litv2_s", pytest.param("litv2_s_alpha5", marks=pytest.mark.slow))
@@ -82,7 +97,7 @@ def test_parameters_are_those_of_the_published_code(name: str) -> None:
     assert count(spec_of_variant(name)).params == PUBLISHED[name].params
 
 
-@pytest.mark.parametrize("name", [*zoo.names(), "lit_ti"])
+@pytest.mark.parametrize("name", zoo.names())
 @pytest.mark.parametrize("features_only", [False, True])
 def test_a_count_is_that_of_the_built_network(name: str, features_only: bool) -> None:
     spec = spec_of_variant(name)
@@ -127,7 +142,10 @@ def counted_beside(spec: Spec) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "lit_s", "lit_m", "lit_b", "litv2_s", "litv2_m", "litv2_b"])
+@pytest.mark.parametrize(
+    "name",
+    ["lit_ti", "lit_s", "lit_m", "lit_b", "litv2_s", "litv2_m", "litv2_b", "dualvit_s", "dualvit_b", "dualvit_l"],
+)
 def test_macs_are_the_printed_ones_to_their_last_digit(name: str) -> None:
     """But for litv2_b_384: 39.65 G of multiply-adds, 39.7 G printed, for what the authors count beside."""
     assert round(count(spec_of_variant(name)).macs / 1e9, 1) == PUBLISHED[name].printed
@@ -227,7 +245,7 @@ def test_segmentation_norms_the_first_level_too() -> None:
     assert count(litv2, features_only=True).params == 27_076_344
 
 
-@pytest.mark.parametrize("name", ["lit_ti", *zoo.names()])
+@pytest.mark.parametrize("name", zoo.names())
 def test_feature_info_names_the_four_stages(name: str) -> None:
     spec = spec_of_variant(name)
     with torch.device("meta"):

@@ -10,7 +10,8 @@ import warnings
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-FAMILIES = ("joins", "sequence", "lit", "litv2", "dat", "datpp", "dualvit", "fcvit")
+FAMILIES = ("joins", "sequence", "lit", "litv2", "dat", "neighborhood", "datpp", "dualvit", "dualvit_blocks", "fcvit")
+KINDS = ("stem", "merge", "block", "stage", "join", "head")
 
 
 @cache
@@ -22,8 +23,21 @@ def load() -> None:
     """
     for family in FAMILIES:
         importlib.import_module(f"archdsl.blocks.{family}")
+    _put_in_order()
     for entry in sorted(entry_points(group="archdsl.blocks")):
         _load_installed(entry)
+
+
+def _put_in_order() -> None:
+    """Kinds as they follow one another in a network, types as the families do, whichever was imported first."""
+    from archdsl.blocks.base import Part
+
+    def place(declared: tuple[str, type[Part]]) -> int:
+        return FAMILIES.index(declared[1].__module__.rpartition(".")[2])
+
+    known = {kind: dict(sorted(Part.kinds[kind].items(), key=place)) for kind in KINDS}
+    Part.kinds.clear()
+    Part.kinds.update(known)
 
 
 def _load_installed(entry: EntryPoint) -> None:

@@ -39,7 +39,11 @@ class Part(BaseModel):
     reads: ClassVar[tuple[str, ...]] = ("pixels",)
     """Names of the ports it reads, in the order of `out`'s and the module's arguments."""
     gives: ClassVar[tuple[str, ...]] = ("pixels",)
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Ports, the last of `reads`, that a part does without where one source serves all and does not give them."""
     published: ClassVar[Mapping[str, str]] = {}
+    convolutions: ClassVar[tuple[str, ...]] = ()
+    """Endings of names inside the module whose Linears (C, D) are published as 1x1 convolutions (C, D, 1, 1)."""
 
     def __init_subclass__(cls, node: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -73,7 +77,7 @@ class Part(BaseModel):
 
     def label(self) -> str:
         """What a drawing says about it beside its type: fields that differ from their defaults, its own ones first."""
-        hidden = {"type", "id", "from_", "depth", "width", "out_norm"}
+        hidden = {"type", "id", "from_", "depth", "width", "out_norm", "blocks"}
         changed = self.model_dump(exclude_defaults=True, exclude=hidden, exclude_none=True)
         common = {"norm", "mlp", "layer_scale", "local_perception", "position_embedding"}
         names = sorted(changed, key=lambda name: name in common)
@@ -99,20 +103,20 @@ class Stem(Part):
 
 
 class Merge(Part):
-    """A change of resolution and width between two stages."""
+    """A change of resolution and width between two stages, or of what is carried: a map to semantics."""
 
     kind = "merge"
 
-    def out(self, x: Map) -> Shape:
-        """The smaller map."""
+    def out(self, x: Any) -> Shape:
+        """The smaller map, or the semantics."""
         raise NotImplementedError
 
-    def cost(self, x: Map) -> Cost:
+    def cost(self, x: Any) -> Cost:
         """What the merge costs for one image."""
         raise NotImplementedError
 
-    def build(self, x: Map) -> nn.Module:
-        """(B, C, H, W) -> the smaller map"""
+    def build(self, x: Any) -> nn.Module:
+        """What the merge reads -> the smaller map, or the semantics"""
         raise NotImplementedError
 
 
@@ -137,7 +141,10 @@ class Join(Part):
 
 
 class Head(Part):
-    """The last map or token to logits (B, classes). A head's module has `pool` and `fc`."""
+    """The last map or token to logits (B, classes). A head's module has `pool` and `fc`.
+
+    `classes` comes after all that the head reads.
+    """
 
     kind = "head"
     gives = ()

@@ -110,9 +110,9 @@ class ClassTokenStage(Stage):
         """The map and, if there is one, the token."""
         return ("pixels", "class") if self.class_token else ("pixels",)
 
-    def out(self, x: Map) -> Any:
+    def out(self, x: Map, semantics: Tokens | None = None) -> Any:
         """The map, and the token of the same width; what acts on a map alone cannot take a token along."""
-        super().out(x)
+        super().out(x, semantics)
         if not self.class_token:
             return x
         for _, block in self.parts():
@@ -162,10 +162,10 @@ class Attention(Block):
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
-        from archdsl.modules import lit
+        from archdsl.modules import lit, tables
 
         biased = self.position_bias.type == "relative"
-        bias = lit.RelativeBias(x.height, x.width, self.heads) if biased else None
+        bias = tables.RelativeBias(x.height, x.width, self.heads, std=0.02) if biased else None
         return lit.Attention(x.channels, self.heads, self.qkv_bias, bias)
 
 
@@ -203,6 +203,8 @@ class ClassTokenHead(Head):
 
     def out(self, x: Tokens, classes: int) -> Tokens:
         """`classes` logits."""
+        if x.count != 1:
+            raise ShapeError("class_token_head reads one token", f"{x.count} tokens", "use class_attention_head")
         if self.norm.type != "layer":
             raise ShapeError("one token has layer norms only", self.norm.type, "use layer", "norm")
         return Tokens(classes)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from archdsl.blocks.fields import BatchNorm, ConvMlp, GroupNorm, LayerNorm, PlainMlp, ResidualConvMlp
 from archdsl.errors import ShapeError, one_of
+from archdsl.shape import Map, Tokens
 
 
 def check_heads(width: int, heads: int) -> None:
     """`heads` must divide the width."""
     if width % heads:
         raise ShapeError(f"width {width} must be a multiple of heads", f"heads {heads}", _use(width, heads), "heads")
+
+
+def check_groups(heads: int, groups: int) -> None:
+    """`groups` of channels that are sampled apart hold whole heads."""
+    if heads % groups:
+        raise ShapeError(
+            f"heads {heads} must be a multiple of groups", f"groups {groups}", _use(heads, groups), "groups"
+        )
 
 
 def check_norm(width: int, norm: LayerNorm | BatchNorm | GroupNorm) -> None:
@@ -23,6 +32,14 @@ def check_mlp(mlp: PlainMlp | ConvMlp | ResidualConvMlp) -> None:
     """A depthwise convolution that keeps the size has an odd kernel."""
     if mlp.type != "plain" and mlp.kernel % 2 == 0:
         raise ShapeError("the kernel must be odd", f"kernel {mlp.kernel}", f"use {mlp.kernel + 1}", "mlp.kernel")
+
+
+def check_semantics(x: Map, semantics: Tokens) -> None:
+    """Semantics have the width of the map that they go beside."""
+    if semantics.channels != x.channels:
+        widths = f"pixels of width {x.channels} and semantics of width {semantics.channels}"
+        remedy = f"put a semantic_merge of width {x.channels} before"
+        raise ShapeError("pixels and semantics must have one width", widths, remedy)
 
 
 def _use(number: int, near: int) -> str:

@@ -14,6 +14,11 @@ class Sequence(Stage):
     type: Literal["sequence"]
     blocks: tuple[Any, ...]  # the schema narrows this to all declared blocks
 
+    def label(self) -> str:
+        """Its blocks in turn, then what the stage itself has beside its defaults."""
+        blocks = ", ".join(f"{block.type} {block.label()}".strip() for block in self.blocks)
+        return f"{blocks} {super().label()}".strip()
+
     def parts(self) -> tuple[tuple[tuple[str | int, ...], Block], ...]:
         """Each written block with its place."""
         return tuple((("blocks", i), block) for i, block in enumerate(self.blocks))

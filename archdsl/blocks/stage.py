@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from archdsl.blocks.base import Part
 from archdsl.blocks.fields import Depth, Flag, Knob, LayerNorm, Mlp, Norm, PlainMlp, Scale
-from archdsl.blocks.rules import check_mlp, check_norm
+from archdsl.blocks.rules import check_mlp, check_norm, check_semantics
 from archdsl.errors import ShapeError
-from archdsl.shape import PORTS, Cost, Map
+from archdsl.shape import PORTS, Cost, Map, Tokens
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 ALL_PORTS = frozenset(PORTS)
+BOTH = ("pixels", "semantics")
+"""The ports of two pathways: a map, and tokens of the same width beside it."""
 
 
 class Block(Part):
@@ -101,8 +103,29 @@ class Block(Part):
         )
 
 
+class TwoPathBlock(Block):
+    """A block that reads and gives pixels and semantics (Dual-ViT); `cost` and `build` are its own.
+
+    `read` are the ports that somebody reads after it; what serves only another is neither built nor counted, and that
+    port leaves the block as it came.
+    """
+
+    reads = gives = BOTH
+
+    def cost(self, x: Map, tokens: int = 0, read: frozenset[str] = ALL_PORTS) -> Cost:
+        """The whole block; `tokens` are the semantics, of the map's width."""
+        raise NotImplementedError
+
+    def build(self, x: Map, read: frozenset[str] = ALL_PORTS) -> nn.Module:
+        """(B, H, W, C), (B, M, C) -> the same; the module has `two_paths`."""
+        raise NotImplementedError
+
+
 class Stage(Part):
-    """Blocks at one resolution and width; keeps both."""
+    """Blocks at one resolution and width; keeps both.
+
+    Where a block reads semantics, the stage reads and gives them; its other blocks pass them on.
+    """
 
     kind = "stage"
 
@@ -122,46 +145,100 @@ class Stage(Part):
         """Each written block with its place in the stage's document."""
         raise NotImplementedError
 
-    def out(self, x: Map) -> Map:
-        """Raises `ShapeError` where a block does not fit; gives x."""
+    @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
+        """The map, and semantics where one of the written blocks reads them."""
+        return BOTH if any(isinstance(block, TwoPathBlock) for _, block in self.parts()) else ("pixels",)
+
+    @property
+    def gives(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
+        """What it reads."""
+        return self.reads
+
+    def out(self, x: Map, semantics: Tokens | None = None) -> Any:
+        """Raises `ShapeError` where a block does not fit; gives x, and the semantics if it reads them."""
         for place, block in self.parts():
             try:
                 block.out(x)
             except ShapeError as error:
                 raise error.inside(place) from None
-        return x
+        if semantics is None:
+            return x
+        check_semantics(x, semantics)
+        return x, semantics
 
-    def cost(self, x: Map, read: frozenset[str] = ALL_PORTS, features: bool = False) -> Cost:
+    def cost(
+        self,
+        x: Map,
+        semantics: Tokens | None = None,
+        read: frozenset[str] = ALL_PORTS,
+        features: bool = False,
+    ) -> Cost:
         """The whole stage. `read` are the ports that have a reader; with `features` its map is handed out.
 
         A port that nobody reads is not computed, and what serves only it is not counted.
         """
         tokens, normed = self._tokens(read), self._normed_ports(read, features)
-        total = Cost(self._own_params(x, tokens), 0, self._entry_alive(x, tokens))
-        for index, block in enumerate(self.blocks_in_order()):
-            one = block.cost(x, tokens) if tokens else block.cost(x)
-            own = bool(index or tokens or self.position_embedding)  # else the first block reads the stage's input
-            total = total.then(one._replace(activations=one.activations + own * x.elements))
-        given = 2 * x.elements + 2 * tokens * x.channels
-        given += sum(x.elements if port == "pixels" else tokens * x.channels for port in normed)
+        beside = semantics.elements if semantics else 0
+        total = Cost(self._own_params(x, tokens), 0, self._entry_alive(x, tokens) + beside)
+        own = x.elements * bool(tokens or self.position_embedding)  # alive beside the stage's inputs: a map of its own
+        own_beside = 0  # and semantics of its own
+        for block, needed in self._built(read):
+            if isinstance(block, TwoPathBlock) and semantics:
+                one, waiting = block.cost(x, semantics.count, needed), own_beside
+            else:
+                one, waiting = block.cost(x, tokens) if tokens else block.cost(x), beside + own_beside
+                needed = frozenset({"pixels"})
+            total = total.then(one._replace(activations=one.activations + own + waiting))
+            own = x.elements if "pixels" in needed else own
+            own_beside = beside if "semantics" in needed else own_beside
+        given = x.elements + own + 2 * tokens * x.channels + beside + own_beside
+        sizes = {"pixels": x.elements, "semantics": beside, "class": tokens * x.channels}
+        given += sum(sizes[port] for port in normed)
         return total.then(Cost(2 * x.channels * len(normed), 0, given))
 
-    def build(self, x: Map, read: frozenset[str] = ALL_PORTS, features: bool = False) -> nn.Module:
+    def build(
+        self,
+        x: Map,
+        semantics: Tokens | None = None,
+        read: frozenset[str] = ALL_PORTS,
+        features: bool = False,
+    ) -> nn.Module:
         """The stage's module; `read` and `features` as in `cost`."""
         from archdsl.modules.layers import norm
         from archdsl.modules.stage import PositionEmbedding, Stage
 
-        tokens, blocks = self._tokens(read), list(self.blocks_in_order())
+        tokens = self._tokens(read)
         position = None
         if self.position_embedding:
             position = PositionEmbedding(x.channels, x.height, x.width, self._token_rows())
+        *_, last = self.blocks_in_order()
         return Stage(
-            [block.build(x) for block in blocks],
+            [
+                block.build(x, needed) if isinstance(block, TwoPathBlock) else block.build(x)
+                for block, needed in self._built(read)
+            ],
             position,
             x.channels if tokens else None,
-            {port: norm(blocks[-1].norm, x.channels) for port in self._normed_ports(read, features)},
+            {port: norm(last.norm, x.channels) for port in self._normed_ports(read, features)},
             self.out_norm == "always",
+            semantics is not None and "semantics" in read,
         )
+
+    def needs(self, read: frozenset[str]) -> frozenset[str]:
+        """The ports that the stage uses where `read` are those that have a reader: not what is passed on to nobody."""
+        used = any(isinstance(block, TwoPathBlock) for block, _ in self._built(read))
+        return frozenset(port for port in self.reads if port != "semantics" or used or port in read)
+
+    def _built(self, read: frozenset[str]) -> list[tuple[Block, frozenset[str]]]:
+        """The blocks that serve a port with a reader, first to last, each with the ports that are read after it."""
+        built: list[tuple[Block, frozenset[str]]] = []
+        for block in reversed(list(self.blocks_in_order())):
+            if isinstance(block, TwoPathBlock) or read != {"semantics"}:
+                built.append((block, read))
+            if isinstance(block, TwoPathBlock):
+                read = frozenset(BOTH)
+        return built[::-1]
 
     def _tokens(self, read: frozenset[str]) -> int:
         """Tokens that go through the blocks beside the map, where they have a reader."""

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli import bench, check, cost, export_weights, import_, new, output, schema, search, show, zoo
+from archdsl.cli import (
+    bench,
+    cache,
+    check,
+    cost,
+    doctor,
+    export_weights,
+    import_,
+    lut,
+    new,
+    output,
+    report,
+    schema,
+    search,
+    show,
+    zoo,
+)
 
 app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
@@ -24,12 +40,16 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "cost": (cost.command, "Count params, MACs and memory, a node and in all."),
     "bench": (bench.command, "Measure latencies side by side."),
     "search": (search.command, "Search for the best backbone inside a latency budget."),
+    "doctor": (doctor.command, "Examine a search space before the first trial."),
+    "report": (report.command, "Report a search, in the terminal and as a page."),
+    "cache": (cache.command, "Show or clear the results kept across searches."),
     "import": (import_.command, "Load a published checkpoint into a backbone."),
     "export-weights": (export_weights.command, "Write a model's weights under their published names."),
     "schema": (schema.command, "Print the JSON Schema of a kind of document."),
 }
 for _name, (_command, _help) in _COMMANDS.items():
     app.command(_name, short_help=_help)(_command)
+app.add_typer(lut.app, name="lut", short_help="Predict latencies from the times of blocks.")
 
 
 def _version(asked: bool) -> None:

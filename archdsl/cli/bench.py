@@ -12,18 +12,31 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Names, Set, check_device, check_dtype, check_mode, whole
+from archdsl.cli.options import Json, Set, check_device, check_dtype, check_mode, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from archdsl.latency import Comparison
+    from archdsl.latency.layers import LayerBench
     from archdsl.schema.document import Spec
 
 
+Specs = Annotated[
+    list[str] | None, typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents; none with --layers")
+]
+Layers = Annotated[
+    bool, typer.Option("--layers", help="mixers alone instead, as LITv2's authors timed them: 14x14, 768 channels")
+]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="cpu|cuda|cuda:N", callback=check_device, help="default: cuda if there is one"),
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
+Batch = Annotated[
+    int | None,
+    typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; default: 1, with --layers 64"),
+]
 Dtype = Annotated[
     str,
     typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="of weights"),
@@ -36,22 +49,29 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: its physical cores"),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each")]
+Rounds = Annotated[
+    int | None,
+    typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each; default: 40, with --layers 12"),
+]
 Limit = Annotated[
-    float | None, typer.Option("--time-limit", metavar="TIME", parser=seconds, help="no round begins later, as 90s")
+    float | None,
+    typer.Option(
+        "--time-limit", metavar="TIME", parser=seconds, help="no round begins later, as 90s; with --layers 40s"
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="write the JSON there too")]
 
 
 def command(
-    specs: Names,
+    specs: Specs = None,
     assignments: Set = None,
+    layers: Layers = False,
     device: Device = None,
-    batch: Batch = 1,
+    batch: Batch = None,
     dtype: Dtype = "float32",
     mode: Mode = "eager",
     threads: Threads = None,
-    rounds: Rounds = 40,
+    rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
     out: Out = None,
@@ -61,29 +81,71 @@ def command(
     Weights are random, of one seed. Each round measures every SPEC, and the first one twice (A/A), which shows what
     this run cannot tell apart. What drifts or is starved is called unstable.
 
+    With --layers it measures single mixers, and prints images a second beside those that LITv2's authors published.
+
     \b
     Examples:
       archdsl bench litv2_s lit_s
       archdsl bench litv2_s --device cpu --batch 8 --rounds 20 --json -o litv2_s.json
+      archdsl bench --layers --device cpu --threads 1
     """
-    items = labelled(open_specs(specs, assignments), specs)
+    _check_subjects(specs, assignments, layers)
+    items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
-    output.remark(f"measuring {', '.join(items)}: batch {batch}, {dtype}, {mode} ...")
-    from archdsl.latency import compare
+    from archdsl.latency import lease as leases
     from archdsl.latency.setting import WAITING
 
+    leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
-    pace: Any = {"rounds": rounds, "time_limit_s": time_limit}
-    found = compare(items, device, batch, dtype, mode, threads, **pace)
+    pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
+    setting = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
+    if batch is not None:
+        setting["batch"] = batch
+    found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)
     if out is not None:
         out.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:
         return output.result_json(found.as_json())
-    from archdsl.render.bench import bench_table
     from archdsl.render.console import stdout
 
-    stdout().print(bench_table(found))
+    stdout().print(_table(found))
     return None
+
+
+def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, Any]) -> Comparison:
+    from archdsl.latency import compare
+
+    output.remark(f"measuring {', '.join(items)}: {_setting_text({'batch': 1, **setting})} ...")
+    return compare(items, **setting, **pace)
+
+
+def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
+    from archdsl.latency.layers import BATCH, bench_layers, layers
+
+    names = ", ".join(layer.name for layer in layers())
+    output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
+    return bench_layers(**setting, **pace)
+
+
+def _table(found: Comparison | LayerBench) -> RenderableType:
+    from archdsl.latency.layers import LayerBench
+    from archdsl.render.bench import bench_table
+    from archdsl.render.layers import layers_table
+
+    return layers_table(found) if isinstance(found, LayerBench) else bench_table(found)
+
+
+def _setting_text(setting: dict[str, Any]) -> str:
+    return f"batch {setting['batch']}, {setting['dtype']}, {setting['mode']}"
+
+
+def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:
+    """Specs or layers, one of them."""
+    if layers and (specs or assignments):
+        what = specs[0] if specs else "--set"
+        raise typer.BadParameter(f"it takes no SPEC and no --set; got {what}", param_hint="'--layers'")
+    if not layers and not specs:
+        raise typer.BadParameter("missing: name one or more, or ask for --layers", param_hint="'SPEC'")
 
 
 def labelled(specs: list[Spec], arguments: list[str]) -> dict[str, Spec]:

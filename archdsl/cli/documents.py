@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from archdsl.errors import Problem
     from archdsl.schema.document import Spec
     from archdsl.schema.space import Space
 
@@ -58,3 +59,17 @@ def open_specs(arguments: list[str], assignments: list[str] | None) -> list[Spec
 def title(argument: str) -> str:
     """What messages call it."""
     return "<stdin>" if argument == STDIN else argument
+
+
+def placed(problems: list[Problem], argument: str) -> list[Problem]:
+    """Problems of a document with file, line and column.
+
+    Raises:
+        UnknownName: there is no such name or file.
+    """
+    from archdsl.load import source
+    from archdsl.schema.positions import locate, place
+
+    data, file = source(argument)
+    positions = locate(data.decode())
+    return [place(problem, positions, file) for problem in problems]

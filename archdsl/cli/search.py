@@ -9,7 +9,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.options import Json, check_device, check_dtype, check_mode, whole
-from archdsl.cli.units import amount, duration_ms, memory, seconds
+from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
     str | None, typer.Argument(metavar="SPACE", help="a space's name or path; default: the shipped one for the device")
@@ -17,6 +17,10 @@ Space = Annotated[
 LatencyBudget = Annotated[
     float | None,
     typer.Option("--latency-budget", metavar="TIME", parser=duration_ms, help="a batch, as 5ms; the winner keeps it"),
+]
+ThroughputBudget = Annotated[
+    float | None,
+    typer.Option("--throughput-budget", metavar="RATE", parser=rate, help="images a second at --batch, as 200/s"),
 ]
 ParamsBudget = Annotated[float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="as 30M")]
 MacsBudget = Annotated[float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="an image, as 4G")]
@@ -60,6 +64,10 @@ Seed = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the run's folder; default: runs/TIME-SPACE")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out")]
+Earlier = Annotated[
+    list[str] | None,
+    typer.Option("--from", metavar="DIR", help="a run whose trials are known here; no trials of this one; repeatable"),
+]
 Workers = Annotated[
     int, typer.Option("--workers", metavar="N", parser=whole(256), help="trials side by side; on GPUs, one each")
 ]
@@ -82,6 +90,7 @@ RoleOption = Annotated[
 def command(
     space: Space = None,
     latency_budget: LatencyBudget = None,
+    throughput_budget: ThroughputBudget = None,
     params_budget: ParamsBudget = None,
     macs_budget: MacsBudget = None,
     memory_budget: MemoryBudget = None,
@@ -98,6 +107,7 @@ def command(
     seed: Seed = None,
     out: Out = None,
     resume: Resume = False,
+    earlier: Earlier = None,
     workers: Workers = 1,
     trial_time: TrialTime = None,
     trial_memory: TrialMemory = None,
@@ -108,13 +118,16 @@ def command(
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
     Candidates over a budget are never trained. The winner is measured again in a fresh process: PASS or FAIL, and the
-    exit code. The run's folder holds winner.json, front.json and trials.jsonl.
+    exit code. The run's folder holds winner.json, front.json, trials.jsonl and report.html; `archdsl report` prints it.
 
     \b
     Examples:
       archdsl search --latency-budget 5ms
       archdsl search lit-dat-64 --latency-budget 3ms --time 6m --out runs/first
+      archdsl search --throughput-budget 300/s --batch 16 --time 6m
       archdsl search --out runs/first --resume --time 20m
+      archdsl search my_space.json --out runs/second --from runs/first
+      archdsl search --latency-budget 5ms --workers 2
       archdsl search --latency-budget 5ms --storage postgresql://me@host/studies --role train
     """
     from archdsl.render.console import stderr, stdout
@@ -127,6 +140,7 @@ def command(
         result = run(
             space,
             latency_budget_ms=latency_budget,
+            throughput_budget=throughput_budget,
             params_budget=params_budget,
             macs_budget=macs_budget,
             memory_budget=memory_budget,
@@ -143,6 +157,7 @@ def command(
             seed=seed,
             out=out,
             resume=resume,
+            earlier=earlier or (),
             workers=workers,
             trial_time_s=trial_time,
             trial_memory=trial_memory,

@@ -11,6 +11,7 @@ _MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _AMOUNT = {"K": 1e3, "M": 1e6, "G": 1e9}
 _BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_RATE = {"/s": 1.0, "K/s": 1e3}
 _SPAN = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?")
 
 _HOUR_MS, _MONTH_S = 3.6e6, 30 * 86400.0
@@ -48,6 +49,15 @@ def amount(text: str) -> float:
     return _within(text, _scaled(text, _AMOUNT, "an amount", "30M, 4.5G, 900K"), _MOST_AMOUNT, "an amount", "1000000G")
 
 
+def rate(text: str) -> float:
+    """Images a second: `200/s` is 200, `1.5K/s` 1500.
+
+    Raises:
+        BadParameter: it is none, has no unit, or is not above 0 and at most 1e9.
+    """
+    return _within(text, _scaled(text, _RATE, "a throughput", "200/s, 1.5K/s"), 1e9, "a throughput", "1000000K/s")
+
+
 def memory(text: str) -> float:
     """Bytes: `200MB` is 200e6, `1.5GiB` 1.5 * 2^30.
 
@@ -59,7 +69,7 @@ def memory(text: str) -> float:
 
 
 def _scaled(text: str, units: dict[str, float], what: str, examples: str) -> float:
-    match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Zµ]+)", text.strip())
+    match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Zµ/]+)", text.strip())
     if not match or match[2] not in units:
         raise _refused(text, what, examples)
     return float(match[1]) * units[match[2]]

@@ -104,13 +104,21 @@ def _by_port(draft: Draft, index: int, found: list[Any], problems: list[Problem]
         if len(found) not in (1, len(wanted)):
             several = f", or {len(wanted)}" if len(wanted) > 1 else ""
             rule = f"{node.type} reads {' and '.join(wanted)}: one source{several}"
-            remedy = None if several else "join maps with an add_join or a concat_join first"
+            remedy = None if several else _one_remedy(draft, found)
             problems.append(Problem(("nodes", index, "from"), rule, f"{len(found)} sources", remedy))
             return None
-        found = found * len(wanted) if len(found) == 1 else found
+        if len(found) == 1:
+            wanted = tuple(port for port in wanted if port not in node.optional or _serves(draft, found[0], port))
+            found = found * len(wanted)
     links = [_port(draft, node, source, port, problems) for source, port in zip(found, wanted, strict=True)]
     known = tuple(link for link in links if link is not None)
     return known if len(known) == len(links) else None
+
+
+def _serves(draft: Draft, source: _Source, wanted: str) -> bool:
+    """Whether a source that serves all ports has one for a port that need not be read."""
+    giver = draft.nodes[source.node]
+    return giver is not None and wanted in giver.gives and source.port in (None, wanted)  # type: ignore[attr-defined]
 
 
 def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: list[Problem]) -> Link | None:
@@ -125,17 +133,41 @@ def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: lis
         rule, value = f"{reader.id} reads {wanted}, and {giver.id} gives {' and '.join(giver.gives) or 'nothing'}", None
     else:
         rule, value = f"{giver.id} has no such port; it gives {' and '.join(giver.gives)}", short(source.port)
-    problems.append(Problem(source.keys, rule, value, _port_remedy(giver, source.port, wanted)))
+    problems.append(Problem(source.keys, rule, value, _port_remedy(draft, source, reader, wanted)))
     return None
 
 
-def _port_remedy(giver: Any, port: str | None, wanted: str) -> str:
+def _one_remedy(draft: Draft, found: list[_Source]) -> str:
+    """What to do with several sources of a node that reads one map."""
+    maps = [draft.id_of(source.node) for source in found if "pixels" in getattr(draft.nodes[source.node], "gives", ())]
+    alone = len(maps) == 1 and len(found) > 1
+    return f'write "{maps[0]}"' if alone else "join maps with an add_join or a concat_join first"
+
+
+def _port_remedy(draft: Draft, source: _Source, reader: Any, wanted: str) -> str:
     """What to read instead: another port of the same node, else another node."""
+    giver: Any = draft.nodes[source.node]
+    port = source.port
     if (port or wanted) == "class" and PORTS[wanted] is Tokens and "class_token" in type(giver).model_fields:
         return f'give {giver.id} "class_token": true'
     if port is not None and wanted in giver.gives:
         return f'write "{giver.id}"'
+    if set(reader.reads) == {"pixels", "semantics"} and set(giver.gives) <= set(reader.reads):
+        return _pathways_remedy(draft, source.node, wanted)
     return "read a stage that makes a class token" if wanted == "class" else f"read a node that gives {wanted}"
+
+
+def _pathways_remedy(draft: Draft, giver: int, wanted: str) -> str:
+    """How a node gets both pathways where the one that it reads gives the other alone."""
+    name = draft.id_of(giver)
+    given = [
+        draft.id_of(place) for place, node in enumerate(draft.nodes[:giver]) if wanted in getattr(node, "gives", ())
+    ]
+    if wanted == "pixels":
+        return f'write "from": ["{given[-1]}", "{name}"]' if given else "read a node that gives pixels"
+    if not given:
+        return f'add a semantic_stem that reads {name}, and write "from": ["{name}", "semantic_stem"]'
+    return f'write "from": ["{name}", "{given[-1]}"], with a semantic_merge between where the widths differ'
 
 
 def _head_problems(draft: Draft) -> list[Problem]:

@@ -36,7 +36,8 @@ class Step(NamedTuple):
         if isinstance(self.node, Head):
             return (*self.inputs, spec.classes)
         if isinstance(self.node, Stage):
-            return (*self.inputs, self.read, self.feature)
+            x, semantics = (*self.inputs, None)[:2]
+            return (x, semantics, self.read, self.feature)
         return self.inputs
 
 
@@ -60,17 +61,16 @@ def plan(spec: Spec, features_only: bool = False) -> tuple[Step, ...]:
     if features_only and not features:
         rule = "a dense-prediction build hands out the maps of stages; there is none"
         raise SpecError([Problem(("nodes",), rule, None, 'add a stage, or list nodes in "features"')])
-    kept = _ancestors(features, links) if features_only else frozenset(range(len(spec.nodes)))
-    read = _ports_read(links, kept, features)
+    kept, read = _needed(spec, links, features, features_only)
     return tuple(
         Step(
             spec.nodes[index],
-            tuple(links[index] or ()),
-            inputs_of(spec, links[index], outputs) or (),
+            _renumbered(kept[index], kept),
+            inputs_of(spec, kept[index], outputs) or (),
             outputs[index] or {},
             read[index],
             index in features,
-        )._replace(links=_renumbered(links[index] or (), kept))
+        )
         for index in sorted(kept)
     )
 
@@ -87,25 +87,29 @@ def feature_nodes(spec: Spec, outputs: list[dict[str, Shape] | None]) -> list[in
     return [last[stride] for stride in sorted(last)]
 
 
-def _ancestors(wanted: Iterable[int], links: list[Links | None]) -> frozenset[int]:
-    kept, todo = set[int](), list(wanted)
-    while todo:
-        index = todo.pop()
-        if index not in kept:
-            kept.add(index)
-            todo += [source for source, _ in links[index] or ()]
-    return frozenset(kept)
+def _needed(
+    spec: Spec, links: list[Links | None], features: frozenset[int], features_only: bool
+) -> tuple[dict[int, Links], list[frozenset[str]]]:
+    """The nodes that are built, each with the links that it uses, and the ports of every node that have a reader.
+
+    Readers stand after what they read, so one pass from the end knows them all.
+    """
+    kept: dict[int, Links] = {}
+    read: list[frozenset[str]] = [frozenset({"pixels"} if index in features else ()) for index in range(len(links))]
+    for index in reversed(range(len(links))):
+        node = spec.nodes[index]
+        if not read[index] and (features_only or not isinstance(node, Head)):
+            continue
+        kept[index] = links[index] or ()
+        if isinstance(node, Stage):
+            ports = node.needs(read[index])
+            kept[index] = tuple(one for one, port in zip(kept[index], node.reads, strict=True) if port in ports)
+        for source, port in kept[index]:
+            read[source] |= {port}
+    return kept, read
 
 
-def _ports_read(links: list[Links | None], kept: frozenset[int], features: frozenset[int]) -> list[frozenset[str]]:
-    read: list[set[str]] = [{"pixels"} if index in features else set() for index in range(len(links))]
-    for index in kept:
-        for source, port in links[index] or ():
-            read[source].add(port)
-    return [frozenset(ports) for ports in read]
-
-
-def _renumbered(links: Links, kept: frozenset[int]) -> Links:
+def _renumbered(links: Links, kept: Iterable[int]) -> Links:
     order = {index: place for place, index in enumerate(sorted(kept))}
     return tuple(Link(order[source], port) for source, port in links)
 

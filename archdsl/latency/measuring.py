@@ -17,6 +17,8 @@ from archdsl.latency.stats import checked_stat, default_stat
 if TYPE_CHECKING:
     from torch import nn
 
+    from archdsl.schema.document import Spec
+
 
 def measure(
     subject: Any,
@@ -89,16 +91,21 @@ def _latencies(
 
 
 def _module(subject: Any) -> nn.Module:
-    """A module as it is; a spec built with weights that are the same each time."""
+    """A module as it is; a spec built."""
     import torch
 
-    if isinstance(subject, torch.nn.Module):
-        return subject
+    return subject if isinstance(subject, torch.nn.Module) else seeded(subject)
+
+
+def seeded(spec: Spec) -> nn.Module:
+    """The module of a spec with weights that are the same each time."""
+    import torch
+
     from archdsl.compile import build
 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        module: nn.Module = build(subject)
+        module: nn.Module = build(spec)
     return module
 
 

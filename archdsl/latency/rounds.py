@@ -18,6 +18,8 @@ Timer = Callable[[Runner, int], float]
 """Milliseconds that so many calls of a runner take together."""
 
 SAMPLE_MS = {"cpu": 2.0, "cuda": 30.0}
+LONG_MS = 100.0
+"""A call that lasts longer fills the caches in a part of it too small to see."""
 
 
 class Pace(TypedDict, total=False):
@@ -26,6 +28,7 @@ class Pace(TypedDict, total=False):
     rounds: int
     sample_ms: float | None
     warmup_s: float
+    settle_s: float
     time_limit_s: float | None
 
 
@@ -48,41 +51,47 @@ def measure_all(
     rounds: int = 40,
     sample_ms: float | None = None,
     warmup_s: float = 0.5,
+    settle_s: float = 1.0,
     time_limit_s: float | None = None,
     timer: Timer | None = None,
 ) -> dict[str, tuple[float, ...]]:
     """Samples in ms per call, one a runner and round; each round takes the runners in another order (seeded).
 
+    The warm-up takes `warmup_s` a runner and goes on, `settle_s` or a little longer, while it has not settled.
     A sample is as many calls as last `sample_ms` (2 on a CPU, 30 on a GPU). Past `time_limit_s`, warm-up included, no
     round begins, but for the first three.
     """
     if rounds < 1:
         raise MeasureError(f"rounds must be at least 1; got {rounds}")
-    watch = _Watch(timer or (_wall_timer if device == "cpu" else _event_timer))
+    watch = _Watch(timer or plain_timer(device))
     limit_ms = math.inf if time_limit_s is None else time_limit_s * 1e3
     sample_ms = sample_ms or SAMPLE_MS[device.partition(":")[0]]
     samples: dict[str, list[float]] = {name: [] for name in runners}
     order = random.Random(0)
     with _no_collection():
-        warm = {name: _warm_up(run, watch, warmup_s, limit_ms / 2 / len(runners)) for name, run in runners.items()}
+        warm = {
+            name: _warm_up(run, watch, (warmup_s, settle_s), limit_ms / 2 / len(runners))
+            for name, run in runners.items()
+        }
         calls = {name: max(1, math.ceil(sample_ms / max(passed, 1e-6))) for name, passed in warm.items()}
         for done in range(rounds):
             if done >= 3 and watch.spent_ms > limit_ms:
                 break
             for name in order.sample(list(runners), len(runners)):
-                if len(runners) > 1:
+                if len(runners) > 1 and warm[name] < LONG_MS:
                     watch(runners[name], 1)  # not kept: the caches hold what the runner before it used
                 samples[name].append(watch(runners[name], calls[name]) / calls[name])
     return {name: tuple(taken) for name, taken in samples.items()}
 
 
-def _warm_up(run: Runner, watch: _Watch, seconds: float, limit_ms: float) -> float:
+def _warm_up(run: Runner, watch: _Watch, least_s: tuple[float, float], limit_ms: float) -> float:
     """Calls for at least ten calls and `seconds`, until the median of five moves by under 2 %; that median in ms.
 
-    Gives up on settling after ten times `seconds`, a second at least.
+    Gives up on settling after ten times `seconds`, and `settle_s` at least; `least_s` are both.
     """
+    seconds, settle_s = least_s
     begin, before, group = watch.spent_ms, math.inf, list[float]()
-    limit_ms = min(limit_ms, max(seconds * 1e4, 1e3))
+    limit_ms = min(limit_ms, max(seconds * 1e4, settle_s * 1e3))
     for call in range(1, 1_000_000):
         group = [*group[-4:], watch(run, 1)]
         passed = watch.spent_ms - begin
@@ -95,6 +104,11 @@ def _warm_up(run: Runner, watch: _Watch, seconds: float, limit_ms: float) -> flo
         if passed >= limit_ms:
             break
     return statistics.median(group)
+
+
+def plain_timer(device: str) -> Timer:
+    """Wall time on a CPU, events on a GPU."""
+    return _wall_timer if device == "cpu" else _event_timer
 
 
 def _wall_timer(run: Runner, calls: int) -> float:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.errors import MeasureError
+from archdsl.latency.lease import lease
 from archdsl.latency.provenance import physical_cores
 from archdsl.latency.setting import Image, Setting
 
@@ -42,12 +43,17 @@ def prepare(
         place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}
         net = copy.deepcopy(model).eval().requires_grad_(False).to(**place)
         x = torch.randn(batch, *image, generator=torch.Generator().manual_seed(0)).to(**place)
-        return _runner(torch.compile(net, dynamic=False) if mode == "compile" else net, x, mode)
+        return runner_of(net, x, mode)
 
 
-def _runner(net: Any, x: Any, mode: str) -> Runner:
-    """The forward pass as a call, run once; as a replay of its captured kernels in mode `graph`."""
+def runner_of(net: Any, x: Any, mode: str) -> Runner:
+    """The forward pass as a call, run once: eager, compiled, or as a replay of its captured kernels.
+
+    Both are where and as they should be; call it within `steady` and `refusing`.
+    """
     import torch
+
+    net = torch.compile(net, dynamic=False) if mode == "compile" else net
 
     def run() -> None:
         with torch.inference_mode():
@@ -78,9 +84,10 @@ def _replay(graph: Any, _owner: Runner) -> None:
 
 @contextmanager
 def steady(device: str, threads: int | None = None) -> Iterator[int | None]:
-    """Fixes what torch shares between models, and restores it: threads, TF32 (off), cuDNN's choice (on).
+    """Takes the device's lease and fixes what torch shares between models: threads, TF32 (off), cuDNN's choice (on).
 
-    Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as they are.
+    Restores them. Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as
+    they are.
     """
     import torch
 
@@ -93,7 +100,7 @@ def steady(device: str, threads: int | None = None) -> Iterator[int | None]:
         torch.set_num_threads(threads or kept[0])
         torch.set_float32_matmul_precision("highest")
         cudnn.allow_tf32, cudnn.benchmark = False, True
-        with _on(device):
+        with lease(device), _on(device):
             yield threads
     finally:
         torch.set_num_threads(kept[0])

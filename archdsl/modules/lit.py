@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.modules.layers import to_first, to_last
-from archdsl.modules.tables import resize, square
+from archdsl.modules.tables import RelativeBias
 
 
 class PatchStem(nn.Module):
@@ -94,42 +94,6 @@ class DeformableMerge(nn.Module):
             ],
             dim=-1,
         )
-
-
-class RelativeBias(nn.Module):
-    """A learned bias by whole displacement between the positions of a map, a table a head.
-
-    At another map size than the one it was built for the table is resized bicubically, as the published
-    dense-prediction backbones do.
-    """
-
-    undecayed = ("table",)
-
-    def __init__(self, height: int, width: int, heads: int) -> None:
-        super().__init__()
-        self.size = (2 * height - 1, 2 * width - 1)
-        self.table = nn.Parameter(torch.zeros(self.size[0] * self.size[1], heads))
-        nn.init.trunc_normal_(self.table, std=0.02)
-
-    def forward(self, height: int, width: int) -> Tensor:
-        """-> (heads, N, N), query by key, N = height * width"""
-        table = self.table.t().reshape(-1, *self.size)  # (heads, 2H - 1, 2W - 1): displacement query - key
-        size = (2 * height - 1, 2 * width - 1)
-        if size != self.size:
-            table = F.interpolate(table[None], size=size, mode="bicubic", align_corners=False)[0]
-        pairs = table.unfold(1, height, 1).unfold(2, width, 1)  # (heads, yi, xi, H - 1 - yj, W - 1 - xj)
-        return pairs.flip(3, 4).reshape(-1, height * width, height * width)
-
-    def size_of(self, given: Tensor) -> tuple[int, int] | None:
-        """The grid of another map's table, ((2H - 1)(2W - 1), heads): square, since its rows do not tell H from W."""
-        if given.dim() != 2 or given.shape[1] != self.table.shape[1]:
-            return None
-        size = square(given.shape[0])
-        return size if size and size[0] % 2 else None
-
-    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
-        """A table on a grid of that size -> one of this module's shape, bicubically."""
-        return resize(given.t().reshape(-1, *size), self.size).flatten(1).t()
 
 
 class Attention(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,8 @@ class Stage(nn.Module):
 
     What leaves is raw, unless `norm_all` gives every reader the ports normed; else `out_norm` is for `feature` alone.
     A class token (LIT-Ti) goes through the blocks in front of the positions, which are then a map of one row; `forward`
-    gives the map and the token.
+    gives the map and the token. Semantics (Dual-ViT) go beside the map through the blocks with `two_paths`; the others
+    pass them on.
     """
 
     undecayed = ("class_token",)
@@ -64,6 +66,7 @@ class Stage(nn.Module):
         token_channels: int | None,
         out_norm: Mapping[str, nn.Module],
         norm_all: bool,
+        gives_semantics: bool = False,
     ) -> None:
         super().__init__()
         self.position_embedding = position_embedding
@@ -74,20 +77,30 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.out_norm = nn.ModuleDict(out_norm)
         self.norm_all = norm_all
+        self.gives_semantics = gives_semantics
         self.grad_checkpointing = False
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> (B, C, H, W), and (B, 1, C) with a class token"""
+    def forward(self, x: Tensor, semantics: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> (B, C, H, W), and (B, 1, C) with a class token, or (B, M, C) with semantics that are read"""
         H, W = x.shape[2:]
         x = self._entered(to_last(x))
         for block in self.blocks:
-            again = self.grad_checkpointing and self.training
-            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+            if semantics is not None and getattr(block, "two_paths", False):
+                x, semantics = self._run(block, x, semantics)
+            else:
+                x = self._run(block, x)
+        if semantics is not None and self.gives_semantics:
+            return to_first(self._normed("pixels", x)), self._normed("semantics", semantics[:, None])[:, 0]
         if self.class_token is None:
             return to_first(self._normed("pixels", x))
         token = x[:, 0, :1].clone()  # a copy, so that the map is not kept with it
         x = x[:, 0, 1:].reshape(x.shape[0], H, W, -1)
         return to_first(self._normed("pixels", x)), self._normed("class", token)
+
+    def _run(self, block: nn.Module, *inputs: Tensor) -> Any:
+        """One block, recomputed in the backward pass where that is asked"""
+        again = self.grad_checkpointing and self.training
+        return checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)
 
     def feature(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W): the map as a dense-prediction reader gets it"""

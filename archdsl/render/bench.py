@@ -19,7 +19,7 @@ def bench_table(comparison: Comparison) -> RenderableType:
     for name, latency in comparison.latencies.items():
         table.add_row(*_row(name, latency, None if latency is comparison.first else ratios[name]))
     table.add_row(*_row(AGAIN, comparison.again, comparison.noise))
-    lines = [*_doubts(comparison), *_caption(comparison)]
+    lines = [*doubts(comparison), *caption(comparison)]
     return Group(table, Text(), *(Text(line) for line in lines))
 
 
@@ -36,7 +36,7 @@ def milliseconds(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def _doubts(comparison: Comparison) -> list[str]:
+def doubts(comparison: Comparison) -> list[str]:
     """What the numbers do not show, said plainly; empty where there is nothing to say."""
     noise = abs(comparison.noise.value - 1)
     unstable = [name for name, latency in comparison.latencies.items() if latency.unstable]
@@ -55,7 +55,7 @@ def _doubts(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _caption(comparison: Comparison) -> list[str]:
+def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
     facts = comparison.first.provenance
     images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
@@ -63,4 +63,4 @@ def _caption(comparison: Comparison) -> list[str]:
     threads = [f"{facts['threads']} threads"] if facts["threads"] else []
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
-    return [ratio, ", ".join(["ms per batch", *setting]), ", ".join([facts["device_name"], *threads, *versions])]
+    return [ratio, ", ".join([unit, *setting]), ", ".join([facts["device_name"], *threads, *versions])]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
-def lanes(graph: nx.DiGraph[str]) -> list[tuple[str | None, str]]:
+def lanes(graph: nx.DiGraph[str], aside: Collection[str] = ()) -> list[tuple[str | None, str]]:
     """Rows of (node, rail), top to bottom; a row where lanes fork or join has no node.
 
     Nodes come in the graph's own order, in which each stands after all that it reads. Every edge has a lane to itself
     from below its source to above its reader, two characters wide; where a rail crosses one it is drawn `┼`. So paths
-    downwards that pass no node are the edges, no more and no fewer.
+    downwards that pass no node are the edges, no more and no fewer. The first reader of a node keeps its lane; those in
+    `aside`, the nodes of a second pathway, come after the others.
 
         ●     stem
         ├─╮
@@ -34,7 +35,7 @@ def lanes(graph: nx.DiGraph[str]) -> list[tuple[str | None, str]]:
         for lane in (here, *others):
             waiting[lane] = node if lane == here else None
         rows.append((node, _rail(waiting, here)))
-        readers = sorted(graph.successors(node), key=order.__getitem__)
+        readers = sorted(graph.successors(node), key=lambda reader: (reader in aside, order[reader]))
         ended, forks = -1 if readers else here, _leave(waiting, here, readers)
         if forks:
             rows.append((None, _rail(waiting, here, forks, "┬╮")))

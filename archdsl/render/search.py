@@ -111,11 +111,17 @@ def screen(state: State) -> RenderableType:
 
 def heading(settings: Any, facts: Mapping[str, Any]) -> str:
     """What is searched, for what, on what."""
-    budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {settings.latency_budget_ms:g} ms, "
+    budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
     name = facts.get("device_name")
     device = f"{settings.device} ({name})" if name else settings.device
     how = f"batch {settings.batch}, {settings.dtype}, {settings.mode}"
     return f"space {settings.space['name']}: {budget}{how}, {device}"
+
+
+def budget_text(settings: Any) -> str:
+    """`5 ms`; of a throughput budget `40 ms (200 images/s)`."""
+    rate = "" if settings.throughput_budget is None else f" ({settings.throughput_budget:g} images/s)"
+    return f"{settings.latency_budget_ms:g} ms{rate}"
 
 
 def _cut(text: str, style: str = "") -> Text:
@@ -223,10 +229,10 @@ def verdict_text(result: Any) -> Text:
     where = f"{verdict.spec.name}: {settings.stat} {verdict.latency:.2f} ms"
     again = "measured again in a fresh process"
     if verdict.passed:
-        told = f"inside {budget:g} ms" if budget is not None else "no latency budget"
+        told = f"inside {budget_text(settings)}" if budget is not None else "no latency budget"
         return _whole(f"PASS  {where} {again}, {told}", style="bold green")
     if budget is not None and verdict.latency > budget:
-        return _fail(f"nearest miss {where}{f' {again}' if verdict.attempts else ''}, over {budget:g} ms")
+        return _fail(f"nearest miss {where}{f' {again}' if verdict.attempts else ''}, over {budget_text(settings)}")
     return _fail(f"nearest miss {where}, but it was not trained{reason}")
 
 

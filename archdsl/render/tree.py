@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,14 @@ def show(spec: Spec, count: Count) -> RenderableType:
     return _Tree(spec, count)
 
 
+def show_text(spec: Spec, count: Count, width: int = 100) -> str:
+    """The same as plain text, `width` columns wide."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(show(spec, count))
+    return captured.get().rstrip()
+
+
 class _Tree:
     def __init__(self, spec: Spec, count: Count) -> None:
         self.spec, self.count, self.graph = spec, count, graph(spec)
@@ -64,7 +73,8 @@ def _title(spec: Spec, count: Count, width: int) -> Iterable[Text]:
 
 def _rails(drawn: nx.DiGraph[str], width: int) -> list[Row] | None:
     """Rails, without the blanks between lanes where they would take much of the width; None where even that does."""
-    rows = lanes(drawn)
+    aside = {node for node, shapes in drawn.nodes(data="shapes") if "semantics" in shapes and "pixels" not in shapes}
+    rows = lanes(drawn, aside)
     widest = max(len(rail) for _, rail in rows)
     if widest > width // 4:
         rows, widest = [(node, rail[::2]) for node, rail in rows], (widest + 1) // 2

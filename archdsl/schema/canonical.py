@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import Any
 
+from archdsl.blocks.base import Join
 from archdsl.blocks.stage import Block
 from archdsl.schema.document import Spec
 
@@ -22,7 +23,7 @@ def canonical(spec: Spec) -> dict[str, Any]:
     document = spec.model_dump(mode="json", by_alias=True)
     places = {node["id"]: index for index, node in enumerate(document["nodes"])}
     nodes = [
-        _node(written, node, index, places)
+        _node(written, node, index, places, spec.nodes)
         for index, (written, node) in enumerate(zip(document["nodes"], spec.nodes, strict=True))
     ]
     header = {key: _numbers(document[key]) for key in _HEADER}
@@ -37,13 +38,13 @@ def canonical_hash(spec: Spec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _node(written: dict[str, Any], node: Any, index: int, places: dict[str, int]) -> dict[str, Any]:
+def _node(
+    written: dict[str, Any], node: Any, index: int, places: dict[str, int], nodes: tuple[Any, ...]
+) -> dict[str, Any]:
     fields = {key: value for key, value in written.items() if key not in ("id", "from")}
-    sources = node.sources
-    if sources is not None:
-        counted = [_source(source, places) for source in sources]
-        if counted != [f"{index - 1}"]:
-            fields["from"] = counted
+    counted = _ports_read(node, node.sources or (), places, nodes)
+    if node.sources is not None and counted != _ports_read(node, (nodes[index - 1].id,), places, nodes):
+        fields["from"] = counted
     blocks = fields.pop("blocks", None)
     if blocks is None:
         return _block(fields, getattr(node, "block", node))
@@ -60,9 +61,18 @@ def _stage_defaults(block: Block) -> dict[str, Any]:
     return {name: field.default for name, field in block.stage.model_fields.items() if not field.is_required()}
 
 
-def _source(text: str, places: dict[str, int]) -> str:
-    name, _, port = text.partition(".")
-    return f"{places[name]}" + (f".{port}" if port and port != "pixels" else "")
+def _ports_read(node: Any, sources: tuple[str, ...], places: dict[str, int], nodes: tuple[Any, ...]) -> list[str]:
+    """Everything that a node reads, each with its port unless it is the map, however few sources are written for it."""
+    wanted = ("pixels",) * len(sources) if isinstance(node, Join) else node.reads
+    several = sources if len(sources) == len(wanted) else sources * len(wanted)
+    read = []
+    for source, port in zip(several, wanted, strict=False):
+        name, _, written = source.partition(".")
+        serves = port in nodes[places[name]].gives and written in ("", port)
+        if serves or port not in node.optional or len(sources) > 1:
+            found = written or port
+            read.append(f"{places[name]}" + (f".{found}" if found != "pixels" else ""))
+    return read
 
 
 def _block(fields: dict[str, Any], part: Any) -> dict[str, Any]:

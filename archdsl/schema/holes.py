@@ -63,11 +63,19 @@ def resolve(space: Space, choose: Choose, name: str | None = None) -> Point:
     nodes = [_node(node, decide) for node in space.nodes]
     env = _Names(nodes, chosen)
     nodes = _without_unread([env.computed(node) for node in nodes])
-    given = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    dropped = ("$schema", "constraints", "budgets", "objectives", "seeds", "nodes", "kind", "name")
+    written = frozenset({"constraints", "budgets", "objectives", "seeds", "nodes"})
+    given = space.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(written))
+    dropped = ("$schema", "kind", "name")
     head = {"kind": "arch", "version": given["version"], "name": name or space.name}
     rest = {key: value for key, value in given.items() if key not in {*dropped, "version"}}
     return Point({**head, **rest, "nodes": nodes}, chosen)
+
+
+def decide(space: Space, choose: Choose) -> None:
+    """Ask for the variables of a choice, each once and in the order of `resolve`, and make nothing of it."""
+    chosen: dict[str, Any] = {}
+    for node in space.nodes:
+        _node(node, lambda name: chosen[name] if name in chosen else chosen.setdefault(name, choose(name)))
 
 
 def satisfied(constraint: Expression, point: Point) -> bool:

@@ -10,25 +10,37 @@ from archdsl.blocks.fields import Integer, Number
 from archdsl.errors import ShapeError, one_of
 from archdsl.schema.document import Header
 
-Metric = Literal["latency", "params", "macs", "memory"]
+Metric = Literal["latency", "throughput", "params", "macs", "memory"]
 
 UNITS: dict[str, dict[str, float]] = {
     "latency": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "throughput": {"/s": 1.0, "K/s": 1e3},
     "params": {"K": 1e3, "M": 1e6, "G": 1e9},
     "macs": {"M": 1e6, "G": 1e9},
     "memory": {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "MB": 1e6, "GB": 1e9},
 }
-"""Units of each metric in its base: ms, parameters, multiply-adds, bytes."""
+"""Units of each metric in its base: ms, images a second, parameters, multiply-adds, bytes."""
+
+MEASURED = ("latency", "throughput")
+"""Metrics that are measured, under a setting; a document bounds one of them."""
+
+
+def _bound_by_metric(schema: dict[str, Any]) -> None:
+    """In a JSON Schema: which of the two bounds a metric has."""
+    schema["if"] = {"properties": {"metric": {"const": "throughput"}}}
+    schema["then"] = {"required": ["min"], "properties": {"max": {"type": "null"}}}
+    schema["else"] = {"required": ["max"], "properties": {"min": {"type": "null"}}}
 
 
 class Budget(BaseModel):
-    """A bound on one metric. The fields after `unit` say how a latency is measured."""
+    """A bound on one metric: `min` of a throughput, `max` of all else. What follows `unit` says how one measures."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_bound_by_metric)
 
     metric: Metric
-    max: Annotated[Number, Field(gt=0, le=1e12)]
-    unit: Literal["us", "ms", "s", "K", "M", "G", "KiB", "MiB", "GiB", "MB", "GB"]
+    max: Annotated[Number, Field(gt=0, le=1e12)] | None = None
+    min: Annotated[Number, Field(gt=0, le=1e12)] | None = None
+    unit: Literal["us", "ms", "s", "/s", "K/s", "K", "M", "G", "KiB", "MiB", "GiB", "MB", "GB"]
     stat: Literal["min", "p10", "p50", "p90"] | None = None
     device: Annotated[str, Field(max_length=32)] | None = None
     threads: Annotated[Integer, Field(ge=1, le=1024)] | None = None
@@ -37,20 +49,31 @@ class Budget(BaseModel):
     mode: Literal["eager", "graph", "compile"] | None = None
 
     def check(self) -> None:
-        """Raises `ShapeError` for a unit or a field that the metric does not have."""
+        """Raises `ShapeError` for a bound, a unit or a field that the metric does not have."""
+        wanted, other = ("min", "max") if self.metric == "throughput" else ("max", "min")
+        if getattr(self, other) is not None:
+            raise ShapeError(f"a {self.metric} budget has no '{other}'", remedy=f"write '{wanted}'", field=other)
+        if getattr(self, wanted) is None:
+            raise ShapeError(f"{wanted} is required", remedy=f'add "{wanted}"')
         if self.unit not in UNITS[self.metric]:
             raise ShapeError(
                 f"{self.metric} is not given in this unit", self.unit, f"use {one_of(list(UNITS[self.metric]))}", "unit"
             )
-        if self.metric != "latency":
+        if self.metric not in MEASURED:
             for name in ("stat", "device", "threads", "batch", "dtype", "mode"):
                 if getattr(self, name) is not None:
-                    raise ShapeError(f"only a latency budget has '{name}'", remedy="remove it", field=name)
+                    rule = f"only a latency or throughput budget has '{name}'"
+                    raise ShapeError(rule, remedy="remove it", field=name)
 
     @property
     def limit(self) -> float:
-        """The bound in the metric's base unit: ms, parameters, multiply-adds or bytes."""
-        return self.max * UNITS[self.metric][self.unit]
+        """The bound in the metric's base unit: ms, images a second, parameters, multiply-adds or bytes."""
+        return (self.max or self.min or 0) * UNITS[self.metric][self.unit]
+
+
+def latency_of(throughput: float, batch: int) -> float:
+    """The ms a batch that so many images a second allow."""
+    return 1e3 * batch / throughput
 
 
 Objective = Literal["max proxy_accuracy", "min latency", "min params", "min macs"]

@@ -15,7 +15,7 @@ from archdsl.schema.draft import FEWEST_NODES, MOST_NODES, weights_problems
 from archdsl.schema.lift import Name, Twin, space_alternatives, space_nodes
 from archdsl.schema.nodes import Node, node_models
 from archdsl.schema.problems import problems_of, untyped
-from archdsl.schema.space import Budget, Space, SpaceHeader
+from archdsl.schema.space import MEASURED, Budget, Space, SpaceHeader
 from archdsl.schema.space_names import name_problems, types_of
 from archdsl.schema.variables import variables
 
@@ -112,6 +112,9 @@ def _budget_problems(budgets: Any) -> Iterator[Problem]:
             budget = Budget.model_validate(written)
             if budget.metric in metrics:
                 yield _doubled("budgets", index, budget.metric, "a metric has one budget")
+            elif budget.metric in MEASURED and set(MEASURED) & set(metrics):
+                rule = "a document bounds latency or throughput: a throughput is the batch over the latency"
+                yield _doubled("budgets", index, budget.metric, rule)
             metrics.append(budget.metric)
             try:
                 budget.check()

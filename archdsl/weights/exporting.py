@@ -11,7 +11,7 @@ from torch import Tensor
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError
 from archdsl.weights.model_file import replacing
-from archdsl.weights.names import COUNTERS, published_names, scheme_of
+from archdsl.weights.names import COUNTERS, part_of, published_names, scheme_of
 
 
 def export_weights(model: Backbone) -> dict[str, Tensor]:
@@ -24,8 +24,6 @@ def export_weights(model: Backbone) -> dict[str, Tensor]:
         WeightsError: the spec names no scheme of published weights, or gives one name to two tensors.
     """
     names = published_names(model, [name for name in model.state_dict() if not name.endswith(COUNTERS)])
-    scheme = scheme_of(model)
-    assert scheme is not None
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         if name not in names:
@@ -33,9 +31,7 @@ def export_weights(model: Backbone) -> dict[str, Tensor]:
         theirs, value = names[name], tensor.detach().cpu().contiguous()
         if theirs in state:
             raise WeightsError(f"two tensors would be called {theirs}; name the nodes as the published networks do")
-        state[theirs] = (
-            value[..., None, None] if scheme.convolutions and theirs.endswith(scheme.convolutions) else value
-        )
+        state[theirs] = value[..., None, None] if name.endswith(part_of(model, name).convolutions) else value
     return state
 
 

@@ -80,7 +80,7 @@ def import_weights(
     ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
     found, names, scheme = _found(model, ours, source, key)
     new = class_tensors(model) if new_head else set()
-    given = _given(model, found, {names[name] for name in new})
+    given = _given(model, found, set(names.values()), {names[name] for name in new})
     wanted = {name: tensor for name, tensor in ours.items() if name not in new}
     advice = other_names(model, ours, found.tensors)
     check_names({names[name]: tensor for name, tensor in wanted.items()}, given, advice)
@@ -137,11 +137,12 @@ def _found(
     return found, published, str(model.spec.weights)
 
 
-def _given(model: Backbone, found: Checkpoint, beside: set[str]) -> dict[str, Tensor]:
-    """What counts in a checkpoint: nothing that is derived, and no classifier that is made anew."""
+def _given(model: Backbone, found: Checkpoint, places: set[str], beside: set[str]) -> dict[str, Tensor]:
+    """What counts in a checkpoint: what the model has a place for or knows nothing of; no classifier that is new."""
     scheme = scheme_of(model)
     skipped = (COUNTERS, *(scheme.skip if scheme else ()))
-    return {name: value for name, value in found.tensors.items() if not name.endswith(skipped) and name not in beside}
+    counts = {name for name in found.tensors if name in places or not name.endswith(skipped)}
+    return {name: value for name, value in found.tensors.items() if name in counts - beside}
 
 
 def _values(

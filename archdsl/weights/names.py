@@ -45,21 +45,21 @@ def scheme_of(model: Backbone) -> Scheme | None:
     return SCHEMES[name]
 
 
+def part_of(model: Backbone, name: str) -> Any:
+    """The declaration of the part that a tensor belongs to: a node, or a block of its stage."""
+    node_id, _, rest = name.partition(".")
+    node: Any = model.spec.node(node_id)
+    blocks = node.parts() if hasattr(node, "parts") else ()
+    index = re.match(r"blocks\.(\d+)\.", rest)
+    return blocks[int(index.group(1)) % len(blocks)][1] if blocks and index else node
+
+
 def _inside(model: Backbone, name: str) -> str:
     """A name with the published parts inside its node, still under the node's id."""
     node_id, _, rest = name.partition(".")
-    node: Any = model.spec.node(node_id)
-    for theirs, mine in _tables(node, rest):
+    for theirs, mine in part_of(model, name).published.items():
         rest = re.sub(rf"(^|\.){re.escape(mine)}(?=\.|$)", rf"\g<1>{theirs}", rest, count=1)
     return f"{node_id}.{rest}"
-
-
-def _tables(node: Any, rest: str) -> list[tuple[str, str]]:
-    """The (theirs, ours) names of the part that a tensor belongs to."""
-    blocks = node.parts() if hasattr(node, "parts") else ()
-    index = re.match(r"blocks\.(\d+)\.", rest)
-    part = blocks[int(index.group(1)) % len(blocks)][1] if blocks and index else node
-    return list(part.published.items())
 
 
 def _placed(name: str, scheme: Scheme) -> str:

@@ -1,0 +1,57 @@
+"""`archdsl cache`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.options import Json, chosen
+
+ACTIONS = ("show", "clear")
+Action = Annotated[
+    str, typer.Argument(metavar="[show|clear]", callback=chosen("action", lambda: ACTIONS), help="what to do")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without being asked")]
+
+
+def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
+    """Show or clear the results that searches keep: short trainings, so that no network is trained twice.
+
+    They lie in $ARCHDSL_CACHE, else in the user's cache folder. Runs keep their own results; clearing costs later
+    searches time, nothing else.
+
+    \b
+    Examples:
+      archdsl cache
+      archdsl cache clear --yes
+    """
+    from archdsl.render.kept import cache_lines
+    from archdsl.search import cache
+
+    found = cache.contents()
+    if action == "clear":
+        _agree(f"remove {found.results} results from {found.folder}?", yes or not found.results)
+        removed = cache.clear()
+        if as_json:
+            return output.result_json({"folder": str(found.folder), "removed": removed})
+        return output.lines(f"removed {removed} result{'s' * (removed != 1)} from {found.folder}")
+    if as_json:
+        return output.result_json(found._asdict() | {"folder": str(found.folder)})
+    return output.lines(*cache_lines(found))
+
+
+def _agree(question: str, agreed: bool) -> None:
+    """Ask on a terminal; elsewhere nobody can answer.
+
+    Raises:
+        BadParameter: there is no terminal to ask on.
+    """
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on; add --yes", param_hint="'clear'")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -1,0 +1,92 @@
+"""`archdsl doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli import search as options
+from archdsl.cli.documents import placed
+from archdsl.cli.ending import FAILED
+from archdsl.cli.options import Json, whole
+from archdsl.cli.units import seconds
+
+NoMeasure = Annotated[bool, typer.Option("--no-measure", help="count only: no latencies, no search time")]
+Limit = Annotated[
+    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to spend here, as 30s; about 60s")
+]
+Trials = Annotated[
+    int | None,
+    typer.Option("--trials", metavar="N", parser=whole(1_000_000), help="of the search whose time is told; 100"),
+]
+
+
+def command(
+    space: options.Space = None,
+    latency_budget: options.LatencyBudget = None,
+    throughput_budget: options.ThroughputBudget = None,
+    params_budget: options.ParamsBudget = None,
+    macs_budget: options.MacsBudget = None,
+    memory_budget: options.MemoryBudget = None,
+    device: options.Device = None,
+    batch: options.Batch = None,
+    dtype: options.Dtype = None,
+    mode: options.Mode = None,
+    threads: options.Threads = None,
+    data: options.DataOption = None,
+    epochs: options.Epochs = None,
+    images: options.Images = None,
+    seed: options.Seed = None,
+    trials: Trials = None,
+    time: Limit = None,
+    no_measure: NoMeasure = False,
+    as_json: Json = False,
+) -> None:
+    """Examine a search space before the first trial: its size, costs, dead alternatives, budgets and search time.
+
+    Latencies are measured on some networks and predicted for the others, the error told. Budgets that nothing keeps
+    are exit code 1, with what would be feasible.
+
+    \b
+    Examples:
+      archdsl doctor lit-dat-64 --latency-budget 3ms
+      archdsl doctor my_space.json --throughput-budget 200/s --batch 8 --trials 50
+      archdsl doctor lit-dat-64 --no-measure --json
+    """
+    from archdsl.render.console import stdout
+    from archdsl.render.doctor import report
+    from archdsl.search.api import default_space, settings_of
+    from archdsl.search.dead import told
+    from archdsl.search.doctor import DEFAULT_TIME_S, examine
+    from archdsl.search.doctor import as_json as facts
+
+    space = space or default_space(device)
+    settings = settings_of(
+        space,
+        latency_budget_ms=latency_budget,
+        throughput_budget=throughput_budget,
+        params_budget=params_budget,
+        macs_budget=macs_budget,
+        memory_budget=memory_budget,
+        device=device,
+        batch=batch,
+        dtype=dtype,
+        mode=mode,
+        threads=threads,
+        data=data,
+        epochs=epochs,
+        images=images,
+        trials=None,
+        time_s=None,
+        seed=seed,
+    )
+    found = examine(settings, measure=not no_measure, time_s=time or DEFAULT_TIME_S, trials=trials, say=output.remark)
+    dead = placed([told(value) for value in found.dead], space)
+    if as_json:
+        output.result_json(facts(found, [problem.as_json() for problem in dead]))
+    else:
+        stdout().print(report(found, [str(problem) for problem in dead]), soft_wrap=True)
+    if not found.is_feasible:
+        raise typer.Exit(FAILED)

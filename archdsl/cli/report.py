@@ -1,0 +1,62 @@
+"""`archdsl report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.options import Json
+
+if TYPE_CHECKING:
+    from archdsl.search.report import Report
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a search")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="where the page goes; RUN/report.html")]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write every measurement there, a row each")]
+
+
+def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False) -> None:
+    """Report a search: in the terminal, and as one HTML page that needs nothing else.
+
+    Front, ladder, parameter importance, proxy against final accuracy, latency error, the winner's graph, where every
+    number comes from and how to reproduce it. Runs that were interrupted are reported as far as they came. With --json
+    the facts are printed instead, and a page is written only where --html names it.
+
+    \b
+    Examples:
+      archdsl report runs/first
+      archdsl report runs/first --html first.html --csv first.csv
+      archdsl report runs/first --json > first.json
+    """
+    from archdsl.search.report import read_report, write_csv
+
+    found = read_report(run)
+    if csv is not None:
+        write_csv(found, csv)
+        output.remark(f"{csv}: every measurement")
+    if as_json:
+        output.result_json(found.as_json())
+    else:
+        from archdsl.render.console import stdout
+        from archdsl.render.report import report_text
+
+        stdout().print(report_text(found), soft_wrap=True)
+    page = html or (None if as_json else run / "report.html")
+    if page is not None:
+        _write(found, page, asked=html is not None)
+
+
+def _write(found: Report, page: Path, asked: bool) -> None:
+    """The page; a run's folder that cannot be written is no failure unless the page was asked for."""
+    from archdsl.search.report import write_html
+
+    try:
+        write_html(found, page)
+    except OSError as error:
+        if asked:
+            raise
+        return output.remark(f"{page}: no page was written: {error.strerror or error}; name another place by --html")
+    return output.remark(f"{page}: the same as a page")

@@ -1,0 +1,148 @@
+"""Mixers alone, side by side, in the setting of the single-layer benchmark that LITv2's authors published.
+
+Theirs (github.com/HubHop/vit-attention-benchmark): a 14x14 map of 768 channels, 12 heads, 64 images in float32, each
+layer as its authors use it at 1/16 of the image. Parameters and MACs are checked against theirs; images a second are
+measured anew beside theirs, which were taken on other machines, without warm-up and with the graph for gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Unpack
+
+from archdsl.blocks.stage import Block
+from archdsl.errors import MeasureError
+from archdsl.latency.measuring import compare
+from archdsl.latency.result import Comparison
+from archdsl.latency.rounds import Pace
+from archdsl.schema.nodes import declared
+from archdsl.shape import Cost, Map
+
+MAP = Map(768, 14, 14, 16)
+BATCH = 64
+SOURCE = "https://github.com/HubHop/vit-attention-benchmark"
+MACHINES = {"cpu": "Intel Core i9-10900X", "gpu": "NVIDIA GeForce RTX 3090", "torch": "1.8.1"}
+"""What theirs was measured on, in 2022."""
+PACE: Pace = {"rounds": 12, "warmup_s": 0.1, "time_limit_s": 40.0}
+"""Under a minute on two cores, where a call lasts half a second."""
+
+
+class Printed(NamedTuple):
+    """What the authors print of a layer.
+
+    params: in millions. mmacs: for one image, in millions, as fvcore counts. cpu, gpu: images a second on `MACHINES`.
+    """
+
+    params: float
+    mmacs: float
+    cpu: int
+    gpu: int
+
+
+class Layer(NamedTuple):
+    """A mixer in the words of the language, with what is printed of it.
+
+    beside: MACs of one image that theirs counts and ours by convention does not; `note` says which.
+    """
+
+    name: str
+    block: dict[str, Any]
+    printed: Printed
+    beside: int = 0
+    note: str = ""
+
+    def cost(self) -> Cost:
+        """Parameters and MACs of the mixer alone."""
+        return self._block().mixer_cost(MAP)
+
+    def module(self) -> Any:
+        """The mixer, (B, 14, 14, 768) -> (B, 14, 14, 768), with weights that are the same each time."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            return self._block().mixer(MAP)
+
+    def _block(self) -> Block:
+        block = dict(declared())[self.block["type"]].model_validate(self.block)
+        assert isinstance(block, Block)
+        block.mixer_out(MAP)
+        return block
+
+
+_UNBIASED = {"heads": 12, "window": 7, "position_bias": {"type": "none"}}
+_KEYS = MAP.elements  # as many keys as positions
+_DEFORMABLE = {"heads": 12, "groups": 3, "kernel": 5, "offsets": {"type": "scaled", "range": 2}}
+
+LAYERS = (
+    Layer("MSA", {"type": "attention", "heads": 12}, Printed(2.36, 521.43, 505, 4403)),
+    Layer("HiLo", {"type": "hilo", "heads": 12, "window": 2, "alpha": 0.9}, Printed(2.20, 298.30, 1029, 5104)),
+    Layer("window 7", {"type": "window", **_UNBIASED}, Printed(2.36, 477.17, 631, 4537)),
+    Layer(
+        "shifted 7",
+        {"type": "shifted_window", **_UNBIASED},
+        Printed(2.36, 477.17, 374, 4351),
+        note="theirs shifts by 3, ours by 4; the counts are the same",
+    ),
+    Layer(
+        "DAT",
+        {"type": "deformable", **_DEFORMABLE, "position_bias": {"type": "sampled"}},
+        Printed(2.38, 528.69, 223, 3074),
+        beside=4 * (_KEYS + 12 * MAP.positions**2) + 5 * _KEYS,
+        note="theirs, 528.69 M, counts 4 MACs an element sampled and 5 an element normed as well",
+    ),
+)
+"""Every layer of theirs that is, or is to be, a block type of ours."""
+
+
+def layers() -> tuple[Layer, ...]:
+    """The layers whose type is declared."""
+    known = dict(declared())
+    return tuple(layer for layer in LAYERS if layer.block["type"] in known)
+
+
+class LayerBench(NamedTuple):
+    """Layers measured in one run; the first of them twice."""
+
+    layers: tuple[Layer, ...]
+    comparison: Comparison
+
+    def rate(self, name: str) -> float:
+        """Images a second by the comparison's statistic."""
+        latency = self.comparison.latencies[name]
+        return 1e3 * float(latency.provenance["batch"]) / latency.stat(self.comparison.stat)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        found = self.comparison.as_json()
+        items = [self._facts(layer) | item for layer, item in zip(self.layers, found["items"], strict=True)]
+        return {"published": {"source": SOURCE, **MACHINES}, **found, "items": items}
+
+    def _facts(self, layer: Layer) -> dict[str, Any]:
+        """What is known of a layer beside its latency."""
+        cost, printed = layer.cost(), layer.printed
+        rates = {"cpu_images_per_second": printed.cpu, "gpu_images_per_second": printed.gpu}
+        published = {"params": round(printed.params * 1e6), "macs": round(printed.mmacs * 1e6), **rates}
+        facts = {"block": layer.block, "params": cost.params, "macs": cost.macs, "macs_counted_beside": layer.beside}
+        return {**facts, "note": layer.note, "published": published, "images_per_second": self.rate(layer.name)}
+
+
+def bench_layers(
+    device: str | None = None,
+    batch: int = BATCH,
+    dtype: str = "float32",
+    mode: str = "eager",
+    threads: int | None = None,
+    **pace: Unpack[Pace],
+) -> LayerBench:
+    """The layers measured side by side, MSA twice; `pace` is what differs from `PACE`.
+
+    Raises:
+        MeasureError: the setting is refused, or a forward pass fails.
+    """
+    found = layers()
+    if not found:
+        raise MeasureError("no block type of the layer benchmark is declared")
+    modules = {layer.name: layer.module() for layer in found}
+    image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
+    chosen: Pace = {**PACE, **pace}
+    return LayerBench(found, compare(modules, device, batch, dtype, mode, threads, image=image, **chosen))

@@ -1,0 +1,112 @@
+"""A table built: the space surveyed, its parts and some whole networks measured, the sum calibrated and tested."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import MeasureError
+from archdsl.latency.provenance import physical_cores, provenance
+from archdsl.latency.setting import Setting
+from archdsl.latency.stats import STATS, default_stat, percentile
+from archdsl.latency.tables import store
+from archdsl.latency.tables.calibration import accuracy, fitted
+from archdsl.latency.tables.session import Session, Told, measured
+from archdsl.latency.tables.survey import Survey, survey
+from archdsl.latency.tables.table import DECIDING, HeldOut, Table, save, setting_of, space_digest, total
+from archdsl.schema.canonical import canonical_hash
+from archdsl.schema.space import Space
+
+CALIBRATION, HELD_OUT, ROUNDS = 16, 32, 40
+
+
+def build_tables(
+    space: Space,
+    device: str | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    mode: str = "eager",
+    threads: int | None = None,
+    *,
+    calibration: int = CALIBRATION,
+    held_out: int = HELD_OUT,
+    rounds: int = ROUNDS,
+    again: bool = False,
+    seed: int = 0,
+    told: Told = lambda text: None,
+) -> dict[str, Table]:
+    """The tables of a space for one setting, one a statistic, measured and kept.
+
+    Threads default to the physical cores of a CPU; `mode` is what a table promises for and a search must state too.
+    Parts whose time is known from an earlier table of this device, these versions and this setting are not timed again,
+    unless `again`.
+
+    Raises:
+        MeasureError: the setting is refused, a forward pass fails, or the space has too few networks.
+    """
+    begun, setting = time.monotonic(), Setting.checked(device, batch, dtype, mode)
+    threads = threads or (physical_cores() if setting.device == "cpu" else None)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    file = store.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
+    known = {} if again else _known(file)
+    told(f"surveying {space.name} ...")
+    found = survey(space, frozenset(known), calibration, held_out, seed)
+    new = len(found.keys - set(known))
+    told(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
+    session = measured(found, setting, threads, default_stat(setting.device), rounds, told)
+    times = known | _times(session)
+    _keep(file, {"facts": facts, "times": times})
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    made: dict[str, Any] = {"parts": len(found.keys), "parts_timed": new, "every_point_seen": found.complete}
+    made |= {"carriers": len(found.carriers), "calibration": calibration, "rounds": len(session.whole[0])}
+    made |= {"seconds": round(time.monotonic() - begun, 1)}
+    tables = {}
+    for stat in STATS:
+        ms = {key: times[key][stat] for key in found.keys}
+        tables[stat] = _table(space, setting_of(setting, threads, stat), found, session, ms)
+        tables[stat] = tables[stat]._replace(made=made, provenance=facts)
+        save(tables[stat])
+    return tables
+
+
+def _table(space: Space, own: dict[str, Any], found: Survey, session: Session, times: dict[str, float]) -> Table:
+    """Calibrated on some of the whole networks, tested on the others."""
+    specs = [*found.calibration, *found.held_out]
+    sums = [total(spec, times, found.whole) for spec in specs]
+    whole = [percentile(taken, STATS[own["stat"]]) for taken in session.whole]
+    split = len(found.calibration)
+    fit = fitted(sums[:split], whole[:split])
+    predicted = [fit(one) for one in sums[split:]]
+    rows = [
+        HeldOut(canonical_hash(spec), guess, ms)
+        for spec, guess, ms in zip(found.held_out, predicted, whole[split:], strict=True)
+    ]
+    found_out = accuracy(predicted, whole[split:]), session.noise(own["stat"]), tuple(rows)
+    return Table(space.name, space_digest(space), own, times, found.whole, fit, *found_out, {}, {})
+
+
+def _known(file: Path) -> dict[str, dict[str, float]]:
+    """The times of parts that were measured earlier, by key and statistic."""
+    times = (store.read(file) or {}).get("times")
+    return times if isinstance(times, dict) else {}
+
+
+def _keep(file: Path, content: dict[str, Any]) -> None:
+    try:
+        store.write(file, content)
+    except OSError as error:
+        raise MeasureError(
+            f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE"
+        ) from None
+
+
+def _times(session: Session) -> dict[str, dict[str, float]]:
+    """Each statistic of each part; of one that several carriers have, the median over them."""
+    return {
+        key: {
+            stat: statistics.median(percentile(taken, percent) for taken in samples) for stat, percent in STATS.items()
+        }
+        for key, samples in session.parts.items()
+    }

@@ -1,0 +1,84 @@
+"""The parts that a network's time is made of: every block, what a stage does beside its blocks, every other node.
+
+A part is known by what decides its time: its own fields in their canonical form, the shapes that it reads, the ports
+that are read of it. Ids, and where in a network it stands, are no part of that. No torch, and no type by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archdsl.blocks.stage import Stage
+from archdsl.graphs import Step, plan
+from archdsl.schema.canonical import canonical
+from archdsl.schema.document import Spec
+
+_ENTRY = ("position_embedding", "out_norm")
+"""Fields of a stage that act at its ends, not in its blocks."""
+
+
+class Part(NamedTuple):
+    """One part of a network; `block` counts within a stage and is None for the node itself, its blocks left out."""
+
+    node: str
+    block: int | None
+    key: str
+    """Equal for parts that take equal time, as JSON text."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the key says."""
+        found: dict[str, Any] = json.loads(self.key)
+        return found
+
+
+def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
+    """The parts of a network, in order; stages of a type in `whole` are one part each, with all their blocks."""
+    written = canonical(spec)["nodes"]
+    return tuple(
+        part
+        for step, fields in zip(plan(spec), written, strict=True)
+        for part in _parts_of(step, fields, spec.classes, whole)
+    )
+
+
+def _parts_of(step: Step, fields: dict[str, Any], classes: int, whole: frozenset[str]) -> Iterator[Part]:
+    node, name = step.node, step.node.id
+    around: dict[str, Any] = {"reads": [_sides(shape) for shape in step.inputs], "read": sorted(step.read)}
+    own = {name: value for name, value in fields.items() if name != "from"}
+    if not isinstance(node, Stage):
+        head = {"classes": classes} if node.kind == "head" else {}
+        yield Part(name, None, _key({"part": own, **around, **head}))
+        return
+    own["out_norm"] = "always" if own.get("out_norm") == "always" else "never"  # features are not handed out here
+    if node.type in whole:  # type: ignore[attr-defined]
+        yield Part(name, None, _key({"part": own, **around}))
+        return
+    blocks, stage = _split(node, own)
+    inside = {name: value for name, value in stage.items() if name not in _ENTRY}
+    keys = {id(block): _key({"part": block, "stage": inside, **around}) for block in blocks}
+    for index, block in enumerate(blocks):
+        yield Part(name, index, keys[id(block)])
+    yield Part(name, None, _key({"ends": stage, **around}))
+
+
+def _split(node: Stage, fields: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The fields of each of a stage's blocks, and those of the stage itself."""
+    rest = {name: value for name, value in fields.items() if name != "depth"}
+    if "blocks" in rest:
+        blocks: list[dict[str, Any]] = rest.pop("blocks")
+        return blocks, {name: value for name, value in rest.items() if name != "type"}
+    names = type(next(node.blocks_in_order())).model_fields
+    block = {name: rest.pop(name) for name in [*rest] if name in names}
+    return [block] * node.depth, rest
+
+
+def _sides(shape: Any) -> list[int]:
+    """A map's (C, H, W) or tokens' (C, M): what an image position stands for takes no time."""
+    return [int(side) for side in shape[:3]]
+
+
+def _key(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=float)

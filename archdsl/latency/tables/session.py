@@ -1,0 +1,138 @@
+"""One session of measuring for a table: parts in their carriers and whole networks, side by side in the same rounds."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from archdsl.cost import count
+from archdsl.latency.measuring import seeded
+from archdsl.latency.rounds import measure_all, plain_timer
+from archdsl.latency.runner import Runner, prepare, steady
+from archdsl.latency.setting import Setting
+from archdsl.latency.stats import STATS, percentile
+from archdsl.latency.tables.parts import Part, parts
+from archdsl.latency.tables.survey import Survey
+from archdsl.latency.tables.timing import InPlace, alone, by_key, image_of, noting, passes
+from archdsl.schema.document import Spec
+
+Told = Callable[[str], None]
+Samples = tuple[float, ...]
+_Net = tuple[int | None, Spec]
+"""A network and its number among the whole ones; None for a carrier."""
+_Carriers = Sequence[tuple[Spec, tuple[Part, ...]]]
+_Taken = tuple[dict[str, Samples], list[list[dict[str, float]]]]
+"""Samples of each runner; and of each carrier, for each of its rounds, the ms of each part."""
+
+STEADY = 0.02
+"""How far the two halves of the rounds may lie apart, in the mean over whole networks, before more rounds are taken."""
+MOST_PASSES = 3
+_TOGETHER = 2e9
+"""Bytes of networks that are kept ready at the same time."""
+_MOST_TOGETHER = 32
+"""Networks that are measured under one lease, so that whoever waits for the device waits for some tens of seconds."""
+_WARM_UP_S, _SETTLE_S = 0.02, 0.1
+
+
+class Session(NamedTuple):
+    """Samples in ms: of each part, a list for each carrier that it was timed in, and of each whole network."""
+
+    parts: dict[str, list[Samples]]
+    whole: list[Samples]
+
+    def noise(self, stat: str) -> float:
+        """How far a statistic of the odd rounds lies from that of the even ones, in the mean over whole networks."""
+        percent = STATS[stat]
+        apart = [abs(percentile(taken[::2], percent) / percentile(taken[1::2], percent) - 1) for taken in self.whole]
+        return sum(apart) / len(apart) if apart else 0.0
+
+    def joined(self, more: Session) -> Session:
+        """The rounds of two sessions over the same networks."""
+        parts = {
+            key: [one + two for one, two in zip(taken, more.parts[key], strict=True)]
+            for key, taken in self.parts.items()
+        }
+        return Session(parts, [one + two for one, two in zip(self.whole, more.whole, strict=True)])
+
+
+def measured(found: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, told: Told) -> Session:
+    """Everything measured, again and again until it is steady, or `MOST_PASSES` times.
+
+    Raises:
+        MeasureError: a forward pass fails.
+    """
+    session: Session | None = None
+    for number in range(1, MOST_PASSES + 1):
+        more = _pass(found, setting, threads, rounds, told)
+        session = session.joined(more) if session is not None else more
+        noise = session.noise(stat)
+        told(f"pass {number}: the two halves of all rounds lie {noise:.1%} apart")
+        if noise <= STEADY:
+            break
+    assert session is not None
+    return session
+
+
+def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, told: Told) -> Session:
+    """Each network once in so many rounds, many of them side by side."""
+    wholes = [*found.calibration, *found.held_out]
+    session = Session(defaultdict(list), [()] * len(wholes))
+    nets = [*((None, spec) for spec in found.carriers), *enumerate(wholes)]
+    for group in _groups(nets, setting):
+        told(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
+        with steady(setting.device, threads):
+            plain = {
+                str(index): prepare(seeded(spec), image_of(spec), *setting)
+                for index, spec in group
+                if index is not None
+            }
+            carriers = [(spec, parts(spec, found.whole)) for index, spec in group if index is None]
+            timed = _in_place if setting.mode == "eager" else _apart
+            samples, taken = timed(carriers, plain, setting, rounds)
+        for name in plain:
+            session.whole[int(name)] = samples[name]
+        for one in taken:
+            for key in one[0]:
+                session.parts[key].append(tuple(each[key] for each in one))
+    return session
+
+
+def _groups(nets: list[_Net], setting: Setting) -> Iterator[list[_Net]]:
+    """The networks in an order of chance, as many together as fit into memory and under one lease."""
+    group, held = list[_Net](), 0.0
+    for net in random.Random(0).sample(nets, len(nets)):
+        bytes_ = count(net[1]).memory_bytes(setting.dtype, setting.batch)
+        if group and (held + bytes_ > _TOGETHER or len(group) == _MOST_TOGETHER):
+            yield group
+            group, held = [], 0.0
+        group, held = [*group, net], held + bytes_
+    yield group
+
+
+def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int) -> _Taken:
+    """Whole networks, and carriers whose parts are timed while they run."""
+    placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
+    timer = noting(plain_timer(setting.device))
+    samples = measure_all(
+        {**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S, timer=timer
+    )
+    timings = 2 if len(samples) > 1 else 1  # a round; the one before the sample is not kept
+    return samples, [net.taken[-timings * len(samples[name]) :][timings - 1 :: timings] for name, net in placed.items()]
+
+
+def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int) -> _Taken:
+    """Whole networks, and the nodes and blocks of carriers each by itself."""
+    runs = [alone(*carrier, setting) for carrier in carriers]
+    named = {f"carrier {index} {place}": run for index, own in enumerate(runs) for place, run in own.items()}
+    samples = measure_all(
+        {**plain, **named}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S
+    )
+    taken = []
+    for index, (own, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
+        rows = zip(*(samples[f"carrier {index} {place}"] for place in own), strict=True)
+        taken.append(
+            [by_key(found, {place: ms / passes(setting) for place, ms in zip(own, row, strict=True)}) for row in rows]
+        )
+    return samples, taken

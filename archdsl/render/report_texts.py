@@ -1,0 +1,153 @@
+"""The sentences of a report, the same in the terminal and on the page: each number with its unit and how sure it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from archdsl.render.search import clock
+
+if TYPE_CHECKING:
+    from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Trial
+
+IMPORTANCE_CAVEAT = (
+    "Shares by PED-ANOVA (arXiv:2304.10255), Optuna's default: how unevenly the best tenth of the networks lies over a "
+    "parameter's values. The search drew its networks to be good, not to be even; a share tells of this run's "
+    "networks, neither of cause nor of direction, and nothing where it is near what chance gives."
+)
+FEW = 10
+"""Networks below which a rank correlation is called weak evidence."""
+
+
+def heading(report: Report) -> str:
+    """What was searched, for what, on what."""
+    settings, facts = report.settings, report.facts
+    budget = "" if report.budget_ms is None else f"{report.stat} <= {report.budget_ms:g} ms, "
+    name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "device not known"
+    how = [f"batch {settings['batch']}"] if "batch" in settings else []
+    how += [str(settings[name]) for name in ("dtype", "mode") if name in settings]
+    return f"space {report.space}: {budget}{', '.join([*how, f'{device} ({name})' if name else str(device)])}"
+
+
+def state_text(report: Report) -> str:
+    """How far it came."""
+    trials = len({trial.number for trial in report.trials})
+    took = f" in {clock(report.seconds)}" if report.seconds is not None else ""
+    ends = {"finished": "", "interrupted": ", until it was interrupted"}
+    ended = ends.get(report.state, "; it has not ended: it runs still, or was killed; --resume goes on")
+    return f"{trials} trial{'s' * (trials != 1)}{took}{ended}; {report.folder}"
+
+
+def verdict_line(report: Report) -> str:
+    """PASS or FAIL, with the numbers."""
+    verdict, budget = report.verdict, report.budget_ms
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    if verdict.passed is None:
+        return "no verdict: the winner was not measured again"
+    if verdict.latency is None:
+        what = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
+        return f"FAIL  {what}{reason}"
+    where = f"{verdict.name}: {report.stat} {verdict.latency:.2f} ms"
+    again = " measured again in a fresh process" if verdict.attempts else ""
+    if verdict.passed:
+        return f"PASS  {where}{again}, {'no latency budget' if budget is None else f'inside {budget:g} ms'}"
+    if budget is not None and verdict.latency > budget:
+        return f"FAIL  nearest miss {where}{again}, over {budget:g} ms"
+    return f"FAIL  nearest miss {where}, but it was not trained{reason}"
+
+
+def ms_text(value: float | None) -> str:
+    """Milliseconds; a dash for none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def percent_text(value: float | None, error: float | None = None) -> str:
+    """`39.1% +-1.5%`; a dash for none."""
+    if value is None:
+        return "-"
+    return f"{value:.1%}" + ("" if error is None else f" +-{error:.1%}")
+
+
+def measured_text(trial: Trial) -> str:
+    """A latency with its spread, (p50 - p10) / p10; a `~` says that the reading called itself unstable."""
+    if trial.latency is None:
+        return "-"
+    spread = trial.timing.get("spread")
+    mark = "~" if trial.timing.get("unstable") is True else ""
+    return f"{mark}{trial.latency:.2f}" + (f" +{spread:.0%}" if isinstance(spread, int | float) else "")
+
+
+def proxy_text(report: Report) -> str:
+    """The budget that the accuracies are named by, and what stands beside a latency."""
+    proxies = {trial.fidelity: trial.proxy for trial in report.front if trial.fidelity}
+    lengths = " or ".join(proxies) or "a training of unknown length"
+    data = next((str(proxy["data"]) for proxy in proxies.values() if proxy.get("data")), "data not known")
+    return (
+        f"Proxy accuracy after {lengths}; {data}; +- is one standard error from the size of the validation set alone. "
+        f"Beside a latency its spread, (p50 - p10) / p10; ~ is a reading that was unstable."
+    )
+
+
+def agreement_text(found: Agreement) -> str:
+    """A rank correlation, its n, and how easily chance gives as much."""
+    if found.rho is None or found.chance is None:
+        return f"{found.name}: {found.n} networks, too few for a rank correlation"
+    chance = f"chance alone gives as much in {_share(found.chance)} of orders"
+    weak = "; weak evidence" if found.n < FEW else ""
+    return f"{found.name}: Spearman {found.rho:.2f}, n {found.n}; {chance}{weak}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if value >= 0.005 else "under 1%"
+
+
+def finals_text(finals: Finals) -> str:
+    """How the search's ranking held after longer training."""
+    if not finals.pairs:
+        return "No finalist was trained longer."
+    range_text = "These are the best of the search: a narrow range, in which ranks swap easily"
+    return f"{agreement_text(finals.agreement)}. {range_text}."
+
+
+def prediction_text(found: Prediction) -> str:
+    """How far predictions lay off."""
+    if not found.points or found.agreement is None:
+        return f"No prediction: {found.reason}."
+    return (
+        f"Each of {len(found.points)} networks predicted from all the others: off by {found.median_error or 0:.0%} "
+        f"in the median, {found.largest_error or 0:.0%} at most. {agreement_text(found.agreement)}."
+    )
+
+
+def provenance_lines(report: Report) -> Iterator[str]:
+    """What the latencies and accuracies were taken on and with, each setting once, with how often."""
+    timings = [trial.timing for trial in report.trials if trial.timing] + [a.timing for a in report.verdict.attempts]
+    unstable = sum(timing.get("unstable") is True for timing in timings)
+    for line, times in Counter(_machine(timing) for timing in timings if timing).most_common():
+        yield f"{times} latencies: {line}"
+    if unstable:
+        yield f"{unstable} of {len(timings)} latencies called themselves unstable: a busy machine, or drift."
+    if report.gate_ms is not None:
+        noise = "" if report.noise is None else f", the budget less this machine's noise of {report.noise:.0%}"
+        yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."
+    trained = [trial.proxy for trial in [*report.trials, *report.longer] if trial.proxy]
+    for line, times in Counter(_training(proxy) for proxy in trained).most_common():
+        yield f"{times} trainings: {line}"
+    if not timings:
+        yield "Nothing was measured."
+
+
+def _machine(timing: dict[str, Any]) -> str:
+    facts = timing.get("provenance")
+    facts = facts if isinstance(facts, dict) else {}
+    named = [str(facts[name]) for name in ("device_name", "dtype", "mode", "os") if facts.get(name)]
+    named += [f"{name} {facts[name]}" for name in ("batch", "threads", "driver", "torch", "cuda") if facts.get(name)]
+    named += [f"{timing['samples']} samples a reading"] if timing.get("samples") else []
+    return ", ".join(named) or "not told"
+
+
+def _training(proxy: dict[str, Any]) -> str:
+    named = [str(proxy[name]) for name in ("fidelity", "data", "device") if proxy.get(name)]
+    named += [f"{name} {proxy[name]}" for name in ("seed", "threads", "torch") if proxy.get(name) is not None]
+    return ", ".join(named) or "not told"

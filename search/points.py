@@ -1,0 +1,113 @@
+"""Points of a space looked at in quantity: what each costs, or why it is none, told at the place in the space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from archdsl.cost import Count, cost_of, count, limit_problems
+from archdsl.errors import Keys, Problem, SpecError
+from archdsl.graphs import Step
+from archdsl.schema.document import Spec, spec_model
+from archdsl.schema.holes import Point, Unresolved, decide, resolve
+from archdsl.schema.nodes import Node, node_models
+from archdsl.schema.problems import problems_of
+from archdsl.schema.sampling import broken
+from archdsl.schema.space import Space
+from archdsl.schema.variables import label_of
+from archdsl.shape import Cost
+
+Choose = Callable[[str], Any]
+
+
+class Network(NamedTuple):
+    """What a valid point builds, and what that costs."""
+
+    spec: Spec
+    counted: Count
+
+    def cost(self, metric: str, dtype: str, batch: int) -> float:
+        """Params, MACs, or bytes of memory."""
+        if metric == "memory":
+            return self.counted.memory_bytes(dtype, batch)
+        return self.counted.params if metric == "params" else self.counted.macs
+
+
+class Looked(NamedTuple):
+    """A choice that was looked at: its network, or the first reason why it has none."""
+
+    choices: dict[str, Any]
+    network: Network | None
+    problem: Problem | None
+
+
+class Points:
+    """Looks at choices of one space. Nodes that were checked or counted once are not again."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._nodes: dict[str, Node] = {}
+        self._costs: dict[tuple[Any, ...], Cost] = {}
+
+    def look(self, choose: Choose) -> Looked:
+        """The network of a choice, or why there is none."""
+        made: dict[str, Any] = {}
+
+        def noted(name: str) -> Any:
+            made[name] = choose(name)
+            return made[name]
+
+        try:
+            point = resolve(self.space, noted)
+        except Unresolved as error:
+            return Looked(made, None, Problem((), str(error)))
+        if (problem := next(broken(self.space, point), None)) is not None:
+            return Looked(made, None, problem)
+        try:
+            return Looked(made, self._network(point), None)
+        except SpecError as error:
+            return Looked(made, None, self._placed(error.problems[0], point))
+
+    def decide(self, choose: Choose) -> None:
+        """Ask for the variables of a choice, and make nothing of it."""
+        decide(self.space, choose)
+
+    def _network(self, point: Point) -> Network:
+        nodes = [self._node(index, written) for index, written in enumerate(point.document["nodes"])]
+        spec = spec_model().model_validate({**point.document, "nodes": nodes})
+        counted = count(spec, cost_of=self._cost)
+        if problems := limit_problems(counted):
+            raise SpecError(problems)
+        return Network(spec, counted)
+
+    def _cost(self, step: Step, spec: Spec) -> Cost:
+        key = (id(step.node), step.inputs, step.read, step.feature)
+        if key not in self._costs:
+            self._costs[key] = cost_of(step, spec)
+        return self._costs[key]
+
+    def _node(self, index: int, written: dict[str, Any]) -> Node:
+        key = json.dumps(written)
+        if key not in self._nodes:
+            model = node_models()[written["type"]]
+            try:
+                self._nodes[key] = model.model_validate(written)
+            except ValidationError as error:
+                raise SpecError(problems_of(error, model, ("nodes", index))) from None
+        return self._nodes[key]
+
+    def _placed(self, problem: Problem, point: Point) -> Problem:
+        """A problem of a point at the place in the space that it comes from."""
+        if len(problem.keys) < 2 or problem.keys[0] != "nodes":
+            return problem
+        name = point.document["nodes"][problem.keys[1]]["id"]
+        index = next(index for index, node in enumerate(self.space.nodes) if node["id"] == name)
+        keys: Keys = ("nodes", index)
+        node = self.space.nodes[index]
+        if "$one_of" in node:
+            label = point.choices[node.get("$name", name)]
+            keys += ("$one_of", [label_of(found) for found in node["$one_of"]].index(label))
+        return problem._replace(keys=(*keys, *problem.keys[2:]))

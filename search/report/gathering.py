@@ -1,0 +1,196 @@
+"""From a run's folder to its report."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from archdsl.errors import ArchError
+from archdsl.load import parse_spec, spec_of
+from archdsl.schema.document import Spec
+from archdsl.schema.space import Space
+from archdsl.search.front import front
+from archdsl.search.progress import RUNGS
+from archdsl.search.report.agreement import finals, prediction, scores
+from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
+from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text
+from archdsl.search.report.reproduce import reproduce
+from archdsl.search.report.study_facts import StudyFacts, study_facts
+from archdsl.spaces import choices_of
+
+_ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "failed", "trained")
+"""The order in which a candidate meets the rungs."""
+
+
+def read_report(folder: str | os.PathLike[str]) -> Report:
+    """Everything that a run's folder tells; nothing in it is changed.
+
+    Raises:
+        NoRun: no search was run there.
+    """
+    files = read_files(Path(folder))
+    specs = _specs(files)
+    records = _with_choices(files, specs)
+    trials = _first_of_each([trial for trial in records if trial.rung != LONGER])
+    longer = [trial for trial in records if trial.rung == LONGER]
+    study = study_facts(files.folder, _objectives(files.settings))
+    verdict = _verdict(files.verdict)
+    return Report(
+        folder=str(files.folder),
+        settings=files.settings,
+        state=_state(files.verdict),
+        seconds=number(files.verdict.get("seconds")) or number(files.clock.get("seconds")),
+        facts=mapping(files.verdict.get("device")) or _device_of(trials),
+        gate_ms=number(files.noise.get("gate_ms")),
+        noise=number(files.noise.get("noise")),
+        trials=trials,
+        longer=longer,
+        front=_front(files, trials),
+        verdict=verdict,
+        rungs=_rungs(trials, study),
+        refused=study.reason,
+        importance=study.importance,
+        scores=scores(trials),
+        finals=finals(trials, longer),
+        prediction=prediction(trials, specs),
+        winner=_winner(files),
+        reproduce=reproduce(files, verdict),
+        problems=files.problems,
+    )
+
+
+def _specs(files: RunFiles) -> dict[str, Spec]:
+    """The networks by hash; one that this version cannot read is told once, and does without what needs it."""
+    found, unread = dict[str, Spec](), dict[str, str]()
+    for record in files.records:
+        known = text(record.get("hash"))
+        if known and known not in found and known not in unread:
+            try:
+                found[known] = spec_of(record.get("spec"))
+            except (ArchError, ValidationError, RecursionError) as error:
+                unread[known] = (str(error).splitlines() or ["unreadable"])[0]
+    if unread:
+        first = next(iter(unread.values()))
+        files.problems.append(f"trials.jsonl: networks that this archdsl cannot read: {len(unread)}; one: {first}")
+    return found
+
+
+def _with_choices(files: RunFiles, specs: Mapping[str, Spec]) -> list[Trial]:
+    chosen = _choices(files.settings.get("space"), specs)
+    return [trial_of(record, chosen.get(text(record.get("hash")))) for record in files.records]
+
+
+def _choices(document: Any, specs: Mapping[str, Spec]) -> dict[str, dict[str, Any]]:
+    """What each network chose of the space, by hash; nothing where the space cannot be read."""
+    try:
+        space = Space.model_validate(document)
+        found = {
+            known: choices_of(space.model_copy(update={"channels": spec.channels, "classes": spec.classes}), spec)
+            for known, spec in specs.items()
+        }
+    except (ArchError, ValidationError, LookupError, TypeError, ValueError):
+        return {}
+    return {known: choices for known, choices in found.items() if choices is not None}
+
+
+def _first_of_each(trials: Iterable[Trial]) -> list[Trial]:
+    """One a network and number."""
+    return list({(trial.number, trial.hash): trial for trial in trials}.values())
+
+
+def _objectives(settings: Mapping[str, Any]) -> list[str]:
+    written = mapping(settings.get("space")).get("objectives")
+    known = [item for item in written if isinstance(item, str)] if isinstance(written, list) else []
+    return known or ["max proxy_accuracy", "min latency"]
+
+
+def _state(verdict: Mapping[str, Any]) -> str:
+    if not verdict:
+        return "not ended"
+    return "finished" if verdict.get("finished") is True else "interrupted"
+
+
+def _device_of(trials: Iterable[Trial]) -> dict[str, Any]:
+    """The device that the first measurement was taken on."""
+    return next((found for trial in trials if (found := mapping(trial.timing.get("provenance")))), {})
+
+
+def _front(files: RunFiles, trials: Sequence[Trial]) -> list[Trial]:
+    """In the order in which `front.json` ranks it; computed where the search did not come so far."""
+    kept = {trial.hash: trial for trial in trials if trial.accuracy is not None and trial.latency is not None}
+    ranked = [text(mapping(item).get("hash")) for item in files.front]
+    if any(known in kept for known in ranked):
+        return [kept[known] for known in dict.fromkeys(ranked) if known in kept]
+    inside = {known: trial for known, trial in kept.items() if trial.inside_budget}
+    complete = [trial._asdict() for trial in inside.values() if None not in (trial.params, trial.macs)]
+    try:
+        found = front(complete, _objectives(files.settings))
+    except (ValueError, LookupError):  # an objective of a later version
+        return []
+    return [inside[record["hash"]] for record in found]
+
+
+def _verdict(raw: Mapping[str, Any]) -> Verdict:
+    attempts = raw.get("attempts")
+    passed = raw.get("passed")
+    return Verdict(
+        passed=passed if isinstance(passed, bool) else None,
+        name=text(raw.get("name")),
+        hash=text(raw.get("hash")),
+        latency=number(raw.get("latency")),
+        accuracy=number(raw.get("accuracy")),
+        reason=text(raw.get("reason")),
+        attempts=[_attempt(mapping(item)) for item in attempts] if isinstance(attempts, list) else [],
+    )
+
+
+def _attempt(raw: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        name=text(raw.get("name"), "unnamed"),
+        hash=text(raw.get("hash")),
+        latency=number(raw.get("latency")),
+        passed=raw.get("passed") is True,
+        reason=text(raw.get("reason")),
+        timing=mapping(raw.get("provenance")),
+    )
+
+
+def _rungs(trials: Sequence[Trial], study: StudyFacts) -> list[Rung]:
+    """Every rung that a candidate can end at, and those of a later version that one did."""
+    ended: dict[str, Counter[str]] = {}
+    for (name, reason), times in study.refusals.items():
+        ended.setdefault(name, Counter())[reason] += times
+    for trial in trials:
+        ended.setdefault(trial.end, Counter())[_reason(trial)] += 1
+    names = [*_ORDER, *sorted(set(ended) - set(_ORDER))]
+    spent = {name: sum(trial.seconds for trial in trials if trial.end == name) for name in names}
+    return [
+        Rung(
+            name,
+            RUNGS.get(name, "a rung that this archdsl does not know"),
+            sum(ended.get(name, Counter()).values()),
+            spent[name] or None,
+            [(reason, times) for reason, times in ended.get(name, Counter()).most_common() if reason],
+        )
+        for name in names
+    ]
+
+
+def _reason(trial: Trial) -> str:
+    """Why it ended; of a latency over the gate the numbers differ each time, and stand with the trials."""
+    return "" if trial.end in ("latency", "zero_cost", "trained") else trial.reason
+
+
+def _winner(files: RunFiles) -> Spec | None:
+    if files.winner is None:
+        return None
+    try:
+        return parse_spec(files.winner, "winner.json")
+    except (ArchError, ValidationError, RecursionError) as error:
+        files.problems.append(f"winner.json cannot be read: {(str(error).splitlines() or [''])[0]}")
+        return None

@@ -1,0 +1,113 @@
+"""What only the study's database knows: the candidates that were refused unmeasured, and what matters by Optuna."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from archdsl.search.report.facts import Importance
+from archdsl.search.study import BUDGET, METRICS, REASON, RUNG
+
+LEAST_TRIALS = 10
+"""Networks below which no importance is told: the parameters are about as many."""
+_DEALS = 10
+
+
+class StudyFacts(NamedTuple):
+    """Of a study; `reason` says why nothing is known."""
+
+    refusals: Counter[tuple[str, str]]
+    """By rung and reason."""
+    importance: list[Importance]
+    reason: str
+
+
+def study_facts(folder: Path, objectives: Sequence[str]) -> StudyFacts:
+    """What the run's database tells. A copy is opened, so that neither a running search nor the folder is touched.
+
+    `objectives` are the space's, as `max proxy_accuracy`.
+    """
+    database = folder / "study.db"
+    if not database.is_file():
+        return _nothing("there is no study.db")
+    try:
+        with TemporaryDirectory() as place, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for path in folder.glob("study.db*"):
+                shutil.copy(path, place)
+            trials = _read(Path(place) / "study.db")
+    except Exception as error:  # whatever SQLite, SQLAlchemy or Optuna say of a file that is none of theirs
+        return _nothing(f"study.db cannot be read: {' '.join(str(error).split())[:160]}")
+    refused = (trial.user_attrs for trial in trials if RUNG in trial.user_attrs)
+    counted = Counter((str(attrs[RUNG]), str(attrs.get(REASON) or "")) for attrs in refused)
+    return StudyFacts(counted, _importance(trials, objectives), "")
+
+
+def _nothing(reason: str) -> StudyFacts:
+    return StudyFacts(Counter(), [], reason)
+
+
+def _read(database: Path) -> list[FrozenTrial]:
+    """The trials of the only study in it."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = RDBStorage(f"sqlite:///{database}")
+    try:
+        return optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[Importance]:
+    """Of accuracy and latency. A gated trial has no accuracy of its own, but what stands in for it: it is left out."""
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    trained = [trial for trial in done if trial.constraints.get(BUDGET, 1) <= 0]
+    known = {"proxy_accuracy": trained, "latency": done}
+    metrics = [text.split()[-1] for text in objectives if text.split()]
+    return [_shares(name, known[name], place) for place, name in enumerate(metrics) if name in known]
+
+
+def _shares(name: str, trials: Sequence[FrozenTrial], place: int) -> Importance:
+    metric, values = METRICS[name], [trial.values[place] for trial in trials]
+    if len(trials) < LEAST_TRIALS:
+        few = f"{len(trials)} networks have one; below {LEAST_TRIALS} the shares would be chance"
+        return Importance(metric, len(trials), {}, None, few)
+    if len(set(values)) < 2:
+        return Importance(metric, len(trials), {}, None, "all networks have the same")
+    best = -1 if name == "proxy_accuracy" else 1  # the evaluator looks at what is least
+    signed = [best * value for value in values]
+    try:
+        found = _evaluated(trials, signed)
+        shares = dict(sorted(found.items(), key=lambda item: (-round(item[1], 9), item[0])))
+        generator = random.Random(0)
+        dealt = [_evaluated(trials, generator.sample(signed, len(signed))) for _ in range(_DEALS)]
+    except Exception as error:  # an evaluator may refuse, and in more ways than it says
+        return Importance(metric, len(trials), {}, None, f"Optuna cannot tell: {' '.join(str(error).split())[:160]}")
+    by_chance = sum(max(one.values()) for one in dealt) / _DEALS
+    return Importance(metric, len(trials), shares, by_chance, "")
+
+
+def _evaluated(trials: Sequence[FrozenTrial], values: Sequence[float]) -> dict[str, float]:
+    """Optuna's default evaluator (PED-ANOVA, arXiv:2304.10255) on these values alone."""
+    from optuna.importance import get_param_importances  # it loads scikit-learn where there is one
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study = optuna.create_study()
+        study.add_trials(
+            [
+                create_trial(params=trial.params, distributions=trial.distributions, value=value)
+                for trial, value in zip(trials, values, strict=True)
+            ]
+        )
+        return get_param_importances(study)
