@@ -28,7 +28,7 @@ import ctypes, json, os, signal, sys, time
 from pathlib import Path
 from archdsl.search import worker
 
-FAULTS = ["segfault", "hang", "memory", "raise", "nan", "kill", "exit", "babble"]
+FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "babble"]
 counter = Path(sys.argv[1])
 
 def hello(request, say):
@@ -49,6 +49,8 @@ def fault(name):
         time.sleep(600)
     if name == "memory":
         return bytearray(1 << 40)
+    if name == "gpu":
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
     if name == "raise":
         raise ZeroDivisionError("a third-party block divides")
     if name == "kill":
@@ -59,8 +61,9 @@ def fault(name):
         os.write(int(os.environ["REPLIES"]), b"no reply\\n")
 
 def train(request, say):
-    count = int(counter.read_text()) if counter.exists() else 0
-    counter.write_text(str(count + 1))
+    with counter.open("ab", buffering=0) as file:
+        file.write(b"x")
+        count = file.tell() - 1
     name = FAULTS[count] if count < len(FAULTS) else "none"
     fault(name)
     outcome = {"accuracy": 0.5, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
@@ -111,23 +114,26 @@ def when_training(count: int, act: Any) -> Machine:
 
 
 @pytest.mark.usefixtures("faulty")
-def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path) -> None:
-    means = Means(trial_s=4.0, trial_bytes=4e9)
-    result = run_search(settings(trials=10), tmp_path / "run", means=means)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path, workers: int) -> None:
+    means = Means(workers, trial_s=4.0, trial_bytes=4e9)
+    result = run_search(settings(trials=11), tmp_path / "run", means=means)
     found = records(tmp_path / "run")
     told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
-    assert told == [
+    expected = [
         "the worker was killed by SIGSEGV",
         "it took longer than the 4 s that a trial may",
         "out of memory",
+        "out of GPU memory: CUDA out of memory. Tried to allocate 2 GiB",
         "ZeroDivisionError: a third-party block divides",
         "training gave no finite loss",
         "the worker was killed by SIGKILL",
         "the worker ended (1): a third-party block leaves",
         "the worker said what is no reply: b'no reply'",
     ]
-    assert len({record["hash"] for record in found}) == result.trials == 10
-    assert [record["outcome"] for record in found[8:]] == ["trained", "trained"]
+    assert told == expected if workers == 1 else sorted(told) == sorted(expected)
+    assert len({record["hash"] for record in found}) == result.trials == 11
+    assert [record["outcome"] for record in found if record["outcome"] != "failed"] == ["trained", "trained"]
     assert result.verdict.passed
 
 
@@ -360,6 +366,21 @@ def test_a_search_killed_before_any_of_its_writes_and_resumed_tries_what_an_unin
         life.left = None
         run(name, resume=(tmp_path / name / "run" / "run.json").exists())
         assert tried(tmp_path / name / "run") == whole, moment
+
+
+def test_a_search_killed_before_it_has_read_earlier_runs_knows_them_when_it_is_resumed(
+    tmp_path: Path, life: Life
+) -> None:
+    asked: dict[str, Any] = {"trials": 2, "latency_budget_ms": None}
+    search(tmp_path / "old", trials=3, latency_budget_ms=None)
+    life.left = 2  # what was asked for is written, and which runs
+    with pytest.raises(Killed):
+        run_search(settings(**asked), tmp_path / "new", new_worker=Machine().worker, earlier=[str(tmp_path / "old")])
+    life.left = None
+    result = search(tmp_path / "new", resume=True, **asked)
+    known = [record["hash"] for record in records(tmp_path / "new") if "from" in record["provenance"]]
+    assert sorted(known) == sorted(record["hash"] for record in records(tmp_path / "old"))
+    assert result.trials == 2
 
 
 def test_a_network_that_kills_the_search_twice_is_not_tried_again(tmp_path: Path, life: Life) -> None:
