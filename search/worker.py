@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any
 
 from archdsl.errors import ArchError
+from archdsl.search.torch_faults import full_memory, is_broken
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -77,35 +78,14 @@ def _answer(request: Request, say: Callable[[Reply], None]) -> Reply:
     except BrokenPipeError:
         raise
     except Exception as error:
-        if full := _full_memory(error):
+        if full := full_memory(error):
             return {"done": True, "failed": full, "broken": True}  # what is left of it is in pieces
         if isinstance(error, ArchError):
-            return {"done": True, "failed": str(error), "broken": _is_broken(error)}
+            return {"done": True, "failed": str(error), "broken": is_broken(error)}
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(str(error).split())[:300]
         told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
-        return {"done": True, "failed": told, "broken": _is_broken(error)}
-
-
-def _full_memory(error: BaseException | None) -> str | None:
-    """What is told of an error that comes of full memory, of the host or of the GPU; None of any other."""
-    while error is not None:
-        text = " ".join(str(error).split())
-        if isinstance(error, MemoryError) or "can't allocate memory" in text:
-            return f"out of memory: {text.rpartition('DefaultCPUAllocator: ')[2][:200]}".rstrip(" :")
-        if "out of memory" in text:
-            return f"out of GPU memory: {text[:200]}"
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _is_broken(error: BaseException | None) -> bool:
-    """Whether the GPU's context is lost with this error: all that follows in the process would fail."""
-    while error is not None:
-        if "CUDA error" in str(error) and "out of memory" not in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        return {"done": True, "failed": told, "broken": is_broken(error)}
 
 
 def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:

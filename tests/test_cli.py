@@ -49,6 +49,10 @@ EXAMPLES = [
 ]
 
 
+SLOW = ("--html first.html", "--json > first.json", "--set image=384 --classes 10", "--batch 8 --rounds 20")
+"""Examples that load torch or a report once more, for options that other tests give inside this process."""
+
+
 class Ended(NamedTuple):
     code: int
     out: str
@@ -489,7 +493,10 @@ def checkpoint(folder: Path) -> None:
     save_model(model, folder / "lit_s.safetensors")
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=pytest.mark.slow if any(part in line for part in SLOW) else ()) for line in EXAMPLES],
+)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")

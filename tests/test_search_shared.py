@@ -39,10 +39,11 @@ MACHINES = """
 import json, os, sys, time
 from pathlib import Path
 from searching import Machine, ladder, settings, study
-from archdsl.search import heart, trying
+from archdsl.search import heart, shared, trying
 from archdsl.search.means import Means
 from archdsl.search.runner import run_search
 
+shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
 study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
