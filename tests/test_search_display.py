@@ -227,13 +227,14 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
 
 @pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
 def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, space: str) -> None:
-    """Two networks measured and trained for a moment, on data of one channel."""
+    """A network measured and trained for a moment, on data of one channel."""
     (tmp_path / "tiny.json").write_text(json.dumps(SPACE))
     named, size = ("./tiny.json", 32) if space == "tiny" else (space, 64)
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (100, size, size), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(100) % 10)
-    asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 2 --epochs 0.4 --images 80 --data data.npz"
+    asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
+    asked += " --epochs 0.4 --images 80 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
     run = [sys.executable, "-W", "error", "-m", "archdsl.cli", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
@@ -243,5 +244,5 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, s
     winner = json.loads((tmp_path / "run" / "winner.json").read_text())
     assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 10)
     records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
-    assert len({record["number"] for record in records}) == 2
+    assert len({record["number"] for record in records}) == 1
     assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)
