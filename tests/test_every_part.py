@@ -348,7 +348,7 @@ def test_gradients_reach_every_parameter(node: Raw) -> None:
 
 def has_no_effect(node: Raw, parameter: str) -> bool:
     """A window of one position attends to itself, whatever the bias; a layer norm takes away what all channels get."""
-    if parameter.endswith("bias.table"):
+    if parameter.endswith((".bias.table", ".mixer.table")):
         return node["type"] in ("window", "shifted_window", "neighborhood") and node.get("window") == 1
     return node["type"] == "fcvit_conv" and parameter.endswith("mlp.attention.conv2.bias")
 

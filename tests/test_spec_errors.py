@@ -87,8 +87,8 @@ HEADER: list[Change] = [
     (
         '"name": "net"',
         '"name": "My net"',
-        '2:41: name: name must match ^[a-z0-9_.-]{1,64}$; got "My net"; use 1 to 64 lower-case '
-        "letters, digits, _, . and -",
+        '2:41: name: name must match ^[a-z][a-z0-9_.-]{0,63}$; got "My net"; use 1 to 64 '
+        "lower-case letters, digits, _, . and -, a letter first",
     ),
     ('"name": "net"', '"name": null', "2:41: name: name must be a string; got null; write text in double quotes"),
     ('"image": 64, ', "", '1:1: image is required; add "image": ...'),
