@@ -1,4 +1,4 @@
-"""A folder of images as data: one folder a class, perhaps under `train/` and `val/`."""
+"""A folder of images as data: one folder a class, perhaps under `train/`, `val/` and `test/`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError
-from archdsl.search.labelled import Labelled, Split, balanced, class_names, parted, refuse_new
+from archdsl.search.labelled import Labelled, Sizes, Split, class_names, three
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-HELD = ("val", "valid", "validation")
+FURTHER = (("val", "valid", "validation"), ("test",))
+"""How folders of images to validate with and to hold out may be called."""
 MAX_PIXELS = 64_000_000
 """A file that claims more is skipped unread: a few kilobytes can unpack to all of memory."""
 
 
-def read_folder(root: Path, image: int, seed: int, train: int, validation: int) -> tuple[Split, int]:
-    """At most `train` and `validation` images at `image` x `image`, RGB, and how many files could not be read.
+def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
+    """At most so many images at `image` x `image`, RGB, and how many files could not be read.
 
     Only the images drawn are opened, so a folder of millions is as quick as a small one.
 
@@ -31,23 +32,29 @@ def read_folder(root: Path, image: int, seed: int, train: int, validation: int) 
         SearchError: Pillow is missing, or there are too few classes or readable images.
     """
     _need_pillow()
-    held = next((root / name for name in HELD if _classes(root / name)), None)
-    first = root / "train" if _classes(root / "train") else root
-    files, labels = _listing(first, root)
-    names = class_names(labels)
-    numbers = np.searchsorted(names, labels)
-    if held is not None and first != root:
-        others, other_labels = _listing(held, root)
-        refuse_new(names, other_labels)
-        other_numbers = np.searchsorted(names, other_labels)
-        kept, rest = balanced(numbers, seed)[: max(train, len(names))], balanced(other_numbers, seed + 1)[:validation]
-    else:
-        others, other_numbers = files, numbers
-        kept, rest = parted(numbers, seed, train, validation, [str(name) for name in names])
-    train_set, lost = _read([files[row] for row in kept], numbers[kept], image)
-    val_set, also_lost = _read([others[row] for row in rest], other_numbers[rest], image)
-    _refuse_empty(root, train_set, val_set, names, lost + also_lost)
-    return Split(train_set, val_set, tuple(str(name) for name in names)), lost + also_lost
+    listed = [None if place is None else _listing(place, root) for place in _places(root)]
+    labels = [None if found is None else found[1] for found in listed]
+    assert labels[0] is not None
+    names = class_names(labels[0])
+    sets, lost = list[Labelled](), 0
+    for source, rows in three(labels, names, seed, sizes):
+        files, kinds = listed[source] or ([], np.empty(0))
+        found, missed = _read([files[row] for row in rows], np.searchsorted(names, kinds[rows]), image)
+        sets.append(found)
+        lost += missed
+    train, val, held = sets
+    _refuse_empty(root, train, val, names, lost)
+    return Split(train, val, held, tuple(str(name) for name in names)), lost
+
+
+def _places(root: Path) -> list[Path | None]:
+    """The folders of the classes: all in one, or to train, to validate and to hold out."""
+    if not _classes(root / "train"):
+        return [root, None, None]
+    return [
+        root / "train",
+        *(next((root / name for name in names if _classes(root / name)), None) for names in FURTHER),
+    ]
 
 
 def _need_pillow() -> None:
