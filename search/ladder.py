@@ -91,15 +91,16 @@ def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bo
     return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
 
 
-def naswot(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> float:
-    """The score of a network at initialisation (`zero_cost.py`).
+def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, float]:
+    """The scores of a network at initialisation (`scores/`), by name.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     own = {name: getattr(settings, name) for name in ("seed", "device")}
     request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    return float(_ask(worker, request, _MEASURE_S, clock.left)["score"])
+    scores: dict[str, float] = _ask(worker, request, _MEASURE_S, clock.left)["scores"]
+    return scores
 
 
 class Trained(NamedTuple):
@@ -144,7 +145,8 @@ def train(
     seconds = time.monotonic() - started
     facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
-    facts |= {name: outcome[name] for name in ("steps", "loss", "error")} | {"key": key}
+    facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
+    facts["running"] = [round(loss, 4) for loss in outcome["running"]]
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
     return Trained(**result, cached=False)

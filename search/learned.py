@@ -12,7 +12,7 @@ from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.search.front import Record
 from archdsl.search.predict import LatencyModel
-from archdsl.search.zero_cost import Screen
+from archdsl.search.scores.screen import Screen
 
 
 class Learned:
@@ -27,11 +27,8 @@ class Learned:
         """One finished trial."""
         if record["latency"] is not None:
             self._latency.learn(spec_of(record["spec"]), record["latency"])
-        score = record["provenance"].get("naswot")
-        if score is not None:
-            self.screen.saw(score)
-        if score is not None and record["accuracy"] is not None:
-            self.screen.learn(score, record["accuracy"])
+        if scores := record["provenance"].get("scores"):
+            self.screen.learn(scores, record["accuracy"])
 
     def surely_too_slow(self, spec: Spec) -> bool:
         """Whether a network is over the gate by more than the prediction was ever wrong."""

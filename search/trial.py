@@ -10,7 +10,7 @@ import optuna
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
-from archdsl.search.ladder import measure, naswot, train
+from archdsl.search.ladder import measure, scored, train
 from archdsl.search.study import Study
 
 if TYPE_CHECKING:
@@ -65,12 +65,9 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         record["outcome"] = "fell"
         record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
         return
-    score = naswot(search.worker, found.spec, settings, search.data, search.clock)
-    record["provenance"]["naswot"] = score
-    if search.learned.screen.too_low(score):
-        correlation = search.learned.screen.correlation
-        record["rung"], record["outcome"] = "zero_cost", "fell"
-        record["reason"] = f"naswot {score:.1f} among the lowest here, where it ranks accuracy at {correlation:.2f}"
+    scores = record["provenance"]["scores"] = scored(search.worker, found.spec, settings, search.data, search.clock)
+    if search.learned.screen.too_low(scores):
+        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", search.learned.screen.reason
         return
     record["rung"] = "train"
     search.doing(f"trial {record['number']}: training {found.spec.name}")

@@ -17,6 +17,7 @@ from archdsl.search import ladder, study
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.runner import run_search
+from archdsl.search.scores.every import NAMES
 from archdsl.search.settings import Settings
 
 Reply = dict[str, Any]
@@ -83,7 +84,7 @@ class FakeWorker:
         return {"done": True, **reply}
 
     def _score(self, request: Reply) -> Reply:
-        return {"score": float(len(str(request["spec"])) % 7)}
+        return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
 
     def stop(self) -> None:
         self.machine.stopped += 1
@@ -93,6 +94,7 @@ class FakeWorker:
 
     def _data(self, request: Reply) -> Reply:
         described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+        described |= {"validation": 100, "held_out": 100}
         return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
 
     def _measure(self, request: Reply) -> Reply:
@@ -108,6 +110,7 @@ class FakeWorker:
     def _train(self, request: Reply) -> Reply:
         accuracy = accuracy_of(spec_of(request["spec"]))
         outcome = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        outcome |= {"running": [4 - 3 * accuracy] * 20, "held_out": accuracy - 0.02}
         outcome |= {"finite": self.machine.finite, "finished": self.machine.finished and self.machine.finite}
         return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
 
