@@ -94,7 +94,7 @@ def run(
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
     check_folders(folders)
     if data is not None:
-        given["data"] = _absolute(data)
+        given["data"] = absolute(data)
     if resume:
         if out is None:
             raise SearchError("name the run to resume by its folder")
@@ -102,7 +102,7 @@ def run(
     else:
         settings = settings_of(space, **given)
         require_feasible(settings)
-    folder = Path(out) if out is not None else _new_folder(settings)
+    folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, earlier=folders)
 
 
@@ -150,9 +150,14 @@ def _checked(**fields: Any) -> Settings:
     try:
         return Settings(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
+        raise SearchError(first_of(error)) from None
+
+
+def first_of(error: ValidationError) -> str:
+    """What is wrong with the first field that is refused."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return f"{name}: {first['msg']}; got {first['input']!r}"
 
 
 def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str, float | None]:
@@ -196,18 +201,18 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
     return _checked(**{**before.model_dump(), **said, **limits})
 
 
-def _absolute(data: str | os.PathLike[str]) -> str:
+def absolute(data: str | os.PathLike[str]) -> str:
     """The path of data as it is named from any folder; a name that is built in stays."""
     path = Path(data).expanduser()
     return str(path.absolute()) if str(data) not in BUILT_IN and path.exists() else str(data)
 
 
-def _new_folder(settings: Settings) -> Path:
+def new_folder(settings: Settings, what: str = "") -> Path:
     """`runs/TIME-SPACE`, a name that is not taken."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # the user's own clock
-    path = Path("runs") / f"{stamp}-{settings.space['name']}"
+    path = Path("runs") / f"{stamp}-{settings.space['name']}{what}"
     number = 2
     while path.exists():
-        path = Path("runs") / f"{stamp}-{settings.space['name']}-{number}"
+        path = Path("runs") / f"{stamp}-{settings.space['name']}{what}-{number}"
         number += 1
     return path

@@ -174,11 +174,12 @@ def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: 
     """Tensors of the size asked for, and the constants that normalise them."""
     import torch
 
-    tensors: list[Tensor] = []
-    for part in (parts.train, parts.val, parts.held):
-        tensors += [_resized(torch.from_numpy(part.images), image), torch.from_numpy(part.labels.astype(np.int64))]
-    mean, std = _moments(tensors[0])
-    return Data(name, *tensors, parts.class_names, mean, std, flips, skipped)
+    train, val, held = (
+        (_resized(torch.from_numpy(part.images), image), torch.from_numpy(part.labels.astype(np.int64)))
+        for part in (parts.train, parts.val, parts.held)
+    )
+    mean, std = _moments(train[0])
+    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped)
 
 
 def _resized(images: Tensor, image: int) -> Tensor:

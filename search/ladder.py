@@ -91,16 +91,16 @@ def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bo
     return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
 
 
-def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, float]:
-    """The scores of a network at initialisation (`scores/`), by name.
+def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    """The `scores` of a network at initialisation (`scores/`), by name, and the `seconds` that they took.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     own = {name: getattr(settings, name) for name in ("seed", "device")}
     request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    scores: dict[str, float] = _ask(worker, request, _MEASURE_S, clock.left)["scores"]
-    return scores
+    reply = _ask(worker, request, _MEASURE_S, clock.left)
+    return {name: reply[name] for name in ("scores", "seconds")}
 
 
 class Trained(NamedTuple):

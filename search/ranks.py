@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 DRAWS = 2000
 """Samples of a bootstrap."""
@@ -24,25 +25,32 @@ class Interval(NamedTuple):
 
 
 def ranks(values: Sequence[float] | Floats) -> Floats:
-    """From 1 for the lowest, ties at their mean rank."""
-    array = np.asarray(values, float)
-    ordered = np.sort(array)
-    return (np.searchsorted(ordered, array, "left") + np.searchsorted(ordered, array, "right") + 1) / 2
+    """(..., n) -> (..., n): from 1 for the lowest, ties at their mean rank."""
+    found: Floats = rankdata(np.asarray(values, float), axis=-1)
+    return found
 
 
-def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
-    """Spearman's rank correlation, ties at their mean rank; 0 where one side is constant."""
-    x, y = ranks(a), ranks(b)
-    if x.std() == 0 or y.std() == 0:
-        return 0.0
-    return float(np.corrcoef(x, y)[0, 1])
+def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
+    """Spearman's rank correlation of (..., n) and (..., n), ties at their mean rank; 0 where one side is constant."""
+    x, y = (side - side.mean(-1, keepdims=True) for side in (ranks(a), ranks(b)))
+    return _normed((x * y).sum(-1), (x * x).sum(-1) * (y * y).sum(-1))
 
 
-def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
-    """Kendall's tau-b: of all pairs those in the same order less those in the other; 0 where one side is constant."""
-    x, y = (np.sign(np.subtract.outer(side, side)) for side in (np.asarray(a, float), np.asarray(b, float)))
-    norm = np.sqrt((x * x).sum() * (y * y).sum())
-    return float((x * y).sum() / norm) if norm else 0.0
+def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
+    """Kendall's tau-b of (..., n) and (..., n): of all pairs those in the same order less those in the other.
+
+    0 where one side is constant.
+    """
+    sides = (np.asarray(side, float) for side in (a, b))
+    x, y = (np.sign(side[..., :, None] - side[..., None, :]) for side in sides)
+    return _normed((x * y).sum((-1, -2)), (x * x).sum((-1, -2)) * (y * y).sum((-1, -2)))
+
+
+def _normed(product: Floats, squares: Floats) -> Any:
+    """A product by the root of its sides' squares; a float where it is one figure."""
+    size = np.sqrt(squares)
+    found = np.divide(product, size, out=np.zeros_like(size), where=size > 0)
+    return float(found) if found.ndim == 0 else found
 
 
 def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int) -> float:
@@ -52,11 +60,15 @@ def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int)
     return len(top & found) / max(len(top), 1)
 
 
-def interval(figure: Callable[..., float], *columns: Sequence[float], seed: int = 0, draws: int = DRAWS) -> Interval:
-    """A figure of columns, with its bootstrap interval of 90 %: rows are drawn with replacement."""
+def interval(
+    figure: Callable[..., Any], *columns: Sequence[float] | Floats, seed: int = 0, draws: int = DRAWS
+) -> Interval:
+    """A figure of columns (n,), with its bootstrap interval of 90 %: rows are drawn with replacement.
+
+    The figure is asked for all draws at once, of columns (draws, n).
+    """
     arrays = [np.asarray(column, float) for column in columns]
-    rng, rows = np.random.default_rng(seed), len(arrays[0])
-    drawn = (rng.integers(0, rows, rows) for _ in range(draws))
-    found = [figure(*(array[some] for array in arrays)) for some in drawn]
-    low, high = np.quantile(found, _EDGES)
-    return Interval(figure(*arrays), float(low), float(high))
+    rows = len(arrays[0])
+    drawn = np.random.default_rng(seed).integers(0, rows, (draws, rows))
+    low, high = np.quantile(figure(*(array[drawn] for array in arrays)), _EDGES)
+    return Interval(float(figure(*arrays)), float(low), float(high))

@@ -72,6 +72,10 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
 
+    @property
+    def _records_path(self) -> Path:
+        return self.path / "trials.jsonl"
+
     def _check(self, resume: bool) -> None:
         if resume and not (self.path / "run.json").exists():
             raise SearchError(f"{self.path} holds no run to resume")
@@ -107,7 +111,7 @@ class RunFolder:
 
     def append(self, record: Record) -> None:
         """One line more in `trials.jsonl`, on disk when this returns."""
-        with (self.path / "trials.jsonl").open("ab") as file:
+        with self._records_path.open("ab") as file:
             file.write(json.dumps(record).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -118,7 +122,7 @@ class RunFolder:
         Raises:
             SearchError: another line cannot be read.
         """
-        path = self.path / "trials.jsonl"
+        path = self._records_path
         if not path.exists():
             return []
         data = path.read_bytes()
@@ -132,7 +136,7 @@ class RunFolder:
         try:
             record: Record = json.loads(line)
         except ValueError as error:
-            raise SearchError(f"{self.path}/trials.jsonl:{number}: no record: {error}; remove the line") from None
+            raise SearchError(f"{self._records_path}:{number}: no record: {error}; remove the line") from None
         return record
 
     def read(self, name: str) -> Any:

@@ -65,7 +65,8 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         record["outcome"] = "fell"
         record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
         return
-    scores = record["provenance"]["scores"] = scored(search.worker, found.spec, settings, search.data, search.clock)
+    scores = scored(search.worker, found.spec, settings, search.data, search.clock)["scores"]
+    record["provenance"]["scores"] = scores
     if search.learned.screen.too_low(scores):
         record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", search.learned.screen.reason
         return

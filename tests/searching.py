@@ -108,8 +108,8 @@ class FakeWorker:
         return {"step_s": 0.01, "image_s": 0.001}
 
     def _train(self, request: Reply) -> Reply:
-        accuracy = accuracy_of(spec_of(request["spec"]))
-        outcome = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        accuracy = accuracy_of(spec_of(request["spec"])) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
+        outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
         outcome |= {"running": [4 - 3 * accuracy] * 20, "held_out": accuracy - 0.02}
         outcome |= {"finite": self.machine.finite, "finished": self.machine.finished and self.machine.finite}
         return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
@@ -122,6 +122,7 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.finite, self.finished = True, True
+        self.seed_noise = 0.0
         self.asked: list[Reply] = []
         self.stopped = 0
         self.on_ask: Callable[[Reply], None] | None = None

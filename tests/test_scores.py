@@ -63,8 +63,9 @@ def test_snip_leaves_the_model_as_it_was() -> None:
 
 def test_synflow_is_the_flow_through_each_layer() -> None:
     """Ones flow through |1 -2| and |3|: R = 3 (1 + 2) = 9, and each of the two layers carries all of it."""
-    model = nn.Sequential(linear([[1.0, -2.0]]), nn.LayerNorm(1), linear([[3.0]]))
-    model[1].weight.data.fill_(0.7)  # a norm is left out, its scale too
+    norm = nn.LayerNorm(1)
+    norm.weight.data.fill_(0.7)  # a norm is left out, its scale too
+    model = nn.Sequential(linear([[1.0, -2.0]]), norm, linear([[3.0]]))
     assert synflow(piped(model, torch.Size([2]))) == pytest.approx(math.log(2 * 9))
 
 
@@ -98,7 +99,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> the same"""
-        return self.mlp(self.mixer(x))
+        out: Tensor = self.mlp(self.mixer(x))
+        return out
 
 
 def staged(*blocks: nn.Module) -> nn.Module:

@@ -42,7 +42,8 @@ class Screen:
         if len(trained) < ENOUGH:
             return None
         order = ensemble(self._seen)
-        return spearman([order[row] for row in trained], [self._accuracies[row] or 0.0 for row in trained])
+        found: float = spearman([order[row] for row in trained], [self._accuracies[row] or 0.0 for row in trained])
+        return found
 
     @property
     def reason(self) -> str:
