@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "proxy_check.json"
 
@@ -25,7 +26,10 @@ def main() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "archdsl.cli", *command[1:], *folder, *limit], stdout=subprocess.PIPE, check=False
     )
-    result = {"what": "archdsl proxy-check on a CPU, from the command line", "command": " ".join(command)}
+    result: dict[str, Any] = {
+        "what": "archdsl proxy-check on a CPU, from the command line",
+        "command": " ".join(command),
+    }
     result |= {"exit_code": run.returncode, **json.loads(run.stdout)}
     asked.results.write_text(json.dumps(result, indent=1) + "\n")
 

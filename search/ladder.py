@@ -3,13 +3,14 @@
 A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
 memory, cost milliseconds and are no trials (`candidates.py`), and neither is what the search has learned to be surely
 too slow (`predict.py`). Then the latency is measured, a hard gate; what passes is scored at initialisation, and only
-what is not among the lowest scores, where these rank well, is trained.
+what is not among the lowest scores, where these rank well, is trained; and a training goes on only while its running
+loss is among the better half, where that ranks well (`halving.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from archdsl.schema.canonical import canonical_hash
@@ -40,6 +41,14 @@ class Asked(Protocol):
 
 class OutOfTime(Exception):
     """The search's time ended before a candidate's measuring or training; nothing is known of the candidate."""
+
+
+class Halted(Exception):
+    """A training was broken off, as its running loss was over a limit; `facts` tell of it as of any other."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__()
+        self.facts = facts
 
 
 class Latency(NamedTuple):
@@ -122,10 +131,14 @@ def train(
     *,
     lengthen: float = 1.0,
     progress: Callable[[float], None] = lambda done: None,
+    limits: Mapping[int, float] | None = None,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
+    `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
+
     Raises:
+        Halted: it was broken off.
         OutOfTime: the training did not end while there was time.
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
@@ -136,17 +149,20 @@ def train(
         return Trained(**known, cached=True)
     started, left = time.monotonic(), clock.left_to_train
     request = _training(spec, settings, data, settings.epochs * lengthen, None if left is None else max(left, 1))
+    request["limits"] = list((limits or {}).items())
     reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
     if not outcome["finite"]:
         raise Failed("training gave no finite loss")
-    if not outcome["finished"]:
+    if not outcome["finished"] and outcome["halted"] is None:
         raise OutOfTime
     seconds = time.monotonic() - started
     facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
     facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
     facts["running"] = [round(loss, 4) for loss in outcome["running"]]
+    if outcome["halted"] is not None:
+        raise Halted(facts | {"halted": outcome["halted"]})
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
     return Trained(**result, cached=False)

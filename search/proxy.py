@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data import Data
-from archdsl.search.running import running
+from archdsl.search.running import Running
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,9 @@ class Outcome(NamedTuple):
     finite: bool
     """False where a loss or a logit was not a finite number."""
     finished: bool
-    """False where the deadline or a loss that is not finite ended it."""
+    """False where the deadline, a loss that is not finite or a running loss over its limit ended it."""
+    halted: int | None
+    """The mark at which the running loss was over its limit."""
 
 
 def train(
@@ -75,11 +77,12 @@ def train(
     bf16: bool = False,
     deadline: float | None = None,
     progress: Progress | None = None,
+    limits: Mapping[int, float] | None = None,
 ) -> Outcome:
     """Train a freshly built model for the fidelity's steps and validate it once; the model is left trained.
 
     The seed orders images, shifts and dropout; initial weights are the caller's. `deadline` is a moment of
-    `time.monotonic()`. `bf16` is autocast.
+    `time.monotonic()`. `bf16` is autocast. `limits` are running losses, by mark, above which the training ends.
 
     Raises:
         SearchError: the data holds fewer images than the fidelity names.
@@ -94,9 +97,13 @@ def train(
     model, data = model.to(where), data.to(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else [], device_type=where.type):
         torch.manual_seed(seed)
-        losses = list(_steps(model, data, fidelity, lr, bf16, deadline, progress))
+        running, losses = Running(fidelity.steps, limits), list[float]()
+        for loss in _steps(model, data, fidelity, lr, bf16, deadline, progress):
+            losses.append(loss)
+            if not running.add(loss):
+                break
     finite = all(math.isfinite(loss) for loss in losses)
-    finished = finite and len(losses) == fidelity.steps
+    finished = finite and len(losses) == fidelity.steps and running.halted is None
     sane, accuracy, held_out = True, 0.0, None
     if finished:
         right, sane = _validate(model, data, data.val_images, data.val_labels, fidelity.batch, bf16)
@@ -108,12 +115,13 @@ def train(
         accuracy=accuracy,
         error=math.sqrt(accuracy * (1 - accuracy) / len(data.val_labels)),
         loss=_mean_of_last(losses, math.ceil(fidelity.images / fidelity.batch)),
-        running=running(losses, fidelity.steps),
+        running=tuple(running.marks),
         held_out=held_out,
         seconds=time.monotonic() - start,
         steps=len(losses),
         finite=finite and sane,
         finished=finished and sane,
+        halted=running.halted,
     )
 
 

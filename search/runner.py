@@ -156,7 +156,7 @@ class Search:
             seen = {record["hash"] for record in self.records}
             self.state.funnel.update(end_of(record) for record in self.trials)
             table = table_of(self.settings, self.state.facts)
-            self.learned = Learned(self.trials, self.state.gate_ms, table)
+            self.learned = Learned(self.trials, self.state.gate_ms, table, self.space.objectives)
             too_slow = self.learned.surely_too_slow
             proposals = Proposals(study, self.space, self.settings, seen, self.state.funnel, too_slow)
             proposals.add(self._known_choices())

@@ -7,7 +7,7 @@ ranks networks better than their early accuracy does: it is a mean over many bat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 
 MARKS = 20
 """Equal shares of the steps after each of which the running loss is noted."""
@@ -15,31 +15,29 @@ _WINDOW = 0.1
 
 
 class Running:
-    """The average of the losses so far; recent ones weigh more, by a factor of e over a tenth of `steps`."""
+    """The average of the losses so far; recent ones weigh more, by a factor of e over a tenth of `steps`.
 
-    def __init__(self, steps: int) -> None:
+    `limits` are the highest averages, by mark, with which the training goes on.
+    """
+
+    def __init__(self, steps: int, limits: Mapping[int, float] | None = None) -> None:
         self._keep = math.exp(-1 / max(1.0, _WINDOW * steps))
-        self._sum, self._weight = 0.0, 0.0
+        self._ends = [max(1, math.ceil(mark * steps / MARKS)) for mark in range(1, MARKS + 1)]
+        self._limits = limits or {}
+        self._step, self._sum, self._weight = 0, 0.0, 0.0
+        self.marks: list[float] = []
+        """The average at each mark that was reached."""
+        self.halted: int | None = None
+        """The mark at which the average was over its limit."""
 
-    def add(self, loss: float) -> float:
-        """The average, with one step's loss more."""
+    def add(self, loss: float) -> bool:
+        """One step's loss; whether the training goes on."""
+        self._step += 1
         self._sum = self._keep * self._sum + loss
         self._weight = self._keep * self._weight + 1
-        return self._sum / self._weight
-
-
-def running(losses: Iterable[float], steps: int) -> tuple[float, ...]:
-    """The running loss after each twentieth of `steps`, as far as there are losses."""
-    return tuple(_marked(losses, steps))
-
-
-def _marked(losses: Iterable[float], steps: int) -> Iterator[float]:
-    average, marks = Running(steps), [step_of(mark, steps) for mark in range(1, MARKS + 1)]
-    for step, loss in enumerate(losses, 1):
-        value = average.add(loss)
-        yield from [value] * marks.count(step)
-
-
-def step_of(mark: int, steps: int) -> int:
-    """The step after which a mark is reached; the last mark is the last step."""
-    return max(1, math.ceil(mark * steps / MARKS))
+        while len(self.marks) < MARKS and self._ends[len(self.marks)] == self._step:
+            self.marks.append(self._sum / self._weight)
+            mark = len(self.marks)
+            if self.halted is None and self.marks[-1] > self._limits.get(mark, math.inf):
+                self.halted = mark
+        return self.halted is None

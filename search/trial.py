@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -10,11 +11,15 @@ import optuna
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
-from archdsl.search.ladder import measure, scored, train
+from archdsl.search.halving import Halving
+from archdsl.search.ladder import Halted, measure, scored, train
 from archdsl.search.study import Study
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
+
+HALVING = "halving"
+"""The rung of a training that was broken off."""
 
 
 def tried(search: Search, found: Candidate) -> Record:
@@ -72,10 +77,31 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         return
     record["rung"] = "train"
     search.doing(f"trial {record['number']}: training {found.spec.name}")
-    trained = train(search.worker, found.spec, settings, search.data, search.clock, progress=search.trained_so_far)
+    limits = search.learned.halving.limits(record)
+    try:
+        trained = train(
+            search.worker,
+            found.spec,
+            settings,
+            search.data,
+            search.clock,
+            progress=search.trained_so_far,
+            limits=limits,
+        )
+    except Halted as halted:
+        fall(record, halted, search.learned.halving, limits)
+        return
     record["accuracy"] = trained.accuracy
     record["provenance"]["proxy"] = trained.facts
     record["outcome"] = "cached" if trained.cached else "trained"
+
+
+def fall(record: Record, halted: Halted, halving: Halving, limits: Mapping[int, float]) -> None:
+    """The record becomes that of a network whose training was broken off."""
+    mark = halted.facts["halted"]
+    record["rung"], record["outcome"] = HALVING, "fell"
+    record["provenance"]["proxy"] = halted.facts
+    record["reason"] = halving.reason(mark, halted.facts["running"][mark - 1], limits)
 
 
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
@@ -84,6 +110,8 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
     study.note(trial, _noted(record))
     if record["outcome"] in ("trained", "cached"):
         study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
+    elif record["rung"] == HALVING:
+        study.halved(trial, values | {"latency": record["latency"]})
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:

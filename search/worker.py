@@ -193,6 +193,7 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
         device=request["device"],
         deadline=deadline,
         progress=progress,
+        limits=dict(request["limits"]),
     )
     return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
 

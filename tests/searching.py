@@ -110,8 +110,11 @@ class FakeWorker:
     def _train(self, request: Reply) -> Reply:
         accuracy = accuracy_of(spec_of(request["spec"])) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
         outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
-        outcome |= {"running": [4 - 3 * accuracy] * 20, "held_out": accuracy - 0.02}
-        outcome |= {"finite": self.machine.finite, "finished": self.machine.finished and self.machine.finite}
+        loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
+        halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
+        outcome |= {"running": [loss] * (halted or 20), "halted": halted, "held_out": accuracy - self.machine.hidden}
+        ended = self.machine.finished and self.machine.finite and halted is None
+        outcome |= {"finite": self.machine.finite, "finished": ended}
         return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
 
 
@@ -122,7 +125,8 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.finite, self.finished = True, True
-        self.seed_noise = 0.0
+        self.seed_noise, self.hidden = 0.0, 0.02
+        self.losses_tell = False
         self.asked: list[Reply] = []
         self.stopped = 0
         self.on_ask: Callable[[Reply], None] | None = None

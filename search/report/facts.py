@@ -119,6 +119,8 @@ class Verdict(NamedTuple):
     accuracy: float | None
     reason: str
     attempts: list[Attempt]
+    held_out: dict[str, Any]
+    """The winner's accuracy on images that no choice has seen; empty if it is not known."""
 
 
 class Rung(NamedTuple):
