@@ -67,7 +67,8 @@ def run(
         dtype: "float32", "float16" or "bfloat16" when measured.
         mode: "eager", "graph" or "compile" when measured.
         threads: CPU threads; all physical cores by default.
-        data: "shapetex" (the default), "digits", a folder of images by class, or an `.npz`.
+        data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
+            dataset was saved to, or "hf:NAME" of one.
         epochs: length of the short training that gives the proxy accuracy; 2 by default.
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.

@@ -1,4 +1,4 @@
-"""Data to rank backbones with: built in, or the user's own folder or `.npz`; small enough to live in memory."""
+"""Data to rank backbones with: built in, or the user's own folder, `.npz` or dataset; small enough for memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError, nearest
+from archdsl.search import hugging_face
 from archdsl.search.labelled import Labelled, Sizes, Split, split
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def load(
     validation: int = 1000,
     held_out: int | None = None,
 ) -> Data:
-    """A built-in set by name, a folder with one folder a class, or a `.npz`; `shapetex` if nothing is named.
+    """A built-in set by name, a folder, a `.npz`, or a Hugging Face dataset; `shapetex` if nothing is named.
+
+    A folder has one folder a class, or was written by a dataset's `save_to_disk`; `hf:NAME` is fetched from the hub.
 
     At most `train`, `validation` and `held_out` images (as many as `validation` by default), drawn by the seed in the
     classes' proportions, at `image` x `image` pixels.
@@ -126,6 +129,9 @@ def load(
         return _shapetex(image, seed, sizes)
     if name == "digits":
         return _as_data(name, split([_digits(), None, None], seed, sizes), image)
+    if name.startswith(hugging_face.PREFIX) or (path.is_dir() and hugging_face.is_saved(path)):
+        found, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
+        return _as_data(path.name, found, image, skipped=skipped)
     if path.is_dir():
         from archdsl.search.folder import read_folder
 
@@ -140,7 +146,7 @@ def load(
 
 def _unknown(name: str, path: Path) -> str:
     """Why nothing could be loaded under this name."""
-    known = f"{', '.join(BUILT_IN)}, a folder with one folder a class, or a .npz file"
+    known = f"{', '.join(BUILT_IN)}, a folder with one folder a class, a .npz file, or hf:NAME of Hugging Face"
     if path.exists():
         return f"{name}: data must be a folder or a .npz file; known: {known}"
     if os.sep in name or "/" in name or path.suffix:

@@ -31,7 +31,7 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     Raises:
         SearchError: Pillow is missing, or there are too few classes or readable images.
     """
-    _need_pillow()
+    need_pillow()
     listed = [None if place is None else _listing(place, root) for place in _places(root)]
     labels = [None if found is None else found[1] for found in listed]
     assert labels[0] is not None
@@ -43,7 +43,7 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
         sets.append(found)
         lost += missed
     train, val, held = sets
-    _refuse_empty(root, train, val, names, lost)
+    refuse_empty(root, train, val, names, lost)
     return Split(train, val, held, tuple(str(name) for name in names)), lost
 
 
@@ -57,7 +57,12 @@ def _places(root: Path) -> list[Path | None]:
     ]
 
 
-def _need_pillow() -> None:
+def need_pillow() -> None:
+    """Images need a decoder.
+
+    Raises:
+        SearchError: there is none.
+    """
     try:
         import PIL.Image  # noqa: F401
     except ImportError as error:
@@ -100,23 +105,30 @@ def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelle
 
 def _picture(path: Path, image: int) -> NDArray[np.uint8] | None:
     """One image, its middle square scaled, (3, image, image); None if it cannot be read or is absurdly large."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    return None
                 opened.draft("RGB", (2 * image, 2 * image))  # a JPEG is decoded no larger than needed
-                upright = ImageOps.exif_transpose(opened)
-                fitted = ImageOps.fit(_rgb(upright), (image, image), Image.Resampling.BICUBIC)
+                return fitted(opened, image)
     except (
         Exception
     ):  # Pillow's decoders raise whatever a broken file makes them: OSError, SyntaxError, struct.error...
         return None
-    return np.asarray(fitted, np.uint8).transpose(2, 0, 1)
+
+
+def fitted(opened: Image, image: int) -> NDArray[np.uint8] | None:
+    """The middle square of an opened image, upright and scaled, (3, image, image); None if it is absurdly large."""
+    from PIL import Image, ImageOps
+
+    if opened.width * opened.height > MAX_PIXELS:
+        return None
+    upright = ImageOps.exif_transpose(opened)
+    scaled = ImageOps.fit(_rgb(upright), (image, image), Image.Resampling.BICUBIC)
+    return np.asarray(scaled, np.uint8).transpose(2, 0, 1)
 
 
 def _rgb(picture: Image) -> Image:
@@ -128,7 +140,7 @@ def _rgb(picture: Image) -> Image:
     return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def _refuse_empty(root: Path, train: Labelled, val: Labelled, names: NDArray[Any], lost: int) -> None:
+def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: int) -> None:
     """Each class must be trained, and something must be validated."""
     missing = np.setdiff1d(np.arange(len(names)), train.labels)
     if len(missing) or not len(val):

@@ -145,7 +145,7 @@ def test_naming_the_device_it_is_on_gives_the_data_itself() -> None:
 
 
 def test_importing_the_data_does_not_import_torch() -> None:
-    names = "data, folder, labelled, npz, proxy, running, shapetex"
+    names = "data, folder, hugging_face, labelled, npz, proxy, running, shapetex"
     code = f"import sys; from archdsl.search import {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -157,7 +157,7 @@ def test_importing_the_data_does_not_import_torch() -> None:
     ("name", "message"),
     [
         ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'? known: digits, shapetex, a folder"),
-        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder a class, or a .npz"),
+        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder a class, a .npz"),
         ("here/photos", "here/photos: no such file or folder; known: digits"),
         ("photos.npz", "photos.npz: no such file or folder"),
     ],
