@@ -127,8 +127,9 @@ def choices_of(space: Space, spec: Spec) -> dict[str, Any] | None:
 
 
 def _compared(spec: Spec) -> dict[str, Any]:
+    """What a point and a backbone agree in; of the norm at a stage's end, whether the classifier has it."""
     form = canonical(spec)
-    nodes = [{key: value for key, value in node.items() if key != "out_norm"} for node in form["nodes"]]
+    nodes = [node | {"out_norm": node.get("out_norm") == "always"} for node in form["nodes"]]
     return {"image": form["image"], "channels": form["channels"], "nodes": nodes}
 
 

@@ -116,10 +116,10 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     from archdsl.latency import default_device, default_stat
     from archdsl.latency.setting import Setting
 
-    device = given["device"] or default_device()
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else default_space(device))
+        space = load_space(space if space is not None else default_space(given["device"]))
     measured = space.budget("latency") or space.budget("throughput")
+    device = given["device"] or (measured and measured.device) or default_device()
     chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}

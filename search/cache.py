@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from archdsl.latency.tables import store
 from archdsl.latency.tables.store import root
 
 _NAME = re.compile(r"[0-9a-f]{32}\.json")
@@ -53,11 +54,14 @@ class Contents(NamedTuple):
     oldest: float | None
     """When the first and the last were written, in seconds since 1970."""
     newest: float | None
+    tables: int
+    """Files of `archdsl lut`: tables, and the times of parts."""
+    table_bytes: int
 
 
 def contents() -> Contents:
-    """The results that are kept, counted."""
-    files = _files()
+    """What is kept, counted."""
+    files, tables = _files(), store.files()
     told = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
     seconds = (result.get("seconds") for _, result in told)
     times = [stat.st_mtime for stat, _ in told]
@@ -68,16 +72,18 @@ def contents() -> Contents:
         seconds=sum(spent for spent in seconds if isinstance(spent, int | float)),
         oldest=min(times, default=None),
         newest=max(times, default=None),
+        tables=len(tables),
+        table_bytes=sum(path.stat().st_size for path in tables if path.exists()),
     )
 
 
 def clear() -> int:
-    """Remove every result, and nothing else that may lie in the folder; how many there were.
+    """Remove every result and table, and nothing else that may lie in the folder; how many files there were.
 
     Raises:
         OSError: one cannot be removed.
     """
-    files = _files()
+    files = _files() + store.files()
     for path in files:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something else is in it

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from archdsl.blocks.stage import Stage
 from archdsl.cost import Count, count
 from archdsl.errors import MeasureError
 from archdsl.latency.tables import Table, load
@@ -97,13 +98,22 @@ def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
 
 
 def features(spec: Spec, counted: Count | None = None) -> dict[str, float]:
-    """What a network's latency is regressed on: blocks and MACs by type of node, and one for all."""
+    """What a network's latency is regressed on: blocks and MACs by type of node, and one for all.
+
+    A sequence is of the type of its blocks.
+    """
     found = {"one": 1.0}
     for node, cost in zip(spec.nodes, (counted or count(spec)).nodes, strict=True):
-        blocks, macs = f"{cost.type} blocks", f"{cost.type} MACs"
+        kind = _kind(node)
+        blocks, macs = f"{kind} blocks", f"{kind} MACs"
         found[blocks] = found.get(blocks, 0.0) + float(getattr(node, "depth", 1))
         found[macs] = found.get(macs, 0.0) + cost.macs / 1e6
     return found
+
+
+def _kind(node: Any) -> str:
+    blocks: list[Any] = [block for _, block in node.parts()] if isinstance(node, Stage) else [node]
+    return "+".join(block.type for block in blocks)
 
 
 def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:

@@ -13,15 +13,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from torch import Tensor
 
+from archdsl import zoo
 from archdsl.compile import Backbone, build
 from archdsl.load import load_spec, override
 from archdsl.schema.document import Spec
 from archdsl.weights import import_weights
 
 HERE = Path(__file__).parent
+
+SMALLEST = ("dat_t", "datpp_t", "dualvit_s", "fcvit_tiny", "lit_ti", "lit_s", "litv2_s")
+"""Of each family that is built in its own way; the others differ in widths, depths and sizes."""
+
+
+def both_forms() -> pytest.MarkDecorator:
+    """Every published network as a classifier and for dense prediction; the latter of the larger ones is slow."""
+    every = [
+        pytest.param(name, dense, marks=[pytest.mark.slow] if dense and name not in SMALLEST else [])
+        for name in zoo.names()
+        for dense in (False, True)
+    ]
+    return pytest.mark.parametrize(("name", "features_only"), every)
 
 
 class Golden(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from archdsl.cli import main
+from archdsl.latency.tables import store
 from archdsl.search import cache
 
 
@@ -28,7 +29,7 @@ def test_it_tells_how_much_is_kept_and_what_that_took(folder: Path, capsys: pyte
     assert main(["cache"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{folder}: 3 trainings, 102 B"
-    assert second.startswith("took 2:00; written ")
+    assert second.startswith("trainings took 2:00; written ")
     assert main(["cache", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["folder"], found["results"], found["seconds"]) == (str(folder), 3, 120.0)
@@ -44,9 +45,18 @@ def test_clearing_removes_the_results_and_leaves_what_others_put_there(
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
     assert main(["cache", "clear", "--yes"]) == 0
-    assert capsys.readouterr().out == f"removed 1 result from {folder}\n"
+    assert capsys.readouterr().out == f"removed 1 file from {folder}\n"
     assert cache.get(name) is None
     assert all(path.exists() for path in others)
+
+
+def test_tables_of_latencies_are_kept_there_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store.write(store.path("parts", {"device": "cpu"}), {"ms": 1.0})
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == f"{folder}: 0 trainings, 0 B; 1 file of latencies, 15 B\n"
+    assert main(["cache", "clear", "--yes"]) == 0
+    assert capsys.readouterr().out == f"removed 1 file from {folder}\n"
+    assert store.files() == []
 
 
 def test_without_a_terminal_to_ask_on_it_wants_a_yes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

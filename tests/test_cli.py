@@ -277,6 +277,20 @@ def test_check_says_a_line_for_each_document(run: Run, tiny: Path) -> None:
     assert ended.out.endswith(" variables\n")
 
 
+def test_check_sets_fields_first(run: Run) -> None:
+    ended = run("check", "dat_t", "--set", "stage3.window=12", "--set", "image=384")
+    assert (ended.code, ended.out) == (0, "dat_t: ok: 9 nodes, 3x384x384 -> 1000, 28.39 M params\n")
+    ended = run("check", "dat_t", "litv2_s", "--set", "stage3.alpha=0.5")
+    assert ended.code == 1
+    known = "blocks, depth, from, id, out_norm, position_embedding, type"
+    assert ended.out.splitlines() == [
+        f"--set: stage3 (sequence) has no field 'alpha'; got \"stage3.alpha=0.5\"; known: {known}",
+        "litv2_s: ok: 9 nodes, 3x224x224 -> 1000, 27.65 M params",
+    ]
+    ended = run("check", "lit-dat-64", "--set", "image=32")
+    assert (ended.code, "only a backbone's fields can be set" in ended.err) == (2, True)
+
+
 def test_check_goes_on_after_a_bad_and_a_missing_document(run: Run, tiny: Path, bad: Path) -> None:
     ended = run("check", bad, "nowhere.json", tiny)
     place = f"{bad}:1:{bad.read_text(encoding='utf-8').index(chr(34) + 'dept' + chr(34)) + 1}"

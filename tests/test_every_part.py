@@ -201,7 +201,6 @@ COMBINED = {label: node for name in TYPES for label, node in combined(name).item
 
 every_type = pytest.mark.parametrize("name", list(TYPES))
 every_value = pytest.mark.parametrize("node", VALUES.values(), ids=VALUES)
-every_combination = pytest.mark.parametrize("node", COMBINED.values(), ids=COMBINED)
 every_node = pytest.mark.parametrize("node", [*VALUES.values(), *COMBINED.values()], ids=[*VALUES, *COMBINED])
 
 
@@ -244,12 +243,25 @@ def test_each_value_has_the_shape_and_cost_of_its_module(node: Raw) -> None:
     check_step(spec(node, [33, 47]))
 
 
-@every_combination
-@pytest.mark.parametrize("image", [32, [33, 47], [20, 64]], ids=str)
-def test_static_shape_and_cost_are_those_of_the_module(node: Raw, image: Any) -> None:
-    check_step(spec(node, image))
+IMAGES = (32, [33, 47], [20, 64])
+
+
+def turns(several: tuple[Any, ...]) -> pytest.MarkDecorator:
+    """Each type by itself with each of several things, its drawn combinations with one of them, in turn."""
+    pairs = {
+        f"{label}-{one}": (node, one)
+        for index, (label, node) in enumerate(COMBINED.items())
+        for one in several
+        if label in TYPES or one == several[index % len(several)]
+    }
+    return pytest.mark.parametrize(("node", "turn"), pairs.values(), ids=pairs)
+
+
+@turns(IMAGES)
+def test_static_shape_and_cost_are_those_of_the_module(node: Raw, turn: Any) -> None:
+    check_step(spec(node, turn))
     if TYPES[node["type"]].kind in ("stage", "block"):
-        check_step(spec(node, image), features_only=True)
+        check_step(spec(node, turn), features_only=True)
 
 
 def check_step(found: Spec, features_only: bool = False) -> None:
@@ -271,13 +283,13 @@ def batched(shape: Any, step: Step) -> tuple[int, ...]:
     return (1, shape.channels) if step.node.kind == "head" else (1, shape.count, shape.channels)
 
 
-@every_combination
-@pytest.mark.parametrize("features_only", [False, True])
-def test_a_document_costs_what_its_network_does(node: Raw, features_only: bool) -> None:
+@turns((False, True))
+def test_a_document_costs_what_its_network_does(node: Raw, turn: bool) -> None:
+    """As a classifier, and in the form for dense prediction."""
     found = spec(node, [33, 47])
     with torch.device("meta"):
-        model, image = build(found, features_only), torch.zeros(1, found.channels, *found.image_size)
-    counted = count(found, features_only)
+        model, image = build(found, features_only=turn), torch.zeros(1, found.channels, *found.image_size)
+    counted = count(found, features_only=turn)
     assert (counted.params, counted.macs, counted.activations) == count_module(model, image)
 
 
@@ -337,7 +349,7 @@ def test_gradients_reach_every_parameter(node: Raw) -> None:
 def has_no_effect(node: Raw, parameter: str) -> bool:
     """A window of one position attends to itself, whatever the bias; a layer norm takes away what all channels get."""
     if parameter.endswith("bias.table"):
-        return node["type"] in ("window", "shifted_window") and node.get("window") == 1
+        return node["type"] in ("window", "shifted_window", "neighborhood") and node.get("window") == 1
     return node["type"] == "fcvit_conv" and parameter.endswith("mlp.attention.conv2.bias")
 
 

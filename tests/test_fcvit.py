@@ -65,7 +65,7 @@ def test_printed_parameters_are_in_units_of_two_to_the_twentieth(name: str) -> N
     assert spec.paper.params is not None
     decimals = {"fcvit_tiny": 1, "fcvit_b12": 0}.get(name, 1)
     assert round(count(spec).params / 2**20, decimals) == spec.paper.params / 1e6
-    assert spec.paper.note == "params published in units of 2^20"
+    assert spec.paper.note == "The authors print the parameters in units of 2^20."
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -35,6 +35,7 @@ from archdsl.search.report.agreement import agreement
 from archdsl.search.report.reproduce import search_command
 from archdsl.search.report.sheet import COLUMNS, csv_text
 from archdsl.search.settings import Settings
+from archdsl.spaces import load_space
 
 RECORDED = FOLDER / "run"
 """A real search on a busy machine: 18 networks, 7 of them trained, two trained longer, one measured again."""
@@ -275,7 +276,7 @@ def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is
     assert {"w", "d3", "stage3"} <= set(latency.shares)
 
 
-def test_the_command_to_reproduce_asks_for_the_same_search(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: dict[str, Any] = {}
 
     def remember(space: str, **given: Any) -> None:
@@ -283,11 +284,29 @@ def test_the_command_to_reproduce_asks_for_the_same_search(monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr("archdsl.search.api.run", remember)
+    monkeypatch.chdir(write_space(recorded(), tmp_path))
     command = dict(recorded().reproduce)["the search"]
     assert main(shlex.split(command)[1:]) == 130
     space = asked.pop("space")
     given = {name: value for name, value in asked.items() if name not in ("out", "resume", "earlier", "watcher")}
     assert settings_of(space, **given) == Settings(**json.loads((RECORDED / "run.json").read_text()))
+
+
+def write_space(report: Report, folder: Path) -> Path:
+    """The folder, with the searched space in it, as the report's first command writes it."""
+    first = shlex.split(dict(report.reproduce)["the space, as it was searched"])
+    code, file = first[: first.index(">")], first[first.index(">") + 1]
+    done = subprocess.run([sys.executable, *code[1:]], capture_output=True, text=True, check=True)
+    (folder / file).write_text(done.stdout)
+    return folder
+
+
+def test_a_shipped_space_is_named_and_not_written_out(run: Path) -> None:
+    shipped = load_space("lit-dat-64").model_dump(mode="json", by_alias=True, exclude_unset=True)
+    edit(run, "run.json", lambda settings: settings | {"space": shipped})
+    (what, command), *_ = read_report(run).reproduce
+    assert what == "the search"
+    assert command.startswith("archdsl search lit-dat-64 ")
 
 
 def test_a_run_under_a_throughput_budget_is_reproduced_under_it() -> None:
@@ -301,13 +320,13 @@ def test_a_budget_keeps_all_its_digits(budget: float) -> None:
     assert float(words[words.index("--latency-budget") + 1].removesuffix("ms")) == budget
 
 
-def test_a_space_of_ones_own_is_written_out_first(run: Path) -> None:
+def test_a_space_of_ones_own_is_written_out_first(run: Path, tmp_path: Path) -> None:
     edit(run, "run.json", lambda settings: settings | {"space": settings["space"] | {"name": "my own; rm -rf"}})
-    (_, first), (_, second), *_ = read_report(run).reproduce
-    code = shlex.split(first)[: shlex.split(first).index(">")]
-    done = subprocess.run([sys.executable, *code[1:]], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == json.loads((run / "run.json").read_text())["space"]
-    assert shlex.split(second)[2] == "./my own; rm -rf.json"
+    report = read_report(run)
+    name = "my own; rm -rf.json"
+    space = json.loads((write_space(report, tmp_path) / name).read_text())
+    assert space == json.loads((run / "run.json").read_text())["space"]
+    assert shlex.split(dict(report.reproduce)["the search"])[2] == f"./{name}"
 
 
 # --------------------------------------------------------------------------------------------- damaged and unended

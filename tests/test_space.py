@@ -718,6 +718,34 @@ def test_the_seeds_of_a_shipped_space_are_points_of_it(name: str) -> None:
         assert spec.drop_path == found.drop_path
 
 
+@pytest.mark.parametrize(
+    ("constraint", "column", "label"),
+    [
+        ("stage1 != 'mpl'", 11, "mpl"),
+        ("stage1.depth > 1 or 'hilow' == stage1", 21, "hilow"),
+        ("stage1 in ['x']", 8, "x"),
+    ],
+)
+def test_a_label_that_a_choice_never_has_is_refused_in_a_constraint(constraint: str, column: int, label: str) -> None:
+    stage = {
+        "id": "stage1",
+        **one_of({"type": "mlp", "depth": 2}, {"type": "hilo", "depth": 1, "heads": 2, "window": 2}),
+    }
+    (told,) = refusal(raw(stage, constraints=[constraint]))
+    assert told.startswith(f"constraints[0]: column {column}: stage1 is never this; got '{label}'; ")
+    assert space_of(raw(stage, constraints=["stage1 in ['mlp', 'hilo'] or stage1 == 'hilo'"])).constraints
+
+
+def test_the_norm_at_the_end_is_compared_where_a_classifier_has_it() -> None:
+    found = space({**MLP, "depth": {"$int": [1, 2]}, "out_norm": "always"})
+    normed = at(found, stage1__depth=1)
+    assert choices_of(found, normed) == {"stage1.depth": 1}
+    for other in ("never", "features"):
+        assert choices_of(found, override(normed, [f"stage1.out_norm={other}"])) is None
+    raw_end = space({**MLP, "depth": {"$int": [1, 2]}, "out_norm": "never"})
+    assert choices_of(raw_end, override(normed, ["stage1.out_norm=features"])) == {"stage1.depth": 1}
+
+
 def test_what_differs_from_a_seed_in_a_field_without_a_hole_is_no_point() -> None:
     found = load_space("lit-dat-224")
     spec = load_spec("litv2_s")

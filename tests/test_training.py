@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import both_forms
 from test_every_part import TYPES, network, noise, sample, spec
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from archdsl import zoo
 from archdsl.compile import build
 from archdsl.load import load_spec, override
 from archdsl.schema.document import Spec
@@ -70,8 +70,7 @@ def stir(model: nn.Module) -> None:
             parameter.add_(0.1 * torch.randn_like(parameter))
 
 
-@pytest.mark.parametrize("name", zoo.names())
-@pytest.mark.parametrize("features_only", [False, True])
+@both_forms()
 def test_every_parameter_of_a_published_network_has_a_gradient(name: str, features_only: bool) -> None:
     """On the meta device, where no arithmetic is done; values are tested part by part."""
     with torch.device("meta"):

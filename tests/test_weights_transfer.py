@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import Golden, read_golden
+from goldens import Golden, both_forms, read_golden
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_weights import State, copied, model, published, same
 from torch import Tensor, nn
 
 import archdsl
-from archdsl import zoo
 from archdsl.blocks.lit import Attention
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError, WrongUse
@@ -327,8 +326,7 @@ def test_what_is_exported_has_the_names_and_shapes_of_the_published_checkpoints(
     assert shapes == {row["key"]: row["shape"] for row in found.facts["state"] if row["fill"]}
 
 
-@pytest.mark.parametrize("name", zoo.names())
-@pytest.mark.parametrize("features_only", [False, True])
+@both_forms()
 def test_export_and_import_are_inverse_for_every_published_backbone(name: str, features_only: bool) -> None:
     """Two blocks a stage, a small image."""
     spec = load_spec(name)

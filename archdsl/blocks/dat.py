@@ -184,6 +184,7 @@ Offsets = Annotated[
     | Annotated[FreeOffsets, Tag("=free")]
     | Annotated[SquashedOffsets, Tag("=squashed")],
     Discriminator(tag_of),
+    Field(description="how far keys may move"),
 ]
 
 DeformableBias = Annotated[
@@ -191,6 +192,7 @@ DeformableBias = Annotated[
     | Annotated[SampledBias, Tag("=sampled")]
     | Annotated[DepthwiseBias, Tag("=depthwise")],
     Discriminator(tag_of),
+    Field(description="how attention knows positions"),
 ]
 
 
@@ -200,9 +202,9 @@ class Deformable(DatBlock):
     type: Literal["deformable"]
     heads: Heads
     groups: Annotated[
-        Integer, Field(ge=1, le=256, description="of channels, sampled apart; divides heads"), Knob((2, 1))
+        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
     ]
-    kernel: Annotated[Kernel, Field(description="of the offset network"), Knob((3, 5, 7, 9))]
+    kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
     stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2))] = 1
     offsets: Annotated[Offsets, Knob(({"type": "scaled"}, {"type": "free"}, {"type": "squashed"}))] = ScaledOffsets(
         type="scaled"

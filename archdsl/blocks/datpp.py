@@ -109,6 +109,7 @@ PlusOffsets = Annotated[
     | Annotated[TanhOffsets, Tag("=scaled")]
     | Annotated[NoOffsets, Tag("=none")],
     Discriminator(tag_of),
+    Field(description="how far keys may move"),
 ]
 
 PlusBias = Annotated[
@@ -118,6 +119,7 @@ PlusBias = Annotated[
     | Annotated[FixedBias, Tag("=fixed")]
     | Annotated[LogBias, Tag("=log")],
     Discriminator(tag_of),
+    Field(description="how attention knows positions"),
 ]
 
 _EVERY_OFFSETS = ({"type": "clamped"}, {"type": "scaled"}, {"type": "none"})
@@ -130,9 +132,9 @@ class DeformablePlus(PlusBlock):
     type: Literal["deformable_plus"]
     heads: Heads
     groups: Annotated[
-        Integer, Field(ge=1, le=256, description="of channels, sampled apart; divides heads"), Knob((2, 1))
+        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
     ]
-    kernel: Annotated[Kernel, Field(description="of the offset network"), Knob((3, 5, 7, 9))]
+    kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
     stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2, 4))]
     offsets: Annotated[PlusOffsets, Knob(_EVERY_OFFSETS)] = ClampedOffsets(type="clamped")
     position_bias: Annotated[PlusBias, Knob(_EVERY_BIAS)] = SampledBias(type="sampled")

@@ -30,6 +30,7 @@ Window = Annotated[Integer, Field(ge=1, le=128, description="side of a window or
 Kernel = Annotated[Integer, Field(ge=1, le=31, description="side of the spatial convolution")]
 Eps = Annotated[Number, Field(gt=0, le=1, description="added to the variance")]
 Ratio = Annotated[Number, Field(ge=0.25, le=16, description="MLP hidden width / width, rounded down"), Knob((2, 3, 4))]
+QkvBias = Annotated[Flag, Field(description="the projections to q, k and v have biases")]
 Scale = Annotated[Number, Field(gt=0, le=10)]
 
 
@@ -77,12 +78,13 @@ class GroupNorm(SubObject):
 
     type: Literal["group"]
     eps: Eps = 1e-5
-    groups: Annotated[Integer, Field(ge=1, le=256)] = 1
+    groups: Annotated[Integer, Field(ge=1, le=256, description="of channels, normed apart; divides the channels")] = 1
 
 
 Norm = Annotated[
     Annotated[LayerNorm, Tag("=layer")] | Annotated[BatchNorm, Tag("=batch")] | Annotated[GroupNorm, Tag("=group")],
     Discriminator(tag_of),
+    Field(description="the normalisation"),
 ]
 
 # ----------------------------------------------------------------------------------------------------------- MLPs
@@ -116,6 +118,7 @@ Mlp = Annotated[
     | Annotated[ConvMlp, Tag("=dwconv")]
     | Annotated[ResidualConvMlp, Tag("=dwconv_residual")],
     Discriminator(tag_of),
+    Field(description="the MLP"),
 ]
 
 # -------------------------------------------------------------------------------------------------- position bias
@@ -145,4 +148,8 @@ class DepthwiseBias(SubObject):
     type: Literal["depthwise"]
 
 
-MapBias = Annotated[Annotated[NoBias, Tag("=none")] | Annotated[RelativeBias, Tag("=relative")], Discriminator(tag_of)]
+MapBias = Annotated[
+    Annotated[NoBias, Tag("=none")] | Annotated[RelativeBias, Tag("=relative")],
+    Discriminator(tag_of),
+    Field(description="how attention knows positions"),
+]

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from archdsl.blocks.base import Head, Merge, Stem
-from archdsl.blocks.fields import BatchNorm, Flag, Heads, Integer, Knob, LayerNorm, MapBias, NoBias, Norm, Width
+from archdsl.blocks.fields import (
+    BatchNorm,
+    Flag,
+    Heads,
+    Integer,
+    Knob,
+    LayerNorm,
+    MapBias,
+    NoBias,
+    Norm,
+    QkvBias,
+    Width,
+)
 from archdsl.blocks.rules import check_heads, check_norm
 from archdsl.blocks.stage import Block, Stage
 from archdsl.errors import ShapeError
@@ -27,7 +39,7 @@ class PatchStem(Stem):
 
     type: Literal["patch_stem"]
     width: Width
-    patch: Annotated[Integer, Field(ge=1, le=16), Knob((2, 4))] = 4
+    patch: Annotated[Integer, Field(ge=1, le=16, description="side and stride, in pixels"), Knob((2, 4))] = 4
     pad: Annotated[Flag, Field(description="pad an image to whole patches; false cuts it (LIT-Ti)")] = True
     norm: Norm = LayerNorm(type="layer")
 
@@ -141,7 +153,7 @@ class Attention(Block):
     type: Literal["attention"]
     heads: Heads
     position_bias: Annotated[MapBias, Knob(({"type": "none"}, {"type": "relative"}))] = NoBias(type="none")
-    qkv_bias: Flag = True
+    qkv_bias: QkvBias = True
 
     stage = ClassTokenStage
     published: ClassVar[Mapping[str, str]] = {"attn": "mixer", "relative_position_bias_table": "bias.table"}

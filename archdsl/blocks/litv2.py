@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from archdsl.blocks.fields import ConvMlp, Flag, Heads, Knob, Mlp, Number, Window
+from archdsl.blocks.fields import ConvMlp, Heads, Knob, Mlp, Number, QkvBias, Window
 from archdsl.blocks.rules import check_heads
 from archdsl.blocks.stage import Block
 from archdsl.shape import Cost, Map
@@ -28,7 +28,7 @@ class HiLo(Block):
     heads: Heads
     window: Annotated[Window, Knob((1, 2, 4))]
     alpha: Annotated[Number, Field(ge=0, le=1, description="share of Lo-Fi heads"), Knob((0.0, 0.5, 0.9, 1.0))] = 0.9
-    qkv_bias: Flag = True
+    qkv_bias: QkvBias = True
     mlp: Mlp = ConvMlp(type="dwconv")
 
     published: ClassVar[Mapping[str, str]] = {"attn": "mixer"}
@@ -39,7 +39,7 @@ class HiLo(Block):
         return self.heads if self.window == 1 else int(self.heads * self.alpha)
 
     def effective(self) -> dict[str, Any]:
-        """Equal networks: alpha matters by the head count that it gives, the window only where heads use it."""
+        """Equal networks: alpha matters by the head count that it gives."""
         return {"alpha": self.low_heads}
 
     def mixer_out(self, x: Map) -> None:

@@ -65,11 +65,10 @@ class Neighborhood(PlusBlock):
     mixer_names: ClassVar[Mapping[str, str]] = {"rpb": "table"}
 
     def mixer_out(self, x: Map) -> None:
-        """Heads divide the width; a map smaller than the window is padded."""
+        """Heads divide the width; the window is odd; a map smaller than it is padded."""
         check_heads(x.channels, self.heads)
-        if self.window % 2 == 0 or self.window < 3:
-            remedy = f"use {max(self.window, 2) + 1}"
-            raise ShapeError("the window must be odd, and 3 at least", f"window {self.window}", remedy, "window")
+        if self.window % 2 == 0:
+            raise ShapeError("the window must be odd", f"window {self.window}", f"use {self.window + 1}", "window")
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
         """Projections of the padded map, but for the last, and the pairs that attend; no pair that a mask shuts out."""

@@ -18,7 +18,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without being aske
 
 
 def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
-    """Show or clear the results that searches keep: short trainings, so that no network is trained twice.
+    """Show or clear what is kept: short trainings, so that no network is trained twice, and tables of latencies.
 
     They lie in $ARCHDSL_CACHE, else in the user's cache folder. Runs keep their own results; clearing costs later
     searches time, nothing else.
@@ -33,11 +33,12 @@ def command(action: Action = "show", yes: Yes = False, as_json: Json = False) ->
 
     found = cache.contents()
     if action == "clear":
-        _agree(f"remove {found.results} results from {found.folder}?", yes or not found.results)
+        files = found.results + found.tables
+        _agree(f"remove {files} file{'s' * (files != 1)} from {found.folder}?", yes or not files)
         removed = cache.clear()
         if as_json:
             return output.result_json({"folder": str(found.folder), "removed": removed})
-        return output.lines(f"removed {removed} result{'s' * (removed != 1)} from {found.folder}")
+        return output.lines(f"removed {removed} file{'s' * (removed != 1)} from {found.folder}")
     if as_json:
         return output.result_json(found._asdict() | {"folder": str(found.folder)})
     return output.lines(*cache_lines(found))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.documents import open_document, title
+from archdsl.cli.documents import open_document, overridden, title
 from archdsl.cli.ending import FAILED, WRONG_USE
-from archdsl.cli.options import Json
+from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     code: int = 0
 
 
-def command(paths: Paths, as_json: Json = False) -> None:
+def command(paths: Paths, assignments: Set = None, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
     Prints a line for a document that holds, and a line for each problem of one that does not.
@@ -36,11 +36,12 @@ def command(paths: Paths, as_json: Json = False) -> None:
     \b
     Examples:
       archdsl check litv2_s lit_s
+      archdsl check dat_t --set stage3.window=12 --set image=384
       archdsl new litv2_s | archdsl check -
     """
     findings = []
     for path in paths:
-        findings.append(found := _look_at(path))
+        findings.append(found := _look_at(path, assignments or []))
         if not as_json:
             _tell(path, found)
     if as_json:
@@ -49,9 +50,10 @@ def command(paths: Paths, as_json: Json = False) -> None:
     raise typer.Exit(max(found.code for found in findings))
 
 
-def _look_at(path: str) -> Finding:
+def _look_at(path: str, assignments: list[str]) -> Finding:
     try:
-        return Finding(_summary(open_document(path).content))
+        document = open_document(path)
+        return Finding(_summary(overridden(document, assignments) if assignments else document.content))
     except SpecError as error:
         return Finding("", error.problems, FAILED)
     except WrongUse as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import typer
+
 if TYPE_CHECKING:
     from archdsl.errors import Problem
     from archdsl.schema.document import Spec
@@ -42,6 +44,23 @@ def open_document(argument: str) -> Document:
     from archdsl.spaces import parse_space
 
     return Document(data.decode(), parse_space(data, file))
+
+
+def overridden(document: Document, assignments: list[str]) -> Spec:
+    """A backbone with fields set.
+
+    Raises:
+        BadParameter: it is a search space, whose fields are not set like that.
+        SpecError: it has no such field, or does not hold with them.
+    """
+    from archdsl.load import override
+    from archdsl.schema.document import Spec
+
+    if not isinstance(document.content, Spec):
+        raise typer.BadParameter(
+            "only a backbone's fields can be set, and this is a search space", param_hint="'--set'"
+        )
+    return override(document.content, assignments)
 
 
 def open_specs(arguments: list[str], assignments: list[str] | None) -> list[Spec]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.documents import Document, open_document
+from archdsl.cli.documents import open_document, overridden
 from archdsl.cli.options import Name, Set
 
 
@@ -25,9 +25,11 @@ def command(
       archdsl new litv2_s > mine.json
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
     """
+    from archdsl.schema.writing import dump
+
     _check_name(name)
     document = open_document(spec)
-    text = _changed(document, assignments) if assignments else document.text
+    text = dump(overridden(document, assignments)) if assignments else document.text
     output.document(text if name is None else _renamed(text, name))
 
 
@@ -38,19 +40,6 @@ def _check_name(name: str | None) -> None:
         raise typer.BadParameter(
             f"{name!r} is no name; use lower-case letters, digits, _, - and .", param_hint="'--name'"
         )
-
-
-def _changed(document: Document, assignments: list[str]) -> str:
-    """The document with fields set, written anew."""
-    from archdsl.load import override
-    from archdsl.schema.document import Spec
-    from archdsl.schema.writing import dump
-
-    if not isinstance(document.content, Spec):
-        raise typer.BadParameter(
-            "only a backbone's fields can be set, and this is a search space", param_hint="'--set'"
-        )
-    return dump(override(document.content, assignments))
 
 
 def _renamed(text: str, name: str) -> str:

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 def cache_lines(found: Contents) -> list[str]:
     """Where it is, how much, how old, and what it took to come by."""
-    if not found.results or found.oldest is None or found.newest is None:
+    if not found.results and not found.tables:
         return [f"{found.folder}: empty"]
-    first, last = (f"{datetime.fromtimestamp(moment):%Y-%m-%d}" for moment in (found.oldest, found.newest))
-    trainings = f"{found.results} training{'s' * (found.results != 1)}"
-    written = f"written {first}" if first == last else f"written from {first} to {last}"
-    return [f"{found.folder}: {trainings}, {bytes_text(found.bytes)}", f"took {clock(found.seconds)}; {written}"]
+    kept = [f"{found.results} training{'s' * (found.results != 1)}, {bytes_text(found.bytes)}"]
+    if found.tables:
+        kept.append(f"{found.tables} file{'s' * (found.tables != 1)} of latencies, {bytes_text(found.table_bytes)}")
+    lines = [f"{found.folder}: {'; '.join(kept)}"]
+    if found.oldest is not None and found.newest is not None:
+        first, last = (f"{datetime.fromtimestamp(moment):%Y-%m-%d}" for moment in (found.oldest, found.newest))
+        written = f"written {first}" if first == last else f"written from {first} to {last}"
+        lines.append(f"trainings took {clock(found.seconds)}; {written}")
+    return lines

@@ -51,7 +51,7 @@ class _Search:
 
     def _fields(self, template: dict[str, Any], value: Any, path: str, choices: Choices) -> Iterator[Choices]:
         keys = [key for key in template if not key.startswith("$") and key not in ("id", "from")]
-        keys = [key for key in keys if key != "out_norm" or isinstance(template[key], dict)]  # see `spaces.choices_of`
+        keys = [key for key in keys if key != "out_norm" or isinstance(template[key], dict)]  # the whole is compared
 
         def agree(index: int, found: Choices) -> Iterator[Choices]:
             if index == len(keys):

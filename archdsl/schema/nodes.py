@@ -86,7 +86,8 @@ def _node_model(part: type[Part], parts: tuple[tuple[str, type[Part]], ...]) -> 
         bases = (Node, BlockStage, part) if part.stage is Stage else (Node, BlockStage, part.stage, part)
     elif issubclass(part, Sequence):
         members = [block for _, block in parts if issubclass(block, Block)]
-        fields["blocks"] = (Annotated[tuple[union(members), ...], Field(min_length=1, max_length=16)], ...)  # type: ignore[misc]  # made at run time
+        said = Field(min_length=1, max_length=16, description="blocks in turn, each a type with its fields")
+        fields["blocks"] = (Annotated[tuple[union(members), ...], said], ...)  # type: ignore[misc]  # made at run time
     model = create_model(
         f"{part.__name__}Node", __base__=bases, __cls_kwargs__={"node": True}, __doc__=part.__doc__, **fields
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archdsl.blocks.fields import Integer, Number
 from archdsl.errors import ShapeError, one_of
 from archdsl.schema.document import Header
+from archdsl.schema.patterns import DEVICE
 
 Metric = Literal["latency", "throughput", "params", "macs", "memory"]
 
@@ -42,7 +43,7 @@ class Budget(BaseModel):
     min: Annotated[Number, Field(gt=0, le=1e12)] | None = None
     unit: Literal["us", "ms", "s", "/s", "K/s", "K", "M", "G", "KiB", "MiB", "GiB", "MB", "GB"]
     stat: Literal["min", "p10", "p50", "p90"] | None = None
-    device: Annotated[str, Field(max_length=32)] | None = None
+    device: Annotated[str, Field(pattern=DEVICE)] | None = None
     threads: Annotated[Integer, Field(ge=1, le=1024)] | None = None
     batch: Annotated[Integer, Field(ge=1, le=65536)] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None

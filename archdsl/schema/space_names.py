@@ -8,8 +8,9 @@ from typing import Any
 from archdsl.errors import Keys, Problem, nearest, short
 from archdsl.schema import introspection
 from archdsl.schema.expressions import ExpressionError, parse
+from archdsl.schema.grammar import Node
 from archdsl.schema.nodes import node_models
-from archdsl.schema.variables import walk
+from archdsl.schema.variables import label_of, walk
 
 _NO_VALUES = ("id", "from")
 
@@ -31,19 +32,42 @@ def expression_problem(keys: Keys, error: ExpressionError) -> Problem:
 
 
 def _expression_problems(raw: dict[str, Any]) -> Iterator[Problem]:
-    variables = {name for name, _, _ in walk(raw["nodes"])}
+    holes = {name: hole for name, hole, _ in walk(raw["nodes"])}
+    variables = set(holes)
     typed = {node["id"]: types_of(node) for node in raw["nodes"]}
     constraints = [(("constraints", index), text) for index, text in enumerate(raw.get("constraints", ()))]
     for keys, text in [*constraints, *expressions(raw)]:
         try:
-            names = parse(text).names
+            expression = parse(text)
         except ExpressionError as error:
             yield expression_problem(keys, error)
             continue
-        for name in sorted(names - variables):
+        yield from _label_problems(keys, expression.tree, holes)
+        for name in sorted(expression.names - variables):
             problem = _unknown(keys, name, variables, typed)
             if problem is not None:
                 yield problem
+
+
+def _label_problems(keys: Keys, tree: Node, holes: dict[str, dict[str, Any]]) -> Iterator[Problem]:
+    """Labels that a choice is compared with and never has: the comparison would be the same at every point."""
+    for name, text, column in _compared(tree):
+        alternatives = holes.get(name, {}).get("$one_of", ())
+        labels = [str(label_of(found)) for found in alternatives if isinstance(found, dict)]
+        if labels and text not in labels:
+            yield Problem(keys, f"column {column}: {name} is never this", f"'{text}'", nearest(text, labels))
+
+
+def _compared(tree: Node) -> Iterator[tuple[str, str, int]]:
+    """The names that are compared with a text, and where."""
+    if tree.op in ("==", "!="):
+        for name, other in (tree.operands, tree.operands[::-1]):
+            if name.op == "name" and other.op == "literal" and isinstance(other.held, str):
+                yield name.held, other.held, other.column
+    if tree.op == "in" and tree.operands[0].op == "name":
+        yield from ((tree.operands[0].held, text, tree.column) for text in tree.held if isinstance(text, str))
+    for operand in tree.operands:
+        yield from _compared(operand)
 
 
 def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[str]]) -> Problem | None:

@@ -42,7 +42,7 @@ def _items(part: dict[str, Any]) -> list[str]:
     """Fields as `"key": value` on one line each; a sequence's blocks are left to the caller."""
     rest = sorted((key for key in part if key not in (*_FIRST, "blocks")), key=lambda key: isinstance(part[key], dict))
     keys = [*(key for key in _FIRST if key in part), *rest]
-    return [f"{_text(key)}: {_text(part[key])}" for key in keys]
+    return [f"{text(key)}: {text(part[key])}" for key in keys]
 
 
 def _object(items: list[str], indent: int, head: str = "", end: str = "}", column: int = 0) -> str:
@@ -57,12 +57,12 @@ def _object(items: list[str], indent: int, head: str = "", end: str = "}", colum
     return "\n".join(lines)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value on one line; numbers that are whole are written whole."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_text(key)}: {_text(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{text(key)}: {text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_text(item) for item in value) + "]"
+        return "[" + ", ".join(text(item) for item in value) + "]"
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value).replace("e-0", "e-")
     return json.dumps(value, ensure_ascii=False)

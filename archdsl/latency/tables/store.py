@@ -32,6 +32,11 @@ def path(name: str, facts: Any) -> Path:
     return root() / "latency" / f"{name}-{digest(facts)}.json"
 
 
+def files() -> list[Path]:
+    """What is kept: tables, and the times of parts."""
+    return sorted((root() / "latency").glob("*.json"))
+
+
 def read(file: Path) -> dict[str, Any] | None:
     """What a file holds, or None; one that cannot be read counts as absent."""
     try:
