@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.modules.stage import Stage
 from archdsl.search.data import Data, load
+from archdsl.search.ranks import spearman
 from archdsl.search.scores.az_nas import az_nas, entropy, spectral_norm
 from archdsl.search.scores.dss import dss
-from archdsl.search.scores.ensemble import MEMBERS, ensemble
+from archdsl.search.scores.ensemble import ensemble
 from archdsl.search.scores.every import NAMES, scored
+from archdsl.search.scores.fitted import fitted
 from archdsl.search.scores.flow import piped
 from archdsl.search.scores.naswot import naswot
 from archdsl.search.scores.screen import LEAST_CORRELATION, Screen
@@ -211,7 +214,7 @@ def test_nothing_is_dropped_while_a_network_is_scored() -> None:
 
 
 def scores(value: float, **others: float) -> dict[str, float]:
-    return dict.fromkeys(MEMBERS, value) | others
+    return dict.fromkeys(NAMES, value) | others
 
 
 def test_an_ensemble_is_the_geometric_mean_of_ranks() -> None:
@@ -227,13 +230,48 @@ def test_scores_are_used_only_while_they_rank_well_here() -> None:
     trusted, distrusted = Screen(), Screen()
     for step in range(20):
         trusted.learn(scores(float(step)), 0.1 + 0.01 * step)
-        distrusted.learn(scores(float(step)), 0.1 + 0.01 * ((7 * step) % 20))
+        distrusted.learn(scores(float(step)), 0.1 + 0.01 * ((7 * step) % 20))  # in no order
     assert trusted.correlation == pytest.approx(1.0)
+    assert trusted.reason == "among the lowest by params, snip, synflow, naswot, which rank accuracy here at 1.00"
     assert trusted.too_low(scores(1.5))
     assert not trusted.too_low(scores(10.5))
     assert distrusted.correlation is not None
     assert distrusted.correlation < LEAST_CORRELATION
     assert not distrusted.too_low(scores(1.5))
+
+
+def test_scores_that_rank_the_wrong_way_round_here_are_turned_by_fitting_them() -> None:
+    """Networks that flow most are the worst: the ensemble cannot know, ten trained networks tell."""
+    screen = Screen()
+    for step in range(20):
+        screen.learn(scores(float(step)), 0.9 - 0.01 * step)
+    assert ensemble([scores(float(step)) for step in range(3)]).tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert screen.correlation is not None
+    assert screen.correlation > 0.95
+    assert screen.reason.startswith("among the lowest by all scores as fitted to the networks trained here")
+    assert screen.too_low(scores(18.5))
+    assert not screen.too_low(scores(0.5))
+
+
+def test_a_network_is_fitted_without_its_own_accuracy() -> None:
+    """The closed form is the prediction of a fit to all others."""
+    rng = random.Random(2)
+    seen = [{name: rng.random() for name in NAMES} for _ in range(9)]
+    truth: list[float | None] = [rng.random() for _ in range(9)]
+    whole = fitted(seen, truth)
+    for row in range(9):
+        without = [accuracy if other != row else None for other, accuracy in enumerate(truth)]
+        assert fitted(seen, without)[row] == pytest.approx(whole[row])
+    assert fitted(seen, [0.5, 0.6, *[None] * 7]).tolist() == [0] * 9
+
+
+def test_accuracies_in_no_order_are_not_ranked_by_what_is_fitted_to_them() -> None:
+    rng = random.Random(3)
+    found = []
+    for _ in range(40):
+        seen, truth = [{name: rng.random() for name in NAMES} for _ in range(24)], [rng.random() for _ in range(24)]
+        found.append(spearman(fitted(seen, truth), truth))
+    assert sum(found) / 40 < 0.1
 
 
 def test_one_high_score_does_not_make_up_for_three_low_ones() -> None:

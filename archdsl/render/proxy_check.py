@@ -15,6 +15,7 @@ Facts = Mapping[str, Any]
 
 _TITLES = {"macs": "MACs", "az_nas": "AZ-NAS", "dss": "DSS", "synflow": "SynFlow", "snip": "SNIP", "naswot": "NASWOT"}
 _BASELINES = ("params", "macs")
+_NOTES = dict.fromkeys(_BASELINES, "baseline") | {"fitted": "to all other networks"}
 _BUDGETS = {"params": params_text, "MACs": macs_text}
 
 
@@ -63,7 +64,7 @@ def _table(found: Facts) -> RenderableType:
     """A row a score, the best first, under the ceiling; then the running losses."""
     scores = sorted(found["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
     rows = [("another seed (the ceiling)", found["ceiling"] | {"recall": None}, "")]
-    rows += [(_TITLES.get(name, name), facts, "baseline" if name in _BASELINES else "") for name, facts in scores]
+    rows += [(_TITLES.get(name, name), facts, _NOTES.get(name, "")) for name, facts in scores]
     for facts in found["short"].values():
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))

@@ -16,7 +16,10 @@ from archdsl.search.predict import ENOUGH, LatencyModel
 from archdsl.search.ranks import spearman
 from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
 from archdsl.search.scores.ensemble import MEMBERS, ensemble
+from archdsl.search.scores.every import NAMES
+from archdsl.search.scores.fitted import fitted
 
+_OURS = ("ensemble", "fitted")
 _EXACT = 6
 """Up to so many networks all orders are tried; beyond, `_DEALS` random ones."""
 _DEALS = 1000
@@ -55,13 +58,16 @@ def scores(trials: Sequence[Trial]) -> list[Agreement]:
     whole = [row for row in rows if all(name in row for name in MEMBERS)]
     for row, value in zip(whole, ensemble(whole), strict=True):
         row["ensemble"] = float(value)
+    full = [(row, trial.accuracy) for row, trial in zip(rows, trained, strict=True) if all(n in row for n in NAMES)]
+    for (row, _), value in zip(full, fitted([row for row, _ in full], [accuracy for _, accuracy in full]), strict=True):
+        row["fitted"] = float(value)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [
         agreement(
             {"macs": "MACs"}.get(name, name),
             [(row[name], trial.accuracy or 0.0) for row, trial in zip(rows, trained, strict=True) if name in row],
         )
-        for name in ("ensemble", *(name for name in names if name != "ensemble"))
+        for name in (*_OURS, *(name for name in names if name not in _OURS))
         if name in names or name in ("params", "macs", "latency")
     ]
 

@@ -1,17 +1,21 @@
 """Whether a network scores too low to be trained, by what this search has learned.
 
-The scores earn their place in each search anew: they are used only while the rank correlation of their ensemble with
-the proxy accuracies measured there is high enough, and then only against the lowest.
+The scores earn their place in each search anew. Two orders stand for it: their ensemble as it is, and the scores as
+fitted to the accuracies measured here; the one that ranks these better is used, only while its rank correlation with
+them is high enough, and then only against the lowest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from archdsl.search.ranks import spearman
+from archdsl.search.ranks import Floats, spearman
 from archdsl.search.scores.ensemble import MEMBERS, ensemble
+from archdsl.search.scores.every import NAMES
+from archdsl.search.scores.fitted import fitted
 
 ENOUGH = 10
 """Trained networks before the scores are trusted or not."""
@@ -22,8 +26,16 @@ LOWEST_SHARE = 0.2
 Scores = Mapping[str, float]
 
 
+class Order(NamedTuple):
+    """One way to rank the networks seen, and how well it ranks those that were trained."""
+
+    name: str
+    values: Floats
+    correlation: float
+
+
 class Screen:
-    """The zero-cost rung. Scores that lack a member, as of an older run, teach nothing."""
+    """The zero-cost rung. Scores that are not complete, as of an older run, teach nothing."""
 
     def __init__(self) -> None:
         self._seen: list[Scores] = []
@@ -31,29 +43,40 @@ class Screen:
 
     def learn(self, scores: Scores, accuracy: float | None) -> None:
         """The scores of a network that came as far as that, and its proxy accuracy if it was trained."""
-        if all(name in scores for name in MEMBERS):
+        if all(name in scores for name in NAMES):
             self._seen.append(scores)
             self._accuracies.append(accuracy)
 
     @property
     def correlation(self) -> float | None:
-        """Spearman's rank correlation of ensemble and proxy accuracy here; None before enough were trained."""
-        trained = [row for row, accuracy in enumerate(self._accuracies) if accuracy is not None]
-        if len(trained) < ENOUGH:
-            return None
-        order = ensemble(self._seen)
-        found: float = spearman([order[row] for row in trained], [self._accuracies[row] or 0.0 for row in trained])
-        return found
+        """Spearman's rank correlation of the better order and proxy accuracy here; None before enough were trained."""
+        best = best_order(self._seen, self._accuracies)
+        return None if best is None else best.correlation
 
     @property
     def reason(self) -> str:
         """Why a network that scores too low falls."""
-        return f"among the lowest by {', '.join(MEMBERS)}, which rank accuracy here at {self.correlation:.2f}"
+        best = best_order(self._seen, self._accuracies)
+        assert best is not None
+        return f"among the lowest by {best.name}, which rank accuracy here at {best.correlation:.2f}"
 
     def too_low(self, scores: Scores) -> bool:
         """Whether a network is among the lowest seen here, itself included, while the scores are trusted."""
-        found = self.correlation
-        if found is None or found < LEAST_CORRELATION:
+        best = best_order([*self._seen, scores], [*self._accuracies, None])
+        if best is None or best.correlation < LEAST_CORRELATION:
             return False
-        order = ensemble([*self._seen, scores])
-        return bool(order[-1] < np.quantile(order, LOWEST_SHARE))
+        return bool(best.values[-1] < np.quantile(best.values, LOWEST_SHARE))
+
+
+def best_order(seen: list[Scores], accuracies: list[float | None]) -> Order | None:
+    """The order of the networks seen that ranks the trained ones better; None before enough were trained."""
+    trained = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
+    if len(trained) < ENOUGH:
+        return None
+    truth = [accuracies[row] or 0.0 for row in trained]
+    named = {
+        ", ".join(MEMBERS): ensemble(seen),
+        "all scores as fitted to the networks trained here": fitted(seen, accuracies),
+    }
+    orders = [Order(name, values, spearman(values[trained], truth)) for name, values in named.items()]
+    return max(orders, key=lambda order: order.correlation)
