@@ -1,8 +1,7 @@
-"""Successive halving of trainings that are under way, by the running training loss: our own, since Optuna has none for
-a study with several objectives.
+"""Successive halving of trainings that are under way, by the running training loss.
 
-After a fifth and after half of its steps a training goes on only if its running loss is in the better half of those
-that its rivals had there. Rivals are the networks that cost no more in any other objective: a slower one that learns
+It is our own, since Optuna prunes no study that has several objectives. After a fifth and after half of its steps a
+training goes on only if its running loss is in the better half of those that its rivals had there. Rivals are the networks that cost no more in any other objective: a slower one that learns
 worse than most of these will not be on the front, and the fastest has none. As the scores at initialisation, the loss
 must first prove itself in this search: by its rank correlation, at that step, with the accuracies at the end.
 """
@@ -10,7 +9,7 @@ must first prove itself in this search: by its rank correlation, at that step, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,9 +76,3 @@ class Halving:
             f"running loss {loss:.3f} after {mark / MARKS:.0%} of the training, over {limits[mark]:.3f}, the median of "
             f"networks that cost no more; there it ranks accuracy at {self.correlation(mark) or 0:.2f}"
         )
-
-
-def broken_off(facts: Mapping[str, Any]) -> int | None:
-    """The mark at which a training was broken off, of its facts; None where it was not."""
-    mark = facts.get("halted")
-    return mark if isinstance(mark, int) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -11,15 +10,12 @@ import optuna
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
-from archdsl.search.halving import Halving
-from archdsl.search.ladder import Halted, measure, scored, train
+from archdsl.search.ladder import measure
+from archdsl.search.short_training import HALVING, short_training
 from archdsl.search.study import Study
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
-
-HALVING = "halving"
-"""The rung of a training that was broken off."""
 
 
 def tried(search: Search, found: Candidate) -> Record:
@@ -70,38 +66,7 @@ def _climb(search: Search, found: Candidate, record: Record) -> None:
         record["outcome"] = "fell"
         record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
         return
-    scores = scored(search.worker, found.spec, settings, search.data, search.clock)["scores"]
-    record["provenance"]["scores"] = scores
-    if search.learned.screen.too_low(scores):
-        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", search.learned.screen.reason
-        return
-    record["rung"] = "train"
-    search.doing(f"trial {record['number']}: training {found.spec.name}")
-    limits = search.learned.halving.limits(record)
-    try:
-        trained = train(
-            search.worker,
-            found.spec,
-            settings,
-            search.data,
-            search.clock,
-            progress=search.trained_so_far,
-            limits=limits,
-        )
-    except Halted as halted:
-        fall(record, halted, search.learned.halving, limits)
-        return
-    record["accuracy"] = trained.accuracy
-    record["provenance"]["proxy"] = trained.facts
-    record["outcome"] = "cached" if trained.cached else "trained"
-
-
-def fall(record: Record, halted: Halted, halving: Halving, limits: Mapping[int, float]) -> None:
-    """The record becomes that of a network whose training was broken off."""
-    mark = halted.facts["halted"]
-    record["rung"], record["outcome"] = HALVING, "fell"
-    record["provenance"]["proxy"] = halted.facts
-    record["reason"] = halving.reason(mark, halted.facts["running"][mark - 1], limits)
+    short_training(search, search.worker, found.spec, settings, record)
 
 
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
