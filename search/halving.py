@@ -1,9 +1,10 @@
 """Successive halving of trainings that are under way, by the running training loss.
 
 It is our own, since Optuna prunes no study that has several objectives. After a fifth and after half of its steps a
-training goes on only if its running loss is in the better half of those that its rivals had there. Rivals are the networks that cost no more in any other objective: a slower one that learns
-worse than most of these will not be on the front, and the fastest has none. As the scores at initialisation, the loss
-must first prove itself in this search: by its rank correlation, at that step, with the accuracies at the end.
+training goes on only if its running loss is in the better half of those that its rivals had there. Rivals are the
+networks that cost no more in any other objective: a slower one that learns worse than most of these will hardly be on
+the front, and the fastest has none. As the scores at initialisation, the loss must first prove itself in this search,
+by its rank correlation, at that step, with the accuracies at the end.
 """
 
 from __future__ import annotations
