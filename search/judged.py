@@ -53,6 +53,7 @@ def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]
     found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
     found["short"] = {str(mark): _short(mark, known, truth) for mark in SHORT}
     found["seconds"] = _seconds(known)
+    found["cached"] = sum(training.get("cached", False) for record in known for training in record["trainings"])
     found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
     found["above_params"] = interval(_above, columns[found["rung"]], columns["params"], mean)._asdict()
     return found | {"targets": _targets(found), "networks": _rows(known, truth, columns)}

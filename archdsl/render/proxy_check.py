@@ -69,7 +69,7 @@ def _table(found: Facts) -> RenderableType:
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
     columns = [
-        Column("ranks accuracy", [Text(name) for name, _, _ in rows], least=20),
+        Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
         Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),
         Column("Kendall", [_interval(facts["kendall"]) for _, facts, _ in rows], right=True, drop=1),
         Column("top 5 kept", [_share(facts["recall"]) for _, facts, _ in rows], right=True, drop=2),
@@ -78,7 +78,7 @@ def _table(found: Facts) -> RenderableType:
     notes = [
         "In brackets where nine in ten bootstrap samples of the networks lie. Top 5 kept: of the five most accurate, "
         "the share in a score's upper third. One seed's loss is judged by the mean accuracy of all seeds.",
-        f"Medians of {found['trained']} networks: {_costs(found['seconds'])}.",
+        f"Medians of {found['trained']} networks: {_costs(found['seconds'])}; {found['cached']} trainings were known before.",
     ]
     return Sheet(columns, notes)
 
