@@ -78,7 +78,7 @@ def _table(found: Facts) -> RenderableType:
     notes = [
         "In brackets where nine in ten bootstrap samples of the networks lie. Top 5 kept: of the five most accurate, "
         "the share in a score's upper third. One seed's loss is judged by the mean accuracy of all seeds.",
-        f"Medians of {found['trained']} networks: {_costs(found['seconds'])}. Known before: {found['cached']} trainings.",
+        f"Medians: {_costs(found['seconds'])}. Known before: {found['cached']} trainings.",
     ]
     return Sheet(columns, notes)
 
