@@ -125,7 +125,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     plain = ("data", "epochs", "images", "trials", "time_s", "seed")
     return _checked(
-        space=_document(space),
+        space=document_of(space),
         **_promise(given, measured, setting.batch),
         params_budget=given["params_budget"] or own["params"],
         macs_budget=given["macs_budget"] or own["macs"],
@@ -184,7 +184,8 @@ def _stat(measured: Budget | None) -> Any:
     return measured.stat if measured is not None else None
 
 
-def _document(space: Space) -> dict[str, Any]:
+def document_of(space: Space) -> dict[str, Any]:
+    """A space as JSON values, as it was written."""
     return space.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -194,7 +195,7 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
     if dtype := said.get("dtype"):
         said["dtype"] = DTYPES.get(dtype, dtype)
     if space is not None:
-        said["space"] = _document(space if isinstance(space, Space) else load_space(space))
+        said["space"] = document_of(space if isinstance(space, Space) else load_space(space))
     before = RunFolder(folder).settings()
     if said.keys() & {"latency_budget_ms", "throughput_budget"}:
         said |= _promise(said, None, said.get("batch", before.batch))

@@ -40,6 +40,17 @@ class CheckFolder(RunFolder):
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
         return asked
 
+    def asked(self) -> Any:
+        """What the check in the folder was asked for.
+
+        Raises:
+            SearchError: there is none, or it cannot be read.
+        """
+        found = self.read(ASKED)
+        if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+            raise SearchError(f"{self.path} holds no check to resume")
+        return found
+
     @property
     def _records_path(self) -> Path:
         return self.path / NETWORKS

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from archdsl.errors import WrongUse
 from archdsl.schema.space import Space
-from archdsl.search.api import absolute, first_of, new_folder, settings_of
+from archdsl.search.api import absolute, document_of, first_of, new_folder, settings_of
+from archdsl.search.check_folder import CheckFolder
 from archdsl.search.proxy_check import EPOCHS, Check, check
+from archdsl.spaces import load_space
 
 _TRAINING = (
     *("params_budget", "macs_budget", "memory_budget", "device", "threads"),
@@ -37,7 +39,8 @@ def checked_proxies(
         networks: how many to draw, 32 by default.
         seeds: trainings of each, 2 by default.
         out: the check's folder, `runs/TIME-SPACE-check` by default.
-        resume: go on with the check in `out`.
+        resume: go on with the check in `out`, as it was asked for; what is given besides must be equal, but for
+            `networks` and `time_s`.
         say: is told of every network.
         given: `params_budget`, `macs_budget`, `memory_budget`, `device`, `threads`, `time_s`, `data`, `epochs` (6 by
             default), `images` and `seed`, as of `run`.
@@ -45,18 +48,33 @@ def checked_proxies(
     Raises:
         SpecError, MeasureError, RunExists, SearchError: as `run`.
     """
-    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
-    given = {**dict.fromkeys(_TRAINING), **unmeasured, **given}
-    given["epochs"] = given["epochs"] or EPOCHS
-    if given["data"] is not None:
-        given["data"] = absolute(given["data"])
-    settings = settings_of(space, **given)
-    counts = {"networks": networks, "seeds": seeds}
-    try:
-        asked = Check(settings=settings, **{name: count for name, count in counts.items() if count is not None})
-    except ValidationError as error:
-        raise WrongUse(first_of(error)) from None
     if resume and out is None:
         raise WrongUse("name the check to resume by its folder")
-    folder = Path(out) if out is not None else new_folder(settings, "-check")
+    said = {name: value for name, value in given.items() if value is not None}
+    if said.get("data") is not None:
+        said["data"] = absolute(said["data"])
+    counts = {name: count for name, count in (("networks", networks), ("seeds", seeds)) if count is not None}
+    try:
+        asked = _resumed(Path(out), space, said, counts) if resume and out is not None else _new(space, said, counts)
+    except ValidationError as error:
+        raise WrongUse(first_of(error)) from None
+    folder = Path(out) if out is not None else new_folder(asked.settings, "-check")
     return check(asked, folder, resume, say)
+
+
+def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]) -> Check:
+    """A check as it is asked for, with defaults for all else."""
+    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
+    given = {**dict.fromkeys(_TRAINING), **unmeasured, "epochs": EPOCHS, **said}
+    return Check.model_validate({"settings": settings_of(space, **given), **counts})
+
+
+def _resumed(
+    folder: Path, space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]
+) -> Check:
+    """The check in a folder, with what was said now in its place; whether that is allowed is seen to later."""
+    before = CheckFolder(folder).asked()
+    if space is not None:
+        said = said | {"space": document_of(space if isinstance(space, Space) else load_space(space))}
+    settings = {**before["settings"], "time_s": None, **said}
+    return Check.model_validate({**before, "settings": settings, **counts})

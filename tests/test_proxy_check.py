@@ -11,9 +11,12 @@ import pytest
 from rich.console import Console
 from searching import SPACE, Machine, quicken, settings
 
-from archdsl.errors import SearchError
+from archdsl.cli import main
+from archdsl.errors import SearchError, WrongUse
 from archdsl.render.proxy_check import report
+from archdsl.search import proxy_api, proxy_check
 from archdsl.search.judged import judged
+from archdsl.search.proxy_api import checked_proxies
 from archdsl.search.proxy_check import Check, check
 from archdsl.search.run_folder import RunExists
 from archdsl.search.sample import sample
@@ -167,6 +170,28 @@ def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
     assert len(machine.names("score")) == 4
 
 
+def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "tiny.json"
+    file.write_text(json.dumps(SPACE))
+    machine = Machine()
+    monkeypatch.setattr(proxy_check.check, "__defaults__", (False, lambda text: None, machine.worker))
+    first = checked_proxies(file, networks=8, seeds=3, macs_budget=4e6, device="cpu", out=tmp_path / "check")
+    again = checked_proxies(networks=9, out=tmp_path / "check", resume=True)
+    assert (first["asked"]["seeds"], first["asked"]["epochs"], first["asked"]["budgets"]) == (3, 6.0, {"MACs": 4e6})
+    assert again["asked"] == first["asked"] | {"networks": 9}
+    assert len(machine.names("train")) == 27
+    with pytest.raises(SearchError, match="something else: seeds: 3 there, 2 now"):
+        checked_proxies(seeds=2, out=tmp_path / "check", resume=True)
+    with pytest.raises(SearchError, match="something else: space: another space"):
+        checked_proxies("lit-dat-64", out=tmp_path / "check", resume=True)
+    with pytest.raises(SearchError, match="holds no check to resume"):
+        checked_proxies(out=tmp_path / "none", resume=True)
+    with pytest.raises(WrongUse, match="name the check to resume by its folder"):
+        checked_proxies(resume=True)
+    with pytest.raises(WrongUse, match="networks: Input should be greater than or equal to 8; got 3"):
+        checked_proxies(file, networks=3, device="cpu", out=tmp_path / "few")
+
+
 def test_a_longer_sample_begins_with_the_shorter_one() -> None:
     own = settings()
     short, longer = sample(own.space_document, own, 5), sample(own.space_document, own, 9)
@@ -259,3 +284,16 @@ def test_the_screen_says_why_nothing_is_ranked() -> None:
     text = shown(judged(records, DATA))
     assert "REFUSED  the accuracies of 12 networks lie 0.00% apart" in text
     assert "ranks accuracy" not in text
+
+
+def test_the_command_ends_with_1_where_nothing_is_ranked_and_with_130_where_it_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = judged([trained(row, (0.80, 0.82), 1.0, (1, 1)) for row in range(12)], DATA)
+    for found, interrupted, code in ((judged(networks(), DATA), False, 0), (refused, False, 1), (refused, True, 130)):
+        whole = {**KNOWN, **found, "interrupted": interrupted}
+        monkeypatch.setattr(proxy_api, "checked_proxies", lambda *_, found=whole, **__: found)
+        assert main(["proxy-check", "lit-dat-64", "--json"]) == code
+        assert json.loads(capsys.readouterr().out)["refused"] == found["refused"]
+        assert main(["proxy-check", "lit-dat-64"]) == code
+        assert ("REFUSED" in capsys.readouterr().out) is (found["refused"] is not None)
