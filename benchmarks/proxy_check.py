@@ -1,4 +1,4 @@
-"""How well scores rank the shipped CPU space: `python benchmarks/proxy_check.py --networks 24 --macs 15M --time 1h`.
+"""How well scores rank the shipped CPU space: `python benchmarks/proxy_check.py --networks 32 --macs 15M`.
 
 Runs `archdsl proxy-check` as a user would, from a folder that can be resumed, and adds the command to what it tells.
 Writes benchmarks/results/proxy_check.json.
@@ -37,7 +37,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="lit-dat-64")
-    parser.add_argument("--networks", type=int, default=24)
+    parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=float, default=6.0)
     parser.add_argument("--macs", default="15M")
