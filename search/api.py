@@ -17,6 +17,7 @@ from archdsl.schema.space import Budget, Space, latency_of
 from archdsl.search.data import BUILT_IN
 from archdsl.search.feasible import require_feasible
 from archdsl.search.known import check_folders
+from archdsl.search.means import Means, Role
 from archdsl.search.progress import Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.run_folder import RunFolder
@@ -25,6 +26,7 @@ from archdsl.search.settings import Settings
 from archdsl.spaces import load_space
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
+_ASKED = frozenset(Settings.model_fields) - {"space", "stat"}
 
 
 def run(
@@ -49,6 +51,11 @@ def run(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     earlier: Sequence[str | os.PathLike[str]] = (),
+    workers: int = 1,
+    trial_time_s: float | None = None,
+    trial_memory: float | None = None,
+    storage: str | None = None,
+    role: Role = "both",
     watcher: Watcher = silent,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
@@ -79,17 +86,25 @@ def run(
             `trials` and `time_s`. A finished run gives its result again.
         earlier: folders of runs whose trials are taken over where they are points of the space: accuracies that
             were trained alike are known, latencies are measured anew. They do not count as trials.
+        workers: trials side by side on this machine, each in a process of its own; with `device="cuda"` each has a GPU
+            of its own. This and the following hold for this part of the run alone.
+        trial_time_s: seconds that a trial may take before it counts as failed.
+        trial_memory: bytes of the host's memory that a worker may take; on a CPU by default its share of most of it.
+        storage: the URL of a PostgreSQL database, `postgresql://USER@HOST/DATABASE`: every machine that is given the
+            same search with it works on the same study.
+        role: "train" for a machine that only trains what others measured, "measure" for one that only measures;
+            either needs `storage`.
         watcher: is told of progress.
 
     Raises:
+        WrongUse: `storage` or `role` cannot be so.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
-    given = {
-        key: value for key, value in locals().items() if key not in ("space", "out", "resume", "earlier", "watcher")
-    }
+    means = Means(workers, trial_time_s, trial_memory, storage, role).checked()
+    given = {key: value for key, value in locals().items() if key in _ASKED}
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     if resume and folders:
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
@@ -104,7 +119,7 @@ def run(
         settings = settings_of(space, **given)
         require_feasible(settings)
     folder = Path(out) if out is not None else new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started, earlier=folders)
+    return run_search(settings, folder, resume, watcher, started, means=means, earlier=folders)
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:

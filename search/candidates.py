@@ -15,6 +15,8 @@ from archdsl.schema.variables import Variable
 from archdsl.search.settings import Settings
 from archdsl.spaces import draw, point
 
+_MOST_RAISED = 20
+
 
 class Candidate(NamedTuple):
     """A network that holds and is inside the static budgets."""
@@ -33,6 +35,10 @@ class Refused(Exception):
     """A candidate that falls before it is measured; `args` are the rung and the reason."""
 
 
+class Raised(Refused):
+    """A candidate that falls because the code of a block raised what is no refusal."""
+
+
 def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
     """The network of a choice, if it holds and costs what it may.
 
@@ -41,10 +47,12 @@ def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) ->
     """
     try:
         spec, _ = point(space, choose)
+        known, counted = canonical_hash(spec), count(spec)
     except SpecError as error:
         raise Refused("static", str(error)) from None
-    known = canonical_hash(spec)
-    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, count(spec))
+    except Exception as error:  # a block of another package may raise anything
+        raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, counted)
     costs = found.costs(settings)
     for name, budget in settings.static_budgets.items():
         if budget is not None and costs[name] > budget:
@@ -60,12 +68,19 @@ def random_candidate(
     generator: random.Random,
     draws: int = 2000,
 ) -> tuple[Candidate, dict[str, Any]] | None:
-    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none."""
-    for _ in range(draws):
+    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none.
+
+    Where blocks raise from the start on, few draws tell as much.
+    """
+    raised = 0
+    for drawn in range(draws):
+        if drawn == raised == _MOST_RAISED:
+            return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
         try:
             found = candidate(space, choices.__getitem__, settings)
-        except Refused:
+        except Refused as refused:
+            raised += isinstance(refused, Raised)
             continue
         if found.hash not in seen:
             return found, choices

@@ -14,7 +14,7 @@ ASKED, NETWORKS = "check.json", "networks.jsonl"
 class CheckFolder(RunFolder):
     """One check on disk; of a run's folder it has the lock, the reading and the writing."""
 
-    def begin(self, asked: Any, resume: bool) -> Any:
+    def take(self, asked: Any, resume: bool) -> None:
         """Take the folder for this process: make it, or go on with the check in it.
 
         Raises:
@@ -38,7 +38,6 @@ class CheckFolder(RunFolder):
             self.write(ASKED, asked)
         except OSError as error:
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
-        return asked
 
     def asked(self) -> Any:
         """What the check in the folder was asked for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -42,7 +43,9 @@ class Failed(SearchError):
 class Worker:
     """A child process with torch loaded. It is started when first asked, and again after it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int | None = None) -> None:
+        """`memory_bytes` is what the child may take of the host's memory."""
+        self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._errors: IO[bytes] | None = None
@@ -90,8 +93,7 @@ class Worker:
         """End the worker, whatever it is doing."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(OSError):
@@ -99,17 +101,36 @@ class Worker:
                     stream.close()
         self._process, self._buffer = None, b""
 
+    def hold(self, still: bool) -> None:
+        """Let the child stand still, or go on."""
+        self._signal(signal.SIGSTOP if still else signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the child while another thread waits for its reply, which then learns of it."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if (process := self._process) is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+
     def _start(self) -> None:
         """A session of its own keeps the terminal's Ctrl-C for the parent."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop
-        self._process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-            env={**WAITING, **os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
-        )
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop
+            self._process = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                env={**WAITING, **os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+            )
+        except OSError as error:  # no candidate is to blame
+            if self._errors is not None:
+                self._errors.close()
+            raise SearchError(f"no worker can be started: {error.strerror or error}") from None
+        _confine(self._process.pid, self._memory_bytes)
         self._reply(_START_S)  # that it is ready
 
     def _reply(self, timeout_s: float) -> Reply:
@@ -128,7 +149,10 @@ class Worker:
                     raise self._gone()
                 self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
-        reply: Reply = json.loads(line)
+        try:
+            reply: Reply = json.loads(line)
+        except ValueError:
+            raise WorkerGone(f"the worker said what is no reply: {line[:80]!r}") from None
         return reply
 
     def _gone(self) -> WorkerGone:
@@ -149,6 +173,18 @@ class Worker:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
+
+
+def _confine(pid: int, memory_bytes: int | None) -> None:
+    """Where memory runs out, it is the child that ends: it is refused more than its share, and is the first to go.
+
+    The limit is on what a process can write to: CUDA reserves far more addresses than there is memory.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+    if memory_bytes is not None:
+        with contextlib.suppress(OSError, ValueError):  # a lower limit stands already
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def _signal(number: int) -> str:

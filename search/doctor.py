@@ -18,8 +18,8 @@ from archdsl.search.child import Worker
 from archdsl.search.dead import Dead, dead_values
 from archdsl.search.extremes import descend
 from archdsl.search.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits, with_data
-from archdsl.search.ladder import Asked
 from archdsl.search.points import Network, Points
+from archdsl.search.seat import Asked
 from archdsl.search.settings import Settings
 from archdsl.search.shares import Share, shares
 from archdsl.search.survey import Survey, survey

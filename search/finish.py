@@ -96,6 +96,8 @@ def settle(search: Search) -> Verdict:
     """
     ranked = search.state.front = _ranked(search)
     search.folder.write("front.json", ranked)
+    if search.means.role == "train":
+        return Verdict(False, None, None, None, [], "this machine trained; those that measure choose the winner")
     attempts: list[dict[str, Any]] = []
     nearest: Verdict | None = None
     left = list(ranked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.errors import SearchError, SpecError
 from archdsl.load import spec_of
@@ -20,7 +20,11 @@ from archdsl.search.front import Record
 from archdsl.search.ladder import training_key
 from archdsl.search.run_folder import RunFolder
 from archdsl.search.settings import Settings
+from archdsl.search.study import FROM, RESULT
 from archdsl.spaces import choices_of, point
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
 
 _FEWER = "were never trained", "are no points of this space", "were trained otherwise"
 NEVER, ELSEWHERE, OTHERWISE = _FEWER
@@ -32,9 +36,39 @@ class Known(NamedTuple):
     choices: list[dict[str, Any]]
     """Of the networks whose accuracy is known, the most accurate first."""
     origins: dict[str, str]
-    """The folder that each of them comes from, by hash."""
+    """The folder that each of them comes from, by hash, in the same order."""
     told: list[str]
     """A line for each folder: how many of how many, and why not the others."""
+
+
+def take_over(search: Search) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The choices that earlier runs bring, each with what goes with its trial from machine to machine.
+
+    What they are is kept in the folder, for a search that is resumed.
+
+    Raises:
+        SearchError: as `known_from`.
+    """
+    kept = search.folder.read("known.json")
+    if kept is None:
+        return []
+    if "choices" not in kept:
+        found = known_from(kept["folders"], search.space, search.settings, search.data)
+        kept |= {"choices": found.choices, "origins": found.origins}
+        for line in found.told:
+            search.note(line)
+        search.folder.write("known.json", kept)
+    search.origins = kept["origins"]
+    shared = search.means.storage is not None
+    facts = [{FROM: path} | (_result(search, known) if shared else {}) for known, path in search.origins.items()]
+    return list(zip(kept["choices"], facts, strict=True))
+
+
+def _result(search: Search, known: str) -> dict[str, Any]:
+    """What was trained, with its name in the cache, for machines that do not have it."""
+    key = training_key(known, search.settings, search.data, search.settings.epochs)
+    found = cache.get(key)
+    return {} if found is None else {RESULT: [key, found]}
 
 
 def known_from(folders: Sequence[str], space: Space, settings: Settings, data: dict[str, Any]) -> Known:
@@ -43,7 +77,7 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: d
     Raises:
         SearchError: a folder holds no run that can be read.
     """
-    found, origins, told = list[tuple[float, dict[str, Any]]](), dict[str, str](), list[str]()
+    found, told = dict[str, tuple[float, str, dict[str, Any]]](), list[str]()
     for path in folders:
         folder = RunFolder(Path(path))
         before, records = folder.settings(), folder.records()
@@ -51,12 +85,11 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: d
         reasons = Counter[str]()
         for record in trials:
             choices = _taken(record, space, settings, data, reasons)
-            if choices is not None and record["hash"] not in origins:
-                origins[record["hash"]] = path
-                found.append((record["accuracy"], choices))
+            if choices is not None and record["hash"] not in found:
+                found[record["hash"]] = record["accuracy"], path, choices
         told.append(_line(path, len(trials), reasons, _difference(before, settings)))
-    found.sort(key=lambda pair: -pair[0])
-    return Known([choices for _, choices in found], origins, told)
+    ranked = sorted(found.items(), key=lambda item: -item[1][0])
+    return Known([choices for _, (_, _, choices) in ranked], {known: path for known, (_, path, _) in ranked}, told)
 
 
 def _taken(

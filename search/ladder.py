@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
@@ -19,24 +19,13 @@ from archdsl.search import cache
 from archdsl.search.child import Failed, Hung, Progress, Reply
 from archdsl.search.clock import Clock
 from archdsl.search.proxy import RECIPE
+from archdsl.search.seat import Asked
 from archdsl.search.settings import Settings
 
 PAUSE_S = 1.0
 """Between two readings of the winner, for what disturbs a measurement to pass."""
 _MEASURE_S, _COMPILE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 600.0, 15.0
 _ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
-
-
-class Asked(Protocol):
-    """Who measures and trains; `archdsl.search.child.Worker` is one."""
-
-    def ask(self, request: Reply, timeout_s: float, progress: Progress | None = None) -> Reply:
-        """The reply to one request."""
-        ...
-
-    def stop(self) -> None:
-        """End it, whatever it is doing."""
-        ...
 
 
 class OutOfTime(Exception):

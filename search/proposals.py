@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import takewhile
 from typing import Any
 
@@ -14,10 +14,10 @@ from archdsl.errors import SearchError
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
-from archdsl.search.candidates import Candidate, Refused, candidate, random_candidate
+from archdsl.search.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.settings import Settings
-from archdsl.search.study import Study
-from archdsl.spaces import seeds
+from archdsl.search.study import MOST_LOST, Study
+from archdsl.spaces import draw, seeds
 
 _MOST_FRUITLESS = 3
 """Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
@@ -45,23 +45,38 @@ class Proposals:
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
         """Whether drawing at random, too, found nothing new."""
+        self.raised: list[str] = []
+        """What the code of blocks raised while candidates were looked at."""
+        self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
         self._asked_for_smallest = False
-        self._seeds = deque(seed_choices(settings))
+        self._seeds = deque((choices, dict[str, Any]()) for choices in seed_choices(settings))
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
-    def add(self, choices: list[dict[str, Any]]) -> None:
-        """Propose these after the seeds, each once."""
-        self._seeds.extend(choices)
+    def add(self, known: Iterable[tuple[dict[str, Any], dict[str, Any]]], origins: dict[str, str]) -> None:
+        """Propose these choices after the seeds, each once, with what stands beside its trial; `origins` are the
+        earlier runs of networks, by hash.
+        """
+        self._seeds.extend(known)
+        self._origins = origins
 
     def next(self) -> tuple[Candidate, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
+        self._draw_if_fruitless()
+        if self.exhausted:
+            return None
         while self._seeds and not self.study.has_waiting:
-            self.study.enqueue(self._seeds.popleft())
+            choices, facts = self._seeds.popleft()
+            self.study.enqueue(choices, facts=facts)
         trial, choices = self.study.ask()
+        if self.study.is_killer(trial) and not self.study.was_begun(trial):
+            self._refuse(trial, "static", f"the search was killed {MOST_LOST} times while it was looked at")
+            return None
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
         except Refused as refused:
+            if isinstance(refused, Raised):
+                self.raised.append(refused.args[1])
             self._refuse(trial, *refused.args)
             return None
         if found.hash in self.seen:
@@ -71,14 +86,19 @@ class Proposals:
             self._refuse(trial, "predicted")
             return None
         self.seen.add(found.hash)
-        self.study.begin(trial, found.hash)
+        self.study.begin(trial, found.hash, self._origins.get(found.hash))
         return found, trial
 
     def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1
         self.study.refused(trial, rung, reason)
+
+    def _draw_if_fruitless(self) -> None:
+        """Where the last proposals were of no use, a random point is next: as the study stands, so that a search that
+        was killed right here and resumed draws it too.
+        """
         in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
-        if in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
+        if in_a_row and in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
             drawn = random_candidate(self.space, self._variables, self.settings, self.seen, self._generator())
             self.exhausted = drawn is None
             if drawn is not None:
@@ -108,15 +128,29 @@ def first_candidate(space: Space, settings: Settings) -> Candidate:
     Raises:
         SearchError: there seems to be none.
     """
+    raised: str | None = None
     for choices in seed_choices(settings):
         try:
             return candidate(space, choices.__getitem__, settings)
-        except Refused:
-            continue
+        except Refused as refused:
+            raised = refused.args[1] if isinstance(refused, Raised) else raised
     drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
     if drawn is not None:
         return drawn[0]
-    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{_least(space, settings)}")
+    raised = raised or _raised(space, settings)
+    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings)
+    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{why}")
+
+
+def _raised(space: Space, settings: Settings) -> str | None:
+    """What the code of a block raises for a random network; None if nothing."""
+    generator = random.Random(settings.seed)
+    choices = {name: draw(variable, generator) for name, variable in variables(space.nodes).items()}
+    try:
+        candidate(space, choices.__getitem__, settings)
+    except Refused as refused:
+        return str(refused.args[1]) if isinstance(refused, Raised) else None
+    return None
 
 
 def _least(space: Space, settings: Settings) -> str:

@@ -19,8 +19,9 @@ from archdsl.search.check_folder import CheckFolder
 from archdsl.search.child import Failed, Worker, WorkerGone
 from archdsl.search.clock import Clock
 from archdsl.search.judged import LEAST, judged
-from archdsl.search.ladder import Asked, OutOfTime, scored, train
+from archdsl.search.ladder import OutOfTime, scored, train
 from archdsl.search.sample import sample
+from archdsl.search.seat import Asked
 from archdsl.search.settings import Settings
 from archdsl.search.stopping import stoppable
 
@@ -59,7 +60,7 @@ def check(
         SearchError: the folder cannot be used, it holds another check, or this one was ended before it began.
     """
     folder = CheckFolder(out)
-    folder.begin(asked.model_dump(mode="json"), resume)
+    folder.take(asked.model_dump(mode="json"), resume)
     try:
         checking = _Checking(asked, folder, say, new_worker())
         with stoppable():

@@ -81,7 +81,7 @@ class Result(NamedTuple):
 
 def trials_in(records: list[Record]) -> int:
     """The number of trials; a finalist that was trained longer is none of its own, nor what an earlier run knew."""
-    return len({record["number"] for record in records if "from" not in record["provenance"]})
+    return len({record["hash"] for record in records if "from" not in record["provenance"]})
 
 
 def keep(folder: RunFolder, result: Result, seconds: float) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,8 @@ class RunFolder:
         """Where Optuna keeps the study."""
         return f"sqlite:///{(self.path / 'study.db').absolute()}"
 
-    def begin(self, settings: Settings, resume: bool) -> Settings:
-        """Take the folder for this process: make it, or go on with the run in it.
+    def begin(self, settings: Settings, resume: bool, earlier: Sequence[str] = ()) -> Settings:
+        """Take the folder for this process: make it, or go on with the run in it; a new one knows `earlier` runs.
 
         Returns:
             The settings to go on with: the run's own, with the new limits on trials and time where any is given.
@@ -51,6 +53,10 @@ class RunFolder:
                 self._check(resume)  # once more: another search may have begun and ended in between
                 if resume:
                     settings = self._merged(settings)
+                elif earlier:
+                    self.write("known.json", {"folders": list(earlier)})
+                else:
+                    self.remove("known.json")  # of a run that was killed before it was one
                 self.write("run.json", settings.model_dump(mode="json"))
             except BaseException:
                 self.release()
@@ -106,15 +112,22 @@ class RunFolder:
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
         if not (self.path / "trials.jsonl").exists():
-            for name in ("run.json", "clock.json", "noise.json", "study.db"):
+            for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
                 self.remove(name)
 
     def append(self, record: Record) -> None:
-        """One line more in `trials.jsonl`, on disk when this returns."""
-        with self._records_path.open("ab") as file:
-            file.write(json.dumps(record).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""
+        left = memoryview(json.dumps(record).encode() + b"\n")
+        with self._records_path.open("ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
 
     def records(self) -> list[Record]:
         """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file.
@@ -159,8 +172,13 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """A text file, replaced as a whole."""
         partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.path / name)
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
     def remove(self, name: str) -> None:
         """A file that does not hold any more."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from archdsl.schema.document import Spec
 from archdsl.search.front import Record
-from archdsl.search.ladder import Asked, Halted, scored, train
+from archdsl.search.ladder import Halted, scored, train
+from archdsl.search.seat import Asked
 from archdsl.search.settings import Settings
 
 if TYPE_CHECKING:

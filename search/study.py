@@ -10,44 +10,53 @@ that a resumed search asks for what an uninterrupted one would.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from archdsl.errors import SearchError
+from archdsl.errors import ArchError, SearchError
 from archdsl.schema.variables import Variable
+from archdsl.search.alone import Alone
 from archdsl.search.front import Record
 from archdsl.search.knobs import choices, encode
+from archdsl.search.storage import brief, open_storage, shown, unheard
 
 STARTUP = 10
 """Trials drawn at random, seeds among them, before a model is fitted."""
 MOST_GP = 150
 """Completed trials up to which the Gaussian process pays; TPE after that."""
+MOST_LOST = 2
+"""Times that a search may be killed while one point is tried, before that point is given up."""
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
 """What a dashboard calls an objective."""
 BUDGET = "budget"
 HASH, RUNG, REASON = "hash", "rung", "reason"
 """Under which names a trial carries its constraint, its network and where and why it was refused."""
+FROM, RESULT = "from", "result"
+"""Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
+LOST, BEGUN, _RELEASED = "lost", "begun", "released"
+FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_storage(url: str) -> BaseStorage:
-    """Where Optuna keeps studies: a database, made if there is none."""
-    return RDBStorage(url)
-
-
-class Study:
+class Study(Alone):
     """The optimiser of one search, kept in the run's folder."""
 
     def __init__(
-        self, storage: str, variables: dict[str, Variable], objectives: Sequence[str], seed: int, resume: bool
+        self,
+        storage: str,
+        variables: dict[str, Variable],
+        objectives: Sequence[str],
+        seed: int,
+        resume: bool,
+        name: str = "search",
     ) -> None:
         """Opens the study, or makes it.
 
@@ -57,17 +66,26 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.variables, self.objectives, self.seed = variables, tuple(objectives), seed
         try:
-            with _unheard():
-                self._storage = open_storage(storage)
+            with unheard():
+                self._storage = self.open(storage)
                 self._study = optuna.create_study(
                     storage=self._storage,
-                    study_name="search",
+                    study_name=name,
                     directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
                     load_if_exists=resume,
                 )
                 self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
+            # a trial that waits to be trained is not asked for
+            self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
+        except ArchError:
+            raise
         except Exception as error:
-            raise SearchError(f"{storage}: {' '.join(str(error).split())[:200]}; use another folder") from None
+            remedy = "move it away to go on without what the optimiser learned" if resume else "use another folder"
+            raise SearchError(f"{shown(storage)}: {brief(error)}; {remedy}") from None
+
+    def open(self, url: str) -> BaseStorage:
+        """Where Optuna keeps the study."""
+        return open_storage(url)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -98,33 +116,71 @@ class Study:
     @property
     def has_waiting(self) -> bool:
         """Whether a point was enqueued that was not asked for yet."""
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return bool(self._waiting())
 
-    def enqueue(self, point: dict[str, Any], again: bool = False) -> None:
-        """Ask for this point next, unless it was asked for before; variables not in it take their first value."""
+    def _waiting(self) -> list[FrozenTrial]:
+        """Points that were enqueued and not asked for yet."""
+        return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def _claimed(self) -> int | None:
+        """The first of them, now ours."""
+        for trial in self._waiting():
+            with suppress(UpdateFinishedTrialError):
+                if self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                    return trial._trial_id
+        return None
+
+    def enqueue(self, point: dict[str, Any], again: bool = False, facts: dict[str, Any] | None = None) -> None:
+        """Ask for this point next, unless it was asked for before; variables not in it take their first value.
+
+        `facts` stand beside its trial.
+        """
         parameters = {
             name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
-        with _unheard():
-            self._study.enqueue_trial(parameters, skip_if_exists=not again)
+        with unheard():
+            self._study.enqueue_trial(parameters, user_attrs=facts or None, skip_if_exists=not again)
 
     def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             record = record_of(trial.user_attrs.get(HASH, ""))
-            if record is not None:
-                with _unheard():
-                    tell(optuna.Trial(self._study, trial._trial_id), record)
+            if record is None:
+                self.unfinished(trial)
                 continue
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            parameters = trial.system_attrs.get("fixed_params", trial.params)
-            if parameters.keys() == self.variables.keys():
-                self._study.enqueue_trial(parameters)
+            with unheard():
+                tell(optuna.Trial(self._study, trial._trial_id), record)
+
+    def unfinished(self, trial: FrozenTrial) -> None:
+        """The same point once more, in a new trial that knows how often it was lost; enqueued first, or a kill between
+        the two would lose it.
+        """
+        parameters = trial.system_attrs.get(FIXED, trial.params)
+        is_known = any(other.system_attrs.get(FIXED) == parameters for other in self._waiting())
+        if parameters.keys() == self.variables.keys() and not is_known:
+            lost = trial.user_attrs.get(LOST, 0) + (_RELEASED not in trial.user_attrs)
+            with unheard():
+                self._study.enqueue_trial(parameters, user_attrs={LOST: lost, BEGUN: HASH in trial.user_attrs})
+        self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def is_killer(self, trial: optuna.Trial) -> bool:
+        """Whether the search was killed so often while this point was tried that it must not be tried again."""
+        return bool(trial.user_attrs.get(LOST, 0) >= MOST_LOST)
+
+    def was_begun(self, trial: optuna.Trial) -> bool:
+        """Whether this point came as far as a network when it was lost."""
+        return bool(trial.user_attrs.get(BEGUN, True))
+
+    def release(self, trial: optuna.Trial) -> None:
+        """The search ends by itself while this trial is under way: the trial is not to blame."""
+        trial.set_user_attr(_RELEASED, True)
+
+    # ---------------------------------------------------------------------------------------------- asking and telling
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        with _unheard():
+        with unheard():
             seed, sampler = self._sampler()
             self._study.sampler = sampler
             trial = self._study.ask()
@@ -136,7 +192,8 @@ class Study:
 
     def _sampler(self) -> tuple[int, BaseSampler]:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
-        seed = (self.seed * 1_000_003 + sum(state in _ENDED for state in states)) % 2**31
+        number = sum(state in _ENDED or state == TrialState.RUNNING for state in states)  # other workers' run now
+        seed = (self.seed * 1_000_003 + number) % 2**31
         done = states.count(TrialState.COMPLETE)
         if done < STARTUP:
             return seed, RandomSampler(seed=seed)
@@ -144,8 +201,10 @@ class Study:
             return seed, GPSampler(seed=seed, n_startup_trials=0)
         return seed, TPESampler(seed=seed, multivariate=True, group=True)
 
-    def begin(self, trial: optuna.Trial, known: str) -> None:
-        """A candidate with this hash is measured now."""
+    def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
+        """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
+        if origin is not None and FROM not in trial.user_attrs:
+            trial.set_user_attr(FROM, origin)
         trial.set_user_attr(HASH, known)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
@@ -174,7 +233,7 @@ class Study:
     def _constrain(self, trial: optuna.Trial, excess: float) -> None:
         """How far over the budget, once: what a search that was killed has already told, stands."""
         if BUDGET not in trial.constraints:
-            with _unheard():
+            with unheard():
                 trial.set_constraint(BUDGET, excess)
 
     def _mean_accuracy(self) -> float:
@@ -189,11 +248,3 @@ class Study:
         index = self.objectives.index("max proxy_accuracy")
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Optuna's warnings go nowhere: that something is experimental, and each time that a sampler falls back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

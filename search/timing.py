@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from archdsl.search.child import Failed, WorkerGone
-from archdsl.search.ladder import Asked
 from archdsl.search.points import Network
 from archdsl.search.predict import LatencyModel
 from archdsl.search.proxy import Fidelity
+from archdsl.search.seat import Asked
 from archdsl.search.settings import Settings
 
 ENOUGH = 8

@@ -7,36 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from archdsl.schema.document import Spec
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
 from archdsl.search.ladder import measure
+from archdsl.search.seat import Seat
 from archdsl.search.short_training import HALVING, short_training
-from archdsl.search.study import Study
+from archdsl.search.study import MOST_LOST, Study
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
 
-def tried(search: Search, found: Candidate) -> Record:
-    """The record of a candidate that climbed as far as it could.
+def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
+    """The record of a candidate that climbed as far as it could, or as the machine's role lets it.
 
     Raises:
         OutOfTime: the search's time was over first; the trial does not count.
     """
-    started = time.monotonic()
-    record = _record(found, len(search.trials))
-    if (origin := search.origins.get(found.hash)) is not None:
-        record["provenance"]["from"] = origin
+    started, role = time.monotonic(), search.means.role
     try:
-        _climb(search, found, record)
+        if record["outcome"] == "measured" or _measured(search, spec, record, seat):
+            if role == "measure":
+                record["outcome"] = "measured"
+            else:
+                short_training(search, seat, spec, seat.settings, record)
     except (Failed, WorkerGone) as error:
-        record["reason"] = str(error)
-    record["seconds"] = round(time.monotonic() - started, 3)
+        record["outcome"], record["reason"] = "failed", str(error)
+    record["seconds"] = round(record["seconds"] + time.monotonic() - started, 3)
     return record
 
 
-def _record(found: Candidate, number: int) -> Record:
+def given_up(record: Record) -> Record:
+    """The record of a candidate that is not tried again."""
+    return record | {"outcome": "failed", "reason": f"the search was killed {MOST_LOST} times while it was tried"}
+
+
+def begun(found: Candidate, number: int, origin: str | None = None) -> Record:
+    """The record of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
     return {
         "number": number,
         "hash": found.hash,
@@ -50,23 +59,23 @@ def _record(found: Candidate, number: int) -> Record:
         "inside_budget": None,
         "accuracy": None,
         "seconds": 0.0,
-        "provenance": {},
+        "provenance": {} if origin is None else {"from": origin},
     }
 
 
-def _climb(search: Search, found: Candidate, record: Record) -> None:
-    """The rungs that cost time; the record says how far the candidate came."""
-    settings, gate = search.settings, search.state.gate_ms
-    search.doing(f"trial {record['number']}: measuring {found.spec.name}")
-    latency = measure(search.worker, found.spec, settings, search.clock)
+def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
+    """Measure a candidate; whether it passes the gate."""
+    settings, gate = seat.settings, search.state.gate_ms
+    search.doing(f"trial {record['number']}: measuring {spec.name}")
+    latency = measure(seat, spec, settings, search.clock)
     record["latency"] = latency.ms
     record["provenance"]["latency"] = latency.facts
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
-    if gate is not None and latency.ms > gate:
-        record["outcome"] = "fell"
-        record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
-        return
-    short_training(search, search.worker, found.spec, settings, record)
+    if gate is None or latency.ms <= gate:
+        return True
+    record["outcome"] = "fell"
+    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
+    return False
 
 
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:

@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any
 
 from archdsl.errors import ArchError
+from archdsl.search.torch_faults import full_memory, is_broken
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -75,24 +76,15 @@ def _answer(request: Request, say: Callable[[Reply], None]) -> Reply:
         return {"done": True, **_ACTIONS[request["do"]](request, say)}
     except BrokenPipeError:
         raise
-    except ArchError as error:
-        return {"done": True, "failed": str(error), "broken": _is_broken(error)}
-    except MemoryError:
-        return {"done": True, "failed": "out of memory"}
     except Exception as error:
+        if full := full_memory(error):
+            return {"done": True, "failed": full, "broken": True}  # what is left of it is in pieces
+        if isinstance(error, ArchError):
+            return {"done": True, "failed": str(error), "broken": is_broken(error)}
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(str(error).split())[:300]
         told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
-        return {"done": True, "failed": told, "broken": _is_broken(error)}
-
-
-def _is_broken(error: BaseException | None) -> bool:
-    """Whether the GPU's context is lost with this error: all that follows in the process would fail."""
-    while error is not None:
-        if "CUDA error" in str(error) and "out of memory" not in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        return {"done": True, "failed": told, "broken": is_broken(error)}
 
 
 def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:

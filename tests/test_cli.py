@@ -49,6 +49,10 @@ EXAMPLES = [
 ]
 
 
+SLOW = ("archdsl bench ", "archdsl report ", "archdsl import ")
+"""Examples that load torch or a report in a process of their own; other tests give these commands inside this one."""
+
+
 class Ended(NamedTuple):
     code: int
     out: str
@@ -503,7 +507,10 @@ def checkpoint(folder: Path) -> None:
     save_model(model, folder / "lit_s.safetensors")
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=pytest.mark.slow if line.startswith(SLOW) else ()) for line in EXAMPLES],
+)
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")

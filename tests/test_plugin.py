@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 PLUGIN = Path(__file__).parent / "plugin"
+SCHEMAS = Path(__file__).parent.parent / "archdsl" / "schemas"
 
 SPEC: dict[str, Any] = {
     "kind": "arch", "version": 1, "name": "pooled", "image": 32, "classes": 4,
@@ -114,6 +116,28 @@ def test_the_commands_know_an_installed_type(site: Path, tmp_path: Path) -> None
     assert "acme.pool" in shown.stdout
     cost = run(site, "-m", "archdsl.cli", "cost", str(file), "--json")
     assert json.loads(cost.stdout)["nodes"][1]["type"] == "acme.pool"
+
+
+@pytest.mark.parametrize("document", [SPEC, SPACE], ids=["arch", "space"])
+def test_the_json_schema_knows_an_installed_type(site: Path, document: dict[str, Any]) -> None:
+    kind = document["kind"]
+    printed = run(site, "-m", "archdsl.cli", "schema", kind)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    Draft202012Validator(json.loads(printed.stdout)).validate(document)
+    shipped = json.loads((SCHEMAS / f"{kind}-1.schema.json").read_text())
+    assert not Draft202012Validator(shipped).is_valid(document)
+
+
+def test_what_a_search_measures_may_be_of_an_installed_type(site: Path) -> None:
+    """Each candidate is built and timed in a process of its own."""
+    code = """
+from archdsl.search.child import Worker
+setting = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 1, "rounds": 3}
+with Worker() as worker:
+    reply = worker.ask({"do": "measure", "spec": SPEC, "setting": setting}, 120.0)
+print(reply["latency"]["min_ms"] > 0)
+"""
+    assert python(site, code) == "True\n"
 
 
 BAD = {

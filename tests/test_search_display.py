@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import Golden
 from rich.console import Console
-from searching import Machine, quicken, search, settings
+from searching import SPACE, Machine, quicken, search, settings
 
 from archdsl.cli import main
 from archdsl.load import spec_of
@@ -207,6 +207,15 @@ def test_an_interrupt_is_130_and_still_prints_what_there_is(
     assert "PASS  lit-dat-64-" in out
 
 
+def test_workers_and_earlier_runs_are_for_the_command_line(fake: Machine, tmp_path: Path) -> None:
+    asked = ["lit-dat-64", "--device", "cpu", "--latency-budget", "100s", "--workers", "2", "--trials"]
+    assert command(*asked, 2, "--out", tmp_path / "first") == 0
+    assert command(*asked, 1, "--out", tmp_path / "second", "--from", tmp_path / "first") == 0
+    found = [json.loads(line) for line in (tmp_path / "second" / "trials.jsonl").read_text().splitlines()]
+    origins = [record["provenance"].get("from") for record in found if record["rung"] != "train_longer"]
+    assert sorted(map(str, origins)) == [str(tmp_path / "first")] * 2 + ["None"]
+
+
 def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     search(tmp_path / "run", fake, trials=2)
     capsys.readouterr()
@@ -218,20 +227,24 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
     assert spec_of(told["winner"]).name == told["winner"]["name"]
 
 
-def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path) -> None:
-    """Three networks of the shipped space measured and trained for a moment, on data of one channel."""
+@pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
+def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, space: str) -> None:
+    """A network measured and trained for a moment, on data of one channel."""
+    (tmp_path / "tiny.json").write_text(json.dumps(SPACE))
+    named, size = ("./tiny.json", 32) if space == "tiny" else (space, 64)
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (100, 64, 64), dtype=np.uint8)
+    images = generator.integers(0, 256, (100, size, size), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(100) % 10)
-    asked = "search lit-dat-64 --device cpu --latency-budget 2s --trials 3 --epochs 0.4 --images 80 --data data.npz"
+    asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
+    asked += " --epochs 0.4 --images 80 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
     run = [sys.executable, "-W", "error", "-m", "archdsl.cli", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.startswith("space lit-dat-64: p10 <= 2000 ms, batch 1, float32, eager, cpu")
-    assert "PASS  lit-dat-64-" in ended.stdout
+    assert ended.stderr.startswith(f"space {space}: p10 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert f"PASS  {space}-" in ended.stdout
     winner = json.loads((tmp_path / "run" / "winner.json").read_text())
     assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 10)
     records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
-    assert len({record["number"] for record in records}) == 3
+    assert len({record["number"] for record in records}) == 1
     assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)

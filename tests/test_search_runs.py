@@ -16,7 +16,7 @@ from archdsl import load_spec
 from archdsl.errors import SearchError
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search import gate, ladder, proposals, runner, study, trial
+from archdsl.search import gate, ladder, proposals, study, trial, trying
 from archdsl.search import run as run_search
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.clock import Clock
@@ -335,7 +335,7 @@ def test_a_loss_that_is_no_number_fails_the_trial(tmp_path: Path) -> None:
 
 
 def test_when_everything_fails_the_search_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MOST_FAILURES", 3)
+    monkeypatch.setattr(trying, "MOST_FAILURES", 3)
     machine, lines = Machine(), Lines()
 
     def on_ask(request: dict[str, Any]) -> None:
@@ -420,7 +420,7 @@ def test_a_trial_that_was_recorded_but_not_told_is_told_on_resuming(
         told(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "tell", tell)
+        patch.setattr(trying, "tell", tell)
         with pytest.raises(ZeroDivisionError):
             search(tmp_path / "run", trials=4)
     machine = Machine()

@@ -18,7 +18,7 @@ import pytest
 from archdsl import load_spec
 from archdsl.search import child
 from archdsl.search.child import Failed, Hung, Worker, WorkerGone
-from archdsl.search.worker import _is_broken
+from archdsl.search.torch_faults import is_broken
 
 SCRIPT = """
 import json, os, sys, time
@@ -119,10 +119,10 @@ def test_a_lost_gpu_context_breaks_a_worker_and_full_memory_does_not() -> None:
     lost = RuntimeError("CUDA error: an illegal memory access was encountered")
     wrapped = ValueError("the forward pass failed")
     wrapped.__cause__ = lost
-    assert _is_broken(lost)
-    assert _is_broken(wrapped)
-    assert not _is_broken(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
-    assert not _is_broken(ValueError("width"))
+    assert is_broken(lost)
+    assert is_broken(wrapped)
+    assert not is_broken(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert not is_broken(ValueError("width"))
 
 
 def test_the_real_worker_measures_and_says_why_it_cannot() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from goldens import Golden, both_forms, read_golden
+from goldens import SMALLEST, Golden, both_forms, read_golden
 from meta_counter import count_module
 from torch import Tensor, nn
 
 from archdsl import zoo
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
+from archdsl.errors import ShapeError, SpecError
 from archdsl.graphs import plan
 from archdsl.load import load_spec, override
 from archdsl.schema.document import Spec
@@ -255,3 +257,28 @@ def test_feature_info_names_the_four_stages(name: str) -> None:
         for index, width in enumerate(widths)
     ]
     assert model.num_features == widths[-1]
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("features_only", [False, True])
+def test_an_image_of_any_size_runs_or_is_refused_in_our_words(name: str, features_only: bool) -> None:
+    """On the meta device; no size that a network can be built for is refused at run time."""
+    with torch.device("meta"):
+        model = build(load_spec(name), features_only).eval()
+    for size in [(1, 1), (3, 60), (8, 8), (16, 16), (31, 29), (20, 200), (224, 33), (97, 131)]:
+        refusal = refused(model, torch.zeros(1, 3, *size, device="meta"))
+        if refusal:
+            assert re.fullmatch(r"the map must hold a .*; got \d+x\d+ positions; use a larger image", refusal)
+            with pytest.raises(SpecError):
+                count(override(load_spec(name), [f"image={list(size)}"]))
+
+
+def refused(model: Backbone, image: Tensor) -> str:
+    """Why the network does not take an image; empty if it does."""
+    try:
+        given = model(image)
+    except ShapeError as error:
+        return str(error)
+    maps = given if isinstance(given, list) else [given]
+    assert all(min(found.shape) > 0 for found in maps)
+    return ""

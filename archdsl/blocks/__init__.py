@@ -24,8 +24,13 @@ def load() -> None:
     for family in FAMILIES:
         importlib.import_module(f"archdsl.blocks.{family}")
     _put_in_order()
-    for entry in sorted(entry_points(group="archdsl.blocks")):
+    for entry in installed():
         _load_installed(entry)
+
+
+def installed() -> list[EntryPoint]:
+    """The packages that offer types of their own."""
+    return sorted(entry_points(group="archdsl.blocks"))
 
 
 def _put_in_order() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from archdsl import blocks
 from archdsl.cli import output
 from archdsl.cli.options import chosen
 
@@ -18,13 +19,24 @@ Kind = Annotated[
 def command(kind: Kind) -> None:
     """Print the JSON Schema (2020-12) of a kind of document; editors complete and check by it.
 
-    Name the file that you save it to in "$schema" of your document. Types of other packages are not in it.
+    Name the file that you save it to in "$schema" of your document. Types of installed packages are in it.
 
     \b
     Examples:
       archdsl schema arch > arch-1.schema.json
       archdsl schema space
     """
+    output.document(_with_installed_types(kind) if blocks.installed() else _shipped(kind))
+
+
+def _shipped(kind: str) -> str:
     from importlib.resources import files
 
-    output.document((files("archdsl.schemas") / f"{kind}-1.schema.json").read_bytes().decode())
+    return (files("archdsl.schemas") / f"{kind}-1.schema.json").read_bytes().decode()
+
+
+def _with_installed_types(kind: str) -> str:
+    from archdsl.schema import jsonschema
+
+    make = jsonschema.arch_schema if kind == "arch" else jsonschema.space_schema
+    return jsonschema.text(make(installed=True))

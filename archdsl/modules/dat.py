@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.layers import check_holds, to_first, to_last
 from archdsl.modules.tables import resize
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class ConvMerge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, width, H', W')"""
+        kernel, padding = self.proj.kernel_size[0], int(self.proj.padding[0])
+        check_holds(x.shape[2], x.shape[3], kernel - 2 * padding, f"a kernel of {kernel}x{kernel}")
         return to_first(self.norm(to_last(self.proj(x))))
 
 

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.errors import ShapeError
 from archdsl.modules import dat
-from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.layers import to_first, to_last, too_small
 
 
 class ConvStem(nn.Module):
@@ -44,7 +43,7 @@ class OffsetNetwork(dat.OffsetNetwork):
             ShapeError: fewer than two keys a side, which have no distance for the grid to be measured in.
         """
         if min(self.keys(q.shape[1]), self.keys(q.shape[2])) < 2:
-            raise _too_small(q, f"a map of 2 keys a side at stride {self.conv.stride[0]}")
+            raise too_small(q.shape[1], q.shape[2], f"a map of 2 keys a side at stride {self.conv.stride[0]}")
         return super().forward(q)
 
     def keys(self, side: int) -> int:
@@ -73,7 +72,7 @@ class PooledAttention(nn.Module):
             ShapeError: the map does not hold one average.
         """
         if min(x.shape[1:3]) < self.stride:
-            raise _too_small(x, f"an average of {self.stride}x{self.stride} positions")
+            raise too_small(x.shape[1], x.shape[2], f"an average of {self.stride}x{self.stride} positions")
         q = self.q(x)
         return self.proj(attention(q, *self._keys_and_values(x), self.heads))
 
@@ -163,7 +162,3 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None =
 def _references(count: int, like: Tensor) -> Tensor:
     """Places of `count` keys along an axis before their offsets: 2 (i + 0.5) / (count - 1) - 1"""
     return torch.arange(0.5, count, dtype=like.dtype, device=like.device) * (2 / (count - 1)) - 1
-
-
-def _too_small(x: Tensor, wanted: str) -> ShapeError:
-    return ShapeError(f"the map must hold {wanted}", f"{x.shape[1]}x{x.shape[2]} positions", "use a larger image")

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.modules.dualvit_blocks import Attention, ReluMlp, attend
-from archdsl.modules.layers import Mlp, to_first, to_last
+from archdsl.modules.layers import Mlp, check_holds, to_first, to_last
 
 
 class DeepStem(nn.Module):
@@ -58,6 +58,7 @@ class SemanticStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, M, C), M = (H // window) * (W // window)"""
+        check_holds(x.shape[2], x.shape[3], self.window, f"a window of {self.window}x{self.window}")
         pooled = to_last(F.avg_pool2d(x, self.window))  # (B, rows, columns, C)
         B, rows, columns, C = pooled.shape
         pooled = pooled.reshape(B, rows * columns, C)

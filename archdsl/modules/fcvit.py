@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import Depthwise, to_first, to_last
+from archdsl.modules.layers import Depthwise, check_holds, to_first, to_last
 
 
 class OverlapStem(nn.Module):
@@ -24,6 +24,8 @@ class OverlapStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, width, H', W')"""
+        kernel, padding = self.proj.kernel_size[0], int(self.proj.padding[0])
+        check_holds(x.shape[2], x.shape[3], kernel - 2 * padding, f"a kernel of {kernel}x{kernel}")
         return to_first(self.norm(to_last(self.proj(x))))
 
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archdsl.errors import ShapeError
+
 if TYPE_CHECKING:
     from archdsl.blocks import fields
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 def to_last(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, H, W, C), contiguous; no copy where the memory is channels last already."""
     return x.permute(0, 2, 3, 1).contiguous()
+
+
+def check_holds(height: int, width: int, side: int, what: str) -> None:
+    """Raises `ShapeError` where a map, at whatever size an image has, is too small for what is done with it."""
+    if min(height, width) < side:
+        raise too_small(height, width, what)
+
+
+def too_small(height: int, width: int, what: str) -> ShapeError:
+    """That a map does not hold what a module needs of it."""
+    return ShapeError(f"the map must hold {what}", f"{height}x{width} positions", "use a larger image")
 
 
 def to_first(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.layers import check_holds, to_first, to_last
 from archdsl.modules.tables import RelativeBias
 
 
@@ -33,6 +33,7 @@ class PatchStem(nn.Module):
         right, below = -x.shape[3] % self.patch, -x.shape[2] % self.patch
         if self.pad and (right or below):
             x = F.pad(x, (0, right, 0, below))
+        check_holds(x.shape[2], x.shape[3], self.patch, f"a patch of {self.patch}x{self.patch}")
         x = self.proj(x)
         x = to_last(x)
         return to_first(self.norm(x))
@@ -61,6 +62,7 @@ class DeformableMerge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
+        check_holds(x.shape[2], x.shape[3], 2, "a patch of 2x2")
         x = to_last(self.conv(self.sample(x, self.offset(x))))
         x = self.norm(x)
         return to_first(F.gelu(x))

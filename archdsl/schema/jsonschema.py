@@ -1,7 +1,7 @@
 """The JSON Schemas (2020-12) of the documents, derived from the models, for editors and for other languages.
 
-They say what holds of each value by itself; ids, edges and shapes are `archdsl check`'s. They know the types of this
-package, not those of installed ones, so that the committed files in `archdsl/schemas` are the same everywhere.
+They say what holds of each value by itself; ids, edges and shapes are `archdsl check`'s. The committed files in
+`archdsl/schemas` know the types of this package alone, so that they are the same everywhere.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _TITLES = {
 }
 
 
-def arch_schema() -> dict[str, Any]:
-    """The schema of documents of kind "arch"."""
-    return _finished("arch", spec_model().model_json_schema(by_alias=True, schema_generator=_Generator))
+def arch_schema(installed: bool = False) -> dict[str, Any]:
+    """The schema of documents of kind "arch", on demand with the types of installed packages."""
+    return _finished("arch", spec_model().model_json_schema(by_alias=True, schema_generator=_Generator), installed)
 
 
-def space_schema() -> dict[str, Any]:
-    """The schema of documents of kind "space"."""
-    return _finished("space", _space_model().model_json_schema(by_alias=True, schema_generator=_Generator))
+def space_schema(installed: bool = False) -> dict[str, Any]:
+    """The schema of documents of kind "space", on demand with the types of installed packages."""
+    return _finished("space", _space_model().model_json_schema(by_alias=True, schema_generator=_Generator), installed)
 
 
 def text(schema: dict[str, Any]) -> str:
@@ -99,9 +99,9 @@ def _originals() -> dict[str, type[BaseModel]]:
     return {model.__name__: model for model in models}
 
 
-def _finished(kind: str, made: dict[str, Any]) -> dict[str, Any]:
-    """The schema with its name on it and without other packages' types."""
-    foreign = {name for name, part in declared() if not part.__module__.startswith("archdsl.")}
+def _finished(kind: str, made: dict[str, Any], installed: bool) -> dict[str, Any]:
+    """The schema with its name on it; without other packages' types, unless those `installed` are wanted."""
+    foreign = {name for name, part in declared() if not installed and not part.__module__.startswith("archdsl.")}
     title, description = _TITLES[kind]
     head = {"$schema": DIALECT, "$id": f"urn:archdsl:{kind}-1.schema.json", "title": title, "description": description}
     definitions = Definitions(made.pop("$defs"), foreign)

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import optuna
-from optuna.importance import get_param_importances
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -100,6 +99,8 @@ def _shares(name: str, trials: Sequence[FrozenTrial], place: int) -> Importance:
 
 def _evaluated(trials: Sequence[FrozenTrial], values: Sequence[float]) -> dict[str, float]:
     """Optuna's default evaluator (PED-ANOVA, arXiv:2304.10255) on these values alone."""
+    from optuna.importance import get_param_importances  # it loads scikit-learn where there is one
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study = optuna.create_study()

@@ -38,38 +38,38 @@ class Screen:
     """The zero-cost rung. Scores that are not complete, as of an older run, teach nothing."""
 
     def __init__(self) -> None:
-        self._seen: list[Scores] = []
-        self._accuracies: list[float | None] = []
+        self._known: list[tuple[Scores, float | None]] = []  # one list, as workers read it while it grows
 
     def learn(self, scores: Scores, accuracy: float | None) -> None:
         """The scores of a network that came as far as that, and its proxy accuracy if it was trained."""
         if all(name in scores for name in NAMES):
-            self._seen.append(scores)
-            self._accuracies.append(accuracy)
+            self._known.append((scores, accuracy))
 
     @property
     def correlation(self) -> float | None:
         """Spearman's rank correlation of the better order and proxy accuracy here; None before enough were trained."""
-        best = best_order(self._seen, self._accuracies)
+        best = best_order(self._known)
         return None if best is None else best.correlation
 
     @property
     def reason(self) -> str:
         """Why a network that scores too low falls."""
-        best = best_order(self._seen, self._accuracies)
+        best = best_order(self._known)
         assert best is not None
         return f"among the lowest by {best.name}, which rank accuracy here at {best.correlation:.2f}"
 
     def too_low(self, scores: Scores) -> bool:
         """Whether a network is among the lowest seen here, itself included, while the scores are trusted."""
-        best = best_order([*self._seen, scores], [*self._accuracies, None])
+        best = best_order([*self._known, (scores, None)])
         if best is None or best.correlation < LEAST_CORRELATION:
             return False
         return bool(best.values[-1] < np.quantile(best.values, LOWEST_SHARE))
 
 
-def best_order(seen: list[Scores], accuracies: list[float | None]) -> Order | None:
+def best_order(known: list[tuple[Scores, float | None]]) -> Order | None:
     """The order of the networks seen that ranks the trained ones better; None before enough were trained."""
+    known = list(known)
+    seen, accuracies = [scores for scores, _ in known], [accuracy for _, accuracy in known]
     trained = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
     if len(trained) < ENOUGH:
         return None
