@@ -74,7 +74,8 @@ def run(
         dtype: "float32", "float16" or "bfloat16" when measured.
         mode: "eager", "graph" or "compile" when measured.
         threads: CPU threads; all physical cores by default.
-        data: "shapetex" (the default), "digits", a folder of images by class, or an `.npz`.
+        data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
+            dataset was saved to, or "hf:NAME" of one.
         epochs: length of the short training that gives the proxy accuracy; 2 by default.
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
@@ -109,7 +110,7 @@ def run(
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
     check_folders(folders)
     if data is not None:
-        given["data"] = _absolute(data)
+        given["data"] = absolute(data)
     if resume:
         if out is None:
             raise SearchError("name the run to resume by its folder")
@@ -117,7 +118,7 @@ def run(
     else:
         settings = settings_of(space, **given)
         require_feasible(settings)
-    folder = Path(out) if out is not None else _new_folder(settings)
+    folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, means=means, earlier=folders)
 
 
@@ -139,7 +140,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     plain = ("data", "epochs", "images", "trials", "time_s", "seed")
     return _checked(
-        space=_document(space),
+        space=document_of(space),
         **_promise(given, measured, setting.batch),
         params_budget=given["params_budget"] or own["params"],
         macs_budget=given["macs_budget"] or own["macs"],
@@ -165,9 +166,14 @@ def _checked(**fields: Any) -> Settings:
     try:
         return Settings(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SearchError(f"{name}: {first['msg']}; got {first['input']!r}") from None
+        raise SearchError(first_of(error)) from None
+
+
+def first_of(error: ValidationError) -> str:
+    """What is wrong with the first field that is refused."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return f"{name}: {first['msg']}; got {first['input']!r}"
 
 
 def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str, float | None]:
@@ -193,7 +199,8 @@ def _stat(measured: Budget | None) -> Any:
     return measured.stat if measured is not None else None
 
 
-def _document(space: Space) -> dict[str, Any]:
+def document_of(space: Space) -> dict[str, Any]:
+    """A space as JSON values, as it was written."""
     return space.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -203,7 +210,7 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
     if dtype := said.get("dtype"):
         said["dtype"] = DTYPES.get(dtype, dtype)
     if space is not None:
-        said["space"] = _document(space if isinstance(space, Space) else load_space(space))
+        said["space"] = document_of(space if isinstance(space, Space) else load_space(space))
     before = RunFolder(folder).settings()
     if said.keys() & {"latency_budget_ms", "throughput_budget"}:
         said |= _promise(said, None, said.get("batch", before.batch))
@@ -211,18 +218,18 @@ def _resumed(folder: Path, space: Space | str | os.PathLike[str] | None, given: 
     return _checked(**{**before.model_dump(), **said, **limits})
 
 
-def _absolute(data: str | os.PathLike[str]) -> str:
+def absolute(data: str | os.PathLike[str]) -> str:
     """The path of data as it is named from any folder; a name that is built in stays."""
     path = Path(data).expanduser()
     return str(path.absolute()) if str(data) not in BUILT_IN and path.exists() else str(data)
 
 
-def _new_folder(settings: Settings) -> Path:
+def new_folder(settings: Settings, what: str = "") -> Path:
     """`runs/TIME-SPACE`, a name that is not taken."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # the user's own clock
-    path = Path("runs") / f"{stamp}-{settings.space['name']}"
+    path = Path("runs") / f"{stamp}-{settings.space['name']}{what}"
     number = 2
     while path.exists():
-        path = Path("runs") / f"{stamp}-{settings.space['name']}-{number}"
+        path = Path("runs") / f"{stamp}-{settings.space['name']}{what}-{number}"
         number += 1
     return path

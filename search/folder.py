@@ -1,4 +1,4 @@
-"""A folder of images as data: one folder a class, perhaps under `train/` and `val/`."""
+"""A folder of images as data: one folder a class, perhaps under `train/`, `val/` and `test/`."""
 
 from __future__ import annotations
 
@@ -11,46 +11,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError
-from archdsl.search.labelled import Labelled, Split, balanced, class_names, parted, refuse_new
+from archdsl.search.labelled import Labelled, Sizes, Split, class_names, three
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-HELD = ("val", "valid", "validation")
+FURTHER = (("val", "valid", "validation"), ("test",))
+"""How folders of images to validate with and to hold out may be called."""
 MAX_PIXELS = 64_000_000
 """A file that claims more is skipped unread: a few kilobytes can unpack to all of memory."""
 
 
-def read_folder(root: Path, image: int, seed: int, train: int, validation: int) -> tuple[Split, int]:
-    """At most `train` and `validation` images at `image` x `image`, RGB, and how many files could not be read.
+def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
+    """At most so many images at `image` x `image`, RGB, and how many files could not be read.
 
     Only the images drawn are opened, so a folder of millions is as quick as a small one.
 
     Raises:
         SearchError: Pillow is missing, or there are too few classes or readable images.
     """
-    _need_pillow()
-    held = next((root / name for name in HELD if _classes(root / name)), None)
-    first = root / "train" if _classes(root / "train") else root
-    files, labels = _listing(first, root)
-    names = class_names(labels)
-    numbers = np.searchsorted(names, labels)
-    if held is not None and first != root:
-        others, other_labels = _listing(held, root)
-        refuse_new(names, other_labels)
-        other_numbers = np.searchsorted(names, other_labels)
-        kept, rest = balanced(numbers, seed)[: max(train, len(names))], balanced(other_numbers, seed + 1)[:validation]
-    else:
-        others, other_numbers = files, numbers
-        kept, rest = parted(numbers, seed, train, validation, [str(name) for name in names])
-    train_set, lost = _read([files[row] for row in kept], numbers[kept], image)
-    val_set, also_lost = _read([others[row] for row in rest], other_numbers[rest], image)
-    _refuse_empty(root, train_set, val_set, names, lost + also_lost)
-    return Split(train_set, val_set, tuple(str(name) for name in names)), lost + also_lost
+    need_pillow()
+    listed = [None if place is None else _listing(place, root) for place in _places(root)]
+    labels = [None if found is None else found[1] for found in listed]
+    assert labels[0] is not None
+    names = class_names(labels[0])
+    sets, lost = list[Labelled](), 0
+    for source, rows in three(labels, names, seed, sizes):
+        files, kinds = listed[source] or ([], np.empty(0))
+        found, missed = _read([files[row] for row in rows], np.searchsorted(names, kinds[rows]), image)
+        sets.append(found)
+        lost += missed
+    train, val, held = sets
+    refuse_empty(root, train, val, names, lost)
+    return Split(train, val, held, tuple(str(name) for name in names)), lost
 
 
-def _need_pillow() -> None:
+def _places(root: Path) -> list[Path | None]:
+    """The folders of the classes: all in one, or to train, to validate and to hold out."""
+    if not _classes(root / "train"):
+        return [root, None, None]
+    return [
+        root / "train",
+        *(next((root / name for name in names if _classes(root / name)), None) for names in FURTHER),
+    ]
+
+
+def need_pillow() -> None:
+    """Images need a decoder.
+
+    Raises:
+        SearchError: there is none.
+    """
     try:
         import PIL.Image  # noqa: F401
     except ImportError as error:
@@ -93,23 +105,30 @@ def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelle
 
 def _picture(path: Path, image: int) -> NDArray[np.uint8] | None:
     """One image, its middle square scaled, (3, image, image); None if it cannot be read or is absurdly large."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    return None
                 opened.draft("RGB", (2 * image, 2 * image))  # a JPEG is decoded no larger than needed
-                upright = ImageOps.exif_transpose(opened)
-                fitted = ImageOps.fit(_rgb(upright), (image, image), Image.Resampling.BICUBIC)
+                return fitted(opened, image)
     except (
         Exception
     ):  # Pillow's decoders raise whatever a broken file makes them: OSError, SyntaxError, struct.error...
         return None
-    return np.asarray(fitted, np.uint8).transpose(2, 0, 1)
+
+
+def fitted(opened: Image, image: int) -> NDArray[np.uint8] | None:
+    """The middle square of an opened image, upright and scaled, (3, image, image); None if it is absurdly large."""
+    from PIL import Image, ImageOps
+
+    if opened.width * opened.height > MAX_PIXELS:
+        return None
+    upright = ImageOps.exif_transpose(opened)
+    scaled = ImageOps.fit(_rgb(upright), (image, image), Image.Resampling.BICUBIC)
+    return np.asarray(scaled, np.uint8).transpose(2, 0, 1)
 
 
 def _rgb(picture: Image) -> Image:
@@ -121,7 +140,7 @@ def _rgb(picture: Image) -> Image:
     return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def _refuse_empty(root: Path, train: Labelled, val: Labelled, names: NDArray[Any], lost: int) -> None:
+def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: int) -> None:
     """Each class must be trained, and something must be validated."""
     missing = np.setdiff1d(np.arange(len(names)), train.labels)
     if len(missing) or not len(val):

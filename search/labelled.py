@@ -1,4 +1,4 @@
-"""Labelled images, and how they part into a training and a validation set that share none."""
+"""Labelled images, and how they part into sets that share none: to train, to validate, and held out of all choices."""
 
 from __future__ import annotations
 
@@ -26,31 +26,70 @@ class Labelled:
         return Labelled(self.images[which], self.labels[which])
 
 
+class Sizes(NamedTuple):
+    """At most how many images to train with, to choose by, and to hold out of all choices."""
+
+    train: int
+    validation: int
+    held_out: int
+
+
 class Split(NamedTuple):
-    """Two sets whose labels index `class_names`."""
+    """Three sets whose labels index `class_names`."""
 
     train: Labelled
     val: Labelled
+    held: Labelled
     class_names: tuple[str, ...]
 
 
-def split(both: Labelled, val: Labelled | None, seed: int, train: int, validation: int) -> Split:
-    """At most `train` and `validation` images; both from the first set if there is no second one.
+class Drawn(NamedTuple):
+    """Rows of one of the sets that data comes in: 0 for the first, 1 to validate with, 2 to hold out."""
+
+    source: int
+    rows: Indices
+
+
+def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
+    """At most so many images of the sets that data comes in, drawn as by `three`.
 
     Raises:
-        SearchError: too few classes or images, or a class that only validation knows.
+        SearchError: too few classes or images, or a class that only a later set knows.
     """
-    names = class_names(both.labels)
-    numbers = np.searchsorted(names, both.labels)
+    given = [found for found in sets if found is not None]
+    names = class_names(given[0].labels)
+    drawn = three([None if found is None else found.labels for found in sets], names, seed, sizes)
+    parts = (sets[source] for source, _ in drawn)
+    kept = [part[rows] for part, (_, rows) in zip(parts, drawn, strict=True) if part is not None]
+    train, val, held = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in kept)
+    return Split(train, val, held, tuple(str(name) for name in names))
+
+
+def three(
+    labels: Sequence[NDArray[Any] | None], names: NDArray[Any], seed: int, sizes: Sizes
+) -> tuple[Drawn, Drawn, Drawn]:
+    """What to train with, to validate with and to hold out, from the labels of the one to three sets of the data.
+
+    What does not come apart is drawn: validation from the first set, what is held out from where validation is.
+
+    Raises:
+        SearchError: as `split`.
+    """
+    for found, what in zip(labels[1:], ("validation", "what is held out"), strict=True):
+        if found is not None:
+            refuse_new(names, found, what)
+    first, val, held = (None if found is None else np.searchsorted(names, found) for found in labels)
+    assert first is not None
+    wanted = sizes.validation + (sizes.held_out if held is None else 0)
     if val is None:
-        first, second = parted(numbers, seed, train, validation, [str(name) for name in names])
-        kept, held = both[first], both[second]
+        kept, rest = parted(first, seed, sizes.train, wanted, [str(name) for name in names])
     else:
-        refuse_new(names, val.labels)
-        kept = both[balanced(numbers, seed)[: max(train, len(names))]]
-        held = val[balanced(np.searchsorted(names, val.labels), seed + 1)[:validation]]
-    train_set, val_set = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in (kept, held))
-    return Split(train_set, val_set, tuple(str(name) for name in names))
+        kept, rest = balanced(first, seed)[: max(sizes.train, len(names))], balanced(val, seed + 1)[:wanted]
+    source = 0 if val is None else 1
+    if held is not None:
+        return Drawn(0, kept), Drawn(source, rest), Drawn(2, balanced(held, seed + 2)[: sizes.held_out])
+    cut = -(-len(rest) * sizes.validation // wanted)
+    return Drawn(0, kept), Drawn(source, rest[:cut]), Drawn(source, rest[cut:])
 
 
 def class_names(labels: NDArray[Any]) -> NDArray[Any]:
@@ -62,11 +101,11 @@ def class_names(labels: NDArray[Any]) -> NDArray[Any]:
     return names
 
 
-def refuse_new(names: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Validation must know no class that training does not."""
+def refuse_new(names: NDArray[Any], labels: NDArray[Any], what: str) -> None:
+    """No set may know a class that training does not."""
     new = np.setdiff1d(labels, names)
     if len(new):
-        raise SearchError(f"validation has a class that training has not: '{new[0]}'; known: {_listed(names)}")
+        raise SearchError(f"{what} has a class that training has not: '{new[0]}'; known: {_listed(names)}")
 
 
 def parted(

@@ -3,13 +3,14 @@
 A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
 memory, cost milliseconds and are no trials (`candidates.py`), and neither is what the search has learned to be surely
 too slow (`predict.py`). Then the latency is measured, a hard gate; what passes is scored at initialisation, and only
-what is not among the lowest scores, where these rank well, is trained.
+what is not among the lowest scores, where these rank well, is trained; and a training goes on only while its running
+loss is among the better half, where that ranks well (`halving.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from archdsl.schema.canonical import canonical_hash
@@ -29,6 +30,14 @@ _ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
 
 class OutOfTime(Exception):
     """The search's time ended before a candidate's measuring or training; nothing is known of the candidate."""
+
+
+class Halted(Exception):
+    """A training was broken off, as its running loss was over a limit; `facts` tell of it as of any other."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__()
+        self.facts = facts
 
 
 class Latency(NamedTuple):
@@ -80,15 +89,16 @@ def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bo
     return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
 
 
-def naswot(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> float:
-    """The score of a network at initialisation (`zero_cost.py`).
+def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    """The `scores` of a network at initialisation (`scores/`), by name, and the `seconds` that they took.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     own = {name: getattr(settings, name) for name in ("seed", "device")}
     request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    return float(_ask(worker, request, _MEASURE_S, clock.left)["score"])
+    reply = _ask(worker, request, _MEASURE_S, clock.left)
+    return {name: reply[name] for name in ("scores", "seconds")}
 
 
 class Trained(NamedTuple):
@@ -110,10 +120,14 @@ def train(
     *,
     lengthen: float = 1.0,
     progress: Callable[[float], None] = lambda done: None,
+    limits: Mapping[int, float] | None = None,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
+    `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
+
     Raises:
+        Halted: it was broken off.
         OutOfTime: the training did not end while there was time.
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
@@ -124,16 +138,20 @@ def train(
         return Trained(**known, cached=True)
     started, left = time.monotonic(), clock.left_to_train
     request = _training(spec, settings, data, settings.epochs * lengthen, None if left is None else max(left, 1))
+    request["limits"] = list((limits or {}).items())
     reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
     if not outcome["finite"]:
         raise Failed("training gave no finite loss")
-    if not outcome["finished"]:
+    if not outcome["finished"] and outcome["halted"] is None:
         raise OutOfTime
     seconds = time.monotonic() - started
     facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
-    facts |= {name: outcome[name] for name in ("steps", "loss", "error")} | {"key": key}
+    facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
+    facts["running"] = [round(loss, 4) for loss in outcome["running"]]
+    if outcome["halted"] is not None:
+        raise Halted(facts | {"halted": outcome["halted"]})
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
     return Trained(**result, cached=False)

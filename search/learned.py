@@ -5,21 +5,29 @@ Built again from the records, so that a resumed search knows what the uninterrup
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from archdsl.latency.tables import Table
 from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.search.front import Record
+from archdsl.search.halving import Halving
 from archdsl.search.predict import LatencyModel
-from archdsl.search.zero_cost import Screen
+from archdsl.search.scores.screen import Screen
 
 
 class Learned:
-    """The predicted rung and the zero-cost rung."""
+    """The predicted rung, the zero-cost rung, and the rungs of a training under way."""
 
-    def __init__(self, records: Iterable[Record], gate_ms: float | None, table: Table | None = None) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record],
+        gate_ms: float | None,
+        table: Table | None = None,
+        objectives: Sequence[str] = (),
+    ) -> None:
         self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(), gate_ms
+        self.halving = Halving(objectives)
         for record in records:
             self.learn(record)
 
@@ -27,11 +35,9 @@ class Learned:
         """One finished trial."""
         if record["latency"] is not None:
             self._latency.learn(spec_of(record["spec"]), record["latency"])
-        score = record["provenance"].get("naswot")
-        if score is not None:
-            self.screen.saw(score)
-        if score is not None and record["accuracy"] is not None:
-            self.screen.learn(score, record["accuracy"])
+        if scores := record["provenance"].get("scores"):
+            self.screen.learn(scores, record["accuracy"])
+        self.halving.learn(record)
 
     def surely_too_slow(self, spec: Spec) -> bool:
         """Whether a network is over the gate by more than the prediction was ever wrong."""

@@ -1,4 +1,4 @@
-"""A `.npz` of arrays as data: `images` and `labels`, perhaps `val_images` and `val_labels`."""
+"""A `.npz` of arrays as data: `images` and `labels`, perhaps those with `val_` and `test_` before them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,36 @@ UNREADABLE = (OSError, ValueError, TypeError, EOFError, MemoryError, RuntimeErro
 """What numpy and zipfile raise for a file that is broken, truncated, encrypted, pickled, or a bare `.npy`."""
 
 
-def read_npz(path: Path) -> tuple[Labelled, Labelled | None]:
-    """The images and, where the file holds them, those to validate with; pickled objects are never loaded.
+FURTHER = ("val_", "test_")
+"""What stands before the names of the arrays to validate with and to hold out."""
+
+
+def read_npz(path: Path) -> list[Labelled | None]:
+    """The images and, where the file holds them, those to validate with and to hold out; no pickle is ever loaded.
 
     Raises:
         SearchError: the file cannot be read, or its arrays are not images and labels.
     """
     arrays = _arrays(path)
     first = _labelled(path, arrays, "images", "labels")
-    if "val_images" not in arrays and "val_labels" not in arrays:
-        return first, None
-    second = _labelled(path, arrays, "val_images", "val_labels")
+    return [first, *(_further(path, arrays, prefix, first) for prefix in FURTHER)]
+
+
+def _further(path: Path, arrays: dict[str, NDArray[Any]], prefix: str, first: Labelled) -> Labelled | None:
+    """Another set of the file, which must be of the first one's kind; None if it holds none."""
+    images, labels = f"{prefix}images", f"{prefix}labels"
+    if images not in arrays and labels not in arrays:
+        return None
+    second = _labelled(path, arrays, images, labels)
     if first.images.shape[1] != second.images.shape[1] or first.labels.dtype.kind != second.labels.dtype.kind:
-        rule = "val_images and val_labels must be of the kind of images and labels"
+        rule = f"{images} and {labels} must be of the kind of images and labels"
         got = (f"{part.images.shape[1]} channels and {part.labels.dtype} labels" for part in (first, second))
         raise SearchError(f"{path}: {rule}; got {' and '.join(got)}")
-    return first, second
+    return second
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    wanted = ("images", "labels", "val_images", "val_labels")
+    wanted = [f"{prefix}{name}" for prefix in ("", *FURTHER) for name in ("images", "labels")]
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in wanted if name in file.files}

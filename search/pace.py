@@ -49,4 +49,5 @@ def noise(spec: Spec) -> Data:
     labels = torch.arange(batch + _VALIDATED) % spec.classes
     mean, std = torch.full((shape[0], 1, 1), 127.5), torch.full((shape[0], 1, 1), 73.9)
     names = tuple(str(number) for number in range(spec.classes))
-    return Data("noise", images[:batch], labels[:batch], images[batch:], labels[batch:], names, mean, std)
+    train, val, held = ((images[rows], labels[rows]) for rows in (slice(batch), slice(batch, None), slice(0)))
+    return Data("noise", *train, *val, *held, names, mean, std)

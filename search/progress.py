@@ -18,6 +18,7 @@ RUNGS = {
     "predicted": "over the latency budget by more than the prediction was ever wrong",
     "latency": "over the latency budget as measured",
     "zero_cost": "among the lowest scores at initialisation, where these rank well",
+    "halving": "broken off in training, where its running loss ranks well",
     "failed": "failed while measured or trained",
     "trained": "trained",
 }

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data import Data
+from archdsl.search.running import Running
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 LR = 1.5e-3
 """AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.1e-3 at the default of 16."""
-RECIPE = 1
+RECIPE = 2
 """To be raised with every change of the recipe: stored accuracies are named by it."""
 
 Progress = Callable[[int, int, float], None]
@@ -51,12 +52,18 @@ class Outcome(NamedTuple):
     """Standard error of the accuracy, from the number of validation images; it does not cover the seed."""
     loss: float
     """Mean training loss over the last epoch, or over all steps if they are fewer, label smoothing included."""
+    running: tuple[float, ...]
+    """The running training loss after each twentieth of the steps that was reached (`running.py`)."""
+    held_out: float | None
+    """As `accuracy`, of the images that no choice may depend on; None where there are none."""
     seconds: float
     steps: int
     finite: bool
     """False where a loss or a logit was not a finite number."""
     finished: bool
-    """False where the deadline or a loss that is not finite ended it."""
+    """False where the deadline, a loss that is not finite or a running loss over its limit ended it."""
+    halted: int | None
+    """The mark at which the running loss was over its limit."""
 
 
 def train(
@@ -70,11 +77,12 @@ def train(
     bf16: bool = False,
     deadline: float | None = None,
     progress: Progress | None = None,
+    limits: Mapping[int, float] | None = None,
 ) -> Outcome:
     """Train a freshly built model for the fidelity's steps and validate it once; the model is left trained.
 
     The seed orders images, shifts and dropout; initial weights are the caller's. `deadline` is a moment of
-    `time.monotonic()`. `bf16` is autocast.
+    `time.monotonic()`. `bf16` is autocast. `limits` are running losses, by mark, above which the training ends.
 
     Raises:
         SearchError: the data holds fewer images than the fidelity names.
@@ -89,19 +97,31 @@ def train(
     model, data = model.to(where), data.to(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else [], device_type=where.type):
         torch.manual_seed(seed)
-        losses = list(_steps(model, data, fidelity, lr, bf16, deadline, progress))
+        running, losses = Running(fidelity.steps, limits), list[float]()
+        for loss in _steps(model, data, fidelity, lr, bf16, deadline, progress):
+            losses.append(loss)
+            if not running.add(loss):
+                break
     finite = all(math.isfinite(loss) for loss in losses)
-    finished = finite and len(losses) == fidelity.steps
-    right, sane = _validate(model, data, fidelity.batch, bf16) if finished else (0, True)
-    accuracy = right / len(data.val_labels)
+    finished = finite and len(losses) == fidelity.steps and running.halted is None
+    sane, accuracy, held_out = True, 0.0, None
+    if finished:
+        right, sane = _validate(model, data, data.val_images, data.val_labels, fidelity.batch, bf16)
+        accuracy = right / len(data.val_labels)
+        if len(data.held_labels):
+            right, also = _validate(model, data, data.held_images, data.held_labels, fidelity.batch, bf16)
+            held_out, sane = right / len(data.held_labels), sane and also
     return Outcome(
         accuracy=accuracy,
         error=math.sqrt(accuracy * (1 - accuracy) / len(data.val_labels)),
         loss=_mean_of_last(losses, math.ceil(fidelity.images / fidelity.batch)),
+        running=tuple(running.marks),
+        held_out=held_out,
         seconds=time.monotonic() - start,
         steps=len(losses),
         finite=finite and sane,
         finished=finished and sane,
+        halted=running.halted,
     )
 
 
@@ -193,16 +213,16 @@ def _augmented(images: Tensor, flips: bool) -> Tensor:
     return images.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-def _validate(model: nn.Module, data: Data, batch: int, bf16: bool) -> tuple[int, bool]:
-    """How many validation images are named rightly, and whether all logits are finite."""
+def _validate(
+    model: nn.Module, data: Data, pictures: Tensor, named: Tensor, batch: int, bf16: bool
+) -> tuple[int, bool]:
+    """How many images are named rightly, and whether all logits are finite."""
     import torch
 
     right, sane = 0, True
     model.eval()
     with torch.inference_mode():
-        for images, labels in zip(
-            torch.split(data.val_images, 2 * batch), torch.split(data.val_labels, 2 * batch), strict=True
-        ):
+        for images, labels in zip(torch.split(pictures, 2 * batch), torch.split(named, 2 * batch), strict=True):
             with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
                 logits = model(data.normalise(images))
             sane = sane and bool(logits.isfinite().all())

@@ -10,6 +10,7 @@ from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.schema.writing import dump
 from archdsl.search.front import Record
+from archdsl.search.held_out import held_out
 from archdsl.search.run_folder import RunFolder
 from archdsl.search.settings import Settings
 
@@ -51,6 +52,13 @@ class Result(NamedTuple):
         """Distinct networks that were measured, or failed before."""
         return trials_in(self.records)
 
+    @property
+    def held_out(self) -> dict[str, Any] | None:
+        """The winner's accuracy on images that no choice has seen (`held_out.py`)."""
+        return (
+            held_out(self.records, self.verdict.record["hash"]) if self.verdict.passed and self.verdict.record else None
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The facts for programs."""
         verdict = self.verdict
@@ -64,6 +72,7 @@ class Result(NamedTuple):
             "stat": self.settings.stat,
             "budget_ms": self.settings.latency_budget_ms,
             "reason": verdict.reason,
+            "held_out": self.held_out,
             "front": self.front,
             "trials": self.trials,
             "interrupted": self.interrupted,
@@ -90,6 +99,7 @@ def keep(folder: RunFolder, result: Result, seconds: float) -> None:
         "name": verdict.spec.name if verdict.spec else None,
         "hash": verdict.record["hash"] if verdict.record else None,
         "accuracy": verdict.record["accuracy"] if verdict.record else None,
+        "held_out": result.held_out,
         "reason": verdict.reason,
         "attempts": verdict.attempts,
         "finished": not result.interrupted,

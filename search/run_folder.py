@@ -78,6 +78,10 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
 
+    @property
+    def _records_path(self) -> Path:
+        return self.path / "trials.jsonl"
+
     def _check(self, resume: bool) -> None:
         if resume and not (self.path / "run.json").exists():
             raise SearchError(f"{self.path} holds no run to resume")
@@ -114,7 +118,7 @@ class RunFolder:
     def append(self, record: Record) -> None:
         """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""
         left = memoryview(json.dumps(record).encode() + b"\n")
-        with (self.path / "trials.jsonl").open("ab", buffering=0) as file:
+        with self._records_path.open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             try:
                 while left:
@@ -131,7 +135,7 @@ class RunFolder:
         Raises:
             SearchError: another line cannot be read.
         """
-        path = self.path / "trials.jsonl"
+        path = self._records_path
         if not path.exists():
             return []
         data = path.read_bytes()
@@ -145,7 +149,7 @@ class RunFolder:
         try:
             record: Record = json.loads(line)
         except ValueError as error:
-            raise SearchError(f"{self.path}/trials.jsonl:{number}: no record: {error}; remove the line") from None
+            raise SearchError(f"{self._records_path}:{number}: no record: {error}; remove the line") from None
         return record
 
     def read(self, name: str) -> Any:

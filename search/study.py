@@ -218,6 +218,12 @@ class Study(Alone):
         filled = {"proxy_accuracy": self._mean_accuracy(), **values}
         self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
 
+    def halved(self, trial: optuna.Trial, values: dict[str, float]) -> None:
+        """A candidate inside the budgets whose training was broken off: as the least accurate of those that ended."""
+        self._constrain(trial, -1.0)
+        filled = {"proxy_accuracy": min(self._accuracies(), default=0.0), **values}
+        self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
+
     def refused(self, trial: optuna.Trial, rung: str | None = None, reason: str | None = None) -> None:
         """A candidate that fell at a rung before it was measured; without a rung, one that failed."""
         self._constrain(trial, 1.0)
@@ -232,9 +238,13 @@ class Study(Alone):
 
     def _mean_accuracy(self) -> float:
         """Of the trials that were trained; 0 before there is one."""
+        known = self._accuracies()
+        return sum(known) / len(known) if known else 0.0
+
+    def _accuracies(self) -> list[float]:
+        """Of the trials that were trained."""
         if "max proxy_accuracy" not in self.objectives:
-            return 0.0
+            return []
         index = self.objectives.index("max proxy_accuracy")
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        known = [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]
-        return sum(known) / len(known) if known else 0.0
+        return [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]

@@ -21,8 +21,9 @@ _AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S, _REPEATED = 120.0, 2
 """Seconds until a worker is taken to hang; further readings that a trial takes of what is unstable."""
-_VALIDATED, _SCORED = 1000, 32
-_FINALISTS, _LENGTHEN = 3, 3.0
+_VALIDATED, _SCORED = 2000, 500
+"""Images to validate and held out; images whose validation takes about as long as the scores of a network."""
+_FINALISTS, _LENGTHEN, _SEEDS = 3, 3.0, 3
 _PACED = 3
 _LEAST_AT_END = 3
 
@@ -52,7 +53,7 @@ class Timed(NamedTuple):
         if not self.train_s:
             return 0.0, 0.0
         train_s = sum(self.train_s) / len(self.train_s)
-        end_s = min(_FINALISTS, trials) * _LENGTHEN * train_s + self.measure_s
+        end_s = min(_FINALISTS, trials) * _SEEDS * _LENGTHEN * train_s + self.measure_s
         return (
             trials * (self.measure_s + share * train_s) + end_s,
             trials * (self.measure_s + train_s) + end_s,

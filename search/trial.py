@@ -11,8 +11,9 @@ from archdsl.schema.document import Spec
 from archdsl.search.candidates import Candidate
 from archdsl.search.child import Failed, WorkerGone
 from archdsl.search.front import Record
-from archdsl.search.ladder import measure, naswot, train
+from archdsl.search.ladder import measure
 from archdsl.search.seat import Seat
+from archdsl.search.short_training import HALVING, short_training
 from archdsl.search.study import MOST_LOST, Study
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
             if role == "measure":
                 record["outcome"] = "measured"
             else:
-                _trained(search, spec, record, seat)
+                short_training(search, seat, spec, seat.settings, record)
     except (Failed, WorkerGone) as error:
         record["outcome"], record["reason"] = "failed", str(error)
     record["seconds"] = round(record["seconds"] + time.monotonic() - started, 3)
@@ -77,30 +78,14 @@ def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
     return False
 
 
-def _trained(search: Search, spec: Spec, record: Record, seat: Seat) -> None:
-    """Train a candidate, unless its score at initialisation is among the lowest."""
-    settings = seat.settings
-    score = naswot(seat, spec, settings, search.data, search.clock)
-    record["provenance"]["naswot"] = score
-    if search.learned.screen.too_low(score):
-        correlation = search.learned.screen.correlation
-        record["rung"], record["outcome"] = "zero_cost", "fell"
-        record["reason"] = f"naswot {score:.1f} among the lowest here, where it ranks accuracy at {correlation:.2f}"
-        return
-    record["rung"] = "train"
-    search.doing(f"trial {record['number']}: training {spec.name}")
-    trained = train(seat, spec, settings, search.data, search.clock, progress=search.trained_so_far)
-    record["accuracy"] = trained.accuracy
-    record["provenance"]["proxy"] = trained.facts
-    record["outcome"] = "cached" if trained.cached else "trained"
-
-
 def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
     """What the optimiser learns of a trial."""
     values = {"params": float(record["params"]), "macs": float(record["macs"])}
     study.note(trial, _noted(record))
     if record["outcome"] in ("trained", "cached"):
         study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
+    elif record["rung"] == HALVING:
+        study.halved(trial, values | {"latency": record["latency"]})
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:

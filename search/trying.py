@@ -46,7 +46,8 @@ class Trying:
         self.search, self.study, self.crew = search, search.study, search.crew
         state = search.state
         state.funnel.update(end_of(record) for record in search.trials)
-        search.learned = Learned(search.trials, state.gate_ms, table_of(search.settings, state.facts))
+        table = table_of(search.settings, state.facts)
+        search.learned = Learned(search.trials, state.gate_ms, table, search.space.objectives)
         too_slow = search.learned.surely_too_slow
         self.proposals = Proposals(self.study, search.space, search.settings, set(), state.funnel, too_slow)
         self.proposals.add(take_over(search), search.origins)

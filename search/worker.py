@@ -26,7 +26,6 @@ from archdsl.search.torch_faults import full_memory, is_broken
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
-_SCORED = 32
 _PATIENCE_S = 600.0
 _PR_SET_PDEATHSIG = 1
 
@@ -106,6 +105,8 @@ def _data(request: Request, say: Callable[[Reply], None]) -> Reply:
         "classes": data.classes,
         "channels": data.channels,
         "images": len(data.train_labels),
+        "validation": len(data.val_labels),
+        "held_out": len(data.held_labels),
         "chance": data.chance,
         "describe": data.describe(),
         "fingerprint": data.fingerprint(),
@@ -146,18 +147,11 @@ def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
 
 
 def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The score of a network at initialisation, on a batch of training images."""
-    import torch
-
-    from archdsl.compile import build
+    """The scores of a network at initialisation, on a batch of training images."""
     from archdsl.load import spec_of
-    from archdsl.search.zero_cost import naswot
+    from archdsl.search.scores.every import scored
 
-    data = _loaded(*request["data"]).to(request["device"])
-    torch.manual_seed(request["seed"])
-    model = build(spec_of(request["spec"])).to(request["device"])
-    score = naswot(model, data.normalise(data.train_images[:_SCORED]))
-    return {"score": max(score, -1e9)}  # JSON has no infinity
+    return scored(spec_of(request["spec"]), _loaded(*request["data"]), request["seed"], request["device"])._asdict()
 
 
 def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
@@ -191,6 +185,7 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
         device=request["device"],
         deadline=deadline,
         progress=progress,
+        limits=dict(request["limits"]),
     )
     return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
 

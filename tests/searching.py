@@ -17,6 +17,7 @@ from archdsl.search import ladder, study
 from archdsl.search.progress import State, Watcher, silent
 from archdsl.search.result import Result
 from archdsl.search.runner import run_search
+from archdsl.search.scores.every import NAMES
 from archdsl.search.settings import Settings
 
 Reply = dict[str, Any]
@@ -83,7 +84,7 @@ class FakeWorker:
         return {"done": True, **reply}
 
     def _score(self, request: Reply) -> Reply:
-        return {"score": float(len(str(request["spec"])) % 7)}
+        return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
 
     def stop(self) -> None:
         self.machine.stopped += 1
@@ -93,6 +94,7 @@ class FakeWorker:
 
     def _data(self, request: Reply) -> Reply:
         described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+        described |= {"validation": 100, "held_out": 100}
         return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
 
     def _measure(self, request: Reply) -> Reply:
@@ -106,9 +108,13 @@ class FakeWorker:
         return {"step_s": 0.01, "image_s": 0.001}
 
     def _train(self, request: Reply) -> Reply:
-        accuracy = accuracy_of(spec_of(request["spec"]))
-        outcome = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
-        outcome |= {"finite": self.machine.finite, "finished": self.machine.finished and self.machine.finite}
+        accuracy = accuracy_of(spec_of(request["spec"])) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
+        outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
+        halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
+        outcome |= {"running": [loss] * (halted or 20), "halted": halted, "held_out": accuracy - self.machine.hidden}
+        ended = self.machine.finished and self.machine.finite and halted is None
+        outcome |= {"finite": self.machine.finite, "finished": ended}
         return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
 
 
@@ -119,6 +125,8 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.finite, self.finished = True, True
+        self.seed_noise, self.hidden = 0.0, 0.02
+        self.losses_tell = False
         self.asked: list[Reply] = []
         self.stopped = 0
         self.on_ask: Callable[[Reply], None] | None = None

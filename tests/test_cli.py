@@ -43,7 +43,7 @@ COMMANDS = [str(command.name) for command in app.registered_commands]
 EXAMPLES = [
     line.strip()
     for command in app.registered_commands
-    if command.callback is not None and command.name not in ("search", "doctor")
+    if command.callback is not None and command.name not in ("search", "doctor", "proxy-check")
     for line in (command.callback.__doc__ or "").splitlines()
     if line.strip().startswith("archdsl ")
 ]

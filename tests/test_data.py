@@ -118,16 +118,24 @@ def test_normalised_images_have_mean_0_and_deviation_1() -> None:
 
 def test_data_describes_itself() -> None:
     assert load("shapetex", 16, 0, train=2000, validation=1000).describe() == (
-        "shapetex: 2,000 images to train and 1,000 to validate, 3x16x16, 20 classes (chance 5.0%)"
+        "shapetex: 2,000 images to train, 1,000 to validate, 1,000 held out, 3x16x16, 20 classes (chance 5.0%)"
     )
 
 
 def test_a_set_smaller_than_asked_for_is_shared_out_in_proportion() -> None:
     data = load("digits", 8, seed=0, train=2000, validation=1000)
-    assert (len(data.train_labels), len(data.val_labels)) == (1198, 599)
-    both = torch.cat((data.train_images, data.val_images)).flatten(1)
-    assert len(both) == 1797
-    assert torch.unique(both, dim=0).shape[0] > 1790  # no image is in both; a few digits are drawn alike
+    assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (899, 449, 449)
+    every = torch.cat((data.train_images, data.val_images, data.held_images)).flatten(1)
+    assert len(every) == 1797
+    assert torch.unique(every, dim=0).shape[0] > 1790  # no image is in two sets; a few digits are drawn alike
+
+
+def test_what_is_held_out_is_as_large_as_validation_and_has_every_class() -> None:
+    data = load("shapetex", 16, seed=0, train=40, validation=80)
+    assert counts(data.held_labels) == counts(data.val_labels) == [4] * 20
+    longer = load("shapetex", 16, seed=0, train=40, validation=80, held_out=120)
+    assert torch.equal(data.val_images, longer.val_images)
+    assert torch.equal(data.held_images, longer.held_images[:80])
 
 
 def test_naming_the_device_it_is_on_gives_the_data_itself() -> None:
@@ -137,7 +145,7 @@ def test_naming_the_device_it_is_on_gives_the_data_itself() -> None:
 
 
 def test_importing_the_data_does_not_import_torch() -> None:
-    names = "data, folder, labelled, npz, proxy, shapetex"
+    names = "data, folder, hugging_face, labelled, npz, proxy, running, shapetex"
     code = f"import sys; from archdsl.search import {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -149,7 +157,7 @@ def test_importing_the_data_does_not_import_torch() -> None:
     ("name", "message"),
     [
         ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'? known: digits, shapetex, a folder"),
-        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder a class, or a .npz"),
+        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder a class, a .npz"),
         ("here/photos", "here/photos: no such file or folder; known: digits"),
         ("photos.npz", "photos.npz: no such file or folder"),
     ],
@@ -207,8 +215,10 @@ def folder(root: Path, each: int = 6, names: tuple[str, ...] = ("cat", "dog")) -
 def test_a_folder_has_one_class_a_folder(tmp_path: Path) -> None:
     data = load(str(folder(tmp_path / "pets")), 16, 0)
     assert data.class_names == ("cat", "dog")
-    assert data.describe().startswith("pets: 8 images to train and 4 to validate, 3x16x16, 2 classes (chance 50.0%)")
-    assert counts(data.train_labels) == [4, 4]
+    assert data.describe().startswith(
+        "pets: 6 images to train, 3 to validate, 3 held out, 3x16x16, 2 classes (chance 66.7%)"
+    )
+    assert (counts(data.train_labels), sum(counts(data.held_labels))) == ([3, 3], 3)
     assert torch.equal(data.train_images[:, 0, 0, 0] >= 40, data.train_labels == 1)
     assert same(data, load(str(tmp_path / "pets"), 16, 0))
     assert not data.flips
@@ -218,7 +228,17 @@ def test_a_folder_may_come_split(tmp_path: Path) -> None:
     folder(tmp_path / "train")
     folder(tmp_path / "val", each=2)
     data = load(str(tmp_path), 16, 0)
-    assert (counts(data.train_labels), counts(data.val_labels)) == ([6, 6], [2, 2])
+    assert (counts(data.train_labels), counts(data.val_labels), counts(data.held_labels)) == ([6, 6], [1, 1], [1, 1])
+    folder(tmp_path / "test", each=4)
+    data = load(str(tmp_path), 16, 0)
+    assert (counts(data.train_labels), counts(data.val_labels), counts(data.held_labels)) == ([6, 6], [2, 2], [4, 4])
+
+
+def test_a_folder_that_comes_with_a_test_set_alone_validates_on_images_of_its_training_set(tmp_path: Path) -> None:
+    folder(tmp_path / "train")
+    folder(tmp_path / "test", each=2)
+    data = load(str(tmp_path), 16, 0, train=8, validation=4)
+    assert (counts(data.train_labels), counts(data.val_labels), counts(data.held_labels)) == ([4, 4], [2, 2], [2, 2])
 
 
 def test_a_class_that_only_validation_has_is_refused(tmp_path: Path) -> None:
@@ -234,8 +254,8 @@ def test_only_the_images_drawn_are_opened(tmp_path: Path, monkeypatch: pytest.Mo
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or real(path))  # type: ignore[func-returns-value]
     data = load(str(tmp_path), 16, 0, train=8, validation=4)
-    assert len(opened) == 12
-    assert (len(data.train_labels), len(data.val_labels)) == (8, 4)
+    assert len(opened) == 16
+    assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (8, 4, 4)
 
 
 def test_unreadable_files_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -246,7 +266,7 @@ def test_unreadable_files_are_skipped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "dog" / "notes.txt").write_text("no image and not taken for one")
     data = load(str(tmp_path), 16, 0)
     assert data.skipped == 2
-    assert len(data.train_labels) + len(data.val_labels) == 12
+    assert len(data.train_labels) + len(data.val_labels) + len(data.held_labels) == 12
     assert data.describe().endswith("; 2 unreadable files skipped")
 
 
@@ -324,7 +344,7 @@ def test_an_npz_may_have_any_usual_layout(tmp_path: Path, images: Any, channels:
     data = load(npz(tmp_path, images=images, labels=NUMBERS), 12, 0)
     assert (data.channels, data.image, data.classes) == (channels, 12, 3)
     assert data.class_names == ("3", "7", "9")
-    assert (len(data.train_labels), len(data.val_labels)) == (20, 10)
+    assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (15, 8, 7)
     assert data.normalise(data.train_images).std() == pytest.approx(1, abs=0.05)
 
 
@@ -337,7 +357,10 @@ def test_npz_labels_may_be_names(tmp_path: Path) -> None:
 def test_an_npz_may_come_split(tmp_path: Path) -> None:
     path = npz(tmp_path, images=GREY, labels=NUMBERS, val_images=GREY[:12], val_labels=NUMBERS[:12])
     data = load(path, 8, 0)
-    assert (len(data.train_labels), counts(data.val_labels)) == (30, [10, 2])
+    assert (len(data.train_labels), counts(data.val_labels), sum(counts(data.held_labels))) == (30, [5, 1], 6)
+    path = npz(tmp_path, images=GREY, labels=NUMBERS, test_images=GREY[:12], test_labels=NUMBERS[:12])
+    data = load(path, 8, 0, train=20, validation=10)
+    assert (len(data.train_labels), len(data.val_labels), counts(data.held_labels)) == (20, 10, [8, 2])
 
 
 def test_a_constant_channel_normalises_to_0(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_the_search_time_follows_from_what_was_measured() -> None:
     found = examined(measure=True, latency_budget_ms=3.0)
     assert found.timed is not None
     assert found.search_s is not None
-    assert found.timed.train_s == pytest.approx([250 * 0.01 + 1032 * 0.001] * 3)
+    assert found.timed.train_s == pytest.approx([250 * 0.01 + 2500 * 0.001] * 3)
     low, high = found.search_s
     assert low < high
     share = found.shares[-1].inside / found.shares[-1].of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from collections.abc import Iterator
 
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from archdsl.errors import SearchError
 from archdsl.search.data import Data, load
 from archdsl.search.proxy import Fidelity, Outcome, train
+from archdsl.search.running import Running
 
 
 def small_net(data: Data, seed: int = 0) -> nn.Module:
@@ -83,6 +86,31 @@ def test_an_outcome_holds_its_own_figures(data: Data) -> None:
     assert outcome.seconds > 0
 
 
+def test_an_outcome_tells_its_running_loss_and_its_accuracy_on_what_is_held_out(data: Data) -> None:
+    losses: list[float] = []
+    outcome = train(small_net(data), data, BRIEF, seed=0, progress=lambda step, steps, loss: losses.append(loss))
+    assert outcome.running == tuple(running(losses, 10))
+    assert outcome.held_out is not None
+    assert (outcome.held_out * len(data.held_labels)) == pytest.approx(round(outcome.held_out * 60))
+    bare = dataclasses.replace(data, held_images=data.held_images[:0], held_labels=data.held_labels[:0])
+    again = train(small_net(bare), bare, BRIEF, seed=0)
+    assert (again.held_out, again.accuracy) == (None, outcome.accuracy)
+
+
+def test_the_running_loss_weighs_the_last_tenth_of_the_steps_most() -> None:
+    assert running([5.0] * 40, 40) == pytest.approx([5.0] * 20)
+    fell = running([5.0] * 20 + [1.0] * 20, 40)
+    assert fell[9] == pytest.approx(5.0)  # half of the steps
+    assert fell[10] == pytest.approx(1 + 4 * math.exp(-2 / 4), abs=0.02)
+    assert 1.0 < fell[-1] < 1.1
+
+
+def test_the_running_loss_is_told_as_far_as_the_training_came() -> None:
+    assert len(running([1.0] * 7, 20)) == 7
+    assert len(running([1.0] * 3, 3)) == 20
+    assert running([], 20) == []
+
+
 def test_the_loss_falls_on_a_tiny_problem() -> None:
     digits = load("digits", 16, seed=0, train=600, validation=300)
     losses: list[float] = []
@@ -112,6 +140,24 @@ def test_a_net_that_sees_no_positions_stays_behind() -> None:
     shapetex = load("shapetex", 32, seed=0, train=1200, validation=600)
     blind = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 64), nn.GELU(), nn.Linear(64, 20))
     assert train(blind, shapetex, Fidelity(4, 1200), seed=0).accuracy < 0.12
+
+
+def running(losses: list[float], steps: int) -> list[float]:
+    average = Running(steps)
+    assert all(average.add(loss) for loss in losses)
+    return average.marks
+
+
+def test_a_training_is_broken_off_where_its_running_loss_is_over_a_limit(data: Data) -> None:
+    free = train(small_net(data), data, BRIEF, seed=0)
+    tight = {4: free.running[3] + 0.01, 10: free.running[9] - 0.01}
+    outcome = train(small_net(data), data, BRIEF, seed=0, limits=tight)
+    assert (outcome.halted, outcome.steps, outcome.finished, outcome.finite) == (10, 5, False, True)
+    assert (outcome.accuracy, outcome.held_out) == (0, None)
+    assert outcome.running == free.running[:10]
+    loose = {mark: limit + 1 for mark, limit in tight.items()}
+    again = train(small_net(data), data, BRIEF, seed=0, limits=loose)
+    assert (again.halted, again.accuracy) == (None, free.accuracy)
 
 
 class Breaks(nn.Module):

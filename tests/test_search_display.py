@@ -40,7 +40,9 @@ FRONT: list[dict[str, Any]] = [
     }
     for number, name in enumerate(NAMES)
 ]
-LONGER = {**FRONT[0], "rung": "train_longer", "accuracy": 0.7, "provenance": {"proxy": {"fidelity": "6 epochs"}}}
+TRAININGS = [{"seed": 0, "accuracy": 0.71, "held_out": 0.69}, {"seed": 1, "accuracy": 0.69, "held_out": 0.65}]
+TWICE = {"fidelity": "6 epochs", "trainings": TRAININGS, "spread": 0.02, "held_out": 0.65}
+LONGER = {**FRONT[0], "rung": "train_longer", "accuracy": 0.7, "provenance": {"proxy": TWICE}}
 FACTS = {"device": "cpu", "device_name": "a machine"}
 
 

@@ -68,10 +68,11 @@ def train(request, say):
     fault(name)
     outcome = {"accuracy": 0.5, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
     outcome |= {"finite": name != "nan", "finished": name != "nan"}
+    outcome |= {"running": [], "halted": None, "held_out": None}
     return {"outcome": outcome, "fidelity": "an epoch", "threads": 1}
 
 worker._ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
-worker._ACTIONS["score"] = lambda request, say: {"score": 1.0}
+worker._ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}
 worker._ACTIONS["fault"] = lambda request, say: {"size": len(fault(request["name"]))}
 duplicate = os.dup
 os.dup = lambda number: os.environ.setdefault("REPLIES", str(duplicate(number))) and int(os.environ["REPLIES"])

@@ -50,7 +50,9 @@ Limit = Annotated[
 DataOption = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="NAME|PATH", help="shapetex (default), digits, a folder of images by class, or an .npz"
+        "--data",
+        metavar="NAME|PATH",
+        help="shapetex (default), digits, a folder of images by class, an .npz, or hf:NAME",
     ),
 ]
 Epochs = Annotated[

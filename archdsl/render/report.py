@@ -18,6 +18,7 @@ from archdsl.render.report_texts import (
     agreement_text,
     finals_text,
     heading,
+    held_out_line,
     measured_text,
     ms_text,
     percent_text,
@@ -55,6 +56,8 @@ class _Parts:
         yield _whole(state_text(report))
         passed = report.verdict.passed
         yield _whole(verdict_line(report), "bold" if passed is None else "bold green" if passed else "bold red")
+        if line := held_out_line(report):
+            yield _whole(line)
         for title, parts in _sections(report):
             yield Text()
             yield Text(title, style="bold")

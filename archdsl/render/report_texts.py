@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from archdsl.render.search import clock
+from archdsl.render.search import clock, held_out_text
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Trial
@@ -55,6 +55,11 @@ def verdict_line(report: Report) -> str:
     if budget is not None and verdict.latency > budget:
         return f"FAIL  nearest miss {where}{again}, over {budget:g} ms"
     return f"FAIL  nearest miss {where}, but it was not trained{reason}"
+
+
+def held_out_line(report: Report) -> str:
+    """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
+    return held_out_text(report.verdict.held_out) if report.verdict.passed and report.verdict.held_out else ""
 
 
 def ms_text(value: float | None) -> str:

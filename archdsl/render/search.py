@@ -152,7 +152,7 @@ def _bar(state: State) -> RenderableType:
 
 def ladder(funnel: Mapping[str, int]) -> Text:
     """How many candidates ended at which rung, the cheapest first."""
-    order = ("static", "duplicate", "cost", "predicted", "latency", "zero_cost", "failed", "trained")
+    order = ("static", "duplicate", "cost", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
     known = [f"{name} {funnel[name]}" for name in order if funnel.get(name)]
     return Text("ladder  " + (" | ".join(known) or "no candidate yet"))
 
@@ -175,12 +175,21 @@ def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str
         table.add_row(
             Text(record["spec"]["name"], overflow="ellipsis"),
             f"{record['accuracy']:.1%}",
-            *([f"{further['accuracy']:.1%}" if further else ""] if longer else []),
+            *([_longer_text(further)] if longer else []),
             f"{record['latency']:.2f}",
             f"{record['params'] / 1e6:.2f}",
             f"{record['macs'] / 1e6:.0f}",
         )
     return table
+
+
+def _longer_text(record: Record | None) -> str:
+    """`61.2% +-1.6%`: the mean over seeds, and half of their range."""
+    if record is None:
+        return ""
+    proxy = record["provenance"]["proxy"]
+    spread = f" +-{proxy['spread'] / 2:.1%}" if len(proxy.get("trainings", ())) > 1 else ""
+    return f"{record['accuracy']:.1%}{spread}"
 
 
 def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
@@ -206,14 +215,27 @@ def summary(result: Any) -> RenderableType:
             parts.append(scatter(_points(result.front), settings.latency_budget_ms))
     parts.append(verdict_text(result))
     if verdict.passed:
-        parts.append(_whole(f"{result.folder}/winner.json"))
+        parts += [_whole(held_out_text(result.held_out)), _whole(f"{result.folder}/winner.json")]
     return Group(*parts)
+
+
+def held_out_text(found: Mapping[str, Any] | None) -> str:
+    """The winner's accuracy on images that no choice has seen."""
+    if not found:
+        return "its accuracy on held-out images is not known: it was not trained, or nothing is held out"
+    seeds = ""
+    if found["seeds"] > 1:
+        seeds = f", the mean of {found['seeds']} seeds from {found['least']:.1%} to {found['most']:.1%}"
+    return f"{found['accuracy']:.1%} on held-out images, which no choice has seen{seeds}; after {found['fidelity']}"
 
 
 def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
     """The budgets that the accuracies are named by."""
     proxy = record["provenance"]["proxy"]
-    further = next((f", longer: {found['provenance']['proxy']['fidelity']}" for found in longer.values()), "")
+    proxies = [found["provenance"]["proxy"] for found in longer.values()]
+    seeds = max((len(found.get("trainings", ())) for found in proxies), default=0)
+    several = f" with up to {seeds} seeds, +- half of their range" if seeds > 1 else ""
+    further = f", longer: {proxies[0]['fidelity']}{several}" if proxies else ""
     error = f"+-{proxy['error']:.1%} from the size of the validation set alone"
     return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")
 

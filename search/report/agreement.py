@@ -13,9 +13,13 @@ from scipy.stats import rankdata
 
 from archdsl.schema.document import Spec
 from archdsl.search.predict import ENOUGH, LatencyModel
+from archdsl.search.ranks import spearman
 from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
-from archdsl.search.zero_cost import spearman
+from archdsl.search.scores.ensemble import MEMBERS, ensemble
+from archdsl.search.scores.every import NAMES
+from archdsl.search.scores.fitted import fitted
 
+_OURS = ("ensemble", "fitted")
 _EXACT = 6
 """Up to so many networks all orders are tried; beyond, `_DEALS` random ones."""
 _DEALS = 1000
@@ -48,14 +52,30 @@ def _orders(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def scores(trials: Sequence[Trial]) -> list[Agreement]:
-    """What ranks the proxy accuracy: the score at initialisation, beside params and MACs."""
+    """What ranks the proxy accuracy: scores at initialisation and their ensemble, beside params, MACs and latency."""
     trained = [trial for trial in trials if trial.accuracy is not None]
-    found = []
-    for name in ("naswot", "params", "macs", "latency"):
-        known = ((getattr(trial, name), trial.accuracy) for trial in trained)
-        pairs = [(value, accuracy) for value, accuracy in known if value is not None and accuracy is not None]
-        found.append(agreement({"macs": "MACs"}.get(name, name), pairs))
-    return found
+    rows = [_columns(trial) for trial in trained]
+    whole = [row for row in rows if all(name in row for name in MEMBERS)]
+    for row, value in zip(whole, ensemble(whole), strict=True):
+        row["ensemble"] = float(value)
+    full = [(row, trial.accuracy) for row, trial in zip(rows, trained, strict=True) if all(n in row for n in NAMES)]
+    for (row, _), value in zip(full, fitted([row for row, _ in full], [accuracy for _, accuracy in full]), strict=True):
+        row["fitted"] = float(value)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [
+        agreement(
+            {"macs": "MACs"}.get(name, name),
+            [(row[name], trial.accuracy or 0.0) for row, trial in zip(rows, trained, strict=True) if name in row],
+        )
+        for name in (*_OURS, *(name for name in names if name not in _OURS))
+        if name in names or name in ("params", "macs", "latency")
+    ]
+
+
+def _columns(trial: Trial) -> dict[str, float]:
+    """What may rank a trial, by name."""
+    own = {name: getattr(trial, name) for name in ("params", "macs", "latency")}
+    return trial.scores | {name: value for name, value in own.items() if value is not None}
 
 
 def finals(trials: Sequence[Trial], longer: Sequence[Trial]) -> Finals:

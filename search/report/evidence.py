@@ -6,6 +6,7 @@ from archdsl.cost import count
 from archdsl.render.numbers import params_text
 from archdsl.render.report_texts import (
     finals_text,
+    held_out_line,
     measured_text,
     percent_text,
     prediction_text,
@@ -55,8 +56,9 @@ def winner(report: Report) -> Markup:
     if spec is None:
         return element("p", "There is no winner." if report.verdict.passed is not None else "There is no winner yet.")
     label = f"The graph of {spec.name}, a line a node"
+    told = [element("p", held_out_line(report))] if report.verdict.held_out else []
     drawn = element("pre", show_text(spec, count(spec)), tabindex="0", role="group", aria_label=label)
-    return together([drawn, details("its JSON", spec.to_json())])
+    return together([*told, drawn, details("its JSON", spec.to_json())])
 
 
 def provenance(report: Report) -> Markup:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from archdsl.schema.document import Spec
 from archdsl.search.report.reading import mapping, number, numbers, text
+from archdsl.search.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
 
@@ -43,9 +44,11 @@ class Trial(NamedTuple):
         return mapping(self.provenance.get("proxy"))
 
     @property
-    def naswot(self) -> float | None:
-        """The score at initialisation."""
-        return number(self.provenance.get("naswot"))
+    def scores(self) -> dict[str, float]:
+        """At initialisation, by name; params and MACs are the trial's own."""
+        found = mapping(self.provenance.get("scores"))
+        known = {name: number(found.get(name)) for name in NAMES[2:]}
+        return {name: value for name, value in known.items() if value is not None}
 
     @property
     def error(self) -> float | None:
@@ -116,6 +119,8 @@ class Verdict(NamedTuple):
     accuracy: float | None
     reason: str
     attempts: list[Attempt]
+    held_out: dict[str, Any]
+    """The winner's accuracy on images that no choice has seen; empty if it is not known."""
 
 
 class Rung(NamedTuple):

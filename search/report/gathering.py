@@ -23,7 +23,7 @@ from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.study_facts import StudyFacts, study_facts
 from archdsl.spaces import choices_of
 
-_ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "failed", "trained")
+_ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
 """The order in which a candidate meets the rungs."""
 
 
@@ -37,7 +37,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
     specs = _specs(files)
     records = _with_choices(files, specs)
     trials = _first_of_each([trial for trial in records if trial.rung != LONGER])
-    longer = [trial for trial in records if trial.rung == LONGER]
+    longer = _last_of_each([trial for trial in records if trial.rung == LONGER])
     study = study_facts(files.folder, _objectives(files.settings))
     verdict = _verdict(files.verdict)
     return Report(
@@ -103,6 +103,11 @@ def _first_of_each(trials: Iterable[Trial]) -> list[Trial]:
     return list({(trial.number, trial.hash): trial for trial in trials}.values())
 
 
+def _last_of_each(trials: Iterable[Trial]) -> list[Trial]:
+    """One a network: a finalist's mean over the most seeds."""
+    return list({trial.hash: trial for trial in trials}.values())
+
+
 def _objectives(settings: Mapping[str, Any]) -> list[str]:
     written = mapping(settings.get("space")).get("objectives")
     known = [item for item in written if isinstance(item, str)] if isinstance(written, list) else []
@@ -146,7 +151,16 @@ def _verdict(raw: Mapping[str, Any]) -> Verdict:
         accuracy=number(raw.get("accuracy")),
         reason=text(raw.get("reason")),
         attempts=[_attempt(mapping(item)) for item in attempts] if isinstance(attempts, list) else [],
+        held_out=_held_out(mapping(raw.get("held_out"))),
     )
+
+
+def _held_out(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """All of it, or nothing where a part cannot be read."""
+    found: dict[str, Any] = {name: number(raw.get(name)) for name in ("accuracy", "least", "most", "seeds")}
+    if None in found.values():
+        return {}
+    return found | {"seeds": int(found["seeds"]), "fidelity": text(raw.get("fidelity"), "a training of unknown length")}
 
 
 def _attempt(raw: Mapping[str, Any]) -> Attempt:
@@ -183,7 +197,7 @@ def _rungs(trials: Sequence[Trial], study: StudyFacts) -> list[Rung]:
 
 def _reason(trial: Trial) -> str:
     """Why it ended; of a latency over the gate the numbers differ each time, and stand with the trials."""
-    return "" if trial.end in ("latency", "zero_cost", "trained") else trial.reason
+    return "" if trial.end in ("latency", "zero_cost", "halving", "trained") else trial.reason
 
 
 def _winner(files: RunFiles) -> Spec | None:

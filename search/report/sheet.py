@@ -9,6 +9,7 @@ from typing import Any
 
 from archdsl.search.report.facts import AGAIN, Attempt, Report, Trial
 from archdsl.search.report.reading import mapping
+from archdsl.search.scores.every import NAMES
 
 _OWN = (
     "number",
@@ -53,7 +54,7 @@ COLUMNS = (
     "accuracy",
     "accuracy_error",
     *(f"proxy_{name}" for name in _PROXY),
-    "naswot",
+    *NAMES[2:],
     *_MACHINE,
 )
 """The columns, in order. Latencies in ms a batch, accuracies 0 to 1, MACs of one image, times in seconds."""
@@ -82,7 +83,7 @@ def write_csv(report: Report, path: Path) -> None:
 
 def _row(trial: Trial, stat: str) -> dict[str, Any]:
     row = {name: getattr(trial, name) for name in _OWN} | {"latency_ms": trial.latency}
-    row |= {"accuracy": trial.accuracy, "accuracy_error": trial.error, "naswot": trial.naswot}
+    row |= {"accuracy": trial.accuracy, "accuracy_error": trial.error} | trial.scores
     row |= {f"proxy_{name}": trial.proxy.get(name) for name in _PROXY}
     return row | _timing(trial.timing, stat)
 

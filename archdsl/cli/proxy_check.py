@@ -1,0 +1,87 @@
+"""`archdsl proxy-check`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli import search as options
+from archdsl.cli.ending import FAILED, INTERRUPTED
+from archdsl.cli.options import Json, whole
+from archdsl.cli.units import seconds
+
+Networks = Annotated[
+    int | None, typer.Option("--networks", metavar="N", parser=whole(100_000), help="to draw from the space; 32")
+]
+Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", parser=whole(100), help="trainings of each; 2")]
+Epochs = Annotated[
+    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of a full training; 6")
+]
+Limit = Annotated[
+    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to end by with what there is; none")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with the check in --out")]
+
+
+def command(
+    space: options.Space = None,
+    networks: Networks = None,
+    seeds: Seeds = None,
+    params_budget: options.ParamsBudget = None,
+    macs_budget: options.MacsBudget = None,
+    memory_budget: options.MemoryBudget = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    time: Limit = None,
+    data: options.DataOption = None,
+    epochs: Epochs = None,
+    images: options.Images = None,
+    seed: options.Seed = None,
+    out: options.Out = None,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Check on a space how well scores and short training rank its networks, against full training with several seeds.
+
+    Networks are drawn evenly over the space, inside its budgets on params, MACs and memory. Rank correlations come with
+    intervals, beside params and MACs and the correlation of one seed with another, which no score can be expected to
+    pass. Where accuracies differ by no more than noise, nothing is ranked: exit code 1.
+
+    \b
+    Examples:
+      archdsl proxy-check lit-dat-64 --macs-budget 15M --time 1h
+      archdsl proxy-check my_space.json --networks 48 --seeds 3 --out runs/check
+      archdsl proxy-check my_space.json --out runs/check --resume --json
+    """
+    from archdsl.render.console import stdout
+    from archdsl.render.proxy_check import report
+    from archdsl.search.proxy_api import checked_proxies
+
+    found = checked_proxies(
+        space,
+        networks=networks,
+        seeds=seeds,
+        params_budget=params_budget,
+        macs_budget=macs_budget,
+        memory_budget=memory_budget,
+        device=device,
+        threads=threads,
+        time_s=time,
+        data=data,
+        epochs=epochs,
+        images=images,
+        seed=seed,
+        out=out,
+        resume=resume,
+        say=output.remark,
+    )
+    if as_json:
+        output.result_json(found)
+    else:
+        stdout().print(report(found), soft_wrap=True)
+    if found["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
+    if found["refused"]:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,129 @@
+"""Successive halving: whose training goes on, and what a search makes of those that were broken off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searching import Lines, Machine, quicken, search
+
+from archdsl.search.halving import ENOUGH, Halving
+
+Record = dict[str, Any]
+OBJECTIVES = ("max proxy_accuracy", "min latency")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def trained(latency: float, loss: float, accuracy: float | None, marks: int = 20) -> Record:
+    return {"latency": latency, "accuracy": accuracy, "provenance": {"proxy": {"running": [loss] * marks}}}
+
+
+def measured(latency: float) -> Record:
+    return {"latency": latency, "accuracy": None, "provenance": {}}
+
+
+def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> Halving:
+    """Has seen losses of 2.0, 2.1 and so on, the lower the more accurate."""
+    found = Halving(objectives)
+    for number in range(known):
+        found.learn(trained(latencies, 2 + 0.1 * number, 0.9 - 0.05 * number))
+    return found
+
+
+def test_a_loss_must_be_in_the_better_half_of_its_rivals() -> None:
+    limits = halving().limits(measured(2.0))
+    assert limits == {4: pytest.approx(2.35), 10: pytest.approx(2.35)}
+
+
+def test_rivals_are_those_that_cost_no_more() -> None:
+    assert halving(latencies=1.0).limits(measured(0.9)) == {}
+    assert halving(latencies=1.0, objectives=("max proxy_accuracy",)).limits(measured(0.9))
+
+
+def test_nobody_is_broken_off_before_enough_were_trained_or_for_another_objective_alone() -> None:
+    assert halving(known=ENOUGH - 1).limits(measured(2.0)) == {}
+    assert halving(objectives=("min latency",)).limits(measured(2.0)) == {}
+
+
+def test_a_loss_that_does_not_rank_well_here_breaks_nothing_off() -> None:
+    found = Halving(OBJECTIVES)
+    for number in range(2 * ENOUGH):
+        found.learn(trained(1.0, 2 + 0.1 * ((7 * number) % 16), 0.5 + 0.01 * number))
+    assert found.correlation(4) is not None
+    assert found.limits(measured(2.0)) == {}
+
+
+def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None:
+    found = halving()
+    for _ in range(4):
+        found.learn(trained(1.0, 3.0, None, marks=4))
+    assert found.limits(measured(2.0)) == {4: pytest.approx(2.55), 10: pytest.approx(2.35)}
+    assert found.correlation(4) == pytest.approx(1.0)
+
+
+def test_trials_that_were_not_trained_teach_nothing() -> None:
+    found = halving(known=ENOUGH - 1)
+    provenances: tuple[Record, ...] = ({}, {"proxy": {}}, {"proxy": {"fidelity": "2 epochs"}})
+    for provenance in provenances:
+        found.learn({"latency": 1.0, "accuracy": 0.5, "provenance": provenance})
+    assert found.limits(measured(2.0)) == {}
+
+
+# ------------------------------------------------------------------------------------------------------- in a search
+
+
+def records(folder: Path) -> list[Record]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def telling() -> Machine:
+    """Losses tell the accuracies, from the first step on."""
+    machine = Machine()
+    machine.losses_tell = True
+    return machine
+
+
+WIDE: dict[str, Any] = {"latency_budget_ms": 100.0, "trials": 40}
+
+
+def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_faster_ones(tmp_path: Path) -> None:
+    machine, lines = telling(), Lines()
+    search(tmp_path, machine, watcher=lines, **WIDE)
+    fell = [record for record in records(tmp_path) if record["rung"] == "halving"]
+    assert fell
+    for record in fell:
+        assert (record["outcome"], record["accuracy"]) == ("fell", None)
+        assert record["provenance"]["proxy"]["halted"] == 4
+        assert len(record["provenance"]["proxy"]["running"]) == 4
+        assert "after 20% of the training, over" in record["reason"]
+    assert lines.state is not None
+    assert lines.state.funnel["halving"] == len(fell)
+
+
+def test_what_is_broken_off_would_not_have_been_on_the_front(tmp_path: Path) -> None:
+    """Of the very same networks, all trained to the end: a faster one is more accurate."""
+    halved, whole = telling(), Machine()
+    search(tmp_path / "halved", halved, **WIDE)
+    search(tmp_path / "whole", whole, **{**WIDE, "seed": 0})
+    front = json.loads((tmp_path / "whole" / "front.json").read_text())
+    fell = {record["hash"] for record in records(tmp_path / "halved") if record["rung"] == "halving"}
+    assert fell
+    assert not fell & {record["hash"] for record in front}
+
+
+def test_a_resumed_search_breaks_off_what_the_uninterrupted_one_would(tmp_path: Path) -> None:
+    search(tmp_path / "whole", telling(), **WIDE)
+    search(tmp_path / "parts", telling(), **{**WIDE, "trials": 25})
+    search(tmp_path / "parts", telling(), resume=True, **WIDE)
+    ends = [
+        [(record["hash"], record["rung"]) for record in records(tmp_path / name) if record["rung"] != "train_longer"]
+        for name in ("whole", "parts")
+    ]
+    assert ends[0] == ends[1]
+    assert any(rung == "halving" for _, rung in ends[0])
