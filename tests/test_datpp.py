@@ -294,6 +294,18 @@ def test_references_are_half_a_distance_right_of_an_even_grid_and_clamped() -> N
     assert torch.allclose(places, torch.tensor([55 / 12, 13.75, 22.917, 32.083, 41.25, 50.417, 55]).double(), atol=1e-3)
 
 
+def test_scaled_offsets_are_in_distances_between_keys_of_single_precision() -> None:
+    """The published code holds 1 / (Hk - 1) in float32 in whatever precision it runs: to 1e-15, not to 1e-8."""
+    raw = {"type": "deformable_plus", "heads": 1, "groups": 1, "kernel": 3, "stride": 1}
+    mixer = shaken(DeformablePlus.model_validate({**raw, "offsets": {"type": "scaled"}}).mixer(Map(4, 8, 15)))
+    q = noise(1, 8, 15, 4)
+    distances = torch.tensor([1 / 14, 1 / 7], dtype=torch.float32).double()
+    wanted = torch.tanh(mixer.offset(q).flip(-1).permute(0, 3, 1, 2, 4)) * distances * mixer.reach
+    moved = mixer.places(q)
+    nn.init.zeros_(mixer.offset.fc.weight)
+    assert torch.allclose(moved - mixer.places(q), wanted, rtol=0, atol=1e-14)
+
+
 def test_a_fixed_bias_is_resized_over_keys_and_queries() -> None:
     bias = shaken(displacement.FixedBias((4, 6), (2, 3), 2))
     places = torch.zeros(1, 1, 3, 4, 2)

@@ -212,7 +212,8 @@ def exact(x: Tensor) -> torch.dtype:
 def single(value: float) -> float:
     """Rounded to the 24 bits of float32, by Veltkamp's splitting.
 
-    The published code keeps this one constant in float32 in whatever precision it runs, and its float64 logits show it.
+    The published code keeps the distance of keys in float32 in whatever precision it runs, and its float64 logits show
+    it.
     """
     spread = value * (2**29 + 1)
     return spread - (spread - value)

@@ -132,7 +132,8 @@ class DeformablePlusAttention(nn.Module):
         y, x = offsets.permute(0, 3, 1, 2, 4).unbind(-1)  # (B, groups, Hk, Wk) each
         rows, columns = y.shape[2:]
         if self.reach is not None:
-            y, x = torch.tanh(y) * (self.reach / (rows - 1)), torch.tanh(x) * (self.reach / (columns - 1))
+            y = torch.tanh(y) * dat.single(1 / (rows - 1)) * self.reach
+            x = torch.tanh(x) * dat.single(1 / (columns - 1)) * self.reach
         places = torch.stack([x + _references(columns, x), y + _references(rows, y)[:, None]], dim=-1)
         return places.clamp(-1, 1) if self.reach is None else places
 
