@@ -30,9 +30,9 @@ SMALLEST = ("dat_t", "datpp_t", "dualvit_s", "fcvit_tiny", "lit_ti", "lit_s", "l
 
 
 def both_forms() -> pytest.MarkDecorator:
-    """Every published network as a classifier and for dense prediction; the latter of the larger ones is slow."""
+    """Every published network as a classifier and for dense prediction; the larger ones are slow."""
     every = [
-        pytest.param(name, dense, marks=[pytest.mark.slow] if dense and name not in SMALLEST else [])
+        pytest.param(name, dense, marks=[] if name in SMALLEST else [pytest.mark.slow])
         for name in zoo.names()
         for dense in (False, True)
     ]

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from archdsl.blocks.base import Part
+from archdsl.blocks.stage import Block, Stage
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.errors import SpecError
@@ -163,13 +164,25 @@ def step_of(found: Spec, features_only: bool = False) -> Step:
 
 
 def by_value(name: str) -> dict[str, Raw]:
-    """A type with each value of each field. An option that a type refuses is left out, a knob's value never."""
+    """A type with each value of each field. An option that a type refuses is left out, a knob's value never.
+
+    The fields that all blocks have alike are tried one by one in attention and where a type counts them itself; in the
+    others they are drawn.
+    """
     nodes: dict[str, Raw] = {}
+    common = is_like_others(name) and Block.model_fields | Stage.model_fields
     for field, tried in values(name).items():
+        if common and field in common:
+            continue
         one = {f"{name}-{field}={json.dumps(value)}": {**sample(name), field: value} for value in tried}
         knob = TYPES[name].knobs().get(field, ())
         nodes |= {label: node for label, node in one.items() if node[field] in knob or holds(node)}
     return nodes
+
+
+def is_like_others(name: str) -> bool:
+    part = TYPES[name]
+    return name != "attention" and issubclass(part, Block) and part.cost is Block.cost and part.build is Block.build
 
 
 def combined(name: str) -> dict[str, Raw]:
