@@ -73,7 +73,7 @@ def run(
         batch: images a batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
         mode: "eager", "graph" or "compile" when measured.
-        threads: CPU threads; all physical cores by default.
+        threads: CPU threads; by default one or all physical cores, on which a network is faster.
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
         epochs: length of the short training that gives the proxy accuracy; 2 by default.

@@ -28,6 +28,7 @@ class Learned:
     ) -> None:
         self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(), gate_ms
         self.halving = Halving(objectives)
+        self._anything_passed = False
         for record in records:
             self.learn(record)
 
@@ -35,10 +36,16 @@ class Learned:
         """One finished trial."""
         if record["latency"] is not None:
             self._latency.learn(spec_of(record["spec"]), record["latency"])
+            self._anything_passed |= self._gate_ms is None or record["latency"] <= self._gate_ms
         if scores := record["provenance"].get("scores"):
             self.screen.learn(scores, record["accuracy"])
         self.halving.learn(record)
 
     def surely_too_slow(self, spec: Spec) -> bool:
-        """Whether a network is over the gate by more than the prediction was ever wrong."""
-        return self._gate_ms is not None and self._latency.surely_over(spec, self._gate_ms) is not None
+        """Whether a network is over the gate by more than the prediction was ever wrong.
+
+        Never before something measured passed the gate: what has seen slow networks alone finds all of them slow.
+        """
+        if self._gate_ms is None or not self._anything_passed:
+            return False
+        return self._latency.surely_over(spec, self._gate_ms) is not None

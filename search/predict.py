@@ -88,9 +88,13 @@ class LatencyModel:
 
 
 def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
-    """The fresh table of a search's space and setting on the device of these facts, or None."""
-    cores = facts.get("physical_cores") if settings.device == "cpu" else None
-    own = settings.measuring() | {"threads": settings.threads or cores, "stat": settings.stat}
+    """The fresh table of a search's space and setting on the device of these facts, or None.
+
+    None too where each network runs on the threads that suit it: a table is of one number of threads.
+    """
+    if settings.device == "cpu" and settings.threads is None and facts.get("physical_cores") != 1:
+        return None
+    own = settings.measuring() | {"threads": settings.threads or facts.get("threads"), "stat": settings.stat}
     try:
         return load(settings.space_document, own, facts)
     except (MeasureError, RuntimeError):  # none or stale; the latter where there is no home folder

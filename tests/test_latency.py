@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from archdsl import latency
 from archdsl.errors import MeasureError
@@ -373,3 +374,27 @@ def test_a_long_name_fits_the_width() -> None:
 
 def test_milliseconds_have_four_digits() -> None:
     assert [milliseconds(value) for value in (0.1174, 12.346, 123.46, 1234.5)] == ["0.117", "12.35", "123.5", "1234"]
+
+
+# ------------------------------------------------------------------------------------------------------------ threads
+
+
+@pytest.mark.parametrize(("alone", "together", "best"), [(0.002, 0.02, 1), (0.02, 0.002, 4)])
+def test_threads_are_those_on_which_the_networks_are_faster(
+    monkeypatch: pytest.MonkeyPatch, alone: float, together: float, best: int
+) -> None:
+    """Unless they are said, or code was compiled for some."""
+    monkeypatch.setattr("archdsl.latency.threads.physical_cores", lambda: 4)
+    monkeypatch.setattr("archdsl.latency.runner.physical_cores", lambda: 4)
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(alone if torch.get_num_threads() == 1 else together)
+            return x
+
+    before = torch.get_num_threads()
+    few = {name: value for name, value in QUICK.items() if name != "threads"}
+    assert measure(Waits(), **few).provenance["threads"] == best
+    assert compare({"a": Waits(), "b": Waits()}, **few).latencies["b"].provenance["threads"] == best
+    assert measure(Waits(), threads=3, **few).provenance["threads"] == 3
+    assert torch.get_num_threads() == before

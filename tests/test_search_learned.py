@@ -10,6 +10,8 @@ from archdsl.cost import count
 from archdsl.errors import SpecError
 from archdsl.schema.document import Spec
 from archdsl.schema.variables import variables
+from archdsl.search.front import Record
+from archdsl.search.learned import Learned
 from archdsl.search.predict import ENOUGH, LatencyModel, features
 from archdsl.spaces import draw, load_space, point
 
@@ -65,3 +67,15 @@ def test_a_type_that_was_never_measured_is_not_predicted() -> None:
         model.learn(spec, milliseconds(spec))
     assert model.surely_over(attention[0], 0.001) is not None
     assert model.surely_over(other, 0.001) is None
+
+
+def test_nothing_is_predicted_to_be_too_slow_before_something_passed_the_gate() -> None:
+    fastest, *others = sorted(networks(ENOUGH + 20), key=milliseconds)
+    gate_ms = milliseconds(fastest) * 1.001
+    slow = [measured(spec) for spec in others]
+    assert not any(Learned(slow, gate_ms).surely_too_slow(spec) for spec in others)
+    assert any(Learned([*slow, measured(fastest)], gate_ms).surely_too_slow(spec) for spec in others)
+
+
+def measured(spec: Spec) -> Record:
+    return {"spec": spec.to_json(), "latency": milliseconds(spec), "accuracy": None, "provenance": {}}

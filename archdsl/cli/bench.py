@@ -47,7 +47,9 @@ Mode = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: its physical cores"),
+    typer.Option(
+        "--threads", metavar="N", parser=whole(1024), help="on a CPU; default: 1 or all its cores, the faster"
+    ),
 ]
 Rounds = Annotated[
     int | None,

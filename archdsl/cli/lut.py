@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.bench import Device, Dtype, Mode, Threads
+from archdsl.cli.bench import Device, Dtype, Mode
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Names, Set, chosen, whole
 
@@ -25,6 +25,10 @@ def _stats() -> tuple[str, ...]:
 
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="a space's name or path")]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores"),
+]
 Stat = Annotated[
     str | None,
     typer.Option(
@@ -51,6 +55,7 @@ def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
     A table is of a space and a setting, tells its own error, and is refused when the device or a version is another.
+    A search uses it under the same setting, --threads included.
     """
 
 
@@ -75,7 +80,7 @@ def build(
 
     \b
     Examples:
-      archdsl lut build lit-dat-64 --device cpu
+      archdsl lut build lit-dat-64 --device cpu --threads 1
       archdsl lut build lit-dat-224 --device cuda --batch 64 --mode graph --json
     """
     from archdsl.latency.setting import WAITING

@@ -39,7 +39,10 @@ Dtype = Annotated[
 ]
 Mode = Annotated[str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="eager")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores")
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", parser=whole(1024), help="on a CPU; default: 1 or all its cores, the faster"
+    ),
 ]
 Trials = Annotated[
     int | None, typer.Option("--trials", metavar="N", parser=whole(1_000_000), help="distinct networks to measure")

@@ -13,6 +13,7 @@ from archdsl.latency.rounds import Pace, measure_all
 from archdsl.latency.runner import prepare, refusing, steady
 from archdsl.latency.setting import Image, Setting
 from archdsl.latency.stats import checked_stat, default_stat
+from archdsl.latency.threads import fastest_threads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,8 @@ def measure(
 ) -> Latency:
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
-    `image` is needed for a module without a `spec`; `threads` default to the physical cores on a CPU.
+    `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
+    it is faster; to all if it is compiled.
 
     Raises:
         MeasureError: the setting is refused, or the forward pass fails.
@@ -56,6 +58,8 @@ def compare(
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
+    `threads` are the same for all, by default as in `measure`.
+
     Raises:
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
@@ -76,8 +80,12 @@ def _latencies(
     if setting.mode == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
+    is_free = threads is None and (setting.device, setting.mode) == ("cpu", "eager")  # compiled code is for its threads
     with steady(setting.device, threads) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
+        if is_free:
+            with refusing(setting, next(iter(images.values()))):
+                threads = fastest_threads(runners.values())
         wall, busy = time.perf_counter(), time.process_time()
         with refusing(setting, next(iter(images.values()))):
             samples = measure_all(runners, device=setting.device, **pace)

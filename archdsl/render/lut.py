@@ -70,7 +70,7 @@ def _rest(table: Table) -> str:
 def _notes(table: Table) -> list[str]:
     """What the error is to be compared with, and what was measured on what, how often."""
     own, facts, made = table.setting, table.provenance, table.made
-    threads = [f"{own['threads']} threads"] if own["threads"] else []
+    threads = [f"{own['threads']} thread{'s' * (own['threads'] != 1)}"] if own["threads"] else []
     setting = [f"batch {own['batch']}", own["dtype"], own["mode"], *threads]
     counted = f"{made['carriers']} networks to time {made['parts_timed']} parts in, {made['calibration']} to calibrate"
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
