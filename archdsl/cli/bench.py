@@ -122,9 +122,9 @@ def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, A
 
 
 def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
-    from archdsl.latency.layers import BATCH, bench_layers, layers
+    from archdsl.latency.layers import BATCH, LAYERS, bench_layers
 
-    names = ", ".join(layer.name for layer in layers())
+    names = ", ".join(layer.name for layer in LAYERS)
     output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
     return bench_layers(**setting, **pace)
 
