@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archdsl import zoo
 from archdsl.compile import Backbone, build
@@ -96,3 +97,37 @@ def images(size: int | list[int], kind: str = "noise") -> Tensor:
     cells = draw((2, 3, -(-height // 28), -(-width // 28))).astype(np.float32)
     grown = np.kron(cells, np.ones((1, 1, 28, 28), np.float32))[:, :, :height, :width]
     return torch.from_numpy(np.ascontiguousarray(grown))
+
+
+Kept = Callable[[str, nn.Module, Any, Any], Tensor]
+
+
+def check_run(golden: Golden, model: nn.Module, watched: dict[str, nn.Module], kept: Kept) -> None:
+    """Every stage that was recorded, as `kept` makes it of a module's inputs and output, and the float64 logits."""
+    rows = {row["stage"]: row for row in golden.facts["stages"]}
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, out: Any) -> None:
+            seen[name] = kept(name, module, inputs, out)
+
+        return hook
+
+    hooks = [module.register_forward_hook(keep(name)) for name, module in watched.items()]
+    with torch.no_grad():
+        logits = model(golden.images().double()).numpy()
+    for hook in hooks:
+        hook.remove()
+    assert set(rows) == set(seen)
+    for name, row in rows.items():
+        check_summary(row, seen[name])
+    wanted = golden.arrays["logits64"]
+    assert np.abs(logits - wanted).max() <= 1e-12 * np.abs(wanted).max()
+
+
+def check_summary(row: dict[str, Any], x: Tensor) -> None:
+    """The rows are of float32 maps."""
+    assert list(x.shape) == row["shape"]
+    found = [x.mean().item(), x.std().item(), x.abs().max().item(), *x.flatten()[: len(row["head"])].tolist()]
+    wanted = [row["mean"], row["std"], row["abs_max"], *row["head"]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=row["stage"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import Golden, fill, read_golden
+from goldens import Golden, check_run, check_summary, fill, read_golden
 from torch import Tensor, nn
 
 from archdsl.blocks.dat import Deformable, ShiftedWindowBlock, WindowBlock
@@ -68,31 +68,15 @@ def test_macs_of_the_smallest_are_the_published_ones_to_the_last(golden: Golden)
 
 
 def test_float64_maps_positions_and_logits_are_those_of_the_published_code(golden: Golden, filled: Any) -> None:
-    rows = {row["stage"]: row for row in golden.facts["stages"]}
-    seen: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, out: Any) -> None:
-            if isinstance(module, DeformableAttention):
-                seen[name] = unit_positions(module, inputs[0]).permute(0, 1, 4, 2, 3).flatten(1, 2)
-            else:
-                seen[name] = out if name != "norm" else out.permute(0, 3, 1, 2)
-
-        return hook
+    def kept(name: str, module: nn.Module, inputs: Any, out: Any) -> Tensor:
+        if isinstance(module, DeformableAttention):
+            return unit_positions(module, inputs[0]).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        found: Tensor = out if name != "norm" else out.permute(0, 3, 1, 2)
+        return found
 
     watched = {name: getattr(filled, name) for name in ("stem", "stage1", "stage2", "stage3", "stage4")}
     watched |= {f"stage{n}_block2_pos": getattr(filled, f"stage{n}").blocks[1].mixer for n in (3, 4)}
-    watched |= {"norm": filled.head.norm}
-    hooks = [module.register_forward_hook(keep(name)) for name, module in watched.items()]
-    with torch.no_grad():
-        logits = filled(golden.images().double()).numpy()
-    for hook in hooks:
-        hook.remove()
-    assert set(rows) == set(seen)
-    for name, row in rows.items():
-        check_summary(row, seen[name])
-    wanted = golden.arrays["logits64"]
-    assert np.abs(logits - wanted).max() <= 1e-12 * np.abs(wanted).max()
+    check_run(golden, filled, watched | {"norm": filled.head.norm}, kept)
 
 
 def test_float32_logits_differ_by_rounding_alone(golden: Golden) -> None:
@@ -106,13 +90,6 @@ def unit_positions(mixer: DeformableAttention, x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, groups, Hk, Wk, yx) in grid_sample's unit, from positions in pixels."""
     last = torch.tensor([x.shape[1] - 1, x.shape[2] - 1])
     return mixer.sampling_positions(x) / last * 2 - 1
-
-
-def check_summary(row: dict[str, Any], x: Tensor) -> None:
-    """The rows are of float32 maps."""
-    assert list(x.shape) == row["shape"]
-    found = [x.mean().item(), x.std().item(), x.abs().max().item(), *x.flatten()[: len(row["head"])].tolist()]
-    np.testing.assert_allclose(found, [row["mean"], row["std"], row["abs_max"], *row["head"]], rtol=1e-5, atol=1e-5)
 
 
 def check_unit(file: str, name: str, module: Any, as_map: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import Golden, fill, read_golden
+from goldens import Golden, check_run, check_summary, fill, read_golden
 from torch import Tensor, nn
 
 from archdsl.blocks.fcvit import FcvitConv
@@ -81,31 +81,18 @@ def test_counts_of_the_smallest_are_the_published_ones_to_the_last(golden: Golde
 
 
 def test_float64_maps_and_logits_are_those_of_the_published_code(golden: Golden, filled: Any) -> None:
-    rows = {row["stage"]: row for row in golden.facts["stages"]}
-    seen: dict[str, Tensor] = {}
+    maps = ("stem", "stage1", "stage2", "stage3", "stage4")
 
-    def keep(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, out: Any) -> None:
-            if isinstance(module, Context):
-                out = out - inputs[0]
-            seen[name] = out if name in ("stem", "stage1", "stage2", "stage3", "stage4") else out.permute(0, 3, 1, 2)
-
-        return hook
+    def kept(name: str, module: nn.Module, inputs: Any, out: Tensor) -> Tensor:
+        if isinstance(module, Context):
+            out = out - inputs[0]
+        return out if name in maps else out.permute(0, 3, 1, 2)
 
     first = filled.stage1.blocks[0]
-    watched = {name: getattr(filled, name) for name in ("stem", "stage1", "stage2", "stage3", "stage4")}
+    watched = {name: getattr(filled, name) for name in maps}
     watched |= {"norm": filled.head.norm, "stage1_block1_gc1": first.mixer.steps[0].context}
     watched |= {"stage1_block1_token_mixer": first.mixer, "stage1_block1_channel_mixer": first.mlp}
-    hooks = [module.register_forward_hook(keep(name)) for name, module in watched.items()]
-    with torch.no_grad():
-        logits = filled(golden.images().double()).numpy()
-    for hook in hooks:
-        hook.remove()
-    assert set(rows) == set(seen)
-    for name, row in rows.items():
-        check_summary(row, seen[name])
-    wanted = golden.arrays["logits64"]
-    assert np.abs(logits - wanted).max() <= 1e-12 * np.abs(wanted).max()
+    check_run(golden, filled, watched, kept)
 
 
 def test_float32_logits_differ_by_rounding_alone(golden: Golden) -> None:
@@ -113,14 +100,6 @@ def test_float32_logits_differ_by_rounding_alone(golden: Golden) -> None:
     with torch.no_grad():
         logits = model(golden.images()).numpy()
     assert np.abs(logits - golden.arrays["logits"]).max() <= 5e-6
-
-
-def check_summary(row: dict[str, Any], x: Tensor) -> None:
-    """The rows are of float32 maps."""
-    assert list(x.shape) == row["shape"]
-    found = [x.mean().item(), x.std().item(), x.abs().max().item(), *x.flatten()[: len(row["head"])].tolist()]
-    wanted = [row["mean"], row["std"], row["abs_max"], *row["head"]]
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=row["stage"])
 
 
 def check_unit(file: str, name: str, module: Any, as_map: bool) -> None:
