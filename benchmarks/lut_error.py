@@ -30,7 +30,7 @@ from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
-from archdsl.search.child import Worker
+from archdsl.search.workers.child import Worker
 from archdsl.spaces import draw, point
 
 RESULTS = Path(__file__).parent / "results" / "lut_error.json"

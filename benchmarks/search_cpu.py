@@ -22,10 +22,10 @@ from typing import Any
 
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search.child import Worker
-from archdsl.search.clock import Clock
-from archdsl.search.ladder import measure
+from archdsl.search.ladder.rungs import measure
+from archdsl.search.results.clock import Clock
 from archdsl.search.settings import Settings
+from archdsl.search.workers.child import Worker
 
 RESULTS = Path(__file__).parent / "results" / "search_cpu.json"
 WINNER_RUNS = 5

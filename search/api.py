@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from archdsl.errors import SearchError, WrongUse
 from archdsl.latency.setting import DTYPES
 from archdsl.schema.space import Budget, Space, latency_of
-from archdsl.search.data import BUILT_IN
-from archdsl.search.feasible import require_feasible
-from archdsl.search.known import check_folders
-from archdsl.search.means import Means, Role
-from archdsl.search.progress import Watcher, silent
-from archdsl.search.result import Result
-from archdsl.search.run_folder import RunFolder
+from archdsl.search.data.loading import BUILT_IN
+from archdsl.search.doctor.feasible import require_feasible
+from archdsl.search.ladder.known import check_folders
+from archdsl.search.results.folder import RunFolder
+from archdsl.search.results.progress import Watcher, silent
+from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
-from archdsl.search.settings import Settings
+from archdsl.search.settings import Sampler, Settings
+from archdsl.search.workers.means import Means, Role
 from archdsl.spaces import load_space
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
@@ -47,6 +47,7 @@ def run(
     images: int | None = None,
     trials: int | None = None,
     time_s: float | None = None,
+    sampler: Sampler | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -80,6 +81,7 @@ def run(
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
         time_s: seconds for everything up to the measured winner, over all resumes.
+        sampler: who proposes what to try next: "auto" (the default), "gp", "tpe", "nsga2", "evolution" or "random".
         seed: of sampling, data order and initial weights; 0 by default.
         out: the run's folder, `runs/TIME-SPACE` by default.
         resume: go on with the run in `out`, with its settings; what is given besides must be equal to them, but for
@@ -138,7 +140,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
-    plain = ("data", "epochs", "images", "trials", "time_s", "seed")
+    plain = ("data", "epochs", "images", "trials", "time_s", "sampler", "seed")
     return _checked(
         space=document_of(space),
         **_promise(given, measured, setting.batch),
@@ -151,7 +153,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         dtype=setting.dtype,
         mode=setting.mode,
         threads=chosen["threads"],
-        **{name: given[name] for name in plain if given[name] is not None},
+        **{name: given[name] for name in plain if given.get(name) is not None},
     )
 
 

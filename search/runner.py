@@ -10,26 +10,26 @@ from typing import Any
 
 from archdsl.errors import SearchError
 from archdsl.schema.space import Space
-from archdsl.search.clock import Clock
-from archdsl.search.crew import Crew
-from archdsl.search.finish import longer, settle
-from archdsl.search.front import Record, front
-from archdsl.search.gate import gate_ms
-from archdsl.search.ladder import OutOfTime
-from archdsl.search.learned import Learned
-from archdsl.search.means import Means
-from archdsl.search.opening import agreed, described, opened
-from archdsl.search.progress import State, Watcher, silent
+from archdsl.search.ladder.finish import longer, settle
+from archdsl.search.ladder.gate import gate_ms
+from archdsl.search.ladder.learned import Learned
+from archdsl.search.ladder.rungs import OutOfTime
+from archdsl.search.ladder.trial import tell
+from archdsl.search.ladder.trying import Trying
 from archdsl.search.report import read_report, write_html
-from archdsl.search.result import Result, Verdict, keep, stored, trials_in
-from archdsl.search.run_folder import RunFolder
-from archdsl.search.seat import Asked, Seat
+from archdsl.search.results.clock import Clock
+from archdsl.search.results.folder import RunFolder
+from archdsl.search.results.front import Record, front
+from archdsl.search.results.progress import State, Watcher, silent
+from archdsl.search.results.result import Result, Verdict, keep, stored, trials_in
+from archdsl.search.results.stopping import stoppable
 from archdsl.search.settings import Settings
-from archdsl.search.stopping import stoppable
-from archdsl.search.storage import brief, telling
-from archdsl.search.study import Study
-from archdsl.search.trial import tell
-from archdsl.search.trying import Trying
+from archdsl.search.study.local import Study
+from archdsl.search.study.opening import agreed, described, opened
+from archdsl.search.study.storage import brief, telling
+from archdsl.search.workers.crew import Crew
+from archdsl.search.workers.means import Means
+from archdsl.search.workers.seat import Asked, Seat
 
 
 class Search:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.schema.space import Space
 
+Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
+"""Who proposes what to try next; `search/study/samplers.py` says what each is."""
+
 DEFAULT_TIME_S = 600.0
 
 
@@ -37,6 +40,7 @@ class Settings(BaseModel):
     images: Annotated[int, Field(ge=1)] = 2000
     trials: Annotated[int, Field(ge=1)] | None = None
     time_s: Annotated[float, Field(gt=0)] | None = None
+    sampler: Sampler = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @property

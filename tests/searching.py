@@ -13,12 +13,14 @@ from optuna.storages import InMemoryStorage
 from archdsl import count
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search import ladder, study
-from archdsl.search.progress import State, Watcher, silent
-from archdsl.search.result import Result
+from archdsl.search.ladder import rungs as ladder
+from archdsl.search.results.progress import State, Watcher, silent
+from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
 from archdsl.search.scores.every import NAMES
 from archdsl.search.settings import Settings
+from archdsl.search.study import local as study
+from archdsl.search.study import samplers
 
 Reply = dict[str, Any]
 
@@ -157,7 +159,7 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
     patch.setattr(ladder, "PAUSE_S", 0.0)
-    patch.setattr(study, "STARTUP", 1000)
+    patch.setattr(samplers, "STARTUP", 1000)
     patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.latency.tables import store
-from archdsl.search import cache
+from archdsl.search.results import cache
 
 
 @pytest.fixture(autouse=True)

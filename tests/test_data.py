@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from archdsl.errors import SearchError
-from archdsl.search import shapetex
-from archdsl.search.data import Data, load
-from archdsl.search.labelled import balanced
+from archdsl.search.data import shapetex
+from archdsl.search.data.labelled import balanced
+from archdsl.search.data.loading import Data, load
 
 RNG = np.random.default_rng(0)
 
@@ -145,8 +145,8 @@ def test_naming_the_device_it_is_on_gives_the_data_itself() -> None:
 
 
 def test_importing_the_data_does_not_import_torch() -> None:
-    names = "data, folder, hugging_face, labelled, npz, proxy, running, shapetex"
-    code = f"import sys; from archdsl.search import {names}; sys.exit('torch' in sys.modules)"
+    sets = "from archdsl.search.data import folder, hugging_face, labelled, loading, npz, shapetex"
+    code = f"import sys; {sets}; from archdsl.search.training import recipe, running; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -17,13 +17,14 @@ from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.schema.contradiction import contradiction
 from archdsl.schema.space import Space
-from archdsl.search import data, doctor, survey
 from archdsl.search import run as run_search
-from archdsl.search.doctor import Examination, examine
-from archdsl.search.feasible import BUILT_IN_DATA, remedies_of, require_feasible
-from archdsl.search.pace import noise, pace
-from archdsl.search.points import Points
-from archdsl.search.timing import ENOUGH
+from archdsl.search.data import loading as data
+from archdsl.search.doctor import doctor, survey
+from archdsl.search.doctor.doctor import Examination, examine
+from archdsl.search.doctor.feasible import BUILT_IN_DATA, remedies_of, require_feasible
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.timing import ENOUGH
+from archdsl.search.training.pace import noise, pace
 from archdsl.spaces import parse_space, point, space_of
 
 Raw = dict[str, Any]
@@ -229,6 +230,21 @@ def test_the_search_time_follows_from_what_was_measured() -> None:
     assert low < high
     share = found.shares[-1].inside / found.shares[-1].of
     assert high - low == pytest.approx(100 * (1 - share) * found.timed.train_s[0])
+
+
+def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    assert found.timed is not None
+    one, two = (found._replace(workers=workers).search_s for workers in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one[1] - two[1] == pytest.approx(100 * found.timed.train_s[0] / 2)
+
+
+def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    stdout(120).print(report(found._replace(workers=2), []), soft_wrap=True)
+    assert "100 trials, 2 side by side, take" in capsys.readouterr().out
 
 
 def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:

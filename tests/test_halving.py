@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from searching import Lines, Machine, quicken, search
 
-from archdsl.search.halving import ENOUGH, Halving
+from archdsl.search.scores.every import NAMES
+from archdsl.search.training.halving import ENOUGH, Halving
 
 Record = dict[str, Any]
 OBJECTIVES = ("max proxy_accuracy", "min latency")
@@ -55,7 +58,7 @@ def test_a_loss_that_does_not_rank_well_here_breaks_nothing_off() -> None:
     found = Halving(OBJECTIVES)
     for number in range(2 * ENOUGH):
         found.learn(trained(1.0, 2 + 0.1 * ((7 * number) % 16), 0.5 + 0.01 * number))
-    assert found.correlation(4) is not None
+    assert found.promise(4) is not None
     assert found.limits(measured(2.0)) == {}
 
 
@@ -64,7 +67,9 @@ def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None
     for _ in range(4):
         found.learn(trained(1.0, 3.0, None, marks=4))
     assert found.limits(measured(2.0)) == {4: pytest.approx(2.55), 10: pytest.approx(2.35)}
-    assert found.correlation(4) == pytest.approx(1.0)
+    promise = found.promise(4)
+    assert promise is not None
+    assert promise.correlation == pytest.approx(1.0)
 
 
 def test_trials_that_were_not_trained_teach_nothing() -> None:
@@ -73,6 +78,51 @@ def test_trials_that_were_not_trained_teach_nothing() -> None:
     for provenance in provenances:
         found.learn({"latency": 1.0, "accuracy": 0.5, "provenance": provenance})
     assert found.limits(measured(2.0)) == {}
+
+
+def scored(loss: float, accuracy: float, params: float) -> Record:
+    """One of which the scores tell nothing but `params`."""
+    found = trained(1.0, loss, accuracy)
+    found["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
+    return found
+
+
+def beside_scores() -> Halving:
+    """Has seen accuracies that are made of the loss and of the params, neither of which tells them alone."""
+    found, generator = Halving(OBJECTIVES), random.Random(0)
+    for params in generator.sample(range(100, 140), 40):
+        loss = generator.uniform(2, 3)
+        found.learn(scored(loss, 0.02 * params - 0.8 * loss, params))
+    return found
+
+
+def test_a_loss_beside_the_scores_promises_more_than_either_alone() -> None:
+    found = beside_scores()
+    promise = found.promise(4, dict.fromkeys(NAMES, 1.0) | {"params": 120.0})
+    assert promise is not None
+    assert promise.name == "running loss beside the scores"
+    alone = found.promise(4)
+    assert alone is not None
+    assert (alone.name, promise.correlation > 0.9 > alone.correlation) == ("running loss", True)
+
+
+def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
+    found, limits = beside_scores(), []
+    for params in (100.0, 120.0, 140.0):
+        record = measured(2.0)
+        record["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
+        limits.append(found.limits(record)[4])
+    assert limits[0] < limits[1] < limits[2]
+
+
+def test_the_limit_is_the_loss_that_promises_the_median_of_the_rivals() -> None:
+    found, scores = beside_scores(), dict.fromkeys(NAMES, 1.0) | {"params": 120.0}
+    record = measured(2.0)
+    record["provenance"]["scores"] = scores
+    promise = found.promise(10, scores)
+    assert promise is not None
+    limit = found.limits(record)[10]
+    assert promise.at_no_loss - promise.slope * limit == pytest.approx(float(np.median(promise.values)))
 
 
 # ------------------------------------------------------------------------------------------------------- in a search

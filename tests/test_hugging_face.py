@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from archdsl.errors import SearchError
-from archdsl.search.data import load
+from archdsl.search.data.loading import load
 
 NAMES = ["cow", "ant"]
 

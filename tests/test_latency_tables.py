@@ -30,7 +30,7 @@ from archdsl.render.lut import predictions, table_sheet
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
-from archdsl.search.predict import ENOUGH, LatencyModel, table_of
+from archdsl.search.ladder.predict import ENOUGH, LatencyModel, table_of
 from archdsl.spaces import space_of
 
 SPACE: dict[str, Any] = json.loads(json.dumps(LARGER))

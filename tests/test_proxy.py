@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import SearchError
-from archdsl.search.data import Data, load
-from archdsl.search.proxy import Fidelity, Outcome, train
-from archdsl.search.running import Running
+from archdsl.search.data.loading import Data, load
+from archdsl.search.training.recipe import Fidelity, Outcome, train
+from archdsl.search.training.running import Running
 
 
 def small_net(data: Data, seed: int = 0) -> nn.Module:

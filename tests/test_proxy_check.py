@@ -14,12 +14,13 @@ from searching import SPACE, Machine, quicken, settings
 from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.render.proxy_check import report
-from archdsl.search import proxy_api, proxy_check
-from archdsl.search.judged import judged
-from archdsl.search.proxy_api import checked_proxies
-from archdsl.search.proxy_check import Check, check
-from archdsl.search.run_folder import RunExists
-from archdsl.search.sample import sample
+from archdsl.search.proxy_check import api as proxy_api
+from archdsl.search.proxy_check import check as proxy_check
+from archdsl.search.proxy_check.api import checked_proxies
+from archdsl.search.proxy_check.check import Check, check
+from archdsl.search.proxy_check.judged import judged
+from archdsl.search.proxy_check.sample import sample
+from archdsl.search.results.folder import RunExists
 from archdsl.search.scores.every import NAMES
 
 Record = dict[str, Any]

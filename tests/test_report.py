@@ -28,13 +28,14 @@ from searching import Machine, quicken, search
 
 from archdsl.cli import main
 from archdsl.render.report import report_text
-from archdsl.search import runner, study
+from archdsl.search import runner
 from archdsl.search.api import settings_of
 from archdsl.search.report import Report, html, read_report
 from archdsl.search.report.agreement import agreement
 from archdsl.search.report.reproduce import search_command
 from archdsl.search.report.sheet import COLUMNS, csv_text
 from archdsl.search.settings import Settings
+from archdsl.search.study import local as study
 from archdsl.spaces import load_space
 
 RECORDED = FOLDER / "run"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.modules.stage import Stage
-from archdsl.search.data import Data, load
+from archdsl.search.data.loading import Data, load
 from archdsl.search.ranks import spearman
 from archdsl.search.scores.az_nas import az_nas, entropy, spectral_norm
 from archdsl.search.scores.dss import dss

@@ -11,10 +11,10 @@ import pytest
 from searching import Machine, quicken, search, settings
 
 from archdsl.errors import SearchError
-from archdsl.search.child import Failed
-from archdsl.search.crew import Crew, device_names
-from archdsl.search.means import Means
 from archdsl.search.runner import run_search
+from archdsl.search.workers.child import Failed
+from archdsl.search.workers.crew import Crew, device_names
+from archdsl.search.workers.means import Means
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,9 @@ from archdsl.cli import main
 from archdsl.load import spec_of
 from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
-from archdsl.search.clock import Clock
-from archdsl.search.progress import State
-from archdsl.search.result import Result, Verdict
+from archdsl.search.results.clock import Clock
+from archdsl.search.results.progress import State
+from archdsl.search.results.result import Result, Verdict
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
 PROXY = {"fidelity": "2 epochs of 2,000 images", "data": "shapetex: 2,000 images", "error": 0.015}

@@ -17,16 +17,20 @@ from searching import Lines, Machine, quicken, search, settings
 
 from archdsl import count as count_
 from archdsl.errors import SearchError
-from archdsl.search import candidates, child, proposals, run_folder, storage, study
-from archdsl.search.child import Failed, Worker
-from archdsl.search.means import Means
+from archdsl.search.ladder import candidates, proposals
+from archdsl.search.results import folder as run_folder
 from archdsl.search.runner import run_search
-from archdsl.search.seat import usable_bytes
+from archdsl.search.study import local as study
+from archdsl.search.study import storage
+from archdsl.search.workers import child
+from archdsl.search.workers.child import Failed, Worker
+from archdsl.search.workers.means import Means
+from archdsl.search.workers.seat import usable_bytes
 
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
-from archdsl.search import worker
+from archdsl.search.workers import worker
 
 FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "babble"]
 counter = Path(sys.argv[1])

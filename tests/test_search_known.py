@@ -16,9 +16,9 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.render.search import heading
 from archdsl.search import run as run_search
 from archdsl.search.api import settings_of
-from archdsl.search.means import Means
-from archdsl.search.result import Result
+from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search as run_settings
+from archdsl.search.workers.means import Means
 
 
 @pytest.fixture(autouse=True)

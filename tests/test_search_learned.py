@@ -10,9 +10,9 @@ from archdsl.cost import count
 from archdsl.errors import SpecError
 from archdsl.schema.document import Spec
 from archdsl.schema.variables import variables
-from archdsl.search.front import Record
-from archdsl.search.learned import Learned
-from archdsl.search.predict import ENOUGH, LatencyModel, features
+from archdsl.search.ladder.learned import Learned
+from archdsl.search.ladder.predict import ENOUGH, LatencyModel, features
+from archdsl.search.results.front import Record
 from archdsl.spaces import draw, load_space, point
 
 

@@ -16,12 +16,14 @@ from archdsl import load_spec
 from archdsl.errors import SearchError
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search import gate, ladder, proposals, study, trial, trying
 from archdsl.search import run as run_search
-from archdsl.search.child import Failed, WorkerGone
-from archdsl.search.clock import Clock
-from archdsl.search.result import Result
-from archdsl.search.run_folder import RunExists, RunFolder
+from archdsl.search.ladder import gate, proposals, trial, trying
+from archdsl.search.ladder import rungs as ladder
+from archdsl.search.results.clock import Clock
+from archdsl.search.results.folder import RunExists, RunFolder
+from archdsl.search.results.result import Result
+from archdsl.search.study import samplers
+from archdsl.search.workers.child import Failed, WorkerGone
 
 FIELDS = [
     "number",
@@ -395,7 +397,7 @@ def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     """In a database, with the Gaussian process; interrupted once by the user, and once by what is as good as a kill."""
     monkeypatch.undo()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(study, "STARTUP", 5)
+    monkeypatch.setattr(samplers, "STARTUP", 5)
     search(tmp_path / "whole", trials=7)
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "other"))
     interrupted, _ = after(3, "train", KeyboardInterrupt())

@@ -24,13 +24,14 @@ from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.load import spec_of
 from archdsl.schema.variables import variables
-from archdsl.search import heart, trying
-from archdsl.search.means import Means
+from archdsl.search.ladder import trying
 from archdsl.search.report import read_report
-from archdsl.search.result import Result
+from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
-from archdsl.search.shared import Shared, address, name_of
-from archdsl.search.storage import shown
+from archdsl.search.study import heart
+from archdsl.search.study.shared import Shared, address, name_of
+from archdsl.search.study.storage import shown
+from archdsl.search.workers.means import Means
 from archdsl.spaces import space_of
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
@@ -38,13 +39,14 @@ pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 MACHINES = """
 import json, os, sys, time
 from pathlib import Path
-from searching import Machine, ladder, settings, study
-from archdsl.search import heart, shared, trying
-from archdsl.search.means import Means
+from searching import Machine, ladder, samplers, settings
+from archdsl.search.study import heart, shared
+from archdsl.search.ladder import trying
+from archdsl.search.workers.means import Means
 from archdsl.search.runner import run_search
 
 shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
-study.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 3, 0.3
+samplers.STARTUP, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 0.0, 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
     os.environ["ARCHDSL_CACHE"] = folder + "-cache"

@@ -13,10 +13,11 @@ from searching import SPACE
 
 from archdsl import load_space
 from archdsl.schema.variables import Variable, variables
-from archdsl.search import study as module
-from archdsl.search.front import front
-from archdsl.search.knobs import decode, distribution, encode
-from archdsl.search.study import Study
+from archdsl.search.results.front import front
+from archdsl.search.settings import Sampler
+from archdsl.search.study import samplers
+from archdsl.search.study.knobs import decode, distribution, encode
+from archdsl.search.study.local import Study
 from archdsl.spaces import draw, space_of
 
 OBJECTIVES = ("max proxy_accuracy", "min latency")
@@ -29,8 +30,8 @@ def make() -> Iterator[Make]:
     """Studies in memory, closed at the end."""
     made: list[Study] = []
 
-    def make(objectives: tuple[str, ...] = OBJECTIVES, seed: int = 0) -> Study:
-        made.append(Study("sqlite://", KNOBS, objectives, seed, resume=False))
+    def make(objectives: tuple[str, ...] = OBJECTIVES, seed: int = 0, sampler: Sampler = "auto") -> Study:
+        made.append(Study("sqlite://", KNOBS, objectives, seed, resume=False, sampler=sampler))
         return made[-1]
 
     yield make
@@ -104,7 +105,7 @@ def values(generator: random.Random) -> dict[str, float]:
 
 
 def test_equal_seeds_ask_for_equal_points(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STARTUP", 2)
+    monkeypatch.setattr(samplers, "STARTUP", 2)
 
     def points(seed: int) -> list[dict[str, Any]]:
         study, generator, asked = make(seed=seed), random.Random(0), []
@@ -131,7 +132,7 @@ DEGENERATE: dict[str, Callable[[Study, optuna.Trial, int], None]] = {
 def test_the_gaussian_process_takes_what_says_nothing(
     make: Make, monkeypatch: pytest.MonkeyPatch, case: str, objectives: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(module, "STARTUP", 1)
+    monkeypatch.setattr(samplers, "STARTUP", 1)
     study = make(objectives)
     for number in range(3):
         trial, point = study.ask()
@@ -143,7 +144,7 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pyt
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "STARTUP", 1)
+    monkeypatch.setattr(samplers, "STARTUP", 1)
     monkeypatch.setattr(optuna.samplers.GPSampler, "sample_relative", broken)
     study = make()
     for _ in range(3):
@@ -154,14 +155,56 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pyt
 
 
 def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STARTUP", 2)
-    monkeypatch.setattr(module, "MOST_GP", 3)
+    monkeypatch.setattr(samplers, "STARTUP", 2)
+    monkeypatch.setattr(samplers, "MOST_GP", 3)
     study, generator, used = make(), random.Random(0), []
     for _ in range(6):
         trial, _ = study.ask()
         used.append(type(study._study.sampler).__name__)
         study.trained(trial, values(generator))
     assert used == ["RandomSampler"] * 2 + ["GPSampler"] * 2 + ["TPESampler"] * 2
+
+
+@pytest.mark.parametrize(
+    ("sampler", "later"),
+    [("gp", "GPSampler"), ("tpe", "TPESampler"), ("random", "RandomSampler"), ("evolution", "RandomSampler")],
+)
+def test_the_sampler_that_was_asked_for_proposes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler, later: str
+) -> None:
+    monkeypatch.setattr(samplers, "STARTUP", 2)
+    monkeypatch.setattr(samplers, "MOST_GP", 3)
+    study, generator, used = make(sampler=sampler), random.Random(0), []
+    for _ in range(6):
+        trial, _ = study.ask()
+        used.append(type(study._study.sampler).__name__)
+        study.trained(trial, values(generator))
+    assert used == ["RandomSampler"] * 2 + [later] * 4
+
+
+def test_generations_of_nsga2_are_bred_of_the_ones_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "POPULATION", 4)
+    study, generator, asked = make(sampler="nsga2"), random.Random(0), []
+    for _ in range(12):
+        trial, point = study.ask()
+        asked.append(point)
+        study.trained(trial, values(generator))
+    assert all(key.startswith("NSGAIISampler") for trial in found(study) for key in trial.system_attrs if "NSGA" in key)
+    generations = {value for trial in found(study) for key, value in trial.system_attrs.items() if "generation" in key}
+    assert generations >= {0, 1, 2}
+
+
+def test_what_was_completed_is_told_with_its_choices(make: Make) -> None:
+    study = make()
+    for number, is_inside in enumerate((True, False)):
+        trial, point = study.ask()
+        if is_inside:
+            study.trained(trial, {"proxy_accuracy": 0.5, "latency": 2.0})
+        else:
+            study.gated(trial, 1.0, {"latency": 9.0})
+        last = study.completed()[number]
+        assert (last.choices, last.is_inside) == (point, is_inside)
+    assert study.completed()[0].values == (0.5, 2.0)
 
 
 def test_drawn_points_are_uniform_over_the_values() -> None:

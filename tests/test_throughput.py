@@ -11,7 +11,7 @@ import typer
 from archdsl.cli.units import rate
 from archdsl.errors import SearchError
 from archdsl.search import api
-from archdsl.search.run_folder import RunFolder
+from archdsl.search.results.folder import RunFolder
 
 NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "mode"]
 NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]

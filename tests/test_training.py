@@ -14,8 +14,8 @@ from torch.func import functional_call
 from archdsl.compile import build
 from archdsl.load import load_spec, override
 from archdsl.schema.document import Spec
-from archdsl.search import data as proxy_data
-from archdsl.search.proxy import Fidelity, train
+from archdsl.search.data import loading as proxy_data
+from archdsl.search.training.recipe import Fidelity, train
 
 SMALL = {
     "lit_ti": (32, 64, 160, 256),

@@ -40,6 +40,7 @@ def command(
     images: options.Images = None,
     seed: options.Seed = None,
     trials: Trials = None,
+    workers: options.Workers = 1,
     time: Limit = None,
     no_measure: NoMeasure = False,
     as_json: Json = False,
@@ -58,9 +59,9 @@ def command(
     from archdsl.render.console import stdout
     from archdsl.render.doctor import report
     from archdsl.search.api import default_space, settings_of
-    from archdsl.search.dead import told
-    from archdsl.search.doctor import DEFAULT_TIME_S, examine
-    from archdsl.search.doctor import as_json as facts
+    from archdsl.search.doctor.dead import told
+    from archdsl.search.doctor.doctor import DEFAULT_TIME_S, examine
+    from archdsl.search.doctor.doctor import as_json as facts
 
     space = space or default_space(device)
     settings = settings_of(
@@ -82,7 +83,14 @@ def command(
         time_s=None,
         seed=seed,
     )
-    found = examine(settings, measure=not no_measure, time_s=time or DEFAULT_TIME_S, trials=trials, say=output.remark)
+    found = examine(
+        settings,
+        measure=not no_measure,
+        time_s=time or DEFAULT_TIME_S,
+        trials=trials,
+        workers=workers,
+        say=output.remark,
+    )
     dead = placed([told(value) for value in found.dead], space)
     if as_json:
         output.result_json(facts(found, [problem.as_json() for problem in dead]))

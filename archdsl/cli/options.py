@@ -41,8 +41,17 @@ def _modes() -> Iterable[str]:
     return MODES
 
 
+def _samplers() -> Iterable[str]:
+    from typing import get_args
+
+    from archdsl.search.settings import Sampler
+
+    return get_args(Sampler)
+
+
 check_dtype = chosen("dtype", _dtypes)
 check_mode = chosen("mode", _modes)
+check_sampler = chosen("sampler", _samplers)
 
 
 def check_device(value: str | None) -> str | None:

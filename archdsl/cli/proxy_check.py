@@ -57,7 +57,7 @@ def command(
     """
     from archdsl.render.console import stdout
     from archdsl.render.proxy_check import report
-    from archdsl.search.proxy_api import checked_proxies
+    from archdsl.search.proxy_check.api import checked_proxies
 
     found = checked_proxies(
         space,

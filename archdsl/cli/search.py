@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.options import Json, check_device, check_dtype, check_mode, whole
+from archdsl.cli.options import Json, check_device, check_dtype, check_mode, check_sampler, whole
 from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
@@ -64,6 +64,15 @@ Epochs = Annotated[
 Images = Annotated[
     int | None, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images; 2000")
 ]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sampler",
+        metavar="auto|gp|tpe|nsga2|evolution|random",
+        callback=check_sampler,
+        help="who proposes what to try; auto",
+    ),
+]
 Seed = Annotated[
     int | None, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of sampling and training; 0")
 ]
@@ -109,6 +118,7 @@ def command(
     data: DataOption = None,
     epochs: Epochs = None,
     images: Images = None,
+    sampler: SamplerOption = None,
     seed: Seed = None,
     out: Out = None,
     resume: Resume = False,
@@ -159,6 +169,7 @@ def command(
             images=images,
             trials=trials,
             time_s=time,
+            sampler=sampler,  # type: ignore[arg-type]  # it is checked inside
             seed=seed,
             out=out,
             resume=resume,

@@ -9,7 +9,7 @@ from archdsl.render.numbers import bytes_text
 from archdsl.render.search import clock
 
 if TYPE_CHECKING:
-    from archdsl.search.cache import Contents
+    from archdsl.search.results.cache import Contents
 
 
 def cache_lines(found: Contents) -> list[str]:

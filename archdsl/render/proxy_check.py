@@ -68,6 +68,7 @@ def _table(found: Facts) -> RenderableType:
     for facts in found["short"].values():
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
+        rows.append(("  beside the scores, fitted", facts["beside_scores"], "to accuracies of the same seed"))
     columns = [
         Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
         Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),

@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class State(Protocol):
-    """What a display reads of a search; `archdsl.search.progress.State` is one."""
+    """What a display reads of a search; `archdsl.search.results.progress.State` is one."""
 
     phase: str
     doing: str

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from archdsl.schema.document import Spec
-from archdsl.search.predict import ENOUGH, LatencyModel
+from archdsl.search.ladder.predict import ENOUGH, LatencyModel
 from archdsl.search.ranks import spearman
 from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
 from archdsl.search.scores.ensemble import MEMBERS, ensemble

@@ -14,13 +14,13 @@ from archdsl.errors import ArchError
 from archdsl.load import parse_spec, spec_of
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
-from archdsl.search.front import front
-from archdsl.search.progress import RUNGS
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
 from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.study_facts import StudyFacts, study_facts
+from archdsl.search.results.front import front
+from archdsl.search.results.progress import RUNGS
 from archdsl.spaces import choices_of
 
 _ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")

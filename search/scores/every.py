@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.schema.document import Spec
-    from archdsl.search.data import Data
+    from archdsl.search.data.loading import Data
     from archdsl.search.scores.surroundings import Batch
 
 IMAGES = 32

@@ -8,6 +8,7 @@ honest one: for ridge regression that takes no second fit (the residual over one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,29 +16,61 @@ from archdsl.search.ranks import Floats, ranks
 from archdsl.search.scores.every import NAMES
 
 RIDGE = 10.0
-"""Weight of the squared coefficients, the ranks having a variance of 1: as much evidence as ten networks."""
+"""Weight of the squared coefficients, the columns having a variance of 1: as much evidence as ten networks."""
 LEAST = 3
 """Trained networks, before there is anything to fit."""
 
+Scores = Mapping[str, float]
 
-def fitted(seen: Sequence[Mapping[str, float]], accuracies: Sequence[float | None]) -> Floats:
-    """The accuracy of each network seen as the others that were trained tell it; all 0 before there are enough."""
+
+class Fit(NamedTuple):
+    """A regression on the trained of some networks."""
+
+    middle: Floats
+    """Of each column over the trained networks."""
+    weights: Floats
+    mean: float
+    """Accuracy of the trained networks."""
+    told: Floats
+    """Of each network: a trained one's by the fit to all the others."""
+
+
+def fitted(seen: Sequence[Scores], accuracies: Sequence[float | None], *more: Sequence[float] | Floats) -> Floats:
+    """The accuracy of each network seen as the others that were trained tell it; all 0 before there are enough.
+
+    `more` are further columns, a number a network, beside the scores.
+    """
+    columns = np.column_stack([score_columns(seen), *(standardised(column) for column in more)])
+    found = fit(columns, accuracies)
+    return np.zeros(len(seen)) if found is None else found.told
+
+
+def fit(columns: Floats, accuracies: Sequence[float | None]) -> Fit | None:
+    """The regression of accuracies on columns (networks, columns); None before enough were trained."""
     rows = np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=int)
     if len(rows) < LEAST:
-        return np.zeros(len(seen))
+        return None
     truth = np.array([accuracies[row] for row in rows], dtype=float)
-    columns = _columns(seen)
-    centred = columns - columns[rows].mean(0)
+    middle, mean = columns[rows].mean(0), float(truth.mean())
+    centred = columns - middle
     known = centred[rows]
     inverse = np.linalg.inv(known.T @ known + RIDGE * np.eye(known.shape[1]))
-    found: Floats = truth.mean() + centred @ (inverse @ known.T @ (truth - truth.mean()))
+    weights = inverse @ known.T @ (truth - mean)
+    told: Floats = mean + centred @ weights
     leverage = 1 / len(rows) + np.einsum("ij,jk,ik->i", known, inverse, known)
-    found[rows] = truth - (truth - found[rows]) / (1 - leverage)
-    return found
+    told[rows] = truth - (truth - told[rows]) / (1 - leverage)
+    return Fit(middle, weights, mean, told)
 
 
-def _columns(seen: Sequence[Mapping[str, float]]) -> Floats:
+def score_columns(seen: Sequence[Scores]) -> Floats:
     """(networks, scores): ranks among those seen, of mean 0 and variance about 1."""
     each = [(ranks([scores[name] for scores in seen]) - 0.5) / len(seen) - 0.5 for name in NAMES]
     found: Floats = np.sqrt(12.0) * np.stack(each, axis=1)
+    return found
+
+
+def standardised(column: Sequence[float] | Floats) -> Floats:
+    """Of mean 0 and variance 1; all 0 where it is constant."""
+    values = np.asarray(column, dtype=float)
+    found: Floats = (values - values.mean()) / (values.std() or 1.0)
     return found

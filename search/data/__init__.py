@@ -1,0 +1,1 @@
+"""Images to rank networks with: what ships, and what a user brings."""

@@ -1,0 +1,1 @@
+"""A space examined before anything is paid for."""

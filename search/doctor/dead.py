@@ -1,0 +1,120 @@
+"""Values of a space that occur in no valid network, each with why and where."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archdsl.errors import Keys, Problem, short
+from archdsl.schema.sampling import draw
+from archdsl.schema.space import Space
+from archdsl.schema.variables import Variable, label_of, variables, walk
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.survey import Survey, Value
+
+DRAWS = 200
+"""Choices drawn with a value before it is called dead, where the space was not looked at as a whole."""
+
+
+class Dead(NamedTuple):
+    """A value that no valid network has."""
+
+    name: str
+    value: Any
+    keys: Keys
+    """Where it is written."""
+    reasons: tuple[tuple[Problem, int], ...]
+    """Why choices with it were no networks, and how many, the most frequent first."""
+    looked_at: int
+    """Choices with it that were looked at."""
+    is_proven: bool
+    """Whether these were all that there are."""
+
+
+class _Hole(NamedTuple):
+    """One place of a variable, and the choices around it that bring it about."""
+
+    hole: dict[str, Any]
+    keys: Keys
+    around: dict[str, Any]
+
+
+def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
+    """The dead values in document order; what stands inside a dead alternative is not told again."""
+    holes = _holes(space)
+    found: dict[Value, Dead] = {}
+    for name, variable in variables(space.nodes).items():
+        for value in variable.values:
+            if (name, value) in survey.alive:
+                continue
+            places = [place for place in holes[name] if not any(outer in found for outer in place.around.items())]
+            dead = _dead(space, points, survey, name, value, places) if places else None
+            if dead is not None:
+                found[name, value] = dead
+    return list(found.values())
+
+
+def _holes(space: Space) -> dict[str, list[_Hole]]:
+    """The places of every variable; what stands around a place comes before it."""
+    written = {keys: (name, hole) for name, hole, keys in walk(space.nodes)}
+    found: dict[str, list[_Hole]] = {}
+    for keys, (name, hole) in written.items():
+        around = {}
+        for length, key in enumerate(keys):
+            if key == "$one_of" and keys[:length] in written:
+                outer, alternatives = written[keys[:length]]
+                around[outer] = label_of(alternatives["$one_of"][keys[length + 1]])
+        found.setdefault(name, []).append(_Hole(hole, keys, around))
+    return found
+
+
+def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, places: list[_Hole]) -> Dead | None:
+    """Why a value that was not seen in a network is dead; None if it is alive after all."""
+    blame = survey.blame.get((name, value), Counter[Problem]())
+    if not survey.is_whole:
+        drawn = _blame_of_drawn(space, points, name, value, places)
+        if drawn is None:
+            return None
+        blame = drawn
+    keys = _value_keys(places[0], value)
+    return Dead(name, value, keys, tuple(blame.most_common(2)), blame.total(), survey.is_whole)
+
+
+def _blame_of_drawn(
+    space: Space, points: Points, name: str, value: Any, places: list[_Hole]
+) -> Counter[Problem] | None:
+    """Why choices drawn with a value are no networks; None as soon as one is."""
+    blame = Counter[Problem]()
+    for choices in _drawn_with(variables(space.nodes), name, value, places):
+        looked = points.look(choices.__getitem__)
+        if looked.network is not None:
+            return None
+        if looked.problem is not None:
+            blame[looked.problem] += 1
+    return blame
+
+
+def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[_Hole]) -> Iterator[dict[str, Any]]:
+    """Choices at random that have a value, in each of its places in turn."""
+    generator = random.Random(0)
+    for index in range(DRAWS):
+        forced = places[index % len(places)].around | {name: value}
+        yield {other: draw(variable, generator) for other, variable in known.items()} | forced
+
+
+def _value_keys(place: _Hole, value: Any) -> Keys:
+    if "$one_of" in place.hole:
+        return (*place.keys, "$one_of", [label_of(found) for found in place.hole["$one_of"]].index(value))
+    return (*place.keys, "$int" if "$int" in place.hole else "$float")
+
+
+def told(dead: Dead) -> Problem:
+    """A dead value as something to be told at its place."""
+    how = "no network has it" if dead.is_proven else f"none of {dead.looked_at:,} choices drawn with it is a network"
+    reasons = "; ".join(
+        f"{count} of {dead.looked_at}: {problem}" if count < dead.looked_at else str(problem)
+        for problem, count in dead.reasons
+    )
+    return Problem(dead.keys, f"{dead.name} = {short(dead.value)} is dead: {how}: {reasons}")

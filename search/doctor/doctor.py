@@ -1,0 +1,219 @@
+"""A space examined before the first trial: what it holds, what of it is dead, what budgets leave, how long it takes.
+
+Counts come from closed formulas. Latencies are measured on a few networks, and predicted for the others with the error
+that the prediction makes on networks that it has not seen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, NamedTuple
+
+from archdsl.errors import SpecError
+from archdsl.schema.variables import variables
+from archdsl.search.doctor.dead import Dead, dead_values
+from archdsl.search.doctor.extremes import descend
+from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits, with_data
+from archdsl.search.doctor.points import Network, Points
+from archdsl.search.doctor.shares import Share, shares
+from archdsl.search.doctor.survey import Survey, survey
+from archdsl.search.doctor.timing import Timed, paces, timed
+from archdsl.search.settings import Settings
+from archdsl.search.workers.child import Worker
+from archdsl.search.workers.seat import Asked
+
+DEFAULT_TIME_S, DEFAULT_TRIALS = 60.0, 100
+_TRAINING_SHARE = 0.1
+"""Of the allowance, kept for the pace of training."""
+_MEASURING_SHARE = 0.6
+"""Of the allowance, left to measuring however long the counting took."""
+
+Say = Callable[[str], None]
+
+
+class Range(NamedTuple):
+    """A cost over the space: the least and the most found, and the median of what was looked at."""
+
+    least: float
+    median: float
+    most: float
+
+
+class Examination(NamedTuple):
+    """What is known of a space before it is searched."""
+
+    settings: Settings
+    survey: Survey
+    ranges: dict[str, Range]
+    """By metric: params, macs, memory in bytes, and latency in ms where it was measured."""
+    dead: list[Dead]
+    shares: list[Share]
+    timed: Timed | None
+    remedies: list[Remedy]
+    """Budgets that nothing found keeps together; empty where the search has something to find."""
+    trials: int
+    own_classes: bool
+    """Whether the space's own channels and classes were counted with, the data's being unknown until it is loaded."""
+    seconds: float
+    workers: int = 1
+    """Trials side by side in the search that is to come."""
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether something was found inside all budgets."""
+        return not self.remedies
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether there is a latency budget that nothing is known of."""
+        return self.settings.latency_budget_ms is not None and (self.timed is None or not self.timed.measured)
+
+    @property
+    def search_s(self) -> tuple[float, float] | None:
+        """Seconds that the search will take: with the share as drawn trained, and with all trained."""
+        if self.timed is None or not self.timed.train_s:
+            return None
+        everything = self.shares[-1] if self.shares else None
+        share = everything.inside / everything.of if everything else 1.0
+        return self.timed.seconds(self.trials, share, self.workers)
+
+
+def examine(
+    settings: Settings,
+    *,
+    measure: bool = True,
+    time_s: float = DEFAULT_TIME_S,
+    trials: int | None = None,
+    workers: int = 1,
+    say: Say = lambda text: None,
+    new_worker: Callable[[], Asked] | None = None,
+) -> Examination:
+    """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
+
+    Raises:
+        SpecError: no network of the space was found.
+        SearchError: the worker that measures does not start.
+    """
+    begun = time.monotonic()
+    space = with_data(settings.space_document, settings.data)
+    points = Points(space or settings.space_document)
+    say("looking at the space")
+    found = survey(points.space, points, settings.seed)
+    if not found.found:
+        raise SpecError([problem for problem, _ in found.refused.most_common(1)])
+    dead = dead_values(points.space, points, found)
+    networks = [network for _, network in found.found]
+    ends = [] if found.is_whole else _ends(points, found, settings)
+    known = None
+    if measure:
+        deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
+        known = _timed(networks + ends, settings, deadline, say, new_worker or Worker)
+    rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
+    for row, ms in zip(rows, known.predicted if known else (), strict=False):
+        row["latency"] = math.inf if ms is None else ms
+    limits = static_limits(settings)
+    if known is not None and known.errors and settings.latency_budget_ms is not None:
+        limits["latency"] = settings.latency_budget_ms
+    return Examination(
+        settings,
+        found,
+        _ranges(rows, len(networks), [*METRICS, *(["latency"] if known and known.errors else [])]),
+        dead,
+        shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
+        known,
+        _remedies(rows, settings, known),
+        trials or settings.trials or DEFAULT_TRIALS,
+        space is None,
+        time.monotonic() - begun,
+        workers,
+    )
+
+
+def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
+    """Networks of the least and the most of each cost that one-variable steps reach from the best of those found."""
+    known = variables(points.space.nodes)
+    reached = []
+    for metric in METRICS:
+        for sign in (1, -1):
+
+            def loss(network: Network, metric: str = metric, sign: int = sign) -> float:
+                return sign * network.cost(metric, settings.dtype, settings.batch)
+
+            start, _ = min(found.found, key=lambda pair: loss(pair[1]))
+            end = descend(points, known, start, loss)
+            if end is not None:
+                reached.append(end[0])
+    return reached
+
+
+def _timed(
+    networks: list[Network], settings: Settings, deadline: float, say: Say, new_worker: Callable[[], Asked]
+) -> Timed:
+    """Latencies of the networks, and the pace of training of those inside the budgets, else of any."""
+    worker = new_worker()
+    try:
+        known = timed(worker, networks, settings, deadline, say)
+        say("training for some steps")
+        limits = static_limits(settings)
+        most = settings.latency_budget_ms or math.inf
+        fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
+        return known._replace(train_s=paces(worker, fit or [network for network, _ in known.measured], settings))
+    finally:
+        worker.stop()
+
+
+def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | None) -> list[Remedy]:
+    """What would make the budgets feasible. No latency is believed to be below the least that was measured."""
+    limits = static_limits(settings)
+    if known is None or not known.measured or settings.latency_budget_ms is None:
+        return remedies_of(rows, limits)
+    floor = min(ms for _, ms in known.measured)
+    limits["latency"] = settings.latency_budget_ms
+    believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
+    return remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+
+
+def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> dict[str, Range]:
+    """The ends over everything found, the median over what was sampled."""
+    found = {}
+    for metric in metrics:
+        values = [row[metric] for row in rows if row[metric] < math.inf]
+        middle = [row[metric] for row in rows[:sampled] if row[metric] < math.inf]
+        if middle:
+            found[metric] = Range(min(values), median(middle), max(values))
+    return found
+
+
+def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts for programs; `dead` are the dead values as their problems say them, with their places."""
+    timed, settings = found.timed, found.settings
+    return {
+        "space": settings.space["name"],
+        "feasible": found.is_feasible,
+        "size": found.survey.size._asdict() | {"looked_at": found.survey.looked_at, "whole": found.survey.is_whole},
+        "ranges": {metric: found.ranges[metric]._asdict() for metric in found.ranges},
+        "sampled": len(found.survey.found),
+        "dead": dead,
+        "shares": [share._asdict() for share in found.shares],
+        "remedies": [remedy._asdict() | {"told": str(remedy)} for remedy in found.remedies],
+        "latency": None
+        if timed is None
+        else {
+            "stat": settings.stat,
+            "measured_ms": [ms for _, ms in timed.measured],
+            "unstable": timed.unstable,
+            "failed": timed.failed,
+            "median_error": median(timed.errors) if timed.errors else None,
+            "largest_error": timed.errors[-1] if timed.errors else None,
+            "measure_s": timed.measure_s,
+            "train_s": timed.train_s,
+            "provenance": timed.facts,
+        },
+        "trials": found.trials,
+        "workers": found.workers,
+        "search_s": found.search_s,
+        "seconds": found.seconds,
+    }

@@ -1,0 +1,53 @@
+"""The least and the most of a cost in a space, by steps that each change one variable: found, not proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archdsl.schema.variables import Variable
+from archdsl.search.doctor.points import Network, Points
+
+Loss = Callable[[Network], float]
+_MOST_VALUES = 12
+_MOST_ROUNDS = 4
+
+
+def descend(
+    points: Points, known: Mapping[str, Variable], start: Mapping[str, Any], loss: Loss, enough: float | None = None
+) -> tuple[Network, dict[str, Any]] | None:
+    """The network of least loss that is reached from a choice, with its choices; None if nothing on the way holds.
+
+    Each variable in turn takes its best value, until a round brings nothing, or the loss is `enough`.
+    """
+    choices = _complete(known, start)
+    best = points.look(choices.__getitem__).network
+    for _ in range(_MOST_ROUNDS):
+        before = best
+        for name, variable in known.items():
+            for value in _tried(variable):
+                changed = {**choices, name: value}
+                network = points.look(changed.__getitem__).network
+                if network is not None and (best is None or loss(network) < loss(best)):
+                    best, choices = network, changed
+            if best is not None and enough is not None and loss(best) <= enough:
+                return best, choices
+        if best is before:
+            break
+    return None if best is None else (best, choices)
+
+
+def _complete(known: Mapping[str, Variable], start: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for every variable, the first where none is chosen."""
+    first = {name: variable.values[0] if variable.values else variable.low for name, variable in known.items()}
+    return {**first, **start}
+
+
+def _tried(variable: Variable) -> list[Any]:
+    """Values that a step tries: all, or the ends and some evenly between."""
+    if not variable.values:
+        return [variable.low, (variable.low + variable.high) / 2, variable.high]
+    last = len(variable.values) - 1
+    if last < _MOST_VALUES:
+        return list(variable.values)
+    return [variable.values[round(index * last / (_MOST_VALUES - 1))] for index in range(_MOST_VALUES)]

@@ -1,0 +1,139 @@
+"""Whether anything in a space is inside its budgets, and if nothing is, what would be.
+
+Every search asks this of its static budgets before it begins. What is found is not proven: the least of a cost is the
+least of what was drawn and of what one-variable steps reach from there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from archdsl.errors import SearchError
+from archdsl.schema.sampling import draw
+from archdsl.schema.space import Space
+from archdsl.schema.variables import variables
+from archdsl.search.doctor.extremes import descend
+from archdsl.search.doctor.points import Network, Points
+from archdsl.search.settings import Settings
+
+BUILT_IN_DATA = {"shapetex": (3, 20), "digits": (1, 10)}
+"""Channels and classes of data that need not be loaded to know them."""
+_DRAWS = 100
+_ROOM = 1.01
+
+METRICS = ("params", "macs", "memory")
+_UNITS = {"params": (1e6, "M"), "macs": (1e6, "M"), "memory": (1e6, "MB"), "latency": (1.0, "ms")}
+
+
+class Remedy(NamedTuple):
+    """A budget that cannot be kept beside the others, and what it would have to be."""
+
+    metric: str
+    budget: float
+    least: float
+    """The least found among networks that keep the other budgets, in the metric's base unit."""
+
+    def __str__(self) -> str:
+        """`params 0.1 M: the least found is 0.2345 M; --params-budget 0.237M would be feasible`."""
+        unit, name = _UNITS[self.metric]
+        least = f"the least found is {self.least / unit:.4g} {name}"
+        feasible = f"--{self.metric}-budget {_rounded_up(self.least / unit)}{name} would be feasible"
+        return f"{self.metric} {self.budget / unit:.4g} {name}: {least}; {feasible}"
+
+
+def static_limits(settings: Settings) -> dict[str, float]:
+    """The budgets that need no measuring, by metric."""
+    named = {name: getattr(settings, f"{name}_budget") for name in METRICS}
+    return {name: budget for name, budget in named.items() if budget is not None}
+
+
+def with_data(space: Space, data: str) -> Space | None:
+    """A space in the channels and classes of built-in data; None where the data would have to be loaded."""
+    if data not in BUILT_IN_DATA:
+        return None
+    channels, classes = BUILT_IN_DATA[data]
+    return space.model_copy(update={"channels": channels, "classes": classes})
+
+
+def require_feasible(settings: Settings) -> None:
+    """Refuse budgets that nothing found in the space keeps; of data that is not known, the least is assumed.
+
+    Raises:
+        SearchError: no network is inside the static budgets; says which budgets would be feasible.
+    """
+    limits = static_limits(settings)
+    if not limits:
+        return
+    space = settings.space_document
+    least = space.model_copy(update={"channels": 1, "classes": 1})
+    points = Points(with_data(space, settings.data) or least)
+    rows = found_rows(points, settings, limits)
+    if rows and not any(inside(row, limits) for row in rows):
+        remedies = "; or ".join(str(remedy) for remedy in remedies_of(rows, limits))
+        raise SearchError(f"no network of the space '{space.name}' was found inside the budgets: {remedies}")
+
+
+def found_rows(points: Points, settings: Settings, limits: Mapping[str, float]) -> list[dict[str, float]]:
+    """The costs of networks drawn, and of what steps reach from the best one; ends with the first inside the limits."""
+    known, generator = variables(points.space.nodes), random.Random(0)
+    rows: list[dict[str, float]] = []
+    best: tuple[float, dict[str, Any]] | None = None
+    for _ in range(_DRAWS):
+        choices = {name: draw(variable, generator) for name, variable in known.items()}
+        network = points.look(choices.__getitem__).network
+        if network is None:
+            continue
+        rows.append(costs_of(network, settings))
+        if inside(rows[-1], limits):
+            return rows
+        excess = max(rows[-1][metric] / limit for metric, limit in limits.items())
+        best = min(best or (excess, choices), (excess, choices), key=lambda pair: pair[0])
+    weights = [limits, *({metric: limit} for metric, limit in limits.items())]
+    for weight in weights if best is not None else ():
+        reached = descend(points, known, best[1] if best else {}, partial(_excess, settings=settings, limits=weight))
+        if reached is not None:
+            rows.append(costs_of(reached[0], settings))
+    return rows
+
+
+def costs_of(network: Network, settings: Settings) -> dict[str, float]:
+    """What the static budgets bound."""
+    return {metric: network.cost(metric, settings.dtype, settings.batch) for metric in METRICS}
+
+
+def inside(row: Mapping[str, float], limits: Mapping[str, float]) -> bool:
+    """Whether costs keep every limit."""
+    return all(row[metric] <= limit for metric, limit in limits.items())
+
+
+def remedies_of(rows: Sequence[Mapping[str, float]], limits: Mapping[str, float]) -> list[Remedy]:
+    """The fewest budgets that nothing keeps together, each with the least that it would have to be; empty if one does.
+
+    `rows` are the costs of networks, by metric.
+    """
+    if any(inside(row, limits) for row in rows):
+        return []
+    fewest = dict(limits)
+    for metric in limits:
+        without = {name: limit for name, limit in fewest.items() if name != metric}
+        if not any(inside(row, without) for row in rows):
+            fewest = without
+    remedies = []
+    for metric, budget in fewest.items():
+        others = {name: limit for name, limit in fewest.items() if name != metric}
+        remedies.append(Remedy(metric, budget, min(row[metric] for row in rows if inside(row, others))))
+    return remedies
+
+
+def _excess(network: Network, *, settings: Settings, limits: Mapping[str, float]) -> float:
+    """By how much a network is over the limit that it exceeds most, as a ratio."""
+    costs = costs_of(network, settings)
+    return max(costs[metric] / limit for metric, limit in limits.items())
+
+
+def _rounded_up(value: float) -> str:
+    """Three digits with a little room, so that what was found stays inside."""
+    return f"{value * _ROOM:.3g}"

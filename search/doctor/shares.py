@@ -1,0 +1,51 @@
+"""How much of a space is inside its budgets, with how sure that is."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from archdsl.search.doctor.feasible import inside
+
+_Z = 1.96
+
+
+class Share(NamedTuple):
+    """How many of the networks looked at are inside a budget, or inside all."""
+
+    metric: str
+    budget: float | None
+    inside: int
+    of: int
+    low: float
+    high: float
+    """The share lies between these: 95 % of the sampling, and of a latency also the prediction's median error."""
+
+
+def shares(rows: list[dict[str, float]], limits: dict[str, float], is_whole: bool, error: float) -> list[Share]:
+    """The share inside each budget and, last, inside all of them."""
+    several = [(metric, {metric: limit}) for metric, limit in limits.items()]
+    found = []
+    for metric, bound in [*several, ("all", limits)] if limits else []:
+        known = [row for row in rows if all(row.get(name, math.inf) < math.inf for name in bound)]
+        if not known:
+            continue
+        counts = [sum(inside(row, _moved(bound, shift)) for row in known) for shift in (-error, 0.0, error)]
+        low, high = counts[0] / len(known), counts[2] / len(known)
+        if not is_whole:
+            low, high = _wilson(counts[0], len(known))[0], _wilson(counts[2], len(known))[1]
+        found.append(Share(metric, bound.get(metric), counts[1], len(known), low, high))
+    return found
+
+
+def _moved(bound: dict[str, float], shift: float) -> dict[str, float]:
+    """Limits with that of the latency, which is predicted, moved by so much of it."""
+    return {name: limit * (1 + shift) if name == "latency" else limit for name, limit in bound.items()}
+
+
+def _wilson(inside: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share, by Wilson's score."""
+    share, z = inside / of, _Z**2 / of
+    middle = (share + z / 2) / (1 + z)
+    half = math.sqrt(share * (1 - share) * z + z * z / 4) / (1 + z)
+    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -1,0 +1,119 @@
+"""What a space holds: every choice looked at where there are few enough, else many drawn at random."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archdsl.errors import Problem
+from archdsl.schema.canonical import canonical_hash
+from archdsl.schema.enumeration import EveryChoice
+from archdsl.schema.sampling import draw
+from archdsl.schema.space import Space
+from archdsl.schema.variables import Variable, variables
+from archdsl.search.doctor.points import Looked, Network, Points
+
+MOST_CHOICES = 10_000
+"""Choices up to which a space is looked at as a whole."""
+SAMPLES = 2_000
+
+Value = tuple[str, Any]
+"""A variable's name, and one of its values."""
+
+
+class Size(NamedTuple):
+    """How many points a space has."""
+
+    points: float
+    error: float
+    """Standard error of an estimate; 0 where every choice was looked at."""
+    networks: int | None
+    """Different networks among the points, where every choice was looked at."""
+    continuous: tuple[str, ...]
+    """Variables that are ranges without steps: the points are infinitely many, and counted as if each had one value."""
+
+
+class Survey(NamedTuple):
+    """The valid points among the choices that were looked at."""
+
+    found: list[tuple[dict[str, Any], Network]]
+    looked_at: int
+    is_whole: bool
+    """Whether every choice of the space was looked at."""
+    size: Size
+    blame: dict[Value, Counter[Problem]]
+    """For every value among the choices, why these were no points."""
+    alive: set[Value]
+    """Values among the valid points."""
+    refused: Counter[Problem]
+    """Why choices were no points."""
+
+
+def survey(space: Space, points: Points, seed: int = 0) -> Survey:
+    """Look at a space: as a whole, or at some thousand choices, uniform in each variable."""
+    known = variables(space.nodes)
+    whole = _whole(points, known)
+    if whole is not None:
+        return _summed(whole, True, _exact_size(whole))
+    generator = random.Random(seed)
+    drawn = [points.look(lambda name: draw(known[name], generator)) for _ in range(SAMPLES)]
+    return _summed(drawn, False, _estimated_size(drawn, known))
+
+
+def _whole(points: Points, known: dict[str, Variable]) -> list[Looked] | None:
+    """Every choice, or None if they are too many."""
+    if not all(variable.values for variable in known.values()):
+        return None
+    if _at_least(known, points) > MOST_CHOICES:
+        return None
+    return list(_look_at_all(points, known))
+
+
+def _at_least(known: dict[str, Variable], points: Points) -> int:
+    """The number of choices, counted no further than needed; their networks are not made."""
+    counted = 0
+    for choose in EveryChoice(known):
+        points.decide(choose)
+        counted += 1
+        if counted > MOST_CHOICES:
+            break
+    return counted
+
+
+def _look_at_all(points: Points, known: dict[str, Variable]) -> Iterator[Looked]:
+    for choose in EveryChoice(known):
+        yield points.look(choose)
+
+
+def _summed(looked: list[Looked], is_whole: bool, size: Size) -> Survey:
+    found, refused, alive = [], Counter[Problem](), set[Value]()
+    blame: dict[Value, Counter[Problem]] = defaultdict(Counter)
+    for choices, network, problem in looked:
+        if network is not None:
+            found.append((choices, network))
+            alive.update(choices.items())
+        elif problem is not None:
+            refused[problem] += 1
+            for value in choices.items():
+                blame[value][problem] += 1
+    return Survey(found, len(looked), is_whole, size, blame, alive, refused)
+
+
+def _exact_size(looked: list[Looked]) -> Size:
+    networks = [network for _, network, _ in looked if network is not None]
+    return Size(len(networks), 0.0, len({canonical_hash(network.spec) for network in networks}), ())
+
+
+def _estimated_size(drawn: list[Looked], known: dict[str, Variable]) -> Size:
+    """A choice's chance is that of the values that it needs: its inverse, where it is a point, has the size as mean."""
+    continuous = tuple(name for name, variable in known.items() if not variable.values)
+    counts = [
+        0.0 if network is None else math.prod(float(len(known[name].values) or 1) for name in choices)
+        for choices, network, _ in drawn
+    ]
+    mean = sum(counts) / len(counts)
+    variance = sum((value - mean) ** 2 for value in counts) / (len(counts) - 1)
+    return Size(mean, math.sqrt(variance / len(counts)), None, continuous)

@@ -1,0 +1,178 @@
+"""Latencies of some networks of a space, measured within an allowance, and those of the others by regression."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from archdsl.search.doctor.points import Network
+from archdsl.search.ladder.predict import LatencyModel
+from archdsl.search.settings import Settings
+from archdsl.search.training.recipe import Fidelity
+from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.search.workers.seat import Asked
+
+ENOUGH = 8
+"""Measured networks from which the others are predicted."""
+_MOST_MEASURED = 60
+_AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
+"""Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
+_MEASURE_S, _REPEATED = 120.0, 2
+"""Seconds until a worker is taken to hang; further readings that a trial takes of what is unstable."""
+_VALIDATED, _SCORED = 2000, 500
+"""Images to validate and held out; images whose validation takes about as long as the scores of a network."""
+_FINALISTS, _LENGTHEN, _SEEDS = 3, 3.0, 3
+_PACED = 3
+_LEAST_AT_END = 3
+
+
+class Timed(NamedTuple):
+    """What was measured, and what follows from it."""
+
+    measured: list[tuple[Network, float]]
+    """Networks and their ms, in the order of measuring."""
+    unstable: int
+    failed: int
+    errors: list[float]
+    """The prediction's relative errors on networks left out of the fit, from least to most; empty without one."""
+    predicted: list[float | None]
+    """The ms of every network asked about."""
+    measure_s: float
+    """Seconds that measuring one network takes, as a trial does it."""
+    train_s: list[float]
+    """Seconds that training takes at the search's fidelity, of a few networks."""
+    facts: dict[str, Any]
+
+    def seconds(self, trials: int, share: float, workers: int = 1) -> tuple[float, float]:
+        """What a search of so many trials takes: if that share of them is trained, and if all are.
+
+        Workers train side by side, as fast as one alone at best; measuring takes turns, and finalists are trained one
+        after another. Starting, loading data and the optimiser's own choosing are not in it.
+        """
+        if not self.train_s:
+            return 0.0, 0.0
+        train_s = sum(self.train_s) / len(self.train_s)
+        end_s = min(_FINALISTS, trials) * _SEEDS * _LENGTHEN * train_s + self.measure_s
+        return (
+            trials * (self.measure_s + share * train_s / workers) + end_s,
+            trials * (self.measure_s + train_s / workers) + end_s,
+        )
+
+
+def timed(
+    worker: Asked,
+    networks: Sequence[Network],
+    settings: Settings,
+    deadline: float,
+    say: Callable[[str], None] = lambda text: None,
+) -> Timed:
+    """Measure some of the networks, once each, until the moment `deadline` of `time.monotonic()`; two at least.
+
+    First the least and the most MACs, then at random, at last those that are predicted to be the fastest.
+
+    Raises:
+        SearchError: the worker does not start.
+    """
+    facts = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
+    session = _Session(worker, networks, settings)
+    begun = time.monotonic()
+    for index in _order(networks):
+        spent, done = time.monotonic() - begun, len(session.found)
+        if done >= 2 and time.monotonic() + (1 + _LEAST_AT_END) * spent / max(done, 1) > deadline:
+            break
+        say(f"measuring network {done + 1}: {networks[index].counted.macs / 1e6:.0f} M MACs")
+        session.take(index)
+    for _ in range(_LEAST_AT_END):
+        fastest = session.fastest_untaken()
+        if fastest is not None:
+            say("measuring the network that is predicted to be the fastest")
+            session.take(fastest)
+    reading_s = sum(session.reading_s) / max(len(session.reading_s), 1)
+    measure_s = reading_s * (1 + _REPEATED * session.unstable / max(len(session.found), 1))
+    return Timed(
+        [(networks[index], ms) for index, ms in session.found.items()],
+        session.unstable,
+        session.failed,
+        session.model.fit().errors if session.is_enough else [],
+        session.predicted(),
+        measure_s,
+        [],
+        facts,
+    )
+
+
+def paces(worker: Asked, networks: Sequence[Network], settings: Settings) -> list[float]:
+    """Seconds that trainings at the search's fidelity take, of up to three networks spread over those given.
+
+    Told from some steps on noise; scoring and validation are in it.
+    """
+    fidelity = Fidelity(settings.epochs, settings.images)
+    ordered = sorted(networks, key=lambda network: network.counted.macs)
+    chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
+    found = []
+    for network in chosen:
+        request = {"do": "pace", "spec": network.spec.to_json(), "device": settings.device, "threads": settings.threads}
+        try:
+            reply = worker.ask(request, 120.0)
+        except (Failed, WorkerGone):
+            continue
+        found.append(fidelity.steps * reply["step_s"] + (_VALIDATED + _SCORED) * reply["image_s"])
+    return found
+
+
+class _Session:
+    """Networks measured one after another, and what is learned of the others."""
+
+    def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings) -> None:
+        self.worker, self.networks, self.settings = worker, networks, settings
+        self.reading_s: list[float] = []
+        self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
+
+    def take(self, index: int) -> None:
+        """Measure one; what cannot be measured is counted."""
+        spec = self.networks[index].spec
+        pace = {} if len(self.found) < _AS_A_TRIAL else _QUICK
+        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | pace}
+        begun = time.monotonic()
+        try:
+            latency = self.worker.ask(request, _MEASURE_S)["latency"]
+        except (Failed, WorkerGone):
+            self.failed += 1
+            return
+        if not pace:
+            self.reading_s.append(time.monotonic() - begun)
+        self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
+        self.unstable += latency["unstable"]
+        self.model.learn(spec, ms)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the others are predicted."""
+        return len(self.found) >= ENOUGH
+
+    def predicted(self) -> list[float | None]:
+        """Of every network the ms: measured, else predicted, never below the half of the least measured."""
+        if not self.is_enough:
+            return [self.found.get(index) for index in range(len(self.networks))]
+        floor = min(self.found.values()) / 2
+        told = []
+        for index, (spec, counted) in enumerate(self.networks):
+            ms = self.model.predicted(spec, counted)
+            told.append(self.found.get(index, None if ms is None else max(ms, floor)))
+        return told
+
+    def fastest_untaken(self) -> int | None:
+        """The network with the least predicted latency that was not measured; None if nothing can be said."""
+        if not self.is_enough:
+            return None
+        known = [(ms, index) for index, ms in enumerate(self.predicted()) if ms is not None and index not in self.found]
+        return min(known)[1] if known else None
+
+
+def _order(networks: Sequence[Network]) -> list[int]:
+    """The least and the most MACs first, then at random."""
+    by_macs = sorted(range(len(networks)), key=lambda index: networks[index].counted.macs)
+    drawn = random.Random(0).sample(range(len(networks)), len(networks))
+    return list(dict.fromkeys([by_macs[0], by_macs[-1], *drawn]))[:_MOST_MEASURED]

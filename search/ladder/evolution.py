@@ -1,0 +1,157 @@
+"""Evolution over the rungs that cost nothing: many children of the best networks, of which the most promising is tried.
+
+A child takes each choice from one of two parents and changes some of them; what holds no network, is over a static
+budget, is predicted to be too slow or was tried before is bred again at no cost. Of the others one is chosen by what is
+predicted: latency as the search predicts it (`predict.py`), accuracy by ridge regression on the choices, params and
+MACs of what was trained, with as much hope as the regression is unsure. Which objective counts how much is drawn anew
+each time (ParEGO, Knowles 2006), so that the front grows at all its places.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.schema.space import Space
+from archdsl.schema.variables import Variable
+from archdsl.search.ladder.candidates import Candidate, Refused, candidate
+from archdsl.search.settings import Settings
+from archdsl.search.study.local import Completed
+from archdsl.spaces import draw
+
+Choices = dict[str, Any]
+Floats = NDArray[Any]
+
+CHILDREN = 100
+"""Networks that are bred and predicted for each that is tried."""
+LEAST = 10
+"""Measured networks before anything is bred of them."""
+_RIDGE = 1.0
+_HOPE = 1.0
+"""Standard errors of the regression by which an accuracy is taken for more than it is predicted to be."""
+_MOST_BRED = 20
+"""Tries a child that is asked for."""
+_AUGMENT = 0.05
+
+
+class Child(NamedTuple):
+    """A network that could be tried next."""
+
+    choices: Choices
+    found: Candidate
+    latency_ms: float | None
+
+
+class Evolution:
+    """Breeds the next network of one search."""
+
+    def __init__(
+        self,
+        space: Space,
+        variables: Mapping[str, Variable],
+        settings: Settings,
+        latency: Callable[[Candidate], float | None],
+        too_slow: Callable[[Candidate], bool],
+    ) -> None:
+        """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are."""
+        self._space, self._variables, self._settings = space, variables, settings
+        self._objectives, self._latency, self._too_slow = tuple(space.objectives), latency, too_slow
+
+    def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
+        """The most promising of some children; None where nothing can be bred yet, or nothing new is."""
+        parents = self._parents(known)
+        if len(known) < LEAST or not parents:
+            return None
+        bred = dict[str, Child]()
+        for _ in range(_MOST_BRED * CHILDREN):
+            if (child := self._bred(parents, generator)) is not None and child.found.hash not in seen:
+                bred.setdefault(child.found.hash, child)
+            if len(bred) == CHILDREN:
+                break
+        if not bred:
+            return None
+        children = list(bred.values())
+        weights = np.array([generator.expovariate(1.0) for _ in self._objectives])
+        return children[int(np.argmin(self._scalars(known, children, weights / weights.sum())))].choices
+
+    def _parents(self, known: Sequence[Completed]) -> list[Choices]:
+        """The better half inside the budget: by how many others each is beaten in everything."""
+        inside = [one for one in known if one.is_inside]
+        values = self._signed([one.values for one in inside])
+        beaten = [int((values <= own).all(1).sum() - (values == own).all(1).sum()) for own in values]
+        order = sorted(range(len(inside)), key=lambda index: beaten[index])
+        return [inside[index].choices for index in order[: math.ceil(len(order) / 2)]]
+
+    def _signed(self, values: Sequence[Sequence[float]]) -> Floats:
+        """Objectives as what is to be low: (networks, objectives)."""
+        signs = [-1.0 if objective.startswith("max") else 1.0 for objective in self._objectives]
+        return np.array(values, dtype=float).reshape(-1, len(signs)) * signs
+
+    def _bred(self, parents: Sequence[Choices], generator: random.Random) -> Child | None:
+        """A child of two parents; None where it is no network that could be tried."""
+        one, two = generator.choice(parents), generator.choice(parents)
+        choices = {name: generator.choice((one, two))[name] for name in self._variables}
+        changed = {name for name in self._variables if generator.random() < 1 / len(self._variables)}
+        for name in changed or {generator.choice(list(self._variables))}:
+            choices[name] = draw(self._variables[name], generator)
+        try:
+            found = candidate(self._space, choices.__getitem__, self._settings)
+        except Refused:
+            return None
+        return None if self._too_slow(found) else Child(choices, found, self._latency(found))
+
+    def _scalars(self, known: Sequence[Completed], children: Sequence[Child], weights: Floats) -> Floats:
+        """The augmented Chebyshev distance of each child from the best of all that is known, by what is predicted."""
+        measured = self._signed([one.values for one in known if one.is_inside])
+        guessed = self._signed(self._predicted(known, children))
+        low = np.minimum(measured.min(0), guessed.min(0))
+        spread = np.maximum(measured.max(0), guessed.max(0)) - low
+        apart = (guessed - low) / np.where(spread > 0, spread, 1.0) * weights
+        found: Floats = apart.max(1) + _AUGMENT * apart.sum(1)
+        return found
+
+    def _predicted(self, known: Sequence[Completed], children: Sequence[Child]) -> list[list[float]]:
+        """Every objective of every child; a latency that nothing predicts is the mean of what was measured."""
+        columns = []
+        for index, objective in enumerate(self._objectives):
+            metric = objective.split()[1]
+            own = [one.values[index] for one in known if one.is_inside]
+            if metric == "proxy_accuracy":
+                columns.append(self._accuracies(known, own, children).tolist())
+            elif metric == "latency":
+                middle = sum(own) / len(own)
+                columns.append([middle if child.latency_ms is None else child.latency_ms for child in children])
+            else:
+                columns.append([float(getattr(child.found.counted, metric)) for child in children])
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def _accuracies(self, known: Sequence[Completed], own: Sequence[float], children: Sequence[Child]) -> Floats:
+        """What each child may reach: its prediction, and the standard error of that."""
+        trained = [self._features(one.choices) for one in known if one.is_inside]
+        rows = np.array([*trained, *(self._features(child.choices, child.found) for child in children)])
+        rows = (rows - rows.mean(0)) / np.where(rows.std(0) > 0, rows.std(0), 1.0)
+        x, asked, y = rows[: len(trained)], rows[len(trained) :], np.array(own)
+        inverse = np.linalg.inv(x.T @ x + _RIDGE * np.eye(x.shape[1]))
+        weights = inverse @ x.T @ (y - y.mean())
+        noise = float(np.std(y - y.mean() - x @ weights))
+        unsure = np.sqrt(np.einsum("ij,jk,ik->i", asked, inverse, asked))
+        found: Floats = y.mean() + asked @ weights + _HOPE * noise * unsure
+        return found
+
+    def _features(self, choices: Choices, found: Candidate | None = None) -> list[float]:
+        """Ordered choices by their place, labels one by one, and the logarithms of params and MACs."""
+        found = found or candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
+        row = [math.log(found.counted.params), math.log(max(found.counted.macs, 1))]
+        for name, variable in self._variables.items():
+            if not variable.values:
+                row.append(math.log(choices[name]) if variable.log else float(choices[name]))
+            elif variable.is_ordered:
+                row.append(float(variable.values.index(choices[name])))
+            else:
+                row += [float(value == choices[name]) for value in variable.values]
+        return row

@@ -1,0 +1,113 @@
+"""One trial: a candidate measured and, if it passes the gate, trained; its record, and what the optimiser learns."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from archdsl.schema.document import Spec
+from archdsl.search.ladder.candidates import Candidate
+from archdsl.search.ladder.rungs import measure
+from archdsl.search.results.front import Record
+from archdsl.search.study.local import MOST_LOST, Study
+from archdsl.search.training.short import HALVING, short_training
+from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.search.workers.seat import Seat
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
+
+
+def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
+    """The record of a candidate that climbed as far as it could, or as the machine's role lets it.
+
+    Raises:
+        OutOfTime: the search's time was over first; the trial does not count.
+    """
+    started, role = time.monotonic(), search.means.role
+    try:
+        if record["outcome"] == "measured" or _measured(search, spec, record, seat):
+            if role == "measure":
+                record["outcome"] = "measured"
+            else:
+                short_training(search, seat, spec, seat.settings, record)
+    except (Failed, WorkerGone) as error:
+        record["outcome"], record["reason"] = "failed", str(error)
+    record["seconds"] = round(record["seconds"] + time.monotonic() - started, 3)
+    return record
+
+
+def given_up(record: Record) -> Record:
+    """The record of a candidate that is not tried again."""
+    return record | {"outcome": "failed", "reason": f"the search was killed {MOST_LOST} times while it was tried"}
+
+
+def begun(found: Candidate, number: int, origin: str | None = None) -> Record:
+    """The record of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
+    return {
+        "number": number,
+        "hash": found.hash,
+        "spec": found.spec.to_json(),
+        "rung": "latency",
+        "outcome": "failed",
+        "reason": None,
+        "params": found.counted.params,
+        "macs": found.counted.macs,
+        "latency": None,
+        "inside_budget": None,
+        "accuracy": None,
+        "seconds": 0.0,
+        "provenance": {} if origin is None else {"from": origin},
+    }
+
+
+def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
+    """Measure a candidate; whether it passes the gate."""
+    settings, gate = seat.settings, search.state.gate_ms
+    search.doing(f"trial {record['number']}: measuring {spec.name}")
+    latency = measure(seat, spec, settings, search.clock)
+    record["latency"] = latency.ms
+    record["provenance"]["latency"] = latency.facts
+    record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
+    if gate is None or latency.ms <= gate:
+        return True
+    record["outcome"] = "fell"
+    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
+    return False
+
+
+def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Record) -> None:
+    """What the optimiser learns of a trial."""
+    values = {"params": float(record["params"]), "macs": float(record["macs"])}
+    study.note(trial, _noted(record))
+    if record["outcome"] in ("trained", "cached"):
+        study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
+    elif record["rung"] == HALVING:
+        study.halved(trial, values | {"latency": record["latency"]})
+    elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
+        study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
+    else:
+        study.refused(trial)
+
+
+def _noted(record: Record) -> dict[str, Any]:
+    """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
+    names = ("outcome", "reason", "params", "macs", "accuracy")
+    return {"name": record["spec"]["name"], "latency_ms": record["latency"]} | {name: record[name] for name in names}
+
+
+def end_of(record: Record) -> str:
+    """Where on the ladder a trial ended, as the display counts it."""
+    return str({"fell": record["rung"], "failed": "failed"}.get(record["outcome"], "trained"))
+
+
+def line(record: Record) -> str:
+    """One trial in one line."""
+    text = f"trial {record['number']}: {record['params'] / 1e6:.2f} M params"
+    if record["latency"] is not None:
+        text += f", {record['latency']:.2f} ms"
+    if record["accuracy"] is not None:
+        text += f", accuracy {record['accuracy']:.3f}"
+    return text + (f": {record['reason']}" if record["reason"] else "")

@@ -1,0 +1,1 @@
+"""How well each score ranks the networks of a space."""

@@ -1,0 +1,80 @@
+"""The proxy check from Python: everything has a default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from archdsl.errors import WrongUse
+from archdsl.schema.space import Space
+from archdsl.search.api import absolute, document_of, first_of, new_folder, settings_of
+from archdsl.search.proxy_check.check import EPOCHS, Check, check
+from archdsl.search.proxy_check.folder import CheckFolder
+from archdsl.spaces import load_space
+
+_TRAINING = (
+    *("params_budget", "macs_budget", "memory_budget", "device", "threads"),
+    *("time_s", "data", "epochs", "images", "seed"),
+)
+
+
+def checked_proxies(
+    space: Space | str | os.PathLike[str] | None = None,
+    *,
+    networks: int | None = None,
+    seeds: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    **given: Any,
+) -> dict[str, Any]:
+    """How well scores and short training rank networks of a space, by full training with several seeds.
+
+    Args:
+        space: as of `run`.
+        networks: how many to draw, 32 by default.
+        seeds: trainings of each, 2 by default.
+        out: the check's folder, `runs/TIME-SPACE-check` by default.
+        resume: go on with the check in `out`, as it was asked for; what is given besides must be equal, but for
+            `networks` and `time_s`.
+        say: is told of every network.
+        given: `params_budget`, `macs_budget`, `memory_budget`, `device`, `threads`, `time_s`, `data`, `epochs` (6 by
+            default), `images` and `seed`, as of `run`.
+
+    Raises:
+        SpecError, MeasureError, RunExists, SearchError: as `run`.
+    """
+    if resume and out is None:
+        raise WrongUse("name the check to resume by its folder")
+    said = {name: value for name, value in given.items() if value is not None}
+    if said.get("data") is not None:
+        said["data"] = absolute(said["data"])
+    counts = {name: count for name, count in (("networks", networks), ("seeds", seeds)) if count is not None}
+    try:
+        asked = _resumed(Path(out), space, said, counts) if resume and out is not None else _new(space, said, counts)
+    except ValidationError as error:
+        raise WrongUse(first_of(error)) from None
+    folder = Path(out) if out is not None else new_folder(asked.settings, "-check")
+    return check(asked, folder, resume, say)
+
+
+def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]) -> Check:
+    """A check as it is asked for, with defaults for all else."""
+    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
+    given = {**dict.fromkeys(_TRAINING), **unmeasured, "epochs": EPOCHS, **said}
+    return Check.model_validate({"settings": settings_of(space, **given), **counts})
+
+
+def _resumed(
+    folder: Path, space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]
+) -> Check:
+    """The check in a folder, with what was said now in its place; whether that is allowed is seen to later."""
+    before = CheckFolder(folder).asked()
+    if space is not None:
+        said = said | {"space": document_of(space if isinstance(space, Space) else load_space(space))}
+    settings = {**before["settings"], "time_s": None, **said}
+    return Check.model_validate({**before, "settings": settings, **counts})

@@ -1,0 +1,161 @@
+"""How well each score ranks the networks of a space: some are drawn, scored, and trained to the end several times.
+
+What is kept makes the check resumable: a line a network in the folder, and every training in the cache of results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archdsl.errors import SearchError
+from archdsl.search.ladder.candidates import Candidate
+from archdsl.search.ladder.rungs import OutOfTime, scored, train
+from archdsl.search.proxy_check.folder import CheckFolder
+from archdsl.search.proxy_check.judged import LEAST, judged
+from archdsl.search.proxy_check.sample import sample
+from archdsl.search.results.clock import Clock
+from archdsl.search.results.stopping import stoppable
+from archdsl.search.settings import Settings
+from archdsl.search.workers.child import Failed, Worker, WorkerGone
+from archdsl.search.workers.seat import Asked
+
+EPOCHS = 6.0
+"""Of a full training: as long as a search trains its finalists by default."""
+
+Record = dict[str, Any]
+Say = Callable[[str], None]
+
+
+class Check(BaseModel):
+    """What is to be checked: kept in the folder, equal on resuming."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: Settings
+    """Of the space, the data and the training; latencies are not measured."""
+    networks: Annotated[int, Field(ge=LEAST)] = 32
+    seeds: Annotated[int, Field(ge=2)] = 2
+    """Of initial weights and data order: trainings of each network."""
+
+
+def check(
+    asked: Check,
+    out: Path,
+    resume: bool = False,
+    say: Say = lambda text: None,
+    new_worker: Callable[[], Asked] = Worker,
+) -> dict[str, Any]:
+    """Train and score what is not in the folder yet, and judge the scores; `judged.py` says what that gives.
+
+    Once the time is over, or on Ctrl-C, what is there is judged; `complete` and `interrupted` tell that.
+
+    Raises:
+        RunExists: the folder holds a check, and `resume` is false.
+        SearchError: the folder cannot be used, it holds another check, or this one was ended before it began.
+    """
+    folder = CheckFolder(out)
+    folder.take(asked.model_dump(mode="json"), resume)
+    try:
+        checking = _Checking(asked, folder, say, new_worker())
+        with stoppable():
+            checking.run()
+        found = checking.judged()
+        folder.write("proxy_check.json", found)
+        return found
+    finally:
+        folder.release()
+
+
+class _Checking:
+    """A check while it runs."""
+
+    def __init__(self, asked: Check, folder: CheckFolder, say: Say, worker: Asked) -> None:
+        self.asked, self.settings, self.folder, self.say, self.worker = asked, asked.settings, folder, say, worker
+        self.records: list[Record] = folder.records()
+        self.facts: dict[str, Any] = folder.read("machine.json") or {}
+        self.interrupted = False
+        self.clock = Clock(self.settings.model_copy(update={"trials": 1}))  # without a time, no limit
+
+    def run(self) -> None:
+        """The networks one after another, as far as time allows."""
+        try:
+            self._prepare()
+            known = {record["hash"] for record in self.records}
+            for number, found in enumerate(self.networks):
+                if found.hash not in known:
+                    self._add(number, found)
+        except OutOfTime:
+            self.say("the time was over: ending with what there is")
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.say("interrupted: ending with what there is")
+        finally:
+            self.worker.stop()
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        space = settings.space_document
+        image = space.image_size
+        if image[0] != image[1]:
+            raise SearchError(f"search data is square; the space '{space.name}' has images of {image}")
+        machine = self.worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
+        request = [settings.data, image[0], settings.seed, settings.images]
+        self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
+        self.data |= {"request": request, "torch": machine.get("torch")}
+        space = space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
+        self.networks = sample(space, settings, self.asked.networks)
+        self.facts = {"provenance": machine, "data": self.data["describe"], "chance": self.data["chance"]}
+        self.facts |= {name: self.data[name] for name in ("validation", "held_out")}
+        self.folder.write("machine.json", self.facts)
+
+    def _add(self, number: int, found: Candidate) -> None:
+        """Score and train a network, and keep what came of it."""
+        record: Record = {"number": number, "hash": found.hash, "spec": found.spec.to_json(), "reason": None}
+        record |= {"params": found.counted.params, "macs": found.counted.macs, "scores": {}, "trainings": []}
+        try:
+            reply = scored(self.worker, found.spec, self.settings, self.data, self.clock)
+            record |= reply
+            for seed in range(self.settings.seed, self.settings.seed + self.asked.seeds):
+                record["trainings"].append(self._trained(found, seed))
+        except (Failed, WorkerGone) as error:
+            record["reason"] = str(error)
+        self.folder.append(record)
+        self.records.append(record)
+        self.say(f"network {number + 1} of {len(self.networks)}: {_told(record)}")
+
+    def _trained(self, found: Candidate, seed: int) -> Record:
+        settings = self.settings.model_copy(update={"seed": seed})
+        trained = train(self.worker, found.spec, settings, self.data, self.clock)
+        return trained.facts | {"accuracy": trained.accuracy, "cached": trained.cached}
+
+    def judged(self) -> dict[str, Any]:
+        """What the records tell, with where it comes from."""
+        if not self.facts:
+            raise SearchError("the check was ended before it began; go on with --resume")
+        settings = self.settings
+        document = json.dumps(settings.space, sort_keys=True).encode()
+        asked = {
+            "space": settings.space["name"],
+            "space_sha256": hashlib.sha256(document).hexdigest(),
+            "networks": self.asked.networks,
+            "seeds": self.asked.seeds,
+            "budgets": {name: limit for name, limit in settings.static_budgets.items() if limit is not None},
+            **settings.model_dump(include={"epochs", "images", "seed", "device", "threads"}),
+        }
+        complete = len(self.records) >= min(self.asked.networks, len(getattr(self, "networks", self.records)))
+        ended = {"complete": complete, "interrupted": self.interrupted}
+        return {"asked": asked, **ended, **self.facts, **judged(self.records, self.facts)}
+
+
+def _told(record: Record) -> str:
+    if record["reason"]:
+        return f"failed: {record['reason']}"
+    accuracies = ", ".join(f"{training['accuracy']:.3f}" for training in record["trainings"])
+    seconds = sum(training["seconds"] for training in record["trainings"])
+    return f"{record['spec']['name']}, accuracies {accuracies}, {seconds:.0f} s of training"

@@ -1,0 +1,204 @@
+"""What a proxy check tells: how well each score ranks accuracy, how sure that is, and what noise leaves to be ranked.
+
+The truth is a network's mean accuracy over its trainings, on all images that were not trained on. Seeds differ in
+initial weights and in data order, so the rank correlation from one seed to another is a ceiling for every score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+
+from archdsl.search.ranks import Floats, Interval, interval, kendall, recall, spearman
+from archdsl.search.scores.ensemble import AZ_NAS, MEMBERS, ensemble
+from archdsl.search.scores.every import NAMES
+from archdsl.search.scores.fitted import fitted
+from archdsl.search.training.running import MARKS
+
+LEAST = 8
+"""Networks, before anything is said of ranks."""
+BEST = 5
+"""The top of the truth that a score should keep in its upper third."""
+SHORT = (2, 4, 10)
+"""At which twentieths of the training its running loss is judged."""
+TARGET_MARK = 4
+ZERO_COST, MORE_THAN_PARAMS, SHORT_TRAINING = 0.75, 0.2, 0.80
+"""Spearman correlations that are aimed at: of the zero-cost rung, of it above params, of the loss after a fifth."""
+RUNG = ("ensemble", "fitted")
+"""A search uses the one that ranks better there (`scores/screen.py`)."""
+_SPREAD = 3.0
+"""Standard errors that accuracies must lie apart: else most neighbours in rank could as well stand the other way."""
+
+Record = Mapping[str, Any]
+_RANKED: dict[str, Callable[..., Any]] = {"spearman": spearman, "kendall": kendall}
+
+
+def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the networks of a check tell; `data` says how many images there are to validate and held out."""
+    known = [record for record in records if not record["reason"]]
+    found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
+    if len(known) < LEAST:
+        return found | {"refused": f"{len(known)} networks were trained; below {LEAST} nothing is said of ranks"}
+    truth = np.array([[_accuracy(training, data) for training in record["trainings"]] for record in known])
+    found |= {"fidelity": known[0]["trainings"][0]["fidelity"], **_spread(truth, data)}
+    found["ceiling"] = {name: _ceiling(figure, truth) for name, figure in _RANKED.items()}
+    if (refused := _refusal(found)) is not None:
+        return found | {"refused": refused}
+    mean = truth.mean(1)
+    columns = _columns(known, mean)
+    found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
+    found["short"] = {str(mark): _short(mark, known, truth) for mark in SHORT}
+    found["seconds"] = _seconds(known)
+    found["cached"] = sum(training.get("cached", False) for record in known for training in record["trainings"])
+    found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
+    found["above_params"] = interval(_above, columns[found["rung"]], columns["params"], mean)._asdict()
+    return found | {"targets": _targets(found), "networks": _rows(known, truth, columns)}
+
+
+def _accuracy(training: Record, data: Mapping[str, Any]) -> float:
+    """On the validation images and those held out together: nothing is chosen here that could wear them out."""
+    first, second = data["validation"], data["held_out"] if training["held_out"] is not None else 0
+    return float((training["accuracy"] * first + (training["held_out"] or 0.0) * second) / (first + second))
+
+
+def _spread(truth: Floats, data: Mapping[str, Any]) -> dict[str, Any]:
+    """How far mean accuracies lie apart, and their standard errors: by their seeds, and by the number of images."""
+    mean, seeds = truth.mean(1), truth.shape[1]
+    by_seed = math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds)
+    middle = float(mean.mean())
+    by_images = math.sqrt(middle * (1 - middle) / (data["validation"] + data["held_out"]))
+    deviation = float(mean.std(ddof=1))
+    return {
+        "accuracy": {"least": float(mean.min()), "mean": middle, "most": float(mean.max()), "deviation": deviation},
+        "error": {"by_seed": by_seed, "by_images": by_images},
+    }
+
+
+def _refusal(found: Mapping[str, Any]) -> str | None:
+    """Why nothing is ranked: the networks differ by no more than the images tell apart, or than seeds agree on."""
+    remedy = "who is better here is noise, and no score is ranked by it; train longer (--epochs, --images)"
+    deviation, error = found["accuracy"]["deviation"], found["error"]["by_images"]
+    if deviation < _SPREAD * error:
+        return (
+            f"the accuracies of {found['trained']} networks lie {deviation:.2%} apart (standard deviation), less than "
+            f"{_SPREAD:g} times the error of {error:.2%} that so few images leave: {remedy}, or on harder data"
+        )
+    ceiling = found["ceiling"]["spearman"]
+    if ceiling["low"] <= 0:
+        return (
+            f"another seed ranks the same {found['trained']} networks otherwise, Spearman {ceiling['value']:.2f} "
+            f"[{ceiling['low']:.2f}, {ceiling['high']:.2f}]: {remedy}, or more networks"
+        )
+    return None
+
+
+def _ceiling(figure: Callable[..., Any], truth: Floats) -> dict[str, float]:
+    """The mean over pairs of seeds."""
+
+    def between(*seeds: Floats) -> Any:
+        return np.mean([figure(a, b) for a, b in combinations(seeds, 2)], axis=0)
+
+    return interval(between, *truth.T)._asdict()
+
+
+def _columns(known: Sequence[Record], truth: Floats) -> dict[str, Floats]:
+    """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
+    scores = [record["scores"] for record in known]
+    columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
+    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": fitted(scores, truth.tolist())}
+    return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
+
+
+def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
+    """Both rank correlations with their intervals, and what the score's upper third holds of the best."""
+    kept = math.ceil(len(truth) / 3)
+    found: dict[str, Any] = {name: interval(figure, score, truth)._asdict() for name, figure in _RANKED.items()}
+    return found | {"recall": recall(list(score), list(truth), BEST, kept)}
+
+
+def _short(mark: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
+    """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
+
+    A loss shares its seed with a part of the mean; against the other seed it shares nothing.
+    """
+    losses = np.array([[-training["running"][mark - 1] for training in record["trainings"]] for record in known])
+    seeds = truth.shape[1]
+    kept = math.ceil(len(truth) / 3)
+
+    def own(figure: Callable[..., Any]) -> Interval:
+        return interval(
+            lambda mean, *each: np.mean([figure(loss, mean) for loss in each], axis=0), truth.mean(1), *losses.T
+        )
+
+    def other(figure: Callable[..., Any]) -> Interval:
+        def crossed(*both: Floats) -> Any:
+            pairs = permutations(range(seeds), 2)
+            return np.mean([figure(both[seeds + a], both[b]) for a, b in pairs], axis=0)
+
+        return interval(crossed, *truth.T, *losses.T)
+
+    found: dict[str, Any] = {name: own(figure)._asdict() for name, figure in _RANKED.items()}
+    found |= {f"{name}_of_other_seed": other(figure)._asdict() for name, figure in _RANKED.items()}
+    found["recall"] = float(np.mean([recall(list(loss), list(truth.mean(1)), BEST, kept) for loss in losses.T]))
+    return found | {"beside_scores": _beside(known, losses, truth), "cost": mark / MARKS}
+
+
+def _beside(known: Sequence[Record], losses: Floats, truth: Floats) -> dict[str, Any]:
+    """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
+
+    As a search has it (`training/halving.py`); each network is judged by the fit to all others.
+    """
+    scores, seeds = [record["scores"] for record in known], truth.shape[1]
+    told = [fitted(scores, truth[:, seed].tolist(), losses[:, seed]) for seed in range(seeds)]
+
+    def between(figure: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
+
+    kept = math.ceil(len(truth) / 3)
+    mean = truth.mean(1)
+    found: dict[str, Any] = {name: interval(between(figure), mean, *told)._asdict() for name, figure in _RANKED.items()}
+    return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in told]))}
+
+
+def _above(score: Floats, baseline: Floats, truth: Floats) -> Any:
+    return spearman(score, truth) - spearman(baseline, truth)
+
+
+def _seconds(known: Sequence[Record]) -> dict[str, float]:
+    """Medians: of what each score takes, and of a training."""
+    names = known[0].get("seconds", {})
+    found = {name: float(np.median([record["seconds"][name] for record in known])) for name in names}
+    trainings = [training["seconds"] for record in known for training in record["trainings"]]
+    return {**found, "training": float(np.median(trainings))}
+
+
+def _targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is aimed at, what was found, and whether that is enough."""
+    rung, short = found["rung"], found["short"][str(TARGET_MARK)]
+    own = {"running loss": short, "running loss beside the scores": short["beside_scores"]}
+    promise = max(own, key=lambda name: own[name]["spearman"]["value"])
+    promised = own[promise]["spearman"]["value"]
+    rows = [
+        (f"Spearman of the zero-cost rung ({rung})", ZERO_COST, found["scores"][rung]["spearman"]["value"]),
+        ("the same above that of params", MORE_THAN_PARAMS, found["above_params"]["value"]),
+        (f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of the training", SHORT_TRAINING, promised),
+    ]
+    return [{"what": what, "target": target, "found": value, "met": value >= target} for what, target, value in rows]
+
+
+def _rows(known: Sequence[Record], truth: Floats, columns: Mapping[str, Floats]) -> list[dict[str, Any]]:
+    """A row a network, so that every figure can be worked out again."""
+    return [
+        {
+            "hash": record["hash"],
+            "types": [node["type"] for node in record["spec"]["nodes"]],
+            "accuracies": [round(value, 4) for value in truth[row].tolist()],
+            "scores": {name: float(f"{column[row]:.6g}") for name, column in columns.items()},
+            "running": [[training["running"][mark - 1] for mark in SHORT] for training in record["trainings"]],
+        }
+        for row, record in enumerate(known)
+    ]

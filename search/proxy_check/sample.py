@@ -1,0 +1,31 @@
+"""Networks drawn over a space, to learn something of the whole of it."""
+
+from __future__ import annotations
+
+import random
+
+from archdsl.errors import SearchError
+from archdsl.schema.space import Space
+from archdsl.schema.variables import variables
+from archdsl.search.ladder.candidates import Candidate, random_candidate
+from archdsl.search.settings import Settings
+
+
+def sample(space: Space, settings: Settings, count: int) -> list[Candidate]:
+    """`count` different networks inside the static budgets, each variable drawn evenly; fewer where there are no more.
+
+    The settings' seed decides; a longer sample begins with the shorter one.
+
+    Raises:
+        SearchError: no network is inside the budgets.
+    """
+    generator, known = random.Random(f"sample {settings.seed}"), variables(space.nodes)
+    found: dict[str, Candidate] = {}
+    while len(found) < count:
+        drawn = random_candidate(space, known, settings, set(found), generator)
+        if drawn is None:
+            break
+        found[drawn[0].hash] = drawn[0]
+    if not found:
+        raise SearchError(f"no network of the space '{space.name}' is inside the budgets on params, MACs and memory")
+    return list(found.values())

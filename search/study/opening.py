@@ -1,0 +1,69 @@
+"""The study of a search: in the run's folder, or where machines share it; and what these must agree on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.errors import SearchError
+from archdsl.schema.variables import variables
+from archdsl.search.study.local import Study
+from archdsl.search.study.storage import shown
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
+
+
+def opened(search: Search) -> Study:
+    """The study of a search whose data is loaded.
+
+    Raises:
+        SearchError: it cannot be opened, or the run keeps it elsewhere.
+    """
+    known, seed, sampler = variables(search.space.nodes), search.settings.seed, search.settings.sampler
+    folder, storage = search.folder, search.means.storage
+    place = folder.read("shared.json")
+    if storage is None:
+        if place is not None:
+            raise SearchError(f"{folder.path} shares its study at {place['storage']}; name it by --storage")
+        return Study(folder.storage, known, search.space.objectives, seed, search.resume, sampler=sampler)
+    if place is None and search.records:
+        raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
+    from archdsl.search.study.shared import Shared, name_of
+
+    name = name_of(search.settings)
+    study = Shared(storage, name, known, search.space.objectives, seed, sampler)
+    folder.write("shared.json", {"storage": shown(storage), "study": name})
+    return study
+
+
+def agreed(search: Search, gate_ms: float | None) -> float | None:
+    """The gate of all machines that share the study; None on a machine that only trains.
+
+    Raises:
+        SearchError: the study is about other data, or about another device.
+    """
+    own_data = search.data["fingerprint"]
+    if search.study.agree("data", own_data) != own_data:
+        raise SearchError("the machines that share this study have other data; give each the same")
+    if search.means.role == "train":
+        return None
+    own = search.state.facts.get("device_name")
+    first = search.study.agree("gate", {"device": own, "gate_ms": gate_ms})
+    if first["device"] != own:
+        raise SearchError(f"this study measures on {first['device']}, here is {own}; join it with --role train")
+    agreed_ms: float | None = first["gate_ms"]
+    return agreed_ms
+
+
+def described(search: Search) -> dict[str, Any]:
+    """What a dashboard shows of a study; a machine that only trains has nothing to add."""
+    if search.means.role == "train":
+        return {}
+    facts = {
+        "space": search.space.name,
+        "latency budget, ms": search.settings.latency_budget_ms,
+        "latency gate, ms": search.state.gate_ms,
+        "statistic": search.settings.stat,
+        "device": search.state.facts.get("device_name"),
+    }
+    return facts if search.study.is_shared else facts | {"folder": str(search.folder.path)}

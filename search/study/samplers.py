@@ -1,0 +1,28 @@
+"""Which of Optuna's samplers proposes the next point; every one seeded anew for each trial.
+
+`auto` is the Gaussian process for as long as it pays, which benchmarks/search_quality shows, and TPE after that.
+"""
+
+from __future__ import annotations
+
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from archdsl.search.settings import Sampler
+
+STARTUP = 10
+"""Trials drawn at random, seeds among them, before a model is fitted."""
+MOST_GP = 150
+"""Completed trials up to which the Gaussian process pays; TPE after that."""
+POPULATION = 20
+"""Networks of a generation of NSGA-II: fewer than Optuna's 50, since a search has some tens of trials."""
+
+
+def sampler(name: Sampler, seed: int, completed: int) -> BaseSampler:
+    """What proposes the next point, after so many completed trials."""
+    if name == "nsga2":
+        return NSGAIISampler(population_size=POPULATION, seed=seed)  # its first generation is random
+    if completed < STARTUP or name in ("random", "evolution"):
+        return RandomSampler(seed=seed)
+    if name == "gp" or (name == "auto" and completed <= MOST_GP):
+        return GPSampler(seed=seed, n_startup_trials=0)
+    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=0)

@@ -1,0 +1,51 @@
+"""The rungs after the gate: scored at initialisation, then trained for as long as the running loss lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from archdsl.schema.document import Spec
+from archdsl.search.ladder.rungs import Halted, scored, train
+from archdsl.search.results.front import Record
+from archdsl.search.settings import Settings
+from archdsl.search.workers.seat import Asked
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
+
+HALVING = "halving"
+"""The rung of a training that was broken off."""
+
+
+def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings, record: Record) -> None:
+    """Score and train a measured candidate; its record says how far it came.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `train`.
+    """
+    scores = record["provenance"]["scores"] = scored(worker, spec, settings, search.data, search.clock)["scores"]
+    if search.learned.screen.too_low(scores):
+        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", search.learned.screen.reason
+        return
+    record["rung"] = "train"
+    search.doing(f"trial {record['number']}: training {spec.name}")
+    limits = search.learned.halving.limits(record)
+    try:
+        trained = train(
+            worker, spec, settings, search.data, search.clock, progress=search.trained_so_far, limits=limits
+        )
+    except Halted as halted:
+        _fall(search, record, halted, limits)
+        return
+    record["accuracy"] = trained.accuracy
+    record["provenance"]["proxy"] = trained.facts
+    record["outcome"] = "cached" if trained.cached else "trained"
+
+
+def _fall(search: Search, record: Record, halted: Halted, limits: Mapping[int, float]) -> None:
+    """The record becomes that of a network whose training was broken off."""
+    mark = halted.facts["halted"]
+    record["rung"], record["outcome"] = HALVING, "fell"
+    record["provenance"]["proxy"] = halted.facts
+    record["reason"] = search.learned.halving.reason(mark, halted.facts["running"][mark - 1], limits, record)

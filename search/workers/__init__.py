@@ -1,0 +1,1 @@
+"""The processes that measure and train, and what they may take of the machine."""

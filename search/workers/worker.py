@@ -1,0 +1,230 @@
+"""The child process that keeps torch loaded: it measures and trains, one request a line, one reply a line.
+
+`python -m archdsl.search.workers.worker` reads JSON requests from its standard input and ends with it. What goes wrong
+with a candidate is a reply; what kills the process costs its parent that one candidate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from archdsl.errors import ArchError
+from archdsl.search.workers.torch_faults import full_memory, is_broken
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+
+_PATIENCE_S = 600.0
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve requests until the standard input ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not look like a reply
+    _end_with_parent()
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+
+    def say(reply: Reply) -> None:
+        out.write(json.dumps(reply) + "\n")
+        out.flush()
+
+    say({"ready": True})
+    while True:
+        try:
+            say(_answer(json.loads(requests.get()), say))
+        except BrokenPipeError:
+            _end()
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    """Hand on what is asked; the end of the input ends the process, whatever it is doing."""
+    for line in sys.stdin:
+        requests.put(line)
+    _end()
+
+
+def _end() -> None:
+    """End this process and what it started; it leads a group of its own where a parent started it for a search."""
+    if os.getpgrp() == os.getpid() and os.getsid(0) == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process with its parent, also while C code keeps every Python thread waiting."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _answer(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """What comes of a request; after a fault that outlasts it, the parent is told to start another worker."""
+    try:
+        return {"done": True, **_ACTIONS[request["do"]](request, say)}
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if full := full_memory(error):
+            return {"done": True, "failed": full, "broken": True}  # what is left of it is in pieces
+        if isinstance(error, ArchError):
+            return {"done": True, "failed": str(error), "broken": is_broken(error)}
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())[:300]
+        told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
+        return {"done": True, "failed": told, "broken": is_broken(error)}
+
+
+def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The device that a search runs on, and what is known of it."""
+    from archdsl.latency import default_device, default_stat
+    from archdsl.latency.provenance import provenance
+    from archdsl.latency.setting import checked_device
+
+    device = checked_device(request.get("device") or default_device())
+    facts = provenance(device, request["dtype"], request["batch"], request["mode"], request["threads"])
+    return {"device": device, "stat": default_stat(device), "provenance": facts}
+
+
+def _data(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The data's classes and channels; it is loaded once."""
+    data = _loaded(*request["data"])
+    return {
+        "classes": data.classes,
+        "channels": data.channels,
+        "images": len(data.train_labels),
+        "validation": len(data.val_labels),
+        "held_out": len(data.held_labels),
+        "chance": data.chance,
+        "describe": data.describe(),
+        "fingerprint": data.fingerprint(),
+    }
+
+
+@cache
+def _loaded(name: str, image: int, seed: int, images: int) -> Any:
+    from archdsl.search.data.loading import load
+
+    return load(name, image, seed, train=images)
+
+
+def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up."""
+    from archdsl.latency import checked_device, measure
+    from archdsl.latency.lease import lease
+    from archdsl.load import spec_of
+
+    with lease(checked_device(request["setting"]["device"]), lambda text: say({"waiting": text}), _PATIENCE_S):
+        started = time.monotonic()
+        latency = measure(spec_of(request["spec"]), **request["setting"])
+    return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
+
+
+def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
+    """How long a training step and the validation of an image take."""
+    import torch
+
+    from archdsl.load import spec_of
+    from archdsl.search.training.pace import noise, pace
+
+    spec = spec_of(request["spec"])
+    data = noise(spec)
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
+    return pace(spec, request["device"], data)._asdict()
+
+
+def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The scores of a network at initialisation, on a batch of training images."""
+    from archdsl.load import spec_of
+    from archdsl.search.scores.every import scored
+
+    return scored(spec_of(request["spec"]), _loaded(*request["data"]), request["seed"], request["device"])._asdict()
+
+
+def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The proxy accuracy of a network."""
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.load import spec_of
+    from archdsl.search.training.recipe import Fidelity, train
+
+    data = _loaded(*request["data"])
+    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)))
+    spec = spec_of(request["spec"])
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, fidelity.batch))
+    torch.manual_seed(request["seed"])
+    told = time.monotonic()
+
+    def progress(step: int, steps: int, loss: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > 0.5:
+            told = time.monotonic()
+            say({"progress": step / steps, "loss": loss})
+
+    deadline = None if request["seconds"] is None else time.monotonic() + request["seconds"]
+    outcome = train(
+        build(spec),
+        data,
+        fidelity,
+        seed=request["seed"],
+        device=request["device"],
+        deadline=deadline,
+        progress=progress,
+        limits=dict(request["limits"]),
+    )
+    return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
+
+
+_chosen_threads: dict[int, float] = {}
+
+
+def _training_threads(spec: Any, data: Any, batch: int) -> int:
+    """The thread count that trains faster here, one or all cores, found out once on the first network.
+
+    On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
+    """
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.latency.provenance import physical_cores
+
+    if not _chosen_threads:
+        model = build(spec)
+        images = data.normalise(data.train_images[:batch])
+        for threads in sorted({1, physical_cores()}):
+            torch.set_num_threads(threads)
+            times = []
+            for _ in range(4):
+                started = time.perf_counter()
+                model(images).sum().backward()
+                times.append(time.perf_counter() - started)
+            _chosen_threads[threads] = min(times)
+    return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
+
+
+_ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
+    "hello": _hello,
+    "data": _data,
+    "measure": _measure,
+    "train": _train,
+    "score": _score,
+    "pace": _pace,
+}
+
+if __name__ == "__main__":
+    main()
