@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from archdsl.render.lut import predictions, table_sheet
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
-from archdsl.search.ladder.predict import ENOUGH, LatencyModel, table_of
+from archdsl.search.ladder.predict import ENOUGH, LatencyModel, Tables, tables_of
 from archdsl.spaces import space_of
 
 SPACE: dict[str, Any] = json.loads(json.dumps(LARGER))
@@ -321,16 +322,37 @@ def test_a_cache_that_cannot_be_written_is_told(table: Table, cache: Path, monke
 
 
 def test_a_search_uses_the_fresh_table_of_its_setting_and_none_other(table: Table) -> None:
-    assert table_of(settings(space=SPACE, threads=1), facts(table)) == table
-    assert table_of(settings(space=SPACE, threads=1), facts(table, torch="1.0")) is None
-    assert table_of(settings(space=SPACE, threads=1, batch=4), facts(table)) is None
-    cores = facts(table)["physical_cores"]
-    assert (table_of(settings(space=SPACE), facts(table)) is not None) == (cores == 1)
+    assert tables_of(settings(space=SPACE, threads=1), facts(table)) == Tables((table,))
+    assert tables_of(settings(space=SPACE, threads=1), facts(table, torch="1.0")) is None
+    assert tables_of(settings(space=SPACE, threads=1, batch=4), facts(table)) is None
+
+
+def test_where_threads_are_chosen_for_each_network_the_tables_of_both_are_used(table: Table) -> None:
+    own = facts(table, physical_cores=4)
+    table = table._replace(provenance=own)
+    save(table)
+    assert tables_of(settings(space=SPACE), own) == Tables((table,), 4.0)
+    every = table._replace(setting=table.setting | {"threads": 4})
+    save(every)
+    assert tables_of(settings(space=SPACE), own) == Tables((table, every))
+    for file in (Path(os.environ["ARCHDSL_CACHE"]) / "latency").glob("table-*.json"):
+        if json.loads(file.read_text())["setting"]["threads"] == 1:
+            file.unlink()
+    assert tables_of(settings(space=SPACE), own) is None  # on one thread anything may be faster
+
+
+def test_tables_of_several_threads_say_what_the_faster_says(table: Table) -> None:
+    spec = space_point()
+    slower = table._replace(calibration=table.calibration._replace(factor=2 * table.calibration.factor))
+    ms, worst = table.predict(spec), 1 + table.accuracy.worst
+    assert Tables((slower, table)).predict(spec) == ms
+    assert Tables((slower, table)).least(spec) == ms / worst
+    assert Tables((table,), 4.0).least(spec) == ms / worst / 4
 
 
 def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred(table: Table) -> None:
     spec = space_point()
-    careful = LatencyModel(table._replace(accuracy=table.accuracy._replace(worst=0.5)))
+    careful = LatencyModel(Tables((table._replace(accuracy=table.accuracy._replace(worst=0.5)),)))
     ms = table.predict(spec)
     assert careful.surely_over(spec, ms / 1.6) == ms
     assert careful.surely_over(spec, ms / 1.4) is None
@@ -338,7 +360,7 @@ def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred
 
 
 def test_where_the_table_knows_nothing_the_search_learns_by_itself(table: Table, space: Space) -> None:
-    model = LatencyModel(table._replace(times={}))
+    model = LatencyModel(Tables((table._replace(times={}),)))
     specs = survey(space, frozenset(), 1, ENOUGH + 4).held_out
     for spec in specs:
         model.learn(spec, 1.0 + count(spec).macs / 1e6)

@@ -55,7 +55,8 @@ def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
     A table is of a space and a setting, tells its own error, and is refused when the device or a version is another.
-    A search uses it under the same setting, --threads included.
+    A search uses it under the same setting; on a CPU without --threads it uses that of one thread, better with that of
+    all cores beside it.
     """
 
 

@@ -34,8 +34,10 @@ LEAST = 10
 _RIDGE = 1.0
 _HOPE = 1.0
 """Standard errors of the regression by which an accuracy is taken for more than it is predicted to be."""
-_MOST_BRED = 20
-"""Tries a child that is asked for."""
+_MOST_BRED = 4
+"""Tries a child that is asked for: a small space may hold no more of them."""
+_MOST_KEPT = 5000
+"""Networks of choices that were bred before, so that they are not checked and counted again."""
 _AUGMENT = 0.05
 
 
@@ -61,6 +63,7 @@ class Evolution:
         """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are."""
         self._space, self._variables, self._settings = space, variables, settings
         self._objectives, self._latency, self._too_slow = tuple(space.objectives), latency, too_slow
+        self._looked_at: dict[tuple[Any, ...], Candidate | None] = {}
 
     def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
         """The most promising of some children; None where nothing can be bred yet, or nothing new is."""
@@ -69,8 +72,8 @@ class Evolution:
             return None
         bred = dict[str, Child]()
         for _ in range(_MOST_BRED * CHILDREN):
-            if (child := self._bred(parents, generator)) is not None and child.found.hash not in seen:
-                bred.setdefault(child.found.hash, child)
+            if (child := self._bred(parents, seen | bred.keys(), generator)) is not None:
+                bred[child.found.hash] = child
             if len(bred) == CHILDREN:
                 break
         if not bred:
@@ -92,18 +95,29 @@ class Evolution:
         signs = [-1.0 if objective.startswith("max") else 1.0 for objective in self._objectives]
         return np.array(values, dtype=float).reshape(-1, len(signs)) * signs
 
-    def _bred(self, parents: Sequence[Choices], generator: random.Random) -> Child | None:
-        """A child of two parents; None where it is no network that could be tried."""
+    def _bred(self, parents: Sequence[Choices], taken: set[str], generator: random.Random) -> Child | None:
+        """A child of two parents; None where it is no network that could be tried, or one that is taken."""
         one, two = generator.choice(parents), generator.choice(parents)
         choices = {name: generator.choice((one, two))[name] for name in self._variables}
         changed = {name for name in self._variables if generator.random() < 1 / len(self._variables)}
         for name in changed or {generator.choice(list(self._variables))}:
             choices[name] = draw(self._variables[name], generator)
-        try:
-            found = candidate(self._space, choices.__getitem__, self._settings)
-        except Refused:
+        found = self._network(choices)
+        if found is None or found.hash in taken or self._too_slow(found):
             return None
-        return None if self._too_slow(found) else Child(choices, found, self._latency(found))
+        return Child(choices, found, self._latency(found))
+
+    def _network(self, choices: Choices) -> Candidate | None:
+        """The network of choices; None where it is none that could be tried."""
+        key = tuple(choices.values())
+        if key not in self._looked_at:
+            if len(self._looked_at) >= _MOST_KEPT:
+                self._looked_at.clear()
+            try:
+                self._looked_at[key] = candidate(self._space, choices.__getitem__, self._settings)
+            except Refused:
+                self._looked_at[key] = None
+        return self._looked_at[key]
 
     def _scalars(self, known: Sequence[Completed], children: Sequence[Child], weights: Floats) -> Floats:
         """The augmented Chebyshev distance of each child from the best of all that is known, by what is predicted."""

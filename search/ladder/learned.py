@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from archdsl.latency.tables import Table
 from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.candidates import Candidate
-from archdsl.search.ladder.predict import LatencyModel
+from archdsl.search.ladder.predict import LatencyModel, Tables
 from archdsl.search.results.front import Record
 from archdsl.search.scores.screen import Screen
 from archdsl.search.training.halving import Halving
@@ -24,10 +23,10 @@ class Learned:
         self,
         records: Iterable[Record],
         gate_ms: float | None,
-        table: Table | None = None,
+        tables: Tables | None = None,
         objectives: Sequence[str] = (),
     ) -> None:
-        self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(), gate_ms
+        self._latency, self.screen, self._gate_ms = LatencyModel(tables), Screen(), gate_ms
         self.halving = Halving(objectives)
         self._anything_passed = False
         for record in records:

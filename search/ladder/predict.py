@@ -1,6 +1,6 @@
 """Latency predicted from what this search has measured so far: what clearly cannot pass is not even measured.
 
-A table of the space, where there is a fresh one for the setting (`archdsl lut build`), with its error on networks held
+Tables of the space, where there are fresh ones for the setting (`archdsl lut build`), with their error on networks held
 out; and a ridge regression of milliseconds on the blocks and MACs of each type of node, which speaks only once it has
 seen enough. Each rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides
 nothing close. What both let through is measured.
@@ -26,6 +26,30 @@ ENOUGH = 16
 _RIDGE = 1e-3
 
 
+class Tables(NamedTuple):
+    """What tables say of a network that runs on the number of threads that suits it."""
+
+    each: tuple[Table, ...]
+    faster: float = 1.0
+    """By how much a network may be faster than its table says, on threads that there is no table of."""
+
+    def predict(self, spec: Spec) -> float:
+        """Predicted ms a batch, on the threads that suit it of those that there are tables of.
+
+        Raises:
+            MeasureError: the network has a part that a table has not.
+        """
+        return min(table.predict(spec) for table in self.each)
+
+    def least(self, spec: Spec) -> float:
+        """The ms below which the network surely is not: by the largest error on networks held out.
+
+        Raises:
+            MeasureError: as `predict`.
+        """
+        return min(table.predict(spec) / (1 + table.accuracy.worst) for table in self.each) / self.faster
+
+
 class Fit(NamedTuple):
     """A regression on measured networks: features and their weights, and what it makes of each network left out."""
 
@@ -40,10 +64,10 @@ class Fit(NamedTuple):
 
 
 class LatencyModel:
-    """Milliseconds by a table, if there is one, and by regression on measured networks."""
+    """Milliseconds by tables, if there are any, and by regression on measured networks."""
 
-    def __init__(self, table: Table | None = None) -> None:
-        self._known = table
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = tables
         self._seen: list[tuple[dict[str, float], float]] = []
         self._fit: Fit | None = None
 
@@ -70,40 +94,46 @@ class LatencyModel:
         return float(np.array([found.get(name, 0.0) for name in fit.names]) @ fit.weights)
 
     def guess(self, spec: Spec, counted: Count | None = None) -> float | None:
-        """The ms of a network by the table, else by regression; None before either can tell it."""
-        if (known := self._from_table(spec)) is not None:
-            return known
+        """The ms of a network by tables, else by regression; None before either can tell it."""
+        with contextlib.suppress(MeasureError):
+            if self._tables is not None:
+                return self._tables.predict(spec)
         return self.predicted(spec, counted) if len(self._seen) >= ENOUGH else None
 
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
         """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
-        known = self._from_table(spec)
-        if self._known and known and known / (1 + self._known.accuracy.worst) > gate_ms:
-            return known
+        with contextlib.suppress(MeasureError):  # it has a part that a table has not
+            if self._tables is not None and self._tables.least(spec) > gate_ms:
+                return self._tables.predict(spec)
         if len(self._seen) < ENOUGH:
             return None
         predicted = self.predicted(spec)
         over = predicted is not None and predicted / (1 + self.fit().errors[-1]) > gate_ms
         return predicted if over else None
 
-    def _from_table(self, spec: Spec) -> float | None:
-        """What the table says; None where there is none, or the network has a part that it lacks."""
-        with contextlib.suppress(MeasureError):
-            return self._known and self._known.predict(spec)
-        return None
 
+def tables_of(settings: Settings, facts: dict[str, Any]) -> Tables | None:
+    """The fresh tables of a search's space and setting on the device of these facts, or None.
 
-def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
-    """The fresh table of a search's space and setting on the device of these facts, or None.
-
-    None too where each network runs on the threads that suit it: a table is of one number of threads.
+    Where each network runs on the threads that suit it, one or all cores, these are the tables of both; that of one
+    thread alone tells how much faster all cores can be at best, and that of all cores alone tells nothing.
     """
-    if settings.device == "cpu" and settings.threads is None and facts.get("physical_cores") != 1:
+    cores = facts.get("physical_cores")
+    if settings.device != "cpu" or settings.threads is not None or cores == 1:
+        table = _fresh(settings, facts, settings.threads or facts.get("threads"))
+        return None if table is None else Tables((table,))
+    one, every = (_fresh(settings, facts, threads) for threads in (1, cores))
+    if one is None:
         return None
-    own = settings.measuring() | {"threads": settings.threads or facts.get("threads"), "stat": settings.stat}
+    return Tables((one,), float(cores or 1)) if every is None else Tables((one, every))
+
+
+def _fresh(settings: Settings, facts: dict[str, Any], threads: int | None) -> Table | None:
+    """The table for so many threads; None where there is none, or it is stale."""
+    own = settings.measuring() | {"threads": threads, "stat": settings.stat}
     try:
         return load(settings.space_document, own, facts)
-    except (MeasureError, RuntimeError):  # none or stale; the latter where there is no home folder
+    except (MeasureError, RuntimeError):  # the latter where there is no home folder
         return None
 
 

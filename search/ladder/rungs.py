@@ -9,6 +9,7 @@ loss is among the better half, where that ranks well (`training/halving.py`).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -48,11 +49,19 @@ class Latency(NamedTuple):
     facts: dict[str, Any]
 
 
-def measure(worker: Asked, spec: Spec, settings: Settings, clock: Clock, goal_ms: float | None = None) -> Latency:
+def measure(
+    worker: Asked,
+    spec: Spec,
+    settings: Settings,
+    clock: Clock,
+    goal_ms: float | None = None,
+    near: float = math.inf,
+) -> Latency:
     """The latency of a network, the fastest of up to three readings: what disturbs a measurement only slows it down.
 
-    A reading is repeated where it is unstable, or, with a goal, where it misses that: then up to eight times, with a
-    pause between. All readings are told.
+    A reading is repeated where it is unstable. With a goal it is repeated until it keeps that, up to eight times with a
+    pause between. With `near`, the goal is a gate: what misses it by that factor or more is not repeated at all, what
+    misses it by less is, three times at most. All readings are told.
 
     Raises:
         OutOfTime: the search's time is over.
@@ -61,7 +70,7 @@ def measure(worker: Asked, spec: Spec, settings: Settings, clock: Clock, goal_ms
     request = {"do": "measure", "spec": spec.to_json(), "setting": settings.measuring()}
     most_s = _COMPILE_S if settings.mode == "compile" else _MEASURE_S
     readings: list[Latency] = []
-    while _another(readings, goal_ms, clock):
+    while _another(readings, goal_ms, near, clock):
         if goal_ms is not None and readings:
             time.sleep(PAUSE_S)
         reply = _ask(worker, request, most_s, clock.left, lambda _: _still_in_time(clock))["latency"]
@@ -78,15 +87,16 @@ def _still_in_time(clock: Clock) -> None:
         raise OutOfTime
 
 
-def _another(readings: list[Latency], goal_ms: float | None, clock: Clock) -> bool:
+def _another(readings: list[Latency], goal_ms: float | None, near: float, clock: Clock) -> bool:
     """Whether a further reading could still tell more, and there is time for it."""
     if not readings:
         return True
-    if goal_ms is None:
-        return readings[-1].unstable and len(readings) < _ATTEMPTS
+    best = min(reading.ms for reading in readings)
+    if goal_ms is None or near < math.inf:
+        over = 0.0 if goal_ms is None else best / goal_ms
+        return (readings[-1].unstable or over > 1) and over < near and len(readings) < _ATTEMPTS
     late = clock.left is not None and clock.left < 0
-    most = _ATTEMPTS if late else _FINAL_ATTEMPTS
-    return min(reading.ms for reading in readings) > goal_ms and len(readings) < most
+    return best > goal_ms and len(readings) < (_ATTEMPTS if late else _FINAL_ATTEMPTS)
 
 
 def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, Any]:
