@@ -39,7 +39,8 @@ def completed(count: int, seed: int = 0, objectives: int = 2) -> list[Completed]
         choices = {name: draw(variable, generator) for name, variable in KNOWN.items()}
         spec = point(SPACE_, choices.__getitem__)[0]
         values = (accuracy_of(spec), latency_of(spec))[:objectives]
-        found.append(Completed(choices, values, latency_of(spec) <= BUDGET_MS))
+        is_inside = latency_of(spec) <= BUDGET_MS
+        found.append(Completed(choices, values, is_inside, is_inside))
     return found
 
 
@@ -50,8 +51,9 @@ def spec_of_choices(choices: dict[str, Any]) -> Any:
 def test_nothing_is_bred_before_there_is_enough_or_of_nothing_that_passed() -> None:
     known = completed(LEAST)
     assert evolution().child(known[:-1], set(), random.Random(0)) is None
-    outside = [one._replace(is_inside=False) for one in known]
-    assert evolution().child(outside, set(), random.Random(0)) is None
+    for is_inside in (False, True):
+        untrained = [one._replace(is_inside=is_inside, is_trained=False) for one in known]
+        assert evolution().child(untrained, set(), random.Random(0)) is None
     assert evolution().child(known, set(), random.Random(0)) is not None
 
 

@@ -203,8 +203,10 @@ def test_what_was_completed_is_told_with_its_choices(make: Make) -> None:
         else:
             study.gated(trial, 1.0, {"latency": 9.0})
         last = study.completed()[number]
-        assert (last.choices, last.is_inside) == (point, is_inside)
+        assert (last.choices, last.is_inside, last.is_trained) == (point, is_inside, is_inside)
     assert study.completed()[0].values == (0.5, 2.0)
+    study.halved(study.ask()[0], {"latency": 1.0})
+    assert (study.completed()[2].is_inside, study.completed()[2].is_trained) == (True, False)
 
 
 def test_drawn_points_are_uniform_over_the_values() -> None:

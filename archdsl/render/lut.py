@@ -73,9 +73,11 @@ def _notes(table: Table) -> list[str]:
     threads = [f"{own['threads']} thread{'s' * (own['threads'] != 1)}"] if own["threads"] else []
     setting = [f"batch {own['batch']}", own["dtype"], own["mode"], *threads]
     counted = f"{made['carriers']} networks to time {made['parts_timed']} parts in, {made['calibration']} to calibrate"
+    parts_at = made.get("parts_at", own["stat"])
+    parts = f"; parts at {parts_at}, which tells whole networks better" if parts_at != own["stat"] else ""
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
     return [
         f"Two halves of the same rounds differ by {table.noise:.1%} in the mean: no prediction can be surer.",
-        f"{own['stat']} of {made['rounds']} rounds, ms per batch, {', '.join(setting)}; {counted}.",
+        f"{own['stat']} of {made['rounds']} rounds, ms per batch, {', '.join(setting)}{parts}; {counted}.",
         ", ".join([facts["device_name"], *versions, facts["date"]]),
     ]

@@ -20,7 +20,8 @@ _MOST_MEASURED = 60
 _AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S, _REPEATED = 120.0, 2
-"""Seconds until a worker is taken to hang; further readings that a trial takes of what is unstable."""
+"""Seconds until a worker is taken to hang; further readings of what is unstable. What misses a gate by little is read
+again too, which is not reckoned with."""
 _VALIDATED, _SCORED = 2000, 500
 """Images to validate and held out; images whose validation takes about as long as the scores of a network."""
 _FINALISTS, _LENGTHEN, _SEEDS = 3, 3.0, 3

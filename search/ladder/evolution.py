@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from archdsl.schema.space import Space
 from archdsl.schema.variables import Variable
 from archdsl.search.ladder.candidates import Candidate, Refused, candidate
+from archdsl.search.scores.fitted import fit, standardised
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import Completed
 from archdsl.spaces import draw
@@ -31,7 +32,7 @@ CHILDREN = 100
 """Networks that are bred and predicted for each that is tried."""
 LEAST = 10
 """Measured networks before anything is bred of them."""
-_RIDGE = 1.0
+_RIDGE = 3.0
 _HOPE = 1.0
 """Standard errors of the regression by which an accuracy is taken for more than it is predicted to be."""
 _MOST_BRED = 4
@@ -64,6 +65,7 @@ class Evolution:
         self._space, self._variables, self._settings = space, variables, settings
         self._objectives, self._latency, self._too_slow = tuple(space.objectives), latency, too_slow
         self._looked_at: dict[tuple[Any, ...], Candidate | None] = {}
+        self._rows: dict[tuple[Any, ...], list[float] | None] = {}
 
     def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
         """The most promising of some children; None where nothing can be bred yet, or nothing new is."""
@@ -83,12 +85,12 @@ class Evolution:
         return children[int(np.argmin(self._scalars(known, children, weights / weights.sum())))].choices
 
     def _parents(self, known: Sequence[Completed]) -> list[Choices]:
-        """The better half inside the budget: by how many others each is beaten in everything."""
-        inside = [one for one in known if one.is_inside]
-        values = self._signed([one.values for one in inside])
+        """The better half of what was trained: by how many others each is beaten in everything."""
+        trained = [one for one in known if one.is_trained]
+        values = self._signed([one.values for one in trained])
         beaten = [int((values <= own).all(1).sum() - (values == own).all(1).sum()) for own in values]
-        order = sorted(range(len(inside)), key=lambda index: beaten[index])
-        return [inside[index].choices for index in order[: math.ceil(len(order) / 2)]]
+        order = sorted(range(len(trained)), key=lambda index: beaten[index])
+        return [trained[index].choices for index in order[: math.ceil(len(order) / 2)]]
 
     def _signed(self, values: Sequence[Sequence[float]]) -> Floats:
         """Objectives as what is to be low: (networks, objectives)."""
@@ -130,42 +132,56 @@ class Evolution:
         return found
 
     def _predicted(self, known: Sequence[Completed], children: Sequence[Child]) -> list[list[float]]:
-        """Every objective of every child; a latency that nothing predicts is the mean of what was measured."""
+        """Every objective of every child."""
         columns = []
         for index, objective in enumerate(self._objectives):
             metric = objective.split()[1]
             own = [one.values[index] for one in known if one.is_inside]
             if metric == "proxy_accuracy":
-                columns.append(self._accuracies(known, own, children).tolist())
+                columns.append(self._accuracies(known, index, children))
             elif metric == "latency":
-                middle = sum(own) / len(own)
-                columns.append([middle if child.latency_ms is None else child.latency_ms for child in children])
+                columns.append([_believed(child.latency_ms, own) for child in children])
             else:
                 columns.append([float(getattr(child.found.counted, metric)) for child in children])
         return [list(row) for row in zip(*columns, strict=True)]
 
-    def _accuracies(self, known: Sequence[Completed], own: Sequence[float], children: Sequence[Child]) -> Floats:
+    def _accuracies(self, known: Sequence[Completed], index: int, children: Sequence[Child]) -> list[float]:
         """What each child may reach: its prediction, and the standard error of that."""
-        trained = [self._features(one.choices) for one in known if one.is_inside]
-        rows = np.array([*trained, *(self._features(child.choices, child.found) for child in children)])
-        rows = (rows - rows.mean(0)) / np.where(rows.std(0) > 0, rows.std(0), 1.0)
-        x, asked, y = rows[: len(trained)], rows[len(trained) :], np.array(own)
-        inverse = np.linalg.inv(x.T @ x + _RIDGE * np.eye(x.shape[1]))
-        weights = inverse @ x.T @ (y - y.mean())
-        noise = float(np.std(y - y.mean() - x @ weights))
-        unsure = np.sqrt(np.einsum("ij,jk,ik->i", asked, inverse, asked))
-        found: Floats = y.mean() + asked @ weights + _HOPE * noise * unsure
+        trained = [(row, one.values[index]) for one in known if one.is_trained and (row := self._row(one.choices))]
+        asked = [features(self._variables, child.choices, child.found) for child in children]
+        columns = np.array([*(row for row, _ in trained), *asked])
+        columns = np.column_stack([standardised(column) for column in columns.T])
+        told = fit(columns, [*(accuracy for _, accuracy in trained), *[None] * len(children)], _RIDGE)
+        if told is None:
+            return [0.0] * len(children)
+        found: list[float] = (told.told + _HOPE * told.errors)[len(trained) :].tolist()
         return found
 
-    def _features(self, choices: Choices, found: Candidate | None = None) -> list[float]:
-        """Ordered choices by their place, labels one by one, and the logarithms of params and MACs."""
-        found = found or candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
-        row = [math.log(found.counted.params), math.log(max(found.counted.macs, 1))]
-        for name, variable in self._variables.items():
-            if not variable.values:
-                row.append(math.log(choices[name]) if variable.log else float(choices[name]))
-            elif variable.is_ordered:
-                row.append(float(variable.values.index(choices[name])))
-            else:
-                row += [float(value == choices[name]) for value in variable.values]
-        return row
+    def _row(self, choices: Choices) -> list[float] | None:
+        """The features of a network that was trained; None where it cannot be counted any more."""
+        key = tuple(choices.values())
+        if key not in self._rows:
+            try:
+                found = candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
+                self._rows[key] = features(self._variables, choices, found)
+            except Refused:
+                self._rows[key] = None
+        return self._rows[key]
+
+
+def features(variables: Mapping[str, Variable], choices: Choices, found: Candidate) -> list[float]:
+    """Ordered choices by their place, labels one by one, and the logarithms of params and MACs."""
+    row = [math.log(max(found.counted.params, 1)), math.log(max(found.counted.macs, 1))]
+    for name, variable in variables.items():
+        if not variable.values:
+            row.append(math.log(choices[name]) if variable.log else float(choices[name]))
+        elif variable.is_ordered:
+            row.append(float(variable.values.index(choices[name])))
+        else:
+            row += [float(value == choices[name]) for value in variable.values]
+    return row
+
+
+def _believed(predicted: float | None, measured: Sequence[float]) -> float:
+    """A predicted latency, no less than half of the least measured; the mean of these where nothing is predicted."""
+    return sum(measured) / len(measured) if predicted is None else max(predicted, min(measured) / 2)

@@ -20,7 +20,7 @@ from archdsl.search.results import cache
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.front import Record
 from archdsl.search.settings import Settings
-from archdsl.search.study.local import FROM, RESULT
+from archdsl.search.study.waiting import FROM, RESULT
 from archdsl.spaces import choices_of, point
 
 if TYPE_CHECKING:

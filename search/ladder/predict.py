@@ -94,9 +94,9 @@ class LatencyModel:
         return float(np.array([found.get(name, 0.0) for name in fit.names]) @ fit.weights)
 
     def guess(self, spec: Spec, counted: Count | None = None) -> float | None:
-        """The ms of a network by tables, else by regression; None before either can tell it."""
+        """The ms of a network by tables that are of its threads, else by regression; None before either can tell it."""
         with contextlib.suppress(MeasureError):
-            if self._tables is not None:
+            if self._tables is not None and self._tables.faster == 1:
                 return self._tables.predict(spec)
         return self.predicted(spec, counted) if len(self._seen) >= ENOUGH else None
 
@@ -119,7 +119,7 @@ def tables_of(settings: Settings, facts: dict[str, Any]) -> Tables | None:
     thread alone tells how much faster all cores can be at best, and that of all cores alone tells nothing.
     """
     cores = facts.get("physical_cores")
-    if settings.device != "cpu" or settings.threads is not None or cores == 1:
+    if settings.device != "cpu" or settings.mode != "eager" or settings.threads is not None or cores == 1:
         table = _fresh(settings, facts, settings.threads or facts.get("threads"))
         return None if table is None else Tables((table,))
     one, every = (_fresh(settings, facts, threads) for threads in (1, cores))

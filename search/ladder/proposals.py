@@ -17,7 +17,8 @@ from archdsl.schema.variables import variables
 from archdsl.search.ladder.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.ladder.evolution import Evolution
 from archdsl.search.settings import Settings
-from archdsl.search.study.local import MOST_LOST, Study
+from archdsl.search.study.local import Study
+from archdsl.search.study.waiting import MOST_LOST
 from archdsl.spaces import draw, seeds
 
 _MOST_FRUITLESS = 3
@@ -125,7 +126,7 @@ class Proposals:
 
     def _generator(self) -> random.Random:
         """Of the search's seed and of how far it is, so that a resumed search draws what an uninterrupted one would."""
-        return random.Random(f"{self.settings.seed} {self.study.ended}")
+        return random.Random(f"{self.settings.seed} {self.study.begun}")
 
 
 def seed_choices(settings: Settings) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from archdsl.schema.document import Spec
 from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.rungs import measure
 from archdsl.search.results.front import Record
-from archdsl.search.study.local import MOST_LOST, Study
+from archdsl.search.study.local import Study
+from archdsl.search.study.waiting import MOST_LOST
 from archdsl.search.training.short import HALVING, short_training
 from archdsl.search.workers.child import Failed, WorkerGone
 from archdsl.search.workers.seat import Seat

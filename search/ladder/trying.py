@@ -18,7 +18,7 @@ from archdsl.search.ladder.trial import begun, end_of, given_up, line, tell, tri
 from archdsl.search.results import cache
 from archdsl.search.results.front import Record
 from archdsl.search.results.result import trials_in
-from archdsl.search.study.local import FROM, RESULT
+from archdsl.search.study.waiting import FROM, RESULT
 from archdsl.search.workers.crew import Work
 
 if TYPE_CHECKING:

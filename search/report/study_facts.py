@@ -16,7 +16,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from archdsl.search.report.facts import Importance
-from archdsl.search.study.local import BUDGET, METRICS, REASON, RUNG
+from archdsl.search.study.local import METRICS
+from archdsl.search.study.waiting import BUDGET, REASON, RUNG
 
 LEAST_TRIALS = 10
 """Networks below which no importance is told: the parameters are about as many."""

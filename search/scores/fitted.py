@@ -33,6 +33,8 @@ class Fit(NamedTuple):
     """Accuracy of the trained networks."""
     told: Floats
     """Of each network: a trained one's by the fit to all the others."""
+    errors: Floats
+    """Standard error of what is told of each network, by how far off it is of those left out."""
 
 
 def fitted(seen: Sequence[Scores], accuracies: Sequence[float | None], *more: Sequence[float] | Floats) -> Floats:
@@ -45,7 +47,7 @@ def fitted(seen: Sequence[Scores], accuracies: Sequence[float | None], *more: Se
     return np.zeros(len(seen)) if found is None else found.told
 
 
-def fit(columns: Floats, accuracies: Sequence[float | None]) -> Fit | None:
+def fit(columns: Floats, accuracies: Sequence[float | None], ridge: float = RIDGE) -> Fit | None:
     """The regression of accuracies on columns (networks, columns); None before enough were trained."""
     rows = np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=int)
     if len(rows) < LEAST:
@@ -54,12 +56,13 @@ def fit(columns: Floats, accuracies: Sequence[float | None]) -> Fit | None:
     middle, mean = columns[rows].mean(0), float(truth.mean())
     centred = columns - middle
     known = centred[rows]
-    inverse = np.linalg.inv(known.T @ known + RIDGE * np.eye(known.shape[1]))
+    inverse = np.linalg.inv(known.T @ known + ridge * np.eye(known.shape[1]))
     weights = inverse @ known.T @ (truth - mean)
     told: Floats = mean + centred @ weights
-    leverage = 1 / len(rows) + np.einsum("ij,jk,ik->i", known, inverse, known)
-    told[rows] = truth - (truth - told[rows]) / (1 - leverage)
-    return Fit(middle, weights, mean, told)
+    leverage = 1 / len(rows) + np.einsum("ij,jk,ik->i", centred, inverse, centred)
+    left_out = (truth - told[rows]) / (1 - leverage[rows])
+    told[rows] = truth - left_out
+    return Fit(middle, weights, mean, told, float(np.sqrt(np.mean(left_out**2))) * np.sqrt(leverage))
 
 
 def score_columns(seen: Sequence[Scores]) -> Floats:

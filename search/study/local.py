@@ -10,49 +10,40 @@ that a resumed search asks for what an uninterrupted one would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import ArchError, SearchError
 from archdsl.schema.variables import Variable
-from archdsl.search.results.front import Record
 from archdsl.search.settings import Sampler
 from archdsl.search.study import samplers
-from archdsl.search.study.alone import Alone
-from archdsl.search.study.knobs import choices, decode, encode
+from archdsl.search.study.knobs import choices, decode
 from archdsl.search.study.storage import brief, open_storage, shown, unheard
-
-MOST_LOST = 2
-"""Times that a search may be killed while one point is tried, before that point is given up."""
+from archdsl.search.study.waiting import BUDGET, FROM, HASH, REASON, RUNG, Waiting
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
 """What a dashboard calls an objective."""
-BUDGET = "budget"
-HASH, RUNG, REASON = "hash", "rung", "reason"
-"""Under which names a trial carries its constraint, its network and where and why it was refused."""
-FROM, RESULT = "from", "result"
-"""Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
-LOST, BEGUN, _RELEASED = "lost", "begun", "released"
-FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
+_BROKEN_OFF = "broken off"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Completed(NamedTuple):
-    """A measured trial: its choices, its objectives in their order, and whether it is inside the budget."""
+    """A measured trial: its choices, and its objectives in their order."""
 
     choices: dict[str, Any]
     values: tuple[float, ...]
     is_inside: bool
+    """Whether it is inside the budget."""
+    is_trained: bool
+    """Whether it was trained to the end; else the accuracy among its values is made up."""
 
 
-class Study(Alone):
+class Study(Waiting):
     """The optimiser of one search, kept in the run's folder."""
 
     def __init__(
@@ -124,77 +115,21 @@ class Study(Alone):
                 {name: decode(variable, trial.params[name]) for name, variable in self.variables.items()},
                 tuple(trial.values),
                 trial.constraints.get(BUDGET, 1.0) <= 0,
+                _is_trained(trial),
             )
             for trial in trials
             if trial.params.keys() == self.variables.keys()
         ]
 
+    @property
+    def begun(self) -> int:
+        """Trials that ended or are under way, also with other workers: each asks by a seed of its own."""
+        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        return sum(state in _ENDED or state == TrialState.RUNNING for state in states)
+
     def refusals(self) -> list[str | None]:
         """Of every trial that ended, in order, the rung at which it was refused; None if it was measured."""
         return [trial.user_attrs.get(RUNG) for trial in self._study.get_trials(deepcopy=False, states=_ENDED)]
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether a point was enqueued that was not asked for yet."""
-        return bool(self._waiting())
-
-    def _waiting(self) -> list[FrozenTrial]:
-        """Points that were enqueued and not asked for yet."""
-        return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-
-    def _claimed(self) -> int | None:
-        """The first of them, now ours."""
-        for trial in self._waiting():
-            with suppress(UpdateFinishedTrialError):
-                if self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                    return trial._trial_id
-        return None
-
-    def enqueue(self, point: dict[str, Any], again: bool = False, facts: dict[str, Any] | None = None) -> None:
-        """Ask for this point next, unless it was asked for before; variables not in it take their first value.
-
-        `facts` stand beside its trial.
-        """
-        parameters = {
-            name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
-            for name, variable in self.variables.items()
-        }
-        with unheard():
-            self._study.enqueue_trial(parameters, user_attrs=facts or None, skip_if_exists=not again)
-
-    def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
-        """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            record = record_of(trial.user_attrs.get(HASH, ""))
-            if record is None:
-                self.unfinished(trial)
-                continue
-            with unheard():
-                tell(optuna.Trial(self._study, trial._trial_id), record)
-
-    def unfinished(self, trial: FrozenTrial) -> None:
-        """The same point once more, in a new trial that knows how often it was lost; enqueued first, or a kill between
-        the two would lose it.
-        """
-        parameters = trial.system_attrs.get(FIXED, trial.params)
-        is_known = any(other.system_attrs.get(FIXED) == parameters for other in self._waiting())
-        if parameters.keys() == self.variables.keys() and not is_known:
-            lost = trial.user_attrs.get(LOST, 0) + (_RELEASED not in trial.user_attrs)
-            with unheard():
-                self._study.enqueue_trial(parameters, user_attrs={LOST: lost, BEGUN: HASH in trial.user_attrs})
-        self._study.tell(trial.number, state=TrialState.FAIL)
-
-    def is_killer(self, trial: optuna.Trial) -> bool:
-        """Whether the search was killed so often while this point was tried that it must not be tried again."""
-        return bool(trial.user_attrs.get(LOST, 0) >= MOST_LOST)
-
-    def was_begun(self, trial: optuna.Trial) -> bool:
-        """Whether this point came as far as a network when it was lost."""
-        return bool(trial.user_attrs.get(BEGUN, True))
-
-    def release(self, trial: optuna.Trial) -> None:
-        """The search ends by itself while this trial is under way: the trial is not to blame."""
-        trial.set_user_attr(_RELEASED, True)
 
     # ---------------------------------------------------------------------------------------------- asking and telling
 
@@ -211,10 +146,9 @@ class Study(Alone):
                 return trial, choices(trial, self.variables)
 
     def _sampler(self) -> tuple[int, BaseSampler]:
-        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
-        number = sum(state in _ENDED or state == TrialState.RUNNING for state in states)  # other workers' run now
-        seed = (self.seed * 1_000_003 + number) % 2**31
-        return seed, samplers.sampler(self.sampler, seed, states.count(TrialState.COMPLETE))
+        seed = (self.seed * 1_000_003 + self.begun) % 2**31
+        completed = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        return seed, samplers.sampler(self.sampler, seed, completed)
 
     def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
         """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
@@ -236,6 +170,7 @@ class Study(Alone):
     def halved(self, trial: optuna.Trial, values: dict[str, float]) -> None:
         """A candidate inside the budgets whose training was broken off: as the least accurate of those that ended."""
         self._constrain(trial, -1.0)
+        self.note(trial, {_BROKEN_OFF: True})
         filled = {"proxy_accuracy": min(self._accuracies(), default=0.0), **values}
         self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
 
@@ -262,4 +197,9 @@ class Study(Alone):
             return []
         index = self.objectives.index("max proxy_accuracy")
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [trial.values[index] for trial in trials if trial.constraints.get(BUDGET, 1) <= 0]
+        return [trial.values[index] for trial in trials if _is_trained(trial)]
+
+
+def _is_trained(trial: FrozenTrial) -> bool:
+    """Whether a completed trial was inside the budget, and trained to the end."""
+    return trial.constraints.get(BUDGET, 1.0) <= 0 and _BROKEN_OFF not in trial.user_attrs

@@ -31,6 +31,10 @@ def opened(search: Search) -> Study:
     from archdsl.search.study.shared import Shared, name_of
 
     name = name_of(search.settings)
+    if place is not None and place["study"] != name:
+        raise SearchError(
+            f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
+        )
     study = Shared(storage, name, known, search.space.objectives, seed, sampler)
     folder.write("shared.json", {"storage": shown(storage), "study": name})
     return study

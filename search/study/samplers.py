@@ -1,6 +1,6 @@
 """Which of Optuna's samplers proposes the next point; every one seeded anew for each trial.
 
-`auto` is the Gaussian process for as long as it pays, which benchmarks/search_quality shows, and TPE after that.
+benchmarks/search_quality compares them, and Optuna as it comes, on a table of trained networks.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ from archdsl.search.settings import Sampler, Settings
 from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
-from archdsl.search.study.local import BEGUN, FIXED, FROM, HASH, LOST, RESULT, Study
+from archdsl.search.study.local import Study
 from archdsl.search.study.storage import brief, shown, unheard
+from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
 _LOCK_S, _TRIES = 60.0, 20
@@ -246,6 +247,8 @@ def address(url: str) -> str:
 def name_of(settings: Settings) -> str:
     """The name of the study that a search of such settings shares: the machines may differ in device and limits."""
     asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
+    if settings.sampler == "auto":
+        del asked["sampler"]  # a study of an earlier version keeps its name
     asked["data"] = settings.data if settings.data in BUILT_IN else Path(settings.data).name
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
     return f"{settings.space['name']}-{digest}"

@@ -72,14 +72,14 @@ class Halving:
 
     def limits(self, record: Record) -> dict[int, float]:
         """The highest running loss, by mark, with which the training of a measured network goes on."""
-        found = dict[int, float]()
+        found, known = dict[int, float](), list(self._known)  # one look, as it grows while workers ask
         if not self._is_asked:
             return found
         costs = losses(record, self._others)
         for mark in RUNGS:
-            reached = self._reached(mark)
-            rivals = [all(a <= b for a, b in zip(known.costs, costs, strict=True)) for known in reached]
-            promise = self.promise(mark, _scores(record))
+            reached = _reached(known, mark)
+            rivals = [all(a <= b for a, b in zip(one.costs, costs, strict=True)) for one in reached]
+            promise = _promise(reached, mark, _scores(record))
             if promise is None or promise.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
                 continue
             least = float(np.quantile(promise.values[np.array(rivals)], 1 - KEPT))
@@ -88,26 +88,29 @@ class Halving:
 
     def promise(self, mark: int, scores: Scores | None = None) -> Promise | None:
         """The better promise at a mark, for a network of these scores; None before there is enough to tell."""
-        reached = self._reached(mark)
-        if sum(known.accuracy is not None for known in reached) < ENOUGH:
-            return None
-        found = [_alone(reached, mark)]
-        if (beside := _beside(reached, mark, scores)) is not None:
-            found.append(beside)
-        return max(found, key=lambda promise: promise.correlation)
+        return _promise(_reached(list(self._known), mark), mark, scores)
 
-    def reason(self, mark: int, loss: float, limits: Mapping[int, float], record: Record) -> str:
-        """Why a training was broken off."""
-        promise = self.promise(mark, _scores(record))
-        assert promise is not None
-        return (
-            f"running loss {loss:.3f} after {mark / MARKS:.0%} of the training, over {limits[mark]:.3f}, with which it "
-            f"would promise the median of networks that cost no more; there {promise.name} ranks accuracy at "
-            f"{promise.correlation:.2f}"
-        )
 
-    def _reached(self, mark: int) -> list[_Known]:
-        return [known for known in self._known if len(known.running) >= mark]
+def reason(mark: int, loss: float, limits: Mapping[int, float]) -> str:
+    """Why a training was broken off."""
+    return (
+        f"running loss {loss:.3f} after {mark / MARKS:.0%} of the training, over {limits[mark]:.3f}, with which it "
+        "would promise as much as the median of networks that cost no more"
+    )
+
+
+def _reached(known: Sequence[_Known], mark: int) -> list[_Known]:
+    return [one for one in known if len(one.running) >= mark]
+
+
+def _promise(reached: Sequence[_Known], mark: int, scores: Scores | None) -> Promise | None:
+    """The better promise; None before there is enough to tell."""
+    if sum(one.accuracy is not None for one in reached) < ENOUGH:
+        return None
+    found = [_alone(reached, mark)]
+    if (beside := _beside(reached, mark, scores)) is not None:
+        found.append(beside)
+    return max(found, key=lambda promise: promise.correlation)
 
 
 def _scores(record: Record) -> Scores | None:

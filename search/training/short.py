@@ -9,6 +9,7 @@ from archdsl.schema.document import Spec
 from archdsl.search.ladder.rungs import Halted, scored, train
 from archdsl.search.results.front import Record
 from archdsl.search.settings import Settings
+from archdsl.search.training.halving import reason
 from archdsl.search.workers.seat import Asked
 
 if TYPE_CHECKING:
@@ -48,4 +49,4 @@ def _fall(search: Search, record: Record, halted: Halted, limits: Mapping[int, f
     mark = halted.facts["halted"]
     record["rung"], record["outcome"] = HALVING, "fell"
     record["provenance"]["proxy"] = halted.facts
-    record["reason"] = search.learned.halving.reason(mark, halted.facts["running"][mark - 1], limits, record)
+    record["reason"] = reason(mark, halted.facts["running"][mark - 1], limits)

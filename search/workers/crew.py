@@ -13,7 +13,7 @@ from archdsl.errors import SearchError
 from archdsl.search.ladder.rungs import OutOfTime
 from archdsl.search.results.front import Record
 from archdsl.search.settings import Settings
-from archdsl.search.study.local import FROM, HASH
+from archdsl.search.study.waiting import FROM, HASH
 from archdsl.search.workers.child import Failed
 from archdsl.search.workers.means import Means
 from archdsl.search.workers.seat import Asked, Room, Seat

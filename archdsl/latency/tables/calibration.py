@@ -37,6 +37,7 @@ class Calibration(NamedTuple):
 
 
 PLAIN = Calibration(1.0, 0.0, 0.0)
+_Fit = Callable[[Sequence[Sum], Sequence[float]], Calibration]
 
 
 def fitted(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
@@ -44,15 +45,18 @@ def fitted(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
 
     Of few networks on a noisy machine three terms learn the noise; one, a median of ratios, hardly does.
     """
-    if not sums:
-        return PLAIN
-    simple, full = (_left_out(fit, sums, measured) for fit in (_factor, _terms))
-    return (_terms if full < _CLEARLY * simple else _factor)(sums, measured)
+    return _chosen(sums, measured)[0](sums, measured) if sums else PLAIN
 
 
 def error(sums: Sequence[Sum], measured: Sequence[float]) -> float:
-    """The mean relative error of what `fitted` fits, on networks left out."""
-    return min((_left_out(fit, sums, measured) for fit in (_factor, _terms)), default=0.0) if sums else 0.0
+    """The mean relative error of what `fitted` fits, on networks left out; 0 of none."""
+    return _chosen(sums, measured)[1] if sums else 0.0
+
+
+def _chosen(sums: Sequence[Sum], measured: Sequence[float]) -> tuple[_Fit, float]:
+    """The fit by one factor, or by all terms where that is clearly better; and its error on networks left out."""
+    simple, full = (_left_out(fit, sums, measured) for fit in (_factor, _terms))
+    return (_terms, full) if full < _CLEARLY * simple else (_factor, simple)
 
 
 def _factor(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
@@ -72,9 +76,7 @@ def _terms(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
     return Calibration(*(float(value) for value in solved / scale))
 
 
-def _left_out(
-    fit: Callable[[Sequence[Sum], Sequence[float]], Calibration], sums: Sequence[Sum], measured: Sequence[float]
-) -> float:
+def _left_out(fit: _Fit, sums: Sequence[Sum], measured: Sequence[float]) -> float:
     """The mean relative error on each network of a fit to all the others."""
     errors = []
     for index, (one, ms) in enumerate(zip(sums, measured, strict=True)):
