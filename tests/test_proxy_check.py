@@ -134,6 +134,18 @@ def test_a_loss_is_judged_by_the_other_seed_alone_too() -> None:
     assert facts["spearman_of_other_seed"]["value"] == pytest.approx(short["ceiling"]["spearman"]["value"])
 
 
+def test_a_short_training_of_its_own_is_judged_by_itself_and_beside_the_scores() -> None:
+    records = networks()
+    for number, record in enumerate(records):
+        record["short"] = {"accuracy": 0.1 + 0.01 * number, "seconds": 12.0, "fidelity": "1.2 epochs"}
+    found = judged(records, DATA)
+    own = found["short_of_its_own"]
+    assert (own["spearman"]["value"], own["cost"]) == (pytest.approx(1), pytest.approx(0.2))
+    assert own["beside_scores"]["spearman"]["value"] == pytest.approx(1, abs=0.02)
+    del records[3]["short"]
+    assert "short_of_its_own" not in judged(records, DATA)
+
+
 # ------------------------------------------------------------------------------------------------------------- running
 
 
@@ -142,10 +154,11 @@ def test_a_check_trains_every_network_with_every_seed_once(tmp_path: Path) -> No
     found = check(asked(), tmp_path / "check", new_worker=machine.worker)
     assert (found["trained"], found["failed"], found["complete"], found["interrupted"]) == (10, 0, True, False)
     names = machine.names("train")
-    assert len(names) == 20
+    assert len(names) == 30
     assert len(set(names)) == 10
-    assert [request["seed"] for request in machine.asked if request["do"] == "train"] == [0, 1] * 10
-    assert machine.names("score") == names[::2]
+    asked_for = [(request["seed"], request["epochs"]) for request in machine.asked if request["do"] == "train"]
+    assert asked_for == [(0, 2.0), (1, 2.0), (2, 0.4)] * 10
+    assert machine.names("score") == names[::3]
     assert not machine.names("measure")
     assert json.loads((tmp_path / "check" / "proxy_check.json").read_text()) == json.loads(json.dumps(found))
 
@@ -161,6 +174,18 @@ def test_a_check_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(again.names("score")) == 6
     assert again.names("train") == []  # the results are in the cache
     assert found["networks"] == whole["networks"]
+
+
+def test_what_an_earlier_version_did_not_train_shortly_is_made_up_for(tmp_path: Path) -> None:
+    whole = check(asked(), tmp_path / "check", new_worker=Machine().worker)
+    file = tmp_path / "check" / "networks.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({k: v for k, v in r.items() if k != "short"}) + "\n" for r in records))
+    machine = Machine()
+    found = check(asked(), tmp_path / "check", resume=True, new_worker=machine.worker)
+    assert not machine.names("score")
+    assert found["networks"] == whole["networks"]
+    assert [json.loads(line)["short"]["accuracy"] for line in file.read_text().splitlines()]
 
 
 def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
@@ -180,7 +205,7 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
     again = checked_proxies(networks=9, out=tmp_path / "check", resume=True)
     assert (first["asked"]["seeds"], first["asked"]["epochs"], first["asked"]["budgets"]) == (3, 6.0, {"MACs": 4e6})
     assert again["asked"] == first["asked"] | {"networks": 9}
-    assert len(machine.names("train")) == 27
+    assert len(machine.names("train")) == 36
     with pytest.raises(SearchError, match="something else: seeds: 3 there, 2 now"):
         checked_proxies(seeds=2, out=tmp_path / "check", resume=True)
     with pytest.raises(SearchError, match="something else: space: another space"):

@@ -69,6 +69,9 @@ def _table(found: Facts) -> RenderableType:
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
         rows.append(("  beside the scores, fitted", facts["beside_scores"], "to accuracies of the same seed"))
+    if (apart := found.get("short_of_its_own")) is not None:
+        rows.append((f"accuracy after {apart['fidelity']}", apart, f"{apart['cost']:.0%} of the cost, another seed"))
+        rows.append(("  beside the scores, fitted", apart["beside_scores"], ""))
     columns = [
         Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
         Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),

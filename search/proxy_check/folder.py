@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ class CheckFolder(RunFolder):
         if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
             raise SearchError(f"{self.path} holds no check to resume")
         return found
+
+    def rewrite(self, records: list[Any]) -> None:
+        """All records anew, in the place of those that are there."""
+        fresh = self._records_path.with_suffix(".new")
+        fresh.write_text("".join(json.dumps(record) + "\n" for record in records))
+        fresh.replace(self._records_path)
 
     @property
     def _records_path(self) -> Path:

@@ -52,6 +52,8 @@ def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]
     columns = _columns(known, mean)
     found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
     found["short"] = {str(mark): _short(mark, known, truth) for mark in SHORT}
+    if all("short" in record for record in known):
+        found["short_of_its_own"] = _own(known, mean)
     found["seconds"] = _seconds(known)
     found["cached"] = sum(training.get("cached", False) for record in known for training in record["trainings"])
     found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
@@ -164,6 +166,15 @@ def _beside(known: Sequence[Record], losses: Floats, truth: Floats) -> dict[str,
     return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in told]))}
 
 
+def _own(known: Sequence[Record], mean: Floats) -> dict[str, Any]:
+    """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
+    trainings, scores = [record["short"] for record in known], [record["scores"] for record in known]
+    accuracies = np.array([training["accuracy"] for training in trainings])
+    cost = float(np.median([training["seconds"] for training in trainings])) / _seconds(known)["training"]
+    beside = _judge(fitted(scores, mean.tolist(), accuracies), mean)
+    return {**_judge(accuracies, mean), "beside_scores": beside, "cost": cost, "fidelity": trainings[0]["fidelity"]}
+
+
 def _above(score: Floats, baseline: Floats, truth: Floats) -> Any:
     return spearman(score, truth) - spearman(baseline, truth)
 
@@ -180,12 +191,14 @@ def _targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is aimed at, what was found, and whether that is enough."""
     rung, short = found["rung"], found["short"][str(TARGET_MARK)]
     own = {"running loss": short, "running loss beside the scores": short["beside_scores"]}
+    if (apart := found.get("short_of_its_own")) is not None:
+        own |= {"accuracy": apart, "accuracy beside the scores": apart["beside_scores"]}
     promise = max(own, key=lambda name: own[name]["spearman"]["value"])
     promised = own[promise]["spearman"]["value"]
     rows = [
         (f"Spearman of the zero-cost rung ({rung})", ZERO_COST, found["scores"][rung]["spearman"]["value"]),
         ("the same above that of params", MORE_THAN_PARAMS, found["above_params"]["value"]),
-        (f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of the training", SHORT_TRAINING, promised),
+        (f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of a full training", SHORT_TRAINING, promised),
     ]
     return [{"what": what, "target": target, "found": value, "met": value >= target} for what, target, value in rows]
 
@@ -199,6 +212,7 @@ def _rows(known: Sequence[Record], truth: Floats, columns: Mapping[str, Floats])
             "accuracies": [round(value, 4) for value in truth[row].tolist()],
             "scores": {name: float(f"{column[row]:.6g}") for name, column in columns.items()},
             "running": [[training["running"][mark - 1] for mark in SHORT] for training in record["trainings"]],
+            "short": round(record["short"]["accuracy"], 4) if "short" in record else None,
         }
         for row, record in enumerate(known)
     ]
