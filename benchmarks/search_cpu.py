@@ -1,6 +1,6 @@
 """What a search on a CPU is worth: `python benchmarks/search_cpu.py --trials 40 --budget 5ms --seeds 0`.
 
-Runs `archdsl search` as a user would, once a seed, with an empty cache. Afterwards the winner is measured again in five
+Runs `archdsl search` as a user would, once a seed, with an empty cache. Afterwards the winner is measured again in some
 fresh processes, and every network that was trained once more; both are told as the share inside the budget. Networks
 are counted by their canonical hash, so that a duplicate would show. Writes benchmarks/results/search_cpu.json.
 """
@@ -28,7 +28,6 @@ from archdsl.search.settings import Settings
 from archdsl.search.workers.child import Worker
 
 RESULTS = Path(__file__).parent / "results" / "search_cpu.json"
-WINNER_RUNS = 5
 
 Record = dict[str, Any]
 
@@ -58,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--space", default="lit-dat-64")
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--again", type=int, default=5, help="fresh processes that measure the winner again")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -76,7 +76,7 @@ def _run(asked: argparse.Namespace, seed: int) -> Record:
     trials = [record for record in records if record["rung"] != "train_longer"]
     trained = [record for record in trials if record["accuracy"] is not None]
     winner = next((record for record in trials if verdict["passed"] and record["hash"] == verdict["hash"]), None)
-    winner_ms = [_again([winner], settings)[0] for _ in range(WINNER_RUNS)] if winner else []
+    winner_ms = [_again([winner], settings)[0] for _ in range(asked.again)] if winner else []
     trained_ms = _again(trained, settings)
     hashes = [canonical_hash(spec_of(record["spec"])) for record in trials]
     return {

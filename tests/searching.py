@@ -13,6 +13,7 @@ from optuna.storages import InMemoryStorage
 from archdsl import count
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
+from archdsl.search.ladder import evolution
 from archdsl.search.ladder import rungs as ladder
 from archdsl.search.results.progress import State, Watcher, silent
 from archdsl.search.results.result import Result
@@ -160,6 +161,7 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     patch.setenv("ARCHDSL_CACHE", str(cache))
     patch.setattr(ladder, "PAUSE_S", 0.0)
     patch.setattr(samplers, "STARTUP", 1000)
+    patch.setattr(evolution, "LEAST", 1000)
     patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))
 
 

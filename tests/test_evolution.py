@@ -11,6 +11,7 @@ import pytest
 from searching import SPACE, Machine, accuracy_of, latency_of, quicken, search, settings
 
 from archdsl.schema.variables import variables
+from archdsl.search.ladder import evolution as bred
 from archdsl.search.ladder.candidates import candidate
 from archdsl.search.ladder.evolution import LEAST, Evolution
 from archdsl.search.study.local import Completed
@@ -105,6 +106,7 @@ def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(monkeypatch, tmp_path / "cache")
+    monkeypatch.setattr(bred, "LEAST", LEAST)
     asked: dict[str, Any] = {"sampler": "evolution", "trials": 24}
     assert search(tmp_path / "whole", Machine(), **asked).verdict.passed
     search(tmp_path / "parts", Machine(), **{**asked, "trials": 17})

@@ -17,7 +17,7 @@ from archdsl.errors import SearchError
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.search import run as run_search
-from archdsl.search.ladder import gate, proposals, trial, trying
+from archdsl.search.ladder import evolution, gate, proposals, trial, trying
 from archdsl.search.ladder import rungs as ladder
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.folder import RunExists, RunFolder
@@ -391,22 +391,25 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ resuming
 
 
+@pytest.mark.parametrize("sampler", ["auto", "gp"])
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    """In a database, with the Gaussian process; interrupted once by the user, and once by what is as good as a kill."""
+    """In a database, by evolution and with the Gaussian process; interrupted once by the user, and once by what is as good as a kill."""
     monkeypatch.undo()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(samplers, "STARTUP", 5)
-    search(tmp_path / "whole", trials=7)
+    monkeypatch.setattr(evolution, "LEAST", 4)
+    asked_for: dict[str, Any] = {"trials": 7, "sampler": sampler}
+    search(tmp_path / "whole", **asked_for)
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "other"))
     interrupted, _ = after(3, "train", KeyboardInterrupt())
-    assert search(tmp_path / "parts", interrupted, trials=7).interrupted
+    assert search(tmp_path / "parts", interrupted, **asked_for).interrupted
     killed, _ = after(2, "train", ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        search(tmp_path / "parts", killed, resume=True, trials=7)
+        search(tmp_path / "parts", killed, resume=True, **asked_for)
     assert 3 < len(trials(tmp_path / "parts")) < 7
-    search(tmp_path / "parts", resume=True, trials=7)
+    search(tmp_path / "parts", resume=True, **asked_for)
     asked = [[record["hash"] for record in trials(tmp_path / name)] for name in ("whole", "parts")]
     assert asked[0] == asked[1]
 

@@ -108,7 +108,7 @@ def test_equal_seeds_ask_for_equal_points(make: Make, monkeypatch: pytest.Monkey
     monkeypatch.setattr(samplers, "STARTUP", 2)
 
     def points(seed: int) -> list[dict[str, Any]]:
-        study, generator, asked = make(seed=seed), random.Random(0), []
+        study, generator, asked = make(seed=seed, sampler="gp"), random.Random(0), []
         for _ in range(3):
             trial, point = study.ask()
             asked.append(point)
@@ -133,7 +133,7 @@ def test_the_gaussian_process_takes_what_says_nothing(
     make: Make, monkeypatch: pytest.MonkeyPatch, case: str, objectives: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(samplers, "STARTUP", 1)
-    study = make(objectives)
+    study = make(objectives, sampler="gp")
     for number in range(3):
         trial, point = study.ask()
         assert point.keys() == KNOBS.keys()
@@ -146,7 +146,7 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pyt
 
     monkeypatch.setattr(samplers, "STARTUP", 1)
     monkeypatch.setattr(optuna.samplers.GPSampler, "sample_relative", broken)
-    study = make()
+    study = make(sampler="gp")
     for _ in range(3):
         trial, point = study.ask()
         assert point.keys() == KNOBS.keys()
@@ -157,7 +157,7 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pyt
 def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samplers, "STARTUP", 2)
     monkeypatch.setattr(samplers, "MOST_GP", 3)
-    study, generator, used = make(), random.Random(0), []
+    study, generator, used = make(sampler="gp"), random.Random(0), []
     for _ in range(6):
         trial, _ = study.ask()
         used.append(type(study._study.sampler).__name__)
@@ -167,7 +167,7 @@ def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("sampler", "later"),
-    [("gp", "GPSampler"), ("tpe", "TPESampler"), ("random", "RandomSampler"), ("evolution", "RandomSampler")],
+    [("auto", "RandomSampler"), ("evolution", "RandomSampler"), ("random", "RandomSampler"), ("tpe", "TPESampler")],
 )
 def test_the_sampler_that_was_asked_for_proposes(
     make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler, later: str

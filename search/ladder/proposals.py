@@ -111,7 +111,7 @@ class Proposals:
 
     def _breed(self) -> None:
         """Where evolution proposes, its child is next, once there is anything to breed of."""
-        if self.settings.sampler == "evolution" and not self.study.has_waiting:
+        if self.settings.sampler in ("auto", "evolution") and not self.study.has_waiting:
             choices = self._evolution.child(self.study.completed(), self.seen, self._generator())
             if choices is not None:
                 self.study.enqueue(choices, again=True)

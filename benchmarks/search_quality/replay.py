@@ -1,0 +1,130 @@
+"""A search replayed from the recorded table: the search itself is the real one, its worker answers from the table."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from optuna.storages import InMemoryStorage
+from table import SPACE, Row, read, settings_of
+
+from archdsl.load import spec_of
+from archdsl.schema.canonical import canonical_hash
+from archdsl.search.ladder import rungs
+from archdsl.search.results.folder import RunFolder
+from archdsl.search.results.progress import State
+from archdsl.search.runner import Search
+from archdsl.search.study import local
+from archdsl.search.training.running import MARKS
+from archdsl.search.workers.child import Failed, Reply
+from archdsl.spaces import load_space
+
+STAT = "p10"
+PAUSE_S = rungs.PAUSE_S
+"""Between two readings of a network, which is not waited for here, but counted."""
+
+
+class Evaluation(NamedTuple):
+    """One network that an optimiser paid for: its hash, and the seconds that all of it took so far."""
+
+    hash: str
+    seconds: float
+    is_trained: bool
+
+
+def latency_of(row: Row) -> float:
+    """The fastest reading, in ms."""
+    return float(min(reading[f"{STAT}_ms"] for reading in row["readings"]))
+
+
+def cost_of(row: Row, *, is_measured_only: bool = False, is_scored: bool = True) -> float:
+    """Seconds that the table took for a network: one reading, the scores, the training."""
+    seconds = float(row["readings"][0]["seconds"]) + (row["score_seconds"] if is_scored else 0.0)
+    return seconds if is_measured_only else seconds + row["training"]["seconds"]
+
+
+class Replayed:
+    """Answers as a worker would, from the table; `spent` are the seconds that it would have taken."""
+
+    def __init__(self, table: Mapping[str, Row]) -> None:
+        self._table, self._provenance, self.spent, self._last = table, read()["provenance"], 0.0, ""
+
+    def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
+        """The reply to one request.
+
+        Raises:
+            Failed: it was not recorded, as a training of another length.
+        """
+        reply: Reply = getattr(self, f"_{request['do']}")(request)
+        return {"done": True, **reply}
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+    def _row(self, request: Reply) -> Row:
+        return self._table[canonical_hash(spec_of(request["spec"]))]
+
+    def _hello(self, request: Reply) -> Reply:
+        return {"device": "cpu", "stat": STAT, "provenance": self._provenance}
+
+    def _data(self, request: Reply) -> Reply:
+        sizes = {"images": 2000, "validation": 1000, "held_out": 1000}
+        return {"classes": 20, "channels": 3, "chance": 0.05, "describe": "recorded", "fingerprint": "0" * 16, **sizes}
+
+    def _measure(self, request: Reply) -> Reply:
+        row = self._row(request)
+        self.spent += PAUSE_S if row["hash"] == self._last else 0.0
+        self._last = row["hash"]
+        best = min(row["readings"], key=lambda reading: reading[f"{STAT}_ms"])
+        self.spent += cost_of(row, is_measured_only=True, is_scored=False)
+        return {"latency": {**best, "unstable": False, "samples_ms": [], "provenance": self._provenance}}
+
+    def _score(self, request: Reply) -> Reply:
+        row = self._row(request)
+        self.spent += row["score_seconds"]
+        return {"scores": row["scores"], "seconds": {}}
+
+    def _train(self, request: Reply) -> Reply:
+        training = self._row(request)["training"]
+        if f"{request['epochs']:g} epoch" not in training["fidelity"]:
+            raise Failed("a training of this length was not recorded")
+        running = training["running"]
+        halted = next((mark for mark, limit in request["limits"] if running[mark - 1] > limit), None)
+        self.spent += training["seconds"] * (halted or MARKS) / MARKS
+        outcome = {**training, "running": running[: halted or MARKS], "halted": halted}
+        outcome |= {"finite": True, "finished": halted is None}
+        return {"outcome": outcome, "fidelity": training["fidelity"], "threads": 1}
+
+
+def replayed(
+    table: Mapping[str, Row], budget_ms: float, evaluations: int, seed: int, **others: Any
+) -> list[Evaluation]:
+    """What a search of the recorded space evaluates, in order; its own time is counted as it passes."""
+    found, worker, started = list[Evaluation](), Replayed(table), time.monotonic()
+
+    def watch(state: State, line: str | None) -> None:
+        for record in search.trials[len(found) :]:
+            spent = worker.spent + time.monotonic() - started
+            found.append(Evaluation(record["hash"], spent, record["accuracy"] is not None))
+
+    rungs.PAUSE_S = 0.0
+    local.open_storage = lambda url: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
+    space = load_space(SPACE)
+    settings = settings_of(space, latency_budget_ms=budget_ms, trials=evaluations, seed=seed, **others)
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["ARCHDSL_CACHE"] = str(Path(place) / "cache")
+        folder = RunFolder(Path(place) / "run")
+        folder.begin(settings, False, ())
+        search = Search(settings, folder, watch, new_worker=lambda: worker)
+        search.run()
+        folder.release()
+    return found
+
+
+def read_table() -> dict[str, Row]:
+    """The recorded networks by hash."""
+    return {row["hash"]: row for row in read()["rows"]}
