@@ -188,6 +188,15 @@ def test_what_an_earlier_version_did_not_train_shortly_is_made_up_for(tmp_path: 
     assert [json.loads(line)["short"]["accuracy"] for line in file.read_text().splitlines()]
 
 
+def test_a_check_of_an_earlier_version_that_knew_fewer_settings_can_be_resumed(tmp_path: Path) -> None:
+    check(asked(8), tmp_path / "check", new_worker=Machine().worker)
+    file = tmp_path / "check" / "check.json"
+    written = json.loads(file.read_text())
+    del written["settings"]["sampler"]
+    file.write_text(json.dumps(written))
+    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker)["trained"] == 9
+
+
 def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
     check(asked(8), tmp_path / "check", new_worker=Machine().worker)
     machine = Machine()

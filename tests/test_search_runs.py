@@ -395,7 +395,10 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    """In a database, by evolution and with the Gaussian process; interrupted once by the user, and once by what is as good as a kill."""
+    """In a database, by evolution and by the Gaussian process.
+
+    Interrupted once by the user, and once by what is as good as a kill.
+    """
     monkeypatch.undo()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(samplers, "STARTUP", 5)

@@ -46,7 +46,8 @@ from archdsl.search.workers.means import Means
 from archdsl.search.runner import run_search
 
 shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
-samplers.STARTUP, evolution.LEAST, ladder.PAUSE_S, heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1000, 1000, 0.0, 1, 3, 0.3
+samplers.STARTUP, evolution.LEAST, ladder.PAUSE_S = 1000, 1000, 0.0
+heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
     os.environ["ARCHDSL_CACHE"] = folder + "-cache"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from archdsl.errors import SearchError
 from archdsl.search.results.folder import RunExists, RunFolder
+from archdsl.search.settings import Settings
 
 ASKED, NETWORKS = "check.json", "networks.jsonl"
 
@@ -64,6 +68,8 @@ class CheckFolder(RunFolder):
 
 def _essence(asked: Any) -> Any:
     """What must be equal on resuming: all but how long, and how many networks."""
+    with suppress(ValidationError):  # what an earlier version did not know has its default
+        asked = {**asked, "settings": Settings.model_validate(asked["settings"]).model_dump(mode="json")}
     settings = {name: value for name, value in asked["settings"].items() if name not in ("time_s", "trials")}
     return {"settings": settings, "seeds": asked["seeds"]}
 
