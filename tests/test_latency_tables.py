@@ -31,7 +31,7 @@ from archdsl.render.lut import predictions, table_sheet
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
-from archdsl.search.ladder.predict import ENOUGH, LatencyModel, Tables, tables_of
+from archdsl.search.ladder.predict import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, Tables, tables_of
 from archdsl.spaces import space_of
 
 SPACE: dict[str, Any] = json.loads(json.dumps(LARGER))
@@ -357,6 +357,18 @@ def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred
     assert careful.surely_over(spec, ms / 1.6) == ms
     assert careful.surely_over(spec, ms / 1.4) is None
     assert LatencyModel().surely_over(spec, ms / 100) is None
+
+
+def test_tables_are_scaled_to_what_the_search_measures(table: Table, space: Space) -> None:
+    model, specs = LatencyModel(Tables((table,))), survey(space, frozenset(), 1, ENOUGH_TO_SCALE).held_out
+    spec = space_point()
+    for number, measured in enumerate(specs):
+        assert model.guess(spec) == table.predict(spec), number
+        model.learn(measured, 0.8 * table.predict(measured))
+    assert model.guess(spec) == pytest.approx(0.8 * table.predict(spec))
+    gate = 0.9 * table.predict(spec) / (1 + table.accuracy.worst)
+    assert LatencyModel(Tables((table,))).surely_over(spec, gate) is not None
+    assert model.surely_over(spec, gate) is None
 
 
 def test_where_the_table_knows_nothing_the_search_learns_by_itself(table: Table, space: Space) -> None:

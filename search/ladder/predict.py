@@ -22,7 +22,9 @@ from archdsl.schema.document import Spec
 from archdsl.search.settings import Settings
 
 ENOUGH = 16
-"""Measured networks before the first prediction."""
+"""Measured networks before the first prediction by regression."""
+ENOUGH_TO_SCALE = 5
+"""Measured networks before tables are scaled to them: a network alone runs in warmer caches than a table's do."""
 _RIDGE = 1e-3
 
 
@@ -68,6 +70,7 @@ class LatencyModel:
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables
+        self._ratios: list[float] = []
         self._seen: list[tuple[dict[str, float], float]] = []
         self._fit: Fit | None = None
 
@@ -75,6 +78,9 @@ class LatencyModel:
         """One network as measured."""
         self._seen.append((features(spec), latency_ms))
         self._fit = None
+        with contextlib.suppress(MeasureError):
+            if self._tables is not None:
+                self._ratios.append(latency_ms / self._tables.predict(spec))
 
     def fit(self) -> Fit:
         """The regression on what was measured so far."""
@@ -97,14 +103,19 @@ class LatencyModel:
         """The ms of a network by tables that are of its threads, else by regression; None before either can tell it."""
         with contextlib.suppress(MeasureError):
             if self._tables is not None and self._tables.faster == 1:
-                return self._tables.predict(spec)
+                return self._tables.predict(spec) * self._scale
         return self.predicted(spec, counted) if len(self._seen) >= ENOUGH else None
+
+    @property
+    def _scale(self) -> float:
+        """The median ratio of what this search measured to what the tables say; 1 before there is enough."""
+        return float(np.median(self._ratios)) if len(self._ratios) >= ENOUGH_TO_SCALE else 1.0
 
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
         """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
         with contextlib.suppress(MeasureError):  # it has a part that a table has not
-            if self._tables is not None and self._tables.least(spec) > gate_ms:
-                return self._tables.predict(spec)
+            if self._tables is not None and self._tables.least(spec) * self._scale > gate_ms:
+                return self._tables.predict(spec) * self._scale
         if len(self._seen) < ENOUGH:
             return None
         predicted = self.predicted(spec)
