@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -183,6 +184,23 @@ def test_a_loss_that_is_not_finite_ends_the_training_at_once(data: Data, after: 
 def test_logits_that_are_not_finite_are_no_accuracy(data: Data) -> None:
     outcome = train(Breaks(BRIEF.steps), data, BRIEF, seed=0)
     assert (outcome.finite, outcome.finished, outcome.accuracy, outcome.steps) == (False, False, 0, 10)
+
+
+class Labels(Breaks):
+    """Gives a pair while it trains, as a head that labels tokens does."""
+
+    def forward(self, x: Tensor) -> Any:
+        logits = super().forward(x)
+        return (logits, logits[:, None]) if self.training else logits
+
+
+def test_of_a_pair_the_logits_are_trained(data: Data) -> None:
+    torch.manual_seed(0)
+    pair = train(Labels(1000), data, BRIEF, seed=0)
+    torch.manual_seed(0)
+    alone = train(Breaks(1000), data, BRIEF, seed=0)
+    assert (pair.running, pair.accuracy) == (alone.running, alone.accuracy)
+    assert pair.finished
 
 
 def test_a_deadline_ends_the_training_without_an_accuracy(data: Data) -> None:

@@ -142,7 +142,7 @@ class ClassAttentionHead(Head):
     `token_label` a second Linear names every pixel. Evaluation adds half of its largest logits over the pixels;
     training gives the pair (logits (B, classes), logits of pixels (B, H * W, classes)) for a loss on both. The
     published training also mixes regions of two images in front of the semantic stem: that is no part of the network
-    here. Where one tensor is expected in training, as in a search, set `token_label` false.
+    here. Where one tensor is expected in training, set `token_label` false; a search trains the logits alone.
     """
 
     type: Literal["class_attention_head"]

@@ -149,7 +149,8 @@ def _steps(
         rows = next(batches).to(device)
         images = data.normalise(_augmented(data.train_images[rows], data.flips))
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(images)
+            given = model(images)
+        logits = given[0] if isinstance(given, tuple) else given  # a head that labels tokens gives those beside them
         loss = cross_entropy(logits.float(), data.train_labels[rows], label_smoothing=0.1)
         value = float(loss.detach())
         yield value
