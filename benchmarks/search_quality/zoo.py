@@ -6,7 +6,7 @@ of patch 4 and 2 where the stem has one. They are measured and trained as the se
 gate by little is read again; those inside the budget that come nearest to it, as many as the search has trials, are
 trained for its epochs, and the most accurate of them as long and with as many seeds as its finalists. The best of these
 is chosen by accuracy, as the winner is, and both are told by the images that no choice has seen. Writes
-benchmarks/results/search_beats_zoo.json.
+benchmarks/results/search_and_zoo.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from archdsl.search.settings import Settings
 from archdsl.search.workers.child import Worker
 from archdsl.zoo import names
 
-RESULTS = Path(__file__).parents[1] / "results" / "search_beats_zoo.json"
+RESULTS = Path(__file__).parents[1] / "results" / "search_and_zoo.json"
 SPECS = Path(__file__).parents[2] / "specs"
 WIDTHS = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
 DEPTHS = (1, 1 / 2, 1 / 3)
