@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +83,24 @@ def test_equal_generators_breed_equal_children() -> None:
     known = completed(20)
     one, two = (evolution().child(known, set(), random.Random(5)) for _ in range(2))
     assert one == two
+
+
+def test_another_process_breeds_the_same_children() -> None:
+    """Whatever the hashes of strings are there."""
+    code = "import random; from test_evolution import completed, evolution; known = completed(12)\n"
+    code += "print([evolution().child(known, set(), random.Random(seed)) for seed in range(4)])"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert told[0].startswith("[{")
+    assert told[0] == told[1] == told[2]
 
 
 def test_children_are_better_than_chance() -> None:

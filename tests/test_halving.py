@@ -39,8 +39,12 @@ def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, 
     return found
 
 
+def losses_of(found: Halving, record: Record) -> dict[int, float]:
+    return {mark: limit.loss for mark, limit in found.limits(record).items()}
+
+
 def test_a_loss_must_be_in_the_better_half_of_its_rivals() -> None:
-    limits = halving().limits(measured(2.0))
+    limits = losses_of(halving(), measured(2.0))
     assert limits == {4: pytest.approx(2.35), 10: pytest.approx(2.35)}
 
 
@@ -66,7 +70,7 @@ def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None
     found = halving()
     for _ in range(4):
         found.learn(trained(1.0, 3.0, None, marks=4))
-    assert found.limits(measured(2.0)) == {4: pytest.approx(2.55), 10: pytest.approx(2.35)}
+    assert losses_of(found, measured(2.0)) == {4: pytest.approx(2.55), 10: pytest.approx(2.35)}
     promise = found.promise(4)
     assert promise is not None
     assert promise.correlation == pytest.approx(1.0)
@@ -111,7 +115,7 @@ def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
     for params in (100.0, 120.0, 140.0):
         record = measured(2.0)
         record["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
-        limits.append(found.limits(record)[4])
+        limits.append(losses_of(found, record)[4])
     assert limits[0] < limits[1] < limits[2]
 
 
@@ -121,7 +125,7 @@ def test_the_limit_is_the_loss_that_promises_the_median_of_the_rivals() -> None:
     record["provenance"]["scores"] = scores
     promise = found.promise(10, scores)
     assert promise is not None
-    limit = found.limits(record)[10]
+    limit = losses_of(found, record)[10]
     assert promise.at_no_loss - promise.slope * limit == pytest.approx(float(np.median(promise.values)))
 
 
@@ -152,6 +156,7 @@ def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_fas
         assert record["provenance"]["proxy"]["halted"] == 4
         assert len(record["provenance"]["proxy"]["running"]) == 4
         assert "after 20% of the training, over" in record["reason"]
+        assert " ranks accuracy at " in record["reason"]
     assert lines.state is not None
     assert lines.state.funnel["halving"] == len(fell)
 

@@ -101,8 +101,8 @@ class Evolution:
         """A child of two parents; None where it is no network that could be tried, or one that is taken."""
         one, two = generator.choice(parents), generator.choice(parents)
         choices = {name: generator.choice((one, two))[name] for name in self._variables}
-        changed = {name for name in self._variables if generator.random() < 1 / len(self._variables)}
-        for name in changed or {generator.choice(list(self._variables))}:
+        changed = [name for name in self._variables if generator.random() < 1 / len(self._variables)]
+        for name in changed or [generator.choice(list(self._variables))]:
             choices[name] = draw(self._variables[name], generator)
         found = self._network(choices)
         if found is None or found.hash in taken or self._too_slow(found):

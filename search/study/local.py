@@ -4,8 +4,8 @@ Four things here are learned from how Optuna 5 works. A gated trial carries its 
 never FAIL, or its violation is forgotten; FAIL is for a trial that was broken off, of which nothing is known. The
 Gaussian process reads COMPLETE trials alone, so a candidate that was measured and gated completes, with the mean
 accuracy of the others in place of the one that it does not have. It can fail on what it is given, and then the next
-trial is drawn at random. And every sampler is seeded from the search's seed and the number of trials that ended, so
-that a resumed search asks for what an uninterrupted one would.
+trial is drawn at random. And every sampler is seeded from the search's seed and the number of trials that began, so
+that a resumed search asks for what an uninterrupted one would, and workers side by side for different points.
 """
 
 from __future__ import annotations
@@ -101,11 +101,6 @@ class Study(Waiting):
         for name, value in facts.items():
             if value is not None:
                 trial.set_user_attr(name, value)
-
-    @property
-    def ended(self) -> int:
-        """Trials of which something is known, refusals among them."""
-        return len(self._study.get_trials(deepcopy=False, states=_ENDED))
 
     def completed(self) -> list[Completed]:
         """What was measured so far, in order."""

@@ -13,7 +13,7 @@ from archdsl.search.settings import Sampler
 STARTUP = 10
 """Trials drawn at random, seeds among them, before a model is fitted."""
 MOST_GP = 150
-"""Completed trials up to which the Gaussian process pays; TPE after that."""
+"""Completed trials after which the Gaussian process takes too long, seconds a proposal; TPE after that."""
 POPULATION = 20
 """Networks of a generation of NSGA-II: fewer than Optuna's 50, since a search has some tens of trials."""
 

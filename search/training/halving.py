@@ -10,7 +10,7 @@ ranks these better is used. As the scores, it must first prove itself in this se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,15 @@ class Promise(NamedTuple):
     """What a loss of 0 would promise for the network that is asked for."""
 
 
+class Limit(NamedTuple):
+    """The highest running loss with which a training goes on, and what says so."""
+
+    loss: float
+    promise: str
+    correlation: float
+    """Spearman's of the promise with the accuracy of those trained to the end."""
+
+
 class Halving:
     """Which running losses are too high to go on, by what this search has learned."""
 
@@ -70,9 +79,9 @@ class Halving:
             known = losses(record, self._others), tuple(running), record["accuracy"], _scores(record)
             self._known.append(_Known(*known))
 
-    def limits(self, record: Record) -> dict[int, float]:
-        """The highest running loss, by mark, with which the training of a measured network goes on."""
-        found, known = dict[int, float](), list(self._known)  # one look, as it grows while workers ask
+    def limits(self, record: Record) -> dict[int, Limit]:
+        """With which running loss, by mark, the training of a measured network goes on."""
+        found, known = dict[int, Limit](), list(self._known)  # one look, as it grows while workers ask
         if not self._is_asked:
             return found
         costs = losses(record, self._others)
@@ -83,7 +92,8 @@ class Halving:
             if promise is None or promise.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
                 continue
             least = float(np.quantile(promise.values[np.array(rivals)], 1 - KEPT))
-            found[mark] = (promise.at_no_loss - least) / promise.slope
+            loss = (promise.at_no_loss - least) / promise.slope
+            found[mark] = Limit(loss, promise.name, promise.correlation)
         return found
 
     def promise(self, mark: int, scores: Scores | None = None) -> Promise | None:
@@ -91,11 +101,12 @@ class Halving:
         return _promise(_reached(list(self._known), mark), mark, scores)
 
 
-def reason(mark: int, loss: float, limits: Mapping[int, float]) -> str:
+def reason(mark: int, loss: float, limit: Limit) -> str:
     """Why a training was broken off."""
     return (
-        f"running loss {loss:.3f} after {mark / MARKS:.0%} of the training, over {limits[mark]:.3f}, with which it "
-        "would promise as much as the median of networks that cost no more"
+        f"running loss {loss:.3f} after {mark / MARKS:.0%} of the training, over {limit.loss:.3f}, with which it would "
+        f"promise the median of networks that cost no more; there the {limit.promise} ranks accuracy at "
+        f"{limit.correlation:.2f}"
     )
 
 

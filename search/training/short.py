@@ -9,7 +9,7 @@ from archdsl.schema.document import Spec
 from archdsl.search.ladder.rungs import Halted, scored, train
 from archdsl.search.results.front import Record
 from archdsl.search.settings import Settings
-from archdsl.search.training.halving import reason
+from archdsl.search.training.halving import Limit, reason
 from archdsl.search.workers.seat import Asked
 
 if TYPE_CHECKING:
@@ -34,7 +34,13 @@ def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings
     limits = search.learned.halving.limits(record)
     try:
         trained = train(
-            worker, spec, settings, search.data, search.clock, progress=search.trained_so_far, limits=limits
+            worker,
+            spec,
+            settings,
+            search.data,
+            search.clock,
+            progress=search.trained_so_far,
+            limits={mark: limit.loss for mark, limit in limits.items()},
         )
     except Halted as halted:
         _fall(search, record, halted, limits)
@@ -44,9 +50,9 @@ def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings
     record["outcome"] = "cached" if trained.cached else "trained"
 
 
-def _fall(search: Search, record: Record, halted: Halted, limits: Mapping[int, float]) -> None:
+def _fall(search: Search, record: Record, halted: Halted, limits: Mapping[int, Limit]) -> None:
     """The record becomes that of a network whose training was broken off."""
     mark = halted.facts["halted"]
     record["rung"], record["outcome"] = HALVING, "fell"
     record["provenance"]["proxy"] = halted.facts
-    record["reason"] = reason(mark, halted.facts["running"][mark - 1], limits)
+    record["reason"] = reason(mark, halted.facts["running"][mark - 1], limits[mark])
