@@ -10,7 +10,8 @@ from typing import Any
 
 from archdsl.errors import SearchError
 from archdsl.schema.space import Space
-from archdsl.search.ladder.finish import longer, settle
+from archdsl.search.ladder.finals import Finals
+from archdsl.search.ladder.finish import settle
 from archdsl.search.ladder.gate import gate_ms
 from archdsl.search.ladder.learned import Learned
 from archdsl.search.ladder.rungs import OutOfTime
@@ -62,6 +63,7 @@ class Search:
         self._noted = set[str]()
         self.study: Study
         self.learned: Learned
+        self.finals = Finals(self)
         self.update_front()
 
     @property
@@ -83,7 +85,7 @@ class Search:
                     self._prepare()
                     Trying(self).run()
                     if self.means.role == "both":
-                        longer(self)
+                        self.finals.train()
                 except OutOfTime:
                     self.note("the time was over before the first trial")
                 except KeyboardInterrupt:

@@ -25,16 +25,20 @@ def records(folder: Path, rung: str = "train_longer") -> list[Record]:
     return [record for line in lines if (record := json.loads(line))["rung"] == rung]
 
 
-def test_finalists_are_trained_with_three_seeds_all_of_them_first_with_one(tmp_path: Path) -> None:
+def test_the_most_accurate_are_finalists_and_the_better_half_of_each_round_goes_on(tmp_path: Path) -> None:
     machine = Machine()
     machine.seed_noise = 0.02
     search(tmp_path, machine)
     longer = records(tmp_path)
     names = [record["spec"]["name"] for record in longer]
-    assert len(longer) == 9
-    assert names == names[:3] * 3
-    asked = [request for request in machine.asked if request["do"] == "train"][-9:]
-    assert [request["seed"] for request in asked] == [0] * 3 + [1] * 3 + [2] * 3
+    trained = [record for rung in ("train", "winner") for record in records(tmp_path, rung) if record["inside_budget"]]
+    trained.sort(key=lambda record: (-record["accuracy"], record["latency"]))
+    assert names[:6] == [record["spec"]["name"] for record in trained[:6]]
+    first = {record["spec"]["name"]: record["accuracy"] for record in longer[:6]}
+    assert names[6:9] == sorted(names[:6], key=lambda name: -first[name])[:3]
+    assert set(names[9:]) < set(names[6:9])
+    asked = [request for request in machine.asked if request["do"] == "train"][-11:]
+    assert [request["seed"] for request in asked] == [0] * 6 + [1] * 3 + [2] * 2
     last = longer[-1]["provenance"]["proxy"]
     accuracies = [training["accuracy"] for training in last["trainings"]]
     assert last["spread"] == pytest.approx(0.02) == max(accuracies) - min(accuracies)
@@ -48,15 +52,17 @@ def test_a_resumed_search_trains_finalists_with_the_seeds_that_are_missing(tmp_p
     file.write_bytes(b"".join(lines[:-4]))
     (tmp_path / "verdict.json").unlink()
     search(tmp_path, Machine(), resume=True)
-    assert file.read_bytes().count(b"train_longer") == 9
+    assert file.read_bytes().count(b"train_longer") == 11
     assert [len(record["provenance"]["proxy"]["trainings"]) for record in records(tmp_path)] == [
         1,
         1,
         1,
+        1,
+        1,
+        1,
         2,
         2,
         2,
-        3,
         3,
         3,
     ]

@@ -27,7 +27,7 @@ from archdsl.errors import SpecError
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
-from archdsl.search.ladder.finish import FINALISTS, LENGTHEN, SEEDS
+from archdsl.search.ladder.finals import FINALISTS, LENGTHEN, SEEDS
 from archdsl.search.ladder.rungs import measure, train
 from archdsl.search.ladder.trial import NEAR
 from archdsl.search.results.clock import Clock

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from archdsl.search.doctor.points import Network
+from archdsl.search.ladder.finals import LENGTHEN, trainings
 from archdsl.search.ladder.predict import LatencyModel
 from archdsl.search.settings import Settings
 from archdsl.search.training.recipe import Fidelity
@@ -24,7 +25,6 @@ _MEASURE_S, _REPEATED = 120.0, 2
 again too, which is not reckoned with."""
 _VALIDATED, _SCORED = 2000, 500
 """Images to validate and held out; images whose validation takes about as long as the scores of a network."""
-_FINALISTS, _LENGTHEN, _SEEDS = 3, 3.0, 3
 _PACED = 3
 _LEAST_AT_END = 3
 
@@ -55,7 +55,7 @@ class Timed(NamedTuple):
         if not self.train_s:
             return 0.0, 0.0
         train_s = sum(self.train_s) / len(self.train_s)
-        end_s = min(_FINALISTS, trials) * _SEEDS * _LENGTHEN * train_s + self.measure_s
+        end_s = trainings(trials) * LENGTHEN * train_s + self.measure_s
         return (
             trials * (self.measure_s + share * train_s / workers) + end_s,
             trials * (self.measure_s + train_s / workers) + end_s,

@@ -1,10 +1,10 @@
 """Evolution over the rungs that cost nothing: many children of the best networks, of which the most promising is tried.
 
 A child takes each choice from one of two parents and changes some of them; what holds no network, is over a static
-budget, is predicted to be too slow or was tried before is bred again at no cost. Of the others one is chosen by what is
-predicted: latency as the search predicts it (`predict.py`), accuracy by ridge regression on the choices, params and
-MACs of what was trained, with as much hope as the regression is unsure. Which objective counts how much is drawn anew
-each time (ParEGO, Knowles 2006), so that the front grows at all its places.
+budget, is predicted to be too slow or was tried before is bred again at no cost. Of the others the one is tried that
+is expected to push the front out the furthest (`improvement.py`), by what is predicted: latency as the search predicts
+it (`predict.py`); accuracy, and how sure that is, from the choices of what was trained (`surrogate.py`). Of several
+costs it is drawn anew each time how much each counts, so that the front grows everywhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from archdsl.schema.space import Space
 from archdsl.schema.variables import Variable
 from archdsl.search.ladder.candidates import Candidate, Refused, candidate
-from archdsl.search.scores.fitted import fit, standardised
+from archdsl.search.ladder.improvement import improvements
+from archdsl.search.ladder.surrogate import Told, told
+from archdsl.search.scores.fitted import standardised
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import Completed
 from archdsl.spaces import draw
@@ -32,14 +34,13 @@ CHILDREN = 100
 """Networks that are bred and predicted for each that is tried."""
 LEAST = 10
 """Measured networks before anything is bred of them."""
-_RIDGE = 3.0
-_HOPE = 1.0
-"""Standard errors of the regression by which an accuracy is taken for more than it is predicted to be."""
 _MOST_BRED = 4
 """Tries a child that is asked for: a small space may hold no more of them."""
 _MOST_KEPT = 5000
 """Networks of choices that were bred before, so that they are not checked and counted again."""
-_AUGMENT = 0.05
+_LIMIT = 1.1
+"""Up to which cost an improvement counts, the known and bred ones spanning 0 to 1."""
+_ACCURACY = "max proxy_accuracy"
 
 
 class Child(NamedTuple):
@@ -81,8 +82,7 @@ class Evolution:
         if not bred:
             return None
         children = list(bred.values())
-        weights = np.array([generator.expovariate(1.0) for _ in self._objectives])
-        return children[int(np.argmin(self._scalars(known, children, weights / weights.sum())))].choices
+        return children[int(np.argmax(self._improvements(known, children, generator)))].choices
 
     def _parents(self, known: Sequence[Completed]) -> list[Choices]:
         """The better half of what was trained: by how many others each is beaten in everything."""
@@ -121,41 +121,43 @@ class Evolution:
                 self._looked_at[key] = None
         return self._looked_at[key]
 
-    def _scalars(self, known: Sequence[Completed], children: Sequence[Child], weights: Floats) -> Floats:
-        """The augmented Chebyshev distance of each child from the best of all that is known, by what is predicted."""
-        measured = self._signed([one.values for one in known if one.is_inside])
-        guessed = self._signed(self._predicted(known, children))
-        low = np.minimum(measured.min(0), guessed.min(0))
-        spread = np.maximum(measured.max(0), guessed.max(0)) - low
-        apart = (guessed - low) / np.where(spread > 0, spread, 1.0) * weights
-        found: Floats = apart.max(1) + _AUGMENT * apart.sum(1)
-        return found
+    def _improvements(self, known: Sequence[Completed], children: Sequence[Child], generator: random.Random) -> Floats:
+        """How far each child is expected to push the front out."""
+        trained = [one for one in known if one.is_trained]
+        seen = self._signed([one.values for one in trained])
+        guessed = self._signed(self._costs(known, children))
+        deviations = np.zeros(len(children))
+        gain = self._objectives.index(_ACCURACY) if _ACCURACY in self._objectives else 0
+        if self._objectives[gain] == _ACCURACY:
+            accuracies = self._accuracies(trained, gain, children)
+            guessed[:, gain], deviations = -accuracies.means, accuracies.deviations
+        others = np.delete(np.vstack([seen, guessed]), gain, axis=1)
+        costs = _as_one(others, generator)
+        return improvements(
+            costs[: len(seen)], -seen[:, gain], costs[len(seen) :], -guessed[:, gain], deviations, limit=_LIMIT
+        )
 
-    def _predicted(self, known: Sequence[Completed], children: Sequence[Child]) -> list[list[float]]:
-        """Every objective of every child."""
+    def _costs(self, known: Sequence[Completed], children: Sequence[Child]) -> list[list[float]]:
+        """Every objective of every child, the accuracy left at 0."""
         columns = []
         for index, objective in enumerate(self._objectives):
             metric = objective.split()[1]
-            own = [one.values[index] for one in known if one.is_inside]
-            if metric == "proxy_accuracy":
-                columns.append(self._accuracies(known, index, children))
-            elif metric == "latency":
+            if metric == "latency":
+                own = [one.values[index] for one in known if one.is_inside]
                 columns.append([_believed(child.latency_ms, own) for child in children])
             else:
-                columns.append([float(getattr(child.found.counted, metric)) for child in children])
+                columns.append([float(getattr(child.found.counted, metric, 0.0)) for child in children])
         return [list(row) for row in zip(*columns, strict=True)]
 
-    def _accuracies(self, known: Sequence[Completed], index: int, children: Sequence[Child]) -> list[float]:
-        """What each child may reach: its prediction, and the standard error of that."""
-        trained = [(row, one.values[index]) for one in known if one.is_trained and (row := self._row(one.choices))]
+    def _accuracies(self, trained: Sequence[Completed], index: int, children: Sequence[Child]) -> Told:
+        """What each child may reach."""
+        rows = [(row, one.values[index]) for one in trained if (row := self._row(one.choices))]
+        if not rows:
+            return Told(np.zeros(len(children)), np.zeros(len(children)))
         asked = [features(self._variables, child.choices, child.found) for child in children]
-        columns = np.array([*(row for row, _ in trained), *asked])
+        columns = np.array([*(row for row, _ in rows), *asked])
         columns = np.column_stack([standardised(column) for column in columns.T])
-        told = fit(columns, [*(accuracy for _, accuracy in trained), *[None] * len(children)], _RIDGE)
-        if told is None:
-            return [0.0] * len(children)
-        found: list[float] = (told.told + _HOPE * told.errors)[len(trained) :].tolist()
-        return found
+        return told(columns[: len(rows)], np.array([accuracy for _, accuracy in rows]), columns[len(rows) :])
 
     def _row(self, choices: Choices) -> list[float] | None:
         """The features of a network that was trained; None where it cannot be counted any more."""
@@ -180,6 +182,15 @@ def features(variables: Mapping[str, Variable], choices: Choices, found: Candida
         else:
             row += [float(value == choices[name]) for value in variable.values]
     return row
+
+
+def _as_one(costs: Floats, generator: random.Random) -> Floats:
+    """Costs (networks, costs) as one from 0 to 1 a network, by weights of chance; 0 where there are none."""
+    low, high = costs.min(0), costs.max(0)
+    weights = np.array([generator.expovariate(1.0) for _ in range(costs.shape[1])])
+    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+    found: Floats = scaled @ (weights / max(weights.sum(), 1e-9))
+    return found
 
 
 def _believed(predicted: float | None, measured: Sequence[float]) -> float:

@@ -1,0 +1,152 @@
+"""Finalists: the most accurate networks of a search, trained longer and with several seeds by successive halving.
+
+A short training says little of which of two good networks is better, and the one that learns faster is often not the
+one that learns more. So finalists need not be on the front, which may have left the better one out by a hair.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from archdsl.load import spec_of
+from archdsl.search.ladder.rungs import OutOfTime, train
+from archdsl.search.results.front import Record, front
+from archdsl.search.workers.child import Failed, WorkerGone
+
+if TYPE_CHECKING:
+    from archdsl.search.runner import Search
+
+LENGTHEN = 3.0
+"""How many times longer the finalists are trained."""
+FINALISTS = 6
+SEEDS = 3
+"""Rounds, each with initial weights and data orders of its own; after each the better half goes on."""
+_ACCURACY = "max proxy_accuracy"
+
+
+def trainings(finalists: int) -> int:
+    """Longer trainings of a search with so many networks that could be finalists."""
+    return sum(math.ceil(min(finalists, FINALISTS) / 2**number) for number in range(SEEDS))
+
+
+class Finals:
+    """The finalists of one search, and how far each came."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._rounds = Counter[str]()
+        """In how many rounds a network was, by hash."""
+
+    def train(self) -> None:
+        """Train the finalists longer, as far as time allows; the records tell how they did."""
+        field = self._first()
+        for number in range(SEEDS):
+            self._rounds.update(record["hash"] for record in field)
+            if not self._round(field, number):
+                return
+            after = [record for record in field if self._accuracy(record) is not None]
+            after.sort(key=lambda record: -(self._accuracy(record) or 0.0))
+            field = after[: math.ceil(len(field) / 2)]
+
+    def ranked(self) -> list[Record]:
+        """Finalists, those first that came the furthest, the more accurate of these first; then the rest of the front.
+
+        A finalist that was not trained longer is none.
+        """
+        told = {record["hash"]: self._accuracy(record) for record in self._search.trials}
+        finalists = [record for record in self._candidates() if told[record["hash"]] is not None]
+        finalists.sort(key=lambda record: (-self._rounds[record["hash"]], -(told[record["hash"]] or 0.0)))
+        return finalists + [record for record in self._search.state.front if told[record["hash"]] is None]
+
+    def front(self) -> list[Record]:
+        """What is ranked without the finalists that another one beats in everything, by the longer trainings."""
+        ranked = self.ranked()
+        longer = [
+            record | {"accuracy": accuracy} for record in ranked if (accuracy := self._accuracy(record)) is not None
+        ]
+        kept = {record["hash"] for record in front(longer, self._search.space.objectives)}
+        return [record for record in ranked if record["hash"] in kept or self._accuracy(record) is None]
+
+    def _first(self) -> list[Record]:
+        """The most accurate networks; those of the front alone where accuracy is not an objective."""
+        candidates = self._candidates() if _ACCURACY in self._search.space.objectives else self._search.state.front
+        return sorted(candidates, key=lambda record: (-record["accuracy"], record["latency"]))[:FINALISTS]
+
+    def _candidates(self) -> list[Record]:
+        """What was trained inside the budget, once a network."""
+        kept = {r["hash"]: r for r in self._search.trials if r["accuracy"] is not None and r["inside_budget"]}
+        return list(kept.values())
+
+    def _round(self, field: list[Record], number: int) -> bool:
+        """Train each finalist with one seed more, if it has not had it; whether there was time for all."""
+        search = self._search
+        for record in field:
+            left = search.clock.left_to_train
+            if len(self._trainings(record)) != number:
+                continue
+            if left is not None and left < LENGTHEN * record["provenance"]["proxy"]["seconds"]:
+                return False
+            try:
+                self._train(record, search.settings.seed + number)
+            except OutOfTime:
+                return False
+            except (Failed, WorkerGone):
+                continue
+        return True
+
+    def _longer(self, record: Record) -> Record | None:
+        """What is known of a finalist that was trained longer: its last record, the mean over the most seeds."""
+        known = (
+            r for r in reversed(self._search.records) if r["rung"] == "train_longer" and r["hash"] == record["hash"]
+        )
+        return next(known, None)
+
+    def _accuracy(self, record: Record) -> float | None:
+        """Of the longer trainings; None where there is none."""
+        known = self._longer(record)
+        return None if known is None else float(known["accuracy"])
+
+    def _trainings(self, record: Record) -> list[dict[str, Any]]:
+        """The longer trainings of a finalist so far, one a seed."""
+        known = self._longer(record)
+        return [] if known is None else list(known["provenance"]["proxy"].get("trainings", ()))
+
+    def _train(self, record: Record, seed: int) -> None:
+        """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
+        search, spec = self._search, spec_of(record["spec"])
+        search.doing(spec.name, "training the finalists longer")
+        trained = train(
+            search.worker,
+            spec,
+            search.settings.model_copy(update={"seed": seed}),
+            search.data,
+            search.clock,
+            lengthen=LENGTHEN,
+            progress=search.trained_so_far,
+        )
+        own = {"seed": seed, "accuracy": trained.accuracy, "held_out": trained.facts["held_out"]}
+        known = [*self._trainings(record), own]
+        accuracies = [training["accuracy"] for training in known]
+        facts = trained.facts | {"trainings": known, "spread": max(accuracies) - min(accuracies)}
+        search.add(
+            record
+            | {
+                "rung": "train_longer",
+                "outcome": "cached" if trained.cached else "trained",
+                "accuracy": mean(accuracies),
+                "seconds": round(trained.seconds, 3),
+                "provenance": record["provenance"] | {"proxy": facts},
+            }
+        )
+        search.watcher(search.state, f"finalist {spec.name}: {_told(accuracies)} after {trained.facts['fidelity']}")
+
+
+def _told(accuracies: list[float]) -> str:
+    """`accuracy 0.612, the mean of 3 seeds from 0.598 to 0.630`"""
+    if len(accuracies) == 1:
+        return f"accuracy {accuracies[0]:.3f}"
+    least, most = min(accuracies), max(accuracies)
+    return f"accuracy {mean(accuracies):.3f}, the mean of {len(accuracies)} seeds from {least:.3f} to {most:.3f}"
