@@ -30,6 +30,14 @@ def ranks(values: Sequence[float] | Floats) -> Floats:
     return found
 
 
+def standardised(column: Sequence[float] | Floats) -> Floats:
+    """Of mean 0 and variance 1; all 0 where it is constant."""
+    values = np.asarray(column, dtype=float)
+    centred, deviation = values - values.mean(), float(values.std())
+    found: Floats = centred / deviation if deviation > 1e-9 * float(np.abs(values).max()) else np.zeros_like(values)
+    return found
+
+
 def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
     """Spearman's rank correlation of (..., n) and (..., n), ties at their mean rank; 0 where one side is constant."""
     x, y = (side - side.mean(-1, keepdims=True) for side in (ranks(a), ranks(b)))

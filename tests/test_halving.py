@@ -12,6 +12,7 @@ import pytest
 from searching import Lines, Machine, quicken, search
 
 from archdsl.search.scores.every import NAMES
+from archdsl.search.scores.fitted import Seen
 from archdsl.search.training.halving import ENOUGH, Halving
 
 Record = dict[str, Any]
@@ -24,11 +25,12 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def trained(latency: float, loss: float, accuracy: float | None, marks: int = 20) -> Record:
-    return {"latency": latency, "accuracy": accuracy, "provenance": {"proxy": {"running": [loss] * marks}}}
+    provenance = {"proxy": {"running": [loss] * marks}}
+    return {"latency": latency, "accuracy": accuracy, "provenance": provenance, "spec": {"nodes": []}}
 
 
 def measured(latency: float) -> Record:
-    return {"latency": latency, "accuracy": None, "provenance": {}}
+    return {"latency": latency, "accuracy": None, "provenance": {}, "spec": {"nodes": []}}
 
 
 def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> Halving:
@@ -80,7 +82,7 @@ def test_trials_that_were_not_trained_teach_nothing() -> None:
     found = halving(known=ENOUGH - 1)
     provenances: tuple[Record, ...] = ({}, {"proxy": {}}, {"proxy": {"fidelity": "2 epochs"}})
     for provenance in provenances:
-        found.learn({"latency": 1.0, "accuracy": 0.5, "provenance": provenance})
+        found.learn({**measured(1.0), "accuracy": 0.5, "provenance": provenance})
     assert found.limits(measured(2.0)) == {}
 
 
@@ -102,7 +104,7 @@ def beside_scores() -> Halving:
 
 def test_a_loss_beside_the_scores_promises_more_than_either_alone() -> None:
     found = beside_scores()
-    promise = found.promise(4, dict.fromkeys(NAMES, 1.0) | {"params": 120.0})
+    promise = found.promise(4, Seen({}, dict.fromkeys(NAMES, 1.0) | {"params": 120.0}))
     assert promise is not None
     assert promise.name == "running loss beside the scores"
     alone = found.promise(4)
@@ -112,7 +114,7 @@ def test_a_loss_beside_the_scores_promises_more_than_either_alone() -> None:
 
 def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
     found, limits = beside_scores(), []
-    for params in (100.0, 120.0, 140.0):
+    for params in (110.0, 120.0, 130.0):
         record = measured(2.0)
         record["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
         limits.append(losses_of(found, record)[4])
@@ -123,10 +125,11 @@ def test_the_limit_is_the_loss_that_promises_the_median_of_the_rivals() -> None:
     found, scores = beside_scores(), dict.fromkeys(NAMES, 1.0) | {"params": 120.0}
     record = measured(2.0)
     record["provenance"]["scores"] = scores
-    promise = found.promise(10, scores)
+    promise = found.promise(10, Seen({}, scores))
     assert promise is not None
     limit = losses_of(found, record)[10]
-    assert promise.at_no_loss - promise.slope * limit == pytest.approx(float(np.median(promise.values)))
+    assert np.interp(limit, promise.losses, promise.promised) == pytest.approx(float(np.median(promise.values)))
+    assert promise.promised[0] > np.median(promise.values) > promise.promised[-1]
 
 
 # ------------------------------------------------------------------------------------------------------- in a search
@@ -143,7 +146,7 @@ def telling() -> Machine:
     return machine
 
 
-WIDE: dict[str, Any] = {"latency_budget_ms": 100.0, "trials": 40}
+WIDE: dict[str, Any] = {"latency_budget_ms": 100.0, "trials": 40, "sampler": "random"}
 
 
 def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_faster_ones(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def trained(number: int, accuracies: tuple[float, ...], scores: float, losses: t
         {"accuracy": accuracy, "held_out": accuracy, "running": [loss] * 20, "seconds": 60.0, "fidelity": "6 epochs"}
         for accuracy, loss in zip(accuracies, losses, strict=True)
     ]
-    spec = {"name": f"net-{number}", "nodes": [{"type": "mlp"}]}
+    spec = {"name": f"net-{number}", "nodes": [{"id": "stage", "type": "mlp"}]}
     found = {"number": number, "hash": str(number), "spec": spec, "reason": None, "trainings": trainings}
     return found | {"scores": dict.fromkeys(NAMES, scores), "seconds": {"snip": 0.2, "flow": 0.3}}
 
@@ -77,6 +77,22 @@ def test_scores_that_rank_all_networks_rightly_meet_every_target_but_the_one_abo
     assert found["short"]["4"]["spearman_of_other_seed"]["value"] == pytest.approx(1)
     assert [target["met"] for target in found["targets"]] == [True, False, True]
     assert found["targets"][1]["found"] == 0
+
+
+def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do() -> None:
+    rng = random.Random(0)
+    records = []
+    for number in range(30):
+        width, score = rng.choice([16, 32, 48, 64]), rng.random()
+        accuracy = 0.2 + 0.004 * width + 0.2 * score
+        records.append(trained(number, (accuracy, accuracy + 0.001), score, (2.0, 2.0)))
+        records[-1]["spec"]["nodes"][0]["width"] = width
+    found = judged(records, DATA)
+    after = {count: facts["spearman"]["value"] for count, facts in found["fitted_after"].items()}
+    assert list(after) == ["8", "16"]
+    assert 0.5 < after["8"] < after["16"] < found["scores"]["fitted"]["spearman"]["value"]
+    assert found["fitted_after"]["8"]["spearman"]["low"] < after["8"] < found["fitted_after"]["8"]["spearman"]["high"]
+    assert judged(networks(), DATA)["fitted_after"] == {}  # of 12, too few would be left
 
 
 def test_accuracies_are_those_of_all_images_that_were_not_trained_on() -> None:

@@ -85,8 +85,8 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Machine, Resu
 def test_nothing_over_the_gate_is_trained(sixty: tuple[Path, Machine, Result, Lines]) -> None:
     folder, machine, _, _ = sixty
     limit = json.loads((folder / "noise.json").read_text())["gate_ms"]
-    fell = [record for record in trials(folder) if record["outcome"] == "fell"]
-    passed = [record for record in trials(folder) if record["outcome"] == "trained"]
+    fell = [record for record in trials(folder) if record["rung"] == "latency"]
+    passed = [record for record in trials(folder) if record["rung"] != "latency"]
     assert limit < 4.0
     assert fell
     assert len(fell) + len(passed) == 60
@@ -152,7 +152,10 @@ def test_the_watcher_is_told_every_trial_and_where_candidates_ended(
     _, _, _, lines = sixty
     assert sum(line.startswith("trial ") for line in lines.told) == 60
     assert lines.state is not None
-    assert lines.state.funnel["latency"] + lines.state.funnel["trained"] == 60
+    ends = ("latency", "zero_cost", "halving", "trained")
+    assert sum(lines.state.funnel[rung] for rung in ends) == 60
+    assert lines.state.funnel["latency"]
+    assert lines.state.funnel["trained"]
 
 
 def test_without_a_latency_budget_nothing_is_gated(tmp_path: Path) -> None:

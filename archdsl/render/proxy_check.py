@@ -64,7 +64,10 @@ def _table(found: Facts) -> RenderableType:
     """A row a score, the best first, under the ceiling; then the running losses."""
     scores = sorted(found["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
     rows = [("another seed (the ceiling)", found["ceiling"] | {"recall": None}, "")]
-    rows += [(_TITLES.get(name, name), facts, _NOTES.get(name, "")) for name, facts in scores]
+    for name, facts in scores:
+        rows.append((_TITLES.get(name, name), facts, _NOTES.get(name, "")))
+        if name == "fitted":
+            rows += [(f"  to {count} of them", after, "the rest") for count, after in found["fitted_after"].items()]
     for facts in found["short"].values():
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
@@ -76,12 +79,14 @@ def _table(found: Facts) -> RenderableType:
         Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
         Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),
         Column("Kendall", [_interval(facts["kendall"]) for _, facts, _ in rows], right=True, drop=1),
-        Column("top 5 kept", [_share(facts["recall"]) for _, facts, _ in rows], right=True, drop=2),
+        Column("top 5 kept", [_share(facts.get("recall")) for _, facts, _ in rows], right=True, drop=2),
         Column("", [Text(note) for _, _, note in rows], drop=3),
     ]
     notes = [
-        "In brackets where nine in ten bootstrap samples of the networks lie. Top 5 kept: of the five most accurate, "
-        "the share in a score's upper third. One seed's loss is judged by the mean accuracy of all seeds.",
+        "In brackets where nine in ten bootstrap samples of the networks lie, or choices of those that others are told "
+        "by. Fitted: accuracies as those of other networks tell them, from what the networks are and their scores. Top "
+        "5 kept: of the five most accurate, the share in a score's upper third. One seed's loss is judged by the mean "
+        "accuracy of all seeds.",
         f"Medians: {_costs(found['seconds'])}. Known before: {found['cached']} trainings.",
     ]
     return Sheet(columns, notes)

@@ -91,7 +91,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluations", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--percentile", type=int, default=50, help="of the table's latencies: the budget")
     parser.add_argument("--optimisers", nargs="+", default=list(OURS))
     parser.add_argument("--processes", type=int)

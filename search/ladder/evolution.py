@@ -3,8 +3,8 @@
 A child takes each choice from one of two parents and changes some of them; what holds no network, is over a static
 budget, is predicted to be too slow or was tried before is bred again at no cost. Of the others the one is tried that
 is expected to push the front out the furthest (`improvement.py`), by what is predicted: latency as the search predicts
-it (`predict.py`); accuracy, and how sure that is, from the choices of what was trained (`surrogate.py`). Of several
-costs it is drawn anew each time how much each counts, so that the front grows everywhere.
+it (`predict.py`); accuracy, and how sure that is, from what was trained (`scores/process.py`). Of several costs it is
+drawn anew each time how much each counts, so that the front grows everywhere.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from archdsl.schema.space import Space
 from archdsl.schema.variables import Variable
 from archdsl.search.ladder.candidates import Candidate, Refused, candidate
 from archdsl.search.ladder.improvement import improvements
-from archdsl.search.ladder.surrogate import Told, told
-from archdsl.search.scores.fitted import standardised
+from archdsl.search.scores.fields import Fields, field_columns, fields
+from archdsl.search.scores.process import Told, told
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import Completed
 from archdsl.spaces import draw
@@ -66,7 +66,7 @@ class Evolution:
         self._space, self._variables, self._settings = space, variables, settings
         self._objectives, self._latency, self._too_slow = tuple(space.objectives), latency, too_slow
         self._looked_at: dict[tuple[Any, ...], Candidate | None] = {}
-        self._rows: dict[tuple[Any, ...], list[float] | None] = {}
+        self._known: dict[tuple[Any, ...], Fields | None] = {}
 
     def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
         """The most promising of some children; None where nothing can be bred yet, or nothing new is."""
@@ -151,37 +151,29 @@ class Evolution:
 
     def _accuracies(self, trained: Sequence[Completed], index: int, children: Sequence[Child]) -> Told:
         """What each child may reach."""
-        rows = [(row, one.values[index]) for one in trained if (row := self._row(one.choices))]
-        if not rows:
+        known = [(found, one.values[index]) for one in trained if (found := self._fields(one.choices)) is not None]
+        if not known:
             return Told(np.zeros(len(children)), np.zeros(len(children)))
-        asked = [features(self._variables, child.choices, child.found) for child in children]
-        columns = np.array([*(row for row, _ in rows), *asked])
-        columns = np.column_stack([standardised(column) for column in columns.T])
-        return told(columns[: len(rows)], np.array([accuracy for _, accuracy in rows]), columns[len(rows) :])
+        columns = field_columns([*(found for found, _ in known), *(fields_of(child.found) for child in children)])
+        accuracies = np.array([accuracy for _, accuracy in known])
+        return told(columns[: len(known)], accuracies, columns[len(known) :])
 
-    def _row(self, choices: Choices) -> list[float] | None:
-        """The features of a network that was trained; None where it cannot be counted any more."""
+    def _fields(self, choices: Choices) -> Fields | None:
+        """What a network is that was trained; None where it is none any more."""
         key = tuple(choices.values())
-        if key not in self._rows:
+        if key not in self._known:
             try:
                 found = candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
-                self._rows[key] = features(self._variables, choices, found)
+                self._known[key] = fields_of(found)
             except Refused:
-                self._rows[key] = None
-        return self._rows[key]
+                self._known[key] = None
+        return self._known[key]
 
 
-def features(variables: Mapping[str, Variable], choices: Choices, found: Candidate) -> list[float]:
-    """Ordered choices by their place, labels one by one, and the logarithms of params and MACs."""
-    row = [math.log(max(found.counted.params, 1)), math.log(max(found.counted.macs, 1))]
-    for name, variable in variables.items():
-        if not variable.values:
-            row.append(math.log(choices[name]) if variable.log else float(choices[name]))
-        elif variable.is_ordered:
-            row.append(float(variable.values.index(choices[name])))
-        else:
-            row += [float(value == choices[name]) for value in variable.values]
-    return row
+def fields_of(found: Candidate) -> Fields:
+    """What a network is, its params and MACs among that."""
+    counted = found.counted
+    return {**fields(found.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}
 
 
 def _as_one(costs: Floats, generator: random.Random) -> Floats:

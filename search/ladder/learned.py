@@ -26,7 +26,7 @@ class Learned:
         tables: Tables | None = None,
         objectives: Sequence[str] = (),
     ) -> None:
-        self._latency, self.screen, self._gate_ms = LatencyModel(tables), Screen(), gate_ms
+        self._latency, self.screen, self._gate_ms = LatencyModel(tables), Screen(objectives), gate_ms
         self.halving = Halving(objectives)
         self._anything_passed = False
         for record in records:
@@ -37,8 +37,7 @@ class Learned:
         if record["latency"] is not None:
             self._latency.learn(spec_of(record["spec"]), record["latency"])
             self._anything_passed |= self._gate_ms is None or record["latency"] <= self._gate_ms
-        if scores := record["provenance"].get("scores"):
-            self.screen.learn(scores, record["accuracy"])
+        self.screen.learn(record)
         self.halving.learn(record)
 
     def predicted_ms(self, found: Candidate) -> float | None:

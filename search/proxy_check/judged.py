@@ -16,7 +16,8 @@ import numpy as np
 from archdsl.search.ranks import Floats, Interval, interval, kendall, recall, spearman
 from archdsl.search.scores.ensemble import AZ_NAS, MEMBERS, ensemble
 from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import fitted
+from archdsl.search.scores.fields import fields
+from archdsl.search.scores.fitted import Seen, fitted
 from archdsl.search.training.running import MARKS
 
 LEAST = 8
@@ -26,6 +27,9 @@ BEST = 5
 SHORT = (2, 4, 10)
 """At which twentieths of the training its running loss is judged."""
 TARGET_MARK = 4
+AFTER = (8, 16, 32)
+"""Trained networks from which the others are told, as a search has them one after another."""
+_DEALS = 50
 ZERO_COST, MORE_THAN_PARAMS, SHORT_TRAINING = 0.75, 0.2, 0.80
 """Spearman correlations that are aimed at: of the zero-cost rung, of it above params, of the loss after a fifth."""
 RUNG = ("ensemble", "fitted")
@@ -51,6 +55,7 @@ def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]
     mean = truth.mean(1)
     columns = _columns(known, mean)
     found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
+    found["fitted_after"] = {str(count): _after(count, known, mean) for count in AFTER if count + LEAST <= len(known)}
     found["short"] = {str(mark): _short(mark, known, truth) for mark in SHORT}
     if all("short" in record for record in known):
         found["short_of_its_own"] = _own(known, mean)
@@ -111,8 +116,12 @@ def _columns(known: Sequence[Record], truth: Floats) -> dict[str, Floats]:
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
     scores = [record["scores"] for record in known]
     columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
-    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": fitted(scores, truth.tolist())}
+    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": fitted(_seen(known), truth.tolist())}
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
+
+
+def _seen(known: Sequence[Record]) -> list[Seen]:
+    return [Seen(fields(record["spec"]), record["scores"]) for record in known]
 
 
 def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
@@ -120,6 +129,21 @@ def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
     kept = math.ceil(len(truth) / 3)
     found: dict[str, Any] = {name: interval(figure, score, truth)._asdict() for name, figure in _RANKED.items()}
     return found | {"recall": recall(list(score), list(truth), BEST, kept)}
+
+
+def _after(count: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
+    """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie."""
+    generator, seen, drawn = np.random.default_rng(0), _seen(known), []
+    for _ in range(_DEALS):
+        order = generator.permutation(len(known))
+        trained = set(order[:count].tolist())
+        told = fitted(seen, [float(truth[row]) if row in trained else None for row in range(len(known))])
+        left = order[count:]
+        drawn.append([figure(told[left], truth[left]) for figure in _RANKED.values()])
+    return {
+        name: Interval(float(np.mean(values)), *np.quantile(values, (0.05, 0.95)).tolist())._asdict()
+        for name, values in zip(_RANKED, zip(*drawn, strict=True), strict=True)
+    }
 
 
 def _short(mark: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
@@ -152,10 +176,9 @@ def _short(mark: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
 def _beside(known: Sequence[Record], losses: Floats, truth: Floats) -> dict[str, Any]:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
-    As a search has it (`training/halving.py`); each network is judged by the fit to all others.
+    As a search has it (`training/halving.py`); each network is judged by all others.
     """
-    scores, seeds = [record["scores"] for record in known], truth.shape[1]
-    told = [fitted(scores, truth[:, seed].tolist(), losses[:, seed]) for seed in range(seeds)]
+    told = [fitted(_seen(known), truth[:, seed].tolist(), losses[:, seed]) for seed in range(truth.shape[1])]
 
     def between(figure: Callable[..., Any]) -> Callable[..., Any]:
         return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
@@ -168,10 +191,10 @@ def _beside(known: Sequence[Record], losses: Floats, truth: Floats) -> dict[str,
 
 def _own(known: Sequence[Record], mean: Floats) -> dict[str, Any]:
     """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
-    trainings, scores = [record["short"] for record in known], [record["scores"] for record in known]
+    trainings = [record["short"] for record in known]
     accuracies = np.array([training["accuracy"] for training in trainings])
     cost = float(np.median([training["seconds"] for training in trainings])) / _seconds(known)["training"]
-    beside = _judge(fitted(scores, mean.tolist(), accuracies), mean)
+    beside = _judge(fitted(_seen(known), mean.tolist(), accuracies), mean)
     return {**_judge(accuracies, mean), "beside_scores": beside, "cost": cost, "fidelity": trainings[0]["fidelity"]}
 
 

@@ -16,8 +16,7 @@ from archdsl.search.ladder.predict import ENOUGH, LatencyModel
 from archdsl.search.ranks import spearman
 from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
 from archdsl.search.scores.ensemble import MEMBERS, ensemble
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import fitted
+from archdsl.search.scores.fitted import fitted, seen
 
 _OURS = ("ensemble", "fitted")
 _EXACT = 6
@@ -51,15 +50,20 @@ def _orders(values: NDArray[Any]) -> NDArray[Any]:
     return np.vstack([values, np.random.default_rng(0).permuted(deals, axis=1)])
 
 
-def scores(trials: Sequence[Trial]) -> list[Agreement]:
+def scores(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> list[Agreement]:
     """What ranks the proxy accuracy: scores at initialisation and their ensemble, beside params, MACs and latency."""
     trained = [trial for trial in trials if trial.accuracy is not None]
     rows = [_columns(trial) for trial in trained]
     whole = [row for row in rows if all(name in row for name in MEMBERS)]
     for row, value in zip(whole, ensemble(whole), strict=True):
         row["ensemble"] = float(value)
-    full = [(row, trial.accuracy) for row, trial in zip(rows, trained, strict=True) if all(n in row for n in NAMES)]
-    for (row, _), value in zip(full, fitted([row for row, _ in full], [accuracy for _, accuracy in full]), strict=True):
+    known = [
+        (row, found, trial.accuracy)
+        for row, trial in zip(rows, trained, strict=True)
+        if trial.hash in specs and (found := seen(specs[trial.hash].to_json(), row)) is not None
+    ]
+    told = fitted([found for _, found, _ in known], [accuracy for _, _, accuracy in known])
+    for (row, _, _), value in zip(known, told, strict=True):
         row["fitted"] = float(value)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [

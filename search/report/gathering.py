@@ -55,7 +55,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
         rungs=_rungs(trials, study),
         refused=study.reason,
         importance=study.importance,
-        scores=scores(trials),
+        scores=scores(trials, specs),
         finals=finals(trials, longer),
         prediction=prediction(trials, specs),
         winner=_winner(files),

@@ -1,29 +1,29 @@
 """Whether a network scores too low to be trained, by what this search has learned.
 
-The scores earn their place in each search anew. Two orders stand for it: their ensemble as it is, and the scores as
-fitted to the accuracies measured here; the one that ranks these better is used, only while its rank correlation with
-them is high enough, and then only against the lowest.
+The scores earn their place in each search anew. Two orders stand for it: their ensemble as it is, and accuracies as
+those measured here tell them, from scores and from what the networks are; the one that ranks these better is used, only
+while its rank correlation with them is high enough, and then only against the lowest among the networks that cost no
+more in any other objective: the fastest need not be as accurate as slower ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from archdsl.search.ranks import Floats, spearman
+from archdsl.search.results.front import Record, losses
 from archdsl.search.scores.ensemble import MEMBERS, ensemble
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import fitted
+from archdsl.search.scores.fitted import Seen, fitted, seen
 
 ENOUGH = 10
-"""Trained networks before the scores are trusted or not."""
+"""Trained networks before an order is trusted or not, and networks among which one is the lowest."""
 LEAST_CORRELATION = 0.5
 LOWEST_SHARE = 0.2
-"""Share of the networks seen that score too low to be trained, while the scores are trusted."""
-
-Scores = Mapping[str, float]
+"""Share of the networks that score too low to be trained, while the order is trusted."""
+_ACCURACY = "max proxy_accuracy"
 
 
 class Order(NamedTuple):
@@ -34,49 +34,66 @@ class Order(NamedTuple):
     correlation: float
 
 
+class _Known(NamedTuple):
+    """A network that was scored: the other objectives, and its proxy accuracy if it was trained."""
+
+    costs: tuple[float, ...]
+    seen: Seen
+    accuracy: float | None
+
+
 class Screen:
-    """The zero-cost rung. Scores that are not complete, as of an older run, teach nothing."""
+    """The zero-cost rung."""
 
-    def __init__(self) -> None:
-        self._known: list[tuple[Scores, float | None]] = []  # one list, as workers read it while it grows
+    def __init__(self, objectives: Sequence[str]) -> None:
+        self._is_asked = _ACCURACY in objectives
+        self._others = [objective for objective in objectives if objective != _ACCURACY]
+        self._known: list[_Known] = []  # one list, as workers read it while it grows
 
-    def learn(self, scores: Scores, accuracy: float | None) -> None:
-        """The scores of a network that came as far as that, and its proxy accuracy if it was trained."""
-        if all(name in scores for name in NAMES):
-            self._known.append((scores, accuracy))
+    def learn(self, record: Record) -> None:
+        """One finished trial; one that was not scored, or by an older version, teaches nothing."""
+        if (known := self._of(record)) is not None:
+            self._known.append(known)
 
     @property
     def correlation(self) -> float | None:
         """Spearman's rank correlation of the better order and proxy accuracy here; None before enough were trained."""
-        best = best_order(self._known)
+        best = _best_order(list(self._known))
         return None if best is None else best.correlation
 
-    @property
-    def reason(self) -> str:
-        """Why a network that scores too low falls."""
-        best = best_order(self._known)
-        assert best is not None
-        return f"among the lowest by {best.name}, which rank accuracy here at {best.correlation:.2f}"
-
-    def too_low(self, scores: Scores) -> bool:
-        """Whether a network is among the lowest seen here, itself included, while the scores are trusted."""
-        best = best_order([*self._known, (scores, None)])
+    def too_low(self, record: Record) -> str | None:
+        """Why a scored network is not to be trained; None where it is, as while no order is trusted."""
+        own = self._of(record)
+        if own is None or not self._is_asked:
+            return None
+        known = [*self._known, own]
+        best = _best_order(known)
         if best is None or best.correlation < LEAST_CORRELATION:
-            return False
-        return bool(best.values[-1] < np.quantile(best.values, LOWEST_SHARE))
+            return None
+        rivals = [all(a <= b for a, b in zip(one.costs, own.costs, strict=True)) for one in known]
+        values = best.values[rivals]
+        if len(values) <= ENOUGH or best.values[-1] >= np.quantile(values, LOWEST_SHARE):
+            return None
+        return (
+            f"among the lowest of those that cost no more by {best.name}, an order that ranks accuracy here at "
+            f"{best.correlation:.2f}"
+        )
+
+    def _of(self, record: Record) -> _Known | None:
+        found = seen(record["spec"], record["provenance"].get("scores") or {})
+        return None if found is None else _Known(losses(record, self._others), found, record["accuracy"])
 
 
-def best_order(known: list[tuple[Scores, float | None]]) -> Order | None:
+def _best_order(known: Sequence[_Known]) -> Order | None:
     """The order of the networks seen that ranks the trained ones better; None before enough were trained."""
-    known = list(known)
-    seen, accuracies = [scores for scores, _ in known], [accuracy for _, accuracy in known]
+    accuracies = [one.accuracy for one in known]
     trained = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
     if len(trained) < ENOUGH:
         return None
     truth = [accuracies[row] or 0.0 for row in trained]
     named = {
-        ", ".join(MEMBERS): ensemble(seen),
-        "all scores as fitted to the networks trained here": fitted(seen, accuracies),
+        ", ".join(MEMBERS): ensemble([one.seen.scores for one in known]),
+        "what the networks trained here tell of its kind": fitted([one.seen for one in known], accuracies),
     }
     orders = [Order(name, values, spearman(values[trained], truth)) for name, values in named.items()]
     return max(orders, key=lambda order: order.correlation)

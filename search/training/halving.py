@@ -4,12 +4,13 @@ It is our own, since Optuna prunes no study that has several objectives. After a
 training goes on only if what its running loss promises is among the better half of what those of its rivals promised
 there. Rivals are the networks that cost no more in any other objective: a slower one that learns worse than most of
 these will hardly be on the front, and the fastest has none. Two promises stand for it, the loss by itself, and the loss
-beside the scores at initialisation as fitted to the accuracies at the end of those that were trained here; the one that
-ranks these better is used. As the scores, it must first prove itself in this search, by its rank correlation there.
+beside what the network is and its scores, as those that were trained here to the end tell it; the one that ranks their
+accuracies better is used. As the scores, it must first prove itself in this search, by its rank correlation there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,8 +18,7 @@ import numpy as np
 
 from archdsl.search.ranks import Floats, spearman
 from archdsl.search.results.front import Record, losses
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import Scores, fit, score_columns, standardised
+from archdsl.search.scores.fitted import Seen, fitted, seen
 from archdsl.search.training.running import MARKS
 
 RUNGS = (MARKS // 5, MARKS // 2)
@@ -30,6 +30,8 @@ KEPT = 0.5
 """Share of the rivals' promises that a network's must be among."""
 _ACCURACY = "max proxy_accuracy"
 _ALONE, _BESIDE = "running loss", "running loss beside the scores"
+_TRIED = 33
+"""Losses from the least to the most that was seen, between which a promise is taken to be straight."""
 
 
 class _Known(NamedTuple):
@@ -38,7 +40,7 @@ class _Known(NamedTuple):
     costs: tuple[float, ...]
     running: tuple[float, ...]
     accuracy: float | None
-    scores: Scores | None
+    seen: Seen | None
 
 
 class Promise(NamedTuple):
@@ -49,10 +51,22 @@ class Promise(NamedTuple):
     """Spearman's with the accuracy of those trained to the end."""
     values: Floats
     """Of each training that came so far."""
-    slope: float
-    """By how much a loss that is higher by 1 promises less."""
-    at_no_loss: float
-    """What a loss of 0 would promise for the network that is asked for."""
+    losses: Floats
+    """Losses from the least to the most of these."""
+    promised: Floats
+    """What each of them would promise for the network that is asked for."""
+
+    def limit(self, least: float) -> float:
+        """The highest loss that promises so much; the lowest loss that was seen where none does."""
+        enough = np.flatnonzero(self.promised >= least)
+        if not len(enough):
+            return float(self.losses[0])
+        last = int(enough[-1])
+        if last == len(self.losses) - 1:
+            return math.inf
+        here, there = self.promised[last], self.promised[last + 1]
+        part = (here - least) / (here - there)
+        return float(self.losses[last] + part * (self.losses[last + 1] - self.losses[last]))
 
 
 class Limit(NamedTuple):
@@ -76,7 +90,7 @@ class Halving:
         """One finished trial; one that was not trained, or by an older recipe, teaches nothing."""
         running = (record["provenance"].get("proxy") or {}).get("running")
         if running:
-            known = losses(record, self._others), tuple(running), record["accuracy"], _scores(record)
+            known = losses(record, self._others), tuple(running), record["accuracy"], _seen(record)
             self._known.append(_Known(*known))
 
     def limits(self, record: Record) -> dict[int, Limit]:
@@ -88,17 +102,17 @@ class Halving:
         for mark in RUNGS:
             reached = _reached(known, mark)
             rivals = [all(a <= b for a, b in zip(one.costs, costs, strict=True)) for one in reached]
-            promise = _promise(reached, mark, _scores(record))
+            promise = _promise(reached, mark, _seen(record))
             if promise is None or promise.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
                 continue
             least = float(np.quantile(promise.values[np.array(rivals)], 1 - KEPT))
-            loss = (promise.at_no_loss - least) / promise.slope
-            found[mark] = Limit(loss, promise.name, promise.correlation)
+            if (loss := promise.limit(least)) < math.inf:
+                found[mark] = Limit(loss, promise.name, promise.correlation)
         return found
 
-    def promise(self, mark: int, scores: Scores | None = None) -> Promise | None:
-        """The better promise at a mark, for a network of these scores; None before there is enough to tell."""
-        return _promise(_reached(list(self._known), mark), mark, scores)
+    def promise(self, mark: int, asked: Seen | None = None) -> Promise | None:
+        """The better promise at a mark, for a network that is so; None before there is enough to tell."""
+        return _promise(_reached(list(self._known), mark), mark, asked)
 
 
 def reason(mark: int, loss: float, limit: Limit) -> str:
@@ -114,46 +128,41 @@ def _reached(known: Sequence[_Known], mark: int) -> list[_Known]:
     return [one for one in known if len(one.running) >= mark]
 
 
-def _promise(reached: Sequence[_Known], mark: int, scores: Scores | None) -> Promise | None:
+def _promise(reached: Sequence[_Known], mark: int, asked: Seen | None) -> Promise | None:
     """The better promise; None before there is enough to tell."""
     if sum(one.accuracy is not None for one in reached) < ENOUGH:
         return None
     found = [_alone(reached, mark)]
-    if (beside := _beside(reached, mark, scores)) is not None:
+    if (beside := _beside(reached, mark, asked)) is not None:
         found.append(beside)
     return max(found, key=lambda promise: promise.correlation)
 
 
-def _scores(record: Record) -> Scores | None:
-    """The scores at initialisation, if all are there."""
-    scores: Scores = record["provenance"].get("scores") or {}
-    return scores if all(name in scores for name in NAMES) else None
+def _seen(record: Record) -> Seen | None:
+    """What is known of a network beside its training, if it was scored."""
+    return seen(record["spec"], record["provenance"].get("scores") or {})
 
 
 def _alone(reached: Sequence[_Known], mark: int) -> Promise:
     """The loss by itself."""
-    values = -_losses(reached, mark)
-    return Promise(_ALONE, _correlation(reached, values), values, 1.0, 0.0)
+    running = _losses(reached, mark)
+    tried = np.linspace(running.min(), running.max(), _TRIED)
+    return Promise(_ALONE, _correlation(reached, -running), -running, tried, -tried)
 
 
-def _beside(reached: Sequence[_Known], mark: int, scores: Scores | None) -> Promise | None:
-    """The loss beside the scores; None where some are missing, or where a low loss would promise nothing."""
-    known = [training.scores for training in reached]
-    seen = [found for found in known if found is not None]
-    if scores is None or len(seen) < len(known):
+def _beside(reached: Sequence[_Known], mark: int, asked: Seen | None) -> Promise | None:
+    """The loss beside what is known before; None where that is missing, or where a low loss would promise no more."""
+    known = [one.seen for one in reached if one.seen is not None]
+    if asked is None or len(known) < len(reached):
         return None
     running = _losses(reached, mark)
-    columns = score_columns([*seen, scores])
-    each = np.column_stack([columns[:-1], standardised(running)])
-    found = fit(each, [training.accuracy for training in reached])
-    if found is None or found.weights[-1] >= 0:
+    tried = np.linspace(running.min(), running.max(), _TRIED)
+    accuracies = [*(training.accuracy for training in reached), *[None] * _TRIED]
+    values = fitted([*known, *[asked] * _TRIED], accuracies, np.append(running, tried))
+    of_known, promised = values[: len(reached)], values[len(reached) :]
+    if promised[0] <= promised[-1]:
         return None
-    deviation = float(running.std()) or 1.0
-    own = np.append(columns[-1], -running.mean() / deviation)  # as a loss of 0 stands among the others
-    at_no_loss = found.mean + float((own - found.middle) @ found.weights)
-    correlation = _correlation(reached, found.told)
-    values = found.mean + (each - found.middle) @ found.weights
-    return Promise(_BESIDE, correlation, values, -float(found.weights[-1]) / deviation, at_no_loss)
+    return Promise(_BESIDE, _correlation(reached, of_known), of_known, tried, promised)
 
 
 def _losses(reached: Sequence[_Known], mark: int) -> Floats:

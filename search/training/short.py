@@ -25,9 +25,9 @@ def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings
     Raises:
         OutOfTime, Failed, WorkerGone: as `train`.
     """
-    scores = record["provenance"]["scores"] = scored(worker, spec, settings, search.data, search.clock)["scores"]
-    if search.learned.screen.too_low(scores):
-        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", search.learned.screen.reason
+    record["provenance"]["scores"] = scored(worker, spec, settings, search.data, search.clock)["scores"]
+    if (too_low := search.learned.screen.too_low(record)) is not None:
+        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", too_low
         return
     record["rung"] = "train"
     search.doing(f"trial {record['number']}: training {spec.name}")
