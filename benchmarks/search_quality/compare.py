@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +85,7 @@ def main() -> None:
         "optimisers": {name: _told(curves) for name, curves in found.items()},
         "against": {name: _against(found, name, asked.evaluations) for name in found if name.startswith("Optuna")},
     }
-    asked.results.write_text(json.dumps(result, indent=1) + "\n")
+    asked.results.write_text(_text(result))
     _show(result)
 
 
@@ -210,6 +211,12 @@ def _against(found: Mapping[str, list[Result]], rival: str, evaluations: int) ->
 
 def _first(curve: Result, share: float) -> int | None:
     return next((index for index, known in enumerate(curve["shares"]) if known >= share), None)
+
+
+def _text(result: Result) -> str:
+    """As JSON, a line for each list of numbers."""
+    lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
+    return lists.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(result, indent=1)) + "\n"
 
 
 def _show(result: Result) -> None:

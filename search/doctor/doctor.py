@@ -78,7 +78,10 @@ class Examination(NamedTuple):
             return None
         everything = self.shares[-1] if self.shares else None
         share = everything.inside / everything.of if everything else 1.0
-        return self.timed.seconds(self.trials, share, self.workers)
+        budget_ms = self.settings.latency_budget_ms
+        near = 0.0 if budget_ms is None else self.timed.near(budget_ms)
+        low, high = self.timed.seconds(self.trials, share, self.workers, near)
+        return low, max(low, high)
 
 
 def examine(

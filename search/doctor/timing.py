@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from archdsl.search.doctor.points import Network
 from archdsl.search.ladder.finals import LENGTHEN, trainings
 from archdsl.search.ladder.predict import LatencyModel
+from archdsl.search.ladder.rungs import PAUSE_S
+from archdsl.search.ladder.trial import NEAR
 from archdsl.search.settings import Settings
 from archdsl.search.training.recipe import Fidelity
 from archdsl.search.workers.child import Failed, WorkerGone
@@ -21,8 +23,7 @@ _MOST_MEASURED = 60
 _AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S, _REPEATED = 120.0, 2
-"""Seconds until a worker is taken to hang; further readings of what is unstable. What misses a gate by little is read
-again too, which is not reckoned with."""
+"""Seconds until a worker is taken to hang; further readings of what is unstable or misses a gate by little."""
 _VALIDATED, _SCORED = 2000, 500
 """Images to validate and held out; images whose validation takes about as long as the scores of a network."""
 _PACED = 3
@@ -46,8 +47,13 @@ class Timed(NamedTuple):
     """Seconds that training takes at the search's fidelity, of a few networks."""
     facts: dict[str, Any]
 
-    def seconds(self, trials: int, share: float, workers: int = 1) -> tuple[float, float]:
-        """What a search of so many trials takes: if that share of them is trained, and if all are.
+    def near(self, budget_ms: float) -> float:
+        """The share of the networks that miss a budget by so little that they are measured again."""
+        known = [ms for ms in self.predicted if ms is not None]
+        return sum(budget_ms < ms < NEAR * budget_ms for ms in known) / max(len(known), 1)
+
+    def seconds(self, trials: int, share: float, workers: int = 1, near: float = 0.0) -> tuple[float, float]:
+        """What a search of so many trials takes: if that share of them is trained, and if all are; `near` as of above.
 
         Workers train side by side, as fast as one alone at best; measuring takes turns, and finalists are trained one
         after another. Starting, loading data and the optimiser's own choosing are not in it.
@@ -56,8 +62,9 @@ class Timed(NamedTuple):
             return 0.0, 0.0
         train_s = sum(self.train_s) / len(self.train_s)
         end_s = trainings(trials) * LENGTHEN * train_s + self.measure_s
+        again_s = near * _REPEATED * (self.measure_s + PAUSE_S)
         return (
-            trials * (self.measure_s + share * train_s / workers) + end_s,
+            trials * (self.measure_s + again_s + share * train_s / workers) + end_s,
             trials * (self.measure_s + train_s / workers) + end_s,
         )
 
