@@ -22,6 +22,10 @@ Epochs = Annotated[
 Limit = Annotated[
     float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to end by with what there is; none")
 ]
+Earlier = Annotated[
+    list[str] | None,
+    typer.Option("--from", metavar="DIR", help="a check whose networks tell of these too, or its JSON; repeatable"),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the check in --out")]
 
 
@@ -41,6 +45,7 @@ def command(
     seed: options.Seed = None,
     out: options.Out = None,
     resume: Resume = False,
+    earlier: Earlier = None,
     as_json: Json = False,
 ) -> None:
     """Check on a space how well scores and short training rank its networks, against full training with several seeds.
@@ -54,6 +59,7 @@ def command(
       archdsl proxy-check lit-dat-64 --macs-budget 15M --time 1h
       archdsl proxy-check my_space.json --networks 48 --seeds 3 --out runs/check
       archdsl proxy-check my_space.json --out runs/check --resume --json
+      archdsl proxy-check my_space.json --seed 1 --from runs/check
     """
     from archdsl.render.console import stdout
     from archdsl.render.proxy_check import report
@@ -75,6 +81,7 @@ def command(
         seed=seed,
         out=out,
         resume=resume,
+        earlier=earlier or (),
         say=output.remark,
     )
     if as_json:

@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 _TITLES = {"macs": "MACs", "az_nas": "AZ-NAS", "dss": "DSS", "synflow": "SynFlow", "snip": "SNIP", "naswot": "NASWOT"}
 _BASELINES = ("params", "macs")
-_NOTES = dict.fromkeys(_BASELINES, "baseline") | {"fitted": "to all other networks"}
+_NOTES = dict.fromkeys(_BASELINES, "baseline")
 _BUDGETS = {"params": params_text, "MACs": macs_text}
 
 
@@ -65,9 +65,9 @@ def _table(found: Facts) -> RenderableType:
     scores = sorted(found["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
     rows = [("another seed (the ceiling)", found["ceiling"] | {"recall": None}, "")]
     for name, facts in scores:
-        rows.append((_TITLES.get(name, name), facts, _NOTES.get(name, "")))
+        rows.append((_TITLES.get(name, name), facts, _note(name, found["before"])))
         if name == "fitted":
-            rows += [(f"  to {count} of them", after, "the rest") for count, after in found["fitted_after"].items()]
+            rows += [(_fewer(int(count), found["before"]), told, "") for count, told in found["fitted_after"].items()]
     for facts in found["short"].values():
         other = facts["spearman_of_other_seed"]["value"]
         rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
@@ -90,6 +90,18 @@ def _table(found: Facts) -> RenderableType:
         f"Medians: {_costs(found['seconds'])}. Known before: {found['cached']} trainings.",
     ]
     return Sheet(columns, notes)
+
+
+def _note(name: str, before: int) -> str:
+    if name == "fitted":
+        return f"to all others and {before} of earlier checks" if before else "to all other networks"
+    return _NOTES.get(name, "")
+
+
+def _fewer(count: int, before: int) -> str:
+    """What a fit is to, where not to all other networks."""
+    earlier = f"{before} of earlier checks" if before else ""
+    return f"  to {' and '.join(filter(None, (f'{count} of these' if count else '', earlier)))}"
 
 
 def _costs(seconds: Facts) -> str:

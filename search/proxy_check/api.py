@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def checked_proxies(
     seeds: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    earlier: Sequence[str] = (),
     say: Callable[[str], None] = lambda text: None,
     **given: Any,
 ) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def checked_proxies(
         out: the check's folder, `runs/TIME-SPACE-check` by default.
         resume: go on with the check in `out`, as it was asked for; what is given besides must be equal, but for
             `networks` and `time_s`.
+        earlier: checks on the same data, of the same length, by whose networks those of this one are told too; folders,
+            or files of what they told.
         say: is told of every network.
         given: `params_budget`, `macs_budget`, `memory_budget`, `device`, `threads`, `time_s`, `data`, `epochs` (6 by
             default), `images` and `seed`, as of `run`.
@@ -53,7 +56,11 @@ def checked_proxies(
     said = {name: value for name, value in given.items() if value is not None}
     if said.get("data") is not None:
         said["data"] = absolute(said["data"])
-    counts = {name: count for name, count in (("networks", networks), ("seeds", seeds)) if count is not None}
+    counts: dict[str, Any] = {
+        name: count for name, count in (("networks", networks), ("seeds", seeds)) if count is not None
+    }
+    if earlier:
+        counts["earlier"] = tuple(earlier)
     try:
         asked = _resumed(Path(out), space, said, counts) if resume and out is not None else _new(space, said, counts)
     except ValidationError as error:
@@ -62,7 +69,7 @@ def checked_proxies(
     return check(asked, folder, resume, say)
 
 
-def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]) -> Check:
+def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, Any]) -> Check:
     """A check as it is asked for, with defaults for all else."""
     unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
     given = {**dict.fromkeys(_TRAINING), **unmeasured, "epochs": EPOCHS, **said}
@@ -70,7 +77,7 @@ def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], cou
 
 
 def _resumed(
-    folder: Path, space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, int]
+    folder: Path, space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, Any]
 ) -> Check:
     """The check in a folder, with what was said now in its place; whether that is allowed is seen to later."""
     before = CheckFolder(folder).asked()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archdsl.errors import SearchError
 from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.rungs import OutOfTime, scored, train
+from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
 from archdsl.search.proxy_check.sample import sample
@@ -29,6 +30,7 @@ EPOCHS = 6.0
 """Of a full training: as long as a search trains its finalists by default."""
 SHORT = 0.2
 """Share of it that a short training of its own takes, with its whole schedule."""
+_OF_EARLIER = ("space", "budgets", "seed")
 
 Record = dict[str, Any]
 Say = Callable[[str], None]
@@ -44,6 +46,8 @@ class Check(BaseModel):
     networks: Annotated[int, Field(ge=LEAST)] = 32
     seeds: Annotated[int, Field(ge=2)] = 2
     """Of initial weights and data order: trainings of each network."""
+    earlier: tuple[str, ...] = ()
+    """Checks by whose networks those of this one are told too: their folders, or the JSON that they told."""
 
 
 def check(
@@ -82,6 +86,7 @@ class _Checking:
         self.records: list[Record] = folder.records()
         self.facts: dict[str, Any] = folder.read("machine.json") or {}
         self.interrupted = False
+        self.before = earlier.read(asked.earlier)
         self.clock = Clock(self.settings.model_copy(update={"trials": 1}))  # without a time, no limit
 
     def run(self) -> None:
@@ -112,6 +117,7 @@ class _Checking:
         request = [settings.data, image[0], settings.seed, settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": machine.get("torch")}
+        earlier.networks(self.before, self.data["describe"], settings)  # refused before anything is trained
         space = space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
         self.networks = sample(space, settings, self.asked.networks)
         self.facts = {"provenance": machine, "data": self.data["describe"], "chance": self.data["chance"]}
@@ -165,9 +171,14 @@ class _Checking:
             "budgets": {name: limit for name, limit in settings.static_budgets.items() if limit is not None},
             **settings.model_dump(include={"epochs", "images", "seed", "device", "threads"}),
         }
+        before = earlier.networks(self.before, self.facts["data"], settings)
+        asked["earlier"] = [
+            {"networks": len(found["networks"]), **{name: found["asked"].get(name) for name in _OF_EARLIER}}
+            for found in self.before
+        ]
         complete = len(self.records) >= min(self.asked.networks, len(getattr(self, "networks", self.records)))
         ended = {"complete": complete, "interrupted": self.interrupted}
-        return {"asked": asked, **ended, **self.facts, **judged(self.records, self.facts)}
+        return {"asked": asked, **ended, **self.facts, **judged(self.records, self.facts, before)}
 
 
 def _told(record: Record) -> str:

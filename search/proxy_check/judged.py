@@ -41,8 +41,11 @@ Record = Mapping[str, Any]
 _RANKED: dict[str, Callable[..., Any]] = {"spearman": spearman, "kendall": kendall}
 
 
-def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that the networks of a check tell; `data` says how many images there are to validate and held out."""
+def judged(records: Sequence[Record], data: Mapping[str, Any], before: Sequence[Record] = ()) -> dict[str, Any]:
+    """Everything that the networks of a check tell; `data` says how many images there are to validate and held out.
+
+    `before` are rows of earlier checks' results: what is fitted, is fitted to these too, and judged by this one's.
+    """
     known = [record for record in records if not record["reason"]]
     found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
     if len(known) < LEAST:
@@ -53,10 +56,14 @@ def judged(records: Sequence[Record], data: Mapping[str, Any]) -> dict[str, Any]
     if (refused := _refusal(found)) is not None:
         return found | {"refused": refused}
     mean = truth.mean(1)
-    columns = _columns(known, mean)
+    own = {record["hash"] for record in known}
+    before = [row for row in before if row["hash"] not in own]
+    found["before"] = len(before)
+    columns = _columns(known, mean, before)
     found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
-    found["fitted_after"] = {str(count): _after(count, known, mean) for count in AFTER if count + LEAST <= len(known)}
-    found["short"] = {str(mark): _short(mark, known, truth) for mark in SHORT}
+    counts = [count for count in ((0, *AFTER) if before else AFTER) if count + LEAST <= len(known)]
+    found["fitted_after"] = {str(count): _after(count, known, mean, before) for count in counts}
+    found["short"] = {str(mark): _short(mark, known, truth, before) for mark in SHORT}
     if all("short" in record for record in known):
         found["short_of_its_own"] = _own(known, mean)
     found["seconds"] = _seconds(known)
@@ -112,16 +119,22 @@ def _ceiling(figure: Callable[..., Any], truth: Floats) -> dict[str, float]:
     return interval(between, *truth.T)._asdict()
 
 
-def _columns(known: Sequence[Record], truth: Floats) -> dict[str, Floats]:
+def _columns(known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Floats]:
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
     scores = [record["scores"] for record in known]
     columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
-    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": fitted(_seen(known), truth.tolist())}
+    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _fitted(known, truth.tolist(), before)}
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
 
 
 def _seen(known: Sequence[Record]) -> list[Seen]:
     return [Seen(fields(record["spec"]), record["scores"]) for record in known]
+
+
+def _fitted(known: Sequence[Record], truth: Sequence[float | None], before: Sequence[Record]) -> Floats:
+    """The accuracy of each network as all others tell it, with those of earlier checks."""
+    earlier = [float(np.mean(row["accuracies"])) for row in before]
+    return fitted(_seen([*known, *before]), [*truth, *earlier])[: len(known)]
 
 
 def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
@@ -131,13 +144,19 @@ def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
     return found | {"recall": recall(list(score), list(truth), BEST, kept)}
 
 
-def _after(count: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
-    """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie."""
-    generator, seen, drawn = np.random.default_rng(0), _seen(known), []
+def _after(count: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
+    """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie.
+
+    Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
+    """
+    if not count:
+        told = _fitted(known, [None] * len(known), before)
+        return {name: interval(figure, told, truth)._asdict() for name, figure in _RANKED.items()}
+    generator, drawn = np.random.default_rng(0), []
     for _ in range(_DEALS):
         order = generator.permutation(len(known))
         trained = set(order[:count].tolist())
-        told = fitted(seen, [float(truth[row]) if row in trained else None for row in range(len(known))])
+        told = _fitted(known, [float(truth[row]) if row in trained else None for row in range(len(known))], before)
         left = order[count:]
         drawn.append([figure(told[left], truth[left]) for figure in _RANKED.values()])
     return {
@@ -146,7 +165,7 @@ def _after(count: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]
     }
 
 
-def _short(mark: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
+def _short(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
     """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
 
     A loss shares its seed with a part of the mean; against the other seed it shares nothing.
@@ -170,15 +189,20 @@ def _short(mark: int, known: Sequence[Record], truth: Floats) -> dict[str, Any]:
     found: dict[str, Any] = {name: own(figure)._asdict() for name, figure in _RANKED.items()}
     found |= {f"{name}_of_other_seed": other(figure)._asdict() for name, figure in _RANKED.items()}
     found["recall"] = float(np.mean([recall(list(loss), list(truth.mean(1)), BEST, kept) for loss in losses.T]))
-    return found | {"beside_scores": _beside(known, losses, truth), "cost": mark / MARKS}
+    return found | {"beside_scores": _beside(mark, known, truth, before), "cost": mark / MARKS}
 
 
-def _beside(known: Sequence[Record], losses: Floats, truth: Floats) -> dict[str, Any]:
+def _beside(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
     As a search has it (`training/halving.py`); each network is judged by all others.
     """
-    told = [fitted(_seen(known), truth[:, seed].tolist(), losses[:, seed]) for seed in range(truth.shape[1])]
+    seen, place, told = _seen([*known, *before]), SHORT.index(mark), []
+    for seed in range(truth.shape[1]):
+        losses = [record["trainings"][seed]["running"][mark - 1] for record in known]
+        losses += [row["running"][seed % len(row["running"])][place] for row in before]
+        earlier = [row["accuracies"][seed % len(row["accuracies"])] for row in before]
+        told.append(fitted(seen, [*truth[:, seed].tolist(), *earlier], losses)[: len(known)])
 
     def between(figure: Callable[..., Any]) -> Callable[..., Any]:
         return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
@@ -231,7 +255,7 @@ def _rows(known: Sequence[Record], truth: Floats, columns: Mapping[str, Floats])
     return [
         {
             "hash": record["hash"],
-            "types": [node["type"] for node in record["spec"]["nodes"]],
+            "spec": record["spec"],
             "accuracies": [round(value, 4) for value in truth[row].tolist()],
             "scores": {name: float(f"{column[row]:.6g}") for name, column in columns.items()},
             "running": [[training["running"][mark - 1] for mark in SHORT] for training in record["trainings"]],

@@ -1,0 +1,67 @@
+"""Networks of earlier checks, by whose trainings those of a new one are told too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import SearchError
+from archdsl.search.scores.every import NAMES
+from archdsl.search.settings import Settings
+
+RESULT = "proxy_check.json"
+
+Facts = dict[str, Any]
+
+
+def read(paths: Sequence[str]) -> list[Facts]:
+    """What these checks found; each is its folder or the JSON that it told.
+
+    Raises:
+        SearchError: one cannot be read, or ranked nothing.
+    """
+    return [_read(Path(path)) for path in paths]
+
+
+def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[Facts]:
+    """The networks of all checks, each once.
+
+    Raises:
+        SearchError: one was trained on other data, or for another length.
+    """
+    now, found = {"data": data, "epochs": settings.epochs, "images": settings.images}, dict[str, Facts]()
+    for check in checks:
+        known = check["asked"] | {"data": check["data"]}
+        for name, value in now.items():
+            if known.get(name) != value:
+                raise SearchError(
+                    f"an earlier check is of other trainings, which tell nothing of these: {name} {known.get(name)} "
+                    f"there, {value} here"
+                )
+        found |= {row["hash"]: row for row in check["networks"]}
+    return list(found.values())
+
+
+def _read(path: Path) -> Facts:
+    file = path / RESULT if path.is_dir() else path
+    try:
+        found = json.loads(file.read_bytes())
+    except OSError as error:
+        raise SearchError(f"{file} cannot be read: {error.strerror or error}; name the folder of a check") from None
+    except ValueError:
+        raise SearchError(f"{file} is not JSON; name the folder of a check, or what it told with --json") from None
+    rows = found.get("networks") if isinstance(found, dict) else None
+    if not isinstance(rows, list) or not {"data", "asked"} <= found.keys() or not all(map(_is_whole, rows)):
+        raise SearchError(f"{file} tells of no networks that were ranked by this version of archdsl; check them again")
+    return dict(found)
+
+
+def _is_whole(row: Any) -> bool:
+    try:
+        numbers = [*row["accuracies"], *(row["scores"][name] for name in NAMES), *chain.from_iterable(row["running"])]
+        return bool(row["hash"] and row["spec"]["nodes"]) and all(isinstance(number, int | float) for number in numbers)
+    except (KeyError, TypeError):
+        return False
