@@ -1,10 +1,11 @@
 """Evolution over the rungs that cost nothing: many children of the best networks, of which the most promising is tried.
 
-A child takes each choice from one of two parents and changes some of them; what holds no network, is over a static
-budget, is predicted to be too slow or was tried before is bred again at no cost. Of the others the one is tried that
-is expected to push the front out the furthest (`improvement.py`), by what is predicted: latency as the search predicts
-it (`predict.py`); accuracy, and how sure that is, from what was trained (`scores/process.py`). Of several costs it is
-drawn anew each time how much each counts, so that the front grows everywhere.
+A child takes each choice from one of two parents and changes some of them, or is drawn at random; what holds no
+network, is over a static budget, is predicted to be too slow or was tried before is bred again at no cost. Of the
+others the one is tried that is expected to push the front out the furthest (`improvement.py`), by what is predicted:
+latency as the search predicts it (`predict.py`); accuracy, and how sure that is, from what was trained
+(`scores/process.py`). Of several costs it is drawn anew each time how much each counts, so that the front grows
+everywhere.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from archdsl.schema.variables import Variable
 from archdsl.search.ladder.candidates import Candidate, Refused, candidate
 from archdsl.search.ladder.improvement import improvements
 from archdsl.search.scores.fields import Fields, field_columns, fields
-from archdsl.search.scores.process import Told, told
+from archdsl.search.scores.process import MOST, Told, told
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import Completed
 from archdsl.spaces import draw
@@ -34,6 +35,8 @@ CHILDREN = 100
 """Networks that are bred and predicted for each that is tried."""
 LEAST = 10
 """Measured networks before anything is bred of them."""
+_OF_NONE = 0.2
+"""Share of the children that are drawn at random: what no parent has, no small change brings."""
 _MOST_BRED = 4
 """Tries a child that is asked for: a small space may hold no more of them."""
 _MOST_KEPT = 5000
@@ -98,10 +101,12 @@ class Evolution:
         return np.array(values, dtype=float).reshape(-1, len(signs)) * signs
 
     def _bred(self, parents: Sequence[Choices], taken: set[str], generator: random.Random) -> Child | None:
-        """A child of two parents; None where it is no network that could be tried, or one that is taken."""
+        """A child of two parents or of none; None where it is no network that could be tried, or one that is taken."""
         one, two = generator.choice(parents), generator.choice(parents)
         choices = {name: generator.choice((one, two))[name] for name in self._variables}
         changed = [name for name in self._variables if generator.random() < 1 / len(self._variables)]
+        if generator.random() < _OF_NONE:
+            changed = list(self._variables)
         for name in changed or [generator.choice(list(self._variables))]:
             choices[name] = draw(self._variables[name], generator)
         found = self._network(choices)
@@ -151,7 +156,8 @@ class Evolution:
 
     def _accuracies(self, trained: Sequence[Completed], index: int, children: Sequence[Child]) -> Told:
         """What each child may reach."""
-        known = [(found, one.values[index]) for one in trained if (found := self._fields(one.choices)) is not None]
+        looked_at = trained[-MOST:]
+        known = [(found, one.values[index]) for one in looked_at if (found := self._fields(one.choices)) is not None]
         if not known:
             return Told(np.zeros(len(children)), np.zeros(len(children)))
         columns = field_columns([*(found for found, _ in known), *(fields_of(child.found) for child in children)])

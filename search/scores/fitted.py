@@ -14,12 +14,10 @@ import numpy as np
 from archdsl.search.ranks import Floats, ranks, standardised
 from archdsl.search.scores.every import NAMES
 from archdsl.search.scores.fields import Fields, field_columns, fields
-from archdsl.search.scores.process import left_out, told
+from archdsl.search.scores.process import MOST, left_out, told
 
 LEAST = 3
 """Trained networks, before there is anything to fit."""
-_MOST = 1000
-"""Trained networks that are looked at, the last ones."""
 _MORE = 2.0
 """How much a column of what was seen of a training weighs, beside those of fields and scores."""
 
@@ -43,7 +41,7 @@ def fitted(known: Sequence[Seen], accuracies: Sequence[float | None], *more: Seq
 
     `more` are further columns, a number a network, of what was seen of its training.
     """
-    rows = np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=int)[-_MOST:]
+    rows = np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=int)[-MOST:]
     if len(rows) < LEAST:
         return np.zeros(len(known))
     columns = columns_of(known, *more)

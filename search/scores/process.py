@@ -15,6 +15,8 @@ from archdsl.search.ranks import Floats
 
 NOISE = 0.1
 """Variance of a training's seed, as a share of the variance over networks."""
+MOST = 1000
+"""Trained networks that are worth to be looked at, the last ones: time grows with their cube."""
 
 
 class Told(NamedTuple):
