@@ -44,14 +44,14 @@ def test_what_costs_more_than_the_limit_adds_nothing() -> None:
     assert found.tolist() == [0, 0]
 
 
+def kernel(distance: float) -> float:
+    scaled = math.sqrt(5) * distance
+    return (1 + scaled + scaled**2 / 3) * math.exp(-scaled)
+
+
 def test_the_process_tells_what_its_equations_say() -> None:
     """Two trained networks and one that is asked for, by hand."""
     trained, asked, accuracies = np.array([[0.0], [1.0]]), np.array([[0.25]]), np.array([0.2, 0.6])
-
-    def kernel(distance: float) -> float:
-        scaled = math.sqrt(5) * distance
-        return (1 + scaled + scaled**2 / 3) * math.exp(-scaled)
-
     apart, near, far = kernel(1.0), kernel(0.25), kernel(0.75)
     known = np.array([[1 + NOISE, apart], [apart, 1 + NOISE]])
     inverse, across, ones = np.linalg.inv(known), np.array([near, far]), np.ones(2)
@@ -72,10 +72,13 @@ def test_each_trained_network_is_told_by_the_others() -> None:
         assert found[row] == pytest.approx(told(trained[others], accuracies[others], trained[[row]]).means[0])
 
 
-def test_far_from_everything_the_mean_is_told_and_nothing_is_sure() -> None:
+def test_far_from_everything_the_likeliest_mean_is_told_and_nothing_is_sure() -> None:
+    """The mean in which networks that are alike count as fewer."""
     trained, accuracies = RNG.normal(size=(30, 6)), RNG.uniform(0.2, 0.6, 30)
     found = told(trained, accuracies, np.vstack([trained[:1], np.full((1, 6), 50.0)]))
-    assert found.means[1] == pytest.approx(accuracies.mean(), abs=0.02)  # not quite, as near networks count as fewer
+    apart = np.array([[kernel(float(np.linalg.norm(a - b)) / math.sqrt(6)) for b in trained] for a in trained])
+    weights = np.linalg.inv(apart + NOISE * np.eye(30)).sum(0)
+    assert found.means[1] == pytest.approx(weights @ accuracies / weights.sum())
     assert found.deviations[0] < found.deviations[1]
     assert abs(found.means[0] - accuracies[0]) < abs(accuracies.mean() - accuracies[0])
 
