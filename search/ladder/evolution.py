@@ -5,8 +5,8 @@ network, is over a static budget, is predicted to be too slow or was tried befor
 others the one is tried that is expected to push the front out the furthest (`improvement.py`), by what is predicted:
 latency as the search predicts it (`predict.py`); accuracy, and how sure that is, from what was trained
 (`scores/process.py`). Of several costs it is drawn anew each time how much each counts, so that the front grows
-everywhere, and every fourth time none does: fast networks push a front out with ease, and would keep a search from those
-that win.
+everywhere, and every fourth time none does: fast networks push a front out with ease, and would keep a search from
+those that win.
 """
 
 from __future__ import annotations
