@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from archdsl.search.scores.dss import dss
 from archdsl.search.scores.ensemble import ensemble
 from archdsl.search.scores.every import NAMES, scored
 from archdsl.search.scores.fields import field_columns, fields
-from archdsl.search.scores.fitted import Seen, fitted, seen
+from archdsl.search.scores.fitted import Seen, fitted, promised, seen
 from archdsl.search.scores.flow import piped
 from archdsl.search.scores.naswot import naswot
 from archdsl.search.scores.screen import LEAST_CORRELATION, Screen
@@ -291,6 +292,18 @@ def test_a_network_is_fitted_without_its_own_accuracy() -> None:
         without = [accuracy if other != row else None for other, accuracy in enumerate(truth)]
         assert fitted(each, without, losses)[row] == pytest.approx(whole[row])
     assert fitted(each, [0.5, 0.6, *[None] * 7]).tolist() == [0] * 9
+
+
+def test_what_is_tried_of_one_training_changes_nothing_in_what_is_told_of_the_others() -> None:
+    rng = np.random.default_rng(5)
+    each = [Seen({"width": float(width)}, dict.fromkeys(NAMES, float(width))) for width in range(12)]
+    losses = rng.uniform(2, 3, 11)
+    truth = [*(0.05 * np.arange(11) - 0.2 * losses).tolist()]
+    few, many = (promised(each[:11], truth, losses, each[11], np.linspace(0, 9, count)) for count in (2, 40))
+    assert few.of_known == pytest.approx(many.of_known)
+    assert few.of_asked == pytest.approx(many.of_asked[[0, -1]])
+    alone = promised(each[:11], truth, losses, each[4], losses[4:5])
+    assert abs(alone.of_asked[0] - truth[4]) < abs(np.mean(truth) - truth[4])
 
 
 def test_what_a_network_is_tells_its_accuracy_where_no_score_does() -> None:

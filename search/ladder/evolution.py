@@ -23,6 +23,7 @@ from archdsl.schema.space import Space
 from archdsl.schema.variables import Variable
 from archdsl.search.ladder.candidates import Candidate, Refused, candidate
 from archdsl.search.ladder.improvement import improvements
+from archdsl.search.results.front import ACCURACY
 from archdsl.search.scores.fields import Fields, field_columns, fields
 from archdsl.search.scores.process import MOST, Told, told
 from archdsl.search.settings import Settings
@@ -46,7 +47,6 @@ _MOST_KEPT = 5000
 """Networks of choices that were bred before, so that they are not checked and counted again."""
 _LIMIT = 1.1
 """Up to which cost an improvement counts, the known and bred ones spanning 0 to 1."""
-_ACCURACY = "max proxy_accuracy"
 
 
 class Child(NamedTuple):
@@ -135,8 +135,8 @@ class Evolution:
         seen = self._signed([one.values for one in trained])
         guessed = self._signed(self._costs(known, children))
         deviations = np.zeros(len(children))
-        gain = self._objectives.index(_ACCURACY) if _ACCURACY in self._objectives else 0
-        if self._objectives[gain] == _ACCURACY:
+        gain = self._objectives.index(ACCURACY) if ACCURACY in self._objectives else 0
+        if self._objectives[gain] == ACCURACY:
             accuracies = self._accuracies(trained, gain, children)
             guessed[:, gain], deviations = -accuracies.means, accuracies.deviations
         others = np.delete(np.vstack([seen, guessed]), gain, axis=1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.load import spec_of
 from archdsl.search.ladder.rungs import OutOfTime, train
-from archdsl.search.results.front import Record, front
+from archdsl.search.results.front import ACCURACY, Record, front
 from archdsl.search.workers.child import Failed, WorkerGone
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ LENGTHEN = 3.0
 FINALISTS = 6
 SEEDS = 3
 """Rounds, each with initial weights and data orders of its own; after each the better half goes on."""
-_ACCURACY = "max proxy_accuracy"
 
 
 def trainings(finalists: int) -> int:
@@ -72,7 +71,7 @@ class Finals:
 
     def _first(self) -> list[Record]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
-        candidates = self._candidates() if _ACCURACY in self._search.space.objectives else self._search.state.front
+        candidates = self._candidates() if ACCURACY in self._search.space.objectives else self._search.state.front
         return sorted(candidates, key=lambda record: (-record["accuracy"], record["latency"]))[:FINALISTS]
 
     def _candidates(self) -> list[Record]:

@@ -7,6 +7,9 @@ from typing import Any
 
 Record = dict[str, Any]
 
+ACCURACY = "max proxy_accuracy"
+"""The objective that costs a training."""
+
 _FIELDS = {"proxy_accuracy": "accuracy", "latency": "latency", "params": "params", "macs": "macs"}
 
 
@@ -20,6 +23,11 @@ def losses(record: Record, objectives: Sequence[str]) -> tuple[float, ...]:
     return tuple(found)
 
 
+def costs_no_more(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether nothing of the first is worse, each being so that less is better."""
+    return all(a <= b for a, b in zip(one, other, strict=True))
+
+
 def front(records: Iterable[Record], objectives: Sequence[str]) -> list[Record]:
     """The records that none dominates, one a network, the most accurate first."""
     points = {record["hash"]: (losses(record, objectives), record) for record in records}
@@ -30,4 +38,4 @@ def front(records: Iterable[Record], objectives: Sequence[str]) -> list[Record]:
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+    return one != other and costs_no_more(one, other)

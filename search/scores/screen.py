@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from archdsl.search.ranks import Floats, spearman
-from archdsl.search.results.front import Record, losses
+from archdsl.search.results.front import ACCURACY, Record, costs_no_more, losses
 from archdsl.search.scores.ensemble import MEMBERS, ensemble
 from archdsl.search.scores.fitted import Seen, fitted, seen
 
@@ -23,7 +23,6 @@ ENOUGH = 10
 LEAST_CORRELATION = 0.5
 LOWEST_SHARE = 0.2
 """Share of the networks that score too low to be trained, while the order is trusted."""
-_ACCURACY = "max proxy_accuracy"
 
 
 class Order(NamedTuple):
@@ -46,8 +45,8 @@ class Screen:
     """The zero-cost rung."""
 
     def __init__(self, objectives: Sequence[str]) -> None:
-        self._is_asked = _ACCURACY in objectives
-        self._others = [objective for objective in objectives if objective != _ACCURACY]
+        self._is_asked = ACCURACY in objectives
+        self._others = [objective for objective in objectives if objective != ACCURACY]
         self._known: list[_Known] = []  # one list, as workers read it while it grows
 
     def learn(self, record: Record) -> None:
@@ -70,7 +69,7 @@ class Screen:
         best = _best_order(known)
         if best is None or best.correlation < LEAST_CORRELATION:
             return None
-        rivals = [all(a <= b for a, b in zip(one.costs, own.costs, strict=True)) for one in known]
+        rivals = [costs_no_more(one.costs, own.costs) for one in known]
         values = best.values[rivals]
         if len(values) <= ENOUGH or best.values[-1] >= np.quantile(values, LOWEST_SHARE):
             return None

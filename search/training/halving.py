@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from archdsl.search.ranks import Floats, spearman
-from archdsl.search.results.front import Record, losses
-from archdsl.search.scores.fitted import Seen, fitted, seen
+from archdsl.search.results.front import ACCURACY, Record, costs_no_more, losses
+from archdsl.search.scores.fitted import Seen, promised, seen
 from archdsl.search.training.running import MARKS
 
 RUNGS = (MARKS // 5, MARKS // 2)
@@ -28,7 +28,6 @@ ENOUGH = 8
 LEAST_CORRELATION = 0.5
 KEPT = 0.5
 """Share of the rivals' promises that a network's must be among."""
-_ACCURACY = "max proxy_accuracy"
 _ALONE, _BESIDE = "running loss", "running loss beside the scores"
 _TRIED = 33
 """Losses from the least to the most that was seen, between which a promise is taken to be straight."""
@@ -82,8 +81,8 @@ class Halving:
     """Which running losses are too high to go on, by what this search has learned."""
 
     def __init__(self, objectives: Sequence[str]) -> None:
-        self._is_asked = _ACCURACY in objectives
-        self._others = [objective for objective in objectives if objective != _ACCURACY]
+        self._is_asked = ACCURACY in objectives
+        self._others = [objective for objective in objectives if objective != ACCURACY]
         self._known: list[_Known] = []
 
     def learn(self, record: Record) -> None:
@@ -101,7 +100,7 @@ class Halving:
         costs = losses(record, self._others)
         for mark in RUNGS:
             reached = _reached(known, mark)
-            rivals = [all(a <= b for a, b in zip(one.costs, costs, strict=True)) for one in reached]
+            rivals = [costs_no_more(one.costs, costs) for one in reached]
             promise = _promise(reached, mark, _seen(record))
             if promise is None or promise.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
                 continue
@@ -157,12 +156,10 @@ def _beside(reached: Sequence[_Known], mark: int, asked: Seen | None) -> Promise
         return None
     running = _losses(reached, mark)
     tried = np.linspace(running.min(), running.max(), _TRIED)
-    accuracies = [*(training.accuracy for training in reached), *[None] * _TRIED]
-    values = fitted([*known, *[asked] * _TRIED], accuracies, np.append(running, tried))
-    of_known, promised = values[: len(reached)], values[len(reached) :]
-    if promised[0] <= promised[-1]:
+    told = promised(known, [training.accuracy for training in reached], running, asked, tried)
+    if told.of_asked[0] <= told.of_asked[-1]:
         return None
-    return Promise(_BESIDE, _correlation(reached, of_known), of_known, tried, promised)
+    return Promise(_BESIDE, _correlation(reached, told.of_known), told.of_known, tried, told.of_asked)
 
 
 def _losses(reached: Sequence[_Known], mark: int) -> Floats:
