@@ -28,7 +28,7 @@ def main() -> None:
     folder = ["--out", str(asked.out), *(["--resume"] if asked.out.exists() else [])]
     limit = ["--time", asked.time] if asked.time else []
     run = subprocess.run(
-        [sys.executable, "-m", "archdsl.cli", *command[1:], *folder, *limit], stdout=subprocess.PIPE, check=False
+        [sys.executable, "-m", "archdsl", *command[1:], *folder, *limit], stdout=subprocess.PIPE, check=False
     )
     result: dict[str, Any] = {
         "what": "archdsl proxy-check on a CPU, from the command line",

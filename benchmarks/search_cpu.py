@@ -103,7 +103,7 @@ def _run(asked: argparse.Namespace, seed: int) -> Record:
 
 def _search(asked: argparse.Namespace, seed: int, place: Path) -> int:
     """The search as a user runs it; its exit code."""
-    command = [sys.executable, "-m", "archdsl.cli", "search", asked.space, "--device", "cpu", "--out", "run"]
+    command = [sys.executable, "-m", "archdsl", "search", asked.space, "--device", "cpu", "--out", "run"]
     command += ["--latency-budget", asked.budget, "--trials", str(asked.trials), "--seed", str(seed)]
     command += ["--epochs", str(asked.epochs), "--images", str(asked.images)]
     environment = {**os.environ, "ARCHDSL_CACHE": str(place / "cache")}

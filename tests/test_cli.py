@@ -89,7 +89,7 @@ def bad(tmp_path: Path) -> Path:
 
 def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """A run of the command line in a process of its own."""
-    command = [sys.executable, "-m", "archdsl.cli", *arguments]
+    command = [sys.executable, "-m", "archdsl", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
@@ -245,7 +245,7 @@ def test_a_reader_that_goes_away_is_no_trouble() -> None:
     os.close(reading)
     for arguments in (["show", "litv2_s"], ["schema", "space"], ["check", "litv2_s"], ["zoo", "--json"]):
         done = subprocess.run(
-            [sys.executable, "-m", "archdsl.cli", *arguments], stdout=writing, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-m", "archdsl", *arguments], stdout=writing, stderr=subprocess.PIPE, check=False
         )
         assert (done.returncode, done.stderr) == (1, b"")
     os.close(writing)
@@ -254,7 +254,7 @@ def test_a_reader_that_goes_away_is_no_trouble() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_is_told_on_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "archdsl.cli", "show", "litv2_s"]
+        command = [sys.executable, "-m", "archdsl", "show", "litv2_s"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "No space left on device" in done.stderr
@@ -516,7 +516,7 @@ def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
     if {"import", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
-    script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl.cli "$@"; }}\n{line}{quick}\n'
+    script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{line}{quick}\n'
     if line.startswith("archdsl report"):
         shutil.copytree(FOLDER / "run", tmp_path / "runs" / "first")
     own = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it

@@ -44,7 +44,7 @@ def completed(count: int, seed: int = 0, objectives: int = 2) -> list[Completed]
         spec = point(SPACE_, choices.__getitem__)[0]
         values = (accuracy_of(spec), latency_of(spec))[:objectives]
         is_inside = latency_of(spec) <= BUDGET_MS
-        found.append(Completed(choices, values, is_inside, is_inside))
+        found.append(Completed(choices, values, latency_of(spec) / BUDGET_MS - 1, is_inside))
     return found
 
 
@@ -55,8 +55,8 @@ def spec_of_choices(choices: dict[str, Any]) -> Any:
 def test_nothing_is_bred_before_there_is_enough_or_of_nothing_that_passed() -> None:
     known = completed(LEAST)
     assert evolution().child(known[:-1], set(), random.Random(0)) is None
-    for is_inside in (False, True):
-        untrained = [one._replace(is_inside=is_inside, is_trained=False) for one in known]
+    for excess in (-1.0, 0.5):
+        untrained = [one._replace(excess=excess, is_trained=False) for one in known]
         assert evolution().child(untrained, set(), random.Random(0)) is None
     assert evolution().child(known, set(), random.Random(0)) is not None
 

@@ -111,17 +111,17 @@ print(spec.node("stage1").window, used == wanted, choices_of(space, spec) == wan
 def test_the_commands_know_an_installed_type(site: Path, tmp_path: Path) -> None:
     file = tmp_path / "pooled.json"
     file.write_text(json.dumps(SPEC))
-    shown = run(site, "-m", "archdsl.cli", "show", str(file))
+    shown = run(site, "-m", "archdsl", "show", str(file))
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "acme.pool" in shown.stdout
-    cost = run(site, "-m", "archdsl.cli", "cost", str(file), "--json")
+    cost = run(site, "-m", "archdsl", "cost", str(file), "--json")
     assert json.loads(cost.stdout)["nodes"][1]["type"] == "acme.pool"
 
 
 @pytest.mark.parametrize("document", [SPEC, SPACE], ids=["arch", "space"])
 def test_the_json_schema_knows_an_installed_type(site: Path, document: dict[str, Any]) -> None:
     kind = document["kind"]
-    printed = run(site, "-m", "archdsl.cli", "schema", kind)
+    printed = run(site, "-m", "archdsl", "schema", kind)
     assert (printed.returncode, printed.stderr) == (0, "")
     Draft202012Validator(json.loads(printed.stdout)).validate(document)
     shipped = json.loads((SCHEMAS / f"{kind}-1.schema.json").read_text())

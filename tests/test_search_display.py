@@ -238,7 +238,7 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, s
     asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
     asked += " --epochs 0.4 --images 80 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
-    run = [sys.executable, "-W", "error", "-m", "archdsl.cli", *asked.split(), "--out", "run"]
+    run = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.startswith(f"space {space}: p10 <= 2000 ms, batch 1, float32, eager, cpu")

@@ -5,10 +5,11 @@ measured, trained or not; what is no network of the space costs nobody anything.
 with a worker that answers from the table. Plain Optuna is told by `set_constraint` how far a network is over the budget
 and is not made to train it: it gets the mean accuracy of the others in its place, as archdsl's samplers do. It may ask
 for a network again, which costs it an evaluation as it would in use; the rows "repeats free" tell what it reaches where
-that costs neither an evaluation nor seconds, asked three times as often at most. Quality is the hypervolume of the
-networks that were trained inside the budget, as a share of that of all networks in the table: accuracy above chance,
-latency below the budget. Seconds are those recorded for measuring, scoring and training, with an optimiser's own as
-they pass here; studies are kept in memory. Writes benchmarks/results/search_quality.json.
+that costs neither an evaluation nor seconds, asked three times as often at most. The row "by hand" is what who does not
+search would try: LIT, LITv2 and DAT in the forms that the space has, at each of its scales, the largest first. Quality
+is the hypervolume of the networks that were trained inside the budget, as a share of that of all networks in the table:
+accuracy above chance, latency below the budget. Seconds are those recorded for measuring, scoring and training, with an
+optimiser's own as they pass here; studies are kept in memory. Writes benchmarks/results/search_quality.json.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,12 @@ PLAIN: dict[str, Callable[[int], BaseSampler]] = {
 }
 RIVALS = tuple(name for name in PLAIN if name != "random")
 FREE = ", repeats free"
+BY_HAND = {
+    "LIT": {"stage1": "mlp", "stage2": "mlp", "stage3": "attention", "merge": "deformable_merge"},
+    "LITv2": {"stage1": "mlp", "stage2": "mlp", "stage3": "hilo", "merge": "deformable_merge"},
+    "DAT": {"stage1": "windows", "stage2": "windows", "stage3": "window_deformable", "merge": "conv_merge"},
+}
+"""The published backbones as choices of the recorded space, but for their scale."""
 CHANCE = 1 / 20
 MOST_REPEATS = 3
 """Times the evaluations that plain Optuna is asked, for as many different networks."""
@@ -65,7 +73,7 @@ def main() -> None:
     with ProcessPoolExecutor(asked.processes) as pool:
         runs = list(pool.map(_run, *zip(*((*job, budget_ms, asked.evaluations) for job in jobs), strict=True)))
     most = hypervolume(table.values(), budget_ms)
-    found = dict[str, list[Result]]()
+    found = {"by hand": [_curve(_by_hand(table, budget_ms), table, budget_ms, most)]}
     for (name, _), evaluations in zip(jobs, runs, strict=True):
         label = name if name in PLAIN else f"archdsl {name}"
         found.setdefault(label, []).append(_curve(evaluations[: asked.evaluations], table, budget_ms, most))
@@ -83,7 +91,7 @@ def main() -> None:
         "recorded_on": read()["provenance"],
         "versions": {name: version(name) for name in ("archdsl", "optuna", "torch")},
         "optimisers": {name: _told(curves) for name, curves in found.items()},
-        "against": {name: _against(found, name, asked.evaluations) for name in found if name.startswith("Optuna")},
+        "against": {name: _against(found, name) for name in found if name.startswith(("Optuna", "by hand"))},
     }
     asked.results.write_text(_text(result))
     _show(result)
@@ -131,6 +139,19 @@ def _plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, eva
         study.tell(trial, (accuracy if is_inside else statistics.mean(accuracies or [0.0]), latency))
         spent += cost_of(row, is_measured_only=not is_inside, is_scored=False)
         found.append(Evaluation(row["hash"], spent + time.monotonic() - started, is_inside))
+    return found
+
+
+def _by_hand(table: Mapping[str, Row], budget_ms: float) -> list[Evaluation]:
+    """Every published backbone at every scale."""
+    space, found, spent = load_space(SPACE), list[Evaluation](), 0.0
+    known = variables(space.nodes)
+    for width, depth, kind in product(known["w"].values[::-1], known["d3"].values[::-1], BY_HAND.values()):
+        chosen = {**kind, "w": width, "d3": depth}
+        row = table[canonical_hash(point(space, chosen.__getitem__)[0])]
+        is_inside = latency_of(row) <= budget_ms
+        spent += cost_of(row, is_measured_only=not is_inside, is_scored=False)
+        found.append(Evaluation(row["hash"], spent, is_inside))
     return found
 
 
@@ -190,8 +211,9 @@ def _at(shares: Sequence[float], part: float) -> float:
     return shares[max(0, round(part * len(shares)) - 1)]
 
 
-def _against(found: Mapping[str, list[Result]], rival: str, evaluations: int) -> Result:
-    """After what part of a rival's evaluations, and of its seconds, the median of each of ours is where it ends."""
+def _against(found: Mapping[str, list[Result]], rival: str) -> Result:
+    """After what part of a rival's evaluations, and of its seconds, the median of each other one is where it ends."""
+    evaluations = max(len(curve["shares"]) for curve in found[rival])
     end = statistics.median(curve["shares"][-1] for curve in found[rival])
     took = statistics.median(curve["seconds"][-1] for curve in found[rival])
     parts = Result()

@@ -39,8 +39,8 @@ RESULTS = Path(__file__).parents[1] / "results" / "search_and_zoo.json"
 SPECS = Path(__file__).parents[2] / "specs"
 WIDTHS = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
 DEPTHS = (1, 1 / 2, 1 / 3)
-MOST_MACS = 16e6
-"""Larger ones are left out, to keep the run short; some of them might keep the budget too."""
+MOST_MACS = 48e6
+"""Larger ones are not even measured: three times what the largest that keeps 5 ms on two cores has."""
 
 Record = dict[str, Any]
 
@@ -51,7 +51,7 @@ def main() -> None:
     command += ["--device", "cpu", "--threads", "1", "--epochs", f"{asked.epochs:g}", "--seed", str(asked.seed)]
     command += ["--out", str(asked.out)]
     if not asked.out.exists():
-        subprocess.run([sys.executable, "-m", "archdsl.cli", *command], check=False)
+        subprocess.run([sys.executable, "-m", "archdsl", *command], check=False)
     settings = Settings.model_validate_json((asked.out / "run.json").read_bytes())
     winner = _winner(asked.out)
     budget_ms = settings.latency_budget_ms or 0.0
@@ -62,12 +62,14 @@ def main() -> None:
     by_name = {spec.name: (spec, ms) for spec, ms in inside}
     rows = _trained([by_name[row["name"]] for row in first], settings, asked.workers, LENGTHEN, SEEDS)
     best = max(rows, key=lambda row: row["accuracy"])
+    as_fast = [row for row in rows if row["ms"] <= winner["ms"]]
     result = {
         "what": "the winner of a search against published backbones scaled to its budget, on held-out images",
         "command": f"archdsl {' '.join(command[:-2])}",
         "winner": winner,
         "best_of_the_zoo": best,
         "winner_is_better_by": winner["held_out"] - best["held_out"],
+        "best_of_the_zoo_as_fast_as_the_winner": max(as_fast, key=lambda row: row["accuracy"], default=None),
         "most_of_the_zoo_held_out": max(row["held_out"] for row in rows),
         "measured": len(measured),
         "finalists": rows,

@@ -74,10 +74,14 @@ class Evolution:
         self._looked_at: dict[tuple[Any, ...], Candidate | None] = {}
         self._known: dict[tuple[Any, ...], Fields | None] = {}
 
+    def is_ready(self, known: Sequence[Completed]) -> bool:
+        """Whether there is enough to breed of."""
+        return len(known) >= LEAST
+
     def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
         """The most promising of some children; None where nothing can be bred yet, or nothing new is."""
         parents = self._parents(known)
-        if len(known) < LEAST or not parents:
+        if not self.is_ready(known) or not parents:
             return None
         bred = dict[str, Child]()
         for _ in range(_MOST_BRED * CHILDREN):

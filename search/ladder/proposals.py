@@ -16,6 +16,7 @@ from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
 from archdsl.search.ladder.candidates import Candidate, Raised, Refused, candidate, random_candidate
 from archdsl.search.ladder.evolution import Evolution
+from archdsl.search.ladder.scaled import Scaled
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import Study
 from archdsl.search.study.waiting import MOST_LOST
@@ -27,7 +28,7 @@ _SMALLEST_OF = 300
 
 
 class Proposals:
-    """The seeds of the space, then what the optimiser proposes."""
+    """The seeds of the space, smaller networks for those that are too costly, then what the optimiser proposes."""
 
     def __init__(
         self,
@@ -54,7 +55,9 @@ class Proposals:
         self._variables = variables(space.nodes)
         self._evolution = Evolution(space, self._variables, settings, latency, lambda found: too_slow(found.spec))
         self._asked_for_smallest = False
-        self._seeds = deque((choices, dict[str, Any]()) for choices in seed_choices(settings))
+        seeds = seed_choices(settings)
+        self._scaled = Scaled(space, self._variables, settings, seeds)
+        self._seeds = deque((choices, dict[str, Any]()) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
     def add(self, known: Iterable[tuple[dict[str, Any], dict[str, Any]]], origins: dict[str, str]) -> None:
@@ -110,11 +113,16 @@ class Proposals:
                 self.study.enqueue(drawn[1], again=True)
 
     def _breed(self) -> None:
-        """Where evolution proposes, its child is next, once there is anything to breed of."""
-        if self.settings.sampler in ("auto", "evolution") and not self.study.has_waiting:
-            choices = self._evolution.child(self.study.completed(), self.seen, self._generator())
-            if choices is not None:
-                self.study.enqueue(choices, again=True)
+        """Where evolution proposes, its child is next, or something made smaller until there is enough to breed of."""
+        if self.settings.sampler not in ("auto", "evolution") or self.study.has_waiting:
+            return
+        known = self.study.completed()
+        if not self._evolution.is_ready(known):
+            smaller = self._scaled.next(known, self.seen)
+            if smaller is not None:
+                self.study.enqueue(smaller)
+        elif (child := self._evolution.child(known, self.seen, self._generator())) is not None:
+            self.study.enqueue(child, again=True)
 
     def ask_for_the_smallest(self) -> None:
         """The network with the fewest MACs of some hundred drawn is tried next; once."""

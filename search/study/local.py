@@ -37,10 +37,15 @@ class Completed(NamedTuple):
 
     choices: dict[str, Any]
     values: tuple[float, ...]
-    is_inside: bool
-    """Whether it is inside the budget."""
+    excess: float
+    """Over the budget by a factor of 1 + this, if it is more than 0."""
     is_trained: bool
     """Whether it was trained to the end; else the accuracy among its values is made up."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is inside the budget."""
+        return self.excess <= 0
 
 
 class Study(Waiting):
@@ -109,7 +114,7 @@ class Study(Waiting):
             Completed(
                 {name: decode(variable, trial.params[name]) for name, variable in self.variables.items()},
                 tuple(trial.values),
-                trial.constraints.get(BUDGET, 1.0) <= 0,
+                trial.constraints.get(BUDGET, 1.0),
                 _is_trained(trial),
             )
             for trial in trials

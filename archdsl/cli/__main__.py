@@ -1,7 +1,0 @@
-"""`python -m archdsl.cli`, where the script is not on the path."""
-
-import sys
-
-from archdsl.cli import main
-
-sys.exit(main())

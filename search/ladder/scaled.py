@@ -1,0 +1,102 @@
+"""What is too costly, tried again as a smaller network of its kind: seeds and first draws that are over a budget.
+
+A seed is there because it is known to be good, mostly on another machine or at another size; that it is too slow here
+says nothing against its kind. Depths are lowered first, each as far from where it was as the others: a block less is
+faster on every device, while a narrower one often is not. Widths and other sizes follow once no depth can be lowered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from archdsl.schema.space import Space
+from archdsl.schema.variables import Variable
+from archdsl.search.ladder.candidates import Candidate, Refused, candidate
+from archdsl.search.settings import Settings
+from archdsl.search.study.local import Completed
+
+Choices = dict[str, Any]
+
+
+class _Sized(NamedTuple):
+    """A network with what its latency rests on."""
+
+    choices: Choices
+    found: Candidate
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Blocks and MACs."""
+        return sum(getattr(node, "depth", 0) for node in self.found.spec.nodes), self.found.counted.macs
+
+    def share(self, other: _Sized) -> float:
+        """Of another network's latency, at most: of its blocks or of its MACs, whichever is more."""
+        return max(own / max(whole, 1) for own, whole in zip(self.size, other.size, strict=True))
+
+
+class Scaled:
+    """Makes the networks of one space smaller."""
+
+    def __init__(
+        self, space: Space, variables: Mapping[str, Variable], settings: Settings, seeds: Sequence[Choices]
+    ) -> None:
+        self._space, self._settings, self._seeds = space, settings, seeds
+        self._ordered = {
+            name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
+        }
+        self._done = dict[tuple[Any, ...], _Sized | None]()
+
+    def next(self, measured: Sequence[Completed], taken: set[str]) -> Choices | None:
+        """Of what was over a budget, the first of which there is a smaller network that is not taken yet."""
+        over = [(choices, 1.0) for choices in self._seeds]
+        over += [(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
+        for choices, share in over:
+            smaller = self._known(choices, share)
+            if smaller is not None and smaller.found.hash not in taken:
+                return smaller.choices
+        return None
+
+    def _known(self, choices: Choices, share: float) -> _Sized | None:
+        key = (*choices.items(), share)
+        if key not in self._done:
+            self._done[key] = self._smaller(choices, share)
+        return self._done[key]
+
+    def _smaller(self, choices: Choices, share: float) -> _Sized | None:
+        """The nearest smaller network with such a share of the latency, or else the smallest; None where none is inside
+        the static budgets.
+        """
+        whole = self._sized(choices)
+        found, now = None, whole
+        while now is not None and whole is not None:
+            found = now if self._keeps(now) else None
+            if found is not None and now.share(whole) <= share:
+                return found
+            now = self._lowered(now, whole)
+        return found
+
+    def _lowered(self, now: _Sized, whole: _Sized) -> _Sized | None:
+        """One number a step lower, in which this network is smaller; None where none can be lowered."""
+        found = list[tuple[tuple[bool, float, int], _Sized]]()
+        for name, values in self._ordered.items():
+            if name not in now.choices or (place := values.index(now.choices[name])) == 0:
+                continue
+            lower = self._sized(now.choices | {name: values[place - 1]})
+            if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
+                continue
+            kept = values[place - 1] / whole.choices[name] if whole.choices[name] else 0.0
+            found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
+        return max(found, key=lambda each: each[0])[1] if found else None
+
+    def _sized(self, choices: Choices) -> _Sized | None:
+        """A network that holds, whatever it costs."""
+        try:
+            return _Sized(choices, candidate(self._space, choices.__getitem__, self._settings.without_static_budgets()))
+        except Refused:
+            return None
+
+    def _keeps(self, now: _Sized) -> bool:
+        """Whether it is inside the static budgets."""
+        costs, budgets = now.found.costs(self._settings), self._settings.static_budgets
+        return all(budget is None or costs[name] <= budget for name, budget in budgets.items())
