@@ -138,3 +138,16 @@ def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
     ]
     assert [len(set(hashes)) for hashes in tried] == [24, 24]
     assert set(tried[0]) == set(tried[1])
+
+
+def test_the_likelier_a_child_passes_the_gate_the_more_it_counts() -> None:
+    """By accuracy alone larger networks are better here; with a gate those that are tried keep it, mostly."""
+    known = [one._replace(latency_ms=latency_of(spec_of_choices(one.choices))) for one in completed(40, objectives=1)]
+    space = SPACE_.model_copy(update={"objectives": ["max proxy_accuracy"]})
+    inside = list[int]()
+    for gate_ms in (None, BUDGET_MS):
+        own = Evolution(space, KNOWN, settings(), lambda found: None, lambda found: False, gate_ms)
+        bred = [own.child(known, set(), random.Random(seed)) for seed in range(10)]
+        inside.append(sum(latency_of(spec_of_choices(choices)) <= BUDGET_MS for choices in bred if choices is not None))
+    assert inside[0] < inside[1]
+    assert inside[1] >= 7

@@ -2,11 +2,11 @@
 
 A child takes each choice from one of two parents and changes some of them, or is drawn at random; what holds no
 network, is over a static budget, is predicted to be too slow or was tried before is bred again at no cost. Of the
-others the one is tried that is expected to push the front out the furthest (`improvement.py`), by what is predicted:
-latency as the search predicts it (`predict.py`); accuracy, and how sure that is, from what was trained
-(`scores/process.py`). Of several costs it is drawn anew each time how much each counts, so that the front grows
-everywhere, and every fourth time none does: fast networks push a front out with ease, and would keep a search from
-those that win.
+others the one is tried that is expected to push the front out the furthest (`improvement.py`), times the chance that it
+passes the gate (Gardner et al. 2014). Accuracy and latency, and how sure they are, are told from what was trained and
+measured (`scores/process.py`); where the search predicts a latency better (`predict.py`), that is taken. Of several
+costs it is drawn anew each time how much each counts, so that the front grows everywhere, and every fourth time none
+does: fast networks push a front out with ease, and would keep a search from those that win.
 """
 
 from __future__ import annotations
@@ -67,10 +67,14 @@ class Evolution:
         settings: Settings,
         latency: Callable[[Candidate], float | None],
         too_slow: Callable[[Candidate], bool],
+        gate_ms: float | None = None,
     ) -> None:
-        """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are."""
+        """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are; what
+        takes longer than `gate_ms` is not trained.
+        """
         self._space, self._variables, self._settings = space, variables, settings
         self._objectives, self._latency, self._too_slow = tuple(space.objectives), latency, too_slow
+        self._gate_ms = gate_ms
         self._looked_at: dict[tuple[Any, ...], Candidate | None] = {}
         self._known: dict[tuple[Any, ...], Fields | None] = {}
 
@@ -137,39 +141,47 @@ class Evolution:
         """How far each child is expected to push the front out."""
         trained = [one for one in known if one.is_trained]
         seen = self._signed([one.values for one in trained])
-        guessed = self._signed(self._costs(known, children))
+        latencies = self._latencies(known, children)
+        guessed = self._signed(self._costs(children, np.exp(latencies.means)))
         deviations = np.zeros(len(children))
         gain = self._objectives.index(ACCURACY) if ACCURACY in self._objectives else 0
         if self._objectives[gain] == ACCURACY:
-            accuracies = self._accuracies(trained, gain, children)
+            accuracies = self._told([(one.choices, one.values[gain]) for one in trained], children)
             guessed[:, gain], deviations = -accuracies.means, accuracies.deviations
         others = np.delete(np.vstack([seen, guessed]), gain, axis=1)
         costs = _as_one(others, generator) * (generator.random() >= _BY_GAIN)
-        return improvements(
+        found = improvements(
             costs[: len(seen)], -seen[:, gain], costs[len(seen) :], -guessed[:, gain], deviations, limit=_LIMIT
         )
+        return found if self._gate_ms is None else found * latencies.chance_below(math.log(self._gate_ms))
 
-    def _costs(self, known: Sequence[Completed], children: Sequence[Child]) -> list[list[float]]:
+    def _costs(self, children: Sequence[Child], latencies: Floats) -> list[list[float]]:
         """Every objective of every child, the accuracy left at 0."""
         columns = []
-        for index, objective in enumerate(self._objectives):
+        for objective in self._objectives:
             metric = objective.split()[1]
             if metric == "latency":
-                own = [one.values[index] for one in known if one.is_inside]
-                columns.append([_believed(child.latency_ms, own) for child in children])
+                columns.append(list(latencies))
             else:
                 columns.append([float(getattr(child.found.counted, metric, 0.0)) for child in children])
         return [list(row) for row in zip(*columns, strict=True)]
 
-    def _accuracies(self, trained: Sequence[Completed], index: int, children: Sequence[Child]) -> Told:
-        """What each child may reach."""
-        looked_at = trained[-MOST:]
-        known = [(found, one.values[index]) for one in looked_at if (found := self._fields(one.choices)) is not None]
-        if not known:
+    def _latencies(self, known: Sequence[Completed], children: Sequence[Child]) -> Told:
+        """The logarithm of each child's ms: as it is predicted, where it is."""
+        measured = [(one.choices, math.log(one.latency_ms)) for one in known if one.latency_ms]
+        found = self._told(measured, children)
+        ms = [math.nan if child.latency_ms is None else child.latency_ms for child in children]
+        least = min((value for _, value in measured), default=0.0) - math.log(2)
+        predicted = np.log(np.maximum(ms, math.exp(least)))
+        return found._replace(means=np.where(np.isnan(predicted), found.means, predicted))
+
+    def _told(self, known: Sequence[tuple[Choices, float]], children: Sequence[Child]) -> Told:
+        """What the networks of these choices tell of each child."""
+        rows = [(found, value) for choices, value in known[-MOST:] if (found := self._fields(choices)) is not None]
+        if not rows:
             return Told(np.zeros(len(children)), np.zeros(len(children)))
-        columns = field_columns([*(found for found, _ in known), *(fields_of(child.found) for child in children)])
-        accuracies = np.array([accuracy for _, accuracy in known])
-        return told(columns[: len(known)], accuracies, columns[len(known) :])
+        columns = field_columns([*(found for found, _ in rows), *(fields_of(child.found) for child in children)])
+        return told(columns[: len(rows)], np.array([value for _, value in rows]), columns[len(rows) :])
 
     def _fields(self, choices: Choices) -> Fields | None:
         """What a network is that was trained; None where it is none any more."""
@@ -196,8 +208,3 @@ def _as_one(costs: Floats, generator: random.Random) -> Floats:
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
     found: Floats = scaled @ (weights / max(weights.sum(), 1e-9))
     return found
-
-
-def _believed(predicted: float | None, measured: Sequence[float]) -> float:
-    """A predicted latency, no less than half of the least measured; the mean of these where nothing is predicted."""
-    return sum(measured) / len(measured) if predicted is None else max(predicted, min(measured) / 2)

@@ -39,10 +39,12 @@ class Proposals:
         funnel: Counter[str],
         too_slow: Callable[[Spec], bool] = lambda spec: False,
         latency: Callable[[Candidate], float | None] = lambda found: None,
+        gate_ms: float | None = None,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
 
-        `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can.
+        `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
+        takes longer than `gate_ms` is not trained.
         """
         self._too_slow = too_slow
         self.study, self.space, self.settings = study, space, settings
@@ -53,7 +55,9 @@ class Proposals:
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
-        self._evolution = Evolution(space, self._variables, settings, latency, lambda found: too_slow(found.spec))
+        self._evolution = Evolution(
+            space, self._variables, settings, latency, lambda found: too_slow(found.spec), gate_ms
+        )
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
         self._scaled = Scaled(space, self._variables, settings, seeds)

@@ -12,7 +12,7 @@ from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.rungs import measure
 from archdsl.search.results.front import Record
 from archdsl.search.study.local import Study
-from archdsl.search.study.waiting import MOST_LOST
+from archdsl.search.study.waiting import LATENCY, MOST_LOST
 from archdsl.search.training.short import HALVING, short_training
 from archdsl.search.workers.child import Failed, WorkerGone
 from archdsl.search.workers.seat import Seat
@@ -99,7 +99,7 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
 def _noted(record: Record) -> dict[str, Any]:
     """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
     names = ("outcome", "reason", "params", "macs", "accuracy")
-    return {"name": record["spec"]["name"], "latency_ms": record["latency"]} | {name: record[name] for name in names}
+    return {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
 
 
 def end_of(record: Record) -> str:

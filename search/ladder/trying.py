@@ -50,7 +50,9 @@ class Trying:
         search.learned = Learned(search.trials, state.gate_ms, tables, search.space.objectives)
         too_slow = search.learned.surely_too_slow
         predicted = search.learned.predicted_ms
-        self.proposals = Proposals(self.study, search.space, search.settings, set(), state.funnel, too_slow, predicted)
+        self.proposals = Proposals(
+            self.study, search.space, search.settings, set(), state.funnel, too_slow, predicted, state.gate_ms
+        )
         self.proposals.add(take_over(search), search.origins)
         self._before = len(search.trials)
         self._next = max((record["number"] for record in search.trials), default=-1) + 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from archdsl.search.ranks import Floats
 
@@ -25,6 +26,14 @@ class Told(NamedTuple):
     means: Floats
     deviations: Floats
     """How unsure the mean is, in its unit; the noise of a training's seed not counted."""
+
+    def chance_below(self, limit: float) -> Floats:
+        """How likely each is below a limit."""
+        distance = limit - self.means
+        found: Floats = np.where(
+            self.deviations > 0, ndtr(distance / np.where(self.deviations > 0, self.deviations, 1.0)), distance >= 0
+        )
+        return found
 
 
 def told(trained: Floats, accuracies: Floats, asked: Floats) -> Told:

@@ -24,7 +24,7 @@ from archdsl.search.settings import Sampler
 from archdsl.search.study import samplers
 from archdsl.search.study.knobs import choices, decode
 from archdsl.search.study.storage import brief, open_storage, shown, unheard
-from archdsl.search.study.waiting import BUDGET, FROM, HASH, REASON, RUNG, Waiting
+from archdsl.search.study.waiting import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, Waiting
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
 """What a dashboard calls an objective."""
@@ -41,6 +41,7 @@ class Completed(NamedTuple):
     """Over the budget by a factor of 1 + this, if it is more than 0."""
     is_trained: bool
     """Whether it was trained to the end; else the accuracy among its values is made up."""
+    latency_ms: float | None = None
 
     @property
     def is_inside(self) -> bool:
@@ -116,6 +117,7 @@ class Study(Waiting):
                 tuple(trial.values),
                 trial.constraints.get(BUDGET, 1.0),
                 _is_trained(trial),
+                trial.user_attrs.get(LATENCY),
             )
             for trial in trials
             if trial.params.keys() == self.variables.keys()

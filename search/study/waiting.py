@@ -21,6 +21,8 @@ MOST_LOST = 2
 BUDGET = "budget"
 HASH, RUNG, REASON = "hash", "rung", "reason"
 """Under which names a trial carries its constraint, its network and where and why it was refused."""
+LATENCY = "latency_ms"
+"""Under which name a trial carries what was measured."""
 FROM, RESULT = "from", "result"
 """Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
 LOST, BEGUN, _RELEASED = "lost", "begun", "released"
