@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,41 @@ def search(
 ) -> Result:
     """A whole search with fake workers."""
     return run_search(settings(**changes), folder, resume, watcher, new_worker=(machine or Machine()).worker)
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    return [record for record in records(folder) if record["rung"] != "train_longer"]
+
+
+def after(count: int, what: str, error: BaseException) -> tuple[Machine, Any]:
+    """A machine on which the request of a kind fails, once, after so many that did not."""
+    machine, left = Machine(), [count]
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == what:
+            left[0] -= 1
+            if left[0] == -1:
+                raise error
+
+    machine.on_ask = on_ask
+    return machine, left
+
+
+def when_training(count: int, act: Any) -> Machine:
+    """A machine that does something before its training of this number, once."""
+    machine = Machine()
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == "train" and len(machine.names("train")) == count:
+            machine.on_ask = None
+            act()
+
+    machine.on_ask = on_ask
+    return machine
 
 
 def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:

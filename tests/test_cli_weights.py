@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import Ended, Run
+from commands import Ended, Run
 from test_weights import model, published, same
 
 from archdsl.cli import main

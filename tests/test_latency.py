@@ -1,159 +1,27 @@
-"""Latencies are tested for form and for what the protocol promises, never for their value."""
+"""Measuring: what a latency carries, on which threads, and what is refused; tested for form, never for its value."""
 
 from __future__ import annotations
 
-import io
-import itertools
 import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from archdsl import latency
 from archdsl.errors import MeasureError
-from archdsl.latency import Comparison, Latency, Runner, compare, measure, measure_all, prepare, ratio, steady
-from archdsl.latency.provenance import count_cores, parse_quota, physical_cores, provenance
-from archdsl.render.bench import bench_table, milliseconds
+from archdsl.latency import compare, measure, prepare, steady
+from archdsl.latency.provenance import physical_cores
 
 QUICK: dict[str, Any] = {"device": "cpu", "threads": 1, "image": (3, 8, 8), "rounds": 4, "warmup_s": 0.0}
 QUICK |= {"sample_ms": 0.1, "time_limit_s": 0.5}
-STEADY = tuple(10 + 0.01 * (number % 5) for number in range(20))
 
 
 def tiny() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
-
-
-class Clock:
-    """A timer for fake runners, whose call takes `ms[runner]`; it keeps the order of what it timed."""
-
-    def __init__(self, **ms: float) -> None:
-        self.ms, self.log = ms, list[tuple[str, int]]()
-        self.now = ""
-        self.runners: dict[str, Runner] = {name: self.runner(name) for name in ms}
-
-    def runner(self, name: str) -> Runner:
-        def run() -> None:
-            self.now = name
-
-        return run
-
-    def __call__(self, run: Runner, calls: int) -> float:
-        run()
-        self.log.append((self.now, calls))
-        return self.ms[self.now] * calls
-
-
-# The protocol
-
-
-def test_each_round_takes_one_sample_of_each_runner() -> None:
-    clock = Clock(a=1.0, b=4.0)
-    samples = measure_all(clock.runners, rounds=6, warmup_s=0.01, timer=clock)
-    assert samples == {"a": (1.0,) * 6, "b": (4.0,) * 6}
-    rounds = [{name for name, _ in part} for part in zip(*[iter(clock.log[-24:])] * 4, strict=True)]
-    assert rounds == [{"a", "b"}] * 6
-
-
-def test_a_sample_is_as_many_calls_as_last_long_enough_and_one_call_before_it_is_not_kept() -> None:
-    clock = Clock(a=0.3, b=4.0)
-    measure_all(clock.runners, rounds=2, sample_ms=2.0, warmup_s=0, timer=clock)
-    assert set(clock.log[-8:]) == {("a", 1), ("a", 7), ("b", 1)}
-
-
-def test_before_a_long_call_there_is_none_that_is_not_kept() -> None:
-    clock = Clock(a=150.0, b=4.0)
-    measure_all(clock.runners, rounds=2, warmup_s=0, timer=clock)
-    assert [name for name, _ in clock.log[-6:]].count("a") == 2
-    assert [name for name, _ in clock.log[-6:]].count("b") == 4
-
-
-def test_the_order_of_the_runners_changes_between_rounds_and_is_the_same_in_each_run() -> None:
-    first, second = Clock(a=2.0, b=2.0, c=2.0), Clock(a=2.0, b=2.0, c=2.0)
-    for clock in (first, second):
-        measure_all(clock.runners, rounds=8, warmup_s=0, timer=clock)
-    assert first.log == second.log
-    assert len({tuple(part) for part in zip(*[iter(first.log[-48:])] * 6, strict=True)}) > 1
-
-
-def test_warm_up_is_ten_calls_and_so_many_seconds() -> None:
-    short, long = Clock(a=1000.0), Clock(a=1.0)
-    measure_all(short.runners, rounds=1, warmup_s=3, timer=short)
-    measure_all(long.runners, rounds=1, warmup_s=0.05, timer=long)
-    assert len(short.log) == 10 + 1
-    assert len(long.log) == 50 + 1
-
-
-def test_warm_up_that_never_settles_ends() -> None:
-    speeds = itertools.count(1)
-    assert len(measure_all({"a": lambda: None}, rounds=2, warmup_s=0.01, timer=lambda *_: 2.0 ** next(speeds))) == 1
-
-
-def test_past_the_time_limit_no_round_begins_but_for_three() -> None:
-    clock = Clock(a=100.0)
-    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=0.1, timer=clock)["a"]) == 3
-    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=60, timer=clock)["a"]) == 40
-
-
-# What a measurement says
-
-
-def test_statistics_are_ordered() -> None:
-    samples = tuple(np.random.default_rng(0).gamma(2, size=50) + 1)
-    item = Latency("x", samples, {})
-    assert min(samples) == item.min_ms <= item.p10_ms <= item.p50_ms <= item.p90_ms <= max(samples)
-    assert item.spread == pytest.approx(item.p50_ms / item.p10_ms - 1)
-
-
-@pytest.mark.parametrize(
-    ("samples", "facts", "unstable"),
-    [
-        (STEADY, {}, False),
-        (tuple(value * (1 + (number >= 10) * 0.06) for number, value in enumerate(STEADY)), {}, True),
-        (tuple(value * (1 + (number >= 10) * 0.04) for number, value in enumerate(STEADY)), {}, False),
-        (tuple(value * (3 if number % 3 else 1) for number, value in enumerate(STEADY)), {}, False),
-        (STEADY[:9], {}, True),
-        (STEADY[:1], {}, True),
-        (STEADY, {"cpu_share": 0.02}, True),
-        (STEADY, {"cpu_share": 1.9}, False),
-        (STEADY, {"cpu_share": None}, False),
-    ],
-    ids=["steady", "drift", "small-drift", "noise-above-p10", "few", "one", "starved", "busy", "gpu"],
-)
-def test_drift_few_rounds_and_starvation_are_unstable(
-    samples: tuple[float, ...], facts: dict[str, Any], unstable: bool
-) -> None:
-    assert Latency("x", samples, facts).unstable is unstable
-
-
-def test_the_bootstrap_interval_holds_the_true_ratio_and_uses_the_pairing() -> None:
-    random = np.random.default_rng(1)
-    shared = random.gamma(2, size=60) + 1
-    base = tuple(10 * shared * random.normal(1, 0.01, 60))
-    above = tuple(12.5 * shared * random.normal(1, 0.01, 60))
-    found = ratio(above, base, "p50")
-    assert found.low < 1.25 < found.high
-    assert found.low < found.value < found.high
-    unpaired = ratio(tuple(random.permutation(above)), base, "p50")
-    assert found.high - found.low < unpaired.high - unpaired.low
-    assert ratio(above, base, "p50") == found
-
-
-def test_a_difference_must_exceed_the_noise() -> None:
-    assert synthetic(again=1.001).differs("fast")
-    assert not synthetic(again=1.6).differs("fast")
-    assert not synthetic(again=1.001).differs("slow")
-    assert synthetic(again=1.06).unstable
-    assert not synthetic(again=1.001).unstable
-
-
-# Measuring
 
 
 def test_a_measurement_carries_its_samples_and_where_they_come_from() -> None:
@@ -232,6 +100,27 @@ def test_the_statistic_and_the_device_default_to_what_is_there() -> None:
     assert latency.default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@pytest.mark.parametrize(("alone", "together", "best"), [(0.002, 0.02, 1), (0.02, 0.002, 4)])
+def test_threads_are_those_on_which_the_networks_are_faster(
+    monkeypatch: pytest.MonkeyPatch, alone: float, together: float, best: int
+) -> None:
+    """Unless they are said, or code was compiled for some."""
+    monkeypatch.setattr("archdsl.latency.threads.physical_cores", lambda: 4)
+    monkeypatch.setattr("archdsl.latency.runner.physical_cores", lambda: 4)
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(alone if torch.get_num_threads() == 1 else together)
+            return x
+
+    before = torch.get_num_threads()
+    few = {name: value for name, value in QUICK.items() if name != "threads"}
+    assert measure(Waits(), **few).provenance["threads"] == best
+    assert compare({"a": Waits(), "b": Waits()}, **few).latencies["b"].provenance["threads"] == best
+    assert measure(Waits(), threads=3, **few).provenance["threads"] == 3
+    assert torch.get_num_threads() == before
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -270,131 +159,3 @@ def test_a_comparison_refuses_nothing_and_unknown_statistics() -> None:
         compare({})
     with pytest.raises(MeasureError, match="statistic must be min, p10, p50 or p90; got 'mean'"):
         compare({"one": tiny()}, stat="mean", **QUICK)
-
-
-# Provenance
-
-
-def test_provenance_has_the_same_keys_everywhere() -> None:
-    facts = provenance("cpu", "float32", 1, "eager", 2)
-    assert set(facts) == {
-        *("device", "dtype", "batch", "mode", "threads", "device_name", "driver", "clocks", "torch", "cuda", "cudnn"),
-        *(
-            "python",
-            "os",
-            "archdsl",
-            "cpu",
-            "cpus",
-            "physical_cores",
-            "malloc",
-            "omp_wait_policy",
-            "load_average",
-            "date",
-        ),
-    }
-    assert json.loads(json.dumps(facts)) == facts
-    assert facts["driver"] is None
-    assert physical_cores() >= 1
-
-
-def test_the_allocator_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
-    assert "MALLOC_ARENA_MAX=2" in provenance("cpu", "float32", 1, "eager", 2)["malloc"]
-
-
-def test_hyperthreads_are_one_core() -> None:
-    block = "processor\t: {}\nmodel name\t: X\nphysical id\t: {}\ncore id\t\t: {}\n"
-    text = "\n".join(block.format(cpu, cpu // 4, cpu % 2) for cpu in range(8))
-    assert count_cores(text, set(range(8))) == 4
-    assert count_cores(text, {0, 2}) == 1
-    assert count_cores("processor\t: 0\n\nprocessor\t: 1\n", {0, 1}) == 2
-    assert count_cores("", {0, 1, 2}) == 3
-
-
-def test_a_quota_is_a_number_of_cpus() -> None:
-    assert parse_quota("150000 100000\n") == 1.5
-    assert parse_quota("max 100000\n") is None
-    assert parse_quota("") is None
-
-
-# The table
-
-
-def synthetic(again: float = 1.002) -> Comparison:
-    facts = {"device_name": "Some CPU @ 2 GHz", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 2}
-    facts |= {"torch": "2.13.0", "driver": None, "rounds": 20, "image": [3, 224, 224], "cpu_share": 1.8}
-    factors = {"litv2_s": 1.0, "fast": 0.5, "slow": 1.0}
-    items = {name: Latency(name, tuple(factor * ms for ms in STEADY), facts) for name, factor in factors.items()}
-    return Comparison("p10", items, Latency("A/A", tuple(again * ms for ms in STEADY), facts))
-
-
-def rendered(comparison: Comparison) -> str:
-    console = Console(width=80, color_system=None, file=io.StringIO())
-    console.print(bench_table(comparison))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines())
-
-
-GOLDEN = """\
-ms         min    p10    p50    p90  spread          ratio [95 %]
-litv2_s  10.00  10.00  10.02  10.04    0.2%                     1
-fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]
-slow     10.00  10.00  10.02  10.04    0.2%  1.000 [1.000, 1.000]
-A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
-
-No difference from litv2_s is shown for slow.
-Ratio of p10 to litv2_s; A/A is litv2_s measured again.
-ms per batch, batch 1, 3x224x224, float32, eager, 20 rounds
-Some CPU @ 2 GHz, 2 threads, torch 2.13.0"""
-
-UNSTABLE = """\
-Unstable: litv2_s, fast, A/A.
-Unstable: litv2_s measured twice differs by 8.0%.
-Measure again, on a quieter machine or with more rounds."""
-
-
-def test_the_table_is_as_drawn() -> None:
-    assert rendered(synthetic()) == GOLDEN
-
-
-def test_the_table_says_plainly_what_is_unstable() -> None:
-    found = synthetic(again=1.08)
-    short = {name: item._replace(samples=item.samples[:6]) for name, item in found.latencies.items() if name != "slow"}
-    found = found._replace(latencies=short, again=found.again._replace(samples=found.again.samples[:6]))
-    assert UNSTABLE in rendered(found)
-
-
-def test_a_long_name_fits_the_width() -> None:
-    found = synthetic()
-    name = "a" * 64
-    text = rendered(found._replace(latencies={name: found.first, "b": found.latencies["fast"]}))
-    assert max(map(len, text.splitlines()[:6])) <= 80
-    assert text.count("a" * 8) >= 4
-
-
-def test_milliseconds_have_four_digits() -> None:
-    assert [milliseconds(value) for value in (0.1174, 12.346, 123.46, 1234.5)] == ["0.117", "12.35", "123.5", "1234"]
-
-
-# ------------------------------------------------------------------------------------------------------------ threads
-
-
-@pytest.mark.parametrize(("alone", "together", "best"), [(0.002, 0.02, 1), (0.02, 0.002, 4)])
-def test_threads_are_those_on_which_the_networks_are_faster(
-    monkeypatch: pytest.MonkeyPatch, alone: float, together: float, best: int
-) -> None:
-    """Unless they are said, or code was compiled for some."""
-    monkeypatch.setattr("archdsl.latency.threads.physical_cores", lambda: 4)
-    monkeypatch.setattr("archdsl.latency.runner.physical_cores", lambda: 4)
-
-    class Waits(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            time.sleep(alone if torch.get_num_threads() == 1 else together)
-            return x
-
-    before = torch.get_num_threads()
-    few = {name: value for name, value in QUICK.items() if name != "threads"}
-    assert measure(Waits(), **few).provenance["threads"] == best
-    assert compare({"a": Waits(), "b": Waits()}, **few).latencies["b"].provenance["threads"] == best
-    assert measure(Waits(), threads=3, **few).provenance["threads"] == 3
-    assert torch.get_num_threads() == before

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,16 +15,11 @@ from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.modules.stage import Stage
 from archdsl.search.data.loading import Data, load
-from archdsl.search.ranks import spearman
 from archdsl.search.scores.az_nas import az_nas, entropy, spectral_norm
 from archdsl.search.scores.dss import dss
-from archdsl.search.scores.ensemble import ensemble
 from archdsl.search.scores.every import NAMES, scored
-from archdsl.search.scores.fields import field_columns, fields
-from archdsl.search.scores.fitted import Seen, fitted, promised, seen
 from archdsl.search.scores.flow import piped
 from archdsl.search.scores.naswot import naswot
-from archdsl.search.scores.screen import LEAST_CORRELATION, Screen
 from archdsl.search.scores.snip import snip
 from archdsl.search.scores.surroundings import Batch, generator, still
 from archdsl.search.scores.synflow import synflow
@@ -211,157 +203,3 @@ def test_nothing_is_dropped_while_a_network_is_scored() -> None:
     with still(model.train()), torch.no_grad():
         assert torch.equal(model(image), model(image))
     assert model.training
-
-
-# ------------------------------------------------------------------------------------------------------------ ensemble
-
-
-def scores(value: float, **others: float) -> dict[str, float]:
-    return dict.fromkeys(NAMES, value) | others
-
-
-def known(value: float, accuracy: float | None = None, latency: float = 1.0, **others: float) -> dict[str, Any]:
-    provenance = {"scores": scores(value, **others)}
-    return {"spec": {"nodes": []}, "accuracy": accuracy, "latency": latency, "provenance": provenance}
-
-
-def screen_of(records: Iterable[dict[str, Any]]) -> Screen:
-    found = Screen(("max proxy_accuracy", "min latency"))
-    for record in records:
-        found.learn(record)
-    return found
-
-
-def test_an_ensemble_is_the_geometric_mean_of_ranks() -> None:
-    seen = [{"a": 1.0, "b": 30.0}, {"a": 2.0, "b": 10.0}, {"a": 9.0, "b": 20.0}]
-    first, second, third = ensemble(seen, ("a", "b"))
-    assert first == pytest.approx(math.sqrt(1 / 3 * 3 / 3))
-    assert second == pytest.approx(math.sqrt(2 / 3 * 1 / 3))
-    assert third == pytest.approx(math.sqrt(3 / 3 * 2 / 3))
-    assert len(ensemble([])) == 0
-
-
-def test_scores_are_used_only_while_they_rank_well_here() -> None:
-    trusted = screen_of(known(float(step), 0.1 + 0.01 * step) for step in range(20))
-    distrusted = screen_of(known(float(step), 0.1 + 0.01 * ((7 * step) % 20)) for step in range(20))  # in no order
-    assert trusted.correlation == pytest.approx(1.0)
-    assert trusted.too_low(known(1.5)) == (
-        "among the lowest of those that cost no more by params, snip, synflow, naswot, an order that ranks accuracy "
-        "here at 1.00"
-    )
-    assert trusted.too_low(known(10.5)) is None
-    assert distrusted.correlation is not None
-    assert distrusted.correlation < LEAST_CORRELATION
-    assert distrusted.too_low(known(1.5)) is None
-
-
-def test_scores_that_rank_the_wrong_way_round_here_are_turned_by_fitting_them() -> None:
-    """Networks that flow most are the worst: the ensemble cannot know, ten trained networks tell."""
-    screen = screen_of(known(float(step), 0.9 - 0.01 * step) for step in range(20))
-    assert ensemble([scores(float(step)) for step in range(3)]).tolist() == pytest.approx([1 / 3, 2 / 3, 1])
-    assert screen.correlation is not None
-    assert screen.correlation > 0.95
-    reason = screen.too_low(known(18.5))
-    assert reason is not None
-    assert "what the networks trained here tell of its kind" in reason
-    assert screen.too_low(known(0.5)) is None
-
-
-def test_the_lowest_are_those_among_networks_that_cost_no_more() -> None:
-    screen = screen_of(known(float(step), 0.1 + 0.01 * step, latency=1.0 + step) for step in range(30))
-    assert screen.too_low(known(12.5, latency=13.5)) is None  # the best of its latency
-    assert screen.too_low(known(0.5, latency=13.5)) is not None
-    assert screen.too_low(known(0.5, latency=1.5)) is None  # faster than all but one
-
-
-def test_where_accuracy_is_no_objective_no_score_is_too_low() -> None:
-    screen = Screen(("min latency",))
-    for step in range(20):
-        screen.learn(known(float(step), 0.01 * step))
-    assert screen.too_low(known(0.5)) is None
-
-
-def test_a_network_is_fitted_without_its_own_accuracy() -> None:
-    """The closed form is the prediction of a fit to all others."""
-    rng = random.Random(2)
-    each = [Seen({"width": rng.random()}, {name: rng.random() for name in NAMES}) for _ in range(9)]
-    truth: list[float | None] = [rng.random() for _ in range(9)]
-    losses = [rng.random() for _ in range(9)]
-    whole = fitted(each, truth, losses)
-    for row in range(9):
-        without = [accuracy if other != row else None for other, accuracy in enumerate(truth)]
-        assert fitted(each, without, losses)[row] == pytest.approx(whole[row])
-    assert fitted(each, [0.5, 0.6, *[None] * 7]).tolist() == [0] * 9
-
-
-def test_what_is_tried_of_one_training_changes_nothing_in_what_is_told_of_the_others() -> None:
-    rng = np.random.default_rng(5)
-    each = [Seen({"width": float(width)}, dict.fromkeys(NAMES, float(width))) for width in range(12)]
-    losses = rng.uniform(2, 3, 11)
-    truth = [*(0.05 * np.arange(11) - 0.2 * losses).tolist()]
-    few, many = (promised(each[:11], truth, losses, each[11], np.linspace(0, 9, count)) for count in (2, 40))
-    assert few.of_known == pytest.approx(many.of_known)
-    assert few.of_asked == pytest.approx(many.of_asked[[0, -1]])
-    alone = promised(each[:11], truth, losses, each[4], losses[4:5])
-    assert abs(alone.of_asked[0] - truth[4]) < abs(np.mean(truth) - truth[4])
-
-
-def test_what_a_network_is_tells_its_accuracy_where_no_score_does() -> None:
-    rng = random.Random(4)
-    types = [rng.choice(["window", "mlp", "hilo"]) for _ in range(30)]
-    each = [
-        Seen(fields({"nodes": [{"id": "stage1", "type": name}]}), {name: rng.random() for name in NAMES})
-        for name in types
-    ]
-    truth = [{"window": 0.3, "mlp": 0.5, "hilo": 0.4}[name] + rng.gauss(0, 0.01) for name in types]
-    assert spearman(fitted(each, truth), truth) > 0.6
-
-
-def test_the_fields_of_a_network_are_its_numbers_and_its_words_by_place() -> None:
-    found = fields({"nodes": [{"id": "s", "type": "sequence", "depth": 3, "blocks": [{"heads": 1, "bias": False}]}]})
-    assert found == {
-        "s.type is sequence": 1.0,
-        "s.depth": math.log(4),
-        "s.blocks.0.heads": math.log(2),
-        "s.blocks.0.bias is False": 1.0,
-    }
-
-
-def test_a_field_that_a_network_lacks_is_the_mean_of_a_number_and_an_absent_word() -> None:
-    each = [
-        {"s.depth": 1.0, "s.type is a": 1.0, "always": 2.0},
-        {"s.depth": 3.0, "s.type is b": 1.0, "always": 2.0},
-        {"s.type is b": 1.0, "always": 2.0},
-    ]
-    depth, first, second = field_columns(each).T
-    assert depth == pytest.approx([-math.sqrt(1.5), math.sqrt(1.5), 0.0])
-    assert first == pytest.approx([math.sqrt(2), -math.sqrt(0.5), -math.sqrt(0.5)])
-    assert second == pytest.approx(-first)
-    assert field_columns(each[:1]).shape == (1, 0)
-
-
-def test_accuracies_in_no_order_are_not_ranked_by_what_is_fitted_to_them() -> None:
-    rng = random.Random(3)
-    found = []
-    for _ in range(40):
-        each = [Seen({}, {name: rng.random() for name in NAMES}) for _ in range(24)]
-        truth = [rng.random() for _ in range(24)]
-        found.append(spearman(fitted(each, truth), truth))
-    assert sum(found) / 40 < 0.1
-
-
-def test_one_high_score_does_not_make_up_for_three_low_ones() -> None:
-    screen = screen_of(known(float(step), 0.01 * step) for step in range(20))
-    assert screen.too_low(known(0.5, params=30.0)) is not None
-
-
-def test_before_enough_networks_were_trained_no_score_is_too_low() -> None:
-    screen = screen_of(known(float(step), float(step) if step < 5 else None) for step in range(30))
-    assert screen.correlation is None
-    assert screen.too_low(known(-1.0)) is None
-
-
-def test_scores_of_older_runs_that_lack_a_member_teach_nothing() -> None:
-    spec = {"nodes": [{"id": "stem", "type": "patch_stem"}]}
-    assert seen(spec, {"naswot": 1.0}) is None
-    assert seen(spec, scores(1.0)) == Seen({"stem.type is patch_stem": 1.0}, scores(1.0))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from every_part import TYPES, network, noise, sample, spec
 from goldens import both_forms
-from test_every_part import TYPES, network, noise, sample, spec
 from torch import Tensor, nn
 from torch.func import functional_call
 
