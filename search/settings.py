@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archdsl.errors import short
 from archdsl.schema.space import Space
 
 Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
@@ -69,12 +71,17 @@ class Settings(BaseModel):
         """Fields in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
         kept = [name for name in mine if name not in ("trials", "time_s")]
-        return [
-            f"{name}: {_brief(theirs[name])} in the run, {_brief(mine[name])} now"
-            for name in kept
-            if mine[name] != theirs[name]
-        ]
+        differing = [_difference(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
+        return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
 
 
-def _brief(value: Any) -> str:
-    return f"'{value.get('name')}' with its content" if isinstance(value, dict) else str(value)
+def _difference(place: str, before: Any, now: Any) -> tuple[str, str, str]:
+    """Where two values differ first, and how."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in ("name", *before, *now) if before.get(name) != now.get(name)]
+        return _difference(f"{place}.{names[0]}", before.get(names[0]), now.get(names[0]))
+    if isinstance(before, list) and isinstance(now, list):
+        pairs = list(zip_longest(before, now))
+        index = next(index for index, (one, other) in enumerate(pairs) if one != other)
+        return _difference(f"{place}[{index}]", *pairs[index])
+    return place, short(before), short(now)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searching import Lines, Machine, quicken, search, settings, trials
+from searching import Lines, Machine, latency_of, quicken, search, settings, trials
 
 from archdsl.errors import SearchError
 from archdsl.search.ladder import gate, proposals
+from archdsl.search.ladder.learned import Learned
 from archdsl.search.results.clock import Clock
 
 
@@ -32,7 +33,18 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
         result = search(tmp_path / "run", space=space, trials=50, watcher=lines)
     assert result.trials == 3
     assert result.verdict.passed
-    assert "every network that could be drawn from the space was tried" in lines.told
+    assert "every network that could be drawn from the space was tried, or is surely too slow" in lines.told
+
+
+def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learned, "surely_too_slow", lambda self, spec: latency_of(spec) > 2.0)
+    lines = Lines()
+    result = search(tmp_path / "run", latency_budget_ms=2.0, trials=500, watcher=lines)
+    assert 0 < result.trials < 500
+    assert all(record["latency"] <= 2.0 for record in result.records)
+    assert "every network that could be drawn from the space was tried, or is surely too slow" in lines.told
 
 
 def test_static_budgets_that_no_network_keeps_are_an_error_and_leave_no_run(tmp_path: Path) -> None:

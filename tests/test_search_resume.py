@@ -120,8 +120,12 @@ def test_other_settings_are_refused_on_resuming(tmp_path: Path) -> None:
         SearchError, match=r"other settings: epochs: 2\.0 in the run, 3\.0 now; seed: 0 in the run, 1 now"
     ):
         run_search(out=tmp_path / "run", resume=True, seed=1, epochs=3.0)
-    with pytest.raises(SearchError, match="space: 'tiny' with its content in the run, 'lit-dat-64'"):
+    with pytest.raises(SearchError, match=r'space\.name: "tiny" in the run, "lit-dat-64" now'):
         run_search("lit-dat-64", out=tmp_path / "run", resume=True)
+    changed = json.loads(json.dumps(settings().space))
+    changed["nodes"][1]["depth"]["$int"][1] = 3
+    with pytest.raises(SearchError, match=r"space\.nodes\[1\]\.depth\.\$int\[1\]: 4 in the run, 3 now"):
+        search(tmp_path / "run", resume=True, trials=1, space=changed)
     again = run_search(out=tmp_path / "run", resume=True, seed=0, device="cpu", dtype="fp32")
     assert again.trials == 1
 

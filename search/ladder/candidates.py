@@ -16,6 +16,8 @@ from archdsl.search.settings import Settings
 from archdsl.spaces import draw, point
 
 _MOST_RAISED = 20
+_MOST_OF_A_NAME = 55
+"""Characters of a space's name that its networks begin with; with 9 more they are as long as a name may be."""
 
 
 class Candidate(NamedTuple):
@@ -52,7 +54,7 @@ def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) ->
         raise Refused("static", str(error)) from None
     except Exception as error:  # a block of another package may raise anything
         raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
-    found = Candidate(spec.model_copy(update={"name": f"{space.name}-{known[:8]}"[-64:]}), known, counted)
+    found = Candidate(spec.model_copy(update={"name": f"{space.name[:_MOST_OF_A_NAME]}-{known[:8]}"}), known, counted)
     costs = found.costs(settings)
     for name, budget in settings.static_budgets.items():
         if budget is not None and costs[name] > budget:
@@ -67,8 +69,10 @@ def random_candidate(
     seen: set[str],
     generator: random.Random,
     draws: int = 2000,
+    is_hopeless: Callable[[Candidate], bool] = lambda found: False,
 ) -> tuple[Candidate, dict[str, Any]] | None:
-    """A network that was not tried yet, drawn at random, with its choices; None if so many draws find none.
+    """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws
+    find none.
 
     Where blocks raise from the start on, few draws tell as much.
     """
@@ -82,6 +86,6 @@ def random_candidate(
         except Refused as refused:
             raised += isinstance(refused, Raised)
             continue
-        if found.hash not in seen:
+        if found.hash not in seen and not is_hopeless(found):
             return found, choices
     return None

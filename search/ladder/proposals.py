@@ -46,21 +46,19 @@ class Proposals:
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
         takes longer than `gate_ms` is not trained.
         """
-        self._too_slow = too_slow
+        self._is_too_slow: Callable[[Candidate], bool] = lambda found: too_slow(found.spec)
         self.study, self.space, self.settings = study, space, settings
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
-        """Whether drawing at random, too, found nothing new."""
+        """Whether drawing at random, too, found nothing new that is not surely too slow."""
         self.raised: list[str] = []
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
-        self._evolution = Evolution(
-            space, self._variables, settings, latency, lambda found: too_slow(found.spec), gate_ms
-        )
+        self._evolution = Evolution(space, self._variables, settings, latency, self._is_too_slow, gate_ms)
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
-        self._scaled = Scaled(space, self._variables, settings, seeds)
+        self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow)
         self._seeds = deque((choices, dict[str, Any]()) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
@@ -94,7 +92,7 @@ class Proposals:
         if found.hash in self.seen:
             self._refuse(trial, "duplicate")
             return None
-        if self._too_slow(found.spec):
+        if self._is_too_slow(found):
             self._refuse(trial, "predicted")
             return None
         self.seen.add(found.hash)
@@ -111,7 +109,9 @@ class Proposals:
         """
         in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
         if in_a_row and in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
-            drawn = random_candidate(self.space, self._variables, self.settings, self.seen, self._generator())
+            drawn = random_candidate(
+                self.space, self._variables, self.settings, self.seen, self._generator(), is_hopeless=self._is_too_slow
+            )
             self.exhausted = drawn is None
             if drawn is not None:
                 self.study.enqueue(drawn[1], again=True)
@@ -122,9 +122,10 @@ class Proposals:
             return
         known = self.study.completed()
         if not self._evolution.is_ready(known):
-            smaller = self._scaled.next(known, self.seen)
-            if smaller is not None:
+            for smaller in self._scaled.each(known, self.seen):
                 self.study.enqueue(smaller)
+                if self.study.has_waiting:  # it may have been asked for before, and refused
+                    return
         elif (child := self._evolution.child(known, self.seen, self._generator())) is not None:
             self.study.enqueue(child, again=True)
 

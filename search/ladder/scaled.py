@@ -7,7 +7,7 @@ faster on every device, while a narrower one often is not. Widths and other size
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archdsl.schema.space import Space
@@ -17,6 +17,9 @@ from archdsl.search.settings import Settings
 from archdsl.search.study.local import Completed
 
 Choices = dict[str, Any]
+
+_STEP = 7 / 8
+"""Of a number, at most, that is lowered: a range may have thousands of values."""
 
 
 class _Sized(NamedTuple):
@@ -39,23 +42,28 @@ class Scaled:
     """Makes the networks of one space smaller."""
 
     def __init__(
-        self, space: Space, variables: Mapping[str, Variable], settings: Settings, seeds: Sequence[Choices]
+        self,
+        space: Space,
+        variables: Mapping[str, Variable],
+        settings: Settings,
+        seeds: Sequence[Choices],
+        too_slow: Callable[[Candidate], bool] = lambda found: False,
     ) -> None:
-        self._space, self._settings, self._seeds = space, settings, seeds
+        """`too_slow` says of which networks the search is sure that they are."""
+        self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
         self._ordered = {
             name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
         }
         self._done = dict[tuple[Any, ...], _Sized | None]()
 
-    def next(self, measured: Sequence[Completed], taken: set[str]) -> Choices | None:
-        """Of what was over a budget, the first of which there is a smaller network that is not taken yet."""
+    def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
+        """For what is over a budget, one after another, a smaller network that is not taken yet."""
         over = [(choices, 1.0) for choices in self._seeds]
         over += [(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
         for choices, share in over:
             smaller = self._known(choices, share)
-            if smaller is not None and smaller.found.hash not in taken:
-                return smaller.choices
-        return None
+            if smaller is not None and smaller.found.hash not in taken and not self._too_slow(smaller.found):
+                yield smaller.choices
 
     def _known(self, choices: Choices, share: float) -> _Sized | None:
         key = (*choices.items(), share)
@@ -64,28 +72,29 @@ class Scaled:
         return self._done[key]
 
     def _smaller(self, choices: Choices, share: float) -> _Sized | None:
-        """The nearest smaller network with such a share of the latency, or else the smallest; None where none is inside
-        the static budgets.
+        """The nearest smaller network with such a share of the latency, or else the smallest; None where that is too
+        slow or over a static budget.
         """
         whole = self._sized(choices)
         found, now = None, whole
         while now is not None and whole is not None:
-            found = now if self._keeps(now) else None
+            found = now if self._keeps(now) and not self._too_slow(now.found) else None
             if found is not None and now.share(whole) <= share:
                 return found
             now = self._lowered(now, whole)
         return found
 
     def _lowered(self, now: _Sized, whole: _Sized) -> _Sized | None:
-        """One number a step lower, in which this network is smaller; None where none can be lowered."""
+        """One number lowered by an eighth at least, so that the network is smaller; None where none can be."""
         found = list[tuple[tuple[bool, float, int], _Sized]]()
         for name, values in self._ordered.items():
             if name not in now.choices or (place := values.index(now.choices[name])) == 0:
                 continue
-            lower = self._sized(now.choices | {name: values[place - 1]})
+            value = next((one for one in values[place - 1 :: -1] if one <= _STEP * values[place]), values[0])
+            lower = self._sized(now.choices | {name: value})
             if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
                 continue
-            kept = values[place - 1] / whole.choices[name] if whole.choices[name] else 0.0
+            kept = value / whole.choices[name] if whole.choices[name] else 0.0
             found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
         return max(found, key=lambda each: each[0])[1] if found else None
 

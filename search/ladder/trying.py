@@ -180,7 +180,7 @@ class Trying:
         last = search.trials[self._before :][-MOST_FAILURES:]
         reason = hopeless(search.trials, search.settings.latency_budget_ms)
         if self.proposals.exhausted:
-            reason = "every network that could be drawn from the space was tried"
+            reason = "every network that could be drawn from the space was tried, or is surely too slow"
         elif len(last) == MOST_FAILURES and all(record["outcome"] == "failed" for record in last):
             reason = f"the last {MOST_FAILURES} networks failed, the last one so: {last[-1]['reason']}"
         if reason is not None:

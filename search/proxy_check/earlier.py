@@ -54,7 +54,12 @@ def _read(path: Path) -> Facts:
     except ValueError:
         raise SearchError(f"{file} is not JSON; name the folder of a check, or what it told with --json") from None
     rows = found.get("networks") if isinstance(found, dict) else None
-    if not isinstance(rows, list) or not {"data", "asked"} <= found.keys() or not all(map(_is_whole, rows)):
+    if (
+        not isinstance(rows, list)
+        or not isinstance(found.get("asked"), dict)
+        or "data" not in found
+        or not all(map(_is_whole, rows))
+    ):
         raise SearchError(f"{file} tells of no networks that were ranked by this version of archdsl; check them again")
     return dict(found)
 

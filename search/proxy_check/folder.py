@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from archdsl.errors import SearchError
 from archdsl.search.results.folder import RunExists, RunFolder
+from archdsl.search.results.shapes import Network
 from archdsl.search.settings import Settings
 
 ASKED, NETWORKS = "check.json", "networks.jsonl"
@@ -18,6 +19,8 @@ ASKED, NETWORKS = "check.json", "networks.jsonl"
 
 class CheckFolder(RunFolder):
     """One check on disk; of a run's folder it has the lock, the reading and the writing."""
+
+    _line = Network
 
     def take(self, asked: Any, resume: bool) -> None:
         """Take the folder for this process: make it, or go on with the check in it.

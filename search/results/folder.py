@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SearchError, WrongUse
+from archdsl.search.results.shapes import Shape, Trial, mistake
 from archdsl.search.settings import Settings
 
 Record = dict[str, Any]
@@ -24,6 +25,8 @@ class RunExists(WrongUse):
 
 class RunFolder:
     """One search on disk. `trials.jsonl` is append-only and flushed: a line a finished rung."""
+
+    _line: type[Shape] = Trial
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -148,22 +151,28 @@ class RunFolder:
     def _record(self, line: bytes, number: int) -> Record:
         try:
             record: Record = json.loads(line)
+            wrong = mistake(record, self._line)
         except ValueError as error:
-            raise SearchError(f"{self._records_path}:{number}: no record: {error}; remove the line") from None
+            wrong = str(error)
+        if wrong is not None:
+            raise SearchError(f"{self._records_path}:{number}: no record: {wrong}; remove the line")
         return record
 
     def read(self, name: str) -> Any:
         """What a JSON file holds; None if there is none.
 
         Raises:
-            SearchError: it cannot be read.
+            SearchError: it cannot be read, or holds something else than a run wrote there.
         """
         try:
-            return json.loads((self.path / name).read_bytes())
+            found = json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path / name} cannot be read: {error}") from None
+        if (wrong := mistake(found, name)) is not None:
+            raise SearchError(f"{self.path / name} is damaged: {wrong}")
+        return found
 
     def write(self, name: str, value: Any) -> None:
         """A JSON file, replaced as a whole."""
