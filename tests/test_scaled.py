@@ -25,9 +25,9 @@ SPACE_ = load_space("lit-dat-64")
 SEEDS = [choices for _, choices in seeds(SPACE_)]
 
 
-def scaled(**limits: Any) -> tuple[Scaled, Settings]:
+def scaled(gate_ms: float | None = None, **limits: Any) -> tuple[Scaled, Settings]:
     own = Settings(space=SHIPPED, device="cpu", stat="p10", **limits)
-    return Scaled(SPACE_, variables(SPACE_.nodes), own, SEEDS), own
+    return Scaled(SPACE_, variables(SPACE_.nodes), own, SEEDS, gate_ms=gate_ms), own
 
 
 def over(choices: dict[str, Any], excess: float) -> Completed:
@@ -188,3 +188,24 @@ def test_wide_ranges_are_lowered_in_few_steps() -> None:
     assert list(own.each([over(known, 1.0)], set())) == []
     assert looked_at[-1].spec.nodes[0].width == 16
     assert len(looked_at) < 60
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_seed_that_was_scaled_and_has_room_is_widened_until_it_has_none(seed: int) -> None:
+    """No block is added; once it is too wide, that is the end."""
+    own, asked = scaled(gate_ms=4.0)
+    known, taken = [over(choices, 1.0)._replace(latency_ms=8.0) for choices in SEEDS], hashes(asked)
+    for latency_ms in (2.5, 3.0, 5.0):
+        way = [choices for choices in own.each(known, taken) if choices["stem.patch"] == SEEDS[seed]["stem.patch"]]
+        way = [choices for choices in way if choices["stage3"] == SEEDS[seed]["stage3"]]
+        if latency_ms == 2.5:
+            least = way[0]
+        elif not way:
+            break
+        else:
+            assert way[0]["w"] > known[-1].choices["w"]
+            assert blocks(network(way[0], asked)) == blocks(network(least, asked))
+        known.append(over(way[0], latency_ms / 4.0 - 1)._replace(latency_ms=latency_ms))
+        taken.add(network(way[0], asked).hash)
+    assert known[-1].choices["w"] > least["w"]
+    assert not [choices for choices in own.each(known, taken) if choices["w"] > known[-1].choices["w"]]

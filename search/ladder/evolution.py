@@ -36,7 +36,7 @@ Floats = NDArray[Any]
 CHILDREN = 100
 """Networks that are bred and predicted for each that is tried."""
 LEAST = 10
-"""Measured networks before anything is bred of them."""
+"""Measured networks, beside the seeds, before anything is bred of them."""
 _OF_NONE = 0.2
 """Share of the children that are drawn at random: what no parent has, no small change brings."""
 _BY_GAIN = 0.25
@@ -80,7 +80,7 @@ class Evolution:
 
     def is_ready(self, known: Sequence[Completed]) -> bool:
         """Whether there is enough to breed of."""
-        return len(known) >= LEAST
+        return len(known) >= LEAST + len(self._space.seeds)
 
     def child(self, known: Sequence[Completed], seen: set[str], generator: random.Random) -> Choices | None:
         """The most promising of some children; None where nothing can be bred yet, or nothing new is."""

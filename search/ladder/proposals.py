@@ -28,7 +28,7 @@ _SMALLEST_OF = 300
 
 
 class Proposals:
-    """The seeds of the space, smaller networks for those that are too costly, then what the optimiser proposes."""
+    """The seeds of the space, scaled into the budget, then what the optimiser proposes."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Proposals:
         self._evolution = Evolution(space, self._variables, settings, latency, self._is_too_slow, gate_ms)
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
-        self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow)
+        self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow, gate_ms)
         self._seeds = deque((choices, dict[str, Any]()) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
@@ -117,13 +117,13 @@ class Proposals:
                 self.study.enqueue(drawn[1], again=True)
 
     def _breed(self) -> None:
-        """Where evolution proposes, its child is next, or something made smaller until there is enough to breed of."""
+        """Where evolution proposes, its child is next, or something scaled until there is enough to breed of."""
         if self.settings.sampler not in ("auto", "evolution") or self.study.has_waiting:
             return
         known = self.study.completed()
         if not self._evolution.is_ready(known):
-            for smaller in self._scaled.each(known, self.seen):
-                self.study.enqueue(smaller)
+            for scaled in self._scaled.each(known, self.seen):
+                self.study.enqueue(scaled)
                 if self.study.has_waiting:  # it may have been asked for before, and refused
                     return
         elif (child := self._evolution.child(known, self.seen, self._generator())) is not None:

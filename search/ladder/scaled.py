@@ -1,12 +1,14 @@
-"""What is too costly, tried again as a smaller network of its kind: seeds and first draws that are over a budget.
+"""Seeds scaled into the budget, and first draws that are over it tried again as smaller networks of their kind.
 
 A seed is there because it is known to be good, mostly on another machine or at another size; that it is too slow here
 says nothing against its kind. Depths are lowered first, each as far from where it was as the others: a block less is
 faster on every device, while a narrower one often is not. Widths and other sizes follow once no depth can be lowered.
+A seed that is then inside the budget with room left is widened, step by step, until there is none.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ from archdsl.search.study.local import Completed
 
 Choices = dict[str, Any]
 
+_ROOM = 1.1
+"""By how much faster than the gate a network is that is tried wider."""
 _STEP = 7 / 8
 """Of a number, at most, that is lowered: a range may have thousands of values."""
 
@@ -48,22 +52,40 @@ class Scaled:
         settings: Settings,
         seeds: Sequence[Choices],
         too_slow: Callable[[Candidate], bool] = lambda found: False,
+        gate_ms: float | None = None,
     ) -> None:
         """`too_slow` says of which networks the search is sure that they are."""
         self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
+        self._gate_ms = gate_ms
         self._ordered = {
             name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
         }
         self._done = dict[tuple[Any, ...], _Sized | None]()
 
     def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
-        """For what is over a budget, one after another, a smaller network that is not taken yet."""
-        over = [(choices, 1.0) for choices in self._seeds]
-        over += [(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
-        for choices, share in over:
-            smaller = self._known(choices, share)
-            if smaller is not None and smaller.found.hash not in taken and not self._too_slow(smaller.found):
-                yield smaller.choices
+        """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
+        known = {own.found.hash: one for one in measured if (own := self._sized(one.choices)) is not None}
+        ways = sorted((self._way(choices, known) for choices in self._seeds), key=len)
+        scaled: list[_Sized | None] = [way[-1] for way in ways if way]
+        scaled += [self._known(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
+        for found in scaled:
+            if found is not None and found.found.hash not in taken and not self._too_slow(found.found):
+                yield found.choices
+
+    def _way(self, choices: Choices, known: Mapping[str, Completed]) -> list[_Sized]:
+        """What was measured of a seed, scaled again and again, and what is next; empty where nothing is."""
+        way, now, is_wider = list[_Sized](), self._known(choices, 1.0), False
+        while now is not None:
+            way.append(now)
+            one = known.get(now.found.hash)
+            if one is None:
+                return way
+            if one.is_inside:
+                now, is_wider = self._wider(now, one.latency_ms), True
+            else:
+                now = None if is_wider else self._known(now.choices, 1 / (1 + one.excess))
+                now = None if now in way else now
+        return []
 
     def _known(self, choices: Choices, share: float) -> _Sized | None:
         key = (*choices.items(), share)
@@ -97,6 +119,24 @@ class Scaled:
             kept = value / whole.choices[name] if whole.choices[name] else 0.0
             found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
         return max(found, key=lambda each: each[0])[1] if found else None
+
+    def _wider(self, now: _Sized, latency_ms: float | None) -> _Sized | None:
+        """One number raised that adds MACs but no block, the one that adds the most; None where there is no room.
+
+        MACs grow with the square of a width, a latency with the MACs at most.
+        """
+        room = 1.0 if self._gate_ms is None or not latency_ms else self._gate_ms / latency_ms
+        found = list[_Sized]()
+        for name, values in self._ordered.items() if room >= _ROOM else ():
+            higher = values[values.index(now.choices[name]) + 1 :] if name in now.choices else ()
+            if not higher:
+                continue
+            value = next((one for one in higher if one >= math.sqrt(room) * now.choices[name]), higher[-1])
+            wider = self._sized(now.choices | {name: value})
+            if wider is not None and wider.size[0] == now.size[0] and self._keeps(wider):
+                found.append(wider)
+        most = max(found, key=lambda wider: wider.size[1], default=now)
+        return most if most.size[1] > now.size[1] else None
 
     def _sized(self, choices: Choices) -> _Sized | None:
         """A network that holds, whatever it costs."""
