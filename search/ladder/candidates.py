@@ -32,6 +32,14 @@ class Candidate(NamedTuple):
         memory = self.counted.memory_bytes(settings.dtype, settings.batch)
         return {"params": self.counted.params, "MACs": self.counted.macs, "memory": memory}
 
+    def over_budget(self, settings: Settings) -> str | None:
+        """The first static budget that it is over, with both values; None where it keeps all of them."""
+        costs = self.costs(settings)
+        for name, budget in settings.static_budgets.items():
+            if budget is not None and costs[name] > budget:
+                return f"{name} {costs[name]:.4g} over {budget:.4g}"
+        return None
+
 
 class Refused(Exception):
     """A candidate that falls before it is measured; `args` are the rung and the reason."""
@@ -55,10 +63,8 @@ def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) ->
     except Exception as error:  # a block of another package may raise anything
         raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     found = Candidate(spec.model_copy(update={"name": f"{space.name[:_MOST_OF_A_NAME]}-{known[:8]}"}), known, counted)
-    costs = found.costs(settings)
-    for name, budget in settings.static_budgets.items():
-        if budget is not None and costs[name] > budget:
-            raise Refused("cost", f"{name} {costs[name]:.4g} over {budget:.4g}")
+    if (reason := found.over_budget(settings)) is not None:
+        raise Refused("cost", reason)
     return found
 
 

@@ -43,7 +43,7 @@ class _Sized(NamedTuple):
 
 
 class Scaled:
-    """Makes the networks of one space smaller."""
+    """Scales the seeds and first draws of one search."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Scaled:
         too_slow: Callable[[Candidate], bool] = lambda found: False,
         gate_ms: float | None = None,
     ) -> None:
-        """`too_slow` says of which networks the search is sure that they are."""
+        """`too_slow` says of which networks the search is sure; what takes longer than `gate_ms` falls."""
         self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
         self._gate_ms = gate_ms
         self._ordered = {
@@ -100,7 +100,7 @@ class Scaled:
         whole = self._sized(choices)
         found, now = None, whole
         while now is not None and whole is not None:
-            found = now if self._keeps(now) and not self._too_slow(now.found) else None
+            found = now if self._keeps(now) else None
             if found is not None and now.share(whole) <= share:
                 return found
             now = self._lowered(now, whole)
@@ -146,6 +146,5 @@ class Scaled:
             return None
 
     def _keeps(self, now: _Sized) -> bool:
-        """Whether it is inside the static budgets."""
-        costs, budgets = now.found.costs(self._settings), self._settings.static_budgets
-        return all(budget is None or costs[name] <= budget for name, budget in budgets.items())
+        """Whether it is inside the static budgets, and not surely too slow."""
+        return now.found.over_budget(self._settings) is None and not self._too_slow(now.found)
