@@ -60,21 +60,21 @@ class Scaled:
         self._ordered = {
             name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
         }
-        self._done = dict[tuple[Any, ...], _Sized | None]()
+        self._looked_at = dict[tuple[Any, ...], _Sized | None]()
 
     def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
         """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
         known = {own.found.hash: one for one in measured if (own := self._sized(one.choices)) is not None}
         ways = sorted((self._way(choices, known) for choices in self._seeds), key=len)
         scaled: list[_Sized | None] = [way[-1] for way in ways if way]
-        scaled += [self._known(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
+        scaled += [self._smaller(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
         for found in scaled:
             if found is not None and found.found.hash not in taken and not self._too_slow(found.found):
                 yield found.choices
 
     def _way(self, choices: Choices, known: Mapping[str, Completed]) -> list[_Sized]:
         """What was measured of a seed, scaled again and again, and what is next; empty where nothing is."""
-        way, now, is_wider = list[_Sized](), self._known(choices, 1.0), False
+        way, now, is_wider = list[_Sized](), self._smaller(choices, 1.0), False
         while now is not None:
             way.append(now)
             one = known.get(now.found.hash)
@@ -83,15 +83,9 @@ class Scaled:
             if one.is_inside:
                 now, is_wider = self._wider(now, one.latency_ms), True
             else:
-                now = None if is_wider else self._known(now.choices, 1 / (1 + one.excess))
+                now = None if is_wider else self._smaller(now.choices, 1 / (1 + one.excess))
                 now = None if now in way else now
         return []
-
-    def _known(self, choices: Choices, share: float) -> _Sized | None:
-        key = (*choices.items(), share)
-        if key not in self._done:
-            self._done[key] = self._smaller(choices, share)
-        return self._done[key]
 
     def _smaller(self, choices: Choices, share: float) -> _Sized | None:
         """The nearest smaller network with such a share of the latency, or else the smallest; None where that is too
@@ -140,10 +134,14 @@ class Scaled:
 
     def _sized(self, choices: Choices) -> _Sized | None:
         """A network that holds, whatever it costs."""
-        try:
-            return _Sized(choices, candidate(self._space, choices.__getitem__, self._settings.without_static_budgets()))
-        except Refused:
-            return None
+        key = tuple(choices.items())
+        if key not in self._looked_at:
+            try:
+                found = candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
+                self._looked_at[key] = _Sized(choices, found)
+            except Refused:
+                self._looked_at[key] = None
+        return self._looked_at[key]
 
     def _keeps(self, now: _Sized) -> bool:
         """Whether it is inside the static budgets, and not surely too slow."""
