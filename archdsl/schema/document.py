@@ -74,6 +74,16 @@ class Spec(Header):
         """The document again: what equals its default is left out, null where null is a value."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its state: the class itself is made at run time, and no module holds it."""
+        return _empty_spec, (), self.__getstate__()
+
+
+def _empty_spec() -> Spec:
+    """A spec without fields, of the class that `spec_model` makes in this process; unpickling fills it."""
+    model = spec_model()
+    return model.__new__(model)
+
 
 def spec_model() -> type[Spec]:
     """The model of an arch document whose nodes are the declared types."""
