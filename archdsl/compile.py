@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from archdsl.graphs import Step, plan
@@ -81,6 +82,9 @@ class Backbone(nn.Module):
         return head.pool(*inputs) if pre_logits else head(*inputs)
 
     def _run(self, x: Tensor, runs: tuple[_Run, ...]) -> Any:
+        if torch.jit.is_tracing():
+            # What follows from the size is written into a trace as it is now: at another size it has to fail.
+            x = x.expand(-1, *map(int, x.shape[1:]))
         alive: dict[_Port, Tensor] = {}
         features: list[Tensor] = []
         for run in runs:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import check_holds, to_first, to_last
+from archdsl.modules.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.modules.tables import RelativeBias
 
 
@@ -36,7 +36,7 @@ class PatchStem(nn.Module):
         check_holds(x.shape[2], x.shape[3], self.patch, f"a patch of {self.patch}x{self.patch}")
         x = self.proj(x)
         x = to_last(x)
-        return to_first(self.norm(x))
+        return to_first(normed(self.norm, x))
 
 
 class DeformableMerge(nn.Module):
@@ -64,7 +64,7 @@ class DeformableMerge(nn.Module):
         """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
         check_holds(x.shape[2], x.shape[3], 2, "a patch of 2x2")
         x = to_last(self.conv(self.sample(x, self.offset(x))))
-        x = self.norm(x)
+        x = normed(self.norm, x)
         return to_first(F.gelu(x))
 
     @staticmethod
@@ -85,6 +85,7 @@ class DeformableMerge(nn.Module):
         In grid_sample's unit: -1 and 1 are the outer edges of a map's first and last position.
         """
         B, _, rows, columns = offset.shape
+        H, W = exact_side(H), exact_side(W)
         shift = offset.reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
         shift = shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
         y = torch.arange(2 * rows, device=offset.device, dtype=offset.dtype)
@@ -131,7 +132,7 @@ class MeanHead(nn.Module):
 
     def pool(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C)"""
-        return self.norm(to_last(x)).mean(dim=(1, 2))
+        return normed(self.norm, to_last(x)).mean(dim=(1, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes)"""
