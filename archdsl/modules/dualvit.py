@@ -101,6 +101,7 @@ class ClassAttentionHead(nn.Module):
     """
 
     classifiers = ("fc", "aux_fc")
+    pools = ("token",)
 
     def __init__(self, channels: int, heads: int, hidden: int, eps: float, classes: int, token_label: bool) -> None:
         super().__init__()

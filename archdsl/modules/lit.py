@@ -123,16 +123,20 @@ class Attention(nn.Module):
 
 
 class MeanHead(nn.Module):
-    """Norm, mean over positions, Linear."""
+    """Norm, mean over positions, Linear; without pooling and Linear, "", the normed map."""
+
+    pools = ("avg", "")
 
     def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
         self.fc: nn.Module = nn.Linear(channels, classes)
+        self.global_pool = "avg"
 
     def pool(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C)"""
-        return normed(self.norm, to_last(x)).mean(dim=(1, 2))
+        """(B, C, H, W) -> (B, C), or (B, C, H, W) without pooling"""
+        x = normed(self.norm, to_last(x))
+        return x.mean(dim=(1, 2)) if self.global_pool else to_first(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes)"""
@@ -141,6 +145,8 @@ class MeanHead(nn.Module):
 
 class ClassTokenHead(nn.Module):
     """Norm of the class token, Linear (LIT-Ti)."""
+
+    pools = ("token",)
 
     def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
         super().__init__()
