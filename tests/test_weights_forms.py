@@ -25,10 +25,10 @@ def assert_shared(dense: Backbone, classifier: Backbone) -> None:
             assert torch.equal(tensor, theirs[name]), name
 
 
-@torch.no_grad()
 def logits(built: Backbone) -> Tensor:
-    """Without gradients, in which a frozen network and another may take other kernels."""
-    return built(images())
+    """Of a frozen network: torch may take other kernels for one that learns."""
+    found: Tensor = built.requires_grad_(False)(images())
+    return found
 
 
 # ------------------------------------------------------------------------------------------------- dense prediction
