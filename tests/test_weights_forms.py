@@ -84,6 +84,25 @@ def test_dense_prediction_stays_strict() -> None:
         import_file(spec, dense, features_only=True)
 
 
+def test_a_dense_builds_checkpoint_is_told_as_that_where_a_classifier_is_wanted() -> None:
+    spec = model().spec
+    for state in (export_weights(dense := build(spec, features_only=True)), dense.state_dict()):
+        for classes in (None, 3):
+            with pytest.raises(
+                WeightsError, match=r"it is of a dense-prediction build; ask for that \(features_only=True"
+            ):
+                import_file(spec, {f"backbone.{name}": tensor for name, tensor in state.items()}, classes=classes)
+
+
+def test_saving_and_importing_leave_the_random_state_alone(tmp_path: Path) -> None:
+    built = model()
+    dense = build(built.spec, features_only=True)
+    random = torch.get_rng_state()
+    save_model(built, tmp_path / "model.safetensors")
+    import_weights(dense, built.state_dict())
+    assert torch.equal(random, torch.get_rng_state())
+
+
 def test_our_own_classifiers_file_loads_as_a_dense_build(tmp_path: Path) -> None:
     built, file = model().half(), tmp_path / "model.safetensors"
     save_model(built, file)

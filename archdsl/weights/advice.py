@@ -10,9 +10,10 @@ from torch import Tensor
 
 from archdsl.blocks.published import SCHEMES
 from archdsl.compile import Backbone, build
-from archdsl.errors import WeightsError
+from archdsl.errors import SpecError, WeightsError
 from archdsl.load import override
-from archdsl.weights.names import names_by
+from archdsl.weights.forms import apart, blank
+from archdsl.weights.names import names_by, published_names, scheme_of
 
 
 def _mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
@@ -49,6 +50,22 @@ def no_classifier(model: Backbone, missing: Iterable[str], published: Mapping[st
     if lacking <= names | {published[name] for name in names if name in published}:
         return "it has no classifier; ask for a new one (new_head=True, --classes N)"
     return ""
+
+
+def other_form(model: Backbone, missing: Iterable[str], unexpected: Iterable[str]) -> str:
+    """The remedy where a classifier is given what a dense-prediction build has. The names are the checkpoint's."""
+    if model.features_only or model.num_classes == 0:
+        return ""
+    try:
+        dense = blank(model, dense=True)
+    except SpecError:  # it has no map to hand out
+        return ""
+    forms = apart(dense)
+    left, new = set(forms.left), set(forms.new)
+    if scheme_of(model) is not None:
+        left, new = left | set(published_names(model, left).values()), new | set(published_names(dense, new).values())
+    fits = set(unexpected) and new.issuperset(unexpected) and left.issuperset(missing)
+    return "it is of a dense-prediction build; ask for that (features_only=True, --features-only)" if fits else ""
 
 
 def class_tensors(model: Backbone) -> set[str]:

@@ -16,7 +16,8 @@ from archdsl.weights.stored import StandIn, Stored
 Place = tuple[str, ...]
 """The keys that lead to a value."""
 
-_DEEPEST, _MOST_ITEMS = 4, 64
+_DEEPEST, _MOST_ITEMS = 8, 64
+"""Keys that lead to a set of weights; items of a list that are looked at."""
 USUAL = ("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network", "weights", "params")
 """Where training scripts put the weights, the likeliest first."""
 _AVERAGES = re.compile(

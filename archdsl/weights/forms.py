@@ -24,7 +24,7 @@ def apart(model: Backbone) -> Apart:
     """How a model differs from the classifier of its spec; in nothing, where it is that."""
     if model.num_classes > 0:
         return Apart()
-    ours, whole = (_named(built) for built in (model, blank(model, classifier=True)))
+    ours, whole = (_named(built) for built in (model, blank(model, dense=False)))
     return Apart(tuple(name for name in whole if name not in ours), tuple(name for name in ours if name not in whole))
 
 
@@ -43,11 +43,11 @@ def _named(model: Backbone) -> list[str]:
     return [name for name in model.state_dict() if not name.endswith(COUNTERS)]
 
 
-def blank(model: Backbone, classifier: bool = False) -> Backbone:
-    """The network of a model's spec in its form, or as a classifier, without memory."""
+def blank(model: Backbone, dense: bool | None = None) -> Backbone:
+    """The network of a model's spec in its form, or as a dense-prediction build or a classifier, without memory."""
     with torch.device("meta"):
-        built = build(model.spec, model.features_only and not classifier)
-        if not model.features_only and model.num_classes == 0 and not classifier:
+        built = build(model.spec, model.features_only if dense is None else dense)
+        if dense is None and not model.features_only and model.num_classes == 0:
             built.reset_classifier(0)
     return built
 

@@ -15,7 +15,7 @@ from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
 from archdsl.load import override
 from archdsl.schema.document import Spec
-from archdsl.weights.advice import class_tensors, no_classifier, other_names, other_shapes
+from archdsl.weights.advice import class_tensors, no_classifier, other_form, other_names, other_shapes
 from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint
 from archdsl.weights.fitting import check_names, fits, other_shapes_error
 from archdsl.weights.forms import Apart, apart, fresh
@@ -130,7 +130,7 @@ def import_file(
     return model, import_weights(model, source, key=key, image=image, new_head=classes is not None)
 
 
-def other_form(spec: Spec, tensors: Mapping[str, Tensor], dense: bool, path: Path) -> Backbone:
+def dense_from_classifier(spec: Spec, tensors: Mapping[str, Tensor], dense: bool, path: Path) -> Backbone:
     """The dense-prediction build with the weights of a file of ours that holds a classifier.
 
     Raises:
@@ -205,10 +205,11 @@ def _rename_shared(given: dict[str, Tensor], forms: Apart, published: Mapping[st
 def _check(model: Backbone, match: _Match) -> None:
     """Raises `WeightsError` where names are missing or left over, with what to do about it."""
     wanted = {match.names[name]: tensor for name, tensor in match.wanted.items()}
-    missing = wanted.keys() - match.given.keys()
-    if missing or match.given.keys() - wanted.keys():
+    missing, unexpected = wanted.keys() - match.given.keys(), match.given.keys() - wanted.keys()
+    if missing or unexpected:
         names = [name for name in model.state_dict() if not name.endswith(COUNTERS)]
         advice = other_names(model, names, match.found.tensors)
+        advice = advice or other_form(model, missing, unexpected)
         check_names(wanted, match.given, advice or no_classifier(model, missing, _published(model, names)))
 
 

@@ -18,7 +18,7 @@ from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.load import parse_spec
 from archdsl.weights.fitting import check_names
 from archdsl.weights.forms import apply_head_header, check_savable, head_header
-from archdsl.weights.importing import other_form
+from archdsl.weights.importing import dense_from_classifier
 
 _REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
 
@@ -74,7 +74,7 @@ def load_model(
     spec = parse_spec(header["spec"].encode(), str(path))
     dense = header.get("features_only") == "true"
     if features_only is not None and features_only != dense:
-        return other_form(spec, tensors, dense, path).to(device).eval()
+        return dense_from_classifier(spec, tensors, dense, path).to(device).eval()
     with torch.random.fork_rng(devices=[]):
         model = build(spec, dense)
     try:
