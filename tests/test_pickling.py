@@ -111,3 +111,24 @@ assert built.spec.node("stage1").window == 5 and built.spec.classes == 5
 print(built(torch.ones(1, 3, 32, 32)).tolist())
 """
     assert python(site, write) == python(site, read)
+
+
+def test_a_package_may_be_imported_before_the_language_loads(site: Path, tmp_path: Path) -> None:  # noqa: F811
+    """As unpickling one of its nodes does."""
+    file = tmp_path / "node.pickle"
+    write = f"""
+import pickle
+from archdsl.load import spec_of
+with open({str(file)!r}, "wb") as out:
+    pickle.dump(spec_of(SPEC).node("stage1"), out)
+"""
+    read = f"""
+import pickle
+with open({str(file)!r}, "rb") as given:
+    node = pickle.load(given)
+from archdsl.load import spec_of
+print(node == spec_of(SPEC).node("stage1"), "torch" in sys.modules)
+"""
+    python(site, write)
+    assert python(site, read) == "True False\n"
+    assert python(site, "import acme.blocks\nfrom archdsl.load import spec_of\nprint(spec_of(SPEC).name)") == "pooled\n"

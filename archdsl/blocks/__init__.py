@@ -34,11 +34,15 @@ def installed() -> list[EntryPoint]:
 
 
 def _put_in_order() -> None:
-    """Kinds as they follow one another in a network, types as the families do, whichever was imported first."""
+    """Kinds as they follow one another in a network, types as the families do, whichever was imported first.
+
+    A package's may be among them already, where it was imported by itself or by an unpickled node; they come last.
+    """
     from archdsl.blocks.base import Part
 
     def place(declared: tuple[str, type[Part]]) -> int:
-        return FAMILIES.index(declared[1].__module__.rpartition(".")[2])
+        package, _, family = declared[1].__module__.rpartition(".")
+        return FAMILIES.index(family) if package == "archdsl.blocks" else len(FAMILIES)
 
     known = {kind: dict(sorted(Part.kinds[kind].items(), key=place)) for kind in KINDS}
     Part.kinds.clear()
