@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import SearchError, WrongUse
-from archdsl.latency.setting import DTYPES
+from archdsl.latency.setting import DTYPES, runtime_of
 from archdsl.schema.space import Budget, Space, latency_of
 from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.doctor.feasible import require_feasible
@@ -40,7 +40,7 @@ def run(
     device: str | None = None,
     batch: int | None = None,
     dtype: str | None = None,
-    mode: str | None = None,
+    runtime: str | None = None,
     threads: int | None = None,
     data: str | os.PathLike[str] | None = None,
     epochs: float | None = None,
@@ -58,6 +58,7 @@ def run(
     storage: str | None = None,
     role: Role = "both",
     watcher: Watcher = silent,
+    mode: str | None = None,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
 
@@ -73,7 +74,7 @@ def run(
         device: "cpu" or "cuda"; CUDA if there is one.
         batch: images a batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
-        mode: "eager", "graph" or "compile" when measured.
+        runtime: "eager", "graph" or "compile" when measured; "graph" on a GPU, else "eager".
         threads: CPU threads; by default one or all physical cores, on which a network is faster.
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
@@ -97,9 +98,10 @@ def run(
         role: "train" for a machine that only trains what others measured, "measure" for one that only measures;
             either needs `storage`.
         watcher: is told of progress.
+        mode: the former name of `runtime`.
 
     Raises:
-        WrongUse: `storage` or `role` cannot be so.
+        WrongUse: `storage` or `role` cannot be so, or `runtime` and `mode` differ.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
@@ -107,6 +109,7 @@ def run(
     """
     means = Means(workers, trial_time_s, trial_memory, storage, role).checked()
     given = {key: value for key, value in locals().items() if key in _ASKED}
+    given["runtime"] = runtime_of(runtime, mode)
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     if resume and folders:
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
@@ -137,8 +140,9 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         space = load_space(space if space is not None else default_space(given["device"]))
     measured = space.budget("latency") or space.budget("throughput")
     device = given["device"] or (measured and measured.device) or default_device()
-    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
-    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
+    given["runtime"] = runtime_of(given.get("runtime"), given.get("mode"))
+    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "runtime", "threads")}
+    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["runtime"])
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
     plain = ("data", "epochs", "images", "trials", "time_s", "sampler", "seed")
     return _checked(
@@ -151,7 +155,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         stat=_stat(measured) or default_stat(setting.device),
         batch=setting.batch,
         dtype=setting.dtype,
-        mode=setting.mode,
+        runtime=setting.runtime,
         threads=chosen["threads"],
         **{name: given[name] for name in plain if given.get(name) is not None},
     )

@@ -30,7 +30,7 @@ def test_a_measurement_carries_its_samples_and_where_they_come_from() -> None:
     item = measure(model, dtype="fp16", batch=2, **QUICK)
     assert 3 <= len(item.samples) <= 4
     assert all(sample > 0 for sample in item.samples)
-    assert item.provenance.items() >= {"dtype": "float16", "batch": 2, "mode": "eager", "threads": 1}.items()
+    assert item.provenance.items() >= {"dtype": "float16", "batch": 2, "runtime": "eager", "threads": 1}.items()
     assert item.provenance["image"] == [3, 8, 8]
     assert item.provenance["rounds"] == len(item.samples)
     assert json.loads(json.dumps(item.as_json()))["p10_ms"] == item.p10_ms
@@ -124,8 +124,11 @@ def test_threads_are_those_on_which_the_networks_are_faster(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"mode": "graph"}, "mode graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile"),
-        ({"mode": "fast"}, "mode must be eager, graph or compile; got 'fast'"),
+        (
+            {"runtime": "graph"},
+            "runtime graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile",
+        ),
+        ({"runtime": "fast"}, "runtime must be eager, graph or compile; got 'fast'"),
         ({"dtype": "int8"}, "dtype must be float32, float16 or bfloat16; got 'int8'"),
         ({"batch": 0}, "batch must be at least 1; got 0"),
         ({"threads": 0}, "threads must be at least 1; got 0"),

@@ -98,7 +98,7 @@ def test_a_table_of_another_form_of_the_space_is_refused(table: Table, space: Sp
     assert space_digest(space.model_copy(update={"classes": 3})) == table.space_digest
 
 
-@pytest.mark.parametrize("change", [{"batch": 2}, {"mode": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}])
+@pytest.mark.parametrize("change", [{"batch": 2}, {"runtime": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}])
 def test_a_table_is_for_its_setting_alone(table: Table, space: Space, change: dict[str, Any]) -> None:
     with pytest.raises(MeasureError, match="there is no table of tiny on cpu"):
         tables.load(space, table.setting | change, facts(table))

@@ -76,7 +76,7 @@ rows within a column, no column with another."""
 
 def rendered(again: float = 1.0, width: int = 80) -> str:
     """The table of two layers, made up; `again` is what the first takes the second time."""
-    facts = {"device_name": "Some CPU @ 2 GHz", "batch": 64, "dtype": "float32", "mode": "eager", "threads": 2}
+    facts = {"device_name": "Some CPU @ 2 GHz", "batch": 64, "dtype": "float32", "runtime": "eager", "threads": 2}
     facts |= {"torch": "2.13.0", "driver": None, "rounds": 20, "image": [14, 14, 768], "cpu_share": 1.8}
     latencies = {
         name: Latency(name, tuple(factor * ms for ms in STEADY), facts)

@@ -152,7 +152,7 @@ def test_seeds_come_first_whatever_the_data(tmp_path: Path) -> None:
 
 def test_settings_of_the_device_reach_the_worker(tmp_path: Path) -> None:
     machine = Machine()
-    how: dict[str, Any] = {"device": "cuda:1", "batch": 8, "dtype": "bfloat16", "mode": "graph"}
+    how: dict[str, Any] = {"device": "cuda:1", "batch": 8, "dtype": "bfloat16", "runtime": "graph"}
     search(tmp_path / "run", machine, trials=1, **how)
     measured = [request["setting"] for request in machine.asked if request["do"] == "measure"]
     assert all(setting == {**how, "threads": None} for setting in measured)

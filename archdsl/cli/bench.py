@@ -12,7 +12,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Set, check_device, check_dtype, check_mode, whole
+from archdsl.cli.options import Json, Mode, Runtime, Set, check_device, check_dtype, runtime_of, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ Dtype = Annotated[
     str,
     typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="of weights"),
 ]
-Mode = Annotated[
-    str,
-    typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="how torch runs it"),
-]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -71,7 +67,8 @@ def command(
     device: Device = None,
     batch: Batch = None,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
@@ -92,6 +89,7 @@ def command(
       archdsl bench --layers --device cpu --threads 1
     """
     _check_subjects(specs, assignments, layers)
+    runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
     from archdsl.latency import lease as leases
@@ -100,7 +98,7 @@ def command(
     leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
+    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads}
     if batch is not None:
         setting["batch"] = batch
     found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)
@@ -138,7 +136,11 @@ def _table(found: Comparison | LayerBench) -> RenderableType:
 
 
 def _setting_text(setting: dict[str, Any]) -> str:
-    return f"batch {setting['batch']}, {setting['dtype']}, {setting['mode']}"
+    """The setting as it is measured, what was not said filled in; refused here already where it cannot be."""
+    from archdsl.latency import Setting
+
+    batch, dtype, runtime = Setting.checked(*(setting[name] for name in ("device", "batch", "dtype", "runtime")))[1:]
+    return f"batch {batch}, {dtype}, {runtime}"
 
 
 def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:

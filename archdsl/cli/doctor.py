@@ -10,7 +10,7 @@ from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.documents import placed
 from archdsl.cli.ending import FAILED
-from archdsl.cli.options import Json, whole
+from archdsl.cli.options import Json, Mode, Runtime, runtime_of, whole
 from archdsl.cli.units import seconds
 
 NoMeasure = Annotated[bool, typer.Option("--no-measure", help="count only: no latencies, no search time")]
@@ -33,7 +33,8 @@ def command(
     device: options.Device = None,
     batch: options.Batch = None,
     dtype: options.Dtype = None,
-    mode: options.Mode = None,
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: options.Threads = None,
     data: options.DataOption = None,
     epochs: options.Epochs = None,
@@ -74,7 +75,7 @@ def command(
         device=device,
         batch=batch,
         dtype=dtype,
-        mode=mode,
+        runtime=runtime_of(runtime, mode),
         threads=threads,
         data=data,
         epochs=epochs,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.bench import Device, Dtype, Mode
+from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Names, Set, chosen, whole
+from archdsl.cli.options import Json, Mode, Names, Runtime, Set, chosen, runtime_of, whole
 
 if TYPE_CHECKING:
     from archdsl.latency.tables import Table
@@ -66,7 +66,8 @@ def build(
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     calibration: Calibration = 16,
     held_out: HeldOut = 32,
@@ -76,17 +77,18 @@ def build(
 ) -> None:
     """Time every distinct block of a space once, calibrate on whole networks, and test on others.
 
-    Mode is part of the promise: a table of eager networks says nothing of compiled ones. Nobody else measures on the
-    device meanwhile. Times are kept, so that a second space pays for its new blocks only.
+    The runtime is part of the promise: a table of eager networks says nothing of compiled ones. Nobody else measures
+    on the device meanwhile. Times are kept, so that a second space pays for its new blocks only.
 
     \b
     Examples:
       archdsl lut build lit-dat-64 --device cpu --threads 1
-      archdsl lut build lit-dat-224 --device cuda --batch 64 --mode graph --json
+      archdsl lut build lit-dat-224 --device cuda --batch 64 --runtime graph --json
     """
     from archdsl.latency.setting import WAITING
     from archdsl.spaces import load_space
 
+    runtime = runtime_of(runtime, mode)
     opened = load_space(space)
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
@@ -95,7 +97,7 @@ def build(
 
     leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, mode, threads, **pace, told=output.remark)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, **pace, told=output.remark)
     _print(found[default_stat(device or default_device())], as_json)
 
 
@@ -105,7 +107,8 @@ def show(
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     stat: Stat = None,
     as_json: Json = False,
@@ -117,7 +120,8 @@ def show(
       archdsl lut show lit-dat-64 --device cpu
       archdsl lut show lit-dat-64 --device cpu --stat min --json
     """
-    _print(_table(space, device, batch, dtype, mode, threads, stat), as_json)
+    runtime = runtime_of(runtime, mode)
+    _print(_table(space, device, batch, dtype, runtime, threads, stat), as_json)
 
 
 @app.command(short_help="Predict latencies from a table.")
@@ -128,7 +132,8 @@ def predict(
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     stat: Stat = None,
     as_json: Json = False,
@@ -140,8 +145,9 @@ def predict(
       archdsl lut predict lit-dat-64 runs/first/winner.json
       archdsl lut predict lit-dat-64 mine.json --set stage3.depth=4 --json
     """
+    runtime = runtime_of(runtime, mode)
     backbones = open_specs(specs, assignments)
-    table = _table(space, device, batch, dtype, mode, threads, stat)
+    table = _table(space, device, batch, dtype, runtime, threads, stat)
     found = [(spec.name, table.predict(spec)) for spec in backbones]
     if as_json:
         facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
@@ -155,7 +161,7 @@ def predict(
 
 
 def _table(
-    name: str, device: str | None, batch: int, dtype: str, mode: str, threads: int | None, stat: str | None
+    name: str, device: str | None, batch: int, dtype: str, runtime: str | None, threads: int | None, stat: str | None
 ) -> Table:
     """The kept table of a space for a setting on this machine."""
     from archdsl.latency.setting import WAITING
@@ -166,7 +172,7 @@ def _table(
     from archdsl.latency import Setting
     from archdsl.latency.tables import load_here
 
-    return load_here(space, Setting.checked(device, batch, dtype, mode), threads, stat)
+    return load_here(space, Setting.checked(device, batch, dtype, runtime), threads, stat)
 
 
 def _print(table: Table, as_json: bool) -> None:

@@ -35,10 +35,10 @@ def _dtypes() -> Iterable[str]:
     return DTYPES
 
 
-def _modes() -> Iterable[str]:
-    from archdsl.latency.setting import MODES
+def _runtimes() -> Iterable[str]:
+    from archdsl.latency.setting import RUNTIMES
 
-    return MODES
+    return RUNTIMES
 
 
 def _samplers() -> Iterable[str]:
@@ -50,8 +50,28 @@ def _samplers() -> Iterable[str]:
 
 
 check_dtype = chosen("dtype", _dtypes)
-check_mode = chosen("mode", _modes)
 check_sampler = chosen("sampler", _samplers)
+
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="eager|graph|compile",
+        callback=chosen("runtime", _runtimes),
+        help="what executes the network (default: graph on a GPU, eager on a CPU)",
+    ),
+]
+Mode = Annotated[
+    str | None, typer.Option("--mode", hidden=True, callback=chosen("mode", _runtimes), help="former name of --runtime")
+]
+
+
+def runtime_of(runtime: str | None, mode: str | None) -> str | None:
+    """What `--runtime` says, or `--mode`, its former name; None where neither is given."""
+    if None not in (runtime, mode) and runtime != mode:
+        rule = f"'{runtime}' differs from --mode '{mode}', its former name"
+        raise typer.BadParameter(f"{rule}; give --runtime alone", param_hint="'--runtime'")
+    return mode if runtime is None else runtime
 
 
 def check_device(value: str | None) -> str | None:

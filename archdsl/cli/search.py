@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.options import Json, check_device, check_dtype, check_mode, check_sampler, whole
+from archdsl.cli.options import Json, Mode, Runtime, check_device, check_dtype, check_sampler, runtime_of, whole
 from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
@@ -37,7 +37,6 @@ Dtype = Annotated[
     str | None,
     typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="float32"),
 ]
-Mode = Annotated[str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="eager")]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -111,6 +110,7 @@ def command(
     device: Device = None,
     batch: Batch = None,
     dtype: Dtype = None,
+    runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
     trials: Trials = None,
@@ -151,6 +151,7 @@ def command(
 
     if resume and out is None:
         raise typer.BadParameter("name the run's folder by --out", param_hint="'--resume'")
+    runtime = runtime_of(runtime, mode)
     with Display(stderr(), output.talk().quiet) as display:
         result = run(
             space,
@@ -162,7 +163,7 @@ def command(
             device=device,
             batch=batch,
             dtype=dtype,
-            mode=mode,
+            runtime=runtime,
             threads=threads,
             data=data,
             epochs=epochs,

@@ -11,7 +11,7 @@ from archdsl.latency.provenance import provenance
 from archdsl.latency.result import AGAIN, Comparison, Latency
 from archdsl.latency.rounds import Pace, measure_all
 from archdsl.latency.runner import prepare, refusing, steady
-from archdsl.latency.setting import Image, Setting
+from archdsl.latency.setting import Image, Setting, runtime_of
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
 
@@ -26,21 +26,24 @@ def measure(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
     *,
+    mode: str | None = None,
     image: Image | None = None,
     **pace: Unpack[Pace],
 ) -> Latency:
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
     `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
-    it is faster; to all if it is compiled.
+    it is faster; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
+    its former name.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails.
     """
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
 
 
@@ -49,23 +52,25 @@ def compare(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
     *,
+    mode: str | None = None,
     image: Image | None = None,
     stat: str | None = None,
     **pace: Unpack[Pace],
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
-    `threads` are the same for all, by default as in `measure`.
+    `threads` are the same for all, and `runtime` is, by default as in `measure`.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
     if not items or AGAIN in items:
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
@@ -77,10 +82,13 @@ def _latencies(
     """Builds, prepares and measures everything in one run."""
     import torch
 
-    if setting.mode == "compile":
+    if setting.runtime == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    is_free = threads is None and (setting.device, setting.mode) == ("cpu", "eager")  # compiled code is for its threads
+    is_free = threads is None and (setting.device, setting.runtime) == (
+        "cpu",
+        "eager",
+    )  # compiled code is for its threads
     with steady(setting.device, threads) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
         if is_free:
@@ -90,7 +98,7 @@ def _latencies(
         with refusing(setting, next(iter(images.values()))):
             samples = measure_all(runners, device=setting.device, **pace)
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
-        origin = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+        origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     origin["cpu_share"] = round(share, 3) if setting.device == "cpu" else None
     return [
         Latency(name, taken, origin | {"image": list(images[name]), "rounds": len(taken)})

@@ -14,7 +14,7 @@ from typing import Any
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | None) -> dict[str, Any]:
+def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> dict[str, Any]:
     """Facts that stand beside a measured number, ready for JSON; null where this machine does not tell.
 
     Clocks are those of the moment of the call, in MHz and degrees Celsius: call it right after measuring.
@@ -24,7 +24,7 @@ def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | No
         "device": device,
         "dtype": dtype,
         "batch": batch,
-        "mode": mode,
+        "runtime": runtime,
         "threads": threads,
         "device_name": cpu,
         **_versions(),

@@ -26,7 +26,7 @@ def heading(report: Report) -> str:
     budget = "" if report.budget_ms is None else f"{report.stat} <= {report.budget_ms:g} ms, "
     name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "device not known"
     how = [f"batch {settings['batch']}"] if "batch" in settings else []
-    how += [str(settings[name]) for name in ("dtype", "mode") if name in settings]
+    how += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
     return f"space {report.space}: {budget}{', '.join([*how, f'{device} ({name})' if name else str(device)])}"
 
 
@@ -146,7 +146,7 @@ def provenance_lines(report: Report) -> Iterator[str]:
 def _machine(timing: dict[str, Any]) -> str:
     facts = timing.get("provenance")
     facts = facts if isinstance(facts, dict) else {}
-    named = [str(facts[name]) for name in ("device_name", "dtype", "mode", "os") if facts.get(name)]
+    named = [str(facts[name]) for name in ("device_name", "dtype", "runtime", "os") if facts.get(name)]
     named += [f"{name} {facts[name]}" for name in ("batch", "threads", "driver", "torch", "cuda") if facts.get(name)]
     named += [f"{timing['samples']} samples a reading"] if timing.get("samples") else []
     return ", ".join(named) or "not told"

@@ -114,7 +114,7 @@ def heading(settings: Any, facts: Mapping[str, Any]) -> str:
     budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
     name = facts.get("device_name")
     device = f"{settings.device} ({name})" if name else settings.device
-    how = f"batch {settings.batch}, {settings.dtype}, {settings.mode}"
+    how = f"batch {settings.batch}, {settings.dtype}, {settings.runtime}"
     return f"space {settings.space['name']}: {budget}{how}, {device}"
 
 

@@ -106,6 +106,9 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     if kind == "missing":
         return _missing(keys, value)
     if kind == "extra_forbidden":
+        if (field := introspection.former_names(introspection.at(model, loc[:-1])).get(name)) is not None:
+            rule = f"{name} is the former name of {field}, which is given too and differs"
+            return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
         owner, known = _owner(keys, loc, model)
         in_space = any(key.startswith("$") for key in known)
         meant = nearest(name, known) if in_space or not name.startswith("$") else _ONLY_IN_SPACES

@@ -119,7 +119,8 @@ def _budget_problems(budgets: Any) -> Iterator[Problem]:
             try:
                 budget.check()
             except ShapeError as error:
-                yield Problem(("budgets", index, *error.keys), error.rule, error.value, error.remedy)
+                keys = ("mode" if key == "runtime" and key not in written else key for key in error.keys)  # as written
+                yield Problem(("budgets", index, *keys), error.rule, error.value, error.remedy)
 
 
 def _doubled(field: str, index: int, name: str, rule: str) -> Problem:

@@ -68,7 +68,7 @@ def measure(
         Failed, WorkerGone: as `Worker.ask`.
     """
     request = {"do": "measure", "spec": spec.to_json(), "setting": settings.measuring()}
-    most_s = _COMPILE_S if settings.mode == "compile" else _MEASURE_S
+    most_s = _COMPILE_S if settings.runtime == "compile" else _MEASURE_S
     readings: list[Latency] = []
     while _another(readings, goal_ms, near, clock):
         if goal_ms is not None and readings:

@@ -71,7 +71,7 @@ def checked_proxies(
 
 def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, Any]) -> Check:
     """A check as it is asked for, with defaults for all else."""
-    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
+    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "runtime", "trials"))
     given = {**dict.fromkeys(_TRAINING), **unmeasured, "epochs": EPOCHS, **said}
     return Check.model_validate({"settings": settings_of(space, **given), **counts})
 

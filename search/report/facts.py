@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.schema.document import Spec
-from archdsl.search.report.reading import mapping, number, numbers, text
+from archdsl.search.report.reading import mapping, number, numbers, text, timing_of
 from archdsl.search.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
@@ -36,7 +36,7 @@ class Trial(NamedTuple):
     @property
     def timing(self) -> dict[str, Any]:
         """How the latency was measured."""
-        return mapping(self.provenance.get("latency"))
+        return timing_of(self.provenance.get("latency"))
 
     @property
     def proxy(self) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import ArchError
+from archdsl.latency.setting import with_runtime
 from archdsl.load import parse_spec, spec_of
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
-from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text
+from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text, timing_of
 from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.study_facts import StudyFacts, study_facts
 from archdsl.search.results.front import front
@@ -45,7 +46,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
         settings=files.settings,
         state=_state(files.verdict),
         seconds=number(files.verdict.get("seconds")) or number(files.clock.get("seconds")),
-        facts=mapping(files.verdict.get("device")) or _device_of(trials),
+        facts=with_runtime(mapping(files.verdict.get("device"))) or _device_of(trials),
         gate_ms=number(files.noise.get("gate_ms")),
         noise=number(files.noise.get("noise")),
         trials=trials,
@@ -170,7 +171,7 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
         latency=number(raw.get("latency")),
         passed=raw.get("passed") is True,
         reason=text(raw.get("reason")),
-        timing=mapping(raw.get("provenance")),
+        timing=timing_of(raw.get("provenance")),
     )
 
 

@@ -32,7 +32,7 @@ _MACHINE = (
     "driver",
     "dtype",
     "batch",
-    "mode",
+    "runtime",
     "threads",
     "archdsl",
     "torch",

@@ -249,6 +249,19 @@ def name_of(settings: Settings) -> str:
     asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
     if settings.sampler == "auto":
         del asked["sampler"]  # a study of an earlier version keeps its name
+    asked = _under_former_names(asked)
     asked["data"] = settings.data if settings.data in BUILT_IN else Path(settings.data).name
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
     return f"{settings.space['name']}-{digest}"
+
+
+def _under_former_names(asked: dict[str, Any]) -> dict[str, Any]:
+    """Settings as earlier versions wrote them, which called the runtime `mode`: their studies keep their names."""
+    space = dict(asked["space"])
+    if isinstance(budgets := space.get("budgets"), list):
+        space["budgets"] = [_with_mode(budget) for budget in budgets]
+    return _with_mode(asked) | {"space": space}
+
+
+def _with_mode(facts: dict[str, Any]) -> dict[str, Any]:
+    return {"mode" if name == "runtime" else name: value for name, value in facts.items()}

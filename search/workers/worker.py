@@ -94,7 +94,7 @@ def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:
     from archdsl.latency.setting import checked_device
 
     device = checked_device(request.get("device") or default_device())
-    facts = provenance(device, request["dtype"], request["batch"], request["mode"], request["threads"])
+    facts = provenance(device, request["dtype"], request["batch"], request["runtime"], request["threads"])
     return {"device": device, "stat": default_stat(device), "provenance": facts}
 
 

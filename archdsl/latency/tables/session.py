@@ -89,7 +89,7 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, tol
                 if index is not None
             }
             carriers = [(spec, parts(spec, found.whole)) for index, spec in group if index is None]
-            timed = _in_place if setting.mode == "eager" else _apart
+            timed = _in_place if setting.runtime == "eager" else _apart
             samples, taken = timed(carriers, plain, setting, rounds)
         for name in plain:
             session.whole[int(name)] = samples[name]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.cost import count
 from archdsl.errors import MeasureError
 from archdsl.latency.provenance import physical_cores, provenance
-from archdsl.latency.setting import Setting
+from archdsl.latency.setting import Setting, default_runtime, with_runtime
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
@@ -42,7 +43,7 @@ class Table(NamedTuple):
     space: str
     space_digest: str
     setting: dict[str, Any]
-    """device, batch, dtype, mode, threads, stat."""
+    """device, batch, dtype, runtime, threads, stat."""
     times: dict[str, float]
     """Milliseconds of each part, by key."""
     whole: frozenset[str]
@@ -120,7 +121,7 @@ def save(table: Table) -> str:
         MeasureError: it cannot be written.
     """
     try:
-        file = store.path(f"table-{table.space}", table.setting)
+        file = _file(table.space, table.setting)
         store.write(file, table.as_json())
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -135,7 +136,8 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any]) -> 
         StaleTable: there is one, made under other conditions.
         MeasureError: there is none.
     """
-    found = store.read(store.path(f"table-{space.name}", dict(setting)))
+    setting = with_runtime(setting)
+    found = store.read(_file(space.name, setting))
     what = (
         f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
     )
@@ -155,18 +157,24 @@ def load_here(space: Space, setting: Setting, threads: int | None, stat: str | N
         StaleTable, MeasureError: as `load`.
     """
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     return load(space, setting_of(setting, threads, checked_stat(stat or default_stat(setting.device))), facts)
 
 
 def _options(setting: Mapping[str, Any]) -> str:
-    plain = {"device": None, "batch": 1, "dtype": "float32", "mode": "eager"}
+    plain = {"device": None, "batch": 1, "dtype": "float32", "runtime": default_runtime(setting["device"])}
     return "".join(f" --{name} {setting[name]}" for name, value in plain.items() if setting[name] != value)
+
+
+def _file(space: str, setting: Mapping[str, Any]) -> Path:
+    """A table's file: it is named by the setting as earlier versions wrote it, so that their tables are read."""
+    return store.path(f"table-{space}", {"mode" if name == "runtime" else name: setting[name] for name in setting})
 
 
 def _parsed(found: dict[str, Any]) -> Table:
     fields = {name: value for name, value in found.items() if name != "format"}
     fields |= {"whole": frozenset(found["whole"]), "calibration": Calibration(**found["calibration"])}
+    fields |= {name: with_runtime(found[name]) for name in ("setting", "provenance")}
     fields |= {"accuracy": Accuracy(**found["accuracy"])}
     fields |= {"held_out": tuple(HeldOut(**row) for row in found["held_out"])}
     return Table(**fields)
