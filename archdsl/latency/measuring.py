@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archdsl.errors import MeasureError
-from archdsl.latency.provenance import provenance
+from archdsl.latency.provenance import available_cores, provenance
 from archdsl.latency.result import AGAIN, Comparison, Latency
-from archdsl.latency.rounds import Pace, measure_all
+from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.runner import prepare, refusing, steady
 from archdsl.latency.setting import Image, Setting, runtime_of
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
+from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
+from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +39,7 @@ def measure(
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
     `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
-    it is faster; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
+    it is faster (`fastest_threads`); to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
     its former name.
 
     Raises:
@@ -85,25 +88,45 @@ def _latencies(
     if setting.runtime == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    is_free = threads is None and (setting.device, setting.runtime) == (
-        "cpu",
-        "eager",
-    )  # compiled code is for its threads
+    # compiled code is for the threads that it was compiled with
+    is_free = threads is None and setting.device == "cpu" and setting.runtime == "eager"
     with steady(setting.device, threads) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
         if is_free:
             with refusing(setting, next(iter(images.values()))):
                 threads = fastest_threads(runners.values())
+        host = host_of(setting, threads)
         wall, busy = time.perf_counter(), time.process_time()
         with refusing(setting, next(iter(images.values()))):
-            samples = measure_all(runners, device=setting.device, **pace)
+            rounds = measure_all(runners, device=setting.device, host=host, **pace)
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
         origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    origin["cpu_share"] = round(share, 3) if setting.device == "cpu" else None
-    return [
-        Latency(name, taken, origin | {"image": list(images[name]), "rounds": len(taken)})
-        for name, taken in samples.items()
-    ]
+    origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
+    return [_latency(name, taken, origin | {"image": list(images[name])}) for name, taken in rounds.items()]
+
+
+def host_of(setting: Setting, threads: int | None) -> Host:
+    """What decides on this machine whether a round was disturbed: a GPU that replays a graph does not wait for it."""
+    if setting.device == "cpu":
+        root = os.environ.get(ROOT_PROCESS, "")
+        watch = MachineWatch(int(root) if root.isdigit() else None)
+        return Host(threads or 1, available_cores(), watch)
+    return Host(is_waiting=setting.runtime != "graph")
+
+
+def _beside(watch: MachineWatch | None) -> dict[str, Any]:
+    """What ran beside the measurement; null where this machine does not tell."""
+    window = watch.whole() if watch is not None else None
+    return {
+        "other_cores": None if window is None else round(window.others, 2),
+        "throttled": None if window is None else window.throttled,
+    }
+
+
+def _latency(name: str, taken: Rounds, origin: dict[str, Any]) -> Latency:
+    disturbed = frozenset(number for number, counts in enumerate(taken.undisturbed) if not counts)
+    facts = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
+    return Latency(name, taken.ms, origin | facts, disturbed)
 
 
 def _module(subject: Any) -> nn.Module:

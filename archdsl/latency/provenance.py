@@ -50,9 +50,13 @@ def cpu_name() -> str:
 
 def physical_cores() -> int:
     """Cores that this process may use: hyperthreads count once, a cgroup's quota is kept to, and never below 1."""
+    return max(1, int(min([available_cores(), *_quotas()])))
+
+
+def available_cores() -> int:
+    """Cores that this process may run on, whatever its quota: where it is held back, throttling shows it."""
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = count_cores(_read(Path("/proc/cpuinfo")), cpus)
-    return max(1, int(min([cores, *_quotas()])))
+    return count_cores(_read(Path("/proc/cpuinfo")), cpus)
 
 
 def count_cores(cpuinfo: str, cpus: set[int]) -> int:

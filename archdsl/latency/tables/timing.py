@@ -17,6 +17,7 @@ from archdsl.latency.runner import Runner, refusing, runner_of
 from archdsl.latency.setting import Image, Setting
 from archdsl.latency.tables.parts import Part
 from archdsl.latency.tables.survey import blocks_of
+from archdsl.timing.rounds import Lap
 
 if TYPE_CHECKING:
     from torch import nn
@@ -108,11 +109,11 @@ def by_key(parts: Iterable[Part], totals: dict[_Place, float]) -> dict[str, floa
 def noting(plain: Timer) -> Timer:
     """A timer by which networks in place keep a sample each time that they are timed."""
 
-    def timed(run: Runner, calls: int) -> float:
-        passed = plain(run, calls)
+    def timed(run: Runner, calls: int) -> Lap:
+        lap = plain(run, calls)
         if isinstance(run, InPlace):
             run.take(calls)
-        return passed
+        return lap
 
     return timed
 
