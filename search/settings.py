@@ -40,6 +40,8 @@ class Settings(BaseModel):
     threads: Annotated[int, Field(ge=1)] | None = None
     data: str = "shapetex"
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    least_steps: Annotated[int, Field(ge=0)] = 0
+    """Of a training, to which the epochs are raised; 0 where the epochs were asked for, and in older runs."""
     images: Annotated[int, Field(ge=1)] = 2000
     trials: Annotated[int, Field(ge=1)] | None = None
     time_s: Annotated[float, Field(gt=0)] | None = None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data, load
-from archdsl.search.training.recipe import Fidelity, Outcome, train
+from archdsl.search.training.recipe import Execution, Fidelity, Outcome, train
 from archdsl.search.training.running import Running
 
 
@@ -218,7 +218,7 @@ def test_a_fidelity_of_more_images_than_there_are_is_refused(data: Data, images:
 
 
 def test_autocast_trains_as_well(data: Data) -> None:
-    assert train(small_net(data), data, BRIEF, seed=0, bf16=True).finished
+    assert train(small_net(data), data, BRIEF, seed=0, execution=Execution(True, True)).finished
 
 
 def test_a_batch_larger_than_the_images_reads_them_again(data: Data) -> None:

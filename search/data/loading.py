@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ class Data:
     """Whether a mirrored image keeps its label."""
     skipped: int = 0
     """Files that could not be read."""
+    scaled_by: Literal["torch", "pillow"] = "torch"
+    """Bilinear of the whole picture, or bicubic of its middle square; both smoothed where it shrinks."""
     _on: dict[str, Data] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,8 +69,11 @@ class Data:
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation images of always naming their most frequent class."""
-        return float(self.val_labels.bincount().max()) / len(self.val_labels)
+        """Accuracy of always naming the most frequent class, on the images that accuracy is told on: those held out,
+        where there are any, else the validation images.
+        """
+        labels = self.held_labels if len(self.held_labels) else self.val_labels
+        return share_of_largest_class(labels)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W), float32 with mean 0 and deviation 1 a channel over the training set."""
@@ -81,7 +86,7 @@ class Data:
             return self
         if place not in self._on:
             moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            rest = {name: getattr(self, name) for name in ("name", "class_names", "flips", "skipped")}
+            rest = {name: getattr(self, name) for name in ("name", "class_names", "flips", "skipped", "scaled_by")}
             self._on[place] = Data(**moved, **rest)
         return self._on[place]
 
@@ -99,6 +104,11 @@ class Data:
         shape = "x".join(str(side) for side in self.train_images.shape[1:])
         skipped = f"; {self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped" if self.skipped else ""
         return f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%}){skipped}"
+
+
+def share_of_largest_class(labels: Tensor) -> float:
+    """The accuracy of always naming the most frequent class: what a network must be better than."""
+    return float(labels.bincount().max()) / len(labels)
 
 
 def load(
@@ -131,12 +141,12 @@ def load(
         return _as_data(name, split([_digits(), None, None], seed, sizes), image)
     if name.startswith(hugging_face.PREFIX) or (path.is_dir() and hugging_face.is_saved(path)):
         found, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
-        return _as_data(path.name, found, image, skipped=skipped)
+        return _as_data(path.name, found, image, skipped=skipped, scaled_by="pillow")
     if path.is_dir():
         from archdsl.search.data.folder import read_folder
 
         found, skipped = read_folder(path, image, seed, sizes)
-        return _as_data(path.resolve().name, found, image, skipped=skipped)
+        return _as_data(path.resolve().name, found, image, skipped=skipped, scaled_by="pillow")
     if path.suffix == ".npz" and path.is_file():
         from archdsl.search.data.npz import read_npz
 
@@ -176,7 +186,14 @@ def _digits() -> Labelled:
     return Labelled(np.round(found.images[:, None] * (255 / 16)).astype(np.uint8), found.target)
 
 
-def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: int = 0) -> Data:
+def _as_data(
+    name: str,
+    parts: Split,
+    image: int,
+    flips: bool = False,
+    skipped: int = 0,
+    scaled_by: Literal["torch", "pillow"] = "torch",
+) -> Data:
     """Tensors of the size asked for, and the constants that normalise them."""
     import torch
 
@@ -185,7 +202,7 @@ def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: 
         for part in (parts.train, parts.val, parts.held)
     )
     mean, std = _moments(train[0])
-    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped)
+    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by)
 
 
 def _resized(images: Tensor, image: int) -> Tensor:

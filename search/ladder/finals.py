@@ -12,8 +12,11 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from archdsl.load import spec_of
+from archdsl.search.ladder.kept_files import remove_unneeded, weights_path
 from archdsl.search.ladder.rungs import OutOfTime, train
+from archdsl.search.ladder.trainings import LONGER
 from archdsl.search.results.front import ACCURACY, Record, front
+from archdsl.search.training.fidelity import fidelity_of
 from archdsl.search.workers.child import Failed, WorkerGone
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Finals:
 
     def train(self) -> None:
         """Train the finalists longer, as far as time allows; the records tell how they did."""
+        remove_unneeded(self._search, is_training=False)
         field = self._first()
         for number in range(SEEDS):
             self._rounds.update(record["hash"] for record in field)
@@ -68,6 +72,11 @@ class Finals:
         ]
         kept = {record["hash"] for record in front(longer, self._search.space.objectives)}
         return [record for record in ranked if record["hash"] in kept or self._accuracy(record) is None]
+
+    def may_win(self) -> set[str]:
+        """The hashes of networks whose weights may still be asked for: finalists, those that could be, and the front."""
+        longer = {record["hash"] for record in self._search.records if record["rung"] == LONGER}
+        return longer | {record["hash"] for record in [*self._first(), *self._search.state.front]}
 
     def _first(self) -> list[Record]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
@@ -98,9 +107,7 @@ class Finals:
 
     def _longer(self, record: Record) -> Record | None:
         """What is known of a finalist that was trained longer: its last record, the mean over the most seeds."""
-        known = (
-            r for r in reversed(self._search.records) if r["rung"] == "train_longer" and r["hash"] == record["hash"]
-        )
+        known = (r for r in reversed(self._search.records) if r["rung"] == LONGER and r["hash"] == record["hash"])
         return next(known, None)
 
     def _accuracy(self, record: Record) -> float | None:
@@ -116,6 +123,7 @@ class Finals:
     def _train(self, record: Record, seed: int) -> None:
         """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
         search, spec = self._search, spec_of(record["spec"])
+        epochs = fidelity_of(search.settings, search.data["images"], LENGTHEN).epochs
         search.doing(spec.name, "training the finalists longer")
         trained = train(
             search.worker,
@@ -125,21 +133,25 @@ class Finals:
             search.clock,
             lengthen=LENGTHEN,
             progress=search.trained_so_far,
+            keep=weights_path(search, record["hash"], seed, epochs),
         )
         own = {"seed": seed, "accuracy": trained.accuracy, "held_out": trained.facts["held_out"]}
+        if "answers" in trained.facts:
+            own["answers"] = trained.facts["answers"]
         known = [*self._trainings(record), own]
         accuracies = [training["accuracy"] for training in known]
         facts = trained.facts | {"trainings": known, "spread": max(accuracies) - min(accuracies)}
         search.add(
             record
             | {
-                "rung": "train_longer",
+                "rung": LONGER,
                 "outcome": "cached" if trained.cached else "trained",
                 "accuracy": mean(accuracies),
                 "seconds": round(trained.seconds, 3),
                 "provenance": record["provenance"] | {"proxy": facts},
             }
         )
+        remove_unneeded(search)
         search.watcher(search.state, f"finalist {spec.name}: {_told(accuracies)} after {trained.facts['fidelity']}")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.schema.canonical import canonical_hash
@@ -19,6 +20,7 @@ from archdsl.schema.document import Spec
 from archdsl.search.results import cache
 from archdsl.search.results.clock import Clock
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import Fidelity, fidelity_of
 from archdsl.search.training.recipe import RECIPE
 from archdsl.search.workers.child import Failed, Hung, Progress, Reply
 from archdsl.search.workers.seat import Asked
@@ -119,6 +121,12 @@ class Trained(NamedTuple):
     seconds: float
     facts: dict[str, Any]
     cached: bool
+    not_kept: str | None = None
+    """Why the weights could not be written that were to be kept."""
+
+
+_CACHED = ("accuracy", "error", "seconds", "facts")
+"""What the cache holds of a training; never its weights."""
 
 
 def train(
@@ -131,10 +139,13 @@ def train(
     lengthen: float = 1.0,
     progress: Callable[[float], None] = lambda done: None,
     limits: Mapping[int, float] | None = None,
+    keep: Path | None = None,
+    anew: bool = False,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
     `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
+    `keep` is where the weights are written; what the cache knows has none, and is trained only where `anew`.
 
     Raises:
         Halted: it was broken off.
@@ -142,13 +153,14 @@ def train(
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
-    key = training_key(canonical_hash(spec), settings, data, settings.epochs * lengthen)
-    known = cache.get(key)
-    if known is not None and known.keys() == set(Trained._fields) - {"cached"}:
+    key = training_key(canonical_hash(spec), settings, data, lengthen)
+    known = None if anew else cache.get(key)
+    if known is not None and known.keys() == set(_CACHED):
         return Trained(**known, cached=True)
     started, left = time.monotonic(), clock.left_to_train
-    request = _training(spec, settings, data, settings.epochs * lengthen, None if left is None else max(left, 1))
-    request["limits"] = list((limits or {}).items())
+    fidelity = fidelity_of(settings, data["images"], lengthen)
+    request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
+    request |= {"limits": list((limits or {}).items()), "keep": None if keep is None else str(keep)}
     reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
     if not outcome["finite"]:
@@ -156,38 +168,52 @@ def train(
     if not outcome["finished"] and outcome["halted"] is None:
         raise OutOfTime
     seconds = time.monotonic() - started
-    facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
+    facts = {"fidelity": str(fidelity), "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
     facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
     facts["running"] = [round(loss, 4) for loss in outcome["running"]]
+    facts |= {"epochs": fidelity.epochs, "batch": fidelity.batch, "autocast": outcome.get("autocast")}
     if outcome["halted"] is not None:
         raise Halted(facts | {"halted": outcome["halted"]})
+    facts |= _answers(outcome)
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
-    return Trained(**result, cached=False)
+    return Trained(**result, cached=False, not_kept=reply.get("not_kept"))
 
 
-def training_key(network: str, settings: Settings, data: dict[str, Any], epochs: float) -> str:
+def _answers(outcome: Reply) -> dict[str, Any]:
+    """Which validation images are named rightly, for comparing networks, and how many images accuracies are of."""
+    validation, held = outcome.get("validation"), outcome.get("held")
+    if validation is None:
+        return {}
+    images = {"validation_images": validation["images"], "held_out_images": held["images"] if held else 0}
+    return {"answers": validation["answers"], **images}
+
+
+def training_key(network: str, settings: Settings, data: dict[str, Any], lengthen: float = 1.0) -> str:
     """The name of a proxy accuracy: all that it depends on, the network by its hash."""
+    fidelity = fidelity_of(settings, data["images"], lengthen)
     return cache.key(
         network=network,
         training=settings.training_key(),
         data=data["fingerprint"],
-        epochs=epochs,
+        epochs=fidelity.epochs,
+        batch=fidelity.batch,
         device=settings.device.partition(":")[0],
         torch=data["torch"],
         recipe=RECIPE,
     )
 
 
-def _training(spec: Spec, settings: Settings, data: dict[str, Any], epochs: float, seconds: float | None) -> Reply:
+def _training(spec: Spec, settings: Settings, data: dict[str, Any], fidelity: Fidelity, seconds: float | None) -> Reply:
     """The request that trains a network for at most so many seconds."""
     own = {name: getattr(settings, name) for name in ("images", "seed", "device", "threads")}
     return {
         "do": "train",
         "spec": spec.to_json(),
         "data": data["request"],
-        "epochs": epochs,
+        "epochs": fidelity.epochs,
+        "batch": fidelity.batch,
         "seconds": seconds,
         **own,
     }

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from archdsl.errors import ArchError
@@ -109,7 +110,7 @@ def _data(request: Request, say: Callable[[Reply], None]) -> Reply:
         "held_out": len(data.held_labels),
         "chance": data.chance,
         "describe": data.describe(),
-        "fingerprint": data.fingerprint(),
+        "fingerprint": _fingerprint(*request["data"]),
     }
 
 
@@ -118,6 +119,12 @@ def _loaded(name: str, image: int, seed: int, images: int) -> Any:
     from archdsl.search.data.loading import load
 
     return load(name, image, seed, train=images)
+
+
+@cache
+def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
+    """Of the data, all of which is read for it."""
+    return str(_loaded(name, image, seed, images).fingerprint())
 
 
 def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
@@ -140,7 +147,7 @@ def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
     from archdsl.search.training.pace import noise, pace
 
     spec = spec_of(request["spec"])
-    data = noise(spec)
+    data = noise(spec, request["batch"])
     if request["device"] == "cpu":
         torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
     return pace(spec, request["device"], data)._asdict()
@@ -155,39 +162,50 @@ def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
 
 
 def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The proxy accuracy of a network."""
+    """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
     import torch
 
     from archdsl.compile import build
     from archdsl.load import spec_of
     from archdsl.search.training.recipe import Fidelity, train
+    from archdsl.search.training.saving import Training
 
     data = _loaded(*request["data"])
-    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)))
-    spec = spec_of(request["spec"])
-    if request["device"] == "cpu":
+    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)), request["batch"])
+    spec, seed, device = spec_of(request["spec"]), request["seed"], request["device"]
+    if device == "cpu":
         torch.set_num_threads(request["threads"] or _training_threads(spec, data, fidelity.batch))
-    torch.manual_seed(request["seed"])
-    told = time.monotonic()
+    torch.manual_seed(seed)
+    said = time.monotonic()
 
     def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal told
-        if time.monotonic() - told > 0.5:
-            told = time.monotonic()
-            say({"progress": step / steps, "loss": loss})
+        nonlocal said
+        if time.monotonic() - said > 0.5:
+            said = time.monotonic()
+            say({"progress": step / steps})
 
     deadline = None if request["seconds"] is None else time.monotonic() + request["seconds"]
+    limits, model = dict(request["limits"]), build(spec)
     outcome = train(
-        build(spec),
-        data,
-        fidelity,
-        seed=request["seed"],
-        device=request["device"],
-        deadline=deadline,
-        progress=progress,
-        limits=dict(request["limits"]),
+        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
     )
-    return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
+    kept: Reply = {"kept": None, "not_kept": None}
+    if request["keep"] and outcome.finished:
+        training = Training(data, _fingerprint(*request["data"]), fidelity, seed, device, outcome)
+        kept = _kept(model, request["keep"], training)
+    sets = {name: found and found._asdict() for name, found in outcome.by_set.items()}
+    return {"outcome": outcome._asdict() | sets, "threads": torch.get_num_threads(), **kept}
+
+
+def _kept(model: Any, path: str, training: Any) -> Reply:
+    """Where the weights are, or why they could not be written: the accuracy holds all the same."""
+    from archdsl.search.training.saving import save_trained
+
+    try:
+        save_trained(model, Path(path), training)
+    except OSError as error:
+        return {"kept": None, "not_kept": error.strerror or str(error)}
+    return {"kept": path, "not_kept": None}
 
 
 _chosen_threads: dict[int, float] = {}

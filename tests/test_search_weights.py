@@ -1,0 +1,134 @@
+"""The weights of a search: which files exist, which are handed over, and what is said of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searching import Machine, fake_named, quicken, records, search, settings, when_training
+
+from archdsl.search.ladder.kept_files import weights_path
+from archdsl.search.ladder.rungs import OutOfTime
+from archdsl.search.ladder.trainings import Training
+from archdsl.search.ladder.weights import KeptWeights, Seeds, beats_chance, indistinguishable, weights_of
+from archdsl.search.results.clock import Clock
+from archdsl.search.results.folder import RunFolder
+from archdsl.search.runner import Search
+from archdsl.search.training.accuracy import unpacked
+from archdsl.search.workers.child import Failed
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def opened(folder: Path, machine: Machine, **changes: Any) -> Search:
+    """A search over the folder of one that ended, before it does anything, with the data loaded."""
+    own = Search(settings(**changes), RunFolder(folder), resume=True, new_worker=machine.worker)
+    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    return own
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "weights").iterdir()}
+
+
+def test_the_weights_of_finalists_and_of_the_front_are_kept_and_no_others(tmp_path: Path) -> None:
+    machine, most = Machine(), []
+    machine.seed_noise = 0.02
+    machine.on_ask = lambda request: most.append(len(files(tmp_path)) if (tmp_path / "weights").is_dir() else 0)
+    result = search(tmp_path, machine, trials=30)
+    longer = [record for record in records(tmp_path) if record["rung"] == "train_longer"]
+    finalists = {record["hash"] for record in longer}
+    best = {}
+    for record in longer:
+        trainings = record["provenance"]["proxy"]["trainings"]
+        best[record["hash"]] = max(trainings, key=lambda training: training["accuracy"])["seed"]
+    shorter = {record["hash"] for record in records(tmp_path) if record["accuracy"] is not None} - finalists
+    kept = {name.split("-")[0]: name for name in files(tmp_path)}
+    assert {name: file for name, file in kept.items() if name in finalists} == {
+        name: f"{name}-{seed}-6.safetensors" for name, seed in best.items()
+    }
+    assert set(kept) - finalists <= shorter
+    assert {record["hash"] for record in result.front} <= set(kept)
+    assert max(most) <= 6 + len(result.front) + 8  # not a file a trial
+
+
+def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.seed_noise, machine.hidden = 0.02, 0.1
+    search(tmp_path, machine)
+    own = opened(tmp_path, machine)
+    several = next(r for r in reversed(own.records) if len(r["provenance"]["proxy"].get("trainings", ())) == 3)
+    before = len(machine.names("train"))
+    kept = weights_of(own, several)
+    trainings = several["provenance"]["proxy"]["trainings"]
+    assert kept.path.is_file()
+    assert kept.seed == 1  # the odd one is the more accurate one here
+    assert kept.validation_accuracy == trainings[1]["accuracy"]
+    assert kept.held_out_accuracy == pytest.approx(trainings[1]["accuracy"] - 0.1) == kept.accuracy
+    assert (kept.validation_images, kept.held_out_images, len(kept.answers)) == (100, 100, 100)
+    assert kept.fidelity == "6 epochs of 10 images"
+    accuracies = [training["accuracy"] for training in trainings]
+    assert kept.trained_seeds == Seeds(3, pytest.approx(sum(accuracies) / 3), min(accuracies), max(accuracies))
+    assert kept.per_class["validation"] is not None
+    assert sum(right for right, _ in kept.per_class["validation"].values()) == sum(kept.answers)
+    assert len(machine.names("train")) == before
+
+
+def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp_path: Path) -> None:
+    machine = Machine()
+    search(tmp_path, machine)
+    own = opened(tmp_path, machine)
+    longer = {record["hash"] for record in own.records if record["rung"] == "train_longer"}
+    short = next(record for record in own.finals.ranked() if record["hash"] not in longer)
+    kept = weights_of(own, short)
+    assert (kept.seed, kept.fidelity, kept.trained_seeds.count) == (0, "2 epochs of 10 images", 1)
+    assert kept.validation_accuracy == short["accuracy"]
+
+
+def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_seed(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.seed_noise = 0.02
+    search(tmp_path / "run", machine)
+    cached = Machine()
+    cached.seed_noise = 0.02
+    search(tmp_path / "again", cached)
+    assert cached.names("train") == []
+    own = opened(tmp_path / "again", cached)
+    record = own.finals.ranked()[0]
+    kept = weights_of(own, record)
+    asked = [request for request in cached.asked if request["do"] == "train"]
+    assert [(request["seed"], request["epochs"], request["keep"]) for request in asked] == [(1, 6.0, str(kept.path))]
+    assert own.state.doing.startswith("training tiny-")
+    assert weights_of(own, record) == kept
+    assert len(cached.names("train")) == 1
+    kept.path.write_bytes(b"damaged")
+    assert weights_of(own, record) == kept
+    assert len(cached.names("train")) == 2
+
+
+def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
+    search(tmp_path, Machine())
+    machine = Machine()
+    own = opened(tmp_path, machine)
+    record = own.finals.ranked()[0]
+    kept = weights_of(own, record)
+    kept.path.unlink()
+    machine.finished = False
+    own.clock = Clock(settings(time_s=1.0), spent=5.0)
+    with pytest.raises(OutOfTime):
+        weights_of(own, record)
+    assert machine.asked[-1]["seconds"] == 1
+    machine.finished = True
+    kept.path.parent.rename(tmp_path / "aside")
+    kept.path.parent.write_text("no folder")
+    with pytest.raises((Failed, OSError)):
+        weights_of(own, record)
+    with pytest.raises(Failed, match="was not trained in this search"):
+        weights_of(own, record | {"hash": "0"})
