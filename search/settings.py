@@ -38,6 +38,9 @@ class Settings(BaseModel):
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     runtime: Literal["eager", "graph", "compile"] = "eager"
     threads: Annotated[int, Field(ge=1)] | None = None
+    """As asked for."""
+    chosen_threads: Annotated[int, Field(ge=1)] | None = None
+    """What measuring uses where none are asked for: chosen once, when the run begins."""
     data: str = "shapetex"
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     least_steps: Annotated[int, Field(ge=0)] = 0
@@ -77,7 +80,8 @@ class Settings(BaseModel):
 
     def measuring(self) -> dict[str, Any]:
         """What a latency depends on beside the network and the machine."""
-        return self.model_dump(include={"device", "batch", "dtype", "runtime", "threads"})
+        own = self.model_dump(include={"device", "batch", "dtype", "runtime"})
+        return own | {"threads": self.threads or self.chosen_threads}
 
     def training_key(self) -> dict[str, Any]:
         """What a proxy accuracy depends on beside the network."""
@@ -86,7 +90,7 @@ class Settings(BaseModel):
     def differences(self, other: Settings) -> list[str]:
         """Fields in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
-        kept = [name for name in mine if name not in ("trials", "time_s")]
+        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads")]
         differing = [_difference(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
         return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
 

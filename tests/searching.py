@@ -15,7 +15,6 @@ from archdsl import count
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.search.ladder import evolution
-from archdsl.search.ladder import rungs as ladder
 from archdsl.search.results.progress import State, Watcher, silent
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
@@ -106,9 +105,14 @@ class FakeWorker:
     def _measure(self, request: Reply) -> Reply:
         machine, spec = self.machine, spec_of(request["spec"])
         ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
-        stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")}
-        facts = {"device": request["setting"]["device"], "image": [3, 32, 32]}
-        return {"latency": {**stats, "unstable": False, "samples_ms": [ms] * 40, "provenance": facts}}
+        rounds = request["setting"].get("rounds", 40)
+        facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+        facts |= {"image": [3, 32, 32], "rounds": rounds, "undisturbed": rounds, "calls": 1, **machine.beside}
+        disturbed = list(range(round(rounds * machine.disturbed)))
+        return {"latency": {"samples_ms": [ms] * rounds, "disturbed_rounds": disturbed, "provenance": facts}}
+
+    def _threads(self, request: Reply) -> Reply:
+        return {"threads": 1}
 
     def _pace(self, request: Reply) -> Reply:
         return {"step_s": 0.01, "image_s": 0.001}
@@ -164,6 +168,9 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.finite, self.finished = True, True
+        self.disturbed = 0.0
+        """Share of the rounds that a neighbour disturbs."""
+        self.beside: Reply = {"environment": {"OMP_WAIT_POLICY": "PASSIVE"}, "load_average": [0.1, 0.1, 0.1]}
         self.seed_noise, self.hidden = 0.0, 0.02
         self.losses_tell = False
         self.asked: list[Reply] = []
@@ -230,7 +237,6 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     """An empty cache, no pauses, random points, and studies in memory; the rest has tests of its own."""
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
-    patch.setattr(ladder, "PAUSE_S", 0.0)
     patch.setattr(samplers, "STARTUP", 1000)
     patch.setattr(evolution, "LEAST", 1000)
     patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))

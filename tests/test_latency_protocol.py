@@ -87,7 +87,7 @@ def test_rounds_go_on_until_they_took_so_long() -> None:
     assert len(measure_all(clock.runners, rounds=50, least_s=3, warmup_s=0, timer=clock)["a"].ms) == 50
 
 
-def test_rounds_stop_when_they_decide_and_are_asked_every_ten() -> None:
+def test_rounds_stop_when_they_decide_and_are_asked_after_three_and_then_every_ten() -> None:
     clock = Clock(a=4.0)
     asked: list[int] = []
 
@@ -96,4 +96,4 @@ def test_rounds_stop_when_they_decide_and_are_asked_every_ten() -> None:
         return asked[-1] >= 20
 
     assert len(measure_all(clock.runners, rounds=40, warmup_s=0, timer=clock, stop=stop)["a"].ms) == 20  # type: ignore[arg-type]
-    assert asked == [10, 20]
+    assert asked == [3, 10, 20]

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 CGROUPS = Path("/sys/fs/cgroup")
+ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables that change how fast a network runs on a CPU."""
 
 
 def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int |
         "physical_cores": physical_cores(),
         "malloc": _malloc(),
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "load_average": _load(),
         **_gpu(device),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -108,7 +111,7 @@ def _versions() -> dict[str, Any]:
 def _gpu(device: str) -> dict[str, Any]:
     """Name, driver and clocks of a GPU; for a CPU only the nulls, so that every provenance has the same keys."""
     if not device.startswith("cuda"):
-        return {"driver": None, "clocks": None}
+        return {"driver": None, "clocks": None, "gpu_processes": None}
     import torch
 
     properties = torch.cuda.get_device_properties(torch.device(device))
@@ -117,7 +120,22 @@ def _gpu(device: str) -> dict[str, Any]:
     driver, *clocks = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
     names = ("sm_mhz", "memory_mhz", "celsius")
     known = {name: int(value) for name, value in zip(names, clocks, strict=True) if value and value.isdigit()}
-    return {"device_name": name, "driver": driver, "clocks": known or None}
+    beside = _gpu_processes(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else None
+    return {"device_name": name, "driver": driver, "clocks": known or None, "gpu_processes": beside}
+
+
+def _gpu_processes(uuid: str) -> list[str] | None:
+    """Names of other processes that compute on a GPU, as nvidia-smi tells them; None where it does not.
+
+    Inside a container it mostly sees none.
+    """
+    query = ["--query-compute-apps=pid,process_name", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", f"--id={uuid}", *query]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        rows = (line.partition(",") for line in answer.splitlines() if "," in line)
+        return [name.strip() for pid, _, name in rows if pid.strip() != str(os.getpid())]
+    return None
 
 
 def _smi(uuid: str) -> list[str | None]:

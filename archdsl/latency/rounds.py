@@ -26,8 +26,8 @@ Stop = Callable[[Mapping[str, Rounds]], bool]
 SAMPLE_MS = {"cpu": 2.0, "cuda": 30.0}
 LONG_MS = 100.0
 """A call that lasts longer fills the caches in a part of it too small to see."""
-STOP_EVERY = 10
-"""Rounds between two looks at whether to stop."""
+STOP_FIRST, STOP_EVERY = 3, 10
+"""Rounds before the first look at whether to stop, and between two looks later."""
 
 
 class Pace(TypedDict, total=False):
@@ -95,7 +95,7 @@ def measure_all(
     The warm-up takes `warmup_s` a runner and goes on, `settle_s` or a little longer, while it has not settled.
     A round is as many calls as last `sample_ms` (2 on a CPU, 30 on a GPU). There are `rounds` of them, and more until
     they took `least_s` together. Past `time_limit_s`, warm-up included, no round begins, but for the first three; and
-    none after `stop` says so, which is asked every ten rounds.
+    none after `stop` says so, which is asked after three rounds and then every ten.
 
     Raises:
         MeasureError: fewer than one round is asked for.
@@ -117,7 +117,7 @@ def measure_all(
         while done < rounds or stopwatch.spent_ms - begun_ms < least_s * 1e3:
             if done >= 3 and stopwatch.spent_ms > limit_ms:
                 break
-            if stop is not None and done and done % STOP_EVERY == 0 and stop(_counted(taken, calls, host)):
+            if stop is not None and _is_due(done) and stop(_counted(taken, calls, host)):
                 break
             for name in order.sample(list(runners), len(runners)):
                 if len(runners) > 1 and warm[name] < LONG_MS:
@@ -129,6 +129,10 @@ def measure_all(
         if host.watch is not None:
             host.watch.look()
     return _counted(taken, calls, host)
+
+
+def _is_due(done: int) -> bool:
+    return done == STOP_FIRST or (done > 0 and done % STOP_EVERY == 0)
 
 
 def _round(lap: Lap, calls: int) -> Round:

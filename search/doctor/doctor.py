@@ -79,8 +79,7 @@ class Examination(NamedTuple):
         everything = self.shares[-1] if self.shares else None
         share = everything.inside / everything.of if everything else 1.0
         budget_ms = self.settings.latency_budget_ms
-        near = 0.0 if budget_ms is None else self.timed.near(budget_ms)
-        low, high = self.timed.seconds(self.trials, share, self.workers, near)
+        low, high = self.timed.seconds(self.trials, share, self.workers)
         return low, max(low, high)
 
 

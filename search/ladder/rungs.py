@@ -1,4 +1,4 @@
-"""The rungs of the ladder that cost time: a latency measured, a proxy accuracy trained, both in a worker.
+"""The rungs of the ladder that cost time: a latency measured (`measuring.py`), a proxy accuracy trained, in a worker.
 
 A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
 memory, cost milliseconds and are no trials (`candidates.py`), and neither is what the search has learned to be surely
@@ -25,10 +25,7 @@ from archdsl.search.training.recipe import RECIPE
 from archdsl.search.workers.child import Failed, Hung, Progress, Reply
 from archdsl.search.workers.seat import Asked
 
-PAUSE_S = 1.0
-"""Between two readings of the winner, for what disturbs a measurement to pass."""
-_MEASURE_S, _COMPILE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 600.0, 15.0
-_ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
+_SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 15.0
 
 
 class OutOfTime(Exception):
@@ -43,64 +40,6 @@ class Halted(Exception):
         self.facts = facts
 
 
-class Latency(NamedTuple):
-    """A measured latency at the search's statistic, and where it comes from."""
-
-    ms: float
-    unstable: bool
-    facts: dict[str, Any]
-
-
-def measure(
-    worker: Asked,
-    spec: Spec,
-    settings: Settings,
-    clock: Clock,
-    goal_ms: float | None = None,
-    near: float = math.inf,
-) -> Latency:
-    """The latency of a network, the fastest of up to three readings: what disturbs a measurement only slows it down.
-
-    A reading is repeated where it is unstable. With a goal it is repeated until it keeps that, up to eight times with a
-    pause between. With `near`, the goal is a gate: what misses it by that factor or more is not repeated at all, what
-    misses it by less is, three times at most. All readings are told.
-
-    Raises:
-        OutOfTime: the search's time is over.
-        Failed, WorkerGone: as `Worker.ask`.
-    """
-    request = {"do": "measure", "spec": spec.to_json(), "setting": settings.measuring()}
-    most_s = _COMPILE_S if settings.runtime == "compile" else _MEASURE_S
-    readings: list[Latency] = []
-    while _another(readings, goal_ms, near, clock):
-        if goal_ms is not None and readings:
-            time.sleep(PAUSE_S)
-        reply = _ask(worker, request, most_s, clock.left, lambda _: _still_in_time(clock))["latency"]
-        facts = {key: value for key, value in reply.items() if key != "samples_ms"}
-        facts["samples"] = len(reply["samples_ms"])
-        readings.append(Latency(reply[f"{settings.stat}_ms"], reply["unstable"], facts))
-    best = min(readings, key=lambda reading: reading.ms)
-    return best._replace(facts=best.facts | {"stat": settings.stat, "readings": [r.ms for r in readings]})
-
-
-def _still_in_time(clock: Clock) -> None:
-    """Whoever waits for the device, which another process measures on, does so in the search's time."""
-    if clock.left is not None and clock.left < -_LATE_S:
-        raise OutOfTime
-
-
-def _another(readings: list[Latency], goal_ms: float | None, near: float, clock: Clock) -> bool:
-    """Whether a further reading could still tell more, and there is time for it."""
-    if not readings:
-        return True
-    best = min(reading.ms for reading in readings)
-    if goal_ms is None or near < math.inf:
-        over = 0.0 if goal_ms is None else best / goal_ms
-        return (readings[-1].unstable or over > 1) and over < near and len(readings) < _ATTEMPTS
-    late = clock.left is not None and clock.left < 0
-    return best > goal_ms and len(readings) < (_ATTEMPTS if late else _FINAL_ATTEMPTS)
-
-
 def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, Any]:
     """The `scores` of a network at initialisation (`scores/`), by name, and the `seconds` that they took.
 
@@ -109,7 +48,7 @@ def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], 
     """
     own = {name: getattr(settings, name) for name in ("seed", "device")}
     request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    reply = _ask(worker, request, _MEASURE_S, clock.left)
+    reply = asked(worker, request, _SCORE_SILENCE_S, clock.left)
     return {name: reply[name] for name in ("scores", "seconds")}
 
 
@@ -161,7 +100,7 @@ def train(
     fidelity = fidelity_of(settings, data["images"], lengthen)
     request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
     request |= {"limits": list((limits or {}).items()), "keep": None if keep is None else str(keep)}
-    reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
+    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
     if not outcome["finite"]:
         raise Failed("training gave no finite loss")
@@ -219,7 +158,7 @@ def _training(spec: Spec, settings: Settings, data: dict[str, Any], fidelity: Fi
     }
 
 
-def _ask(worker: Asked, request: Reply, most_s: float, left: float | None, progress: Progress | None = None) -> Reply:
+def asked(worker: Asked, request: Reply, most_s: float, left: float | None, progress: Progress | None = None) -> Reply:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
     timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
     try:

@@ -244,9 +244,13 @@ def address(url: str) -> str:
     return f"postgresql+psycopg://{rest}".replace("{", "{{").replace("}", "}}")  # Optuna reads it as a template
 
 
+_OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_threads", "data"}
+"""Settings in which machines that share a study may differ."""
+
+
 def name_of(settings: Settings) -> str:
     """The name of the study that a search of such settings shares: the machines may differ in device and limits."""
-    asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
+    asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
     if settings.sampler == "auto":
         del asked["sampler"]  # a study of an earlier version keeps its name
     asked = _under_former_names(asked)

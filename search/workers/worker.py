@@ -128,15 +128,50 @@ def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
 
 
 def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up."""
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up.
+
+    With a gate the reading ends when it is clear on which side of it the latency lies.
+    """
     from archdsl.latency import checked_device, measure
     from archdsl.latency.lease import lease
     from archdsl.load import spec_of
+    from archdsl.timing.gate import decides
+    from archdsl.weights import load_model
 
-    with lease(checked_device(request["setting"]["device"]), lambda text: say({"waiting": text}), _PATIENCE_S):
+    has_waited = False
+
+    def waiting(text: str) -> None:
+        nonlocal has_waited
+        has_waited = True
+        say({"waiting": text})
+
+    weights, stat, gate_ms = request.get("weights"), request.get("stat"), request.get("gate_ms")
+    pace = dict(request["setting"])
+    if gate_ms is not None:
+        pace["stop"] = lambda taken: all(decides(rounds, stat, gate_ms) for rounds in taken.values())
+    with lease(checked_device(pace["device"]), waiting, _PATIENCE_S):
+        if has_waited:
+            say({"measuring": True})
         started = time.monotonic()
-        latency = measure(spec_of(request["spec"]), **request["setting"])
+        latency = measure(spec_of(request["spec"]) if weights is None else load_model(weights), **pace)
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
+
+
+def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The threads on which a network is measured: all cores where these are clearly faster than one."""
+    from archdsl.latency import prepare, steady
+    from archdsl.latency.lease import lease
+    from archdsl.latency.measuring import seeded
+    from archdsl.latency.threads import fastest_threads
+    from archdsl.load import spec_of
+
+    spec, setting = spec_of(request["spec"]), request["setting"]
+    image = (spec.channels, *spec.image_size)
+    with lease(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
+        runner = prepare(
+            seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"]
+        )
+        return {"threads": fastest_threads([runner])}
 
 
 def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
@@ -239,6 +274,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "hello": _hello,
     "data": _data,
     "measure": _measure,
+    "threads": _threads,
     "train": _train,
     "score": _score,
     "pace": _pace,
