@@ -22,6 +22,7 @@ from archdsl.search.results.progress import Watcher, silent
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
 from archdsl.search.settings import Sampler, Settings
+from archdsl.search.training.fidelity import LEAST_STEPS
 from archdsl.search.workers.means import Means, Role
 from archdsl.spaces import load_space
 
@@ -78,7 +79,8 @@ def run(
         threads: CPU threads; by default one or all physical cores, on which a network is faster.
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
-        epochs: length of the short training that gives the proxy accuracy; 2 by default.
+        epochs: length of the short training that gives the proxy accuracy; by default 2, or as many as 150 steps take
+            where the data is small.
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
         time_s: seconds for everything up to the measured winner, over all resumes.
@@ -157,6 +159,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         dtype=setting.dtype,
         runtime=setting.runtime,
         threads=chosen["threads"],
+        least_steps=0 if given.get("epochs") is not None else LEAST_STEPS,
         **{name: given[name] for name in plain if given.get(name) is not None},
     )
 

@@ -29,6 +29,7 @@ from archdsl.search.settings import Settings
 from archdsl.search.study.local import Study
 from archdsl.search.study.opening import agreed, described, opened
 from archdsl.search.study.storage import brief, telling
+from archdsl.search.training.fidelity import length_note
 from archdsl.search.workers.child import Reply
 from archdsl.search.workers.crew import Crew
 from archdsl.search.workers.means import Means
@@ -202,6 +203,8 @@ class Search:
         request = [self.settings.data, image[0], self.settings.seed, self.settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": self.state.facts.get("torch")}
+        if (note := length_note(self.settings, self.data["images"])) is not None:
+            self.note(note)
         self.space = self.space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
         self.study = opened(self)
         if self.means.role != "train":

@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searching import Machine, fake_named, quicken, records, search, settings, when_training
+from searching import SPACE, Machine, fake_named, quicken, records, search, settings, when_training
 
-from archdsl.search.ladder.kept_files import weights_path
+from archdsl.load import spec_of
+from archdsl.schema.space import Space
+from archdsl.search.ladder.learned import Learned
+from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.ladder.rungs import OutOfTime
-from archdsl.search.ladder.trainings import Training
+from archdsl.search.ladder.trainings import Training, trainings_in
+from archdsl.search.ladder.trial import begun
 from archdsl.search.ladder.weights import KeptWeights, Seeds, beats_chance, indistinguishable, weights_of
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.runner import Search
-from archdsl.search.training.accuracy import unpacked
+from archdsl.search.training.short import short_training
 from archdsl.search.workers.child import Failed
+from archdsl.search.workers.means import Means
 
 Record = dict[str, Any]
 
@@ -132,3 +137,140 @@ def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
         weights_of(own, record)
     with pytest.raises(Failed, match="was not trained in this search"):
         weights_of(own, record | {"hash": "0"})
+
+
+def test_a_killed_search_leaves_no_weights_behind(tmp_path: Path) -> None:
+    def killed() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        search(tmp_path, when_training(4, killed), trials=6)
+    before = files(tmp_path)
+    odd = tmp_path / "weights" / f"{'0' * 16}-0-2.safetensors"
+    partial = tmp_path / "weights" / f".{odd.name}.77.partial"
+    for left in (odd, partial):
+        left.write_bytes(b"left by a kill")
+    (tmp_path / "weights" / "notes.txt").write_text("of the user")
+    search(tmp_path, Machine(), resume=True, trials=6)
+    assert before
+    assert not {odd.name, partial.name} & files(tmp_path)
+    assert "notes.txt" in files(tmp_path)
+
+
+def test_a_resumed_search_goes_on_with_the_weights_that_are_there(tmp_path: Path) -> None:
+    search(tmp_path, Machine(), trials=4)
+    machine = Machine()
+    search(tmp_path, machine, resume=True, trials=8)
+    own = opened(tmp_path, machine)
+    before = len(machine.names("train"))
+    for record in own.finals.ranked():
+        assert weights_of(own, record).path.is_file()
+    assert len(machine.names("train")) == before
+
+
+def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> None:
+    machine = Machine()
+    own = opened_for_training(tmp_path, machine)
+    record = begun_record()
+    short_training(own, own.worker, spec_of(record["spec"]), own.settings, record)
+    assert record["accuracy"] is not None
+    assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]
+
+
+def opened_for_training(folder: Path, machine: Machine) -> Search:
+    search(folder, machine, trials=1)
+    machine.asked.clear()
+    for file in (folder / "cache").rglob("*.json"):
+        file.unlink()
+    own = Search(settings(), RunFolder(folder), resume=True, new_worker=machine.worker, means=Means(role="train"))
+    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    own.learned = Learned([], None, None, own.space.objectives)
+    return own
+
+
+def begun_record() -> Record:
+    space = Space.model_validate(SPACE)
+    found = first_candidate(space, settings())
+    return begun(found, 0) | {"latency": 1.0}
+
+
+def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: float | None = None) -> KeptWeights:
+    accuracy = sum(answers) / max(len(answers), 1)
+    error = math.sqrt(accuracy * (1 - accuracy) / max(len(answers), 1))
+    return KeptWeights(
+        path=Path("weights"),
+        seed=0,
+        validation_accuracy=accuracy,
+        validation_images=len(answers),
+        validation_error=error,
+        held_out_accuracy=held_out,
+        held_out_images=0 if held_out is None else 100,
+        held_out_error=None if held_out is None else math.sqrt(held_out * (1 - held_out) / 100),
+        fidelity=fidelity,
+        epochs=6.0,
+        answers=tuple(answers),
+        per_class={"validation": {"a": (1, 4), "b": (3, 3)}, "held_out": None},
+        trained_seeds=Seeds(1, accuracy, accuracy, accuracy),
+    )
+
+
+def answers(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
+    """Of two networks: so many images named rightly by both, by one of them alone, and by none."""
+    one = [True] * (both + first) + [False] * (second + neither)
+    other = [True] * both + [False] * first + [True] * second + [False] * neither
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (0, 0, True),  # equal answers
+        (4, 0, True),  # 4 <= 2 * 2
+        (5, 0, False),  # 5 > 2 * 2.24
+        (60, 40, True),  # 20 <= 2 * 10
+        (61, 39, False),  # 22 > 20
+        (40, 60, True),
+        (39, 61, False),
+    ],
+)
+def test_two_networks_are_told_apart_by_the_images_on_which_they_differ(
+    first: int, second: int, expected: bool
+) -> None:
+    one, other = answers(300, first, second, 100)
+    assert indistinguishable(kept_weights(one), kept_weights(other)) is expected
+    short = Training(0, 6.0, "6 epochs", 0.5, tuple(other), is_longer=True)
+    assert indistinguishable(kept_weights(one), short) is expected
+
+
+def test_networks_that_were_trained_unequally_long_or_have_no_answers_are_no_tie() -> None:
+    one, other = answers(300, 3, 3, 100)
+    assert not indistinguishable(kept_weights(one), kept_weights(other, "2 epochs"))
+    assert not indistinguishable(kept_weights(one), kept_weights(other[:-1]))
+    assert not indistinguishable(kept_weights([]), kept_weights([]))
+
+
+def test_an_accuracy_is_better_than_chance_if_it_is_two_standard_errors_above() -> None:
+    even = kept_weights([True] * 50 + [False] * 50)  # 0.5, error 0.05
+    assert beats_chance(even, 0.399)
+    assert not beats_chance(even, 0.401)
+    assert not beats_chance(kept_weights([True] * 90 + [False] * 10, held_out=0.5), 0.401)  # the held-out one counts
+    assert beats_chance(kept_weights([True] * 10 + [False] * 90, held_out=0.5), 0.399)
+    assert not beats_chance(kept_weights([False] * 100), 0.0)
+
+
+def test_balanced_accuracy_is_the_mean_of_the_classes_recalls() -> None:
+    assert kept_weights([True]).balanced_accuracy == {"validation": pytest.approx((0.25 + 1.0) / 2), "held_out": None}
+
+
+def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
+    search(tmp_path, Machine())
+    for record in records(tmp_path):
+        if record["accuracy"] is None:
+            continue
+        proxy = record["provenance"]["proxy"]
+        accuracies = [record["accuracy"]] if "trainings" not in proxy else [t["accuracy"] for t in proxy["trainings"]]
+        told = proxy.get("trainings", [proxy])
+        for training, accuracy in zip(told, accuracies, strict=True):
+            assert training["answers"] == fake_named(accuracy)["answers"]
+        assert (proxy["validation_images"], proxy["held_out_images"]) == (100, 100)
+    assert trainings_in({**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}) == []

@@ -17,7 +17,10 @@ Networks = Annotated[
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", parser=whole(100), help="trainings of each; 2")]
 Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of a full training; 6")
+    float | None,
+    typer.Option(
+        "--epochs", metavar="X", min=0.01, max=1000, help="of a full training; 6, or as many as 450 steps take"
+    ),
 ]
 Limit = Annotated[
     float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to end by with what there is; none")

@@ -58,7 +58,10 @@ DataOption = Annotated[
     ),
 ]
 Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of the short training; 2")
+    float | None,
+    typer.Option(
+        "--epochs", metavar="X", min=0.01, max=1000, help="of the short training; 2, or as many as 150 steps take"
+    ),
 ]
 Images = Annotated[
     int | None, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images; 2000")

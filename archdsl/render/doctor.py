@@ -119,13 +119,12 @@ def _percent(share: float) -> str:
 def _time(found: Any) -> list[str]:
     timed, (low, high) = found.timed, found.search_s
     least, most = min(timed.train_s), max(timed.train_s)
-    epochs, images = found.settings.epochs, found.settings.images
     beside = f", {found.workers} side by side," if found.workers > 1 else ""
     return [
         f"time  {found.trials:,} trials{beside} take {clock(low)} to {clock(high)}: "
         "with the share above trained, and with all",
         f"  a trial measures {timed.measure_s:.1f} s and trains {least:.0f} to {most:.0f} s "
-        f"({epochs:g} epochs of {images:,} images, from some steps of {len(timed.train_s)} networks);",
+        f"({found.training}, from some steps of {len(timed.train_s)} networks);",
         "  finalists are in it; loading data and the optimiser's own time are not",
     ]
 

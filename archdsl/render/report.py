@@ -16,6 +16,8 @@ from archdsl.render.plot import scatter
 from archdsl.render.report_texts import (
     IMPORTANCE_CAVEAT,
     agreement_text,
+    balanced_line,
+    class_rows,
     finals_text,
     heading,
     held_out_line,
@@ -34,6 +36,8 @@ from archdsl.render.tree import show
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Importance, Report, Rung
 
+_MOST_CLASSES = 40
+"""Rows of the table of classes."""
 _BAR = 20
 """Characters of the longest bar."""
 
@@ -78,6 +82,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "What ranks the proxy accuracy here", [_Prose(agreement_text(found)) for found in report.scores]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
+    if report.verdict.per_class:
+        yield "Accuracy by class", [_classes(report)]
     yield "Where the numbers come from", [_Prose(line) for line in provenance_lines(report)]
     yield "How to reproduce", [line for what, command in report.reproduce for line in _command(what, command)]
 
@@ -180,6 +186,18 @@ def _finals(report: Report) -> Iterator[RenderableType]:
         ]
         yield Sheet(columns)
     yield _Prose(finals_text(report.finals))
+
+
+def _classes(report: Report) -> RenderableType:
+    heads, rows = class_rows(report, _MOST_CLASSES)
+    columns = [
+        Column(head, _cells(row[place] for row in rows), right=place > 0, least=None if place else 16)
+        for place, head in enumerate(heads)
+    ]
+    notes = [f"{balanced_line(report).capitalize()}; ± is one standard error."]
+    if len(rows) < (total := len(report.verdict.per_class)):
+        notes.append(f"The {len(rows)} least accurate of {total:,} classes; report.html has all.")
+    return Sheet(columns, notes)
 
 
 def _command(what: str, command: str) -> Iterator[RenderableType]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from archdsl.render.numbers import accuracy_text, standard_error
 from archdsl.render.search import clock, held_out_text
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ IMPORTANCE_CAVEAT = (
     "parameter's values. The search drew its networks to be good, not to be even; a share tells of this run's "
     "networks, neither of cause nor of direction, and nothing where it is near what chance gives."
 )
+_SETS = (("held_out", "held-out"), ("validation", "validation"))
 FEW = 10
 """Networks below which a rank correlation is called weak evidence."""
 
@@ -60,6 +62,37 @@ def verdict_line(report: Report) -> str:
 def held_out_line(report: Report) -> str:
     """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
     return held_out_text(report.verdict.held_out) if report.verdict.passed and report.verdict.held_out else ""
+
+
+def balanced_line(report: Report) -> str:
+    """`balanced accuracy, the mean over 20 classes: 61.8 % on held-out images, 63.1 % on validation images`."""
+    found = report.verdict.balanced
+    told = [f"{accuracy_text(found[of])} on {what} images" for of, what in _SETS if of in found]
+    return (
+        f"balanced accuracy, the mean over {len(report.verdict.per_class)} classes: {', '.join(told)}" if told else ""
+    )
+
+
+def class_rows(report: Report, most: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row a class: its name, and of each set of images how many the winner names rightly, of how many,
+    with the standard error. Where there are more than `most` classes, the least accurate ones.
+    """
+    known, classes = [(of, what) for of, what in _SETS if of in report.verdict.balanced], report.verdict.per_class
+    if most is not None and len(classes) > most:
+        classes = sorted(classes, key=lambda row: _recall(getattr(row, known[0][0])))[:most]
+    rows = [[row.name, *(_class_text(getattr(row, of)) for of, _ in known)] for row in classes]
+    return ["class", *(what for _, what in known)], rows
+
+
+def _recall(count: tuple[int, int] | None) -> float:
+    return 1.0 if count is None else count[0] / count[1]
+
+
+def _class_text(count: tuple[int, int] | None) -> str:
+    if count is None:
+        return "-"
+    right, of = count
+    return f"{accuracy_text(right / of, standard_error(right / of, of))} ({right:,} of {of:,})"
 
 
 def ms_text(value: float | None) -> str:

@@ -22,6 +22,7 @@ from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import Fidelity, fidelity_of
 from archdsl.search.workers.child import Worker
 from archdsl.search.workers.seat import Asked
 
@@ -58,6 +59,8 @@ class Examination(NamedTuple):
     own_classes: bool
     """Whether the space's own channels and classes were counted with, the data's being unknown until it is loaded."""
     seconds: float
+    training: Fidelity
+    """The length of a trial's training."""
     workers: int = 1
     """Trials side by side in the search that is to come."""
 
@@ -130,6 +133,7 @@ def examine(
         trials or settings.trials or DEFAULT_TRIALS,
         space is None,
         time.monotonic() - begun,
+        fidelity_of(settings, settings.images),
         workers,
     )
 
@@ -162,7 +166,8 @@ def _timed(
         limits = static_limits(settings)
         most = settings.latency_budget_ms or math.inf
         fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
-        return known._replace(train_s=paces(worker, fit or [network for network, _ in known.measured], settings))
+        chosen = fit or [network for network, _ in known.measured]
+        return known._replace(train_s=paces(worker, chosen, settings, fidelity_of(settings, settings.images)))
     finally:
         worker.stop()
 
@@ -215,6 +220,7 @@ def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
             "provenance": timed.facts,
         },
         "trials": found.trials,
+        "training": str(found.training),
         "workers": found.workers,
         "search_s": found.search_s,
         "seconds": found.seconds,

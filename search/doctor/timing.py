@@ -13,7 +13,7 @@ from archdsl.search.ladder.finals import LENGTHEN, trainings
 from archdsl.search.ladder.measuring import PACE
 from archdsl.search.ladder.predict import LatencyModel
 from archdsl.search.settings import Settings
-from archdsl.search.training.recipe import Fidelity
+from archdsl.search.training.fidelity import Fidelity
 from archdsl.search.workers.child import Failed, WorkerGone
 from archdsl.search.workers.seat import Asked
 
@@ -105,17 +105,17 @@ def timed(
     )
 
 
-def paces(worker: Asked, networks: Sequence[Network], settings: Settings) -> list[float]:
-    """Seconds that trainings at the search's fidelity take, of up to three networks spread over those given.
+def paces(worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity) -> list[float]:
+    """Seconds that trainings of this length take, of up to three networks spread over those given.
 
     Told from some steps on noise; scoring and validation are in it.
     """
-    fidelity = Fidelity(settings.epochs, settings.images)
     ordered = sorted(networks, key=lambda network: network.counted.macs)
     chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
     found = []
     for network in chosen:
-        request = {"do": "pace", "spec": network.spec.to_json(), "device": settings.device, "threads": settings.threads}
+        request = {"do": "pace", "spec": network.spec.to_json(), "batch": fidelity.batch}
+        request |= {"device": settings.device, "threads": settings.threads}
         try:
             reply = worker.ask(request, 120.0)
         except (Failed, WorkerGone):

@@ -12,6 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from archdsl.load import spec_of
+from archdsl.render.numbers import accuracy_text
 from archdsl.search.ladder.kept_files import remove_unneeded, weights_path
 from archdsl.search.ladder.rungs import OutOfTime, train
 from archdsl.search.ladder.trainings import LONGER
@@ -74,7 +75,7 @@ class Finals:
         return [record for record in ranked if record["hash"] in kept or self._accuracy(record) is None]
 
     def may_win(self) -> set[str]:
-        """The hashes of networks whose weights may still be asked for: finalists, those that could be, and the front."""
+        """Networks, by hash, whose weights may still be asked for: finalists, those that could be, and the front."""
         longer = {record["hash"] for record in self._search.records if record["rung"] == LONGER}
         return longer | {record["hash"] for record in [*self._first(), *self._search.state.front]}
 
@@ -152,12 +153,15 @@ class Finals:
             }
         )
         remove_unneeded(search)
-        search.watcher(search.state, f"finalist {spec.name}: {_told(accuracies)} after {trained.facts['fidelity']}")
+        search.watcher(
+            search.state, f"finalist {spec.name}: {_told(accuracies, trained.error)} after {trained.facts['fidelity']}"
+        )
 
 
-def _told(accuracies: list[float]) -> str:
-    """`accuracy 0.612, the mean of 3 seeds from 0.598 to 0.630`"""
+def _told(accuracies: list[float], error: float) -> str:
+    """`accuracy 61.2 ± 1.5 %, the mean of 3 seeds from 59.8 % to 63.0 %`; the error is that of the last training."""
+    text = f"accuracy {accuracy_text(mean(accuracies), error)}"
     if len(accuracies) == 1:
-        return f"accuracy {accuracies[0]:.3f}"
-    least, most = min(accuracies), max(accuracies)
-    return f"accuracy {mean(accuracies):.3f}, the mean of {len(accuracies)} seeds from {least:.3f} to {most:.3f}"
+        return text
+    least, most = accuracy_text(min(accuracies)), accuracy_text(max(accuracies))
+    return f"{text}, the mean of {len(accuracies)} seeds from {least} to {most}"

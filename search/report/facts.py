@@ -109,6 +109,14 @@ class Attempt(NamedTuple):
         return numbers(self.timing.get("readings"))
 
 
+class ClassAccuracy(NamedTuple):
+    """How many images of a class the winner names rightly, of how many, by the set of images."""
+
+    name: str
+    validation: tuple[int, int] | None
+    held_out: tuple[int, int] | None
+
+
 class Verdict(NamedTuple):
     """What became of the promise; `passed` None while the search has not ended."""
 
@@ -121,6 +129,10 @@ class Verdict(NamedTuple):
     attempts: list[Attempt]
     held_out: dict[str, Any]
     """The winner's accuracy on images that no choice has seen; empty if it is not known."""
+    per_class: list[ClassAccuracy]
+    """Of the winner, in the order of its classes; empty if it is not known."""
+    balanced: dict[str, float]
+    """The mean of the classes' recalls, by the set of images: "validation", and "held_out" where there are any."""
 
 
 class Rung(NamedTuple):

@@ -16,6 +16,7 @@ from archdsl.load import parse_spec, spec_of
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.search.report.agreement import finals, prediction, scores
+from archdsl.search.report.classes import balanced_of, classes_of
 from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
 from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text, timing_of
 from archdsl.search.report.reproduce import reproduce
@@ -153,6 +154,8 @@ def _verdict(raw: Mapping[str, Any]) -> Verdict:
         reason=text(raw.get("reason")),
         attempts=[_attempt(mapping(item)) for item in attempts] if isinstance(attempts, list) else [],
         held_out=_held_out(mapping(raw.get("held_out"))),
+        per_class=(per_class := classes_of(raw.get("per_class"))),
+        balanced=balanced_of(per_class),
     )
 
 

@@ -56,7 +56,8 @@ def search_command(settings: Mapping[str, Any], space: str) -> str:
     for field, (option, scale, unit) in _COUNTED.items():
         if (value := number(settings.get(field))) is not None:
             words += [f"--{option}", f"{_digits(value / scale)}{unit}"]
-    words += _options(settings, _PLAIN)
+    is_default = bool(number(settings.get("least_steps")))  # epochs that are named would not be raised for small data
+    words += _options(settings, tuple(name for name in _PLAIN if not (name == "epochs" and is_default)))
     return shlex.join(words)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.render.numbers import standard_error
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -32,11 +34,6 @@ class Named(NamedTuple):
     def error(self) -> float:
         """Binomial standard error of the accuracy, from the number of images alone."""
         return standard_error(self.accuracy, self.images)
-
-
-def standard_error(accuracy: float, images: int) -> float:
-    """Of a share of so many images: sqrt(p (1 - p) / n)."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def named(

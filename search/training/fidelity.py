@@ -30,7 +30,7 @@ class Fidelity(NamedTuple):
 
     def __str__(self) -> str:
         """`10 epochs of 240 images (150 steps)`: the steps stand there where they or the batch are not the usual."""
-        text = f"{self.epochs:g} epoch{'s' * (self.epochs != 1)} of {self.images:,} images"
+        text = f"{self.epochs:g} epoch{'s' * (self.epochs != 1)} of {self.images:,} image{'s' * (self.images != 1)}"
         if self.batch != BATCH:
             return f"{text} ({self.steps:,} steps of {self.batch})"
         return f"{text} ({self.steps:,} steps)" if self.is_raised else text

@@ -6,6 +6,8 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.search.training.fidelity import BATCH
+
 if TYPE_CHECKING:
     from archdsl.schema.document import Spec
     from archdsl.search.data.loading import Data
@@ -43,7 +45,7 @@ def pace(spec: Spec, device: str, data: Data) -> Pace:
     return Pace(median(steps), (ended - moments[-1]) / _VALIDATED)
 
 
-def noise(spec: Spec, batch: int) -> Data:
+def noise(spec: Spec, batch: int = BATCH) -> Data:
     """As many images as a batch has, and some to validate."""
     import torch
 
