@@ -12,7 +12,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Runtime, Set, check_device, check_dtype, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, check_device, check_dtype, runtime_of, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def command(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
@@ -98,7 +99,7 @@ def command(
     leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads}
+    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
     if batch is not None:
         setting["batch"] = batch
     found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)

@@ -10,7 +10,7 @@ from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.documents import placed
 from archdsl.cli.ending import FAILED
-from archdsl.cli.options import Json, Mode, Runtime, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Stat, runtime_of, whole
 from archdsl.cli.units import seconds
 
 NoMeasure = Annotated[bool, typer.Option("--no-measure", help="count only: no latencies, no search time")]
@@ -36,6 +36,7 @@ def command(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: options.Threads = None,
+    stat: Stat = None,
     data: options.DataOption = None,
     epochs: options.Epochs = None,
     images: options.Images = None,
@@ -77,6 +78,7 @@ def command(
         dtype=dtype,
         runtime=runtime_of(runtime, mode),
         threads=threads,
+        stat=stat,
         data=data,
         epochs=epochs,
         images=images,

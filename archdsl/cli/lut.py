@@ -10,17 +10,11 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Names, Runtime, Set, chosen, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
 
 if TYPE_CHECKING:
     from archdsl.latency.tables import Table
     from archdsl.schema.space import Space
-
-
-def _stats() -> tuple[str, ...]:
-    from archdsl.latency.stats import STATS
-
-    return tuple(STATS)
 
 
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="a space's name or path")]
@@ -28,15 +22,6 @@ Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536),
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores"),
-]
-Stat = Annotated[
-    str | None,
-    typer.Option(
-        "--stat",
-        metavar="min|p10|p50|p90",
-        callback=chosen("statistic", _stats),
-        help="default: p10 on a CPU, p50 on a GPU",
-    ),
 ]
 Calibration = Annotated[
     int, typer.Option("--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate on")
@@ -69,6 +54,7 @@ def build(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     calibration: Calibration = 16,
     held_out: HeldOut = 32,
     rounds: Rounds = 40,
@@ -97,8 +83,8 @@ def build(
 
     leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, runtime, threads, **pace, told=output.remark)
-    _print(found[default_stat(device or default_device())], as_json)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, told=output.remark)
+    _print(found[stat or default_stat(device or default_device())], as_json)
 
 
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")

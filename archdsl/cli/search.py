@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.options import Json, Mode, Runtime, check_device, check_dtype, check_sampler, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Stat, check_device, check_dtype, check_sampler, runtime_of, whole
 from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
@@ -113,6 +113,7 @@ def command(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     trials: Trials = None,
     time: Limit = None,
     data: DataOption = None,
@@ -165,6 +166,7 @@ def command(
             dtype=dtype,
             runtime=runtime,
             threads=threads,
+            stat=stat,
             data=data,
             epochs=epochs,
             images=images,
