@@ -73,7 +73,7 @@ def run(
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
         device: "cpu" or "cuda"; CUDA if there is one.
-        batch: images a batch when measured.
+        batch: images per batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
         runtime: "eager", "graph" or "compile" when measured; "graph" on a GPU, else "eager".
         threads: CPU threads; by default one or all physical cores, on which a network is faster.

@@ -17,20 +17,28 @@ if TYPE_CHECKING:
     from archdsl.schema.space import Space
 
 
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="a space's name or path")]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
+SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores"),
+    typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
 ]
 Calibration = Annotated[
-    int, typer.Option("--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate on")
+    int,
+    typer.Option(
+        "--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate the prediction on"
+    ),
 ]
 HeldOut = Annotated[
-    int, typer.Option("--held-out", metavar="N", parser=whole(10_000), help="whole networks to find the error on")
+    int,
+    typer.Option(
+        "--held-out", metavar="N", parser=whole(10_000), help="whole networks to determine the prediction error on"
+    ),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each, a pass")]
-Again = Annotated[bool, typer.Option("--again", help="time parts anew that were timed before")]
+Rounds = Annotated[
+    int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each part and network, per pass")
+]
+Again = Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -39,13 +47,13 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
-    A table is of a space and a setting, tells its own error, and is refused when the device or a version is another.
-    A search uses it under the same setting; on a CPU without --threads it uses that of one thread, better with that of
-    all cores beside it.
+    A table holds for one space, device, thread count and set of versions; with any other it is refused. It states its
+    own prediction error. A search with the same batch, dtype, runtime and statistic uses it; on a CPU without --threads
+    the search needs the table of one thread and uses that of all physical cores as well, if there is one.
     """
 
 
-@app.command(short_help="Time the parts of a space, and publish the error of predicting with them.")
+@app.command(short_help="Measure the parts of a space, and state the prediction error.")
 def build(
     space: SpaceName,
     device: Device = None,
@@ -61,10 +69,10 @@ def build(
     again: Again = False,
     as_json: Json = False,
 ) -> None:
-    """Time every distinct block of a space once, calibrate on whole networks, and test on others.
+    """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
-    The runtime is part of the promise: a table of eager networks says nothing of compiled ones. Nobody else measures
-    on the device meanwhile. Times are kept, so that a second space pays for its new blocks only.
+    A table holds for one runtime: times of eager networks say nothing about compiled ones. While it is built, no other
+    archdsl process measures on the device. Times are kept, so that for a second space only its new blocks are measured.
 
     \b
     Examples:
