@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from commands import Run, command_line, tiny_document
+from jsonschema import Draft202012Validator
 from searching import SPACE
 
 import archdsl
@@ -203,3 +204,6 @@ def test_the_schema_knows_the_former_name_as_such() -> None:
     former = fields["mode"]
     assert (former["deprecated"], former["description"]) == (True, "the former name of runtime")
     assert former["anyOf"] == fields["runtime"]["anyOf"]
+    validator = Draft202012Validator(space_schema())
+    validator.validate(with_budget(mode="graph"))
+    assert not validator.is_valid(with_budget(mode="fast"))

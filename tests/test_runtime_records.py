@@ -11,6 +11,7 @@ from searching import SPACE, Machine, quicken, search, settings
 from tabled import FEW, facts, measured
 
 import archdsl
+from archdsl.errors import MeasureError
 from archdsl.latency import tables
 from archdsl.latency.setting import with_runtime
 from archdsl.latency.tables import building, store
@@ -81,6 +82,26 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pyte
     file.write_text(json.dumps(kept))
     for setting in (table.setting, before):
         assert tables.load(space, setting, facts(table)) == table
+
+
+@pytest.mark.parametrize(
+    ("device", "runtime", "options"),
+    [
+        ("cpu", "eager", ""),
+        ("cpu", "compile", " --runtime compile"),
+        ("cuda", "graph", ""),
+        ("cuda", "eager", " --runtime eager"),
+    ],
+)
+def test_the_command_that_builds_a_missing_table_names_what_is_no_default(
+    device: str, runtime: str, options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path))
+    setting = {"device": device, "batch": 1, "dtype": "float32", "runtime": runtime, "threads": None, "stat": "p50"}
+    with pytest.raises(
+        MeasureError, match=rf"runtime {runtime}.*; build it: archdsl lut build tiny --device {device}{options}$"
+    ):
+        tables.load(space_of(SPACE), setting, {})
 
 
 @pytest.mark.parametrize(

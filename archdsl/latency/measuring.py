@@ -85,10 +85,8 @@ def _latencies(
     if setting.runtime == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    is_free = threads is None and (setting.device, setting.runtime) == (
-        "cpu",
-        "eager",
-    )  # compiled code is for its threads
+    is_eager = (setting.device, setting.runtime) == ("cpu", "eager")
+    is_free = threads is None and is_eager  # compiled code is for its threads
     with steady(setting.device, threads) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
         if is_free:
