@@ -53,7 +53,7 @@ def main() -> None:
         "held_out": {stat: _told(table) for stat, table in tables.items()},
         "one_by_one": _one_by_one(space, tables, asked.networks),
         "predicted_a_minute": round(_rate(space, plain)),
-        "rows": {stat: [row._asdict() for row in tables[stat].held_out] for stat in ("min", "p10")},
+        "rows": {stat: [row._asdict() for row in tables[stat].held_out] for stat in ("min", "p10", "p50")},
         "provenance": plain.provenance,
     }
     text = json.dumps(result, indent=2)

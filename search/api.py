@@ -27,7 +27,7 @@ from archdsl.search.workers.means import Means, Role
 from archdsl.spaces import load_space
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
-_ASKED = frozenset(Settings.model_fields) - {"space", "stat"}
+_ASKED = frozenset(Settings.model_fields) - {"space"}
 
 
 def run(
@@ -43,6 +43,7 @@ def run(
     dtype: str | None = None,
     runtime: str | None = None,
     threads: int | None = None,
+    stat: str | None = None,
     data: str | os.PathLike[str] | None = None,
     epochs: float | None = None,
     images: int | None = None,
@@ -65,18 +66,19 @@ def run(
 
     Args:
         space: a space, its name or its path; by default the shipped one that fits the device.
-        latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
-            CPU). This and the following stand over the space's own budgets.
+        latency_budget_ms: the promise, in ms a batch at `stat`. This and the following stand over the space's own
+            budgets.
         throughput_budget: the promise as images a second at the batch; a latency budget of batch / throughput. One of
             the two is given.
         params_budget: parameters.
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
         device: "cpu" or "cuda"; CUDA if there is one.
-        batch: images a batch when measured.
+        batch: images per batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
         runtime: "eager", "graph" or "compile" when measured; "graph" on a GPU, else "eager".
         threads: CPU threads; by default one or all physical cores, on which a network is faster.
+        stat: the statistic of the latency: "min", "p10", "p50" (the default) or "p90".
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
         epochs: length of the short training that gives the proxy accuracy; by default 2, or as many as 150 steps take
@@ -135,7 +137,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     Raises:
         SpecError, MeasureError, SearchError: as `run`.
     """
-    from archdsl.latency import default_device, default_stat
+    from archdsl.latency import checked_stat, default_device, default_stat
     from archdsl.latency.setting import Setting
 
     if not isinstance(space, Space):
@@ -154,7 +156,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         macs_budget=given["macs_budget"] or own["macs"],
         memory_budget=given["memory_budget"] or own["memory"],
         device=setting.device,
-        stat=_stat(measured) or default_stat(setting.device),
+        stat=checked_stat(given.get("stat") or (measured and measured.stat) or default_stat(setting.device)),
         batch=setting.batch,
         dtype=setting.dtype,
         runtime=setting.runtime,
@@ -202,10 +204,6 @@ def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str,
             raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
         latency = latency_of(throughput, batch)
     return {"latency_budget_ms": latency, "throughput_budget": throughput}
-
-
-def _stat(measured: Budget | None) -> Any:
-    return measured.stat if measured is not None else None
 
 
 def document_of(space: Space) -> dict[str, Any]:

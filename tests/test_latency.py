@@ -52,7 +52,7 @@ def test_a_comparison_measures_the_first_item_twice() -> None:
     assert list(found.latencies) == list(found.ratios) == ["one", "two"]
     assert found.ratios["one"] == (1, 1, 1)
     assert found.again.name == "A/A"
-    assert found.stat == "p10"
+    assert found.stat == "p50"
     assert {len(item.samples) for item in found.latencies.values()} == {len(found.again.samples)}
     text = json.loads(json.dumps(found.as_json()))
     assert [row["name"] for row in text["items"]] == ["one", "two"]
@@ -96,7 +96,7 @@ def test_what_torch_shares_is_restored(threads: int) -> None:
 
 
 def test_the_statistic_and_the_device_default_to_what_is_there() -> None:
-    assert (latency.default_stat("cuda:1"), latency.default_stat("cpu")) == ("p50", "p10")
+    assert (latency.default_stat("cuda:1"), latency.default_stat("cpu")) == ("p50", "p50")
     assert latency.default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -78,6 +78,16 @@ def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
     assert len(machine.names("score")) == 4
 
 
+def test_a_check_of_an_earlier_version_that_called_the_runtime_mode_can_be_resumed(tmp_path: Path) -> None:
+    check(asked(8), tmp_path / "check", resume=False, new_worker=Machine().worker)
+    file = tmp_path / "check" / "check.json"
+    kept = json.loads(file.read_text())
+    kept["settings"]["mode"] = kept["settings"].pop("runtime")
+    file.write_text(json.dumps(kept))
+    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker)["trained"] == 9
+    assert json.loads(file.read_text())["settings"]["runtime"] == "eager"
+
+
 def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "tiny.json"
     file.write_text(json.dumps(SPACE))

@@ -12,7 +12,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Runtime, Set, check_device, check_dtype, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, check_device, check_dtype, runtime_of, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -31,30 +31,45 @@ Layers = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="cpu|cuda|cuda:N", callback=check_device, help="default: cuda if there is one"),
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=check_device,
+        help="device to measure on (default: cuda if there is one)",
+    ),
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; default: 1, with --layers 64"),
+    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1, with --layers 64)"),
 ]
 Dtype = Annotated[
     str,
-    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="of weights"),
+    typer.Option(
+        "--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="data type of weights and images"
+    ),
 ]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", parser=whole(1024), help="on a CPU; default: 1 or all its cores, the faster"
+        "--threads",
+        metavar="N",
+        parser=whole(1024),
+        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
     ),
 ]
 Rounds = Annotated[
     int | None,
-    typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each; default: 40, with --layers 12"),
+    typer.Option(
+        "--rounds", metavar="N", parser=whole(100_000), help="samples of each (default: 40, with --layers 12)"
+    ),
 ]
 Limit = Annotated[
     float | None,
     typer.Option(
-        "--time-limit", metavar="TIME", parser=seconds, help="no round begins later, as 90s; with --layers 40s"
+        "--time-limit",
+        metavar="TIME",
+        parser=seconds,
+        help="no round begins after this time, e.g. 90s (default: no limit, with --layers 40s)",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="write the JSON there too")]
@@ -70,6 +85,7 @@ def command(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
@@ -98,7 +114,7 @@ def command(
     leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads}
+    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
     if batch is not None:
         setting["batch"] = batch
     found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)

@@ -10,42 +10,35 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Names, Runtime, Set, chosen, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
 
 if TYPE_CHECKING:
     from archdsl.latency.tables import Table
     from archdsl.schema.space import Space
 
 
-def _stats() -> tuple[str, ...]:
-    from archdsl.latency.stats import STATS
-
-    return tuple(STATS)
-
-
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="a space's name or path")]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
+SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores"),
-]
-Stat = Annotated[
-    str | None,
-    typer.Option(
-        "--stat",
-        metavar="min|p10|p50|p90",
-        callback=chosen("statistic", _stats),
-        help="default: p10 on a CPU, p50 on a GPU",
-    ),
+    typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
 ]
 Calibration = Annotated[
-    int, typer.Option("--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate on")
+    int,
+    typer.Option(
+        "--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate the prediction on"
+    ),
 ]
 HeldOut = Annotated[
-    int, typer.Option("--held-out", metavar="N", parser=whole(10_000), help="whole networks to find the error on")
+    int,
+    typer.Option(
+        "--held-out", metavar="N", parser=whole(10_000), help="whole networks to determine the prediction error on"
+    ),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each, a pass")]
-Again = Annotated[bool, typer.Option("--again", help="time parts anew that were timed before")]
+Rounds = Annotated[
+    int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each part and network, per pass")
+]
+Again = Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -54,13 +47,13 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
-    A table is of a space and a setting, tells its own error, and is refused when the device or a version is another.
-    A search uses it under the same setting; on a CPU without --threads it uses that of one thread, better with that of
-    all cores beside it.
+    A table holds for one space, device, thread count and set of versions; with any other it is refused. It states its
+    own prediction error. A search with the same batch, dtype, runtime and statistic uses it; on a CPU without --threads
+    the search needs the table of one thread and uses that of all physical cores as well, if there is one.
     """
 
 
-@app.command(short_help="Time the parts of a space, and publish the error of predicting with them.")
+@app.command(short_help="Measure the parts of a space, and state the prediction error.")
 def build(
     space: SpaceName,
     device: Device = None,
@@ -69,16 +62,17 @@ def build(
     runtime: Runtime = None,
     mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     calibration: Calibration = 16,
     held_out: HeldOut = 32,
     rounds: Rounds = 40,
     again: Again = False,
     as_json: Json = False,
 ) -> None:
-    """Time every distinct block of a space once, calibrate on whole networks, and test on others.
+    """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
-    The runtime is part of the promise: a table of eager networks says nothing of compiled ones. Nobody else measures
-    on the device meanwhile. Times are kept, so that a second space pays for its new blocks only.
+    A table holds for one runtime: times of eager networks say nothing about compiled ones. While it is built, no other
+    archdsl process measures on the device. Times are kept, so that for a second space only its new blocks are measured.
 
     \b
     Examples:
@@ -97,8 +91,8 @@ def build(
 
     leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, runtime, threads, **pace, told=output.remark)
-    _print(found[default_stat(device or default_device())], as_json)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, told=output.remark)
+    _print(found[stat or default_stat(device or default_device())], as_json)
 
 
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")

@@ -41,6 +41,12 @@ def _runtimes() -> Iterable[str]:
     return RUNTIMES
 
 
+def _stats() -> Iterable[str]:
+    from archdsl.latency.stats import STATS
+
+    return STATS
+
+
 def _samplers() -> Iterable[str]:
     from typing import get_args
 
@@ -63,6 +69,16 @@ Runtime = Annotated[
 ]
 Mode = Annotated[
     str | None, typer.Option("--mode", hidden=True, callback=chosen("mode", _runtimes), help="former name of --runtime")
+]
+
+Stat = Annotated[
+    str | None,
+    typer.Option(
+        "--stat",
+        metavar="min|p10|p50|p90",
+        callback=chosen("statistic", _stats),
+        help="statistic of the latency (default: p50)",
+    ),
 ]
 
 

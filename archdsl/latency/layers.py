@@ -127,9 +127,10 @@ def bench_layers(
     threads: int | None = None,
     *,
     mode: str | None = None,
+    stat: str | None = None,
     **pace: Unpack[Pace],
 ) -> LayerBench:
-    """The layers measured side by side, MSA twice; `pace` is what differs from `PACE`.
+    """The layers measured side by side, MSA twice; `stat` defaults to the device's, `pace` is what differs from `PACE`.
 
     Raises:
         MeasureError: the setting is refused, or a forward pass fails.
@@ -138,5 +139,5 @@ def bench_layers(
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}
     return LayerBench(
-        LAYERS, compare(modules, device, batch, dtype, runtime, threads, mode=mode, image=image, **chosen)
+        LAYERS, compare(modules, device, batch, dtype, runtime, threads, mode=mode, image=image, stat=stat, **chosen)
     )

@@ -59,13 +59,8 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
     facts = comparison.first.provenance
     images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
-    setting = [
-        f"batch {facts['batch']}",
-        ", ".join(images),
-        facts["dtype"],
-        facts["runtime"],
-        f"{facts['rounds']} rounds",
-    ]
+    how = [facts["dtype"], facts["runtime"], f"{facts['rounds']} rounds"]
+    setting = [f"batch {facts['batch']}", ", ".join(images), *how]
     threads = [f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"] if facts["threads"] else []
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."

@@ -11,7 +11,8 @@ from archdsl import zoo
 from archdsl.search.report.facts import Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 
-_PLAIN = ("device", "batch", "dtype", "runtime", "threads", "data", "epochs", "images", "trials", "seed")
+_MEASURED = ("device", "batch", "dtype", "runtime", "threads", "stat")
+_PLAIN = (*_MEASURED, "data", "epochs", "images", "trials", "seed")
 _UNITS = {
     "latency_budget_ms": ("latency-budget", "ms"),
     "throughput_budget": ("throughput-budget", "/s"),
@@ -81,9 +82,7 @@ def _resume(folder: Any) -> str:
 
 def _bench(settings: Mapping[str, Any], winner: str) -> str:
     winner = winner if "/" in winner else f"./{winner}"
-    return shlex.join(
-        ["archdsl", "bench", winner, *_options(settings, ("device", "batch", "dtype", "runtime", "threads"))]
-    )
+    return shlex.join(["archdsl", "bench", winner, *_options(settings, _MEASURED)])
 
 
 def _is_shipped(name: str, space: Mapping[str, Any]) -> bool:

@@ -28,9 +28,11 @@ def opened(search: Search) -> Study:
         return Study(folder.storage, known, search.space.objectives, seed, search.resume, sampler=sampler)
     if place is None and search.records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
-    from archdsl.search.study.shared import Shared, name_of
+    from archdsl.search.study.shared import Shared, former_name_of, name_of
 
     name = name_of(search.settings)
+    if place is not None and place["study"] == former_name_of(search.settings):
+        name = place["study"]
     if place is not None and place["study"] != name:
         raise SearchError(
             f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
@@ -52,11 +54,25 @@ def agreed(search: Search, gate_ms: float | None) -> float | None:
     if search.means.role == "train":
         return None
     own = search.state.facts.get("device_name")
-    first = search.study.agree("gate", {"device": own, "gate_ms": gate_ms})
+    conditions = {name: getattr(search.settings, name) for name in ("runtime", "stat")}
+    first = search.study.agree("gate", {"device": own, "gate_ms": gate_ms, **conditions})
     if first["device"] != own:
         raise SearchError(f"this study measures on {first['device']}, here is {own}; join it with --role train")
+    first = (conditions if search.resume else _earlier_conditions(search)) | first
+    for name, value in conditions.items():
+        if first[name] != value:
+            rule = f"this study measures with {name} {first[name]}, here is {value}"
+            raise SearchError(f"{rule}; join it with --{name} {first[name]}")
     agreed_ms: float | None = first["gate_ms"]
     return agreed_ms
+
+
+def _earlier_conditions(search: Search) -> dict[str, Any]:
+    """How a study measures that was begun by an earlier version, which kept neither runtime nor statistic with it."""
+    settings, space = search.settings, search.space
+    measured = space.budget("latency") or space.budget("throughput")
+    stat = (measured and measured.stat) or ("p50" if settings.device.startswith("cuda") else "p10")
+    return {"runtime": "eager" if settings.runtime == "graph" else settings.runtime, "stat": stat}
 
 
 def described(search: Search) -> dict[str, Any]:

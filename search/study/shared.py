@@ -25,6 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError, WrongUse
+from archdsl.latency.setting import default_runtime
 from archdsl.schema.variables import Variable
 from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.results.front import Record
@@ -249,7 +250,16 @@ _OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_thread
 
 
 def name_of(settings: Settings) -> str:
-    """The name of the study that a search of such settings shares: the machines may differ in device and limits."""
+    """The name of the study that a search of such settings shares: the machines may differ in device and limits.
+
+    Each device has a runtime of its own where none is asked for, so that a device's default is no part of the name.
+    """
+    is_default = settings.runtime == default_runtime(settings.device)
+    return former_name_of(settings.model_copy(update={"runtime": "eager"}) if is_default else settings)
+
+
+def former_name_of(settings: Settings) -> str:
+    """The name that earlier versions gave a study, whose runtime, `mode` then, was `eager` on every device."""
     asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
     if settings.sampler == "auto":
         del asked["sampler"]  # a study of an earlier version keeps its name
@@ -260,7 +270,7 @@ def name_of(settings: Settings) -> str:
 
 
 def _under_former_names(asked: dict[str, Any]) -> dict[str, Any]:
-    """Settings as earlier versions wrote them, which called the runtime `mode`: their studies keep their names."""
+    """Settings as earlier versions wrote them, which called the runtime `mode`, in the space's budgets too."""
     space = dict(asked["space"])
     if isinstance(budgets := space.get("budgets"), list):
         space["budgets"] = [_with_mode(budget) for budget in budgets]
