@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from archdsl.errors import SearchError, nearest
 from archdsl.search.data import hugging_face
-from archdsl.search.data.labelled import Labelled, Sizes, Split, split
+from archdsl.search.data.labelled import Labelled, Sizes, Split, listed, split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,8 @@ class Data:
     """Whether a mirrored image keeps its label."""
     skipped: int = 0
     """Files that could not be read."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of how the data was read."""
     _on: dict[str, Data] = field(default_factory=dict, repr=False)
 
     @property
@@ -81,7 +83,7 @@ class Data:
             return self
         if place not in self._on:
             moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            rest = {name: getattr(self, name) for name in ("name", "class_names", "flips", "skipped")}
+            rest = {name: getattr(self, name) for name in ("name", "class_names", "flips", "skipped", "notes")}
             self._on[place] = Data(**moved, **rest)
         return self._on[place]
 
@@ -97,8 +99,18 @@ class Data:
         counts = f"{len(self.train_labels):,} images to train, {len(self.val_labels):,} to validate"
         counts += f", {len(self.held_labels):,} held out"
         shape = "x".join(str(side) for side in self.train_images.shape[1:])
-        skipped = f"; {self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped" if self.skipped else ""
-        return f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%}){skipped}"
+        skipped = [f"{self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped"] if self.skipped else []
+        facts = f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%})"
+        return "; ".join([facts, *self._classes_not_judged(), *self.notes, *skipped])
+
+    def _classes_not_judged(self) -> list[str]:
+        """What is said of classes that a set beside the training set has no image of."""
+        found = []
+        for labels, what in ((self.val_labels, "validation"), (self.held_labels, "held-out")):
+            missing = [self.class_names[number] for number in sorted({*range(self.classes)} - {*labels.tolist()})]
+            if missing and len(labels):
+                found.append(f"no {what} image of {listed(missing)}")
+        return found
 
 
 def load(
@@ -185,7 +197,7 @@ def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: 
         for part in (parts.train, parts.val, parts.held)
     )
     mean, std = _moments(train[0])
-    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped)
+    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, parts.notes)
 
 
 def _resized(images: Tensor, image: int) -> Tensor:
