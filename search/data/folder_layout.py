@@ -137,13 +137,13 @@ def _split(root: Path, sets: dict[Path, SetName], notes: Sequence[str]) -> Layou
             rule = f"'{path.name}' holds the classes of '{chosen['train'].name}', and its name is that of no set"
             raise SearchError(f"{root}: {rule}; rename or move it; known: {spellings()}")
     kept = {name: _unwrapped(path) for name, path in chosen.items()}
-    told = [*notes, *_unread(*sets, root), *(note for path in kept.values() for note in _loose(path))]
+    told = [*notes, *_unread(*sets, root), *_loose(root), *(note for path in kept.values() for note in _loose(path))]
     return Layout(kept["train"], kept.get("val"), kept.get("test"), tuple(told))
 
 
 def _unwrapped(folder: Path) -> Path:
     """A set's folder, or the one that is alone in it and holds its classes: `train/train/cat`."""
-    inner = _class_folders(folder)
+    inner = folders_in(folder)
     if len(inner) == 1 and not _images_in(folder) and not _images_in(inner[0]) and len(_class_folders(inner[0])) > 1:
         return inner[0]
     return folder
@@ -191,11 +191,14 @@ def _unread(*read: Path) -> list[str]:
     """What is said of the folders of the last one that are not among those read."""
     *kept, root = read
     names = [path.name for path in folders_in(root) if path not in kept]
-    return [f"not read: {listed(names)}"] if names else []
+    sets = [name for name, meant in sets_of(names).items() if meant]
+    rest = [name for name in names if name not in sets]
+    told = [f"not read: {listed(rest)}"] if rest else []
+    return [*told, *(f"the set '{name}' is not read: it has no class folders with images" for name in sets)]
 
 
 def _loose(folder: Path) -> list[str]:
     """What is said of images that lie beside the class folders."""
     with os.scandir(folder) as entries:
         count = sum(is_image(entry.name) and entry.is_file() for entry in entries)
-    return [f"{count:,} image{'s' * (count != 1)} beside the class folders of '{folder.name}' not read"] if count else []
+    return [f"images beside the class folders of '{folder.name}' not read: {count:,}"] if count else []

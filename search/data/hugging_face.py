@@ -134,7 +134,8 @@ def _labels(name: str, dataset: Any, pictures: str, column: str) -> Column:
     """
     for wanted in (pictures, column):
         if wanted not in dataset.features:
-            raise SearchError(f"{name}: each split must have the columns '{pictures}' and '{column}'; one lacks '{wanted}'")
+            rule = f"each split must have the columns '{pictures}' and '{column}'"
+            raise SearchError(f"{name}: {rule}; one lacks '{wanted}'")
     values: Sequence[Any] = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
     missing = np.array([value is None or (names is not None and value == -1) for value in values], dtype=np.bool_)
@@ -149,7 +150,8 @@ def _labels(name: str, dataset: Any, pictures: str, column: str) -> Column:
     if wrong:
         rule = f"labels in '{column}' must be below {len(names)}, the number of its names"
         raise SearchError(f"{name}: {rule}; got {wrong[0]}")
-    return Column(np.array(["" if gone else names[value] for gone, value in zip(missing, values, strict=True)]), missing)
+    named = ["" if gone else names[value] for gone, value in zip(missing, values, strict=True)]
+    return Column(np.array(named, dtype=np.str_), missing)
 
 
 def _labelled_sets(name: str, columns: list[Column | None]) -> tuple[list[NDArray[Any] | None], list[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 BUILT_IN = ("digits", "shapetex")
 DEFAULT = "shapetex"
+VALIDATION = 1000
+"""At most how many images networks are chosen by, and how many are held out of all choices."""
 _TENSORS = ("train_images", "train_labels", "val_images", "val_labels", "held_images", "held_labels")
 
 
@@ -118,7 +122,7 @@ def load(
     image: int,
     seed: int,
     train: int = 2000,
-    validation: int = 1000,
+    validation: int = VALIDATION,
     held_out: int | None = None,
 ) -> Data:
     """A built-in set by name, a folder, a `.npz`, or a Hugging Face dataset; `shapetex` if nothing is named.
@@ -136,7 +140,11 @@ def load(
         raise SearchError(f"{rule}; got image {image}, train {train}, validation {validation}")
     sizes = Sizes(train, validation, validation if held_out is None else held_out)
     name = name_or_path or DEFAULT
-    path = Path(name).expanduser()
+    with _named(name):
+        return _loaded(name, Path(name).expanduser(), image, seed, sizes)
+
+
+def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
     if name == "shapetex":
         return _shapetex(image, seed, sizes)
     if name == "digits":
@@ -149,11 +157,21 @@ def load(
 
         found, skipped = read_folder(path, image, seed, sizes)
         return _as_data(path.resolve().name, found, image, skipped=skipped)
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix.lower() in (".npz", ".npy") and path.is_file():
         from archdsl.search.data.npz import read_npz
 
-        return _as_data(path.name, split(read_npz(path), seed, sizes), image)
+        return _as_data(path.name, read_npz(path, seed, sizes), image)
     raise SearchError(_unknown(name, path))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What is wrong with data is said with its name, where it is not yet."""
+    try:
+        yield
+    except SearchError as error:
+        text = str(error)
+        raise SearchError(text if name in text else f"{name}: {text}") from error.__cause__
 
 
 def _unknown(name: str, path: Path) -> str:

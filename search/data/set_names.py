@@ -35,7 +35,8 @@ def set_of(name: str) -> SetName | None:
 def sets_of(names: Sequence[str]) -> dict[str, SetName | None]:
     """The set that each of some names beside each other means; what all names share does not matter: `pets_train`."""
     words = {name: _WORDS.findall(name) for name in names}
-    shared = set.intersection(*({word.lower() for word in some} for some in words.values())) if len(names) > 1 else set()
+    each = [{word.lower() for word in some} for some in words.values()]
+    shared = set[str]().union(*each).intersection(*each) if len(names) > 1 else set[str]()
     rest = {name: "_".join(word for word in some if word.lower() not in shared) for name, some in words.items()}
     return {name: set_of(name) or set_of(rest[name]) for name in names}
 

@@ -24,8 +24,8 @@ _AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S, _REPEATED = 120.0, 2
 """Seconds until a worker is taken to hang; further readings of what is unstable or misses a gate by little."""
-_VALIDATED, _SCORED = 2000, 500
-"""Images to validate and held out; images whose validation takes about as long as the scores of a network."""
+_SCORED = 500
+"""Images whose validation takes about as long as the scores of a network."""
 _PACED = 3
 _LEAST_AT_END = 3
 
@@ -111,10 +111,10 @@ def timed(
     )
 
 
-def paces(worker: Asked, networks: Sequence[Network], settings: Settings) -> list[float]:
+def paces(worker: Asked, networks: Sequence[Network], settings: Settings, judged: int) -> list[float]:
     """Seconds that trainings at the search's fidelity take, of up to three networks spread over those given.
 
-    Told from some steps on noise; scoring and validation are in it.
+    Told from some steps on noise; scoring and validation are in it, of `judged` images to validate and held out.
     """
     fidelity = Fidelity(settings.epochs, settings.images)
     ordered = sorted(networks, key=lambda network: network.counted.macs)
@@ -126,7 +126,7 @@ def paces(worker: Asked, networks: Sequence[Network], settings: Settings) -> lis
             reply = worker.ask(request, 120.0)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply["step_s"] + (_VALIDATED + _SCORED) * reply["image_s"])
+        found.append(fidelity.steps * reply["step_s"] + (judged + _SCORED) * reply["image_s"])
     return found
 
 
