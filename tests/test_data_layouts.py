@@ -41,7 +41,11 @@ def test_a_set_is_known_by_any_usual_spelling(name: str, meant: str | None) -> N
 
 
 def test_what_all_names_share_says_nothing_of_the_set() -> None:
-    assert sets_of(["seg_train", "seg_test", "seg_pred"]) == {"seg_train": "train", "seg_test": "test", "seg_pred": None}
+    assert sets_of(["seg_train", "seg_test", "seg_pred"]) == {
+        "seg_train": "train",
+        "seg_test": "test",
+        "seg_pred": None,
+    }
     assert sets_of(["train_cat", "train_dog"]) == {"train_cat": None, "train_dog": None}
 
 
@@ -97,7 +101,10 @@ def test_classes_may_be_called_like_sets_where_they_hold_images(
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        ("A/cat A/dog B/cat B/dog", "'A' and 'B' hold the same folders: cat, dog; they look like sets, .* name sets train"),
+        (
+            "A/cat A/dog B/cat B/dog",
+            "'A' and 'B' hold the same folders: cat, dog; they look like sets, .* name sets train",
+        ),
         ("one/cat one/dog two/cat two/owl", "'one' and 'two' hold the same folders: cat"),
         ("cat/train cat/test dog/train dog/test", "'cat' and 'dog' hold the same folders: test, train"),
         ("cat dog more/cat more/dog", "'more' holds the same folders as .*: cat, dog"),
@@ -106,9 +113,15 @@ def test_classes_may_be_called_like_sets_where_they_hold_images(
         ("Test/cat Test/dog", "there is no set to train with; got Test"),
         ("train/a train/b val/a val/b dev/a dev/b", "two folders are the set 'val': dev and val; keep one of them"),
         ("train/a train/b Train_2/a Train_2/b", "two folders are the set 'train'"),
-        ("train/a train/b rest/a rest/b", "'rest' holds the classes of 'train', and its name is that of no set; rename"),
+        (
+            "train/a train/b rest/a rest/b",
+            "'rest' holds the classes of 'train', and its name is that of no set; rename",
+        ),
         ("train/steam train/diesel bus", "'train' has class folders inside and 'bus' beside it holds images"),
-        ("train/cat train/dog test/cat test/cow", "what is held out has a class that training has not: 'cow'; known: cat"),
+        (
+            "train/cat train/dog test/cat test/cow",
+            "what is held out has a class that training has not: 'cow'; known: cat",
+        ),
         ("train/cat train/dog test/Cat", "what is held out has a class that training has not: 'Cat'"),
     ],
 )

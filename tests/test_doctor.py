@@ -16,7 +16,7 @@ from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search.data import loading as data
 from archdsl.search.doctor import doctor, survey
-from archdsl.search.doctor.data import BUILT_IN_DATA, data_facts
+from archdsl.search.doctor.data import BUILT_IN_DATA
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
 from archdsl.spaces import point, space_of

@@ -126,7 +126,8 @@ def parted(
 ) -> tuple[Indices, Indices]:
     """Indices of the training and of the validation images; where there are too few, both shrink alike.
 
-    Validation is drawn first, so that a class of two images has one in each.
+    Training keeps what was asked for as long as that is at most half of all. Validation is drawn first, so that a class
+    of two images has one in each.
     """
     counts = np.bincount(numbers)
     total, wanted, classes = len(numbers), train + validation, len(counts)
@@ -134,7 +135,10 @@ def parted(
         rule = "each class needs at least 2 images, one to train and one to validate"
         raise SearchError(f"{rule}; class '{names[int(counts.argmin())]}' has {counts.min()}")
     if total < wanted:
-        validation = min(max(round(total * validation / wanted), classes), total - classes)
+        rest = max(round(total * validation / wanted), classes)
+        if total - rest < min(train, total // 2):
+            rest = max(total - min(train, total // 2), classes)
+        validation = min(rest, total - classes)
         train = total - validation
     order = balanced(numbers, seed)
     held, rest = order[:validation], order[validation:]
