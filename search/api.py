@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from archdsl.errors import SearchError, WrongUse
 from archdsl.latency.setting import DTYPES, runtime_of
 from archdsl.schema.space import Budget, Space, latency_of
-from archdsl.search.data.loading import BUILT_IN
+from archdsl.search.data.loading import BUILT_IN, DEFAULT
+from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.ladder.known import check_folders
 from archdsl.search.results.folder import RunFolder
@@ -148,6 +149,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "runtime", "threads")}
     setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["runtime"])
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
+    in_built_in_data(space, given.get("data") or DEFAULT)  # refused before anything begins
     plain = ("data", "epochs", "images", "trials", "time_s", "sampler", "seed")
     return _checked(
         space=document_of(space),

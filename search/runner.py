@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SearchError
 from archdsl.schema.space import Space
+from archdsl.search.data.agreement import square_side, with_data
 from archdsl.search.ladder.finals import Finals
 from archdsl.search.ladder.finish import settle
 from archdsl.search.ladder.gate import choose_threads, gate_ms
@@ -196,16 +196,15 @@ class Search:
     def _prepare(self) -> None:
         """The data's classes and channels go into the space; the machine's noise sets the gate."""
         self.doing("loading data", "starting")
-        image = self.space.image_size
-        if image[0] != image[1]:
-            raise SearchError(f"search data is square; the space '{self.space.name}' has images of {image}")
+        side = square_side(self.space)
         self.state.facts = self.crew.greeted()
-        request = [self.settings.data, image[0], self.settings.seed, self.settings.images]
+        request = [self.settings.data, side, self.settings.seed, self.settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": self.state.facts.get("torch")}
+        self.space = with_data(self.space, self.data, self.settings.data)
+        self.note(f"data  {self.data['describe']}")
         if (note := length_note(self.settings, self.data["images"])) is not None:
             self.note(note)
-        self.space = self.space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
         self.study = opened(self)
         if self.means.role != "train":
             self._use_threads(choose_threads(self))

@@ -15,6 +15,7 @@ from archdsl.render.doctor import report
 from archdsl.search import run as run_search
 from archdsl.search.doctor import survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
+from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
 from archdsl.search.ladder.rungs import PAUSE_S
 from archdsl.search.training.pace import noise, pace
@@ -120,7 +121,8 @@ def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
 
 
 def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
-    least = examined(space(classes=1, channels=1), data="elsewhere").ranges["params"].least
+    smallest = space_of(space(classes=1, channels=1))
+    least = min(network.counted.params for _, network in survey.survey(smallest, Points(smallest)).found)
     require_feasible(settings(params_budget=least, data="elsewhere"))
     with pytest.raises(SearchError, match="no network of the space"):
         require_feasible(settings(params_budget=least, data="shapetex"))

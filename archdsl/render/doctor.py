@@ -19,7 +19,8 @@ _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "la
 def report(found: Any, dead: Sequence[str]) -> RenderableType:
     """The examination of a space; `dead` is a line for each dead value."""
     facts = found.timed.facts if found.timed else {}
-    parts: list[RenderableType] = [_line(heading(found.settings, facts)), _line(_size(found)), _costs(found)]
+    parts: list[RenderableType] = [_line(heading(found.settings, facts)), _line(f"data  {found.data.description}")]
+    parts += [_line(_size(found)), _costs(found)]
     if found.timed is not None:
         parts.append(_line(_measured(found)))
     parts += [_line(line) for line in _dead(found, dead)]
@@ -65,8 +66,6 @@ def _costs(found: Any) -> RenderableType:
         ends,
         f"MACs for one image; memory of weights and activations in {settings.dtype} at batch {settings.batch}.",
     ]
-    if found.own_classes:
-        notes.append("The data is not loaded here: the space's own channels and classes are counted.")
     return Sheet(columns, notes)
 
 

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.schema.variables import variables
+from archdsl.search.data.agreement import with_data
+from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
-from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits, with_data
+from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits
 from archdsl.search.doctor.points import Network, Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
@@ -56,8 +58,8 @@ class Examination(NamedTuple):
     remedies: list[Remedy]
     """Budgets that nothing found keeps together; empty where the search has something to find."""
     trials: int
-    own_classes: bool
-    """Whether the space's own channels and classes were counted with, the data's being unknown until it is loaded."""
+    data: DataFacts
+    """Whose channels and classes are counted, and whose images a training has."""
     seconds: float
     training: Fidelity
     """The length of a trial's training."""
@@ -100,11 +102,14 @@ def examine(
 
     Raises:
         SpecError: no network of the space was found.
-        SearchError: the worker that measures does not start.
+        SearchError: the data cannot be loaded, the space states other channels, or the worker that measures does not
+            start.
     """
     begun = time.monotonic()
-    space = with_data(settings.space_document, settings.data)
-    points = Points(space or settings.space_document)
+    say("loading data")
+    data = data_facts(settings)
+    points = Points(with_data(settings.space_document, data._asdict(), settings.data))
+    settings = settings.model_copy(update={"images": data.images})
     say("looking at the space")
     found = survey(points.space, points, settings.seed)
     if not found.found:
@@ -115,7 +120,8 @@ def examine(
     known = None
     if measure:
         deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
-        known = _timed(networks + ends, settings, deadline, say, new_worker or Worker)
+        judged = data.validation + data.held_out
+        known = _timed(networks + ends, settings, judged, deadline, say, new_worker or Worker)
     rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
     for row, ms in zip(rows, known.predicted if known else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
@@ -131,7 +137,7 @@ def examine(
         known,
         _remedies(rows, settings, known),
         trials or settings.trials or DEFAULT_TRIALS,
-        space is None,
+        data,
         time.monotonic() - begun,
         fidelity_of(settings, settings.images),
         workers,
@@ -156,9 +162,12 @@ def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
 
 
 def _timed(
-    networks: list[Network], settings: Settings, deadline: float, say: Say, new_worker: Callable[[], Asked]
+    networks: list[Network], settings: Settings, judged: int, deadline: float, say: Say, new_worker: Callable[[], Asked]
 ) -> Timed:
-    """Latencies of the networks, and the pace of training of those inside the budgets, else of any."""
+    """Latencies of the networks, and the pace of training of those inside the budgets, else of any.
+
+    `judged` are the images to validate and held out.
+    """
     worker = new_worker()
     try:
         known = timed(worker, networks, settings, deadline, say)
@@ -167,7 +176,7 @@ def _timed(
         most = settings.latency_budget_ms or math.inf
         fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
         chosen = fit or [network for network, _ in known.measured]
-        return known._replace(train_s=paces(worker, chosen, settings, fidelity_of(settings, settings.images)))
+        return known._replace(train_s=paces(worker, chosen, settings, fidelity_of(settings, settings.images), judged))
     finally:
         worker.stop()
 
@@ -203,6 +212,7 @@ def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
         "size": found.survey.size._asdict() | {"looked_at": found.survey.looked_at, "whole": found.survey.is_whole},
         "ranges": {metric: found.ranges[metric]._asdict() for metric in found.ranges},
         "sampled": len(found.survey.found),
+        "data": found.data._asdict(),
         "dead": dead,
         "shares": [share._asdict() for share in found.shares],
         "remedies": [remedy._asdict() | {"told": str(remedy)} for remedy in found.remedies],

@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.schema.sampling import draw
-from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
+from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Network, Points
 from archdsl.search.settings import Settings
 
-BUILT_IN_DATA = {"shapetex": (3, 20), "digits": (1, 10)}
-"""Channels and classes of data that need not be loaded to know them."""
 _DRAWS = 100
 _ROOM = 1.01
 
@@ -50,14 +48,6 @@ def static_limits(settings: Settings) -> dict[str, float]:
     return {name: budget for name, budget in named.items() if budget is not None}
 
 
-def with_data(space: Space, data: str) -> Space | None:
-    """A space in the channels and classes of built-in data; None where the data would have to be loaded."""
-    if data not in BUILT_IN_DATA:
-        return None
-    channels, classes = BUILT_IN_DATA[data]
-    return space.model_copy(update={"channels": channels, "classes": classes})
-
-
 def require_feasible(settings: Settings) -> None:
     """Refuse budgets that nothing found in the space keeps; of data that is not known, the least is assumed.
 
@@ -69,7 +59,7 @@ def require_feasible(settings: Settings) -> None:
         return
     space = settings.space_document
     least = space.model_copy(update={"channels": 1, "classes": 1})
-    points = Points(with_data(space, settings.data) or least)
+    points = Points(in_built_in_data(space, settings.data) or least)
     rows = found_rows(points, settings, limits)
     if rows and not any(inside(row, limits) for row in rows):
         remedies = "; or ".join(str(remedy) for remedy in remedies_of(rows, limits))

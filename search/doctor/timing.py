@@ -24,8 +24,8 @@ _AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "settle_s": 0.3, "time_
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S = 120.0
 """Seconds until a worker is taken to hang."""
-_VALIDATED, _SCORED = 2000, 500
-"""Images to validate and held out; images whose validation takes about as long as the scores of a network."""
+_SCORED = 500
+"""Images whose validation takes about as long as the scores of a network."""
 _PACED = 3
 _LEAST_AT_END = 3
 
@@ -105,10 +105,12 @@ def timed(
     )
 
 
-def paces(worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity) -> list[float]:
+def paces(
+    worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
+) -> list[float]:
     """Seconds that trainings of this length take, of up to three networks spread over those given.
 
-    Told from some steps on noise; scoring and validation are in it.
+    Told from some steps on noise; scoring and validation are in it, of `judged` images to validate and held out.
     """
     ordered = sorted(networks, key=lambda network: network.counted.macs)
     chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
@@ -120,7 +122,7 @@ def paces(worker: Asked, networks: Sequence[Network], settings: Settings, fideli
             reply = worker.ask(request, 120.0)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply["step_s"] + (_VALIDATED + _SCORED) * reply["image_s"])
+        found.append(fidelity.steps * reply["step_s"] + (judged + _SCORED) * reply["image_s"])
     return found
 
 

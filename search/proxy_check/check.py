@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.errors import SearchError
+from archdsl.search.data.agreement import square_side, with_data
 from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.finals import LENGTHEN
 from archdsl.search.ladder.rungs import OutOfTime, scored, train
@@ -113,17 +114,15 @@ class _Checking:
     def _prepare(self) -> None:
         settings = self.settings
         space = settings.space_document
-        image = space.image_size
-        if image[0] != image[1]:
-            raise SearchError(f"search data is square; the space '{space.name}' has images of {image}")
+        side = square_side(space)
         machine = self.worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
-        request = [settings.data, image[0], settings.seed, settings.images]
+        request = [settings.data, side, settings.seed, settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": machine.get("torch")}
         if (note := length_note(settings, self.data["images"])) is not None:
             self.say(note)
         earlier.networks(self.before, self.data["describe"], self._as_trained())  # refused before anything is trained
-        space = space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
+        space = with_data(space, self.data, settings.data)
         self.networks = sample(space, settings, self.asked.networks)
         self.facts = {"provenance": machine, "data": self.data["describe"], "chance": self.data["chance"]}
         self.facts |= {name: self.data[name] for name in ("validation", "held_out", "images")}
