@@ -86,7 +86,6 @@ SPACE = (
 @pytest.mark.parametrize(
     ("constraint", "wanted"),
     [
-        ("mergel == 1", "did you mean 'merge1.type'?"),  # merge1 itself is a node, no value
         ("x == 1", "known: d1, kind"),
         ("knd == 'plain'", "did you mean 'kind'?"),
         ("merge2.width == 32", "did you mean 'merge1.width'?"),
@@ -98,6 +97,11 @@ SPACE = (
 )
 def test_names_in_expressions_are_those_of_values_and_labels(constraint: str, wanted: str) -> None:
     assert refusal(raw(*SPACE, constraints=[constraint]))[0].endswith(wanted)
+
+
+def test_a_node_is_no_value_and_not_proposed_for_one() -> None:
+    (message,) = refusal(raw(*SPACE, constraints=["mergel == 1"]))
+    assert "did you mean 'merge1." in message
 
 
 def test_a_feature_is_a_node_that_gives_a_map() -> None:

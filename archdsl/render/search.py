@@ -11,10 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archdsl.render.plot import scatter
+from archdsl.render.columns import Column, Line, Sheet
+from archdsl.render.plot import Plot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Record = dict[str, Any]
 
@@ -104,7 +105,7 @@ def screen(state: State) -> RenderableType:
         best = state.front[0]
         parts.append(_cut(f"best so far  {describe(best)}", style="bold"))
         parts.append(_cut(f"proxy accuracy after {best['provenance']['proxy']['fidelity']}", style="dim"))
-        parts.append(scatter(_points(state.front), state.settings.latency_budget_ms))
+        parts.append(Plot(_points(state.front), state.settings.latency_budget_ms))
     parts.append(ladder(state.funnel))
     return Group(*parts)
 
@@ -124,9 +125,9 @@ def budget_text(settings: Any) -> str:
     return f"{settings.latency_budget_ms:g} ms{rate}"
 
 
-def _cut(text: str, style: str = "") -> Text:
-    """A line of the live view: what does not fit is not shown."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+def _cut(text: str, style: str = "") -> RenderableType:
+    """A line of the live view: words that do not fit are not shown."""
+    return Line(text, style)
 
 
 def _whole(text: str, style: str = "") -> Text:
@@ -165,22 +166,22 @@ def describe(record: Record) -> str:
     )
 
 
-def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> Table:
+def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> RenderableType:
     """The front, the best first; `longer` are finalists trained longer, by hash."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("candidate", "proxy acc.", *(["longer"] if longer else []), f"{stat} ms", "params M", "MACs M"):
-        table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
-    for record in front:
-        further = longer.get(record["hash"])
-        table.add_row(
-            Text(record["spec"]["name"], overflow="ellipsis"),
-            f"{record['accuracy']:.1%}",
-            *([_longer_text(further)] if longer else []),
-            f"{record['latency']:.2f}",
-            f"{record['params'] / 1e6:.2f}",
-            f"{record['macs'] / 1e6:.0f}",
-        )
-    return table
+    further = [_longer_text(longer.get(record["hash"])) for record in front]
+    columns = [
+        Column("candidate", _cells(record["spec"]["name"] for record in front)),
+        Column("proxy acc.", _cells(f"{record['accuracy']:.1%}" for record in front), right=True),
+        Column("longer", _cells(further), right=True, drop=1),
+        Column(f"{stat} ms", _cells(f"{record['latency']:.2f}" for record in front), right=True),
+        Column("params M", _cells(f"{record['params'] / 1e6:.2f}" for record in front), right=True, drop=2),
+        Column("MACs M", _cells(f"{record['macs'] / 1e6:.0f}" for record in front), right=True, drop=3),
+    ]
+    return Sheet(columns)
+
+
+def _cells(texts: Iterable[str]) -> list[Text]:
+    return [Text(text) for text in texts]
 
 
 def _longer_text(record: Record | None) -> str:
@@ -212,7 +213,7 @@ def summary(result: Any) -> RenderableType:
         longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
         parts += [front_table(result.front, longer, settings.stat), _proxy_line(result.front[0], longer)]
         if len(result.front) > 1:
-            parts.append(scatter(_points(result.front), settings.latency_budget_ms))
+            parts.append(Plot(_points(result.front), settings.latency_budget_ms))
     parts.append(verdict_text(result))
     if verdict.passed:
         parts += [_whole(held_out_text(result.held_out)), _whole(f"{result.folder}/winner.json")]
