@@ -106,12 +106,7 @@ def _shares(found: Any) -> RenderableType:
         Column("inside", [Text(_NAMES[share.metric]) for share in shares], least=8),
         Column("budget", [Text(text) for text in budgets], right=True),
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
-        Column(
-            "between",
-            [Text(f"{_percent(share.low)} and {_percent(share.high)}") for share in shares],
-            right=True,
-            drop=1,
-        ),
+        Column("between", [Text(text) for text in intervals], right=True, drop=1),
     ]
     exact = "Of all points" if found.survey.is_whole else f"Of {shares[-1].of:,} points drawn, 95 % interval"
     error = "; the latency's share moves with the prediction's median error" if "latency" in found.ranges else ""

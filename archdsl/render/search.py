@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -139,16 +139,26 @@ def _bar(state: State) -> RenderableType:
     settings = state.settings
     shares = [state.trials / settings.trials] if settings.trials else []
     shares += [state.elapsed / state.limit] if state.limit else []
-    row = Table.grid(padding=(0, 1))
     count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
     limit = f"/{clock(state.limit)}" if state.limit else ""
-    row.add_row(
-        ProgressBar(total=1.0, completed=min(max(shares, default=0.0), 1.0), width=30),
-        Text(count),
-        Text(clock(state.elapsed) + limit),
-        Text("" if state.fraction is None else f"training {state.fraction:.0%}"),
-    )
-    return row
+    training = "" if state.fraction is None else f"training {state.fraction:.0%}"
+    return _Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
+
+
+class _Progress:
+    """A bar that leaves room for what stands beside it; without room for a bar, its line alone."""
+
+    def __init__(self, share: float, texts: tuple[str, ...]) -> None:
+        self.share, self.texts = share, texts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(30, options.max_width - sum(len(text) + 1 for text in self.texts) - 1)
+        if width < 4:
+            yield _cut("  ".join(text for text in self.texts if text))
+            return
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=1.0, completed=self.share, width=width), *(Text(text) for text in self.texts))
+        yield row
 
 
 def ladder(funnel: Mapping[str, int]) -> Text:
