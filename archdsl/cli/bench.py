@@ -124,7 +124,7 @@ def command(
         return output.result_json(found.as_json())
     from archdsl.render.console import stdout
 
-    stdout().print(_table(found))
+    stdout().print(_table(found), soft_wrap=True)
     return None
 
 

@@ -150,7 +150,7 @@ def predict(
     from archdsl.render.console import stdout
     from archdsl.render.lut import predictions
 
-    stdout().print(predictions(found, table))
+    stdout().print(predictions(found, table), soft_wrap=True)
     return None
 
 
@@ -175,5 +175,5 @@ def _print(table: Table, as_json: bool) -> None:
     from archdsl.render.console import stdout
     from archdsl.render.lut import table_sheet
 
-    stdout().print(table_sheet(table))
+    stdout().print(table_sheet(table), soft_wrap=True)
     return None

@@ -44,7 +44,7 @@ def command(spec: Name, assignments: Set = None, form: Format = "text", as_json:
         from archdsl.render.console import stdout
         from archdsl.render.tree import show
 
-        stdout().print(show(found, count(found)))
+        stdout().print(show(found, count(found)), soft_wrap=True)
 
 
 def _facts(spec: Spec) -> dict[str, Any]:

@@ -99,12 +99,13 @@ def _dead(found: Any, dead: Sequence[str]) -> list[str]:
 
 def _shares(found: Any) -> RenderableType:
     shares = found.shares
+    intervals = [f"{_percent(share.low)} and {_percent(share.high)}" for share in shares]
     budgets = ["" if share.budget is None else _text(share.metric, share.budget) for share in shares]
     columns = [
         Column("inside", [Text(_NAMES[share.metric]) for share in shares], least=8),
         Column("budget", [Text(text) for text in budgets], right=True),
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
-        Column("between", [Text(f"{_percent(share.low)} and {_percent(share.high)}") for share in shares], right=True),
+        Column("between", [Text(text) for text in intervals], right=True, drop=1),
     ]
     exact = "Of all points" if found.survey.is_whole else f"Of {shares[-1].of:,} points drawn, 95 % interval"
     error = "; the latency's share moves with the prediction's median error" if "latency" in found.ranges else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from archdsl.cost import count
-from archdsl.render.columns import Column, Sheet
+from archdsl.render.columns import Column, Sheet, whole, wrapped
 from archdsl.render.numbers import macs_text, params_text
-from archdsl.render.plot import scatter
+from archdsl.render.plot import Plot
 from archdsl.render.report_texts import (
     IMPORTANCE_CAVEAT,
     agreement_text,
@@ -112,15 +111,15 @@ def _front(report: Report) -> Iterator[RenderableType]:
     columns = [
         Column("network", _cells(row.name for row in rows), least=16),
         Column("proxy acc.", _cells(percent_text(row.accuracy, row.error) for row in rows), right=True),
-        Column("longer", _cells(_longer(longer.get(row.hash)) for row in rows), right=True),
+        Column("longer", _cells(_longer(longer.get(row.hash)) for row in rows), right=True, drop=1),
         Column(f"{report.stat} ms", _cells(measured_text(row) for row in rows), right=True),
-        Column("params", _cells(_scaled(row.params, params_text) for row in rows), right=True),
-        Column("MACs", _cells(_scaled(row.macs, macs_text) for row in rows), right=True),
+        Column("params", _cells(_scaled(row.params, params_text) for row in rows), right=True, drop=2),
+        Column("MACs", _cells(_scaled(row.macs, macs_text) for row in rows), right=True, drop=3),
     ]
     yield Sheet(columns, [proxy_text(report)])
     points = [(row.latency, 100 * row.accuracy) for row in rows if row.latency and row.accuracy is not None]
     if len(points) > 1:
-        yield scatter(points, report.budget_ms)
+        yield Plot(points, report.budget_ms)
     yield from (_Prose(f"{row.name}: {row.overrides}") for row in rows if row.choices)
 
 
@@ -217,7 +216,7 @@ class _Prose:
         self.text = _printable(text)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from (Text(line) for line in textwrap.wrap(self.text, options.max_width, break_on_hyphens=False))
+        yield from (whole(line) for line in wrapped(self.text, options.max_width))
 
 
 def _printable(text: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archdsl.render.plot import scatter
+from archdsl.render.columns import Column, Line, Sheet
+from archdsl.render.plot import Plot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Record = dict[str, Any]
 
@@ -104,7 +105,7 @@ def screen(state: State) -> RenderableType:
         best = state.front[0]
         parts.append(_cut(f"best so far  {describe(best)}", style="bold"))
         parts.append(_cut(f"proxy accuracy after {best['provenance']['proxy']['fidelity']}", style="dim"))
-        parts.append(scatter(_points(state.front), state.settings.latency_budget_ms))
+        parts.append(Plot(_points(state.front), state.settings.latency_budget_ms))
     parts.append(ladder(state.funnel))
     return Group(*parts)
 
@@ -124,9 +125,9 @@ def budget_text(settings: Any) -> str:
     return f"{settings.latency_budget_ms:g} ms{rate}"
 
 
-def _cut(text: str, style: str = "") -> Text:
-    """A line of the live view: what does not fit is not shown."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+def _cut(text: str, style: str = "") -> RenderableType:
+    """A line of the live view: words that do not fit are not shown."""
+    return Line(text, style)
 
 
 def _whole(text: str, style: str = "") -> Text:
@@ -138,16 +139,26 @@ def _bar(state: State) -> RenderableType:
     settings = state.settings
     shares = [state.trials / settings.trials] if settings.trials else []
     shares += [state.elapsed / state.limit] if state.limit else []
-    row = Table.grid(padding=(0, 1))
     count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
     limit = f"/{clock(state.limit)}" if state.limit else ""
-    row.add_row(
-        ProgressBar(total=1.0, completed=min(max(shares, default=0.0), 1.0), width=30),
-        Text(count),
-        Text(clock(state.elapsed) + limit),
-        Text("" if state.fraction is None else f"training {state.fraction:.0%}"),
-    )
-    return row
+    training = "" if state.fraction is None else f"training {state.fraction:.0%}"
+    return _Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
+
+
+class _Progress:
+    """A bar that leaves room for what stands beside it; without room for a bar, its line alone."""
+
+    def __init__(self, share: float, texts: tuple[str, ...]) -> None:
+        self.share, self.texts = share, texts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(30, options.max_width - sum(len(text) + 1 for text in self.texts) - 1)
+        if width < 4:
+            yield _cut("  ".join(text for text in self.texts if text))
+            return
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=1.0, completed=self.share, width=width), *(Text(text) for text in self.texts))
+        yield row
 
 
 def ladder(funnel: Mapping[str, int]) -> Text:
@@ -165,22 +176,22 @@ def describe(record: Record) -> str:
     )
 
 
-def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> Table:
+def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> RenderableType:
     """The front, the best first; `longer` are finalists trained longer, by hash."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("candidate", "proxy acc.", *(["longer"] if longer else []), f"{stat} ms", "params M", "MACs M"):
-        table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
-    for record in front:
-        further = longer.get(record["hash"])
-        table.add_row(
-            Text(record["spec"]["name"], overflow="ellipsis"),
-            f"{record['accuracy']:.1%}",
-            *([_longer_text(further)] if longer else []),
-            f"{record['latency']:.2f}",
-            f"{record['params'] / 1e6:.2f}",
-            f"{record['macs'] / 1e6:.0f}",
-        )
-    return table
+    further = [_longer_text(longer.get(record["hash"])) for record in front]
+    columns = [
+        Column("candidate", _cells(record["spec"]["name"] for record in front)),
+        Column("proxy acc.", _cells(f"{record['accuracy']:.1%}" for record in front), right=True),
+        Column("longer", _cells(further), right=True, drop=1),
+        Column(f"{stat} ms", _cells(f"{record['latency']:.2f}" for record in front), right=True),
+        Column("params M", _cells(f"{record['params'] / 1e6:.2f}" for record in front), right=True, drop=2),
+        Column("MACs M", _cells(f"{record['macs'] / 1e6:.0f}" for record in front), right=True, drop=3),
+    ]
+    return Sheet(columns)
+
+
+def _cells(texts: Iterable[str]) -> list[Text]:
+    return [Text(text) for text in texts]
 
 
 def _longer_text(record: Record | None) -> str:
@@ -212,7 +223,7 @@ def summary(result: Any) -> RenderableType:
         longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
         parts += [front_table(result.front, longer, settings.stat), _proxy_line(result.front[0], longer)]
         if len(result.front) > 1:
-            parts.append(scatter(_points(result.front), settings.latency_budget_ms))
+            parts.append(Plot(_points(result.front), settings.latency_budget_ms))
     parts.append(verdict_text(result))
     if verdict.passed:
         parts += [_whole(held_out_text(result.held_out)), _whole(f"{result.folder}/winner.json")]
