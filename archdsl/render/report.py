@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -17,6 +17,7 @@ from archdsl.render.report_texts import (
     agreement_text,
     balanced_line,
     class_rows,
+    condition_lines,
     finals_text,
     heading,
     held_out_line,
@@ -57,8 +58,8 @@ class _Parts:
         report = self.report
         yield _whole(heading(report), "bold")
         yield _whole(state_text(report))
-        passed = report.verdict.passed
-        yield _whole(verdict_line(report), "bold" if passed is None else "bold green" if passed else "bold red")
+        yield _whole(verdict_line(report), STYLES.get(report.verdict.word, "bold"))
+        yield from (_whole(f"  {line}") for line in condition_lines(report))
         if line := held_out_line(report):
             yield _whole(line)
         for title, parts in _sections(report):
@@ -72,7 +73,7 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.problems:
         yield "Not readable", [_whole(problem) for problem in report.problems]
     if report.verdict.attempts:
-        yield "Measured again in a fresh process", [_attempts(report)]
+        yield "Measured again in fresh processes", [_attempts(report)]
     yield "Front", _front(report)
     yield "Ladder", [_ladder(report)]
     yield "Parameter importance", _importance(report)
@@ -91,15 +92,11 @@ def _attempts(report: Report) -> RenderableType:
     rows = report.verdict.attempts
     columns = [
         Column("network", _cells(row.name for row in rows), least=16),
-        Column("", _cells("PASS" if row.passed else "FAIL" for row in rows)),
+        Column("", _cells(row.word for row in rows)),
         Column(f"{report.stat} ms", _cells(ms_text(row.latency) for row in rows), right=True),
-        Column("readings, ms", _cells(_readings(row.readings) or row.reason for row in rows), least=12),
+        Column("in its trial", _cells(ms_text(row.gate_reading) for row in rows), right=True, drop=1),
     ]
-    return Sheet(columns, ["The fastest reading counts: what disturbs a measurement only slows it down."])
-
-
-def _readings(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.2f}" for value in values)
+    return Sheet(columns, [f"{row.name}: {row.reason}" for row in rows if row.reason])
 
 
 def _front(report: Report) -> Iterator[RenderableType]:

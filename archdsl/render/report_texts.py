@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from archdsl.render.numbers import accuracy_text, standard_error
-from archdsl.render.search import clock, held_out_text
+from archdsl.render.search import clock
+from archdsl.render.verdict import held_out_text, reading_lines
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Trial
@@ -42,11 +43,14 @@ def state_text(report: Report) -> str:
 
 
 def verdict_line(report: Report) -> str:
-    """PASS or FAIL, with the numbers."""
+    """PASS, FAIL or UNSURE, with the numbers."""
     verdict, budget = report.verdict, report.budget_ms
     reason = f": {verdict.reason}" if verdict.reason else ""
     if verdict.passed is None:
         return "no verdict: the winner was not measured again"
+    if verdict.reading is not None:
+        nearest = "nearest miss " if verdict.word == "FAIL" else ""
+        return f"{verdict.word}  {nearest}{verdict.name}{reason}"
     if verdict.latency is None:
         what = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
         return f"FAIL  {what}{reason}"
@@ -59,9 +63,17 @@ def verdict_line(report: Report) -> str:
     return f"FAIL  nearest miss {where}, but it was not trained{reason}"
 
 
+def condition_lines(report: Report) -> list[str]:
+    """The statistics and the conditions that the verdict holds under; none in a run of an earlier version."""
+    verdict = report.verdict
+    lines = [] if verdict.reading is None else list(reading_lines(verdict.reading))
+    return [*lines, *([f"the machine was busy: {verdict.disturbed}"] if verdict.disturbed else [])]
+
+
 def held_out_line(report: Report) -> str:
     """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
-    return held_out_text(report.verdict.held_out) if report.verdict.passed and report.verdict.held_out else ""
+    verdict = report.verdict
+    return held_out_text(verdict.held_out) if verdict.word in ("PASS", "UNSURE") and verdict.held_out else ""
 
 
 def balanced_line(report: Report) -> str:
@@ -101,10 +113,8 @@ def ms_text(value: float | None) -> str:
 
 
 def percent_text(value: float | None, error: float | None = None) -> str:
-    """`39.1% +-1.5%`; a dash for none."""
-    if value is None:
-        return "-"
-    return f"{value:.1%}" + ("" if error is None else f" +-{error:.1%}")
+    """`39.1 ± 1.5 %`; a dash for none."""
+    return accuracy_text(value, error)
 
 
 def measured_text(trial: Trial) -> str:
@@ -122,7 +132,7 @@ def proxy_text(report: Report) -> str:
     lengths = " or ".join(proxies) or "a training of unknown length"
     data = next((str(proxy["data"]) for proxy in proxies.values() if proxy.get("data")), "data not known")
     return (
-        f"Proxy accuracy after {lengths}; {data}; +- is one standard error from the size of the validation set alone. "
+        f"Proxy accuracy after {lengths}; {data}; ± is one standard error from the size of the validation set alone. "
         f"Beside a latency its spread, (p50 - p10) / p10; ~ is a reading that was unstable."
     )
 

@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from archdsl.render.columns import Column, Line, Sheet
+from archdsl.render.numbers import accuracy_text
 from archdsl.render.plot import Plot
+from archdsl.render.verdict import second_reading, verdict_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -171,19 +173,23 @@ def ladder(funnel: Mapping[str, int]) -> Text:
 def describe(record: Record) -> str:
     """A candidate in one line."""
     return (
-        f"{record['accuracy']:.1%} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
+        f"{_accuracy(record)} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
         f"{record['macs'] / 1e6:.0f} M MACs"
     )
 
 
-def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> RenderableType:
-    """The front, the best first; `longer` are finalists trained longer, by hash."""
+def front_table(
+    front: Sequence[Record], longer: Mapping[str, Record], stat: str, attempts: Sequence[Record] = ()
+) -> RenderableType:
+    """The front, the best first; `longer` are finalists trained longer, by hash, `attempts` who was measured again."""
+    again = [second_reading(attempts, record["hash"]) for record in front]
     further = [_longer_text(longer.get(record["hash"])) for record in front]
     columns = [
         Column("candidate", _cells(record["spec"]["name"] for record in front)),
-        Column("proxy acc.", _cells(f"{record['accuracy']:.1%}" for record in front), right=True),
+        Column("proxy acc.", _cells(_accuracy(record) for record in front), right=True),
         Column("longer", _cells(further), right=True, drop=1),
         Column(f"{stat} ms", _cells(f"{record['latency']:.2f}" for record in front), right=True),
+        *([Column("again", _cells(again), right=True)] if any(again) else []),
         Column("params M", _cells(f"{record['params'] / 1e6:.2f}" for record in front), right=True, drop=2),
         Column("MACs M", _cells(f"{record['macs'] / 1e6:.0f}" for record in front), right=True, drop=3),
     ]
@@ -195,12 +201,12 @@ def _cells(texts: Iterable[str]) -> list[Text]:
 
 
 def _longer_text(record: Record | None) -> str:
-    """`61.2% +-1.6%`: the mean over seeds, and half of their range."""
-    if record is None:
-        return ""
-    proxy = record["provenance"]["proxy"]
-    spread = f" +-{proxy['spread'] / 2:.1%}" if len(proxy.get("trainings", ())) > 1 else ""
-    return f"{record['accuracy']:.1%}{spread}"
+    """`61.2 ± 1.6 %`: the mean over seeds, and its standard error from the number of validation images."""
+    return "" if record is None else _accuracy(record)
+
+
+def _accuracy(record: Record) -> str:
+    return accuracy_text(record["accuracy"], record["provenance"]["proxy"].get("error"))
 
 
 def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
@@ -221,23 +227,13 @@ def summary(result: Any) -> RenderableType:
     parts: list[RenderableType] = [_whole(heading(settings, result.facts)), _whole(told)]
     if result.front:
         longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
-        parts += [front_table(result.front, longer, settings.stat), _proxy_line(result.front[0], longer)]
+        parts += [
+            front_table(result.front, longer, settings.stat, verdict.attempts),
+            _proxy_line(result.front[0], longer),
+        ]
         if len(result.front) > 1:
             parts.append(Plot(_points(result.front), settings.latency_budget_ms))
-    parts.append(verdict_text(result))
-    if verdict.passed:
-        parts += [_whole(held_out_text(result.held_out)), _whole(f"{result.folder}/winner.json")]
-    return Group(*parts)
-
-
-def held_out_text(found: Mapping[str, Any] | None) -> str:
-    """The winner's accuracy on images that no choice has seen."""
-    if not found:
-        return "its accuracy on held-out images is not known: it was not trained, or nothing is held out"
-    seeds = ""
-    if found["seeds"] > 1:
-        seeds = f", the mean of {found['seeds']} seeds from {found['least']:.1%} to {found['most']:.1%}"
-    return f"{found['accuracy']:.1%} on held-out images, which no choice has seen{seeds}; after {found['fidelity']}"
+    return Group(*parts, *verdict_lines(result))
 
 
 def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
@@ -245,29 +241,7 @@ def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
     proxy = record["provenance"]["proxy"]
     proxies = [found["provenance"]["proxy"] for found in longer.values()]
     seeds = max((len(found.get("trainings", ())) for found in proxies), default=0)
-    several = f" with up to {seeds} seeds, +- half of their range" if seeds > 1 else ""
+    several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
     further = f", longer: {proxies[0]['fidelity']}{several}" if proxies else ""
-    error = f"+-{proxy['error']:.1%} from the size of the validation set alone"
+    error = "± is the standard error from the number of validation images alone"
     return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")
-
-
-def verdict_text(result: Any) -> Text:
-    """PASS or FAIL in one line."""
-    settings, verdict = result.settings, result.verdict
-    budget, reason = settings.latency_budget_ms, f": {verdict.reason}" if verdict.reason else ""
-    if verdict.spec is None:
-        return _fail(f"nothing was measured{reason}")
-    if verdict.latency is None:
-        return _fail(f"{verdict.spec.name} could not be measured again{reason}")
-    where = f"{verdict.spec.name}: {settings.stat} {verdict.latency:.2f} ms"
-    again = "measured again in a fresh process"
-    if verdict.passed:
-        told = f"inside {budget_text(settings)}" if budget is not None else "no latency budget"
-        return _whole(f"PASS  {where} {again}, {told}", style="bold green")
-    if budget is not None and verdict.latency > budget:
-        return _fail(f"nearest miss {where}{f' {again}' if verdict.attempts else ''}, over {budget_text(settings)}")
-    return _fail(f"nearest miss {where}, but it was not trained{reason}")
-
-
-def _fail(text: str) -> Text:
-    return _whole(f"FAIL  {text}", style="bold red")

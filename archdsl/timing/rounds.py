@@ -43,7 +43,7 @@ class Rounds(NamedTuple):
 
     @property
     def counting(self) -> tuple[float, ...]:
-        """ms of the undisturbed rounds."""
+        """Ms of the undisturbed rounds."""
         return tuple(ms for ms, counts in zip(self.ms, self.undisturbed, strict=True) if counts)
 
     @property

@@ -24,6 +24,7 @@ from archdsl.spaces import load_space
 
 STAT = "p10"
 
+
 class Evaluation(NamedTuple):
     """One network that an optimiser paid for: its hash, and the seconds that all of it took so far."""
 

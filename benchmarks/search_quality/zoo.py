@@ -162,8 +162,7 @@ def _measured(settings: Settings) -> list[tuple[Spec, float]]:
     budget_ms = settings.latency_budget_ms
     with Worker() as worker:
         return [
-            (spec, measure(worker, spec, settings, Clock(settings), budget_ms).ms)
-            for spec in _candidates().values()
+            (spec, measure(worker, spec, settings, Clock(settings), budget_ms).ms) for spec in _candidates().values()
         ]
 
 

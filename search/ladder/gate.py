@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.ladder.measuring import measure
+from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.ladder.rungs import asked
 from archdsl.search.results.front import Record
 

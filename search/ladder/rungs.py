@@ -9,7 +9,6 @@ loss is among the better half, where that ranks well (`training/halving.py`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -20,6 +20,7 @@ from archdsl.search.workers.seat import Seat
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
+
 def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
     """The record of a candidate that climbed as far as it could, or as the machine's role lets it.
 

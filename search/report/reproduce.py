@@ -40,8 +40,10 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
         found.append(("the space, as it was searched", f"{words} > {shlex.quote(f'{name}.json')}"))
     found.append(("the search", search_command(settings, name if shipped else f"./{name}.json")))
     found.append(("this run's end once more, or more of it with a larger --trials or --time", _resume(folder)))
-    if verdict.passed:
+    if verdict.word in ("PASS", "UNSURE"):
         found.append(("the winner's latency", _bench(settings, str(folder / "winner.json"))))
+        script = shlex.quote(str(folder / "run_winner.py"))
+        found.append(("the winner's verdict, without the search", f"python {script}"))
     return found
 
 

@@ -112,7 +112,7 @@ def usage(name: str) -> str:
     return _USAGE.format(name=name)
 
 
-_USAGE = '''\
+_USAGE = """\
 {name}, the winner of this search
 
 winner.json         the network as a document: archdsl show winner.json
@@ -139,4 +139,4 @@ Classify a picture (with Pillow and archdsl installed):
     x = torch.from_numpy((pixels - how.mean) / how.std).float().permute(2, 0, 1)[None]
     with torch.inference_mode():
         print(facts.classes[model(x).argmax().item()])
-'''
+"""

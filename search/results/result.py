@@ -186,9 +186,7 @@ def _verdict_of(outcome: dict[str, Any]) -> Literal["PASS", "FAIL", "UNSURE"] | 
 def _accuracy_of(outcome: dict[str, Any]) -> dict[str, Any] | None:
     if outcome.get("held_out") is None and outcome.get("validation") is None:
         return None
-    return {
-        name: outcome.get(name) for name in ("validation", "held_out", "chance", "per_class", "balanced_accuracy")
-    }
+    return {name: outcome.get(name) for name in ("validation", "held_out", "chance", "per_class", "balanced_accuracy")}
 
 
 def _goes_on(settings: Settings, outcome: dict[str, Any]) -> bool:

@@ -168,9 +168,7 @@ def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
     spec, setting = spec_of(request["spec"]), request["setting"]
     image = (spec.channels, *spec.image_size)
     with lease(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
-        runner = prepare(
-            seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"]
-        )
+        runner = prepare(seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"])
         return {"threads": fastest_threads([runner])}
 
 
