@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from archdsl.graphs import Step, plan
+from archdsl.errors import WrongUse, short
+from archdsl.graphs import Port, Run, Step, map_steps, plan, runs
+from archdsl.modules.features import FeatureInfo, pooling_of
 from archdsl.modules.groups import parameter_groups, undecayed
 from archdsl.modules.init import initialise, set_dense, set_drop_path
 from archdsl.modules.stage import Stage
-from archdsl.schema.document import Spec
+from archdsl.schema.document import MOST_CLASSES, Spec
 from archdsl.shape import Map
-
-_Port = tuple[int, str]
-"""A step, by its index, and the name of one of its ports."""
-
-
-class _Run(NamedTuple):
-    """One step at run time: its module's name, what it reads and gives, what of it is kept, what nobody needs after."""
-
-    name: str
-    reads: tuple[_Port, ...]
-    gives: tuple[_Port, ...]
-    kept: frozenset[_Port]
-    done: tuple[_Port, ...]
-    feature: bool
 
 
 class Backbone(nn.Module):
@@ -42,8 +31,8 @@ class Backbone(nn.Module):
         steps = plan(spec, features_only)
         self.spec = spec
         self.features_only = features_only
-        self._runs = tuple(_runs(steps))
-        self.feature_info = [_info(step) for step in steps if step.feature]
+        self._runs = tuple(runs(steps))
+        self.feature_info = FeatureInfo(_info(step) for step in map_steps(spec, steps))
         self.num_classes = 0 if features_only else spec.classes
         self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
         for step in steps:
@@ -80,24 +69,78 @@ class Backbone(nn.Module):
         inputs = x if isinstance(x, tuple) else (x,)
         return head.pool(*inputs) if pre_logits else head(*inputs)
 
-    def _run(self, x: Tensor, runs: tuple[_Run, ...]) -> Any:
-        alive: dict[_Port, Tensor] = {}
-        features: list[Tensor] = []
-        for run in runs:
-            self._step(run, x, alive, features)
-        if self.features_only:
-            return features
-        last = self._runs[-1]
-        wanted = tuple(alive[port] for port in (last.gives if runs[-1] is last else last.reads))
-        return wanted if len(wanted) > 1 else wanted[0]
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """(B, channels, H, W) -> what `forward_features` gives, and the maps (B, C, H, W) of `feature_info`
 
-    def _step(self, run: _Run, x: Tensor, alive: dict[_Port, Tensor], features: list[Tensor]) -> None:
+        Args:
+            x: the images.
+            indices: the maps to give, by their index in `feature_info`; a number n: the last n of them.
+            norm: asks for the classifier's last norm on every map, which its width allows for the last map alone.
+            stop_early: run no further than the last of the maps, where they alone are asked for.
+            output_fmt: NCHW.
+            intermediates_only: give the maps alone.
+
+        Raises:
+            WrongUse: another format, a norm, or an index without a map.
+        """
+        if norm or output_fmt != "NCHW":
+            raise WrongUse("intermediate maps are NCHW, as they leave their nodes; leave out norm and output_fmt")
+        names = self.feature_info.module_name(self._indices(indices))
+        wanted = [run._replace(feature=run.name in names) for run in self._runs[: None if self.features_only else -1]]
+        if stop_early and intermediates_only:
+            wanted = wanted[: 1 + max((index for index, run in enumerate(wanted) if run.feature), default=-1)]
+        alive, maps = self._outputs(x, wanted)
+        if intermediates_only:
+            return maps
+        return (maps[-1] if self.features_only else self._read_by_head(alive)), maps
+
+    def _indices(self, indices: int | Sequence[int] | None) -> list[int]:
+        count = len(self.feature_info)
+        if isinstance(indices, int):
+            indices = range(-indices, 0)
+        asked = list(range(count) if indices is None else indices)
+        if not all(-count <= index < count for index in asked):
+            raise WrongUse(f"there are {count} maps; got indices {short(asked)}")
+        return sorted({index % count for index in asked})
+
+    def _run(self, x: Tensor, wanted: Sequence[Run]) -> Any:
+        alive, maps = self._outputs(x, wanted)
+        if self.features_only:
+            return maps
+        last = self._runs[-1]
+        return alive[last.gives[0]] if wanted[-1] is last else self._read_by_head(alive)
+
+    def _read_by_head(self, alive: dict[Port, Tensor]) -> Any:
+        """The one value that the head reads, or several as a tuple."""
+        inputs = tuple(alive[port] for port in self._runs[-1].reads)
+        return inputs if len(inputs) > 1 else inputs[0]
+
+    def _outputs(self, x: Tensor, wanted: Sequence[Run]) -> tuple[dict[Port, Tensor], list[Tensor]]:
+        """What is still needed after some runs, by port, and the maps of those that are features."""
+        if torch.jit.is_tracing():
+            # What follows from the size is written into a trace as it is now: at another size it has to fail.
+            x = x.expand(-1, *map(int, x.shape[1:]))
+        alive: dict[Port, Tensor] = {}
+        maps: list[Tensor] = []
+        for run in wanted:
+            self._step(run, x, alive, maps)
+        return alive, maps
+
+    def _step(self, run: Run, x: Tensor, alive: dict[Port, Tensor], maps: list[Tensor]) -> None:
         """Run one module on what it reads, then let go what nobody needs any more."""
         module: Any = self._modules[run.name]
         given = module(*[alive[port] for port in run.reads] or [x])
         outputs = given if isinstance(given, tuple) and len(run.gives) > 1 else (given,)
         if run.feature:
-            features.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
+            maps.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
         for port in run.done:
             del alive[port]
         alive.update((port, value) for port, value in zip(run.gives, outputs, strict=False) if port in run.kept)
@@ -121,17 +164,37 @@ class Backbone(nn.Module):
         assert isinstance(classifier, nn.Module)
         return classifier
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """A new last Linear for `num_classes`, also for token labels; with 0 the features themselves, (B, C)."""
-        old: Any = next(self.parameters())
-        for name in getattr(self.head, "classifiers", ("fc",)):
-            new: nn.Module = nn.Identity()
-            if num_classes > 0:
-                new = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
-                initialise(new, self.spec.init)
-            if getattr(self.head, name) is not None:
-                setattr(self.head, name, new)
-        self.num_classes = num_classes
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """A new last Linear for `num_classes`, also for token labels; the spec is then one of so many classes.
+
+        With 0 classes the model gives the pooled features (B, C), and the spec keeps the number that it had.
+
+        Args:
+            num_classes: 0 to 100,000.
+            global_pool: how features are pooled. None, or the head's own way, keeps that; with 0 classes a head that
+                averages a map takes "" as well: the model then gives the normed map (B, C, H, W).
+
+        Raises:
+            AttributeError: in a dense-prediction build, which has no head.
+            WrongUse: a number or a pooling that the head does not have.
+        """
+        head: Any = self.head
+        if isinstance(num_classes, bool) or not 0 <= num_classes <= MOST_CLASSES:
+            raise WrongUse(f"num_classes must be a whole number from 0 to {MOST_CLASSES}; got {short(num_classes)}")
+        pool = pooling_of(head, num_classes, global_pool)
+        names = getattr(head, "classifiers", ("fc",))
+        fresh: Any = None
+        if num_classes > 0:
+            self.spec = self.spec.model_copy(update={"classes": int(num_classes)})
+            step, like = plan(self.spec)[-1], next(self.parameters())
+            fresh = step.node.build(*step.arguments(self.spec)).to(like.device, like.dtype).train(head.training)
+            initialise(fresh, self.spec.init)
+        for name in names:
+            if getattr(head, name) is not None:
+                setattr(head, name, getattr(fresh, name) if fresh is not None else nn.Identity())
+        if pool is not None:
+            head.global_pool = pool
+        self.num_classes = int(num_classes)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute the blocks of every stage in the backward pass instead of keeping their activations."""
@@ -165,19 +228,6 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
         SpecError: for a document that does not hold together.
     """
     return Backbone(spec, features_only)
-
-
-def _runs(steps: tuple[Step, ...]) -> Iterator[_Run]:
-    last: dict[_Port, int] = {}
-    for index, step in enumerate(steps):
-        for link in step.links:
-            last[link.source, link.port] = index
-    for index, step in enumerate(steps):
-        reads = tuple((link.source, link.port) for link in step.links)
-        done = tuple(port for port, at in last.items() if at == index)
-        gives = tuple((index, name) for name in step.outputs)
-        kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)
-        yield _Run(step.node.id, reads, gives, kept, done, step.feature)
 
 
 def _info(step: Step) -> dict[str, Any]:

@@ -65,6 +65,10 @@ class SpecError(ArchError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its problems, so that a worker's error reaches its parent."""
+        return type(self), (self.problems,)
+
 
 class ShapeError(ArchError):
     """A part does not fit the shape that it reads, or two of its fields do not fit each other.

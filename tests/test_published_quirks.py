@@ -78,7 +78,7 @@ def test_deformable_merging_is_tap_by_tap_sampling(kind: str, height: int, width
 
 
 def test_a_merge_ends_in_batch_norm_and_gelu_of_the_map_sampled_by_its_own_offsets() -> None:
-    merge = shaken(lit.DeformableMerge(3, 4, layers.BatchNorm(4)))
+    merge = shaken(lit.DeformableMerge(3, 4, nn.BatchNorm2d(4)))
     x = noise(1, 3, 6, 8)
     offset = F.conv2d(x, merge.offset.weight, merge.offset.bias, stride=2)
     wanted = merged(x[0], offset[0], merge.conv.weight, merge.conv.bias)[None]

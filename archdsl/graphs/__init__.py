@@ -1,11 +1,26 @@
 """The graph of a document: who reads whom, and the shapes that flow along the edges.
 
 `link` finds sources by name, `flow` carries shapes from the image to the head; both collect every problem. `plan` puts
-them together for a document that holds, in the order in which the network runs, and `graph` hands it out for drawing.
+them together for a document that holds, in the order in which the network runs, `graph` hands it out for drawing, and
+`runs` says what is kept for how long.
 """
 
 from archdsl.graphs.links import Link, Links, link
+from archdsl.graphs.runs import Port, Run, runs
 from archdsl.graphs.shapes import flow
-from archdsl.graphs.steps import Step, feature_nodes, graph, plan
+from archdsl.graphs.steps import Step, feature_nodes, graph, map_steps, plan
 
-__all__ = ["Link", "Links", "Step", "feature_nodes", "flow", "graph", "link", "plan"]
+__all__ = [
+    "Link",
+    "Links",
+    "Port",
+    "Run",
+    "Step",
+    "feature_nodes",
+    "flow",
+    "graph",
+    "link",
+    "map_steps",
+    "plan",
+    "runs",
+]

@@ -87,6 +87,19 @@ def feature_nodes(spec: Spec, outputs: list[dict[str, Shape] | None]) -> list[in
     return [last[stride] for stride in sorted(last)]
 
 
+def map_steps(spec: Spec, steps: tuple[Step, ...]) -> list[Step]:
+    """The steps of a plan whose maps a dense-prediction build hands out, as far as the plan has them computed."""
+    outputs = {step.node.id: step.outputs for step in steps}
+    named = feature_nodes(spec, [outputs.get(node.id) for node in spec.nodes])
+    names = {spec.nodes[index].id for index in named}
+    return [step for step in steps if step.node.id in names and _has_map(step)]
+
+
+def _has_map(step: Step) -> bool:
+    """Whether a step gives its own map: beside semantics one that nobody reads is passed on as it came."""
+    return "pixels" in step.outputs and ("pixels" in step.read or "semantics" not in step.outputs)
+
+
 def _needed(
     spec: Spec, links: list[Links | None], features: frozenset[int], features_only: bool
 ) -> tuple[dict[int, Links], list[frozenset[str]]]:

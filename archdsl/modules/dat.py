@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import check_holds, to_first, to_last
+from archdsl.modules.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.modules.tables import resize
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ConvMerge(nn.Module):
         """(B, C, H, W) -> (B, width, H', W')"""
         kernel, padding = self.proj.kernel_size[0], int(self.proj.padding[0])
         check_holds(x.shape[2], x.shape[3], kernel - 2 * padding, f"a kernel of {kernel}x{kernel}")
-        return to_first(self.norm(to_last(self.proj(x))))
+        return to_first(normed(self.norm, to_last(self.proj(x))))
 
 
 class OffsetNetwork(nn.Module):
@@ -149,7 +149,8 @@ class DeformableAttention(nn.Module):
         places = self.places(q)
         k, v = self.keys_and_values(x, places)
         bias = self.bias(places, H, W).to(q.dtype) if isinstance(self.bias, SampledBias) else None
-        q, k, v = (part.reshape(B, -1, self.heads, C // self.heads).transpose(1, 2) for part in (q, k, v))
+        parts = ((q, H * W), (k, k.shape[1]), (v, v.shape[1]))
+        q, k, v = (part.reshape(B, count, self.heads, C // self.heads).transpose(1, 2) for part, count in parts)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, N, C // heads)
         return out.transpose(1, 2).reshape(B, H, W, C)
 
@@ -175,7 +176,7 @@ class DeformableAttention(nn.Module):
     def _bounded(self, offset: Tensor, reference: Tensor, keys: int) -> Tensor:
         """One coordinate of the places: the reference moved by the offset, of `keys` along that side."""
         if self.offsets.type == "scaled":
-            return torch.tanh(offset) * single(1 / keys) * self.offsets.range + reference
+            return torch.tanh(offset) * single(1 / exact_side(keys)) * self.offsets.range + reference
         moved = offset + reference
         return torch.tanh(moved) if self.offsets.type == "squashed" else moved
 
@@ -201,7 +202,7 @@ def displacement(y: Tensor, x: Tensor, places: Tensor) -> Tensor:
 
 def references(count: int, like: Tensor) -> Tensor:
     """Centres of `count` equal parts of a side, -1 to 1: (count,) of `like`'s dtype and device."""
-    return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * (2 / count) - 1
+    return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * (2 / exact_side(count)) - 1
 
 
 def exact(x: Tensor) -> torch.dtype:
@@ -224,8 +225,8 @@ def sampled(x: Tensor, places: Tensor) -> Tensor:
 
     Bilinear, 0 outside, in the precision of the places: torch's own sampling of half precision is wrong on a CPU.
     """
-    B, groups = places.shape[:2]
+    B, groups, rows, columns = places.shape[:4]
     maps = to_first(x).unflatten(1, (groups, -1)).flatten(0, 1)  # (B * groups, C // groups, H, W)
     grid = places.flatten(0, 1)
     samples = F.grid_sample(maps.to(grid.dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=True)
-    return samples.reshape(B, x.shape[3], -1).transpose(1, 2).contiguous().to(x.dtype)
+    return samples.reshape(B, x.shape[3], rows * columns).transpose(1, 2).contiguous().to(x.dtype)

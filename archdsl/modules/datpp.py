@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.modules import dat
-from archdsl.modules.layers import to_first, to_last, too_small
+from archdsl.modules.layers import exact_side, normed, to_first, to_last, too_small
 
 
 class ConvStem(nn.Module):
@@ -23,10 +23,10 @@ class ConvStem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, width, H / 4, W / 4), each half rounded up"""
         x = to_last(self.conv1(x))
-        x = self.norm1(x)
+        x = normed(self.norm1, x)
         x = F.gelu(x)
         x = self.conv2(to_first(x))
-        return to_first(self.norm2(to_last(x)))
+        return to_first(normed(self.norm2, to_last(x)))
 
 
 class OffsetNetwork(dat.OffsetNetwork):
@@ -132,8 +132,8 @@ class DeformablePlusAttention(nn.Module):
         y, x = offsets.permute(0, 3, 1, 2, 4).unbind(-1)  # (B, groups, Hk, Wk) each
         rows, columns = y.shape[2:]
         if self.reach is not None:
-            y = torch.tanh(y) * dat.single(1 / (rows - 1)) * self.reach
-            x = torch.tanh(x) * dat.single(1 / (columns - 1)) * self.reach
+            y = torch.tanh(y) * dat.single(1 / (exact_side(rows) - 1)) * self.reach
+            x = torch.tanh(x) * dat.single(1 / (exact_side(columns) - 1)) * self.reach
         places = torch.stack([x + _references(columns, x), y + _references(rows, y)[:, None]], dim=-1)
         return places.clamp(-1, 1) if self.reach is None else places
 
@@ -155,11 +155,12 @@ class DeformablePlusAttention(nn.Module):
 def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
     """Queries (B, H, W, C), keys and values (B, P, C), bias (B, heads, H * W, P) -> (B, H, W, C), head after head"""
     B, H, W, C = q.shape
-    q, k, v = (part.reshape(B, -1, heads, C // heads).transpose(1, 2) for part in (q, k, v))
+    parts = ((q, H * W), (k, k.shape[1]), (v, v.shape[1]))
+    q, k, v = (part.reshape(B, count, heads, C // heads).transpose(1, 2) for part, count in parts)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, H * W, C // heads)
     return out.transpose(1, 2).reshape(B, H, W, C)
 
 
 def _references(count: int, like: Tensor) -> Tensor:
     """Places of `count` keys along an axis before their offsets: 2 (i + 0.5) / (count - 1) - 1"""
-    return torch.arange(0.5, count, dtype=like.dtype, device=like.device) * (2 / (count - 1)) - 1
+    return torch.arange(0.5, count, dtype=like.dtype, device=like.device) * (2 / (exact_side(count) - 1)) - 1

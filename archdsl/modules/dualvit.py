@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.modules.dualvit_blocks import Attention, ReluMlp, attend
-from archdsl.modules.layers import Mlp, check_holds, to_first, to_last
+from archdsl.modules.layers import Mlp, check_holds, normed, to_first, to_last
 
 
 class DeepStem(nn.Module):
@@ -33,7 +33,7 @@ class DeepStem(nn.Module):
             x = F.relu(x)
         x = self.proj(x)
         x = to_last(x)
-        return to_first(self.norm(x))
+        return to_first(normed(self.norm, x))
 
 
 class SemanticStem(nn.Module):
@@ -90,7 +90,7 @@ class SemanticMerge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, M, C) -> (B, M, width)"""
-        return self.norm(self.proj(x)[:, None])[:, 0]
+        return normed(self.norm, self.proj(x)[:, None])[:, 0]
 
 
 class ClassAttentionHead(nn.Module):
@@ -101,6 +101,7 @@ class ClassAttentionHead(nn.Module):
     """
 
     classifiers = ("fc", "aux_fc")
+    pools = ("token",)
 
     def __init__(self, channels: int, heads: int, hidden: int, eps: float, classes: int, token_label: bool) -> None:
         super().__init__()

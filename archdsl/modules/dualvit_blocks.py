@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import Depthwise, DropPath, LayerScale, Mlp, norm
+from archdsl.modules.layers import Depthwise, DropPath, LayerScale, Mlp, norm, normed
 
 if TYPE_CHECKING:
     from archdsl.blocks import fields
@@ -18,7 +19,7 @@ def attend(heads: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """(B, ..., C), (B, ..., C), (B, ..., C) -> (B, ..., C) in the shape of q; all positions, head after head"""
 
     def split(x: Tensor) -> Tensor:
-        return x.reshape(x.shape[0], -1, heads, x.shape[-1] // heads).transpose(1, 2)
+        return x.reshape(x.shape[0], prod(x.shape[1:-1]), heads, x.shape[-1] // heads).transpose(1, 2)
 
     out = F.scaled_dot_product_attention(split(q), split(k), split(v))  # (B, heads, N, C // heads)
     return out.transpose(1, 2).reshape(q.shape)
@@ -122,12 +123,12 @@ class DualPath(nn.Module):
             x = x + self.local(x)
         x, semantics = self._mixed(x, semantics)
         if self.mlp is not None:
-            x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+            x = x + self.drop_path(self.scale2(self.mlp(normed(self.norm2, x))))
         return x, semantics
 
     def _mixed(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
         """Refined semantics, and pixels that have read them."""
-        y = self.norm1(x)
+        y = normed(self.norm1, x)
         semantics = self._refined(semantics, y)
         if self.mlp is None:
             return x, semantics
@@ -172,8 +173,8 @@ class JointPath(nn.Module):
     def forward(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
         """(B, H, W, C), (B, M, C) -> the same"""
         z = self._joined(x, semantics)
-        z = z + self.drop_path(self.scale1(self.mixer(self.norm1(z))))
-        for_pixels, for_semantics = self._branches(self.norm2(z), x.shape)
+        z = z + self.drop_path(self.scale1(self.mixer(normed(self.norm1, z))))
+        for_pixels, for_semantics = self._branches(normed(self.norm2, z), x.shape)
         N = x.shape[1] * x.shape[2]
         if for_pixels is not None:
             x = z[:, 0, :N].reshape(x.shape) + for_pixels

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import Depthwise, check_holds, to_first, to_last
+from archdsl.modules.layers import Depthwise, check_holds, exact_side, normed, to_first, to_last
 
 
 class OverlapStem(nn.Module):
@@ -26,7 +26,7 @@ class OverlapStem(nn.Module):
         """(B, channels, H, W) -> (B, width, H', W')"""
         kernel, padding = self.proj.kernel_size[0], int(self.proj.padding[0])
         check_holds(x.shape[2], x.shape[3], kernel - 2 * padding, f"a kernel of {kernel}x{kernel}")
-        return to_first(self.norm(to_last(self.proj(x))))
+        return to_first(normed(self.norm, to_last(self.proj(x))))
 
 
 class Context(nn.Module):
@@ -57,9 +57,9 @@ class Context(nn.Module):
         if self.heads is None:
             return x + gates[:, None, None]
         B, C = mean.shape
-        split = x.reshape(B, -1, self.heads, C // self.heads)  # (B, N, heads, d)
+        split = x.reshape(B, x.shape[1] * x.shape[2], self.heads, C // self.heads)  # (B, N, heads, d)
         weights = self.weights(split, mean)
-        gates = gates.reshape(B, 1, self.heads, -1)
+        gates = gates.reshape(B, 1, self.heads, C // self.heads)
         return torch.addcmul(split, weights, gates).reshape(x.shape)
 
     def gates(self, mean: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Context(nn.Module):
         """
         B, N, heads, d = x.shape
         like = x.transpose(1, 2) @ mean.reshape(B, heads, d, 1)  # (B, heads, N, 1)
-        like = like * d**-0.5
+        like = like * exact_side(d) ** -0.5
         std, middle = torch.std_mean(like, dim=(1, 2), keepdim=True, correction=min(1, heads * N - 1))
         like = like - middle
         scale = self.rescale_weight[:, None, None] / (std + self.EPS)

@@ -39,29 +39,34 @@ def to_first(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of a channels-last map."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C)"""
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-
-
-class GroupNorm(nn.GroupNorm):
-    """Group normalisation of a channels-last map, over the channels of a group and all positions."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C)"""
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-
-
 def norm(spec: fields.LayerNorm | fields.BatchNorm | fields.GroupNorm, channels: int) -> nn.Module:
-    """The norm that a field asks for, over `channels` of a channels-last map."""
+    """The norm that a field asks for, for `normed`.
+
+    torch's own classes, none derived from them: tools that replace batch norms (SyncBatchNorm, frozen ones) know these.
+    """
     if spec.type == "layer":
         return nn.LayerNorm(channels, eps=spec.eps)
     if spec.type == "batch":
-        return BatchNorm(channels, eps=spec.eps)
-    return GroupNorm(spec.groups, channels, eps=spec.eps)
+        return nn.BatchNorm2d(channels, eps=spec.eps)
+    return nn.GroupNorm(spec.groups, channels, eps=spec.eps)
+
+
+def normed(norm: nn.Module, x: Tensor) -> Tensor:
+    """A channels-last map through its norm, (B, H, W, C) -> (B, H, W, C).
+
+    Layer norms read channels last, all others, and whatever a tool puts in their place, channels first.
+    """
+    if isinstance(norm, nn.LayerNorm):
+        return norm(x)
+    return norm(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def exact_side(side: int) -> int:
+    """A map's side for arithmetic in Python's precision.
+
+    While torch.jit.trace runs, a tensor stands for it, whose quotients are of float32.
+    """
+    return int(side) if isinstance(side, Tensor) else side
 
 
 class DropPath(nn.Module):
@@ -189,5 +194,5 @@ class ResidualBlock(nn.Module):
         if self.local is not None:
             x = x + self.local(x)
         if self.mixer is not None and self.norm1 is not None and self.scale1 is not None:
-            x = x + self.drop_path(self.scale1(self.mixer(self.norm1(x))))
-        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+            x = x + self.drop_path(self.scale1(self.mixer(normed(self.norm1, x))))
+        return x + self.drop_path(self.scale2(self.mlp(normed(self.norm2, x))))

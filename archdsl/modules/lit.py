@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.modules.layers import check_holds, to_first, to_last
+from archdsl.modules.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.modules.tables import RelativeBias
 
 
@@ -36,7 +36,7 @@ class PatchStem(nn.Module):
         check_holds(x.shape[2], x.shape[3], self.patch, f"a patch of {self.patch}x{self.patch}")
         x = self.proj(x)
         x = to_last(x)
-        return to_first(self.norm(x))
+        return to_first(normed(self.norm, x))
 
 
 class DeformableMerge(nn.Module):
@@ -64,7 +64,7 @@ class DeformableMerge(nn.Module):
         """(B, C, H, W) -> (B, width, H // 2, W // 2)"""
         check_holds(x.shape[2], x.shape[3], 2, "a patch of 2x2")
         x = to_last(self.conv(self.sample(x, self.offset(x))))
-        x = self.norm(x)
+        x = normed(self.norm, x)
         return to_first(F.gelu(x))
 
     @staticmethod
@@ -85,6 +85,7 @@ class DeformableMerge(nn.Module):
         In grid_sample's unit: -1 and 1 are the outer edges of a map's first and last position.
         """
         B, _, rows, columns = offset.shape
+        H, W = exact_side(H), exact_side(W)
         shift = offset.reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
         shift = shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
         y = torch.arange(2 * rows, device=offset.device, dtype=offset.dtype)
@@ -122,16 +123,20 @@ class Attention(nn.Module):
 
 
 class MeanHead(nn.Module):
-    """Norm, mean over positions, Linear."""
+    """Norm, mean over positions, Linear; without pooling and Linear, "", the normed map."""
+
+    pools = ("avg", "")
 
     def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
         self.fc: nn.Module = nn.Linear(channels, classes)
+        self.global_pool = "avg"
 
     def pool(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C)"""
-        return self.norm(to_last(x)).mean(dim=(1, 2))
+        """(B, C, H, W) -> (B, C), or (B, C, H, W) without pooling"""
+        x = normed(self.norm, to_last(x))
+        return x.mean(dim=(1, 2)) if self.global_pool else to_first(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes)"""
@@ -140,6 +145,8 @@ class MeanHead(nn.Module):
 
 class ClassTokenHead(nn.Module):
     """Norm of the class token, Linear (LIT-Ti)."""
+
+    pools = ("token",)
 
     def __init__(self, channels: int, classes: int, norm: nn.Module) -> None:
         super().__init__()

@@ -62,7 +62,7 @@ class HiLo(nn.Module):
         B, H, W, _ = x.shape
         q = self.l_q(x).reshape(B, H * W, self.low, self.head_dim).transpose(1, 2)
         kv = self.l_kv(self.averages(x))
-        k, v = kv.reshape(B, -1, 2, self.low, self.head_dim).permute(2, 0, 3, 1, 4)
+        k, v = kv.reshape(B, kv.shape[1] * kv.shape[2], 2, self.low, self.head_dim).permute(2, 0, 3, 1, 4)
         out = F.scaled_dot_product_attention(q, k, v)  # (B, low, H * W, d)
         return self.l_proj(out.transpose(1, 2).reshape(B, H, W, self.low * self.head_dim))
 

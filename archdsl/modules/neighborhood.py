@@ -65,12 +65,12 @@ class NeighborhoodAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)"""
-        H, W = x.shape[1:3]
+        B, H, W, C = x.shape
         rows, columns = (cut(max(side, self.window), self.window, x.device) for side in (H, W))
         x = self.attend(x, rows, columns)
         (n, t), (m, s) = rows.queries.shape, columns.queries.shape
-        x = x.reshape(len(x), self.heads, n, m, t, s, -1).permute(0, 2, 4, 3, 5, 1, 6)
-        x = x.reshape(len(x), n * t, m * s, -1)[:, :H, :W]  # the last blocks may repeat positions
+        x = x.reshape(B, self.heads, n, m, t, s, C // self.heads).permute(0, 2, 4, 3, 5, 1, 6)
+        x = x.reshape(B, n * t, m * s, C)[:, :H, :W]  # the last blocks may repeat positions
         return self.proj(x.contiguous())
 
     def attend(self, x: Tensor, rows: Cut, columns: Cut) -> Tensor:

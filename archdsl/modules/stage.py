@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from archdsl.modules.layers import to_first, to_last
+from archdsl.modules.layers import normed, to_first, to_last
 from archdsl.modules.tables import resize, square
 
 
@@ -94,7 +94,7 @@ class Stage(nn.Module):
         if self.class_token is None:
             return to_first(self._normed("pixels", x))
         token = x[:, 0, :1].clone()  # a copy, so that the map is not kept with it
-        x = x[:, 0, 1:].reshape(x.shape[0], H, W, -1)
+        x = x[:, 0, 1:].reshape(x.shape[0], H, W, x.shape[3])
         return to_first(self._normed("pixels", x)), self._normed("class", token)
 
     def _run(self, block: nn.Module, *inputs: Tensor) -> Any:
@@ -106,7 +106,7 @@ class Stage(nn.Module):
         """(B, C, H, W) -> (B, C, H, W): the map as a dense-prediction reader gets it"""
         if self.norm_all or "pixels" not in self.out_norm:
             return x
-        return to_first(self.out_norm["pixels"](to_last(x)))
+        return to_first(normed(self.out_norm["pixels"], to_last(x)))
 
     def _entered(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> what the blocks read: the same, or (B, 1, 1 + H * W, C) with a class token in front"""
@@ -121,4 +121,4 @@ class Stage(nn.Module):
 
     def _normed(self, port: str, x: Tensor) -> Tensor:
         """A port as all readers get it; one that nobody reads has no norm."""
-        return self.out_norm[port](x) if self.norm_all and port in self.out_norm else x
+        return normed(self.out_norm[port], x) if self.norm_all and port in self.out_norm else x

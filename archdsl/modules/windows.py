@@ -48,8 +48,8 @@ class WindowAttention(nn.Module):
     def put_back(self, x: Tensor, B: int, H: int, W: int) -> Tensor:
         """(..., s * s, d), B * windows * heads of them -> (B, H, W, C)"""
         s = self.window
-        x = x.reshape(B, H // s, W // s, self.heads, s, s, -1).permute(0, 1, 4, 2, 5, 3, 6)
-        return x.reshape(B, H, W, -1)
+        x = x.reshape(B, H // s, W // s, self.heads, s, s, x.shape[-1]).permute(0, 1, 4, 2, 5, 3, 6)
+        return x.reshape(B, H, W, self.heads * x.shape[-1])
 
 
 class ShiftedWindowAttention(WindowAttention):
@@ -68,7 +68,7 @@ class ShiftedWindowAttention(WindowAttention):
         x = torch.roll(x, (-shift, -shift), dims=(1, 2))
         x = self.qkv(x).reshape(B, H // s, s, W // s, s, 3, heads, C // heads).permute(5, 0, 1, 3, 6, 2, 4, 7)
         # Windows and heads as one dimension, so that the batch shares a mask; a clone, so that it is always one copy.
-        x = x.clone(memory_format=torch.contiguous_format).view(3, B, -1, s * s, C // heads)
+        x = x.clone(memory_format=torch.contiguous_format).view(3, B, (H // s) * (W // s) * heads, s * s, C // heads)
         mask = self.mask(H, W, shift, x)[None]
         x = F.scaled_dot_product_attention(x[0], x[1], x[2], attn_mask=mask)
         x = self.put_back(x, B, H, W)

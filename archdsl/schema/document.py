@@ -12,6 +12,7 @@ from archdsl.schema.nodes import Node, node_models, union
 from archdsl.schema.patterns import ARXIV, ID, NAME
 
 VERSION = 1
+MOST_CLASSES = 100_000
 
 Side = Annotated[Integer, Field(ge=16, le=4096)]
 Image = Annotated[
@@ -48,7 +49,7 @@ class Header(BaseModel):
     paper: Paper | None = None
     image: Image
     channels: Annotated[Integer, Field(ge=1, le=64)] = 3
-    classes: Annotated[Integer, Field(ge=1, le=100_000)] = 1000
+    classes: Annotated[Integer, Field(ge=1, le=MOST_CLASSES)] = 1000
     drop_path: Annotated[Number, Field(ge=0, lt=1, description="stochastic depth rate of the last block")] = 0
     init: Literal["truncated_normal", "torch"] = "truncated_normal"
     weights: Annotated[str, Field(max_length=64, description="the scheme of published tensor names")] | None = None
@@ -73,6 +74,16 @@ class Spec(Header):
     def to_json(self) -> dict[str, Any]:
         """The document again: what equals its default is left out, null where null is a value."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its state: the class itself is made at run time, and no module holds it."""
+        return _empty_spec, (), self.__getstate__()
+
+
+def _empty_spec() -> Spec:
+    """A spec without fields, of the class that `spec_model` makes in this process; unpickling fills it."""
+    model = spec_model()
+    return model.__new__(model)
 
 
 def spec_model() -> type[Spec]:

@@ -44,6 +44,16 @@ class Node(BaseModel):
         """The written sources, or None for the node before."""
         return (self.from_,) if isinstance(self.from_, str) else self.from_
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its declaration, which a module holds, and its state: the node's class is made at run time."""
+        return _empty_node, (type(self).__bases__[-1],), self.__getstate__()
+
+
+def _empty_node(part: type[Part]) -> Node:
+    """A node without fields, of the class that a declaration has in this process; unpickling fills it."""
+    model = node_models()[type_name(part)]
+    return model.__new__(model)
+
 
 class BlockStage(Stage):
     """A stage of one block type: the block's fields stand beside the stage's."""

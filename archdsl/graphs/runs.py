@@ -1,0 +1,36 @@
+"""What a compiled network does step by step: which module runs on what, and what is kept of it for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from archdsl.graphs.steps import Step
+
+Port = tuple[int, str]
+"""A step, by its index, and the name of one of its ports."""
+
+
+class Run(NamedTuple):
+    """One step at run time: its module's name, what it reads and gives, what of it is kept, what nobody needs after."""
+
+    name: str
+    reads: tuple[Port, ...]
+    gives: tuple[Port, ...]
+    kept: frozenset[Port]
+    done: tuple[Port, ...]
+    feature: bool
+
+
+def runs(steps: tuple[Step, ...]) -> Iterator[Run]:
+    """The steps of a plan as they run."""
+    last: dict[Port, int] = {}
+    for index, step in enumerate(steps):
+        for link in step.links:
+            last[link.source, link.port] = index
+    for index, step in enumerate(steps):
+        reads = tuple((link.source, link.port) for link in step.links)
+        done = tuple(port for port, at in last.items() if at == index)
+        gives = tuple((index, name) for name in step.outputs)
+        kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)
+        yield Run(step.node.id, reads, gives, kept, done, step.feature)
