@@ -1,0 +1,37 @@
+"""Under which name machines share a study: that of what is asked for, and of no machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from archdsl.search.data.loading import BUILT_IN
+from archdsl.search.settings import Settings
+from archdsl.search.study.local import FORMAT
+
+_OLDER = ("space", "latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch")
+_OLDER += ("dtype", "epochs", "images", "sampler", "seed")
+"""Settings of which an earlier version made the name of a shared study, beside the runtime and the data."""
+
+
+def name_of(settings: Settings) -> str:
+    """The name of the study that a search of such settings shares: the machines may differ in device and limits."""
+    asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
+    return _name(settings, asked | {"format": FORMAT})
+
+
+def older_name_of(settings: Settings) -> str:
+    """The name by which machines with an earlier version share the study of such settings."""
+    written = settings.model_dump(mode="json")
+    asked = {name: written[name] for name in _OLDER} | {"mode": written.get("mode", written.get("runtime"))}
+    if settings.sampler == "auto":
+        del asked["sampler"]
+    return _name(settings, asked)
+
+
+def _name(settings: Settings, asked: dict[str, Any]) -> str:
+    data = settings.data if settings.data in BUILT_IN else Path(settings.data).name
+    digest = hashlib.sha256(json.dumps(asked | {"data": data}, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{settings.space['name']}-{digest}"
