@@ -17,7 +17,8 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
 from archdsl.search.study import heart
-from archdsl.search.study.shared import address, name_of
+from archdsl.search.study.names import name_of
+from archdsl.search.study.shared import address
 from archdsl.search.study.storage import shown
 from archdsl.search.workers.means import Means
 

@@ -93,13 +93,16 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:
-        study.refused(trial)
+        study.refused(trial, is_inside=record["outcome"] == "fell" and record["latency"] is not None)
 
 
 def _noted(record: Record) -> dict[str, Any]:
     """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
     names = ("outcome", "reason", "params", "macs", "accuracy")
-    return {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
+    facts = {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
+    if record["rung"] == HALVING:
+        facts["running_loss"] = record["provenance"]["proxy"]["running"][-1]
+    return facts
 
 
 def end_of(record: Record) -> str:

@@ -19,6 +19,13 @@ def opened(search: Search) -> Study:
     Raises:
         SearchError: it cannot be opened, or the run keeps it elsewhere.
     """
+    study = _opened(search)
+    if study.is_older:
+        search.note("an earlier version of archdsl began this study: its parameters stay indices instead of values")
+    return study
+
+
+def _opened(search: Search) -> Study:
     known, seed, sampler = variables(search.space.nodes), search.settings.seed, search.settings.sampler
     folder, storage = search.folder, search.means.storage
     place = folder.read("shared.json")
@@ -28,17 +35,18 @@ def opened(search: Search) -> Study:
         return Study(folder.storage, known, search.space.objectives, seed, search.resume, sampler=sampler)
     if place is None and search.records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
-    from archdsl.search.study.shared import Shared, former_name_of, name_of
+    from archdsl.search.study.names import name_of, older_name_of
+    from archdsl.search.study.shared import Shared
 
-    name = name_of(search.settings)
-    if place is not None and place["study"] == former_name_of(search.settings):
-        name = place["study"]
-    if place is not None and place["study"] != name:
+    name, older = name_of(search.settings), older_name_of(search.settings)
+    if place is not None and place["study"] not in (name, older):
         raise SearchError(
             f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
         )
-    study = Shared(storage, name, known, search.space.objectives, seed, sampler)
-    folder.write("shared.json", {"storage": shown(storage), "study": name})
+    if place is not None:
+        name, older = place["study"], older if place["study"] == older else None
+    study = Shared(storage, name, known, search.space.objectives, seed, sampler, older)
+    folder.write("shared.json", {"storage": shown(storage), "study": study.name})
     return study
 
 

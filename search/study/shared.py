@@ -8,8 +8,6 @@ it. Choosing is done by one process at a time, so that no network is tried twice
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -25,11 +23,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError, WrongUse
-from archdsl.latency.setting import default_runtime
 from archdsl.schema.variables import Variable
-from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.results.front import Record
-from archdsl.search.settings import Sampler, Settings
+from archdsl.search.settings import Sampler
 from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
@@ -54,13 +50,15 @@ class Shared(Study):
         objectives: Sequence[str],
         seed: int,
         sampler: Sampler = "auto",
+        older: str | None = None,
     ) -> None:
-        """Opens the study, or makes it.
+        """Opens the study, or makes it; where there is none of that name, it joins the one that machines with an
+        earlier version of archdsl share by the name `older`.
 
         Raises:
             SearchError: the database cannot be reached.
         """
-        self._beat_s, self._grace_s = heart.BEAT_S, heart.GRACE_S
+        self._beat_s, self._grace_s, self._older = heart.BEAT_S, heart.GRACE_S, older
         super().__init__(url, variables, objectives, seed, resume=True, name=name, sampler=sampler)
         self._heart = Heart(self._rdb, self._beat_s)
 
@@ -75,6 +73,7 @@ class Shared(Study):
                     grace_period=self._grace_s,
                     heartbeat_stale_trial_callback=lambda study, trial: self._again(trial, lost=1),
                 )
+                self._choose_name()
                 return self._rdb
             except SQLAlchemyError as error:
                 if not tries_left or "connection" in brief(error):
@@ -86,6 +85,16 @@ class Shared(Study):
         """Let go of the database."""
         self._heart.stop()
         super().close()
+
+    def _choose_name(self) -> None:
+        names = optuna.get_all_study_names(self._rdb)
+        if self.name not in names and self._older is not None and self._older in names:
+            self.name = self._older
+
+    @property
+    def must_stay_older(self) -> bool:
+        """Whether machines with an earlier version know the study by this name."""
+        return self.name == self._older
 
     @contextmanager
     def choosing(self) -> Iterator[None]:
@@ -142,7 +151,7 @@ class Shared(Study):
                 if self._rdb.set_trial_state_values(waiting._trial_id, TrialState.RUNNING):
                     self._heart.watch(waiting._trial_id)
                     trial = optuna.Trial(self._study, waiting._trial_id)
-                    choices(trial, self.variables)
+                    choices(trial, self.parameters)
                     return trial, dict(waiting.user_attrs[_MEASURED])
         return None
 
@@ -243,39 +252,3 @@ def address(url: str) -> str:
     except ImportError:
         raise SearchError("a shared study needs psycopg; pip install 'archdsl[postgres]'") from None
     return f"postgresql+psycopg://{rest}".replace("{", "{{").replace("}", "}}")  # Optuna reads it as a template
-
-
-_OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_threads", "data"}
-"""Settings in which machines that share a study may differ."""
-
-
-def name_of(settings: Settings) -> str:
-    """The name of the study that a search of such settings shares: the machines may differ in device and limits.
-
-    Each device has a runtime of its own where none is asked for, so that a device's default is no part of the name.
-    """
-    is_default = settings.runtime == default_runtime(settings.device)
-    return former_name_of(settings.model_copy(update={"runtime": "eager"}) if is_default else settings)
-
-
-def former_name_of(settings: Settings) -> str:
-    """The name that earlier versions gave a study, whose runtime, `mode` then, was `eager` on every device."""
-    asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
-    if settings.sampler == "auto":
-        del asked["sampler"]  # a study of an earlier version keeps its name
-    asked = _under_former_names(asked)
-    asked["data"] = settings.data if settings.data in BUILT_IN else Path(settings.data).name
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    return f"{settings.space['name']}-{digest}"
-
-
-def _under_former_names(asked: dict[str, Any]) -> dict[str, Any]:
-    """Settings as earlier versions wrote them, which called the runtime `mode`, in the space's budgets too."""
-    space = dict(asked["space"])
-    if isinstance(budgets := space.get("budgets"), list):
-        space["budgets"] = [_with_mode(budget) for budget in budgets]
-    return _with_mode(asked) | {"space": space}
-
-
-def _with_mode(facts: dict[str, Any]) -> dict[str, Any]:
-    return {"mode" if name == "runtime" else name: value for name, value in facts.items()}

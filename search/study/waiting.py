@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from archdsl.schema.variables import Variable
 from archdsl.search.results.front import Record
 from archdsl.search.study.alone import Alone
-from archdsl.search.study.knobs import encode
+from archdsl.search.study.knobs import Parameter
 from archdsl.search.study.storage import unheard
 
 MOST_LOST = 2
@@ -34,6 +34,8 @@ class Waiting(Alone):
 
     _study: optuna.Study
     variables: dict[str, Variable]
+    parameters: dict[str, Parameter]
+    """As the study holds the variables."""
 
     @property
     def has_waiting(self) -> bool:
@@ -58,7 +60,7 @@ class Waiting(Alone):
         `facts` stand beside its trial.
         """
         parameters = {
-            name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
+            name: self.parameters[name].encode(point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
         with unheard():
