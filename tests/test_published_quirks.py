@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from archdsl.blocks.litv2 import HiLo as HiLoBlock
 from archdsl.compile import build
 from archdsl.load import spec_of
-from archdsl.modules import layers, lit, litv2
+from archdsl.modules import lit, litv2
 from archdsl.modules.stage import PositionEmbedding, Stage
 from archdsl.modules.tables import RelativeBias
 from archdsl.shape import Map

@@ -1,4 +1,4 @@
-"""How a candidate is read at the gate: few rounds where it is clear, pooled ones where it is not, never the best of some."""
+"""How a candidate is read at the gate: a few rounds where it is clear, pooled ones where it is not."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from archdsl.search.report.gathering import read_report
 from archdsl.search.report.sheet import csv_text
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.settings import Settings
-from archdsl.search.study.shared import former_name_of, name_of
+from archdsl.search.study.names import name_of, older_name_of
 from archdsl.spaces import space_of
 
 
@@ -117,10 +117,10 @@ def test_a_shared_study_keeps_the_name_of_an_earlier_version(device: str, runtim
     for key in ("runtime", "mode"):
         space = {"name": "tiny", "budgets": [{"metric": "latency", "max": 5, key: "eager"}]}
         asked = Settings.model_validate({"space": space, "device": device, "stat": "p10", key: runtime})
-        assert name_of(asked) == former_name_of(asked) == name
+        assert older_name_of(asked) == name
 
 
 def test_a_gpu_and_cpus_that_train_for_it_share_a_study_by_default() -> None:
     own = settings(device="cuda", runtime="graph")
     assert name_of(own) == name_of(settings(device="cpu", runtime="eager"))
-    assert former_name_of(own) != name_of(own)
+    assert older_name_of(own) != name_of(own)

@@ -39,7 +39,7 @@ def measure(
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
     `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
-    it is faster (`fastest_threads`); to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
+    it is faster; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
     its former name.
 
     Raises:

@@ -32,6 +32,7 @@ from archdsl.render.report_texts import (
 )
 from archdsl.render.search import clock
 from archdsl.render.tree import show
+from archdsl.render.verdict import STYLES
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Importance, Report, Rung

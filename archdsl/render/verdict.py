@@ -47,7 +47,7 @@ def _first_line(result: Any) -> str:
     where = f"{verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms"
     if budget is not None and verdict.latency > budget:
         return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{_rate(result.settings)}"
-    return f"FAIL  nearest miss {where}: {verdict.reason}"
+    return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
 
 
 def _rate(settings: Any) -> str:

@@ -1,8 +1,8 @@
 """Which rounds count: those in which the process had the cores that it runs on, and nothing else used their share.
 
-One thread: the wall time of a round lies within 10 % of the process's CPU time, so it neither waited nor shared. Several
-threads wait for each other even on a quiet machine, so that their CPU time is compared with what the same process
-reaches at its best (the 90th percentile), and the machine is asked for what others took around the round.
+One thread: the wall time of a round lies within 10 % of the process's CPU time, so it neither waited nor shared.
+Several threads wait for each other even on a quiet machine, so that their CPU time is compared with what the same
+process reaches at its best (the 90th percentile), and the machine is asked for what others took around the round.
 """
 
 from __future__ import annotations

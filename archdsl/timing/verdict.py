@@ -1,4 +1,4 @@
-"""PASS, FAIL or UNSURE: computed from the interval of a statistic, never judged by eye and never by the best reading."""
+"""PASS, FAIL or UNSURE: computed from the interval of a statistic, never by eye and never by the best reading."""
 
 from __future__ import annotations
 

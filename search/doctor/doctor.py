@@ -83,7 +83,6 @@ class Examination(NamedTuple):
             return None
         everything = self.shares[-1] if self.shares else None
         share = everything.inside / everything.of if everything else 1.0
-        budget_ms = self.settings.latency_budget_ms
         low, high = self.timed.seconds(self.trials, share, self.workers)
         return low, max(low, high)
 

@@ -1,4 +1,4 @@
-"""What a verdict rests on, as it is printed and stands in `verdict.json`: numbers, and the conditions they hold under."""
+"""What a verdict rests on, as it is printed and stands in `verdict.json`: numbers, and their conditions."""
 
 from __future__ import annotations
 
