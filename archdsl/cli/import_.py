@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +23,15 @@ Classes = Annotated[
     int | None, typer.Option("--classes", metavar="N", parser=whole(100_000), help="a new classifier for N classes")
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of the new classifier")]
-Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="of the weights in FILE, as state_dict_ema")]
+Key = Annotated[
+    str | None, typer.Option("--key", metavar="KEY", help="of the weights in FILE, as state_dict_ema or ema.model")
+]
 Image = Annotated[
     str | None, typer.Option("--image", metavar="HxW", help="size that FILE was made for; needed if not square")
 ]
 Features = Annotated[bool, typer.Option("--features-only", help="the dense-prediction form, which has no head")]
+
+_PARTS_NAMED = 5
 
 
 def command(
@@ -43,8 +48,9 @@ def command(
 ) -> None:
     """Load a published checkpoint into a backbone, and write both to one file.
 
-    FILE is read as data: nothing that it names is imported or run. No tensor may be missing or left over. Tables made
-    for another image size are resized.
+    FILE is read as data: nothing that it names is imported or run. No tensor of the backbone may be missing or left
+    over; what stands beside it (a detector's neck and heads; with --features-only the classifier) is left out, and said.
+    Tables made for another image size are resized.
 
     \b
     Examples:
@@ -108,7 +114,16 @@ def _remarks(imported: Imported) -> list[str]:
     if imported.others:
         remarks.append(f"the file also has weights under {', '.join(imported.others)} (--key)")
     if imported.left_out:
-        remarks.append(f"{len(imported.left_out)} tensors beside the backbone were left out, as {imported.left_out[0]}")
+        remarks.append(_left_out(imported.left_out))
     if imported.not_finite:
         remarks.append(f"warning: NaN or infinities in {len(imported.not_finite)} tensors, as {imported.not_finite[0]}")
     return remarks
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """How many tensors were left out, and of which parts: `12 tensors beside the backbone were left out: neck, head`."""
+    parts = list(dict.fromkeys(name.split(".")[0] for name in names))
+    more = f", ... ({len(parts)} parts)" if len(parts) > _PARTS_NAMED else ""
+    count = f"{len(names)} tensors" if len(names) > 1 else "1 tensor"
+    was = "were" if len(names) > 1 else "was"
+    return f"{count} beside the backbone {was} left out: {', '.join(parts[:_PARTS_NAMED])}{more}"

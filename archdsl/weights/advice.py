@@ -15,7 +15,7 @@ from archdsl.load import override
 from archdsl.weights.names import names_by
 
 
-def mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
+def _mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
     """Whether more than half of the names are there."""
     found = [name in given for name in names]
     return sum(found) * 2 > len(found)
@@ -24,7 +24,7 @@ def mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
 def other_names(model: Backbone, ours: Iterable[str], given: Mapping[str, Tensor]) -> str:
     """Whose names a checkpoint has, where they are not those of the spec's `weights`."""
     known = {name: names_by(SCHEMES[name], model, ours).values() for name in SCHEMES}
-    theirs = [name for name in known if mostly(known[name], given)]
+    theirs = [name for name in known if _mostly(known[name], given)]
     if not theirs or model.spec.weights in theirs:
         return ""
     return f"its names are those of '{theirs[0]}'; set weights={theirs[0]}"
@@ -37,6 +37,17 @@ def other_shapes(model: Backbone, wrong: Sequence[str], given: Mapping[str, Tens
         return f"set classes={classes} to keep its classifier, or ask for a new one (new_head=True, --classes N)"
     if any(name.endswith(".table") for name in wrong):
         return "say which image size its tables were made for, if it was not square (image=, --image HxW)"
+    return ""
+
+
+def no_classifier(model: Backbone, missing: Iterable[str], published: Mapping[str, str]) -> str:
+    """The remedy where nothing but the classifier is missing."""
+    lacking = set(missing)
+    if model.features_only or not lacking:
+        return ""
+    names = class_tensors(model)
+    if lacking <= names | {published[name] for name in names if name in published}:
+        return "it has no classifier; ask for a new one (new_head=True, --classes N)"
     return ""
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.weights.arrays import Array
 from archdsl.weights.pickles import read_pickle
 from archdsl.weights.stored import Storage, Stored
 
@@ -64,7 +65,8 @@ def read_file(path: Path) -> Contents:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        return Contents(*_contents(path, data), digest)
+        value, tensor = _contents(path, data)
+        return Contents(value, _with_arrays(tensor, len(data)), digest)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
@@ -80,6 +82,25 @@ def _contents(path: Path, data: mmap.mmap) -> tuple[Any, Callable[[Any], Tensor]
         if data[: len(start)] == start:
             raise WeightsError(f"is {what}")
     raise WeightsError("is no checkpoint: neither torch.save's format nor safetensors")
+
+
+def _with_arrays(tensor: Callable[[Any], Tensor], most: int) -> Callable[[Any], Tensor]:
+    """The same for numpy's arrays too; of these as many bytes as the file has, however often it refers to them."""
+    made: set[int] = set()
+    left = most
+
+    def tensor_or_array(value: Any) -> Tensor:
+        nonlocal left
+        if not isinstance(value, Array):
+            return tensor(value)
+        if id(value) not in made:
+            made.add(id(value))
+            left -= len(value.data)
+        if left < 0:
+            raise WeightsError("its arrays have more numbers than the file")
+        return value.tensor
+
+    return tensor_or_array
 
 
 def is_safetensors(data: mmap.mmap) -> bool:

@@ -1,130 +1,169 @@
-"""Where a checkpoint's weights are: inside which dictionaries, and under which common prefix of their names."""
+"""Where a checkpoint's weights are: which of its dictionaries, under which names, and what stands beside them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from archdsl.errors import WeightsError, nearest, short
+from archdsl.errors import WeightsError, short
 from archdsl.weights.archives import Contents, read_file
-from archdsl.weights.stored import StandIn, Stored
+from archdsl.weights.containers import USUAL, Place, at, is_average, is_tensor, kind, sets_in, tensors_in, told
+from archdsl.weights.prefixes import common, matches, under
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
 """A checkpoint: what `torch.load` gives, or the path of a file."""
 
-_CONTAINERS = ("state_dict", "model", "state_dict_ema", "model_ema")
-"""Where training scripts put the weights, the one that evaluation reads first."""
-_DEEPEST = 3
-_WRAPPED = ("module.", "_orig_mod.", "model.")
-"""What wrappers put before every name: parallel training, torch.compile, training frameworks."""
-_BACKBONE = "backbone."
-"""What detectors and segmenters put before the names of theirs; the rest of them is no part of it."""
-
 
 class Checkpoint(NamedTuple):
-    """Tensors by name. container: the keys that lead to them. others: further sets of weights beside them."""
+    """Tensors by name. container: the keys that lead to them. others: further sets of weights beside them.
+
+    names: which of the wanted sets of names they have. left_out: tensors of their dictionary without their prefix.
+    """
 
     tensors: dict[str, Tensor]
     container: str = ""
     prefix: str = ""
     left_out: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    names: str = ""
     sha256: str | None = None
 
 
-def read_checkpoint(source: Source, key: str | None = None) -> Checkpoint:
-    """The weights in a checkpoint, under the names that they have there.
+class _Candidate(NamedTuple):
+    """Names in one dictionary under one prefix that are wanted ones, by those."""
+
+    place: Place
+    values: Mapping[Any, Any]
+    prefix: str
+    names: str
+    matched: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """The key that a user names it by."""
+        return ".".join([*self.place, *self.prefix.split(".")[:-1]])
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """The usual places first: the top, then those of training scripts; what is not usual is last."""
+        words = [word for word in (*self.place[-1:], *self.prefix.split(".")[:-1]) if word != "_orig_mod"]
+        return tuple(USUAL.index(word) if word in USUAL else len(USUAL) for word in words)
+
+
+def read_checkpoint(
+    source: Source, key: str | None = None, wanted: Mapping[str, Iterable[str]] | None = None
+) -> Checkpoint:
+    """The weights in a checkpoint, under the names that they have there but for wrappers' prefixes and parts.
+
+    Of all dictionaries of tensors the one is taken that has most of the wanted names. Among several: weights rather
+    than their averages (`ema`, `teacher`), then the usual places (the top, `state_dict`, `model`, ...). Values that are
+    no tensors are passed over.
 
     Args:
         source: what `torch.load` gives, or the path of a file.
-        key: the key of the weights, where the file holds several (`model_ema`, `model.state_dict`).
+        key: the key of the weights, where there are several (`model_ema`, `model.state_dict`, the prefix `teacher`).
+        wanted: sets of names that a model can take, each by what it is called; without, the largest dictionary counts.
 
     Raises:
         WrongUse: there is no such file.
-        WeightsError: it is no checkpoint, or has no weights there.
+        WeightsError: it is no checkpoint, has no weights there, or several that fit equally.
     """
+    sets = {name: frozenset(names) for name, names in (wanted or {}).items()}
     if isinstance(source, Mapping):
-        return _found(Contents(source, lambda tensor: tensor, ""), key)._replace(sha256=None)
+        return _found(Contents(source, _tensor, ""), key, sets)._replace(sha256=None)
     path = Path(source)
     contents = read_file(path)
     try:
-        return _found(contents, key)
+        return _found(contents, key, sets)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
 
-def unprefixed(found: Checkpoint, wanted: Iterable[str]) -> Checkpoint:
-    """The same weights without what a wrapper or a detector put before every name.
-
-    A prefix that is part of the wanted names stays. Beside a backbone's tensors those of its detector are left out.
-    """
-    known = tuple(wanted)
-    tensors, prefix, left_out = found.tensors, "", found.left_out
-    while tensors:
-        common = next((one for one in _WRAPPED if all(name.startswith(one) for name in tensors)), None)
-        if common is None and any(name.startswith(_BACKBONE) for name in tensors):
-            common = _BACKBONE
-        if common is None or any(name.startswith(common) for name in known):
-            break
-        left_out += tuple(prefix + name for name in tensors if not name.startswith(common))
-        tensors = {name[len(common) :]: tensor for name, tensor in tensors.items() if name.startswith(common)}
-        prefix += common
-    return found._replace(tensors=tensors, prefix=prefix, left_out=left_out)
+def _tensor(value: Any) -> Tensor:
+    """A tensor as it is, an array or a scalar of numpy as a copy."""
+    if isinstance(value, Tensor):
+        return value
+    return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
 
 
-def _found(contents: Contents, key: str | None) -> Checkpoint:
-    places = dict(_places(contents.value)) if key is None else {key: _at(contents.value, key)}
-    if not places:
-        raise WeightsError(f"there are no weights in it; {_told(contents.value)}")
-    container, *others = places
-    tensors = {}
-    for name, value in places[container].items():
-        if not isinstance(name, str) or not isinstance(value, Tensor | Stored):
-            raise WeightsError(f"{short(name)} is no tensor but {_kind(value)}; name the weights' own key (--key)")
-        tensors[name] = contents.tensor(value)
-    return Checkpoint(tensors, container, others=tuple(others), sha256=contents.sha256)
-
-
-def _places(value: Any, place: str = "", depth: int = 0) -> Iterable[tuple[str, Mapping[Any, Any]]]:
-    """Every set of weights with the keys that lead to it, the usual one first."""
-    if not isinstance(value, Mapping) or depth > _DEEPEST:
-        return
-    inside = [
-        found
-        for name in _CONTAINERS
-        for found in _places(value.get(name), f"{place}.{name}" if place else name, depth + 1)
-    ]
-    if inside:
-        yield from inside
-    elif any(isinstance(item, Tensor | Stored) for item in value.values()):
-        yield place, value
-
-
-def _at(value: Any, key: str) -> Mapping[Any, Any]:
-    """What lies at `model.state_dict`."""
-    for name in key.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            known = [str(item) for item in value] if isinstance(value, Mapping) else []
-            raise WeightsError(f"there is no key {short(name)}; {nearest(name, known[:40])}")
-        value = value[name]
-    if not isinstance(value, Mapping) or not value:
+def _found(contents: Contents, key: str | None, wanted: Mapping[str, frozenset[str]]) -> Checkpoint:
+    start, value = at(contents.value, key) if key is not None else ((), contents.value)
+    places = list(sets_in(value, start))
+    if not places and key is not None:
         raise WeightsError(f"what lies at {short(key)} is no dictionary of weights")
-    return value
+    if not places:
+        raise WeightsError(f"there are no weights in it; {told(value)}")
+    candidates = [found for place, values in places for found in _candidates(place, values, wanted)]
+    if candidates:
+        chosen, others = _chosen(candidates)
+    else:
+        chosen, others = _largest(places), ()
+    return _read(chosen, contents.tensor)._replace(others=others, sha256=contents.sha256)
 
 
-def _told(value: Any) -> str:
-    """What a file holds instead."""
-    if not isinstance(value, Mapping):
-        return f"it holds {_kind(value)}"
-    keys = [short(str(key), 40) for key in list(value)[:8]]
-    return f"its keys are {', '.join(keys)}{', ...' * (len(value) > 8)}" if keys else "it is an empty dictionary"
+def _candidates(place: Place, values: Mapping[Any, Any], wanted: Mapping[str, frozenset[str]]) -> list[_Candidate]:
+    """One for every prefix in a dictionary, with the set of wanted names that most of its own are of."""
+    best: dict[str, _Candidate] = {}
+    named = [name for name in values if isinstance(name, str)]
+    for names, members in wanted.items():
+        for prefix, matched in matches(named, members).items():
+            if prefix not in best or len(matched) > len(best[prefix].matched):
+                best[prefix] = _Candidate(place, values, prefix, names, matched)
+    return list(best.values())
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, StandIn):
-        return f"a {value.name}"
-    return f"a {type(value).__name__}"
+def _chosen(candidates: Sequence[_Candidate]) -> tuple[_Candidate, tuple[str, ...]]:
+    """The candidate that is taken, and the labels of the others with about as many names.
+
+    Raises:
+        WeightsError: several fit equally, and none has a usual place.
+    """
+    most = max(len(found.matched) for found in candidates)
+    close = [found for found in candidates if 2 * len(found.matched) > most]
+    plain = [found for found in close if not is_average(found.label)] or close
+    fullest = max(len(found.matched) for found in plain)
+    ranked = sorted((found for found in plain if len(found.matched) == fullest), key=lambda found: found.rank)
+    first = ranked[0]
+    unclear = [found.label for found in ranked if found.rank == first.rank or len(USUAL) in first.rank]
+    if len(unclear) > 1:
+        keys = ", ".join(short(label) for label in unclear[:8])
+        raise WeightsError(f"weights that fit are under {len(unclear)} keys: {keys}; name one (--key, key= in Python)")
+    labels = [found.label if found.place == first.place else ".".join(found.place) for found in close if found != first]
+    return first, tuple(dict.fromkeys(label for label in labels if label))
+
+
+def _largest(places: Sequence[tuple[Place, Mapping[Any, Any]]]) -> _Candidate:
+    """The dictionary with most tensors, where none has wanted names: what a message speaks of."""
+
+    def size(found: tuple[Place, Mapping[Any, Any]]) -> tuple[bool, int]:
+        return not is_average(".".join(found[0])), len(tensors_in(found[1]))
+
+    place, values = max(places, key=size)
+    return _Candidate(place, values, common(tensors_in(values)), "", {})
+
+
+def _read(found: _Candidate, tensor: Callable[[Any], Tensor]) -> Checkpoint:
+    """The tensors of a candidate's prefix.
+
+    Raises:
+        WeightsError: a wanted name has no tensor.
+    """
+    for name in found.matched.values():
+        if not is_tensor(found.values[name]):
+            raise WeightsError(f"{short(name)} is no tensor but {kind(found.values[name])}; name another key (--key)")
+    values = tensors_in(found.values)
+    names = under(values, found.prefix, found.matched)
+    used = set(names.values())
+    return Checkpoint(
+        {name: tensor(values[theirs]) for name, theirs in names.items()},
+        ".".join(found.place),
+        found.prefix,
+        tuple(name for name in values if name not in used),
+        names=found.names,
+    )

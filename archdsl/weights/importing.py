@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -13,9 +15,10 @@ from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
 from archdsl.load import override
 from archdsl.schema.document import Spec
-from archdsl.weights.advice import class_tensors, mostly, other_names, other_shapes
-from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint, unprefixed
+from archdsl.weights.advice import class_tensors, no_classifier, other_names, other_shapes
+from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint
 from archdsl.weights.fitting import check_names, fits, other_shapes_error
+from archdsl.weights.forms import Apart, apart, fresh
 from archdsl.weights.names import COUNTERS, published_names, scheme_of
 from archdsl.weights.resizing import Resized, built_for, resized
 
@@ -27,9 +30,11 @@ class Imported(NamedTuple):
     """What was loaded, and what was done to it.
 
     tensors: how many. names: the scheme of published names, or "archdsl" for our own. container and prefix: where the
-    weights were. others: further sets of weights in the file. left_out: tensors beside a detector's backbone. resized:
-    tables from another image size. cast: tensors of another dtype than the model's, by dtype. new: tensors of a new
-    classifier. not_finite: tensors with NaN or infinities. sha256: of the file.
+    weights were. others: further sets of weights in the file. left_out: tensors, by the checkpoint's names, that the
+    model has no place for: a classifier where it has none, what stands beside a detector's backbone or a wrapped model.
+    resized: tables from another image size. cast: tensors of another dtype than the model's, by dtype. new: tensors
+    that keep their initial values: of a new classifier, or of norms that only dense prediction has. not_finite: tensors
+    with NaN or infinities. sha256: of the file.
     """
 
     tensors: int
@@ -59,15 +64,18 @@ def import_weights(
 ) -> Imported:
     """Load a checkpoint, under the published names of the spec's `weights` or under ours.
 
-    Nothing may be missing and nothing left over; derived buffers and counters are skipped by name. Values take the
-    dtype of the model. A table that was made for another image size is resized (bicubically; position embeddings
-    bilinearly), a published 1x1 convolution becomes a Linear, and no other tensor changes its shape.
+    Nothing may be missing and nothing left over; derived buffers and counters are skipped by name. A model without a
+    classifier (features_only, or reset to 0 classes) leaves out a classifier's, and norms that only dense prediction
+    has keep their values where the checkpoint has none of them. Values take the dtype of the model. A table that was
+    made for another image size is resized (bicubically; position embeddings bilinearly), a published 1x1 convolution
+    becomes a Linear, and no other tensor changes its shape.
 
     Args:
         model: the model to load into.
         source: what `torch.load` gives, or the path of a file. A file is read as data: what its pickle names is never
             imported or run. Training scripts' dictionaries and wrappers' prefixes are seen through.
-        key: the key of the weights, where a file holds several sets (`state_dict_ema`).
+        key: the key of the weights, where a file holds several sets: dotted where it is nested (`model.state_dict`), or
+            the prefix of their names (`teacher`).
         image: the image size that the checkpoint was made for, a side or (height, width); needed only where it was not
             square and the shape of a table does not tell.
         new_head: leave what depends on the number of classes as it is in the model, whatever the checkpoint has.
@@ -78,23 +86,32 @@ def import_weights(
             that is no checkpoint of weights. The model is unchanged then.
     """
     ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
-    found, names, scheme = _found(model, ours, source, key)
-    new = class_tensors(model) if new_head else set()
-    given = _given(model, found, set(names.values()), {names[name] for name in new})
+    forms = apart(model)
+    published = _published(model, [*ours, *forms.left])
+    own = {name: name for name in published}
+    found = read_checkpoint(source, key, {OWN_NAMES: own, str(model.spec.weights): published.values()})
+    names = own if found.names == OWN_NAMES else published
+    new = class_tensors(model) & ours.keys() if new_head else set[str]()
+    given = _given(model, found, {names[name] for name in ours}, {names[name] for name in new})
+    if names is own:
+        _rename_shared(given, forms, published)
+    new |= fresh(forms, published, {name for name in forms.new if names[name] in given})
     wanted = {name: tensor for name, tensor in ours.items() if name not in new}
-    advice = other_names(model, ours, found.tensors)
-    check_names({names[name]: tensor for name, tensor in wanted.items()}, given, advice)
+    beside = {names[name] for name in forms.left} - {names[name] for name in wanted}
+    left_out = tuple(found.prefix + name for name in given if name in beside)
+    given = {name: value for name, value in given.items() if name not in beside}
+    _check(model, {names[name]: tensor for name, tensor in wanted.items()}, given, found)
     values, tables = _values(model, wanted, {name: given[names[name]] for name in wanted}, names, image)
     with torch.no_grad():
         for name, value in values.items():
             wanted[name].copy_(value)
     return Imported(
         len(values),
-        scheme,
+        OWN_NAMES if names is own else str(model.spec.weights),
         found.container,
         found.prefix,
         found.others,
-        found.left_out,
+        left_out + found.left_out,
         tables,
         dict(Counter(_dtype(given[names[name]]) for name in wanted if given[names[name]].dtype != wanted[name].dtype)),
         tuple(name for name in ours if name in new),
@@ -125,16 +142,44 @@ def import_file(
     return model, import_weights(model, source, key=key, image=image, new_head=classes is not None)
 
 
-def _found(
-    model: Backbone, ours: Mapping[str, Tensor], source: Source, key: str | None
-) -> tuple[Checkpoint, dict[str, str], str]:
-    """The checkpoint without wrappers, our names by those that it has, and whose names those are."""
-    own = {name: name for name in ours}
-    published = own if scheme_of(model) is None else published_names(model, ours)
-    found = unprefixed(read_checkpoint(source, key), [*ours, *published.values()])
-    if published is own or mostly(ours, found.tensors):
-        return found, own, OWN_NAMES
-    return found, published, str(model.spec.weights)
+def other_form(spec: Spec, tensors: Mapping[str, Tensor], dense: bool, path: Path) -> Backbone:
+    """The dense-prediction build with the weights of a file of ours that holds a classifier.
+
+    Raises:
+        WeightsError: the file holds such a build itself (`dense`), from which no classifier follows, or does not fit.
+    """
+    if dense:
+        raise WeightsError(f"{path}: holds a dense-prediction build, which has no classifier; leave out features_only")
+    with torch.random.fork_rng(devices=[]):
+        model = build(spec, features_only=True)
+    floating = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), torch.float32)
+    imported = import_weights(model.to(floating), tensors)
+    if imported.new:
+        names = ", ".join(sorted({name.rpartition(".")[0] for name in imported.new}))
+        warnings.warn(f"{path}: a classifier's file has no norms for dense prediction, new: {names}", stacklevel=3)
+    return model
+
+
+def _published(model: Backbone, names: Iterable[str]) -> dict[str, str]:
+    """Our names by the published ones; by themselves where the spec names no scheme."""
+    return {name: name for name in names} if scheme_of(model) is None else published_names(model, names)
+
+
+def _rename_shared(given: dict[str, Tensor], forms: Apart, published: Mapping[str, str]) -> None:
+    """Take for a form's own tensor the one of the other form that is published under the same name."""
+    for name in forms.new:
+        twin = next((other for other in forms.left if published[other] == published[name]), None)
+        if name not in given and twin in given:
+            given[name] = given.pop(twin)
+
+
+def _check(model: Backbone, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], found: Checkpoint) -> None:
+    """Raises `WeightsError` where names are missing or left over, with what to do about it."""
+    missing = wanted.keys() - given.keys()
+    if missing or given.keys() - wanted.keys():
+        names = [name for name in model.state_dict() if not name.endswith(COUNTERS)]
+        advice = other_names(model, names, found.tensors) or no_classifier(model, missing, _published(model, names))
+        check_names(wanted, given, advice)
 
 
 def _given(model: Backbone, found: Checkpoint, places: set[str], beside: set[str]) -> dict[str, Tensor]:

@@ -18,6 +18,8 @@ from archdsl.load import parse_spec
 from archdsl.weights.facts import REMEDY as _REMEDY
 from archdsl.weights.facts import ModelFacts, archdsl_version
 from archdsl.weights.fitting import check_names
+from archdsl.weights.forms import apply_head_header, check_savable, head_header
+from archdsl.weights.importing import other_form
 
 
 def save_model(
@@ -34,8 +36,10 @@ def save_model(
     The file is replaced as a whole.
 
     Raises:
+        WeightsError: the model's tensors are no longer those of its spec, so that the file could not be loaded.
         OSError: the file cannot be written.
     """
+    check_savable(model)
     header = {
         "archdsl": archdsl_version(),
         "features_only": json.dumps(model.features_only),
@@ -43,6 +47,7 @@ def save_model(
         "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
         **({"source_sha256": source_sha256} if source_sha256 else {}),
         **(facts.header() if facts is not None else {}),
+        **head_header(model),
     }
     from safetensors.torch import save
 
@@ -56,22 +61,31 @@ def save_model(
         out.write(memoryview(data)[8 + length :])
 
 
-def load_model(file: str | os.PathLike[str], device: str | torch.device = "cpu") -> Backbone:
+def load_model(
+    file: str | os.PathLike[str], device: str | torch.device = "cpu", features_only: bool | None = None
+) -> Backbone:
     """The network that `save_model` or `archdsl import` wrote, rebuilt from the file alone.
 
-    It is in eval mode, with the dtype that it was saved in. torch's global random state is left alone.
+    It is in eval mode, with the dtype that it was saved in. torch's global random state is left alone. With
+    `features_only` a classifier's file gives the dense-prediction build; a warning names the norms that it alone has,
+    which are new.
 
     Raises:
         WrongUse: there is no such file.
-        WeightsError: it is none of ours, or its weights are not those of its spec.
+        WeightsError: it is none of ours, its weights are not those of its spec, or a dense-prediction build's file
+            should give a classifier.
         SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
     """
     path = Path(file)
     header, tensors = _read(path, device)
     spec = parse_spec(header["spec"].encode(), str(path))
+    dense = header.get("features_only") == "true"
+    if features_only is not None and features_only != dense:
+        return other_form(spec, tensors, dense, path).to(device).eval()
     with torch.random.fork_rng(devices=[]):
-        model = build(spec, header.get("features_only") == "true")
+        model = build(spec, dense)
     try:
+        apply_head_header(model, header)
         check_names(model.state_dict(), tensors)
         model.load_state_dict(tensors, assign=True)
     except (WeightsError, RuntimeError) as error:

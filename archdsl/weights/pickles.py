@@ -12,10 +12,13 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from archdsl.errors import WeightsError, short
+from archdsl.weights.arrays import Array, Dtype
 from archdsl.weights.stored import StandIn, Storage, Stored, made, named, storage
 
 _MOST_BYTES, _MOST_OPCODES = 2**26, 2_000_000
 """Of one pickle. A tensor's numbers lie elsewhere, and real checkpoints have some 100,000 opcodes at most."""
+_NUMBERS = 2**10
+"""Bytes of one value from which on it is taken for the numbers of an array, which only the file's size bounds."""
 _KEYS = (str, int, float, bool, bytes, type(None))
 """What a key may be: hashing a tuple of tuples can take forever."""
 
@@ -30,6 +33,8 @@ def read_pickle(stream: IO[bytes], storages: dict[str, Storage] | None = None) -
     start = stream.tell()
     try:
         for number, (opcode, argument, position) in enumerate(pickletools.genops(stream)):
+            if isinstance(argument, str | bytes | bytearray) and len(argument) >= _NUMBERS:
+                start += len(argument)
             if number > _MOST_OPCODES or (position or 0) - start > _MOST_BYTES:
                 raise WeightsError("its pickle is longer than that of any checkpoint")
             machine.step(opcode.name, argument)
@@ -119,9 +124,14 @@ class _Machine:
         self.made(None)
 
     def state(self, _: Any) -> None:
-        """An object's state is dropped: a stand-in has none, and a dictionary's attributes say nothing of weights."""
-        self.stack.pop()
-        if not isinstance(self.stack[-1], StandIn | Stored | dict):
+        """An object's state is dropped: a stand-in has none, and a dictionary's attributes say nothing of weights.
+
+        An array's are its numbers.
+        """
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], Array | Dtype):
+            self.stack[-1].set_state(state)
+        elif not isinstance(self.stack[-1], StandIn | Stored | dict):
             raise TypeError(f"a state for a {type(self.stack[-1]).__name__}")
 
     def extend(self, values: list[Any]) -> None:
@@ -132,12 +142,13 @@ class _Machine:
             raise TypeError(f"items for a {type(self.stack[-1]).__name__}")
 
     def update(self, values: list[Any]) -> None:
-        """Keys and values in turn, for the dictionary on top."""
+        """Keys and values in turn, for the dictionary on top; what stands under a key that is no name is no weight."""
         if isinstance(self.stack[-1], StandIn):
             return
-        if not isinstance(self.stack[-1], dict) or not all(isinstance(key, _KEYS) for key in values[::2]):
+        if not isinstance(self.stack[-1], dict) or any(isinstance(key, list | dict) for key in values[::2]):
             raise TypeError("a key that is no plain value, or keys for no dictionary")
-        self.stack[-1].update(zip(values[::2], values[1::2], strict=True))
+        pairs = zip(values[::2], values[1::2], strict=True)
+        self.stack[-1].update((key, value) for key, value in pairs if isinstance(key, _KEYS))
 
     def persistent(self, _: Any) -> None:
         """A storage by its persistent id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.errors import WeightsError, short
+from archdsl.weights import arrays
 
 
 class Storage(NamedTuple):
@@ -60,22 +61,45 @@ _TENSORS = {
 """What makes a tensor, with the number of arguments that are understood; others must be empty."""
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 _SUBCLASS = "torch._tensor._rebuild_from_type_v2"
-_DICTIONARIES = {"collections.OrderedDict", "builtins.dict"}
+_DICTIONARIES = {"collections.OrderedDict", "builtins.dict", "collections.defaultdict"}
+_ENCODED, _ATTRIBUTE = "_codecs.encode", "builtins.getattr"
+_ARRAYS = {
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    *("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer", "numpy.dtype"),
+}
 _INERT = {
     *("yacs.config.CfgNode", "argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict", "addict.addict.Dict"),
     *("mmcv.utils.config.Config", "mmcv.utils.config.ConfigDict"),
     *("mmengine.config.config.Config", "mmengine.config.config.ConfigDict"),
-    *("collections.Counter", "collections.defaultdict", "builtins.set", "builtins.frozenset", "builtins.bytearray"),
+    *("mmengine.logging.history_buffer.HistoryBuffer", "fvcore.common.config.CfgNode", "munch.Munch", "box.box.Box"),
+    *("detectron2.config.config.CfgNode", "ml_collections.config_dict.config_dict.ConfigDict"),
+    *("lightning_fabric.utilities.data.AttributeDict", "lightning.fabric.utilities.data.AttributeDict"),
+    *("pytorch_lightning.utilities.parsing.AttributeDict", "lightning.pytorch.utilities.parsing.AttributeDict"),
+    *("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig", "typing.Any"),
+    *(f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata", "SCMode")),
+    *(f"omegaconf.nodes.{name}Node" for name in ("Any", "Boolean", "Bytes", "Enum", "Float", "Integer", "Path")),
+    *("omegaconf.nodes.StringNode", "omegaconf.nodes.InterpolationResultNode"),
+    *("collections.Counter", "collections.deque", "builtins.set", "builtins.frozenset", "builtins.bytearray"),
+    *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    *("uuid.UUID", "decimal.Decimal", "fractions.Fraction", "builtins.slice", "builtins.range", "builtins.tuple"),
     *("builtins.list", "builtins.int", "builtins.float", "builtins.str", "builtins.bool", "builtins.complex"),
     *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
     *("pathlib._local.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
-    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-    *("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer", "numpy.dtype", "numpy.ndarray"),
-    *("_codecs.encode", "torch.Size", "torch.device", "torch.Tensor"),
-    *("torch.nn.parameter.Parameter",),
+    *("numpy.ndarray", "numpy.random.mtrand.RandomState", "numpy.random._mt19937.MT19937", "numpy.random._pcg64.PCG64"),
+    *(f"numpy.random._pickle.__{name}_ctor" for name in ("randomstate", "generator", "bit_generator")),
+    *(
+        f"numpy.{name}"
+        for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
+    ),
+    *("torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.torch_version.TorchVersion"),
+    *(f"torch.{name}" for name in ("strided", "contiguous_format", "channels_last", "preserve_format")),
+    *("torch.serialization._get_layout", "torch.amp.grad_scaler.GradScaler", "torch.cuda.amp.grad_scaler.GradScaler"),
 }
 """Names that may stand in a checkpoint beside its tensors: configurations, and what their values are made of."""
-_KNOWN = {*_TENSORS, *_PARAMETERS, _SUBCLASS, *_DICTIONARIES, *_INERT}
+_KNOWN = {*_TENSORS, *_PARAMETERS, _SUBCLASS, *_DICTIONARIES, *_INERT, *_ARRAYS, _ENCODED}
+_ONLY_NAMED = {_ATTRIBUTE, "builtins.object"}
+"""What may be named, but makes something of a class in `_INERT` alone: a method of a training log's buffer."""
+_OPTIMIZERS = "torch.optim."
 
 
 def named(module: str, name: str) -> Name:
@@ -85,10 +109,16 @@ def named(module: str, name: str) -> Name:
         WeightsError: any other.
     """
     found = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
-    if found.text in _KNOWN or _storage_dtype(found) or _dtype(found):
+    if found.text in _KNOWN or found.text in _ONLY_NAMED or found.text.startswith(_OPTIMIZERS):
         return found
-    raise WeightsError(
-        f"it names {short(found.text)}, which no checkpoint of weights needs: refused, and nothing of it was run; "
+    if _storage_dtype(found) or _dtype(found):
+        return found
+    raise _refused(found.text)
+
+
+def _refused(name: str) -> WeightsError:
+    return WeightsError(
+        f"it names {short(name)}, which no checkpoint of weights needs: refused, and nothing of it was run; "
         "if you trust the file, load it with the code that wrote it and save its state_dict alone"
     )
 
@@ -98,6 +128,7 @@ def made(name: Any, arguments: Any) -> Any:
 
     Raises:
         TypeError: nothing that is understood.
+        WeightsError: an attribute of what is not known.
     """
     if isinstance(name, Name) and name.text == _SUBCLASS:
         name, _, arguments = arguments[:3]
@@ -107,11 +138,31 @@ def made(name: Any, arguments: Any) -> Any:
         return _tensor(arguments, _TENSORS[name.text])
     if name.text in _PARAMETERS:
         return arguments[0]
-    if name.text in _DICTIONARIES and not arguments:
+    if name.text in _DICTIONARIES and (not arguments or name.text == "collections.defaultdict"):
         return {}
-    if name.text in _INERT:
+    if name.text == _ATTRIBUTE:
+        return _attribute(arguments)
+    if name.text == _ENCODED:
+        return _encoded(arguments)
+    if name.text in _ARRAYS:
+        return arrays.made(name.text, arguments) or StandIn(name.text)
+    if name.text in _INERT or name.text.startswith(_OPTIMIZERS):
         return StandIn(name.text)
     raise TypeError(f"a call of {name.text}")
+
+
+def _attribute(arguments: tuple[Any, ...]) -> StandIn:
+    """A method of a class without content is as little."""
+    if len(arguments) == 2 and isinstance(arguments[0], Name) and arguments[0].text in _INERT:
+        return StandIn(f"{arguments[0].text}.{arguments[1]}" if isinstance(arguments[1], str) else arguments[0].text)
+    raise _refused(_ATTRIBUTE)
+
+
+def _encoded(arguments: tuple[Any, ...]) -> arrays.Encoded | StandIn:
+    """Bytes, which pickles of protocol 2 hold as text."""
+    if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] in ("latin1", "latin-1"):
+        return arrays.Encoded(arguments[0])
+    return StandIn(_ENCODED)
 
 
 def storage(identity: Any) -> Storage:

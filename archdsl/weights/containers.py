@@ -1,0 +1,106 @@
+"""The dictionaries of tensors in what a checkpoint holds, and what a key of the user names among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from archdsl.errors import WeightsError, nearest, short
+from archdsl.weights.arrays import Array
+from archdsl.weights.stored import StandIn, Stored
+
+Place = tuple[str, ...]
+"""The keys that lead to a value."""
+
+_DEEPEST, _MOST_ITEMS = 4, 64
+USUAL = ("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network", "weights", "params")
+"""Where training scripts put the weights, the likeliest first."""
+_AVERAGES = re.compile(
+    r"(^|[._-])(ema|teacher|averaged?|avg|swa|momentum|target|shadow)([._-]|$)|(^|\.)encoder_k(\.|$)", re.IGNORECASE
+)
+
+
+def is_average(place: str) -> bool:
+    """Whether a place is called as running averages of the weights are: `model_ema`, `teacher.`, `state_dict_ema`."""
+    return _AVERAGES.search(place) is not None
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value holds numbers that a tensor can: torch's, numpy's, or one that a file describes."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "fiub" and value.dtype.itemsize <= 8
+    return isinstance(value, Tensor | Stored) or (isinstance(value, Array) and value.is_numeric)
+
+
+def tensors_in(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The entries of a dictionary that are tensors under a name."""
+    return {name: value for name, value in values.items() if isinstance(name, str) and is_tensor(value)}
+
+
+def sets_in(value: Any, place: Place = ()) -> Iterator[tuple[Place, Mapping[Any, Any]]]:
+    """Every dictionary that holds tensors by name, with the keys that lead to it; none twice."""
+    seen: dict[int, Any] = {}  # with the value, so that no other gets its id
+
+    def walk(value: Any, place: Place, depth: int) -> Iterator[tuple[Place, Mapping[Any, Any]]]:
+        value = value.state_dict() if isinstance(value, nn.Module) else value
+        inside = _items(value)
+        if not inside or depth > _DEEPEST or id(value) in seen:
+            return
+        seen[id(value)] = value
+        if isinstance(value, Mapping) and tensors_in(value):
+            yield place, value
+        for key, item in inside:
+            yield from walk(item, (*place, key), depth + 1)
+
+    yield from walk(value, place, 0)
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(str(key), item) for key, item in value.items() if isinstance(key, str | int)]
+    if isinstance(value, list | tuple) and not isinstance(value, Stored | StandIn):
+        return [(str(index), item) for index, item in enumerate(value[:_MOST_ITEMS])]
+    return []
+
+
+def at(value: Any, key: str) -> tuple[Place, Any]:
+    """What lies at `model.state_dict`: under these keys, or the names that begin so.
+
+    Raises:
+        WeightsError: there is nothing.
+    """
+    found = _inside(value, key.split("."))
+    if found is None:
+        known = [name for name, _ in _items(value)]
+        raise WeightsError(f"there is no key {short(key)}; {nearest(key, known[:40])}")
+    return found
+
+
+def _inside(value: Any, parts: Sequence[str]) -> tuple[Place, Any] | None:
+    if not parts:
+        return (), value
+    items = dict(_items(value.state_dict() if isinstance(value, nn.Module) else value))
+    for count in range(len(parts), 0, -1):  # a key may have dots itself
+        name = ".".join(parts[:count])
+        if name in items and (deeper := _inside(items[name], parts[count:])) is not None:
+            return (name, *deeper[0]), deeper[1]
+    start = ".".join(parts) + "."
+    named = {name[len(start) :]: item for name, item in items.items() if name.startswith(start)}
+    return ((start[:-1],), named) if tensors_in(named) else None
+
+
+def kind(value: Any) -> str:
+    """What a value is, for a message."""
+    return f"a {value.name if isinstance(value, StandIn) else type(value).__name__}"
+
+
+def told(value: Any) -> str:
+    """What a checkpoint holds instead of weights."""
+    if not isinstance(value, Mapping):
+        return f"it holds {kind(value)}"
+    keys = [short(str(key), 40) for key in list(value)[:8]]
+    return f"its keys are {', '.join(keys)}{', ...' * (len(value) > 8)}" if keys else "it is an empty dictionary"
