@@ -13,7 +13,7 @@ from archdsl.errors import SearchError
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search import run as run_search
-from archdsl.search.doctor import survey
+from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
@@ -89,6 +89,18 @@ def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> Non
     assert found.timed is not None
     assert remedy.least == min(ms for _, ms in found.timed.measured)
     assert f"--latency-budget {remedy.least * 1.01:.3g}ms would be feasible" in str(remedy)
+
+
+def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "Worker", Machine().worker)
+    asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--batch", "4"]
+    assert main([*asked, "--throughput-budget", "100K/s"]) == 1
+    out = capsys.readouterr().out
+    assert "throughput 1e+05/s: the most found is" in out
+    rate = out.partition("--throughput-budget ")[2].split()[0]
+    assert main([*asked, "--throughput-budget", rate]) == 0
 
 
 def test_budgets_that_only_together_leave_nothing_are_told_together() -> None:

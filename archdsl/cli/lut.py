@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_o
 
 if TYPE_CHECKING:
     from archdsl.latency.tables import Table
+    from archdsl.schema.document import Spec
     from archdsl.schema.space import Space
 
 
@@ -142,7 +144,9 @@ def predict(
     runtime = runtime_of(runtime, mode)
     backbones = open_specs(specs, assignments)
     table = _table(space, device, batch, dtype, runtime, threads, stat)
-    found = [(spec.name, table.predict(spec)) for spec in backbones]
+    found = [
+        (spec.name, _predicted(table, spec, name, assignments)) for spec, name in zip(backbones, specs, strict=True)
+    ]
     if as_json:
         facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
         rows = [{"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in found]
@@ -152,6 +156,23 @@ def predict(
 
     stdout().print(predictions(found, table), soft_wrap=True)
     return None
+
+
+def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | None) -> float:
+    """The ms a batch of a backbone.
+
+    Raises:
+        MeasureError: the table has no time for a part of it; the message has the command that measures it.
+    """
+    from archdsl.errors import MeasureError
+    from archdsl.latency.tables.table import options_text
+
+    try:
+        return table.predict(spec)
+    except MeasureError as error:
+        sets = [text for assignment in assignments or () for text in ("--set", assignment)]
+        command = f"{shlex.join(['archdsl', 'bench', name, *sets])}{options_text(table.setting)}"
+        raise MeasureError(f"{error}: {command}") from None
 
 
 def _table(
@@ -166,7 +187,7 @@ def _table(
     from archdsl.latency import Setting
     from archdsl.latency.tables import load_here
 
-    return load_here(space, Setting.checked(device, batch, dtype, runtime), threads, stat)
+    return load_here(space, Setting.checked(device, batch, dtype, runtime), threads, stat, name)
 
 
 def _print(table: Table, as_json: bool) -> None:

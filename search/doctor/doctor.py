@@ -188,7 +188,11 @@ def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | N
     floor = min(ms for _, ms in known.measured)
     limits["latency"] = settings.latency_budget_ms
     believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
-    return remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+    found = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+    as_rate = settings.throughput_budget is not None
+    return [
+        remedy._replace(batch=settings.batch) if as_rate and remedy.metric == "latency" else remedy for remedy in found
+    ]
 
 
 def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> dict[str, Range]:
@@ -214,7 +218,10 @@ def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
         "data": found.data._asdict(),
         "dead": dead,
         "shares": [share._asdict() for share in found.shares],
-        "remedies": [remedy._asdict() | {"told": str(remedy)} for remedy in found.remedies],
+        "remedies": [
+            {"metric": remedy.metric, "budget": remedy.budget, "least": remedy.least, "told": str(remedy)}
+            for remedy in found.remedies
+        ],
         "latency": None
         if timed is None
         else {

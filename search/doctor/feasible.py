@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.schema.sampling import draw
+from archdsl.schema.space import latency_of
 from archdsl.schema.variables import variables
 from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.extremes import descend
@@ -33,9 +34,15 @@ class Remedy(NamedTuple):
     budget: float
     least: float
     """The least found among networks that keep the other budgets, in the metric's base unit."""
+    batch: int | None = None
+    """Images a batch, where a latency was asked for as images a second: the remedy is said so too."""
 
     def __str__(self) -> str:
         """`params 0.1 M: the least found is 0.2345 M; --params-budget 0.237M would be feasible`."""
+        if self.batch is not None:
+            asked, most = latency_of(1, self.batch) / self.budget, latency_of(1, self.batch) / self.least
+            feasible = f"--throughput-budget {_rounded_down(most)}/s would be feasible"
+            return f"throughput {asked:.4g}/s: the most found is {most:.4g}/s; {feasible}"
         unit, name = _UNITS[self.metric]
         least = f"the least found is {self.least / unit:.4g} {name}"
         feasible = f"--{self.metric}-budget {_rounded_up(self.least / unit)}{name} would be feasible"
@@ -122,6 +129,11 @@ def _excess(network: Network, *, settings: Settings, limits: Mapping[str, float]
     """By how much a network is over the limit that it exceeds most, as a ratio."""
     costs = costs_of(network, settings)
     return max(costs[metric] / limit for metric, limit in limits.items())
+
+
+def _rounded_down(value: float) -> str:
+    """As `_rounded_up`, of what must be reached."""
+    return f"{value / _ROOM:.3g}"
 
 
 def _rounded_up(value: float) -> str:
