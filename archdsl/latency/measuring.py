@@ -14,11 +14,12 @@ from archdsl.latency.runner import prepare, refusing, steady
 from archdsl.latency.setting import Image, Setting
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
+from archdsl.schema.arguments import wrong_spec
+from archdsl.schema.document import Spec
+from archdsl.schema.sizes import sides_in
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from archdsl.schema.document import Spec
 
 
 def measure(
@@ -40,7 +41,7 @@ def measure(
     Raises:
         MeasureError: the setting is refused, or the forward pass fails.
     """
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(_device_name(device), batch, dtype, mode)
     return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
 
 
@@ -63,9 +64,11 @@ def compare(
     Raises:
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
+    if not isinstance(items, Mapping):
+        raise TypeError(f'compare takes specs or modules by name, as {{"a": spec}}; got a {type(items).__name__}')
     if not items or AGAIN in items:
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(_device_name(device), batch, dtype, mode)
     stat = checked_stat(stat or default_stat(setting.device))
     *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
@@ -77,6 +80,9 @@ def _latencies(
     """Builds, prepares and measures everything in one run."""
     import torch
 
+    for subject in subjects.values():
+        if not isinstance(subject, Spec | torch.nn.Module):
+            raise wrong_spec("measure", subject, "a Spec or an nn.Module")
     if setting.mode == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
@@ -96,6 +102,15 @@ def _latencies(
         Latency(name, taken, origin | {"image": list(images[name]), "rounds": len(taken)})
         for name, taken in samples.items()
     ]
+
+
+def _device_name(device: Any) -> str | None:
+    """A device as `measure` names it; torch's own devices have a name too."""
+    if type(device).__name__ == "device":
+        return str(device)
+    if device is not None and not isinstance(device, str):
+        raise TypeError(f"measure takes a device by its name, as 'cpu' or 'cuda:0'; got {device!r}")
+    return device
 
 
 def _module(subject: Any) -> nn.Module:
@@ -125,9 +140,12 @@ def _image(subject: Any, image: Image | None) -> Image:
         if size is None:
             raise MeasureError(f"the image size of {_name(subject)} is unknown; give one, such as image=(3, 224, 224)")
         image = (spec.channels, *((size, size) if isinstance(size, int) else size))
-    if len(image) != 3 or min(image) < 1:
-        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image}")
-    return image
+    whole = isinstance(image, tuple | list) and all(type(side) is int for side in image)
+    if not whole or len(image) != 3 or min(image) < 1:
+        sides = sides_in(image)
+        remedy = f"; use (3, {sides[0]}, {sides[1]})" if len(sides) == 2 and min(sides) > 0 else ""
+        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image!r}{remedy}")
+    return (image[0], image[1], image[2])
 
 
 def _name(subject: Any) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.load import parse_spec
+from archdsl.schema.arguments import wrong_file, wrong_model
 from archdsl.weights.fitting import check_names
 
 _REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
@@ -30,6 +31,10 @@ def save_model(model: Backbone, file: str | os.PathLike[str], source_sha256: str
     Raises:
         OSError: the file cannot be written.
     """
+    if not isinstance(model, Backbone):
+        raise wrong_model("save_model", model)
+    if not isinstance(file, str | os.PathLike):
+        raise wrong_file("save_model", file)
     header = {
         "archdsl": _version(),
         "features_only": json.dumps(model.features_only),
@@ -59,6 +64,9 @@ def load_model(file: str | os.PathLike[str], device: str | torch.device = "cpu")
         WeightsError: it is none of ours, or its weights are not those of its spec.
         SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
     """
+    if not isinstance(file, str | os.PathLike):
+        remedy = "use archdsl.import_weights(model, ...) for tensors by name" if isinstance(file, dict) else ""
+        raise wrong_file("load_model", file, remedy)
     path = Path(file)
     header, tensors = _read(path, device)
     spec = parse_spec(header["spec"].encode(), str(path))
