@@ -14,6 +14,7 @@ from archdsl.modules.features import FeatureInfo, pooling_of
 from archdsl.modules.groups import parameter_groups, undecayed
 from archdsl.modules.init import initialise, set_dense, set_drop_path
 from archdsl.modules.stage import Stage
+from archdsl.schema.arguments import check_spec
 from archdsl.schema.document import MOST_CLASSES, Spec
 from archdsl.shape import Map
 
@@ -28,6 +29,7 @@ class Backbone(nn.Module):
 
     def __init__(self, spec: Spec, features_only: bool = False) -> None:
         super().__init__()
+        check_spec("Backbone", spec)
         steps = plan(spec, features_only)
         self.spec = spec
         self.features_only = features_only
@@ -226,7 +228,9 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
 
     Raises:
         SpecError: for a document that does not hold together.
+        TypeError: `spec` is no loaded backbone.
     """
+    check_spec("build", spec)
     return Backbone(spec, features_only)
 
 

@@ -29,7 +29,6 @@ from archdsl.cli import (
 app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -56,18 +55,10 @@ app.add_typer(lut.app, name="lut", short_help="Predict latencies from the times 
 
 def _version(asked: bool) -> None:
     if asked:
-        output.lines(f"archdsl {own_version()}")
+        import archdsl
+
+        output.lines(f"archdsl {archdsl.__version__}")
         raise typer.Exit
-
-
-def own_version() -> str:
-    """The installed version; `unknown` in a tree that was never installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 @app.callback()

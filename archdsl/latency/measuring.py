@@ -15,13 +15,14 @@ from archdsl.latency.runner import prepare, refusing, steady
 from archdsl.latency.setting import Image, Setting, runtime_of
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
+from archdsl.schema.arguments import wrong_spec
+from archdsl.schema.document import Spec
+from archdsl.schema.sizes import sides_in
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from archdsl.schema.document import Spec
 
 
 def measure(
@@ -46,7 +47,7 @@ def measure(
         WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails.
     """
-    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
+    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
 
 
@@ -71,9 +72,11 @@ def compare(
         WrongUse: `runtime` and `mode` differ.
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
+    if not isinstance(items, Mapping):
+        raise TypeError(f'compare takes specs or modules by name, as {{"a": spec}}; got a {type(items).__name__}')
     if not items or AGAIN in items:
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
-    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
+    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
@@ -85,6 +88,9 @@ def _latencies(
     """Builds, prepares and measures everything in one run."""
     import torch
 
+    for subject in subjects.values():
+        if not isinstance(subject, Spec | torch.nn.Module):
+            raise wrong_spec("measure", subject, "a Spec or an nn.Module")
     if setting.runtime == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
@@ -129,6 +135,15 @@ def _latency(name: str, taken: Rounds, origin: dict[str, Any]) -> Latency:
     return Latency(name, taken.ms, origin | facts, disturbed)
 
 
+def _device_name(device: Any) -> str | None:
+    """A device as `measure` names it; torch's own devices have a name too."""
+    if type(device).__name__ == "device":
+        return str(device)
+    if device is not None and not isinstance(device, str):
+        raise TypeError(f"measure takes a device by its name, as 'cpu' or 'cuda:0'; got {device!r}")
+    return device
+
+
 def _module(subject: Any) -> nn.Module:
     """A module as it is; a spec built."""
     import torch
@@ -156,9 +171,12 @@ def _image(subject: Any, image: Image | None) -> Image:
         if size is None:
             raise MeasureError(f"the image size of {_name(subject)} is unknown; give one, such as image=(3, 224, 224)")
         image = (spec.channels, *((size, size) if isinstance(size, int) else size))
-    if len(image) != 3 or min(image) < 1:
-        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image}")
-    return image
+    whole = isinstance(image, tuple | list) and all(type(side) is int for side in image)
+    if not whole or len(image) != 3 or min(image) < 1:
+        sides = sides_in(image)
+        remedy = f"; use (3, {sides[0]}, {sides[1]})" if len(sides) == 2 and min(sides) > 0 else ""
+        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image!r}{remedy}")
+    return (image[0], image[1], image[2])
 
 
 def _name(subject: Any) -> str:

@@ -118,6 +118,14 @@ class Space(SpaceHeader):
 
     nodes: Annotated[tuple[dict[str, Any], ...], Field(min_length=3, max_length=256)]
 
+    def __repr__(self) -> str:
+        """`Space('lit-dat-64', image 64x64, 9 nodes, 2 constraints, 2 budgets)`"""
+        height, width = self.image_size
+        counts = [f"{len(self.nodes)} nodes", f"{len(self.constraints)} constraints", f"{len(self.budgets)} budgets"]
+        return f"Space({self.name!r}, image {height}x{width}, {', '.join(counts)})"
+
+    __str__ = __repr__
+
     def budget(self, metric: str) -> Budget | None:
         """The document's bound on a metric, if it has one."""
         return next((budget for budget in self.budgets if budget.metric == metric), None)

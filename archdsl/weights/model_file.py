@@ -15,6 +15,7 @@ from torch import Tensor
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.load import parse_spec
+from archdsl.schema.arguments import wrong_file, wrong_model
 from archdsl.weights.facts import REMEDY as _REMEDY
 from archdsl.weights.facts import ModelFacts, archdsl_version
 from archdsl.weights.fitting import check_names
@@ -39,6 +40,10 @@ def save_model(
         WeightsError: the model's tensors are no longer those of its spec, so that the file could not be loaded.
         OSError: the file cannot be written.
     """
+    if not isinstance(model, Backbone):
+        raise wrong_model("save_model", model)
+    if not isinstance(file, str | os.PathLike):
+        raise wrong_file("save_model", file)
     check_savable(model)
     header = {
         "archdsl": archdsl_version(),
@@ -76,6 +81,9 @@ def load_model(
             should give a classifier.
         SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
     """
+    if not isinstance(file, str | os.PathLike):
+        remedy = "use archdsl.import_weights(model, ...) for tensors by name" if isinstance(file, dict) else ""
+        raise wrong_file("load_model", file, remedy)
     path = Path(file)
     header, tensors = _read(path, device)
     spec = parse_spec(header["spec"].encode(), str(path))
