@@ -245,7 +245,12 @@ def test_losses_that_are_read_at_marks_give_the_same_training(data: Data) -> Non
 def test_the_host_waits_for_a_loss_at_marks_alone(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
     read = recipe._read
-    monkeypatch.setattr(recipe, "_read", lambda losses: reads.append(len(losses)) or read(losses))
+
+    def counted(losses: list[Tensor]) -> list[float]:
+        reads.append(len(losses))
+        return read(losses)
+
+    monkeypatch.setattr(recipe, "_read", counted)
     shown: list[float] = []
     train(
         small_net(data),
@@ -271,7 +276,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_at_the_next_mark(data: Data
 
 def test_a_deadline_is_kept_between_marks(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter(range(1000))
-    monkeypatch.setattr(recipe.time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
     outcome = train(small_net(data), data, Fidelity(8, 120, 16), seed=0, deadline=5.0, execution=AT_MARKS)
     assert (outcome.steps, outcome.finished, outcome.finite) == (5, False, True)
     assert len(outcome.running) == 1
@@ -291,7 +296,12 @@ def test_on_cuda_losses_are_read_at_marks_and_bfloat16_is_used_where_the_gpu_has
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(torch.cuda, "device", lambda device: asked.append(device) or nullcontext())
+
+    def chosen(device: Any) -> nullcontext[None]:
+        asked.append(device)
+        return nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "device", chosen)
     for has in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
         assert recipe.execution_on("cuda:1") == Execution(bf16=has, reads_every_step=False)

@@ -80,7 +80,7 @@ def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_pat
     assert (kept.validation_images, kept.held_out_images, len(kept.answers)) == (100, 100, 100)
     assert kept.fidelity == "6 epochs of 10 images"
     accuracies = [training["accuracy"] for training in trainings]
-    assert kept.trained_seeds == Seeds(3, pytest.approx(sum(accuracies) / 3), min(accuracies), max(accuracies))
+    assert kept.trained_seeds == pytest.approx((3, sum(accuracies) / 3, min(accuracies), max(accuracies)))
     assert kept.per_class["validation"] is not None
     assert sum(right for right, _ in kept.per_class["validation"].values()) == sum(kept.answers)
     assert len(machine.names("train")) == before
@@ -93,7 +93,7 @@ def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp
     longer = {record["hash"] for record in own.records if record["rung"] == "train_longer"}
     short = next(record for record in own.finals.ranked() if record["hash"] not in longer)
     kept = weights_of(own, short)
-    assert (kept.seed, kept.fidelity, kept.trained_seeds.count) == (0, "2 epochs of 10 images", 1)
+    assert (kept.seed, kept.fidelity, kept.trained_seeds.number) == (0, "2 epochs of 10 images", 1)
     assert kept.validation_accuracy == short["accuracy"]
 
 

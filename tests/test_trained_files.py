@@ -26,6 +26,7 @@ from archdsl.search.training.accuracy import named, packed, unpacked
 from archdsl.search.workers import worker
 from archdsl.spaces import load_space
 from archdsl.weights import ModelFacts, read_facts, save_model
+from archdsl.weights.facts import Crop
 
 Facts = dict[str, Any]
 
@@ -60,7 +61,7 @@ def normalised(images: Tensor, facts: ModelFacts) -> Tensor:
 
 @pytest.fixture(params=["shapetex", "bytes", "grey", "unit floats", "wide floats"])
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "bytes": {"scale": 255, "dtype": np.uint8},
         "grey": {"scale": 255, "dtype": np.uint8, "channels": 1},
         "unit floats": {"scale": 1.0},
@@ -113,7 +114,7 @@ def test_the_header_says_how_the_weights_came_about_in_plain_json(tmp_path: Path
     provenance = json.loads(header["provenance"])
     loaded = worker._loaded(data, 32, 0, 200)
     images = len(loaded.train_labels)
-    expected = {"parent": None, "recipe": 2, "epochs": 2.0, "images": images, "batch": 16, "seed": 3}
+    expected: Facts = {"parent": None, "recipe": 2, "epochs": 2.0, "images": images, "batch": 16, "seed": 3}
     expected |= {"steps": round(2 * images / 16), "device": "cpu", "threads": 1, "torch": torch.__version__}
     assert {name: provenance[name] for name in expected} == expected
     accuracy = json.loads(header["accuracy"])
@@ -172,7 +173,7 @@ def test_a_folder_of_pictures_is_cut_and_scaled_as_pillow_does_it(tmp_path: Path
             image.fromarray(picture).save(tmp_path / name / f"{number}.png")
     loaded = load(str(tmp_path), 32, 0)
     told = saving.preprocessing_of(loaded)
-    assert (told.resize.filter, told.resize.antialias, told.crop) == ("bicubic", True, saving.Crop(centre=1.0))
+    assert (told.resize.filter, told.resize.antialias, told.crop) == ("bicubic", True, Crop(centre=1.0))
     assert saving.preprocessing_of(loaded.to("cpu:0")).crop is not None
 
 
@@ -202,9 +203,13 @@ def test_classes_without_an_image_are_left_out() -> None:
 def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
-    uneven = {"labels": np.arange(40) % 2, "val_labels": np.arange(40) % 4 % 2, "test_labels": (np.arange(40) > 29) * 1}
-    named = {f"{prefix}images": images for prefix in ("", "val_", "test_")}
-    np.savez(tmp_path / "data.npz", **named, **uneven)
+    uneven: dict[str, Any] = {
+        "labels": np.arange(40) % 2,
+        "val_labels": np.arange(40) % 4 % 2,
+        "test_labels": (np.arange(40) > 29) * 1,
+    }
+    uneven |= {f"{prefix}images": images for prefix in ("", "val_", "test_")}
+    np.savez(tmp_path / "data.npz", **uneven)
     told = worker._data({"data": [str(tmp_path / "data.npz"), 16, 0, 100]}, lambda reply: None)
     assert told["chance"] == 0.75
     without = load(str(tmp_path / "data.npz"), 16, 0, 100, held_out=0)

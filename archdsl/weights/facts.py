@@ -134,7 +134,7 @@ def read_facts(file: str | os.PathLike[str]) -> ModelFacts:
         try:
             if name in header:
                 keys[name] = json.loads(header[name])
-                TypeAdapter(ModelFacts.model_fields[name].annotation).validate_python(keys[name])
+                ModelFacts.model_validate({name: keys[name]})
         except (ValidationError, ValueError, RecursionError) as error:
             first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise WeightsError(f"{path}: its header's key '{name}' cannot be read: {short(first)}; {REMEDY}") from None

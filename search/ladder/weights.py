@@ -28,7 +28,7 @@ ERRORS = 2.0
 class Seeds(NamedTuple):
     """Validation accuracies over the seeds of a network's longest training."""
 
-    count: int
+    number: int
     mean: float
     least: float
     most: float
