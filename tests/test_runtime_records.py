@@ -19,7 +19,7 @@ from archdsl.search.report.gathering import read_report
 from archdsl.search.report.sheet import csv_text
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.settings import Settings
-from archdsl.search.study.shared import former_name_of, name_of
+from archdsl.search.study.names import former_name_of, name_of
 from archdsl.spaces import space_of
 
 

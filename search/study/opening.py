@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.errors import SearchError
 from archdsl.schema.variables import variables
 from archdsl.search.study.local import Study
+from archdsl.search.study.names import former_name_of, name_of
 from archdsl.search.study.storage import shown
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def opened(search: Search) -> Study:
         return Study(folder.storage, known, search.space.objectives, seed, search.resume, sampler=sampler)
     if place is None and search.records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
-    from archdsl.search.study.shared import Shared, former_name_of, name_of
+    from archdsl.search.study.shared import Shared
 
     name = name_of(search.settings)
     if place is not None and place["study"] == former_name_of(search.settings):

@@ -8,8 +8,6 @@ it. Choosing is done by one process at a time, so that no network is tried twice
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -25,15 +23,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError, WrongUse
-from archdsl.latency.setting import default_runtime
 from archdsl.schema.variables import Variable
-from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.results.front import Record
-from archdsl.search.settings import Sampler, Settings
+from archdsl.search.settings import Sampler
 from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
 from archdsl.search.study.local import Study
+from archdsl.search.study.names import name_of as name_of
 from archdsl.search.study.storage import brief, shown, unheard
 from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT
 
@@ -243,35 +240,3 @@ def address(url: str) -> str:
     except ImportError:
         raise SearchError("a shared study needs psycopg; pip install 'archdsl[postgres]'") from None
     return f"postgresql+psycopg://{rest}".replace("{", "{{").replace("}", "}}")  # Optuna reads it as a template
-
-
-def name_of(settings: Settings) -> str:
-    """The name of the study that a search of such settings shares: the machines may differ in device and limits.
-
-    Each device has a runtime of its own where none is asked for, so that a device's default is no part of the name.
-    """
-    is_default = settings.runtime == default_runtime(settings.device)
-    return former_name_of(settings.model_copy(update={"runtime": "eager"}) if is_default else settings)
-
-
-def former_name_of(settings: Settings) -> str:
-    """The name that earlier versions gave a study, whose runtime, `mode` then, was `eager` on every device."""
-    asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
-    if settings.sampler == "auto":
-        del asked["sampler"]  # a study of an earlier version keeps its name
-    asked = _under_former_names(asked)
-    asked["data"] = settings.data if settings.data in BUILT_IN else Path(settings.data).name
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    return f"{settings.space['name']}-{digest}"
-
-
-def _under_former_names(asked: dict[str, Any]) -> dict[str, Any]:
-    """Settings as earlier versions wrote them, which called the runtime `mode`, in the space's budgets too."""
-    space = dict(asked["space"])
-    if isinstance(budgets := space.get("budgets"), list):
-        space["budgets"] = [_with_mode(budget) for budget in budgets]
-    return _with_mode(asked) | {"space": space}
-
-
-def _with_mode(facts: dict[str, Any]) -> dict[str, Any]:
-    return {"mode" if name == "runtime" else name: value for name, value in facts.items()}
