@@ -126,9 +126,7 @@ TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy"
 
 
 def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
-    passed = verdict(
-        "PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE]
-    )
+    passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
     golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
 
 

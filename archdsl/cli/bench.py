@@ -12,7 +12,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, check_device, check_dtype, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, Threads, check_device, check_dtype, runtime_of, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -46,15 +46,6 @@ Dtype = Annotated[
     str,
     typer.Option(
         "--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="data type of weights and images"
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        parser=whole(1024),
-        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
     ),
 ]
 Rounds = Annotated[

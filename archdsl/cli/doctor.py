@@ -10,7 +10,7 @@ from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.documents import placed
 from archdsl.cli.ending import FAILED
-from archdsl.cli.options import Json, Mode, Runtime, Stat, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Runtime, Stat, Threads, runtime_of, whole
 from archdsl.cli.units import seconds
 
 NoMeasure = Annotated[
@@ -45,7 +45,7 @@ def command(
     dtype: options.Dtype = None,
     runtime: Runtime = None,
     mode: Mode = None,
-    threads: options.Threads = None,
+    threads: Threads = None,
     stat: Stat = None,
     data: options.DataOption = None,
     epochs: options.Epochs = None,

@@ -109,3 +109,14 @@ def whole(most: int) -> Callable[[str | int], int]:
         return int(text)
 
     return read
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        parser=whole(1024),
+        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
+    ),
+]

@@ -9,7 +9,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.ending import FAILED, INTERRUPTED
-from archdsl.cli.options import Json, whole
+from archdsl.cli.options import Json, Threads, whole
 from archdsl.cli.units import seconds
 
 Networks = Annotated[
@@ -62,7 +62,7 @@ def command(
     macs_budget: options.MacsBudget = None,
     memory_budget: options.MemoryBudget = None,
     device: options.Device = None,
-    threads: options.Threads = None,
+    threads: Threads = None,
     time: Limit = None,
     data: options.DataOption = None,
     epochs: Epochs = None,

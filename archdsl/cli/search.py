@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli import output
-from archdsl.cli.options import Json, Mode, Runtime, Stat, check_device, check_dtype, check_sampler, runtime_of, whole
+from archdsl.cli import options, output
 from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
@@ -53,29 +52,20 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="cpu|cuda|cuda:N",
-        callback=check_device,
+        callback=options.check_device,
         help="device to measure and train on (default: cuda if there is one)",
     ),
 ]
 Batch = Annotated[
-    int | None, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1)")
+    int | None, typer.Option("--batch", metavar="N", parser=options.whole(65536), help="images per batch (default: 1)")
 ]
 Dtype = Annotated[
     str | None,
     typer.Option(
         "--dtype",
         metavar="float32|float16|bfloat16",
-        callback=check_dtype,
+        callback=options.check_dtype,
         help="data type of weights and images when measured (default: float32)",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        parser=whole(1024),
-        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
     ),
 ]
 Trials = Annotated[
@@ -83,7 +73,7 @@ Trials = Annotated[
     typer.Option(
         "--trials",
         metavar="N",
-        parser=whole(1_000_000),
+        parser=options.whole(1_000_000),
         help="stop after this many distinct networks (default: no limit)",
     ),
 ]
@@ -101,8 +91,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="NAME|PATH",
-        help="images to train on: shapetex, digits, a folder with a folder per class, an .npz file, or hf:NAME "
-        "(default: shapetex)",
+        help="training data: shapetex (default), digits, a folder with a folder per class, an .npz file, or hf:NAME",
     ),
 ]
 Epochs = Annotated[
@@ -116,14 +105,15 @@ Epochs = Annotated[
     ),
 ]
 Images = Annotated[
-    int | None, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images (default: 2000)")
+    int | None,
+    typer.Option("--images", metavar="N", parser=options.whole(10_000_000), help="training images (default: 2000)"),
 ]
 SamplerOption = Annotated[
     str | None,
     typer.Option(
         "--sampler",
         metavar="auto|gp|tpe|nsga2|evolution|random",
-        callback=check_sampler,
+        callback=options.check_sampler,
         help="search algorithm (default: auto)",
     ),
 ]
@@ -143,7 +133,9 @@ Earlier = Annotated[
 ]
 Workers = Annotated[
     int,
-    typer.Option("--workers", metavar="N", parser=whole(256), help="networks tried in parallel; on GPUs, one per GPU"),
+    typer.Option(
+        "--workers", metavar="N", parser=options.whole(256), help="networks tried in parallel; on GPUs, one per GPU"
+    ),
 ]
 TrialTime = Annotated[
     float | None,
@@ -181,10 +173,10 @@ def command(
     device: Device = None,
     batch: Batch = None,
     dtype: Dtype = None,
-    runtime: Runtime = None,
-    mode: Mode = None,
-    threads: Threads = None,
-    stat: Stat = None,
+    runtime: options.Runtime = None,
+    mode: options.Mode = None,
+    threads: options.Threads = None,
+    stat: options.Stat = None,
     trials: Trials = None,
     time: Limit = None,
     data: DataOption = None,
@@ -200,7 +192,7 @@ def command(
     trial_memory: TrialMemory = None,
     storage: Storage = None,
     role: RoleOption = "both",
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
@@ -223,7 +215,7 @@ def command(
 
     if resume and out is None:
         raise typer.BadParameter("name the run's folder by --out", param_hint="'--resume'")
-    runtime = runtime_of(runtime, mode)
+    runtime = options.runtime_of(runtime, mode)
     with Display(stderr(), output.talk().quiet) as display:
         result = run(
             space,

@@ -30,6 +30,7 @@ from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
 from archdsl.search.study.local import Study
+from archdsl.search.study.names import name_of as name_of
 from archdsl.search.study.storage import brief, shown, unheard
 from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT
 
