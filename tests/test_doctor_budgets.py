@@ -17,7 +17,6 @@ from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
-from archdsl.search.ladder.rungs import PAUSE_S
 from archdsl.search.training.pace import noise, pace
 from archdsl.spaces import point, space_of
 
@@ -54,18 +53,7 @@ def test_the_search_time_follows_from_what_was_measured() -> None:
     low, high = found.search_s
     assert low < high
     share = found.shares[-1].inside / found.shares[-1].of
-    again_s = found.timed.near(3.0) * 2 * (found.timed.measure_s + PAUSE_S)
-    assert high - low == pytest.approx(100 * ((1 - share) * found.timed.train_s[0] - again_s))
-
-
-def test_what_misses_the_budget_by_little_is_reckoned_to_be_measured_again() -> None:
-    found = examined(measure=True, latency_budget_ms=3.0).timed
-    assert found is not None
-    known = found._replace(predicted=[2.0, 3.5, 4.4, 4.6, None], measure_s=0.5)
-    assert known.near(3.0) == 0.5
-    assert known.near(10.0) == 0
-    without, again = (known.seconds(100, 0.2, near=near)[0] for near in (0.0, 0.5))
-    assert again - without == pytest.approx(100 * 0.5 * 2 * (0.5 + PAUSE_S))
+    assert high - low == pytest.approx(100 * (1 - share) * found.timed.train_s[0])
 
 
 def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:

@@ -55,9 +55,9 @@ def watched(*snapshots: tuple[float, float, float, int]) -> MachineWatch:
 
 def test_a_window_is_a_second_or_more_around_a_moment() -> None:
     watch = watched((0.0, 0.0, 0.0, 0), (0.5, 0.5, 0.5, 0), (1.0, 1.4, 1.0, 0), (1.5, 1.9, 1.5, 0), (2.0, 2.4, 2.0, 1))
-    assert watch.around(0.6, 0.7) == Window(pytest.approx(0.4 / 1.5), False)
-    assert watch.around(1.6, 1.7) == Window(pytest.approx(0.0), True)
-    assert watch.whole() == Window(pytest.approx(0.2), True)
+    assert watch.around(0.6, 0.7) == pytest.approx(Window(0.4 / 1.5, False))
+    assert watch.around(1.6, 1.7) == pytest.approx(Window(0.0, True))
+    assert watch.whole() == pytest.approx(Window(0.2, True))
     assert watched((0.0, 0.0, 0.0, 0)).around(0.0, 0.1) is None
 
 

@@ -44,7 +44,7 @@ def test_the_interval_holds_the_statistic_of_each_process_and_of_few_processes_a
     assert pooled is not None
     assert many is not None
     assert pooled.value == many.value == 4.0
-    assert (pooled.low, pooled.high) == (pytest.approx(3.68), pytest.approx(4.72))
+    assert (pooled.low, pooled.high) == pytest.approx((3.68, 4.72))
     assert (many.low, many.high) == (4.0, 4.4)
 
 

@@ -32,7 +32,7 @@ class MachineLoad:
         """One reading, by what it tells of its rounds."""
         rounds, undisturbed = facts.get("rounds"), facts.get("undisturbed")
         self._readings += 1
-        is_busy = bool(rounds) and undisturbed is not None and undisturbed < _LEAST_SHARE * rounds
+        is_busy = rounds is not None and undisturbed is not None and undisturbed < _LEAST_SHARE * rounds
         self._disturbed += is_busy
         if is_busy and not self._is_busy:
             others = (facts.get("provenance") or {}).get("other_cores")

@@ -20,11 +20,11 @@ class Clock:
         settings: Settings,
         spent: float = 0.0,
         started: float | None = None,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        """`spent` is what earlier parts took; `started`, a moment of `now`, is when this part began."""
-        self._now = now
-        self._spent, self._started = spent, now() if started is None else started
+        """`spent` is what earlier parts took; `started`, a moment of `now` (`time.monotonic()`), is when this part began."""
+        self._now = now or time.monotonic
+        self._spent, self._started = spent, self._now() if started is None else started
         self._paused: float | None = None
         self._waited = 0.0
         unlimited = settings.time_s is None and settings.trials is None

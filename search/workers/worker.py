@@ -145,10 +145,10 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
         has_waited = True
         say({"waiting": text})
 
-    weights, stat, gate_ms = request.get("weights"), request.get("stat"), request.get("gate_ms")
+    weights, gate_ms = request.get("weights"), request.get("gate_ms")
     pace = dict(request["setting"])
     if gate_ms is not None:
-        pace["stop"] = lambda taken: all(decides(rounds, stat, gate_ms) for rounds in taken.values())
+        pace["stop"] = lambda taken: all(decides(rounds, request["stat"], gate_ms) for rounds in taken.values())
     with lease(checked_device(pace["device"]), waiting, _PATIENCE_S):
         if has_waited:
             say({"measuring": True})
