@@ -82,7 +82,7 @@ def test_import_remarks_on_what_was_cast_left_out_or_odd(run: Run, folder: Path)
     assert ended.err.splitlines() == [
         "85 tensors of float16 were cast",
         "the file also has weights under state_dict_ema (--key)",
-        "1 tensors beside the backbone were left out, as neck.bias",
+        "1 tensor beside the backbone was left out: neck",
         "warning: NaN or infinities in 1 tensors, as head.norm.bias",
     ]
     quiet = run("-q", "import", "small.json", "half.pth", "-o", "half.safetensors")
@@ -100,10 +100,38 @@ def test_import_takes_a_size_that_was_not_square(run: Run, folder: Path) -> None
 
 def test_import_takes_the_dense_form(run: Run, folder: Path) -> None:
     line = "import small.json FILE -o dense.safetensors --features-only"
-    assert "unexpected: head.bias" in run(*line.replace("FILE", "small.pth").split()).err
+    ended = run(*line.replace("FILE", "small.pth").split())
+    assert (ended.code, ended.err) == (0, "4 tensors beside the backbone were left out: norm, head\n")
+    assert ended.out.splitlines()[1:] == [
+        f"new: stage{stage}.out_norm.pixels.{kind}" for stage in (2, 3) for kind in ("weight", "bias")
+    ]
     torch.save(export_weights(build(model().spec, features_only=True)), "dense.pth")
     assert run(*line.replace("FILE", "dense.pth").split()).code == 0
     assert load_model("dense.safetensors").features_only
+
+
+def test_what_stands_beside_a_detectors_backbone_is_one_line(run: Run, folder: Path) -> None:
+    state = {f"backbone.{name}": tensor for name, tensor in published(model()).items()}
+    heads = ("neck", "rpn_head", "roi_head", "mask_head", "loss", "other")
+    state |= {f"{head}.{index}.weight": torch.ones(1) for head in heads for index in range(500)}
+    torch.save({"state_dict": state, "meta": {}}, "detector.pth")
+    ended = run("import", "small.json", "detector.pth", "-o", "a.safetensors")
+    assert (ended.code, ended.err) == (
+        0,
+        "3000 tensors beside the backbone were left out: neck, rpn_head, roi_head, mask_head, loss, ... (6 parts)\n",
+    )
+
+
+def test_a_key_names_a_nested_set_or_a_prefix(run: Run, folder: Path) -> None:
+    state = published(model())
+    average = {f"ema_model.{name}": tensor + 1 for name, tensor in state.items()}
+    best = {name: tensor + 2 for name, tensor in state.items()}
+    torch.save({"run": {"last": state, "best": best}, "flat": average}, "sets.pth")
+    line = "import small.json sets.pth -o a.safetensors"
+    assert 'weights that fit are under 2 keys: "run.last", "run.best"; name one (--key' in run(*line.split()).err
+    for key, value in (("run.best", 2), ("flat.ema_model", 1), ("ema_model", 1)):
+        assert run(*line.split(), "--key", key).code == 0
+        assert torch.equal(load_model("a.safetensors").state_dict()["head.fc.bias"], state["head.bias"] + value)
 
 
 def test_export_gives_the_published_names_again(run: Run, folder: Path) -> None:

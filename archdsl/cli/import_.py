@@ -49,8 +49,8 @@ def command(
     """Load a published checkpoint into a backbone, and write both to one file.
 
     FILE is read as data: nothing that it names is imported or run. No tensor of the backbone may be missing or left
-    over; what stands beside it (a detector's neck and heads; with --features-only the classifier) is left out, and
-    said. Tables made for another image size are resized.
+    over; what stands beside it (a detector's neck and heads; with --features-only the classifier) is left out and
+    named. Tables made for another image size are resized.
 
     \b
     Examples:
@@ -121,10 +121,7 @@ def _remarks(imported: Imported) -> list[str]:
 
 
 def _left_out(names: Sequence[str]) -> str:
-    """How many tensors were left out, and of which parts.
-
-    `12 tensors beside the backbone were left out: neck, head`.
-    """
+    """How many tensors were left out, and of which parts."""
     parts = list(dict.fromkeys(name.split(".")[0] for name in names))
     more = f", ... ({len(parts)} parts)" if len(parts) > _PARTS_NAMED else ""
     count = f"{len(names)} tensors" if len(names) > 1 else "1 tensor"

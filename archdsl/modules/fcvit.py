@@ -77,6 +77,8 @@ class Context(nn.Module):
         B, N, heads, d = x.shape
         like = x.transpose(1, 2) @ mean.reshape(B, heads, d, 1)  # (B, heads, N, 1)
         like = like * exact_side(d) ** -0.5
+        if B == 0:
+            return like.transpose(1, 2)  # nothing has a deviation, of which torch warns
         std, middle = torch.std_mean(like, dim=(1, 2), keepdim=True, correction=min(1, heads * N - 1))
         like = like - middle
         scale = self.rescale_weight[:, None, None] / (std + self.EPS)

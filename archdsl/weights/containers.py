@@ -75,6 +75,10 @@ def at(value: Any, key: str) -> tuple[Place, Any]:
     """
     found = _inside(value, key.split("."))
     if found is None:
+        deeper = [(place, _named(values, key)) for place, values in sets_in(value)]
+        named = [((*place, key), values) for place, values in deeper if values]
+        found = named[0] if len(named) == 1 else None
+    if found is None:
         known = [name for name, _ in _items(value)]
         raise WeightsError(f"there is no key {short(key)}; {nearest(key, known[:40])}")
     return found
@@ -88,9 +92,14 @@ def _inside(value: Any, parts: Sequence[str]) -> tuple[Place, Any] | None:
         name = ".".join(parts[:count])
         if name in items and (deeper := _inside(items[name], parts[count:])) is not None:
             return (name, *deeper[0]), deeper[1]
-    start = ".".join(parts) + "."
-    named = {name[len(start) :]: item for name, item in items.items() if name.startswith(start)}
-    return ((start[:-1],), named) if tensors_in(named) else None
+    named = _named(items, ".".join(parts))
+    return ((".".join(parts),), named) if named else None
+
+
+def _named(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    """The tensors under names that begin so, by the rest of their names."""
+    start = prefix + "."
+    return {name[len(start) :]: item for name, item in tensors_in(values).items() if name.startswith(start)}
 
 
 def kind(value: Any) -> str:

@@ -91,36 +91,24 @@ def import_weights(
         raise wrong_model("import_weights", model)
     if not isinstance(source, Mapping | str | os.PathLike):
         raise wrong_weights("import_weights", source)
-    ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
-    forms = apart(model)
-    published = _published(model, [*ours, *forms.left])
-    own = {name: name for name in published}
-    found = read_checkpoint(source, key, {OWN_NAMES: own, str(model.spec.weights): published.values()})
-    names = own if found.names == OWN_NAMES else published
-    new = class_tensors(model) & ours.keys() if new_head else set[str]()
-    given = _given(model, found, {names[name] for name in ours}, {names[name] for name in new})
-    if names is own:
-        _rename_shared(given, forms, published)
-    new |= fresh(forms, published, {name for name in forms.new if names[name] in given})
-    wanted = {name: tensor for name, tensor in ours.items() if name not in new}
-    beside = {names[name] for name in forms.left} - {names[name] for name in wanted}
-    left_out = tuple(found.prefix + name for name in given if name in beside)
-    given = {name: value for name, value in given.items() if name not in beside}
-    _check(model, {names[name]: tensor for name, tensor in wanted.items()}, given, found)
-    values, tables = _values(model, wanted, {name: given[names[name]] for name in wanted}, names, image)
+    match = _matched(model, source, key, new_head)
+    found, names, given = match.found, match.names, match.given
+    _check(model, match)
+    values, tables = _values(model, match, image)
     with torch.no_grad():
         for name, value in values.items():
-            wanted[name].copy_(value)
+            match.wanted[name].copy_(value)
+    others = [name for name, own in match.wanted.items() if given[names[name]].dtype != own.dtype]
     return Imported(
         len(values),
-        OWN_NAMES if names is own else str(model.spec.weights),
+        match.scheme,
         found.container,
         found.prefix,
         found.others,
-        left_out + found.left_out,
+        match.left_out + found.left_out,
         tables,
-        dict(Counter(_dtype(given[names[name]]) for name in wanted if given[names[name]].dtype != wanted[name].dtype)),
-        tuple(name for name in ours if name in new),
+        dict(Counter(_dtype(given[names[name]]) for name in others)),
+        match.new,
         tuple(name for name, value in values.items() if not torch.isfinite(value).all()),
         found.sha256,
     )
@@ -171,6 +159,47 @@ def _published(model: Backbone, names: Iterable[str]) -> dict[str, str]:
     return {name: name for name in names} if scheme_of(model) is None else published_names(model, names)
 
 
+class _Match(NamedTuple):
+    """A checkpoint beside a model: our tensors that are wanted of it, and its own, under the `names` of ours there.
+
+    new: our tensors that it need not have. left_out: its tensors that the model has no place for, and need not have.
+    """
+
+    found: Checkpoint
+    scheme: str
+    names: Mapping[str, str]
+    wanted: Mapping[str, Tensor]
+    given: Mapping[str, Tensor]
+    new: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def _matched(model: Backbone, source: Source, key: str | None, new_head: bool) -> _Match:
+    """What a checkpoint offers to a model, and what the model wants of it."""
+    ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
+    forms, scheme = apart(model), str(model.spec.weights)
+    published = _published(model, [*ours, *forms.left])
+    own = {name: name for name in published}
+    found = read_checkpoint(source, key, {OWN_NAMES: own, scheme: published.values()})
+    names, scheme = (own, OWN_NAMES) if found.names == OWN_NAMES or published == own else (published, scheme)
+    new = class_tensors(model) & ours.keys() if new_head else set[str]()
+    given = _given(model, found, {names[name] for name in ours}, {names[name] for name in new})
+    if names is own:
+        _rename_shared(given, forms, published)
+    new |= fresh(forms, published, {name for name in forms.new if names[name] in given})
+    wanted = {name: tensor for name, tensor in ours.items() if name not in new}
+    beside = {names[name] for name in forms.left} - {names[name] for name in wanted}
+    return _Match(
+        found,
+        scheme,
+        names,
+        wanted,
+        {name: value for name, value in given.items() if name not in beside},
+        tuple(name for name in ours if name in new),
+        tuple(found.prefix + name for name in given if name in beside),
+    )
+
+
 def _rename_shared(given: dict[str, Tensor], forms: Apart, published: Mapping[str, str]) -> None:
     """Take for a form's own tensor the one of the other form that is published under the same name."""
     for name in forms.new:
@@ -179,13 +208,14 @@ def _rename_shared(given: dict[str, Tensor], forms: Apart, published: Mapping[st
             given[name] = given.pop(twin)
 
 
-def _check(model: Backbone, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], found: Checkpoint) -> None:
+def _check(model: Backbone, match: _Match) -> None:
     """Raises `WeightsError` where names are missing or left over, with what to do about it."""
-    missing = wanted.keys() - given.keys()
-    if missing or given.keys() - wanted.keys():
+    wanted = {match.names[name]: tensor for name, tensor in match.wanted.items()}
+    missing = wanted.keys() - match.given.keys()
+    if missing or match.given.keys() - wanted.keys():
         names = [name for name in model.state_dict() if not name.endswith(COUNTERS)]
-        advice = other_names(model, names, found.tensors) or no_classifier(model, missing, _published(model, names))
-        check_names(wanted, given, advice)
+        advice = other_names(model, names, match.found.tensors)
+        check_names(wanted, match.given, advice or no_classifier(model, missing, _published(model, names)))
 
 
 def _given(model: Backbone, found: Checkpoint, places: set[str], beside: set[str]) -> dict[str, Tensor]:
@@ -197,17 +227,14 @@ def _given(model: Backbone, found: Checkpoint, places: set[str], beside: set[str
 
 
 def _values(
-    model: Backbone,
-    wanted: Mapping[str, Tensor],
-    given: Mapping[str, Tensor],
-    names: Mapping[str, str],
-    image: int | tuple[int, int] | None,
+    model: Backbone, match: _Match, image: int | tuple[int, int] | None
 ) -> tuple[dict[str, Tensor], tuple[Resized, ...]]:
     """What goes into the model, by our names, in its shapes and dtypes; and which tables were resized for that."""
+    names = match.names
     built = None if image is None else built_for(model, image)
     values, tables, wrong = dict[str, Tensor](), list[Resized](), dict[str, str]()
-    for name, own in wanted.items():
-        value = given[name]
+    for name, own in match.wanted.items():
+        value = match.given[names[name]]
         if value.is_floating_point() != own.is_floating_point() or value.is_complex():
             raise WeightsError(f"{names[name]}: the checkpoint has {_dtype(value)} numbers, the model {_dtype(own)}")
         if not fits(value, own) and (made := resized(model, name, value, built)) is not None:
@@ -218,7 +245,9 @@ def _values(
         else:
             wrong[name] = f"{names[name]}: the checkpoint has {tuple(value.shape)}, the model {tuple(own.shape)}"
     if wrong:
-        raise other_shapes_error([*wrong.values()], other_shapes(model, [*wrong], given))
+        raise other_shapes_error(
+            [*wrong.values()], other_shapes(model, [*wrong], {name: match.given[names[name]] for name in wrong})
+        )
     return values, tuple(tables)
 
 

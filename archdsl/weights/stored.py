@@ -81,12 +81,19 @@ _INERT = {
     *("omegaconf.nodes.StringNode", "omegaconf.nodes.InterpolationResultNode"),
     *("collections.Counter", "collections.deque", "builtins.set", "builtins.frozenset", "builtins.bytearray"),
     *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
-    *("uuid.UUID", "decimal.Decimal", "fractions.Fraction", "builtins.slice", "builtins.range", "builtins.tuple"),
+    *(
+        "uuid.UUID",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "builtins.slice",
+        "builtins.range",
+        "builtins.xrange",
+        "builtins.tuple",
+    ),
     *("builtins.list", "builtins.int", "builtins.float", "builtins.str", "builtins.bool", "builtins.complex"),
     *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
     *("pathlib._local.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
-    *("numpy.ndarray", "numpy.random.mtrand.RandomState", "numpy.random._mt19937.MT19937", "numpy.random._pcg64.PCG64"),
-    *(f"numpy.random._pickle.__{name}_ctor" for name in ("randomstate", "generator", "bit_generator")),
+    "numpy.ndarray",
     *(
         f"numpy.{name}"
         for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
@@ -99,7 +106,8 @@ _INERT = {
 _KNOWN = {*_TENSORS, *_PARAMETERS, _SUBCLASS, *_DICTIONARIES, *_INERT, *_ARRAYS, _ENCODED}
 _ONLY_NAMED = {_ATTRIBUTE, "builtins.object"}
 """What may be named, but makes something of a class in `_INERT` alone: a method of a training log's buffer."""
-_OPTIMIZERS = "torch.optim."
+_INERT_MODULES = ("torch.optim.", "numpy.random.", "archdsl.schema.", "archdsl.blocks.")
+"""Modules all of whose names are inert: optimizers and schedulers as objects, random states, our own specs."""
 
 
 def named(module: str, name: str) -> Name:
@@ -109,7 +117,7 @@ def named(module: str, name: str) -> Name:
         WeightsError: any other.
     """
     found = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
-    if found.text in _KNOWN or found.text in _ONLY_NAMED or found.text.startswith(_OPTIMIZERS):
+    if found.text in _KNOWN or found.text in _ONLY_NAMED or found.text.startswith(_INERT_MODULES):
         return found
     if _storage_dtype(found) or _dtype(found):
         return found
@@ -146,7 +154,7 @@ def made(name: Any, arguments: Any) -> Any:
         return _encoded(arguments)
     if name.text in _ARRAYS:
         return arrays.made(name.text, arguments) or StandIn(name.text)
-    if name.text in _INERT or name.text.startswith(_OPTIMIZERS):
+    if name.text in _INERT or name.text.startswith(_INERT_MODULES):
         return StandIn(name.text)
     raise TypeError(f"a call of {name.text}")
 
