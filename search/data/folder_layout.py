@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data.labelled import listed
-from archdsl.search.data.set_names import SetName, sets_of, spellings
+from archdsl.search.data.set_names import SetName, set_and_rest, sets_of, spellings
 
 SUFFIXES = frozenset(
     (
@@ -160,8 +160,7 @@ def _refuse_sets_as_classes(root: Path, sets: dict[Path, SetName]) -> None:
         rule = f"there is no set to train with; got {listed([path.name for path in folders])}"
         raise SearchError(f"{root}: {rule}; known: {spellings()}; or name --data the folder with the classes itself")
     plain = [path.name for path in folders if _images_in(path)]
-    meant = set(sets_of(plain).values())
-    if len(plain) == len(folders) and None not in meant and len(meant) > 1:
+    if len(plain) == len(folders) and _are_sets_by_name(plain):
         rule = f"{listed(plain)} are sets by their names, but have no class folders inside"
         remedy = f"put each class into a folder: {plain[0]}/CLASS/; if they are classes, move them into {root}/train/"
         raise SearchError(f"{root}: {rule}; {remedy}")
@@ -175,6 +174,13 @@ def _refuse_sets_as_classes(root: Path, sets: dict[Path, SetName]) -> None:
             rule = f"{both} {'the same folders: ' if other else ''}{shared}; they look like sets, and are not named so"
             remedy = f"name sets {spellings()}; if they are classes, move them into {root}/train/"
             raise SearchError(f"{root}: {rule}; {remedy}")
+
+
+def _are_sets_by_name(names: Sequence[str]) -> bool:
+    """Whether all names are those of sets, and two mean different sets of the same: train and test, trainA and testA."""
+    meant = [set_and_rest(name) for name in names]
+    by_rest = {rest: {name for name, other in meant if other == rest} for _, rest in meant}
+    return all(name for name, _ in meant) and any(len(sets) > 1 for sets in by_rest.values())
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -135,10 +135,10 @@ def parted(
         rule = "each class needs at least 2 images, one to train and one to validate"
         raise SearchError(f"{rule}; class '{names[int(counts.argmin())]}' has {counts.min()}")
     if total < wanted:
-        rest = max(round(total * validation / wanted), classes)
-        if total - rest < min(train, total // 2):
-            rest = max(total - min(train, total // 2), classes)
-        validation = min(rest, total - classes)
+        shared = max(round(total * validation / wanted), classes)
+        if total - shared < min(train, total // 2):
+            shared = max(total - min(train, total // 2), classes)
+        validation = min(shared, total - classes)
         train = total - validation
     order = balanced(numbers, seed)
     held, rest = order[:validation], order[validation:]

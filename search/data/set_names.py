@@ -41,6 +41,17 @@ def sets_of(names: Sequence[str]) -> dict[str, SetName | None]:
     return {name: set_of(name) or set_of(rest[name]) for name in names}
 
 
+def set_and_rest(name: str) -> tuple[SetName | None, str]:
+    """The set that a name means beside something else, and that: `train_cat`, `testA`; None where it means none."""
+    if meant := set_of(name):
+        return meant, ""
+    words = _WORDS.findall(name)
+    sets = [word for word in words if set_of(word)]
+    if len(sets) != 1:
+        return None, name
+    return set_of(sets[0]), " ".join(word.lower() for word in words if word not in sets)
+
+
 def spellings() -> str:
     """`train (or training, trn, trainval), val (or ...), test (or ...)`, for messages."""
     return ", ".join(f"{name} (or {', '.join(words[1:])})" for name, words in SPELLINGS.items())
