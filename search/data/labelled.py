@@ -64,7 +64,7 @@ def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
     parts = (sets[source] for source, _ in drawn)
     kept = [part[rows] for part, (_, rows) in zip(parts, drawn, strict=True) if part is not None]
     train, val, held = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in kept)
-    notes = drawn_apart([None if found is None else found.labels for found in sets])
+    notes = drawn_apart([None if part is None else part.labels for part in sets])
     return Split(train, val, held, tuple(str(name) for name in names), tuple(notes))
 
 

@@ -29,7 +29,7 @@ def set_of(name: str) -> SetName | None:
     letters = _LETTERS.sub("", name.lower())
     if not name.isascii():
         return None
-    return next((found for found, pattern in _PATTERNS.items() if pattern.fullmatch(letters)), None)
+    return next((meant for meant, pattern in _PATTERNS.items() if pattern.fullmatch(letters)), None)
 
 
 def sets_of(names: Sequence[str]) -> dict[str, SetName | None]:
