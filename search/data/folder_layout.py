@@ -71,6 +71,8 @@ def is_image(name: str) -> bool:
 
 def holds_images(folder: Path) -> bool:
     """Whether there is an image anywhere below a folder; links to folders are not followed."""
+    if _images_in(folder):  # a walk would list a folder of a million images to its end
+        return True
     return any(is_image(name) for _, _, names in os.walk(folder) for name in names)
 
 
