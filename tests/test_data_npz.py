@@ -78,7 +78,7 @@ def test_a_constant_channel_normalises_to_0(tmp_path: Path) -> None:
 def test_arrays_by_other_usual_names_are_read(
     tmp_path: Path, first: tuple[str, str], second: tuple[str, str], third: tuple[str, str]
 ) -> None:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for (images, labels), count in ((first, 30), (second, 12), (third, 21)):
         arrays |= {images: GREY[:count], labels: NUMBERS[:count, None]}
     data = load(npz(tmp_path, **arrays), 8, 0)

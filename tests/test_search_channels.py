@@ -62,6 +62,7 @@ def test_a_proxy_check_refuses_other_channels(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match=BOTH.format(1, "elsewhere", 3, 3)):
         check(asked(space=space(channels=1), data="elsewhere"), tmp_path / "check", new_worker=machine.worker)
     assert machine.names("train") == []
+    assert not (tmp_path / "check" / "check.json").exists()
 
 
 def test_built_in_data_of_other_channels_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def sets_in(names: Sequence[str]) -> list[SetArrays | None]:
     Raises:
         SearchError: a set has images without labels or labels without images, or two arrays mean the same.
     """
-    found = {(name, what): _only(names, name, what) for name in _PREFIXES for what in _SPELLINGS}
+    chosen = {(name, what): _only(names, name, what) for name in _PREFIXES for what in _SPELLINGS}
     sets = list[SetArrays | None]()
     for name, prefix in _PREFIXES.items():
-        images, labels = found[name, "images"], found[name, "labels"]
+        images, labels = chosen[name, "images"], chosen[name, "labels"]
         if images is None and labels is None and name != "train":
             sets.append(None)
             continue

@@ -41,11 +41,11 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
             too few classes or readable images.
     """
     need_pillow()
-    found = layout(root)
-    listings = [None if place is None else _listing(place) for place in found.places]
+    places = layout(root)
+    listings = [None if place is None else _listing(place) for place in places.sets]
     first = listings[0]
     assert first is not None
-    _refuse_empty_classes(root, found.train, first)
+    _refuse_empty_classes(root, places.train, first)
     labels = [None if listing is None else listing.labels for listing in listings]
     names = class_names(first.labels)
     sets, lost = list[Labelled](), list[str]()
@@ -57,7 +57,7 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
         lost += missed
     train, val, held = sets
     refuse_empty(root, train, val, names, lost)
-    notes = (*found.notes, *_other_files(listings), *_darkness(train), *drawn_apart(labels))
+    notes = (*places.notes, *_other_files(listings), *_darkness(train), *drawn_apart(labels))
     return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
 
 
@@ -74,9 +74,9 @@ def _listing(folder: Path) -> Listing:
 
 def _files_in(folder: Path) -> tuple[list[Path], Counter[str]]:
     """The images anywhere below a class folder, and its other files by their endings; hidden ones apart."""
-    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")]
-    images = sorted(path for path in found if is_image(path.name))
-    return images, Counter(path.suffix.lower() or "no ending" for path in found if not is_image(path.name))
+    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+    images = sorted(path for path in files if is_image(path.name))
+    return images, Counter(path.suffix.lower() or "no ending" for path in files if not is_image(path.name))
 
 
 def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data.labelled import listed
-from archdsl.search.data.set_names import SetName, sets_of, spellings
+from archdsl.search.data.set_names import SetName, set_and_rest, sets_of, spellings
 
 SUFFIXES = frozenset(
     (
@@ -33,7 +33,7 @@ class Layout(NamedTuple):
     notes: tuple[str, ...]
 
     @property
-    def places(self) -> tuple[Path, Path | None, Path | None]:
+    def sets(self) -> tuple[Path, Path | None, Path | None]:
         """The sets in the order in which data comes in."""
         return self.train, self.val, self.test
 
@@ -60,8 +60,8 @@ def layout(root: Path) -> Layout:
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder; hidden ones and those of systems apart."""
-    found = (path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
-    return sorted(path for path in found if not path.name.startswith(".") and path.name.lower() not in _NO_DATA)
+    folders = (path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
+    return sorted(path for path in folders if not path.name.startswith(".") and path.name.lower() not in _NO_DATA)
 
 
 def is_image(name: str) -> bool:
@@ -71,6 +71,8 @@ def is_image(name: str) -> bool:
 
 def holds_images(folder: Path) -> bool:
     """Whether there is an image anywhere below a folder; links to folders are not followed."""
+    if _images_in(folder):  # a walk would list a folder of a million images to its end
+        return True
     return any(is_image(name) for _, _, names in os.walk(folder) for name in names)
 
 
@@ -88,7 +90,7 @@ def _sets(root: Path) -> dict[Path, SetName]:
     """The folders that are sets by their names and have class folders inside."""
     folders = _class_folders(root)
     meant = sets_of([path.name for path in folders])
-    return {path: found for path in folders if (found := meant[path.name]) and _class_folders(path)}
+    return {path: name for path in folders if (name := meant[path.name]) and _class_folders(path)}
 
 
 def _wrapped(root: Path) -> Path | None:
@@ -137,8 +139,8 @@ def _split(root: Path, sets: dict[Path, SetName], notes: Sequence[str]) -> Layou
             rule = f"'{path.name}' holds the classes of '{chosen['train'].name}', and its name is that of no set"
             raise SearchError(f"{root}: {rule}; rename or move it; known: {spellings()}")
     kept = {name: _unwrapped(path) for name, path in chosen.items()}
-    told = [*notes, *_unread(*sets, root), *_loose(root), *(note for path in kept.values() for note in _loose(path))]
-    return Layout(kept["train"], kept.get("val"), kept.get("test"), tuple(told))
+    every = [*notes, *_unread(*sets, root), *_loose(root), *(note for path in kept.values() for note in _loose(path))]
+    return Layout(kept["train"], kept.get("val"), kept.get("test"), tuple(every))
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -160,21 +162,27 @@ def _refuse_sets_as_classes(root: Path, sets: dict[Path, SetName]) -> None:
         rule = f"there is no set to train with; got {listed([path.name for path in folders])}"
         raise SearchError(f"{root}: {rule}; known: {spellings()}; or name --data the folder with the classes itself")
     plain = [path.name for path in folders if _images_in(path)]
-    meant = set(sets_of(plain).values())
-    if len(plain) == len(folders) and None not in meant and len(meant) > 1:
+    if len(plain) == len(folders) and _are_sets_by_name(plain):
         rule = f"{listed(plain)} are sets by their names, but have no class folders inside"
         remedy = f"put each class into a folder: {plain[0]}/CLASS/; if they are classes, move them into {root}/train/"
         raise SearchError(f"{root}: {rule}; {remedy}")
     inside = {path.name: _names_in(path) for path in folders if not _images_in(path)} | {"": plain}
     often = Counter(name for names in inside.values() for name in names)
     few = [name for name, names in inside.items() if len(names) > 1 and any(often[inner] > 1 for inner in names)]
-    for one, other in combinations(few, 2):
-        if _alike(inside[one], inside[other]):
-            both = f"'{one}' and '{other}' hold" if other else f"'{one}' holds the same folders as {root.name}:"
-            shared = listed(sorted({*inside[one]} & {*inside[other]}))
-            rule = f"{both} {'the same folders: ' if other else ''}{shared}; they look like sets, and are not named so"
+    for first, second in combinations(few, 2):
+        if _alike(inside[first], inside[second]):
+            both = f"'{first}' and '{second}' hold" if second else f"'{first}' holds the same folders as {root.name}:"
+            shared = listed(sorted({*inside[first]} & {*inside[second]}))
+            rule = f"{both} {'the same folders: ' if second else ''}{shared}; they look like sets, and are not named so"
             remedy = f"name sets {spellings()}; if they are classes, move them into {root}/train/"
             raise SearchError(f"{root}: {rule}; {remedy}")
+
+
+def _are_sets_by_name(names: Sequence[str]) -> bool:
+    """Whether all names mean sets, and two of them different sets of the same: train and test, trainA and testA."""
+    meant = [set_and_rest(name) for name in names]
+    by_rest = {rest: {name for name, other in meant if other == rest} for _, rest in meant}
+    return all(name for name, _ in meant) and any(len(sets) > 1 for sets in by_rest.values())
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -193,8 +201,8 @@ def _unread(*read: Path) -> list[str]:
     names = [path.name for path in folders_in(root) if path not in kept]
     sets = [name for name, meant in sets_of(names).items() if meant]
     rest = [name for name in names if name not in sets]
-    told = [f"not read: {listed(rest)}"] if rest else []
-    return [*told, *(f"the set '{name}' is not read: it has no class folders with images" for name in sets)]
+    notes = [f"not read: {listed(rest)}"] if rest else []
+    return [*notes, *(f"the set '{name}' is not read: it has no class folders with images" for name in sets)]
 
 
 def _loose(folder: Path) -> list[str]:

@@ -46,8 +46,8 @@ def read_dataset(name: str, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     sets, notes = _sets(name, _loaded(name))
     first = sets[0]
     pictures, label = _columns(name, first)
-    labels = [None if found is None else _labels(name, found, pictures, label) for found in sets]
-    kept, told = _labelled_sets(name, labels)
+    labels = [None if part is None else _labels(name, part, pictures, label) for part in sets]
+    kept, hidden = _labelled_sets(name, labels)
     train_labels = kept[0]
     assert train_labels is not None
     names = class_names(train_labels)
@@ -55,13 +55,13 @@ def read_dataset(name: str, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     for source, rows in three(kept, names, seed, sizes):
         kinds = kept[source]
         assert kinds is not None
-        found, missed = _read(sets[source], pictures, rows, np.searchsorted(names, kinds[rows]), image)
-        parts.append(found)
+        part, missed = _read(sets[source], pictures, rows, np.searchsorted(names, kinds[rows]), image)
+        parts.append(part)
         lost += missed
     train, val, held = parts
     refuse_empty(name, train, val, names, lost)
     without = sorted(set(getattr(first.features[label], "names", None) or ()) - {*names.tolist()})
-    notes += [*told, *([f"no training image of {listed(without)}: no class here"] if without else [])]
+    notes += [*hidden, *([f"no training image of {listed(without)}: no class here"] if without else [])]
     every = (*notes, *drawn_apart(kept))
     return Split(train, val, held, tuple(str(kind) for kind in names), every), len(lost)
 
@@ -98,8 +98,8 @@ def _sets(name: str, loaded: Any) -> tuple[list[Any], list[str]]:
         got = f"got {', '.join(map(str, loaded))}"
         raise SearchError(f"{name}: a dataset must have a split 'train'; {got}; known: {spellings()}")
     rest = [str(split) for split in loaded if split not in chosen]
-    found = [None if split is None else loaded[split] for split in chosen]
-    return found, [f"splits not read: {listed(rest)}"] if rest else []
+    sets = [None if split is None else loaded[split] for split in chosen]
+    return sets, [f"splits not read: {listed(rest)}"] if rest else []
 
 
 def _split_of(name: str, splits: list[str], wanted: SetName, usual: str) -> str | None:
@@ -165,19 +165,19 @@ def _labelled_sets(name: str, columns: list[Column | None]) -> tuple[list[NDArra
     if first.missing.any():
         rule = "every training image must have a label"
         raise SearchError(f"{name}: {rule}; {int(first.missing.sum()):,} of {len(first.missing):,} have none")
-    kept, told = list[NDArray[Any] | None]((first.values,)), list[str]()
+    kept, notes = list[NDArray[Any] | None]((first.values,)), list[str]()
     for (_, usual), column in zip(_SETS[1:], further, strict=True):
         if column is None or not len(column.values):
             kept.append(None)
             continue
         hidden = column.missing | (_is_minus_one(column.values) & ~_is_minus_one(first.values).any())
         if hidden.any():
-            told.append(f"the split '{usual}' is not read: {int(hidden.sum()):,} of its labels are kept back")
+            notes.append(f"the split '{usual}' is not read: {int(hidden.sum()):,} of its labels are kept back")
         elif column.values.dtype.kind != first.values.dtype.kind:
             got = f"{first.values.dtype} and {column.values.dtype}"
             raise SearchError(f"{name}: labels must be of one kind in all splits; got {got}")
         kept.append(None if hidden.any() else column.values)
-    return kept, told
+    return kept, notes
 
 
 def _is_minus_one(labels: NDArray[Any]) -> NDArray[np.bool_]:

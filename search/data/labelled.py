@@ -64,7 +64,7 @@ def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
     parts = (sets[source] for source, _ in drawn)
     kept = [part[rows] for part, (_, rows) in zip(parts, drawn, strict=True) if part is not None]
     train, val, held = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in kept)
-    notes = drawn_apart([None if found is None else found.labels for found in sets])
+    notes = drawn_apart([None if part is None else part.labels for part in sets])
     return Split(train, val, held, tuple(str(name) for name in names), tuple(notes))
 
 
@@ -135,10 +135,10 @@ def parted(
         rule = "each class needs at least 2 images, one to train and one to validate"
         raise SearchError(f"{rule}; class '{names[int(counts.argmin())]}' has {counts.min()}")
     if total < wanted:
-        rest = max(round(total * validation / wanted), classes)
-        if total - rest < min(train, total // 2):
-            rest = max(total - min(train, total // 2), classes)
-        validation = min(rest, total - classes)
+        shared = max(round(total * validation / wanted), classes)
+        if total - shared < min(train, total // 2):
+            shared = max(total - min(train, total // 2), classes)
+        validation = min(shared, total - classes)
         train = total - validation
     order = balanced(numbers, seed)
     held, rest = order[:validation], order[validation:]

@@ -115,12 +115,12 @@ class Data:
 
     def _classes_not_judged(self) -> list[str]:
         """What is said of classes that a set beside the training set has no image of."""
-        found = []
+        notes = []
         for labels, what in ((self.val_labels, "validation"), (self.held_labels, "held-out")):
             missing = [self.class_names[number] for number in sorted({*range(self.classes)} - {*labels.tolist()})]
             if missing and len(labels):
-                found.append(f"no {what} image of {listed(missing)}")
-        return found
+                notes.append(f"no {what} image of {listed(missing)}")
+        return notes
 
 
 def share_of_largest_class(labels: Tensor) -> float:

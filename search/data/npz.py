@@ -174,8 +174,8 @@ def _named(sets: Sequence[Labelled | None], titles: NDArray[Any] | None) -> list
         if part is None:
             named.append(None)
             continue
-        known = titles if part.labels.dtype.kind == "U" else np.arange(len(titles))
-        if len(wrong := np.setdiff1d(part.labels, known)):
+        allowed = titles if part.labels.dtype.kind == "U" else np.arange(len(titles))
+        if len(wrong := np.setdiff1d(part.labels, allowed)):
             rule = f"each label must be one of the {len(titles)} classes that the file names ({listed(titles)})"
             raise SearchError(f"{rule}; got {wrong[0]}")
         is_name = part.labels.dtype.kind == "U"

@@ -103,8 +103,8 @@ def _on_a_background(picture: Image) -> Image:
 
     drawn = picture.convert("RGBA")
     shown = [_pasted(drawn, Image.new("RGBA", drawn.size, colour)) for colour in ("white", "black")]
-    contrasts = [max(high - low for low, high in some.getextrema()) for some in shown]
-    is_empty = drawn.getchannel("A").getextrema()[1] == 0
+    contrasts = [np.ptp(np.asarray(some), axis=(0, 1)).max() for some in shown]
+    is_empty = not np.asarray(drawn.getchannel("A")).any()
     return shown[1] if contrasts[0] < _FAINT < contrasts[1] and not is_empty else shown[0]
 
 

@@ -29,7 +29,7 @@ def set_of(name: str) -> SetName | None:
     letters = _LETTERS.sub("", name.lower())
     if not name.isascii():
         return None
-    return next((found for found, pattern in _PATTERNS.items() if pattern.fullmatch(letters)), None)
+    return next((meant for meant, pattern in _PATTERNS.items() if pattern.fullmatch(letters)), None)
 
 
 def sets_of(names: Sequence[str]) -> dict[str, SetName | None]:
@@ -39,6 +39,17 @@ def sets_of(names: Sequence[str]) -> dict[str, SetName | None]:
     shared = set[str]().union(*each).intersection(*each) if len(names) > 1 else set[str]()
     rest = {name: "_".join(word for word in some if word.lower() not in shared) for name, some in words.items()}
     return {name: set_of(name) or set_of(rest[name]) for name in names}
+
+
+def set_and_rest(name: str) -> tuple[SetName | None, str]:
+    """The set that a name means beside something else, and that: `train_cat`, `testA`; None where it means none."""
+    if meant := set_of(name):
+        return meant, ""
+    words = _WORDS.findall(name)
+    sets = [word for word in words if set_of(word)]
+    if len(sets) != 1:
+        return None, name
+    return set_of(sets[0]), " ".join(word.lower() for word in words if word not in sets)
 
 
 def spellings() -> str:

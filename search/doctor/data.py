@@ -35,8 +35,8 @@ def data_facts(settings: Settings) -> DataFacts:
     if settings.data == "shapetex":
         channels, classes = BUILT_IN_DATA["shapetex"]
         counts = settings.images, VALIDATION, VALIDATION
-        told = "shapetex: {:,} images to train, {:,} to validate, {:,} held out".format(*counts)
-        return DataFacts(f"{told}, {classes} classes", channels, classes, *counts)
+        facts = "shapetex: {:,} images to train, {:,} to validate, {:,} held out".format(*counts)
+        return DataFacts(f"{facts}, {classes} classes", channels, classes, *counts)
     data = load(settings.data, side, settings.seed, train=settings.images)
     counts = len(data.train_labels), len(data.val_labels), len(data.held_labels)
     return DataFacts(data.describe(), data.channels, data.classes, *counts)

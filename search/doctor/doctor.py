@@ -188,10 +188,11 @@ def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | N
     floor = min(ms for _, ms in known.measured)
     limits["latency"] = settings.latency_budget_ms
     believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
-    found = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+    remedies = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
     as_rate = settings.throughput_budget is not None
     return [
-        remedy._replace(batch=settings.batch) if as_rate and remedy.metric == "latency" else remedy for remedy in found
+        remedy._replace(batch=settings.batch) if as_rate and remedy.metric == "latency" else remedy
+        for remedy in remedies
     ]
 
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archdsl.errors import SearchError
+from archdsl.errors import ArchError, SearchError
 from archdsl.search.data.agreement import square_side, with_data
 from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.finals import LENGTHEN
 from archdsl.search.ladder.rungs import OutOfTime, scored, train
 from archdsl.search.proxy_check import earlier
-from archdsl.search.proxy_check.folder import CheckFolder
+from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.results.clock import Clock
@@ -72,8 +72,13 @@ def check(
     folder.take(asked.model_dump(mode="json"), resume)
     try:
         checking = _Checking(asked, folder, say, new_worker())
-        with stoppable():
-            checking.run()
+        try:
+            with stoppable():
+                checking.run()
+        except ArchError:
+            if not resume and not checking.records:
+                folder.remove(ASKED)  # refused before it began, as for its data: the same folder may be named again
+            raise
         found = checking.judged()
         folder.write("proxy_check.json", found)
         return found
