@@ -44,7 +44,7 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
       archdsl check litv2_s lit_s
       archdsl check dat_t --set stage3.window=12 --set image=384
       archdsl new litv2_s | archdsl check -
-      archdsl check my_space.json --strict
+      archdsl check lit-dat-64 --strict
     """
     findings = []
     for path in paths:

@@ -20,7 +20,7 @@ Format = Annotated[
         "--format",
         metavar="|".join(FORMATS),
         callback=chosen("format", lambda: FORMATS),
-        help="output format (default: text)",
+        help="output format",
     ),
 ]
 
