@@ -37,22 +37,26 @@ def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tup
         path = Path(text)
         return (_spec_in(path) if path.suffix == MODEL else _file_bytes(path)), text
     if other := other_kind(text, kind):
-        raise SpecError([Problem((), *other)])
+        rule = f'this is a document of kind "{"space" if kind == "arch" else "arch"}"'
+        raise SpecError([Problem(("kind",), rule, None, f"{other}; {_use(text)}")])
     data = zoo.text(text)
     if data is None:
         raise UnknownName(f"no such zoo name: {short(text)}; {_meant(text, kind)}")
     return data, text
 
 
-def other_kind(name: str, kind: str | None) -> tuple[str, None, str] | None:
-    """Rule, value and remedy of a name that is a space where a backbone is wanted, or the other way round."""
+def other_kind(name: str, kind: str | None) -> str:
+    """What a name is that is a space where a backbone is wanted, or the other way round; empty for others."""
     if kind == "arch" and name in zoo.spaces():
-        use = f"use archdsl search, doctor or check {name}, or archdsl.load_space"
-        return f"'{name}' is a search space, not a backbone", None, use
-    if kind == "space" and name in zoo.names():
-        use = f"use archdsl show, cost or bench {name}, or archdsl.load_spec; spaces: {', '.join(zoo.spaces())}"
-        return f"'{name}' is a backbone, not a search space", None, use
-    return None
+        return f"'{name}' is a search space, not a backbone"
+    return f"'{name}' is a backbone, not a search space" if kind == "space" and name in zoo.names() else ""
+
+
+def _use(name: str) -> str:
+    """The commands and the function that read a name."""
+    if name in zoo.spaces():
+        return f"use archdsl search, doctor or check {name}, or archdsl.load_space"
+    return f"use archdsl show, cost or bench {name}, or archdsl.load_spec; spaces: {', '.join(zoo.spaces())}"
 
 
 def _meant(name: str, kind: str | None) -> str:

@@ -150,7 +150,7 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
         rule = "a seed is a zoo name, or [name, override, ...]"
         return [Problem(keys, rule, short(seed), 'write "litv2_s", or ["litv2_s", "image=64"]')]
     if other := other_kind(name, "arch"):
-        return [Problem(keys, other[0], None, "name a backbone")]
+        return [Problem(keys, other, None, "name a backbone")]
     if name not in zoo.names():
         return [Problem(keys, "no such zoo name", short(name), nearest(name, zoo.names()))]
     try:

@@ -75,7 +75,8 @@ def test_loading_takes_a_name_a_path_or_a_dict(function: Any, kind: str, same: A
     assert refusal(function, b"{}") == f"{takes}a bytes; use json.loads(...) of it"
     with Path(__file__).open() as file:
         assert refusal(function, file) == f"{takes}a TextIOWrapper; use json.load(...) of it"
-    for value in (None, [], 3, torch.nn.Flatten()):
+    others: list[Any] = [None, [], 3, torch.nn.Flatten()]
+    for value in others:
         assert refusal(function, value).startswith(takes)
 
 
@@ -149,7 +150,7 @@ def test_names_are_listed_before_they_are_loaded() -> None:
     assert {"run", "Result"} <= set(dir(archdsl.search))
     assert archdsl.search.run is not None
     with pytest.raises(AttributeError, match="has no attribute 'walk'"):
-        _ = archdsl.search.walk  # type: ignore[attr-defined]  # that is the point
+        _ = archdsl.search.walk
 
 
 def test_the_version_is_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_check_never_wraps_and_shows_no_markup(run: Run, tmp_path: Path) -> None
 
 
 def test_check_gives_the_same_as_json(run: Run, tiny: Path, bad: Path) -> None:
-    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": []}
+    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": [], "warnings": []}
     ended = run("check", bad, "nowhere", tiny, "--json")
     found = json.loads(ended.out)
     assert (ended.code, ended.err, found["ok"]) == (2, "", False)

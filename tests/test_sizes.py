@@ -88,3 +88,11 @@ def test_a_square_for_a_side_is_told_as_the_side(field: str, value: Any, remedy:
     with pytest.raises(SpecError) as caught:
         spec_of(TINY | {"nodes": [TINY["nodes"][0], stage, TINY["nodes"][2]]})
     assert str(caught.value).endswith(f"got {json.dumps(value)}; {remedy}")
+
+
+def test_the_size_that_a_checkpoint_was_made_for_is_told_alike() -> None:
+    from archdsl import build, import_weights
+
+    model = build(override(load_spec("lit_ti"), ["image=64"]))
+    with pytest.raises(SpecError, match=r"use \[64, 96\] \(height 64, width 96\)"):
+        import_weights(model, model.state_dict(), image="64x96")  # type: ignore[arg-type]  # as people write it

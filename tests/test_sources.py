@@ -66,14 +66,14 @@ def test_near_names_are_those_of_what_is_wanted(here: Path) -> None:
 
 
 def test_a_name_of_the_other_kind_says_what_it_is(run: Run) -> None:
-    space = "'lit-dat-64' is a search space, not a backbone"
+    space = "kind: this is a document of kind \"space\"; 'lit-dat-64' is a search space, not a backbone"
     for command in ("show", "cost", "bench"):
         ended = run(command, "lit-dat-64")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith(f"{space}; use archdsl search, doctor or check lit-dat-64")
-    backbone = "'litv2_s' is a backbone, not a search space"
-    for command in (("search",), ("doctor",), ("lut", "show"), ("proxy-check",)):
-        ended = run(*command, "litv2_s")
+    backbone = "kind: this is a document of kind \"arch\"; 'litv2_s' is a backbone, not a search space"
+    for words in ("search", "doctor", "lut show", "proxy-check"):
+        ended = run(*words.split(), "litv2_s")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith(f"{backbone}; use archdsl show, cost or bench litv2_s")
     for load, name, told in ((load_spec, "lit-dat-64", space), (load_space, "litv2_s", backbone)):

@@ -64,16 +64,18 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress and no remarks")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="the traceback of a fault in archdsl")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print no progress and no remarks")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="print the traceback of an error inside archdsl")
+    ] = False,
 ) -> None:
     """A language for hierarchical vision backbones, and a search tool that keeps its latency budget.
 
-    A SPEC is a name from `archdsl zoo` or the path of a JSON document (it has a / or ends in .json).
+    A SPEC is a name from `archdsl zoo`, or a path: it contains a /, or ends in .json or .safetensors.
 
-    -q and -v may also follow the command. Exit codes: 0 fine; 1 what was asked failed; 2 the command line is wrong;
+    -q and -v may also follow the command. Exit codes: 0 success; 1 the request failed; 2 the command line is wrong;
     130 interrupted.
     """
     output.set_talk(quiet, verbose)

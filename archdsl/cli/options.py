@@ -9,13 +9,17 @@ import typer
 
 from archdsl.errors import nearest
 
-Name = Annotated[str, typer.Argument(metavar="SPEC", help="a zoo name, or the path of a JSON document")]
-Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents")]
+Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a JSON document or .safetensors")]
+Names = Annotated[
+    list[str], typer.Argument(metavar="SPEC", help="zoo names, or paths of JSON documents or .safetensors")
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="set a field: NODE.FIELD=VALUE or FIELD=VALUE; may be repeated"),
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="set a field, e.g. stage3.depth=8 or image=[224,320]; may be repeated"
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="print the same facts as JSON")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "mermaid", "dot")
 Format = Annotated[
-    str, typer.Option("--format", metavar="|".join(FORMATS), callback=chosen("format", lambda: FORMATS), help="how")
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        callback=chosen("format", lambda: FORMATS),
+        help="output format",
+    ),
 ]
 
 

@@ -62,9 +62,9 @@ def meant_remedy(value: Any, holes: Collection[str], in_nodes: bool) -> str | No
 def _meant(value: Any, holes: Collection[str]) -> list[dict[str, Any]]:
     """The holes that a value may stand for, the likeliest first."""
     if isinstance(value, list):
-        meant = [{"$one_of": _alternatives(value)}] if not any(isinstance(item, list) for item in value) else []
-        ranged = _range(value, holes) if len(value) == 2 and not isinstance(value[0], str) else None
-        return meant + [ranged] * (ranged is not None)
+        choice = [{"$one_of": _alternatives(value)}] if not any(isinstance(item, list) for item in value) else []
+        ranged = _range(value, holes)
+        return [*choice, *([ranged] if ranged is not None else [])]
     if not isinstance(value, dict):
         return []
     for low, high in _ENDS:
