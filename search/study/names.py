@@ -11,8 +11,10 @@ from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.settings import Settings
 from archdsl.search.study.local import FORMAT
 
-_OLDER = ("space", "latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch")
-_OLDER += ("dtype", "epochs", "images", "sampler", "seed")
+_OLDER = {
+    *("space", "latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget"),
+    *("batch", "dtype", "epochs", "images", "sampler", "seed"),
+}
 """Settings of which an earlier version made the name of a shared study, beside the runtime and the data."""
 
 
