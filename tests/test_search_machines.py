@@ -192,4 +192,5 @@ def test_the_report_reads_a_shared_study_without_the_server(shared_out: tuple[Pa
     copy = optuna.load_study(study_name="search", storage=storage)
     assert copy.metric_names == ["proxy accuracy", "latency, ms"]
     assert copy.user_attrs["device"] == "a machine"
+    assert {trial.params["w"] for trial in copy.trials} <= {16, 32, 48, 64}
     storage.engine.dispose()

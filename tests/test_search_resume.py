@@ -21,17 +21,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("sampler", ["auto", "gp"])
+@pytest.mark.parametrize("sampler", ["auto", "gp", "nsga2"])
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    """In a database, by evolution and by the Gaussian process.
+    """In a database, by evolution, by the Gaussian process and by generations.
 
     Interrupted once by the user, and once by what is as good as a kill.
     """
     monkeypatch.undo()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(samplers, "STARTUP", 5)
+    monkeypatch.setattr(samplers, "POPULATION", 4)
     monkeypatch.setattr(evolution, "LEAST", 4)
     asked_for: dict[str, Any] = {"trials": 12, "sampler": sampler}
     search(tmp_path / "whole", **asked_for)

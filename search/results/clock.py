@@ -22,7 +22,10 @@ class Clock:
         started: float | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        """`spent` is what earlier parts took; `started`, a moment of `now` (`time.monotonic()`), is when this part began."""
+        """`spent` is what earlier parts took; `started`, a moment of `now`, is when this part began.
+
+        `now` is `time.monotonic` where nothing else is given.
+        """
         self._now = now or time.monotonic
         self._spent, self._started = spent, self._now() if started is None else started
         self._paused: float | None = None

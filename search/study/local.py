@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from archdsl.errors import ArchError, SearchError
@@ -23,7 +24,7 @@ from archdsl.search.settings import Sampler
 from archdsl.search.study import samplers
 from archdsl.search.study.fills import ATTRIBUTES, BROKEN_OFF, GATED, Measured, measured_trials
 from archdsl.search.study.knobs import Form, as_indices, as_places, as_values, choices
-from archdsl.search.study.mirror import Mirror, Proposal, Proposing
+from archdsl.search.study.mirror import Mirror, Proposing
 from archdsl.search.study.storage import brief, open_storage, shown, unheard
 from archdsl.search.study.waiting import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, Waiting
 
@@ -54,9 +55,6 @@ class Completed(NamedTuple):
 
 class Study(Waiting):
     """The optimiser of one search, kept in the run's folder."""
-
-    must_stay_older = False
-    """Whether the study may not become one of this version, though it has no trials yet."""
 
     def __init__(
         self,
@@ -98,6 +96,11 @@ class Study(Waiting):
     def open(self, url: str) -> BaseStorage:
         """Where Optuna keeps the study."""
         return open_storage(url)
+
+    @property
+    def must_stay_older(self) -> bool:
+        """Whether the study may not become one of this version, even before it has trials."""
+        return False
 
     @property
     def is_older(self) -> bool:
@@ -168,20 +171,21 @@ class Study(Waiting):
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
         seed = (self.seed * 1_000_003 + self.begun) % 2**31
-        sampler = Proposing(lambda: self._proposed(seed), self.parameters)
         with unheard():
-            self._study.sampler = sampler
+            self._study.sampler = Proposing(lambda: self._proposed(trial, seed), self.parameters)
             trial = self._study.ask()
-            values = choices(trial, self.parameters)
-        self.note(trial, sampler.proposal.attributes if sampler.proposal is not None else {})
-        return trial, values
+            return trial, choices(trial, self.parameters)
 
-    def _proposed(self, seed: int) -> Proposal:
-        measured = self._measured()
+    def _proposed(self, trial: optuna.Trial, seed: int) -> dict[str, Any]:
+        """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""
+        trials, measured = self._study.get_trials(deepcopy=False), self._measured()
         sampler = samplers.sampler(self.sampler, seed, len(measured))
         places = {name: as_places(variable) for name, variable in self.variables.items()}
-        mirror = Mirror(self._study.get_trials(deepcopy=False), measured, self.parameters, places)
-        return mirror.propose(_directions(self.objectives), sampler, seed)
+        proposal = Mirror(trials, measured, self.parameters, places).propose(
+            _directions(self.objectives), sampler, seed
+        )
+        self.note(trial, proposal.attributes)
+        return proposal.values
 
     def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
         """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
@@ -227,5 +231,5 @@ class Study(Waiting):
                 trial.set_constraint(BUDGET, excess)
 
 
-def _directions(objectives: Sequence[str]) -> list[str]:
-    return ["maximize" if text.startswith("max") else "minimize" for text in objectives]
+def _directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    return [StudyDirection.MAXIMIZE if text.startswith("max") else StudyDirection.MINIMIZE for text in objectives]

@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from archdsl.search.study.fills import Measured
 from archdsl.search.study.knobs import Parameter, choices
-from archdsl.search.study.waiting import BUDGET
-
-_GENERATION = ":generation"
-"""How the name ends under which samplers of generations keep a trial's own."""
+from archdsl.search.study.waiting import BUDGET, generation_of
 
 Parameters = Mapping[str, Parameter]
 
@@ -42,21 +40,21 @@ class Mirror(NamedTuple):
     """As the study holds them."""
     places: Parameters
 
-    def propose(self, directions: Sequence[str], sampler: BaseSampler, seed: int) -> Proposal:
+    def propose(self, directions: Sequence[StudyDirection], sampler: BaseSampler, seed: int) -> Proposal:
         """What the sampler proposes; where it fails on what the study holds, a random point."""
         try:
             return self._proposed(directions, sampler)
         except Exception:
             return self._proposed(directions, RandomSampler(seed=seed))
 
-    def _proposed(self, directions: Sequence[str], sampler: BaseSampler) -> Proposal:
+    def _proposed(self, directions: Sequence[StudyDirection], sampler: BaseSampler) -> Proposal:
         study = optuna.create_study(directions=directions, sampler=sampler)
         if not isinstance(sampler, RandomSampler):  # it looks at nothing
             study.add_trials(list(self._copied()))
             self._recall_parents(study, sampler)
         trial = study.ask()
         values = choices(trial, self.places)
-        return Proposal(values, _generation(study.get_trials(deepcopy=False)[trial.number]))
+        return Proposal(values, generation_of(study.get_trials(deepcopy=False)[trial.number]))
 
     def _copied(self) -> Iterator[FrozenTrial]:
         """The trials that say something, in their order."""
@@ -66,7 +64,7 @@ class Mirror(NamedTuple):
             if trial.params.keys() != self.parameters.keys():
                 continue
             shared: dict[str, Any] = {"params": self._params(trial), "distributions": distributions}
-            shared["system_attrs"] = _generation(trial)
+            shared["system_attrs"] = generation_of(trial)
             if (complete := measured.get(trial.number)) is not None:
                 yield create_trial(values=complete.values, constraints={BUDGET: complete.excess}, **shared)
             elif trial.state == TrialState.PRUNED:
@@ -81,24 +79,18 @@ class Mirror(NamedTuple):
     def _recall_parents(self, study: optuna.Study, sampler: BaseSampler) -> None:
         """The parents of the generations so far are chosen again, as they were when each generation began."""
         if isinstance(sampler, NSGAIISampler):
-            last = max((number for trial in self.trials for number in _generation(trial).values()), default=0)
+            last = max((number for trial in self.trials for number in generation_of(trial).values()), default=0)
             for generation in range(1, last + 1):
                 sampler.get_parent_population(study, generation)
 
 
-def _generation(trial: FrozenTrial) -> dict[str, Any]:
-    """Of a trial, under its sampler's name for it; studies of earlier versions keep it where Optuna does."""
-    attributes = trial.system_attrs | trial.user_attrs
-    return {name: value for name, value in attributes.items() if name.endswith(_GENERATION)}
-
-
 class Proposing(BaseSampler):
-    """Draws the parameters of one trial as they are proposed, once there is one to draw."""
+    """Draws the parameters of one trial as they are proposed, at the first that is drawn."""
 
-    def __init__(self, propose: Callable[[], Proposal], parameters: Parameters) -> None:
+    def __init__(self, propose: Callable[[], dict[str, Any]], parameters: Parameters) -> None:
+        """`propose` gives a value for every variable; it is not called for a point that was enqueued."""
         self._propose, self._parameters = propose, parameters
-        self.proposal: Proposal | None = None
-        """None for a point that was enqueued: nothing is drawn then."""
+        self._values: dict[str, Any] | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """None: each parameter is drawn by itself, of one proposal."""
@@ -114,6 +106,6 @@ class Proposing(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The parameter that stands for the proposed value."""
-        if self.proposal is None:
-            self.proposal = self._propose()
-        return self._parameters[param_name].encode(self.proposal.values[param_name])
+        if self._values is None:
+            self._values = self._propose()
+        return self._parameters[param_name].encode(self._values[param_name])

@@ -14,16 +14,10 @@ from archdsl.search.study.local import FORMAT
 
 _OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_threads", "data"}
 """Settings in which machines that share a study may differ."""
-_OLDER: tuple[str, ...] = (
-    "space",
-    "latency_budget_ms",
-    "throughput_budget",
-    "params_budget",
-    "macs_budget",
-    "memory_budget",
-    "batch",
-)
-_OLDER += ("dtype", "epochs", "images", "sampler", "seed")
+_OLDER = {
+    *("space", "latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget"),
+    *("batch", "dtype", "epochs", "images", "sampler", "seed"),
+}
 """Settings of which an earlier version made the name of a shared study, beside the runtime and the data."""
 
 

@@ -38,7 +38,8 @@ def _opened(search: Search) -> Study:
     from archdsl.search.study.names import name_of, older_name_of
     from archdsl.search.study.shared import Shared
 
-    name, older = name_of(search.settings), older_name_of(search.settings)
+    name = name_of(search.settings)
+    older: str | None = older_name_of(search.settings)
     if place is not None and place["study"] not in (name, older):
         raise SearchError(
             f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"

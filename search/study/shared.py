@@ -32,7 +32,7 @@ from archdsl.search.study.knobs import choices
 from archdsl.search.study.local import Study
 from archdsl.search.study.names import name_of as name_of
 from archdsl.search.study.storage import brief, shown, unheard
-from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT
+from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
 _LOCK_S, _TRIES = 60.0, 20
@@ -234,7 +234,7 @@ class Shared(Study):
         names = [name for name in (FROM, RESULT) if name in trial.user_attrs]
         names += [_MEASURED, HASH, _NUMBER] if _MEASURED in trial.user_attrs else []
         kept = {name: trial.user_attrs[name] for name in names}
-        kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs}
+        kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs} | generation_of(trial)
         with unheard():
             self._study.enqueue_trial(parameters, user_attrs=kept)
 
