@@ -48,7 +48,10 @@ def test_spaces_nodes_counts_graphs_and_errors_come_out_equal() -> None:
     assert again(archdsl.count(spec)) == archdsl.count(spec)
     assert again(archdsl.graph(spec)).nodes["stage2"]["node"] == spec.node("stage2")
     error = again(SpecError([Problem(("nodes", 2), "a rule", "a value")]))
-    assert (error.problems, str(error)) == ((Problem(("nodes", 2), "a rule", "a value"),), "nodes[2]: a rule; got a value")
+    assert (error.problems, str(error)) == (
+        (Problem(("nodes", 2), "a rule", "a value"),),
+        "nodes[2]: a rule; got a value",
+    )
 
 
 @pytest.mark.parametrize("features_only", [False, True])

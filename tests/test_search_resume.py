@@ -68,6 +68,11 @@ def test_a_trial_that_was_recorded_but_not_told_is_told_on_resuming(
     assert machine.names("train")[0] == trials(tmp_path / "run")[3]["spec"]["name"]
 
 
+def contents(run: Path) -> dict[str, bytes]:
+    """The files of a run, its weights too, but for the settings, in which the limits may change."""
+    return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.json"}
+
+
 def test_a_finished_run_gives_its_result_again_without_any_work(tmp_path: Path) -> None:
     before = search(tmp_path / "run", trials=4)
     files = contents(tmp_path / "run")
@@ -79,11 +84,6 @@ def test_a_finished_run_gives_its_result_again_without_any_work(tmp_path: Path) 
     assert again.facts == before.facts
     assert fewer.as_json() == before.as_json()
     assert files == contents(tmp_path / "run")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but its settings, which name the limits of the last call."""
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.json"}
 
 
 def test_a_finished_run_goes_on_with_more_trials(tmp_path: Path) -> None:

@@ -196,6 +196,31 @@ def begun_record() -> Record:
     return begun(found, 0) | {"latency": 1.0}
 
 
+def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) -> None:
+    """Its records tell neither epochs nor answers."""
+    search(tmp_path, Machine())
+    machine = Machine()
+    own = opened(tmp_path, machine)
+    record = own.finals.ranked()[0]
+    for known in own.records:
+        proxy = known["provenance"].get("proxy", {})
+        for told in (proxy, *proxy.get("trainings", ())):
+            for name in ("epochs", "batch", "answers", "validation_images", "held_out_images"):
+                told.pop(name, None)
+    for file in (tmp_path / "weights").iterdir():
+        file.unlink()
+    kept = weights_of(own, record)
+    assert [request["epochs"] for request in machine.asked] == [6.0]
+    assert (kept.fidelity, len(kept.answers)) == ("6 epochs of 10 images", 100)
+    own.data = {}
+    for known in own.records:
+        known["provenance"].get("proxy", {})["epochs"] = 6.0
+    assert weights_of(own, record) == kept
+    kept.path.unlink()
+    with pytest.raises(Failed, match="ended before its data was loaded"):
+        weights_of(own, record)
+
+
 def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: float | None = None) -> KeptWeights:
     accuracy = sum(answers) / max(len(answers), 1)
     error = math.sqrt(accuracy * (1 - accuracy) / max(len(answers), 1))

@@ -90,10 +90,7 @@ def weights_of(search: Search, record: Record) -> KeptWeights:
     training = chosen(trainings)
     if training is None:
         raise Failed("the network was not trained in this search")
-    epochs = training.epochs
-    if epochs is None:
-        epochs = fidelity_of(search.settings, search.data["images"], LENGTHEN if training.is_longer else 1.0).epochs
-    path = weights_path(search, record["hash"], training.seed, epochs)
+    path = weights_path(search, record["hash"], training.seed, _epochs(search, training))
     facts = _facts(path, training.seed)
     if facts is None:
         _train_again(search, record, training, path)
@@ -161,8 +158,26 @@ def _facts(path: Path, seed: int) -> _Facts | None:
     return _Facts(accuracy, provenance)
 
 
+def _epochs(search: Search, training: Training) -> float:
+    """Of a training; of one of an earlier version, which did not tell them, by the search's settings.
+
+    Raises:
+        Failed: the search ended before its data was loaded.
+    """
+    if training.epochs is not None:
+        return training.epochs
+    _require_data(search)
+    return fidelity_of(search.settings, search.data["images"], LENGTHEN if training.is_longer else 1.0).epochs
+
+
+def _require_data(search: Search) -> None:
+    if not search.data:
+        raise Failed("its weights are not here, and the search ended before its data was loaded")
+
+
 def _train_again(search: Search, record: Record, training: Training, path: Path) -> None:
     """Train a network as it was trained, for its weights, by a worker of its own: those of the search may be gone."""
+    _require_data(search)
     spec = spec_of(record["spec"])
     search.doing(f"training {spec.name} again: its weights are not here", "training the winner")
     worker = search.new_worker()
