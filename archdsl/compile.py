@@ -127,7 +127,7 @@ class Backbone(nn.Module):
 
     def _outputs(self, x: Tensor, wanted: Sequence[Run]) -> tuple[dict[Port, Tensor], list[Tensor]]:
         """What is still needed after some runs, by port, and the maps of those that are features."""
-        if torch.jit.is_tracing():
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch exports it untyped
             # What follows from the size is written into a trace as it is now: at another size it has to fail.
             x = x.expand(-1, *map(int, x.shape[1:]))
         alive: dict[Port, Tensor] = {}

@@ -18,6 +18,7 @@ from archdsl.search.data.loading import BUILT_IN, DEFAULT
 from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.ladder.known import check_folders
+from archdsl.search.results.clock import LEAST_TIME_S
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.progress import Watcher, silent
 from archdsl.search.results.result import Result
@@ -86,7 +87,8 @@ def run(
             where the data is small.
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
-        time_s: seconds for everything up to the measured winner, over all resumes.
+        time_s: seconds for everything up to the measured winner, over all resumes; waiting for the device, on which
+            another process measures, is not counted. 20 at least.
         sampler: who proposes what to try next: "auto" (the default), "gp", "tpe", "nsga2", "evolution" or "random".
         seed: of sampling, data order and initial weights; 0 by default.
         out: the run's folder, `runs/TIME-SPACE` by default.
@@ -106,7 +108,7 @@ def run(
         mode: the former name of `runtime`.
 
     Raises:
-        WrongUse: `storage` or `role` cannot be so, or `runtime` and `mode` differ.
+        WrongUse: `storage` or `role` cannot be so, `runtime` and `mode` differ, or `time_s` is too short.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
@@ -119,6 +121,8 @@ def run(
     if resume and folders:
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
     check_folders(folders)
+    if time_s is not None and time_s < LEAST_TIME_S and not resume:
+        raise WrongUse(too_short(time_s))
     if data is not None:
         given["data"] = absolute(data)
     if resume:
@@ -130,6 +134,12 @@ def run(
         require_feasible(settings)
     folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, means=means, earlier=folders)
+
+
+def too_short(time_s: float) -> str:
+    """Why a limit on the time is refused, and the least that makes sense."""
+    rule = f"--time {time_s:g}s is too short: to start, train one network and measure it takes about {LEAST_TIME_S:g} s"
+    return f"{rule}; give --time {LEAST_TIME_S:g}s or more"
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:

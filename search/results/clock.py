@@ -9,7 +9,10 @@ from archdsl.search.settings import DEFAULT_TIME_S, Settings
 
 SEARCH_SHARE = 0.75
 """Share of the time that the search itself takes; the rest is for training the finalists and measuring the winner."""
-_RESERVE_SHARE, _MOST_RESERVE_S = 0.15, 30.0
+LEAST_TIME_S = 20.0
+"""Starting, one short training, and measuring its winner in one fresh process take about so long on any machine."""
+_RESERVE_SHARE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.15, 10.0, 30.0
+"""What is left for the winner's measurement: a fresh process takes up to ten seconds, three take thirty."""
 
 
 class Clock:
@@ -60,7 +63,8 @@ class Clock:
     @property
     def left_to_train(self) -> float | None:
         """Seconds until a training must have ended, so that the winner can still be measured."""
-        reserve = min(_RESERVE_SHARE * (self.limit or 0), _MOST_RESERVE_S)
+        limit = self.limit or 0.0
+        reserve = min(max(_RESERVE_SHARE * limit, _LEAST_RESERVE_S), _MOST_RESERVE_S, limit / 2)
         return None if self.left is None else self.left - reserve
 
     @property
