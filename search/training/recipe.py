@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data
-from archdsl.search.training.accuracy import Named, named
+from archdsl.search.training.accuracy import Evaluation, evaluate
 from archdsl.search.training.fidelity import Fidelity as Fidelity
 from archdsl.search.training.running import Running, ends_of_marks
 
@@ -62,9 +62,9 @@ class Outcome(NamedTuple):
     """The running training loss after each twentieth of the steps that was reached (`running.py`)."""
     held_out: float | None
     """As `accuracy`, of the images that no choice may depend on; None where there are none."""
-    validation: Named | None
+    validation: Evaluation | None
     """Which validation images are named rightly, by the float32 network; None unless `finished`."""
-    held: Named | None
+    held: Evaluation | None
     """As `validation`, of the images held out; None where there are none."""
     seconds: float
     steps: int
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
     """The dtype that training was cast to."""
 
     @property
-    def by_set(self) -> dict[str, Named | None]:
+    def by_set(self) -> dict[str, Evaluation | None]:
         """What is named rightly, by the set of images."""
         return {"validation": self.validation, "held": self.held}
 
@@ -126,10 +126,10 @@ def train(
     validation = held = None
     if finished:
         batch = 2 * fidelity.batch
-        validation = named(model, data.normalise, data.val_images, data.val_labels, data.class_names, batch)
+        validation = evaluate(model, data.normalise, data.val_images, data.val_labels, data.class_names, batch)
         finite = validation is not None
         if finite and len(data.held_labels):
-            held = named(model, data.normalise, data.held_images, data.held_labels, data.class_names, batch)
+            held = evaluate(model, data.normalise, data.held_images, data.held_labels, data.class_names, batch)
             finite = held is not None
     if not finite:
         validation = held = None
