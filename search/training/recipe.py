@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data
 from archdsl.search.training.accuracy import Evaluation, evaluate
+from archdsl.search.training.execution import Execution, execution_on
 from archdsl.search.training.fidelity import Fidelity as Fidelity
 from archdsl.search.training.running import Running, ends_of_marks
 
@@ -27,26 +28,6 @@ RECIPE = 2
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the steps in all and the loss that was read last, nan before the first."""
-
-
-class Execution(NamedTuple):
-    """How a device trains."""
-
-    bf16: bool
-    """Whether the forward pass is cast to bfloat16 where that is safe (autocast)."""
-    reads_every_step: bool
-    """Whether every loss is looked at once it is there; else those since the last mark are, so that the host runs ahead
-    of the device."""
-
-
-def execution_on(device: str) -> Execution:
-    """On CUDA bfloat16 where the GPU computes in it, and losses read at marks; elsewhere float32, and each step."""
-    import torch
-
-    if torch.device(device).type != "cuda":
-        return Execution(bf16=False, reads_every_step=True)
-    with torch.cuda.device(device):
-        return Execution(torch.cuda.is_bf16_supported(including_emulation=False), reads_every_step=False)
 
 
 class Outcome(NamedTuple):
