@@ -12,6 +12,7 @@ from archdsl.search.api import settings_of
 from archdsl.search.ladder.rungs import training_key
 from archdsl.search.proxy_check.api import _new
 from archdsl.search.report.reproduce import search_command
+from archdsl.search.results import cache
 from archdsl.search.settings import Settings
 from archdsl.search.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 
@@ -138,8 +139,11 @@ def test_what_the_cache_knows_is_named_by_epochs_and_batch() -> None:
     assert len(keys) == 3  # the number of images is the data's fingerprint
     small = DATA | {"images": 240}
     assert training_key("a", settings(least_steps=150), small) == training_key("a", settings(epochs=10.0), small)
+    facts = {"network": "a", "training": own.training_key(), "data": "0", "epochs": 2.0, "device": "cpu", "torch": "2"}
+    assert training_key("a", own, DATA) == cache.key(**facts, recipe=2)  # as earlier versions named it
     on_cuda = settings(device="cuda", epochs=6.0)
-    assert training_key("a", on_cuda, DATA) != training_key("a", settings(epochs=6.0), DATA)
+    facts |= {"training": on_cuda.training_key(), "epochs": 6.0, "device": "cuda", "batch": 64}
+    assert training_key("a", on_cuda, DATA) == cache.key(**facts, recipe=2)
 
 
 def test_the_command_that_repeats_a_search_names_epochs_only_where_they_were_asked_for(tmp_path: Path) -> None:

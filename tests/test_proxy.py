@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data, load
 from archdsl.search.training import recipe
-from archdsl.search.training.recipe import Execution, Fidelity, Outcome, train
+from archdsl.search.training.execution import Execution, execution_on
+from archdsl.search.training.recipe import Fidelity, Outcome, train
 from archdsl.search.training.running import Running
 
 
@@ -304,9 +305,9 @@ def test_on_cuda_losses_are_read_at_marks_and_bfloat16_is_used_where_the_gpu_has
     monkeypatch.setattr(torch.cuda, "device", chosen)
     for has in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
-        assert recipe.execution_on("cuda:1") == Execution(bf16=has, reads_every_step=False)
+        assert execution_on("cuda:1") == Execution(bf16=has, reads_every_step=False)
     assert asked == ["cuda:1"] * 2
-    assert recipe.execution_on("cpu") == Execution(bf16=False, reads_every_step=True)
+    assert execution_on("cpu") == Execution(bf16=False, reads_every_step=True)
 
 
 def test_every_validation_image_is_looked_at_once(data: Data) -> None:

@@ -22,7 +22,7 @@ from archdsl.schema.space import Space
 from archdsl.search.data.loading import Data, load
 from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.training import saving
-from archdsl.search.training.accuracy import named, packed, unpacked
+from archdsl.search.training.accuracy import evaluate, packed, unpacked
 from archdsl.search.workers import worker
 from archdsl.spaces import load_space
 from archdsl.weights import ModelFacts, read_facts, save_model
@@ -193,7 +193,7 @@ def test_classes_without_an_image_are_left_out() -> None:
     with torch.no_grad():
         model.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
     labels = torch.tensor([0, 1, 1, 0, 1])
-    found = named(model, lambda images: images, torch.zeros(5, 1), labels, ("a", "b", "c"), 2)
+    found = evaluate(model, lambda images: images, torch.zeros(5, 1), labels, ("a", "b", "c"), 2)
     assert found is not None
     assert (found.right, found.accuracy) == (3, 0.6)
     assert found.per_class == {"a": (0, 2), "b": (3, 3)}

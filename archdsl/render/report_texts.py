@@ -78,10 +78,10 @@ def held_out_line(report: Report) -> str:
 
 def balanced_line(report: Report) -> str:
     """`balanced accuracy, the mean over 20 classes: 61.8 % on held-out images, 63.1 % on validation images`."""
-    found = report.verdict.balanced
-    told = [f"{accuracy_text(found[of])} on {what} images" for of, what in _SETS if of in found]
+    balanced = report.verdict.balanced
+    texts = [f"{accuracy_text(balanced[of])} on {what} images" for of, what in _SETS if of in balanced]
     return (
-        f"balanced accuracy, the mean over {len(report.verdict.per_class)} classes: {', '.join(told)}" if told else ""
+        f"balanced accuracy, the mean over {len(report.verdict.per_class)} classes: {', '.join(texts)}" if texts else ""
     )
 
 
@@ -89,11 +89,11 @@ def class_rows(report: Report, most: int | None = None) -> tuple[list[str], list
     """Headings, and a row a class: its name, and of each set of images how many the winner names rightly, of how many,
     with the standard error. Where there are more than `most` classes, the least accurate ones.
     """
-    known, classes = [(of, what) for of, what in _SETS if of in report.verdict.balanced], report.verdict.per_class
+    sets, classes = [(of, what) for of, what in _SETS if of in report.verdict.balanced], report.verdict.per_class
     if most is not None and len(classes) > most:
-        classes = sorted(classes, key=lambda row: _recall(getattr(row, known[0][0])))[:most]
-    rows = [[row.name, *(_class_text(getattr(row, of)) for of, _ in known)] for row in classes]
-    return ["class", *(what for _, what in known)], rows
+        classes = sorted(classes, key=lambda row: _recall(getattr(row, sets[0][0])))[:most]
+    rows = [[row.name, *(_class_text(getattr(row, of)) for of, _ in sets)] for row in classes]
+    return ["class", *(what for _, what in sets)], rows
 
 
 def _recall(count: tuple[int, int] | None) -> float:

@@ -92,9 +92,9 @@ def train(
         WorkerGone: as `Worker.ask`.
     """
     key = training_key(canonical_hash(spec), settings, data, lengthen)
-    known = None if anew else cache.get(key)
-    if known is not None and known.keys() == set(_CACHED):
-        return Trained(**known, cached=True)
+    earlier = None if anew else cache.get(key)
+    if earlier is not None and earlier.keys() == set(_CACHED):
+        return Trained(**earlier, cached=True)
     started, left = time.monotonic(), clock.left_to_train
     fidelity = fidelity_of(settings, data["images"], lengthen)
     request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
@@ -129,17 +129,22 @@ def _answers(outcome: Reply) -> dict[str, Any]:
 
 
 def training_key(network: str, settings: Settings, data: dict[str, Any], lengthen: float = 1.0) -> str:
-    """The name of a proxy accuracy: all that it depends on, the network by its hash."""
+    """The name of a proxy accuracy: all that it depends on, the network by its hash.
+
+    On a CPU the batch is always the same, and what earlier versions trained there holds.
+    """
     fidelity = fidelity_of(settings, data["images"], lengthen)
+    device = settings.device.partition(":")[0]
+    batch = {"batch": fidelity.batch} if device == "cuda" else {}
     return cache.key(
         network=network,
         training=settings.training_key(),
         data=data["fingerprint"],
         epochs=fidelity.epochs,
-        batch=fidelity.batch,
-        device=settings.device.partition(":")[0],
+        device=device,
         torch=data["torch"],
         recipe=RECIPE,
+        **batch,
     )
 
 

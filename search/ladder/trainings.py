@@ -37,8 +37,8 @@ def trainings_in(record: Record) -> list[Training]:
     """The trainings of one record of a trained network."""
     proxy = record["provenance"].get("proxy") or {}
     single = proxy | {"accuracy": record["accuracy"]}
-    found = [_training(proxy, own, record["rung"] == LONGER) for own in proxy.get("trainings", [single])]
-    return [training for training in found if training is not None]
+    per_seed = proxy.get("trainings", [single])
+    return [_training(proxy, facts, record["rung"] == LONGER) for facts in per_seed if "seed" in facts]
 
 
 def chosen(trainings: Sequence[Training]) -> Training | None:
@@ -46,16 +46,14 @@ def chosen(trainings: Sequence[Training]) -> Training | None:
     return max(trainings, key=lambda training: training.accuracy, default=None)
 
 
-def _training(proxy: dict[str, Any], own: dict[str, Any], is_longer: bool) -> Training | None:
-    """A training of a record; None where an earlier version did not tell its seed."""
-    if "seed" not in own:
-        return None
-    answers, images = own.get("answers"), proxy.get("validation_images")
+def _training(proxy: dict[str, Any], facts: dict[str, Any], is_longer: bool) -> Training:
+    """The training with one seed, by its facts and those that all seeds of the record share."""
+    answers, images = facts.get("answers"), proxy.get("validation_images")
     return Training(
-        seed=own["seed"],
+        seed=facts["seed"],
         epochs=proxy.get("epochs"),
         fidelity=str(proxy.get("fidelity", "a training of unknown length")),
-        accuracy=own["accuracy"],
+        accuracy=facts["accuracy"],
         answers=unpacked(answers, images) if answers and images else (),
         is_longer=is_longer,
     )

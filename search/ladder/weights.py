@@ -70,7 +70,7 @@ class KeptWeights(NamedTuple):
     @property
     def balanced_accuracy(self) -> dict[str, float | None]:
         """The mean of the classes' recalls, by the set of images as in `per_class`."""
-        return {name: None if found is None else balanced_accuracy(found) for name, found in self.per_class.items()}
+        return {of: None if classes is None else balanced_accuracy(classes) for of, classes in self.per_class.items()}
 
 
 def weights_of(search: Search, record: Record) -> KeptWeights:
@@ -201,7 +201,7 @@ def _train_again(search: Search, record: Record, training: Training, path: Path)
 
 def _kept(path: Path, facts: _Facts, training: Training, trainings: list[Training]) -> KeptWeights:
     validation, held = facts.accuracy.validation, facts.accuracy.held_out
-    accuracies = [one.accuracy for one in trainings]
+    accuracies = [each.accuracy for each in trainings]
     mean = sum(accuracies) / len(accuracies)
     return KeptWeights(
         path=path,

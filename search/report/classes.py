@@ -15,18 +15,18 @@ SETS = ("validation", "held_out")
 def classes_of(raw: Any) -> list[ClassAccuracy]:
     """The classes in their order; what cannot be read is left out, and all of it where a run does not tell it."""
     counts = {name: _counts(mapping(raw).get(name)) for name in SETS}
-    names = dict.fromkeys(name for found in counts.values() for name in found)
+    names = dict.fromkeys(name for classes in counts.values() for name in classes)
     return [ClassAccuracy(name, *(counts[of].get(name) for of in SETS)) for name in names]
 
 
 def balanced_of(per_class: Sequence[ClassAccuracy]) -> dict[str, float]:
     """The mean of the classes' recalls, by the set of images."""
-    found = {}
+    balanced = {}
     for of in SETS:
         counts = {row.name: count for row in per_class if (count := getattr(row, of)) is not None}
         if counts:
-            found[of] = balanced_accuracy(counts)
-    return found
+            balanced[of] = balanced_accuracy(counts)
+    return balanced
 
 
 def _counts(raw: Any) -> dict[str, tuple[int, int]]:

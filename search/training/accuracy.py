@@ -16,7 +16,7 @@ PerClass = dict[str, tuple[int, int]]
 """How many images of a class were named rightly, of how many; classes without an image are left out."""
 
 
-class Named(NamedTuple):
+class Evaluation(NamedTuple):
     """What a network names rightly of a set of images."""
 
     answers: str
@@ -36,14 +36,14 @@ class Named(NamedTuple):
         return standard_error(self.accuracy, self.images)
 
 
-def named(
+def evaluate(
     model: nn.Module,
     normalise: Callable[[Tensor], Tensor],
     images: Tensor,
     labels: Tensor,
     class_names: Sequence[str],
     batch: int,
-) -> Named | None:
+) -> Evaluation | None:
     """One pass in float32, `batch` images at once; None where a logit is not finite. The model is left in eval mode."""
     import torch
 
@@ -59,9 +59,9 @@ def named(
     if not is_finite:
         return None
     right, labels = right.cpu(), labels.cpu()
-    totals, rights = (found.bincount(minlength=len(class_names)).tolist() for found in (labels, labels[right]))
+    totals, rights = (some.bincount(minlength=len(class_names)).tolist() for some in (labels, labels[right]))
     per_class = {name: (rights[row], totals[row]) for row, name in enumerate(class_names) if totals[row]}
-    return Named(packed(right.tolist()), len(labels), int(right.sum()), per_class)
+    return Evaluation(packed(right.tolist()), len(labels), int(right.sum()), per_class)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data
-from archdsl.search.training.accuracy import Named, named
+from archdsl.search.training.accuracy import Evaluation, evaluate
+from archdsl.search.training.execution import Execution, execution_on
 from archdsl.search.training.fidelity import Fidelity as Fidelity
 from archdsl.search.training.running import Running, ends_of_marks
 
@@ -29,26 +30,6 @@ Progress = Callable[[int, int, float], None]
 """Called after every step with the step, the steps in all and the loss that was read last, nan before the first."""
 
 
-class Execution(NamedTuple):
-    """How a device trains."""
-
-    bf16: bool
-    """Whether the forward pass is cast to bfloat16 where that is safe (autocast)."""
-    reads_every_step: bool
-    """Whether every loss is looked at once it is there; else those since the last mark are, so that the host runs ahead
-    of the device."""
-
-
-def execution_on(device: str) -> Execution:
-    """On CUDA bfloat16 where the GPU computes in it, and losses read at marks; elsewhere float32, and each step."""
-    import torch
-
-    if torch.device(device).type != "cuda":
-        return Execution(bf16=False, reads_every_step=True)
-    with torch.cuda.device(device):
-        return Execution(torch.cuda.is_bf16_supported(including_emulation=False), reads_every_step=False)
-
-
 class Outcome(NamedTuple):
     """What a short training gave."""
 
@@ -62,9 +43,9 @@ class Outcome(NamedTuple):
     """The running training loss after each twentieth of the steps that was reached (`running.py`)."""
     held_out: float | None
     """As `accuracy`, of the images that no choice may depend on; None where there are none."""
-    validation: Named | None
+    validation: Evaluation | None
     """Which validation images are named rightly, by the float32 network; None unless `finished`."""
-    held: Named | None
+    held: Evaluation | None
     """As `validation`, of the images held out; None where there are none."""
     seconds: float
     steps: int
@@ -78,7 +59,7 @@ class Outcome(NamedTuple):
     """The dtype that training was cast to."""
 
     @property
-    def by_set(self) -> dict[str, Named | None]:
+    def by_set(self) -> dict[str, Evaluation | None]:
         """What is named rightly, by the set of images."""
         return {"validation": self.validation, "held": self.held}
 
@@ -126,10 +107,10 @@ def train(
     validation = held = None
     if finished:
         batch = 2 * fidelity.batch
-        validation = named(model, data.normalise, data.val_images, data.val_labels, data.class_names, batch)
+        validation = evaluate(model, data.normalise, data.val_images, data.val_labels, data.class_names, batch)
         finite = validation is not None
         if finite and len(data.held_labels):
-            held = named(model, data.normalise, data.held_images, data.held_labels, data.class_names, batch)
+            held = evaluate(model, data.normalise, data.held_images, data.held_labels, data.class_names, batch)
             finite = held is not None
     if not finite:
         validation = held = None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.search.data.loading import Data
-from archdsl.search.training.accuracy import Named
+from archdsl.search.training.accuracy import Evaluation
 from archdsl.search.training.fidelity import Fidelity
 from archdsl.search.training.recipe import RECIPE, Outcome
 from archdsl.weights.facts import (
@@ -107,11 +107,11 @@ def preprocessing_of(data: Data) -> Preprocessing:
     )
 
 
-def _measured(found: Named) -> Measured:
+def _measured(evaluation: Evaluation) -> Measured:
     return Measured(
-        accuracy=found.accuracy,
-        images=found.images,
-        standard_error=found.error,
-        per_class=found.per_class,
-        answers=found.answers,
+        accuracy=evaluation.accuracy,
+        images=evaluation.images,
+        standard_error=evaluation.error,
+        per_class=evaluation.per_class,
+        answers=evaluation.answers,
     )

@@ -226,7 +226,7 @@ def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
     if request["keep"] and outcome.finished:
         training = Training(data, _fingerprint(*request["data"]), fidelity, seed, device, outcome)
         kept = _kept(model, request["keep"], training)
-    sets = {name: found and found._asdict() for name, found in outcome.by_set.items()}
+    sets = {name: evaluation and evaluation._asdict() for name, evaluation in outcome.by_set.items()}
     return {"outcome": outcome._asdict() | sets, "threads": torch.get_num_threads(), **kept}
 
 
