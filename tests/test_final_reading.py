@@ -1,4 +1,4 @@
-"""The end of a search: pooled processes of the file that is handed over, and what PASS, FAIL and UNSURE leave behind."""
+"""The end of a search: pooled processes of the file that is handed over, and what each verdict leaves behind."""
 
 from __future__ import annotations
 

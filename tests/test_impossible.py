@@ -18,7 +18,7 @@ from archdsl.errors import SpecError
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
 from archdsl.search.doctor import impossible
-from archdsl.search.doctor.impossible import impossible_values
+from archdsl.search.doctor.impossible import impossible_values, warnings_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import survey
 from archdsl.spaces import load_space, space_of
@@ -164,3 +164,32 @@ def test_checking_a_space_imports_no_torch(tmp_path: Path) -> None:
     code += "assert not {'torch', 'optuna', 'rich.live'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_range_in_fine_steps_takes_no_time_and_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = []
+    look = Points.look
+
+    def counted(points: Points, choose: Any) -> Any:
+        looks.append(choose)
+        return look(points, choose)
+
+    monkeypatch.setattr(Points, "look", counted)
+    fine = {"$float": [0.001, 9.0], "$step": 0.001, "$name": "scale"}
+    found = space_of(raw(MLP | {"layer_scale": fine, "depth": one_of(1, 2, name="d")}, constraints=["scale < 5"]))
+    assert values(found) == set()
+    assert len(looks) < 100
+
+
+def test_a_node_that_nothing_reads_in_any_alternative_is_told_once() -> None:
+    extra = MLP | {"id": "extra", "depth": one_of(1, 2)}
+    after = {"id": "after", "$one_of": [{"type": "mlp", "depth": 1, "from": "stem"}]}
+    rule = "extra can never occur: no node reads it, whichever alternatives are chosen"
+    assert [str(problem) for problem in warnings_of(space_of(raw(MLP, extra, after)))] == [
+        'nodes[1]: stage1 can never occur: no node reads it, whichever alternatives are chosen; name it in the "from" '
+        "of a later node, or remove it",
+        f'nodes[2]: {rule}; name it in the "from" of a later node, or remove it',
+    ]
+    sometimes = {"id": "after", "$one_of": [*after["$one_of"], {"type": "mlp", "depth": 1, "$label": "deep"}]}
+    assert warnings_of(space_of(raw(MLP, extra, sometimes))) == []
+    assert warnings_of(space_of(raw(MLP, extra))) == []

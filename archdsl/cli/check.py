@@ -87,15 +87,15 @@ def _tell(path: str, found: Finding) -> None:
 
 
 def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
-    """The values of a space that can never occur, in document order."""
+    """What of a space can never occur, in document order."""
     from archdsl.schema.space import Space
 
     if not isinstance(document.content, Space):
         return ()
     from archdsl.schema.positions import locate, place
-    from archdsl.search.doctor.impossible import impossible_values
+    from archdsl.search.doctor.impossible import warnings_of
 
-    problems = [found.problem() for found in impossible_values(document.content)]
+    problems = warnings_of(document.content)
     positions = locate(document.text) if problems else None
     placed = [place(problem, positions, title(path)) for problem in problems if positions]
     return tuple(sorted(placed, key=lambda problem: (problem.line or 0, problem.column or 0)))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from archdsl.render.columns import Column, Line, Sheet
 from archdsl.render.numbers import accuracy_text
 from archdsl.render.plot import Plot
+from archdsl.render.progress import Progress
 from archdsl.render.verdict import second_reading, verdict_lines
 
 if TYPE_CHECKING:
@@ -144,23 +143,7 @@ def _bar(state: State) -> RenderableType:
     count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
     limit = f"/{clock(state.limit)}" if state.limit else ""
     training = "" if state.fraction is None else f"training {state.fraction:.0%}"
-    return _Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
-
-
-class _Progress:
-    """A bar that leaves room for what stands beside it; without room for a bar, its line alone."""
-
-    def __init__(self, share: float, texts: tuple[str, ...]) -> None:
-        self.share, self.texts = share, texts
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = min(30, options.max_width - sum(len(text) + 1 for text in self.texts) - 1)
-        if width < 4:
-            yield _cut("  ".join(text for text in self.texts if text))
-            return
-        row = Table.grid(padding=(0, 1))
-        row.add_row(ProgressBar(total=1.0, completed=self.share, width=width), *(Text(text) for text in self.texts))
-        yield row
+    return Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
 
 
 def ladder(funnel: Mapping[str, int]) -> Text:

@@ -39,8 +39,7 @@ def untyped(keys: Keys, value: Any, fitting: list[str], name: str, in_space: boo
 
 def _misspelt(keys: Keys, value: dict[str, Any], name: str, in_space: bool) -> Problem | None:
     """A hole by another name, or one that is written in a backbone; None where an object is none."""
-    known = next((key for key in HOLES if key in value), None)
-    if known is not None and not in_space:
+    if not in_space and any(key in value for key in HOLES):
         return Problem(keys, f"{name} must not be a hole", short(value), ONLY_IN_SPACES)
     key = misspelt_hole(value)
     if key is None:
@@ -65,21 +64,21 @@ def fitting_types(node: Any, index: int, count: int, name: str | None = None) ->
     written = dict(node) if isinstance(node, Mapping) else {}
     kinds = _by_fields({key for key in written if isinstance(key, str) and key[:1] != "$"} - _ON_EVERY_NODE)
     if len(kinds) > 1:
-        told = name or written.get("id")
-        words = [kind for kind in kinds if isinstance(told, str) and kind in told]
-        if isinstance(told, str) and told in node_models():
-            words = [kind for kind in kinds if kind == _kind(node_models()[told])]  # a node called by its type
+        node_id = name or written.get("id")
+        words = [kind for kind in kinds if isinstance(node_id, str) and kind in node_id]
+        if isinstance(node_id, str) and node_id in node_models():
+            words = [kind for kind in kinds if kind == _kind(node_models()[node_id])]  # a node called by its type
         kinds = words[-1:] or [kind for kind in kinds if kind in _by_place(index, count)] or kinds
-    return sorted(known for known, model in node_models().items() if _kind(model) in kinds)
+    return sorted(type_name for type_name, model in node_models().items() if _kind(model) in kinds)
 
 
 def _by_fields(fields: set[str]) -> list[str]:
     """The kinds whose types have most of these fields."""
-    known: dict[str, set[str]] = {}
+    fields_of: dict[str, set[str]] = {}
     for model in node_models().values():
-        known.setdefault(_kind(model), set()).update(introspection.fields(model))
-    unknown = {kind: len(fields - names) for kind, names in known.items()}
-    return [kind for kind in known if unknown[kind] == min(unknown.values())]
+        fields_of.setdefault(_kind(model), set()).update(introspection.fields(model))
+    misfits = {kind: len(fields - names) for kind, names in fields_of.items()}
+    return [kind for kind in fields_of if misfits[kind] == min(misfits.values())]
 
 
 def _by_place(index: int, count: int) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from archdsl.schema.draft import draft
 from archdsl.schema.enumeration import EveryChoice
 from archdsl.schema.expressions import ExpressionError, parse
 from archdsl.schema.holes import Point, Unresolved, resolve, satisfied
+from archdsl.schema.nodes import node_models
 from archdsl.schema.sampling import draw
 from archdsl.schema.space import Space
 from archdsl.schema.space_names import expressions, types_of
@@ -32,8 +33,11 @@ _DRAWS = 8
 """Choices drawn with each value before a proof is sought."""
 MOST_CHOICES = 2_000
 """Choices of a set of variables that are looked at; where there are more, that set decides nothing."""
-MOST_IN_ALL = 6_000
+MOST_IN_ALL = 4_000
 """Choices looked at for all values, so that a check ends in seconds."""
+
+MOST_VALUES = 100
+"""Values of one variable that are looked at; of a range in finer steps none is."""
 
 Value = tuple[str, Any]
 
@@ -52,6 +56,36 @@ class Impossible(NamedTuple):
         return Problem(self.keys, rule, None, "remove it, or change what forbids it")
 
 
+def warnings_of(space: Space) -> list[Problem]:
+    """What of a space can never occur, each with its place: nodes that nobody reads, and impossible values."""
+    unread = unread_nodes(space)
+    remedy = 'name it in the "from" of a later node, or remove it'
+    rule = "can never occur: no node reads it, whichever alternatives are chosen"
+    problems = [Problem(("nodes", index), f"{space.nodes[index]['id']} {rule}", None, remedy) for index in unread]
+    values = [found for found in impossible_values(space) if found.keys[1] not in unread]
+    return problems + [found.problem() for found in values]
+
+
+def unread_nodes(space: Space) -> list[int]:
+    """The nodes, by index, that are left out of every network, as nothing reads them in any alternative."""
+    left = list(range(len(space.nodes)))
+    heads = {name for name, model in node_models().items() if model.kind == "head"}  # type: ignore[attr-defined]
+    while True:
+        read = set[int]()
+        places = {space.nodes[index]["id"]: index for index in left}
+        for place, index in enumerate(left):
+            node = space.nodes[index]
+            for part in ({**node, **alternative} for alternative in node.get("$one_of", ({},))):
+                before = space.nodes[left[place - 1]]["id"] if place else ""
+                written = part.get("from", before)
+                sources = written if isinstance(written, list | tuple) else [written]
+                read |= {places[name] for source in sources if (name := str(source).partition(".")[0]) in places}
+        kept = [index for index in left if index in read or heads & set(types_of(space.nodes[index]))]
+        if kept == left:
+            return [index for index in range(len(space.nodes)) if index not in left]
+        left = kept
+
+
 def impossible_values(space: Space) -> list[Impossible]:
     """The impossible values in document order; what stands inside an impossible alternative is not told again."""
     return list(_Proofs(space).impossible())
@@ -59,7 +93,8 @@ def impossible_values(space: Space) -> list[Impossible]:
 
 class _Proofs:
     def __init__(self, space: Space) -> None:
-        self.space, self.known, self.holes = space, variables(space.nodes), holes_of(space)
+        self.space, self.holes = space, holes_of(space)
+        self.variables = variables(space.nodes)
         self.points, self.generator = Points(space), random.Random(0)
         self.alive: set[Value] = set()
         self.left = MOST_IN_ALL
@@ -67,23 +102,24 @@ class _Proofs:
         self.nodes = {index: self._variables_of_node(index) for index in range(len(space.nodes))}
 
     def impossible(self) -> Iterator[Impossible]:
-        found: set[Value] = set()
-        for name, variable in self.known.items():
-            for value in variable.values:
-                places = [place for place in self.holes[name] if not found & set(place.around.items())]
+        impossible: set[Value] = set()
+        for name, variable in self.variables.items():
+            for value in variable.values if len(variable.values) <= MOST_VALUES else ():
+                places = [place for place in self.holes[name] if not impossible & set(place.around.items())]
                 if not places or self._seen(name, value, places):
                     continue
                 reason = self._reason(name, value, places)
                 if reason is not None:
-                    found.add((name, value))
+                    impossible.add((name, value))
                     yield Impossible(name, value, value_keys(places[0], value), reason)
 
     def _seen(self, name: str, value: Any, places: list[Hole]) -> bool:
         """Whether a valid point has the value, among some drawn with it."""
         for draws in range(_DRAWS):
-            if (name, value) in self.alive:
-                return True
-            choices = {other: draw(variable, self.generator) for other, variable in self.known.items()}
+            if (name, value) in self.alive or self.left <= 0:
+                break
+            self.left -= 1
+            choices = {other: draw(variable, self.generator) for other, variable in self.variables.items()}
             self._look((choices | places[draws % len(places)].around | {name: value}).__getitem__)
         return (name, value) in self.alive
 
@@ -100,7 +136,7 @@ class _Proofs:
         here = set().union(*(self.nodes[place.keys[1]] for place in places if isinstance(place.keys[1], int)))
         parts = [here, *mine, set().union(*mine), here.union(*mine), here.union(*self.constraints.values())]
         scopes = [{name, *around, *part} for part in parts]
-        for scope in [*sorted(scopes, key=len), set(self.known)]:
+        for scope in [*sorted(scopes, key=len), set(self.variables)]:
             reason = self._proof(name, value, scope)
             if reason is not None:
                 return reason
@@ -111,10 +147,10 @@ class _Proofs:
     def _proof(self, name: str, value: Any, scope: set[str]) -> Problem | None:
         """The commonest reason of failing, if every choice of these variables with the value fails."""
         reasons = Counter[Problem]()
-        whole = scope == set(self.known)
+        whole = scope == set(self.variables)
         partial = _Partial(self.points, scope, self.nodes, self.constraints)
-        choices = {other: variable if other in scope else fixed(variable) for other, variable in self.known.items()}
-        choices[name] = self.known[name]._replace(values=(value,))
+        choices = {other: variable if other in scope else fixed(variable) for other, variable in self.variables.items()}
+        choices[name] = self.variables[name]._replace(values=(value,))
         if not all(variable.values for variable in choices.values()):
             return None
         for looked_at, choose in enumerate(EveryChoice(choices)):
@@ -174,10 +210,10 @@ class _Partial:
                 return
         if not self.decided:
             return
-        found = draft(point.document)
-        yield from self._placed(found.problems, point)
+        drafted = draft(point.document)
+        yield from self._placed(drafted.problems, point)
         shapes: list[Problem] = []
-        flow(found, link(found, []), shapes)
+        flow(drafted, link(drafted, []), shapes)
         yield from self._placed(shapes, point)
 
     def _placed(self, problems: Iterable[Problem], point: Point) -> Iterator[Problem]:
