@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from checkpoints import storage_pickle
@@ -81,6 +82,8 @@ HOSTILE: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "in a configuration": (dumped(lambda: {"args": argparse.Namespace(a=Calls(os.mkdir, "ran"))}), "posix.mkdir"),
     "eval": (dumped(lambda: Calls(eval, "1")), "builtins.eval"),
     "getattr": (dumped(lambda: Calls(getattr, "a", "upper")), "builtins.getattr"),
+    "getattr of a function": (dumped(lambda: Calls(getattr, print, "__call__")), "builtins.print"),
+    "getattr of a class": (dumped(lambda: Calls(getattr, object, "__subclasses__")), "builtins.getattr"),
     "an import": (dumped(lambda: Calls(__import__, "antigravity")), "builtins.__import__"),
     "a state": (dumped(Remembers), "builtins.getattr"),
     "a module": (dumped(lambda: nn.Linear(1, 1)), "torch.nn.modules.linear.Linear"),
@@ -198,3 +201,34 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04" + b"PK\x01\x02" * 60_000)
     with pytest.raises(WeightsError, match="more than 50000 records"):
         read_checkpoint(path)
+
+
+class ArrayOf:
+    """Pickles to numpy's call that makes an array of bytes."""
+
+    def __init__(self, data: bytes, shape: Any, kind: str = "f4") -> None:
+        build: Any = np.zeros(1).__reduce_ex__(5)[0]
+        self.call = (build, (data, np.dtype(kind), shape, "C"))
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((3,), "an array of shape"), ((2**20, 2**20), "an array of shape"), ((-1,), "no weights"), ("x", "no weights")],
+)
+def test_an_array_has_the_numbers_that_are_there(shape: Any, message: str, tmp_path: Path) -> None:
+    path = archive_of(tmp_path / "array.pth", pickle.dumps({"weight": ArrayOf(bytes(8), shape)}, 5))
+    with pytest.raises(WeightsError, match=message):
+        bounded(lambda: read_checkpoint(path))
+
+
+def test_bytes_that_many_arrays_share_are_not_copied_for_each(tmp_path: Path) -> None:
+    """As many gibibytes as there are arrays."""
+    data = bytes(2**24)
+    value = {f"weight{index}": ArrayOf(data, (2**22,)) for index in range(1000)}
+    path = archive_of(tmp_path / "arrays.pth", pickle.dumps(value, 5))
+    assert path.stat().st_size < 2**25
+    with pytest.raises(WeightsError, match="its arrays have more numbers than the file"):
+        bounded(lambda: read_checkpoint(path))

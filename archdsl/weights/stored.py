@@ -71,7 +71,7 @@ _INERT = {
     *("yacs.config.CfgNode", "argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict", "addict.addict.Dict"),
     *("mmcv.utils.config.Config", "mmcv.utils.config.ConfigDict"),
     *("mmengine.config.config.Config", "mmengine.config.config.ConfigDict"),
-    *("mmengine.logging.history_buffer.HistoryBuffer", "fvcore.common.config.CfgNode", "munch.Munch", "box.box.Box"),
+    *("fvcore.common.config.CfgNode", "munch.Munch", "box.box.Box"),
     *("detectron2.config.config.CfgNode", "ml_collections.config_dict.config_dict.ConfigDict"),
     *("lightning_fabric.utilities.data.AttributeDict", "lightning.fabric.utilities.data.AttributeDict"),
     *("pytorch_lightning.utilities.parsing.AttributeDict", "lightning.pytorch.utilities.parsing.AttributeDict"),
@@ -81,23 +81,13 @@ _INERT = {
     *("omegaconf.nodes.StringNode", "omegaconf.nodes.InterpolationResultNode"),
     *("collections.Counter", "collections.deque", "builtins.set", "builtins.frozenset", "builtins.bytearray"),
     *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
-    *(
-        "uuid.UUID",
-        "decimal.Decimal",
-        "fractions.Fraction",
-        "builtins.slice",
-        "builtins.range",
-        "builtins.xrange",
-        "builtins.tuple",
-    ),
+    *("uuid.UUID", "decimal.Decimal", "fractions.Fraction"),
+    *("builtins.slice", "builtins.range", "builtins.xrange", "builtins.tuple"),
     *("builtins.list", "builtins.int", "builtins.float", "builtins.str", "builtins.bool", "builtins.complex"),
     *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
     *("pathlib._local.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
     "numpy.ndarray",
-    *(
-        f"numpy.{name}"
-        for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_")
-    ),
+    *(f"numpy.{kind}{bits}" for kind, bits in (("float", 32), ("float", 64), ("int", 32), ("int", 64), ("bool_", ""))),
     *("torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.torch_version.TorchVersion"),
     *(f"torch.{name}" for name in ("strided", "contiguous_format", "channels_last", "preserve_format")),
     *("torch.serialization._get_layout", "torch.amp.grad_scaler.GradScaler", "torch.cuda.amp.grad_scaler.GradScaler"),
@@ -106,8 +96,9 @@ _INERT = {
 _KNOWN = {*_TENSORS, *_PARAMETERS, _SUBCLASS, *_DICTIONARIES, *_INERT, *_ARRAYS, _ENCODED}
 _ONLY_NAMED = {_ATTRIBUTE, "builtins.object"}
 """What may be named, but makes something of a class in `_INERT` alone: a method of a training log's buffer."""
-_INERT_MODULES = ("torch.optim.", "numpy.random.", "archdsl.schema.", "archdsl.blocks.")
-"""Modules all of whose names are inert: optimizers and schedulers as objects, random states, our own specs."""
+_LOG = "mmengine.logging.history_buffer."
+_INERT_MODULES = ("torch.optim.", "numpy.random.", "archdsl.schema.", "archdsl.blocks.", _LOG)
+"""Modules all of whose names are inert: optimizers and schedulers as objects, random states, our specs, logs."""
 
 
 def named(module: str, name: str) -> Name:
@@ -122,6 +113,11 @@ def named(module: str, name: str) -> Name:
     if _storage_dtype(found) or _dtype(found):
         return found
     raise _refused(found.text)
+
+
+def _is_inert(name: str) -> bool:
+    """Whether what a name makes is of no concern."""
+    return name in _INERT or name.startswith(_INERT_MODULES)
 
 
 def _refused(name: str) -> WeightsError:
@@ -154,14 +150,14 @@ def made(name: Any, arguments: Any) -> Any:
         return _encoded(arguments)
     if name.text in _ARRAYS:
         return arrays.made(name.text, arguments) or StandIn(name.text)
-    if name.text in _INERT or name.text.startswith(_INERT_MODULES):
+    if _is_inert(name.text):
         return StandIn(name.text)
     raise TypeError(f"a call of {name.text}")
 
 
 def _attribute(arguments: tuple[Any, ...]) -> StandIn:
     """A method of a class without content is as little."""
-    if len(arguments) == 2 and isinstance(arguments[0], Name) and arguments[0].text in _INERT:
+    if len(arguments) == 2 and isinstance(arguments[0], Name) and _is_inert(arguments[0].text):
         return StandIn(f"{arguments[0].text}.{arguments[1]}" if isinstance(arguments[1], str) else arguments[0].text)
     raise _refused(_ATTRIBUTE)
 
