@@ -118,7 +118,7 @@ HELD_OUT = {"accuracy": 0.69, "error": 0.0146, "images": 1000, "fidelity": "6 ep
 HELD_OUT |= {"mean": 0.67, "least": 0.65, "most": 0.69}
 VALIDATION = {"accuracy": 0.71, "error": 0.014, "images": 1000, "fidelity": "6 epochs"}
 ACCURACY = {"held_out": HELD_OUT, "validation": VALIDATION, "chance": 0.1}
-ATTEMPTS = [
+ATTEMPTS: list[dict[str, Any]] = [
     {"name": NAMES[1], "hash": NAMES[1], "verdict": "FAIL", "latency": 5.31, "reason": "p50 5.31 ms exceeds 5 ms"},
     {"name": NAMES[0], "hash": NAMES[0], "verdict": "PASS", "latency": 4.61, "reason": "p50 4.61 ms lies within 5 ms"},
 ]

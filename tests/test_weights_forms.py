@@ -28,7 +28,8 @@ def assert_shared(dense: Backbone, classifier: Backbone) -> None:
 @torch.no_grad()
 def logits(built: Backbone) -> Tensor:
     """Without gradients, in which a frozen network and another may take other kernels."""
-    return built(images())
+    given: Tensor = built(images())
+    return given
 
 
 # ------------------------------------------------------------------------------------------------- dense prediction

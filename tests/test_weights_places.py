@@ -144,7 +144,7 @@ def test_of_several_without_a_usual_place_one_must_be_named(write: Write) -> Non
 
 def test_a_wanted_name_without_a_tensor_is_told_as_what_it_is() -> None:
     with pytest.raises(WeightsError, match=r'"norm\.bias" is no tensor but a list'):
-        import_weights(model(), published(model()) | {"norm.bias": [0.0] * 32})  # type: ignore[dict-item]
+        import_weights(model(), published(model()) | {"norm.bias": [0.0] * 32})
 
 
 # ------------------------------------------------------------------------------------------------------------- numpy
