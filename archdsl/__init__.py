@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from archdsl.compile import Backbone as Backbone
     from archdsl.compile import build as build
     from archdsl.cost import Count as Count
@@ -58,6 +59,8 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _HOME:
         raise AttributeError(f"module 'archdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"archdsl.{_HOME[name]}"), name)
@@ -66,4 +69,14 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *_HOME, "__version__"})
+
+
+def _version() -> str:
+    """The installed version; `unknown` in a tree that was never installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("archdsl")
+    except metadata.PackageNotFoundError:
+        return "unknown"

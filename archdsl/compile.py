@@ -14,6 +14,7 @@ from archdsl.modules.features import FeatureInfo, pooling_of
 from archdsl.modules.groups import parameter_groups, undecayed
 from archdsl.modules.init import initialise, set_dense, set_drop_path
 from archdsl.modules.stage import Stage
+from archdsl.schema.arguments import check_spec
 from archdsl.schema.document import MOST_CLASSES, Spec
 from archdsl.shape import Map
 
@@ -28,6 +29,7 @@ class Backbone(nn.Module):
 
     def __init__(self, spec: Spec, features_only: bool = False) -> None:
         super().__init__()
+        check_spec("Backbone", spec)
         steps = plan(spec, features_only)
         self.spec = spec
         self.features_only = features_only
@@ -125,7 +127,7 @@ class Backbone(nn.Module):
 
     def _outputs(self, x: Tensor, wanted: Sequence[Run]) -> tuple[dict[Port, Tensor], list[Tensor]]:
         """What is still needed after some runs, by port, and the maps of those that are features."""
-        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch exports it untyped
             # What follows from the size is written into a trace as it is now: at another size it has to fail.
             x = x.expand(-1, *map(int, x.shape[1:]))
         alive: dict[Port, Tensor] = {}
@@ -226,7 +228,9 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
 
     Raises:
         SpecError: for a document that does not hold together.
+        TypeError: `spec` is no loaded backbone.
     """
+    check_spec("build", spec)
     return Backbone(spec, features_only)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem
 from archdsl.graphs import Link, Step, plan
+from archdsl.schema.arguments import check_spec
 from archdsl.schema.document import Spec
 from archdsl.shape import Cost
 
@@ -47,6 +48,13 @@ class Count(NamedTuple):
     macs: int
     activations: int
 
+    def __repr__(self) -> str:
+        """`Count(27.84 M params, 3.724 G MACs, 13.85 MB peak activations in float32, 9 nodes)`"""
+        memory = f"{self.activation_bytes() / 1e6:.4g} MB peak activations in float32"
+        return (
+            f"Count({self.params / 1e6:.4g} M params, {self.macs / 1e9:.4g} G MACs, {memory}, {len(self.nodes)} nodes)"
+        )
+
     def weight_bytes(self, dtype: str = "float32") -> int:
         """Memory of the parameters."""
         return self.params * BYTES[dtype]
@@ -84,6 +92,7 @@ def count(spec: Spec, features_only: bool = False, cost_of: Callable[[Step, Spec
 
     Exact for the published variants. `features_only` counts the dense-prediction form; `cost_of` may remember.
     """
+    check_spec("count", spec)
     steps = plan(spec, features_only)
     costs = [cost_of(step, spec) for step in steps]
     held = _held(steps)

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from archdsl import zoo
 from archdsl.cost import count, limit_problems
-from archdsl.errors import Problem, SpecError, WrongUse, nearest, one_of, short
+from archdsl.errors import Problem, SpecError, one_of, short
 from archdsl.graphs import flow, link
+from archdsl.schema.arguments import check_spec, checked_assignments, wrong_document
 from archdsl.schema.document import VERSION, Spec, spec_model
 from archdsl.schema.draft import KINDS, draft, in_order
 from archdsl.schema.overrides import apply
 from archdsl.schema.positions import locate, place
 from archdsl.schema.problems import first
-from archdsl.schema.reader import MAX_BYTES, read
+from archdsl.schema.reader import read
+from archdsl.schema.values import json_values
+from archdsl.sources import UnknownName, source
+
+__all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
 
 
-class UnknownName(WrongUse):
-    """Neither a zoo name nor a file: the command line is wrong, not a document."""
-
-
-def load_spec(name_or_path: str | os.PathLike[str]) -> Spec:
-    """The backbone of a zoo name or of a JSON file, checked and frozen.
+def load_spec(document: str | os.PathLike[str] | dict[str, Any]) -> Spec:
+    """The backbone of a zoo name, of a file (JSON, or a model of ours) or of a dict, checked and frozen.
 
     Raises:
-        SpecError: the document is refused; `problems` says everything that is wrong, with its place.
+        SpecError: the document is refused; `problems` says everything that is wrong, with its place; of a dict its
+            JSON path alone.
         UnknownName: there is no such zoo name or file.
+        TypeError: it is something else.
     """
-    data, file = source(name_or_path)
-    return parse_spec(data, file)
+    if isinstance(document, dict):
+        return spec_of(json_values(document))
+    if not isinstance(document, str | os.PathLike):
+        raise wrong_document("load_spec", document, "backbone")
+    return parse_spec(*source(document, "arch"))
 
 
 def parse_spec(data: bytes, file: str) -> Spec:
@@ -65,15 +70,18 @@ def spec_of(raw: Any) -> Spec:
     return spec
 
 
-def override(spec: Spec, assignments: list[str]) -> Spec:
+def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     """A new backbone with fields set: `stage3.alpha=0.5`, `head.norm.eps=1e-6`, `image=256`.
 
     All are applied to the document with its defaults filled in, then it is checked once.
 
     Raises:
         SpecError: an assignment names what the document does not have, or the result does not hold.
+        TypeError: `spec` is no loaded backbone, or the assignments are one text.
     """
-    return spec_of(apply(spec, assignments)) if assignments else spec
+    check_spec("override", spec)
+    texts = checked_assignments(assignments)
+    return spec_of(apply(spec, texts)) if texts else spec
 
 
 def located(data: bytes, file: str, parse: Any) -> Any:
@@ -117,36 +125,3 @@ def check_version(raw: dict[str, Any]) -> None:
     if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
         rule = f"the document's version is newer than this archdsl reads ({VERSION})"
         raise SpecError([Problem(("version",), rule, short(version), "upgrade archdsl")])
-
-
-def source(name_or_path: str | os.PathLike[str]) -> tuple[bytes, str]:
-    """The bytes behind a zoo name, the name of a shipped space or a path, and what messages call them.
-
-    An argument with a path separator or ending in `.json` is a path, else a name.
-
-    Raises:
-        UnknownName: there is no such name or file.
-        SpecError: the file cannot be read as a document.
-    """
-    text = os.fspath(name_or_path)
-    if isinstance(name_or_path, str) and not ("/" in text or os.sep in text or text.endswith(".json")):
-        data = zoo.text(text)
-        if data is None:
-            raise UnknownName(f"no such zoo name: {short(text)}; {_known(text)}")
-        return data, text
-    return _file_bytes(Path(text)), text
-
-
-def _file_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnknownName(f"no such file: {path}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError([Problem((), f"cannot be read: {reason}", file=str(path))]) from None
-
-
-def _known(name: str) -> str:
-    return nearest(name, [*zoo.names(), *zoo.spaces()])

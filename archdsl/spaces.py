@@ -10,7 +10,8 @@ from typing import Any
 
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError, nearest, short
-from archdsl.load import check_kind, check_version, load_spec, located, override, source, spec_of
+from archdsl.load import check_kind, check_version, load_spec, located, override, spec_of
+from archdsl.schema.arguments import wrong_document
 from archdsl.schema.canonical import canonical
 from archdsl.schema.contradiction import contradiction_problems
 from archdsl.schema.document import Spec
@@ -21,7 +22,9 @@ from archdsl.schema.problems import first
 from archdsl.schema.sampling import broken, draw, drawn_problems, random_point
 from archdsl.schema.space import Space
 from archdsl.schema.space_draft import space_model, space_problems
+from archdsl.schema.values import json_values
 from archdsl.schema.variables import variables
+from archdsl.sources import other_kind, source
 
 __all__ = ["choices_of", "draw", "load_space", "parse_space", "point", "random_point", "seed_spec", "seeds", "space_of"]
 
@@ -31,14 +34,20 @@ _MOST_MATCHES = 256
 """Choices that are tried before a backbone is no point: alternatives that differ in derived values alone look alike."""
 
 
-def load_space(name_or_path: str | os.PathLike[str]) -> Space:
-    """The space of a shipped name or of a JSON file, checked and frozen.
+def load_space(document: str | os.PathLike[str] | dict[str, Any]) -> Space:
+    """The space of a shipped name, of a JSON file or of a dict, checked and frozen.
 
     Raises:
-        SpecError: the document is refused; `problems` says everything that is wrong, with its place.
+        SpecError: the document is refused; `problems` says everything that is wrong, with its place; of a dict its
+            JSON path alone.
         UnknownName: there is no such space or file.
+        TypeError: it is something else.
     """
-    return parse_space(*source(name_or_path))
+    if isinstance(document, dict):
+        return space_of(json_values(document))
+    if not isinstance(document, str | os.PathLike):
+        raise wrong_document("load_space", document, "space")
+    return parse_space(*source(document, "space"))
 
 
 def parse_space(data: bytes, file: str) -> Space:
@@ -140,6 +149,8 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
     if not all(isinstance(text, str) for text in (name, *assignments)):
         rule = "a seed is a zoo name, or [name, override, ...]"
         return [Problem(keys, rule, short(seed), 'write "litv2_s", or ["litv2_s", "image=64"]')]
+    if other := other_kind(name, "arch"):
+        return [Problem(keys, other, None, "name a backbone")]
     if name not in zoo.names():
         return [Problem(keys, "no such zoo name", short(name), nearest(name, zoo.names()))]
     try:

@@ -53,7 +53,7 @@ def main() -> None:
         "held_out": {stat: _told(table) for stat, table in tables.items()},
         "one_by_one": _one_by_one(space, tables, asked.networks),
         "predicted_a_minute": round(_rate(space, plain)),
-        "rows": {stat: [row._asdict() for row in tables[stat].held_out] for stat in ("min", "p10")},
+        "rows": {stat: [row._asdict() for row in tables[stat].held_out] for stat in ("min", "p10", "p50")},
         "provenance": plain.provenance,
     }
     text = json.dumps(result, indent=2)
@@ -85,7 +85,7 @@ def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[s
     table = next(iter(tables.values()))
     known = {row.hash for row in table.held_out}
     specs = [spec for spec in _drawn(space, 4 * networks) if canonical_hash(spec) not in known][:networks]
-    setting = {name: table.setting[name] for name in ("device", "batch", "dtype", "mode", "threads")}
+    setting = {name: table.setting[name] for name in ("device", "batch", "dtype", "runtime", "threads")}
     with Worker() as worker:
         worker.ask({"do": "hello", **setting}, 300.0)
         started = time.monotonic()

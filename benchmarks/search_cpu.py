@@ -23,7 +23,7 @@ from typing import Any
 
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search.ladder.rungs import measure
+from archdsl.search.ladder.measuring import measure
 from archdsl.search.results.clock import Clock
 from archdsl.search.settings import Settings
 from archdsl.search.workers.child import Worker

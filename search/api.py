@@ -12,21 +12,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import SearchError, WrongUse
-from archdsl.latency.setting import DTYPES
+from archdsl.latency.setting import DTYPES, runtime_of
 from archdsl.schema.space import Budget, Space, latency_of
-from archdsl.search.data.loading import BUILT_IN
+from archdsl.search.data.loading import BUILT_IN, DEFAULT
+from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.ladder.known import check_folders
+from archdsl.search.results.clock import LEAST_TIME_S
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.progress import Watcher, silent
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
 from archdsl.search.settings import Sampler, Settings
+from archdsl.search.training.fidelity import LEAST_STEPS
 from archdsl.search.workers.means import Means, Role
 from archdsl.spaces import load_space
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
-_ASKED = frozenset(Settings.model_fields) - {"space", "stat"}
+_ASKED = frozenset(Settings.model_fields) - {"space"}
 
 
 def run(
@@ -40,8 +43,9 @@ def run(
     device: str | None = None,
     batch: int | None = None,
     dtype: str | None = None,
-    mode: str | None = None,
+    runtime: str | None = None,
     threads: int | None = None,
+    stat: str | None = None,
     data: str | os.PathLike[str] | None = None,
     epochs: float | None = None,
     images: int | None = None,
@@ -58,29 +62,33 @@ def run(
     storage: str | None = None,
     role: Role = "both",
     watcher: Watcher = silent,
+    mode: str | None = None,
 ) -> Result:
     """Search a space for the most accurate backbones inside the budgets, as measured on this device.
 
     Args:
         space: a space, its name or its path; by default the shipped one that fits the device.
-        latency_budget_ms: the promise, in ms a batch at the device's statistic (p50 on a GPU, p10 of wall time on a
-            CPU). This and the following stand over the space's own budgets.
+        latency_budget_ms: the promise, in ms a batch at `stat`. This and the following stand over the space's own
+            budgets.
         throughput_budget: the promise as images a second at the batch; a latency budget of batch / throughput. One of
             the two is given.
         params_budget: parameters.
         macs_budget: multiply-adds of one image.
         memory_budget: bytes of weights and peak activations at the batch.
         device: "cpu" or "cuda"; CUDA if there is one.
-        batch: images a batch when measured.
+        batch: images per batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
-        mode: "eager", "graph" or "compile" when measured.
+        runtime: "eager", "graph" or "compile" when measured; "graph" on a GPU, else "eager".
         threads: CPU threads; by default one or all physical cores, on which a network is faster.
+        stat: the statistic of the latency: "min", "p10", "p50" (the default) or "p90".
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
-        epochs: length of the short training that gives the proxy accuracy; 2 by default.
+        epochs: length of the short training that gives the proxy accuracy; by default 2, or as many as 150 steps take
+            where the data is small.
         images: training images of an epoch; 2,000 by default.
         trials: distinct networks to measure, over all resumes; without it and `time_s`, ten minutes.
-        time_s: seconds for everything up to the measured winner, over all resumes.
+        time_s: seconds for everything up to the measured winner, over all resumes; waiting for the device, on which
+            another process measures, is not counted. 20 at least.
         sampler: who proposes what to try next: "auto" (the default), "gp", "tpe", "nsga2", "evolution" or "random".
         seed: of sampling, data order and initial weights; 0 by default.
         out: the run's folder, `runs/TIME-SPACE` by default.
@@ -97,9 +105,10 @@ def run(
         role: "train" for a machine that only trains what others measured, "measure" for one that only measures;
             either needs `storage`.
         watcher: is told of progress.
+        mode: the former name of `runtime`.
 
     Raises:
-        WrongUse: `storage` or `role` cannot be so.
+        WrongUse: `storage` or `role` cannot be so, `runtime` and `mode` differ, or `time_s` is too short.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
@@ -107,10 +116,13 @@ def run(
     """
     means = Means(workers, trial_time_s, trial_memory, storage, role).checked()
     given = {key: value for key, value in locals().items() if key in _ASKED}
+    given["runtime"] = runtime_of(runtime, mode)
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     if resume and folders:
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
     check_folders(folders)
+    if time_s is not None and time_s < LEAST_TIME_S and not resume:
+        raise WrongUse(too_short(time_s))
     if data is not None:
         given["data"] = absolute(data)
     if resume:
@@ -124,22 +136,30 @@ def run(
     return run_search(settings, folder, resume, watcher, started, means=means, earlier=folders)
 
 
+def too_short(time_s: float) -> str:
+    """Why a limit on the time is refused, and the least that makes sense."""
+    rule = f"--time {time_s:g}s is too short: to start, train one network and measure it takes about {LEAST_TIME_S:g} s"
+    return f"{rule}; give --time {LEAST_TIME_S:g}s or more"
+
+
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
     """The settings of a search: what is given, else the space's own budgets, else the defaults.
 
     Raises:
         SpecError, MeasureError, SearchError: as `run`.
     """
-    from archdsl.latency import default_device, default_stat
+    from archdsl.latency import checked_stat, default_device, default_stat
     from archdsl.latency.setting import Setting
 
     if not isinstance(space, Space):
         space = load_space(space if space is not None else default_space(given["device"]))
     measured = space.budget("latency") or space.budget("throughput")
     device = given["device"] or (measured and measured.device) or default_device()
-    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "mode", "threads")}
-    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["mode"] or "eager")
+    given["runtime"] = runtime_of(given.get("runtime"), given.get("mode"))
+    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "runtime", "threads")}
+    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["runtime"])
     own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
+    in_built_in_data(space, given.get("data") or DEFAULT)  # refused before anything begins
     plain = ("data", "epochs", "images", "trials", "time_s", "sampler", "seed")
     return _checked(
         space=document_of(space),
@@ -148,11 +168,12 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
         macs_budget=given["macs_budget"] or own["macs"],
         memory_budget=given["memory_budget"] or own["memory"],
         device=setting.device,
-        stat=_stat(measured) or default_stat(setting.device),
+        stat=checked_stat(given.get("stat") or (measured and measured.stat) or default_stat(setting.device)),
         batch=setting.batch,
         dtype=setting.dtype,
-        mode=setting.mode,
+        runtime=setting.runtime,
         threads=chosen["threads"],
+        least_steps=0 if given.get("epochs") is not None else LEAST_STEPS,
         **{name: given[name] for name in plain if given.get(name) is not None},
     )
 
@@ -195,10 +216,6 @@ def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str,
             raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
         latency = latency_of(throughput, batch)
     return {"latency_budget_ms": latency, "throughput_budget": throughput}
-
-
-def _stat(measured: Budget | None) -> Any:
-    return measured.stat if measured is not None else None
 
 
 def document_of(space: Space) -> dict[str, Any]:

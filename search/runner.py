@@ -8,16 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SearchError
 from archdsl.schema.space import Space
+from archdsl.search.data.agreement import square_side, with_data
 from archdsl.search.ladder.finals import Finals
 from archdsl.search.ladder.finish import settle
-from archdsl.search.ladder.gate import gate_ms
+from archdsl.search.ladder.gate import choose_threads, gate_ms
 from archdsl.search.ladder.learned import Learned
 from archdsl.search.ladder.rungs import OutOfTime
 from archdsl.search.ladder.trial import tell
 from archdsl.search.ladder.trying import Trying
 from archdsl.search.report import read_report, write_html
+from archdsl.search.results.busy import MachineLoad
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.front import Record, front
@@ -28,9 +29,14 @@ from archdsl.search.settings import Settings
 from archdsl.search.study.local import Study
 from archdsl.search.study.opening import agreed, described, opened
 from archdsl.search.study.storage import brief, telling
+from archdsl.search.training.fidelity import length_note
+from archdsl.search.workers.child import Reply
 from archdsl.search.workers.crew import Crew
 from archdsl.search.workers.means import Means
 from archdsl.search.workers.seat import Asked, Seat
+
+_REMIND_S = 30.0
+"""Between two lines that say that the search waits for the device."""
 
 
 class Search:
@@ -61,6 +67,8 @@ class Search:
         """The earlier runs that networks come from, by hash."""
         self.space: Space = settings.space_document
         self._noted = set[str]()
+        self._told_waiting = -_REMIND_S
+        self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
         self.study: Study
         self.learned: Learned
         self.finals = Finals(self)
@@ -93,6 +101,7 @@ class Search:
                     self.note("interrupted: ending with what there is; once more stops at once")
                 self.crew.stop()  # it must not disturb what is measured now
                 verdict = settle(self)
+                self._note_waiting()
                 if hasattr(self, "study"):
                     self._copy_study()
             finally:
@@ -105,7 +114,14 @@ class Search:
 
     def _result(self, verdict: Verdict, interrupted: bool) -> Result:
         result = Result(
-            self.folder.path, self.settings, self.records, self.state.front, verdict, interrupted, self.state.facts
+            self.folder.path,
+            self.settings,
+            self.records,
+            self.state.front,
+            verdict,
+            interrupted,
+            self.state.facts,
+            self.machine.disturbed,
         )
         keep(self.folder, result, self.clock.elapsed)
         self._report()
@@ -141,6 +157,30 @@ class Search:
         self.records.append(record)
         self._keep_clock()
 
+    def _note_waiting(self) -> None:
+        """Say how long the device was not free, since that explains why everything took longer than its time."""
+        if self.clock.waited >= 1:
+            device = self.settings.device
+            self.note(
+                f"waited {self.clock.waited:.0f} s for another process to end its measuring on {device}; "
+                "that is not counted as search time"
+            )
+
+    def waits(self, text: str) -> None:
+        """Tell that another process measures on the device, at once and then every half a minute."""
+        self.doing(text, self.state.phase)
+        if time.monotonic() - self._told_waiting >= _REMIND_S:
+            self._told_waiting = time.monotonic()
+            self.watcher(self.state, text)
+
+    def while_waiting(self, reply: Reply) -> None:
+        """Take what a worker says before its reply: while it waits for the device, the search's time stands still."""
+        if "waiting" in reply:
+            self.clock.pause()
+            self.waits(str(reply["waiting"]))
+        else:
+            self.clock.go_on()
+
     def note(self, text: str) -> None:
         """Tell something that is worth keeping, once."""
         if text not in self._noted:
@@ -156,19 +196,31 @@ class Search:
     def _prepare(self) -> None:
         """The data's classes and channels go into the space; the machine's noise sets the gate."""
         self.doing("loading data", "starting")
-        image = self.space.image_size
-        if image[0] != image[1]:
-            raise SearchError(f"search data is square; the space '{self.space.name}' has images of {image}")
+        side = square_side(self.space)
         self.state.facts = self.crew.greeted()
-        request = [self.settings.data, image[0], self.settings.seed, self.settings.images]
+        request = [self.settings.data, side, self.settings.seed, self.settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": self.state.facts.get("torch")}
-        self.space = self.space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
+        self.space = with_data(self.space, self.data, self.settings.data)
+        self.note(f"data  {self.data['describe']}")
+        if (note := length_note(self.settings, self.data["images"])) is not None:
+            self.note(note)
         self.study = opened(self)
+        if self.means.role != "train":
+            self._use_threads(choose_threads(self))
         self.doing("measuring the machine's noise", "starting")
         self.state.gate_ms = agreed(self, None if self.means.role == "train" else gate_ms(self))
         self.study.describe(described(self))
         self.study.recover(self._record_of, lambda trial, record: tell(self.study, self.state.gate_ms, trial, record))
+
+    def _use_threads(self, threads: int | None) -> None:
+        """Measure on so many threads from here on, also when the run is resumed."""
+        if threads is None or threads == self.settings.chosen_threads:
+            return
+        self.settings = self.settings.model_copy(update={"chosen_threads": threads})
+        self.state.settings = self.settings
+        self.crew.use(self.settings)
+        self.folder.write("run.json", self.settings.model_dump(mode="json"))
 
     def _record_of(self, known: str) -> Record | None:
         return next((record for record in self.trials if record["hash"] == known), None)

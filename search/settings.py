@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from archdsl.errors import short
+from archdsl.errors import WrongUse, short
+from archdsl.latency.setting import runtime_of, with_runtime
 from archdsl.schema.space import Space
 
 Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
@@ -35,15 +36,33 @@ class Settings(BaseModel):
     stat: Literal["min", "p10", "p50", "p90"]
     batch: Annotated[int, Field(ge=1)] = 1
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    mode: Literal["eager", "graph", "compile"] = "eager"
+    runtime: Literal["eager", "graph", "compile"] = "eager"
     threads: Annotated[int, Field(ge=1)] | None = None
+    """As asked for."""
+    chosen_threads: Annotated[int, Field(ge=1)] | None = None
+    """What measuring uses where none are asked for: chosen once, when the run begins."""
     data: str = "shapetex"
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    least_steps: Annotated[int, Field(ge=0)] = 0
+    """Of a training, to which the epochs are raised; 0 where the epochs were asked for, and in older runs."""
     images: Annotated[int, Field(ge=1)] = 2000
     trials: Annotated[int, Field(ge=1)] | None = None
     time_s: Annotated[float, Field(gt=0)] | None = None
     sampler: Sampler = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_today(cls, written: Any) -> Any:
+        """Settings of an earlier version, whose `runtime`, here and in the space's budgets, was called `mode`."""
+        if not isinstance(written, dict):
+            return written
+        try:
+            runtime_of(written.get("runtime"), written.get("mode"))
+        except WrongUse as error:
+            raise ValueError(str(error)) from None
+        space = {"space": _space_today(written["space"])} if "space" in written else {}
+        return with_runtime(written) | space
 
     @property
     def space_document(self) -> Space:
@@ -61,7 +80,8 @@ class Settings(BaseModel):
 
     def measuring(self) -> dict[str, Any]:
         """What a latency depends on beside the network and the machine."""
-        return self.model_dump(include={"device", "batch", "dtype", "mode", "threads"})
+        own = self.model_dump(include={"device", "batch", "dtype", "runtime"})
+        return own | {"threads": self.threads or self.chosen_threads}
 
     def training_key(self) -> dict[str, Any]:
         """What a proxy accuracy depends on beside the network."""
@@ -70,9 +90,17 @@ class Settings(BaseModel):
     def differences(self, other: Settings) -> list[str]:
         """Fields in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
-        kept = [name for name in mine if name not in ("trials", "time_s")]
+        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads")]
         differing = [_difference(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
         return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
+
+
+def _space_today(space: Any) -> Any:
+    """A space document whose budgets name the runtime as today; what is none is left to be refused."""
+    budgets = space.get("budgets") if isinstance(space, dict) else None
+    if not isinstance(budgets, list | tuple):
+        return space
+    return {**space, "budgets": [with_runtime(each) if isinstance(each, dict) else each for each in budgets]}
 
 
 def _difference(place: str, before: Any, now: Any) -> tuple[str, str, str]:

@@ -44,7 +44,9 @@ def lines(text: str) -> list[str]:
     """Messages, without the file; lists of known names, which grow with every family, by a word for them."""
     known = {
         ", ".join(sorted(node_models())): "<nodes>",
+        ", ".join(sorted([*Part.kinds["block"], *Part.kinds["stage"]])): "<stages>",
         ", ".join(sorted(Part.kinds["block"])): "<blocks>",
+        ", ".join(sorted(Part.kinds["stem"])): "<stems>",
         ", ".join(sorted(SCHEMES)): "<schemes>",
     }
     found = []

@@ -15,7 +15,6 @@ from archdsl import count
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.search.ladder import evolution
-from archdsl.search.ladder import rungs as ladder
 from archdsl.search.results.progress import State, Watcher, silent
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
@@ -23,6 +22,8 @@ from archdsl.search.scores.every import NAMES
 from archdsl.search.settings import Settings
 from archdsl.search.study import local as study
 from archdsl.search.study import samplers
+from archdsl.search.training.accuracy import packed
+from archdsl.weights.facts import ModelFacts
 
 Reply = dict[str, Any]
 
@@ -104,9 +105,17 @@ class FakeWorker:
     def _measure(self, request: Reply) -> Reply:
         machine, spec = self.machine, spec_of(request["spec"])
         ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
-        stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")}
-        facts = {"device": request["setting"]["device"], "image": [3, 32, 32]}
-        return {"latency": {**stats, "unstable": False, "samples_ms": [ms] * 40, "provenance": facts}}
+        ms = ms if machine.fixed_ms is None else machine.fixed_ms
+        is_final = request.get("weights") is not None
+        rounds = 240 if is_final else request["setting"].get("rounds", 40)  # of a final reading those of 3 s
+        stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
+        facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+        facts |= {"image": [3, 32, 32], "rounds": rounds, "undisturbed": rounds, "calls": 1, **machine.beside}
+        disturbed = list(range(round(rounds * machine.disturbed)))
+        return {"latency": {**stats, "samples_ms": [ms] * rounds, "disturbed_rounds": disturbed, "provenance": facts}}
+
+    def _threads(self, request: Reply) -> Reply:
+        return {"threads": 1}
 
     def _pace(self, request: Reply) -> Reply:
         return {"step_s": 0.01, "image_s": 0.001}
@@ -118,8 +127,41 @@ class FakeWorker:
         halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
         outcome |= {"running": [loss] * (halted or 20), "halted": halted, "held_out": accuracy - self.machine.hidden}
         ended = self.machine.finished and self.machine.finite and halted is None
-        outcome |= {"finite": self.machine.finite, "finished": ended}
-        return {"outcome": outcome, "fidelity": f"{request['epochs']:g} epochs of 10 images", "threads": 1}
+        outcome |= {"finite": self.machine.finite, "finished": ended, "autocast": None}
+        sets = {"validation": fake_named(accuracy), "held": fake_named(accuracy - self.machine.hidden)}
+        outcome |= sets if ended else dict.fromkeys(sets)
+        if ended and request["keep"] is not None:
+            write_fake_weights(Path(request["keep"]), request, sets)
+        return {"outcome": outcome, "threads": 1, "kept": request["keep"] if ended else None, "not_kept": None}
+
+
+def fake_named(accuracy: float) -> Reply:
+    """A hundred images of two classes, of which the first are named rightly."""
+    right = min(max(round(100 * accuracy), 0), 100)
+    per_class = {"first": [min(right, 50), 50], "second": [max(right - 50, 0), 50]}
+    answers = packed([place < right for place in range(100)])
+    return {"answers": answers, "images": 100, "right": right, "per_class": per_class, "accuracy": accuracy}
+
+
+def write_fake_weights(path: Path, request: Reply, sets: Reply) -> None:
+    """A file of ours without a tensor: what is read of it in a search is its header."""
+    measured = {
+        name: {**found, "standard_error": 0.02}
+        for name, found in (("validation", sets["validation"]), ("held_out", sets["held"]))
+    }
+    provenance = {name: request[name] for name in ("epochs", "images", "batch", "seed", "device")}
+    provenance |= {"parent": None, "recipe": 2, "steps": 7, "autocast": None, "threads": 1, "torch": "2.0"}
+    facts = ModelFacts.model_validate(
+        {
+            "classes": ["first", "second"],
+            "accuracy": {**measured, "data": {"name": "fake", "fingerprint": "0" * 16}},
+            "provenance": provenance | {"archdsl": "0"},
+        }
+    )
+    header = {"archdsl": "0", "format": "pt", "spec": json.dumps(request["spec"]), **facts.header()}
+    text = json.dumps({"__metadata__": header}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
 
 
 class Machine:
@@ -129,6 +171,11 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.finite, self.finished = True, True
+        self.fixed_ms: float | None = None
+        """What every network takes, where it is not the formula's."""
+        self.disturbed = 0.0
+        """Share of the rounds that a neighbour disturbs."""
+        self.beside: Reply = {"environment": {"OMP_WAIT_POLICY": "PASSIVE"}, "load_average": [0.1, 0.1, 0.1]}
         self.seed_noise, self.hidden = 0.0, 0.02
         self.losses_tell = False
         self.asked: list[Reply] = []
@@ -195,7 +242,6 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     """An empty cache, no pauses, random points, and studies in memory; the rest has tests of its own."""
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
-    patch.setattr(ladder, "PAUSE_S", 0.0)
     patch.setattr(samplers, "STARTUP", 1000)
     patch.setattr(evolution, "LEAST", 1000)
     patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))

@@ -13,7 +13,8 @@ from searching import quicken, settings
 from archdsl.schema.variables import variables
 from archdsl.search.ladder import trying
 from archdsl.search.study import heart
-from archdsl.search.study.shared import Shared, name_of
+from archdsl.search.study.names import name_of
+from archdsl.search.study.shared import Shared
 from archdsl.spaces import space_of
 
 

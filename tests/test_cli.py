@@ -201,3 +201,17 @@ def test_quiet_lasts_for_one_run(run: Run) -> None:
     assert output.talk().quiet
     run("zoo")
     assert not output.talk().quiet
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_a_shell_is_shown_and_names_commands(
+    run: Run, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = run("--show-completion", shell)
+    assert ended.code == 0
+    assert "_ARCHDSL_COMPLETE" in ended.out
+    assert "--install-completion" in run("--help").out
+    monkeypatch.setenv("_ARCHDSL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "archdsl sh")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert run().out.split() == ["show"]

@@ -55,9 +55,9 @@ def test_bench_measures_layers_beside_what_is_printed_of_them(run: Run, tmp_path
 
 
 def test_a_measurement_that_cannot_be_made_ends_with_1(run: Run, tiny: Path) -> None:
-    ended = run("bench", tiny, "--device", "cpu", "--mode", "graph")
+    ended = run("bench", tiny, "--device", "cpu", "--runtime", "graph")
     assert (ended.code, ended.out) == (1, "")
-    assert "mode graph replays a CUDA graph and needs a GPU" in ended.err
+    assert "runtime graph replays a CUDA graph and needs a GPU" in ended.err
 
 
 def test_labels_are_names_else_arguments_else_numbered() -> None:

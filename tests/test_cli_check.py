@@ -39,7 +39,10 @@ def test_check_sets_fields_first(run: Run) -> None:
     assert (ended.code, ended.out) == (0, "dat_t: ok: 9 nodes, 3x384x384 -> 1000, 28.39 M params\n")
     ended = run("check", "dat_t", "litv2_s", "--set", "stage3.alpha=0.5")
     assert ended.code == 1
-    known = "blocks, depth, from, id, out_norm, position_embedding, type"
+    known = (
+        "blocks, depth, from, groups, heads, id, kernel, layer_scale, local_perception, mlp, norm, offsets, out_norm, "
+        "position_bias, position_embedding, stride, type, window"
+    )
     assert ended.out.splitlines() == [
         f"--set: stage3 (sequence) has no field 'alpha'; got \"stage3.alpha=0.5\"; known: {known}",
         "litv2_s: ok: 9 nodes, 3x224x224 -> 1000, 27.65 M params",
@@ -69,7 +72,7 @@ def test_check_never_wraps_and_shows_no_markup(run: Run, tmp_path: Path) -> None
 
 
 def test_check_gives_the_same_as_json(run: Run, tiny: Path, bad: Path) -> None:
-    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": []}
+    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": [], "warnings": []}
     ended = run("check", bad, "nowhere", tiny, "--json")
     found = json.loads(ended.out)
     assert (ended.code, ended.err, found["ok"]) == (2, "", False)

@@ -155,6 +155,7 @@ def test_export_gives_the_published_names_again(run: Run, folder: Path) -> None:
         ("import small.json small.pth -o no/a.safetensors", 2, "cannot be written: its folder does not exist"),
         ("import small.json small.pth -o a.safetensors --classes 0", 2, "'0' is not a whole number from 1 to 100000"),
         ("import small.json small.pth -o a.safetensors --image 3x", 2, "'3x' is no image size; write e.g. 384 or"),
+        ("import small.json small.pth -o a.safetensors --image 64,96", 2, "use 64x96 (height x width)"),
         ("import small.json small.pth -o a.safetensors --key ema", 1, 'there is no key "ema"'),
         ("import small.json small.pth -o a.safetensors --set classes=7", 1, "set classes=10 to keep its classifier"),
         ("import small.json . -o a.safetensors", 1, ".: is no file but a folder"),

@@ -68,6 +68,13 @@ def test_a_set_smaller_than_asked_for_is_shared_out_in_proportion() -> None:
     assert torch.unique(every, dim=0).shape[0] > 1790  # no image is in two sets; a few digits are drawn alike
 
 
+def test_training_keeps_the_images_asked_for_up_to_half_of_all() -> None:
+    for asked, trained in ((40, 40), (800, 800), (899, 898), (5000, 1284)):
+        data = load("digits", 8, seed=0, train=asked)
+        assert len(data.train_labels) == trained
+        assert len(data.train_labels) + len(data.val_labels) + len(data.held_labels) <= 1797
+
+
 def test_what_is_held_out_is_as_large_as_validation_and_has_every_class() -> None:
     data = load("shapetex", 16, seed=0, train=40, validation=80)
     assert counts(data.held_labels) == counts(data.val_labels) == [4] * 20

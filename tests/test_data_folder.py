@@ -125,6 +125,48 @@ def test_a_folder_without_enough_is_refused(tmp_path: Path, names: tuple[str, ..
         load(str(folder(tmp_path, each, names)), 16, 0)
 
 
+@pytest.mark.parametrize(
+    ("files", "got"),
+    [
+        ((), "got no file"),
+        ((".hidden.png", ".DS_Store"), "got no file"),
+        (("notes.txt",), "got 1 other files: 1 .txt"),
+        (("0.heic", "1.HEIC", "a"), "got 3 other files: 2 .heic, 1 no ending"),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_a_class_without_an_image_is_refused_with_its_name(
+    tmp_path: Path, files: tuple[str, ...], got: str, place: str
+) -> None:
+    (folder(tmp_path / place) / "pig" / "inner").mkdir(parents=True)
+    for name in files:
+        (tmp_path / place / "pig" / "inner" / name).write_bytes(b"no image")
+    with pytest.raises(SearchError, match=f"class 'pig' has no file that counts as an image; {got}; read are .avif"):
+        load(str(tmp_path), 16, 0)
+
+
+@pytest.mark.parametrize(
+    "ending", ["JPG", "jpeg", "jpe", "jfif", "PNG", "bmp", "gif", "tif", "TIFF", "webp", "ppm", "pgm", "pnm", "jp2"]
+)
+def test_images_of_any_usual_ending_are_read_also_a_level_deeper(tmp_path: Path, ending: str) -> None:
+    kinds = {"jpe": "JPEG", "jfif": "JPEG", "pgm": "PPM", "pnm": "PPM", "jp2": "JPEG2000"}
+    for name, colour in (("cat", 40), ("dog", 80)):
+        (tmp_path / name / "more").mkdir(parents=True)
+        for index in range(3):
+            path = tmp_path / name / "more" / f"{index}.{ending}"
+            Image.new("RGB", (8, 8), (colour, 0, 0)).save(path, kinds.get(ending))
+    data = load(str(tmp_path), 8, 0)
+    assert (data.class_names, data.skipped) == (("cat", "dog"), 0)
+    assert len(data.train_labels) + len(data.val_labels) + len(data.held_labels) == 6
+
+
+def test_files_that_do_not_count_as_images_are_said(tmp_path: Path) -> None:
+    folder(tmp_path)
+    for name in ("1.heic", "2.heic", "3.txt"):
+        (tmp_path / "cat" / name).write_bytes(b"no image")
+    assert "; 2 files do not count as images (2 .heic)" in load(str(tmp_path), 16, 0).describe()
+
+
 def test_a_class_of_broken_files_is_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     for path in (tmp_path / "dog").iterdir():

@@ -13,10 +13,10 @@ from archdsl.errors import SearchError
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search import run as run_search
-from archdsl.search.doctor import survey
+from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
+from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
-from archdsl.search.ladder.rungs import PAUSE_S
 from archdsl.search.training.pace import noise, pace
 from archdsl.spaces import point, space_of
 
@@ -53,18 +53,7 @@ def test_the_search_time_follows_from_what_was_measured() -> None:
     low, high = found.search_s
     assert low < high
     share = found.shares[-1].inside / found.shares[-1].of
-    again_s = found.timed.near(3.0) * 2 * (found.timed.measure_s + PAUSE_S)
-    assert high - low == pytest.approx(100 * ((1 - share) * found.timed.train_s[0] - again_s))
-
-
-def test_what_misses_the_budget_by_little_is_reckoned_to_be_measured_again() -> None:
-    found = examined(measure=True, latency_budget_ms=3.0).timed
-    assert found is not None
-    known = found._replace(predicted=[2.0, 3.5, 4.4, 4.6, None], measure_s=0.5)
-    assert known.near(3.0) == 0.5
-    assert known.near(10.0) == 0
-    without, again = (known.seconds(100, 0.2, near=near)[0] for near in (0.0, 0.5))
-    assert again - without == pytest.approx(100 * 0.5 * 2 * (0.5 + PAUSE_S))
+    assert high - low == pytest.approx(100 * (1 - share) * found.timed.train_s[0])
 
 
 def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
@@ -88,6 +77,18 @@ def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> Non
     assert found.timed is not None
     assert remedy.least == min(ms for _, ms in found.timed.measured)
     assert f"--latency-budget {remedy.least * 1.01:.3g}ms would be feasible" in str(remedy)
+
+
+def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "Worker", Machine().worker)
+    asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--batch", "4"]
+    assert main([*asked, "--throughput-budget", "100K/s"]) == 1
+    out = capsys.readouterr().out
+    assert "throughput 1e+05/s: the most found is" in out
+    rate = out.partition("--throughput-budget ")[2].split()[0]
+    assert main([*asked, "--throughput-budget", rate]) == 0
 
 
 def test_budgets_that_only_together_leave_nothing_are_told_together() -> None:
@@ -120,7 +121,8 @@ def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
 
 
 def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
-    least = examined(space(classes=1, channels=1), data="elsewhere").ranges["params"].least
+    smallest = space_of(space(classes=1, channels=1))
+    least = min(network.counted.params for _, network in survey.survey(smallest, Points(smallest)).found)
     require_feasible(settings(params_budget=least, data="elsewhere"))
     with pytest.raises(SearchError, match="no network of the space"):
         require_feasible(settings(params_budget=least, data="shapetex"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from searching import Machine, quicken, search
 
-from archdsl.render.search import held_out_text
+from archdsl.render.verdict import held_out_text
 from archdsl.search.ladder.held_out import held_out
 
 Record = dict[str, Any]
@@ -75,7 +75,8 @@ def test_the_winner_is_told_by_its_accuracy_on_what_is_held_out(tmp_path: Path) 
     assert result.verdict.record is not None
     own = [record for record in records(tmp_path) if record["hash"] == result.verdict.record["hash"]][-1]
     assert result.held_out is not None
-    assert result.held_out["accuracy"] == pytest.approx(own["accuracy"] - 0.02)
+    assert result.held_out["mean"] == pytest.approx(own["accuracy"] - 0.02)
+    assert result.held_out["accuracy"] == result.held_out["most"]  # the seed that is best on the validation images
     assert result.held_out["seeds"] == 3
     assert result.held_out["most"] - result.held_out["least"] == pytest.approx(0.02)
     assert json.loads((tmp_path / "verdict.json").read_text())["held_out"] == result.held_out
@@ -124,8 +125,11 @@ def test_nothing_is_told_of_networks_that_were_not_trained_or_where_nothing_is_h
 def test_the_screen_says_what_the_winner_reaches_on_images_that_no_choice_has_seen() -> None:
     found = {"accuracy": 0.612, "least": 0.598, "most": 0.63, "seeds": 3, "fidelity": "6 epochs of 2,000 images"}
     assert held_out_text(found) == (
-        "61.2% on held-out images, which no choice has seen, the mean of 3 seeds from 59.8% to 63.0%; "
-        "after 6 epochs of 2,000 images"
+        "61.2 % on held-out images, the mean over 3 seeds, from 59.8 % to 63.0 %; after 6 epochs of 2,000 images"
     )
-    assert "mean" not in held_out_text({**found, "seeds": 1})
-    assert held_out_text(None).startswith("its accuracy on held-out images is not known")
+    kept = {**found, "error": 0.015, "images": 1000, "mean": 0.61}
+    assert held_out_text(kept) == (
+        "61.2 ± 1.5 % on 1,000 held-out images, which no choice has seen: these very weights, after 6 epochs of "
+        "2,000 images; the mean over 3 seeds, from 59.8 % to 63.0 %, is 61.0 %"
+    )
+    assert "mean" not in held_out_text({**kept, "seeds": 1})

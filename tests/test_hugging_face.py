@@ -141,6 +141,39 @@ def test_a_test_set_whose_labels_are_kept_back_is_left_out(hub: Any) -> None:
     hub({"train": dataset(12), "test": dataset(4, labels=[-1] * 4)})
     data = load("hf:farm", 16, 0)
     assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (6, 3, 3)
+    assert "; the split 'test' is not read: 4 of its labels are kept back;" in data.describe()
+
+
+def test_splits_of_other_spellings_are_kept_and_the_rest_is_said(hub: Any) -> None:
+    hub({"Training": dataset(12), "valid": dataset(6), "TEST": dataset(4), "unsupervised": dataset(8)})
+    data = load("hf:farm", 16, 0)
+    assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (12, 6, 4)
+    assert data.describe().endswith("; splits not read: unsupervised")
+    hub({"train": dataset(12), "dev": dataset(6), "validation": dataset(4)})
+    data = load("hf:farm", 16, 0)
+    assert len(data.val_labels) + len(data.held_labels) == 4  # the usual name goes before others
+
+
+def test_a_class_that_no_training_image_has_is_said(hub: Any) -> None:
+    farm = dataset(12)
+    farm.features["label"] = ClassLabel([*NAMES, "hen"])
+    hub(farm)
+    data = load("hf:farm", 16, 0)
+    assert data.class_names == ("ant", "cow")
+    assert "; no training image of hen: no class here; validation and held-out images are drawn" in data.describe()
+
+
+def test_labels_may_be_strings_or_minus_one_and_one(hub: Any) -> None:
+    farm = dataset(12, labels=["b", "a"] * 6)
+    farm.features["label"] = Value()
+    hub(farm)
+    assert load("hf:farm", 16, 0).class_names == ("a", "b")
+    both = {name: dataset(count, labels=[-1, 1] * (count // 2)) for name, count in (("train", 12), ("test", 4))}
+    for part in both.values():
+        part.features["label"] = Value()
+    hub(both)
+    data = load("hf:farm", 16, 0)
+    assert (data.class_names, len(data.held_labels)) == (("-1", "1"), 4)
 
 
 def test_only_the_images_drawn_are_decoded_and_broken_ones_are_counted(hub: Any) -> None:
@@ -168,9 +201,25 @@ def test_labels_may_be_numbers_without_names(hub: Any) -> None:
         ({"a": dataset(), "b": dataset()}, "hf:farm: a dataset must have a split 'train'; got a, b"),
         (Dataset({"text": Value()}, text=["x"]), r"a column of images and one of class labels; got text \(Value\)"),
         (ConnectionError("no\nroute"), "hf:farm: the dataset cannot be loaded; ConnectionError: no route"),
-        (dataset(12, labels=[1] * 12), r"data must have at least 2 classes; got 1 \(ant\)"),
+        (dataset(12, labels=[1] * 12), r"hf:farm: data must have at least 2 classes; got 1 \(ant\)"),
+        (dataset(12, labels=[0, 1, -1] * 4), "hf:farm: every training image must have a label; 4 of 12 have none"),
+        (dataset(12, labels=[0, 1, None] * 4), "hf:farm: every training image must have a label; 4 of 12 have none"),
+        (dataset(12, labels=[0, 1, 2] * 4), "labels in 'label' must be below 2, the number of its names; got 2"),
+        (dataset(12, labels=[0, 1, 0.5] * 4), "labels in 'label' must be integers or strings, .*; got float, int"),
+        (dataset(12, labels=[[0, 1]] * 12), "labels in 'label' must be integers or strings, .*; got list"),
+        (
+            {"train": dataset(12), "test": Dataset({"picture": IMAGE()}, picture=[picture(0)])},
+            "each split must have the columns 'picture' and 'label'; one lacks 'label'",
+        ),
+        (
+            {"train": dataset(12), "dev": dataset(6), "eval": dataset(4)},
+            "two splits are the set 'val': dev, eval; keep",
+        ),
     ],
-    ids=["no train", "no images", "no network", "one class"],
+    ids=[
+        *("no train", "no images", "no network", "one class", "kept back", "none", "out of range", "floats", "lists"),
+        *("no labels", "two to validate with"),
+    ],
 )
 def test_a_dataset_of_anything_else_is_refused(hub: Any, found: Any, message: str) -> None:
     hub(found)

@@ -30,7 +30,7 @@ def test_a_measurement_carries_its_samples_and_where_they_come_from() -> None:
     item = measure(model, dtype="fp16", batch=2, **QUICK)
     assert 3 <= len(item.samples) <= 4
     assert all(sample > 0 for sample in item.samples)
-    assert item.provenance.items() >= {"dtype": "float16", "batch": 2, "mode": "eager", "threads": 1}.items()
+    assert item.provenance.items() >= {"dtype": "float16", "batch": 2, "runtime": "eager", "threads": 1}.items()
     assert item.provenance["image"] == [3, 8, 8]
     assert item.provenance["rounds"] == len(item.samples)
     assert json.loads(json.dumps(item.as_json()))["p10_ms"] == item.p10_ms
@@ -52,7 +52,7 @@ def test_a_comparison_measures_the_first_item_twice() -> None:
     assert list(found.latencies) == list(found.ratios) == ["one", "two"]
     assert found.ratios["one"] == (1, 1, 1)
     assert found.again.name == "A/A"
-    assert found.stat == "p10"
+    assert found.stat == "p50"
     assert {len(item.samples) for item in found.latencies.values()} == {len(found.again.samples)}
     text = json.loads(json.dumps(found.as_json()))
     assert [row["name"] for row in text["items"]] == ["one", "two"]
@@ -96,7 +96,7 @@ def test_what_torch_shares_is_restored(threads: int) -> None:
 
 
 def test_the_statistic_and_the_device_default_to_what_is_there() -> None:
-    assert (latency.default_stat("cuda:1"), latency.default_stat("cpu")) == ("p50", "p10")
+    assert (latency.default_stat("cuda:1"), latency.default_stat("cpu")) == ("p50", "p50")
     assert latency.default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -124,8 +124,11 @@ def test_threads_are_those_on_which_the_networks_are_faster(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"mode": "graph"}, "mode graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile"),
-        ({"mode": "fast"}, "mode must be eager, graph or compile; got 'fast'"),
+        (
+            {"runtime": "graph"},
+            "runtime graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile",
+        ),
+        ({"runtime": "fast"}, "runtime must be eager, graph or compile; got 'fast'"),
         ({"dtype": "int8"}, "dtype must be float32, float16 or bfloat16; got 'int8'"),
         ({"batch": 0}, "batch must be at least 1; got 0"),
         ({"threads": 0}, "threads must be at least 1; got 0"),

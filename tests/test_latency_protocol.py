@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from archdsl.latency import Runner, measure_all
+from archdsl.timing.rounds import Lap
 
 
 class Clock:
@@ -21,16 +22,17 @@ class Clock:
 
         return run
 
-    def __call__(self, run: Runner, calls: int) -> float:
+    def __call__(self, run: Runner, calls: int) -> Lap:
         run()
         self.log.append((self.now, calls))
-        return self.ms[self.now] * calls
+        ms = self.ms[self.now] * calls
+        return Lap(ms, ms, ms)
 
 
 def test_each_round_takes_one_sample_of_each_runner() -> None:
     clock = Clock(a=1.0, b=4.0)
     samples = measure_all(clock.runners, rounds=6, warmup_s=0.01, timer=clock)
-    assert samples == {"a": (1.0,) * 6, "b": (4.0,) * 6}
+    assert {name: rounds.ms for name, rounds in samples.items()} == {"a": (1.0,) * 6, "b": (4.0,) * 6}
     rounds = [{name for name, _ in part} for part in zip(*[iter(clock.log[-24:])] * 4, strict=True)]
     assert rounds == [{"a", "b"}] * 6
 
@@ -66,10 +68,32 @@ def test_warm_up_is_ten_calls_and_so_many_seconds() -> None:
 
 def test_warm_up_that_never_settles_ends() -> None:
     speeds = itertools.count(1)
-    assert len(measure_all({"a": lambda: None}, rounds=2, warmup_s=0.01, timer=lambda *_: 2.0 ** next(speeds))) == 1
+
+    def slower_and_slower(run: Runner, calls: int) -> Lap:
+        return Lap(*[2.0 ** next(speeds)] * 3)
+
+    assert len(measure_all({"a": lambda: None}, rounds=2, warmup_s=0.01, timer=slower_and_slower)) == 1
 
 
 def test_past_the_time_limit_no_round_begins_but_for_three() -> None:
     clock = Clock(a=100.0)
-    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=0.1, timer=clock)["a"]) == 3
-    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=60, timer=clock)["a"]) == 40
+    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=0.1, timer=clock)["a"].ms) == 3
+    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, time_limit_s=60, timer=clock)["a"].ms) == 40
+
+
+def test_rounds_go_on_until_they_took_so_long() -> None:
+    clock = Clock(a=100.0)
+    assert len(measure_all(clock.runners, rounds=5, least_s=3, warmup_s=0, timer=clock)["a"].ms) == 30
+    assert len(measure_all(clock.runners, rounds=50, least_s=3, warmup_s=0, timer=clock)["a"].ms) == 50
+
+
+def test_rounds_stop_when_they_decide_and_are_asked_after_three_and_then_every_ten() -> None:
+    clock = Clock(a=4.0)
+    asked: list[int] = []
+
+    def stop(rounds: dict[str, object]) -> bool:
+        asked.append(len(rounds["a"].ms))  # type: ignore[attr-defined]
+        return asked[-1] >= 20
+
+    assert len(measure_all(clock.runners, rounds=40, warmup_s=0, timer=clock, stop=stop)["a"].ms) == 20  # type: ignore[arg-type]
+    assert asked == [3, 10, 20]

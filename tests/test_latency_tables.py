@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,7 @@ def test_a_kept_table_is_read_as_it_was(table: Table, space: Space) -> None:
 
 @pytest.mark.parametrize("name", DECIDING)
 def test_a_table_of_another_device_or_version_is_refused_by_what_differs(table: Table, space: Space, name: str) -> None:
-    message = rf"stale: {name} was .* and is another; build it: archdsl lut build tiny --device cpu$"
+    message = rf"stale: {name} was .* and is another; build it: archdsl lut build tiny --device cpu .*--threads 1$"
     with pytest.raises(StaleTable, match=message):
         tables.load(space, table.setting, facts(table, **{name: "another"}))
 
@@ -98,7 +100,7 @@ def test_a_table_of_another_form_of_the_space_is_refused(table: Table, space: Sp
     assert space_digest(space.model_copy(update={"classes": 3})) == table.space_digest
 
 
-@pytest.mark.parametrize("change", [{"batch": 2}, {"mode": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}])
+@pytest.mark.parametrize("change", [{"batch": 2}, {"runtime": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}])
 def test_a_table_is_for_its_setting_alone(table: Table, space: Space, change: dict[str, Any]) -> None:
     with pytest.raises(MeasureError, match="there is no table of tiny on cpu"):
         tables.load(space, table.setting | change, facts(table))
@@ -141,9 +143,62 @@ def test_the_commands_build_show_and_predict(
 def test_a_missing_table_is_one_line_that_says_how_to_build_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lut", "show", "lit-dat-64", "--device", "cpu", "--batch", "8"]) == 1
     line = capsys.readouterr().err
-    assert line.endswith("build it: archdsl lut build lit-dat-64 --device cpu --batch 8\n")
+    assert re.search(r"build it: archdsl lut build lit-dat-64 --device cpu --batch 8 .*--threads \d+\n$", line)
     assert main(["lut", "show", "lit-dat-46", "--device", "cpu"]) == 2
     assert main(["lut", "show", "lit-dat-64", "--stat", "mean"]) == 2
+
+
+def proposed(text: str) -> list[str]:
+    """The arguments of the command that a message ends with."""
+    name, *arguments = shlex.split(text[text.rindex("archdsl ") :])
+    assert name == "archdsl"
+    return arguments
+
+
+@pytest.mark.parametrize("setting", [["--threads", "1"], ["--batch", "2", "--threads", "2", "--stat", "min"]])
+def test_the_command_that_a_message_proposes_builds_the_table_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], cache: Path, setting: list[str]
+) -> None:
+    monkeypatch.setattr(building, "measured", measured)
+    path, spec = tmp_path / "my space.json", tmp_path / "point.json"
+    path.write_text(json.dumps(SPACE))
+    spec.write_text(json.dumps(space_point().to_json()))
+    asked = ["lut", "predict", str(path), str(spec), "--device", "cpu", *setting]
+    assert main(asked) == 1
+    command = proposed(capsys.readouterr().err)
+    assert main([*command, "--held-out", "12"]) == 0
+    assert main(asked) == 0
+    assert main([*asked[:1], "show", *asked[2:3], *asked[4:]]) == 0
+
+
+def test_a_space_too_small_for_a_table_names_the_options_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.json"
+    path.write_text(json.dumps(SPACE))
+    assert main(["lut", "build", str(path), "--device", "cpu", "--held-out", "999"]) == 1
+    assert "ask for fewer by --calibration and --held-out" in capsys.readouterr().err
+
+
+def test_the_command_that_measures_a_network_with_other_parts_works(
+    space: Space, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(building, "measured", measured)
+    path, other = tmp_path / "tiny.json", tmp_path / "an other.json"
+    path.write_text(json.dumps(SPACE))
+    document = space_point().to_json()
+    other.write_text(json.dumps(document))
+    assert main(["lut", "build", str(path), "--device", "cpu", "--threads", "1", "--held-out", "12"]) == 0
+    stem = document["nodes"][0]["id"]
+    asked = ["lut", "predict", str(path), str(other), "--set", f"{stem}.width=20", "--device", "cpu", "--threads", "1"]
+    capsys.readouterr()
+    assert main(asked) == 1
+    line = capsys.readouterr().err
+    assert "the table has no time for patch_stem" in line
+    command = proposed(line)
+    assert command[:4] == ["bench", str(other), "--set", f"{stem}.width=20"]
+    assert main([*command, "--rounds", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["provenance"]["threads"] == 1
 
 
 def text_of(drawn: Any, width: int = 80) -> str:

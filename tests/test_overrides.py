@@ -108,9 +108,9 @@ REFUSED = {
     "imag=64": "--set: the document has no field 'imag'; got \"imag=64\"; did you mean 'image'?",
     "stage5.depth=3": '--set: no node is called "stage5"; got "stage5.depth=3"; did you mean \'stage4\'?',
     "stage3.alhpa=1": "--set: stage3 (hilo) has no field 'alhpa'; got \"stage3.alhpa=1\"; did you mean 'alpha'?",
-    "stage3.mlp.ration=1": "--set: stage3 (hilo) has no field 'ration'; got \"stage3.mlp.ration=1\"; "
+    "stage3.mlp.ration=1": "--set: stage3.mlp (dwconv) has no field 'ration'; got \"stage3.mlp.ration=1\"; "
     "did you mean 'ratio'?",
-    "stage3.depth.x=1": "--set: stage3 (hilo) has no field 'x'; got \"stage3.depth.x=1\"",
+    "stage3.depth.x=1": "--set: stage3.depth (6) has no field 'x'; got \"stage3.depth.x=1\"",
     "image.0=64": '--set: no node is called "image"; got "image.0=64"; known: head, merge1, merge2, merge3, '
     "stage1, stage2, stage3, stage4, stem",
     "image=[64, NaN]": '--set: the value is no JSON this language reads; got "image=[64, NaN]"; '

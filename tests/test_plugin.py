@@ -132,7 +132,7 @@ def test_what_a_search_measures_may_be_of_an_installed_type(site: Path) -> None:
     """Each candidate is built and timed in a process of its own."""
     code = """
 from archdsl.search.workers.child import Worker
-setting = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 1, "rounds": 3}
+setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "eager", "threads": 1, "rounds": 3}
 with Worker() as worker:
     reply = worker.ask({"do": "measure", "spec": SPEC, "setting": setting}, 120.0)
 print(reply["latency"]["min_ms"] > 0)

@@ -12,7 +12,19 @@ from archdsl.latency.provenance import count_cores, parse_quota, physical_cores,
 def test_provenance_has_the_same_keys_everywhere() -> None:
     facts = provenance("cpu", "float32", 1, "eager", 2)
     assert set(facts) == {
-        *("device", "dtype", "batch", "mode", "threads", "device_name", "driver", "clocks", "torch", "cuda", "cudnn"),
+        *(
+            "device",
+            "dtype",
+            "batch",
+            "runtime",
+            "threads",
+            "device_name",
+            "driver",
+            "clocks",
+            "torch",
+            "cuda",
+            "cudnn",
+        ),
         *(
             "python",
             "os",

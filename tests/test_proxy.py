@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data, load
+from archdsl.search.training import recipe
+from archdsl.search.training.execution import Execution, execution_on
 from archdsl.search.training.recipe import Fidelity, Outcome, train
 from archdsl.search.training.running import Running
 
@@ -218,8 +221,105 @@ def test_a_fidelity_of_more_images_than_there_are_is_refused(data: Data, images:
 
 
 def test_autocast_trains_as_well(data: Data) -> None:
-    assert train(small_net(data), data, BRIEF, seed=0, bf16=True).finished
+    assert train(small_net(data), data, BRIEF, seed=0, execution=Execution(True, True)).finished
 
 
 def test_a_batch_larger_than_the_images_reads_them_again(data: Data) -> None:
     assert train(small_net(data), data, Fidelity(4, 20, batch=32), seed=0).finished
+
+
+AT_MARKS = Execution(bf16=False, reads_every_step=False)
+"""As on a GPU, but in float32."""
+
+
+def test_losses_that_are_read_at_marks_give_the_same_training(data: Data) -> None:
+    """Sixty steps have a mark every third; what is read late decides as what is read at once."""
+    long = Fidelity(8, 120, 16)
+    plain, late = (train(small_net(data), data, long, seed=0, execution=how) for how in (None, AT_MARKS))
+    assert late._replace(seconds=0) == plain._replace(seconds=0)
+    limits = {7: plain.running[6] - 0.01}
+    plain, late = (train(small_net(data), data, long, seed=0, execution=how, limits=limits) for how in (None, AT_MARKS))
+    assert (late.halted, late.steps) == (7, 21)
+    assert late._replace(seconds=0) == plain._replace(seconds=0)
+
+
+def test_the_host_waits_for_a_loss_at_marks_alone(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    read = recipe._read
+
+    def counted(losses: list[Tensor]) -> list[float]:
+        reads.append(len(losses))
+        return read(losses)
+
+    monkeypatch.setattr(recipe, "_read", counted)
+    shown: list[float] = []
+    train(
+        small_net(data),
+        data,
+        Fidelity(8, 120, 16),
+        seed=0,
+        execution=AT_MARKS,
+        progress=lambda step, steps, loss: shown.append(loss),
+    )
+    assert reads == [3] * 20
+    assert len(shown) == 60
+    assert all(math.isnan(loss) for loss in shown[:2])
+    assert len(set(shown[2:])) == 20
+
+
+@pytest.mark.parametrize("after", [0, 3, 7])
+def test_a_loss_that_is_not_finite_ends_the_training_at_the_next_mark(data: Data, after: int) -> None:
+    model = Breaks(after)
+    outcome = train(model, data, Fidelity(8, 120, 16), seed=0, execution=AT_MARKS)
+    assert (outcome.finite, outcome.finished, outcome.steps) == (False, False, after + 1)
+    assert model.calls == 3 * math.ceil((after + 1) / 3)
+
+
+def test_a_deadline_is_kept_between_marks(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
+    outcome = train(small_net(data), data, Fidelity(8, 120, 16), seed=0, deadline=5.0, execution=AT_MARKS)
+    assert (outcome.steps, outcome.finished, outcome.finite) == (5, False, True)
+    assert len(outcome.running) == 1
+
+
+def test_a_network_trained_in_bfloat16_is_judged_in_float32(data: Data) -> None:
+    model = small_net(data)
+    outcome = train(model, data, BRIEF, seed=0, execution=Execution(bf16=True, reads_every_step=False))
+    with torch.inference_mode():
+        right = model(data.normalise(data.val_images)).argmax(1) == data.val_labels
+    assert outcome.accuracy == int(right.sum()) / len(right)
+    assert outcome.autocast == "bfloat16"
+    assert train(small_net(data), data, BRIEF, seed=0).autocast is None
+
+
+def test_on_cuda_losses_are_read_at_marks_and_bfloat16_is_used_where_the_gpu_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    def chosen(device: Any) -> nullcontext[None]:
+        asked.append(device)
+        return nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "device", chosen)
+    for has in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+        assert execution_on("cuda:1") == Execution(bf16=has, reads_every_step=False)
+    assert asked == ["cuda:1"] * 2
+    assert execution_on("cpu") == Execution(bf16=False, reads_every_step=True)
+
+
+def test_every_validation_image_is_looked_at_once(data: Data) -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.seen = small_net(data), 0
+
+        def forward(self, x: Tensor) -> Any:
+            self.seen += 0 if self.training else len(x)
+            return self.net(x)
+
+    model = Counts()
+    train(model, data, BRIEF, seed=0)
+    assert model.seen == len(data.val_labels) + len(data.held_labels)

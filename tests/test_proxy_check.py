@@ -78,6 +78,16 @@ def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
     assert len(machine.names("score")) == 4
 
 
+def test_a_check_of_an_earlier_version_that_called_the_runtime_mode_can_be_resumed(tmp_path: Path) -> None:
+    check(asked(8), tmp_path / "check", resume=False, new_worker=Machine().worker)
+    file = tmp_path / "check" / "check.json"
+    kept = json.loads(file.read_text())
+    kept["settings"]["mode"] = kept["settings"].pop("runtime")
+    file.write_text(json.dumps(kept))
+    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker)["trained"] == 9
+    assert json.loads(file.read_text())["settings"]["runtime"] == "eager"
+
+
 def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "tiny.json"
     file.write_text(json.dumps(SPACE))
@@ -85,7 +95,8 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(proxy_check.check, "__defaults__", (False, lambda text: None, machine.worker))
     first = checked_proxies(file, networks=8, seeds=3, macs_budget=4e6, device="cpu", out=tmp_path / "check")
     again = checked_proxies(networks=9, out=tmp_path / "check", resume=True)
-    assert (first["asked"]["seeds"], first["asked"]["epochs"], first["asked"]["budgets"]) == (3, 6.0, {"MACs": 4e6})
+    assert (first["asked"]["seeds"], first["asked"]["budgets"]) == (3, {"MACs": 4e6})
+    assert first["asked"]["epochs"] == 720.0  # 450 steps of 16 of the 10 images
     assert again["asked"] == first["asked"] | {"networks": 9}
     assert len(machine.names("train")) == 36
     with pytest.raises(SearchError, match="something else: seeds: 3 there, 2 now"):

@@ -55,7 +55,7 @@ def test_a_node_has_one_line_at_every_width(printed: Callable[..., str]) -> None
 
 def test_a_wide_terminal_shows_whole_labels_and_shares_of_params(printed: Callable[..., str]) -> None:
     spec = load_spec(DRAWN[1])
-    assert "window=2…" in printed(show(spec, count(spec)), 80)
+    assert "heads=4 …" in printed(show(spec, count(spec)), 80)
     wide = printed(show(spec, count(spec)), 120)
     assert "hilo heads=4 window=2 alpha=0.5" in wide
     assert wide.count("share") == 2

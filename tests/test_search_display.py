@@ -20,8 +20,10 @@ from archdsl.cli import main
 from archdsl.load import spec_of
 from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.search.results.busy import Disturbed
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.progress import State
+from archdsl.search.results.reading import Reading
 from archdsl.search.results.result import Result, Verdict
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
@@ -85,39 +87,84 @@ def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
     golden("search_live_empty", shown(screen(state(facts={}, phase="starting", doing="loading data"))))
 
 
-def test_the_summary_names_the_space_the_budget_of_the_proxy_and_the_verdict(golden: Golden) -> None:
-    verdict = Verdict(True, Winner(), FRONT[0], 4.61, [{}])  # type: ignore[arg-type]  # only its name is read
-    golden("search_summary", shown(summary(result(verdict, FRONT))))
+CONDITIONS: dict[str, Any] = {
+    "stat": "p50",
+    "threads": 1,
+    "batch": 1,
+    "dtype": "float32",
+    "runtime": "eager",
+    "device": "cpu",
+    "device_name": "a machine",
+    "inference_mode": True,
+    "environment": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "load": 0.42,
+    "cpu_share": 0.98,
+    "other_cores": 0.1,
+    "gpu_processes": None,
+}
+
+
+def reading(value: float = 4.61, **changes: Any) -> Reading:
+    ms: dict[str, Any] = {"min": value - 0.2, "p10": value - 0.1, "p50": value, "p90": value + 0.4}
+    facts = {"latency_ms": {**ms, "all_rounds": ms}, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
+    return Reading(value, (value - 0.05, value + 0.07), **{**facts, "conditions": CONDITIONS, **changes})
+
+
+def verdict(word: Any, reason: str, **changes: Any) -> Verdict:
+    return Verdict(word, reason, Winner(), FRONT[0], **changes)  # type: ignore[arg-type]  # only its name is read
+
+
+HELD_OUT = {"accuracy": 0.69, "error": 0.0146, "images": 1000, "fidelity": "6 epochs", "seeds": 2}
+HELD_OUT |= {"mean": 0.67, "least": 0.65, "most": 0.69}
+VALIDATION = {"accuracy": 0.71, "error": 0.014, "images": 1000, "fidelity": "6 epochs"}
+ACCURACY = {"held_out": HELD_OUT, "validation": VALIDATION, "chance": 0.1}
+ATTEMPTS: list[dict[str, Any]] = [
+    {"name": NAMES[1], "hash": NAMES[1], "verdict": "FAIL", "latency": 5.31, "reason": "p50 5.31 ms exceeds 5 ms"},
+    {"name": NAMES[0], "hash": NAMES[0], "verdict": "PASS", "latency": 4.61, "reason": "p50 4.61 ms lies within 5 ms"},
+]
+TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy": 0.7}
+
+
+def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
+    passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
+    golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
+
+
+def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
+    unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
+    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
+    assert "PASS" not in text
+    assert "in 1 fresh process (no time for three)" in text
+    assert "7 of 9 readings were disturbed by other processes on this machine" in text
+    assert "runs/one/winner.safetensors" in text
 
 
 @pytest.mark.parametrize(
-    ("verdict", "budget", "line"),
+    ("told", "budget", "line"),
     [
-        (Verdict(False, None, None, None, [], "killed"), 5.0, "FAIL  nothing was measured: killed"),
+        (Verdict("FAIL", "killed", None, None), 5.0, "FAIL  nothing was measured: killed"),
         (
-            Verdict(False, Winner(), FRONT[0], 5.61, [{}]),  # type: ignore[arg-type]
+            verdict("FAIL", "p50 5.61 ms [5.56, 5.68] exceeds the budget of 5 ms", reading=reading(5.61)),
             5.0,
-            "FAIL  nearest miss tiny-0aaaaaaa: p10 5.61 ms measured again in a fresh process, over 5 ms",
+            "FAIL  nearest miss tiny-0aaaaaaa: p50 5.61 ms [5.56, 5.68] exceeds the budget of 5 ms",
         ),
         (
-            Verdict(False, Winner(), FRONT[0], 5.61, []),  # type: ignore[arg-type]
-            5.0,
-            "FAIL  nearest miss tiny-0aaaaaaa: p10 5.61 ms, over 5 ms",
+            verdict("FAIL", "killed"),
+            3.0,
+            "FAIL  nearest miss tiny-0aaaaaaa: p10 4.50 ms exceeds the budget of 3 ms",
         ),
+        (verdict("FAIL", "no finite loss"), None, "FAIL  nearest miss tiny-0aaaaaaa: no finite loss"),
         (
-            Verdict(False, Winner(), FRONT[0], 3.2, [], "no finite loss"),  # type: ignore[arg-type]
+            verdict("PASS", "p50 3.20 ms [3.1, 3.3]; no latency budget was given", reading=reading(3.2)),
             None,
-            "FAIL  nearest miss tiny-0aaaaaaa: p10 3.20 ms, but it was not trained: no finite loss",
+            "PASS  tiny-0aaaaaaa: p50 3.20 ms [3.1, 3.3]; no latency budget was given",
         ),
-        (
-            Verdict(True, Winner(), FRONT[0], 3.2, [{}]),  # type: ignore[arg-type]
-            None,
-            "PASS  tiny-0aaaaaaa: p10 3.20 ms measured again in a fresh process, no latency budget",
-        ),
+        (Verdict(None, "this machine trained", None, None), 5.0, "this machine trained"),
     ],
 )
-def test_the_verdict_is_one_line(verdict: Verdict, budget: float | None, line: str) -> None:
-    text = shown(summary(result(verdict, [], latency_budget_ms=budget)), width=40)
+def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
+    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=40)
     assert line in text.splitlines()
 
 
@@ -137,7 +184,7 @@ def test_seconds_read_as_a_clock() -> None:
 
 
 def test_a_candidate_reads_as_one_line() -> None:
-    assert describe(FRONT[0]) == "61.0% at 4.50 ms, 3.10 M params, 250 M MACs"
+    assert describe(FRONT[0]) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
 
 
 def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
@@ -241,7 +288,7 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, s
     run = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.startswith(f"space {space}: p10 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
     assert f"PASS  {space}-" in ended.stdout
     winner = json.loads((tmp_path / "run" / "winner.json").read_text())
     assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 10)

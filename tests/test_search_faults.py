@@ -66,7 +66,7 @@ def train(request, say):
     outcome = {"accuracy": 0.5, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
     outcome |= {"finite": name != "nan", "finished": name != "nan"}
     outcome |= {"running": [], "halted": None, "held_out": None}
-    return {"outcome": outcome, "fidelity": "an epoch", "threads": 1}
+    return {"outcome": outcome, "threads": 1}
 
 worker._ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
 worker._ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}

@@ -111,7 +111,7 @@ GIVEN: tuple[str, ...] = (
     "device",
     "batch",
 )
-GIVEN += ("dtype", "mode", "threads", "data", "epochs", "images", "trials", "time_s", "seed")
+GIVEN += ("dtype", "runtime", "threads", "data", "epochs", "images", "trials", "time_s", "seed")
 NOTHING: dict[str, Any] = dict.fromkeys(GIVEN)
 
 

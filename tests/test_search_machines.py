@@ -27,14 +27,14 @@ pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 MACHINES = """
 import json, os, sys, time
 from pathlib import Path
-from searching import Machine, evolution, ladder, samplers, settings
+from searching import Machine, evolution, samplers, settings
 from archdsl.search.study import heart, shared
 from archdsl.search.ladder import trying
 from archdsl.search.workers.means import Means
 from archdsl.search.runner import run_search
 
 shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
-samplers.STARTUP, evolution.LEAST, ladder.PAUSE_S = 1000, 1000, 0.0
+samplers.STARTUP, evolution.LEAST = 1000, 1000
 heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
@@ -192,4 +192,5 @@ def test_the_report_reads_a_shared_study_without_the_server(shared_out: tuple[Pa
     copy = optuna.load_study(study_name="search", storage=storage)
     assert copy.metric_names == ["proxy accuracy", "latency, ms"]
     assert copy.user_attrs["device"] == "a machine"
+    assert {trial.params["w"] for trial in copy.trials} <= {16, 32, 48, 64}
     storage.engine.dispose()

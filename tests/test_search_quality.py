@@ -51,7 +51,6 @@ def test_hypervolume_is_the_area_inside_the_budget_that_networks_dominate(tools:
 def test_a_replayed_search_evaluates_what_was_asked_and_nothing_twice(
     tools: dict[str, Any], monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    monkeypatch.setattr("archdsl.search.ladder.rungs.PAUSE_S", 0.0)
     monkeypatch.setattr("archdsl.search.study.local.open_storage", None)  # put back afterwards
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()
@@ -64,7 +63,6 @@ def test_a_replayed_search_evaluates_what_was_asked_and_nothing_twice(
 
 
 def test_equal_seeds_replay_equal_searches(tools: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.search.ladder.rungs.PAUSE_S", 0.0)
     monkeypatch.setattr("archdsl.search.study.local.open_storage", None)
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()

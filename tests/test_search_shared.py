@@ -17,7 +17,8 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.search.results.result import Result
 from archdsl.search.runner import run_search
 from archdsl.search.study import heart
-from archdsl.search.study.shared import address, name_of
+from archdsl.search.study.names import name_of
+from archdsl.search.study.shared import address
 from archdsl.search.study.storage import shown
 from archdsl.search.workers.means import Means
 
@@ -147,6 +148,23 @@ def test_a_run_that_is_resumed_keeps_its_study_where_it_is(postgres: str, tmp_pa
     means = Means(storage=postgres)
     with pytest.raises(SearchError, match=r"own keeps its study to itself; begin a shared run with --from .*own"):
         run_search(settings(trials=3, seed=17), tmp_path / "own", True, new_worker=Machine().worker, means=means)
+
+
+def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(postgres: str, tmp_path: Path) -> None:
+    run(postgres, tmp_path / "one", Machine(), trials=1, seed=18)
+    with pytest.raises(SearchError, match="this study measures with stat p10, here is p50; join it with --stat p10"):
+        run(postgres, tmp_path / "two", Machine(), trials=2, seed=18, stat="p50")
+    study = open_study(postgres, seed=18)
+    gate = study._study.user_attrs["gate"]
+    study._study.set_user_attr("gate", {**gate, "runtime": "graph"})
+    with pytest.raises(SearchError, match="with runtime graph, here is eager; join it with --runtime graph"):
+        run(postgres, tmp_path / "three", Machine(), trials=2, seed=18)
+    earlier = {name: value for name, value in gate.items() if name not in ("runtime", "stat")}
+    study._study.set_user_attr("gate", earlier)  # of an earlier version, which measured p10 on a CPU
+    with pytest.raises(SearchError, match="this study measures with stat p10, here is p50; join it with --stat p10"):
+        run(postgres, tmp_path / "four", Machine(), trials=2, seed=18, stat="p50")
+    assert run(postgres, tmp_path / "five", Machine(), trials=2, seed=18).trials == 2
+    study.close()
 
 
 @pytest.mark.parametrize(

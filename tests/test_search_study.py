@@ -11,12 +11,10 @@ import pytest
 from optuna.trial import TrialState
 from searching import SPACE
 
-from archdsl import load_space
 from archdsl.schema.variables import Variable, variables
 from archdsl.search.results.front import front
 from archdsl.search.settings import Sampler
 from archdsl.search.study import samplers
-from archdsl.search.study.knobs import decode, distribution, encode
 from archdsl.search.study.local import Study
 from archdsl.spaces import draw, space_of
 
@@ -43,31 +41,6 @@ def found(study: Study) -> list[optuna.trial.FrozenTrial]:
     return study._study.get_trials(deepcopy=False)
 
 
-@pytest.mark.parametrize("name", ["lit-dat-64", "lit-dat-224"])
-def test_every_value_of_every_knob_survives_being_a_parameter(name: str) -> None:
-    for variable in variables(load_space(name).nodes).values():
-        for value in variable.values:
-            parameter = encode(variable, value)
-            assert decode(variable, parameter) == value
-            assert distribution(variable)._contains(distribution(variable).to_internal_repr(parameter))
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "parameter"),
-    [
-        (Variable("a", (1, 2, 4)), 4, 2),
-        (Variable("a", (0.3, 0.6, 0.9)), 0.9, 2),
-        (Variable("a", (4, 2)), 2, "2"),
-        (Variable("a", (False, True)), True, "True"),
-        (Variable("a", ("mlp", "hilo"), is_label=True), "hilo", "hilo"),
-        (Variable("a", (), 0.1, 0.9), 0.5, 0.5),
-    ],
-)
-def test_ordered_values_are_indices_and_others_are_categories(variable: Variable, value: Any, parameter: Any) -> None:
-    assert encode(variable, value) == parameter
-    assert decode(variable, parameter) == value
-
-
 def test_every_trial_has_every_knob_under_one_name(make: Make) -> None:
     study = make()
     trial, choices = study.ask()
@@ -75,18 +48,69 @@ def test_every_trial_has_every_knob_under_one_name(make: Make) -> None:
     assert all(choices[name] in variable.values for name, variable in KNOBS.items())
 
 
-def test_gated_trials_complete_and_refused_ones_are_pruned_all_with_their_constraint(make: Make) -> None:
+def test_what_was_not_trained_to_the_end_is_pruned_with_its_constraint_and_what_was_measured(make: Make) -> None:
     study = make()
     for accuracy in (0.4, 0.6):
         study.trained(study.ask()[0], {"proxy_accuracy": accuracy, "latency": 3.0})
     study.gated(study.ask()[0], 0.5, {"latency": 9.0})
+    study.halved(study.ask()[0], {"latency": 2.0})
     study.refused(study.ask()[0], "static")
     study.refused(study.ask()[0])
-    assert [trial.state for trial in found(study)] == [TrialState.COMPLETE] * 3 + [TrialState.PRUNED] * 2
-    assert [trial.constraints["budget"] for trial in found(study)] == [-1.0, -1.0, 0.5, 1.0, 1.0]
-    assert found(study)[2].values == [0.5, 9.0]  # the mean of what was trained
-    assert study.refusals() == [None, None, None, "static", None]
+    study.refused(study.ask()[0], is_inside=True)
+    assert [trial.state for trial in found(study)] == [TrialState.COMPLETE] * 2 + [TrialState.PRUNED] * 5
+    assert [trial.constraints["budget"] for trial in found(study)] == [-1.0, -1.0, 0.5, -1.0, 1.0, 1.0, -1.0]
+    assert [trial.user_attrs.get("latency_ms") for trial in found(study)[2:4]] == [9.0, 2.0]
+    assert all(trial.values is None for trial in found(study)[2:])
+    assert study.refusals() == [None] * 4 + ["static", None, None]
     assert [trial.number for trial in study._study.best_trials] == [1]
+
+
+def test_what_is_filled_in_for_models_is_of_what_was_trained_by_then(make: Make) -> None:
+    """The mean for what fell at the gate, the least for what was broken off, and never anything that was filled in."""
+    study = make(("max proxy_accuracy", "min latency", "min macs"))
+    under_way = study.ask()[0]
+    study.gated(study.ask()[0], 0.5, {"latency": 9.0, "macs": 7.0, "params": 5.0})
+    for accuracy in (0.4, 0.6):
+        study.trained(study.ask()[0], {"proxy_accuracy": accuracy, "latency": 3.0, "macs": 1.0})
+    study.halved(study.ask()[0], {"latency": 2.0, "macs": 8.0})
+    study.gated(study.ask()[0], 0.5, {"latency": 9.0, "macs": 7.0})
+    study.trained(under_way, {"proxy_accuracy": 0.1, "latency": 1.0, "macs": 1.0})
+    study.halved(study.ask()[0], {"latency": 2.0, "macs": 8.0})
+    values = [trial.values for trial in study.completed()]
+    assert values[1] == (0.0, 9.0, 7.0)
+    assert values[4:] == [(0.4, 2.0, 8.0), (0.5, 9.0, 7.0), (0.1, 2.0, 8.0)]
+    assert [trial.is_trained for trial in study.completed()] == [True, False, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "nsga2"])
+def test_models_see_measured_trials_in_full_and_places_instead_of_values(
+    make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler
+) -> None:
+    monkeypatch.setattr(samplers, "STARTUP", 1)
+    study, seen, proposed = make(sampler=sampler), list[list[optuna.trial.FrozenTrial]](), samplers.sampler
+
+    def watched(*arguments: Any) -> optuna.samplers.BaseSampler:
+        made = proposed(*arguments)
+        begin = made.before_trial
+
+        def before_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            seen.append(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
+            begin(study, trial)
+
+        monkeypatch.setattr(made, "before_trial", before_trial)
+        return made
+
+    monkeypatch.setattr(samplers, "sampler", watched)
+    study.trained(study.ask()[0], {"proxy_accuracy": 0.4, "latency": 3.0})
+    study.gated(study.ask()[0], 0.5, {"latency": 9.0})
+    study.halved(study.ask()[0], {"latency": 2.0})
+    study.refused(study.ask()[0], is_inside=True)
+    chosen = study.ask()[1]
+    assert [trial.values for trial in seen[-1]] == [[0.4, 3.0], [0.4, 9.0], [0.4, 2.0], None]
+    assert [trial.constraints["budget"] for trial in seen[-1]] == [-1.0, 0.5, -1.0, 1.0]
+    for trial, stored in zip(seen[-1], found(study), strict=False):
+        assert {name: KNOBS[name].values[place] for name, place in trial.params.items()} == stored.params
+    assert found(study)[-1].params == chosen
 
 
 def test_a_point_that_is_enqueued_comes_next_and_once(make: Make) -> None:
@@ -154,14 +178,25 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pyt
     assert [trial.state for trial in found(study)] == [TrialState.COMPLETE] * 3
 
 
-def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def used_samplers(study: Study, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which of Optuna's propose each of six trials, a model after two of them and TPE after four."""
     monkeypatch.setattr(samplers, "STARTUP", 2)
     monkeypatch.setattr(samplers, "MOST_GP", 3)
-    study, generator, used = make(sampler="gp"), random.Random(0), []
+    generator, used, choose = random.Random(0), list[str](), samplers.sampler
+
+    def watched(*arguments: Any) -> optuna.samplers.BaseSampler:
+        made = choose(*arguments)
+        used.append(type(made).__name__)
+        return made
+
+    monkeypatch.setattr(samplers, "sampler", watched)
     for _ in range(6):
-        trial, _ = study.ask()
-        used.append(type(study._study.sampler).__name__)
-        study.trained(trial, values(generator))
+        study.trained(study.ask()[0], values(generator))
+    return used
+
+
+def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = used_samplers(make(sampler="gp"), monkeypatch)
     assert used == ["RandomSampler"] * 2 + ["GPSampler"] * 2 + ["TPESampler"] * 2
 
 
@@ -172,14 +207,7 @@ def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.Monkey
 def test_the_sampler_that_was_asked_for_proposes(
     make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler, later: str
 ) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 2)
-    monkeypatch.setattr(samplers, "MOST_GP", 3)
-    study, generator, used = make(sampler=sampler), random.Random(0), []
-    for _ in range(6):
-        trial, _ = study.ask()
-        used.append(type(study._study.sampler).__name__)
-        study.trained(trial, values(generator))
-    assert used == ["RandomSampler"] * 2 + [later] * 4
+    assert used_samplers(make(sampler=sampler), monkeypatch) == ["RandomSampler"] * 2 + [later] * 4
 
 
 def test_generations_of_nsga2_are_bred_of_the_ones_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +217,8 @@ def test_generations_of_nsga2_are_bred_of_the_ones_before(make: Make, monkeypatc
         trial, point = study.ask()
         asked.append(point)
         study.trained(trial, values(generator))
-    assert all(key.startswith("NSGAIISampler") for trial in found(study) for key in trial.system_attrs if "NSGA" in key)
-    generations = {value for trial in found(study) for key, value in trial.system_attrs.items() if "generation" in key}
-    assert generations >= {0, 1, 2}
+    generations = [trial.user_attrs["NSGAIISampler:generation"] for trial in found(study)]
+    assert generations == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def test_what_was_completed_is_told_with_its_choices(make: Make) -> None:

@@ -127,11 +127,11 @@ def test_a_lost_gpu_context_breaks_a_worker_and_full_memory_does_not() -> None:
 
 def test_the_real_worker_measures_and_says_why_it_cannot() -> None:
     document = load_spec("litv2_s").to_json()
-    setting = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "graph", "threads": 1}
+    setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "graph", "threads": 1}
     with Worker() as worker:
-        hello = worker.ask({"do": "hello", **setting, "mode": "eager"}, 120.0)
+        hello = worker.ask({"do": "hello", **setting, "runtime": "eager"}, 120.0)
         assert hello["provenance"]["device"] == "cpu"
-        with pytest.raises(Failed, match="mode graph replays a CUDA graph and needs a GPU"):
+        with pytest.raises(Failed, match="runtime graph replays a CUDA graph and needs a GPU"):
             worker.ask({"do": "measure", "spec": document, "setting": setting}, 120.0)
         with pytest.raises(Failed, match="KeyError: 'nothing'"):
             worker.ask({"do": "nothing"}, 120.0)
@@ -157,7 +157,7 @@ def test_no_worker_is_left_when_its_parent_is_killed() -> None:
 def test_a_worker_ends_with_its_input_whatever_it_is_doing() -> None:
     """Where the kernel does not end it with its parent, it notices that nobody asks any more."""
     document = load_spec("litv2_s").to_json()
-    setting = {"device": "cpu", "batch": 64, "dtype": "float32", "mode": "eager", "threads": 1}
+    setting = {"device": "cpu", "batch": 64, "dtype": "float32", "runtime": "eager", "threads": 1}
     worker = Worker()
     with contextlib.suppress(Failed):
         worker.ask({"do": "nothing"}, 120.0)

@@ -12,7 +12,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "no such hole": (
         "nodes/1/depth",
         {"$oneof": [1, 2]},
-        ["nodes[1].depth.$oneof: no such hole: '$oneof'; did you mean '$one_of'?"],
+        ["nodes[1].depth.$oneof: no such hole: '$oneof'; write {\"$one_of\": [1, 2]}"],
     ),
     "a hole that does not fit": (
         "nodes/1/depth",
@@ -27,7 +27,10 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a hole for a type": (
         "nodes/1/type",
         one_of("mlp"),
-        ["nodes[1].type: type must be a string; got an object with 1 field; write one of <nodes>"],
+        [
+            "nodes[1].type: type must be a string; got an object with 1 field; "
+            'write alternatives, {"$one_of": [{"type": ...}, {"type": ...}]}'
+        ],
     ),
     "a hole for an id": (
         "nodes/1/id",

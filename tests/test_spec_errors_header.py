@@ -38,12 +38,13 @@ HEADER: list[Change] = [
     ('"image": 64, ', "", '1:1: image is required; add "image": ...'),
     ('"image": 64', '"image": 8', "4:12: image: image must be at least 16; got 8; use 16 to 4096"),
     ('"image": 64', '"image": 5000', "4:12: image: image must be at most 4096; got 5000; use 16 to 4096"),
-    ('"image": 64', '"image": "64"', '4:12: image: image must be an integer; got "64"; write 64'),
+    ('"image": 64', '"image": "64"', '4:12: image: image must be an integer or [height, width]; got "64"; write 64'),
     ('"image": 64', '"image": [64]', "4:12: image: image must have 2 items; got [64]; write [height, width]"),
     (
         '"image": 64',
         '"image": [64, 64, 3]',
-        "4:12: image: image must have 2 items; got [64, 64, 3]; write [height, width]",
+        "4:12: image: image must be an integer or [height, width]; got [64, 64, 3]; "
+        "use 64, or [64, 64] (height 64, width 64)",
     ),
     (
         '"image": 64',
@@ -53,7 +54,8 @@ HEADER: list[Change] = [
     (
         '"image": 64',
         '"image": {"height": 64}',
-        "4:12: image: image must be an integer; got an object with 1 field; use 16 to 4096",
+        "4:12: image: image must be an integer or [height, width]; got an object with 1 field; "
+        "use 16 to 4096, or [height, width]",
     ),
     ('"channels": 3', '"channels": 3.0', "4:28: channels: channels must be an integer; got 3.0; write 3"),
     ('"channels": 3', '"channels": true', "4:28: channels: channels must be an integer; got true; use 1 to 64"),
@@ -62,7 +64,7 @@ HEADER: list[Change] = [
         '"channels": null',
         "4:28: channels: channels must be an integer; got null; leave it out for the default, 3",
     ),
-    ('"channels": 3', '"channels": [3]', "4:28: channels: channels must be an integer; got [3]; use 1 to 64"),
+    ('"channels": 3', '"channels": [3]', "4:28: channels: channels must be an integer; got [3]; write 3"),
     ('"channels": 3', '"channels": 65', "4:28: channels: channels must be at most 64; got 65; use 1 to 64"),
     ('"channels": 3', '"chanels": 3', "4:16: chanels: the document has no field 'chanels'; did you mean 'channels'?"),
     ('"classes": 10', '"classes": "10"', '4:42: classes: classes must be an integer; got "10"; write 10'),
@@ -134,8 +136,7 @@ HEADER: list[Change] = [
     (
         '"features": ["stage2"]',
         '"constraints": []',
-        "4:82: constraints: the document has no field 'constraints'; known: $schema, channels, "
-        "classes, drop_path, features, image, init, kind, name, nodes, paper, version, weights",
+        '4:82: constraints: the document has no field \'constraints\'; documents of "kind": "space" alone have it',
     ),
     ('"title": "A net"', '"titel": "A net"', "3:13: paper.titel: paper has no field 'titel'; did you mean 'title'?"),
     ('"title": "A net"', '"title": 5', "3:22: paper.title: title must be a string; got 5; write text in double quotes"),

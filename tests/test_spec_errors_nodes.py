@@ -22,7 +22,7 @@ NODES: list[Change] = [
     (
         '"id": "stem", "type": "patch_stem", ',
         '"id": "stem", ',
-        '6:5: nodes[0]: a node needs a type; add "type": one of <nodes>',
+        '6:5: nodes[0]: a node needs a type; add "type": one of <stems>',
     ),
     (
         '"type": "patch_stem"',
@@ -32,12 +32,12 @@ NODES: list[Change] = [
     (
         '"type": "patch_stem"',
         '"type": "transformer"',
-        '6:28: nodes[0].type: no such type of node; got "transformer"; known: <nodes>',
+        '6:28: nodes[0].type: no such type of node; got "transformer"; known: <stems>',
     ),
     (
         '"type": "patch_stem"',
         '"type": null',
-        "6:28: nodes[0].type: type must be a string; got null; write one of <nodes>",
+        "6:28: nodes[0].type: type must be a string; got null; write one of <stems>",
     ),
     (
         '"id": "stem"',

@@ -13,7 +13,7 @@ from archdsl.errors import SearchError
 from archdsl.search import api
 from archdsl.search.results.folder import RunFolder
 
-NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "mode"]
+NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "runtime"]
 NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]
 
 

@@ -29,7 +29,6 @@ from archdsl.cli import (
 app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would take half of the time that it may take
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -56,33 +55,27 @@ app.add_typer(lut.app, name="lut", short_help="Predict latencies from the times 
 
 def _version(asked: bool) -> None:
     if asked:
-        output.lines(f"archdsl {own_version()}")
+        import archdsl
+
+        output.lines(f"archdsl {archdsl.__version__}")
         raise typer.Exit
-
-
-def own_version() -> str:
-    """The installed version; `unknown` in a tree that was never installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress and no remarks")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="the traceback of a fault in archdsl")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print no progress and no remarks")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="print the traceback of an error inside archdsl")
+    ] = False,
 ) -> None:
     """A language for hierarchical vision backbones, and a search tool that keeps its latency budget.
 
-    A SPEC is a name from `archdsl zoo` or the path of a JSON document (it has a / or ends in .json).
+    A SPEC is a name from `archdsl zoo`, or a path: it contains a /, or ends in .json or .safetensors.
 
-    -q and -v may also follow the command. Exit codes: 0 fine; 1 what was asked failed; 2 the command line is wrong;
+    -q and -v may also follow the command. Exit codes: 0 success; 1 the request failed; 2 the command line is wrong;
     130 interrupted.
     """
     output.set_talk(quiet, verbose)

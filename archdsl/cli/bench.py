@@ -12,7 +12,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Set, check_device, check_dtype, check_mode, whole
+from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, Threads, check_device, check_dtype, runtime_of, whole
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -31,34 +31,36 @@ Layers = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="cpu|cuda|cuda:N", callback=check_device, help="default: cuda if there is one"),
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=check_device,
+        help="device to measure on (default: cuda if there is one)",
+    ),
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; default: 1, with --layers 64"),
+    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1, with --layers 64)"),
 ]
 Dtype = Annotated[
     str,
-    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="of weights"),
-]
-Mode = Annotated[
-    str,
-    typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="how torch runs it"),
-]
-Threads = Annotated[
-    int | None,
     typer.Option(
-        "--threads", metavar="N", parser=whole(1024), help="on a CPU; default: 1 or all its cores, the faster"
+        "--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="data type of weights and images"
     ),
 ]
 Rounds = Annotated[
     int | None,
-    typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each; default: 40, with --layers 12"),
+    typer.Option(
+        "--rounds", metavar="N", parser=whole(100_000), help="samples of each (default: 40, with --layers 12)"
+    ),
 ]
 Limit = Annotated[
     float | None,
     typer.Option(
-        "--time-limit", metavar="TIME", parser=seconds, help="no round begins later, as 90s; with --layers 40s"
+        "--time-limit",
+        metavar="TIME",
+        parser=seconds,
+        help="no round begins after this time, e.g. 90s (default: no limit, with --layers 40s)",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="write the JSON there too")]
@@ -71,8 +73,10 @@ def command(
     device: Device = None,
     batch: Batch = None,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
@@ -92,6 +96,7 @@ def command(
       archdsl bench --layers --device cpu --threads 1
     """
     _check_subjects(specs, assignments, layers)
+    runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
     from archdsl.latency import lease as leases
@@ -100,7 +105,7 @@ def command(
     leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
+    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
     if batch is not None:
         setting["batch"] = batch
     found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)
@@ -110,7 +115,7 @@ def command(
         return output.result_json(found.as_json())
     from archdsl.render.console import stdout
 
-    stdout().print(_table(found))
+    stdout().print(_table(found), soft_wrap=True)
     return None
 
 
@@ -138,7 +143,11 @@ def _table(found: Comparison | LayerBench) -> RenderableType:
 
 
 def _setting_text(setting: dict[str, Any]) -> str:
-    return f"batch {setting['batch']}, {setting['dtype']}, {setting['mode']}"
+    """The setting as it is measured, what was not said filled in; refused here already where it cannot be."""
+    from archdsl.latency import Setting
+
+    batch, dtype, runtime = Setting.checked(*(setting[name] for name in ("device", "batch", "dtype", "runtime")))[1:]
+    return f"batch {batch}, {dtype}, {runtime}"
 
 
 def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:

@@ -13,31 +13,38 @@ from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
-    from archdsl.cli.documents import Content
+    from archdsl.cli.documents import Content, Document
 
 Paths = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="JSON documents of either kind, zoo names, or - for standard input")
+    list[str],
+    typer.Argument(metavar="PATH", help="zoo names, paths of JSON documents or .safetensors, or - for standard input"),
 ]
 
 
+Strict = Annotated[bool, typer.Option("--strict", help="exit with code 1 if there are warnings")]
+
+
 class Finding(NamedTuple):
-    """What is said of one document: that it holds, or everything that is wrong with it."""
+    """What is said of one document: that it holds, or everything that is wrong with it; and what is odd in it."""
 
     summary: str = ""
     problems: tuple[Problem, ...] = ()
     code: int = 0
+    warnings: tuple[Problem, ...] = ()
 
 
-def command(paths: Paths, assignments: Set = None, as_json: Json = False) -> None:
+def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
-    Prints a line for a document that holds, and a line for each problem of one that does not.
+    Prints one line for a valid document, and one line for each problem of an invalid one. A value of a space that no
+    valid network can have gets a warning; only what is proven is warned of.
 
     \b
     Examples:
       archdsl check litv2_s lit_s
       archdsl check dat_t --set stage3.window=12 --set image=384
       archdsl new litv2_s | archdsl check -
+      archdsl check lit-dat-64 --strict
     """
     findings = []
     for path in paths:
@@ -46,14 +53,18 @@ def command(paths: Paths, assignments: Set = None, as_json: Json = False) -> Non
             _tell(path, found)
     if as_json:
         errors = [problem.as_json() for found in findings for problem in found.problems]
-        output.result_json({"ok": not errors, "errors": errors})
-    raise typer.Exit(max(found.code for found in findings))
+        warnings = [problem.as_json() for found in findings for problem in found.warnings]
+        refused = bool(errors or (strict and warnings))
+        output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
+    codes = [FAILED if strict and found.warnings else found.code for found in findings]
+    raise typer.Exit(max(codes))
 
 
 def _look_at(path: str, assignments: list[str]) -> Finding:
     try:
         document = open_document(path)
-        return Finding(_summary(overridden(document, assignments) if assignments else document.content))
+        content = overridden(document, assignments) if assignments else document.content
+        return Finding(_summary(content), warnings=_warnings(document, path))
     except SpecError as error:
         return Finding("", error.problems, FAILED)
     except WrongUse as error:
@@ -64,11 +75,30 @@ def _tell(path: str, found: Finding) -> None:
     """Refusals are results; that there is no such document is not."""
     if found.summary:
         output.lines(f"{title(path)}: ok: {found.summary}")
+    for problem in found.warnings:
+        place = ":".join(str(part) for part in (problem.file, problem.line, problem.column))
+        rest = str(problem._replace(file=None, line=None, column=None))
+        output.lines(f"{place}: warning: {rest}")
     for problem in found.problems:
         if found.code == WRONG_USE:
             output.error(problem.rule)
         else:
             output.lines(str(problem))
+
+
+def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
+    """What of a space can never occur, in document order."""
+    from archdsl.schema.space import Space
+
+    if not isinstance(document.content, Space):
+        return ()
+    from archdsl.schema.positions import locate, place
+    from archdsl.search.doctor.impossible import warnings_of
+
+    problems = warnings_of(document.content)
+    positions = locate(document.text) if problems else None
+    placed = [place(problem, positions, title(path)) for problem in problems if positions]
+    return tuple(sorted(placed, key=lambda problem: (problem.line or 0, problem.column or 0)))
 
 
 def _summary(content: Content) -> str:

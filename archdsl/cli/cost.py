@@ -31,5 +31,5 @@ def command(specs: Names, assignments: Set = None, as_json: Json = False) -> Non
     for number, spec in enumerate(found):
         if number:
             output.lines("")
-        stdout().print(cost_table(count(spec), spec))
+        stdout().print(cost_table(count(spec), spec), soft_wrap=True)
     return None

@@ -10,16 +10,26 @@ from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.documents import placed
 from archdsl.cli.ending import FAILED
-from archdsl.cli.options import Json, whole
+from archdsl.cli.options import Json, Mode, Runtime, Stat, Threads, runtime_of, whole
 from archdsl.cli.units import seconds
 
-NoMeasure = Annotated[bool, typer.Option("--no-measure", help="count only: no latencies, no search time")]
+NoMeasure = Annotated[
+    bool, typer.Option("--no-measure", help="count only: measure no latency and estimate no search time")
+]
 Limit = Annotated[
-    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to spend here, as 30s; about 60s")
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        parser=seconds,
+        help="time to spend on this examination, e.g. 30s (default: about 60s)",
+    ),
 ]
 Trials = Annotated[
     int | None,
-    typer.Option("--trials", metavar="N", parser=whole(1_000_000), help="of the search whose time is told; 100"),
+    typer.Option(
+        "--trials", metavar="N", parser=whole(1_000_000), help="estimate the time of a search of N trials (default 100)"
+    ),
 ]
 
 
@@ -33,8 +43,10 @@ def command(
     device: options.Device = None,
     batch: options.Batch = None,
     dtype: options.Dtype = None,
-    mode: options.Mode = None,
-    threads: options.Threads = None,
+    runtime: Runtime = None,
+    mode: Mode = None,
+    threads: Threads = None,
+    stat: Stat = None,
     data: options.DataOption = None,
     epochs: options.Epochs = None,
     images: options.Images = None,
@@ -47,8 +59,8 @@ def command(
 ) -> None:
     """Examine a search space before the first trial: its size, costs, dead alternatives, budgets and search time.
 
-    Latencies are measured on some networks and predicted for the others, the error told. Budgets that nothing keeps
-    are exit code 1, with what would be feasible.
+    Latencies are measured on some networks and predicted for the others; the error of the prediction is printed. Where
+    no network meets the budgets, the feasible budgets are printed and the exit code is 1.
 
     \b
     Examples:
@@ -74,8 +86,9 @@ def command(
         device=device,
         batch=batch,
         dtype=dtype,
-        mode=mode,
+        runtime=runtime_of(runtime, mode),
         threads=threads,
+        stat=stat,
         data=data,
         epochs=epochs,
         images=images,

@@ -78,7 +78,12 @@ def _size(text: str) -> tuple[int, int]:
     """`384` or `384x512`."""
     found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
     if not found:
-        raise typer.BadParameter(f"'{text[:40]}' is no image size; write e.g. 384 or 384x512", param_hint="'--image'")
+        from archdsl.schema.sizes import sides_in
+
+        sides = sides_in(text)
+        two = len(sides) == 2 and all(10 <= side < 10_000 for side in sides)
+        remedy = f"use {sides[0]}x{sides[1]} (height x width)" if two else "write e.g. 384 or 384x512"
+        raise typer.BadParameter(f"'{text[:40]}' is no image size; {remedy}", param_hint="'--image'")
     return int(found[1]), int(found[2] or found[1])
 
 

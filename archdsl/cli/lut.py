@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.bench import Device, Dtype, Mode
+from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Names, Set, chosen, whole
+from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
 
 if TYPE_CHECKING:
     from archdsl.latency.tables import Table
+    from archdsl.schema.document import Spec
     from archdsl.schema.space import Space
 
 
-def _stats() -> tuple[str, ...]:
-    from archdsl.latency.stats import STATS
-
-    return tuple(STATS)
-
-
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="a space's name or path")]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch")]
+SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", parser=whole(1024), help="on a CPU; default: physical cores"),
-]
-Stat = Annotated[
-    str | None,
-    typer.Option(
-        "--stat",
-        metavar="min|p10|p50|p90",
-        callback=chosen("statistic", _stats),
-        help="default: p10 on a CPU, p50 on a GPU",
-    ),
+    typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
 ]
 Calibration = Annotated[
-    int, typer.Option("--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate on")
+    int,
+    typer.Option(
+        "--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate the prediction on"
+    ),
 ]
 HeldOut = Annotated[
-    int, typer.Option("--held-out", metavar="N", parser=whole(10_000), help="whole networks to find the error on")
+    int,
+    typer.Option(
+        "--held-out", metavar="N", parser=whole(10_000), help="whole networks to determine the prediction error on"
+    ),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each, a pass")]
-Again = Annotated[bool, typer.Option("--again", help="time parts anew that were timed before")]
+Rounds = Annotated[
+    int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each part and network, per pass")
+]
+Again = Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -54,39 +49,42 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
-    A table is of a space and a setting, tells its own error, and is refused when the device or a version is another.
-    A search uses it under the same setting; on a CPU without --threads it uses that of one thread, better with that of
-    all cores beside it.
+    A table holds for one space, device, thread count and set of versions; with any other it is refused. It states its
+    own prediction error. A search with the same batch, dtype, runtime and statistic uses it; on a CPU without --threads
+    the search needs the table of one thread and uses that of all physical cores as well, if there is one.
     """
 
 
-@app.command(short_help="Time the parts of a space, and publish the error of predicting with them.")
+@app.command(short_help="Measure the parts of a space, and state the prediction error.")
 def build(
     space: SpaceName,
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
+    stat: Stat = None,
     calibration: Calibration = 16,
     held_out: HeldOut = 32,
     rounds: Rounds = 40,
     again: Again = False,
     as_json: Json = False,
 ) -> None:
-    """Time every distinct block of a space once, calibrate on whole networks, and test on others.
+    """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
-    Mode is part of the promise: a table of eager networks says nothing of compiled ones. Nobody else measures on the
-    device meanwhile. Times are kept, so that a second space pays for its new blocks only.
+    A table holds for one runtime: times of eager networks say nothing about compiled ones. While it is built, no other
+    archdsl process measures on the device. Times are kept, so that for a second space only its new blocks are measured.
 
     \b
     Examples:
       archdsl lut build lit-dat-64 --device cpu --threads 1
-      archdsl lut build lit-dat-224 --device cuda --batch 64 --mode graph --json
+      archdsl lut build lit-dat-224 --device cuda --batch 64 --runtime graph --json
     """
     from archdsl.latency.setting import WAITING
     from archdsl.spaces import load_space
 
+    runtime = runtime_of(runtime, mode)
     opened = load_space(space)
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
@@ -95,8 +93,8 @@ def build(
 
     leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, mode, threads, **pace, told=output.remark)
-    _print(found[default_stat(device or default_device())], as_json)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, told=output.remark)
+    _print(found[stat or default_stat(device or default_device())], as_json)
 
 
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")
@@ -105,7 +103,8 @@ def show(
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     stat: Stat = None,
     as_json: Json = False,
@@ -117,7 +116,8 @@ def show(
       archdsl lut show lit-dat-64 --device cpu
       archdsl lut show lit-dat-64 --device cpu --stat min --json
     """
-    _print(_table(space, device, batch, dtype, mode, threads, stat), as_json)
+    runtime = runtime_of(runtime, mode)
+    _print(_table(space, device, batch, dtype, runtime, threads, stat), as_json)
 
 
 @app.command(short_help="Predict latencies from a table.")
@@ -128,7 +128,8 @@ def predict(
     device: Device = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
-    mode: Mode = "eager",
+    runtime: Runtime = None,
+    mode: Mode = None,
     threads: Threads = None,
     stat: Stat = None,
     as_json: Json = False,
@@ -140,9 +141,12 @@ def predict(
       archdsl lut predict lit-dat-64 runs/first/winner.json
       archdsl lut predict lit-dat-64 mine.json --set stage3.depth=4 --json
     """
+    runtime = runtime_of(runtime, mode)
     backbones = open_specs(specs, assignments)
-    table = _table(space, device, batch, dtype, mode, threads, stat)
-    found = [(spec.name, table.predict(spec)) for spec in backbones]
+    table = _table(space, device, batch, dtype, runtime, threads, stat)
+    found = [
+        (spec.name, _predicted(table, spec, name, assignments)) for spec, name in zip(backbones, specs, strict=True)
+    ]
     if as_json:
         facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
         rows = [{"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in found]
@@ -150,12 +154,29 @@ def predict(
     from archdsl.render.console import stdout
     from archdsl.render.lut import predictions
 
-    stdout().print(predictions(found, table))
+    stdout().print(predictions(found, table), soft_wrap=True)
     return None
 
 
+def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | None) -> float:
+    """The ms a batch of a backbone.
+
+    Raises:
+        MeasureError: the table has no time for a part of it; the message has the command that measures it.
+    """
+    from archdsl.errors import MeasureError
+    from archdsl.latency.tables.table import options_text
+
+    try:
+        return table.predict(spec)
+    except MeasureError as error:
+        sets = [text for assignment in assignments or () for text in ("--set", assignment)]
+        command = f"{shlex.join(['archdsl', 'bench', name, *sets])}{options_text(table.setting)}"
+        raise MeasureError(f"{error}: {command}") from None
+
+
 def _table(
-    name: str, device: str | None, batch: int, dtype: str, mode: str, threads: int | None, stat: str | None
+    name: str, device: str | None, batch: int, dtype: str, runtime: str | None, threads: int | None, stat: str | None
 ) -> Table:
     """The kept table of a space for a setting on this machine."""
     from archdsl.latency.setting import WAITING
@@ -166,7 +187,7 @@ def _table(
     from archdsl.latency import Setting
     from archdsl.latency.tables import load_here
 
-    return load_here(space, Setting.checked(device, batch, dtype, mode), threads, stat)
+    return load_here(space, Setting.checked(device, batch, dtype, runtime), threads, stat, name)
 
 
 def _print(table: Table, as_json: bool) -> None:
@@ -175,5 +196,5 @@ def _print(table: Table, as_json: bool) -> None:
     from archdsl.render.console import stdout
     from archdsl.render.lut import table_sheet
 
-    stdout().print(table_sheet(table))
+    stdout().print(table_sheet(table), soft_wrap=True)
     return None

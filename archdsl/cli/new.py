@@ -16,7 +16,9 @@ from archdsl.cli.options import Name, Set
 def command(
     spec: Name,
     assignments: Set = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="NEW", help="the name inside the copy")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NEW", help="name of the copy (default: the name of SPEC)")
+    ] = None,
 ) -> None:
     """Print an editable copy of a backbone or a search space, to be sent into a file of yours.
 

@@ -9,13 +9,17 @@ import typer
 
 from archdsl.errors import nearest
 
-Name = Annotated[str, typer.Argument(metavar="SPEC", help="a zoo name, or the path of a JSON document")]
-Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents")]
+Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a JSON document or .safetensors")]
+Names = Annotated[
+    list[str], typer.Argument(metavar="SPEC", help="zoo names, or paths of JSON documents or .safetensors")
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="set a field: NODE.FIELD=VALUE or FIELD=VALUE; may be repeated"),
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="set a field, e.g. stage3.depth=8 or image=[224,320]; may be repeated"
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="print the same facts as JSON")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:
@@ -35,10 +39,16 @@ def _dtypes() -> Iterable[str]:
     return DTYPES
 
 
-def _modes() -> Iterable[str]:
-    from archdsl.latency.setting import MODES
+def _runtimes() -> Iterable[str]:
+    from archdsl.latency.setting import RUNTIMES
 
-    return MODES
+    return RUNTIMES
+
+
+def _stats() -> Iterable[str]:
+    from archdsl.latency.stats import STATS
+
+    return STATS
 
 
 def _samplers() -> Iterable[str]:
@@ -50,8 +60,38 @@ def _samplers() -> Iterable[str]:
 
 
 check_dtype = chosen("dtype", _dtypes)
-check_mode = chosen("mode", _modes)
 check_sampler = chosen("sampler", _samplers)
+
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="eager|graph|compile",
+        callback=chosen("runtime", _runtimes),
+        help="what executes the network (default: graph on a GPU, eager on a CPU)",
+    ),
+]
+Mode = Annotated[
+    str | None, typer.Option("--mode", hidden=True, callback=chosen("mode", _runtimes), help="former name of --runtime")
+]
+
+Stat = Annotated[
+    str | None,
+    typer.Option(
+        "--stat",
+        metavar="min|p10|p50|p90",
+        callback=chosen("statistic", _stats),
+        help="statistic of the latency (default: p50)",
+    ),
+]
+
+
+def runtime_of(runtime: str | None, mode: str | None) -> str | None:
+    """What `--runtime` says, or `--mode`, its former name; None where neither is given."""
+    if None not in (runtime, mode) and runtime != mode:
+        rule = f"'{runtime}' differs from --mode '{mode}', its former name"
+        raise typer.BadParameter(f"{rule}; give --runtime alone", param_hint="'--runtime'")
+    return mode if runtime is None else runtime
 
 
 def check_device(value: str | None) -> str | None:
@@ -73,3 +113,14 @@ def whole(most: int) -> Callable[[str | int], int]:
         return int(text)
 
     return read
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        parser=whole(1024),
+        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
+    ),
+]

@@ -9,24 +9,49 @@ import typer
 from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.ending import FAILED, INTERRUPTED
-from archdsl.cli.options import Json, whole
+from archdsl.cli.options import Json, Threads, whole
 from archdsl.cli.units import seconds
 
 Networks = Annotated[
-    int | None, typer.Option("--networks", metavar="N", parser=whole(100_000), help="to draw from the space; 32")
+    int | None,
+    typer.Option(
+        "--networks", metavar="N", parser=whole(100_000), help="networks to draw from the space (default: 32)"
+    ),
 ]
-Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", parser=whole(100), help="trainings of each; 2")]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", metavar="N", parser=whole(100), help="trainings of each network, one per seed (default: 2)"
+    ),
+]
 Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of a full training; 6")
+    float | None,
+    typer.Option(
+        "--epochs",
+        metavar="X",
+        min=0.01,
+        max=1000,
+        help="epochs of a full training (default: 6, or as many as 450 steps take)",
+    ),
 ]
 Limit = Annotated[
-    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="to end by with what there is; none")
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        parser=seconds,
+        help="stop after this time and report what is done (default: no limit)",
+    ),
 ]
 Earlier = Annotated[
     list[str] | None,
-    typer.Option("--from", metavar="DIR", help="a check whose networks tell of these too, or its JSON; repeatable"),
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="an earlier check (folder or JSON) to fit the predictor on as well; may be repeated",
+    ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with the check in --out")]
+Resume = Annotated[bool, typer.Option("--resume", help="continue the check in --out")]
 
 
 def command(
@@ -37,7 +62,7 @@ def command(
     macs_budget: options.MacsBudget = None,
     memory_budget: options.MemoryBudget = None,
     device: options.Device = None,
-    threads: options.Threads = None,
+    threads: Threads = None,
     time: Limit = None,
     data: options.DataOption = None,
     epochs: Epochs = None,

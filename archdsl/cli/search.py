@@ -7,97 +7,159 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli import output
-from archdsl.cli.options import Json, check_device, check_dtype, check_mode, check_sampler, whole
+from archdsl.cli import options, output
 from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
 
 Space = Annotated[
-    str | None, typer.Argument(metavar="SPACE", help="a space's name or path; default: the shipped one for the device")
+    str | None,
+    typer.Argument(metavar="SPACE", help="name or path of a search space (default: the shipped one for the device)"),
 ]
 LatencyBudget = Annotated[
     float | None,
-    typer.Option("--latency-budget", metavar="TIME", parser=duration_ms, help="a batch, as 5ms; the winner keeps it"),
+    typer.Option(
+        "--latency-budget",
+        metavar="TIME",
+        parser=duration_ms,
+        help="largest allowed latency of one batch, e.g. 5ms (the median of undisturbed rounds)",
+    ),
 ]
 ThroughputBudget = Annotated[
     float | None,
-    typer.Option("--throughput-budget", metavar="RATE", parser=rate, help="images a second at --batch, as 200/s"),
+    typer.Option(
+        "--throughput-budget",
+        metavar="RATE",
+        parser=rate,
+        help="smallest allowed images per second at --batch, e.g. 200/s",
+    ),
 ]
-ParamsBudget = Annotated[float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="as 30M")]
-MacsBudget = Annotated[float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="an image, as 4G")]
+ParamsBudget = Annotated[
+    float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="maximum parameters, e.g. 30M")
+]
+MacsBudget = Annotated[
+    float | None, typer.Option("--macs-budget", metavar="N", parser=amount, help="maximum MACs of one image, e.g. 4G")
+]
 MemoryBudget = Annotated[
     float | None,
-    typer.Option("--memory-budget", metavar="SIZE", parser=memory, help="weights and peak activations, as 200MB"),
+    typer.Option(
+        "--memory-budget",
+        metavar="SIZE",
+        parser=memory,
+        help="maximum memory of weights and peak activations, e.g. 200MB",
+    ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="cpu|cuda|cuda:N", callback=check_device, help="default: cuda if there is one"),
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=options.check_device,
+        help="device to measure and train on (default: cuda if there is one)",
+    ),
 ]
-Batch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=whole(65536), help="images a batch; 1")]
+Batch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", parser=options.whole(65536), help="images per batch (default: 1)")
+]
 Dtype = Annotated[
     str | None,
-    typer.Option("--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="float32"),
-]
-Mode = Annotated[str | None, typer.Option("--mode", metavar="eager|graph|compile", callback=check_mode, help="eager")]
-Threads = Annotated[
-    int | None,
     typer.Option(
-        "--threads", metavar="N", parser=whole(1024), help="on a CPU; default: 1 or all its cores, the faster"
+        "--dtype",
+        metavar="float32|float16|bfloat16",
+        callback=options.check_dtype,
+        help="data type of weights and images when measured (default: float32)",
     ),
 ]
 Trials = Annotated[
-    int | None, typer.Option("--trials", metavar="N", parser=whole(1_000_000), help="distinct networks to measure")
+    int | None,
+    typer.Option(
+        "--trials",
+        metavar="N",
+        parser=options.whole(1_000_000),
+        help="stop after this many distinct networks (default: no limit)",
+    ),
 ]
 Limit = Annotated[
-    float | None, typer.Option("--time", metavar="TIME", parser=seconds, help="for everything, as 10m, the default")
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        parser=seconds,
+        help="stop after this much wall-clock time in all, e.g. 6m (default 10m)",
+    ),
 ]
 DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
         metavar="NAME|PATH",
-        help="shapetex (default), digits, a folder of images by class, an .npz, or hf:NAME",
+        help="training data: shapetex (default), digits, a folder with a folder per class, an .npz file, or hf:NAME",
     ),
 ]
 Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="X", min=0.01, max=1000, help="of the short training; 2")
+    float | None,
+    typer.Option(
+        "--epochs",
+        metavar="X",
+        min=0.01,
+        max=1000,
+        help="epochs of short training (default: 2, or as many as 150 steps take)",
+    ),
 ]
 Images = Annotated[
-    int | None, typer.Option("--images", metavar="N", parser=whole(10_000_000), help="training images; 2000")
+    int | None,
+    typer.Option("--images", metavar="N", parser=options.whole(10_000_000), help="training images (default: 2000)"),
 ]
 SamplerOption = Annotated[
     str | None,
     typer.Option(
         "--sampler",
         metavar="auto|gp|tpe|nsga2|evolution|random",
-        callback=check_sampler,
-        help="who proposes what to try; auto",
+        callback=options.check_sampler,
+        help="search algorithm (default: auto)",
     ),
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of sampling and training; 0")
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="seed of sampling and training (default: 0)"),
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the run's folder; default: runs/TIME-SPACE")]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with the run in --out")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder of the run (default: runs/TIME-SPACE)")]
+Resume = Annotated[bool, typer.Option("--resume", help="continue the run in --out")]
 Earlier = Annotated[
     list[str] | None,
-    typer.Option("--from", metavar="DIR", help="a run whose trials are known here; no trials of this one; repeatable"),
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="reuse the trainings of an earlier run where they fit; they do not count as trials; may be repeated",
+    ),
 ]
 Workers = Annotated[
-    int, typer.Option("--workers", metavar="N", parser=whole(256), help="trials side by side; on GPUs, one each")
+    int,
+    typer.Option(
+        "--workers", metavar="N", parser=options.whole(256), help="networks tried in parallel; on GPUs, one per GPU"
+    ),
 ]
 TrialTime = Annotated[
-    float | None, typer.Option("--trial-time", metavar="TIME", parser=seconds, help="a trial fails beyond, as 10m")
+    float | None,
+    typer.Option(
+        "--trial-time",
+        metavar="TIME",
+        parser=seconds,
+        help="a trial that takes longer counts as failed, e.g. 10m (default: no limit)",
+    ),
 ]
 TrialMemory = Annotated[
     float | None,
-    typer.Option("--trial-memory", metavar="SIZE", parser=memory, help="of the host, a worker; default: its share"),
+    typer.Option(
+        "--trial-memory", metavar="SIZE", parser=memory, help="host memory one worker may use (default: an equal share)"
+    ),
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", metavar="URL", help="postgresql://USER@HOST/DB, where machines share the study"),
+    typer.Option(
+        "--storage", metavar="URL", help="database through which machines share the study: postgresql://USER@HOST/DB"
+    ),
 ]
 RoleOption = Annotated[
-    str, typer.Option("--role", metavar="train|measure|both", help="of this machine in a shared study")
+    str, typer.Option("--role", metavar="train|measure|both", help="what this machine does in a shared study")
 ]
 
 
@@ -111,8 +173,10 @@ def command(
     device: Device = None,
     batch: Batch = None,
     dtype: Dtype = None,
-    mode: Mode = None,
-    threads: Threads = None,
+    runtime: options.Runtime = None,
+    mode: options.Mode = None,
+    threads: options.Threads = None,
+    stat: options.Stat = None,
     trials: Trials = None,
     time: Limit = None,
     data: DataOption = None,
@@ -128,7 +192,7 @@ def command(
     trial_memory: TrialMemory = None,
     storage: Storage = None,
     role: RoleOption = "both",
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
@@ -151,6 +215,7 @@ def command(
 
     if resume and out is None:
         raise typer.BadParameter("name the run's folder by --out", param_hint="'--resume'")
+    runtime = options.runtime_of(runtime, mode)
     with Display(stderr(), output.talk().quiet) as display:
         result = run(
             space,
@@ -162,8 +227,9 @@ def command(
             device=device,
             batch=batch,
             dtype=dtype,
-            mode=mode,
+            runtime=runtime,
             threads=threads,
+            stat=stat,
             data=data,
             epochs=epochs,
             images=images,

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "mermaid", "dot")
 Format = Annotated[
-    str, typer.Option("--format", metavar="|".join(FORMATS), callback=chosen("format", lambda: FORMATS), help="how")
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        callback=chosen("format", lambda: FORMATS),
+        help="output format",
+    ),
 ]
 
 
@@ -44,7 +50,7 @@ def command(spec: Name, assignments: Set = None, form: Format = "text", as_json:
         from archdsl.render.console import stdout
         from archdsl.render.tree import show
 
-        stdout().print(show(found, count(found)))
+        stdout().print(show(found, count(found)), soft_wrap=True)
 
 
 def _facts(spec: Spec) -> dict[str, Any]:

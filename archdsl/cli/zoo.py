@@ -30,7 +30,7 @@ def command(as_json: Json = False) -> None:
     from archdsl.render.console import stdout
     from archdsl.render.tables import zoo_row, zoo_table
 
-    stdout().print(zoo_table([zoo_row(*pair) for pair in found]))
+    stdout().print(zoo_table([zoo_row(*pair) for pair in found]), soft_wrap=True)
     if zoo.spaces():
         output.lines("", f"Search spaces: {', '.join(zoo.spaces())}")
     return None

@@ -224,10 +224,11 @@ def _reads(draft: Draft, places: dict[str, int]) -> tuple[set[tuple[int, str | N
 def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
     """`features` names nodes that give a map, each once."""
     listed = (draft.header and draft.header.features) or ()
+    fitting = [name for name, index in places.items() if "pixels" in getattr(draft.nodes[index], "gives", ("pixels",))]
     for place, name in enumerate(listed):
         node: Any = draft.nodes[places[name]] if name in places else None
         if name not in places:
-            yield Problem(("features", place), "no node has this id", short(name), nearest(name, places))
+            yield Problem(("features", place), "no node has this id", short(name), nearest(name, fitting))
         elif node is not None and "pixels" not in node.gives:
             yield Problem(("features", place), f"{name} gives no map", short(name), "name a node that gives pixels")
         elif name in listed[:place]:

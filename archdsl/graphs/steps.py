@@ -11,6 +11,7 @@ from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem, SpecError
 from archdsl.graphs.links import Link, Links, link
 from archdsl.graphs.shapes import flow, inputs_of
+from archdsl.schema.arguments import check_spec
 from archdsl.schema.document import Header, Spec
 from archdsl.schema.draft import Draft
 from archdsl.shape import Map, Shape
@@ -136,6 +137,7 @@ def graph(spec: Spec) -> nx.DiGraph[str]:
     """
     import networkx as nx
 
+    check_spec("graph", spec)
     drawn: nx.DiGraph[str] = nx.DiGraph(name=spec.name)
     steps = plan(spec)
     for step in steps:

@@ -20,11 +20,12 @@ from archdsl.latency.runner import Runner as Runner
 from archdsl.latency.runner import prepare as prepare
 from archdsl.latency.runner import steady as steady
 from archdsl.latency.setting import DTYPES as DTYPES
-from archdsl.latency.setting import MODES as MODES
+from archdsl.latency.setting import RUNTIMES as RUNTIMES
 from archdsl.latency.setting import Image as Image
 from archdsl.latency.setting import Setting as Setting
 from archdsl.latency.setting import checked_device as checked_device
 from archdsl.latency.setting import default_device as default_device
+from archdsl.latency.setting import default_runtime as default_runtime
 from archdsl.latency.stats import STATS as STATS
 from archdsl.latency.stats import Ratio as Ratio
 from archdsl.latency.stats import checked_stat as checked_stat

@@ -123,11 +123,14 @@ def bench_layers(
     device: str | None = None,
     batch: int = BATCH,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
+    *,
+    mode: str | None = None,
+    stat: str | None = None,
     **pace: Unpack[Pace],
 ) -> LayerBench:
-    """The layers measured side by side, MSA twice; `pace` is what differs from `PACE`.
+    """The layers measured side by side, MSA twice; `stat` defaults to the device's, `pace` is what differs from `PACE`.
 
     Raises:
         MeasureError: the setting is refused, or a forward pass fails.
@@ -135,4 +138,6 @@ def bench_layers(
     modules = {layer.name: layer.module() for layer in LAYERS}
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}
-    return LayerBench(LAYERS, compare(modules, device, batch, dtype, mode, threads, image=image, **chosen))
+    return LayerBench(
+        LAYERS, compare(modules, device, batch, dtype, runtime, threads, mode=mode, image=image, stat=stat, **chosen)
+    )

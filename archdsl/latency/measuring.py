@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archdsl.errors import MeasureError
-from archdsl.latency.provenance import provenance
+from archdsl.latency.provenance import available_cores, provenance
 from archdsl.latency.result import AGAIN, Comparison, Latency
-from archdsl.latency.rounds import Pace, measure_all
+from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.runner import prepare, refusing, steady
-from archdsl.latency.setting import Image, Setting
+from archdsl.latency.setting import Image, Setting, runtime_of
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
+from archdsl.schema.arguments import wrong_spec
+from archdsl.schema.document import Spec
+from archdsl.schema.sizes import sides_in
+from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
+from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from archdsl.schema.document import Spec
 
 
 def measure(
@@ -26,21 +30,24 @@ def measure(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
     *,
+    mode: str | None = None,
     image: Image | None = None,
     **pace: Unpack[Pace],
 ) -> Latency:
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
     `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
-    it is faster; to all if it is compiled.
+    it is faster; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
+    its former name.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails.
     """
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
 
 
@@ -49,23 +56,27 @@ def compare(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
     *,
+    mode: str | None = None,
     image: Image | None = None,
     stat: str | None = None,
     **pace: Unpack[Pace],
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
-    `threads` are the same for all, by default as in `measure`.
+    `threads` are the same for all, and `runtime` is, by default as in `measure`.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
+    if not isinstance(items, Mapping):
+        raise TypeError(f'compare takes specs or modules by name, as {{"a": spec}}; got a {type(items).__name__}')
     if not items or AGAIN in items:
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
@@ -77,25 +88,60 @@ def _latencies(
     """Builds, prepares and measures everything in one run."""
     import torch
 
-    if setting.mode == "compile":
+    for subject in subjects.values():
+        if not isinstance(subject, Spec | torch.nn.Module):
+            raise wrong_spec("measure", subject, "a Spec or an nn.Module")
+    if setting.runtime == "compile":
         torch._dynamo.reset()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    is_free = threads is None and (setting.device, setting.mode) == ("cpu", "eager")  # compiled code is for its threads
+    # compiled code is for the threads that it was compiled with
+    is_free = threads is None and setting.device == "cpu" and setting.runtime == "eager"
     with steady(setting.device, threads) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
         if is_free:
             with refusing(setting, next(iter(images.values()))):
                 threads = fastest_threads(runners.values())
+        host = host_of(setting, threads)
         wall, busy = time.perf_counter(), time.process_time()
         with refusing(setting, next(iter(images.values()))):
-            samples = measure_all(runners, device=setting.device, **pace)
+            rounds = measure_all(runners, device=setting.device, host=host, **pace)
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
-        origin = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
-    origin["cpu_share"] = round(share, 3) if setting.device == "cpu" else None
-    return [
-        Latency(name, taken, origin | {"image": list(images[name]), "rounds": len(taken)})
-        for name, taken in samples.items()
-    ]
+        origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+    origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
+    return [_latency(name, taken, origin | {"image": list(images[name])}) for name, taken in rounds.items()]
+
+
+def host_of(setting: Setting, threads: int | None) -> Host:
+    """What decides on this machine whether a round was disturbed: a GPU that replays a graph does not wait for it."""
+    if setting.device == "cpu":
+        root = os.environ.get(ROOT_PROCESS, "")
+        watch = MachineWatch(int(root) if root.isdigit() else None)
+        return Host(threads or 1, available_cores(), watch)
+    return Host(is_waiting=setting.runtime != "graph")
+
+
+def _beside(watch: MachineWatch | None) -> dict[str, Any]:
+    """What ran beside the measurement; null where this machine does not tell."""
+    window = watch.whole() if watch is not None else None
+    return {
+        "other_cores": None if window is None else round(window.others, 2),
+        "throttled": None if window is None else window.throttled,
+    }
+
+
+def _latency(name: str, taken: Rounds, origin: dict[str, Any]) -> Latency:
+    disturbed = frozenset(number for number, counts in enumerate(taken.undisturbed) if not counts)
+    facts = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
+    return Latency(name, taken.ms, origin | facts, disturbed)
+
+
+def _device_name(device: Any) -> str | None:
+    """A device as `measure` names it; torch's own devices have a name too."""
+    if type(device).__name__ == "device":
+        return str(device)
+    if device is not None and not isinstance(device, str):
+        raise TypeError(f"measure takes a device by its name, as 'cpu' or 'cuda:0'; got {device!r}")
+    return device
 
 
 def _module(subject: Any) -> nn.Module:
@@ -125,9 +171,12 @@ def _image(subject: Any, image: Image | None) -> Image:
         if size is None:
             raise MeasureError(f"the image size of {_name(subject)} is unknown; give one, such as image=(3, 224, 224)")
         image = (spec.channels, *((size, size) if isinstance(size, int) else size))
-    if len(image) != 3 or min(image) < 1:
-        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image}")
-    return image
+    whole = isinstance(image, tuple | list) and all(type(side) is int for side in image)
+    if not whole or len(image) != 3 or min(image) < 1:
+        sides = sides_in(image)
+        remedy = f"; use (3, {sides[0]}, {sides[1]})" if len(sides) == 2 and min(sides) > 0 else ""
+        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image!r}{remedy}")
+    return (image[0], image[1], image[2])
 
 
 def _name(subject: Any) -> str:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 CGROUPS = Path("/sys/fs/cgroup")
+ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables that change how fast a network runs on a CPU."""
 
 
-def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | None) -> dict[str, Any]:
+def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> dict[str, Any]:
     """Facts that stand beside a measured number, ready for JSON; null where this machine does not tell.
 
     Clocks are those of the moment of the call, in MHz and degrees Celsius: call it right after measuring.
@@ -24,7 +26,7 @@ def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | No
         "device": device,
         "dtype": dtype,
         "batch": batch,
-        "mode": mode,
+        "runtime": runtime,
         "threads": threads,
         "device_name": cpu,
         **_versions(),
@@ -34,6 +36,7 @@ def provenance(device: str, dtype: str, batch: int, mode: str, threads: int | No
         "physical_cores": physical_cores(),
         "malloc": _malloc(),
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "load_average": _load(),
         **_gpu(device),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,9 +53,13 @@ def cpu_name() -> str:
 
 def physical_cores() -> int:
     """Cores that this process may use: hyperthreads count once, a cgroup's quota is kept to, and never below 1."""
+    return max(1, int(min([available_cores(), *_quotas()])))
+
+
+def available_cores() -> int:
+    """Cores that this process may run on, whatever its quota: where it is held back, throttling shows it."""
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = count_cores(_read(Path("/proc/cpuinfo")), cpus)
-    return max(1, int(min([cores, *_quotas()])))
+    return count_cores(_read(Path("/proc/cpuinfo")), cpus)
 
 
 def count_cores(cpuinfo: str, cpus: set[int]) -> int:
@@ -104,7 +111,7 @@ def _versions() -> dict[str, Any]:
 def _gpu(device: str) -> dict[str, Any]:
     """Name, driver and clocks of a GPU; for a CPU only the nulls, so that every provenance has the same keys."""
     if not device.startswith("cuda"):
-        return {"driver": None, "clocks": None}
+        return {"driver": None, "clocks": None, "gpu_processes": None}
     import torch
 
     properties = torch.cuda.get_device_properties(torch.device(device))
@@ -113,7 +120,22 @@ def _gpu(device: str) -> dict[str, Any]:
     driver, *clocks = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
     names = ("sm_mhz", "memory_mhz", "celsius")
     known = {name: int(value) for name, value in zip(names, clocks, strict=True) if value and value.isdigit()}
-    return {"device_name": name, "driver": driver, "clocks": known or None}
+    beside = _gpu_processes(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else None
+    return {"device_name": name, "driver": driver, "clocks": known or None, "gpu_processes": beside}
+
+
+def _gpu_processes(uuid: str) -> list[str] | None:
+    """Names of other processes that compute on a GPU, as nvidia-smi tells them; None where it does not.
+
+    Inside a container it mostly sees none.
+    """
+    query = ["--query-compute-apps=pid,process_name", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", f"--id={uuid}", *query]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        rows = (line.partition(",") for line in answer.splitlines() if "," in line)
+        return [name.strip() for pid, _, name in rows if pid.strip() != str(os.getpid())]
+    return None
 
 
 def _smi(uuid: str) -> list[str | None]:

@@ -5,22 +5,48 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.latency.stats import STATS, Ratio, checked_stat, percentile, ratio
+from archdsl.timing.rounds import Rounds
+from archdsl.timing.verdict import LEAST_SHARE
 
 AGAIN = "A/A"
+LEAST_ROUNDS = 10
+"""Undisturbed rounds below which nothing can be told of a latency's stability."""
 TOLERANCE = 0.05
 """Drift within a run, or difference between twice the same, above which a measurement is called unstable."""
 
 
 class Latency(NamedTuple):
-    """One model's latency; a sample is the mean of one round's calls, in ms per batch, in the order of the rounds."""
+    """One model's latency; a sample is the mean of one round's calls, in ms per batch, in the order of the rounds.
+
+    Statistics are over the undisturbed rounds, or over all where none is (`unstable` says so).
+    """
 
     name: str
     samples: tuple[float, ...]
     provenance: dict[str, Any]
+    disturbed: frozenset[int] = frozenset()
+    """Numbers of the rounds, from 0, in which the process did not have its cores to itself."""
+
+    @property
+    def counting(self) -> tuple[float, ...]:
+        """The samples of the undisturbed rounds; all where none is."""
+        return tuple(ms for number, ms in enumerate(self.samples) if number not in self.disturbed) or self.samples
+
+    @property
+    def rounds(self) -> Rounds:
+        """The samples with those marked that count, for pooling with other processes'."""
+        return Rounds(self.samples, tuple(number not in self.disturbed for number in range(len(self.samples))))
+
+    def __repr__(self) -> str:
+        """`Latency('litv2_s', p50 12.35 ms, p10 12.1 ms, p90 13.02 ms, 40 rounds, cpu)`"""
+        stats = [f"{stat} {self.stat(stat):.4g} ms" for stat in ("p50", "p10", "p90")] if self.samples else []
+        device = self.provenance.get("device")
+        facts = [repr(self.name), *stats, f"{len(self.samples)} rounds", *([str(device)] if device else [])]
+        return f"Latency({', '.join(facts)}{', unstable' if self.samples and self.unstable else ''})"
 
     def stat(self, name: str) -> float:
-        """`min`, `p10`, `p50` or `p90` of the samples, in ms per batch."""
-        return percentile(self.samples, STATS[checked_stat(name)])
+        """`min`, `p10`, `p50` or `p90` of the undisturbed rounds, in ms per batch."""
+        return percentile(self.counting, STATS[checked_stat(name)])
 
     @property
     def min_ms(self) -> float:
@@ -49,26 +75,29 @@ class Latency(NamedTuple):
 
     @property
     def drift(self) -> float:
-        """How far p10 of the second half of the rounds lies from p10 of the first half, relative."""
-        half = len(self.samples) // 2
-        first, second = (percentile(part, 10) for part in (self.samples[:half], self.samples[half:]))
+        """How far p10 of the second half of the undisturbed rounds lies from p10 of the first half, relative."""
+        samples = self.counting
+        half = len(samples) // 2
+        first, second = (percentile(part, 10) for part in (samples[:half], samples[half:]))
         return abs(second / first - 1)
 
     @property
-    def unstable(self) -> bool:
-        """Whether it drifts by more than 5 %, has under ten rounds, too few to tell, or was starved.
-
-        Starved: the process got less than half a core. Each pass of two threads then waits for the other's turn at a
-        busy core, every round alike, so that neither spread nor drift shows it.
-        """
+    def is_disturbed(self) -> bool:
+        """Whether less than a quarter of the rounds were undisturbed, or the process had less than half a core."""
         share = self.provenance.get("cpu_share")
-        starved = share is not None and share < 0.5
-        return starved or len(self.samples) < 10 or self.drift > TOLERANCE
+        return self.rounds.share < LEAST_SHARE or (share is not None and share < 0.5)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether it drifts by more than 5 %, was disturbed, or has under ten undisturbed rounds, too few to tell."""
+        few = sum(self.rounds.undisturbed) < LEAST_ROUNDS
+        return few or self.is_disturbed or self.drift > TOLERANCE
 
     def as_json(self) -> dict[str, Any]:
         """The same facts for programs."""
         numbers = {f"{stat}_ms": self.stat(stat) for stat in STATS}
         state = {"spread": self.spread, "unstable": self.unstable, "samples_ms": list(self.samples)}
+        state |= {"disturbed_rounds": sorted(self.disturbed)}
         return {"name": self.name, **numbers, **state, "provenance": self.provenance}
 
 
@@ -79,6 +108,13 @@ class Comparison(NamedTuple):
     latencies: dict[str, Latency]
     again: Latency
 
+    def __repr__(self) -> str:
+        """`Comparison(p10: litv2_s 12.35 ms, lit_s 10.2 ms; A/A 1.002, 40 rounds, cpu)`"""
+        items = [f"{name} {item.stat(self.stat):.4g} ms" for name, item in self.latencies.items()]
+        device = self.first.provenance.get("device")
+        facts = [f"A/A {self.noise.value:.3f}", f"{len(self.first.samples)} rounds", *([str(device)] if device else [])]
+        return f"Comparison({self.stat}: {', '.join(items)}; {', '.join(facts)})"
+
     @property
     def first(self) -> Latency:
         """What the others are compared with."""
@@ -87,12 +123,21 @@ class Comparison(NamedTuple):
     @property
     def ratios(self) -> dict[str, Ratio]:
         """Each item's latency over the first item's."""
-        return {name: ratio(item.samples, self.first.samples, self.stat) for name, item in self.latencies.items()}
+        return {name: self._ratio(item) for name, item in self.latencies.items()}
 
     @property
     def noise(self) -> Ratio:
         """The first item over itself; how far it is from 1 is what this run cannot tell apart."""
-        return ratio(self.again.samples, self.first.samples, self.stat)
+        return self._ratio(self.again)
+
+    def _ratio(self, item: Latency) -> Ratio:
+        """Of the rounds in which neither was disturbed; of all rounds where these are too few."""
+        disturbed = item.disturbed | self.first.disturbed
+        kept = [number for number in range(len(item.samples)) if number not in disturbed]
+        if len(kept) < LEAST_ROUNDS:
+            kept = list(range(len(item.samples)))
+        own, base = (tuple(taken.samples[number] for number in kept) for taken in (item, self.first))
+        return ratio(own, base, self.stat)
 
     @property
     def unstable(self) -> bool:

@@ -7,41 +7,73 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from archdsl.errors import MeasureError
 from archdsl.latency.runner import Runner
+from archdsl.timing.disturbance import shows_cpu_time, undisturbed
+from archdsl.timing.machine import MachineWatch
+from archdsl.timing.rounds import Lap, Round, Rounds
 
-Timer = Callable[[Runner, int], float]
-"""Milliseconds that so many calls of a runner take together."""
+Timer = Callable[[Runner, int], Lap]
+"""What so many calls of a runner take together."""
+
+Stop = Callable[[Mapping[str, Rounds]], bool]
+"""Whether the rounds so far decide what was to be decided."""
 
 SAMPLE_MS = {"cpu": 2.0, "cuda": 30.0}
 LONG_MS = 100.0
 """A call that lasts longer fills the caches in a part of it too small to see."""
+STOP_FIRST, STOP_EVERY = 3, 10
+"""Rounds before the first look at whether to stop, and between two looks later."""
 
 
 class Pace(TypedDict, total=False):
     """How long to measure; see `measure_all`."""
 
     rounds: int
+    least_s: float
     sample_ms: float | None
     warmup_s: float
     settle_s: float
     time_limit_s: float | None
+    stop: Stop | None
 
 
-class _Watch:
+class Host(NamedTuple):
+    """The host while something is measured: what decides whether a round was disturbed.
+
+    The default is one thread of this process, as on a machine of which nothing more is known.
+    """
+
+    threads: int = 1
+    cores: int = 1
+    """Cores of this machine that the process may run on, whatever its quota: others on them disturb it."""
+    watch: MachineWatch | None = None
+    is_waiting: bool = True
+    """Whether the host's work is part of a call: not where a GPU replays a graph; there every round counts."""
+
+    def counted(self, rounds: Sequence[Round], calls: int) -> Rounds:
+        """Rounds with those marked that count. Where the runtime's work cannot be seen, none does."""
+        if not self.is_waiting:
+            return Rounds(tuple(taken.ms for taken in rounds), (True,) * len(rounds), calls)
+        if not shows_cpu_time(rounds):
+            return Rounds(tuple(taken.ms for taken in rounds), (False,) * len(rounds), calls)
+        return undisturbed(rounds, self.threads, self.cores, self.watch)._replace(calls=calls)
+
+
+class _Stopwatch:
     """A timer that adds up what it timed."""
 
     def __init__(self, timer: Timer) -> None:
         self.timer, self.spent_ms = timer, 0.0
 
-    def __call__(self, run: Runner, calls: int) -> float:
-        passed = self.timer(run, calls)
-        self.spent_ms += passed
-        return passed
+    def __call__(self, run: Runner, calls: int) -> Lap:
+        lap = self.timer(run, calls)
+        self.spent_ms += lap.ms
+        return lap
 
 
 def measure_all(
@@ -49,52 +81,79 @@ def measure_all(
     *,
     device: str = "cpu",
     rounds: int = 40,
+    least_s: float = 0.0,
     sample_ms: float | None = None,
     warmup_s: float = 0.5,
     settle_s: float = 1.0,
     time_limit_s: float | None = None,
+    stop: Stop | None = None,
     timer: Timer | None = None,
-) -> dict[str, tuple[float, ...]]:
-    """Samples in ms per call, one a runner and round; each round takes the runners in another order (seeded).
+    host: Host = Host(),  # noqa: B008  # it is immutable
+) -> dict[str, Rounds]:
+    """The rounds of each runner; each round takes the runners in another order (seeded).
 
     The warm-up takes `warmup_s` a runner and goes on, `settle_s` or a little longer, while it has not settled.
-    A sample is as many calls as last `sample_ms` (2 on a CPU, 30 on a GPU). Past `time_limit_s`, warm-up included, no
-    round begins, but for the first three.
+    A round is as many calls as last `sample_ms` (2 on a CPU, 30 on a GPU). There are `rounds` of them, and more until
+    they took `least_s` together. Past `time_limit_s`, warm-up included, no round begins, but for the first three; and
+    none after `stop` says so, which is asked after three rounds and then every ten.
+
+    Raises:
+        MeasureError: fewer than one round is asked for.
     """
     if rounds < 1:
         raise MeasureError(f"rounds must be at least 1; got {rounds}")
-    watch = _Watch(timer or plain_timer(device))
+    stopwatch = _Stopwatch(timer or plain_timer(device))
     limit_ms = math.inf if time_limit_s is None else time_limit_s * 1e3
     sample_ms = sample_ms or SAMPLE_MS[device.partition(":")[0]]
-    samples: dict[str, list[float]] = {name: [] for name in runners}
     order = random.Random(0)
     with _no_collection():
         warm = {
-            name: _warm_up(run, watch, (warmup_s, settle_s), limit_ms / 2 / len(runners))
+            name: _warm_up(run, stopwatch, (warmup_s, settle_s), limit_ms / 2 / len(runners))
             for name, run in runners.items()
         }
         calls = {name: max(1, math.ceil(sample_ms / max(passed, 1e-6))) for name, passed in warm.items()}
-        for done in range(rounds):
-            if done >= 3 and watch.spent_ms > limit_ms:
+        taken: dict[str, list[Round]] = {name: [] for name in runners}
+        begun_ms, done = stopwatch.spent_ms, 0
+        while done < rounds or stopwatch.spent_ms - begun_ms < least_s * 1e3:
+            if done >= 3 and stopwatch.spent_ms > limit_ms:
+                break
+            if stop is not None and _is_due(done) and stop(_counted(taken, calls, host)):
                 break
             for name in order.sample(list(runners), len(runners)):
                 if len(runners) > 1 and warm[name] < LONG_MS:
-                    watch(runners[name], 1)  # not kept: the caches hold what the runner before it used
-                samples[name].append(watch(runners[name], calls[name]) / calls[name])
-    return {name: tuple(taken) for name, taken in samples.items()}
+                    stopwatch(runners[name], 1)  # not kept: the caches hold what the runner before it used
+                taken[name].append(_round(stopwatch(runners[name], calls[name]), calls[name]))
+                if host.watch is not None and host.threads > 1:
+                    host.watch.look()
+            done += 1
+        if host.watch is not None:
+            host.watch.look()
+    return _counted(taken, calls, host)
 
 
-def _warm_up(run: Runner, watch: _Watch, least_s: tuple[float, float], limit_ms: float) -> float:
+def _is_due(done: int) -> bool:
+    return done == STOP_FIRST or (done > 0 and done % STOP_EVERY == 0)
+
+
+def _round(lap: Lap, calls: int) -> Round:
+    return Round(lap.ms / calls, lap.wall_ms, lap.cpu_ms, time.monotonic())
+
+
+def _counted(taken: Mapping[str, list[Round]], calls: Mapping[str, int], host: Host) -> dict[str, Rounds]:
+    return {name: host.counted(rounds, calls[name]) for name, rounds in taken.items()}
+
+
+def _warm_up(run: Runner, stopwatch: _Stopwatch, least_s: tuple[float, float], limit_ms: float) -> float:
     """Calls for at least ten calls and `seconds`, until the median of five moves by under 2 %; that median in ms.
 
     Gives up on settling after ten times `seconds`, and `settle_s` at least; `least_s` are both.
     """
     seconds, settle_s = least_s
-    begin, before, group = watch.spent_ms, math.inf, list[float]()
+    begin, before, group = stopwatch.spent_ms, math.inf, list[float]()
     limit_ms = min(limit_ms, max(seconds * 1e4, settle_s * 1e3))
     for call in range(1, 1_000_000):
-        group = [*group[-4:], watch(run, 1)]
-        passed = watch.spent_ms - begin
+        group = [*group[-4:], stopwatch(run, 1).ms]
+        passed = stopwatch.spent_ms - begin
         if call % 5 == 0:
             median = statistics.median(group)
             settled = abs(median - before) < 0.02 * before < math.inf
@@ -111,27 +170,30 @@ def plain_timer(device: str) -> Timer:
     return _wall_timer if device == "cpu" else _event_timer
 
 
-def _wall_timer(run: Runner, calls: int) -> float:
+def _wall_timer(run: Runner, calls: int) -> Lap:
     """Wall time on the CPU."""
-    begin = time.perf_counter()
+    cpu_s, begin = time.process_time(), time.perf_counter()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - begin) * 1e3
+    wall_ms = (time.perf_counter() - begin) * 1e3
+    return Lap(wall_ms, wall_ms, (time.process_time() - cpu_s) * 1e3)
 
 
-def _event_timer(run: Runner, calls: int) -> float:
+def _event_timer(run: Runner, calls: int) -> Lap:
     """Time between two events on the GPU, launches included where the GPU waits for them."""
     import torch
 
     cuda: Any = torch.cuda  # partly untyped
     begin, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
     cuda.synchronize()
+    cpu_s, started = time.process_time(), time.perf_counter()
     begin.record()
     for _ in range(calls):
         run()
     end.record()
     end.synchronize()
-    return float(begin.elapsed_time(end))
+    wall_ms = (time.perf_counter() - started) * 1e3
+    return Lap(float(begin.elapsed_time(end)), wall_ms, (time.process_time() - cpu_s) * 1e3)
 
 
 @contextmanager

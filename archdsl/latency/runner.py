@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.errors import MeasureError
 from archdsl.latency.lease import lease
 from archdsl.latency.provenance import physical_cores
-from archdsl.latency.setting import Image, Setting
+from archdsl.latency.setting import Image, Setting, runtime_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,41 +27,45 @@ def prepare(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
+    *,
+    mode: str | None = None,
 ) -> Runner:
     """A runner of a copy of the model on seeded noise (batch, C, H, W); weights and input are of `dtype`.
 
     It has run once: what compiling, capturing or a first call costs is over. Call it within `steady`.
+    `runtime` defaults to the device's; `mode` is its former name.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails, for want of memory or otherwise.
     """
     import torch
 
-    setting = Setting.checked(device, batch, dtype, mode)
+    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     with refusing(setting, image), _on(setting.device):
         place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}
         net = copy.deepcopy(model).eval().requires_grad_(False).to(**place)
         x = torch.randn(batch, *image, generator=torch.Generator().manual_seed(0)).to(**place)
-        return runner_of(net, x, mode)
+        return runner_of(net, x, setting.runtime)
 
 
-def runner_of(net: Any, x: Any, mode: str) -> Runner:
+def runner_of(net: Any, x: Any, runtime: str) -> Runner:
     """The forward pass as a call, run once: eager, compiled, or as a replay of its captured kernels.
 
     Both are where and as they should be; call it within `steady` and `refusing`.
     """
     import torch
 
-    net = torch.compile(net, dynamic=False) if mode == "compile" else net
+    net = torch.compile(net, dynamic=False) if runtime == "compile" else net
 
     def run() -> None:
         with torch.inference_mode():
             net(x)
 
-    if mode != "graph":
+    if runtime != "graph":
         # Every model compared is a recompilation of the same blocks' code; past the limit it would silently run eager.
-        with torch._dynamo.config.patch(recompile_limit=256) if mode == "compile" else nullcontext():
+        with torch._dynamo.config.patch(recompile_limit=256) if runtime == "compile" else nullcontext():
             run()
         return run
     cuda: Any = torch.cuda  # partly untyped
@@ -123,9 +127,9 @@ def refusing(setting: Setting, image: Image) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         full = isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", said)
-        what = f"{setting.mode} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
+        what = f"{setting.runtime} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
         if full:
             raise MeasureError(f"out of memory: {what}; use a smaller batch or image") from error
-        plain = (setting.mode, setting.dtype) == ("eager", "float32")
-        remedy = "give an image that the model takes" if plain else "try mode eager and dtype float32"
+        plain = (setting.runtime, setting.dtype) == ("eager", "float32")
+        remedy = "give an image that the model takes" if plain else "try runtime eager and dtype float32"
         raise MeasureError(f"the forward pass fails: {what}: {said}; {remedy}") from error

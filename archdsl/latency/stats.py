@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from archdsl.errors import MeasureError, one_of
-
-STATS = {"min": 0, "p10": 10, "p50": 50, "p90": 90}
+from archdsl.timing.estimate import STATS as STATS
+from archdsl.timing.estimate import percentile as percentile
 
 
 class Ratio(NamedTuple):
@@ -16,13 +15,6 @@ class Ratio(NamedTuple):
     value: float
     low: float
     high: float
-
-
-def percentile(samples: Sequence[float], percent: float) -> float:
-    """Linearly interpolated, as numpy's."""
-    import numpy as np
-
-    return float(np.percentile(samples, percent))
 
 
 def ratio(samples: tuple[float, ...], base: tuple[float, ...], stat: str, resamples: int = 1000) -> Ratio:
@@ -41,8 +33,8 @@ def ratio(samples: tuple[float, ...], base: tuple[float, ...], stat: str, resamp
 
 
 def default_stat(device: str) -> str:
-    """The median on a GPU; p10 on a CPU, whose median is its neighbours' noise."""
-    return "p50" if device.startswith("cuda") else "p10"
+    """The median, on every device."""
+    return "p50"
 
 
 def checked_stat(name: str) -> str:

@@ -10,10 +10,14 @@ from archdsl.latency.provenance import physical_cores
 from archdsl.latency.runner import Runner
 
 _PROBE_S, _LEAST_RUNS = 0.1, 3
+WORTH = 1.5
+"""By what factor all cores must be faster than one: what gains less is disturbed by every neighbour for little."""
 
 
 def fastest_threads(runners: Iterable[Runner]) -> int:
-    """One or all physical cores, by the geometric mean of the networks' shortest runs; torch is left set to it.
+    """All physical cores where these are `WORTH` times faster, else one; torch is left set to it.
+
+    By the geometric mean of the networks' shortest runs.
 
     Threads that wait for each other cost a small network more than they save, most of all on a virtual machine, where
     waking one takes long: a network of 3 ms on one thread was seen to take 10 to 20 ms on two.
@@ -27,7 +31,7 @@ def fastest_threads(runners: Iterable[Runner]) -> int:
     for threads in (cores, 1):
         torch.set_num_threads(threads)
         found[threads] = math.fsum(math.log(_shortest(runner)) for runner in runners)
-    best = min(found, key=lambda threads: found[threads])
+    best = cores if found[1] - found[cores] >= len(runners) * math.log(WORTH) else 1
     torch.set_num_threads(best)
     return best
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from archdsl.latency import AGAIN, STATS, TOLERANCE, Comparison, Latency, Ratio
+from archdsl.render.columns import CORE, Column, Sheet
 
 
 def bench_table(comparison: Comparison) -> RenderableType:
     """A row an item and one for the first item measured again (A/A); below it doubts and what was measured on what."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("ms", overflow="fold")
-    for title in (*STATS, "spread", "ratio [95 %]"):
-        table.add_column(title, justify="right", no_wrap=True)
     ratios = comparison.ratios
-    for name, latency in comparison.latencies.items():
-        table.add_row(*_row(name, latency, None if latency is comparison.first else ratios[name]))
-    table.add_row(*_row(AGAIN, comparison.again, comparison.noise))
-    lines = [*doubts(comparison), *caption(comparison)]
-    return Group(table, Text(), *(Text(line) for line in lines))
+    rows = [
+        _row(name, latency, None if latency is comparison.first else ratios[name])
+        for name, latency in comparison.latencies.items()
+    ]
+    rows.append(_row(AGAIN, comparison.again, comparison.noise))
+    spared = {"min": CORE, "p90": CORE, "spread": 3, "ms": 0, "ratio [95 %]": 0, comparison.stat: 0}
+    titles = ("ms", *STATS, "spread", "ratio [95 %]")
+    columns = [
+        Column(title, cells, right=title != "ms", drop=spared.get(title, 4))
+        for title, cells in zip(titles, zip(*rows, strict=True), strict=True)
+    ]
+    return Sheet(columns, [*doubts(comparison), *caption(comparison)], style="")
 
 
 def _row(name: str, latency: Latency, ratio: Ratio | None) -> list[Text]:
@@ -59,7 +62,8 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
     facts = comparison.first.provenance
     images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
-    setting = [f"batch {facts['batch']}", ", ".join(images), facts["dtype"], facts["mode"], f"{facts['rounds']} rounds"]
+    how = [facts["dtype"], facts["runtime"], f"{facts['rounds']} rounds"]
+    setting = [f"batch {facts['batch']}", ", ".join(images), *how]
     threads = [f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"] if facts["threads"] else []
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."

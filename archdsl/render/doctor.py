@@ -19,7 +19,8 @@ _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "la
 def report(found: Any, dead: Sequence[str]) -> RenderableType:
     """The examination of a space; `dead` is a line for each dead value."""
     facts = found.timed.facts if found.timed else {}
-    parts: list[RenderableType] = [_line(heading(found.settings, facts)), _line(_size(found)), _costs(found)]
+    parts: list[RenderableType] = [_line(heading(found.settings, facts)), _line(f"data  {found.data.description}")]
+    parts += [_line(_size(found)), _costs(found)]
     if found.timed is not None:
         parts.append(_line(_measured(found)))
     parts += [_line(line) for line in _dead(found, dead)]
@@ -65,8 +66,6 @@ def _costs(found: Any) -> RenderableType:
         ends,
         f"MACs for one image; memory of weights and activations in {settings.dtype} at batch {settings.batch}.",
     ]
-    if found.own_classes:
-        notes.append("The data is not loaded here: the space's own channels and classes are counted.")
     return Sheet(columns, notes)
 
 
@@ -100,12 +99,13 @@ def _dead(found: Any, dead: Sequence[str]) -> list[str]:
 
 def _shares(found: Any) -> RenderableType:
     shares = found.shares
+    intervals = [f"{_percent(share.low)} and {_percent(share.high)}" for share in shares]
     budgets = ["" if share.budget is None else _text(share.metric, share.budget) for share in shares]
     columns = [
         Column("inside", [Text(_NAMES[share.metric]) for share in shares], least=8),
         Column("budget", [Text(text) for text in budgets], right=True),
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
-        Column("between", [Text(f"{_percent(share.low)} and {_percent(share.high)}") for share in shares], right=True),
+        Column("between", [Text(text) for text in intervals], right=True, drop=1),
     ]
     exact = "Of all points" if found.survey.is_whole else f"Of {shares[-1].of:,} points drawn, 95 % interval"
     error = "; the latency's share moves with the prediction's median error" if "latency" in found.ranges else ""
@@ -119,13 +119,12 @@ def _percent(share: float) -> str:
 def _time(found: Any) -> list[str]:
     timed, (low, high) = found.timed, found.search_s
     least, most = min(timed.train_s), max(timed.train_s)
-    epochs, images = found.settings.epochs, found.settings.images
     beside = f", {found.workers} side by side," if found.workers > 1 else ""
     return [
         f"time  {found.trials:,} trials{beside} take {clock(low)} to {clock(high)}: "
         "with the share above trained, and with all",
         f"  a trial measures {timed.measure_s:.1f} s and trains {least:.0f} to {most:.0f} s "
-        f"({epochs:g} epochs of {images:,} images, from some steps of {len(timed.train_s)} networks);",
+        f"({found.training}, from some steps of {len(timed.train_s)} networks);",
         "  finalists are in it; loading data and the optimiser's own time are not",
     ]
 

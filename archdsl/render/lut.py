@@ -71,7 +71,7 @@ def _notes(table: Table) -> list[str]:
     """What the error is to be compared with, and what was measured on what, how often."""
     own, facts, made = table.setting, table.provenance, table.made
     threads = [f"{own['threads']} thread{'s' * (own['threads'] != 1)}"] if own["threads"] else []
-    setting = [f"batch {own['batch']}", own["dtype"], own["mode"], *threads]
+    setting = [f"batch {own['batch']}", own["dtype"], own["runtime"], *threads]
     counted = f"{made['carriers']} networks to time {made['parts_timed']} parts in, {made['calibration']} to calibrate"
     parts_at = made.get("parts_at", own["stat"])
     parts = f"; parts at {parts_at}, which tells whole networks better" if parts_at != own["stat"] else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def params_text(params: int) -> str:
     """27_844_000 -> `27.84 M`"""
@@ -25,6 +27,18 @@ def share_text(part: int, whole: int) -> str:
         return ""
     share = part / whole
     return f"{share:.0%}" if share >= 0.01 else "<1%"
+
+
+def standard_error(share: float, count: int) -> float:
+    """Binomial, of a share of so many: sqrt(p (1 - p) / n)."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def accuracy_text(accuracy: float | None, error: float | None = None) -> str:
+    """0.634 with a standard error of 0.015 -> `63.4 ± 1.5 %`; `63.4 %` without an error, a dash for none."""
+    if accuracy is None:
+        return "-"
+    return f"{100 * accuracy:.1f} %" if error is None else f"{100 * accuracy:.1f} ± {100 * error:.1f} %"
 
 
 def _scaled(value: int) -> str:

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille cell, by row and column of its dots."""
 
 
+WIDTH = 56
+_LABELS = 8
+"""Columns beside the cells: a percentage, a blank, the axis."""
+_FEWEST = 8
+
+
+class Plot:
+    """A scatter plot as wide as there is room for, `WIDTH` cells at most."""
+
+    def __init__(self, points: Sequence[tuple[float, float]], limit: float | None = None) -> None:
+        self.points, self.limit = points, limit
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield scatter(self.points, self.limit, max(_FEWEST, min(WIDTH, options.max_width - _LABELS)))
+
+
 def scatter(
-    points: Sequence[tuple[float, float]], limit: float | None = None, width: int = 56, height: int = 8
+    points: Sequence[tuple[float, float]], limit: float | None = None, width: int = WIDTH, height: int = 8
 ) -> Text:
     """Points (ms, %), from 0 to the largest ms and from the lowest to the highest %; `limit` is a vertical line."""
     right = max([x for x, _ in points] + ([limit] if limit else [])) * 1.02

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from archdsl.cost import count
-from archdsl.render.columns import Column, Sheet
+from archdsl.render.columns import Column, Sheet, whole, wrapped
 from archdsl.render.numbers import macs_text, params_text
-from archdsl.render.plot import scatter
+from archdsl.render.plot import Plot
 from archdsl.render.report_texts import (
     IMPORTANCE_CAVEAT,
     agreement_text,
+    balanced_line,
+    class_rows,
+    condition_lines,
     finals_text,
     heading,
     held_out_line,
@@ -30,10 +32,13 @@ from archdsl.render.report_texts import (
 )
 from archdsl.render.search import clock
 from archdsl.render.tree import show
+from archdsl.render.verdict import STYLES
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Importance, Report, Rung
 
+_MOST_CLASSES = 40
+"""Rows of the table of classes."""
 _BAR = 20
 """Characters of the longest bar."""
 
@@ -54,8 +59,8 @@ class _Parts:
         report = self.report
         yield _whole(heading(report), "bold")
         yield _whole(state_text(report))
-        passed = report.verdict.passed
-        yield _whole(verdict_line(report), "bold" if passed is None else "bold green" if passed else "bold red")
+        yield _whole(verdict_line(report), STYLES.get(report.verdict.word, "bold"))
+        yield from (_whole(f"  {line}") for line in condition_lines(report))
         if line := held_out_line(report):
             yield _whole(line)
         for title, parts in _sections(report):
@@ -69,7 +74,7 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.problems:
         yield "Not readable", [_whole(problem) for problem in report.problems]
     if report.verdict.attempts:
-        yield "Measured again in a fresh process", [_attempts(report)]
+        yield "Measured again in fresh processes", [_attempts(report)]
     yield "Front", _front(report)
     yield "Ladder", [_ladder(report)]
     yield "Parameter importance", _importance(report)
@@ -78,6 +83,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "What ranks the proxy accuracy here", [_Prose(agreement_text(found)) for found in report.scores]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
+    if report.verdict.per_class:
+        yield "Accuracy by class", [_classes(report)]
     yield "Where the numbers come from", [_Prose(line) for line in provenance_lines(report)]
     yield "How to reproduce", [line for what, command in report.reproduce for line in _command(what, command)]
 
@@ -86,15 +93,11 @@ def _attempts(report: Report) -> RenderableType:
     rows = report.verdict.attempts
     columns = [
         Column("network", _cells(row.name for row in rows), least=16),
-        Column("", _cells("PASS" if row.passed else "FAIL" for row in rows)),
+        Column("", _cells(row.word for row in rows)),
         Column(f"{report.stat} ms", _cells(ms_text(row.latency) for row in rows), right=True),
-        Column("readings, ms", _cells(_readings(row.readings) or row.reason for row in rows), least=12),
+        Column("in its trial", _cells(ms_text(row.gate_reading) for row in rows), right=True, drop=1),
     ]
-    return Sheet(columns, ["The fastest reading counts: what disturbs a measurement only slows it down."])
-
-
-def _readings(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.2f}" for value in values)
+    return Sheet(columns, [f"{row.name}: {row.reason}" for row in rows if row.reason])
 
 
 def _front(report: Report) -> Iterator[RenderableType]:
@@ -106,15 +109,15 @@ def _front(report: Report) -> Iterator[RenderableType]:
     columns = [
         Column("network", _cells(row.name for row in rows), least=16),
         Column("proxy acc.", _cells(percent_text(row.accuracy, row.error) for row in rows), right=True),
-        Column("longer", _cells(_longer(longer.get(row.hash)) for row in rows), right=True),
+        Column("longer", _cells(_longer(longer.get(row.hash)) for row in rows), right=True, drop=1),
         Column(f"{report.stat} ms", _cells(measured_text(row) for row in rows), right=True),
-        Column("params", _cells(_scaled(row.params, params_text) for row in rows), right=True),
-        Column("MACs", _cells(_scaled(row.macs, macs_text) for row in rows), right=True),
+        Column("params", _cells(_scaled(row.params, params_text) for row in rows), right=True, drop=2),
+        Column("MACs", _cells(_scaled(row.macs, macs_text) for row in rows), right=True, drop=3),
     ]
     yield Sheet(columns, [proxy_text(report)])
     points = [(row.latency, 100 * row.accuracy) for row in rows if row.latency and row.accuracy is not None]
     if len(points) > 1:
-        yield scatter(points, report.budget_ms)
+        yield Plot(points, report.budget_ms)
     yield from (_Prose(f"{row.name}: {row.overrides}") for row in rows if row.choices)
 
 
@@ -182,6 +185,18 @@ def _finals(report: Report) -> Iterator[RenderableType]:
     yield _Prose(finals_text(report.finals))
 
 
+def _classes(report: Report) -> RenderableType:
+    heads, rows = class_rows(report, _MOST_CLASSES)
+    columns = [
+        Column(head, _cells(row[place] for row in rows), right=place > 0, least=None if place else 16)
+        for place, head in enumerate(heads)
+    ]
+    notes = [f"{balanced_line(report).capitalize()}; ± is one standard error."]
+    if len(rows) < (total := len(report.verdict.per_class)):
+        notes.append(f"The {len(rows)} least accurate of {total:,} classes; report.html has all.")
+    return Sheet(columns, notes)
+
+
 def _command(what: str, command: str) -> Iterator[RenderableType]:
     yield _Prose(f"{what}:")
     yield _whole(f"  {command}")
@@ -199,7 +214,7 @@ class _Prose:
         self.text = _printable(text)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from (Text(line) for line in textwrap.wrap(self.text, options.max_width, break_on_hyphens=False))
+        yield from (whole(line) for line in wrapped(self.text, options.max_width))
 
 
 def _printable(text: str) -> str:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from archdsl.render.plot import scatter
+from archdsl.render.columns import Column, Line, Sheet
+from archdsl.render.numbers import accuracy_text
+from archdsl.render.plot import Plot
+from archdsl.render.progress import Progress
+from archdsl.render.verdict import second_reading, verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Record = dict[str, Any]
 
@@ -104,7 +106,7 @@ def screen(state: State) -> RenderableType:
         best = state.front[0]
         parts.append(_cut(f"best so far  {describe(best)}", style="bold"))
         parts.append(_cut(f"proxy accuracy after {best['provenance']['proxy']['fidelity']}", style="dim"))
-        parts.append(scatter(_points(state.front), state.settings.latency_budget_ms))
+        parts.append(Plot(_points(state.front), state.settings.latency_budget_ms))
     parts.append(ladder(state.funnel))
     return Group(*parts)
 
@@ -114,7 +116,7 @@ def heading(settings: Any, facts: Mapping[str, Any]) -> str:
     budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
     name = facts.get("device_name")
     device = f"{settings.device} ({name})" if name else settings.device
-    how = f"batch {settings.batch}, {settings.dtype}, {settings.mode}"
+    how = f"batch {settings.batch}, {settings.dtype}, {settings.runtime}"
     return f"space {settings.space['name']}: {budget}{how}, {device}"
 
 
@@ -124,9 +126,9 @@ def budget_text(settings: Any) -> str:
     return f"{settings.latency_budget_ms:g} ms{rate}"
 
 
-def _cut(text: str, style: str = "") -> Text:
-    """A line of the live view: what does not fit is not shown."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+def _cut(text: str, style: str = "") -> RenderableType:
+    """A line of the live view: words that do not fit are not shown."""
+    return Line(text, style)
 
 
 def _whole(text: str, style: str = "") -> Text:
@@ -138,16 +140,10 @@ def _bar(state: State) -> RenderableType:
     settings = state.settings
     shares = [state.trials / settings.trials] if settings.trials else []
     shares += [state.elapsed / state.limit] if state.limit else []
-    row = Table.grid(padding=(0, 1))
     count = f"{state.trials}" + (f"/{settings.trials}" if settings.trials else "") + " trials"
     limit = f"/{clock(state.limit)}" if state.limit else ""
-    row.add_row(
-        ProgressBar(total=1.0, completed=min(max(shares, default=0.0), 1.0), width=30),
-        Text(count),
-        Text(clock(state.elapsed) + limit),
-        Text("" if state.fraction is None else f"training {state.fraction:.0%}"),
-    )
-    return row
+    training = "" if state.fraction is None else f"training {state.fraction:.0%}"
+    return Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
 
 
 def ladder(funnel: Mapping[str, int]) -> Text:
@@ -160,36 +156,40 @@ def ladder(funnel: Mapping[str, int]) -> Text:
 def describe(record: Record) -> str:
     """A candidate in one line."""
     return (
-        f"{record['accuracy']:.1%} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
+        f"{_accuracy(record)} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
         f"{record['macs'] / 1e6:.0f} M MACs"
     )
 
 
-def front_table(front: Sequence[Record], longer: Mapping[str, Record], stat: str) -> Table:
-    """The front, the best first; `longer` are finalists trained longer, by hash."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("candidate", "proxy acc.", *(["longer"] if longer else []), f"{stat} ms", "params M", "MACs M"):
-        table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
-    for record in front:
-        further = longer.get(record["hash"])
-        table.add_row(
-            Text(record["spec"]["name"], overflow="ellipsis"),
-            f"{record['accuracy']:.1%}",
-            *([_longer_text(further)] if longer else []),
-            f"{record['latency']:.2f}",
-            f"{record['params'] / 1e6:.2f}",
-            f"{record['macs'] / 1e6:.0f}",
-        )
-    return table
+def front_table(
+    front: Sequence[Record], longer: Mapping[str, Record], stat: str, attempts: Sequence[Record] = ()
+) -> RenderableType:
+    """The front, the best first; `longer` are finalists trained longer, by hash, `attempts` who was measured again."""
+    again = [second_reading(attempts, record["hash"]) for record in front]
+    further = [_longer_text(longer.get(record["hash"])) for record in front]
+    columns = [
+        Column("candidate", _cells(record["spec"]["name"] for record in front)),
+        Column("proxy acc.", _cells(_accuracy(record) for record in front), right=True),
+        Column("longer", _cells(further), right=True, drop=1),
+        Column(f"{stat} ms", _cells(f"{record['latency']:.2f}" for record in front), right=True),
+        *([Column("again", _cells(again), right=True)] if any(again) else []),
+        Column("params M", _cells(f"{record['params'] / 1e6:.2f}" for record in front), right=True, drop=2),
+        Column("MACs M", _cells(f"{record['macs'] / 1e6:.0f}" for record in front), right=True, drop=3),
+    ]
+    return Sheet(columns)
+
+
+def _cells(texts: Iterable[str]) -> list[Text]:
+    return [Text(text) for text in texts]
 
 
 def _longer_text(record: Record | None) -> str:
-    """`61.2% +-1.6%`: the mean over seeds, and half of their range."""
-    if record is None:
-        return ""
-    proxy = record["provenance"]["proxy"]
-    spread = f" +-{proxy['spread'] / 2:.1%}" if len(proxy.get("trainings", ())) > 1 else ""
-    return f"{record['accuracy']:.1%}{spread}"
+    """`61.2 ± 1.6 %`: the mean over seeds, and its standard error from the number of validation images."""
+    return "" if record is None else _accuracy(record)
+
+
+def _accuracy(record: Record) -> str:
+    return accuracy_text(record["accuracy"], record["provenance"]["proxy"].get("error"))
 
 
 def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
@@ -210,23 +210,13 @@ def summary(result: Any) -> RenderableType:
     parts: list[RenderableType] = [_whole(heading(settings, result.facts)), _whole(told)]
     if result.front:
         longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
-        parts += [front_table(result.front, longer, settings.stat), _proxy_line(result.front[0], longer)]
+        parts += [
+            front_table(result.front, longer, settings.stat, verdict.attempts),
+            _proxy_line(result.front[0], longer),
+        ]
         if len(result.front) > 1:
-            parts.append(scatter(_points(result.front), settings.latency_budget_ms))
-    parts.append(verdict_text(result))
-    if verdict.passed:
-        parts += [_whole(held_out_text(result.held_out)), _whole(f"{result.folder}/winner.json")]
-    return Group(*parts)
-
-
-def held_out_text(found: Mapping[str, Any] | None) -> str:
-    """The winner's accuracy on images that no choice has seen."""
-    if not found:
-        return "its accuracy on held-out images is not known: it was not trained, or nothing is held out"
-    seeds = ""
-    if found["seeds"] > 1:
-        seeds = f", the mean of {found['seeds']} seeds from {found['least']:.1%} to {found['most']:.1%}"
-    return f"{found['accuracy']:.1%} on held-out images, which no choice has seen{seeds}; after {found['fidelity']}"
+            parts.append(Plot(_points(result.front), settings.latency_budget_ms))
+    return Group(*parts, *verdict_lines(result))
 
 
 def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
@@ -234,29 +224,7 @@ def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
     proxy = record["provenance"]["proxy"]
     proxies = [found["provenance"]["proxy"] for found in longer.values()]
     seeds = max((len(found.get("trainings", ())) for found in proxies), default=0)
-    several = f" with up to {seeds} seeds, +- half of their range" if seeds > 1 else ""
+    several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
     further = f", longer: {proxies[0]['fidelity']}{several}" if proxies else ""
-    error = f"+-{proxy['error']:.1%} from the size of the validation set alone"
+    error = "± is the standard error from the number of validation images alone"
     return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")
-
-
-def verdict_text(result: Any) -> Text:
-    """PASS or FAIL in one line."""
-    settings, verdict = result.settings, result.verdict
-    budget, reason = settings.latency_budget_ms, f": {verdict.reason}" if verdict.reason else ""
-    if verdict.spec is None:
-        return _fail(f"nothing was measured{reason}")
-    if verdict.latency is None:
-        return _fail(f"{verdict.spec.name} could not be measured again{reason}")
-    where = f"{verdict.spec.name}: {settings.stat} {verdict.latency:.2f} ms"
-    again = "measured again in a fresh process"
-    if verdict.passed:
-        told = f"inside {budget_text(settings)}" if budget is not None else "no latency budget"
-        return _whole(f"PASS  {where} {again}, {told}", style="bold green")
-    if budget is not None and verdict.latency > budget:
-        return _fail(f"nearest miss {where}{f' {again}' if verdict.attempts else ''}, over {budget_text(settings)}")
-    return _fail(f"nearest miss {where}, but it was not trained{reason}")
-
-
-def _fail(text: str) -> Text:
-    return _whole(f"FAIL  {text}", style="bold red")

@@ -23,12 +23,12 @@ def cost_table(count: Count, spec: Spec, dtype: str = "float32", batch: int = 1)
     alive = [*(node.activations for node in count.nodes), count.activations]
     size = BYTES[dtype]
     columns = [
-        Column("node", _cells([*ids, "in all"]), least=16),
-        Column("type", _cells([*types, ""]), least=12, drop=4),
-        *_with_share("params", params, [params_text(value) for value in params], drop=2),
-        *_with_share("MACs", macs, [macs_text(value) for value in macs], drop=1),
-        _numbers("weights", [bytes_text(value * size) for value in params]),
-        *_with_share("activations", alive, [bytes_text(value * size * batch) for value in alive], drop=3),
+        Column("node", _cells([*ids, "in all"])),
+        Column("type", _cells([*types, ""]), drop=9),
+        *_with_share("params", params, [params_text(value) for value in params], drop=(1, 7)),
+        *_with_share("MACs", macs, [macs_text(value) for value in macs], drop=(2, 6)),
+        _numbers("weights", [bytes_text(value * size) for value in params], drop=4),
+        *_with_share("activations", alive, [bytes_text(value * size * batch) for value in alive], drop=(3, 8)),
     ]
     memory = bytes_text(count.memory_bytes(dtype, batch))
     notes = (
@@ -57,14 +57,14 @@ def zoo_table(rows: Sequence[ZooRow]) -> RenderableType:
     """A row a backbone; a column `paper` is what the paper prints for the column on its left."""
     papers = [row.paper or Paper() for row in rows]
     columns = [
-        Column("name", _cells(row.name for row in rows), least=16),
-        _numbers("image", [_sides(row.image) for row in rows]),
-        _numbers("params", [params_text(row.params) for row in rows]),
-        _numbers("paper", [f"{paper.params / 1e6:g} M" if paper.params else "" for paper in papers], drop=2),
-        _numbers("MACs", [macs_text(row.macs) for row in rows]),
-        _numbers("paper", [f"{paper.gmacs:g} G" if paper.gmacs else "" for paper in papers], drop=2),
-        _numbers("top-1 %", [f"{paper.imagenet_top1:.1f}" if paper.imagenet_top1 else "" for paper in papers], drop=1),
-        Column("arXiv", _cells(paper.arxiv or "" for paper in papers), drop=3),
+        Column("name", _cells(row.name for row in rows)),
+        _numbers("image", [_sides(row.image) for row in rows], drop=3),
+        _numbers("params", [params_text(row.params) for row in rows], drop=1),
+        _numbers("paper", [f"{paper.params / 1e6:g} M" if paper.params else "" for paper in papers], drop=7),
+        _numbers("MACs", [macs_text(row.macs) for row in rows], drop=2),
+        _numbers("paper", [f"{paper.gmacs:g} G" if paper.gmacs else "" for paper in papers], drop=7),
+        _numbers("top-1 %", [f"{paper.imagenet_top1:.1f}" if paper.imagenet_top1 else "" for paper in papers], drop=6),
+        Column("arXiv", _cells(paper.arxiv or "" for paper in papers), drop=8),
     ]
     notes = ["Params and MACs (for one image) are computed; paper and ImageNet top-1 are what the paper prints."]
     return Sheet(columns, notes if rows else ())
@@ -74,10 +74,12 @@ def _sides(image: tuple[int, int]) -> str:
     return str(image[0]) if image[0] == image[1] else f"{image[0]}x{image[1]}"
 
 
-def _with_share(title: str, values: Sequence[int], texts: Sequence[str], drop: int) -> tuple[Column, Column]:
-    """Numbers, the last of them the whole, and their shares of it."""
+def _with_share(
+    title: str, values: Sequence[int], texts: Sequence[str], drop: tuple[int, int]
+) -> tuple[Column, Column]:
+    """Numbers, the last of them the whole, and their shares of it; `drop` of both."""
     shares = _cells(share_text(value, values[-1]) for value in values)
-    return _numbers(title, texts), Column("", shares, right=True, drop=drop, gap=1)
+    return _numbers(title, texts, drop[0]), Column("", shares, right=True, drop=drop[1], gap=1)
 
 
 def _numbers(title: str, texts: Sequence[str], drop: int = 0) -> Column:

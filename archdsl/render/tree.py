@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from archdsl.cost import Count
 from archdsl.graphs import graph
-from archdsl.render.columns import LUXURY, Column, fit
+from archdsl.render.columns import LUXURY, Column, fit, whole, wrapped
 from archdsl.render.headline import headline
 from archdsl.render.lanes import lanes
 from archdsl.render.numbers import bytes_text, macs_text, params_text, share_text
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 STYLES = {"stem": "green", "merge": "yellow", "stage": "cyan", "join": "magenta", "head": "bright_blue"}
 BAR = 8
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 Row = tuple[str | None, Text]
 
@@ -31,8 +29,9 @@ Row = tuple[str | None, Text]
 def show(spec: Spec, count: Count) -> RenderableType:
     """A row a node: its rail, id, depth, type and what differs from the defaults, shape, params and MACs.
 
-    Fits the width at which it is printed: shares and their bars go first where it is narrow, rails become lists of
-    sources where there are too many lanes.
+    Fits the width at which it is printed: where it is narrow, shares and their bars go first, then words of labels,
+    then shapes, MACs, params, types. Rails become lists of sources where there are too many lanes. Print it with
+    `soft_wrap`, or an id that is wider than the terminal is cut.
     """
     return _Tree(spec, count)
 
@@ -41,7 +40,7 @@ def show_text(spec: Spec, count: Count, width: int = 100) -> str:
     """The same as plain text, `width` columns wide."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as captured:
-        console.print(show(spec, count))
+        console.print(show(spec, count), soft_wrap=True)
     return captured.get().rstrip()
 
 
@@ -61,14 +60,20 @@ class _Tree:
 
 
 def _title(spec: Spec, count: Count, width: int) -> Iterable[Text]:
-    """What it is and what it costs in all; a number and its unit stay together."""
+    """What it is and what it costs in all; facts stay together where they can."""
     facts = [headline(spec), f"{params_text(count.params)} params"]
     weights, activations = bytes_text(count.weight_bytes()), bytes_text(count.activation_bytes())
     memory = [f"weights {weights}", f"peak activations {activations} (float32, batch 1)"]
     for style, parts in (("bold", [*facts, f"{macs_text(count.macs)} MACs"]), ("", memory)):
-        text = ", ".join(part.replace(" ", NO_BREAK) for part in parts)
-        for line in textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False):
-            yield Text(line.replace(NO_BREAK, " "), style=style)
+        line = ""
+        for place, part in enumerate(parts):
+            comma = place + 1 < len(parts)
+            if line and len(line) + len(", ") + len(part) + comma > width:
+                yield from (whole(text, style) for text in wrapped(f"{line},", width, "  "))
+                line = f"  {part}"
+            else:
+                line = f"{line}, {part}" if line else part
+        yield from (whole(text, style) for text in wrapped(line, width, "  "))
 
 
 def _rails(drawn: nx.DiGraph[str], width: int) -> list[Row] | None:
@@ -97,8 +102,7 @@ def _reads(drawn: nx.DiGraph[str], width: int) -> list[Row]:
         sources = list(drawn.predecessors(node))
         if sources != before:
             listed = f"reads {', '.join(sources) or 'the image'}"
-            lines = textwrap.wrap(listed, width, initial_indent="  ", subsequent_indent="    ")
-            rows += [(None, Text(line, style="dim")) for line in lines]
+            rows += [(None, whole(line, "dim")) for line in wrapped(f"  {listed}", width, "    ")]
         before = [node]
     return rows
 
@@ -108,17 +112,22 @@ def _columns(drawn: nx.DiGraph[str], count: Count, rails: list[Text]) -> list[Co
     styles = [STYLES[data["kind"]] for data in nodes]
     costs = count.nodes
     depths = [getattr(data["node"], "depth", None) for data in nodes]
+    labels = [f"{data['type']} {data['node'].label()}".strip() for data in nodes]
+    widest = max(rail.cell_len for rail in rails)
+    ids = [
+        Text.assemble(rail, " " * (widest + 1 - rail.cell_len), (cost.id, style))
+        for rail, cost, style in zip(rails, costs, styles, strict=True)
+    ]
     return [
-        Column("", rails),
-        Column("node", _cells((cost.id for cost in costs), styles), least=16, gap=1),
-        Column("", _cells(f"{depth}x" if depth else "" for depth in depths), right=True),
-        Column("type", _cells(f"{data['type']} {data['node'].label()}".strip() for data in nodes), least=22, gap=1),
-        Column("out", _cells(cost.shape for cost in costs)),
+        Column(f"{'':{widest + 1}}node", ids),
+        Column("", _cells(f"{depth}x" if depth else "" for depth in depths), right=True, drop=1),
+        Column("type", _cells(labels), least=22, drop=2, gap=1),
+        Column("out", _cells(cost.shape for cost in costs), drop=5),
         _second_ports(nodes),
-        Column("params", _cells(params_text(cost.params) for cost in costs), right=True),
+        Column("params", _cells(params_text(cost.params) for cost in costs), right=True, drop=3),
         *_shares([cost.params for cost in costs], count.params, styles, drop=LUXURY),
-        Column("MACs", _cells(macs_text(cost.macs) for cost in costs), right=True),
-        *_shares([cost.macs for cost in costs], count.macs, styles, drop=1),
+        Column("MACs", _cells(macs_text(cost.macs) for cost in costs), right=True, drop=4),
+        *_shares([cost.macs for cost in costs], count.macs, styles, drop=7),
     ]
 
 
@@ -126,7 +135,7 @@ def _second_ports(nodes: list[dict[str, Any]]) -> Column:
     """What nodes give beside their first port: semantics, or a class token."""
     others = [dict(list(data["shapes"].items())[1:]) for data in nodes]
     names = sorted({name for ports in others for name in ports})
-    return Column(", ".join(names), _cells(" ".join(map(str, ports.values())) for ports in others), drop=3)
+    return Column(", ".join(names), _cells(" ".join(map(str, ports.values())) for ports in others), drop=9)
 
 
 def _shares(parts: list[int], whole: int, styles: list[str], drop: int) -> tuple[Column, Column]:

@@ -99,15 +99,15 @@ def _fewest(seen: set[Kept], count: int) -> tuple[int, ...] | None:
 
 def _refuted(space: Space, known: dict[str, Variable], subset: tuple[int, ...]) -> tuple[int, Kept | None]:
     """How many choices were looked at, all that there are or none, and one that keeps the subset, if there is one."""
-    needed = _needed(space, known, [space.constraints[index] for index in subset])
+    needed = needed_variables(space, [space.constraints[index] for index in subset])
     free = {name: known[name] for name in needed}
     if not all(variable.values for variable in free.values()):
         return 0, None
     if math.prod(len(variable.values) for variable in free.values()) > MOST_CHOICES:
         return 0, None
-    fixed = {name: _fixed(variable) for name, variable in known.items() if name not in needed}
+    others = {name: fixed(variable) for name, variable in known.items() if name not in needed}
     looked_at = 0
-    for choose in EveryChoice(known | fixed):
+    for choose in EveryChoice(known | others):
         kept = _kept(space, choose)
         looked_at += 1
         if kept is None:
@@ -117,12 +117,14 @@ def _refuted(space: Space, known: dict[str, Variable], subset: tuple[int, ...]) 
     return looked_at, None
 
 
-def _fixed(variable: Variable) -> Variable:
+def fixed(variable: Variable) -> Variable:
+    """A variable that has its first value alone, or the low end of its range."""
     return variable._replace(values=variable.values[:1] or (variable.low,))
 
 
-def _needed(space: Space, known: dict[str, Variable], texts: list[str]) -> set[str]:
-    """Variables that constraints may depend on: named, inside what is named, around these, and who reads whom."""
+def needed_variables(space: Space, texts: list[str]) -> set[str]:
+    """Variables that expressions may depend on: named, inside what is named, around these, and who reads whom."""
+    known = variables(space.nodes)
     holes = [(name, keys) for name, _, keys in walk(space.nodes)]
     needed = {name for name, hole, keys in walk(space.nodes) if len(keys) == 2 and _reads_differ(hole)}
     todo = [name for text in texts for name in parse(text).names] + list(needed)

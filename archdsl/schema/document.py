@@ -66,6 +66,13 @@ class Spec(Header):
 
     nodes: Annotated[tuple[Any, ...], Field(min_length=3, max_length=256)]  # `spec_model` narrows this
 
+    def __repr__(self) -> str:
+        """`Spec('litv2_s', image 224x224, 9 nodes)`; the document itself is `to_json()`."""
+        height, width = self.image_size
+        return f"Spec({self.name!r}, image {height}x{width}, {len(self.nodes)} nodes)"
+
+    __str__ = __repr__
+
     def node(self, name: str) -> Node:
         """The node with that id."""
         found: Node = next(node for node in self.nodes if node.id == name)

@@ -11,8 +11,9 @@ from archdsl.blocks.published import SCHEMES
 from archdsl.blocks.stage import Stage
 from archdsl.errors import Keys, Problem, nearest, short
 from archdsl.schema.document import Header
+from archdsl.schema.fitting_types import fitting_types, untyped
 from archdsl.schema.nodes import Node, node_models
-from archdsl.schema.problems import problems_of, untyped
+from archdsl.schema.problems import problems_of
 
 KINDS = ("arch", "space")
 FEWEST_NODES, MOST_NODES = 3, 256
@@ -77,16 +78,17 @@ def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, .
     if not isinstance(written, list) or len(written) > MOST_NODES:
         return ()
     models = node_models()
-    return tuple(_node(value, ("nodes", index), models, problems) for index, value in enumerate(written))
+    return tuple(_node(value, index, len(written), models, problems) for index, value in enumerate(written))
 
 
-def _node(value: Any, keys: Keys, models: dict[str, type[Node]], problems: list[Problem]) -> Node | None:
+def _node(value: Any, index: int, count: int, models: dict[str, type[Node]], problems: list[Problem]) -> Node | None:
+    keys: Keys = ("nodes", index)
     if not isinstance(value, dict):
         problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
         return None
     name = value.get("type")
     if not isinstance(name, str) or name not in models:
-        problems.append(untyped(keys, value, sorted(models), "a node"))
+        problems.append(untyped(keys, value, fitting_types(value, index, count), "a node", False))
         return None
     try:
         return models[name].model_validate(value)

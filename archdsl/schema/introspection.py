@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, Tag
+from pydantic import AliasChoices, BaseModel, Tag
 from pydantic.fields import FieldInfo
 
 from archdsl.blocks.fields import TAG_MARK
@@ -41,6 +41,17 @@ def models(annotation: Any) -> list[type[BaseModel]]:
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """A model's fields, under the names that documents write."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def former_names(annotation: Any) -> dict[str, str]:
+    """Names by which older documents write a field, each with the field's name of today."""
+    return {
+        str(former): name
+        for model in models(annotation)
+        for name, field in fields(model).items()
+        if isinstance(field.validation_alias, AliasChoices)
+        for former in field.validation_alias.choices[1:]
+    }
 
 
 def leads(annotation: Any, path: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from archdsl.errors import Problem, SpecError, nearest, short
@@ -34,8 +35,12 @@ def _assign(document: dict[str, Any], text: str) -> Problem | None:
         return _refused(text, "the value is no JSON this language reads", value.problems[0].rule)
     nodes = {node["id"]: node for node in document["nodes"]}
     if len(keys) == 1:
-        known = {field.alias or name for name, field in Header.model_fields.items()}
-        return _set(document, keys, value, text, "the document", known)
+        header = {field.alias or name for name, field in Header.model_fields.items()}
+        having = [name for name, node in nodes.items() if keys[0] in node]
+        if having and keys[0] not in header:
+            rule = f"the document has no field '{keys[0]}'; its nodes have"
+            return _refused(text, rule, f"name the node, as in {having[0]}.{keys[0]}")
+        return _set(document, keys, value, text, "the document", header)
     if keys[0] in nodes:
         return _set_in_node(nodes[keys[0]], keys[1:], value, text, keys[0])
     if isinstance(document.get(keys[0]), dict):
@@ -51,27 +56,44 @@ def _set_in_node(node: dict[str, Any], keys: list[str], value: Any, text: str, o
         if having:
             failed = [_set(block, list(keys), value, text, owner) for block in having]
             return next((problem for problem in failed if problem is not None), None)
+        inside = {field for block in blocks for field in block} - _NODE_ONLY
+        return _set(node, keys, value, text, f"{owner} ({node['type']})", nearby=inside)
     return _set(node, keys, value, text, f"{owner} ({node['type']})")
 
 
 def _set(
-    target: Any, keys: list[str], value: Any, text: str, owner: str, known: set[str] | None = None
+    target: Any,
+    keys: list[str],
+    value: Any,
+    text: str,
+    owner: str,
+    known: set[str] | None = None,
+    nearby: Iterable[str] = (),
 ) -> Problem | None:
-    """Set a nested field that exists: objects by name, lists by index."""
+    """Set a nested field that exists: objects by name, lists by index. `nearby` are further names to propose."""
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(target, list) and key.isdigit() and int(key) < len(target):
             if last:
                 target[int(key)] = value
-            target = target[int(key)]
+            target, nearby = target[int(key)], ()
             continue
-        names = set(target) | (known or set()) if isinstance(target, dict) else set()
+        names = set(target) | ((known or set()) if depth == 0 else set()) if isinstance(target, dict) else set()
         if key not in names:
-            return _refused(text, f"{owner} has no field '{key}'", nearest(key, names))
+            if depth:
+                owner = f"{'.'.join((owner.partition(' ')[0], *keys[:depth]))} ({_kind(target)})"
+            return _refused(text, f"{owner} has no field '{key}'", nearest(key, {*names, *nearby}))
         if last:
             target[key] = _filled(target[key], value) if isinstance(target, dict) and key in target else value
-        target = target.get(key)
+        target, nearby = target.get(key), ()
     return None
+
+
+def _kind(value: Any) -> str:
+    """What a value is called where something inside it is asked for: its type, a list, or the value itself."""
+    if isinstance(value, dict):
+        return str(value.get("type", "an object"))
+    return f"a list of {len(value)}" if isinstance(value, list) else short(value)
 
 
 def _filled(old: Any, new: Any) -> Any:

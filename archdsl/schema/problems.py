@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticUndefined
 
 from archdsl.blocks.fields import TAG_MARK, type_name
 from archdsl.errors import Keys, Problem, nearest, one_of, short
 from archdsl.schema import introspection
+from archdsl.schema.fitting_types import untyped
 from archdsl.schema.lift import HOLES, Twin
+from archdsl.schema.meant_holes import ONLY_IN_SPACES, hole_meant, meant_remedy, misspelt_hole
+from archdsl.schema.nodes import Node
 from archdsl.schema.patterns import REMEDIES
 from archdsl.schema.reader import MAX_PROBLEMS
+from archdsl.schema.remedies import BOUNDS, MUST_BE, as_meant, default, number_text, what_fits
+from archdsl.schema.sizes import size_remedy
+from archdsl.schema.space import SpaceHeader
 
 MOST_FINDINGS = 16
 """Told of one part; of one document, the same number as of unreadable values."""
 
-_MUST_BE = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a string",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "dict_type": "an object",
-    "finite_number": "a finite number",
-}
-_BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "greater_than": ("more than", "gt"),
-    "less_than_equal": ("at most", "le"),
-    "less_than": ("less than", "lt"),
-}
 _ITEMS = {
     "nodes": "a node",
     "blocks": "a block",
@@ -54,9 +38,9 @@ _ITEMS = {
     "budgets": "a budget",
 }
 """What messages call an item of a list."""
-_PAIRS = {"image": "[height, width]", "$int": "[low, high]", "$float": "[low, high]"}
+_PAIRS = {"$int": "[low, high]", "$float": "[low, high]"}
 _ARE_TYPED = ("union_tag_not_found", "union_tag_invalid")
-_ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
+_OF_LISTS = ("too_short", "too_long", "tuple_type", "list_type")
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: Keys = ()) -> list[Problem]:
@@ -83,22 +67,6 @@ def _more(told: list[Problem], more: int) -> list[Problem]:
     return [told[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
 
 
-def untyped(keys: Keys, value: Any, known: list[str], name: str) -> Problem:
-    """An object without a type, or with one that is not known; `name` is what messages call it."""
-    offer = f"one of {', '.join(known)}"
-    if not isinstance(value, dict):
-        meant = isinstance(value, str) and value in known
-        remedy = f'write {{"type": {short(value)}}}' if meant else f'write {{"type": ...}} with {offer}'
-        return Problem(keys, f"{name} must be an object", short(value), remedy)
-    if "type" not in value:
-        return Problem(keys, f"{name} needs a type", None, f'add "type": {offer}')
-    written = value["type"]
-    if not isinstance(written, str):
-        return Problem((*keys, "type"), "type must be a string", short(written), f"write {offer}")
-    kind = name.removeprefix("a ").removeprefix("an ")
-    return Problem((*keys, "type"), f"no such type of {kind}", short(written), nearest(written, known))
-
-
 def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -> Problem | None:
     loc, value = finding["loc"], finding["input"]
     keys: Keys = prefix + tuple(key for key in loc if not str(key).startswith(TAG_MARK))
@@ -106,17 +74,26 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     if kind == "missing":
         return _missing(keys, value)
     if kind == "extra_forbidden":
+        if (field := introspection.former_names(introspection.at(model, loc[:-1])).get(name)) is not None:
+            rule = f"{name} is the former name of {field}, which is given too and differs"
+            return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
         owner, known = _owner(keys, loc, model)
         in_space = any(key.startswith("$") for key in known)
-        meant = nearest(name, known) if in_space or not name.startswith("$") else _ONLY_IN_SPACES
+        meant = nearest(name, known) if in_space or not name.startswith("$") else ONLY_IN_SPACES
+        if len(keys) == 1 and name in SpaceHeader.model_fields:
+            meant = 'documents of "kind": "space" alone have it'
         return Problem(keys, f"{owner} has no field {_quoted(name)}", None, meant, at_key=True)
     annotation = introspection.at(model, loc)
-    if _is_hole(value) and (refused := _hole(keys, value, model, annotation)):
-        return refused
-    default = _default(model, loc) if value is None else None
+    if _is_hole(value):
+        return _hole(keys, value, model, loc)
+    left_out = default(model, loc) if value is None else None
+    chosen = None if kind in _OF_LISTS else _meant_choice(model, loc, value)
+    if keys == ("image",) and kind not in BOUNDS:
+        remedy = chosen if misspelt_hole(value) else size_remedy(value)
+        return Problem(keys, "image must be an integer or [height, width]", short(value), remedy)
     if kind in _ARE_TYPED:
-        problem = untyped(keys, value, introspection.types(annotation), name)
-        return problem._replace(remedy=default) if default else problem
+        problem = untyped(keys, value, introspection.types(annotation), name, issubclass(model, Twin))
+        return problem._replace(remedy=left_out or chosen or problem.remedy)
     if kind == "too_short" and len(value) >= context["min_length"]:
         return None  # pydantic leaves out items that it refuses, and counts the rest
     if kind == "too_long" and name in _PAIRS:
@@ -124,21 +101,56 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     rule, told = _rule(kind, context, finding["msg"], name)
     if kind == "literal_error" and isinstance(value, str):
         told = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
-    remedy = default or told or _as_meant(kind, value) or _what_fits(kind, annotation)
+    listed = isinstance(keys[-1], int) if keys else False
+    remedy = (
+        left_out or told or (not (listed and chosen) and as_meant(kind, value)) or chosen or what_fits(kind, annotation)
+    )
     return Problem(keys, rule, short(value), remedy)
 
 
-def _hole(keys: Keys, value: dict[str, Any], model: type[BaseModel], annotation: Any) -> Problem | None:
+def _meant_choice(model: type[BaseModel], loc: tuple[Any, ...], value: Any) -> str | None:
+    """What to write instead of a bare list, or of an object that was meant as a hole."""
+    holes = _holes_at(model, loc)
+    if issubclass(model, Twin) and not holes:
+        in_list = isinstance(loc[-1], int) and isinstance(value, list)
+        return f'for a choice of lists write {{"$one_of": [{short(value)}, ...]}}' if in_list else None
+    types = introspection.types(introspection.at(model, loc))
+    if isinstance(value, list) and value and all(item in types for item in value if isinstance(item, str)):
+        value = [{"type": item} if isinstance(item, str) else item for item in value]
+    return meant_remedy(value, holes, issubclass(model, Node | Twin))
+
+
+def _holes_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """The holes that may stand for the whole value at a location, whatever was taken for its type."""
+    while loc and str(loc[-1]).startswith(TAG_MARK):
+        loc = loc[:-1]
+    return _holes(introspection.at(model, loc))
+
+
+def _holes(annotation: Any) -> list[str]:
+    return [kind for kind in introspection.types(annotation) if kind.startswith("$")]
+
+
+def _hole(keys: Keys, value: dict[str, Any], model: type[BaseModel], loc: tuple[Any, ...]) -> Problem:
     """A hole where none may stand, or one that is not known."""
     name, written = _name(keys), next(key for key in value if key.startswith("$"))
-    known = [kind for kind in introspection.types(annotation) if kind.startswith("$")]
+    known = _holes(introspection.at(model, loc))
     if known:
+        if written not in HOLES:
+            return _no_such_hole(keys, value, written, known)
         return Problem(keys, f"{name} takes no {written}", None, f"write a value, or a hole: {one_of(known)}")
     if not issubclass(model, Twin):
-        return Problem(keys, f"{name} must not be a hole", short(value), _ONLY_IN_SPACES)
+        return Problem(keys, f"{name} must not be a hole", short(value), ONLY_IN_SPACES)
     if written in HOLES:
         return Problem(keys, f"{name} must not be a hole", short(value), "write a value")
-    return Problem((*keys, written), f"no such hole: {_quoted(written)}", None, nearest(written, HOLES), at_key=True)
+    return _no_such_hole(keys, value, written, _holes_at(model, loc))
+
+
+def _no_such_hole(keys: Keys, value: dict[str, Any], written: str, holes: list[str]) -> Problem:
+    """A hole by a name that holes do not have."""
+    meant = hole_meant(written)
+    remedy = meant_remedy(value, holes or HOLES, True) or nearest(meant or written, HOLES)
+    return Problem((*keys, written), f"no such hole: {_quoted(written)}", None, remedy, at_key=True)
 
 
 def _missing(keys: Keys, value: Any) -> Problem:
@@ -152,16 +164,17 @@ def _missing(keys: Keys, value: Any) -> Problem:
 
 def _no_pair(keys: Keys, value: Any) -> Problem:
     name = _name(keys)
-    return Problem(keys, f"{name} must have 2 items", short(value), f"write {_PAIRS.get(name, '[..., ...]')}")
+    remedy = size_remedy(value) if name == "image" else f"write {_PAIRS.get(name, '[..., ...]')}"
+    return Problem(keys, f"{name} must have 2 items", short(value), remedy)
 
 
 def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tuple[str, str | None]:
     """The rule and the remedy of a finding about a value."""
-    if kind in _MUST_BE:
-        return f"{name} must be {_MUST_BE[kind]}", None
-    if kind in _BOUNDS:
-        words, key = _BOUNDS[kind]
-        return f"{name} must be {words} {_number(context[key])}", None
+    if kind in MUST_BE:
+        return f"{name} must be {MUST_BE[kind]}", None
+    if kind in BOUNDS:
+        words, key = BOUNDS[kind]
+        return f"{name} must be {words} {number_text(context[key])}", None
     if kind == "literal_error":
         return f"{name} must be {context['expected'].replace(chr(39), chr(34))}", None
     if kind in ("too_short", "too_long"):
@@ -175,64 +188,8 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
     return f"{name}: {message[:1].lower()}{message[1:]}", None
 
 
-def _as_meant(kind: str, value: Any) -> str | None:
-    """The value that was meant, where it can be told: `"3"` and `3.0` for 3, `"true"` and 1 for true."""
-    if kind in ("int_type", "int_from_float", "float_type"):
-        number = _number_in(value)
-        whole = number is not None and number.is_integer() and abs(number) < 1e15
-        if number is None or isinstance(value, bool) or (kind != "float_type" and not whole):
-            return None
-        return f"write {int(number) if whole else number}"
-    if kind == "bool_type" and str(value).lower() in ("true", "false", "0", "1"):
-        return f"write {'true' if str(value).lower() in ('true', '1') else 'false'}"
-    return f"write [{short(value)}]" if kind in ("tuple_type", "list_type") and isinstance(value, str) else None
-
-
-def _what_fits(kind: str, annotation: Any) -> str | None:
-    """What to write instead of a value that says nothing of what was meant."""
-    if kind in ("tuple_type", "list_type"):
-        return "write [...]"
-    if kind == "string_type":
-        return "write text in double quotes"
-    if _MUST_BE.get(kind) == "an object":
-        known = [name for model in introspection.models(annotation) for name in introspection.fields(model)]
-        return f"write an object with some of {', '.join(known)}" if known else None
-    return _interval(introspection.bounds(annotation))
-
-
-def _number_in(value: Any) -> float | None:
-    try:
-        number = float(value) if isinstance(value, str | int | float) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _is_hole(value: Any) -> bool:
     return isinstance(value, dict) and any(str(key).startswith("$") for key in value)
-
-
-def _default(model: type[BaseModel], loc: tuple[Any, ...]) -> str | None:
-    """What a null may stand for; None for a field without a default."""
-    field = introspection.field_at(model, loc)
-    if field is None or field.default is PydanticUndefined or field.default is None:
-        return None
-    default = field.default
-    written = default.model_dump(exclude_defaults=True) if isinstance(default, BaseModel) else default
-    return f"leave it out for the default, {json.dumps(written)}"
-
-
-def _interval(found: Mapping[str, float]) -> str | None:
-    """`use 1 to 64`: what is inside the bounds."""
-    if {"ge", "le"} <= set(found):
-        low, high = _number(found["ge"]), _number(found["le"])
-        return f"use {low}" if low == high else f"use {low} to {high}"
-    words = [f"{words} {_number(found[key])}" for words, key in _BOUNDS.values() if key in found]
-    return f"use {' and '.join(words)}" if words else None
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 def _name(keys: Keys) -> str:

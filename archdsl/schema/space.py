@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from archdsl.blocks.fields import Integer, Number
 from archdsl.errors import ShapeError, one_of
@@ -26,8 +26,10 @@ MEASURED = ("latency", "throughput")
 """Metrics that are measured, under a setting; a document bounds one of them."""
 
 
-def _bound_by_metric(schema: dict[str, Any]) -> None:
-    """In a JSON Schema: which of the two bounds a metric has."""
+def _in_json_schema(schema: dict[str, Any]) -> None:
+    """In a JSON Schema: which of the two bounds a metric has, and the name by which old documents write the runtime."""
+    former = {"description": "the former name of runtime", "deprecated": True}
+    schema["properties"]["mode"] = {**schema["properties"]["runtime"], **former}
     schema["if"] = {"properties": {"metric": {"const": "throughput"}}}
     schema["then"] = {"required": ["min"], "properties": {"max": {"type": "null"}}}
     schema["else"] = {"required": ["max"], "properties": {"min": {"type": "null"}}}
@@ -36,7 +38,7 @@ def _bound_by_metric(schema: dict[str, Any]) -> None:
 class Budget(BaseModel):
     """A bound on one metric: `min` of a throughput, `max` of all else. What follows `unit` says how one measures."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_bound_by_metric)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_in_json_schema)
 
     metric: Metric
     max: Annotated[Number, Field(gt=0, le=1e12)] | None = None
@@ -47,7 +49,21 @@ class Budget(BaseModel):
     threads: Annotated[Integer, Field(ge=1, le=1024)] | None = None
     batch: Annotated[Integer, Field(ge=1, le=65536)] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    mode: Literal["eager", "graph", "compile"] | None = None
+    runtime: Annotated[
+        Literal["eager", "graph", "compile"] | None, Field(validation_alias=AliasChoices("runtime", "mode"))
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_runtime(cls, written: Any) -> Any:
+        """`mode`, the former name of `runtime`, beside it: one of the two goes unless they differ."""
+        if not isinstance(written, dict) or not {"runtime", "mode"} <= written.keys():
+            return written
+        runtime, mode = written["runtime"], written["mode"]
+        if None not in (runtime, mode) and runtime != mode:
+            return written  # `mode` is refused as a field too many
+        gone = "mode" if mode is None or runtime is not None else "runtime"
+        return {name: value for name, value in written.items() if name != gone}
 
     def check(self) -> None:
         """Raises `ShapeError` for a bound, a unit or a field that the metric does not have."""
@@ -61,7 +77,7 @@ class Budget(BaseModel):
                 f"{self.metric} is not given in this unit", self.unit, f"use {one_of(list(UNITS[self.metric]))}", "unit"
             )
         if self.metric not in MEASURED:
-            for name in ("stat", "device", "threads", "batch", "dtype", "mode"):
+            for name in ("stat", "device", "threads", "batch", "dtype", "runtime"):
                 if getattr(self, name) is not None:
                     rule = f"only a latency or throughput budget has '{name}'"
                     raise ShapeError(rule, remedy="remove it", field=name)
@@ -101,6 +117,14 @@ class Space(SpaceHeader):
     """All backbones that the holes allow. `nodes` stay as written; `archdsl.schema.holes` resolves them."""
 
     nodes: Annotated[tuple[dict[str, Any], ...], Field(min_length=3, max_length=256)]
+
+    def __repr__(self) -> str:
+        """`Space('lit-dat-64', image 64x64, 9 nodes, 2 constraints, 2 budgets)`"""
+        height, width = self.image_size
+        counts = [f"{len(self.nodes)} nodes", f"{len(self.constraints)} constraints", f"{len(self.budgets)} budgets"]
+        return f"Space({self.name!r}, image {height}x{width}, {', '.join(counts)})"
+
+    __str__ = __repr__
 
     def budget(self, metric: str) -> Budget | None:
         """The document's bound on a metric, if it has one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from archdsl.blocks.base import Head
-from archdsl.errors import Keys, Problem, ShapeError, one_of, short
+from archdsl.errors import Keys, Problem, ShapeError, nearest_only, one_of, short
 from archdsl.schema.draft import FEWEST_NODES, MOST_NODES, weights_problems
+from archdsl.schema.fitting_types import fitting_types, untyped
 from archdsl.schema.lift import Name, Twin, space_alternatives, space_nodes
 from archdsl.schema.nodes import Node, node_models
-from archdsl.schema.problems import problems_of, untyped
-from archdsl.schema.space import MEASURED, Budget, Space, SpaceHeader
+from archdsl.schema.problems import problems_of
+from archdsl.schema.space import MEASURED, UNITS, Budget, Space, SpaceHeader
 from archdsl.schema.space_names import name_problems, types_of
 from archdsl.schema.variables import variables
 
@@ -27,7 +28,7 @@ def space_problems(raw: dict[str, Any]) -> list[Problem]:
     try:
         header: SpaceHeader | None = SpaceHeader.model_validate(fields)
     except ValidationError as error:
-        problems += problems_of(error, SpaceHeader)
+        problems += [_with_unit_of(problem, raw) for problem in problems_of(error, SpaceHeader)]
         header = None
     problems += _budget_problems(raw.get("budgets"))
     if header is not None:
@@ -40,7 +41,7 @@ def space_problems(raw: dict[str, Any]) -> list[Problem]:
         return [*problems, Problem((), "nodes is required", None, 'add "nodes": [...]')]
     if not isinstance(nodes, list) or not FEWEST_NODES <= len(nodes) <= MOST_NODES:
         return [*problems, Problem(("nodes",), f"nodes must be a list of {FEWEST_NODES} to {MOST_NODES}", short(nodes))]
-    found = [problem for index, node in enumerate(nodes) for problem in _node_problems(node, ("nodes", index))]
+    found = [problem for index in range(len(nodes)) for problem in _node_problems(nodes, index)]
     if found:
         return [*problems, *found]
     variables(nodes, problems)
@@ -50,15 +51,21 @@ def space_problems(raw: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _node_problems(node: Any, keys: Keys) -> list[Problem]:
+def _node_problems(nodes: list[Any], index: int) -> list[Problem]:
+    node, keys = nodes[index], ("nodes", index)
     if not isinstance(node, dict):
         return [Problem(keys, "a node must be an object", short(node), 'write {"id": ..., "type": ...}')]
+
+    def fitting(part: Any) -> list[str]:
+        return fitting_types(part, index, len(nodes), node.get("id"))
+
     if "$one_of" not in node:
-        return _typed_problems(node, space_nodes(), keys, "a node")
+        return _typed_problems(node, space_nodes(), keys, "a node", fitting)
     problems = _model_problems(node_hole(), node, keys)
     alternatives = node["$one_of"]
-    for index, alternative in enumerate(alternatives if isinstance(alternatives, list) else ()):
-        problems += _typed_problems(alternative, space_alternatives(), (*keys, "$one_of", index), "an alternative")
+    for place, alternative in enumerate(alternatives if isinstance(alternatives, list) else ()):
+        inside = (*keys, "$one_of", place)
+        problems += _typed_problems(alternative, space_alternatives(), inside, "an alternative", fitting)
     return problems
 
 
@@ -74,10 +81,12 @@ def node_hole() -> type[BaseModel]:
     return create_model("NodeHole", __base__=Twin, **fields)
 
 
-def _typed_problems(node: Any, models: dict[str, type[BaseModel]], keys: Keys, name: str) -> list[Problem]:
+def _typed_problems(
+    node: Any, models: dict[str, type[BaseModel]], keys: Keys, name: str, fitting: Callable[[Any], list[str]]
+) -> list[Problem]:
     kind = node.get("type") if isinstance(node, dict) else None
     if not isinstance(kind, str) or kind not in models:
-        return [untyped(keys, node, sorted(models), "a node" if isinstance(node, dict) else name)]
+        return [untyped(keys, node, fitting(node), "a node" if isinstance(node, dict) else name, True)]
     return _model_problems(models[kind], node, keys)
 
 
@@ -119,7 +128,22 @@ def _budget_problems(budgets: Any) -> Iterator[Problem]:
             try:
                 budget.check()
             except ShapeError as error:
-                yield Problem(("budgets", index, *error.keys), error.rule, error.value, error.remedy)
+                keys = ("mode" if key == "runtime" and key not in written else key for key in error.keys)  # as written
+                yield Problem(("budgets", index, *keys), error.rule, error.value, error.remedy)
+
+
+def _with_unit_of(problem: Problem, raw: dict[str, Any]) -> Problem:
+    """A unit that is none, told by the units of its metric."""
+    if problem.keys[:1] != ("budgets",) or problem.keys[2:] != ("unit",):
+        return problem
+    budget = raw["budgets"][problem.keys[1]]
+    metric = budget.get("metric")
+    if not isinstance(metric, str) or metric not in UNITS:
+        return problem
+    units = one_of([f'"{unit}"' for unit in UNITS[metric]])
+    return problem._replace(
+        rule=f"unit must be {units} for {metric}", remedy=nearest_only(str(budget["unit"]), UNITS[metric])
+    )
 
 
 def _doubled(field: str, index: int, name: str, rule: str) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from archdsl.errors import Keys, Problem, nearest, short
+from archdsl.errors import Keys, Problem, nearest, nearest_only, short
 from archdsl.schema import introspection
 from archdsl.schema.expressions import ExpressionError, parse
 from archdsl.schema.grammar import Node
@@ -74,16 +74,29 @@ def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[s
     """A name that is no variable, and no field of a node in any of its alternatives."""
     node_id, *path = name.split(".")
     if node_id not in typed:
-        return Problem(keys, f"nothing is named '{name}'", None, nearest(name, variables | set(typed)))
+        values = [value for other in typed for value in _values_of(other, typed[other])]
+        remedy = nearest_only(name, [*variables, *values]) or nearest(name, variables)
+        return Problem(keys, f"nothing is named '{name}'", None, remedy)
     if not path:
         return Problem(keys, f"'{name}' is a node, not a value", None, f"name a field of it, as in {name}.depth")
     models = [node_models()[kind] for kind in typed[node_id]]
     if any(introspection.leads(model, path) for model in models):
         return None
-    known = [
-        f"{node_id}.{field}" for model in models for field in introspection.fields(model) if field not in _NO_VALUES
-    ]
-    return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, nearest(name, known))
+    inside = [variable for variable in variables if variable.startswith(f"{node_id}.")]
+    known = [*_values_of(node_id, typed[node_id]), *inside]
+    remedy = nearest(name, known)
+    return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, remedy)
+
+
+def _values_of(node_id: str, types: list[str]) -> Iterator[str]:
+    """The names of a node's fields that hold a value, not an object or a list; those inside objects too."""
+    for model in (node_models()[kind] for kind in types):
+        for field, info in introspection.fields(model).items():
+            inner = introspection.models(info.annotation)
+            if field not in _NO_VALUES and not inner and field != "blocks":
+                yield f"{node_id}.{field}"
+            for name in {name for option in inner for name in introspection.fields(option)}:
+                yield f"{node_id}.{field}.{name}"
 
 
 def types_of(node: dict[str, Any]) -> list[str]:
@@ -111,9 +124,15 @@ def _sources(written: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
 
 def _feature_problems(raw: dict[str, Any], nodes: list[Any]) -> Iterator[Problem]:
     known = {node["id"] for node in nodes}
+    fitting = {node["id"] for node in nodes if any(_gives_map(node_models()[kind]) for kind in types_of(node))}
     for place, name in enumerate(raw.get("features") or ()):
         if name not in known:
-            yield Problem(("features", place), "no node has this id", short(name), nearest(name, known))
+            yield Problem(("features", place), "no node has this id", short(name), nearest(name, fitting))
+
+
+def _gives_map(model: Any) -> bool:
+    """Whether a type gives pixels; what a stage gives depends on its blocks, and is pixels at least."""
+    return not isinstance(model.gives, tuple) or "pixels" in model.gives
 
 
 def _inside(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError
+from archdsl.schema.arguments import wrong_model
 from archdsl.weights.model_file import replacing
 from archdsl.weights.names import COUNTERS, part_of, published_names, scheme_of
 
@@ -23,6 +24,8 @@ def export_weights(model: Backbone) -> dict[str, Tensor]:
     Raises:
         WeightsError: the spec names no scheme of published weights, or gives one name to two tensors.
     """
+    if not isinstance(model, Backbone):
+        raise wrong_model("export_weights", model)
     names = published_names(model, [name for name in model.state_dict() if not name.endswith(COUNTERS)])
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():

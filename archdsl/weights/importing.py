@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from torch import Tensor
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
 from archdsl.load import override
+from archdsl.schema.arguments import wrong_model, wrong_weights
 from archdsl.schema.document import Spec
 from archdsl.weights.advice import class_tensors, no_classifier, other_form, other_names, other_shapes
 from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint
@@ -85,6 +87,10 @@ def import_weights(
         WeightsError: names that are missing or unexpected, with the nearest of the other side, wrong shapes, or a file
             that is no checkpoint of weights. The model is unchanged then.
     """
+    if not isinstance(model, Backbone):
+        raise wrong_model("import_weights", model)
+    if not isinstance(source, Mapping | str | os.PathLike):
+        raise wrong_weights("import_weights", source)
     match = _matched(model, source, key, new_head)
     found, names, given = match.found, match.names, match.given
     _check(model, match)

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,43 @@ from torch import Tensor
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.load import parse_spec
+from archdsl.schema.arguments import wrong_file, wrong_model
+from archdsl.weights.facts import REMEDY as _REMEDY
+from archdsl.weights.facts import ModelFacts, archdsl_version
 from archdsl.weights.fitting import check_names
 from archdsl.weights.forms import apply_head_header, check_savable, head_header
 from archdsl.weights.importing import dense_from_classifier
 
-_REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
 
-
-def save_model(model: Backbone, file: str | os.PathLike[str], source_sha256: str | None = None) -> None:
+def save_model(
+    model: Backbone,
+    file: str | os.PathLike[str],
+    source_sha256: str | None = None,
+    *,
+    facts: ModelFacts | None = None,
+) -> None:
     """Write a model's weights and its spec to a file; `load_model` needs nothing else.
 
     The header tells the spec, archdsl's version, whether the model was built with features_only, and the SHA-256 of the
-    file that the weights came from, if it is given. Equal models give equal bytes. The file is replaced as a whole.
+    file that the weights came from, if it is given, and what `facts` say (`facts.py`). Equal models give equal bytes.
+    The file is replaced as a whole.
 
     Raises:
         WeightsError: the model's tensors are no longer those of its spec, so that the file could not be loaded.
         OSError: the file cannot be written.
     """
+    if not isinstance(model, Backbone):
+        raise wrong_model("save_model", model)
+    if not isinstance(file, str | os.PathLike):
+        raise wrong_file("save_model", file)
     check_savable(model)
     header = {
-        "archdsl": _version(),
+        "archdsl": archdsl_version(),
         "features_only": json.dumps(model.features_only),
         "format": "pt",
         "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
         **({"source_sha256": source_sha256} if source_sha256 else {}),
+        **(facts.header() if facts is not None else {}),
         **head_header(model),
     }
     from safetensors.torch import save
@@ -69,6 +81,9 @@ def load_model(
             should give a classifier.
         SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
     """
+    if not isinstance(file, str | os.PathLike):
+        remedy = "use archdsl.import_weights(model, ...) for tensors by name" if isinstance(file, dict) else ""
+        raise wrong_file("load_model", file, remedy)
     path = Path(file)
     header, tensors = _read(path, device)
     spec = parse_spec(header["spec"].encode(), str(path))
@@ -113,10 +128,3 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"

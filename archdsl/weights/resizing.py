@@ -39,7 +39,7 @@ def resized(model: Backbone, name: str, given: Tensor, built: Backbone | None) -
 
 def built_for(model: Backbone, image: int | tuple[int, int]) -> Backbone:
     """The same network for another image size, without memory."""
-    text = str(image if isinstance(image, int) else list(image))
+    text = str(list(image) if isinstance(image, tuple | list) else image)
     with torch.device("meta"):
         return build(override(model.spec, [f"image={text}"]), model.features_only)
 

@@ -38,7 +38,7 @@ from table import SPACE, Row, read
 from archdsl.errors import SpecError
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.variables import variables
-from archdsl.search.study.knobs import choices
+from archdsl.search.study.knobs import as_places, choices
 from archdsl.spaces import load_space, point
 
 RESULTS = Path(__file__).parents[1] / "results" / "search_quality.json"
@@ -120,12 +120,12 @@ def _plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, eva
     """Optuna as it comes, with both objectives and the budget as a constraint."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space, found, spent, started = load_space(SPACE), list[Evaluation](), 0.0, time.monotonic()
-    known = variables(space.nodes)
+    parameters = {name: as_places(variable) for name, variable in variables(space.nodes).items()}
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     accuracies = list[float]()
     while len({one.hash for one in found}) < evaluations and len(found) < MOST_REPEATS * evaluations:
         trial = study.ask()
-        chosen = choices(trial, known)
+        chosen = choices(trial, parameters)
         try:
             row = table[canonical_hash(point(space, chosen.__getitem__)[0])]
         except SpecError:

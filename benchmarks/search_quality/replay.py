@@ -14,7 +14,6 @@ from table import SPACE, Row, read, settings_of
 
 from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
-from archdsl.search.ladder import rungs
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.progress import State
 from archdsl.search.runner import Search
@@ -24,8 +23,6 @@ from archdsl.search.workers.child import Failed, Reply
 from archdsl.spaces import load_space
 
 STAT = "p10"
-PAUSE_S = rungs.PAUSE_S
-"""Between two readings of a network, which is not waited for here, but counted."""
 
 
 class Evaluation(NamedTuple):
@@ -51,7 +48,7 @@ class Replayed:
     """Answers as a worker would, from the table; `spent` are the seconds that it would have taken."""
 
     def __init__(self, table: Mapping[str, Row]) -> None:
-        self._table, self._provenance, self.spent, self._last = table, read()["provenance"], 0.0, ""
+        self._table, self._provenance, self.spent = table, read()["provenance"], 0.0
 
     def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
         """The reply to one request.
@@ -77,11 +74,11 @@ class Replayed:
 
     def _measure(self, request: Reply) -> Reply:
         row = self._row(request)
-        self.spent += PAUSE_S if row["hash"] == self._last else 0.0
-        self._last = row["hash"]
-        best = min(row["readings"], key=lambda reading: reading[f"{STAT}_ms"])
         self.spent += cost_of(row, is_measured_only=True, is_scored=False)
-        return {"latency": {**best, "unstable": False, "samples_ms": [], "provenance": self._provenance}}
+        return {"latency": {"samples_ms": [latency_of(row)] * 40, "provenance": self._provenance}}
+
+    def _threads(self, request: Reply) -> Reply:
+        return {"threads": 1}
 
     def _score(self, request: Reply) -> Reply:
         row = self._row(request)
@@ -111,7 +108,6 @@ def replayed(
             spent = worker.spent + time.monotonic() - started
             found.append(Evaluation(record["hash"], spent, record["accuracy"] is not None))
 
-    rungs.PAUSE_S = 0.0
     local.open_storage = lambda url: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
     space = load_space(SPACE)
     settings = settings_of(space, latency_budget_ms=budget_ms, trials=evaluations, seed=seed, **others)

@@ -31,6 +31,7 @@ from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.schema.variables import variables
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import Fidelity
 from archdsl.search.workers.child import Worker
 from archdsl.spaces import load_space, point
 
@@ -127,6 +128,7 @@ def _train(table: Table, specs: Mapping[str, Spec], settings: Settings, workers:
     """Scores, and a training as a search's trial has it, of every network."""
     rows = table["rows"]
     left, lock = iter([row for row in rows if "training" not in row]), Lock()
+    fidelity = Fidelity(settings.epochs, settings.images)
     request = {"data": [settings.data, 64, settings.seed, settings.images], "seed": settings.seed, "device": "cpu"}
 
     def work(_: int) -> None:
@@ -135,11 +137,12 @@ def _train(table: Table, specs: Mapping[str, Spec], settings: Settings, workers:
                 spec = specs[row["hash"]].to_json()
                 scored = worker.ask({"do": "score", "spec": spec, **request}, 600.0)
                 own = {"epochs": settings.epochs, "images": settings.images, "threads": 1, "seconds": None}
+                own |= {"batch": fidelity.batch, "keep": None}
                 trained = worker.ask({"do": "train", "spec": spec, "limits": [], **request, **own}, 3600.0)
                 outcome = {name: trained["outcome"][name] for name in _KEPT}
                 with lock:
                     row["scores"], row["score_seconds"] = scored["scores"], sum(scored["seconds"].values())
-                    row["training"] = outcome | {"fidelity": trained["fidelity"]}
+                    row["training"] = outcome | {"fidelity": str(fidelity)}
                     write(table)
                     done = sum("training" in row for row in rows)
                     print(f"{done} of {len(rows)}: {outcome['accuracy']:.3f} in {outcome['seconds']:.1f} s", flush=True)

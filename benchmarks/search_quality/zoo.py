@@ -28,8 +28,8 @@ from archdsl.load import spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.finals import FINALISTS, LENGTHEN, SEEDS
-from archdsl.search.ladder.rungs import measure, train
-from archdsl.search.ladder.trial import NEAR
+from archdsl.search.ladder.measuring import measure
+from archdsl.search.ladder.rungs import train
 from archdsl.search.results.clock import Clock
 from archdsl.search.settings import Settings
 from archdsl.search.workers.child import Worker
@@ -162,8 +162,7 @@ def _measured(settings: Settings) -> list[tuple[Spec, float]]:
     budget_ms = settings.latency_budget_ms
     with Worker() as worker:
         return [
-            (spec, measure(worker, spec, settings, Clock(settings), budget_ms, NEAR).ms)
-            for spec in _candidates().values()
+            (spec, measure(worker, spec, settings, Clock(settings), budget_ms).ms) for spec in _candidates().values()
         ]
 
 

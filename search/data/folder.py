@@ -1,26 +1,34 @@
-"""A folder of images as data: one folder a class, perhaps under `train/`, `val/` and `test/`."""
+"""A folder of images as data: one folder a class, perhaps in folders to train, to validate and to test."""
 
 from __future__ import annotations
 
 import os
-import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError
-from archdsl.search.data.labelled import Labelled, Sizes, Split, class_names, three
+from archdsl.search.data.folder_layout import SUFFIXES, folders_in, is_image, layout
+from archdsl.search.data.labelled import Labelled, Sizes, Split, class_names, drawn_apart, listed, three
+from archdsl.search.data.pictures import need_pillow, read_picture
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+_NO_PICTURES = frozenset(
+    (".cfg", ".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml")
+)
+"""Endings of files that nobody takes for images: they are skipped without a word where a class has images."""
+_DARK = 32
 
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-FURTHER = (("val", "valid", "validation"), ("test",))
-"""How folders of images to validate with and to hold out may be called."""
-MAX_PIXELS = 64_000_000
-"""A file that claims more is skipped unread: a few kilobytes can unpack to all of memory."""
+
+class Listing(NamedTuple):
+    """The image files of one set, the class of each, and files that are no images, by their endings."""
+
+    files: list[Path]
+    labels: NDArray[Any]
+    others: Counter[str]
 
 
 def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
@@ -29,122 +37,114 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     Only the images drawn are opened, so a folder of millions is as quick as a small one.
 
     Raises:
-        SearchError: Pillow is missing, or there are too few classes or readable images.
+        SearchError: Pillow is missing, the folders may be sets as well as classes, a class has no image, or there are
+            too few classes or readable images.
     """
     need_pillow()
-    listed = [None if place is None else _listing(place, root) for place in _places(root)]
-    labels = [None if found is None else found[1] for found in listed]
-    assert labels[0] is not None
-    names = class_names(labels[0])
-    sets, lost = list[Labelled](), 0
+    places = layout(root)
+    listings = [None if place is None else _listing(place) for place in places.sets]
+    first = listings[0]
+    assert first is not None
+    _refuse_empty_classes(root, places.train, first)
+    labels = [None if listing is None else listing.labels for listing in listings]
+    names = class_names(first.labels)
+    sets, lost = list[Labelled](), list[str]()
     for source, rows in three(labels, names, seed, sizes):
-        files, kinds = listed[source] or ([], np.empty(0))
-        found, missed = _read([files[row] for row in rows], np.searchsorted(names, kinds[rows]), image)
-        sets.append(found)
+        listing = listings[source]
+        assert listing is not None
+        part, missed = _read([listing.files[row] for row in rows], np.searchsorted(names, listing.labels[rows]), image)
+        sets.append(part)
         lost += missed
     train, val, held = sets
     refuse_empty(root, train, val, names, lost)
-    return Split(train, val, held, tuple(str(name) for name in names)), lost
+    notes = (*places.notes, *_other_files(listings), *_darkness(train), *drawn_apart(labels))
+    return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
 
 
-def _places(root: Path) -> list[Path | None]:
-    """The folders of the classes: all in one, or to train, to validate and to hold out."""
-    if not _classes(root / "train"):
-        return [root, None, None]
-    return [
-        root / "train",
-        *(next((root / name for name in names if _classes(root / name)), None) for names in FURTHER),
-    ]
+def _listing(folder: Path) -> Listing:
+    """All files under the class folders and their classes; links to folders are not followed."""
+    files, labels, others = list[Path](), list[str](), Counter[str]()
+    for place in folders_in(folder):
+        images, rest = _files_in(place)
+        files += images
+        labels += [place.name] * len(images)
+        others += rest
+    return Listing(files, np.array(labels, dtype=np.str_), others)
 
 
-def need_pillow() -> None:
-    """Images need a decoder.
+def _files_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The images anywhere below a class folder, and its other files by their endings; hidden ones apart."""
+    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+    images = sorted(path for path in files if is_image(path.name))
+    return images, Counter(path.suffix.lower() or "no ending" for path in files if not is_image(path.name))
+
+
+def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:
+    """No class may be lost for want of images.
 
     Raises:
-        SearchError: there is none.
+        SearchError: a class folder has no file that counts as an image, or there is no image at all.
     """
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise SearchError("a folder of images needs Pillow; pip install 'archdsl[images]'") from error
+    read = f"read are {', '.join(sorted(SUFFIXES))}"
+    if not listing.files:
+        raise SearchError(f"{root}: no images found; data is one folder a class, with images in it; {read}")
+    without = sorted({path.name for path in folders_in(folder)} - set(listing.labels.tolist()))
+    if without:
+        rest = _files_in(folder / without[0])[1]
+        got = f"{rest.total():,} other files: {_by_ending(rest)}" if rest else "no file"
+        rule = f"class '{without[0]}' has no file that counts as an image; got {got}"
+        more = f" (as {len(without) - 1} more: {listed(without[1:])})" if without[1:] else ""
+        raise SearchError(f"{root}: {rule}{more}; {read}; convert its files, or remove the folder")
 
 
-def _classes(folder: Path) -> list[Path]:
-    """The folders in a folder, hidden ones apart."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _by_ending(files: Counter[str]) -> str:
+    return listed([f"{count:,} {ending}" for ending, count in files.most_common()])
 
 
-def _listing(folder: Path, root: Path) -> tuple[list[Path], NDArray[Any]]:
-    """All image files under the class folders and their classes; links to folders are not followed."""
-    files: list[Path] = []
-    labels: list[str] = []
-    for one in _classes(folder):
-        found = [Path(place, name) for place, _, names in os.walk(one) for name in names if not name.startswith(".")]
-        files += sorted(path for path in found if path.suffix.lower() in SUFFIXES)
-        labels += [one.name] * (len(files) - len(labels))
-    if not files:
-        raise SearchError(
-            f"{root}: no images found; data is one folder a class, with {', '.join(sorted(SUFFIXES))} in it"
-        )
-    return files, np.array(labels)
+def _other_files(listings: Sequence[Listing | None]) -> list[str]:
+    """What is said of files beside the images that may have been meant as some."""
+    every = sum((listing.others for listing in listings if listing is not None), Counter[str]())
+    meant = Counter({ending: count for ending, count in every.items() if ending not in _NO_PICTURES})
+    return [f"{meant.total():,} files do not count as images ({_by_ending(meant)})"] if meant else []
 
 
-def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelled, int]:
-    """The readable ones of the files, and how many were not."""
+def _darkness(train: Labelled) -> list[str]:
+    """What is said of images that come out nearly black, as greys of 10 or 12 bits in files of 16 do."""
+    high = int(train.images.max()) if len(train) else 0
+    return [f"the training images are nearly black: their largest value is {high} of 255"] if high < _DARK else []
+
+
+def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelled, list[str]]:
+    """The readable ones of the files, and of each other one why it is not."""
     pictures = np.empty((len(files), 3, image, image), np.uint8)
-    kept: list[int] = []
+    kept, lost = list[int](), list[str]()
     for row, path in enumerate(files):
-        picture = _picture(path, image)
-        if picture is not None:
-            pictures[len(kept)] = picture
+        try:
+            pictures[len(kept)] = read_picture(path, image)
+        except Exception as error:  # OSError, SyntaxError, struct.error, ...: whatever a broken file makes Pillow raise
+            lost.append(f"{path.parent.name}/{path.name}: {brief(error)}")
+        else:
             kept.append(row)
-    return Labelled(pictures[: len(kept)], numbers[kept]), len(files) - len(kept)
+    return Labelled(pictures[: len(kept)], numbers[kept]), lost
 
 
-def _picture(path: Path, image: int) -> NDArray[np.uint8] | None:
-    """One image, its middle square scaled, (3, image, image); None if it cannot be read or is absurdly large."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                opened.draft("RGB", (2 * image, 2 * image))  # a JPEG is decoded no larger than needed
-                return fitted(opened, image)
-    except (
-        Exception
-    ):  # Pillow's decoders raise whatever a broken file makes them: OSError, SyntaxError, struct.error...
-        return None
+def brief(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def fitted(opened: Image, image: int) -> NDArray[np.uint8] | None:
-    """The middle square of an opened image, upright and scaled, (3, image, image); None if it is absurdly large."""
-    from PIL import Image, ImageOps
+def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: Sequence[str]) -> None:
+    """Each class must be trained, and something must be validated.
 
-    if opened.width * opened.height > MAX_PIXELS:
-        return None
-    upright = ImageOps.exif_transpose(opened)
-    scaled = ImageOps.fit(_rgb(upright), (image, image), Image.Resampling.BICUBIC)
-    return np.asarray(scaled, np.uint8).transpose(2, 0, 1)
+    `lost` says of each unreadable image why.
 
-
-def _rgb(picture: Image) -> Image:
-    """Three channels of 8 bits; 16-bit greys are scaled, which Pillow's own conversion would cut off at 255."""
-    from PIL import Image
-
-    if not picture.mode.startswith("I"):
-        return picture.convert("RGB")
-    return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
-
-
-def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: int) -> None:
-    """Each class must be trained, and something must be validated."""
+    Raises:
+        SearchError: it is not so.
+    """
     missing = np.setdiff1d(np.arange(len(names)), train.labels)
     if len(missing) or not len(val):
         what = (
             f"class '{names[missing[0]]}' has none to train with" if len(missing) else "there is none to validate with"
         )
-        raise SearchError(f"{root}: too few readable images; {what} ({lost} unreadable)")
+        first = f", the first {lost[0]}" if lost else ""
+        raise SearchError(f"{root}: too few readable images; {what} ({len(lost)} unreadable{first})")

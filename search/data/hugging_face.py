@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError
-from archdsl.search.data.folder import fitted, need_pillow, refuse_empty
-from archdsl.search.data.labelled import Labelled, Sizes, Split, class_names, three
+from archdsl.search.data.folder import brief, refuse_empty
+from archdsl.search.data.labelled import Labelled, Sizes, Split, class_names, drawn_apart, listed, three
+from archdsl.search.data.pictures import fitted, need_pillow
+from archdsl.search.data.set_names import SetName, set_of, spellings
 
 PREFIX = "hf:"
 """Before a name of the hub, perhaps with a configuration after a second colon: `hf:mnist`, `hf:user/birds:small`."""
 _SAVED = ("dataset_dict.json", "dataset_info.json")
-_SPLITS = (("train",), ("validation", "val", "valid", "dev"), ("test",))
-"""How splits to train, to validate and to hold out may be called."""
+_SETS: tuple[tuple[SetName, str], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
+"""The sets in the order in which data comes in, and how the package calls them."""
 _LABELS = ("label", "labels", "class")
+
+
+class Column(NamedTuple):
+    """The labels of a set: what stands for each image, and which images have none."""
+
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
 
 
 def is_saved(folder: Path) -> bool:
@@ -34,22 +43,27 @@ def read_dataset(name: str, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     Raises:
         SearchError: the package is missing, the dataset cannot be loaded, or it holds no labelled images.
     """
-    sets = _sets(name, _loaded(name))
-    first = next(found for found in sets if found is not None)
+    sets, notes = _sets(name, _loaded(name))
+    first = sets[0]
     pictures, label = _columns(name, first)
-    labels = [None if found is None else _labels(found, label) for found in sets]
-    labels = [found if row == 0 else _if_labelled(found) for row, found in enumerate(labels)]
-    names = class_names(labels[0] if labels[0] is not None else np.empty(0))
-    parts, lost = list[Labelled](), 0
-    for source, rows in three(labels, names, seed, sizes):
-        kinds = labels[source]
-        numbers = np.searchsorted(names, kinds[rows]) if kinds is not None else np.empty(0, np.intp)
-        found, missed = _read(sets[source], pictures, rows, numbers, image)
-        parts.append(found)
+    labels = [None if part is None else _labels(name, part, pictures, label) for part in sets]
+    kept, hidden = _labelled_sets(name, labels)
+    train_labels = kept[0]
+    assert train_labels is not None
+    names = class_names(train_labels)
+    parts, lost = list[Labelled](), list[str]()
+    for source, rows in three(kept, names, seed, sizes):
+        kinds = kept[source]
+        assert kinds is not None
+        part, missed = _read(sets[source], pictures, rows, np.searchsorted(names, kinds[rows]), image)
+        parts.append(part)
         lost += missed
     train, val, held = parts
     refuse_empty(name, train, val, names, lost)
-    return Split(train, val, held, tuple(str(kind) for kind in names)), lost
+    without = sorted(set(getattr(first.features[label], "names", None) or ()) - {*names.tolist()})
+    notes += [*hidden, *([f"no training image of {listed(without)}: no class here"] if without else [])]
+    every = (*notes, *drawn_apart(kept))
+    return Split(train, val, held, tuple(str(kind) for kind in names), every), len(lost)
 
 
 def _loaded(name: str) -> Any:
@@ -69,16 +83,33 @@ def _loaded(name: str) -> Any:
         raise SearchError(f"{name}: the dataset cannot be loaded; {type(error).__name__}: {told}") from error
 
 
-def _sets(name: str, loaded: Any) -> list[Any]:
-    """The sets to train, to validate and to hold out, the latter None where there is none."""
+def _sets(name: str, loaded: Any) -> tuple[list[Any], list[str]]:
+    """The sets to train, to validate and to hold out, the latter None where there is none; and what is not read.
+
+    Raises:
+        SearchError: there is none to train with, or two splits are the same set.
+    """
     if not isinstance(loaded, Mapping):
-        return [loaded, None, None]
-    found = [next((loaded[split] for split in names if split in loaded), None) for names in _SPLITS]
-    if found[0] is None and len(loaded) == 1:
-        return [next(iter(loaded.values())), None, None]
-    if found[0] is None:
-        raise SearchError(f"{name}: a dataset must have a split 'train'; got {', '.join(map(str, loaded))}")
-    return found
+        return [loaded, None, None], []
+    chosen = [_split_of(name, [str(split) for split in loaded], *pair) for pair in _SETS]
+    if chosen[0] is None and len(loaded) == 1:
+        return [next(iter(loaded.values())), None, None], []
+    if chosen[0] is None:
+        got = f"got {', '.join(map(str, loaded))}"
+        raise SearchError(f"{name}: a dataset must have a split 'train'; {got}; known: {spellings()}")
+    rest = [str(split) for split in loaded if split not in chosen]
+    sets = [None if split is None else loaded[split] for split in chosen]
+    return sets, [f"splits not read: {listed(rest)}"] if rest else []
+
+
+def _split_of(name: str, splits: list[str], wanted: SetName, usual: str) -> str | None:
+    """The split that is a set: the one of the usual name, else the one whose name means it."""
+    meant = [split for split in splits if set_of(split) == wanted]
+    if usual in meant or not meant:
+        return usual if meant else None
+    if len(meant) > 1:
+        raise SearchError(f"{name}: two splits are the set '{wanted}': {', '.join(meant)}; keep one of them")
+    return meant[0]
 
 
 def _columns(name: str, dataset: Any) -> tuple[str, str]:
@@ -95,34 +126,74 @@ def _columns(name: str, dataset: Any) -> tuple[str, str]:
     return pictures[0], labels[0]
 
 
-def _labels(dataset: Any, column: str) -> NDArray[Any]:
-    """(N,): names where the dataset has them, else what stands there; a label that is kept back is -1 or empty."""
+def _labels(name: str, dataset: Any, pictures: str, column: str) -> Column:
+    """(N,): names where the dataset has them, else the numbers or names that stand there.
+
+    Raises:
+        SearchError: a column is missing, or the labels are of no kind that is read.
+    """
+    for wanted in (pictures, column):
+        if wanted not in dataset.features:
+            rule = f"each split must have the columns '{pictures}' and '{column}'"
+            raise SearchError(f"{name}: {rule}; one lacks '{wanted}'")
     values: Sequence[Any] = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
-    if names is None:
-        return np.array(values)
-    return np.array([names[value] if value is not None and value >= 0 else "" for value in values], dtype=np.str_)
+    missing = np.array([value is None or (names is not None and value == -1) for value in values], dtype=np.bool_)
+    kinds = {str if isinstance(value, str) else type(value) for value in values if value is not None}
+    if len(kinds) > 1 or not kinds <= {int, bool, str}:
+        got = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise SearchError(f"{name}: labels in '{column}' must be integers or strings, one for an image; got {got}")
+    if names is None or kinds == {str}:
+        filled = ["" if value is None and kinds == {str} else value or 0 for value in values]
+        return Column(np.array(filled), missing)
+    wrong = [value for value in values if value is not None and not -1 <= value < len(names)]
+    if wrong:
+        rule = f"labels in '{column}' must be below {len(names)}, the number of its names"
+        raise SearchError(f"{name}: {rule}; got {wrong[0]}")
+    named = ["" if gone else names[value] for gone, value in zip(missing, values, strict=True)]
+    return Column(np.array(named, dtype=np.str_), missing)
 
 
-def _if_labelled(labels: NDArray[Any] | None) -> NDArray[Any] | None:
-    """None for a set whose labels are kept back, as those of a competition's test set."""
-    if labels is None or not len(labels):
-        return None
-    hidden = labels == "" if labels.dtype.kind == "U" else labels == -1
-    return None if hidden.any() else labels
+def _labelled_sets(name: str, columns: list[Column | None]) -> tuple[list[NDArray[Any] | None], list[str]]:
+    """The labels of each set; None for one whose labels are kept back, as those of a competition's test set.
+
+    Raises:
+        SearchError: images to train with have no label.
+    """
+    first, *further = columns
+    assert first is not None
+    if first.missing.any():
+        rule = "every training image must have a label"
+        raise SearchError(f"{name}: {rule}; {int(first.missing.sum()):,} of {len(first.missing):,} have none")
+    kept, notes = list[NDArray[Any] | None]((first.values,)), list[str]()
+    for (_, usual), column in zip(_SETS[1:], further, strict=True):
+        if column is None or not len(column.values):
+            kept.append(None)
+            continue
+        hidden = column.missing | (_is_minus_one(column.values) & ~_is_minus_one(first.values).any())
+        if hidden.any():
+            notes.append(f"the split '{usual}' is not read: {int(hidden.sum()):,} of its labels are kept back")
+        elif column.values.dtype.kind != first.values.dtype.kind:
+            got = f"{first.values.dtype} and {column.values.dtype}"
+            raise SearchError(f"{name}: labels must be of one kind in all splits; got {got}")
+        kept.append(None if hidden.any() else column.values)
+    return kept, notes
+
+
+def _is_minus_one(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    return labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), np.bool_)
 
 
 def _read(
     dataset: Any, column: str, rows: NDArray[np.intp], numbers: NDArray[np.intp], image: int
-) -> tuple[Labelled, int]:
-    """The readable ones of the rows, and how many were not."""
-    pictures, kept = np.empty((len(rows), 3, image, image), np.uint8), list[int]()
+) -> tuple[Labelled, list[str]]:
+    """The readable ones of the rows, and of each other one why it is not."""
+    pictures, kept, lost = np.empty((len(rows), 3, image, image), np.uint8), list[int](), list[str]()
     for place, row in enumerate(rows.tolist()):
         try:
-            picture = fitted(dataset[row][column], image)
-        except Exception:  # as of a folder's files: whatever a broken image makes its decoder raise
-            picture = None
-        if picture is not None:
-            pictures[len(kept)] = picture
+            pictures[len(kept)] = fitted(dataset[row][column], image)
+        except Exception as error:  # as of a folder's files: whatever a broken image makes its decoder raise
+            lost.append(f"row {row}: {brief(error)}")
+        else:
             kept.append(place)
-    return Labelled(pictures[: len(kept)], numbers[kept]), len(rows) - len(kept)
+    return Labelled(pictures[: len(kept)], numbers[kept]), lost

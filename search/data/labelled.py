@@ -41,6 +41,8 @@ class Split(NamedTuple):
     val: Labelled
     held: Labelled
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What is to be said of how the data was read."""
 
 
 class Drawn(NamedTuple):
@@ -62,7 +64,18 @@ def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
     parts = (sets[source] for source, _ in drawn)
     kept = [part[rows] for part, (_, rows) in zip(parts, drawn, strict=True) if part is not None]
     train, val, held = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in kept)
-    return Split(train, val, held, tuple(str(name) for name in names))
+    notes = drawn_apart([None if part is None else part.labels for part in sets])
+    return Split(train, val, held, tuple(str(name) for name in names), tuple(notes))
+
+
+def drawn_apart(labels: Sequence[NDArray[Any] | None]) -> list[str]:
+    """What is said where validation and held-out images do not come apart from the others, as `three` draws them."""
+    _, val, held = labels
+    if val is None and held is None:
+        return ["validation and held-out images are drawn from the training set"]
+    if val is None:
+        return ["validation images are drawn from the training set"]
+    return ["held-out images are drawn from the validation set"] if held is None else []
 
 
 def three(
@@ -105,7 +118,7 @@ def refuse_new(names: NDArray[Any], labels: NDArray[Any], what: str) -> None:
     """No set may know a class that training does not."""
     new = np.setdiff1d(labels, names)
     if len(new):
-        raise SearchError(f"{what} has a class that training has not: '{new[0]}'; known: {_listed(names)}")
+        raise SearchError(f"{what} has a class that training has not: '{new[0]}'; known: {listed(names)}")
 
 
 def parted(
@@ -113,7 +126,8 @@ def parted(
 ) -> tuple[Indices, Indices]:
     """Indices of the training and of the validation images; where there are too few, both shrink alike.
 
-    Validation is drawn first, so that a class of two images has one in each.
+    Training keeps what was asked for as long as that is at most half of all. Validation is drawn first, so that a class
+    of two images has one in each.
     """
     counts = np.bincount(numbers)
     total, wanted, classes = len(numbers), train + validation, len(counts)
@@ -121,7 +135,10 @@ def parted(
         rule = "each class needs at least 2 images, one to train and one to validate"
         raise SearchError(f"{rule}; class '{names[int(counts.argmin())]}' has {counts.min()}")
     if total < wanted:
-        validation = min(max(round(total * validation / wanted), classes), total - classes)
+        shared = max(round(total * validation / wanted), classes)
+        if total - shared < min(train, total // 2):
+            shared = max(total - min(train, total // 2), classes)
+        validation = min(shared, total - classes)
         train = total - validation
     order = balanced(numbers, seed)
     held, rest = order[:validation], order[validation:]
@@ -142,6 +159,7 @@ def balanced(numbers: NDArray[Any], seed: int) -> Indices:
     return np.lexsort((rng.random(len(numbers)), place))
 
 
-def _listed(names: NDArray[Any], limit: int = 12) -> str:
+def listed(names: Sequence[Any] | NDArray[Any], limit: int = 12) -> str:
+    """The first names, and how many more there are."""
     shown = [str(name) for name in names[:limit]]
     return ", ".join(shown) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError, nearest
 from archdsl.search.data import hugging_face
-from archdsl.search.data.labelled import Labelled, Sizes, Split, split
+from archdsl.search.data.labelled import Labelled, Sizes, Split, listed, split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 BUILT_IN = ("digits", "shapetex")
 DEFAULT = "shapetex"
+VALIDATION = 1000
+"""At most how many images networks are chosen by, and how many are held out of all choices."""
 _TENSORS = ("train_images", "train_labels", "val_images", "val_labels", "held_images", "held_labels")
 
 
@@ -48,6 +52,10 @@ class Data:
     """Whether a mirrored image keeps its label."""
     skipped: int = 0
     """Files that could not be read."""
+    scaled_by: Literal["torch", "pillow"] = "torch"
+    """Bilinear of the whole picture, or bicubic of its middle square; both smoothed where it shrinks."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of how the data was read."""
     _on: dict[str, Data] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,8 +75,11 @@ class Data:
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation images of always naming their most frequent class."""
-        return float(self.val_labels.bincount().max()) / len(self.val_labels)
+        """Accuracy of always naming the most frequent class, on the images that accuracy is told on: those held out,
+        where there are any, else the validation images.
+        """
+        labels = self.held_labels if len(self.held_labels) else self.val_labels
+        return share_of_largest_class(labels)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W), float32 with mean 0 and deviation 1 a channel over the training set."""
@@ -81,7 +92,8 @@ class Data:
             return self
         if place not in self._on:
             moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            rest = {name: getattr(self, name) for name in ("name", "class_names", "flips", "skipped")}
+            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes")
+            rest = {name: getattr(self, name) for name in copied}
             self._on[place] = Data(**moved, **rest)
         return self._on[place]
 
@@ -97,8 +109,23 @@ class Data:
         counts = f"{len(self.train_labels):,} images to train, {len(self.val_labels):,} to validate"
         counts += f", {len(self.held_labels):,} held out"
         shape = "x".join(str(side) for side in self.train_images.shape[1:])
-        skipped = f"; {self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped" if self.skipped else ""
-        return f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%}){skipped}"
+        skipped = [f"{self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped"] if self.skipped else []
+        facts = f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%})"
+        return "; ".join([facts, *self._classes_not_judged(), *self.notes, *skipped])
+
+    def _classes_not_judged(self) -> list[str]:
+        """What is said of classes that a set beside the training set has no image of."""
+        notes = []
+        for labels, what in ((self.val_labels, "validation"), (self.held_labels, "held-out")):
+            missing = [self.class_names[number] for number in sorted({*range(self.classes)} - {*labels.tolist()})]
+            if missing and len(labels):
+                notes.append(f"no {what} image of {listed(missing)}")
+        return notes
+
+
+def share_of_largest_class(labels: Tensor) -> float:
+    """The accuracy of always naming the most frequent class: what a network must be better than."""
+    return float(labels.bincount().max()) / len(labels)
 
 
 def load(
@@ -106,7 +133,7 @@ def load(
     image: int,
     seed: int,
     train: int = 2000,
-    validation: int = 1000,
+    validation: int = VALIDATION,
     held_out: int | None = None,
 ) -> Data:
     """A built-in set by name, a folder, a `.npz`, or a Hugging Face dataset; `shapetex` if nothing is named.
@@ -124,24 +151,38 @@ def load(
         raise SearchError(f"{rule}; got image {image}, train {train}, validation {validation}")
     sizes = Sizes(train, validation, validation if held_out is None else held_out)
     name = name_or_path or DEFAULT
-    path = Path(name).expanduser()
+    with _named(name):
+        return _loaded(name, Path(name).expanduser(), image, seed, sizes)
+
+
+def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
     if name == "shapetex":
         return _shapetex(image, seed, sizes)
     if name == "digits":
         return _as_data(name, split([_digits(), None, None], seed, sizes), image)
     if name.startswith(hugging_face.PREFIX) or (path.is_dir() and hugging_face.is_saved(path)):
         found, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
-        return _as_data(path.name, found, image, skipped=skipped)
+        return _as_data(path.name, found, image, skipped=skipped, scaled_by="pillow")
     if path.is_dir():
         from archdsl.search.data.folder import read_folder
 
         found, skipped = read_folder(path, image, seed, sizes)
-        return _as_data(path.resolve().name, found, image, skipped=skipped)
-    if path.suffix == ".npz" and path.is_file():
+        return _as_data(path.resolve().name, found, image, skipped=skipped, scaled_by="pillow")
+    if path.suffix.lower() in (".npz", ".npy") and path.is_file():
         from archdsl.search.data.npz import read_npz
 
-        return _as_data(path.name, split(read_npz(path), seed, sizes), image)
+        return _as_data(path.name, read_npz(path, seed, sizes), image)
     raise SearchError(_unknown(name, path))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What is wrong with data is said with its name, where it is not yet."""
+    try:
+        yield
+    except SearchError as error:
+        text = str(error)
+        raise SearchError(text if name in text else f"{name}: {text}") from error.__cause__
 
 
 def _unknown(name: str, path: Path) -> str:
@@ -176,7 +217,14 @@ def _digits() -> Labelled:
     return Labelled(np.round(found.images[:, None] * (255 / 16)).astype(np.uint8), found.target)
 
 
-def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: int = 0) -> Data:
+def _as_data(
+    name: str,
+    parts: Split,
+    image: int,
+    flips: bool = False,
+    skipped: int = 0,
+    scaled_by: Literal["torch", "pillow"] = "torch",
+) -> Data:
     """Tensors of the size asked for, and the constants that normalise them."""
     import torch
 
@@ -185,7 +233,7 @@ def _as_data(name: str, parts: Split, image: int, flips: bool = False, skipped: 
         for part in (parts.train, parts.val, parts.held)
     )
     mean, std = _moments(train[0])
-    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped)
+    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, parts.notes)
 
 
 def _resized(images: Tensor, image: int) -> Tensor:

@@ -33,7 +33,7 @@ class Dead(NamedTuple):
     """Whether these were all that there are."""
 
 
-class _Hole(NamedTuple):
+class Hole(NamedTuple):
     """One place of a variable, and the choices around it that bring it about."""
 
     hole: dict[str, Any]
@@ -43,7 +43,7 @@ class _Hole(NamedTuple):
 
 def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
     """The dead values in document order; what stands inside a dead alternative is not told again."""
-    holes = _holes(space)
+    holes = holes_of(space)
     found: dict[Value, Dead] = {}
     for name, variable in variables(space.nodes).items():
         for value in variable.values:
@@ -56,21 +56,21 @@ def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
     return list(found.values())
 
 
-def _holes(space: Space) -> dict[str, list[_Hole]]:
+def holes_of(space: Space) -> dict[str, list[Hole]]:
     """The places of every variable; what stands around a place comes before it."""
     written = {keys: (name, hole) for name, hole, keys in walk(space.nodes)}
-    found: dict[str, list[_Hole]] = {}
+    found: dict[str, list[Hole]] = {}
     for keys, (name, hole) in written.items():
         around = {}
         for length, key in enumerate(keys):
             if key == "$one_of" and keys[:length] in written:
                 outer, alternatives = written[keys[:length]]
                 around[outer] = label_of(alternatives["$one_of"][keys[length + 1]])
-        found.setdefault(name, []).append(_Hole(hole, keys, around))
+        found.setdefault(name, []).append(Hole(hole, keys, around))
     return found
 
 
-def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, places: list[_Hole]) -> Dead | None:
+def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, places: list[Hole]) -> Dead | None:
     """Why a value that was not seen in a network is dead; None if it is alive after all."""
     blame = survey.blame.get((name, value), Counter[Problem]())
     if not survey.is_whole:
@@ -78,13 +78,11 @@ def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, p
         if drawn is None:
             return None
         blame = drawn
-    keys = _value_keys(places[0], value)
+    keys = value_keys(places[0], value)
     return Dead(name, value, keys, tuple(blame.most_common(2)), blame.total(), survey.is_whole)
 
 
-def _blame_of_drawn(
-    space: Space, points: Points, name: str, value: Any, places: list[_Hole]
-) -> Counter[Problem] | None:
+def _blame_of_drawn(space: Space, points: Points, name: str, value: Any, places: list[Hole]) -> Counter[Problem] | None:
     """Why choices drawn with a value are no networks; None as soon as one is."""
     blame = Counter[Problem]()
     for choices in _drawn_with(variables(space.nodes), name, value, places):
@@ -96,7 +94,7 @@ def _blame_of_drawn(
     return blame
 
 
-def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[_Hole]) -> Iterator[dict[str, Any]]:
+def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[Hole]) -> Iterator[dict[str, Any]]:
     """Choices at random that have a value, in each of its places in turn."""
     generator = random.Random(0)
     for index in range(DRAWS):
@@ -104,7 +102,8 @@ def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[
         yield {other: draw(variable, generator) for other, variable in known.items()} | forced
 
 
-def _value_keys(place: _Hole, value: Any) -> Keys:
+def value_keys(place: Hole, value: Any) -> Keys:
+    """Where a value is written; one of a range, where the range is."""
     if "$one_of" in place.hole:
         return (*place.keys, "$one_of", [label_of(found) for found in place.hole["$one_of"]].index(value))
     return (*place.keys, "$int" if "$int" in place.hole else "$float")

@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.schema.variables import variables
+from archdsl.search.data.agreement import with_data
+from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
-from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits, with_data
+from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits
 from archdsl.search.doctor.points import Network, Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import Fidelity, fidelity_of
 from archdsl.search.workers.child import Worker
 from archdsl.search.workers.seat import Asked
 
@@ -55,9 +58,11 @@ class Examination(NamedTuple):
     remedies: list[Remedy]
     """Budgets that nothing found keeps together; empty where the search has something to find."""
     trials: int
-    own_classes: bool
-    """Whether the space's own channels and classes were counted with, the data's being unknown until it is loaded."""
+    data: DataFacts
+    """Whose channels and classes are counted, and whose images a training has."""
     seconds: float
+    training: Fidelity
+    """The length of a trial's training."""
     workers: int = 1
     """Trials side by side in the search that is to come."""
 
@@ -78,9 +83,7 @@ class Examination(NamedTuple):
             return None
         everything = self.shares[-1] if self.shares else None
         share = everything.inside / everything.of if everything else 1.0
-        budget_ms = self.settings.latency_budget_ms
-        near = 0.0 if budget_ms is None else self.timed.near(budget_ms)
-        low, high = self.timed.seconds(self.trials, share, self.workers, near)
+        low, high = self.timed.seconds(self.trials, share, self.workers)
         return low, max(low, high)
 
 
@@ -98,11 +101,14 @@ def examine(
 
     Raises:
         SpecError: no network of the space was found.
-        SearchError: the worker that measures does not start.
+        SearchError: the data cannot be loaded, the space states other channels, or the worker that measures does not
+            start.
     """
     begun = time.monotonic()
-    space = with_data(settings.space_document, settings.data)
-    points = Points(space or settings.space_document)
+    say("loading data")
+    data = data_facts(settings)
+    points = Points(with_data(settings.space_document, data._asdict(), settings.data))
+    settings = settings.model_copy(update={"images": data.images})
     say("looking at the space")
     found = survey(points.space, points, settings.seed)
     if not found.found:
@@ -113,7 +119,8 @@ def examine(
     known = None
     if measure:
         deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
-        known = _timed(networks + ends, settings, deadline, say, new_worker or Worker)
+        judged = data.validation + data.held_out
+        known = _timed(networks + ends, settings, judged, deadline, say, new_worker or Worker)
     rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
     for row, ms in zip(rows, known.predicted if known else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
@@ -129,8 +136,9 @@ def examine(
         known,
         _remedies(rows, settings, known),
         trials or settings.trials or DEFAULT_TRIALS,
-        space is None,
+        data,
         time.monotonic() - begun,
+        fidelity_of(settings, settings.images),
         workers,
     )
 
@@ -153,9 +161,12 @@ def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
 
 
 def _timed(
-    networks: list[Network], settings: Settings, deadline: float, say: Say, new_worker: Callable[[], Asked]
+    networks: list[Network], settings: Settings, judged: int, deadline: float, say: Say, new_worker: Callable[[], Asked]
 ) -> Timed:
-    """Latencies of the networks, and the pace of training of those inside the budgets, else of any."""
+    """Latencies of the networks, and the pace of training of those inside the budgets, else of any.
+
+    `judged` are the images to validate and held out.
+    """
     worker = new_worker()
     try:
         known = timed(worker, networks, settings, deadline, say)
@@ -163,7 +174,8 @@ def _timed(
         limits = static_limits(settings)
         most = settings.latency_budget_ms or math.inf
         fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
-        return known._replace(train_s=paces(worker, fit or [network for network, _ in known.measured], settings))
+        chosen = fit or [network for network, _ in known.measured]
+        return known._replace(train_s=paces(worker, chosen, settings, fidelity_of(settings, settings.images), judged))
     finally:
         worker.stop()
 
@@ -176,7 +188,12 @@ def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | N
     floor = min(ms for _, ms in known.measured)
     limits["latency"] = settings.latency_budget_ms
     believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
-    return remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+    remedies = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
+    as_rate = settings.throughput_budget is not None
+    return [
+        remedy._replace(batch=settings.batch) if as_rate and remedy.metric == "latency" else remedy
+        for remedy in remedies
+    ]
 
 
 def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> dict[str, Range]:
@@ -199,9 +216,13 @@ def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
         "size": found.survey.size._asdict() | {"looked_at": found.survey.looked_at, "whole": found.survey.is_whole},
         "ranges": {metric: found.ranges[metric]._asdict() for metric in found.ranges},
         "sampled": len(found.survey.found),
+        "data": found.data._asdict(),
         "dead": dead,
         "shares": [share._asdict() for share in found.shares],
-        "remedies": [remedy._asdict() | {"told": str(remedy)} for remedy in found.remedies],
+        "remedies": [
+            {"metric": remedy.metric, "budget": remedy.budget, "least": remedy.least, "told": str(remedy)}
+            for remedy in found.remedies
+        ],
         "latency": None
         if timed is None
         else {
@@ -216,6 +237,7 @@ def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
             "provenance": timed.facts,
         },
         "trials": found.trials,
+        "training": str(found.training),
         "workers": found.workers,
         "search_s": found.search_s,
         "seconds": found.seconds,

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.schema.sampling import draw
-from archdsl.schema.space import Space
+from archdsl.schema.space import latency_of
 from archdsl.schema.variables import variables
+from archdsl.search.doctor.data import in_built_in_data
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Network, Points
 from archdsl.search.settings import Settings
 
-BUILT_IN_DATA = {"shapetex": (3, 20), "digits": (1, 10)}
-"""Channels and classes of data that need not be loaded to know them."""
 _DRAWS = 100
 _ROOM = 1.01
 
@@ -35,9 +34,15 @@ class Remedy(NamedTuple):
     budget: float
     least: float
     """The least found among networks that keep the other budgets, in the metric's base unit."""
+    batch: int | None = None
+    """Images a batch, where a latency was asked for as images a second: the remedy is said so too."""
 
     def __str__(self) -> str:
         """`params 0.1 M: the least found is 0.2345 M; --params-budget 0.237M would be feasible`."""
+        if self.batch is not None:
+            asked, most = latency_of(1, self.batch) / self.budget, latency_of(1, self.batch) / self.least
+            feasible = f"--throughput-budget {_rounded_down(most)}/s would be feasible"
+            return f"throughput {asked:.4g}/s: the most found is {most:.4g}/s; {feasible}"
         unit, name = _UNITS[self.metric]
         least = f"the least found is {self.least / unit:.4g} {name}"
         feasible = f"--{self.metric}-budget {_rounded_up(self.least / unit)}{name} would be feasible"
@@ -48,14 +53,6 @@ def static_limits(settings: Settings) -> dict[str, float]:
     """The budgets that need no measuring, by metric."""
     named = {name: getattr(settings, f"{name}_budget") for name in METRICS}
     return {name: budget for name, budget in named.items() if budget is not None}
-
-
-def with_data(space: Space, data: str) -> Space | None:
-    """A space in the channels and classes of built-in data; None where the data would have to be loaded."""
-    if data not in BUILT_IN_DATA:
-        return None
-    channels, classes = BUILT_IN_DATA[data]
-    return space.model_copy(update={"channels": channels, "classes": classes})
 
 
 def require_feasible(settings: Settings) -> None:
@@ -69,7 +66,7 @@ def require_feasible(settings: Settings) -> None:
         return
     space = settings.space_document
     least = space.model_copy(update={"channels": 1, "classes": 1})
-    points = Points(with_data(space, settings.data) or least)
+    points = Points(in_built_in_data(space, settings.data) or least)
     rows = found_rows(points, settings, limits)
     if rows and not any(inside(row, limits) for row in rows):
         remedies = "; or ".join(str(remedy) for remedy in remedies_of(rows, limits))
@@ -132,6 +129,11 @@ def _excess(network: Network, *, settings: Settings, limits: Mapping[str, float]
     """By how much a network is over the limit that it exceeds most, as a ratio."""
     costs = costs_of(network, settings)
     return max(costs[metric] / limit for metric, limit in limits.items())
+
+
+def _rounded_down(value: float) -> str:
+    """As `_rounded_up`, of what must be reached."""
+    return f"{value / _ROOM:.3g}"
 
 
 def _rounded_up(value: float) -> str:

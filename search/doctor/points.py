@@ -69,7 +69,7 @@ class Points:
         try:
             return Looked(made, self._network(point), None)
         except SpecError as error:
-            return Looked(made, None, self._placed(error.problems[0], point))
+            return Looked(made, None, self.placed(error.problems[0], point))
 
     def decide(self, choose: Choose) -> None:
         """Ask for the variables of a choice, and make nothing of it."""
@@ -99,7 +99,7 @@ class Points:
                 raise SpecError(problems_of(error, model, ("nodes", index))) from None
         return self._nodes[key]
 
-    def _placed(self, problem: Problem, point: Point) -> Problem:
+    def placed(self, problem: Problem, point: Point) -> Problem:
         """A problem of a point at the place in the space that it comes from."""
         if len(problem.keys) < 2 or problem.keys[0] != "nodes":
             return problem

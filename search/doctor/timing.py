@@ -8,24 +8,24 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from archdsl.search.doctor.points import Network
+from archdsl.search.ladder.final_reading import SECONDS as FINAL_READING_S
 from archdsl.search.ladder.finals import LENGTHEN, trainings
+from archdsl.search.ladder.measuring import PACE
 from archdsl.search.ladder.predict import LatencyModel
-from archdsl.search.ladder.rungs import PAUSE_S
-from archdsl.search.ladder.trial import NEAR
 from archdsl.search.settings import Settings
-from archdsl.search.training.recipe import Fidelity
+from archdsl.search.training.fidelity import Fidelity
 from archdsl.search.workers.child import Failed, WorkerGone
 from archdsl.search.workers.seat import Asked
 
 ENOUGH = 8
 """Measured networks from which the others are predicted."""
 _MOST_MEASURED = 60
-_AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "time_limit_s": 1.0}
+_AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "settle_s": 0.3, "time_limit_s": 1.0}
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
-_MEASURE_S, _REPEATED = 120.0, 2
-"""Seconds until a worker is taken to hang; further readings of what is unstable or misses a gate by little."""
-_VALIDATED, _SCORED = 2000, 500
-"""Images to validate and held out; images whose validation takes about as long as the scores of a network."""
+_MEASURE_S = 120.0
+"""Seconds until a worker is taken to hang."""
+_SCORED = 500
+"""Images whose validation takes about as long as the scores of a network."""
 _PACED = 3
 _LEAST_AT_END = 3
 
@@ -47,13 +47,8 @@ class Timed(NamedTuple):
     """Seconds that training takes at the search's fidelity, of a few networks."""
     facts: dict[str, Any]
 
-    def near(self, budget_ms: float) -> float:
-        """The share of the networks that miss a budget by so little that they are measured again."""
-        known = [ms for ms in self.predicted if ms is not None]
-        return sum(budget_ms < ms < NEAR * budget_ms for ms in known) / max(len(known), 1)
-
-    def seconds(self, trials: int, share: float, workers: int = 1, near: float = 0.0) -> tuple[float, float]:
-        """What a search of so many trials takes: if that share of them is trained, and if all are; `near` as of above.
+    def seconds(self, trials: int, share: float, workers: int = 1) -> tuple[float, float]:
+        """What a search of so many trials takes: if that share of them is trained, and if all are.
 
         Workers train side by side, as fast as one alone at best; measuring takes turns, and finalists are trained one
         after another. Starting, loading data and the optimiser's own choosing are not in it.
@@ -61,10 +56,9 @@ class Timed(NamedTuple):
         if not self.train_s:
             return 0.0, 0.0
         train_s = sum(self.train_s) / len(self.train_s)
-        end_s = trainings(trials) * LENGTHEN * train_s + self.measure_s
-        again_s = near * _REPEATED * (self.measure_s + PAUSE_S)
+        end_s = trainings(trials) * LENGTHEN * train_s + FINAL_READING_S
         return (
-            trials * (self.measure_s + again_s + share * train_s / workers) + end_s,
+            trials * (self.measure_s + share * train_s / workers) + end_s,
             trials * (self.measure_s + train_s / workers) + end_s,
         )
 
@@ -98,7 +92,7 @@ def timed(
             say("measuring the network that is predicted to be the fastest")
             session.take(fastest)
     reading_s = sum(session.reading_s) / max(len(session.reading_s), 1)
-    measure_s = reading_s * (1 + _REPEATED * session.unstable / max(len(session.found), 1))
+    measure_s = reading_s * (1 + session.unstable / max(len(session.found), 1))  # these are read once more
     return Timed(
         [(networks[index], ms) for index, ms in session.found.items()],
         session.unstable,
@@ -111,22 +105,24 @@ def timed(
     )
 
 
-def paces(worker: Asked, networks: Sequence[Network], settings: Settings) -> list[float]:
-    """Seconds that trainings at the search's fidelity take, of up to three networks spread over those given.
+def paces(
+    worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
+) -> list[float]:
+    """Seconds that trainings of this length take, of up to three networks spread over those given.
 
-    Told from some steps on noise; scoring and validation are in it.
+    Told from some steps on noise; scoring and validation are in it, of `judged` images to validate and held out.
     """
-    fidelity = Fidelity(settings.epochs, settings.images)
     ordered = sorted(networks, key=lambda network: network.counted.macs)
     chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
     found = []
     for network in chosen:
-        request = {"do": "pace", "spec": network.spec.to_json(), "device": settings.device, "threads": settings.threads}
+        request = {"do": "pace", "spec": network.spec.to_json(), "batch": fidelity.batch}
+        request |= {"device": settings.device, "threads": settings.threads}
         try:
             reply = worker.ask(request, 120.0)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply["step_s"] + (_VALIDATED + _SCORED) * reply["image_s"])
+        found.append(fidelity.steps * reply["step_s"] + (judged + _SCORED) * reply["image_s"])
     return found
 
 
@@ -141,15 +137,16 @@ class _Session:
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
-        pace = {} if len(self.found) < _AS_A_TRIAL else _QUICK
-        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | pace}
+        is_as_a_trial = len(self.found) < _AS_A_TRIAL
+        pace = PACE if is_as_a_trial else _QUICK
+        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | dict(pace)}
         begun = time.monotonic()
         try:
             latency = self.worker.ask(request, _MEASURE_S)["latency"]
         except (Failed, WorkerGone):
             self.failed += 1
             return
-        if not pace:
+        if is_as_a_trial:
             self.reading_s.append(time.monotonic() - begun)
         self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
         self.unstable += latency["unstable"]

@@ -12,8 +12,12 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from archdsl.load import spec_of
+from archdsl.render.numbers import accuracy_text
+from archdsl.search.ladder.kept_files import remove_unneeded, weights_path
 from archdsl.search.ladder.rungs import OutOfTime, train
+from archdsl.search.ladder.trainings import LONGER
 from archdsl.search.results.front import ACCURACY, Record, front
+from archdsl.search.training.fidelity import fidelity_of
 from archdsl.search.workers.child import Failed, WorkerGone
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ class Finals:
 
     def train(self) -> None:
         """Train the finalists longer, as far as time allows; the records tell how they did."""
+        remove_unneeded(self._search, is_training=False)
         field = self._first()
         for number in range(SEEDS):
             self._rounds.update(record["hash"] for record in field)
@@ -68,6 +73,11 @@ class Finals:
         ]
         kept = {record["hash"] for record in front(longer, self._search.space.objectives)}
         return [record for record in ranked if record["hash"] in kept or self._accuracy(record) is None]
+
+    def may_win(self) -> set[str]:
+        """Networks, by hash, whose weights may still be asked for: finalists, those that could be, and the front."""
+        longer = {record["hash"] for record in self._search.records if record["rung"] == LONGER}
+        return longer | {record["hash"] for record in [*self._first(), *self._search.state.front]}
 
     def _first(self) -> list[Record]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
@@ -98,9 +108,7 @@ class Finals:
 
     def _longer(self, record: Record) -> Record | None:
         """What is known of a finalist that was trained longer: its last record, the mean over the most seeds."""
-        known = (
-            r for r in reversed(self._search.records) if r["rung"] == "train_longer" and r["hash"] == record["hash"]
-        )
+        known = (r for r in reversed(self._search.records) if r["rung"] == LONGER and r["hash"] == record["hash"])
         return next(known, None)
 
     def _accuracy(self, record: Record) -> float | None:
@@ -116,6 +124,7 @@ class Finals:
     def _train(self, record: Record, seed: int) -> None:
         """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
         search, spec = self._search, spec_of(record["spec"])
+        epochs = fidelity_of(search.settings, search.data["images"], LENGTHEN).epochs
         search.doing(spec.name, "training the finalists longer")
         trained = train(
             search.worker,
@@ -125,27 +134,34 @@ class Finals:
             search.clock,
             lengthen=LENGTHEN,
             progress=search.trained_so_far,
+            keep=weights_path(search, record["hash"], seed, epochs),
         )
         own = {"seed": seed, "accuracy": trained.accuracy, "held_out": trained.facts["held_out"]}
+        if "answers" in trained.facts:
+            own["answers"] = trained.facts["answers"]
         known = [*self._trainings(record), own]
         accuracies = [training["accuracy"] for training in known]
         facts = trained.facts | {"trainings": known, "spread": max(accuracies) - min(accuracies)}
         search.add(
             record
             | {
-                "rung": "train_longer",
+                "rung": LONGER,
                 "outcome": "cached" if trained.cached else "trained",
                 "accuracy": mean(accuracies),
                 "seconds": round(trained.seconds, 3),
                 "provenance": record["provenance"] | {"proxy": facts},
             }
         )
-        search.watcher(search.state, f"finalist {spec.name}: {_told(accuracies)} after {trained.facts['fidelity']}")
+        remove_unneeded(search)
+        search.watcher(
+            search.state, f"finalist {spec.name}: {_told(accuracies, trained.error)} after {trained.facts['fidelity']}"
+        )
 
 
-def _told(accuracies: list[float]) -> str:
-    """`accuracy 0.612, the mean of 3 seeds from 0.598 to 0.630`"""
+def _told(accuracies: list[float], error: float) -> str:
+    """`accuracy 61.2 ± 1.5 %, the mean of 3 seeds from 59.8 % to 63.0 %`; the error is that of the last training."""
+    text = f"accuracy {accuracy_text(mean(accuracies), error)}"
     if len(accuracies) == 1:
-        return f"accuracy {accuracies[0]:.3f}"
-    least, most = min(accuracies), max(accuracies)
-    return f"accuracy {mean(accuracies):.3f}, the mean of {len(accuracies)} seeds from {least:.3f} to {most:.3f}"
+        return text
+    least, most = accuracy_text(min(accuracies)), accuracy_text(max(accuracies))
+    return f"{text}, the mean of {len(accuracies)} seeds from {least} to {most}"

@@ -1,80 +1,159 @@
-"""The end of a search: the winner is measured again in a fresh process, and if it fails, the next is."""
+"""The end of a search: the winner's file is measured in fresh processes, and if it fails, the next network's is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.load import spec_of
-from archdsl.search.ladder.rungs import OutOfTime, measure
+from archdsl.schema.document import Spec
+from archdsl.search.ladder.final_reading import read_winner
+from archdsl.search.ladder.held_out import accuracy_facts
+from archdsl.search.ladder.rungs import OutOfTime
+from archdsl.search.ladder.weights import KeptWeights, beats_chance, indistinguishable, recorded_training, weights_of
 from archdsl.search.results.front import Record
+from archdsl.search.results.reading import Reading
 from archdsl.search.results.result import Verdict
 from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.timing.verdict import Judgement
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
+MORE_TRAINING = "train for longer (--epochs), on more images, or check the labels of the data"
+
+
+class Attempt(NamedTuple):
+    """A network that could be the winner, and what became of it."""
+
+    spec: Spec
+    record: Record
+    kept: KeptWeights | None
+    judged: Judgement | None
+    """None where it was not measured again; `reason` says why."""
+    reading: Reading | None
+    reason: str
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or UNSURE."""
+        return "FAIL" if self.judged is None else self.judged.verdict
+
+    def as_json(self, stat: str) -> dict[str, Any]:
+        """As `verdict.json` lists it."""
+        reading = self.reading
+        return {
+            "name": self.spec.name,
+            "hash": self.record["hash"],
+            "verdict": self.verdict,
+            "passed": self.verdict == "PASS",
+            "reason": self.reason,
+            "gate_reading": self.record["latency"],
+            "latency": None if reading is None else reading.value_ms,
+            "interval_ms": None if reading is None or reading.interval_ms is None else list(reading.interval_ms),
+            "provenance": {} if reading is None else reading.as_json() | {"stat": stat},
+        }
+
 
 def settle(search: Search) -> Verdict:
-    """Write the front, and find the first network that keeps the budget when it is measured in a fresh process.
+    """Write the front, and find the first network that keeps the budget when its file is measured again.
 
-    Finalists are tried first, then the others of the front.
-
-    Once the time is over, only the fastest of those that are left is tried: no other is as likely to keep it.
+    Finalists are tried first, then the others of the front. The next one is tried after a FAIL and after an interval
+    that contains the budget; where the machine is what leaves it open, the next would be UNSURE as well. If none
+    passes, the first UNSURE one is the winner. Once the time is over, only the fastest of those that are left is tried.
     """
     ranked = search.finals.ranked()
     search.state.front = search.finals.front()
     search.folder.write("front.json", search.state.front)
     if search.means.role == "train":
-        return Verdict(False, None, None, None, [], "this machine trained; those that measure choose the winner")
-    attempts: list[dict[str, Any]] = []
-    nearest: Verdict | None = None
+        return Verdict(None, "this machine trained; those that measure choose the winner", None, None)
+    attempts: list[Attempt] = []
     left = list(ranked)
     while left:
         late = bool(attempts) and search.clock.left is not None and search.clock.left < 0
-        record = min(left, key=lambda known: known["latency"]) if late else left[0]
-        left = [] if late else left[1:]
-        verdict = _attempt(search, record, attempts)
-        if verdict.passed:
-            return verdict
-        if verdict.latency is not None and (nearest is None or verdict.latency < (nearest.latency or 0)):
-            nearest = verdict
-    return nearest or _nearest_miss(search, attempts)
+        record = min(left, key=lambda other: other["latency"]) if late else left[0]
+        left = [] if late else [other for other in left if other is not record]
+        attempt = _attempt(search, record)
+        attempts.append(attempt)
+        if attempt.verdict == "PASS" or (attempt.judged is not None and attempt.judged.is_disturbed):
+            break
+    return _verdict(search, ranked, attempts)
 
 
-def _attempt(search: Search, record: Record, attempts: list[dict[str, Any]]) -> Verdict:
-    """A candidate measured in a fresh process; what came of it is added to the attempts."""
-    budget, spec = search.settings.latency_budget_ms, spec_of(record["spec"])
-    search.doing(spec.name, "measuring the winner in a fresh process")
-    attempt: dict[str, Any] = {"name": spec.name, "hash": record["hash"], "latency": None, "passed": False}
-    attempts.append(attempt)
-    fresh = search.new_worker()
+def _attempt(search: Search, record: Record) -> Attempt:
+    """A network's weights, then its latency as they are handed over."""
+    spec, kept = spec_of(record["spec"]), None
+    search.doing(spec.name, "measuring the winner in fresh processes")
     try:
-        latency = measure(fresh, spec, search.settings, search.clock, budget)
+        kept = weights_of(search, record)
+        chance = float(search.data["chance"])
+        if not beats_chance(kept, chance):
+            return Attempt(spec, record, kept, None, None, _no_better_than_chance(kept, chance))
+        search.doing(spec.name, "measuring the winner in fresh processes")
+        judged, reading = read_winner(search, spec, kept.path, record["latency"])
     except (Failed, WorkerGone, OutOfTime) as error:
-        attempt["reason"] = str(error) or "it was not measured in time"
-        return Verdict(False, spec, record, None, attempts, attempt["reason"])
-    finally:
-        fresh.stop()
-    passed = budget is None or latency.ms <= budget
-    attempt |= {"latency": latency.ms, "passed": passed, "provenance": latency.facts}
-    return Verdict(passed, spec, record, latency.ms, attempts)
+        return Attempt(spec, record, kept, None, None, str(error) or "there was no time to measure it again")
+    search.watcher(search.state, f"{spec.name}: {judged.verdict}: {judged.reason}")
+    return Attempt(spec, record, kept, judged, reading, judged.reason)
 
 
-def _nearest_miss(search: Search, attempts: list[dict[str, Any]]) -> Verdict:
-    """Where nothing could be measured again: the fastest that was measured at all."""
-    measured = [record for record in search.trials if record["latency"] is not None]
-    failures = [record["reason"] for record in search.trials if record["outcome"] == "failed"]
-    failures += [attempt["reason"] for attempt in attempts]
-    reason = failures[-1] if failures else None
+def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
+    which = "validation" if kept.held_out_accuracy is None else "held-out"
+    value = f"{which} accuracy {kept.accuracy:.1%} +- {kept.error:.1%}"
+    return f"{value} is not two standard errors above {chance:.1%}, the share of the largest class"
+
+
+def _verdict(search: Search, ranked: list[Record], attempts: list[Attempt]) -> Verdict:
+    """PASS of the last attempt, else the first UNSURE one, else FAIL with the nearest miss."""
+    told = [attempt.as_json(search.settings.stat) for attempt in attempts]
+    passed = next((attempt for attempt in attempts if attempt.verdict == "PASS"), None)
+    winner = passed or next((attempt for attempt in attempts if attempt.verdict == "UNSURE"), None)
+    if winner is not None:
+        assert winner.kept is not None
+        return Verdict(
+            winner.verdict,  # type: ignore[arg-type]  # it is one of the three
+            winner.reason,
+            winner.spec,
+            winner.record,
+            winner.reading,
+            told,
+            accuracy_facts(search.records, winner.record["hash"], winner.kept, float(search.data["chance"])),
+            _ties(search, ranked, winner),
+            str(winner.kept.path),
+        )
+    measured = [attempt for attempt in attempts if attempt.reading is not None]
     if not measured:
-        return Verdict(False, None, None, None, attempts, reason or "there was no time for a trial")
-    record = min(measured, key=lambda found: found["latency"])
+        return _nearest_miss(search, attempts, told)
+    nearest = min(measured, key=lambda attempt: attempt.reading.value_ms if attempt.reading else 0.0)
+    return Verdict("FAIL", nearest.reason, nearest.spec, nearest.record, nearest.reading, told)
+
+
+def _ties(search: Search, ranked: list[Record], winner: Attempt) -> list[dict[str, Any]]:
+    """Networks trained as long as the winner whose accuracy the validation images cannot tell from its."""
+    assert winner.kept is not None
+    ties = []
+    for record in ranked:
+        training = recorded_training(search, record)
+        if record["hash"] == winner.record["hash"] or training is None:
+            continue
+        if indistinguishable(winner.kept, training):
+            facts = {"name": record["spec"]["name"], "hash": record["hash"], "latency": record["latency"]}
+            ties.append(facts | {"validation_accuracy": training.accuracy})
+    return ties
+
+
+def _nearest_miss(search: Search, attempts: list[Attempt], told: list[dict[str, Any]]) -> Verdict:
+    """Where nothing was measured again: the fastest that was measured at all, and why it is no winner."""
+    below_chance = [attempt for attempt in attempts if attempt.kept is not None]
+    if below_chance:
+        first = below_chance[0]
+        return Verdict("FAIL", f"{first.reason}; {MORE_TRAINING}", first.spec, first.record, None, told)
+    measured = [record for record in search.trials if record["latency"] is not None]
+    reasons = [record["reason"] for record in search.trials if record["outcome"] == "failed"]
+    reasons += [attempt.reason for attempt in attempts]
+    reason = reasons[-1] if reasons else None
+    if not measured:
+        return Verdict("FAIL", reason or "there was no time for a trial", None, None, None, told)
+    record = min(measured, key=lambda other: other["latency"])
     over = record["outcome"] == "fell" and record["rung"] == "latency"
-    return Verdict(
-        False,
-        spec_of(record["spec"]),
-        record,
-        record["latency"],
-        attempts,
-        None if over else record["reason"] or reason,
-    )
+    why = record["reason"] if over else record["reason"] or reason or "it was not trained"
+    return Verdict("FAIL", why, spec_of(record["spec"]), record, None, told)

@@ -5,17 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archdsl.search.ladder.measuring import measure
 from archdsl.search.ladder.proposals import first_candidate
-from archdsl.search.ladder.rungs import measure
+from archdsl.search.ladder.rungs import asked
 from archdsl.search.results.front import Record
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
+THREADS_S = 120.0
+"""Seconds without a word after which a worker is taken to hang."""
 FIRST = 5
 """Trials that all fell before the smallest network is looked for."""
 _HOPELESS = 2.0
 _READINGS, _LEAST_NOISE, _MOST_NOISE = 3, 0.03, 0.15
+
+
+def choose_threads(search: Search) -> int | None:
+    """The threads that networks are measured on: as asked for or chosen before, else chosen now, on the first network.
+
+    None where there is nothing to choose: on a GPU, and where code is compiled for its threads.
+
+    Raises:
+        SearchError: no network of the space is inside the static budgets.
+        Failed, WorkerGone: the network could not be measured.
+    """
+    settings = search.settings
+    if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
+        return None
+    if settings.chosen_threads is not None:
+        return settings.chosen_threads
+    spec = first_candidate(search.space, settings).spec
+    request = {"do": "threads", "spec": spec.to_json(), "setting": settings.measuring()}
+    reply = asked(search.worker, request, THREADS_S, search.clock.left, search.while_waiting)
+    return int(reply["threads"])
 
 
 def gate_ms(search: Search) -> float | None:
@@ -31,7 +54,10 @@ def gate_ms(search: Search) -> float | None:
         return None
     if known := search.folder.read("noise.json"):
         return float(known["gate_ms"])
-    readings = [measure(search.worker, found.spec, search.settings, search.clock).ms for _ in range(_READINGS)]
+    readings = [
+        measure(search.worker, found.spec, search.settings, search.clock, on_wait=search.waits).ms
+        for _ in range(_READINGS)
+    ]
     noise = min(max(max(readings) / min(readings) - 1, _LEAST_NOISE), _MOST_NOISE)
     gate = budget / (1 + noise)
     search.folder.write("noise.json", {"readings_ms": readings, "noise": noise, "gate_ms": gate})

@@ -66,7 +66,7 @@ def take_over(search: Search) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 def _result(search: Search, known: str) -> dict[str, Any]:
     """What was trained, with its name in the cache, for machines that do not have it."""
-    key = training_key(known, search.settings, search.data, search.settings.epochs)
+    key = training_key(known, search.settings, search.data)
     found = cache.get(key)
     return {} if found is None else {RESULT: [key, found]}
 
@@ -109,7 +109,7 @@ def _taken(
     if choices is None:
         reasons[ELSEWHERE] += 1
         return None
-    key = training_key(canonical_hash(point(space, choices.__getitem__)[0]), settings, data, settings.epochs)
+    key = training_key(canonical_hash(point(space, choices.__getitem__)[0]), settings, data)
     if facts.get("key") != key:
         reasons[OTHERWISE] += 1
         return None
@@ -129,7 +129,7 @@ def _line(path: str, trials: int, reasons: Counter[str], difference: str) -> str
 
 def _difference(before: Settings, now: Settings) -> str:
     """Settings of training in which two runs differ."""
-    fields = ("data", "epochs", "images", "seed", "device")
+    fields = ("data", "epochs", "least_steps", "images", "seed", "device")
     differ = [name for name in fields if getattr(before, name) != getattr(now, name)]
     return ", ".join(f"{name} {getattr(before, name)} there, {getattr(now, name)} here" for name in differ)
 

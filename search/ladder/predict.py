@@ -130,7 +130,7 @@ def tables_of(settings: Settings, facts: dict[str, Any]) -> Tables | None:
     thread alone tells how much faster all cores can be at best, and that of all cores alone tells nothing.
     """
     cores = facts.get("physical_cores")
-    if settings.device != "cpu" or settings.mode != "eager" or settings.threads is not None or cores == 1:
+    if settings.device != "cpu" or settings.runtime != "eager" or settings.threads is not None or cores == 1:
         table = _fresh(settings, facts, settings.threads or facts.get("threads"))
         return None if table is None else Tables((table,))
     one, every = (_fresh(settings, facts, threads) for threads in (1, cores))

@@ -1,4 +1,4 @@
-"""The rungs of the ladder that cost time: a latency measured, a proxy accuracy trained, both in a worker.
+"""The rungs of the ladder that cost time: a latency measured (`measuring.py`), a proxy accuracy trained, in a worker.
 
 A candidate falls at the first rung that it fails, the cheapest first. Shapes and constraints, then params, MACs and
 memory, cost milliseconds and are no trials (`candidates.py`), and neither is what the search has learned to be surely
@@ -9,9 +9,9 @@ loss is among the better half, where that ranks well (`training/halving.py`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.schema.canonical import canonical_hash
@@ -19,14 +19,12 @@ from archdsl.schema.document import Spec
 from archdsl.search.results import cache
 from archdsl.search.results.clock import Clock
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import Fidelity, fidelity_of
 from archdsl.search.training.recipe import RECIPE
 from archdsl.search.workers.child import Failed, Hung, Progress, Reply
 from archdsl.search.workers.seat import Asked
 
-PAUSE_S = 1.0
-"""Between two readings of the winner, for what disturbs a measurement to pass."""
-_MEASURE_S, _COMPILE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 600.0, 15.0
-_ATTEMPTS, _FINAL_ATTEMPTS = 3, 8
+_SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 15.0
 
 
 class OutOfTime(Exception):
@@ -41,64 +39,6 @@ class Halted(Exception):
         self.facts = facts
 
 
-class Latency(NamedTuple):
-    """A measured latency at the search's statistic, and where it comes from."""
-
-    ms: float
-    unstable: bool
-    facts: dict[str, Any]
-
-
-def measure(
-    worker: Asked,
-    spec: Spec,
-    settings: Settings,
-    clock: Clock,
-    goal_ms: float | None = None,
-    near: float = math.inf,
-) -> Latency:
-    """The latency of a network, the fastest of up to three readings: what disturbs a measurement only slows it down.
-
-    A reading is repeated where it is unstable. With a goal it is repeated until it keeps that, up to eight times with a
-    pause between. With `near`, the goal is a gate: what misses it by that factor or more is not repeated at all, what
-    misses it by less is, three times at most. All readings are told.
-
-    Raises:
-        OutOfTime: the search's time is over.
-        Failed, WorkerGone: as `Worker.ask`.
-    """
-    request = {"do": "measure", "spec": spec.to_json(), "setting": settings.measuring()}
-    most_s = _COMPILE_S if settings.mode == "compile" else _MEASURE_S
-    readings: list[Latency] = []
-    while _another(readings, goal_ms, near, clock):
-        if goal_ms is not None and readings:
-            time.sleep(PAUSE_S)
-        reply = _ask(worker, request, most_s, clock.left, lambda _: _still_in_time(clock))["latency"]
-        facts = {key: value for key, value in reply.items() if key != "samples_ms"}
-        facts["samples"] = len(reply["samples_ms"])
-        readings.append(Latency(reply[f"{settings.stat}_ms"], reply["unstable"], facts))
-    best = min(readings, key=lambda reading: reading.ms)
-    return best._replace(facts=best.facts | {"stat": settings.stat, "readings": [r.ms for r in readings]})
-
-
-def _still_in_time(clock: Clock) -> None:
-    """Whoever waits for the device, which another process measures on, does so in the search's time."""
-    if clock.left is not None and clock.left < -_LATE_S:
-        raise OutOfTime
-
-
-def _another(readings: list[Latency], goal_ms: float | None, near: float, clock: Clock) -> bool:
-    """Whether a further reading could still tell more, and there is time for it."""
-    if not readings:
-        return True
-    best = min(reading.ms for reading in readings)
-    if goal_ms is None or near < math.inf:
-        over = 0.0 if goal_ms is None else best / goal_ms
-        return (readings[-1].unstable or over > 1) and over < near and len(readings) < _ATTEMPTS
-    late = clock.left is not None and clock.left < 0
-    return best > goal_ms and len(readings) < (_ATTEMPTS if late else _FINAL_ATTEMPTS)
-
-
 def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock) -> dict[str, Any]:
     """The `scores` of a network at initialisation (`scores/`), by name, and the `seconds` that they took.
 
@@ -107,7 +47,7 @@ def scored(worker: Asked, spec: Spec, settings: Settings, data: dict[str, Any], 
     """
     own = {name: getattr(settings, name) for name in ("seed", "device")}
     request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    reply = _ask(worker, request, _MEASURE_S, clock.left)
+    reply = asked(worker, request, _SCORE_SILENCE_S, clock.left)
     return {name: reply[name] for name in ("scores", "seconds")}
 
 
@@ -119,6 +59,12 @@ class Trained(NamedTuple):
     seconds: float
     facts: dict[str, Any]
     cached: bool
+    not_kept: str | None = None
+    """Why the weights could not be written that were to be kept."""
+
+
+_CACHED = ("accuracy", "error", "seconds", "facts")
+"""What the cache holds of a training; never its weights."""
 
 
 def train(
@@ -131,10 +77,13 @@ def train(
     lengthen: float = 1.0,
     progress: Callable[[float], None] = lambda done: None,
     limits: Mapping[int, float] | None = None,
+    keep: Path | None = None,
+    anew: bool = False,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
     `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
+    `keep` is where the weights are written; what the cache knows has none, and is trained only where `anew`.
 
     Raises:
         Halted: it was broken off.
@@ -142,58 +91,78 @@ def train(
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
-    key = training_key(canonical_hash(spec), settings, data, settings.epochs * lengthen)
-    known = cache.get(key)
-    if known is not None and known.keys() == set(Trained._fields) - {"cached"}:
-        return Trained(**known, cached=True)
+    key = training_key(canonical_hash(spec), settings, data, lengthen)
+    earlier = None if anew else cache.get(key)
+    if earlier is not None and earlier.keys() == set(_CACHED):
+        return Trained(**earlier, cached=True)
     started, left = time.monotonic(), clock.left_to_train
-    request = _training(spec, settings, data, settings.epochs * lengthen, None if left is None else max(left, 1))
-    request["limits"] = list((limits or {}).items())
-    reply = _ask(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
+    fidelity = fidelity_of(settings, data["images"], lengthen)
+    request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
+    request |= {"limits": list((limits or {}).items()), "keep": None if keep is None else str(keep)}
+    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
     outcome = reply["outcome"]
     if not outcome["finite"]:
         raise Failed("training gave no finite loss")
     if not outcome["finished"] and outcome["halted"] is None:
         raise OutOfTime
     seconds = time.monotonic() - started
-    facts = {"fidelity": reply["fidelity"], "data": data["describe"], "seed": settings.seed}
+    facts = {"fidelity": str(fidelity), "data": data["describe"], "seed": settings.seed}
     facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
     facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
     facts["running"] = [round(loss, 4) for loss in outcome["running"]]
+    facts |= {"epochs": fidelity.epochs, "batch": fidelity.batch, "autocast": outcome.get("autocast")}
     if outcome["halted"] is not None:
         raise Halted(facts | {"halted": outcome["halted"]})
+    facts |= _answers(outcome)
     result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
     cache.put(key, result)
-    return Trained(**result, cached=False)
+    return Trained(**result, cached=False, not_kept=reply.get("not_kept"))
 
 
-def training_key(network: str, settings: Settings, data: dict[str, Any], epochs: float) -> str:
-    """The name of a proxy accuracy: all that it depends on, the network by its hash."""
+def _answers(outcome: Reply) -> dict[str, Any]:
+    """Which validation images are named rightly, for comparing networks, and how many images accuracies are of."""
+    validation, held = outcome.get("validation"), outcome.get("held")
+    if validation is None:
+        return {}
+    images = {"validation_images": validation["images"], "held_out_images": held["images"] if held else 0}
+    return {"answers": validation["answers"], **images}
+
+
+def training_key(network: str, settings: Settings, data: dict[str, Any], lengthen: float = 1.0) -> str:
+    """The name of a proxy accuracy: all that it depends on, the network by its hash.
+
+    On a CPU the batch is always the same, and what earlier versions trained there holds.
+    """
+    fidelity = fidelity_of(settings, data["images"], lengthen)
+    device = settings.device.partition(":")[0]
+    batch = {"batch": fidelity.batch} if device == "cuda" else {}
     return cache.key(
         network=network,
         training=settings.training_key(),
         data=data["fingerprint"],
-        epochs=epochs,
-        device=settings.device.partition(":")[0],
+        epochs=fidelity.epochs,
+        device=device,
         torch=data["torch"],
         recipe=RECIPE,
+        **batch,
     )
 
 
-def _training(spec: Spec, settings: Settings, data: dict[str, Any], epochs: float, seconds: float | None) -> Reply:
+def _training(spec: Spec, settings: Settings, data: dict[str, Any], fidelity: Fidelity, seconds: float | None) -> Reply:
     """The request that trains a network for at most so many seconds."""
     own = {name: getattr(settings, name) for name in ("images", "seed", "device", "threads")}
     return {
         "do": "train",
         "spec": spec.to_json(),
         "data": data["request"],
-        "epochs": epochs,
+        "epochs": fidelity.epochs,
+        "batch": fidelity.batch,
         "seconds": seconds,
         **own,
     }
 
 
-def _ask(worker: Asked, request: Reply, most_s: float, left: float | None, progress: Progress | None = None) -> Reply:
+def asked(worker: Asked, request: Reply, most_s: float, left: float | None, progress: Progress | None = None) -> Reply:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
     timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
     try:

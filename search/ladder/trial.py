@@ -9,7 +9,7 @@ import optuna
 
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.candidates import Candidate
-from archdsl.search.ladder.rungs import measure
+from archdsl.search.ladder.measuring import measure
 from archdsl.search.results.front import Record
 from archdsl.search.study.local import Study
 from archdsl.search.study.waiting import LATENCY, MOST_LOST
@@ -19,9 +19,6 @@ from archdsl.search.workers.seat import Seat
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
-
-NEAR = 1.5
-"""A network that misses the gate by less than this factor is read again: the machine may have been slow just then."""
 
 
 def tried(search: Search, spec: Spec, record: Record, seat: Seat) -> Record:
@@ -71,14 +68,17 @@ def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
     """Measure a candidate; whether it passes the gate."""
     settings, gate = seat.settings, search.state.gate_ms
     search.doing(f"trial {record['number']}: measuring {spec.name}")
-    latency = measure(seat, spec, settings, search.clock, gate, NEAR)
+    latency = measure(seat, spec, settings, search.clock, gate, search.waits)
+    search.machine.note(latency.facts)
     record["latency"] = latency.ms
     record["provenance"]["latency"] = latency.facts
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
     if gate is None or latency.ms <= gate:
         return True
     record["outcome"] = "fell"
-    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms over the gate of {gate:.2f} ms"
+    budget = settings.latency_budget_ms or gate
+    noise = f"budget {budget:g} ms - {1 - gate / budget:.0%} noise"
+    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
     return False
 
 
@@ -93,13 +93,16 @@ def tell(study: Study, gate_ms: float | None, trial: optuna.Trial, record: Recor
     elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
         study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
     else:
-        study.refused(trial)
+        study.refused(trial, is_inside=record["outcome"] == "fell" and record["latency"] is not None)
 
 
 def _noted(record: Record) -> dict[str, Any]:
     """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
     names = ("outcome", "reason", "params", "macs", "accuracy")
-    return {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
+    facts = {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
+    if record["rung"] == HALVING:
+        facts["running_loss"] = record["provenance"]["proxy"]["running"][-1]
+    return facts
 
 
 def end_of(record: Record) -> str:

@@ -10,6 +10,7 @@ import optuna
 
 from archdsl.load import spec_of
 from archdsl.search.ladder.gate import all_fell, hopeless
+from archdsl.search.ladder.kept_files import remove_unneeded
 from archdsl.search.ladder.known import take_over
 from archdsl.search.ladder.learned import Learned
 from archdsl.search.ladder.predict import tables_of
@@ -160,6 +161,7 @@ class Trying:
         search.state.funnel[end_of(record)] += 1
         search.state.trials = trials_in(search.records)
         search.update_front()
+        remove_unneeded(search)
         search.watcher(search.state, line(record))
 
     def _is_done(self) -> bool:

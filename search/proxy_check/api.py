@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from archdsl.errors import WrongUse
 from archdsl.schema.space import Space
 from archdsl.search.api import absolute, document_of, first_of, new_folder, settings_of
-from archdsl.search.proxy_check.check import EPOCHS, Check, check
+from archdsl.search.proxy_check.check import EPOCHS, FULL_STEPS, Check, check
 from archdsl.search.proxy_check.folder import CheckFolder
 from archdsl.spaces import load_space
 
@@ -46,7 +46,7 @@ def checked_proxies(
             or files of what they told.
         say: is told of every network.
         given: `params_budget`, `macs_budget`, `memory_budget`, `device`, `threads`, `time_s`, `data`, `epochs` (6 by
-            default), `images` and `seed`, as of `run`.
+            default, or as many as 450 steps take), `images` and `seed`, as of `run`.
 
     Raises:
         SpecError, MeasureError, RunExists, SearchError: as `run`.
@@ -71,9 +71,12 @@ def checked_proxies(
 
 def _new(space: Space | str | os.PathLike[str] | None, said: dict[str, Any], counts: dict[str, Any]) -> Check:
     """A check as it is asked for, with defaults for all else."""
-    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "mode", "trials"))
+    unmeasured = dict.fromkeys(("latency_budget_ms", "throughput_budget", "batch", "dtype", "runtime", "trials"))
     given = {**dict.fromkeys(_TRAINING), **unmeasured, "epochs": EPOCHS, **said}
-    return Check.model_validate({"settings": settings_of(space, **given), **counts})
+    settings = settings_of(space, **given)
+    if "epochs" not in said:
+        settings = settings.model_copy(update={"least_steps": FULL_STEPS})
+    return Check.model_validate({"settings": settings, **counts})
 
 
 def _resumed(

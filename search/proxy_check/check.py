@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archdsl.errors import SearchError
+from archdsl.errors import ArchError, SearchError
+from archdsl.search.data.agreement import square_side, with_data
 from archdsl.search.ladder.candidates import Candidate
+from archdsl.search.ladder.finals import LENGTHEN
 from archdsl.search.ladder.rungs import OutOfTime, scored, train
 from archdsl.search.proxy_check import earlier
-from archdsl.search.proxy_check.folder import CheckFolder
+from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.stopping import stoppable
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import LEAST_STEPS, fidelity_of, length_note
 from archdsl.search.workers.child import Failed, Worker, WorkerGone
 from archdsl.search.workers.seat import Asked
 
-EPOCHS = 6.0
-"""Of a full training: as long as a search trains its finalists by default."""
+EPOCHS, FULL_STEPS = LENGTHEN * 2.0, int(LENGTHEN * LEAST_STEPS)
+"""Of a full training, and how many steps it has at least: as a search trains its finalists by default."""
 SHORT = 0.2
 """Share of it that a short training of its own takes, with its whole schedule."""
 _OF_EARLIER = ("space", "budgets", "seed")
@@ -69,8 +72,13 @@ def check(
     folder.take(asked.model_dump(mode="json"), resume)
     try:
         checking = _Checking(asked, folder, say, new_worker())
-        with stoppable():
-            checking.run()
+        try:
+            with stoppable():
+                checking.run()
+        except ArchError:
+            if not resume and not checking.records:
+                folder.remove(ASKED)  # refused before it began, as for its data: the same folder may be named again
+            raise
         found = checking.judged()
         folder.write("proxy_check.json", found)
         return found
@@ -85,6 +93,7 @@ class _Checking:
         self.asked, self.settings, self.folder, self.say, self.worker = asked, asked.settings, folder, say, worker
         self.records: list[Record] = folder.records()
         self.facts: dict[str, Any] = folder.read("machine.json") or {}
+        self.data: dict[str, Any] = {}
         self.interrupted = False
         self.before = earlier.read(asked.earlier)
         self.clock = Clock(self.settings.model_copy(update={"trials": 1}))  # without a time, no limit
@@ -110,18 +119,18 @@ class _Checking:
     def _prepare(self) -> None:
         settings = self.settings
         space = settings.space_document
-        image = space.image_size
-        if image[0] != image[1]:
-            raise SearchError(f"search data is square; the space '{space.name}' has images of {image}")
+        side = square_side(space)
         machine = self.worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
-        request = [settings.data, image[0], settings.seed, settings.images]
+        request = [settings.data, side, settings.seed, settings.images]
         self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
         self.data |= {"request": request, "torch": machine.get("torch")}
-        earlier.networks(self.before, self.data["describe"], settings)  # refused before anything is trained
-        space = space.model_copy(update={name: self.data[name] for name in ("classes", "channels")})
+        if (note := length_note(settings, self.data["images"])) is not None:
+            self.say(note)
+        earlier.networks(self.before, self.data["describe"], self._as_trained())  # refused before anything is trained
+        space = with_data(space, self.data, settings.data)
         self.networks = sample(space, settings, self.asked.networks)
         self.facts = {"provenance": machine, "data": self.data["describe"], "chance": self.data["chance"]}
-        self.facts |= {name: self.data[name] for name in ("validation", "held_out")}
+        self.facts |= {name: self.data[name] for name in ("validation", "held_out", "images")}
         self.folder.write("machine.json", self.facts)
 
     def _add(self, number: int, found: Candidate) -> None:
@@ -149,13 +158,23 @@ class _Checking:
         self.folder.rewrite(self.records)
 
     def _short(self, found: Candidate) -> Record:
-        """A training of its own of a fifth of the length, with a seed that no other training has."""
-        return self._trained(found, self.settings.seed + self.asked.seeds, SHORT)
+        """A training of its own of a fifth of the length, with a seed that no other training has.
 
-    def _trained(self, found: Candidate, seed: int, lengthen: float = 1.0) -> Record:
-        settings = self.settings.model_copy(update={"seed": seed})
-        trained = train(self.worker, found.spec, settings, self.data, self.clock, lengthen=lengthen)
+        Like a search's, it has at least so many steps where the epochs were not asked for.
+        """
+        length = {"epochs": self.settings.epochs * SHORT, "least_steps": min(self.settings.least_steps, LEAST_STEPS)}
+        return self._trained(found, self.settings.seed + self.asked.seeds, length)
+
+    def _trained(self, found: Candidate, seed: int, length: Mapping[str, float] | None = None) -> Record:
+        settings = self.settings.model_copy(update={"seed": seed, **(length or {})})
+        trained = train(self.worker, found.spec, settings, self.data, self.clock)
         return trained.facts | {"accuracy": trained.accuracy, "cached": trained.cached}
+
+    def _as_trained(self) -> Settings:
+        """The settings with the epochs of a full training, to which small data may have raised them."""
+        known = self.data or self.facts
+        images = known.get("images", self.settings.images)  # an earlier version did not write how many there are
+        return self.settings.model_copy(update={"epochs": fidelity_of(self.settings, images).epochs})
 
     def judged(self) -> dict[str, Any]:
         """What the records tell, with where it comes from."""
@@ -169,9 +188,9 @@ class _Checking:
             "networks": self.asked.networks,
             "seeds": self.asked.seeds,
             "budgets": {name: limit for name, limit in settings.static_budgets.items() if limit is not None},
-            **settings.model_dump(include={"epochs", "images", "seed", "device", "threads"}),
+            **self._as_trained().model_dump(include={"epochs", "images", "seed", "device", "threads"}),
         }
-        before = earlier.networks(self.before, self.facts["data"], settings)
+        before = earlier.networks(self.before, self.facts["data"], self._as_trained())
         asked["earlier"] = [
             {"networks": len(found["networks"]), **{name: found["asked"].get(name) for name in _OF_EARLIER}}
             for found in self.before

@@ -36,13 +36,18 @@ def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[Fac
     for check in checks:
         known = check["asked"] | {"data": check["data"]}
         for name, value in now.items():
-            if known.get(name) != value:
+            if known.get(name) != value and not (name == "data" and _is_same_data(known["data"], data)):
                 raise SearchError(
                     f"an earlier check is of other trainings, which tell nothing of these: {name} {known.get(name)} "
                     f"there, {value} here"
                 )
         found |= {row["hash"]: row for row in check["networks"]}
     return list(found.values())
+
+
+def _is_same_data(before: str, now: str) -> bool:
+    """Whether two descriptions are of the same data; older ones do not say how it was read."""
+    return before.partition("; ")[0] == now.partition("; ")[0]
 
 
 def _read(path: Path) -> Facts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from archdsl.cost import count
 from archdsl.render.numbers import params_text
 from archdsl.render.report_texts import (
+    balanced_line,
+    class_rows,
     finals_text,
     held_out_line,
     measured_text,
@@ -58,7 +60,16 @@ def winner(report: Report) -> Markup:
     label = f"The graph of {spec.name}, a line a node"
     told = [element("p", held_out_line(report))] if report.verdict.held_out else []
     drawn = element("pre", show_text(spec, count(spec)), tabindex="0", role="group", aria_label=label)
-    return together([*told, drawn, details("its JSON", spec.to_json())])
+    return together([*told, *_classes(report), drawn, details("its JSON", spec.to_json())])
+
+
+def _classes(report: Report) -> list[Markup]:
+    """The accuracy of every class; nothing where the run does not tell it."""
+    if not report.verdict.per_class:
+        return []
+    heads, rows = class_rows(report)
+    every = table("Accuracy by class; ± is one standard error", heads, rows, list(range(1, len(heads))))
+    return [element("p", balanced_line(report)), element("details", element("summary", "accuracy by class"), every)]
 
 
 def provenance(report: Report) -> Markup:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.schema.document import Spec
-from archdsl.search.report.reading import mapping, number, numbers, text
+from archdsl.search.report.reading import mapping, number, numbers, text, timing_of
+from archdsl.search.results.reading import Reading
 from archdsl.search.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
@@ -36,7 +37,7 @@ class Trial(NamedTuple):
     @property
     def timing(self) -> dict[str, Any]:
         """How the latency was measured."""
-        return mapping(self.provenance.get("latency"))
+        return timing_of(self.provenance.get("latency"))
 
     @property
     def proxy(self) -> dict[str, Any]:
@@ -94,33 +95,60 @@ def trial_of(record: dict[str, Any], choices: dict[str, Any] | None = None) -> T
 
 
 class Attempt(NamedTuple):
-    """A network measured again in a fresh process."""
+    """A network that could have been the winner."""
 
     name: str
     hash: str
     latency: float | None
-    passed: bool
+    """ms as measured again, pooled over fresh processes; None where it was not."""
+    word: str
+    """PASS, FAIL or UNSURE."""
     reason: str
     timing: dict[str, Any]
+    gate_reading: float | None = None
+    """ms as its trial measured."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it kept the budget."""
+        return self.word == "PASS"
 
     @property
     def readings(self) -> list[float]:
-        """Every reading in ms; the fastest one counts."""
+        """Every reading in ms, in a run of an earlier version; the fastest one counted."""
         return numbers(self.timing.get("readings"))
+
+
+class ClassAccuracy(NamedTuple):
+    """How many images of a class the winner names rightly, of how many, by the set of images."""
+
+    name: str
+    validation: tuple[int, int] | None
+    held_out: tuple[int, int] | None
 
 
 class Verdict(NamedTuple):
     """What became of the promise; `passed` None while the search has not ended."""
 
     passed: bool | None
+    word: str
+    """PASS, FAIL or UNSURE; empty where there is no verdict."""
     name: str
     hash: str
     latency: float | None
     accuracy: float | None
     reason: str
     attempts: list[Attempt]
+    reading: Reading | None
+    """As measured again; None where it was not, or in a run of an earlier version."""
+    disturbed: str
+    """How many readings a busy machine disturbed; empty where none was."""
     held_out: dict[str, Any]
     """The winner's accuracy on images that no choice has seen; empty if it is not known."""
+    per_class: list[ClassAccuracy]
+    """Of the winner, in the order of its classes; empty if it is not known."""
+    balanced: dict[str, float]
+    """The mean of the classes' recalls, by the set of images: "validation", and "held_out" where there are any."""
 
 
 class Rung(NamedTuple):

@@ -8,19 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from archdsl.errors import ArchError
+from archdsl.latency.setting import with_runtime
 from archdsl.load import parse_spec, spec_of
 from archdsl.schema.document import Spec
 from archdsl.schema.space import Space
 from archdsl.search.report.agreement import finals, prediction, scores
+from archdsl.search.report.classes import balanced_of, classes_of
 from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
-from archdsl.search.report.reading import RunFiles, mapping, number, read_files, text
+from archdsl.search.report.reading import RunFiles, mapping, number, numbers, read_files, text, timing_of
 from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.study_facts import StudyFacts, study_facts
+from archdsl.search.results.busy import Disturbed
 from archdsl.search.results.front import front
 from archdsl.search.results.progress import RUNGS
+from archdsl.search.results.reading import Reading
 from archdsl.spaces import choices_of
 
 _ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
@@ -45,7 +49,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
         settings=files.settings,
         state=_state(files.verdict),
         seconds=number(files.verdict.get("seconds")) or number(files.clock.get("seconds")),
-        facts=mapping(files.verdict.get("device")) or _device_of(trials),
+        facts=with_runtime(mapping(files.verdict.get("device"))) or _device_of(trials),
         gate_ms=number(files.noise.get("gate_ms")),
         noise=number(files.noise.get("noise")),
         trials=trials,
@@ -145,21 +149,48 @@ def _verdict(raw: Mapping[str, Any]) -> Verdict:
     passed = raw.get("passed")
     return Verdict(
         passed=passed if isinstance(passed, bool) else None,
+        word=_word(raw) if isinstance(passed, bool) else "",
         name=text(raw.get("name")),
         hash=text(raw.get("hash")),
         latency=number(raw.get("latency")),
         accuracy=number(raw.get("accuracy")),
         reason=text(raw.get("reason")),
         attempts=[_attempt(mapping(item)) for item in attempts] if isinstance(attempts, list) else [],
+        reading=_reading(raw),
+        disturbed=_disturbed(raw.get("disturbed_readings")),
         held_out=_held_out(mapping(raw.get("held_out"))),
+        per_class=(per_class := classes_of(raw.get("per_class"))),
+        balanced=balanced_of(per_class),
     )
+
+
+def _word(raw: Mapping[str, Any]) -> str:
+    """PASS, FAIL or UNSURE; earlier versions said whether it passed alone."""
+    word = raw.get("verdict")
+    return word if word in ("PASS", "FAIL", "UNSURE") else "PASS" if raw.get("passed") is True else "FAIL"
+
+
+def _reading(raw: Mapping[str, Any]) -> Reading | None:
+    """None where a part of it cannot be read."""
+    try:
+        return TypeAdapter(Reading).validate_python({name: raw.get(name) for name in Reading._fields})
+    except ValidationError:
+        return None
+
+
+def _disturbed(raw: Any) -> str:
+    counts = numbers(raw)
+    return str(Disturbed(int(counts[0]), int(counts[1]))) if len(counts) == 2 else ""
 
 
 def _held_out(raw: Mapping[str, Any]) -> dict[str, Any]:
     """All of it, or nothing where a part cannot be read."""
-    found: dict[str, Any] = {name: number(raw.get(name)) for name in ("accuracy", "least", "most", "seeds")}
+    found: dict[str, Any] = {name: number(raw.get(name)) for name in ("accuracy", "seeds")}
     if None in found.values():
         return {}
+    others = {name: number(raw.get(name)) for name in ("error", "images", "mean", "least", "most")}
+    found |= {name: value for name, value in others.items() if value is not None}
+    found |= {"images": int(found["images"])} if "images" in found else {}
     return found | {"seeds": int(found["seeds"]), "fidelity": text(raw.get("fidelity"), "a training of unknown length")}
 
 
@@ -168,9 +199,10 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
         name=text(raw.get("name"), "unnamed"),
         hash=text(raw.get("hash")),
         latency=number(raw.get("latency")),
-        passed=raw.get("passed") is True,
+        word=_word(raw),
         reason=text(raw.get("reason")),
-        timing=mapping(raw.get("provenance")),
+        timing=timing_of(raw.get("provenance")),
+        gate_reading=number(raw.get("gate_reading")),
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from archdsl.render.report_texts import heading, state_text, verdict_line
+from archdsl.render.report_texts import condition_lines, heading, state_text, verdict_line
 from archdsl.search.report.facts import Report
 from archdsl.search.report.markup import Markup, element, together
 from archdsl.search.report.sections import sections
@@ -17,14 +17,13 @@ _HERE = Path(__file__).parent
 def html(report: Report) -> str:
     """The page."""
     style, script = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    passed = report.verdict.passed
+    look = {"PASS": " pass", "FAIL": " fail", "UNSURE": " unsure"}.get(report.verdict.word, "")
     parts = [
         element("h1", f"Search of {report.space}"),
         element("p", heading(report)),
         element("p", state_text(report), class_="dim"),
-        element(
-            "p", verdict_line(report), class_="verdict" + ("" if passed is None else " pass" if passed else " fail")
-        ),
+        element("p", verdict_line(report), class_=f"verdict{look}"),
+        *(element("p", line, class_="dim") for line in condition_lines(report)),
         *(element("section", element("h2", title), content) for title, content in sections(report)),
     ]
     head = together(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.errors import WrongUse, nearest
+from archdsl.latency.setting import with_runtime
 
 _OF_A_RUN = ("run.json", "trials.jsonl")
 
@@ -42,6 +43,7 @@ def read_files(folder: Path) -> RunFiles:
     problems: list[str] = []
     objects = (_json(folder / f"{name}.json", dict, problems) for name in ("run", "verdict", "noise", "clock"))
     settings, verdict, noise, clock = objects
+    settings = with_runtime(settings)
     if not (folder / "run.json").is_file():
         problems.append("run.json is missing: what was asked for is not known")
     records = _records(folder / "trials.jsonl", problems)
@@ -68,6 +70,13 @@ def text(value: Any, default: str = "") -> str:
 def mapping(value: Any) -> dict[str, Any]:
     """An object, or an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def timing_of(value: Any) -> dict[str, Any]:
+    """How a latency was measured; what an earlier version calls `mode` is its runtime."""
+    timing = mapping(value)
+    origin = timing.get("provenance")
+    return timing | {"provenance": with_runtime(origin)} if isinstance(origin, dict) else timing
 
 
 def numbers(value: Any) -> list[float]:

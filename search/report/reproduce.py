@@ -11,7 +11,8 @@ from archdsl import zoo
 from archdsl.search.report.facts import Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 
-_PLAIN = ("device", "batch", "dtype", "mode", "threads", "data", "epochs", "images", "trials", "seed")
+_MEASURED = ("device", "batch", "dtype", "runtime", "threads", "stat")
+_PLAIN = (*_MEASURED, "data", "epochs", "images", "trials", "seed")
 _UNITS = {
     "latency_budget_ms": ("latency-budget", "ms"),
     "throughput_budget": ("throughput-budget", "/s"),
@@ -39,8 +40,10 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
         found.append(("the space, as it was searched", f"{words} > {shlex.quote(f'{name}.json')}"))
     found.append(("the search", search_command(settings, name if shipped else f"./{name}.json")))
     found.append(("this run's end once more, or more of it with a larger --trials or --time", _resume(folder)))
-    if verdict.passed:
+    if verdict.word in ("PASS", "UNSURE"):
         found.append(("the winner's latency", _bench(settings, str(folder / "winner.json"))))
+        script = shlex.quote(str(folder / "run_winner.py"))
+        found.append(("the winner's verdict, without the search", f"python {script}"))
     return found
 
 
@@ -56,7 +59,8 @@ def search_command(settings: Mapping[str, Any], space: str) -> str:
     for field, (option, scale, unit) in _COUNTED.items():
         if (value := number(settings.get(field))) is not None:
             words += [f"--{option}", f"{_digits(value / scale)}{unit}"]
-    words += _options(settings, _PLAIN)
+    is_default = bool(number(settings.get("least_steps")))  # epochs that are named would not be raised for small data
+    words += _options(settings, tuple(name for name in _PLAIN if not (name == "epochs" and is_default)))
     return shlex.join(words)
 
 
@@ -80,9 +84,7 @@ def _resume(folder: Any) -> str:
 
 def _bench(settings: Mapping[str, Any], winner: str) -> str:
     winner = winner if "/" in winner else f"./{winner}"
-    return shlex.join(
-        ["archdsl", "bench", winner, *_options(settings, ("device", "batch", "dtype", "mode", "threads"))]
-    )
+    return shlex.join(["archdsl", "bench", winner, *_options(settings, _MEASURED)])
 
 
 def _is_shipped(name: str, space: Mapping[str, Any]) -> bool:

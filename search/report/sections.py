@@ -51,21 +51,16 @@ def _budgets(report: Report) -> Markup:
             rows.append((what, text(int(limit))))
     parts = [table("Budgets", ["of", "at most"], rows, [1]) if rows else element("p", "No budget was set.")]
     if report.verdict.attempts:
-        heads = ["network", "verdict", f"{report.stat}, ms", "every reading, ms", "spread", "measured"]
+        heads = ["network", "verdict", f"{report.stat}, ms", "in its trial, ms", "why", "measured"]
         again = [_attempt(attempt) for attempt in report.verdict.attempts]
-        parts.append(table("Measured again in a fresh process; the fastest reading counts", heads, again, [2]))
+        parts.append(table("Measured again in fresh processes", heads, again, [2, 3]))
     return together(parts)
 
 
 def _attempt(attempt: Attempt) -> Sequence[object]:
-    look, word = ("pass", "PASS") if attempt.passed else ("fail", "FAIL")
-    timing = attempt.timing
-    spread = timing.get("spread")
-    told = f"{spread:.0%}" if isinstance(spread, int | float) else "-"
-    readings = " ".join(f"{value:.2f}" for value in attempt.readings) or attempt.reason
-    unstable = " (unstable)" if timing.get("unstable") is True else ""
-    verdict = element("span", word, class_=look)
-    return attempt.name, verdict, ms_text(attempt.latency), readings, told + unstable, details("how", timing)
+    verdict = element("span", attempt.word, class_=attempt.word.lower())
+    latencies = ms_text(attempt.latency), ms_text(attempt.gate_reading)
+    return attempt.name, verdict, *latencies, attempt.reason, details("how", attempt.timing)
 
 
 def _front(report: Report) -> Markup:

@@ -32,7 +32,7 @@ _MACHINE = (
     "driver",
     "dtype",
     "batch",
-    "mode",
+    "runtime",
     "threads",
     "archdsl",
     "torch",
@@ -92,7 +92,7 @@ def _again(attempt: Attempt, trial: Trial | None, stat: str) -> dict[str, Any]:
     """A measurement in a fresh process; what the network costs is as in its trial."""
     same = ("number", "overrides", "params", "macs")
     row = {name: getattr(trial, name) for name in same} if trial is not None else {}
-    outcome = "passed" if attempt.passed else "failed"
+    outcome = {"PASS": "passed", "UNSURE": "unsure"}.get(attempt.word, "failed")
     row |= {"name": attempt.name, "hash": attempt.hash, "rung": AGAIN, "outcome": outcome, "reason": attempt.reason}
     return row | {"inside_budget": attempt.passed, "latency_ms": attempt.latency} | _timing(attempt.timing, stat)
 

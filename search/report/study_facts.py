@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
 
 from archdsl.search.report.facts import Importance
+from archdsl.search.study.fills import Measured, measured_trials
 from archdsl.search.study.local import METRICS
-from archdsl.search.study.waiting import BUDGET, REASON, RUNG
+from archdsl.search.study.waiting import REASON, RUNG
 
 LEAST_TRIALS = 10
 """Networks below which no importance is told: the parameters are about as many."""
@@ -47,11 +48,12 @@ def study_facts(folder: Path, objectives: Sequence[str]) -> StudyFacts:
             for path in folder.glob("study.db*"):
                 shutil.copy(path, place)
             trials = _read(Path(place) / "study.db")
+        importance = _importance(trials, objectives)
     except Exception as error:  # whatever SQLite, SQLAlchemy or Optuna say of a file that is none of theirs
         return _nothing(f"study.db cannot be read: {' '.join(str(error).split())[:160]}")
     refused = (trial.user_attrs for trial in trials if RUNG in trial.user_attrs)
     counted = Counter((str(attrs[RUNG]), str(attrs.get(REASON) or "")) for attrs in refused)
-    return StudyFacts(counted, _importance(trials, objectives), "")
+    return StudyFacts(counted, importance, "")
 
 
 def _nothing(reason: str) -> StudyFacts:
@@ -70,16 +72,16 @@ def _read(database: Path) -> list[FrozenTrial]:
 
 
 def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[Importance]:
-    """Of accuracy and latency. A gated trial has no accuracy of its own, but what stands in for it: it is left out."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    trained = [trial for trial in done if trial.constraints.get(BUDGET, 1) <= 0]
-    known = {"proxy_accuracy": trained, "latency": done}
+    """Of accuracy and latency. Only what was trained to the end has an accuracy; what is filled in is left out."""
+    measured = measured_trials(trials, objectives)
+    trained = [each for each in measured if each.is_trained]
+    known = {"proxy_accuracy": trained, "latency": measured}
     metrics = [text.split()[-1] for text in objectives if text.split()]
     return [_shares(name, known[name], place) for place, name in enumerate(metrics) if name in known]
 
 
-def _shares(name: str, trials: Sequence[FrozenTrial], place: int) -> Importance:
-    metric, values = METRICS[name], [trial.values[place] for trial in trials]
+def _shares(name: str, measured: Sequence[Measured], place: int) -> Importance:
+    metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
     if len(trials) < LEAST_TRIALS:
         few = f"{len(trials)} networks have one; below {LEAST_TRIALS} the shares would be chance"
         return Importance(metric, len(trials), {}, None, few)

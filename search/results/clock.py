@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from archdsl.search.settings import DEFAULT_TIME_S, Settings
 
 SEARCH_SHARE = 0.75
 """Share of the time that the search itself takes; the rest is for training the finalists and measuring the winner."""
-_RESERVE_SHARE, _MOST_RESERVE_S = 0.15, 30.0
+LEAST_TIME_S = 20.0
+"""Starting, one short training, and measuring its winner in one fresh process take about so long on any machine."""
+_RESERVE_SHARE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.15, 10.0, 30.0
+"""What is left for the winner's measurement: a fresh process takes up to ten seconds, three take thirty."""
 
 
 class Clock:
     """Seconds spent and left. Without a limit on time or trials there is one on time, of ten minutes."""
 
-    def __init__(self, settings: Settings, spent: float = 0.0, started: float | None = None) -> None:
-        """`spent` is what earlier parts took; `started`, a moment of `time.monotonic()`, is when this part began."""
-        self._spent, self._started = spent, time.monotonic() if started is None else started
+    def __init__(
+        self,
+        settings: Settings,
+        spent: float = 0.0,
+        started: float | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        """`spent` is what earlier parts took; `started`, a moment of `now`, is when this part began.
+
+        `now` is `time.monotonic` where nothing else is given.
+        """
+        self._now = now or time.monotonic
+        self._spent, self._started = spent, self._now() if started is None else started
+        self._paused: float | None = None
+        self._waited = 0.0
         unlimited = settings.time_s is None and settings.trials is None
         self.limit = DEFAULT_TIME_S if unlimited else settings.time_s
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start, those of earlier parts included."""
-        return self._spent + time.monotonic() - self._started
+        """Seconds since the start, those of earlier parts included; waiting for the device is not."""
+        return self._spent + self._now() - self._started - self.waited
+
+    @property
+    def waited(self) -> float:
+        """Seconds of this part in which the device was not free to measure on."""
+        return self._waited + (0.0 if self._paused is None else self._now() - self._paused)
+
+    def pause(self) -> None:
+        """Time does not count from here on: another process measures on the device."""
+        if self._paused is None:
+            self._paused = self._now()
+
+    def go_on(self) -> None:
+        """Time counts again."""
+        self._waited, self._paused = self.waited, None
 
     @property
     def left(self) -> float | None:
@@ -33,7 +63,8 @@ class Clock:
     @property
     def left_to_train(self) -> float | None:
         """Seconds until a training must have ended, so that the winner can still be measured."""
-        reserve = min(_RESERVE_SHARE * (self.limit or 0), _MOST_RESERVE_S)
+        limit = self.limit or 0.0
+        reserve = min(max(_RESERVE_SHARE * limit, _LEAST_RESERVE_S), _MOST_RESERVE_S, limit / 2)
         return None if self.left is None else self.left - reserve
 
     @property

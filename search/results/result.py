@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.load import spec_of
 from archdsl.schema.document import Spec
-from archdsl.schema.writing import dump
-from archdsl.search.ladder.held_out import held_out
+from archdsl.search.results.busy import Disturbed
 from archdsl.search.results.folder import RunFolder
 from archdsl.search.results.front import Record
+from archdsl.search.results.handed_over import write_winner
+from archdsl.search.results.reading import NO_READING, Reading
 from archdsl.search.settings import Settings
 
 
 class Verdict(NamedTuple):
     """What became of the promise."""
 
-    passed: bool
+    verdict: Literal["PASS", "FAIL", "UNSURE"] | None
+    """None on a machine that only trains."""
+    reason: str | None
+    """One sentence with the numbers that decided."""
     spec: Spec | None
     """The winner; without one the nearest miss, or None if nothing was measured."""
     record: Record | None
-    latency: float | None
-    """The statistic, in ms, as measured again in a fresh process; of a nearest miss that was not, as in its trial."""
-    attempts: list[dict[str, Any]]
-    """Every network measured again, in the order of trying."""
-    reason: str | None = None
-    """Why there is no winner, where it is not the latency."""
+    reading: Reading | None = None
+    """As measured again in fresh processes; None where it was not."""
+    attempts: Sequence[dict[str, Any]] = ()
+    """Every network that could have been the winner, in the order of trying."""
+    accuracy: dict[str, Any] | None = None
+    """Of the weights that are handed over (`held_out.accuracy_facts`)."""
+    ties: Sequence[dict[str, Any]] = ()
+    """Networks whose accuracy cannot be told from the winner's."""
+    weights: str | None = None
+    """The file of the winner's weights; None where a stored result is read."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise is kept."""
+        return self.verdict == "PASS"
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether files of a winner are handed over."""
+        return self.verdict in ("PASS", "UNSURE")
+
+    @property
+    def latency(self) -> float | None:
+        """The statistic, in ms, as measured again; of a nearest miss that was not, as in its trial."""
+        if self.reading is not None:
+            return self.reading.value_ms
+        return None if self.record is None else self.record["latency"]
 
 
 class Result(NamedTuple):
@@ -41,11 +67,13 @@ class Result(NamedTuple):
     interrupted: bool
     facts: dict[str, Any]
     """The device, as the worker told it."""
+    disturbed: Disturbed = Disturbed(0, 0)
+    """Readings that a busy machine disturbed."""
 
     @property
     def winner(self) -> Spec | None:
-        """The backbone that kept the budget when it was measured again, or None."""
-        return self.verdict.spec if self.verdict.passed else None
+        """The backbone that is handed over: it kept the budget when it was measured again, or may keep it (UNSURE)."""
+        return self.verdict.spec if self.verdict.has_winner else None
 
     @property
     def trials(self) -> int:
@@ -54,10 +82,9 @@ class Result(NamedTuple):
 
     @property
     def held_out(self) -> dict[str, Any] | None:
-        """The winner's accuracy on images that no choice has seen (`ladder/held_out.py`)."""
-        return (
-            held_out(self.records, self.verdict.record["hash"]) if self.verdict.passed and self.verdict.record else None
-        )
+        """The winner's accuracy on images that no choice has seen: of the weights that are handed over."""
+        accuracy = self.verdict.accuracy
+        return None if accuracy is None else accuracy["held_out"]
 
     def as_json(self) -> dict[str, Any]:
         """The facts for programs."""
@@ -65,18 +92,30 @@ class Result(NamedTuple):
         return {
             "folder": str(self.folder),
             "space": self.settings.space["name"],
-            "passed": verdict.passed,
+            **_judged(verdict),
             "winner": self.winner.to_json() if self.winner else None,
-            "nearest_miss": verdict.spec.to_json() if verdict.spec and not verdict.passed else None,
-            "latency": verdict.latency,
+            "nearest_miss": verdict.spec.to_json() if verdict.spec and not verdict.has_winner else None,
             "stat": self.settings.stat,
             "budget_ms": self.settings.latency_budget_ms,
-            "reason": verdict.reason,
-            "held_out": self.held_out,
             "front": self.front,
             "trials": self.trials,
+            "disturbed_readings": list(self.disturbed),
             "interrupted": self.interrupted,
         }
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    """What `verdict.json` and `--json` say of the promise alike."""
+    accuracy = verdict.accuracy or {}
+    return {
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "passed": verdict.passed,
+        "latency": verdict.latency,
+        **(NO_READING if verdict.reading is None else verdict.reading.as_json()),
+        **{name: accuracy.get(name) for name in ("held_out", "validation", "chance", "per_class", "balanced_accuracy")},
+        "ties": list(verdict.ties),
+    }
 
 
 def trials_in(records: list[Record]) -> int:
@@ -85,25 +124,21 @@ def trials_in(records: list[Record]) -> int:
 
 
 def keep(folder: RunFolder, result: Result, seconds: float) -> None:
-    """Write `verdict.json` and `winner.json`; no winner, no file."""
+    """Write `verdict.json` and the winner's files; where there is no winner, `nearest.json` in their place."""
     verdict, settings = result.verdict, result.settings
-    if result.winner is not None:
-        folder.write_text("winner.json", dump(result.winner))
-    else:
-        folder.remove("winner.json")
+    write_winner(folder, settings, verdict)
+    validation = (verdict.accuracy or {}).get("validation")
     outcome = {
-        "passed": verdict.passed,
+        **_judged(verdict),
         "budget_ms": settings.latency_budget_ms,
         "stat": settings.stat,
-        "latency": verdict.latency,
         "name": verdict.spec.name if verdict.spec else None,
         "hash": verdict.record["hash"] if verdict.record else None,
-        "accuracy": verdict.record["accuracy"] if verdict.record else None,
-        "held_out": result.held_out,
-        "reason": verdict.reason,
-        "attempts": verdict.attempts,
+        "accuracy": validation["accuracy"] if validation else verdict.record["accuracy"] if verdict.record else None,
+        "attempts": list(verdict.attempts),
         "finished": not result.interrupted,
         "trials": result.trials,
+        "disturbed_readings": list(result.disturbed),
         "seconds": round(seconds, 3),
         "limits": _limits(settings),
         "device": result.facts,
@@ -125,9 +160,33 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
     if record is None and outcome["hash"] is not None:
         raise SearchError(f"{folder.path}/verdict.json names a network that trials.jsonl does not hold")
     spec = spec_of(record["spec"]) if record else None
-    attempts, latency = outcome["attempts"], outcome["latency"]
-    verdict = Verdict(outcome["passed"], spec, record, latency, attempts, outcome["reason"])
-    return Result(folder.path, settings, records, folder.read("front.json") or [], verdict, False, outcome["device"])
+    verdict = Verdict(
+        _verdict_of(outcome),
+        outcome["reason"],
+        spec,
+        record,
+        Reading.from_json(outcome),
+        outcome["attempts"],
+        _accuracy_of(outcome),
+        outcome.get("ties", ()),
+    )
+    disturbed = Disturbed(*outcome.get("disturbed_readings", (0, 0)))
+    front = folder.read("front.json") or []
+    return Result(folder.path, settings, records, front, verdict, False, outcome["device"], disturbed)
+
+
+def _verdict_of(outcome: dict[str, Any]) -> Literal["PASS", "FAIL", "UNSURE"] | None:
+    """As `verdict.json` says it; those of earlier versions say PASS or FAIL by `passed` alone."""
+    if "verdict" in outcome:
+        verdict: Literal["PASS", "FAIL", "UNSURE"] | None = outcome["verdict"]
+        return verdict
+    return "PASS" if outcome["passed"] else "FAIL"
+
+
+def _accuracy_of(outcome: dict[str, Any]) -> dict[str, Any] | None:
+    if outcome.get("held_out") is None and outcome.get("validation") is None:
+        return None
+    return {name: outcome.get(name) for name in ("validation", "held_out", "chance", "per_class", "balanced_accuracy")}
 
 
 def _goes_on(settings: Settings, outcome: dict[str, Any]) -> bool:

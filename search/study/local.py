@@ -1,11 +1,11 @@
 """Optuna as the engine: what to try next, and what came of it.
 
-Four things here are learned from how Optuna 5 works. A gated trial carries its constraint and ends COMPLETE or PRUNED,
-never FAIL, or its violation is forgotten; FAIL is for a trial that was broken off, of which nothing is known. The
-Gaussian process reads COMPLETE trials alone, so a candidate that was measured and gated completes, with the mean
-accuracy of the others in place of the one that it does not have. It can fail on what it is given, and then the next
-trial is drawn at random. And every sampler is seeded from the search's seed and the number of trials that began, so
-that a resumed search asks for what an uninterrupted one would, and workers side by side for different points.
+A study holds what was measured, and parameters as the values that they are. Three things here are learned from how
+Optuna 5 works. A trial with a constraint ends COMPLETE or PRUNED, never FAIL, or its violation is forgotten; FAIL is
+for a trial that was broken off, of which nothing is known. Samplers can fail on what they are given, and then the next
+trial is drawn at random; they look at a copy of the study in which nothing is missing (`mirror.py`). And every sampler
+is seeded from the search's seed and the number of trials that began, so that a resumed search asks for what an
+uninterrupted one would, and workers side by side for different points.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from archdsl.errors import ArchError, SearchError
 from archdsl.schema.variables import Variable
 from archdsl.search.settings import Sampler
 from archdsl.search.study import samplers
-from archdsl.search.study.knobs import choices, decode
+from archdsl.search.study.fills import ATTRIBUTES, BROKEN_OFF, GATED, Measured, measured_trials
+from archdsl.search.study.knobs import Form, as_indices, as_places, as_values, choices
+from archdsl.search.study.mirror import Mirror, Proposing
 from archdsl.search.study.storage import brief, open_storage, shown, unheard
 from archdsl.search.study.waiting import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, Waiting
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
 """What a dashboard calls an objective."""
-_BROKEN_OFF = "broken off"
+FORMAT = 2
+"""Of studies whose parameters are values; those without the attribute hold indices, and invented accuracies."""
+_FORMAT = "format"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -40,7 +44,7 @@ class Completed(NamedTuple):
     excess: float
     """Over the budget by a factor of 1 + this, if it is more than 0."""
     is_trained: bool
-    """Whether it was trained to the end; else the accuracy among its values is made up."""
+    """Whether it was trained to the end; else the accuracy among its values is filled in."""
     latency_ms: float | None = None
 
     @property
@@ -65,20 +69,22 @@ class Study(Waiting):
         """Opens the study, or makes it.
 
         Raises:
-            SearchError: there is one that cannot be read.
+            SearchError: there is one that cannot be read, or that a later version made.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.variables, self.objectives, self.seed, self.sampler = variables, tuple(objectives), seed, sampler
+        self.name = name
         try:
             with unheard():
                 self._storage = self.open(storage)
                 self._study = optuna.create_study(
                     storage=self._storage,
-                    study_name=name,
-                    directions=["maximize" if text.startswith("max") else "minimize" for text in objectives],
+                    study_name=self.name,
+                    directions=_directions(objectives),
                     load_if_exists=resume,
                 )
                 self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
+            self.parameters = {name: self._form()(variable) for name, variable in variables.items()}
             # a trial that waits to be trained is not asked for
             self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
         except ArchError:
@@ -90,6 +96,31 @@ class Study(Waiting):
     def open(self, url: str) -> BaseStorage:
         """Where Optuna keeps the study."""
         return open_storage(url)
+
+    @property
+    def must_stay_older(self) -> bool:
+        """Whether the study may not become one of this version, even before it has trials."""
+        return False
+
+    @property
+    def is_older(self) -> bool:
+        """Whether an earlier version made the study: its parameters stay indices."""
+        return _FORMAT not in self._study.user_attrs
+
+    def _form(self) -> Form:
+        """How the study holds variables; one without trials becomes a study of this version.
+
+        Raises:
+            SearchError: a later version made it.
+        """
+        version = self._study.user_attrs.get(_FORMAT)
+        if version is None and (self.must_stay_older or self._study.get_trials(deepcopy=False)):
+            return as_indices
+        if version is None:
+            self._study.set_user_attr(_FORMAT, FORMAT)
+        elif version != FORMAT:
+            raise SearchError(f"this study has format {version}, which a later version of archdsl made; update archdsl")
+        return as_values
 
     def close(self) -> None:
         """Let go of the database."""
@@ -110,18 +141,20 @@ class Study(Waiting):
 
     def completed(self) -> list[Completed]:
         """What was measured so far, in order."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [
             Completed(
-                {name: decode(variable, trial.params[name]) for name, variable in self.variables.items()},
-                tuple(trial.values),
-                trial.constraints.get(BUDGET, 1.0),
-                _is_trained(trial),
-                trial.user_attrs.get(LATENCY),
+                {name: parameter.decode(each.trial.params[name]) for name, parameter in self.parameters.items()},
+                each.values,
+                each.excess,
+                each.is_trained,
+                each.trial.user_attrs.get(LATENCY),
             )
-            for trial in trials
-            if trial.params.keys() == self.variables.keys()
+            for each in self._measured()
+            if each.trial.params.keys() == self.variables.keys()
         ]
+
+    def _measured(self) -> list[Measured]:
+        return measured_trials(self._study.get_trials(deepcopy=False, states=_ENDED), self.objectives)
 
     @property
     def begun(self) -> int:
@@ -137,20 +170,22 @@ class Study(Waiting):
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        with unheard():
-            seed, sampler = self._sampler()
-            self._study.sampler = sampler
-            trial = self._study.ask()
-            try:
-                return trial, choices(trial, self.variables)
-            except Exception:
-                self._study.sampler = RandomSampler(seed=seed)
-                return trial, choices(trial, self.variables)
-
-    def _sampler(self) -> tuple[int, BaseSampler]:
         seed = (self.seed * 1_000_003 + self.begun) % 2**31
-        completed = len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-        return seed, samplers.sampler(self.sampler, seed, completed)
+        with unheard():
+            self._study.sampler = Proposing(lambda: self._proposed(trial, seed), self.parameters)
+            trial = self._study.ask()
+            return trial, choices(trial, self.parameters)
+
+    def _proposed(self, trial: optuna.Trial, seed: int) -> dict[str, Any]:
+        """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""
+        trials, measured = self._study.get_trials(deepcopy=False), self._measured()
+        sampler = samplers.sampler(self.sampler, seed, len(measured))
+        places = {name: as_places(variable) for name, variable in self.variables.items()}
+        proposal = Mirror(trials, measured, self.parameters, places).propose(
+            _directions(self.objectives), sampler, seed
+        )
+        self.note(trial, proposal.attributes)
+        return proposal.values
 
     def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
         """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
@@ -166,19 +201,26 @@ class Study(Waiting):
     def gated(self, trial: optuna.Trial, excess: float, values: dict[str, float]) -> None:
         """A measured candidate over a budget by a factor of 1 + excess: no accuracy was paid for."""
         self._constrain(trial, max(excess, 1e-6))
-        filled = {"proxy_accuracy": self._mean_accuracy(), **values}
-        self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
+        self._pruned(trial, GATED, values)
 
     def halved(self, trial: optuna.Trial, values: dict[str, float]) -> None:
-        """A candidate inside the budgets whose training was broken off: as the least accurate of those that ended."""
+        """A candidate inside the budgets whose training was broken off: what it would have reached is not known."""
         self._constrain(trial, -1.0)
-        self.note(trial, {_BROKEN_OFF: True})
-        filled = {"proxy_accuracy": min(self._accuracies(), default=0.0), **values}
-        self._study.tell(trial, [filled[text.split()[1]] for text in self.objectives])
+        self._pruned(trial, BROKEN_OFF, values)
 
-    def refused(self, trial: optuna.Trial, rung: str | None = None, reason: str | None = None) -> None:
-        """A candidate that fell at a rung before it was measured; without a rung, one that failed."""
-        self._constrain(trial, 1.0)
+    def _pruned(self, trial: optuna.Trial, mark: str, values: dict[str, float]) -> None:
+        """A measured candidate without an accuracy; its other objectives stand beside it."""
+        facts = {name: values.get(metric) for metric, name in ATTRIBUTES.items() if name not in trial.user_attrs}
+        self.note(trial, {mark: True} | facts)
+        self._study.tell(trial, state=TrialState.PRUNED)
+
+    def refused(
+        self, trial: optuna.Trial, rung: str | None = None, reason: str | None = None, is_inside: bool = False
+    ) -> None:
+        """A candidate that fell at a rung before it was measured; without a rung, one that failed, or whose zero-cost
+        score was too low. `is_inside` says that it was measured, and keeps the budget.
+        """
+        self._constrain(trial, -1.0 if is_inside else 1.0)
         self.note(trial, {RUNG: rung, REASON: reason and reason.splitlines()[0][:300]})
         self._study.tell(trial, state=TrialState.PRUNED)
 
@@ -188,20 +230,6 @@ class Study(Waiting):
             with unheard():
                 trial.set_constraint(BUDGET, excess)
 
-    def _mean_accuracy(self) -> float:
-        """Of the trials that were trained; 0 before there is one."""
-        known = self._accuracies()
-        return sum(known) / len(known) if known else 0.0
 
-    def _accuracies(self) -> list[float]:
-        """Of the trials that were trained."""
-        if "max proxy_accuracy" not in self.objectives:
-            return []
-        index = self.objectives.index("max proxy_accuracy")
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [trial.values[index] for trial in trials if _is_trained(trial)]
-
-
-def _is_trained(trial: FrozenTrial) -> bool:
-    """Whether a completed trial was inside the budget, and trained to the end."""
-    return trial.constraints.get(BUDGET, 1.0) <= 0 and _BROKEN_OFF not in trial.user_attrs
+def _directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    return [StudyDirection.MAXIMIZE if text.startswith("max") else StudyDirection.MINIMIZE for text in objectives]

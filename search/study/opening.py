@@ -19,6 +19,13 @@ def opened(search: Search) -> Study:
     Raises:
         SearchError: it cannot be opened, or the run keeps it elsewhere.
     """
+    study = _opened(search)
+    if study.is_older:
+        search.note("an earlier version of archdsl began this study: its parameters stay indices instead of values")
+    return study
+
+
+def _opened(search: Search) -> Study:
     known, seed, sampler = variables(search.space.nodes), search.settings.seed, search.settings.sampler
     folder, storage = search.folder, search.means.storage
     place = folder.read("shared.json")
@@ -28,15 +35,19 @@ def opened(search: Search) -> Study:
         return Study(folder.storage, known, search.space.objectives, seed, search.resume, sampler=sampler)
     if place is None and search.records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
-    from archdsl.search.study.shared import Shared, name_of
+    from archdsl.search.study.names import name_of, older_name_of
+    from archdsl.search.study.shared import Shared
 
     name = name_of(search.settings)
-    if place is not None and place["study"] != name:
+    older: str | None = older_name_of(search.settings)
+    if place is not None and place["study"] not in (name, older):
         raise SearchError(
             f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
         )
-    study = Shared(storage, name, known, search.space.objectives, seed, sampler)
-    folder.write("shared.json", {"storage": shown(storage), "study": name})
+    if place is not None:
+        name, older = place["study"], older if place["study"] == older else None
+    study = Shared(storage, name, known, search.space.objectives, seed, sampler, older)
+    folder.write("shared.json", {"storage": shown(storage), "study": study.name})
     return study
 
 
@@ -52,11 +63,25 @@ def agreed(search: Search, gate_ms: float | None) -> float | None:
     if search.means.role == "train":
         return None
     own = search.state.facts.get("device_name")
-    first = search.study.agree("gate", {"device": own, "gate_ms": gate_ms})
+    conditions = {name: getattr(search.settings, name) for name in ("runtime", "stat")}
+    first = search.study.agree("gate", {"device": own, "gate_ms": gate_ms, **conditions})
     if first["device"] != own:
         raise SearchError(f"this study measures on {first['device']}, here is {own}; join it with --role train")
+    first = (conditions if search.resume else _earlier_conditions(search)) | first
+    for name, value in conditions.items():
+        if first[name] != value:
+            rule = f"this study measures with {name} {first[name]}, here is {value}"
+            raise SearchError(f"{rule}; join it with --{name} {first[name]}")
     agreed_ms: float | None = first["gate_ms"]
     return agreed_ms
+
+
+def _earlier_conditions(search: Search) -> dict[str, Any]:
+    """How a study measures that was begun by an earlier version, which kept neither runtime nor statistic with it."""
+    settings, space = search.settings, search.space
+    measured = space.budget("latency") or space.budget("throughput")
+    stat = (measured and measured.stat) or ("p50" if settings.device.startswith("cuda") else "p10")
+    return {"runtime": "eager" if settings.runtime == "graph" else settings.runtime, "stat": stat}
 
 
 def described(search: Search) -> dict[str, Any]:

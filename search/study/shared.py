@@ -8,8 +8,6 @@ it. Choosing is done by one process at a time, so that no network is tried twice
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -26,15 +24,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError, WrongUse
 from archdsl.schema.variables import Variable
-from archdsl.search.data.loading import BUILT_IN
 from archdsl.search.results.front import Record
-from archdsl.search.settings import Sampler, Settings
+from archdsl.search.settings import Sampler
 from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
 from archdsl.search.study.local import Study
+from archdsl.search.study.names import name_of as name_of
 from archdsl.search.study.storage import brief, shown, unheard
-from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT
+from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
 _LOCK_S, _TRIES = 60.0, 20
@@ -53,13 +51,15 @@ class Shared(Study):
         objectives: Sequence[str],
         seed: int,
         sampler: Sampler = "auto",
+        older: str | None = None,
     ) -> None:
-        """Opens the study, or makes it.
+        """Opens the study, or makes it; where there is none of that name, it joins the one that machines with an
+        earlier version of archdsl share by the name `older`.
 
         Raises:
             SearchError: the database cannot be reached.
         """
-        self._beat_s, self._grace_s = heart.BEAT_S, heart.GRACE_S
+        self._beat_s, self._grace_s, self._older = heart.BEAT_S, heart.GRACE_S, older
         super().__init__(url, variables, objectives, seed, resume=True, name=name, sampler=sampler)
         self._heart = Heart(self._rdb, self._beat_s)
 
@@ -74,6 +74,7 @@ class Shared(Study):
                     grace_period=self._grace_s,
                     heartbeat_stale_trial_callback=lambda study, trial: self._again(trial, lost=1),
                 )
+                self._choose_name()
                 return self._rdb
             except SQLAlchemyError as error:
                 if not tries_left or "connection" in brief(error):
@@ -85,6 +86,16 @@ class Shared(Study):
         """Let go of the database."""
         self._heart.stop()
         super().close()
+
+    def _choose_name(self) -> None:
+        names = optuna.get_all_study_names(self._rdb)
+        if self.name not in names and self._older is not None and self._older in names:
+            self.name = self._older
+
+    @property
+    def must_stay_older(self) -> bool:
+        """Whether machines with an earlier version know the study by this name."""
+        return self.name == self._older
 
     @contextmanager
     def choosing(self) -> Iterator[None]:
@@ -141,7 +152,7 @@ class Shared(Study):
                 if self._rdb.set_trial_state_values(waiting._trial_id, TrialState.RUNNING):
                     self._heart.watch(waiting._trial_id)
                     trial = optuna.Trial(self._study, waiting._trial_id)
-                    choices(trial, self.variables)
+                    choices(trial, self.parameters)
                     return trial, dict(waiting.user_attrs[_MEASURED])
         return None
 
@@ -223,7 +234,7 @@ class Shared(Study):
         names = [name for name in (FROM, RESULT) if name in trial.user_attrs]
         names += [_MEASURED, HASH, _NUMBER] if _MEASURED in trial.user_attrs else []
         kept = {name: trial.user_attrs[name] for name in names}
-        kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs}
+        kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs} | generation_of(trial)
         with unheard():
             self._study.enqueue_trial(parameters, user_attrs=kept)
 
@@ -242,13 +253,3 @@ def address(url: str) -> str:
     except ImportError:
         raise SearchError("a shared study needs psycopg; pip install 'archdsl[postgres]'") from None
     return f"postgresql+psycopg://{rest}".replace("{", "{{").replace("}", "}}")  # Optuna reads it as a template
-
-
-def name_of(settings: Settings) -> str:
-    """The name of the study that a search of such settings shares: the machines may differ in device and limits."""
-    asked = settings.model_dump(mode="json", exclude={"trials", "time_s", "device", "stat", "threads", "data"})
-    if settings.sampler == "auto":
-        del asked["sampler"]  # a study of an earlier version keeps its name
-    asked["data"] = settings.data if settings.data in BUILT_IN else Path(settings.data).name
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    return f"{settings.space['name']}-{digest}"

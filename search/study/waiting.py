@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from archdsl.schema.variables import Variable
 from archdsl.search.results.front import Record
 from archdsl.search.study.alone import Alone
-from archdsl.search.study.knobs import encode
+from archdsl.search.study.knobs import Parameter
 from archdsl.search.study.storage import unheard
 
 MOST_LOST = 2
@@ -26,7 +26,18 @@ LATENCY = "latency_ms"
 FROM, RESULT = "from", "result"
 """Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
 LOST, BEGUN, _RELEASED = "lost", "begun", "released"
+_GENERATION = ":generation"
+"""How the name ends under which a sampler of generations keeps a trial's own."""
 FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
+
+
+def generation_of(trial: FrozenTrial) -> dict[str, Any]:
+    """The generation that a trial belongs to, by its sampler's name for it; earlier versions left it where Optuna does.
+
+    Empty where its sampler has none.
+    """
+    attributes = trial.system_attrs | trial.user_attrs
+    return {name: value for name, value in attributes.items() if name.endswith(_GENERATION)}
 
 
 class Waiting(Alone):
@@ -34,6 +45,8 @@ class Waiting(Alone):
 
     _study: optuna.Study
     variables: dict[str, Variable]
+    parameters: dict[str, Parameter]
+    """As the study holds the variables."""
 
     @property
     def has_waiting(self) -> bool:
@@ -58,7 +71,7 @@ class Waiting(Alone):
         `facts` stand beside its trial.
         """
         parameters = {
-            name: encode(variable, point.get(name, variable.values[0] if variable.values else variable.low))
+            name: self.parameters[name].encode(point.get(name, variable.values[0] if variable.values else variable.low))
             for name, variable in self.variables.items()
         }
         with unheard():
@@ -82,8 +95,9 @@ class Waiting(Alone):
         is_known = any(other.system_attrs.get(FIXED) == parameters for other in self._waiting())
         if parameters.keys() == self.variables.keys() and not is_known:
             lost = trial.user_attrs.get(LOST, 0) + (_RELEASED not in trial.user_attrs)
+            kept = {LOST: lost, BEGUN: HASH in trial.user_attrs} | generation_of(trial)
             with unheard():
-                self._study.enqueue_trial(parameters, user_attrs={LOST: lost, BEGUN: HASH in trial.user_attrs})
+                self._study.enqueue_trial(parameters, user_attrs=kept)
         self._study.tell(trial.number, state=TrialState.FAIL)
 
     def is_killer(self, trial: optuna.Trial) -> bool:

@@ -6,6 +6,8 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.search.training.fidelity import BATCH
+
 if TYPE_CHECKING:
     from archdsl.schema.document import Spec
     from archdsl.search.data.loading import Data
@@ -16,7 +18,7 @@ _VALIDATED = 64
 
 
 class Pace(NamedTuple):
-    """Seconds of a step at the recipe's batch, and of validating one image."""
+    """Seconds of a step, and of validating one image."""
 
     step_s: float
     image_s: float
@@ -24,27 +26,33 @@ class Pace(NamedTuple):
 
 def pace(spec: Spec, device: str, data: Data) -> Pace:
     """Train a freshly built network for some steps and validate it; the first steps, which warm up, do not count."""
+    import torch
+
     from archdsl.compile import build
     from archdsl.search.training.recipe import Fidelity, train
 
-    fidelity = Fidelity(STEPS, Fidelity(1, 1).batch)
+    batch = len(data.train_labels)
     moments: list[float] = []
-    train(build(spec), data, fidelity, seed=0, device=device, progress=lambda *_: moments.append(time.monotonic()))
+
+    def progress(*_: float) -> None:
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize(device)  # or it would be told when the host launched a step
+        moments.append(time.monotonic())
+
+    train(build(spec), data, Fidelity(STEPS, batch, batch), seed=0, device=device, progress=progress)
     ended = time.monotonic()
     steps = [after - before for before, after in zip(moments[_FIRST:], moments[_FIRST + 1 :], strict=False)]
     return Pace(median(steps), (ended - moments[-1]) / _VALIDATED)
 
 
-def noise(spec: Spec) -> Data:
+def noise(spec: Spec, batch: int = BATCH) -> Data:
     """As many images as a batch has, and some to validate."""
     import torch
 
     from archdsl.search.data.loading import Data
-    from archdsl.search.training.recipe import Fidelity
 
     shape = (spec.channels, *spec.image_size)
     generator = torch.Generator().manual_seed(0)
-    batch = Fidelity(1, 1).batch
     images = torch.randint(0, 256, (batch + _VALIDATED, *shape), dtype=torch.uint8, generator=generator)
     labels = torch.arange(batch + _VALIDATED) % spec.classes
     mean, std = torch.full((shape[0], 1, 1), 127.5), torch.full((shape[0], 1, 1), 73.9)

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data
-from archdsl.search.training.running import Running
+from archdsl.search.training.accuracy import Evaluation, evaluate
+from archdsl.search.training.execution import Execution, execution_on
+from archdsl.search.training.fidelity import Fidelity as Fidelity
+from archdsl.search.training.running import Running, ends_of_marks
 
 if TYPE_CHECKING:
     import torch
@@ -24,23 +27,7 @@ RECIPE = 2
 """To be raised with every change of the recipe: stored accuracies are named by it."""
 
 Progress = Callable[[int, int, float], None]
-"""Called after every step with the step, the steps in all and the step's loss."""
-
-
-class Fidelity(NamedTuple):
-    """The budget that a proxy accuracy is named by."""
-
-    epochs: float
-    images: int
-    batch: int = 16
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps; each reads a full batch."""
-        return max(1, round(self.epochs * self.images / self.batch))
-
-    def __str__(self) -> str:
-        return f"{self.epochs:g} epoch{'s' * (self.epochs != 1)} of {self.images:,} images"
+"""Called after every step with the step, the steps in all and the loss that was read last, nan before the first."""
 
 
 class Outcome(NamedTuple):
@@ -56,6 +43,10 @@ class Outcome(NamedTuple):
     """The running training loss after each twentieth of the steps that was reached (`running.py`)."""
     held_out: float | None
     """As `accuracy`, of the images that no choice may depend on; None where there are none."""
+    validation: Evaluation | None
+    """Which validation images are named rightly, by the float32 network; None unless `finished`."""
+    held: Evaluation | None
+    """As `validation`, of the images held out; None where there are none."""
     seconds: float
     steps: int
     finite: bool
@@ -64,6 +55,13 @@ class Outcome(NamedTuple):
     """False where the deadline, a loss that is not finite or a running loss over its limit ended it."""
     halted: int | None
     """The mark at which the running loss was over its limit."""
+    autocast: str | None
+    """The dtype that training was cast to."""
+
+    @property
+    def by_set(self) -> dict[str, Evaluation | None]:
+        """What is named rightly, by the set of images."""
+        return {"validation": self.validation, "held": self.held}
 
 
 def train(
@@ -74,7 +72,7 @@ def train(
     seed: int,
     device: str = "cpu",
     lr: float = LR,
-    bf16: bool = False,
+    execution: Execution | None = None,
     deadline: float | None = None,
     progress: Progress | None = None,
     limits: Mapping[int, float] | None = None,
@@ -82,7 +80,8 @@ def train(
     """Train a freshly built model for the fidelity's steps and validate it once; the model is left trained.
 
     The seed orders images, shifts and dropout; initial weights are the caller's. `deadline` is a moment of
-    `time.monotonic()`. `bf16` is autocast. `limits` are running losses, by mark, above which the training ends.
+    `time.monotonic()`. `execution` is the device's where it is not given. `limits` are running losses, by mark, above
+    which the training ends. The accuracies are those of the float32 network, whatever it was trained in.
 
     Raises:
         SearchError: the data holds fewer images than the fidelity names.
@@ -94,34 +93,41 @@ def train(
         raise SearchError(f"a fidelity must name 1 to {have:,} images, as {data.name} has; got {fidelity.images:,}")
     start = time.monotonic()
     where = torch.device(device)
+    execution = execution or execution_on(device)
     model, data = model.to(where), data.to(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else [], device_type=where.type):
         torch.manual_seed(seed)
         running, losses = Running(fidelity.steps, limits), list[float]()
-        for loss in _steps(model, data, fidelity, lr, bf16, deadline, progress):
-            losses.append(loss)
-            if not running.add(loss):
+        for some in _steps(model, data, fidelity, lr, execution, deadline, progress):
+            losses += some
+            if not all(running.add(loss) for loss in some):
                 break
     finite = all(math.isfinite(loss) for loss in losses)
     finished = finite and len(losses) == fidelity.steps and running.halted is None
-    sane, accuracy, held_out = True, 0.0, None
+    validation = held = None
     if finished:
-        right, sane = _validate(model, data, data.val_images, data.val_labels, fidelity.batch, bf16)
-        accuracy = right / len(data.val_labels)
-        if len(data.held_labels):
-            right, also = _validate(model, data, data.held_images, data.held_labels, fidelity.batch, bf16)
-            held_out, sane = right / len(data.held_labels), sane and also
+        batch = 2 * fidelity.batch
+        validation = evaluate(model, data.normalise, data.val_images, data.val_labels, data.class_names, batch)
+        finite = validation is not None
+        if finite and len(data.held_labels):
+            held = evaluate(model, data.normalise, data.held_images, data.held_labels, data.class_names, batch)
+            finite = held is not None
+    if not finite:
+        validation = held = None
     return Outcome(
-        accuracy=accuracy,
-        error=math.sqrt(accuracy * (1 - accuracy) / len(data.val_labels)),
+        accuracy=validation.accuracy if validation else 0.0,
+        error=validation.error if validation else 0.0,
         loss=_mean_of_last(losses, math.ceil(fidelity.images / fidelity.batch)),
         running=tuple(running.marks),
-        held_out=held_out,
+        held_out=held.accuracy if held else None,
+        validation=validation,
+        held=held,
         seconds=time.monotonic() - start,
         steps=len(losses),
-        finite=finite and sane,
-        finished=finished and sane,
+        finite=finite,
+        finished=finished and finite,
         halted=running.halted,
+        autocast="bfloat16" if execution.bf16 else None,
     )
 
 
@@ -130,11 +136,11 @@ def _steps(
     data: Data,
     fidelity: Fidelity,
     lr: float,
-    bf16: bool,
+    execution: Execution,
     deadline: float | None,
     progress: Progress | None,
-) -> Iterator[float]:
-    """The loss of every step, until the last step, the deadline, or a loss that is not finite."""
+) -> Iterator[list[float]]:
+    """The losses of the steps since the last look, until the last step, the deadline, or a loss that is not finite."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -142,20 +148,27 @@ def _steps(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / fidelity.steps))
     device = data.train_labels.device
     batches = _batches(fidelity)
+    marks = set(ends_of_marks(fidelity.steps))
+    unread: list[Tensor] = []
+    value = math.nan
     model.train()
     for step in range(1, fidelity.steps + 1):
         if deadline is not None and time.monotonic() > deadline:
+            yield _read(unread)
             return
-        rows = next(batches).to(device)
+        rows = _on(device, next(batches))
         images = data.normalise(_augmented(data.train_images[rows], data.flips))
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=execution.bf16):
             given = model(images)
         logits = given[0] if isinstance(given, tuple) else given  # a head that labels tokens gives those beside them
         loss = cross_entropy(logits.float(), data.train_labels[rows], label_smoothing=0.1)
-        value = float(loss.detach())
-        yield value
-        if not math.isfinite(value):
-            return
+        unread.append(loss.detach())
+        if execution.reads_every_step or step in marks:
+            values, unread = _read(unread), []
+            yield values
+            value = values[-1]
+            if not math.isfinite(value):
+                return
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -163,6 +176,20 @@ def _steps(
         schedule.step()
         if progress:
             progress(step, fidelity.steps, value)
+
+
+def _read(losses: list[Tensor]) -> list[float]:
+    """The values of losses on their device, which the host waits for; they end with the first that is not finite."""
+    import torch
+
+    values: list[float] = torch.stack(losses).tolist() if losses else []
+    finite = next((place for place, value in enumerate(values, 1) if not math.isfinite(value)), len(values))
+    return values[:finite]
+
+
+def _on(device: torch.device, tensor: Tensor) -> Tensor:
+    """A tensor of the host on a device; on CUDA from pinned memory, so that the host does not wait for the device."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _optimizer(model: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -208,27 +235,10 @@ def _augmented(images: Tensor, flips: bool) -> Tensor:
         place = torch.arange(side) + torch.randint(-reach, reach + 1, (B, 1))
         if flips:
             place = torch.where(torch.rand(B, 1) < 0.5, place.flip(1), place)
-        places.append(place.clamp(0, side - 1).to(images.device))
+        places.append(_on(images.device, place.clamp(0, side - 1)))
     rows, columns = places
     first = torch.arange(B, device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
-
-
-def _validate(
-    model: nn.Module, data: Data, pictures: Tensor, named: Tensor, batch: int, bf16: bool
-) -> tuple[int, bool]:
-    """How many images are named rightly, and whether all logits are finite."""
-    import torch
-
-    right, sane = 0, True
-    model.eval()
-    with torch.inference_mode():
-        for images, labels in zip(torch.split(pictures, 2 * batch), torch.split(named, 2 * batch), strict=True):
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-                logits = model(data.normalise(images))
-            sane = sane and bool(logits.isfinite().all())
-            right += int((logits.argmax(1) == labels).sum())
-    return (right, True) if sane else (0, False)
 
 
 def _mean_of_last(losses: list[float], count: int) -> float:

@@ -14,6 +14,11 @@ MARKS = 20
 _WINDOW = 0.1
 
 
+def ends_of_marks(steps: int) -> list[int]:
+    """The step after which each mark is noted; of fewer steps than marks, several marks end with one step."""
+    return [max(1, math.ceil(mark * steps / MARKS)) for mark in range(1, MARKS + 1)]
+
+
 class Running:
     """The average of the losses so far; recent ones weigh more, by a factor of e over a tenth of `steps`.
 
@@ -22,7 +27,7 @@ class Running:
 
     def __init__(self, steps: int, limits: Mapping[int, float] | None = None) -> None:
         self._keep = math.exp(-1 / max(1.0, _WINDOW * steps))
-        self._ends = [max(1, math.ceil(mark * steps / MARKS)) for mark in range(1, MARKS + 1)]
+        self._ends = ends_of_marks(steps)
         self._limits = limits or {}
         self._step, self._sum, self._weight = 0, 0.0, 0.0
         self.marks: list[float] = []

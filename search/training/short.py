@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.schema.document import Spec
+from archdsl.search.ladder.kept_files import weights_path
 from archdsl.search.ladder.rungs import Halted, scored, train
 from archdsl.search.results.front import Record
 from archdsl.search.settings import Settings
+from archdsl.search.training.fidelity import fidelity_of
 from archdsl.search.training.halving import Limit, reason
 from archdsl.search.workers.seat import Asked
 
@@ -41,6 +44,7 @@ def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings
             search.clock,
             progress=search.trained_so_far,
             limits={mark: limit.loss for mark, limit in limits.items()},
+            keep=_place(search, settings, record),
         )
     except Halted as halted:
         _fall(search, record, halted, limits)
@@ -48,6 +52,16 @@ def short_training(search: Search, worker: Asked, spec: Spec, settings: Settings
     record["accuracy"] = trained.accuracy
     record["provenance"]["proxy"] = trained.facts
     record["outcome"] = "cached" if trained.cached else "trained"
+    if trained.not_kept is not None:
+        search.note(f"weights cannot be written to {search.folder.path}: {trained.not_kept}")
+
+
+def _place(search: Search, settings: Settings, record: Record) -> Path | None:
+    """Where the weights go; a machine that only trains hands none over."""
+    if search.means.role == "train":
+        return None
+    epochs = fidelity_of(settings, search.data["images"]).epochs
+    return weights_path(search, record["hash"], settings.seed, epochs)
 
 
 def _fall(search: Search, record: Record, halted: Halted, limits: Mapping[int, Limit]) -> None:

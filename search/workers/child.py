@@ -19,6 +19,7 @@ from typing import IO, Any
 import archdsl
 from archdsl.errors import SearchError
 from archdsl.latency.setting import WAITING
+from archdsl.timing.machine import ROOT_PROCESS
 
 Reply = dict[str, Any]
 Progress = Callable[[Reply], None]
@@ -124,7 +125,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
-                env={**WAITING, **os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+                env=_environment(),
             )
         except OSError as error:  # no candidate is to blame
             if self._errors is not None:
@@ -192,6 +193,12 @@ def _signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _environment() -> dict[str, str]:
+    """The child's: what this process and its children compute does not count as a neighbour's."""
+    own = {"PYTHONPATH": os.pathsep.join(_import_path()), ROOT_PROCESS: str(os.getpid())}
+    return {**WAITING, **os.environ, **own}
 
 
 def _import_path() -> list[str]:

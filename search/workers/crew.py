@@ -36,6 +36,11 @@ class Crew:
         self._busy: dict[Future[Record], tuple[optuna.Trial, Seat]] = {}
         self._threads = ThreadPoolExecutor(len(devices)) if len(devices) > 1 else None
 
+    def use(self, settings: Settings) -> None:
+        """Other settings from here on; each seat keeps its device."""
+        for seat in self.seats:
+            seat.settings = settings.model_copy(update={"device": seat.settings.device})
+
     @property
     def busy(self) -> int:
         """Trials under way."""

@@ -63,7 +63,7 @@ class Seat:
     """A worker with its own device and limits; asked as the worker itself would be."""
 
     def __init__(self, worker: Asked, settings: Settings, room: Room, trial_s: float | None = None) -> None:
-        """`trial_s` is what one trial may take, in seconds of being asked; waiting for quiet does not count."""
+        """`trial_s` is what one trial may take, in seconds of being asked; waiting for the device does not count."""
         self.worker, self.settings, self._room = worker, settings, room
         self._trial_s, self._left = trial_s, trial_s
         self._is_closed = False
@@ -82,7 +82,7 @@ class Seat:
         """
         if self._is_closed:
             raise WorkerGone("the search ends")
-        if request["do"] != "measure":
+        if request["do"] not in ("measure", "threads"):
             return self._timed(request, timeout_s, progress)
         with self._room.quiet(self):
             return self._timed(request, timeout_s, progress)
@@ -108,10 +108,14 @@ class Seat:
     def _timed(self, request: Reply, timeout_s: float, progress: Progress | None) -> Reply:
         if self._left is None:
             return self.worker.ask(request, timeout_s, progress)
-        began, left = time.monotonic(), self._left
+        began, left, waited, heard = time.monotonic(), self._left, 0.0, time.monotonic()
 
         def in_time(reply: Reply) -> None:
-            if time.monotonic() - began > left:
+            nonlocal waited, heard
+            if reply.keys() & {"waiting", "measuring"}:
+                waited += time.monotonic() - heard
+            heard = time.monotonic()
+            if heard - began - waited > left:
                 raise self._over()
             if progress is not None:
                 progress(reply)
@@ -123,7 +127,7 @@ class Seat:
                 raise self._over() from None
             raise
         finally:
-            self._left = left - (time.monotonic() - began)
+            self._left = left - (time.monotonic() - began - waited)
 
     def _over(self) -> OverTime:
         return OverTime(f"it took longer than the {self._trial_s:g} s that a trial may")

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from archdsl.errors import ArchError
@@ -94,7 +95,7 @@ def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:
     from archdsl.latency.setting import checked_device
 
     device = checked_device(request.get("device") or default_device())
-    facts = provenance(device, request["dtype"], request["batch"], request["mode"], request["threads"])
+    facts = provenance(device, request["dtype"], request["batch"], request["runtime"], request["threads"])
     return {"device": device, "stat": default_stat(device), "provenance": facts}
 
 
@@ -109,7 +110,7 @@ def _data(request: Request, say: Callable[[Reply], None]) -> Reply:
         "held_out": len(data.held_labels),
         "chance": data.chance,
         "describe": data.describe(),
-        "fingerprint": data.fingerprint(),
+        "fingerprint": _fingerprint(*request["data"]),
     }
 
 
@@ -120,16 +121,55 @@ def _loaded(name: str, image: int, seed: int, images: int) -> Any:
     return load(name, image, seed, train=images)
 
 
+@cache
+def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
+    """Of the data, all of which is read for it."""
+    return str(_loaded(name, image, seed, images).fingerprint())
+
+
 def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up."""
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up.
+
+    With a gate the reading ends when it is clear on which side of it the latency lies.
+    """
     from archdsl.latency import checked_device, measure
     from archdsl.latency.lease import lease
     from archdsl.load import spec_of
+    from archdsl.timing.gate import decides
+    from archdsl.weights import load_model
 
-    with lease(checked_device(request["setting"]["device"]), lambda text: say({"waiting": text}), _PATIENCE_S):
+    has_waited = False
+
+    def waiting(text: str) -> None:
+        nonlocal has_waited
+        has_waited = True
+        say({"waiting": text})
+
+    weights, gate_ms = request.get("weights"), request.get("gate_ms")
+    pace = dict(request["setting"])
+    if gate_ms is not None:
+        pace["stop"] = lambda taken: all(decides(rounds, request["stat"], gate_ms) for rounds in taken.values())
+    with lease(checked_device(pace["device"]), waiting, _PATIENCE_S):
+        if has_waited:
+            say({"measuring": True})
         started = time.monotonic()
-        latency = measure(spec_of(request["spec"]), **request["setting"])
+        latency = measure(spec_of(request["spec"]) if weights is None else load_model(weights), **pace)
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
+
+
+def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The threads on which a network is measured: all cores where these are clearly faster than one."""
+    from archdsl.latency import prepare, steady
+    from archdsl.latency.lease import lease
+    from archdsl.latency.measuring import seeded
+    from archdsl.latency.threads import fastest_threads
+    from archdsl.load import spec_of
+
+    spec, setting = spec_of(request["spec"]), request["setting"]
+    image = (spec.channels, *spec.image_size)
+    with lease(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
+        runner = prepare(seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"])
+        return {"threads": fastest_threads([runner])}
 
 
 def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
@@ -140,7 +180,7 @@ def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
     from archdsl.search.training.pace import noise, pace
 
     spec = spec_of(request["spec"])
-    data = noise(spec)
+    data = noise(spec, request["batch"])
     if request["device"] == "cpu":
         torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
     return pace(spec, request["device"], data)._asdict()
@@ -155,39 +195,50 @@ def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
 
 
 def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
-    """The proxy accuracy of a network."""
+    """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
     import torch
 
     from archdsl.compile import build
     from archdsl.load import spec_of
     from archdsl.search.training.recipe import Fidelity, train
+    from archdsl.search.training.saving import Training
 
     data = _loaded(*request["data"])
-    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)))
-    spec = spec_of(request["spec"])
-    if request["device"] == "cpu":
+    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)), request["batch"])
+    spec, seed, device = spec_of(request["spec"]), request["seed"], request["device"]
+    if device == "cpu":
         torch.set_num_threads(request["threads"] or _training_threads(spec, data, fidelity.batch))
-    torch.manual_seed(request["seed"])
-    told = time.monotonic()
+    torch.manual_seed(seed)
+    said = time.monotonic()
 
     def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal told
-        if time.monotonic() - told > 0.5:
-            told = time.monotonic()
-            say({"progress": step / steps, "loss": loss})
+        nonlocal said
+        if time.monotonic() - said > 0.5:
+            said = time.monotonic()
+            say({"progress": step / steps})
 
     deadline = None if request["seconds"] is None else time.monotonic() + request["seconds"]
+    limits, model = dict(request["limits"]), build(spec)
     outcome = train(
-        build(spec),
-        data,
-        fidelity,
-        seed=request["seed"],
-        device=request["device"],
-        deadline=deadline,
-        progress=progress,
-        limits=dict(request["limits"]),
+        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
     )
-    return {"outcome": outcome._asdict(), "fidelity": str(fidelity), "threads": torch.get_num_threads()}
+    kept: Reply = {"kept": None, "not_kept": None}
+    if request["keep"] and outcome.finished:
+        training = Training(data, _fingerprint(*request["data"]), fidelity, seed, device, outcome)
+        kept = _kept(model, request["keep"], training)
+    sets = {name: evaluation and evaluation._asdict() for name, evaluation in outcome.by_set.items()}
+    return {"outcome": outcome._asdict() | sets, "threads": torch.get_num_threads(), **kept}
+
+
+def _kept(model: Any, path: str, training: Any) -> Reply:
+    """Where the weights are, or why they could not be written: the accuracy holds all the same."""
+    from archdsl.search.training.saving import save_trained
+
+    try:
+        save_trained(model, Path(path), training)
+    except OSError as error:
+        return {"kept": None, "not_kept": error.strerror or str(error)}
+    return {"kept": path, "not_kept": None}
 
 
 _chosen_threads: dict[int, float] = {}
@@ -221,6 +272,7 @@ _ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
     "hello": _hello,
     "data": _data,
     "measure": _measure,
+    "threads": _threads,
     "train": _train,
     "score": _score,
     "pace": _pace,

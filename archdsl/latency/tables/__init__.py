@@ -1,6 +1,6 @@
 """Tables of latencies: a network's milliseconds from those of its parts, each measured once on a device.
 
-A table is of one space and one setting (device, batch, dtype, mode, threads, statistic), made from what the space's
+A table is of one space and one setting (device, batch, dtype, runtime, threads, statistic), made from what the space's
 declarations say and nothing else. It tells its own error on networks that had no part in making it, and is refused once
 the device or a version is another.
 """

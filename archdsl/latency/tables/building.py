@@ -9,8 +9,8 @@ from typing import Any
 
 from archdsl.errors import MeasureError
 from archdsl.latency.provenance import physical_cores, provenance
-from archdsl.latency.setting import Setting
-from archdsl.latency.stats import STATS, default_stat, percentile
+from archdsl.latency.setting import Setting, runtime_of
+from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
 from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
 from archdsl.latency.tables.session import Session, Told, measured
@@ -28,9 +28,11 @@ def build_tables(
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
-    mode: str = "eager",
+    runtime: str | None = None,
     threads: int | None = None,
     *,
+    mode: str | None = None,
+    stat: str | None = None,
     calibration: int = CALIBRATION,
     held_out: int = HELD_OUT,
     rounds: int = ROUNDS,
@@ -40,35 +42,39 @@ def build_tables(
 ) -> dict[str, Table]:
     """The tables of a space for one setting, one a statistic, measured and kept.
 
-    Threads default to the physical cores of a CPU; `mode` is what a table promises for and a search must state too.
+    Rounds are added until `stat`, by default the device's statistic, is steady.
+    Threads default to the physical cores of a CPU. A table holds for its `runtime`, by default the device's, and a
+    search must state it too; `mode` is its former name.
     Parts whose time is known from an earlier table of this device, these versions and this setting are not timed again,
     unless `again`.
 
     Raises:
+        WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, a forward pass fails, or the space has too few networks.
     """
-    begun, setting = time.monotonic(), Setting.checked(device, batch, dtype, mode)
+    begun, setting = time.monotonic(), Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
+    stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     file = store.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
     known = {} if again else _known(file)
     told(f"surveying {space.name} ...")
     found = survey(space, frozenset(known), calibration, held_out, seed)
     new = len(found.keys - set(known))
     told(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
-    session = measured(found, setting, threads, default_stat(setting.device), rounds, told)
+    session = measured(found, setting, threads, stat, rounds, told)
     times = known | _times(session)
     _keep(file, {"facts": facts, "times": times})
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     made: dict[str, Any] = {"parts": len(found.keys), "parts_timed": new, "every_point_seen": found.complete}
     made |= {"carriers": len(found.carriers), "calibration": calibration, "rounds": len(session.whole[0])}
     made |= {"seconds": round(time.monotonic() - begun, 1)}
     tables = {}
-    for stat in STATS:
+    for each in STATS:
         own = {key: times[key] for key in found.keys}
-        table = _table(space, setting_of(setting, threads, stat), found, session, own)
-        tables[stat] = table._replace(made=made | table.made, provenance=facts)
-        save(tables[stat])
+        table = _table(space, setting_of(setting, threads, each), found, session, own)
+        tables[each] = table._replace(made=made | table.made, provenance=facts)
+        save(tables[each])
     return tables
 
 

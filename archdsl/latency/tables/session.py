@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from archdsl.cost import count
-from archdsl.latency.measuring import seeded
-from archdsl.latency.rounds import measure_all, plain_timer
+from archdsl.latency.measuring import host_of, seeded
+from archdsl.latency.rounds import Host, measure_all, plain_timer
 from archdsl.latency.runner import Runner, prepare, steady
 from archdsl.latency.setting import Setting
 from archdsl.latency.stats import STATS, percentile
@@ -17,6 +17,7 @@ from archdsl.latency.tables.parts import Part, parts
 from archdsl.latency.tables.survey import Survey
 from archdsl.latency.tables.timing import InPlace, alone, by_key, image_of, noting, passes
 from archdsl.schema.document import Spec
+from archdsl.timing.rounds import Rounds
 
 Told = Callable[[str], None]
 Samples = tuple[float, ...]
@@ -82,15 +83,16 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, tol
     nets = [*((None, spec) for spec in found.carriers), *enumerate(wholes)]
     for group in _groups(nets, setting):
         told(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
-        with steady(setting.device, threads):
+        with steady(setting.device, threads) as held:
+            host = host_of(setting, held)
             plain = {
                 str(index): prepare(seeded(spec), image_of(spec), *setting)
                 for index, spec in group
                 if index is not None
             }
             carriers = [(spec, parts(spec, found.whole)) for index, spec in group if index is None]
-            timed = _in_place if setting.mode == "eager" else _apart
-            samples, taken = timed(carriers, plain, setting, rounds)
+            timed = _in_place if setting.runtime == "eager" else _apart
+            samples, taken = timed(carriers, plain, setting, rounds, host)
         for name in plain:
             session.whole[int(name)] = samples[name]
         for one in taken:
@@ -111,28 +113,59 @@ def _groups(nets: list[_Net], setting: Setting) -> Iterator[list[_Net]]:
     yield group
 
 
-def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int) -> _Taken:
+def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
     """Whole networks, and carriers whose parts are timed while they run."""
     placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
-    timer = noting(plain_timer(setting.device))
-    samples = measure_all(
-        {**plain, **placed}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S, timer=timer
+    taken = measure_all(
+        {**plain, **placed},
+        device=setting.device,
+        rounds=rounds,
+        warmup_s=_WARM_UP_S,
+        settle_s=_SETTLE_S,
+        timer=noting(plain_timer(setting.device)),
+        host=host,
     )
-    timings = 2 if len(samples) > 1 else 1  # a round; the one before the sample is not kept
-    return samples, [net.taken[-timings * len(samples[name]) :][timings - 1 :: timings] for name, net in placed.items()]
+    timings = 2 if len(taken) > 1 else 1  # a round; the one before the sample is not kept
+    rows = []
+    for name, net in placed.items():
+        of_rounds = net.taken[-timings * len(taken[name].ms) :][timings - 1 :: timings]
+        rows.append([of_rounds[number] for number in _kept(taken[name].undisturbed)])
+    return _samples(taken), rows
 
 
-def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int) -> _Taken:
+def _samples(taken: dict[str, Rounds]) -> dict[str, Samples]:
+    """Of each runner the ms of its undisturbed rounds; of all where none is."""
+    return {name: tuple(rounds.ms[number] for number in _kept(rounds.undisturbed)) for name, rounds in taken.items()}
+
+
+def _kept(undisturbed: Sequence[bool]) -> list[int]:
+    """Numbers of the rounds that count; of all where none does."""
+    return [number for number, counts in enumerate(undisturbed) if counts] or list(range(len(undisturbed)))
+
+
+def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
     """Whole networks, and the nodes and blocks of carriers each by itself."""
     runs = [alone(*carrier, setting) for carrier in carriers]
     named = {f"carrier {index} {place}": run for index, own in enumerate(runs) for place, run in own.items()}
-    samples = measure_all(
-        {**plain, **named}, device=setting.device, rounds=rounds, warmup_s=_WARM_UP_S, settle_s=_SETTLE_S
+    taken = measure_all(
+        {**plain, **named},
+        device=setting.device,
+        rounds=rounds,
+        warmup_s=_WARM_UP_S,
+        settle_s=_SETTLE_S,
+        host=host,
     )
-    taken = []
-    for index, (own, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
-        rows = zip(*(samples[f"carrier {index} {place}"] for place in own), strict=True)
-        taken.append(
-            [by_key(found, {place: ms / passes(setting) for place, ms in zip(own, row, strict=True)}) for row in rows]
+    rows = []
+    for index, (places, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
+        of_places = [taken[f"carrier {index} {place}"] for place in places]
+        counts = [all(each) for each in zip(*(one.undisturbed for one in of_places), strict=True)]
+        rows.append(
+            [
+                by_key(
+                    found,
+                    {place: one.ms[number] / passes(setting) for place, one in zip(places, of_places, strict=True)},
+                )
+                for number in _kept(counts)
+            ]
         )
-    return samples, taken
+    return _samples(taken), rows

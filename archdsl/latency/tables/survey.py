@@ -55,7 +55,8 @@ def survey(space: Space, known: frozenset[str], calibration: int, held_out: int,
     if len(rest) < calibration + held_out:
         rule = f"space '{space.name}' has {len(pool)} networks, and {len(carriers)} of them carry its parts"
         asked = f"{calibration} to calibrate on and {held_out} held out"
-        raise MeasureError(f"{rule}; the others are not enough for {asked}; ask for fewer")
+        remedy = "ask for fewer by --calibration and --held-out (calibration= and held_out=)"
+        raise MeasureError(f"{rule}; the others are not enough for {asked}; {remedy}")
     chosen = [pool[name] for name in generator.sample(rest, calibration + held_out)]
     return Survey(
         tuple(pool[name] for name in carriers),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.cost import count
 from archdsl.errors import MeasureError
 from archdsl.latency.provenance import physical_cores, provenance
-from archdsl.latency.setting import Setting
+from archdsl.latency.setting import Setting, with_runtime
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
@@ -42,7 +44,7 @@ class Table(NamedTuple):
     space: str
     space_digest: str
     setting: dict[str, Any]
-    """device, batch, dtype, mode, threads, stat."""
+    """device, batch, dtype, runtime, threads, stat."""
     times: dict[str, float]
     """Milliseconds of each part, by key."""
     whole: frozenset[str]
@@ -98,7 +100,7 @@ def total(spec: Spec, times: Mapping[str, float], whole: frozenset[str]) -> Sum:
         what = missing.facts.get("part", missing.facts.get("ends", {})).get("type", "a stage's ends")
         reads = " and ".join("x".join(map(str, shape)) for shape in missing.facts["reads"])
         rule = f"{spec.name}: the table has no time for {what} reading {reads} (node {missing.node})"
-        raise MeasureError(f"{rule}; build the table of a space that holds it, or measure it: archdsl bench")
+        raise MeasureError(f"{rule}; build the table of a space that holds it, or measure the network")
     return Sum(sum(times[part.key] for part in found), len(found), count(spec).params / 1e6)
 
 
@@ -120,7 +122,7 @@ def save(table: Table) -> str:
         MeasureError: it cannot be written.
     """
     try:
-        file = store.path(f"table-{table.space}", table.setting)
+        file = _file(table.space, table.setting)
         store.write(file, table.as_json())
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -128,18 +130,21 @@ def save(table: Table) -> str:
     return str(file)
 
 
-def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any]) -> Table:
+def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any], argument: str | None = None) -> Table:
     """The table of a space for a setting; `facts` are the provenance of the device as it is now.
+
+    `argument` is what names the space on a command line, its path where it has one; by default its name.
 
     Raises:
         StaleTable: there is one, made under other conditions.
         MeasureError: there is none.
     """
-    found = store.read(store.path(f"table-{space.name}", dict(setting)))
+    setting = with_runtime(setting)
+    found = store.read(_file(space.name, setting))
     what = (
         f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
     )
-    remedy = f"build it: archdsl lut build {space.name}{_options(setting)}"
+    remedy = f"build it: archdsl lut build {shlex.quote(argument or space.name)}{options_text(setting)}"
     if found is None or found.get("format") != FORMAT:
         raise MeasureError(f"there is no table of {what}; {remedy}")
     table = _parsed(found)
@@ -148,25 +153,36 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any]) -> 
     return table
 
 
-def load_here(space: Space, setting: Setting, threads: int | None, stat: str | None) -> Table:
-    """The table of a space for a setting on this machine, as it is now.
+def load_here(
+    space: Space, setting: Setting, threads: int | None, stat: str | None, argument: str | None = None
+) -> Table:
+    """The table of a space for a setting on this machine, as it is now; `argument` as of `load`.
 
     Raises:
         StaleTable, MeasureError: as `load`.
     """
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.mode, threads)
-    return load(space, setting_of(setting, threads, checked_stat(stat or default_stat(setting.device))), facts)
+    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+    return load(
+        space, setting_of(setting, threads, checked_stat(stat or default_stat(setting.device))), facts, argument
+    )
 
 
-def _options(setting: Mapping[str, Any]) -> str:
-    plain = {"device": None, "batch": 1, "dtype": "float32", "mode": "eager"}
+def options_text(setting: Mapping[str, Any]) -> str:
+    """The options of a command line that give a setting; threads and runtime always, since their defaults vary."""
+    plain = {"device": None, "batch": 1, "dtype": "float32", "runtime": "", "threads": None}
     return "".join(f" --{name} {setting[name]}" for name, value in plain.items() if setting[name] != value)
+
+
+def _file(space: str, setting: Mapping[str, Any]) -> Path:
+    """A table's file: it is named by the setting as earlier versions wrote it, so that their tables are read."""
+    return store.path(f"table-{space}", {"mode" if name == "runtime" else name: setting[name] for name in setting})
 
 
 def _parsed(found: dict[str, Any]) -> Table:
     fields = {name: value for name, value in found.items() if name != "format"}
     fields |= {"whole": frozenset(found["whole"]), "calibration": Calibration(**found["calibration"])}
+    fields |= {name: with_runtime(found[name]) for name in ("setting", "provenance")}
     fields |= {"accuracy": Accuracy(**found["accuracy"])}
     fields |= {"held_out": tuple(HeldOut(**row) for row in found["held_out"])}
     return Table(**fields)

@@ -17,6 +17,7 @@ from archdsl.latency.runner import Runner, refusing, runner_of
 from archdsl.latency.setting import Image, Setting
 from archdsl.latency.tables.parts import Part
 from archdsl.latency.tables.survey import blocks_of
+from archdsl.timing.rounds import Lap
 
 if TYPE_CHECKING:
     from torch import nn
@@ -108,11 +109,11 @@ def by_key(parts: Iterable[Part], totals: dict[_Place, float]) -> dict[str, floa
 def noting(plain: Timer) -> Timer:
     """A timer by which networks in place keep a sample each time that they are timed."""
 
-    def timed(run: Runner, calls: int) -> float:
-        passed = plain(run, calls)
+    def timed(run: Runner, calls: int) -> Lap:
+        lap = plain(run, calls)
         if isinstance(run, InPlace):
             run.take(calls)
-        return passed
+        return lap
 
     return timed
 
@@ -120,7 +121,7 @@ def noting(plain: Timer) -> Timer:
 def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, Runner]:
     """Runners of the nodes and blocks that parts are made of, each by itself on what it reads in the network.
 
-    In mode `graph` a runner is `REPLAYS` passes.
+    In runtime `graph` a runner is `REPLAYS` passes.
 
     Raises:
         MeasureError: a forward pass fails.
@@ -137,12 +138,12 @@ def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, R
         for hook in hooks:
             hook.remove()
         times = passes(setting)
-        return {place: runner_of(_repeated(module, times), read[place], setting.mode) for place, module in modules}
+        return {place: runner_of(_repeated(module, times), read[place], setting.runtime) for place, module in modules}
 
 
 def passes(setting: Setting) -> int:
     """Passes that one call of a runner of `alone` is."""
-    return REPLAYS if setting.mode == "graph" else 1
+    return REPLAYS if setting.runtime == "graph" else 1
 
 
 def _note_inputs(read: dict[_Place, tuple[Any, ...]], place: _Place, _module: Any, inputs: tuple[Any, ...]) -> None:

@@ -1,0 +1,154 @@
+"""A search's verdict as a person reads it: the latency with its interval, and the conditions that it holds under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from archdsl.render.columns import whole
+from archdsl.render.numbers import accuracy_text
+
+STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
+_MOST_TIES = 5
+
+
+def verdict_lines(result: Any) -> Iterator[Text]:
+    """What became of the promise, what was measured and how, how accurate the winner is, and where its files are."""
+    verdict = result.verdict
+    if verdict.verdict is None:
+        yield whole(str(verdict.reason))
+        return
+    yield whole(_first_line(result), STYLES[verdict.verdict])
+    if verdict.reading is not None:
+        yield from (whole(f"  {line}") for line in reading_lines(verdict.reading))
+    yield from (whole(f"  {line}") for line in _passed_over(result))
+    if verdict.has_winner:
+        yield from (whole(line) for line in _accuracy_lines(verdict.accuracy))
+        yield from (whole(line) for line in _tie_lines(verdict.ties, verdict.accuracy))
+        names = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
+        yield from (whole(f"{result.folder}/{name}") for name in names)
+    if result.disturbed.readings:
+        yield whole(f"the machine was busy: {result.disturbed}", "yellow")
+
+
+def _first_line(result: Any) -> str:
+    """`PASS  NAME: p50 4.05 ms [4.01, 4.12] lies within the budget of 5 ms`."""
+    verdict, budget = result.verdict, result.settings.latency_budget_ms
+    if verdict.spec is None:
+        return f"{verdict.verdict}  nothing was measured: {verdict.reason}"
+    if verdict.reading is not None:
+        nearest = "" if verdict.has_winner else "nearest miss "
+        rate = _rate(result.settings)
+        return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}"
+    if verdict.latency is None:
+        return f"FAIL  {verdict.spec.name} could not be measured again: {verdict.reason}"
+    where = f"{verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms"
+    if budget is not None and verdict.latency > budget:
+        return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{_rate(result.settings)}"
+    return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
+
+
+def _rate(settings: Any) -> str:
+    """The budget as it was asked for, where that was images a second."""
+    return "" if settings.throughput_budget is None else f" ({settings.throughput_budget:g} images/s)"
+
+
+def reading_lines(reading: Any) -> Iterator[str]:
+    """The statistics, how many rounds they rest on, and the conditions."""
+    ms, facts = reading.latency_ms, reading.conditions
+    yield (
+        f"min {ms['min']:.2f}, p10 {ms['p10']:.2f}, p50 {ms['p50']:.2f}, p90 {ms['p90']:.2f} ms a batch; "
+        f"over all rounds p50 {ms['all_rounds']['p50']:.2f}, p90 {ms['all_rounds']['p90']:.2f}"
+    )
+    calls = "" if reading.calls == 1 else f" of {reading.calls} calls"
+    fresh = "1 fresh process (no time for three)" if reading.processes == 1 else f"{reading.processes} fresh processes"
+    yield f"{reading.undisturbed:,} of {reading.rounds:,} rounds{calls} were undisturbed, in {fresh}"
+    yield ", ".join(condition_texts(facts))
+
+
+def condition_texts(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What a reading holds under: only what is known."""
+    yield f"batch {facts['batch']}"
+    yield str(facts["dtype"])
+    yield f"runtime {facts['runtime']}"
+    if facts.get("threads"):
+        yield f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"
+    name = facts.get("device_name")
+    yield f"device {facts['device']}" + (f" ({name})" if name else "")
+    if facts.get("inference_mode"):
+        yield "torch.inference_mode"
+    yield from (f"{name}={value}" for name, value in (facts.get("environment") or {}).items())
+    numbers = (("load", "load"), ("cpu_share", "CPU share"), ("other_cores", "cores busy beside"))
+    yield from (f"{text} {facts[key]:g}" for key, text in numbers if facts.get(key) is not None)
+    if facts.get("gpu_processes"):
+        yield f"beside it on the GPU: {', '.join(facts['gpu_processes'])}"
+
+
+def _passed_over(result: Any) -> Iterator[str]:
+    """Why the winner is not the first row of the table, nor any of those that were tried before it."""
+    verdict = result.verdict
+    winner = verdict.record["hash"] if verdict.has_winner and verdict.record else None
+    for attempt in verdict.attempts:
+        if attempt.get("hash") != winner and attempt.get("reason"):
+            yield f"{attempt['name']} is not the winner: {attempt['reason']}"
+    tried = {attempt.get("hash") for attempt in verdict.attempts}
+    first = result.front[0] if result.front else None
+    if winner is not None and first is not None and first["hash"] != winner and first["hash"] not in tried:
+        yield f"{first['spec']['name']}, the first row, is less accurate than the winner after longer training"
+
+
+def _accuracy_lines(accuracy: Mapping[str, Any] | None) -> Iterator[str]:
+    """The accuracy of the weights that are handed over, and beside it what other seeds reach."""
+    if not accuracy or not (accuracy["held_out"] or accuracy["validation"]):
+        yield "the accuracy of the winner is not known: it was not trained"
+        return
+    if held := accuracy["held_out"]:
+        yield held_out_text(held)
+    else:
+        facts = accuracy["validation"]
+        images = f"{facts['images']:,} validation images, by which it was chosen, as none are held out"
+        yield f"{accuracy_text(facts['accuracy'], facts['error'])} on {images}; after {facts['fidelity']}"
+    if accuracy["chance"] is not None:
+        yield f"  always naming the largest class would give {accuracy_text(accuracy['chance'])}"
+
+
+def held_out_text(facts: Mapping[str, Any]) -> str:
+    """The winner's accuracy on images that no choice has seen, and beside it that of other seeds.
+
+    A run of an earlier version kept no weights, and tells the mean over seeds alone.
+    """
+    of_seeds = ""
+    if facts["seeds"] > 1:
+        spread = f"from {accuracy_text(facts['least'])} to {accuracy_text(facts['most'])}"
+        of_seeds = f" over {facts['seeds']} seeds, {spread}"
+    if "images" not in facts:
+        mean = ", the mean" if of_seeds else ""
+        return f"{accuracy_text(facts['accuracy'])} on held-out images{mean}{of_seeds}; after {facts['fidelity']}"
+    beside = f"; the mean{of_seeds}, is {accuracy_text(facts['mean'])}" if of_seeds else ""
+    value = accuracy_text(facts["accuracy"], facts["error"])
+    images = f"{facts['images']:,} held-out images, which no choice has seen"
+    return f"{value} on {images}: these very weights, after {facts['fidelity']}{beside}"
+
+
+def _tie_lines(ties: Sequence[Mapping[str, Any]], accuracy: Mapping[str, Any] | None) -> Iterator[str]:
+    """Finalists that are no less accurate, as far as the validation images can tell."""
+    if not ties:
+        return
+    images = ((accuracy or {}).get("validation") or {}).get("images")
+    on = f" on {images:,} validation images" if images else ""
+    yield f"as accurate as the winner, as far as McNemar's test{on} can tell (two standard errors):"
+    for tie in ties[:_MOST_TIES]:
+        yield f"  {tie['name']}: {accuracy_text(tie['validation_accuracy'])}, {tie['latency']:.2f} ms"
+    if len(ties) > _MOST_TIES:
+        yield f"  and {len(ties) - _MOST_TIES} more, in verdict.json"
+
+
+def second_reading(attempts: Sequence[Mapping[str, Any]], network: str) -> str:
+    """What became of a network that was measured again: `5.31 FAIL`; empty where it was not."""
+    attempt = next((attempt for attempt in attempts if attempt.get("hash") == network), None)
+    if attempt is None:
+        return ""
+    word = attempt.get("verdict") or ("PASS" if attempt.get("passed") else "FAIL")
+    return word if attempt.get("latency") is None else f"{attempt['latency']:.2f} {word}"

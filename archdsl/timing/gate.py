@@ -1,0 +1,26 @@
+"""When the rounds so far say on which side of a gate a latency lies, so that no more need be taken."""
+
+from __future__ import annotations
+
+from archdsl.timing.estimate import STATS, estimate, percentile
+from archdsl.timing.rounds import Rounds
+
+_FEW, _FAR = 3, 1.5
+"""Undisturbed rounds of which all are over the gate by this factor: enough to reject."""
+_SOME_BLOCKS, _CLEAR = 2, 1.1
+"""Blocks whose interval lies above the gate, and by what factor the statistic does: enough to reject."""
+_BLOCKS, _DRAWS = 4, 200
+"""Blocks whose interval does not hold the gate: enough to reject, and to let pass."""
+
+
+def decides(rounds: Rounds, stat: str, gate_ms: float) -> bool:
+    """Whether it is clear that a latency lies above the gate, or enough rounds show on which side it lies."""
+    counting = rounds.counting
+    if len(counting) >= _FEW and min(counting) > _FAR * gate_ms:
+        return True
+    found = estimate([rounds], stat, _DRAWS)
+    if found is None or found.blocks < _SOME_BLOCKS:
+        return False
+    if found.low > gate_ms and percentile(counting, STATS[stat]) > _CLEAR * gate_ms:
+        return True
+    return found.blocks >= _BLOCKS and not found.low <= gate_ms < found.high

@@ -1,0 +1,52 @@
+"""PASS, FAIL or UNSURE: computed from the interval of a statistic, never by eye and never by the best reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from archdsl.timing.estimate import DRAWS, Estimate, estimate
+from archdsl.timing.rounds import Rounds
+
+Verdict = Literal["PASS", "FAIL", "UNSURE"]
+
+LEAST_BLOCKS, LEAST_SHARE = 20, 0.25
+"""Fewer blocks, or a smaller share of undisturbed rounds, decide nothing."""
+
+
+class Judgement(NamedTuple):
+    """What pooled rounds say of a budget."""
+
+    verdict: Verdict
+    reason: str
+    """One sentence with the numbers that decided."""
+    estimate: Estimate | None
+    """None where no round is undisturbed."""
+    is_disturbed: bool = False
+    """Whether it is the machine that leaves it open: any other network would be UNSURE as well."""
+
+
+def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws: int = DRAWS) -> Judgement:
+    """Whether a latency keeps a budget, from the rounds of fresh processes.
+
+    UNSURE goes first: too few blocks, too few undisturbed rounds, or an interval that contains the budget. Without a
+    budget there is nothing to be over, and the rounds alone decide between PASS and UNSURE.
+    """
+    pooled = estimate(processes, stat, draws)
+    rounds = sum(len(taken.ms) for taken in processes)
+    if pooled is None:
+        return Judgement("UNSURE", f"none of {rounds} rounds was undisturbed: the machine was busy", None, True)
+    if pooled.share < LEAST_SHARE:
+        reason = f"only {pooled.undisturbed} of {rounds} rounds were undisturbed: the machine was busy"
+        return Judgement("UNSURE", reason, pooled, True)
+    if pooled.blocks < LEAST_BLOCKS:
+        reason = f"{pooled.undisturbed} undisturbed rounds are too few: {pooled.blocks} of {LEAST_BLOCKS} blocks"
+        return Judgement("UNSURE", reason, pooled, True)
+    interval = f"{stat} {pooled.value:.2f} ms [{pooled.low:.2f}, {pooled.high:.2f}]"
+    if budget_ms is None:
+        return Judgement("PASS", f"{interval}; no latency budget was given", pooled)
+    if pooled.high <= budget_ms:
+        return Judgement("PASS", f"{interval} lies within the budget of {budget_ms:g} ms", pooled)
+    if pooled.low <= budget_ms:
+        return Judgement("UNSURE", f"the interval of {interval} contains the budget of {budget_ms:g} ms", pooled)
+    return Judgement("FAIL", f"{interval} exceeds the budget of {budget_ms:g} ms", pooled)

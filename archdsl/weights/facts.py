@@ -1,0 +1,173 @@
+"""What a file of ours says of itself beside its spec: classes, preprocessing, accuracy, and how the weights came about.
+
+These keys of a safetensors header let a user feed the network without this package. They are read without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from archdsl.errors import WeightsError, WrongUse, short
+
+REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
+_MOST_HEADER = 100_000_000
+"""Bytes; safetensors itself refuses a longer header."""
+
+
+class _Facts(BaseModel):
+    """Frozen; a key of a later version is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Resize(_Facts):
+    """How a picture is brought to `size`."""
+
+    filter: Literal["bilinear", "bicubic"]
+    antialias: bool
+
+
+class Crop(_Facts):
+    """The middle square, this share of the shorter side, which is then resized."""
+
+    centre: float
+
+
+class Preprocessing(_Facts):
+    """From a picture to what the network reads: cut, resized, brought to `range`, then (x - mean) / std."""
+
+    size: tuple[int, int]
+    """Height and width in pixels."""
+    channels: str
+    """"RGB" or "L"; of other data the number of channels."""
+    range: tuple[float, float]
+    """Of the pixels that `mean` and `std` are for: bytes are divided by 255."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: Resize
+    crop: Crop | None
+    layout: Literal["NCHW"] = "NCHW"
+
+
+class Measured(_Facts):
+    """Accuracy on a set of images, 0 to 1."""
+
+    accuracy: float
+    images: int
+    standard_error: float
+    """Binomial: of the number of images alone."""
+    per_class: dict[str, tuple[int, int]]
+    """How many of a class were named rightly, of how many; classes without an image are left out."""
+    answers: str | None = None
+    """Bits of the images in order, 1 where the network is right, as hexadecimal digits; the last is filled with 0."""
+
+
+class DataFacts(_Facts):
+    """The data that was trained and measured on."""
+
+    name: str
+    fingerprint: str
+
+
+class Accuracy(_Facts):
+    """Of these very weights, in float32."""
+
+    validation: Measured
+    """Images that networks were chosen by."""
+    held_out: Measured | None
+    """Images that no choice has seen; None where nothing is held out."""
+    data: DataFacts
+
+
+class Provenance(_Facts):
+    """How the weights came about."""
+
+    parent: str | None
+    """The SHA-256 of the file that they were derived from."""
+    recipe: int
+    epochs: float
+    images: int
+    """Training images of an epoch."""
+    batch: int
+    steps: int
+    seed: int
+    device: str
+    autocast: str | None
+    """The dtype that training was cast to; None for float32."""
+    threads: int
+    torch: str
+    archdsl: str
+
+
+class ModelFacts(_Facts):
+    """The keys of a header; None for what an older file does not say."""
+
+    classes: tuple[str, ...] | None = None
+    """Names in the order of the logits."""
+    preprocessing: Preprocessing | None = None
+    accuracy: Accuracy | None = None
+    provenance: Provenance | None = None
+
+    def header(self) -> dict[str, str]:
+        """The keys as they stand in a file, each JSON."""
+        keys = self.model_dump(mode="json")
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in keys.items() if value is not None}
+
+
+def read_facts(file: str | os.PathLike[str]) -> ModelFacts:
+    """What a file of ours says of itself, read from its header alone.
+
+    Raises:
+        WrongUse: there is no such file.
+        WeightsError: it is none of ours, or what it says cannot be read.
+    """
+    path = Path(file)
+    keys: dict[str, Any] = {}
+    header = read_header(path)
+    for name in ModelFacts.model_fields:
+        try:
+            if name in header:
+                keys[name] = json.loads(header[name])
+                ModelFacts.model_validate({name: keys[name]})
+        except (ValidationError, ValueError, RecursionError) as error:
+            first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise WeightsError(f"{path}: its header's key '{name}' cannot be read: {short(first)}; {REMEDY}") from None
+    return ModelFacts.model_validate(keys)
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The `__metadata__` of a safetensors file of ours.
+
+    Raises:
+        WrongUse: there is no such file.
+        WeightsError: it is none of ours.
+    """
+    if not path.exists():
+        raise WrongUse(f"no such file: {path}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file; {REMEDY}")
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            table = json.loads(file.read(length)) if length <= _MOST_HEADER else None
+        header = TypeAdapter(dict[str, str]).validate_python(table["__metadata__"] if table is not None else None)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = "" if isinstance(error, ValidationError) else f" ({short(str(error))})"
+        raise WeightsError(f"{path}: is no safetensors file of archdsl{reason}; {REMEDY}") from None
+    if "spec" not in header or "archdsl" not in header:
+        raise WeightsError(f"{path}: has no spec of archdsl in its header; {REMEDY}")
+    return header
+
+
+def archdsl_version() -> str:
+    """Of the package that is installed; "unknown" where it is used from its sources alone."""
+    try:
+        return metadata.version("archdsl")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,99 @@
+"""Candidates that a search measures or rejects in a minute: `python benchmarks/measure_rate.py`.
+
+Networks are drawn from a shipped space and measured once for the gate, which is their median latency: half of them lie
+inside it, as far as two readings agree. Then each is measured at that gate as a search does it, in one worker that
+stays alive, and the time of that is told, building included. Writes benchmarks/results/measure_rate.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from archdsl.latency import default_device, default_runtime
+from archdsl.schema.variables import variables
+from archdsl.search.api import default_space, settings_of
+from archdsl.search.ladder.candidates import Candidate, random_candidate
+from archdsl.search.ladder.measuring import Measured, measure
+from archdsl.search.results.clock import Clock
+from archdsl.search.settings import Settings
+from archdsl.search.workers.child import Worker
+from archdsl.spaces import load_space
+
+RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
+_NOT_ASKED = ("throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch", "dtype", "data", "epochs")
+_NOT_ASKED += ("images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
+
+
+def main() -> None:
+    asked = _arguments()
+    device = asked.device or default_device()
+    runtime = asked.runtime or default_runtime(device)
+    space = load_space(asked.space or default_space(device))
+    given = dict.fromkeys(_NOT_ASKED) | {"device": device, "runtime": runtime, "threads": asked.threads}
+    settings = settings_of(space, **given)
+    networks = _drawn(settings, asked.networks)
+    with Worker() as worker:
+        first = [_timed(worker, network, settings, None)[0] for network in networks]
+        gate_ms = statistics.median(reading.ms for reading in first)
+        began = time.monotonic()
+        rows = [_timed(worker, network, settings, gate_ms) for network in networks]
+        seconds = time.monotonic() - began
+    inside = [reading.ms <= gate_ms for reading, _ in rows]
+    result = {
+        "what": "candidates measured or rejected a minute at a gate that half of them keep, building included",
+        "asked": {"space": space.name, "networks": len(networks), "device": device, "runtime": runtime},
+        "per_minute": 60 * len(rows) / seconds,
+        "seconds": {"all": seconds, "inside": _mean(rows, inside, True), "rejected": _mean(rows, inside, False)},
+        "gate_ms": gate_ms,
+        "inside": sum(inside),
+        "same_side_in_both_readings": sum((one.ms <= gate_ms) == now for one, now in zip(first, inside, strict=True)),
+        "disturbed_readings": sum(reading.unstable for reading, _ in rows),
+        "rounds": {"median": statistics.median(reading.facts["rounds"] for reading, _ in rows)},
+        "provenance": rows[-1][0].facts["provenance"],
+    }
+    text = json.dumps(result, indent=2)
+    asked.results.write_text(text + "\n")
+    print(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=60)
+    parser.add_argument("--space")
+    parser.add_argument("--device")
+    parser.add_argument("--runtime")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def _drawn(settings: Settings, count: int) -> list[Candidate]:
+    """Different networks of the space, by seed 0."""
+    space, generator, seen = settings.space_document, random.Random(0), set[str]()
+    found: list[Candidate] = []
+    while len(found) < count and (drawn := random_candidate(space, variables(space.nodes), settings, seen, generator)):
+        found.append(drawn[0])
+        seen.add(drawn[0].hash)
+    return found
+
+
+def _timed(worker: Worker, network: Candidate, settings: Settings, gate_ms: float | None) -> tuple[Measured, float]:
+    """A reading at the gate, and the seconds that it took."""
+    began = time.monotonic()
+    reading = measure(worker, network.spec, settings, Clock(settings), gate_ms)
+    return reading, time.monotonic() - began
+
+
+def _mean(rows: list[tuple[Any, float]], inside: list[bool], wanted: bool) -> float | None:
+    seconds = [spent for (_, spent), is_inside in zip(rows, inside, strict=True) if is_inside is wanted]
+    return statistics.mean(seconds) if seconds else None
+
+
+if __name__ == "__main__":
+    main()

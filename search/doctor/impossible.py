@@ -1,0 +1,247 @@
+"""Values of a space that no network can have, each proven: found by looking at every choice that it may depend on.
+
+A value that a valid point has is possible. Of the others, those are impossible for which every choice fails: every
+choice of the space with the value where they are few enough, else every choice of the variables that some constraints,
+or one node's fields and shapes, follow from. What is too large for that is not decided, and nothing is said of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from archdsl.blocks.base import Part
+from archdsl.errors import Keys, Problem, short
+from archdsl.graphs import flow, link
+from archdsl.schema.contradiction import fixed, needed_variables
+from archdsl.schema.draft import draft
+from archdsl.schema.enumeration import EveryChoice
+from archdsl.schema.expressions import ExpressionError, parse
+from archdsl.schema.holes import Point, Unresolved, resolve, satisfied
+from archdsl.schema.nodes import node_models
+from archdsl.schema.sampling import draw
+from archdsl.schema.space import Space
+from archdsl.schema.space_names import expressions, types_of
+from archdsl.schema.variables import variables, walk
+from archdsl.search.doctor.dead import Hole, holes_of, value_keys
+from archdsl.search.doctor.points import Points
+
+_DRAWS = 8
+"""Choices drawn with each value before a proof is sought."""
+MOST_CHOICES = 2_000
+"""Choices of a set of variables that are looked at; where there are more, that set decides nothing."""
+MOST_IN_ALL = 4_000
+"""Choices looked at for all values, so that a check ends in seconds."""
+
+MOST_VALUES = 100
+"""Values of one variable that are looked at; of a range in finer steps none is."""
+
+Value = tuple[str, Any]
+
+
+class Impossible(NamedTuple):
+    """A value that no point has: its variable, where it is written, and why most choices with it fail."""
+
+    name: str
+    value: Any
+    keys: Keys
+    reason: Problem
+
+    def problem(self) -> Problem:
+        """The warning, at the value's place."""
+        rule = f"{self.name} = {short(self.value)} can never occur: {self.reason}"
+        return Problem(self.keys, rule, None, "remove it, or change what forbids it")
+
+
+def warnings_of(space: Space) -> list[Problem]:
+    """What of a space can never occur, each with its place: nodes that nobody reads, and impossible values."""
+    unread = unread_nodes(space)
+    remedy = 'name it in the "from" of a later node, or remove it'
+    rule = "can never occur: no node reads it, whichever alternatives are chosen"
+    problems = [Problem(("nodes", index), f"{space.nodes[index]['id']} {rule}", None, remedy) for index in unread]
+    values = [found for found in impossible_values(space) if found.keys[1] not in unread]
+    return problems + [found.problem() for found in values]
+
+
+def unread_nodes(space: Space) -> list[int]:
+    """The nodes, by index, that are left out of every network, as nothing reads them in any alternative."""
+    left = list(range(len(space.nodes)))
+    heads = {name for name, model in node_models().items() if model.kind == "head"}  # type: ignore[attr-defined]
+    while True:
+        read = set[int]()
+        places = {space.nodes[index]["id"]: index for index in left}
+        for place, index in enumerate(left):
+            node = space.nodes[index]
+            for part in ({**node, **alternative} for alternative in node.get("$one_of", ({},))):
+                before = space.nodes[left[place - 1]]["id"] if place else ""
+                written = part.get("from", before)
+                sources = written if isinstance(written, list | tuple) else [written]
+                read |= {places[name] for source in sources if (name := str(source).partition(".")[0]) in places}
+        kept = [index for index in left if index in read or heads & set(types_of(space.nodes[index]))]
+        if kept == left:
+            return [index for index in range(len(space.nodes)) if index not in left]
+        left = kept
+
+
+def impossible_values(space: Space) -> list[Impossible]:
+    """The impossible values in document order; what stands inside an impossible alternative is not told again."""
+    return list(_Proofs(space).impossible())
+
+
+class _Proofs:
+    def __init__(self, space: Space) -> None:
+        self.space, self.holes = space, holes_of(space)
+        self.variables = variables(space.nodes)
+        self.points, self.generator = Points(space), random.Random(0)
+        self.alive: set[Value] = set()
+        self.left = MOST_IN_ALL
+        self.constraints = {index: needed_variables(space, [text]) for index, text in enumerate(space.constraints)}
+        self.nodes = {index: self._variables_of_node(index) for index in range(len(space.nodes))}
+
+    def impossible(self) -> Iterator[Impossible]:
+        impossible: set[Value] = set()
+        for name, variable in self.variables.items():
+            for value in variable.values if len(variable.values) <= MOST_VALUES else ():
+                places = [place for place in self.holes[name] if not impossible & set(place.around.items())]
+                if not places or self._seen(name, value, places):
+                    continue
+                reason = self._reason(name, value, places)
+                if reason is not None:
+                    impossible.add((name, value))
+                    yield Impossible(name, value, value_keys(places[0], value), reason)
+
+    def _seen(self, name: str, value: Any, places: list[Hole]) -> bool:
+        """Whether a valid point has the value, among some drawn with it."""
+        for draws in range(_DRAWS):
+            if (name, value) in self.alive or self.left <= 0:
+                break
+            self.left -= 1
+            choices = {other: draw(variable, self.generator) for other, variable in self.variables.items()}
+            self._look((choices | places[draws % len(places)].around | {name: value}).__getitem__)
+        return (name, value) in self.alive
+
+    def _look(self, choose: Callable[[str], Any]) -> tuple[dict[str, Any], Problem | None]:
+        looked = self.points.look(choose)
+        if looked.network is not None:
+            self.alive.update(looked.choices.items())
+        return looked.choices, looked.problem
+
+    def _reason(self, name: str, value: Any, places: list[Hole]) -> Problem | None:
+        """Why every choice with a value fails; None where one does not, or where that is not decided."""
+        around = {outer for place in self.holes[name] for outer in place.around}
+        mine = [needed for needed in self.constraints.values() if name in needed]
+        here = set().union(*(self.nodes[place.keys[1]] for place in places if isinstance(place.keys[1], int)))
+        parts = [here, *mine, set().union(*mine), here.union(*mine), here.union(*self.constraints.values())]
+        scopes = [{name, *around, *part} for part in parts]
+        for scope in [*sorted(scopes, key=len), set(self.variables)]:
+            reason = self._proof(name, value, scope)
+            if reason is not None:
+                return reason
+            if (name, value) in self.alive:
+                return None
+        return None
+
+    def _proof(self, name: str, value: Any, scope: set[str]) -> Problem | None:
+        """The commonest reason of failing, if every choice of these variables with the value fails."""
+        reasons = Counter[Problem]()
+        whole = scope == set(self.variables)
+        partial = _Partial(self.points, scope, self.nodes, self.constraints)
+        choices = {other: variable if other in scope else fixed(variable) for other, variable in self.variables.items()}
+        choices[name] = self.variables[name]._replace(values=(value,))
+        if not all(variable.values for variable in choices.values()):
+            return None
+        for looked_at, choose in enumerate(EveryChoice(choices)):
+            self.left -= 1
+            if looked_at == MOST_CHOICES or self.left < 0:
+                return None
+            used, problem = self._look(choose) if whole else partial.look(choose)
+            if name not in used:
+                continue
+            if problem is None:
+                return None
+            reasons[problem] += 1
+        return reasons.most_common(1)[0][0] if reasons else None
+
+    def _variables_of_node(self, index: int) -> set[str]:
+        """The variables that a node's fields and the shape that it reads may follow from.
+
+        A stage keeps its shape whatever its fields are, so that those of plain stages before a node do not matter.
+        """
+        places = {index, *(other for other in range(index) if not _keeps_all(self.space.nodes[other]))}
+        names = {name for name, _, keys in walk(self.space.nodes) if keys[1] in places}
+        texts = [text for keys, text in expressions({"nodes": list(self.space.nodes)}) if keys[1] in places]
+        return names | needed_variables(self.space, texts)
+
+
+class _Partial:
+    """Looks at choices of some variables, and at nothing that may follow from others."""
+
+    def __init__(
+        self, points: Points, scope: set[str], nodes: dict[int, set[str]], constraints: dict[int, set[str]]
+    ) -> None:
+        self.points, self.space = points, points.space
+        self.decided = {self.space.nodes[index]["id"] for index, needed in nodes.items() if needed <= scope}
+        self.constraints = [index for index, needed in constraints.items() if needed <= scope]
+
+    def look(self, choose: Callable[[str], Any]) -> tuple[dict[str, Any], Problem | None]:
+        """The choices that were used, and a reason that makes every point with them fail; None where there is none."""
+        used: dict[str, Any] = {}
+
+        def noted(name: str) -> Any:
+            used[name] = choose(name)
+            return used[name]
+
+        try:
+            point = resolve(self.space, noted)
+        except Unresolved:
+            return used, None  # it may follow from a variable outside
+        return used, next(self._problems(point), None)
+
+    def _problems(self, point: Point) -> Iterator[Problem]:
+        for index in self.constraints:
+            text = self.space.constraints[index]
+            try:
+                if not satisfied(parse(text), point):
+                    yield Problem(("constraints", index), f"the constraint {text} does not hold")
+            except ExpressionError:
+                return
+        if not self.decided:
+            return
+        drafted = draft(point.document)
+        yield from self._placed(drafted.problems, point)
+        shapes: list[Problem] = []
+        flow(drafted, link(drafted, []), shapes)
+        yield from self._placed(shapes, point)
+
+    def _placed(self, problems: Iterable[Problem], point: Point) -> Iterator[Problem]:
+        """Those of nodes that are decided, at their places in the space."""
+        for problem in problems:
+            at_node = problem.keys[:1] == ("nodes",) and len(problem.keys) > 1
+            if at_node and point.document["nodes"][problem.keys[1]]["id"] in self.decided:
+                yield self.points.placed(problem, point)
+
+
+def _keeps_all(node: dict[str, Any]) -> bool:
+    """Whether a node is a stage in all its alternatives and gives a map alone, whatever its fields are.
+
+    Where one gives semantics or a class token, who reads what may follow from the alternative.
+    """
+    kinds = {name for kind in ("block", "stage") for name in Part.kinds[kind]}
+    blocks = [Part.kinds["block"][name] for name in _type_names(node) if name in Part.kinds["block"]]
+    plain = all(block.gives == ("pixels",) for block in blocks) and "class_token" not in json.dumps(node)
+    return plain and set(types_of(node)) <= kinds
+
+
+def _type_names(value: Any) -> Iterator[str]:
+    """Every type that is written in a node, also inside alternatives and sequences."""
+    if isinstance(value, dict):
+        if isinstance(value.get("type"), str):
+            yield value["type"]
+        for inner in value.values():
+            yield from _type_names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _type_names(inner)

@@ -1,0 +1,77 @@
+"""How long a network is trained: the epochs that were asked for, or as many as make enough steps, and the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from archdsl.search.settings import Settings
+
+BATCH = 16
+"""Images of a step; on CUDA the smallest batch."""
+MOST_BATCH = 256
+LEAST_STEPS = 150
+"""Of a training: after fewer, the accuracy of small data says nothing of a network."""
+
+
+class Fidelity(NamedTuple):
+    """The budget that a proxy accuracy is named by."""
+
+    epochs: float
+    images: int
+    batch: int = BATCH
+    is_raised: bool = False
+    """Whether the epochs are more than were asked for, to make enough steps."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps; each reads a full batch."""
+        return max(1, round(self.epochs * self.images / self.batch))
+
+    def __str__(self) -> str:
+        """`10 epochs of 240 images (150 steps)`: the steps stand there where they or the batch are not the usual."""
+        text = f"{self.epochs:g} epoch{'s' * (self.epochs != 1)} of {self.images:,} image{'s' * (self.images != 1)}"
+        if self.batch != BATCH:
+            return f"{text} ({self.steps:,} steps of {self.batch})"
+        return f"{text} ({self.steps:,} steps)" if self.is_raised else text
+
+
+def batch_on(device: str, epochs: float, images: int, least_steps: int = LEAST_STEPS) -> int:
+    """On CUDA the largest power of two up to 256 with which `least_steps` remain; elsewhere 16."""
+    batch = BATCH
+    if device.partition(":")[0] != "cuda":
+        return batch
+    while batch < MOST_BATCH and Fidelity(epochs, images, 2 * batch).steps >= least_steps:
+        batch *= 2
+    return batch
+
+
+def fidelity_of(
+    settings: Settings,
+    images: int,
+    lengthen: float = 1.0,
+    choose_batch: Callable[[str, float, int], int] = batch_on,
+) -> Fidelity:
+    """The length of a search's training on data of so many training images; `lengthen` times the search's epochs.
+
+    The settings say how many steps there must be at least; none where the epochs were asked for.
+    """
+    images = min(settings.images, images)
+    enough = -(-10 * settings.least_steps * BATCH // images) / 10  # epochs, rounded up to a tenth
+    is_raised = Fidelity(settings.epochs, images).steps < settings.least_steps
+    epochs = (enough if is_raised else settings.epochs) * lengthen
+    return Fidelity(epochs, images, choose_batch(settings.device, epochs, images), is_raised)
+
+
+def length_note(settings: Settings, images: int) -> str | None:
+    """What a user should know of the length that was chosen; None where it is the one that was asked for and enough."""
+    fidelity = fidelity_of(settings, images)
+    if fidelity.is_raised:
+        return f"the data is small: a training takes {fidelity}, so that it has at least {settings.least_steps} steps"
+    if fidelity.steps < LEAST_STEPS:
+        steps = f"{fidelity.steps:,} step{'s' * (fidelity.steps != 1)}"
+        return (
+            f"warning: {fidelity} are {steps} of training, and below {LEAST_STEPS} an accuracy says little; leave out "
+            f"--epochs, or give --epochs {-(-10 * LEAST_STEPS * BATCH // fidelity.images) / 10:g}"
+        )
+    return None
