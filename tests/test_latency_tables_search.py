@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,8 @@ from tabled import SPACE, facts, small_table, space_point
 from archdsl import count
 from archdsl.latency.tables import Table
 from archdsl.latency.tables.survey import survey
-from archdsl.latency.tables.table import save
 from archdsl.schema.space import Space
-from archdsl.search.ladder.predict import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, Tables, tables_of
+from archdsl.search.ladder.predict import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
 from archdsl.spaces import space_of
 
 
@@ -36,37 +33,20 @@ def table(space: Space, monkeypatch: pytest.MonkeyPatch) -> Table:
 
 
 def test_a_search_uses_the_fresh_table_of_its_setting_and_none_other(table: Table) -> None:
-    assert tables_of(settings(space=SPACE, threads=1), facts(table)) == Tables((table,))
-    assert tables_of(settings(space=SPACE, threads=1), facts(table, torch="1.0")) is None
-    assert tables_of(settings(space=SPACE, threads=1, batch=4), facts(table)) is None
+    assert table_of(settings(space=SPACE, threads=1), facts(table)) == table
+    assert table_of(settings(space=SPACE, threads=1), facts(table, torch="1.0")) is None
+    assert table_of(settings(space=SPACE, threads=1, batch=4), facts(table)) is None
 
 
-def test_where_threads_are_chosen_for_each_network_the_tables_of_both_are_used(table: Table) -> None:
-    own = facts(table, physical_cores=4)
-    table = table._replace(provenance=own)
-    save(table)
-    assert tables_of(settings(space=SPACE), own) == Tables((table,), 4.0)
-    every = table._replace(setting=table.setting | {"threads": 4})
-    save(every)
-    assert tables_of(settings(space=SPACE), own) == Tables((table, every))
-    for file in (Path(os.environ["ARCHDSL_CACHE"]) / "latency").glob("table-*.json"):
-        if json.loads(file.read_text())["setting"]["threads"] == 1:
-            file.unlink()
-    assert tables_of(settings(space=SPACE), own) is None  # on one thread anything may be faster
-
-
-def test_tables_of_several_threads_say_what_the_faster_says(table: Table) -> None:
-    spec = space_point()
-    slower = table._replace(calibration=table.calibration._replace(factor=2 * table.calibration.factor))
-    ms, worst = table.predict(spec), 1 + table.accuracy.worst
-    assert Tables((slower, table)).predict(spec) == ms
-    assert Tables((slower, table)).least(spec) == ms / worst
-    assert Tables((table,), 4.0).least(spec) == ms / worst / 4
+def test_a_search_that_chose_its_threads_uses_the_table_of_these(table: Table) -> None:
+    own = settings(space=SPACE)
+    assert table_of(own.model_copy(update={"chosen_threads": 1}), facts(table)) == table
+    assert table_of(own.model_copy(update={"chosen_threads": 2}), facts(table)) is None
 
 
 def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred(table: Table) -> None:
     spec = space_point()
-    careful = LatencyModel(Tables((table._replace(accuracy=table.accuracy._replace(worst=0.5)),)))
+    careful = LatencyModel(table._replace(accuracy=table.accuracy._replace(worst=0.5)))
     ms = table.predict(spec)
     assert careful.surely_over(spec, ms / 1.6) == ms
     assert careful.surely_over(spec, ms / 1.4) is None
@@ -74,19 +54,19 @@ def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred
 
 
 def test_tables_are_scaled_to_what_the_search_measures(table: Table, space: Space) -> None:
-    model, specs = LatencyModel(Tables((table,))), survey(space, frozenset(), 1, ENOUGH_TO_SCALE).held_out
+    model, specs = LatencyModel(table), survey(space, frozenset(), 1, ENOUGH_TO_SCALE).held_out
     spec = space_point()
     for number, measured in enumerate(specs):
         assert model.guess(spec) == table.predict(spec), number
         model.learn(measured, 0.8 * table.predict(measured))
     assert model.guess(spec) == pytest.approx(0.8 * table.predict(spec))
     gate = 0.9 * table.predict(spec) / (1 + table.accuracy.worst)
-    assert LatencyModel(Tables((table,))).surely_over(spec, gate) is not None
+    assert LatencyModel(table).surely_over(spec, gate) is not None
     assert model.surely_over(spec, gate) is None
 
 
 def test_where_the_table_knows_nothing_the_search_learns_by_itself(table: Table, space: Space) -> None:
-    model = LatencyModel(Tables((table._replace(times={}),)))
+    model = LatencyModel(table._replace(times={}))
     specs = survey(space, frozenset(), 1, ENOUGH + 4).held_out
     for spec in specs:
         model.learn(spec, 1.0 + count(spec).macs / 1e6)

@@ -58,11 +58,18 @@ def doubts(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _rounds(comparison: Comparison) -> str:
+    """`40 rounds, at least 36 of them undisturbed`: of the item with the fewest that count."""
+    items = (*comparison.latencies.values(), comparison.again)
+    rounds, least = len(items[0].samples), min(sum(item.rounds.undisturbed) for item in items)
+    return f"{rounds} rounds" + (f", at least {least} of them undisturbed" if least < rounds else "")
+
+
 def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
     facts = comparison.first.provenance
     images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
-    how = [facts["dtype"], facts["runtime"], f"{facts['rounds']} rounds"]
+    how = [facts["dtype"], facts["runtime"], _rounds(comparison)]
     setting = [f"batch {facts['batch']}", ", ".join(images), *how]
     threads = [f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"] if facts["threads"] else []
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])

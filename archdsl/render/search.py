@@ -30,6 +30,7 @@ class State(Protocol):
     trials: int
     gate_ms: float | None
     folder: str
+    busy: str
 
     @property
     def settings(self) -> Any:
@@ -102,6 +103,8 @@ def screen(state: State) -> RenderableType:
     """The live view."""
     doing = _cut(f"{state.phase}: {state.doing}", style="dim")
     parts: list[RenderableType] = [_cut(heading(state.settings, state.facts)), _bar(state), doing]
+    if state.busy:
+        parts.append(_cut(state.busy, style="yellow"))
     if state.front:
         best = state.front[0]
         parts.append(_cut(f"best so far  {describe(best)}", style="bold"))

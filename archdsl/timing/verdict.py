@@ -30,10 +30,13 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
     """Whether a latency keeps a budget, from the rounds of fresh processes.
 
     UNSURE goes first: too few blocks, too few undisturbed rounds, or an interval that contains the budget. Without a
-    budget there is nothing to be over, and the rounds alone decide between PASS and UNSURE.
+    budget there is nothing to be over: PASS.
     """
     pooled = estimate(processes, stat, draws)
     rounds = sum(len(taken.ms) for taken in processes)
+    if budget_ms is None:
+        value = f"{_text(stat, pooled)}; " if pooled is not None else ""
+        return Judgement("PASS", f"{value}no latency budget was given", pooled)
     if pooled is None:
         return Judgement("UNSURE", f"none of {rounds} rounds was undisturbed: the machine was busy", None, True)
     if pooled.share < LEAST_SHARE:
@@ -42,11 +45,14 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
     if pooled.blocks < LEAST_BLOCKS:
         reason = f"{pooled.undisturbed} undisturbed rounds are too few: {pooled.blocks} of {LEAST_BLOCKS} blocks"
         return Judgement("UNSURE", reason, pooled, True)
-    interval = f"{stat} {pooled.value:.2f} ms [{pooled.low:.2f}, {pooled.high:.2f}]"
-    if budget_ms is None:
-        return Judgement("PASS", f"{interval}; no latency budget was given", pooled)
+    interval = _text(stat, pooled)
     if pooled.high <= budget_ms:
         return Judgement("PASS", f"{interval} lies within the budget of {budget_ms:g} ms", pooled)
     if pooled.low <= budget_ms:
         return Judgement("UNSURE", f"the interval of {interval} contains the budget of {budget_ms:g} ms", pooled)
     return Judgement("FAIL", f"{interval} exceeds the budget of {budget_ms:g} ms", pooled)
+
+
+def _text(stat: str, pooled: Estimate) -> str:
+    """`p50 4.05 ms [4.01, 4.12]`."""
+    return f"{stat} {pooled.value:.2f} ms [{pooled.low:.2f}, {pooled.high:.2f}]"

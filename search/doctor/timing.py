@@ -14,8 +14,10 @@ from archdsl.search.ladder.measuring import PACE
 from archdsl.search.ladder.predict import LatencyModel
 from archdsl.search.settings import Settings
 from archdsl.search.training.fidelity import Fidelity
-from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.search.workers.child import Failed, Reply, WorkerGone
 from archdsl.search.workers.seat import Asked
+
+Say = Callable[[str], None]
 
 ENOUGH = 8
 """Measured networks from which the others are predicted."""
@@ -68,7 +70,7 @@ def timed(
     networks: Sequence[Network],
     settings: Settings,
     deadline: float,
-    say: Callable[[str], None] = lambda text: None,
+    say: Say = lambda text: None,
 ) -> Timed:
     """Measure some of the networks, once each, until the moment `deadline` of `time.monotonic()`; two at least.
 
@@ -78,7 +80,8 @@ def timed(
         SearchError: the worker does not start.
     """
     facts = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
-    session = _Session(worker, networks, settings)
+    settings = _with_threads(worker, networks[0], settings, say)
+    session = _Session(worker, networks, settings, say)
     begun = time.monotonic()
     for index in _order(networks):
         spent, done = time.monotonic() - begun, len(session.found)
@@ -105,6 +108,28 @@ def timed(
     )
 
 
+def _with_threads(worker: Asked, network: Network, settings: Settings, say: Say) -> Settings:
+    """The settings with the threads that a search would choose, on a network."""
+    if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
+        return settings
+    request = {"do": "threads", "spec": network.spec.to_json(), "setting": settings.measuring()}
+    try:
+        reply = worker.ask(request, _MEASURE_S, telling(say))
+    except (Failed, WorkerGone):
+        return settings
+    return settings.model_copy(update={"chosen_threads": int(reply["threads"])})
+
+
+def telling(say: Say) -> Callable[[Reply], None]:
+    """What tells that a worker waits for the device, on which another process measures."""
+
+    def progress(reply: Reply) -> None:
+        if "waiting" in reply:
+            say(str(reply["waiting"]))
+
+    return progress
+
+
 def paces(
     worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
 ) -> list[float]:
@@ -129,8 +154,8 @@ def paces(
 class _Session:
     """Networks measured one after another, and what is learned of the others."""
 
-    def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings) -> None:
-        self.worker, self.networks, self.settings = worker, networks, settings
+    def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings, say: Say) -> None:
+        self.worker, self.networks, self.settings, self.say = worker, networks, settings, say
         self.reading_s: list[float] = []
         self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
 
@@ -142,7 +167,7 @@ class _Session:
         request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | dict(pace)}
         begun = time.monotonic()
         try:
-            latency = self.worker.ask(request, _MEASURE_S)["latency"]
+            latency = self.worker.ask(request, _MEASURE_S, telling(self.say))["latency"]
         except (Failed, WorkerGone):
             self.failed += 1
             return

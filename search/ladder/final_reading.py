@@ -52,6 +52,7 @@ def read_winner(search: Search, spec: Spec, weights: Path, expected_ms: float) -
             _await_quiet(search, expected_ms, longest_s)
             started = time.monotonic()
             latencies.append(_in_a_fresh_process(search, spec, weights))
+            search.machine.note_latency(latencies[-1])
             longest_s = max(longest_s, time.monotonic() - started)
             expected_ms = median(latencies[-1].samples)
         judged = judge([latency.rounds for latency in latencies], settings.stat, settings.latency_budget_ms)

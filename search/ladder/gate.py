@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archdsl.schema.document import Spec
 from archdsl.search.ladder.measuring import measure
 from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.ladder.rungs import asked
@@ -54,14 +55,17 @@ def gate_ms(search: Search) -> float | None:
         return None
     if known := search.folder.read("noise.json"):
         return float(known["gate_ms"])
-    readings = [
-        measure(search.worker, found.spec, search.settings, search.clock, on_wait=search.waits).ms
-        for _ in range(_READINGS)
-    ]
+    readings = [_reading(search, found.spec) for _ in range(_READINGS)]
     noise = min(max(max(readings) / min(readings) - 1, _LEAST_NOISE), _MOST_NOISE)
     gate = budget / (1 + noise)
     search.folder.write("noise.json", {"readings_ms": readings, "noise": noise, "gate_ms": gate})
     return gate
+
+
+def _reading(search: Search, spec: Spec) -> float:
+    latency = measure(search.worker, spec, search.settings, search.clock, on_wait=search.waits)
+    search.machine.note(latency.facts)
+    return latency.ms
 
 
 def all_fell(records: Sequence[Record]) -> bool:

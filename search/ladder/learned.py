@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from archdsl.latency.tables import Table
 from archdsl.load import spec_of
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.candidates import Candidate
-from archdsl.search.ladder.predict import LatencyModel, Tables
+from archdsl.search.ladder.predict import LatencyModel
 from archdsl.search.results.front import Record
 from archdsl.search.scores.screen import Screen
 from archdsl.search.training.halving import Halving
@@ -23,10 +24,10 @@ class Learned:
         self,
         records: Iterable[Record],
         gate_ms: float | None,
-        tables: Tables | None = None,
+        table: Table | None = None,
         objectives: Sequence[str] = (),
     ) -> None:
-        self._latency, self.screen, self._gate_ms = LatencyModel(tables), Screen(objectives), gate_ms
+        self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(objectives), gate_ms
         self.halving = Halving(objectives)
         self._anything_passed = False
         for record in records:

@@ -1,6 +1,6 @@
 """Latency predicted from what this search has measured so far: what clearly cannot pass is not even measured.
 
-Tables of the space, where there are fresh ones for the setting (`archdsl lut build`), with their error on networks held
+A table of the space, where there is a fresh one for the setting (`archdsl lut build`), with its error on networks held
 out; and a ridge regression of milliseconds on the blocks and MACs of each type of node, which speaks only once it has
 seen enough. Each rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides
 nothing close. What both let through is measured.
@@ -24,32 +24,8 @@ from archdsl.search.settings import Settings
 ENOUGH = 16
 """Measured networks before the first prediction by regression."""
 ENOUGH_TO_SCALE = 5
-"""Measured networks before tables are scaled to them: a network alone runs in warmer caches than a table's do."""
+"""Measured networks before a table is scaled to them: a network alone runs in warmer caches than a table's do."""
 _RIDGE = 1e-3
-
-
-class Tables(NamedTuple):
-    """What tables say of a network that runs on the number of threads that suits it."""
-
-    each: tuple[Table, ...]
-    faster: float = 1.0
-    """By how much a network may be faster than its table says, on threads that there is no table of."""
-
-    def predict(self, spec: Spec) -> float:
-        """Predicted ms a batch, on the threads that suit it of those that there are tables of.
-
-        Raises:
-            MeasureError: the network has a part that a table has not.
-        """
-        return min(table.predict(spec) for table in self.each)
-
-    def least(self, spec: Spec) -> float:
-        """The ms below which the network surely is not: by the largest error on networks held out.
-
-        Raises:
-            MeasureError: as `predict`.
-        """
-        return min(table.predict(spec) / (1 + table.accuracy.worst) for table in self.each) / self.faster
 
 
 class Fit(NamedTuple):
@@ -66,10 +42,10 @@ class Fit(NamedTuple):
 
 
 class LatencyModel:
-    """Milliseconds by tables, if there are any, and by regression on measured networks."""
+    """Milliseconds by a table, if there is one, and by regression on measured networks."""
 
-    def __init__(self, tables: Tables | None = None) -> None:
-        self._tables = tables
+    def __init__(self, table: Table | None = None) -> None:
+        self._table = table
         self._ratios: list[float] = []
         self._seen: list[tuple[dict[str, float], float]] = []
         self._fit: Fit | None = None
@@ -79,8 +55,8 @@ class LatencyModel:
         self._seen.append((features(spec), latency_ms))
         self._fit = None
         with contextlib.suppress(MeasureError):
-            if self._tables is not None:
-                self._ratios.append(latency_ms / self._tables.predict(spec))
+            if self._table is not None:
+                self._ratios.append(latency_ms / self._table.predict(spec))
 
     def fit(self) -> Fit:
         """The regression on what was measured so far."""
@@ -100,10 +76,10 @@ class LatencyModel:
         return float(np.array([found.get(name, 0.0) for name in fit.names]) @ fit.weights)
 
     def guess(self, spec: Spec, counted: Count | None = None) -> float | None:
-        """The ms of a network by tables that are of its threads, else by regression; None before either can tell it."""
+        """The ms of a network by the table, else by regression; None before either can tell it."""
         with contextlib.suppress(MeasureError):
-            if self._tables is not None and self._tables.faster == 1:
-                return self._tables.predict(spec) * self._scale
+            if self._table is not None:
+                return self._table.predict(spec) * self._scale
         return self.predicted(spec, counted) if len(self._seen) >= ENOUGH else None
 
     @property
@@ -114,8 +90,10 @@ class LatencyModel:
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
         """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
         with contextlib.suppress(MeasureError):  # it has a part that a table has not
-            if self._tables is not None and self._tables.least(spec) * self._scale > gate_ms:
-                return self._tables.predict(spec) * self._scale
+            if self._table is not None:
+                predicted_ms = self._table.predict(spec) * self._scale
+                if predicted_ms / (1 + self._table.accuracy.worst) > gate_ms:
+                    return predicted_ms
         if len(self._seen) < ENOUGH:
             return None
         predicted = self.predicted(spec)
@@ -123,25 +101,10 @@ class LatencyModel:
         return predicted if over else None
 
 
-def tables_of(settings: Settings, facts: dict[str, Any]) -> Tables | None:
-    """The fresh tables of a search's space and setting on the device of these facts, or None.
-
-    Where each network runs on the threads that suit it, one or all cores, these are the tables of both; that of one
-    thread alone tells how much faster all cores can be at best, and that of all cores alone tells nothing.
-    """
-    cores = facts.get("physical_cores")
-    if settings.device != "cpu" or settings.runtime != "eager" or settings.threads is not None or cores == 1:
-        table = _fresh(settings, facts, settings.threads or facts.get("threads"))
-        return None if table is None else Tables((table,))
-    one, every = (_fresh(settings, facts, threads) for threads in (1, cores))
-    if one is None:
-        return None
-    return Tables((one,), float(cores or 1)) if every is None else Tables((one, every))
-
-
-def _fresh(settings: Settings, facts: dict[str, Any], threads: int | None) -> Table | None:
-    """The table for so many threads; None where there is none, or it is stale."""
-    own = settings.measuring() | {"threads": threads, "stat": settings.stat}
+def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
+    """The fresh table of a search's space, setting and threads on the device of these facts, or None."""
+    own = settings.measuring() | {"stat": settings.stat}
+    own["threads"] = own["threads"] or facts.get("threads")
     try:
         return load(settings.space_document, own, facts)
     except (MeasureError, RuntimeError):  # the latter where there is no home folder

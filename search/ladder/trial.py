@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from archdsl.render.numbers import accuracy_text
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.candidates import Candidate
 from archdsl.search.ladder.measuring import measure
@@ -70,6 +71,7 @@ def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
     search.doing(f"trial {record['number']}: measuring {spec.name}")
     latency = measure(seat, spec, settings, search.clock, gate, search.waits)
     search.machine.note(latency.facts)
+    search.state.busy = search.machine.now
     record["latency"] = latency.ms
     record["provenance"]["latency"] = latency.facts
     record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
@@ -113,8 +115,9 @@ def end_of(record: Record) -> str:
 def line(record: Record) -> str:
     """One trial in one line."""
     text = f"trial {record['number']}: {record['params'] / 1e6:.2f} M params"
-    if record["latency"] is not None:
+    is_over_gate = record["rung"] == "latency" and record["outcome"] == "fell"  # the reason has the milliseconds
+    if record["latency"] is not None and not is_over_gate:
         text += f", {record['latency']:.2f} ms"
     if record["accuracy"] is not None:
-        text += f", accuracy {record['accuracy']:.3f}"
+        text += f", accuracy {accuracy_text(record['accuracy'], record['provenance']['proxy'].get('error'))}"
     return text + (f": {record['reason']}" if record["reason"] else "")

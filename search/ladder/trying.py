@@ -13,7 +13,7 @@ from archdsl.search.ladder.gate import all_fell, hopeless
 from archdsl.search.ladder.kept_files import remove_unneeded
 from archdsl.search.ladder.known import take_over
 from archdsl.search.ladder.learned import Learned
-from archdsl.search.ladder.predict import tables_of
+from archdsl.search.ladder.predict import table_of
 from archdsl.search.ladder.proposals import Proposals
 from archdsl.search.ladder.trial import begun, end_of, given_up, line, tell, tried
 from archdsl.search.results import cache
@@ -47,8 +47,8 @@ class Trying:
         self.search, self.study, self.crew = search, search.study, search.crew
         state = search.state
         state.funnel.update(end_of(record) for record in search.trials)
-        tables = tables_of(search.settings, state.facts)
-        search.learned = Learned(search.trials, state.gate_ms, tables, search.space.objectives)
+        table = table_of(search.settings, state.facts)
+        search.learned = Learned(search.trials, state.gate_ms, table, search.space.objectives)
         too_slow = search.learned.surely_too_slow
         predicted = search.learned.predicted_ms
         self.proposals = Proposals(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from archdsl.latency.result import Latency
+
 _LEAST_SHARE = 0.75
 """Of the rounds, below which a reading counts as disturbed."""
 
@@ -27,6 +29,8 @@ class MachineLoad:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell, self._readings, self._disturbed, self._is_busy = tell, 0, 0, False
+        self.now = ""
+        """What the last reading said of a busy machine; empty where it was quiet."""
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """One reading, by what it tells of its rounds."""
@@ -35,12 +39,23 @@ class MachineLoad:
         is_busy = rounds is not None and undisturbed is not None and undisturbed < _LEAST_SHARE * rounds
         self._disturbed += is_busy
         if is_busy and not self._is_busy:
-            others = (facts.get("provenance") or {}).get("other_cores")
-            beside = f"other processes keep {others:.1f} cores busy; " if others is not None else ""
-            self._tell(f"the machine is busy: {beside}{undisturbed} of {rounds} rounds were undisturbed")
+            self._tell(_told(facts))
         self._is_busy = is_busy
+        self.now = _told(facts) if is_busy else ""
+
+    def note_latency(self, latency: Latency) -> None:
+        """One reading of a winner."""
+        rounds = latency.rounds
+        facts = {"rounds": len(rounds.ms), "undisturbed": sum(rounds.undisturbed)}
+        self.note(facts | {"provenance": latency.provenance})
 
     @property
     def disturbed(self) -> Disturbed:
         """So far."""
         return Disturbed(self._disturbed, self._readings)
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    others = (facts.get("provenance") or {}).get("other_cores")
+    beside = f"other processes keep {others:.1f} cores busy; " if others is not None else ""
+    return f"the machine is busy: {beside}{facts['undisturbed']} of {facts['rounds']} rounds were undisturbed"

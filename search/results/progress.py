@@ -44,6 +44,8 @@ class State:
     facts: dict[str, Any] = field(default_factory=dict)
     """The device and the data, as the worker told them."""
     notes: list[str] = field(default_factory=list)
+    busy: str = ""
+    """What disturbs the machine now; empty where nothing does."""
 
     @property
     def best(self) -> Record | None:
