@@ -115,7 +115,7 @@ def examined() -> Any:
 
 def test_searches() -> None:
     names = [record["spec"]["name"] for record in FRONT]
-    hold_whole(front_table(FRONT, {LONGER["hash"]: LONGER}, "p10"), [*names, "61.0%", "4.50"])
+    hold_whole(front_table(FRONT, {LONGER["hash"]: LONGER}, "p10"), [*names, "61.0", "4.50"])
     hold_whole(screen(state(front=FRONT, gate_ms=4.7)), [])
 
 

@@ -21,6 +21,8 @@ def test_provenance_has_the_same_keys_everywhere() -> None:
             "device_name",
             "driver",
             "clocks",
+            "environment",
+            "gpu_processes",
             "torch",
             "cuda",
             "cudnn",

@@ -55,7 +55,7 @@ def test_a_point_of_the_front_tells_its_overrides_and_numbers_to_eye_and_ear_and
     for trial in report.front:
         (label,) = [str(point["aria-label"]) for point in points if trial.name in str(point["aria-label"])]
         assert f"p10 ~{trial.latency:.2f}" in label
-        assert f"{trial.accuracy:.1%} +-{trial.error:.1%}" in label
+        assert f"{100 * trial.accuracy:.1f} ± {100 * trial.error:.1f} %" in label
         assert "w=16" in label
         assert trial.overrides in label
 

@@ -87,13 +87,13 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("device", "runtime", "options"),
     [
-        ("cpu", "eager", ""),
+        ("cpu", "eager", " --runtime eager"),
         ("cpu", "compile", " --runtime compile"),
-        ("cuda", "graph", ""),
+        ("cuda", "graph", " --runtime graph"),
         ("cuda", "eager", " --runtime eager"),
     ],
 )
-def test_the_command_that_builds_a_missing_table_names_what_is_no_default(
+def test_the_command_that_builds_a_missing_table_names_the_runtime(
     device: str, runtime: str, options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path))

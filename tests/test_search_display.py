@@ -276,22 +276,24 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
 
 @pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
 def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, space: str) -> None:
-    """A network measured and trained for a moment, on data of one channel."""
+    """A network measured and trained for a moment, on data of one channel in which brightness tells the class."""
     (tmp_path / "tiny.json").write_text(json.dumps(SPACE))
     named, size = ("./tiny.json", 32) if space == "tiny" else (space, 64)
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (100, size, size), dtype=np.uint8)
-    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(100) % 10)
+    labels = np.arange(160) % 2
+    noise = np.random.default_rng(0).integers(0, 60, (160, size, size), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=noise + (labels * 180).astype(np.uint8)[:, None, None], labels=labels)
     asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
-    asked += " --epochs 0.4 --images 80 --data data.npz"
+    asked += " --epochs 3 --images 80 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
     run = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
     ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
-    assert ended.returncode == 0, ended.stderr
+    outcome = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert outcome["verdict"] in ("PASS", "UNSURE"), ended.stderr  # UNSURE where the machine is busy
+    assert ended.returncode == (outcome["verdict"] != "PASS")
     assert ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
-    assert f"PASS  {space}-" in ended.stdout
+    assert f"{outcome['verdict']}  {space}-" in ended.stdout
     winner = json.loads((tmp_path / "run" / "winner.json").read_text())
-    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 10)
+    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 2)
     records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
     assert len({record["number"] for record in records}) == 1
     assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)

@@ -37,7 +37,8 @@ def data(request, say):
 
 def measure(request, say):
     stats = {f"{stat}_ms": 1.0 for stat in ("min", "p10", "p50", "p90")}
-    return {"latency": {**stats, "unstable": False, "samples_ms": [1.0], "provenance": {}}}
+    facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+    return {"latency": {**stats, "unstable": False, "samples_ms": [1.0] * 240, "provenance": facts}}
 
 def fault(name):
     if name == "segfault":
@@ -66,9 +67,14 @@ def train(request, say):
     outcome = {"accuracy": 0.5, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
     outcome |= {"finite": name != "nan", "finished": name != "nan"}
     outcome |= {"running": [], "halted": None, "held_out": None}
+    if request["keep"] and outcome["finished"]:
+        sys.path.append(sys.argv[2])
+        from searching import fake_named, write_fake_weights
+        write_fake_weights(Path(request["keep"]), request, {"validation": fake_named(0.5), "held": fake_named(0.5)})
     return {"outcome": outcome, "threads": 1}
 
 worker._ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
+worker._ACTIONS["threads"] = lambda request, say: {"threads": 1}
 worker._ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}
 worker._ACTIONS["fault"] = lambda request, say: {"size": len(fault(request["name"]))}
 duplicate = os.dup
@@ -87,7 +93,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Workers whose first trainings each meet another fault."""
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    monkeypatch.setattr(child, "COMMAND", [sys.executable, str(script), str(tmp_path / "count")])
+    monkeypatch.setattr(
+        child, "COMMAND", [sys.executable, str(script), str(tmp_path / "count"), str(Path(__file__).parent)]
+    )
 
 
 @pytest.mark.usefixtures("faulty")

@@ -155,7 +155,8 @@ def shared_out(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_one_machine_measures_while_another_trains(shared_out: tuple[Path, dict[str, Any]]) -> None:
     place, asked = shared_out
     verdicts = {role: json.loads((place / role / "verdict.json").read_text()) for role in asked}
-    assert asked["measure"]["train"] == []
+    winner = json.loads((place / "measure" / "winner.json").read_text())["name"]
+    assert asked["measure"]["train"] == [winner]  # for its weights, which are on the machine that trained
     assert asked["train"]["measure"] == []
     assert verdicts["measure"]["passed"]
     assert verdicts["train"]["reason"] == "this machine trained; those that measure choose the winner"

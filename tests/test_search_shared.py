@@ -136,6 +136,7 @@ def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> N
     name = name_of(settings())
     assert name.startswith("tiny-")
     assert name_of(settings(device="cuda", stat="p50", trials=3, time_s=5.0)) == name
+    assert name_of(settings(device="cuda", runtime="graph")) == name
     assert name_of(settings(seed=1)) != name
     assert shown("postgresql://me:secret@host/base") == "postgresql://me:***@host/base"
 

@@ -42,8 +42,9 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
     found.append(("this run's end once more, or more of it with a larger --trials or --time", _resume(folder)))
     if verdict.word in ("PASS", "UNSURE"):
         found.append(("the winner's latency", _bench(settings, str(folder / "winner.json"))))
-        script = shlex.quote(str(folder / "run_winner.py"))
-        found.append(("the winner's verdict, without the search", f"python {script}"))
+        script = folder / "run_winner.py"
+        if script.is_file():  # earlier versions wrote none
+            found.append(("the winner's verdict, without the search", f"python {shlex.quote(str(script))}"))
     return found
 
 

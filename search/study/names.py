@@ -28,7 +28,7 @@ def name_of(settings: Settings) -> str:
     """
     asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
     if settings.runtime == default_runtime(settings.device):
-        del asked["runtime"]
+        asked["runtime"] = "eager"  # what a machine that trains on a CPU has, whatever others measure in
     return _name(settings, asked | {"format": FORMAT})
 
 
