@@ -27,7 +27,7 @@ from archdsl.spaces import load_space
 
 RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
 _NOT_ASKED = ("throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch", "dtype", "data", "epochs")
-_NOT_ASKED += ("images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
+_NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     space = load_space(asked.space or default_space(device))
     given = dict.fromkeys(_NOT_ASKED) | {"device": device, "runtime": runtime, "threads": asked.threads}
     settings = settings_of(space, **given)
-    networks = _drawn(settings, asked.networks)
+    networks = drawn(settings, asked.networks)
     with Worker() as worker:
         first = [_timed(worker, network, settings, None)[0] for network in networks]
         gate_ms = statistics.median(reading.ms for reading in first)
@@ -53,7 +53,7 @@ def main() -> None:
         "gate_ms": gate_ms,
         "inside": sum(inside),
         "same_side_in_both_readings": sum((one.ms <= gate_ms) == now for one, now in zip(first, inside, strict=True)),
-        "disturbed_readings": sum(reading.unstable for reading, _ in rows),
+        "unstable_readings": sum(reading.unstable for reading, _ in rows),
         "rounds": {"median": statistics.median(reading.facts["rounds"] for reading, _ in rows)},
         "provenance": rows[-1][0].facts["provenance"],
     }
@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _drawn(settings: Settings, count: int) -> list[Candidate]:
+def drawn(settings: Settings, count: int) -> list[Candidate]:
     """Different networks of the space, by seed 0."""
     space, generator, seen = settings.space_document, random.Random(0), set[str]()
     found: list[Candidate] = []

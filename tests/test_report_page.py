@@ -15,6 +15,7 @@ from conftest import FOLDER
 from reported import RECORDED, Page, copied_run, edit, edit_records, recorded
 
 from archdsl.cli import main
+from archdsl.render.numbers import accuracy_text
 from archdsl.search.report import html, read_report
 
 NASTY = "</title></script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -55,7 +56,7 @@ def test_a_point_of_the_front_tells_its_overrides_and_numbers_to_eye_and_ear_and
     for trial in report.front:
         (label,) = [str(point["aria-label"]) for point in points if trial.name in str(point["aria-label"])]
         assert f"p10 ~{trial.latency:.2f}" in label
-        assert f"{100 * trial.accuracy:.1f} ± {100 * trial.error:.1f} %" in label
+        assert accuracy_text(trial.accuracy, trial.error) in label
         assert "w=16" in label
         assert trial.overrides in label
 

@@ -89,7 +89,7 @@ def test_a_record_has_the_promised_fields(sixty: tuple[Path, Machine, Result, Li
     assert all(list(record) == FIELDS for record in records(folder))
     assert [record["number"] for record in trials(folder)] == list(range(60))
     trained = next(record for record in trials(folder) if record["outcome"] == "trained")
-    assert trained["provenance"]["latency"]["samples"] == 60
+    assert trained["provenance"]["latency"]["samples"] == 120
     assert trained["provenance"]["latency"]["stat"] == "p10"
     assert trained["provenance"]["proxy"]["fidelity"] == "2 epochs of 10 images"
 

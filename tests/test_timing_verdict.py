@@ -44,7 +44,7 @@ def test_the_interval_holds_the_statistic_of_each_process_and_of_few_processes_a
     assert pooled is not None
     assert many is not None
     assert pooled.value == many.value == 4.0
-    assert (pooled.low, pooled.high) == pytest.approx((3.68, 4.72))
+    assert (pooled.low, pooled.high) == pytest.approx((3.76, 4.64))
     assert (many.low, many.high) == (4.0, 4.4)
 
 
@@ -118,7 +118,7 @@ def test_of_a_thousand_networks_exactly_at_the_budget_at_most_five_percent_pass(
     """Whether processes differ by less than their rounds or by more."""
     verdicts = [until_decided(BUDGET_MS, seed, drift).verdict for seed in range(1000)]
     assert verdicts.count("PASS") <= 50
-    assert verdicts.count("FAIL") <= 50
+    assert verdicts.count("UNSURE") >= 900
 
 
 def test_reading_again_what_failed_does_not_make_it_pass() -> None:

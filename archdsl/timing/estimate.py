@@ -15,7 +15,7 @@ STATS = {"min": 0, "p10": 10, "p50": 50, "p90": 90}
 BLOCK, LONG_BLOCK, LONG_MS = 10, 5, 100.0
 """Rounds a block; fewer where a call takes over 100 ms."""
 DRAWS = 2000
-_MARGIN, _FEW = 0.8, 3
+_MARGIN, _FEW = 0.6, 3
 """By what share of the range of their own statistics the interval of few processes is wider than that range.
 
 Processes of one network differ by more than their rounds do. All of three that are drawn around the budget lie below it

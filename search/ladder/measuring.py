@@ -21,7 +21,7 @@ from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
 
-PACE: Mapping[str, Any] = {"rounds": 60, "warmup_s": 0.2, "settle_s": 0.3, "time_limit_s": 3.0}
+PACE: Mapping[str, Any] = {"rounds": 120, "warmup_s": 0.2, "settle_s": 0.3, "time_limit_s": 3.0}
 """How long a candidate is measured at most, in rounds and seconds; the gate mostly decides earlier."""
 _READINGS = 2
 _SILENCE_S = {"compile": 600.0}

@@ -1,0 +1,118 @@
+"""Whether a quiet machine decides: `python benchmarks/verdicts.py`, some ten minutes.
+
+Networks of a shipped space are read in fresh processes as the winner of a search is, against budgets 5 % above and 5 %
+below their latency, which is the statistic of a reading just before. Told are the verdicts, how wide the intervals are,
+and how far two readings of one network lie apart. Writes benchmarks/results/verdicts.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from measure_rate import drawn
+
+from archdsl.latency.measuring import seeded
+from archdsl.schema.document import Spec
+from archdsl.search.api import settings_of
+from archdsl.search.ladder.final_reading import read_winner
+from archdsl.search.results.busy import MachineLoad
+from archdsl.search.results.clock import Clock
+from archdsl.search.settings import Settings
+from archdsl.search.workers.child import Worker
+from archdsl.weights import save_model
+
+RESULTS = Path(__file__).parent / "results" / "verdicts.json"
+AWAY = 1.05
+_NO_BUDGET_MS = 1e6
+_NOT_ASKED = ("throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch", "dtype", "data", "epochs")
+_NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "runtime")
+
+
+def main() -> None:
+    asked = _arguments()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as place:
+        for number, network in enumerate(drawn(settings_of(asked.space, **_given(asked, None)), asked.networks)):
+            spec = network.spec
+            file = Path(place) / f"{number}.safetensors"
+            save_model(seeded(spec), file)
+            rows += _read(spec, file, asked)
+            _write(asked, rows)
+
+
+def _read(spec: Spec, file: Path, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """One reading for the network's latency, then one against a budget above it and one against one below it."""
+    reference_ms = _reading(spec, file, asked, _NO_BUDGET_MS)["value_ms"]
+    rows = []
+    for is_above in (True, False):
+        budget_ms = reference_ms * AWAY if is_above else reference_ms / AWAY
+        row = _reading(spec, file, asked, budget_ms) | {"reference_ms": reference_ms, "is_above": is_above}
+        rows.append(row)
+        print(f"{row['verdict']:7} budget {budget_ms:.2f} ms: {row['reason']}", flush=True)
+    return rows
+
+
+def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float) -> dict[str, Any]:
+    settings = settings_of(asked.space, **_given(asked, budget_ms))
+    judged, reading = read_winner(_search(settings), spec, file, 1.0)  # type: ignore[arg-type]  # what it needs of one
+    facts = reading.as_json()
+    kept = ("value_ms", "interval_ms", "rounds", "undisturbed", "processes", "conditions")
+    return {
+        "network": spec.name,
+        "budget_ms": budget_ms,
+        "verdict": judged.verdict,
+        "reason": judged.reason,
+        **{name: facts[name] for name in kept},
+    }
+
+
+def _given(asked: argparse.Namespace, budget_ms: float | None) -> dict[str, Any]:
+    return {**dict.fromkeys(_NOT_ASKED), "device": "cpu", "threads": asked.threads, "latency_budget_ms": budget_ms}
+
+
+def _search(settings: Settings) -> SimpleNamespace:
+    """What a reading needs of a search."""
+    return SimpleNamespace(
+        settings=settings,
+        clock=Clock(settings.model_copy(update={"trials": 1})),
+        new_worker=Worker,
+        waits=print,
+        note=print,
+        doing=lambda *_: None,
+        state=SimpleNamespace(phase=""),
+        machine=MachineLoad(print),
+    )
+
+
+def _write(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    decided = [row for row in rows if row["verdict"] != "UNSURE"]
+    wide = [(row["interval_ms"][1] - row["interval_ms"][0]) / row["value_ms"] for row in rows if row["interval_ms"]]
+    apart = [abs(row["value_ms"] / row["reference_ms"] - 1) for row in rows]
+    result = {
+        "what": "verdicts on networks 5 % below and above the latency of a reading just before",
+        "readings": len(rows),
+        "decided": len(decided),
+        "as_expected": sum((row["verdict"] == "PASS") == row["is_above"] for row in decided),
+        "widest_interval": max(wide, default=None),
+        "furthest_from_the_reading_before": max(apart, default=None),
+        "rows": rows,
+    }
+    asked.results.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--space", default="lit-dat-64")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
