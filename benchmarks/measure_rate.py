@@ -26,7 +26,16 @@ from archdsl.search.workers.child import Worker
 from archdsl.spaces import load_space
 
 RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
-_NOT_ASKED = ("throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch", "dtype", "data", "epochs")
+_NOT_ASKED: tuple[str, ...] = (
+    "throughput_budget",
+    "params_budget",
+    "macs_budget",
+    "memory_budget",
+    "batch",
+    "dtype",
+    "data",
+    "epochs",
+)
 _NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
 
 

@@ -29,7 +29,16 @@ from archdsl.weights import save_model
 RESULTS = Path(__file__).parent / "results" / "verdicts.json"
 AWAY = 1.05
 _NO_BUDGET_MS = 1e6
-_NOT_ASKED = ("throughput_budget", "params_budget", "macs_budget", "memory_budget", "batch", "dtype", "data", "epochs")
+_NOT_ASKED: tuple[str, ...] = (
+    "throughput_budget",
+    "params_budget",
+    "macs_budget",
+    "memory_budget",
+    "batch",
+    "dtype",
+    "data",
+    "epochs",
+)
 _NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "runtime")
 
 
@@ -40,7 +49,7 @@ def main() -> None:
         for number, network in enumerate(drawn(settings_of(asked.space, **_given(asked, None)), asked.networks)):
             spec = network.spec
             file = Path(place) / f"{number}.safetensors"
-            save_model(seeded(spec), file)
+            save_model(seeded(spec), file)  # type: ignore[arg-type]  # it is a Backbone
             rows += _read(spec, file, asked)
             _write(asked, rows)
 

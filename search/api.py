@@ -79,7 +79,7 @@ def run(
         batch: images per batch when measured.
         dtype: "float32", "float16" or "bfloat16" when measured.
         runtime: "eager", "graph" or "compile" when measured; "graph" on a GPU, else "eager".
-        threads: CPU threads; by default one or all physical cores, on which a network is faster.
+        threads: CPU threads; by default all physical cores if they are 1.5 times faster than one, else one.
         stat: the statistic of the latency: "min", "p10", "p50" (the default) or "p90".
         data: "shapetex" (the default), "digits", a folder of images by class, an `.npz`, a folder that a Hugging Face
             dataset was saved to, or "hf:NAME" of one.
@@ -138,8 +138,8 @@ def run(
 
 def too_short(time_s: float) -> str:
     """Why a limit on the time is refused, and the least that makes sense."""
-    rule = f"--time {time_s:g}s is too short: to start, train one network and measure it takes about {LEAST_TIME_S:g} s"
-    return f"{rule}; give --time {LEAST_TIME_S:g}s or more"
+    rule = f"a time limit of {time_s:g} s is too short: starting, training one network and measuring it takes longer"
+    return f"{rule}; give at least {LEAST_TIME_S:g} s (--time {LEAST_TIME_S:g}s, time_s={LEAST_TIME_S:g})"
 
 
 def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:

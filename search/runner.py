@@ -68,6 +68,8 @@ class Search:
         self.space: Space = settings.space_document
         self._noted = set[str]()
         self._told_waiting = -_REMIND_S
+        self.is_interrupted, self.is_ending = False, False
+        """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
         self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
         self.study: Study
         self.learned: Learned
@@ -86,7 +88,6 @@ class Search:
 
     def run(self) -> Result:
         """Search until the trials or the time are used up, then choose and measure the winner."""
-        interrupted = False
         with stoppable():
             try:
                 try:
@@ -97,7 +98,7 @@ class Search:
                 except OutOfTime:
                     self.note("the time was over before the first trial")
                 except KeyboardInterrupt:
-                    interrupted = True
+                    self.is_interrupted = True
                     self.note("interrupted: ending with what there is; once more stops at once")
                 self.crew.stop()  # it must not disturb what is measured now
                 verdict = settle(self)
@@ -110,7 +111,7 @@ class Search:
                     self.study.close()
                 with suppress(OSError):  # or it would hide what went wrong before
                     self._keep_clock()
-        return self._result(verdict, interrupted)
+        return self._result(verdict, self.is_interrupted)
 
     def _result(self, verdict: Verdict, interrupted: bool) -> Result:
         result = Result(
@@ -161,10 +162,8 @@ class Search:
         """Say how long the device was not free, since that explains why everything took longer than its time."""
         if self.clock.waited >= 1:
             device = self.settings.device
-            self.note(
-                f"waited {self.clock.waited:.0f} s for another process to end its measuring on {device}; "
-                "that is not counted as search time"
-            )
+            waited = f"waited {self.clock.waited:.0f} s while another process measured on {device}"
+            self.note(f"{waited}; this does not count as search time")
 
     def waits(self, text: str) -> None:
         """Tell that another process measures on the device, at once and then every half a minute."""
@@ -214,7 +213,9 @@ class Search:
         self.study.recover(self._record_of, lambda trial, record: tell(self.study, self.state.gate_ms, trial, record))
 
     def _use_threads(self, threads: int | None) -> None:
-        """Measure on so many threads from here on, also when the run is resumed."""
+        """Measure on so many threads from here on, also when the run is resumed; all machines of a study do."""
+        if threads is not None:
+            threads = int(self.study.agree("threads", threads))
         if threads is None or threads == self.settings.chosen_threads:
             return
         self.settings = self.settings.model_copy(update={"chosen_threads": threads})

@@ -95,7 +95,7 @@ class FakeWorker:
         self.machine.stopped += 1
 
     def _hello(self, request: Reply) -> Reply:
-        return {"provenance": {"device": request["device"], "device_name": "a machine", "torch": "2.0"}}
+        return {"provenance": {"device": request["device"], "device_name": self.machine.name, "torch": "2.0"}}
 
     def _data(self, request: Reply) -> Reply:
         described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
@@ -110,9 +110,20 @@ class FakeWorker:
         rounds = 240 if is_final else request["setting"].get("rounds", 40)  # of a final reading those of 3 s
         stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
         facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
-        facts |= {"image": [3, 32, 32], "rounds": rounds, "undisturbed": rounds, "calls": 1, **machine.beside}
+        facts |= {
+            "device_name": machine.name,
+            "torch": "2.0",
+            "image": [3, 32, 32],
+            "rounds": rounds,
+            "undisturbed": rounds,
+            "calls": 1,
+            **machine.beside,
+        }
         disturbed = list(range(round(rounds * machine.disturbed)))
-        return {"latency": {**stats, "samples_ms": [ms] * rounds, "disturbed_rounds": disturbed, "provenance": facts}}
+        return {
+            "seconds": 0.5,
+            "latency": {**stats, "samples_ms": [ms] * rounds, "disturbed_rounds": disturbed, "provenance": facts},
+        }
 
     def _threads(self, request: Reply) -> Reply:
         return {"threads": 1}
@@ -170,7 +181,7 @@ class Machine:
     def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
-        self.finite, self.finished = True, True
+        self.name, self.finite, self.finished = "a machine", True, True
         self.fixed_ms: float | None = None
         """What every network takes, where it is not the formula's."""
         self.disturbed = 0.0

@@ -19,6 +19,7 @@ from archdsl.search.api import run
 from archdsl.search.ladder import final_reading
 from archdsl.search.results.clock import Clock
 from archdsl.search.results.result import Result
+from archdsl.search.workers.child import Failed
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
 
@@ -101,7 +102,7 @@ def test_a_busy_machine_leaves_it_open_and_the_next_is_not_tried(tmp_path: Path)
     machine = FinalMachine((4.0, 0.9))
     result, outcome = ended(tmp_path / "run", machine)
     assert (outcome["verdict"], len(outcome["attempts"])) == ("UNSURE", 1)
-    assert "undisturbed: the machine was busy" in outcome["reason"]
+    assert "undisturbed, fewer than a quarter" in outcome["reason"]
     assert result.winner is not None
     assert files(tmp_path / "run") == WINNER_FILES
     assert main(["search", "--out", str(tmp_path / "run"), "--resume"]) == 1
@@ -139,7 +140,7 @@ def test_a_winner_that_is_no_better_than_chance_is_none(tmp_path: Path) -> None:
     result, outcome = ended(tmp_path / "run", machine)
     assert machine.taken == 0
     assert (outcome["verdict"], result.winner) == ("FAIL", None)
-    assert "is not two standard errors above 10.0%, the share of the largest class" in outcome["reason"]
+    assert "is not two standard errors above 10.0 %, the share of the largest class" in outcome["reason"]
     assert "--epochs" in outcome["reason"]
     assert files(tmp_path / "run") == {"nearest.json"}
 
@@ -148,8 +149,63 @@ def test_ties_are_told(tmp_path: Path) -> None:
     machine = FinalMachine((4.0, 0.0))
     _, outcome = ended(tmp_path / "run", machine)
     assert outcome["ties"]
-    assert all(tie.keys() == {"name", "hash", "latency", "validation_accuracy"} for tie in outcome["ties"])
+    assert all(tie.keys() == {"name", "hash", "latency", "validation_accuracy", "error"} for tie in outcome["ties"])
     assert outcome["hash"] not in {tie["hash"] for tie in outcome["ties"]}
+
+
+def test_a_resumed_search_pools_what_it_read_before_with_what_it_reads_now(tmp_path: Path) -> None:
+    """Resuming a network that missed cannot make it pass by a luckier reading."""
+    first, outcome = ended(tmp_path / "run", FinalMachine((6.2, 0.0)), trials=1)
+    assert outcome["verdict"] == "FAIL"
+    machine = FinalMachine((5.0, 0.0))
+    _, outcome = ended(tmp_path / "run", machine, resume=True, trials=2)
+    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0]["hash"])
+    assert (again["verdict"], again["interval_ms"]) == ("UNSURE", [5.0, 6.2])
+
+
+def test_a_process_that_fails_leaves_what_the_others_read(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    before = machine.on_ask
+
+    def on_ask(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        if machine.taken == 2:
+            raise Failed("out of memory")
+
+    machine.on_ask = on_ask
+    _, outcome = ended(tmp_path / "run", machine, trials=1)
+    assert (outcome["verdict"], outcome["processes"]) == ("PASS", 1)
+
+
+def test_where_a_busy_machine_rejected_everything_the_verdict_is_unsure_without_a_winner(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.fixed_ms, machine.disturbed = 50.0, 0.9
+    result, outcome = ended(tmp_path / "run", machine, trials=3)
+    assert (outcome["verdict"], outcome["passed"], result.winner) == ("UNSURE", False, None)
+    assert "is too slow (gate" in outcome["reason"]
+    assert outcome["reason"].endswith("24 of 240 rounds were undisturbed, fewer than a quarter")
+    assert files(tmp_path / "run") == {"nearest.json"}
+
+
+def test_an_interrupt_while_the_winner_is_measured_still_ends_with_a_verdict(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    before = machine.on_ask
+
+    def on_ask(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        if machine.taken == 2:
+            raise KeyboardInterrupt
+
+    machine.on_ask = on_ask
+    result, outcome = ended(tmp_path / "run", machine, trials=2)
+    assert result.interrupted
+    assert (outcome["verdict"], outcome["finished"]) == ("FAIL", False)
+    assert outcome["reason"] == "the search was interrupted before it was measured again"
+    again = FinalMachine((4.0, 0.0))
+    _, outcome = ended(tmp_path / "run", again, resume=True, trials=2)
+    assert (outcome["verdict"], outcome["finished"], outcome["processes"]) == ("PASS", True, 4)
 
 
 def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +223,9 @@ def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytes
 
 def test_a_search_too_short_for_anything_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--latency-budget", "5ms", "--time", "5s", "--out", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err.strip().endswith("give --time 20s or more")
+    assert capsys.readouterr().err.strip().endswith("give at least 20 s (--time 20s, time_s=20)")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(WrongUse, match="--time 19s is too short"):
+    with pytest.raises(WrongUse, match="a time limit of 19 s is too short"):
         run("lit-dat-64", time_s=19.0, device="cpu")
 
 

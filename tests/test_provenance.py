@@ -22,7 +22,6 @@ def test_provenance_has_the_same_keys_everywhere() -> None:
             "driver",
             "clocks",
             "environment",
-            "gpu_processes",
             "torch",
             "cuda",
             "cudnn",

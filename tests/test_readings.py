@@ -46,7 +46,7 @@ def read(reader: Reader, gate_ms: float | None = GATE_MS, **others: Any) -> Meas
 def test_a_quiet_reading_is_not_repeated_wherever_it_lies(ms: float) -> None:
     reader = Reader([ms] * 60, [1.0] * 60)
     measured = read(reader)
-    assert (measured.ms, measured.unstable, measured.facts["readings"]) == (ms, False, 1)
+    assert (measured.ms, measured.unstable, measured.facts["reading_count"]) == (ms, False, 1)
     assert measured.facts["interval_ms"] == [ms, ms]
     assert len(reader.asked) == 1
 

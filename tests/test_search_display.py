@@ -136,7 +136,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
     assert "in 1 fresh process (no time for three)" in text
-    assert "7 of 9 readings were disturbed by other processes on this machine" in text
+    assert "7 of 9 readings were disturbed (under 75 % of their rounds were undisturbed)" in text
     assert "runs/one/winner.safetensors" in text
 
 

@@ -45,7 +45,7 @@ def test_if_none_holds_there_is_no_winner_but_a_nearest_miss(tmp_path: Path) -> 
     def on_ask(request: dict[str, Any]) -> None:
         machine.speed = 10.0 if machine.stopped and request["do"] == "measure" else 1.0
 
-    machine.on_ask = on_ask
+    machine.on_ask, machine.name = on_ask, "another machine"  # whose readings are not pooled with the first one's
     result = search(tmp_path / "run", machine, resume=True, trials=8)
     assert not result.verdict.passed
     assert result.winner is None

@@ -159,7 +159,7 @@ def test_one_machine_measures_while_another_trains(shared_out: tuple[Path, dict[
     assert asked["measure"]["train"] == [winner]  # for its weights, which are on the machine that trained
     assert asked["train"]["measure"] == []
     assert verdicts["measure"]["passed"]
-    assert verdicts["train"]["reason"] == "this machine trained; those that measure choose the winner"
+    assert verdicts["train"]["reason"] == "this machine only trains; a machine that measures chooses the winner"
     assert verdicts["measure"]["trials"] == verdicts["train"]["trials"] == 6
     trained = [record for record in trials(place / "measure") if record["outcome"] == "trained"]
     assert len(trained) == 6

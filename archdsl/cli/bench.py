@@ -85,7 +85,8 @@ def command(
     """Measure latencies side by side: milliseconds a batch, with their spread and what they were measured on.
 
     Weights are random, of one seed. Each round measures every SPEC, and the first one twice (A/A), which shows what
-    this run cannot tell apart. What drifts or is starved is called unstable.
+    this run cannot tell apart. A latency is marked unstable if it drifts by more than 5 %,
+    if fewer than ten or fewer than a quarter of its rounds were undisturbed, or if the process had under half a core.
 
     With --layers it measures single mixers, and prints images a second beside those that LITv2's authors published.
 

@@ -50,8 +50,8 @@ def lut() -> None:
     """Predict latencies from the times of parts, each measured once on this device.
 
     A table holds for one space, device, thread count and set of versions; with any other it is refused. It states its
-    own prediction error. A search with the same batch, dtype, runtime and statistic uses it; on a CPU without --threads
-    the search needs the table of one thread and uses that of all physical cores as well, if there is one.
+    own prediction error. A search with the same batch, dtype, runtime and statistic uses the table of the thread count
+    that it measures on.
     """
 
 

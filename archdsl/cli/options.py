@@ -121,6 +121,6 @@ Threads = Annotated[
         "--threads",
         metavar="N",
         parser=whole(1024),
-        help="CPU threads (default: 1 or all physical cores, whichever is faster)",
+        help="CPU threads (default: all physical cores if they are 1.5 times faster than one, else 1)",
     ),
 ]

@@ -20,7 +20,7 @@ LatencyBudget = Annotated[
         "--latency-budget",
         metavar="TIME",
         parser=duration_ms,
-        help="largest allowed latency of one batch, e.g. 5ms (the median of undisturbed rounds)",
+        help="largest allowed latency of one batch, e.g. 5ms (by default the median of undisturbed rounds)",
     ),
 ]
 ThroughputBudget = Annotated[
@@ -196,8 +196,10 @@ def command(
 ) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
-    Candidates over a budget are never trained. The winner is measured again in a fresh process: PASS or FAIL, and the
-    exit code. The run's folder holds winner.json, front.json, trials.jsonl and report.html; `archdsl report` prints it.
+    Candidates over a budget are never trained. The winner's file is measured again in fresh processes. PASS, FAIL or
+    UNSURE is printed; only PASS has exit code 0. The run's folder holds the winner's files (winner.json,
+    winner.safetensors, run_winner.py, README.txt), verdict.json, front.json, trials.jsonl and report.html;
+    `archdsl report` prints it.
 
     \b
     Examples:
@@ -253,5 +255,5 @@ def command(
         stdout().print(summary(result), soft_wrap=True)
     if result.interrupted:
         raise typer.Exit(130)
-    if not result.verdict.passed and role != "train":
+    if result.verdict.verdict in ("FAIL", "UNSURE"):
         raise typer.Exit(1)

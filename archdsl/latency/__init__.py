@@ -1,8 +1,8 @@
 """Latency: measured milliseconds per batch, always with its spread and with where it comes from.
 
-The protocol is short samples in many rounds, everything that is compared side by side in each round: on a shared CPU
-a median over long samples moves by tens of percent where p10 over short ones moves by a few. Caches are warm, gradients
-off, TF32 off and cuDNN may choose its algorithm. What is compared is compared within one run, never across two.
+The protocol is short rounds, everything that is compared side by side in each; only undisturbed rounds count
+(`archdsl/timing`), and the median over them is the default statistic. Caches are warm, gradients off, TF32 off and
+cuDNN may choose its algorithm. What is compared is compared within one run, never across two.
 """
 
 from __future__ import annotations

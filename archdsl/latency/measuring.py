@@ -39,9 +39,9 @@ def measure(
 ) -> Latency:
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
-    `image` is needed for a module without a `spec`. `threads` default to one or all physical cores of a CPU, on which
-    it is faster; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is
-    its former name.
+    `image` is needed for a module without a `spec`. `threads` default to all physical cores of a CPU if they are 1.5
+    times faster than one, else to one; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager`
+    on a CPU; `mode` is its former name.
 
     Raises:
         WrongUse: `runtime` and `mode` differ.

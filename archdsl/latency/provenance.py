@@ -111,7 +111,7 @@ def _versions() -> dict[str, Any]:
 def _gpu(device: str) -> dict[str, Any]:
     """Name, driver and clocks of a GPU; for a CPU only the nulls, so that every provenance has the same keys."""
     if not device.startswith("cuda"):
-        return {"driver": None, "clocks": None, "gpu_processes": None}
+        return {"driver": None, "clocks": None}
     import torch
 
     properties = torch.cuda.get_device_properties(torch.device(device))
@@ -120,15 +120,22 @@ def _gpu(device: str) -> dict[str, Any]:
     driver, *clocks = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
     names = ("sm_mhz", "memory_mhz", "celsius")
     known = {name: int(value) for name, value in zip(names, clocks, strict=True) if value and value.isdigit()}
-    beside = _gpu_processes(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else None
-    return {"device_name": name, "driver": driver, "clocks": known or None, "gpu_processes": beside}
+    return {"device_name": name, "driver": driver, "clocks": known or None}
 
 
-def _gpu_processes(uuid: str) -> list[str] | None:
-    """Names of other processes that compute on a GPU, as nvidia-smi tells them; None where it does not.
+def gpu_processes(device: str) -> list[str] | None:
+    """Names of other processes that compute on a GPU, as nvidia-smi tells them; None where it does not, and on a CPU.
 
     Inside a container it mostly sees none.
     """
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    if not hasattr(properties, "uuid"):
+        return None
+    uuid = f"GPU-{properties.uuid}"
     query = ["--query-compute-apps=pid,process_name", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", f"--id={uuid}", *query]

@@ -47,7 +47,7 @@ def verdict_line(report: Report) -> str:
     verdict, budget = report.verdict, report.budget_ms
     reason = f": {verdict.reason}" if verdict.reason else ""
     if verdict.passed is None:
-        return "no verdict: the winner was not measured again"
+        return verdict.reason or "no verdict: the winner was not measured again"
     if verdict.reading is not None:
         nearest = "nearest miss " if verdict.word == "FAIL" else ""
         return f"{verdict.word}  {nearest}{verdict.name}{reason}"
@@ -60,7 +60,7 @@ def verdict_line(report: Report) -> str:
         return f"PASS  {where}{again}, {'no latency budget' if budget is None else f'inside {budget:g} ms'}"
     if budget is not None and verdict.latency > budget:
         return f"FAIL  nearest miss {where}{again}, over {budget:g} ms"
-    return f"FAIL  nearest miss {where}, but it was not trained{reason}"
+    return f"{verdict.word}  nearest miss {where}{reason}"
 
 
 def condition_lines(report: Report) -> list[str]:
@@ -132,7 +132,7 @@ def proxy_text(report: Report) -> str:
     lengths = " or ".join(proxies) or "a training of unknown length"
     data = next((str(proxy["data"]) for proxy in proxies.values() if proxy.get("data")), "data not known")
     return (
-        f"Proxy accuracy after {lengths}; {data}; ± is one standard error from the size of the validation set alone. "
+        f"Proxy accuracy after {lengths}; {data}; ± is one standard error, from the number of validation images alone. "
         f"Beside a latency its spread, (p50 - p10) / p10; ~ is a reading that was unstable."
     )
 
@@ -173,15 +173,15 @@ def provenance_lines(report: Report) -> Iterator[str]:
     timings = [trial.timing for trial in report.trials if trial.timing] + [a.timing for a in report.verdict.attempts]
     unstable = sum(timing.get("unstable") is True for timing in timings)
     for line, times in Counter(_machine(timing) for timing in timings if timing).most_common():
-        yield f"{times} latencies: {line}"
+        yield f"{times} latenc{'y' if times == 1 else 'ies'}: {line}"
     if unstable:
-        yield f"{unstable} of {len(timings)} latencies called themselves unstable: a busy machine, or drift."
+        yield f"{unstable} of {len(timings)} latencies are unstable: drift, or too few undisturbed rounds."
     if report.gate_ms is not None:
         noise = "" if report.noise is None else f", the budget less this machine's noise of {report.noise:.0%}"
         yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."
     trained = [trial.proxy for trial in [*report.trials, *report.longer] if trial.proxy]
     for line, times in Counter(_training(proxy) for proxy in trained).most_common():
-        yield f"{times} trainings: {line}"
+        yield f"{times} training{'s' * (times != 1)}: {line}"
     if not timings:
         yield "Nothing was measured."
 
@@ -191,11 +191,10 @@ def _machine(timing: dict[str, Any]) -> str:
     facts = facts if isinstance(facts, dict) else {}
     named = [str(facts[name]) for name in ("device_name", "dtype", "runtime", "os") if facts.get(name)]
     named += [f"{name} {facts[name]}" for name in ("batch", "threads", "driver", "torch", "cuda") if facts.get(name)]
-    named += [f"{timing['samples']} samples a reading"] if timing.get("samples") else []
-    return ", ".join(named) or "not told"
+    return ", ".join(named) or "not recorded"
 
 
 def _training(proxy: dict[str, Any]) -> str:
     named = [str(proxy[name]) for name in ("fidelity", "data", "device") if proxy.get(name)]
     named += [f"{name} {proxy[name]}" for name in ("seed", "threads", "torch") if proxy.get(name) is not None]
-    return ", ".join(named) or "not told"
+    return ", ".join(named) or "not recorded"

@@ -229,5 +229,5 @@ def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
     seeds = max((len(found.get("trainings", ())) for found in proxies), default=0)
     several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
     further = f", longer: {proxies[0]['fidelity']}{several}" if proxies else ""
-    error = "± is the standard error from the number of validation images alone"
+    error = "± is one standard error, from the number of validation images alone"
     return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")

@@ -27,7 +27,9 @@ def verdict_lines(result: Any) -> Iterator[Text]:
     if verdict.has_winner:
         yield from (whole(line) for line in _accuracy_lines(verdict.accuracy))
         yield from (whole(line) for line in _tie_lines(verdict.ties, verdict.accuracy))
-        names = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
+        names = ["winner.json"]
+        if verdict.reading is not None:  # earlier versions wrote no more
+            names += ["winner.safetensors", "run_winner.py", "README.txt"]
         yield from (whole(f"{result.folder}/{name}") for name in names)
     if result.disturbed.readings:
         yield whole(f"the machine was busy: {result.disturbed}", "yellow")
@@ -42,12 +44,22 @@ def _first_line(result: Any) -> str:
         nearest = "" if verdict.has_winner else "nearest miss "
         rate = _rate(result.settings)
         return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}"
+    if verdict.has_winner:  # of an earlier version, which kept no reading
+        return (
+            f"{verdict.verdict}  {verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms{_inside(budget)}"
+        )
+    if verdict.verdict == "UNSURE":
+        return f"UNSURE  nearest miss {verdict.spec.name}: {verdict.reason}"
     if verdict.latency is None:
         return f"FAIL  {verdict.spec.name} could not be measured again: {verdict.reason}"
     where = f"{verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms"
     if budget is not None and verdict.latency > budget:
         return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{_rate(result.settings)}"
     return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
+
+
+def _inside(budget: float | None) -> str:
+    return "" if budget is None else f" lies within the budget of {budget:g} ms"
 
 
 def _rate(settings: Any) -> str:
@@ -59,12 +71,14 @@ def reading_lines(reading: Any) -> Iterator[str]:
     """The statistics, how many rounds they rest on, and the conditions."""
     ms, facts = reading.latency_ms, reading.conditions
     yield (
-        f"min {ms['min']:.2f}, p10 {ms['p10']:.2f}, p50 {ms['p50']:.2f}, p90 {ms['p90']:.2f} ms a batch; "
-        f"over all rounds p50 {ms['all_rounds']['p50']:.2f}, p90 {ms['all_rounds']['p90']:.2f}"
+        f"min {ms['min']:.2f}, p10 {ms['p10']:.2f}, p50 {ms['p50']:.2f}, p90 {ms['p90']:.2f} ms per batch; "
+        f"over all rounds p50 {ms['all_rounds']['p50']:.2f}, p90 {ms['all_rounds']['p90']:.2f} ms"
     )
     calls = "" if reading.calls == 1 else f" of {reading.calls} calls"
-    fresh = "1 fresh process (no time for three)" if reading.processes == 1 else f"{reading.processes} fresh processes"
-    yield f"{reading.undisturbed:,} of {reading.rounds:,} rounds{calls} were undisturbed, in {fresh}"
+    were = "was" if reading.undisturbed == 1 else "were"
+    fresh = f"{reading.processes} fresh process{'es' * (reading.processes != 1)}"
+    short = " (no time for three)" if reading.processes < 3 else ""
+    yield f"{reading.undisturbed:,} of {reading.rounds:,} rounds{calls} {were} undisturbed, in {fresh}{short}"
     yield ", ".join(condition_texts(facts))
 
 
@@ -80,14 +94,20 @@ def condition_texts(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts.get("inference_mode"):
         yield "torch.inference_mode"
     yield from (f"{name}={value}" for name, value in (facts.get("environment") or {}).items())
-    numbers = (("load", "load"), ("cpu_share", "CPU share"), ("other_cores", "cores busy beside"))
-    yield from (f"{text} {facts[key]:g}" for key, text in numbers if facts.get(key) is not None)
+    if facts.get("load") is not None:
+        yield f"load average {facts['load']:g}"
+    if facts.get("cpu_share") is not None:
+        yield f"CPU share {facts['cpu_share']:g} cores"
+    if facts.get("other_cores") is not None:
+        yield f"other processes used {facts['other_cores']:g} cores"
+    elif facts["device"] == "cpu":
+        yield "other processes cannot be seen on this system"
     if facts.get("gpu_processes"):
-        yield f"beside it on the GPU: {', '.join(facts['gpu_processes'])}"
+        yield f"other processes on the GPU: {', '.join(facts['gpu_processes'])}"
 
 
 def _passed_over(result: Any) -> Iterator[str]:
-    """Why the winner is not the first row of the table, nor any of those that were tried before it."""
+    """Why the first row of the table and the networks tried before the winner did not win."""
     verdict = result.verdict
     winner = verdict.record["hash"] if verdict.has_winner and verdict.record else None
     for attempt in verdict.attempts:
@@ -96,20 +116,21 @@ def _passed_over(result: Any) -> Iterator[str]:
     tried = {attempt.get("hash") for attempt in verdict.attempts}
     first = result.front[0] if result.front else None
     if winner is not None and first is not None and first["hash"] != winner and first["hash"] not in tried:
-        yield f"{first['spec']['name']}, the first row, is less accurate than the winner after longer training"
+        yield f"{first['spec']['name']}, the first row, was ranked below the winner after longer training"
 
 
 def _accuracy_lines(accuracy: Mapping[str, Any] | None) -> Iterator[str]:
     """The accuracy of the weights that are handed over, and beside it what other seeds reach."""
     if not accuracy or not (accuracy["held_out"] or accuracy["validation"]):
-        yield "the accuracy of the winner is not known: it was not trained"
+        yield "the accuracy of the winner is not recorded"
         return
     if held := accuracy["held_out"]:
         yield held_out_text(held)
     else:
         facts = accuracy["validation"]
-        images = f"{facts['images']:,} validation images, by which it was chosen, as none are held out"
-        yield f"{accuracy_text(facts['accuracy'], facts['error'])} on {images}; after {facts['fidelity']}"
+        images = f"{facts['images']:,} validation images, by which it was chosen (none are held out)"
+        value = accuracy_text(facts["accuracy"], facts["error"])
+        yield f"accuracy of winner.safetensors on {images}: {value}, after {facts['fidelity']}"
     if accuracy["chance"] is not None:
         yield f"  always naming the largest class would give {accuracy_text(accuracy['chance'])}"
 
@@ -121,26 +142,28 @@ def held_out_text(facts: Mapping[str, Any]) -> str:
     """
     of_seeds = ""
     if facts["seeds"] > 1:
-        spread = f"from {accuracy_text(facts['least'])} to {accuracy_text(facts['most'])}"
-        of_seeds = f" over {facts['seeds']} seeds, {spread}"
+        spread = f"{accuracy_text(facts['least'])} to {accuracy_text(facts['most'])}"
+        of_seeds = f"{facts['seeds']} seeds ({spread})"
     if "images" not in facts:
-        mean = ", the mean" if of_seeds else ""
-        return f"{accuracy_text(facts['accuracy'])} on held-out images{mean}{of_seeds}; after {facts['fidelity']}"
-    beside = f"; the mean{of_seeds}, is {accuracy_text(facts['mean'])}" if of_seeds else ""
+        mean = f", the mean over {of_seeds}" if of_seeds else ""
+        value = accuracy_text(facts["accuracy"])
+        return f"accuracy on held-out images, which no choice has seen: {value}{mean}, after {facts['fidelity']}"
+    beside = f"; the mean over {of_seeds} is {accuracy_text(facts['mean'])}" if of_seeds else ""
     value = accuracy_text(facts["accuracy"], facts["error"])
     images = f"{facts['images']:,} held-out images, which no choice has seen"
-    return f"{value} on {images}: these very weights, after {facts['fidelity']}{beside}"
+    return f"accuracy of winner.safetensors on {images}: {value}, after {facts['fidelity']}{beside}"
 
 
 def _tie_lines(ties: Sequence[Mapping[str, Any]], accuracy: Mapping[str, Any] | None) -> Iterator[str]:
-    """Finalists that are no less accurate, as far as the validation images can tell."""
+    """Networks whose validation accuracy cannot be told from the winner's."""
     if not ties:
         return
     images = ((accuracy or {}).get("validation") or {}).get("images")
     on = f" on {images:,} validation images" if images else ""
-    yield f"as accurate as the winner, as far as McNemar's test{on} can tell (two standard errors):"
+    yield f"validation accuracy not distinguishable from the winner's (McNemar's test{on}, two standard errors):"
     for tie in ties[:_MOST_TIES]:
-        yield f"  {tie['name']}: {accuracy_text(tie['validation_accuracy'])}, {tie['latency']:.2f} ms"
+        accuracy_of_tie = accuracy_text(tie["validation_accuracy"], tie.get("error"))
+        yield f"  {tie['name']}: {accuracy_of_tie}, {tie['latency']:.2f} ms in its trial"
     if len(ties) > _MOST_TIES:
         yield f"  and {len(ties) - _MOST_TIES} more, in verdict.json"
 

@@ -15,13 +15,13 @@ STATS = {"min": 0, "p10": 10, "p50": 50, "p90": 90}
 BLOCK, LONG_BLOCK, LONG_MS = 10, 5, 100.0
 """Rounds a block; fewer where a call takes over 100 ms."""
 DRAWS = 2000
-_MARGIN, _FEW = 0.6, 3
-"""By what share of the range of their own statistics the interval of few processes is wider than that range.
+_MARGINS = {2: 3.0, 3: 0.6, 4: 0.6, 5: 0.6}
+"""By number of processes, the share of the range of their own statistics by which the interval exceeds that range.
 
-Processes of one network differ by more than their rounds do. All of three that are drawn around the budget lie below it
-with a chance of one in eight; with this margin, and a reading that is doubled twice while it is unsure, of networks
-exactly at the budget under 5 % pass, whatever the spread between processes is (simulated for normal spreads). More than
-three processes need none.
+Processes of one network differ by more than their rounds do, and all of three that are drawn around the budget lie
+below it with a chance of one in eight. With these margins, and a reading that is doubled twice while it is unsure,
+under 5 % of networks exactly at the budget pass (simulated for normal spreads between processes). Six processes and
+more need none; of a single one the spread cannot be known.
 """
 _CHUNK = 2_000_000
 """Numbers that are drawn at a time, to bound the memory."""
@@ -67,7 +67,7 @@ def estimate(processes: Sequence[Rounds], stat: str, draws: int = DRAWS) -> Esti
     value = float(np.percentile(pooled, percent))
     of_each = [float(np.percentile(samples, percent)) for samples in counting]
     blocks = _blocks(counting)
-    margin = _MARGIN * (max(of_each) - min(of_each)) if len(of_each) <= _FEW else 0.0
+    margin = _MARGINS.get(len(of_each), 0.0) * (max(of_each) - min(of_each))
     low, high = min(of_each) - margin, max(of_each) + margin
     if len(blocks):
         drawn_low, drawn_high = np.percentile(_drawn(blocks, percent, draws), (2.5, 97.5))

@@ -23,7 +23,7 @@ class Judgement(NamedTuple):
     estimate: Estimate | None
     """None where no round is undisturbed."""
     is_disturbed: bool = False
-    """Whether it is the machine that leaves it open: any other network would be UNSURE as well."""
+    """Whether too few rounds count: another network measured now would most likely be UNSURE as well."""
 
 
 def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws: int = DRAWS) -> Judgement:
@@ -38,19 +38,21 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
         value = f"{_text(stat, pooled)}; " if pooled is not None else ""
         return Judgement("PASS", f"{value}no latency budget was given", pooled)
     if pooled is None:
-        return Judgement("UNSURE", f"none of {rounds} rounds was undisturbed: the machine was busy", None, True)
+        return Judgement("UNSURE", f"none of {rounds} rounds was undisturbed", None, True)
     if pooled.share < LEAST_SHARE:
-        reason = f"only {pooled.undisturbed} of {rounds} rounds were undisturbed: the machine was busy"
+        were = "was" if pooled.undisturbed == 1 else "were"
+        reason = f"only {pooled.undisturbed} of {rounds} rounds {were} undisturbed, fewer than a quarter"
         return Judgement("UNSURE", reason, pooled, True)
     if pooled.blocks < LEAST_BLOCKS:
-        reason = f"{pooled.undisturbed} undisturbed rounds are too few: {pooled.blocks} of {LEAST_BLOCKS} blocks"
+        blocks = f"{pooled.blocks} of the {LEAST_BLOCKS} blocks needed"
+        reason = f"too few undisturbed rounds: {pooled.undisturbed}, which make {blocks}"
         return Judgement("UNSURE", reason, pooled, True)
     interval = _text(stat, pooled)
     if pooled.high <= budget_ms:
-        return Judgement("PASS", f"{interval} lies within the budget of {budget_ms:g} ms", pooled)
+        return Judgement("PASS", f"{interval} lies within the budget of {budget_ms:.4g} ms", pooled)
     if pooled.low <= budget_ms:
-        return Judgement("UNSURE", f"the interval of {interval} contains the budget of {budget_ms:g} ms", pooled)
-    return Judgement("FAIL", f"{interval} exceeds the budget of {budget_ms:g} ms", pooled)
+        return Judgement("UNSURE", f"{interval}: the interval contains the budget of {budget_ms:.4g} ms", pooled)
+    return Judgement("FAIL", f"{interval} exceeds the budget of {budget_ms:.4g} ms", pooled)
 
 
 def _text(stat: str, pooled: Estimate) -> str:

@@ -81,6 +81,7 @@ def timed(
     """
     facts = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
     settings = _with_threads(worker, networks[0], settings, say)
+    facts |= {"threads": settings.measuring()["threads"] or facts.get("threads")}
     session = _Session(worker, networks, settings, say)
     begun = time.monotonic()
     for index in _order(networks):
@@ -165,14 +166,14 @@ class _Session:
         is_as_a_trial = len(self.found) < _AS_A_TRIAL
         pace = PACE if is_as_a_trial else _QUICK
         request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | dict(pace)}
-        begun = time.monotonic()
         try:
-            latency = self.worker.ask(request, _MEASURE_S, telling(self.say))["latency"]
+            reply = self.worker.ask(request, _MEASURE_S, telling(self.say))
         except (Failed, WorkerGone):
             self.failed += 1
             return
+        latency = reply["latency"]
         if is_as_a_trial:
-            self.reading_s.append(time.monotonic() - begun)
+            self.reading_s.append(reply["seconds"])  # without waiting for the device
         self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
         self.unstable += latency["unstable"]
         self.model.learn(spec, ms)

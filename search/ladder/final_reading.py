@@ -1,7 +1,7 @@
 """The reading that a verdict rests on: the file that is handed over, measured in fresh processes that are pooled.
 
-Three processes, each with at least 3 s and 70 rounds; one where there is no time for more, and that is said. A reading
-that leaves the verdict open is doubled, twice at most, while time remains; none is repeated because it missed.
+Three processes, each with at least 3 s and 70 rounds; fewer, one at least, where time is short, and that is printed. A
+reading that leaves the verdict open is doubled, twice at most, while time remains; none is repeated because it missed.
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from archdsl.latency.provenance import available_cores
+from archdsl.latency.provenance import available_cores, physical_cores
 from archdsl.latency.result import Latency
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.measuring import one_reading
 from archdsl.search.ladder.rungs import OutOfTime
+from archdsl.search.results.clock import LEAST_S, PROCESSES, ROUNDS
+from archdsl.search.results.final_readings import FinalReadings
 from archdsl.search.results.reading import Reading, conditions_of
+from archdsl.search.workers.child import Failed, WorkerGone
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.verdict import Judgement, judge
 
 if TYPE_CHECKING:
     from archdsl.search.runner import Search
 
-PACE: Mapping[str, Any] = {"rounds": 70, "least_s": 3.0, "warmup_s": 0.5, "settle_s": 1.0}
-PROCESSES, DOUBLINGS = 3, 2
+PACE: Mapping[str, Any] = {"rounds": ROUNDS, "least_s": LEAST_S, "warmup_s": 0.5, "settle_s": 1.0}
+DOUBLINGS = 2
+_ALONE_ROUNDS = 220
+"""Rounds of a process that will stay the only one: enough blocks for a verdict, some disturbed ones left out."""
 SECONDS = PROCESSES * 9.0
 """About what a reading takes that need not be doubled: starting, warming up, and 3 s of rounds a process."""
 LONG_CALL_MS = 15.0
@@ -38,29 +43,47 @@ _SPARE_CORES = 0.1
 def read_winner(search: Search, spec: Spec, weights: Path, expected_ms: float) -> tuple[Judgement, Reading]:
     """What fresh processes measure of a network's file, and what that says of the budget.
 
-    `expected_ms` is its latency as measured before.
+    `expected_ms` is its latency as measured before. What an earlier part of the run read of the same file is pooled
+    with what is read now, so that resuming does not read again what missed.
 
     Raises:
         OutOfTime: not even one process could measure in time.
-        Failed, WorkerGone: it could not be measured.
+        Failed, WorkerGone: it could not be measured by any process.
     """
-    settings, doublings, wanted = search.settings, 0, PROCESSES
-    latencies: list[Latency] = []
-    longest_s = 0.0
+    kept, doublings = FinalReadings(search.folder), 0
+    machine = {name: search.state.facts.get(name) for name in ("device_name", "torch")}
+    latencies = kept.of(weights, search.settings.measuring() | machine)
+    wanted = len(latencies) + PROCESSES
+    longest_s = search.clock.process_s
     while True:
         while len(latencies) < wanted and (not latencies or _has_time(search, longest_s)):
             _await_quiet(search, expected_ms, longest_s)
-            started = time.monotonic()
-            latencies.append(_in_a_fresh_process(search, spec, weights))
+            started = search.clock.elapsed  # waiting for the device is not in it
+            try:
+                latencies.append(_in_a_fresh_process(search, spec, weights, expected_ms))
+            except (Failed, WorkerGone, OutOfTime) as error:
+                if not latencies:
+                    raise
+                search.note(f"{spec.name}: a further process could not measure it: {error or 'no time was left'}")
+                return _judged(search, latencies)
+            kept.add(weights, latencies[-1])
             search.machine.note_latency(latencies[-1])
-            longest_s = max(longest_s, time.monotonic() - started)
+            longest_s = search.clock.elapsed - started
             expected_ms = median(latencies[-1].samples)
-        judged = judge([latency.rounds for latency in latencies], settings.stat, settings.latency_budget_ms)
-        is_open = judged.verdict == "UNSURE" and doublings < DOUBLINGS and len(latencies) == wanted
+        judged, reading = _judged(search, latencies)
+        is_open = judged.verdict == "UNSURE" and doublings < DOUBLINGS and len(latencies) >= wanted
         if not is_open or not _has_time(search, longest_s):
-            return judged, _reading(search, latencies, judged)
+            return judged, reading
         doublings, wanted = doublings + 1, 2 * wanted
-        search.note(f"{spec.name}: {judged.reason}; measuring in {wanted - len(latencies)} more processes")
+        if wanted > len(latencies):
+            search.note(f"{spec.name}: {judged.reason}; measuring in {wanted - len(latencies)} more processes")
+
+
+def _judged(search: Search, latencies: Sequence[Latency]) -> tuple[Judgement, Reading]:
+    settings = search.settings
+    judged = judge([latency.rounds for latency in latencies], settings.stat, settings.latency_budget_ms)
+    conditions = conditions_of(latencies, settings.stat)
+    return judged, Reading.of(latencies, judged.estimate, settings.stat, conditions)
 
 
 def _has_time(search: Search, seconds: float) -> bool:
@@ -69,9 +92,13 @@ def _has_time(search: Search, seconds: float) -> bool:
     return left is None or left > seconds
 
 
-def _in_a_fresh_process(search: Search, spec: Spec, weights: Path) -> Latency:
+def _in_a_fresh_process(search: Search, spec: Spec, weights: Path, expected_ms: float) -> Latency:
     left = search.clock.left
-    limit = {} if left is None else {"time_limit_s": max(left, PACE["least_s"] + 2.0)}
+    pace = dict(PACE)
+    if left is not None:
+        pace["time_limit_s"] = max(left, LEAST_S + 2.0)
+        if left < 2 * search.clock.process_s:
+            pace["rounds"] = _ALONE_ROUNDS
     fresh = search.new_worker()
     try:
         return one_reading(
@@ -79,8 +106,9 @@ def _in_a_fresh_process(search: Search, spec: Spec, weights: Path) -> Latency:
             spec,
             search.settings,
             search.clock,
-            {**PACE, **limit},
+            pace,
             weights=str(weights),
+            silence_s=60 + 3 * pace["rounds"] * expected_ms / 1e3,
             on_wait=search.waits,
         )
     finally:
@@ -92,15 +120,19 @@ def _await_quiet(search: Search, call_ms: float, needed_s: float) -> None:
     settings = search.settings
     if call_ms <= LONG_CALL_MS or settings.device != "cpu":
         return
-    threads = settings.threads or settings.chosen_threads or 1
-    spare, begun = available_cores() - threads + _SPARE_CORES, time.monotonic()
+    threads = settings.threads or settings.chosen_threads or physical_cores()
+    spare, begun, is_said = available_cores() - threads + _SPARE_CORES, time.monotonic(), False
     while (busy := other_cores()) is not None and busy > spare:
         left = search.clock.left
         room_s = _MOST_WAIT_S if left is None else left - 2 * needed_s
         if time.monotonic() - begun > min(room_s, _MOST_WAIT_S):
             search.note(f"no quiet moment came in {time.monotonic() - begun:.0f} s; measuring on a busy machine")
             return
-        search.doing(f"waiting for a quiet moment: other processes keep {busy:.1f} cores busy", search.state.phase)
+        text = f"waiting for a quiet moment: other processes keep {busy:.1f} cores busy"
+        search.doing(text, search.state.phase)
+        if not is_said:
+            search.watcher(search.state, text)
+            is_said = True
 
 
 def other_cores() -> float | None:
@@ -112,9 +144,3 @@ def other_cores() -> float | None:
     watch.look()
     window = watch.whole()
     return None if window is None else window.others
-
-
-def _reading(search: Search, latencies: Sequence[Latency], judged: Judgement) -> Reading:
-    if not latencies:
-        raise OutOfTime
-    return Reading.of(latencies, judged.estimate, search.settings.stat, conditions_of(latencies, search.settings.stat))

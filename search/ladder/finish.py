@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.load import spec_of
+from archdsl.render.numbers import accuracy_text, standard_error
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.final_reading import read_winner
 from archdsl.search.ladder.held_out import accuracy_facts
+from archdsl.search.ladder.measuring import was_disturbed
 from archdsl.search.ladder.rungs import OutOfTime
 from archdsl.search.ladder.weights import KeptWeights, beats_chance, indistinguishable, recorded_training, weights_of
 from archdsl.search.results.front import Record
@@ -32,6 +34,8 @@ class Attempt(NamedTuple):
     """None where it was not measured again; `reason` says why."""
     reading: Reading | None
     reason: str
+    is_by_chance: bool = False
+    """Whether its accuracy is no better than always naming the largest class."""
 
     @property
     def verdict(self) -> str:
@@ -50,8 +54,16 @@ class Attempt(NamedTuple):
             "gate_reading": self.record["latency"],
             "latency": None if reading is None else reading.value_ms,
             "interval_ms": None if reading is None or reading.interval_ms is None else list(reading.interval_ms),
-            "provenance": {} if reading is None else reading.as_json() | {"stat": stat},
+            "provenance": {} if reading is None else _provenance(reading, stat),
         }
+
+
+def _provenance(reading: Reading, stat: str) -> dict[str, Any]:
+    """How a network was measured again, under the names that a trial's reading has."""
+    statistics = {f"{name}_ms": value for name, value in reading.latency_ms.items() if name != "all_rounds"}
+    facts = {"stat": stat, "interval_ms": reading.interval_ms and list(reading.interval_ms)}
+    counts = {"rounds": reading.rounds, "undisturbed": reading.undisturbed, "processes": reading.processes}
+    return {**statistics, **facts, **counts, "provenance": reading.conditions}
 
 
 def settle(search: Search) -> Verdict:
@@ -65,10 +77,10 @@ def settle(search: Search) -> Verdict:
     search.state.front = search.finals.front()
     search.folder.write("front.json", search.state.front)
     if search.means.role == "train":
-        return Verdict(None, "this machine trained; those that measure choose the winner", None, None)
+        return Verdict(None, "this machine only trains; a machine that measures chooses the winner", None, None)
     attempts: list[Attempt] = []
     left = list(ranked)
-    while left:
+    while left and not search.is_ending:
         late = bool(attempts) and search.clock.left is not None and search.clock.left < 0
         record = min(left, key=lambda other: other["latency"]) if late else left[0]
         left = [] if late else [other for other in left if other is not record]
@@ -83,28 +95,38 @@ def _attempt(search: Search, record: Record) -> Attempt:
     """A network's weights, then its latency as they are handed over."""
     spec, kept = spec_of(record["spec"]), None
     search.doing(spec.name, "measuring the winner in fresh processes")
+    if "chance" not in search.data:
+        return Attempt(spec, record, None, None, None, "the data was not loaded, on which its accuracy is judged")
     try:
         kept = weights_of(search, record)
         chance = float(search.data["chance"])
         if not beats_chance(kept, chance):
-            return Attempt(spec, record, kept, None, None, _no_better_than_chance(kept, chance))
+            return Attempt(spec, record, kept, None, None, _no_better_than_chance(kept, chance), is_by_chance=True)
         search.doing(spec.name, "measuring the winner in fresh processes")
         judged, reading = read_winner(search, spec, kept.path, record["latency"])
     except (Failed, WorkerGone, OutOfTime) as error:
-        return Attempt(spec, record, kept, None, None, str(error) or "there was no time to measure it again")
+        what = "train it again for its weights" if kept is None else "measure it again"
+        return Attempt(spec, record, kept, None, None, str(error) or f"there was no time to {what}")
+    except KeyboardInterrupt:
+        if search.is_interrupted:  # once more stops at once
+            raise
+        search.is_interrupted = search.is_ending = True
+        return Attempt(spec, record, kept, None, None, "the search was interrupted before it was measured again")
     search.watcher(search.state, f"{spec.name}: {judged.verdict}: {judged.reason}")
     return Attempt(spec, record, kept, judged, reading, judged.reason)
 
 
 def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
     which = "validation" if kept.held_out_accuracy is None else "held-out"
-    value = f"{which} accuracy {kept.accuracy:.1%} +- {kept.error:.1%}"
-    return f"{value} is not two standard errors above {chance:.1%}, the share of the largest class"
+    value = f"{which} accuracy {accuracy_text(kept.accuracy, kept.error)}"
+    return f"{value} is not two standard errors above {accuracy_text(chance)}, the share of the largest class"
 
 
 def _verdict(search: Search, ranked: list[Record], attempts: list[Attempt]) -> Verdict:
     """PASS of the last attempt, else the first UNSURE one, else FAIL with the nearest miss."""
     told = [attempt.as_json(search.settings.stat) for attempt in attempts]
+    if attempts:
+        _keep_in_front(search, attempts)
     passed = next((attempt for attempt in attempts if attempt.verdict == "PASS"), None)
     winner = passed or next((attempt for attempt in attempts if attempt.verdict == "UNSURE"), None)
     if winner is not None:
@@ -127,6 +149,15 @@ def _verdict(search: Search, ranked: list[Record], attempts: list[Attempt]) -> V
     return Verdict("FAIL", nearest.reason, nearest.spec, nearest.record, nearest.reading, told)
 
 
+def _keep_in_front(search: Search, attempts: list[Attempt]) -> None:
+    """Networks that were measured again stand in the table, also where longer trainings put another ahead of them."""
+    shown = {record["hash"] for record in search.state.front}
+    missing = [attempt.record for attempt in attempts if attempt.record["hash"] not in shown]
+    if missing:
+        search.state.front = [*search.state.front, *missing]
+        search.folder.write("front.json", search.state.front)
+
+
 def _ties(search: Search, ranked: list[Record], winner: Attempt) -> list[dict[str, Any]]:
     """Networks trained as long as the winner whose accuracy the validation images cannot tell from its."""
     assert winner.kept is not None
@@ -137,13 +168,14 @@ def _ties(search: Search, ranked: list[Record], winner: Attempt) -> list[dict[st
             continue
         if indistinguishable(winner.kept, training):
             facts = {"name": record["spec"]["name"], "hash": record["hash"], "latency": record["latency"]}
-            ties.append(facts | {"validation_accuracy": training.accuracy})
+            error = standard_error(training.accuracy, len(training.answers))
+            ties.append(facts | {"validation_accuracy": training.accuracy, "error": error})
     return ties
 
 
 def _nearest_miss(search: Search, attempts: list[Attempt], told: list[dict[str, Any]]) -> Verdict:
     """Where nothing was measured again: the fastest that was measured at all, and why it is no winner."""
-    below_chance = [attempt for attempt in attempts if attempt.kept is not None]
+    below_chance = [attempt for attempt in attempts if attempt.is_by_chance]
     if below_chance:
         first = below_chance[0]
         return Verdict("FAIL", f"{first.reason}; {MORE_TRAINING}", first.spec, first.record, None, told)
@@ -155,5 +187,9 @@ def _nearest_miss(search: Search, attempts: list[Attempt], told: list[dict[str, 
         return Verdict("FAIL", reason or "there was no time for a trial", None, None, None, told)
     record = min(measured, key=lambda other: other["latency"])
     over = record["outcome"] == "fell" and record["rung"] == "latency"
+    timing = record["provenance"].get("latency") or {}
+    if over and was_disturbed(timing):
+        few = f"only {timing['undisturbed']} of {timing['rounds']} rounds were undisturbed, fewer than a quarter"
+        return Verdict("UNSURE", f"{record['reason']}, but {few}", spec_of(record["spec"]), record, None, told)
     why = record["reason"] if over else record["reason"] or reason or "it was not trained"
     return Verdict("FAIL", why, spec_of(record["spec"]), record, None, told)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archdsl.schema.document import Spec
-from archdsl.search.ladder.measuring import measure
+from archdsl.search.ladder.measuring import measure, was_disturbed
 from archdsl.search.ladder.proposals import first_candidate
 from archdsl.search.ladder.rungs import asked
 from archdsl.search.results.front import Record
@@ -38,7 +38,10 @@ def choose_threads(search: Search) -> int | None:
         return settings.chosen_threads
     spec = first_candidate(search.space, settings).spec
     request = {"do": "threads", "spec": spec.to_json(), "setting": settings.measuring()}
-    reply = asked(search.worker, request, THREADS_S, search.clock.left, search.while_waiting)
+    try:
+        reply = asked(search.worker, request, THREADS_S, search.clock.left, search.while_waiting)
+    finally:
+        search.clock.go_on()
     return int(reply["threads"])
 
 
@@ -77,8 +80,10 @@ def hopeless(records: Sequence[Record], budget_ms: float | None) -> str | None:
     """Why to give up: with the smallest network tried, the fastest one takes more than twice the budget."""
     if budget_ms is None or len(records) <= FIRST or any(record["outcome"] != "fell" for record in records):
         return None
-    fastest = min(record["latency"] for record in records if record["latency"] is not None)
-    if fastest <= _HOPELESS * budget_ms:
+    measured = [record for record in records if record["latency"] is not None]
+    nearest = min(measured, key=lambda record: record["latency"])
+    fastest = nearest["latency"]
+    if fastest <= _HOPELESS * budget_ms or was_disturbed(nearest["provenance"].get("latency") or {}):
         return None
     return (
         f"the fastest of {len(records)} networks, the smallest of some hundred among them, takes {fastest:.2f} ms: "

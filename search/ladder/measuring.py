@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archdsl.latency.result import Latency
+from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.schema.document import Spec
 from archdsl.search.ladder.rungs import asked
 from archdsl.search.results.clock import Clock
@@ -71,9 +71,12 @@ def one_reading(
     *,
     gate_ms: float | None = None,
     weights: str | None = None,
+    silence_s: float | None = None,
     on_wait: OnWait = lambda text: None,
 ) -> Latency:
     """One reading by a worker; of the network in the file `weights`, if one is named.
+
+    A worker that says nothing for `silence_s` seconds, where that is longer than usual, is taken to hang.
 
     Waiting for the device, on which another process measures, is not search time.
 
@@ -97,7 +100,8 @@ def one_reading(
             clock.go_on()
 
     try:
-        reply = asked(worker, request, _SILENCE_S.get(settings.runtime, _PLAIN_SILENCE_S), clock.left, progress)
+        usual_s = _SILENCE_S.get(settings.runtime, _PLAIN_SILENCE_S)
+        reply = asked(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
     finally:
         clock.go_on()
     facts = reply["latency"]
@@ -116,9 +120,18 @@ def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
     facts = {name: value for name, value in facts.items() if name not in ("name", "samples_ms", "disturbed_rounds")}
     facts |= {f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()}
     facts |= {"stat": stat, "interval_ms": None if found is None else [found.low, found.high]}
-    facts |= {"samples": len(every), "rounds": len(every), "undisturbed": undisturbed, "readings": len(latencies)}
-    is_unstable = found is None or found.share < LEAST_SHARE or latencies[-1].unstable
+    facts |= {"samples": len(every), "rounds": len(every), "undisturbed": undisturbed, "reading_count": len(latencies)}
+    drifts = undisturbed >= LEAST_ROUNDS and latencies[-1].drift > TOLERANCE  # of fewer rounds it cannot be told
+    is_unstable = found is None or found.share < LEAST_SHARE or drifts
     return Measured(ms, is_unstable, facts | {"unstable": is_unstable})
+
+
+def was_disturbed(timing: Mapping[str, Any]) -> bool:
+    """Whether less than a quarter of the rounds of a trial's reading count; False where a record does not tell."""
+    rounds, undisturbed = timing.get("rounds"), timing.get("undisturbed")
+    if rounds is None or undisturbed is None:
+        return False
+    return bool(undisturbed < LEAST_SHARE * rounds)
 
 
 def _statistic(rounds: Sequence[Rounds], every: Sequence[float], percent: float) -> float:

@@ -79,7 +79,7 @@ def _measured(search: Search, spec: Spec, record: Record, seat: Seat) -> bool:
         return True
     record["outcome"] = "fell"
     budget = settings.latency_budget_ms or gate
-    noise = f"budget {budget:g} ms - {1 - gate / budget:.0%} noise"
+    noise = f"budget {budget:g} ms - {100 * (1 - gate / budget):.0f} % noise"
     record["reason"] = f"{settings.stat} {latency.ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
     return False
 

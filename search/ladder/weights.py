@@ -91,10 +91,10 @@ def weights_of(search: Search, record: Record) -> KeptWeights:
     if training is None:
         raise Failed("the network was not trained in this search")
     path = weights_path(search, record["hash"], training.seed, _epochs(search, training))
-    facts = _facts(path, training.seed)
+    facts = _facts(path, training.seed, search.data.get("fingerprint"))
     if facts is None:
         _train_again(search, record, training, path)
-        facts = _facts(path, training.seed)
+        facts = _facts(path, training.seed, search.data.get("fingerprint"))
     if facts is None:
         raise Failed(f"{path}: the weights that were written cannot be read")
     return _kept(path, facts, training, trainings)
@@ -144,7 +144,7 @@ class _Facts(NamedTuple):
     provenance: Provenance
 
 
-def _facts(path: Path, seed: int) -> _Facts | None:
+def _facts(path: Path, seed: int, fingerprint: str | None) -> _Facts | None:
     """What a file tells of its weights; None where there is none, or it is of something else."""
     if not path.is_file():
         return None
@@ -154,6 +154,8 @@ def _facts(path: Path, seed: int) -> _Facts | None:
         return None
     accuracy, provenance = facts.accuracy, facts.provenance
     if accuracy is None or provenance is None or accuracy.validation.answers is None or provenance.seed != seed:
+        return None
+    if fingerprint is not None and accuracy.data.fingerprint != fingerprint:  # the data has changed since
         return None
     return _Facts(accuracy, provenance)
 

@@ -146,7 +146,7 @@ def _front(files: RunFiles, trials: Sequence[Trial]) -> list[Trial]:
 
 def _verdict(raw: Mapping[str, Any]) -> Verdict:
     attempts = raw.get("attempts")
-    passed = raw.get("passed")
+    passed = None if "verdict" in raw and raw["verdict"] is None else raw.get("passed")
     return Verdict(
         passed=passed if isinstance(passed, bool) else None,
         word=_word(raw) if isinstance(passed, bool) else "",

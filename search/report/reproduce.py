@@ -85,6 +85,7 @@ def _resume(folder: Any) -> str:
 
 def _bench(settings: Mapping[str, Any], winner: str) -> str:
     winner = winner if "/" in winner else f"./{winner}"
+    settings = {**settings, "threads": settings.get("threads") or settings.get("chosen_threads")}
     return shlex.join(["archdsl", "bench", winner, *_options(settings, _MEASURED)])
 
 

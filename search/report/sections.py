@@ -89,7 +89,7 @@ def _front(report: Report) -> Markup:
 def _front_plot(report: Report) -> Markup:
     """Every trained network; those of the front larger, with the standard error of their accuracy."""
     best = {trial.hash for trial in report.front}
-    winner = report.verdict.hash if report.verdict.passed else None
+    winner = report.verdict.hash if report.verdict.word in ("PASS", "UNSURE") else None
     points = [
         Point(
             trial.latency,

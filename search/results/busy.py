@@ -21,7 +21,8 @@ class Disturbed(NamedTuple):
         """One sentence; empty where no reading was disturbed."""
         if not self.readings:
             return ""
-        return f"{self.readings} of {self.of} readings were disturbed by other processes on this machine"
+        were = "was" if self.readings == 1 else "were"
+        return f"{self.readings} of {self.of} readings {were} disturbed (under 75 % of their rounds were undisturbed)"
 
 
 class MachineLoad:

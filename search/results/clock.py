@@ -10,9 +10,11 @@ from archdsl.search.settings import DEFAULT_TIME_S, Settings
 SEARCH_SHARE = 0.75
 """Share of the time that the search itself takes; the rest is for training the finalists and measuring the winner."""
 LEAST_TIME_S = 20.0
-"""Starting, one short training, and measuring its winner in one fresh process take about so long on any machine."""
-_RESERVE_SHARE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.15, 10.0, 30.0
-"""What is left for the winner's measurement: a fresh process takes up to ten seconds, three take thirty."""
+"""Starting, one short training and one fresh process for the winner take about this long, or longer."""
+PROCESSES, ROUNDS, LEAST_S = 3, 70, 3.0
+"""What the winner is measured with: fresh processes, and the rounds and seconds of each at the least."""
+_START_S = 6.0
+"""About what starting a fresh process and warming it up take."""
 
 
 class Clock:
@@ -31,6 +33,8 @@ class Clock:
         """
         self._now = now or time.monotonic
         self._spent, self._started = spent, self._now() if started is None else started
+        self.process_s = _START_S + max(LEAST_S, ROUNDS * (settings.latency_budget_ms or 0.0) / 1e3)
+        """About what one fresh process takes that measures a winner at its budget."""
         self._paused: float | None = None
         self._waited = 0.0
         unlimited = settings.time_s is None and settings.trials is None
@@ -63,8 +67,7 @@ class Clock:
     @property
     def left_to_train(self) -> float | None:
         """Seconds until a training must have ended, so that the winner can still be measured."""
-        limit = self.limit or 0.0
-        reserve = min(max(_RESERVE_SHARE * limit, _LEAST_RESERVE_S), _MOST_RESERVE_S, limit / 2)
+        reserve = min(PROCESSES * self.process_s, (self.limit or 0.0) / 2)
         return None if self.left is None else self.left - reserve
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ class RunFolder:
         if not (self.path / "trials.jsonl").exists():
             for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
                 self.remove(name)
+            shutil.rmtree(self.path / "weights", ignore_errors=True)
 
     def append(self, record: Record) -> None:
         """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""

@@ -24,24 +24,24 @@ def write_winner(folder: RunFolder, settings: Settings, verdict: Verdict) -> Non
     Raises:
         OSError: a file cannot be written.
     """
+    folder.remove("nearest.json")
     if not verdict.has_winner or verdict.spec is None or verdict.reading is None:
         for name in WINNER_FILES:
             folder.remove(name)
-        if verdict.verdict == "FAIL" and verdict.spec is not None:
+        if verdict.verdict is not None and verdict.spec is not None:
             folder.write_text("nearest.json", dump(verdict.spec))
         return
-    folder.remove("nearest.json")
-    folder.write_text("winner.json", dump(verdict.spec))
     if verdict.weights is not None:
         partial = folder.path / ".winner.safetensors.partial"
         shutil.copyfile(verdict.weights, partial)  # byte for byte what was measured
         partial.replace(folder.path / "winner.safetensors")
+    folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings))
     folder.write_text("README.txt", usage(verdict.spec.name))
 
 
 def script(name: str, conditions: dict[str, Any], settings: Settings) -> str:
-    """A program that measures `winner.safetensors` beside it as the verdict did."""
+    """A program that measures `winner.safetensors` beside it again under the verdict's conditions."""
     kept = ("device", "batch", "dtype", "runtime", "threads")
     values = {
         "NAME": name,
@@ -54,9 +54,10 @@ def script(name: str, conditions: dict[str, Any], settings: Settings) -> str:
 
 
 _SCRIPT = '''\
-"""Measures the winner of a search again as its verdict did, and prints the same statistic with its interval.
+"""Measures the winner of a search again under its verdict's conditions, in three fresh processes.
 
-Run it with a Python that has archdsl: python run_winner.py. Exit code 0 for PASS, else 1.
+It prints the same statistic with its interval. Run it with a Python that has archdsl: python run_winner.py.
+Exit code 0 for PASS, else 1.
 """
 
 import json
@@ -74,6 +75,8 @@ PROCESSES = 3
 
 def measure_once() -> None:
     """Measure in this process, and print its rounds as JSON."""
+    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.pop(name, None)
     os.environ.update(ENVIRONMENT)  # it counts from before torch is imported
     import archdsl
 
@@ -91,8 +94,10 @@ def main() -> int:
     for number in range(PROCESSES):
         print(f"measuring {{NAME}} in process {{number + 1}} of {{PROCESSES}} ...", file=sys.stderr)
         command = [sys.executable, __file__, "--once"]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-        ms, undisturbed = json.loads(answer)
+        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if ended.returncode:
+            return ended.returncode
+        ms, undisturbed = json.loads(ended.stdout)
         processes.append(Rounds(tuple(ms), tuple(undisturbed)))
     judged = judge(processes, STAT, BUDGET_MS)
     print(f"{{judged.verdict}}  {{NAME}}: {{judged.reason}}")
@@ -117,11 +122,11 @@ _USAGE = """\
 
 winner.json         the network as a document: archdsl show winner.json
 winner.safetensors  its trained weights; the header holds the document, the classes, the preprocessing and the accuracy
-run_winner.py       measures it again as the verdict did: python run_winner.py
+run_winner.py       measures it again, in three fresh processes under the verdict's conditions
 verdict.json        what was measured, and under which conditions
 report.html         the whole search
 
-Classify a picture (with Pillow and archdsl installed):
+Classify a photograph (with Pillow and archdsl installed; facts.preprocessing is how the training images were prepared):
 
     import numpy as np
     import torch
@@ -134,7 +139,10 @@ Classify a picture (with Pillow and archdsl installed):
     model = archdsl.load_model("winner.safetensors").eval()
     how, (height, width) = facts.preprocessing, facts.preprocessing.size
     picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert(how.channels)
-    picture = ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
+    scaling = {{"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}}[how.resize.filter]
+    if how.crop:
+        picture = ImageOps.fit(picture, (width, height), scaling)
+    picture = picture.resize((width, height), scaling)
     pixels = np.asarray(picture, dtype="float32").reshape(height, width, -1) / 255
     x = torch.from_numpy((pixels - how.mean) / how.std).float().permute(2, 0, 1)[None]
     with torch.inference_mode():

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from archdsl.latency.result import Latency
 from archdsl.timing.estimate import STATS, Estimate, percentile
 
+_VERSIONS = ("torch", "cuda", "driver", "python", "archdsl", "os")
+
 
 class Reading(NamedTuple):
     """A latency in ms a batch, pooled over fresh processes."""
@@ -70,7 +72,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> dict[str, Any]:
     loads = [taken["load_average"][0] for taken in facts if taken.get("load_average")]
     shares = [taken["cpu_share"] for taken in facts if taken.get("cpu_share") is not None]
     others = [taken["other_cores"] for taken in facts if taken.get("other_cores") is not None]
-    names = ("threads", "batch", "dtype", "runtime", "device", "device_name")
+    names = ("threads", "batch", "dtype", "runtime", "device", "device_name", *_VERSIONS)
     return {
         "stat": stat,
         **{name: first.get(name) for name in names},
@@ -79,7 +81,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> dict[str, Any]:
         "load": max(loads, default=None),
         "cpu_share": min(shares, default=None),
         "other_cores": max(others, default=None),
-        "gpu_processes": first.get("gpu_processes"),
+        "gpu_processes": sorted({name for taken in facts for name in taken.get("gpu_processes") or ()}) or None,
     }
 
 

@@ -37,6 +37,8 @@ class Verdict(NamedTuple):
     """Networks whose accuracy cannot be told from the winner's."""
     weights: str | None = None
     """The file of the winner's weights; None where a stored result is read."""
+    stored_latency: float | None = None
+    """What an earlier version stored as the statistic, in ms, which kept no reading."""
 
     @property
     def passed(self) -> bool:
@@ -45,14 +47,16 @@ class Verdict(NamedTuple):
 
     @property
     def has_winner(self) -> bool:
-        """Whether files of a winner are handed over."""
-        return self.verdict in ("PASS", "UNSURE")
+        """Whether a winner is handed over: it passed, or was measured again and may pass."""
+        return self.verdict == "PASS" or (self.verdict == "UNSURE" and self.reading is not None)
 
     @property
     def latency(self) -> float | None:
         """The statistic, in ms, as measured again; of a nearest miss that was not, as in its trial."""
         if self.reading is not None:
             return self.reading.value_ms
+        if self.stored_latency is not None:
+            return self.stored_latency
         return None if self.record is None else self.record["latency"]
 
 
@@ -169,6 +173,7 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
         outcome["attempts"],
         _accuracy_of(outcome),
         outcome.get("ties", ()),
+        stored_latency=outcome["latency"],
     )
     disturbed = Disturbed(*outcome.get("disturbed_readings", (0, 0)))
     front = folder.read("front.json") or []

@@ -78,6 +78,13 @@ class _Verdict(Shape):
     device: Facts
 
 
+class _Reading(Shape):
+    name: str
+    samples_ms: list[float]
+    disturbed: list[int]
+    provenance: Facts
+
+
 _FILES: dict[str, Any] = {
     "clock.json": _Clock,
     "noise.json": _Noise,
@@ -85,6 +92,7 @@ _FILES: dict[str, Any] = {
     "shared.json": _Shared,
     "verdict.json": _Verdict,
     "front.json": list[Trial],
+    "final_readings.json": dict[str, list[_Reading]],
     "machine.json": Facts,
 }
 

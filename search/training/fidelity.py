@@ -71,7 +71,7 @@ def length_note(settings: Settings, images: int) -> str | None:
     if fidelity.steps < LEAST_STEPS:
         steps = f"{fidelity.steps:,} step{'s' * (fidelity.steps != 1)}"
         return (
-            f"warning: {fidelity} are {steps} of training, and below {LEAST_STEPS} an accuracy says little; leave out "
-            f"--epochs, or give --epochs {-(-10 * LEAST_STEPS * BATCH // fidelity.images) / 10:g}"
+            f"warning: {fidelity} is only {steps} of training, and below {LEAST_STEPS} steps an accuracy says little; "
+            f"leave out --epochs, or give --epochs {-(-10 * LEAST_STEPS * BATCH // fidelity.images) / 10:g}"
         )
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -40,19 +40,22 @@ class Room:
         self._making = threading.Lock()
 
     @contextmanager
-    def quiet(self, seat: Seat) -> Iterator[None]:
-        """Nobody else computes on the seat's device inside."""
+    def quiet(self, seat: Seat) -> Iterator[Callable[[bool], None]]:
+        """Nobody else computes on the seat's device inside, but while what is yielded is called with False."""
         with self._making:
             lock = self._locks.setdefault(seat.settings.device, threading.Lock())
         with lock:
             others = [other for other in self.seats if other is not seat and _is_near(other, seat)]
+
+            def hold(still: bool) -> None:
+                for other in others:
+                    other.hold(still)
+
             try:
-                for other in others:
-                    other.hold(True)
-                yield
+                hold(True)
+                yield hold
             finally:
-                for other in others:
-                    other.hold(False)
+                hold(False)
 
 
 def _is_near(one: Seat, other: Seat) -> bool:
@@ -84,8 +87,15 @@ class Seat:
             raise WorkerGone("the search ends")
         if request["do"] not in ("measure", "threads"):
             return self._timed(request, timeout_s, progress)
-        with self._room.quiet(self):
-            return self._timed(request, timeout_s, progress)
+        with self._room.quiet(self) as hold:
+
+            def heard(reply: Reply) -> None:
+                if reply.keys() & {"waiting", "measuring"}:
+                    hold("measuring" in reply)  # while it waits for the device, the others may compute
+                if progress is not None:
+                    progress(reply)
+
+            return self._timed(request, timeout_s, heard)
 
     def stop(self) -> None:
         """End the worker, whatever it is doing."""

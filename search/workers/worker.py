@@ -134,6 +134,7 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     """
     from archdsl.latency import checked_device, measure
     from archdsl.latency.lease import lease
+    from archdsl.latency.provenance import gpu_processes
     from archdsl.load import spec_of
     from archdsl.timing.gate import decides
     from archdsl.weights import load_model
@@ -149,11 +150,14 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     pace = dict(request["setting"])
     if gate_ms is not None:
         pace["stop"] = lambda taken: all(decides(rounds, request["stat"], gate_ms) for rounds in taken.values())
-    with lease(checked_device(pace["device"]), waiting, _PATIENCE_S):
+    patience_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    with lease(checked_device(pace["device"]), waiting, patience_s):
         if has_waited:
             say({"measuring": True})
         started = time.monotonic()
         latency = measure(spec_of(request["spec"]) if weights is None else load_model(weights), **pace)
+        if weights is not None:
+            latency.provenance["gpu_processes"] = gpu_processes(pace["device"])
     return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
 
 
@@ -168,6 +172,7 @@ def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
     spec, setting = spec_of(request["spec"]), request["setting"]
     image = (spec.channels, *spec.image_size)
     with lease(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
+        say({"measuring": True})
         runner = prepare(seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"])
         return {"threads": fastest_threads([runner])}
 

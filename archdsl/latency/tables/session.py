@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archdsl.cost import count
 from archdsl.latency.measuring import host_of, seeded
+from archdsl.latency.result import LEAST_ROUNDS
 from archdsl.latency.rounds import Host, measure_all, plain_timer
 from archdsl.latency.runner import Runner, prepare, steady
 from archdsl.latency.setting import Setting
@@ -134,13 +135,14 @@ def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, r
 
 
 def _samples(taken: dict[str, Rounds]) -> dict[str, Samples]:
-    """Of each runner the ms of its undisturbed rounds; of all where none is."""
+    """Of each runner the ms of its undisturbed rounds; of all where these are too few for a statistic."""
     return {name: tuple(rounds.ms[number] for number in _kept(rounds.undisturbed)) for name, rounds in taken.items()}
 
 
 def _kept(undisturbed: Sequence[bool]) -> list[int]:
-    """Numbers of the rounds that count; of all where none does."""
-    return [number for number, counts in enumerate(undisturbed) if counts] or list(range(len(undisturbed)))
+    """Numbers of the rounds that count; of all where these are too few for a statistic."""
+    kept = [number for number, counts in enumerate(undisturbed) if counts]
+    return kept if len(kept) >= LEAST_ROUNDS else list(range(len(undisturbed)))
 
 
 def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
