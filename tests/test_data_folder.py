@@ -130,7 +130,7 @@ def test_a_folder_without_enough_is_refused(tmp_path: Path, names: tuple[str, ..
     [
         ((), "got no file"),
         ((".hidden.png", ".DS_Store"), "got no file"),
-        (("notes.txt",), "got 1 other files: 1 .txt"),
+        (("notes.txt",), "got 1 other file: 1 .txt"),
         (("0.heic", "1.HEIC", "a"), "got 3 other files: 2 .heic, 1 no ending"),
     ],
 )

@@ -138,8 +138,8 @@ def test_folders_that_may_be_either_are_refused(tmp_path: Path, places: str, mes
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(folders(tmp_path, "train/cat train/dog Test notes/") / "train" / "cover.png")
     told = load(str(tmp_path), 8, 0).describe()
-    assert "; not read: notes; the set 'Test' is not read: it has no class folders with images;" in told
-    assert "images beside the class folders of 'train' not read: 1" in told
+    assert "; folders not read: notes; the set 'Test' is not read: it has no class folders with images;" in told
+    assert "1 image beside the class folders of 'train' not read" in told
 
 
 def test_classes_that_a_set_has_no_image_of_are_said(tmp_path: Path) -> None:

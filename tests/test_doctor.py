@@ -135,7 +135,7 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
     stdout(120).print(report(found, ["space.json:1:2: a dead one"]), soft_wrap=True)
     out = capsys.readouterr().out
     assert found.timed is not None
-    assert "size  512 points, 512 different networks: all of 512 choices looked at" in out
+    assert "size  512 combinations, 512 valid, 512 distinct networks" in out
     assert f"p10 measured on {len(found.timed.measured)} networks; the others predicted, off by" in out
     assert "dead  1 value\n  space.json:1:2: a dead one" in out
     assert "time  100 trials take" in out

@@ -153,16 +153,20 @@ def test_a_run_that_is_resumed_keeps_its_study_where_it_is(postgres: str, tmp_pa
 
 def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(postgres: str, tmp_path: Path) -> None:
     run(postgres, tmp_path / "one", Machine(), trials=1, seed=18)
-    with pytest.raises(SearchError, match="this study measures with stat p10, here is p50; join it with --stat p10"):
+    with pytest.raises(
+        SearchError, match="this study measures with stat p10, this machine with p50; join it with --stat p10"
+    ):
         run(postgres, tmp_path / "two", Machine(), trials=2, seed=18, stat="p50")
     study = open_study(postgres, seed=18)
     gate = study._study.user_attrs["gate"]
     study._study.set_user_attr("gate", {**gate, "runtime": "graph"})
-    with pytest.raises(SearchError, match="with runtime graph, here is eager; join it with --runtime graph"):
+    with pytest.raises(SearchError, match="with runtime graph, this machine with eager; join it with --runtime graph"):
         run(postgres, tmp_path / "three", Machine(), trials=2, seed=18)
     earlier = {name: value for name, value in gate.items() if name not in ("runtime", "stat")}
     study._study.set_user_attr("gate", earlier)  # of an earlier version, which measured p10 on a CPU
-    with pytest.raises(SearchError, match="this study measures with stat p10, here is p50; join it with --stat p10"):
+    with pytest.raises(
+        SearchError, match="this study measures with stat p10, this machine with p50; join it with --stat p10"
+    ):
         run(postgres, tmp_path / "four", Machine(), trials=2, seed=18, stat="p50")
     assert run(postgres, tmp_path / "five", Machine(), trials=2, seed=18).trials == 2
     study.close()

@@ -89,7 +89,7 @@ def test_a_dense_builds_checkpoint_is_told_as_that_where_a_classifier_is_wanted(
     for state in (export_weights(dense := build(spec, features_only=True)), dense.state_dict()):
         for classes in (None, 3):
             with pytest.raises(
-                WeightsError, match=r"it is of a dense-prediction build; ask for that \(features_only=True"
+                WeightsError, match=r"the checkpoint is of a dense-prediction build; ask for that \(features_only=True"
             ):
                 import_file(spec, {f"backbone.{name}": tensor for name, tensor in state.items()}, classes=classes)
 
@@ -155,7 +155,9 @@ def test_a_model_without_a_classifier_leaves_one_out_and_one_with_asks_for_it() 
     state = export_weights(built)
     assert not {"head.weight", "head.bias"} & state.keys()
     import_weights(built, state)
-    with pytest.raises(WeightsError, match=r"it has no classifier; ask for a new one \(new_head=True, --classes N\)"):
+    with pytest.raises(
+        WeightsError, match=r"the checkpoint has no classifier; ask for a new one \(new_head=True, --classes N\)"
+    ):
         import_weights(model(), state)
     assert import_file(model().spec, state, classes=3)[1].new == ("head.fc.weight", "head.fc.bias")
 

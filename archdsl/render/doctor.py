@@ -40,7 +40,7 @@ def _size(found: Any) -> str:
     size, survey = found.survey.size, found.survey
     looked = f"{survey.looked_at:,} choices"
     if survey.is_whole:
-        return f"size  {size.points:,.0f} points, {size.networks:,} different networks: all of {looked} looked at"
+        return f"size  {survey.looked_at:,} combinations, {size.points:,.0f} valid, {size.networks:,} distinct networks"
     told = f"size  about {size.points:.3g} +- {size.error:.1g} points (standard error of {looked} drawn)"
     if size.continuous:
         told += f", times infinitely many values of {', '.join(size.continuous)}"
@@ -121,11 +121,11 @@ def _time(found: Any) -> list[str]:
     least, most = min(timed.train_s), max(timed.train_s)
     beside = f", {found.workers} side by side," if found.workers > 1 else ""
     return [
-        f"time  {found.trials:,} trials{beside} take {clock(low)} to {clock(high)}: "
-        "with the share above trained, and with all",
+        f"time  {found.trials:,} trials{beside} take {clock(low)} if the share above is trained, "
+        f"{clock(high)} if all are",
         f"  a trial measures {timed.measure_s:.1f} s and trains {least:.0f} to {most:.0f} s "
         f"({found.training}, from some steps of {len(timed.train_s)} networks);",
-        "  finalists are in it; loading data and the optimiser's own time are not",
+        "  longer trainings of the finalists are included; loading data and the optimiser's own time are not",
     ]
 
 

@@ -48,7 +48,7 @@ def no_classifier(model: Backbone, missing: Iterable[str], published: Mapping[st
         return ""
     names = class_tensors(model)
     if lacking <= names | {published[name] for name in names if name in published}:
-        return "it has no classifier; ask for a new one (new_head=True, --classes N)"
+        return "the checkpoint has no classifier; ask for a new one (new_head=True, --classes N)"
     return ""
 
 
@@ -65,7 +65,11 @@ def other_form(model: Backbone, missing: Iterable[str], unexpected: Iterable[str
     if scheme_of(model) is not None:
         left, new = left | set(published_names(model, left).values()), new | set(published_names(dense, new).values())
     fits = set(unexpected) and new.issuperset(unexpected) and left.issuperset(missing)
-    return "it is of a dense-prediction build; ask for that (features_only=True, --features-only)" if fits else ""
+    return (
+        "the checkpoint is of a dense-prediction build; ask for that (features_only=True, --features-only)"
+        if fits
+        else ""
+    )
 
 
 def class_tensors(model: Backbone) -> set[str]:

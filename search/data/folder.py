@@ -91,7 +91,7 @@ def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:
     without = sorted({path.name for path in folders_in(folder)} - set(listing.labels.tolist()))
     if without:
         rest = _files_in(folder / without[0])[1]
-        got = f"{rest.total():,} other files: {_by_ending(rest)}" if rest else "no file"
+        got = f"{rest.total():,} other file{'s' * (rest.total() != 1)}: {_by_ending(rest)}" if rest else "no file"
         rule = f"class '{without[0]}' has no file that counts as an image; got {got}"
         more = f" (as {len(without) - 1} more: {listed(without[1:])})" if without[1:] else ""
         raise SearchError(f"{root}: {rule}{more}; {read}; convert its files, or remove the folder")
@@ -105,7 +105,8 @@ def _other_files(listings: Sequence[Listing | None]) -> list[str]:
     """What is said of files beside the images that may have been meant as some."""
     every = sum((listing.others for listing in listings if listing is not None), Counter[str]())
     meant = Counter({ending: count for ending, count in every.items() if ending not in _NO_PICTURES})
-    return [f"{meant.total():,} files do not count as images ({_by_ending(meant)})"] if meant else []
+    count = "1 file does" if meant.total() == 1 else f"{meant.total():,} files do"
+    return [f"{count} not count as images ({_by_ending(meant)})"] if meant else []
 
 
 def _darkness(train: Labelled) -> list[str]:

@@ -201,7 +201,7 @@ def _unread(*read: Path) -> list[str]:
     names = [path.name for path in folders_in(root) if path not in kept]
     sets = [name for name, meant in sets_of(names).items() if meant]
     rest = [name for name in names if name not in sets]
-    notes = [f"not read: {listed(rest)}"] if rest else []
+    notes = [f"folders not read: {listed(rest)}"] if rest else []
     return [*notes, *(f"the set '{name}' is not read: it has no class folders with images" for name in sets)]
 
 
@@ -209,4 +209,5 @@ def _loose(folder: Path) -> list[str]:
     """What is said of images that lie beside the class folders."""
     with os.scandir(folder) as entries:
         count = sum(is_image(entry.name) and entry.is_file() for entry in entries)
-    return [f"images beside the class folders of '{folder.name}' not read: {count:,}"] if count else []
+    images = "1 image" if count == 1 else f"{count:,} images"
+    return [f"{images} beside the class folders of '{folder.name}' not read"] if count else []

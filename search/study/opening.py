@@ -70,7 +70,7 @@ def agreed(search: Search, gate_ms: float | None) -> float | None:
     first = (conditions if search.resume else _earlier_conditions(search)) | first
     for name, value in conditions.items():
         if first[name] != value:
-            rule = f"this study measures with {name} {first[name]}, here is {value}"
+            rule = f"this study measures with {name} {first[name]}, this machine with {value}"
             raise SearchError(f"{rule}; join it with --{name} {first[name]}")
     agreed_ms: float | None = first["gate_ms"]
     return agreed_ms
