@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -177,11 +178,13 @@ class Backbone(nn.Module):
                 averages a map takes "" as well: the model then gives the normed map (B, C, H, W).
 
         Raises:
-            AttributeError: in a dense-prediction build, which has no head.
-            WrongUse: a number or a pooling that the head does not have.
+            WrongUse: a number or a pooling that the head does not have, or a dense-prediction build, which has no head.
         """
+        if self.features_only:
+            raise WrongUse("a dense-prediction build has no classifier; build without features_only")
         head: Any = self.head
-        if isinstance(num_classes, bool) or not 0 <= num_classes <= MOST_CLASSES:
+        is_whole = isinstance(num_classes, Integral) and not isinstance(num_classes, bool)
+        if not is_whole or not 0 <= num_classes <= MOST_CLASSES:
             raise WrongUse(f"num_classes must be a whole number from 0 to {MOST_CLASSES}; got {short(num_classes)}")
         pool = pooling_of(head, num_classes, global_pool)
         names = getattr(head, "classifiers", ("fc",))

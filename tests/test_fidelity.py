@@ -71,7 +71,7 @@ def test_epochs_that_are_asked_for_hold_with_a_warning(tmp_path: Path) -> None:
     assert fidelity_of(own, 240) == Fidelity(2.0, 240)
     note = length_note(own, 240)
     assert note is not None
-    assert note.startswith("warning: 2 epochs of 240 images are 30 steps of training")
+    assert note.startswith("warning: 2 epochs of 240 images is only 30 steps of training")
     assert "--epochs 10" in note
     assert length_note(own, 2000) is None
     assert length_note(asked(tmp_path), 2000) is None
@@ -96,7 +96,7 @@ def test_an_older_run_goes_on_with_its_own_epochs_and_the_warning(tmp_path: Path
     machine, lines = Machine(), Lines()
     search(tmp_path / "run", machine, resume=True, watcher=lines, trials=4, latency_budget_ms=None)
     assert {request["epochs"] for request in machine.asked if request["do"] == "train"} == {2.0, 6.0}
-    assert any(line.startswith("warning: 2 epochs of 10 images are 1 step of training") for line in lines.told)
+    assert any(line.startswith("warning: 2 epochs of 10 images is only 1 step of training") for line in lines.told)
 
 
 def test_a_proxy_check_trains_as_long_as_finalists_are_trained(tmp_path: Path) -> None:

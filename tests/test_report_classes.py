@@ -27,7 +27,8 @@ def told(run: Path, per_class: Any) -> Path:
 def test_an_accuracy_is_printed_with_its_standard_error() -> None:
     assert accuracy_text(0.634, 0.015) == "63.4 ± 1.5 %"
     assert accuracy_text(0.634, standard_error(0.634, 1000)) == "63.4 ± 1.5 %"
-    assert accuracy_text(1.0, 0.0) == "100.0 ± 0.0 %"
+    assert accuracy_text(1.0, standard_error(1.0, 75)) == "100.0 ± 1.3 %"
+    assert standard_error(0.0, 75) == standard_error(1.0, 75)  # few images do not make it certain
     assert accuracy_text(0.634) == "63.4 %"
     assert accuracy_text(None) == "-"
 
@@ -42,7 +43,7 @@ def test_every_class_is_told_with_its_error_and_their_mean_beside_it(run: Path) 
     assert rows == [
         "ant 80.0 ± 5.7 % (40 of 50) 90.0 ± 9.5 % (9 of 10)",
         "bee 20.0 ± 5.7 % (10 of 50) 10.0 ± 9.5 % (1 of 10)",
-        "cat - 0.0 ± 0.0 % (0 of 5)",
+        "cat - 0.0 ± 15.6 % (0 of 5)",
     ]
     balanced = "alanced accuracy, the mean over 3 classes: 50.0 % on held-out images, 33.3 % on validation images"
     assert balanced in " ".join(shown.split())

@@ -364,3 +364,13 @@ def test_a_new_classifier_starts_like_the_old_one() -> None:
 def test_layer_scale_starts_at_its_value() -> None:
     state = model([NODES[0], {**NODES[1], "layer_scale": 0.25}, *NODES[2:]]).state_dict()
     assert torch.equal(state["stage1.blocks.0.scale2.gamma"], torch.full((32,), 0.25))
+
+
+def test_a_number_of_classes_is_whole_and_a_dense_build_has_none() -> None:
+    spec = load_spec("fcvit_tiny")
+    model = build(spec)
+    for wrong in (2.5, "3", None, True, -1):
+        with pytest.raises(WrongUse, match="num_classes must be a whole number from 0"):
+            model.reset_classifier(wrong)  # type: ignore[arg-type]
+    with pytest.raises(WrongUse, match="a dense-prediction build has no classifier"):
+        build(spec, features_only=True).reset_classifier(5)

@@ -102,7 +102,7 @@ def _shares(found: Any) -> RenderableType:
     intervals = [f"{_percent(share.low)} and {_percent(share.high)}" for share in shares]
     budgets = ["" if share.budget is None else _text(share.metric, share.budget) for share in shares]
     columns = [
-        Column("inside", [Text(_NAMES[share.metric]) for share in shares], least=8),
+        Column("inside", [Text(_name(found, share.metric)) for share in shares], least=8),
         Column("budget", [Text(text) for text in budgets], right=True),
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
         Column("between", [Text(text) for text in intervals], right=True, drop=1),
@@ -110,6 +110,15 @@ def _shares(found: Any) -> RenderableType:
     exact = "Of all points" if found.survey.is_whole else f"Of {shares[-1].of:,} points drawn, 95 % interval"
     error = "; the latency's share moves with the prediction's median error" if "latency" in found.ranges else ""
     return Sheet(columns, [f"{exact}{error}."])
+
+
+def _name(found: Any, metric: str) -> str:
+    return "all but latency" if metric == "all" and _is_latency_open(found) else _NAMES[metric]
+
+
+def _is_latency_open(found: Any) -> bool:
+    """Whether there is a latency budget of which too few measurements say who keeps it."""
+    return found.settings.latency_budget_ms is not None and all(share.metric != "latency" for share in found.shares)
 
 
 def _percent(share: float) -> str:
@@ -140,6 +149,9 @@ def _verdict(found: Any) -> Text:
         )
     if found.unmeasured:
         return _line("feasible  as far as it was counted; latencies were not measured", "bold")
+    if _is_latency_open(found):
+        told = "too few networks were measured to say which keep the latency budget; give a longer --time"
+        return _line(f"feasible  as far as it was counted; {told}", "bold")
     if not found.shares and found.settings.latency_budget_ms is None:
         return _line("feasible  there is no budget to keep")
     return _line("feasible  something was found inside all budgets", "bold green")

@@ -30,7 +30,12 @@ def share_text(part: int, whole: int) -> str:
 
 
 def standard_error(share: float, count: int) -> float:
-    """Binomial, of a share of so many: sqrt(p (1 - p) / n)."""
+    """Binomial, of a share of so many: sqrt(p (1 - p) / n).
+
+    Where p is 0 or 1 that would be 0, however few there are; there p is taken as (k + 1) / (n + 2), as Laplace does.
+    """
+    if share in (0, 1):
+        share = (share * count + 1) / (count + 2)
     return math.sqrt(share * (1 - share) / count)
 
 

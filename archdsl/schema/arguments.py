@@ -81,7 +81,7 @@ def checked_assignments(value: Any) -> list[str]:
     if isinstance(value, str):
         raise _error("override", "a list of assignments", value, f"write [{value!r}]")
     if isinstance(value, dict):
-        pairs = [f"{name}={short(inner)}" for name, inner in list(value.items())[:3]]
+        pairs = [f"{name}={short(_plain(inner))}" for name, inner in list(value.items())[:3]]
         raise _error("override", "a list of assignments", value, f"write {pairs}")
     if not hasattr(value, "__iter__") or isinstance(value, bytes):
         raise _error("override", "a list of assignments such as 'image=256'", value)
@@ -90,6 +90,11 @@ def checked_assignments(value: Any) -> list[str]:
         if not isinstance(text, str):
             raise _error("override", "assignments that are texts, such as 'image=256'", text)
     return texts
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's own; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _error(function: str, wanted: str, value: Any, remedy: str = "") -> TypeError:

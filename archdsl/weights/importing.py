@@ -86,11 +86,14 @@ def import_weights(
         WrongUse: there is no such file.
         WeightsError: names that are missing or unexpected, with the nearest of the other side, wrong shapes, or a file
             that is no checkpoint of weights. The model is unchanged then.
+        TypeError: the model, the source or the key is something else.
     """
     if not isinstance(model, Backbone):
         raise wrong_model("import_weights", model)
     if not isinstance(source, Mapping | str | os.PathLike):
         raise wrong_weights("import_weights", source)
+    if key is not None and not isinstance(key, str):
+        raise TypeError(f"key is a text, such as 'ema.state_dict'; got {key!r}")
     match = _matched(model, source, key, new_head)
     found, names, given = match.found, match.names, match.given
     _check(model, match)

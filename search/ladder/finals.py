@@ -47,6 +47,11 @@ class Finals:
         """Train the finalists longer, as far as time allows; the records tell how they did."""
         remove_unneeded(self._search, is_training=False)
         field = self._first()
+        if field:
+            count = f"{len(field)} finalist{'s' * (len(field) != 1)}"
+            self._search.watcher(
+                self._search.state, f"training {count} {LENGTHEN:g} times as long, as far as time allows"
+            )
         for number in range(SEEDS):
             self._rounds.update(record["hash"] for record in field)
             if not self._round(field, number):

@@ -19,7 +19,8 @@ THREADS_S = 120.0
 FIRST = 5
 """Trials that all fell before the smallest network is looked for."""
 _HOPELESS = 2.0
-_READINGS, _LEAST_NOISE, _MOST_NOISE = 3, 0.03, 0.15
+_READINGS, _LEAST_NOISE, _MOST_NOISE = 3, 0.05, 0.15
+"""Readings at the start; the least noise is what readings minutes apart differ by, which three in a row do not show."""
 
 
 def choose_threads(search: Search) -> int | None:

@@ -181,7 +181,9 @@ def _train_again(search: Search, record: Record, training: Training, path: Path)
     """Train a network as it was trained, for its weights, by a worker of its own: those of the search may be gone."""
     _require_data(search)
     spec = spec_of(record["spec"])
-    search.doing(f"training {spec.name} again: its weights are not here", "training the winner")
+    text = f"training {spec.name} again, as its weights are not here"
+    search.doing(text, "training the winner")
+    search.watcher(search.state, text)
     worker = search.new_worker()
     try:
         trained = train(

@@ -41,10 +41,11 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
     found.append(("the search", search_command(settings, name if shipped else f"./{name}.json")))
     found.append(("this run's end once more, or more of it with a larger --trials or --time", _resume(folder)))
     if verdict.word in ("PASS", "UNSURE"):
-        found.append(("the winner's latency", _bench(settings, str(folder / "winner.json"))))
         script = folder / "run_winner.py"
-        if script.is_file():  # earlier versions wrote none
+        if script.is_file():
             found.append(("the winner's verdict, without the search", f"python {shlex.quote(str(script))}"))
+        else:  # a run of an earlier version
+            found.append(("the winner's latency", _bench(settings, str(folder / "winner.json"))))
     return found
 
 

@@ -108,6 +108,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--once"]):
+        sys.exit(__doc__)
     sys.exit(measure_once() if "--once" in sys.argv else main())
 '''
 
@@ -138,7 +140,10 @@ Classify a photograph (with Pillow and archdsl installed; facts.preprocessing is
     facts = read_facts("winner.safetensors")
     model = archdsl.load_model("winner.safetensors").eval()
     how, (height, width) = facts.preprocessing, facts.preprocessing.size
-    picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert(how.channels)
+    picture = ImageOps.exif_transpose(Image.open("picture.jpg"))
+    if picture.mode.startswith("I;16"):  # greys of 16 bits
+        picture = Image.fromarray((np.asarray(picture) / 257).astype("uint8"))
+    picture = picture.convert(how.channels)
     scaling = {{"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}}[how.resize.filter]
     if how.crop:
         picture = ImageOps.fit(picture, (width, height), scaling)

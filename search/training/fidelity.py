@@ -67,7 +67,8 @@ def length_note(settings: Settings, images: int) -> str | None:
     """What a user should know of the length that was chosen; None where it is the one that was asked for and enough."""
     fidelity = fidelity_of(settings, images)
     if fidelity.is_raised:
-        return f"the data is small: a training takes {fidelity}, so that it has at least {settings.least_steps} steps"
+        usual = f"{settings.epochs:g} epoch{'s' * (settings.epochs != 1)}"
+        return f"the data is small: a training takes {fidelity} instead of {usual}"
     if fidelity.steps < LEAST_STEPS:
         steps = f"{fidelity.steps:,} step{'s' * (fidelity.steps != 1)}"
         return (
