@@ -207,8 +207,11 @@ def test_quiet_lasts_for_one_run(run: Run) -> None:
 def test_completion_of_a_shell_is_shown_and_names_commands(
     run: Run, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "")  # put back afterwards
     ended = run("--show-completion", shell)
     assert ended.code == 0
+    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    assert run("--show-completion").out == ended.out
     assert "_ARCHDSL_COMPLETE" in ended.out
     assert "--install-completion" in run("--help").out
     monkeypatch.setenv("_ARCHDSL_COMPLETE", "complete_bash")

@@ -32,7 +32,7 @@ def hello(request, say):
     return {"provenance": {"device": "cpu", "device_name": "a machine", "torch": "2.0"}}
 
 def data(request, say):
-    facts = {"describe": "fake", "fingerprint": "0", "chance": 0.1, "images": 10}
+    facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
     return {"classes": 10, "channels": 3, **facts}
 
 def measure(request, say):

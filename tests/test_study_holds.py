@@ -64,7 +64,7 @@ def test_what_was_not_trained_to_the_end_has_no_accuracy_and_no_values(
     told: list[tuple[FrozenTrial, dict[str, Any]]],
 ) -> None:
     fell = [(trial, record) for trial, record in told if record["accuracy"] is None]
-    assert {record["rung"] for _, record in fell} == {"latency", "halving"}
+    assert {record["rung"] for _, record in fell} >= {"latency", "halving"}
     for trial, record in fell:
         assert trial.state == TrialState.PRUNED
         assert trial.values is None

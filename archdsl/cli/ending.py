@@ -17,6 +17,8 @@ from archdsl.cli import output
 from archdsl.errors import ArchError, WrongUse
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+_COMPLETION = ("--install-completion", "--show-completion")
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _ANYWHERE = {"-q", "--quiet", "-v", "--verbose"}
 
 
@@ -26,7 +28,7 @@ def run(arguments: list[str]) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         try:
-            code = _code(_global_options_first(arguments))
+            code = _code(_with_shell(_global_options_first(arguments)))
             if sys.stdout is not stdout:  # typer saw that nobody reads any more, and stood in for it
                 raise BrokenPipeError
             stdout.flush()
@@ -80,6 +82,22 @@ def _report(error: Exception) -> None:
 def _warn(message: Warning | str, category: type[Warning], *_place: Any, **_more: Any) -> None:
     """A warning as one line."""
     output.remark(f"warning: {' '.join(str(message).split())}")
+
+
+def _with_shell(arguments: list[str]) -> list[str]:
+    """Completion for the shell that is named, else for the user's own.
+
+    Left to itself, typer takes the shell that started the process, also where another is named; a script's `sh` has no
+    completion.
+    """
+    for option in _COMPLETION:
+        if option in arguments:
+            named = [argument for argument in arguments if argument in _SHELLS]
+            shell = named[0] if named else Path(os.environ.get("SHELL", "")).name
+            if shell in _SHELLS:
+                os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
+                return [option, shell]
+    return arguments
 
 
 def _global_options_first(arguments: list[str]) -> list[str]:
