@@ -22,6 +22,7 @@ from archdsl.search.api import settings_of
 from archdsl.search.ladder.final_reading import read_winner
 from archdsl.search.results.busy import MachineLoad
 from archdsl.search.results.clock import Clock
+from archdsl.search.results.folder import RunFolder
 from archdsl.search.settings import Settings
 from archdsl.search.workers.child import Worker
 from archdsl.weights import save_model
@@ -68,7 +69,9 @@ def _read(spec: Spec, file: Path, asked: argparse.Namespace) -> list[dict[str, A
 
 def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float) -> dict[str, Any]:
     settings = settings_of(asked.space, **_given(asked, budget_ms))
-    judged, reading = read_winner(_search(settings), spec, file, 1.0)  # type: ignore[arg-type]  # what it needs of one
+    with tempfile.TemporaryDirectory() as place:  # a folder of its own, so that nothing is pooled with other readings
+        search: Any = _search(settings, Path(place))
+        judged, reading = read_winner(search, spec, file, 1.0)
     facts = reading.as_json()
     kept = ("value_ms", "interval_ms", "rounds", "undisturbed", "processes", "conditions")
     return {
@@ -84,16 +87,18 @@ def _given(asked: argparse.Namespace, budget_ms: float | None) -> dict[str, Any]
     return {**dict.fromkeys(_NOT_ASKED), "device": "cpu", "threads": asked.threads, "latency_budget_ms": budget_ms}
 
 
-def _search(settings: Settings) -> SimpleNamespace:
+def _search(settings: Settings, place: Path) -> SimpleNamespace:
     """What a reading needs of a search."""
     return SimpleNamespace(
+        folder=RunFolder(place),
         settings=settings,
         clock=Clock(settings.model_copy(update={"trials": 1})),
         new_worker=Worker,
         waits=print,
         note=print,
         doing=lambda *_: None,
-        state=SimpleNamespace(phase=""),
+        watcher=lambda *_: None,
+        state=SimpleNamespace(phase="", facts={}),
         machine=MachineLoad(print),
     )
 

@@ -51,7 +51,7 @@ def read_winner(search: Search, spec: Spec, weights: Path, expected_ms: float) -
         Failed, WorkerGone: it could not be measured by any process.
     """
     kept, doublings = FinalReadings(search.folder), 0
-    machine = {name: search.state.facts.get(name) for name in ("device_name", "torch")}
+    machine = {name: search.state.facts[name] for name in ("device_name", "torch") if name in search.state.facts}
     latencies = kept.of(weights, search.settings.measuring() | machine)
     wanted = len(latencies) + PROCESSES
     longest_s = search.clock.process_s
