@@ -26,7 +26,7 @@ from archdsl.search.workers.child import Worker
 from archdsl.spaces import load_space
 
 RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
-_NOT_ASKED: tuple[str, ...] = (
+NOT_ASKED: tuple[str, ...] = (
     "throughput_budget",
     "params_budget",
     "macs_budget",
@@ -36,7 +36,7 @@ _NOT_ASKED: tuple[str, ...] = (
     "data",
     "epochs",
 )
-_NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
+NOT_ASKED = (*NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     device = asked.device or default_device()
     runtime = asked.runtime or default_runtime(device)
     space = load_space(asked.space or default_space(device))
-    given = dict.fromkeys(_NOT_ASKED) | {"device": device, "runtime": runtime, "threads": asked.threads}
+    given = dict.fromkeys(NOT_ASKED) | {"device": device, "runtime": runtime, "threads": asked.threads}
     settings = settings_of(space, **given)
     networks = drawn(settings, asked.networks)
     with Worker() as worker:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from measure_rate import drawn
+from measure_rate import NOT_ASKED, drawn
 
 from archdsl.latency.measuring import seeded
 from archdsl.schema.document import Spec
@@ -30,17 +30,6 @@ from archdsl.weights import save_model
 RESULTS = Path(__file__).parent / "results" / "verdicts.json"
 AWAY = 1.05
 _NO_BUDGET_MS = 1e6
-_NOT_ASKED: tuple[str, ...] = (
-    "throughput_budget",
-    "params_budget",
-    "macs_budget",
-    "memory_budget",
-    "batch",
-    "dtype",
-    "data",
-    "epochs",
-)
-_NOT_ASKED = (*_NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "runtime")
 
 
 def main() -> None:
@@ -84,7 +73,13 @@ def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float
 
 
 def _given(asked: argparse.Namespace, budget_ms: float | None) -> dict[str, Any]:
-    return {**dict.fromkeys(_NOT_ASKED), "device": "cpu", "threads": asked.threads, "latency_budget_ms": budget_ms}
+    return {
+        **dict.fromkeys(NOT_ASKED),
+        "runtime": None,
+        "device": "cpu",
+        "threads": asked.threads,
+        "latency_budget_ms": budget_ms,
+    }
 
 
 def _search(settings: Settings, place: Path) -> SimpleNamespace:

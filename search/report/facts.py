@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.schema.document import Spec
-from archdsl.search.report.reading import mapping, number, numbers, text, timing_of
+from archdsl.search.report.reading import mapping, number, text, timing_of
 from archdsl.search.results.reading import Reading
 from archdsl.search.scores.every import NAMES
 
@@ -112,11 +112,6 @@ class Attempt(NamedTuple):
     def passed(self) -> bool:
         """Whether it kept the budget."""
         return self.word == "PASS"
-
-    @property
-    def readings(self) -> list[float]:
-        """Every reading in ms, in a run of an earlier version; the fastest one counted."""
-        return numbers(self.timing.get("readings"))
 
 
 class ClassAccuracy(NamedTuple):
