@@ -13,6 +13,8 @@ LEAST_TIME_S = 20.0
 """Starting, one short training and one fresh process for the winner take about this long, or longer."""
 PROCESSES, ROUNDS, LEAST_S = 3, 70, 3.0
 """What the winner is measured with: fresh processes, and the rounds and seconds of each at the least."""
+_RESERVE_SHARE = 0.25
+"""Of a short search's time, kept for the winner's measurement: what is left must do for one training."""
 _START_S = 6.0
 """About what starting a fresh process and warming it up take."""
 
@@ -67,7 +69,8 @@ class Clock:
     @property
     def left_to_train(self) -> float | None:
         """Seconds until a training must have ended, so that the winner can still be measured."""
-        reserve = min(PROCESSES * self.process_s, (self.limit or 0.0) / 2)
+        limit = self.limit or 0.0
+        reserve = min(max(self.process_s, _RESERVE_SHARE * limit), PROCESSES * self.process_s, limit / 2)
         return None if self.left is None else self.left - reserve
 
     @property
