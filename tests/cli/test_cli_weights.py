@@ -13,7 +13,7 @@ from archdsl.compile import Backbone, build
 from archdsl.load import load_spec
 from archdsl.weights import export_weights, load_model
 from tests.support.commands import Ended, Run
-from tests.weights.test_weights import model, published, same
+from tests.support.weights import model, published, same
 
 
 @pytest.fixture

@@ -19,10 +19,12 @@ from archdsl.load import load_spec
 from archdsl.schema.document import Spec
 from archdsl.spaces import load_space
 from archdsl.weights import save_model
-from tests.families.test_plugin import python, site  # noqa: F401  # a fixture
+from tests.support.installed import acme, python
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
 
 NAMES = (*FAMILIES, "mixed")
+
+site = pytest.fixture(acme)
 
 
 def again(value: Any, protocol: int = pickle.DEFAULT_PROTOCOL) -> Any:
@@ -94,7 +96,7 @@ def test_another_process_gets_a_spec_and_a_network() -> None:
     assert torch.allclose(torch.tensor(logits), built(images()))
 
 
-def test_an_installed_type_is_pickled_as_our_own(site: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_an_installed_type_is_pickled_as_our_own(site: Path, tmp_path: Path) -> None:
     file = tmp_path / "whole.pt"
     write = f"""
 import torch
@@ -113,7 +115,7 @@ print(built(torch.ones(1, 3, 32, 32)).tolist())
     assert python(site, write) == python(site, read)
 
 
-def test_a_package_may_be_imported_before_the_language_loads(site: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_package_may_be_imported_before_the_language_loads(site: Path, tmp_path: Path) -> None:
     """As unpickling one of its nodes does."""
     file = tmp_path / "node.pickle"
     write = f"""

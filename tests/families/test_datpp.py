@@ -14,8 +14,7 @@ from archdsl.cost import count
 from archdsl.load import load_spec, override, spec_of
 from archdsl.schema.canonical import canonical_hash
 from archdsl.weights import import_weights, published_names
-from tests.families.test_zoo import check_summary
-from tests.support.goldens import read_golden
+from tests.support.goldens import check_summary, read_golden
 
 Facts = dict[str, Any]
 

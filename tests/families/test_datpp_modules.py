@@ -16,8 +16,7 @@ from archdsl.blocks.stage import Block
 from archdsl.compile import Backbone
 from archdsl.modules import layers
 from archdsl.shape import Map
-from tests.families.test_zoo import check_summary
-from tests.support.goldens import fill, read_golden
+from tests.support.goldens import check_summary, fill, read_golden
 
 Facts = dict[str, Any]
 

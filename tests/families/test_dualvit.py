@@ -13,8 +13,7 @@ from archdsl.compile import Backbone
 from archdsl.cost import count
 from archdsl.graphs import graph, plan
 from archdsl.load import load_spec, override
-from tests.families.test_zoo import check_summary
-from tests.support.goldens import read_golden
+from tests.support.goldens import check_summary, read_golden
 
 
 @pytest.fixture(scope="module")

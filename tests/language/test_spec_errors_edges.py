@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.mistakes import GOOD, HEAD, STAGE, STEM, Change, lines, problems, told
+from tests.support.mistakes import (
+    GOOD,
+    HEAD,
+    STAGE,
+    STEM,
+    Change,
+    hold_place_rule_and_remedy,
+    hold_told,
+    problems,
+    told,
+)
 
 EDGES: list[Change] = [
     (
@@ -141,9 +151,12 @@ EDGES: list[Change] = [
 
 @pytest.mark.parametrize("change", EDGES, ids=lambda change: f"{change[:2]}")
 def test_a_mistake_is_told_where_it_is(change: Change) -> None:
-    old, new, *messages = change
-    assert GOOD.count(old) == 1
-    assert lines(GOOD.replace(old, new)) == messages
+    hold_told(change)
+
+
+@pytest.mark.parametrize("change", EDGES, ids=lambda change: f"{change[:2]}")
+def test_what_is_told_has_a_place_a_rule_and_a_remedy(change: Change) -> None:
+    hold_place_rule_and_remedy(change)
 
 
 def test_where_no_stem_or_head_is_the_known_ones_are_named() -> None:

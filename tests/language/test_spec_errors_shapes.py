@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from archdsl.load import spec_of
-from tests.support.mistakes import GOOD, HEAD, STAGE, STEM, Change, document, lines, problems, told
+from tests.support.mistakes import (
+    GOOD,
+    HEAD,
+    STAGE,
+    STEM,
+    Change,
+    document,
+    hold_place_rule_and_remedy,
+    hold_told,
+    problems,
+    told,
+)
 
 SHAPES: list[Change] = [
     (
@@ -44,9 +55,12 @@ SHAPES: list[Change] = [
 
 @pytest.mark.parametrize("change", SHAPES, ids=lambda change: f"{change[:2]}")
 def test_a_mistake_is_told_where_it_is(change: Change) -> None:
-    old, new, *messages = change
-    assert GOOD.count(old) == 1
-    assert lines(GOOD.replace(old, new)) == messages
+    hold_told(change)
+
+
+@pytest.mark.parametrize("change", SHAPES, ids=lambda change: f"{change[:2]}")
+def test_what_is_told_has_a_place_a_rule_and_a_remedy(change: Change) -> None:
+    hold_place_rule_and_remedy(change)
 
 
 TOKEN = STAGE | {"class_token": True}

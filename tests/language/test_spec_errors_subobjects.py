@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.mistakes import GOOD, Change, lines
+from tests.support.mistakes import Change, hold_place_rule_and_remedy, hold_told
 
 SUBOBJECTS: list[Change] = [
     (
@@ -127,6 +127,9 @@ SUBOBJECTS: list[Change] = [
 
 @pytest.mark.parametrize("change", SUBOBJECTS, ids=lambda change: f"{change[:2]}")
 def test_a_mistake_is_told_where_it_is(change: Change) -> None:
-    old, new, *messages = change
-    assert GOOD.count(old) == 1
-    assert lines(GOOD.replace(old, new)) == messages
+    hold_told(change)
+
+
+@pytest.mark.parametrize("change", SUBOBJECTS, ids=lambda change: f"{change[:2]}")
+def test_what_is_told_has_a_place_a_rule_and_a_remedy(change: Change) -> None:
+    hold_place_rule_and_remedy(change)

@@ -28,12 +28,11 @@ from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
 from archdsl.search.proxy_check.judged import judged
 from archdsl.spaces import space_of
-from tests.latency.test_latency_bench import synthetic
-from tests.render.test_search_display import FRONT, LONGER, state
-from tests.search.proxy_check.test_proxy_check_screen import KNOWN
+from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
+from tests.support.displayed import FRONT, LONGER, state
 from tests.support.drawn import DRAWN, document
-from tests.support.proxy_checks import DATA, networks
+from tests.support.proxy_checks import DATA, KNOWN, networks
 from tests.support.reported import recorded
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, small_table

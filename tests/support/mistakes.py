@@ -58,6 +58,24 @@ def lines(text: str) -> list[str]:
     return found
 
 
+def hold_told(change: Change) -> None:
+    """The good document with that change is refused with exactly these messages."""
+    old, new, *messages = change
+    assert GOOD.count(old) == 1
+    assert lines(GOOD.replace(old, new)) == messages
+
+
+def hold_place_rule_and_remedy(change: Change) -> None:
+    """Each problem of the good document with that change says where it is, what rule, and what to do."""
+    for problem in problems(GOOD.replace(*change[:2])):
+        assert problem.line
+        assert problem.column
+        assert problem.rule
+        assert problem.remedy or " or " in problem.rule  # the rule itself says what may stand there
+        assert "\n" not in str(problem)
+        assert len(str(problem)) < 500
+
+
 def document(*nodes: dict[str, Any], **header: Any) -> dict[str, Any]:
     return {"kind": "arch", "version": 1, "name": "net", "image": 32, "classes": 4, **header, "nodes": list(nodes)}
 

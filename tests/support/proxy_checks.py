@@ -38,3 +38,11 @@ def networks(noise: float = 0.005, seed: int = 0) -> list[Record]:
         accuracies = (middle + rng.gauss(0, noise), middle + rng.gauss(0, noise))
         records.append(trained(number, accuracies, float(number), (4 - middle, 4 - middle)))
     return records
+
+
+KNOWN = {
+    "asked": {"space": "tiny", "seeds": 2, "budgets": {"params": 8e6, "memory": 1e6}, "device": "cpu"},
+    **DATA,
+    "data": "fake: 10 images",
+    "provenance": {"device_name": "a machine"},
+}

@@ -21,7 +21,7 @@ from archdsl.errors import WeightsError
 from archdsl.weights import import_weights
 from archdsl.weights.checkpoint import read_checkpoint
 from tests.support.checkpoints import FORMS, Write, storage_pickle, writer
-from tests.weights.test_weights import State, model, published, same
+from tests.support.weights import State, model, published, same
 
 
 @pytest.fixture

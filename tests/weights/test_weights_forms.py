@@ -12,7 +12,7 @@ from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
 from archdsl.weights import export_weights, import_file, import_weights, load_model, save_model, write_published
 from tests.support.small_networks import FAMILIES, images, shaken
-from tests.weights.test_weights import model, published
+from tests.support.weights import model, published
 
 NEW = [f"stage{stage}.out_norm.pixels.{kind}" for stage in (2, 3) for kind in ("weight", "bias")]
 

@@ -23,7 +23,7 @@ from archdsl.errors import WeightsError
 from archdsl.weights import import_weights
 from archdsl.weights.checkpoint import read_checkpoint
 from tests.support.checkpoints import storage_pickle
-from tests.weights.test_weights import copied, model, same
+from tests.support.weights import copied, model, same
 
 
 class Calls:

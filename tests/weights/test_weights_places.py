@@ -19,7 +19,7 @@ import torch
 from archdsl.errors import WeightsError
 from archdsl.weights import Imported, import_weights
 from tests.support.checkpoints import FORMS, Write, writer
-from tests.weights.test_weights import State, model, published, same
+from tests.support.weights import State, model, published, same
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from archdsl.errors import WeightsError
 from archdsl.load import load_spec, override
 from archdsl.weights import export_weights, import_weights, write_published
 from tests.support.goldens import both_forms, read_golden
-from tests.weights.test_weights import State, model, same
+from tests.support.weights import State, model, same
 
 
 @pytest.mark.parametrize(

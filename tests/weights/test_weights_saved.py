@@ -16,7 +16,7 @@ from archdsl.errors import SpecError, WeightsError, WrongUse
 from archdsl.load import override
 from archdsl.weights import import_file, import_weights, load_model, save_model
 from tests.support.goldens import Golden, read_golden
-from tests.weights.test_weights import model, published, same
+from tests.support.weights import model, published, same
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from archdsl.modules.dat import SampledBias
 from archdsl.modules.stage import PositionEmbedding
 from archdsl.modules.tables import RelativeBias, Table
 from archdsl.weights import export_weights, import_file, import_weights
-from tests.weights.test_weights import copied, model, published, same
+from tests.support.weights import copied, model, published, same
 
 TABLE = "layers.1.blocks.0.attn.relative_position_bias_table"
 

@@ -11,14 +11,7 @@ from archdsl.cli import main
 from archdsl.render.proxy_check import report
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, Record, networks, trained
-
-KNOWN = {
-    "asked": {"space": "tiny", "seeds": 2, "budgets": {"params": 8e6, "memory": 1e6}, "device": "cpu"},
-    **DATA,
-    "data": "fake: 10 images",
-    "provenance": {"device_name": "a machine"},
-}
+from tests.support.proxy_checks import DATA, KNOWN, Record, networks, trained
 
 
 def shown(found: Record, width: int = 120) -> str:

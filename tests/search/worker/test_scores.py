@@ -22,7 +22,7 @@ from archdsl.search.scores.naswot import naswot
 from archdsl.search.scores.snip import snip
 from archdsl.search.scores.surroundings import Batch, generator, still
 from archdsl.search.scores.synflow import synflow
-from tests.training.test_training import SMALL, small
+from tests.support.narrow_networks import SMALL, small
 
 
 @pytest.fixture(scope="module")
