@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from archdsl.blocks.base import Part
@@ -18,6 +19,8 @@ from archdsl.errors import SpecError
 from archdsl.graphs import Step, plan
 from archdsl.load import override, spec_of
 from archdsl.schema.document import Spec
+from archdsl.schema.nodes import node_models
+from archdsl.schema.phrases import options_of
 from archdsl.shape import Map, Tokens
 from tests.support.every_part import (
     COMBINED,
@@ -196,8 +199,23 @@ def test_images_of_a_batch_do_not_see_each_other(name: str) -> None:
 
 @every_type
 def test_every_type_and_field_says_what_it_is(name: str) -> None:
+    """The type in the docstring of its declaration, each field and each field of an option in its description."""
     assert TYPES[name].__doc__
     assert issubclass(TYPES[name], Part)
+    silent = [name for name, field in node_models()[name].model_fields.items() if not field.description]
+    assert set(silent) <= {"id", "type"}
+    assert options_without_words(node_models()[name]) == []
+
+
+def options_without_words(model: type[BaseModel]) -> list[str]:
+    """Fields of the sub-objects that a node may hold, as NORM.eps, of which nothing is said."""
+    return [
+        f"{name}.{field}"
+        for name, held in model.model_fields.items()
+        for option in options_of(held)
+        for field, info in option.model_fields.items()
+        if field != "type" and not info.description
+    ]
 
 
 @pytest.mark.parametrize(

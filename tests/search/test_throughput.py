@@ -12,6 +12,7 @@ from archdsl.cli.units import rate
 from archdsl.errors import SearchError
 from archdsl.search import api
 from archdsl.search.results.folder import RunFolder
+from archdsl.search.settings import Settings
 
 NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "runtime"]
 NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]
@@ -40,13 +41,18 @@ def test_a_throughput_must_be_above_zero() -> None:
         api.settings_of("lit-dat-64", **given(throughput_budget=0.0))
 
 
-def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = api.settings_of("lit-dat-64", **given(throughput_budget=400.0, batch=4, trials=3))
     folder = RunFolder(tmp_path / "run")
     folder.begin(begun, False)
     folder.release()
-    same = api._resumed(folder.path, None, given(throughput_budget=400.0, device=None))
-    other = api._resumed(folder.path, None, given(throughput_budget=200.0, device=None))
+    resumed: list[Settings] = []
+    monkeypatch.setattr(api, "run_search", lambda settings, *_, **__: resumed.append(settings))
+    for budget in (400.0, 200.0):
+        api.run(out=folder.path, resume=True, throughput_budget=budget, trials=3)
+    same, other = resumed
     assert same.differences(begun) == []
     assert {text.partition(":")[0] for text in other.differences(begun)} == {"latency_budget_ms", "throughput_budget"}
 

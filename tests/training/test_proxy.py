@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from archdsl.errors import SearchError
 from archdsl.search.data.loading import Data, load
-from archdsl.search.training import recipe
 from archdsl.search.training.execution import Execution, execution_on
 from archdsl.search.training.recipe import Fidelity, Outcome, train
 from archdsl.search.training.running import Running
@@ -243,25 +243,33 @@ def test_losses_that_are_read_at_marks_give_the_same_training(data: Data) -> Non
     assert late._replace(seconds=0) == plain._replace(seconds=0)
 
 
-def test_the_host_waits_for_a_loss_at_marks_alone(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[int] = []
-    read = recipe._read
+class Reads(TorchFunctionMode):
+    """How many numbers the host reads at a time of tensors that a training computes, until it validates."""
 
-    def counted(losses: list[Tensor]) -> list[float]:
-        reads.append(len(losses))
-        return read(losses)
+    HOST = (Tensor.tolist, Tensor.item, Tensor.numpy, Tensor.cpu, Tensor.__float__, Tensor.__bool__, Tensor.__int__)
 
-    monkeypatch.setattr(recipe, "_read", counted)
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[int] = []
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        if function in self.HOST and arguments[0].is_floating_point():
+            self.losses.append(arguments[0].numel())
+        return function(*arguments, **(named or {}))
+
+
+def test_the_host_waits_for_a_loss_at_marks_alone(data: Data) -> None:
     shown: list[float] = []
-    train(
-        small_net(data),
-        data,
-        Fidelity(8, 120, 16),
-        seed=0,
-        execution=AT_MARKS,
-        progress=lambda step, steps, loss: shown.append(loss),
-    )
-    assert reads == [3] * 20
+    with Reads() as reads:
+        train(
+            small_net(data),
+            data,
+            Fidelity(8, 120, 16),
+            seed=0,
+            execution=AT_MARKS,
+            progress=lambda step, steps, loss: shown.append(loss),
+        )
+    assert reads.losses == [3] * 20
     assert len(shown) == 60
     assert all(math.isnan(loss) for loss in shown[:2])
     assert len(set(shown[2:])) == 20

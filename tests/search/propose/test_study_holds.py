@@ -18,6 +18,7 @@ from archdsl.search.study import local, samplers
 from archdsl.search.training.halving import Halving, Limit
 from archdsl.spaces import choices_of, space_of
 from tests.support.searching import SPACE, Machine, quicken, search, trials
+from tests.support.studies import stored_study
 
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced
 UNEVEN: dict[str, Any] = SPACE | {
@@ -47,10 +48,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def study(run: Path) -> Iterator[optuna.Study]:
-    storage = RDBStorage(f"sqlite:///{run}/study.db")
-    yield optuna.load_study(study_name="search", storage=storage)
-    storage.remove_session()
-    storage.engine.dispose()
+    with stored_study(f"sqlite:///{run}/study.db") as study:
+        yield study
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from archdsl.search.study.local import FORMAT, Study
 from archdsl.search.study.names import name_of, older_name_of
 from archdsl.spaces import point, space_of
 from tests.support.searching import Lines, Machine, quicken, records, search, settings, trials
+from tests.support.studies import stored_study
 
 OLDER = Path(__file__).parent / "older_run"
 LIMIT = {"latency_budget_ms": 4.0}
@@ -70,12 +71,8 @@ def go_on(folder: Path, sampler: str, count: int, watcher: Lines) -> None:
 
 @contextmanager
 def study_in(folder: Path) -> Iterator[list[FrozenTrial]]:
-    storage = RDBStorage(f"sqlite:///{folder}/study.db")
-    try:
-        yield optuna.load_study(study_name="search", storage=storage).trials
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+    with stored_study(f"sqlite:///{folder}/study.db") as study:
+        yield study.trials
 
 
 @pytest.mark.parametrize("sampler", ["auto", "random", "gp", "tpe", "nsga2"])
