@@ -16,23 +16,10 @@ from archdsl.errors import ShapeError, SpecError
 from archdsl.load import load_spec, override
 from archdsl.modules import datpp, displacement, neighborhood
 from archdsl.shape import Map
+from tests.support.doubles import noise, shaken
 from tests.support.meta_counter import plain_neighborhood
 
 Facts = dict[str, Any]
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
-
-
-def shaken(module: nn.Module) -> Any:
-    """The module in float64 with every parameter away from 0 and 1."""
-    module = module.double().eval()
-    source = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.3 * torch.rand(parameter.shape, dtype=parameter.dtype, generator=source))
-    return module
 
 
 # ------------------------------------------------------------------------------------------------------ neighborhood

@@ -14,13 +14,10 @@ from archdsl.compile import Backbone, build
 from archdsl.load import load_spec
 from archdsl.modules import dualvit, dualvit_blocks
 from archdsl.modules.layers import DropPath
+from tests.support.doubles import noise
 from tests.support.pathways import BOTH, HEAD, SEMANTIC, STEM, document, dual, joint
 
 # ----------------------------------------------------------------------------------------------------------- the parts
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
 
 
 def test_queries_stay_in_classification_where_there_are_as_many_as_windows() -> None:
