@@ -32,8 +32,8 @@ from mutants import Mutant, mutants
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.load import parse_spec
-from archdsl.schema.nodes import node_models
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import parse_spec
 
 REFUSE_S, REFUSE_MB = 2.0, 200.0
 CHECK_LIMITS = (20, 2 * 2**30)

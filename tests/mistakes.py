@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from archdsl.blocks.base import Part
-from archdsl.blocks.published import SCHEMES
 from archdsl.errors import Problem, SpecError
-from archdsl.load import parse_spec, spec_of
-from archdsl.schema.nodes import node_models
+from archdsl.families.common.base import Part
+from archdsl.families.common.published import SCHEMES
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import parse_spec, spec_of
 
 GOOD = """\
 {

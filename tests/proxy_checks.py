@@ -8,7 +8,7 @@ from typing import Any
 from searching import settings
 
 from archdsl.search.proxy_check.check import Check
-from archdsl.search.scores.every import NAMES
+from archdsl.search.worker.scores.every import NAMES
 
 Record = dict[str, Any]
 DATA = {"validation": 1000, "held_out": 1000}

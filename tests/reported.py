@@ -14,8 +14,9 @@ from typing import Any
 from conftest import FOLDER
 from rich.console import Console
 
+from archdsl.render.page.page import html
 from archdsl.render.report import report_text
-from archdsl.search.report import Report, html, read_report
+from archdsl.search.report import Report, read_report
 from archdsl.search.report.sheet import csv_text
 
 RECORDED = FOLDER / "run"

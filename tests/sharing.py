@@ -10,12 +10,12 @@ import pytest
 from postgres import server
 from searching import quicken, settings
 
-from archdsl.schema.variables import variables
-from archdsl.search.ladder import trying
-from archdsl.search.study import heart
-from archdsl.search.study.names import name_of
-from archdsl.search.study.shared import Shared
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.loop import trials as trying
+from archdsl.search.propose import heartbeat as heart
+from archdsl.search.propose.shared_study import Shared
+from archdsl.search.propose.study_names import name_of
+from archdsl.spaces.variables import variables
 
 
 def database_url() -> Iterator[str]:

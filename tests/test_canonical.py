@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from mutants import originals
 
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.canonical import canonical, canonical_hash
+from archdsl.language.canonical import canonical, canonical_hash
+from archdsl.load.specs import load_spec, override, spec_of
 
 BASE: dict[str, Any] = {
     "kind": "arch",

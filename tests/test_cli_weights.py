@@ -12,7 +12,7 @@ from test_weights import model, published, same
 
 from archdsl.cli import main
 from archdsl.compile import Backbone, build
-from archdsl.load import load_spec
+from archdsl.load.specs import load_spec
 from archdsl.weights import export_weights, load_model
 
 

@@ -10,9 +10,9 @@ from examining import space, written
 
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.schema.contradiction import contradiction
-from archdsl.schema.space import Space
-from archdsl.spaces import parse_space
+from archdsl.load.spaces import parse_space
+from archdsl.spaces.contradiction import contradiction
+from archdsl.spaces.space import Space
 
 
 def test_the_fewest_contradicting_constraints_are_told_with_their_places(

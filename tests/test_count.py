@@ -12,8 +12,8 @@ from meta_counter import count_module
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, spec_of
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, spec_of
 
 Raw = dict[str, Any]
 

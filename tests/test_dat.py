@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.errors import SpecError, WeightsError
-from archdsl.load import load_spec, override, spec_of
-from archdsl.modules.dat import DeformableAttention
+from archdsl.families.dat.modules import DeformableAttention
+from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.weights import import_weights, published_names
 
 MACS = {"dat_t": 4.563e9, "dat_s": 8.959e9, "dat_b": 15.721e9, "dat_b_384": 49.450e9}

@@ -13,9 +13,9 @@ import pytest
 import torch
 from loaded import counts, same
 
+from archdsl.data.labelled import balanced
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.labelled import balanced
-from archdsl.search.data.loading import load
 
 # What every set has in common
 

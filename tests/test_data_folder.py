@@ -12,8 +12,8 @@ import torch
 from loaded import counts, same
 from PIL import Image
 
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
 
 
 def picture(path: Path, colour: int, size: tuple[int, int] = (20, 12), mode: str = "RGB") -> None:

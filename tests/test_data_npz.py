@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from loaded import counts
 
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (30, 8, 10), dtype=np.uint8)

@@ -13,10 +13,10 @@ from goldens import fill, read_golden
 from test_zoo import check_summary
 from torch import Tensor, nn
 
-from archdsl.blocks.datpp import DeformablePlus
-from archdsl.blocks.stage import Block
 from archdsl.compile import Backbone
-from archdsl.modules import layers
+from archdsl.families.common import layers
+from archdsl.families.common.stage import Block
+from archdsl.families.datpp.spec import DeformablePlus
 from archdsl.shape import Map
 
 Facts = dict[str, Any]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from shown import ROOT, blocks, enter, hold_commands, links
 
-from archdsl.load import parse_spec
-from archdsl.schema.reference import reference
-from archdsl.spaces import parse_space
+from archdsl.load.spaces import parse_space
+from archdsl.load.specs import parse_spec
+from archdsl.reference.types_page import reference
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 LANGUAGE = ROOT / "docs" / "language.md"

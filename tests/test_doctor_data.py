@@ -12,12 +12,12 @@ from PIL import Image
 from searching import settings
 
 from archdsl.cli import main
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
-from archdsl.search.data.loading import load
 from archdsl.search.doctor.data import data_facts
-from archdsl.search.training.recipe import Fidelity
+from archdsl.training.recipe import Fidelity
 
 
 def npz(folder: Path, count: int = 240, classes: int = 4) -> str:

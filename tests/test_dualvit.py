@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from archdsl.compile import Backbone
 from archdsl.cost import count
 from archdsl.graphs import graph, plan
-from archdsl.load import load_spec, override
+from archdsl.load.specs import load_spec, override
 
 
 @pytest.fixture(scope="module")

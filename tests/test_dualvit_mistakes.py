@@ -6,7 +6,7 @@ import pytest
 from pathways import BOTH, HEAD, SEMANTIC, STEM, Raw, document, dual, joint
 
 from archdsl.errors import SpecError
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
 
 
 def told(*nodes: Raw) -> list[str]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from archdsl.compile import build
 from archdsl.cost import count
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
 
 
 def check_counts(spec: Spec) -> None:

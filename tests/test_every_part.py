@@ -27,13 +27,13 @@ from every_part import (
 from meta_counter import count_module
 from torch import Tensor
 
-from archdsl.blocks.base import Part
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.errors import SpecError
+from archdsl.families.common.base import Part
 from archdsl.graphs import Step, plan
-from archdsl.load import override, spec_of
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import override, spec_of
 from archdsl.shape import Map, Tokens
 
 # ------------------------------------------------------------------------------------------------- shapes and counts
@@ -220,7 +220,7 @@ def test_what_acts_on_a_map_alone_takes_no_class_token_along(node: Raw, field: s
 def test_declarations_schema_graph_and_count_never_import_torch() -> None:
     lines = [
         "import sys, archdsl",
-        "from archdsl.schema.nodes import declared",
+        "from archdsl.language.nodes import declared",
         "declared()",
         "spec = archdsl.load_spec('litv2_s')",
         "archdsl.count(spec), archdsl.graph(spec)",

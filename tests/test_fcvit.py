@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
-from archdsl.load import load_spec, override
-from archdsl.modules.fcvit import Context
+from archdsl.families.fcvit.modules import Context
+from archdsl.load.specs import load_spec, override
 from archdsl.weights import published_names
 
 MACS = {"fcvit_tiny": 0.902, "fcvit_b12": 2.645, "fcvit_b24": 5.059, "fcvit_b48": 9.885}

@@ -10,8 +10,8 @@ from fcvit_network import network
 from goldens import fill
 
 from archdsl.errors import SpecError
-from archdsl.load import override, spec_of
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import override, spec_of
 from archdsl.weights import import_weights, published_names
 
 

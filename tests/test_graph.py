@@ -13,7 +13,7 @@ from archdsl import zoo
 from archdsl.compile import build
 from archdsl.errors import SpecError
 from archdsl.graphs import graph, plan
-from archdsl.load import load_spec, override, spec_of
+from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.shape import Map, Tokens
 
 SPECS = Path(__file__).parent / "specs"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from searching import Lines, Machine, quicken, search
 
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import Seen
-from archdsl.search.training.halving import ENOUGH, Halving
+from archdsl.search.predict.early_stopping import ENOUGH, Halving
+from archdsl.search.predict.surrogate import Seen
+from archdsl.search.worker.scores.every import NAMES
 
 Record = dict[str, Any]
 OBJECTIVES = ("max proxy_accuracy", "min latency")

@@ -10,7 +10,7 @@ import pytest
 from searching import Machine, quicken, search
 
 from archdsl.render.verdict import held_out_text
-from archdsl.search.ladder.held_out import held_out
+from archdsl.search.evaluate.held_out import held_out
 
 Record = dict[str, Any]
 

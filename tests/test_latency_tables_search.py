@@ -11,9 +11,9 @@ from tabled import SPACE, facts, small_table, space_point
 from archdsl import count
 from archdsl.latency.tables import Table
 from archdsl.latency.tables.survey import survey
-from archdsl.schema.space import Space
-from archdsl.search.ladder.predict import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.predict.latency_model import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
+from archdsl.spaces.space import Space
 
 
 @pytest.fixture(autouse=True)

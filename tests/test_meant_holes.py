@@ -8,7 +8,7 @@ import pytest
 from mistakes import HEAD, STEM, told
 from small_spaces import MLP, Raw, raw, refusal
 
-from archdsl.schema.meant_holes import ONLY_IN_SPACES
+from archdsl.language.checking.meant_holes import ONLY_IN_SPACES
 
 MEANT: list[tuple[str, Any, str]] = [
     ("depth", [1, 2, 3], '{"$one_of": [1, 2, 3]}'),

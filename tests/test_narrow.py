@@ -23,7 +23,8 @@ from test_search_display import FRONT, LONGER, state
 from archdsl import zoo
 from archdsl.cost import count
 from archdsl.latency.layers import LAYERS, LayerBench
-from archdsl.load import load_spec
+from archdsl.load.spaces import space_of
+from archdsl.load.specs import load_spec
 from archdsl.render.bench import bench_table
 from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
@@ -36,7 +37,6 @@ from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
 from archdsl.search.proxy_check.judged import judged
-from archdsl.spaces import space_of
 
 WIDTHS = (20, 30, 40, 50, 60, 80)
 CUT = re.compile(r"\w(?:…|\.\.\.)")

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archdsl.data.loading import Data, load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import Data, load
-from archdsl.search.training import recipe
-from archdsl.search.training.execution import Execution, execution_on
-from archdsl.search.training.recipe import Fidelity, Outcome, train
-from archdsl.search.training.running import Running
+from archdsl.training import recipe
+from archdsl.training.execution import Execution, execution_on
+from archdsl.training.recipe import Fidelity, Outcome, train
+from archdsl.training.running_loss import Running
 
 
 def small_net(data: Data, seed: int = 0) -> nn.Module:

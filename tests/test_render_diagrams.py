@@ -8,10 +8,10 @@ import pytest
 from drawn import DRAWN, document
 
 from archdsl import zoo
-from archdsl.load import load_spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec
 from archdsl.render.dot import dot
 from archdsl.render.mermaid import mermaid
-from archdsl.schema.document import Spec
 
 
 def keywords() -> Spec:

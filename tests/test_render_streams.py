@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from drawn import DRAWN, drawings, plain_environment, printer
 
-from archdsl.load import load_spec
+from archdsl.load.specs import load_spec
 from archdsl.render.console import message, print_lines, stderr, stdout
 
 

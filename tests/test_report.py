@@ -12,7 +12,8 @@ import pytest
 from conftest import FOLDER, Golden
 from reported import RECORDED, copied_run, edit_records, recorded, terminal
 
-from archdsl.search.report import html, read_report
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
 

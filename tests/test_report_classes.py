@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from reported import copied_run, edit, every_form, recorded, terminal
 
-from archdsl.render.numbers import accuracy_text, standard_error
-from archdsl.search.report import html, read_report
+from archdsl.numbers import accuracy_text, standard_error
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 
 run = pytest.fixture(copied_run)
 

@@ -15,8 +15,9 @@ from conftest import FOLDER
 from reported import RECORDED, Page, copied_run, edit, edit_records, recorded
 
 from archdsl.cli import main
-from archdsl.render.numbers import accuracy_text
-from archdsl.search.report import html, read_report
+from archdsl.numbers import accuracy_text
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 
 NASTY = "</title></script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 

@@ -11,9 +11,9 @@ from optuna.storages import RDBStorage
 from reported import every_form
 from searching import Machine, quicken, search
 
-from archdsl.search import runner
+from archdsl.search.loop import session as runner
+from archdsl.search.propose import study
 from archdsl.search.report import read_report
-from archdsl.search.study import local as study
 
 
 def test_a_search_writes_its_report_and_the_report_of_each_end_holds(

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from searching import SPACE, Machine, latency_of, quicken, search, settings
 
-from archdsl.load import spec_of
-from archdsl.schema.variables import variables
-from archdsl.search.ladder.candidates import Candidate, candidate
-from archdsl.search.ladder.proposals import Proposals
-from archdsl.search.ladder.scaled import Scaled
-from archdsl.search.settings import Settings
-from archdsl.search.study.local import Completed, Study
-from archdsl.spaces import load_space, seeds, space_of
+from archdsl.load.spaces import load_space, seeds, space_of
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.propose.candidates import candidate
+from archdsl.search.propose.proposals import Proposals
+from archdsl.search.propose.scaled import Scaled
+from archdsl.search.propose.study import Completed, Study
+from archdsl.search.trial import Candidate
+from archdsl.spaces.variables import variables
 
 SHIPPED: dict[str, Any] = json.loads((Path(__file__).parents[1] / "specs/spaces/lit-dat-64.json").read_bytes())
 NUMBERS = ("w", "d1", "d2", "d3", "d4")

@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 
 from archdsl import load_space, load_spec, zoo
 from archdsl.errors import SpecError
-from archdsl.load import spec_of
-from archdsl.schema.definitions import Definitions
-from archdsl.schema.jsonschema import arch_schema, space_schema, text
+from archdsl.load.specs import spec_of
+from archdsl.reference.definitions import Definitions
+from archdsl.reference.jsonschema import arch_schema, space_schema, text
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {"arch": arch_schema, "space": space_schema}

@@ -13,9 +13,9 @@ from searching import Lines, Machine, quicken, search
 
 from archdsl.cli import main
 from archdsl.errors import SearchError
+from archdsl.load.spaces import space_of
 from archdsl.search import run
 from archdsl.search.proxy_check.check import check
-from archdsl.spaces import space_of
 
 BOTH = r"the space 'tiny' states channels {}, and the data {} has channels {}; write \"channels\": {} in the space"
 

@@ -11,9 +11,8 @@ from searching import quicken, search, when_training
 from searching import trials as records
 
 from archdsl.errors import SearchError
-from archdsl.search.results import folder as run_folder
-from archdsl.search.study import local as study
-from archdsl.search.study import storage
+from archdsl.search.propose import storage, study
+from archdsl.search.store import folder as run_folder
 
 
 @pytest.fixture(autouse=True)

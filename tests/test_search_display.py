@@ -17,14 +17,14 @@ from rich.console import Console
 from searching import SPACE, Machine, quicken, search, settings
 
 from archdsl.cli import main
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
-from archdsl.search.results.busy import Disturbed
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.progress import State
-from archdsl.search.results.reading import Reading
-from archdsl.search.results.result import Result, Verdict
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.progress import State
+from archdsl.search.store.reading import Reading
+from archdsl.search.store.result import Result, Verdict
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
 PROXY = {"fidelity": "2 epochs of 2,000 images", "data": "shapetex: 2,000 images", "error": 0.015}
@@ -217,7 +217,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """The command with fake workers."""
     machine = Machine()
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr("archdsl.search.runner.run_search.__defaults__", (False, lambda *_: None, None, machine.worker))
+    monkeypatch.setattr(
+        "archdsl.search.loop.session.run_search.__defaults__", (False, lambda *_: None, None, machine.worker)
+    )
     return machine
 
 

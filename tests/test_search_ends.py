@@ -11,8 +11,8 @@ import pytest
 from searching import Lines, Machine, after, quicken, search, trials
 
 from archdsl import load_spec
-from archdsl.search.ladder import trying
-from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.search.loop import trials as trying
+from archdsl.search.worker.process import Failed, WorkerGone
 
 
 @pytest.fixture(autouse=True)

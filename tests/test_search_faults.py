@@ -13,12 +13,12 @@ from searching import trials as records
 
 from archdsl import count as count_
 from archdsl.errors import SearchError
-from archdsl.search.ladder import candidates
-from archdsl.search.runner import run_search
-from archdsl.search.workers import child
-from archdsl.search.workers.child import Failed, Worker
-from archdsl.search.workers.means import Means
-from archdsl.search.workers.seat import usable_bytes
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import candidates
+from archdsl.search.worker import process as child
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import Failed, Worker
+from archdsl.search.worker.slot import usable_bytes
 
 CHILD = """
 import ctypes, json, os, signal, sys, time
@@ -101,8 +101,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("faulty")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path, workers: int) -> None:
-    means = Means(workers, trial_s=4.0, trial_bytes=4e9)
-    result = run_search(settings(trials=11), tmp_path / "run", means=means)
+    options = MachineOptions(workers, trial_s=4.0, trial_bytes=4e9)
+    result = run_search(settings(trials=11), tmp_path / "run", options=options)
     found = records(tmp_path / "run")
     told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
     expected = [
@@ -137,9 +137,9 @@ def test_a_worker_is_refused_more_memory_than_it_may_take_and_begins_anew() -> N
 def test_memory_is_shared_out_on_a_cpu_and_left_alone_on_a_gpu() -> None:
     usable = usable_bytes()
     assert usable is not None
-    assert Means(workers=2).worker("cpu")()._memory_bytes == usable // 2  # type: ignore[attr-defined]
-    assert Means(workers=2).worker("cuda")()._memory_bytes is None  # type: ignore[attr-defined]
-    assert Means(trial_bytes=5e9).worker("cuda")()._memory_bytes == 5_000_000_000  # type: ignore[attr-defined]
+    assert MachineOptions(workers=2).worker("cpu")()._memory_bytes == usable // 2  # type: ignore[attr-defined]
+    assert MachineOptions(workers=2).worker("cuda")()._memory_bytes is None  # type: ignore[attr-defined]
+    assert MachineOptions(trial_bytes=5e9).worker("cuda")()._memory_bytes == 5_000_000_000  # type: ignore[attr-defined]
 
 
 def test_a_worker_that_cannot_be_started_ends_the_search_with_one_line(

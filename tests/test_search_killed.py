@@ -13,11 +13,9 @@ from optuna.storages import InMemoryStorage
 from searching import Machine, quicken, search, settings, when_training
 from searching import trials as records
 
-from archdsl.search.ladder import proposals
-from archdsl.search.results import folder as run_folder
-from archdsl.search.runner import run_search
-from archdsl.search.study import local as study
-from archdsl.search.study import storage
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import proposals, storage, study
+from archdsl.search.store import folder as run_folder
 
 
 @pytest.fixture(autouse=True)

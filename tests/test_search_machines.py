@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from searching import accuracy_of, quicken, search, trials
 from sharing import database_url, hasten, open_study
 
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 from archdsl.search.report import read_report
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
@@ -30,8 +30,8 @@ from pathlib import Path
 from searching import Machine, evolution, samplers, settings
 from archdsl.search.study import heart, shared
 from archdsl.search.ladder import trying
-from archdsl.search.workers.means import Means
-from archdsl.search.runner import run_search
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.loop.session import run_search
 
 shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
 samplers.STARTUP, evolution.LEAST = 1000, 1000
@@ -49,8 +49,8 @@ def join(url, folder, role, hangs, earlier, asked):
             time.sleep(0.1)
 
     machine.on_ask = on_ask
-    means = Means(storage=url, role=role)
-    run_search(settings(**asked), Path(folder), new_worker=machine.worker, means=means, earlier=earlier)
+    options = MachineOptions(storage=url, role=role)
+    run_search(settings(**asked), Path(folder), new_worker=machine.worker, options=options, earlier=earlier)
     names = {action: machine.names(action) for action in ("measure", "train")}
     Path(folder + ".json").write_text(json.dumps(names))
 

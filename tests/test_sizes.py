@@ -11,8 +11,8 @@ from commands import TINY, Run, command_line
 from small_spaces import MLP, raw, refusal
 
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.sizes import size_remedy
+from archdsl.language.sizes import size_remedy
+from archdsl.load.specs import load_spec, override, spec_of
 
 run = pytest.fixture(command_line)
 

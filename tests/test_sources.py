@@ -12,7 +12,7 @@ from small_spaces import GOOD
 
 from archdsl import load_space, load_spec, override
 from archdsl.errors import SpecError
-from archdsl.load import UnknownName
+from archdsl.load.specs import UnknownName
 
 run = pytest.fixture(command_line)
 

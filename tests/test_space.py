@@ -7,8 +7,8 @@ import random
 import pytest
 from small_spaces import MLP, STEM, Raw, at, counted, one_of, raw, refusal, space, values
 
-from archdsl.schema.variables import variables
-from archdsl.spaces import draw, point, space_of
+from archdsl.load.spaces import draw, point, space_of
+from archdsl.spaces.variables import variables
 
 
 def test_a_choice_of_values_is_named_by_its_path() -> None:

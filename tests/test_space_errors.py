@@ -8,8 +8,8 @@ import pytest
 from small_spaces import GOOD, broken, counted
 
 from archdsl.errors import SpecError
-from archdsl.load import UnknownName, load_spec
-from archdsl.spaces import load_space, parse_space, space_of
+from archdsl.load.spaces import load_space, parse_space, space_of
+from archdsl.load.specs import UnknownName, load_spec
 
 
 def test_the_good_space_is_good() -> None:

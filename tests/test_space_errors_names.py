@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_spaces import MLP, one_of, raw, refusal, told
 
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
 
 BAD: dict[str, tuple[str, Any, list[str]]] = {
     "an unknown node type": (

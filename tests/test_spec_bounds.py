@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mistakes import HEAD, STAGE, STEM, document, told
 
-from archdsl.load import load_spec, override, spec_of
+from archdsl.load.specs import load_spec, override, spec_of
 
 PLAIN = {"id": "stage1", "type": "mlp", "depth": 1}
 ROOM = "a document has at most {}; got {}, most of it here; make width, depth or image smaller"

@@ -14,7 +14,7 @@ from test_spec_errors_shapes import SHAPES
 from test_spec_errors_subobjects import SUBOBJECTS
 
 from archdsl.errors import SpecError
-from archdsl.load import parse_spec, spec_of
+from archdsl.load.specs import parse_spec, spec_of
 
 
 def test_the_good_document_is_good() -> None:

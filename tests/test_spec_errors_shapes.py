@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mistakes import GOOD, HEAD, STAGE, STEM, Change, document, lines, problems, told
 
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 
 SHAPES: list[Change] = [
     (

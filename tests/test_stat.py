@@ -15,9 +15,9 @@ from tabled import SPACE as TABLED
 from archdsl.errors import MeasureError, SearchError
 from archdsl.latency import default_stat, tables
 from archdsl.latency.tables import building
+from archdsl.load.spaces import space_of
 from archdsl.search import run as run_search
-from archdsl.search.api import settings_of
-from archdsl.spaces import space_of
+from archdsl.search.defaults import settings_of
 
 run = pytest.fixture(command_line)
 tiny = pytest.fixture(tiny_document)

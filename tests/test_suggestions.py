@@ -8,9 +8,9 @@ import pytest
 from mistakes import HEAD, STEM, told
 from small_spaces import MLP, Raw, one_of, raw, refusal
 
-from archdsl.blocks.base import Part
-from archdsl.schema.fitting_types import fitting_types
-from archdsl.schema.nodes import node_models
+from archdsl.families.common.base import Part
+from archdsl.language.checking.fitting_types import fitting_types
+from archdsl.language.nodes import node_models
 
 STAGES = sorted([*Part.kinds["block"], *Part.kinds["stage"]]) if node_models() else []
 

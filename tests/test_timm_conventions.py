@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import WrongUse
-from archdsl.load import load_spec, override, spec_of
-from archdsl.modules.layers import DropPath
-from archdsl.modules.stage import Stage
+from archdsl.families.common.layers import DropPath
+from archdsl.families.common.stage_modules import Stage
+from archdsl.load.specs import load_spec, override, spec_of
 
 Raw = dict[str, Any]
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from archdsl.compile import build
-from archdsl.load import load_spec, override
-from archdsl.schema.document import Spec
-from archdsl.search.data import loading as proxy_data
-from archdsl.search.training.recipe import Fidelity, train
+from archdsl.data import loading as proxy_data
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override
+from archdsl.training.recipe import Fidelity, train
 
 SMALL = {
     "lit_ti": (32, 64, 160, 256),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 from archdsl.weights import import_weights, published_names
 
 State = dict[str, Tensor]

@@ -15,7 +15,7 @@ from test_weights import model, published, same
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError, WrongUse
-from archdsl.load import override
+from archdsl.load.specs import override
 from archdsl.weights import import_file, import_weights, load_model, save_model
 
 
