@@ -33,6 +33,6 @@ class Pool(Block):
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
-        from acme import modules
+        from . import modules
 
         return modules.Pool(self.window)
