@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.load import parse_spec
-from archdsl.schema.nodes import node_models
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import parse_spec
 from tests.support.mutants import Mutant, mutants
 
 REFUSE_S, REFUSE_MB = 2.0, 200.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from archdsl import files as store
 from archdsl.cli import main
-from archdsl.latency.tables import store
-from archdsl.search.results import cache
+from archdsl.search.store import cache
 
 
 @pytest.fixture(autouse=True)

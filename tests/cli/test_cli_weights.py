@@ -10,7 +10,7 @@ import torch
 
 from archdsl.cli import main
 from archdsl.compile import Backbone, build
-from archdsl.load import load_spec
+from archdsl.load.specs import load_spec
 from archdsl.weights import export_weights, load_model
 from tests.support.commands import Ended, Run
 from tests.support.weights import model, published, same

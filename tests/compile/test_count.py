@@ -11,8 +11,8 @@ import torch
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, spec_of
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, spec_of
 from tests.support.meta_counter import count_module
 
 Raw = dict[str, Any]

@@ -12,7 +12,7 @@ from archdsl import zoo
 from archdsl.compile import build
 from archdsl.errors import SpecError
 from archdsl.graphs import graph, plan
-from archdsl.load import load_spec, override, spec_of
+from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.shape import Map, Tokens
 from tests.support.places import SPECS
 

@@ -15,9 +15,9 @@ import torch
 import archdsl
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError
-from archdsl.load import load_spec
-from archdsl.schema.document import Spec
-from archdsl.spaces import load_space
+from archdsl.language.document import Spec
+from archdsl.load.spaces import load_space
+from archdsl.load.specs import load_spec
 from archdsl.weights import save_model
 from tests.support.installed import acme, python
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
@@ -100,7 +100,7 @@ def test_an_installed_type_is_pickled_as_our_own(site: Path, tmp_path: Path) -> 
     file = tmp_path / "whole.pt"
     write = f"""
 import torch
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 built = archdsl.build(spec_of(SPEC)).eval()
 built.reset_classifier(5)
 torch.save(built, {str(file)!r})
@@ -120,7 +120,7 @@ def test_a_package_may_be_imported_before_the_language_loads(site: Path, tmp_pat
     file = tmp_path / "node.pickle"
     write = f"""
 import pickle
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 with open({str(file)!r}, "wb") as out:
     pickle.dump(spec_of(SPEC).node("stage1"), out)
 """
@@ -128,9 +128,12 @@ with open({str(file)!r}, "wb") as out:
 import pickle
 with open({str(file)!r}, "rb") as given:
     node = pickle.load(given)
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 print(node == spec_of(SPEC).node("stage1"), "torch" in sys.modules)
 """
     python(site, write)
     assert python(site, read) == "True False\n"
-    assert python(site, "import acme.blocks\nfrom archdsl.load import spec_of\nprint(spec_of(SPEC).name)") == "pooled\n"
+    assert (
+        python(site, "import acme.blocks\nfrom archdsl.load.specs import spec_of\nprint(spec_of(SPEC).name)")
+        == "pooled\n"
+    )

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
 from tests.support.loaded import counts, same
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archdsl.data.loading import Data, load
+from archdsl.data.set_names import set_of, sets_of
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import Data, load
-from archdsl.search.data.set_names import set_of, sets_of
 
 
 def folders(root: Path, places: str, each: int = 6) -> Path:

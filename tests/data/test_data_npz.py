@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
 from tests.support.loaded import counts
 
 RNG = np.random.default_rng(0)

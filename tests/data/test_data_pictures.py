@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from archdsl.data.loading import load
+from archdsl.data.pictures import UnreadableImage, fitted, read_picture
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
-from archdsl.search.data.pictures import UnreadableImage, fitted, read_picture
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

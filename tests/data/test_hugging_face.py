@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import load
 
 NAMES = ["cow", "ant"]
 

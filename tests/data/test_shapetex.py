@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from archdsl.search.data import shapetex
+from archdsl.data import shapetex
 
 
 def test_shapetex_depends_on_its_arguments_alone() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import parse_spec
-from archdsl.schema.reference import reference
-from archdsl.spaces import parse_space
+from archdsl.load.spaces import parse_space
+from archdsl.load.specs import parse_spec
+from archdsl.reference.types_page import reference
 from tests.support.shown import ROOT, blocks, enter, hold_commands, links
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -88,7 +88,7 @@ def test_every_command_of_the_language_reference_prints_what_stands_there(
 
 def test_the_reference_of_types_is_what_the_declarations_say() -> None:
     committed = (ROOT / "docs" / "types.md").read_text()
-    assert committed == reference(), "renew it by python -m archdsl.schema.reference"
+    assert committed == reference(), "renew it by python -m archdsl.reference.types_page"
     assert "| None |" not in committed, "a field has no description"
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.errors import SpecError, WeightsError
-from archdsl.load import load_spec, override, spec_of
-from archdsl.modules.dat import DeformableAttention
+from archdsl.families.dat.modules import DeformableAttention
+from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.weights import import_weights, published_names
 from tests.support.goldens import Golden, check_run, check_summary, fill, read_golden
 

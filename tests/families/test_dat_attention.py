@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.blocks.dat import Deformable, ShiftedWindowBlock, WindowBlock
-from archdsl.modules.dat import single
+from archdsl.families.dat.modules import single
+from archdsl.families.dat.spec import Deformable, ShiftedWindowBlock, WindowBlock
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
 

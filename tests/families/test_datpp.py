@@ -11,8 +11,8 @@ from torch import Tensor
 
 from archdsl.compile import build
 from archdsl.cost import count
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.weights import import_weights, published_names
 from tests.support.goldens import check_summary, read_golden
 

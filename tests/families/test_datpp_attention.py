@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.blocks.datpp import DeformablePlus
-from archdsl.blocks.neighborhood import Neighborhood
 from archdsl.compile import build
 from archdsl.errors import ShapeError, SpecError
-from archdsl.load import load_spec, override
-from archdsl.modules import datpp, displacement, neighborhood
+from archdsl.families.datpp import displacement
+from archdsl.families.datpp import modules as datpp
+from archdsl.families.datpp import neighborhood_modules as neighborhood
+from archdsl.families.datpp.neighborhood import Neighborhood
+from archdsl.families.datpp.spec import DeformablePlus
+from archdsl.load.specs import load_spec, override
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
 from tests.support.meta_counter import plain_neighborhood

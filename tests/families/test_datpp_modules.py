@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archdsl.blocks.datpp import DeformablePlus
-from archdsl.blocks.stage import Block
 from archdsl.compile import Backbone
-from archdsl.modules import layers
+from archdsl.families.common import layers
+from archdsl.families.common.stage import Block
+from archdsl.families.datpp.spec import DeformablePlus
 from archdsl.shape import Map
 from tests.support.goldens import check_summary, fill, read_golden
 

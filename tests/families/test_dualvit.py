@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from archdsl.compile import Backbone
 from archdsl.cost import count
 from archdsl.graphs import graph, plan
-from archdsl.load import load_spec, override
+from archdsl.load.specs import load_spec, override
 from tests.support.goldens import check_summary, read_golden
 
 

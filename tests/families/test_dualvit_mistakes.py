@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
 from tests.support.pathways import BOTH, HEAD, SEMANTIC, STEM, Raw, document, dual, joint
 
 

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
-from archdsl.load import load_spec
-from archdsl.modules import dualvit, dualvit_blocks
-from archdsl.modules.layers import DropPath
+from archdsl.families.common.layers import DropPath
+from archdsl.families.dualvit import block_modules as dualvit_blocks
+from archdsl.families.dualvit import modules as dualvit
+from archdsl.load.specs import load_spec
 from tests.support.doubles import noise
 from tests.support.pathways import BOTH, HEAD, SEMANTIC, STEM, document, dual, joint
 

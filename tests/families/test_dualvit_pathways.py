@@ -10,7 +10,7 @@ from torch import nn
 
 from archdsl.compile import build
 from archdsl.cost import count
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
 from tests.support.meta_counter import count_module
 from tests.support.pathways import BOTH, HEAD, SEMANTIC, STEM, Raw, document, dual, joint
 

@@ -12,15 +12,15 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from archdsl.blocks.base import Part
 from archdsl.compile import build
 from archdsl.cost import count
 from archdsl.errors import SpecError
+from archdsl.families.common.base import Part
 from archdsl.graphs import Step, plan
-from archdsl.load import override, spec_of
-from archdsl.schema.document import Spec
-from archdsl.schema.nodes import node_models
-from archdsl.schema.phrases import options_of
+from archdsl.language.document import Spec
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import override, spec_of
+from archdsl.reference.field_docs import options_of
 from archdsl.shape import Map, Tokens
 from tests.support.every_part import (
     COMBINED,
@@ -238,7 +238,7 @@ def test_what_acts_on_a_map_alone_takes_no_class_token_along(node: Raw, field: s
 def test_declarations_schema_graph_and_count_never_import_torch() -> None:
     lines = [
         "import sys, archdsl",
-        "from archdsl.schema.nodes import declared",
+        "from archdsl.language.nodes import declared",
         "declared()",
         "spec = archdsl.load_spec('litv2_s')",
         "archdsl.count(spec), archdsl.graph(spec)",

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from archdsl.compile import Backbone, build
 from archdsl.cost import count
-from archdsl.load import load_spec, override
-from archdsl.modules.fcvit import Context
+from archdsl.families.fcvit.modules import Context
+from archdsl.load.specs import load_spec, override
 from archdsl.weights import published_names
 from tests.support.fcvit_network import network
 from tests.support.goldens import Golden, check_run, check_summary, fill, read_golden

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.blocks.fcvit import FcvitConv
-from archdsl.modules.fcvit import TokenMixer
+from archdsl.families.fcvit.modules import TokenMixer
+from archdsl.families.fcvit.spec import FcvitConv
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
 

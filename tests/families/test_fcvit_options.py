@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from archdsl.errors import SpecError
-from archdsl.load import override, spec_of
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import override, spec_of
 from archdsl.weights import import_weights, published_names
 from tests.support.fcvit_network import network
 from tests.support.goldens import fill

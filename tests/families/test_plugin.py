@@ -30,15 +30,15 @@ SPACE = SPEC | {
 
 
 def test_without_the_package_the_type_is_not_known_and_with_it_it_is(site: Path, tmp_path: Path) -> None:
-    code = "from archdsl.load import spec_of\ntry:\n print(spec_of(SPEC).name)\nexcept Exception as e:\n print(e)"
+    code = "from archdsl.load.specs import spec_of\ntry:\n print(spec_of(SPEC).name)\nexcept Exception as e:\n print(e)"
     assert python(tmp_path, code).startswith('nodes[1].type: no such type of node; got "acme.pool"')
     assert python(site, code) == "pooled\n"
 
 
 def test_an_installed_type_is_checked_drawn_counted_and_built_like_our_own(site: Path) -> None:
     code = """
-from archdsl.load import spec_of, override
-from archdsl.schema.nodes import node_models
+from archdsl.load.specs import spec_of, override
+from archdsl.language.nodes import node_models
 spec = spec_of(SPEC)
 print("acme.pool" in node_models(), archdsl.graph(spec).nodes["stage1"]["type"], archdsl.count(spec).nodes[1].params)
 print(override(spec, ["stage1.window=7"]).node("stage1").window)
@@ -61,8 +61,8 @@ print(tuple(archdsl.build(spec)(torch.zeros(2, 3, 32, 32)).shape))
 
 def test_an_installed_type_is_searchable_by_being_declared(site: Path) -> None:
     code = f"""
-from archdsl.spaces import choices_of, point, space_of
-from archdsl.load import spec_of
+from archdsl.load.spaces import choices_of, point, space_of
+from archdsl.load.specs import spec_of
 space = space_of(json.loads({json.dumps(SPACE)!r}))
 wanted = {{"stage1": "acme.pool", "stage1.acme.pool.depth": 2, "stage1.acme.pool.window": 5}}
 spec, used = point(space, wanted.__getitem__)
@@ -94,7 +94,7 @@ def test_the_json_schema_knows_an_installed_type(site: Path, document: dict[str,
 def test_what_a_search_measures_may_be_of_an_installed_type(site: Path) -> None:
     """Each candidate is built and timed in a process of its own."""
     code = """
-from archdsl.search.workers.child import Worker
+from archdsl.search.worker.process import Worker
 setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "eager", "threads": 1, "rounds": 3}
 with Worker() as worker:
     reply = worker.ask({"do": "measure", "spec": SPEC, "setting": setting}, 120.0)
@@ -109,7 +109,7 @@ BAD = {
     "an exit": ("raise SystemExit('goodbye')\n", "SystemExit: goodbye"),
     "a built-in's name": (
         "from acme.blocks import Block, Literal\nclass Mine(Block):\n    type: Literal['mlp']\n",
-        "the type 'mlp' is declared by archdsl.blocks.lit already",
+        "the type 'mlp' is declared by archdsl.families.lit.spec already",
     ),
     "no package's name": (
         "from acme.blocks import Block, Literal\n{}",
@@ -125,8 +125,8 @@ def test_a_package_that_cannot_be_used_is_a_warning_that_names_it(site: Path, ca
     (site / "bad.py").write_text(text.format(DECLARED))
     install(site, "bad", "bad")
     code = """
-from archdsl.load import spec_of
-from archdsl.schema.nodes import node_models
+from archdsl.load.specs import spec_of
+from archdsl.language.nodes import node_models
 print(spec_of(SPEC).name, archdsl.load_spec("litv2_s").name, "thing" in node_models(), node_models()["mlp"].__mro__[-5])
 """
     told = python(site, code)

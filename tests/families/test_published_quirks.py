@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.blocks.litv2 import HiLo as HiLoBlock
 from archdsl.compile import build
-from archdsl.load import spec_of
-from archdsl.modules import lit, litv2
-from archdsl.modules.stage import PositionEmbedding, Stage
-from archdsl.modules.tables import RelativeBias
+from archdsl.families.common.stage_modules import PositionEmbedding, Stage
+from archdsl.families.common.tables import RelativeBias
+from archdsl.families.lit import modules as lit
+from archdsl.families.litv2 import modules as litv2
+from archdsl.families.litv2.spec import HiLo as HiLoBlock
+from archdsl.load.specs import spec_of
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
 

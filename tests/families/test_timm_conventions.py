@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from archdsl.compile import build
 from archdsl.errors import WrongUse
-from archdsl.load import load_spec, override
+from archdsl.load.specs import load_spec, override
 from tests.support.two_stages import NODES, WITH_TOKEN, Raw, images, model
 
 # -------------------------------------------------------------------------------------------- classifier and features

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from archdsl.modules.layers import DropPath
-from archdsl.modules.stage import Stage
+from archdsl.families.common.layers import DropPath
+from archdsl.families.common.stage_modules import Stage
 from tests.support.two_stages import NODES, WITH_TOKEN, Raw, images, model
 
 

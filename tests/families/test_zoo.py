@@ -16,8 +16,8 @@ from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.errors import ShapeError, SpecError
 from archdsl.graphs import plan
-from archdsl.load import load_spec, override
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override
 from archdsl.shape import Map
 from tests.support.goldens import SMALLEST, Golden, both_forms, read_golden
 from tests.support.meta_counter import count_module

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.canonical import canonical, canonical_hash
+from archdsl.language.canonical import canonical, canonical_hash
+from archdsl.load.specs import load_spec, override, spec_of
 from tests.support.mutants import originals
 
 BASE: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.schema.meant_holes import ONLY_IN_SPACES
+from archdsl.language.checking.meant_holes import ONLY_IN_SPACES
 from tests.support.mistakes import HEAD, STEM, told
 from tests.support.small_spaces import MLP, Raw, raw, refusal
 

@@ -11,8 +11,8 @@ import torch
 from archdsl.compile import build
 from archdsl.cost import MOST_MACS, MOST_MEMORY, MOST_PARAMS, count
 from archdsl.errors import Problem, SpecError
-from archdsl.load import parse_spec
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import parse_spec
 from tests.support.mutants import mutants
 from tests.support.places import ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, override, spec_of
+from archdsl.load.specs import load_spec, override, spec_of
 
 SEQUENCE: dict[str, Any] = {
     "kind": "arch",

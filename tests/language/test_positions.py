@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import Keys, Problem
-from archdsl.schema.positions import Lines, locate, place
+from archdsl.language.text.positions import Lines, locate, place
 
 TEXT = """{
   "kind": "arch",

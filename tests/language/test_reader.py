@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import Problem, SpecError
-from archdsl.schema.reader import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, read
+from archdsl.language.text.reader import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, read
 
 
 def problems(data: bytes | str) -> tuple[Problem, ...]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.sizes import size_remedy
+from archdsl.language.sizes import size_remedy
+from archdsl.load.specs import load_spec, override, spec_of
 from tests.support.commands import TINY, Run, command_line
 from tests.support.small_spaces import MLP, raw, refusal
 

@@ -10,7 +10,7 @@ import pytest
 
 from archdsl import load_space, load_spec, override
 from archdsl.errors import SpecError
-from archdsl.load import UnknownName
+from archdsl.load.specs import UnknownName
 from tests.support.commands import TINY, Run, command_line
 from tests.support.small_spaces import GOOD
 

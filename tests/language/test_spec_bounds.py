@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import load_spec, override, spec_of
+from archdsl.load.specs import load_spec, override, spec_of
 from tests.support.mistakes import HEAD, STAGE, STEM, document, told
 
 PLAIN = {"id": "stage1", "type": "mlp", "depth": 1}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.load import parse_spec, spec_of
+from archdsl.load.specs import parse_spec, spec_of
 from tests.support.mistakes import GOOD, HEAD, STAGE, STEM, document, problems
 
 

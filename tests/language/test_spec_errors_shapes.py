@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 from tests.support.mistakes import (
     GOOD,
     HEAD,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from archdsl.blocks.base import Part
-from archdsl.schema.fitting_types import fitting_types
-from archdsl.schema.nodes import node_models
+from archdsl.families.common.base import Part
+from archdsl.language.checking.fitting_types import fitting_types
+from archdsl.language.nodes import node_models
 from tests.support.mistakes import HEAD, STEM, told
 from tests.support.small_spaces import MLP, Raw, one_of, raw, refusal
 

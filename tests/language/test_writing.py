@@ -7,10 +7,10 @@ import json
 import pytest
 
 from archdsl import load_spec, override, zoo
-from archdsl.load import spec_of
-from archdsl.schema.document import Spec
-from archdsl.schema.nodes import node_models
-from archdsl.schema.writing import dump
+from archdsl.language.document import Spec
+from archdsl.language.nodes import node_models
+from archdsl.language.text.writing import dump
+from archdsl.load.specs import spec_of
 
 CHANGED = ["image=[224, 256]", "stage1.layer_scale=1e-6", "stage2.norm.eps=1e-6", "stage3.mlp.ratio=2.5"]
 CHANGED += ["stage3.mlp.kernel=5", "stage3.qkv_bias=false", "stage3.position_embedding=true", "stage3.alpha=0.5"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from archdsl import latency
 from archdsl.errors import MeasureError
 from archdsl.latency import compare, measure, prepare, steady
-from archdsl.latency.provenance import physical_cores
+from archdsl.timing.cores import physical_cores
 
 QUICK: dict[str, Any] = {"device": "cpu", "threads": 1, "image": (3, 8, 8), "rounds": 4, "warmup_s": 0.0}
 QUICK |= {"sample_ms": 0.1, "time_limit_s": 0.5}
@@ -106,7 +106,7 @@ def test_threads_are_those_on_which_the_networks_are_faster(
 ) -> None:
     """Unless they are said, or code was compiled for some."""
     monkeypatch.setattr("archdsl.latency.threads.physical_cores", lambda: 4)
-    monkeypatch.setattr("archdsl.latency.runner.physical_cores", lambda: 4)
+    monkeypatch.setattr("archdsl.runtimes.runner.physical_cores", lambda: 4)
 
     class Waits(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import pytest
 
 from archdsl import load_spec, override
 from archdsl.errors import MeasureError
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.latency import Setting
 from archdsl.latency.rounds import Host, plain_timer
 from archdsl.latency.tables import accuracy, session
@@ -17,10 +19,8 @@ from archdsl.latency.tables.calibration import PLAIN, Calibration, Sum, fitted, 
 from archdsl.latency.tables.parts import parts
 from archdsl.latency.tables.survey import survey
 from archdsl.latency.tables.timing import InPlace, by_key
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.spaces.space import Space
 from tests.support.tabled import SPACE, small_survey, space_point
 
 CPU = Setting("cpu", 1, "float32", "eager")
@@ -68,7 +68,7 @@ def test_a_stage_of_blocks_in_turn_has_their_parts() -> None:
         {"id": "mixed", "type": "sequence", "depth": 4, "blocks": [{"type": "mlp"}, {"type": "attention", "heads": 2}]},
         {"id": "head", "type": "mean_head"},
     ]
-    from archdsl.load import spec_of
+    from archdsl.load.specs import spec_of
 
     document = {"kind": "arch", "version": 1, "name": "mixed", "image": 32, "classes": 10}
     mixed = parts(spec_of({**document, "nodes": nodes}))

@@ -20,9 +20,9 @@ from archdsl.latency.tables.parts import parts
 from archdsl.latency.tables.session import Session
 from archdsl.latency.tables.survey import Survey, survey
 from archdsl.latency.tables.table import DECIDING, save, space_digest, total
+from archdsl.load.spaces import space_of
 from archdsl.render.lut import predictions, table_sheet
-from archdsl.schema.space import Space
-from archdsl.spaces import space_of
+from archdsl.spaces.space import Space
 from tests.support.screens import text_of
 from tests.support.tabled import FEW, SPACE, facts, measured, small_table, space_point, truth
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from archdsl.latency.provenance import count_cores, parse_quota, physical_cores, provenance
+from archdsl.latency.provenance import provenance
+from archdsl.timing.cores import count_cores, parse_quota, physical_cores
 
 
 def test_provenance_has_the_same_keys_everywhere() -> None:

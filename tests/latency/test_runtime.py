@@ -14,11 +14,11 @@ from jsonschema import Draft202012Validator
 import archdsl
 from archdsl.errors import MeasureError, SpecError, WrongUse
 from archdsl.latency import Setting, compare, default_runtime, layers, prepare, tables
-from archdsl.latency.setting import runtime_of
-from archdsl.schema.jsonschema import space_schema
+from archdsl.load.spaces import parse_space, space_of
+from archdsl.reference.jsonschema import space_schema
+from archdsl.runtimes.setting import runtime_of
 from archdsl.search import run as run_search
-from archdsl.search.api import settings_of
-from archdsl.spaces import parse_space, space_of
+from archdsl.search.defaults import settings_of
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.searching import SPACE
 

@@ -46,7 +46,7 @@ def test_every_file_of_data_is_named_in_the_package_data() -> None:
 def test_importing_the_package_or_reading_a_spec_imports_no_torch() -> None:
     code = "import sys, archdsl; assert not {'torch', 'pydantic', 'numpy', 'networkx'} & set(sys.modules)\n"
     code += "archdsl.count(archdsl.load_spec('litv2_s')); archdsl.graph(archdsl.load_spec('lit_s'))\n"
-    code += "import archdsl.latency, archdsl.spaces, archdsl.schema.jsonschema, archdsl.schema.writing\n"
+    code += "import archdsl.latency, archdsl.spaces, archdsl.reference.jsonschema, archdsl.language.text.writing\n"
     code += "assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

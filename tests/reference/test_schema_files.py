@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 
 from archdsl import load_space, load_spec, zoo
 from archdsl.errors import SpecError
-from archdsl.load import spec_of
-from archdsl.schema.definitions import Definitions
-from archdsl.schema.jsonschema import arch_schema, space_schema, text
+from archdsl.load.specs import spec_of
+from archdsl.reference.definitions import Definitions
+from archdsl.reference.jsonschema import arch_schema, space_schema, text
 from tests.support.places import ROOT
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {"arch": arch_schema, "space": space_schema}
@@ -55,7 +55,7 @@ def changed(whole: Any, change: str, value: Any) -> Any:
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_committed_file_is_what_the_models_give(kind: str) -> None:
     committed = (ROOT / "archdsl" / "schemas" / f"{kind}-1.schema.json").read_text(encoding="utf-8")
-    assert committed == text(schema(kind)), "renew it by python -m archdsl.schema.jsonschema"
+    assert committed == text(schema(kind)), "renew it by python -m archdsl.reference.jsonschema"
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

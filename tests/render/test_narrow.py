@@ -13,7 +13,8 @@ from rich.text import Text
 from archdsl import zoo
 from archdsl.cost import count
 from archdsl.latency.layers import LAYERS, LayerBench
-from archdsl.load import load_spec
+from archdsl.load.spaces import space_of
+from archdsl.load.specs import load_spec
 from archdsl.render.bench import bench_table
 from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
@@ -26,7 +27,6 @@ from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
 from archdsl.search.proxy_check.judged import judged
-from archdsl.spaces import space_of
 from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
 from tests.support.displayed import FRONT, LONGER, state

@@ -9,10 +9,10 @@ import pytest
 
 from archdsl import zoo
 from archdsl.cost import count
-from archdsl.load import load_spec
+from archdsl.load.specs import load_spec
+from archdsl.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.dot import dot
 from archdsl.render.mermaid import mermaid
-from archdsl.render.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from tests.support.drawn import DRAWN, document, drawings, plain_environment, printer

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from archdsl import zoo
-from archdsl.load import load_spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec
 from archdsl.render.dot import dot
 from archdsl.render.mermaid import mermaid
-from archdsl.schema.document import Spec
 from tests.support.drawn import DRAWN, document
 
 

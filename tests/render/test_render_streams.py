@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archdsl.load import load_spec
+from archdsl.load.specs import load_spec
 from archdsl.render.console import message, print_lines, stderr, stdout
 from tests.support.drawn import DRAWN, drawings, plain_environment, printer
 

@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 
 from archdsl.cli import main
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
-from archdsl.search.results.busy import Disturbed
-from archdsl.search.results.reading import Reading
-from archdsl.search.results.result import Result, Verdict
+from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.reading import Reading
+from archdsl.search.store.result import Result, Verdict
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of
@@ -174,7 +174,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """The command with fake workers."""
     machine = Machine()
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr("archdsl.search.runner.run_search.__defaults__", (False, lambda *_: None, None, machine.worker))
+    monkeypatch.setattr(
+        "archdsl.search.loop.session.run_search.__defaults__", (False, lambda *_: None, None, machine.worker)
+    )
     return machine
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.errors import SearchError
+from archdsl.load.spaces import space_of
 from archdsl.search import run
 from archdsl.search.proxy_check.check import check
-from archdsl.spaces import space_of
 from tests.support.examining import space, written
 from tests.support.proxy_checks import asked
 from tests.support.searching import Lines, Machine, quicken, search

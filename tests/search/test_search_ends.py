@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from archdsl import load_spec
-from archdsl.search.ladder import trying
-from archdsl.search.workers.child import Failed, WorkerGone
+from archdsl.search.loop import trials as trying
+from archdsl.search.worker.process import Failed, WorkerGone
 from tests.support.searching import Lines, Machine, after, quicken, search, trials
 
 

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 from optuna.storages import InMemoryStorage
 
-from archdsl.search.ladder import proposals
-from archdsl.search.results import folder as run_folder
-from archdsl.search.runner import run_search
-from archdsl.search.study import local as study
-from archdsl.search.study import storage
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import proposals, storage, study
+from archdsl.search.store import folder as run_folder
 from tests.support.places import ROOT
 from tests.support.searching import Machine, quicken, search, settings, when_training
 from tests.support.searching import trials as records

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.spaces import load_space
+from archdsl.load.spaces import load_space
 from tests.support.places import ROOT
 
 FOLDER = ROOT / "benchmarks" / "search_quality"
@@ -51,7 +51,7 @@ def test_hypervolume_is_the_area_inside_the_budget_that_networks_dominate(tools:
 def test_a_replayed_search_evaluates_what_was_asked_and_nothing_twice(
     tools: dict[str, Any], monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    monkeypatch.setattr("archdsl.search.study.local.open_storage", None)  # put back afterwards
+    monkeypatch.setattr("archdsl.search.propose.study.open_storage", None)  # put back afterwards
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()
     found = tools["replay"].replayed(table, 4.0, 14, 0, sampler=sampler)
@@ -63,7 +63,7 @@ def test_a_replayed_search_evaluates_what_was_asked_and_nothing_twice(
 
 
 def test_equal_seeds_replay_equal_searches(tools: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.search.study.local.open_storage", None)
+    monkeypatch.setattr("archdsl.search.propose.study.open_storage", None)
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()
     runs = [tools["replay"].replayed(table, 4.0, 12, seed, sampler="random") for seed in (3, 3, 4)]

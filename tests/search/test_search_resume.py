@@ -10,9 +10,11 @@ import pytest
 
 from archdsl.errors import SearchError
 from archdsl.search import run as run_search
-from archdsl.search.ladder import evolution, trial, trying
-from archdsl.search.results.folder import RunExists, RunFolder
-from archdsl.search.study import samplers
+from archdsl.search.evaluate import trial_run as trial
+from archdsl.search.loop import trials as trying
+from archdsl.search.propose import network_evolution as evolution
+from archdsl.search.propose import samplers
+from archdsl.search.store.folder import RunExists, RunFolder
 from tests.support.searching import Machine, after, quicken, search, settings, trials
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from archdsl import load_spec
 from archdsl.errors import SearchError
-from archdsl.load import spec_of
-from archdsl.schema.canonical import canonical_hash
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import spec_of
 from archdsl.search import run as run_search
-from archdsl.search.ladder import measuring as ladder
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.result import Result
+from archdsl.search.evaluate import measuring as ladder
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.result import Result
 from tests.support.searching import Lines, Machine, quicken, records, search, settings, trials
 
 FIELDS = [

@@ -11,9 +11,9 @@ import pytest
 from archdsl.errors import MeasureError, SearchError
 from archdsl.latency import default_stat, tables
 from archdsl.latency.tables import building
+from archdsl.load.spaces import space_of
 from archdsl.search import run as run_search
-from archdsl.search.api import settings_of
-from archdsl.spaces import space_of
+from archdsl.search.defaults import settings_of
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.searching import SPACE, quicken, search
 from tests.support.tabled import FEW, measured, space_point

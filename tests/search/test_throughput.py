@@ -10,9 +10,8 @@ import typer
 
 from archdsl.cli.units import rate
 from archdsl.errors import SearchError
-from archdsl.search import api
-from archdsl.search.results.folder import RunFolder
-from archdsl.search.settings import Settings
+from archdsl.search.defaults import resumed_settings, settings_of
+from archdsl.search.store.folder import RunFolder
 
 NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "runtime"]
 NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]
@@ -33,26 +32,21 @@ def given(**said: Any) -> dict[str, Any]:
 )
 def test_images_a_second_become_milliseconds(said: dict[str, Any], ms: float) -> None:
     """Without either the space's own budget stands, which is 5 ms in this one."""
-    assert api.settings_of("lit-dat-64", **given(**said)).latency_budget_ms == ms
+    assert settings_of("lit-dat-64", **given(**said)).latency_budget_ms == ms
 
 
 def test_a_throughput_must_be_above_zero() -> None:
     with pytest.raises(SearchError, match="throughput_budget must be above 0 images a second; got 0"):
-        api.settings_of("lit-dat-64", **given(throughput_budget=0.0))
+        settings_of("lit-dat-64", **given(throughput_budget=0.0))
 
 
-def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun = api.settings_of("lit-dat-64", **given(throughput_budget=400.0, batch=4, trials=3))
+def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(tmp_path: Path) -> None:
+    begun = settings_of("lit-dat-64", **given(throughput_budget=400.0, batch=4, trials=3))
     folder = RunFolder(tmp_path / "run")
     folder.begin(begun, False)
     folder.release()
-    resumed: list[Settings] = []
-    monkeypatch.setattr(api, "run_search", lambda settings, *_, **__: resumed.append(settings))
-    for budget in (400.0, 200.0):
-        api.run(out=folder.path, resume=True, throughput_budget=budget, trials=3)
-    same, other = resumed
+    same = resumed_settings(folder.settings(), None, given(throughput_budget=400.0, device=None))
+    other = resumed_settings(folder.settings(), None, given(throughput_budget=200.0, device=None))
     assert same.differences(begun) == []
     assert {text.partition(":")[0] for text in other.differences(begun)} == {"latency_budget_ms", "throughput_budget"}
 

@@ -9,9 +9,9 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.schema.contradiction import contradiction
-from archdsl.schema.space import Space
-from archdsl.spaces import parse_space
+from archdsl.load.spaces import parse_space
+from archdsl.spaces.contradiction import contradiction
+from archdsl.spaces.space import Space
 from tests.support.examining import space, written
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from archdsl.schema.expressions import Expression, ExpressionError, Inactive, Scalar, parse
-from archdsl.schema.grammar import ALLOWED, MAX_NESTING
+from archdsl.spaces.expressions import Expression, ExpressionError, Inactive, Scalar, parse
+from archdsl.spaces.grammar import ALLOWED, MAX_NESTING
 
 ENV: dict[str, Scalar] = {
     "w": 64,

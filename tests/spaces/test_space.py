@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from archdsl.schema.variables import variables
-from archdsl.spaces import draw, point, space_of
+from archdsl.load.spaces import draw, point, space_of
+from archdsl.spaces.variables import variables
 from tests.support.small_spaces import MLP, STEM, Raw, at, counted, one_of, raw, refusal, space, values
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.load import UnknownName, load_spec
-from archdsl.spaces import load_space, parse_space, space_of
+from archdsl.load.spaces import load_space, parse_space, space_of
+from archdsl.load.specs import UnknownName, load_spec
 from tests.support.small_spaces import GOOD, broken, counted
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
 from tests.support.small_spaces import MLP, one_of, raw, refusal, told
 
 BAD: dict[str, tuple[str, Any, list[str]]] = {

@@ -11,7 +11,7 @@ import pytest
 
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError
-from archdsl.spaces import parse_space
+from archdsl.load.spaces import parse_space
 
 SHIPPED = zoo.spaces()
 SMALL: list[Any] = [None, True, 0, -1, 3, 2.5, "3", "w", "", [], {}, [1, 2], 10**30, 1e308, "stage3.alpha", ["$one_of"]]

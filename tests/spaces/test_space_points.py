@@ -10,10 +10,10 @@ import torch
 from archdsl import zoo
 from archdsl.compile import build
 from archdsl.errors import SpecError
-from archdsl.load import load_spec, override
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.variables import variables
-from archdsl.spaces import choices_of, load_space, point, random_point, seed_spec, seeds
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import choices_of, load_space, point, random_point, seed_spec, seeds
+from archdsl.load.specs import load_spec, override
+from archdsl.spaces.variables import variables
 from tests.support.small_spaces import MLP, at, one_of, space
 
 SHIPPED = zoo.spaces()

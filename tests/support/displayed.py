@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.progress import State
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.progress import State
 from tests.support.searching import settings
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")

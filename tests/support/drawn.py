@@ -12,11 +12,11 @@ import pytest
 from rich.console import RenderableType
 
 from archdsl.cost import count
-from archdsl.load import parse_spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import parse_spec
 from archdsl.render.console import stdout
 from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
-from archdsl.schema.document import Spec
 from tests.support.places import SPECS
 
 DRAWN = ["litv2_s", str(SPECS / "two_branches.json"), str(SPECS / "early_feature.json")]
@@ -29,7 +29,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def printer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What a renderable gives on a stream of a width: piped, unless another stream is handed in."""
+    """What a renderable gives on a stream of a width: linearised, unless another stream is handed in."""
 
     def draw(what: RenderableType, width: int | None = 80, stream: io.StringIO | None = None) -> str:
         stream = stream or io.StringIO()

@@ -12,13 +12,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from archdsl.blocks.stage import Block, Stage
 from archdsl.compile import build
 from archdsl.errors import SpecError
+from archdsl.families.common.stage import Block, Stage
 from archdsl.graphs import Step, plan
-from archdsl.load import spec_of
-from archdsl.schema.document import Spec
-from archdsl.schema.nodes import declared, node_models
+from archdsl.language.document import Spec
+from archdsl.language.nodes import declared, node_models
+from archdsl.load.specs import spec_of
 from archdsl.shape import Map
 from tests.support.meta_counter import map_of
 

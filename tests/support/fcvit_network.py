@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.compile import Backbone, build
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 
 
 def network(width: int, **fields: Any) -> Backbone:

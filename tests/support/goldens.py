@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from archdsl import zoo
 from archdsl.compile import Backbone, build
-from archdsl.load import load_spec, override
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override
 from archdsl.weights import import_weights
 from tests.support.places import GOLDEN
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from archdsl.search.data.loading import Data
+from archdsl.data.loading import Data
 
 
 def same(one: Data, other: Data) -> bool:

@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.modules import displacement, neighborhood
+from archdsl.families.datpp import displacement
+from archdsl.families.datpp import neighborhood_modules as neighborhood
 
 
 class Counted(NamedTuple):

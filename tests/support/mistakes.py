@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from archdsl.blocks.base import Part
-from archdsl.blocks.published import SCHEMES
 from archdsl.errors import Problem, SpecError
-from archdsl.load import parse_spec, spec_of
-from archdsl.schema.nodes import node_models
+from archdsl.families.common.base import Part
+from archdsl.families.common.published import SCHEMES
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import parse_spec, spec_of
 
 GOOD = """\
 {
@@ -67,7 +67,8 @@ def hold_told(change: Change) -> None:
 
 def hold_place_rule_and_remedy(change: Change) -> None:
     """Each problem of the good document with that change says where it is, what rule, and what to do."""
-    for problem in problems(GOOD.replace(*change[:2])):
+    old, new, *_ = change
+    for problem in problems(GOOD.replace(old, new)):
         assert problem.line
         assert problem.column
         assert problem.rule

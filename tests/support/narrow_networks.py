@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.load import load_spec, override
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override
 
 SMALL = {
     "lit_ti": (32, 64, 160, 256),

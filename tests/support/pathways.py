@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.load import spec_of
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
 
 Raw = dict[str, Any]
 

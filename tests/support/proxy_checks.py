@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from archdsl.search.proxy_check.check import Check
-from archdsl.search.scores.every import NAMES
+from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import settings
 
 Record = dict[str, Any]

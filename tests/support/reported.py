@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from archdsl.render.page.page import html
 from archdsl.render.report import report_text
-from archdsl.search.report import Report, html, read_report
+from archdsl.search.report import Report, read_report
 from archdsl.search.report.sheet import csv_text
 from tests.support.places import GOLDEN
 from tests.support.screens import text_of

@@ -12,17 +12,16 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from archdsl import count
-from archdsl.load import spec_of
-from archdsl.schema.canonical import canonical_hash
-from archdsl.search.ladder import evolution
-from archdsl.search.results.progress import State, Watcher, silent
-from archdsl.search.results.result import Result
-from archdsl.search.runner import run_search
-from archdsl.search.scores.every import NAMES
-from archdsl.search.settings import Settings
-from archdsl.search.study import local as study
-from archdsl.search.study import samplers
-from archdsl.search.training.accuracy import packed
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import network_evolution as evolution
+from archdsl.search.propose import samplers, study
+from archdsl.search.store.progress import State, Watcher, silent
+from archdsl.search.store.result import Result
+from archdsl.search.worker.scores.every import NAMES
+from archdsl.training.accuracy import packed
 from archdsl.weights.facts import ModelFacts
 
 Reply = dict[str, Any]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from archdsl.schema.variables import variables
-from archdsl.search.ladder import trying
-from archdsl.search.study import heart
-from archdsl.search.study.names import name_of
-from archdsl.search.study.shared import Shared
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.loop import trials as trying
+from archdsl.search.propose import heartbeat as heart
+from archdsl.search.propose.shared_study import Shared
+from archdsl.search.propose.study_names import name_of
+from archdsl.spaces.variables import variables
 from tests.support.postgres import server
 from tests.support.searching import quicken, settings
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
-from archdsl.load import load_spec, override, spec_of
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override, spec_of
 
 FAMILIES = ("lit_ti", "lit_s", "litv2_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny")
 

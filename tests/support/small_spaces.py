@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from archdsl import zoo
-from archdsl.blocks.base import Part
 from archdsl.errors import SpecError
 from archdsl.errors import one_of as listed
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.schema.nodes import node_models
-from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
-from archdsl.spaces import point, space_of
+from archdsl.families.common.base import Part
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.language.nodes import node_models
+from archdsl.load.spaces import point, space_of
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
 
 Raw = dict[str, Any]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from archdsl.search.data.loading import Data, load
-from archdsl.search.training.recipe import Fidelity
-from archdsl.search.training.running import Running
+from archdsl.data.loading import Data, load
+from archdsl.training.recipe import Fidelity
+from archdsl.training.running_loss import Running
 
 
 def small_net(data: Data, seed: int = 0) -> nn.Module:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from archdsl import count
+from archdsl.language.document import Spec
 from archdsl.latency import tables
 from archdsl.latency.tables import Table, building
 from archdsl.latency.tables.parts import parts
 from archdsl.latency.tables.session import Session
 from archdsl.latency.tables.survey import Survey, survey
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.spaces.space import Space
 from tests.support.searching import SPACE as LARGER
 
 SPACE: dict[str, Any] = json.loads(json.dumps(LARGER))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
 
 Raw = dict[str, Any]
 

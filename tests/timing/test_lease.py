@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from archdsl.errors import MeasureError
-from archdsl.latency import lease as leases
 from archdsl.latency import steady
-from archdsl.latency.lease import holder, lease
+from archdsl.timing import device_lock as leases
+from archdsl.timing.device_lock import holder, lease
 
 HOLDER = """
 import sys, time

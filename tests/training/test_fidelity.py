@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.search.api import settings_of
-from archdsl.search.ladder.rungs import training_key
+from archdsl.search.config import Settings
+from archdsl.search.defaults import settings_of
 from archdsl.search.proxy_check import api as proxy_check
 from archdsl.search.proxy_check.check import Check
 from archdsl.search.report.reproduce import search_command
-from archdsl.search.results import cache
-from archdsl.search.settings import Settings
-from archdsl.search.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
+from archdsl.search.store import cache
+from archdsl.search.store.cache import training_key
+from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
 
 UNASKED = dict.fromkeys(

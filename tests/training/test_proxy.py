@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archdsl.search.data.loading import Data, load
-from archdsl.search.training.execution import Execution
-from archdsl.search.training.recipe import Fidelity, Outcome, train
+from archdsl.data.loading import Data, load
+from archdsl.training.execution import Execution
+from archdsl.training.recipe import Fidelity, Outcome, train
 from tests.support import small_trainings
 from tests.support.small_trainings import BRIEF, Breaks, running, small_net
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from archdsl.data.loading import Data
 from archdsl.errors import SearchError
-from archdsl.search.data.loading import Data
-from archdsl.search.training.recipe import Fidelity, train
+from archdsl.training.recipe import Fidelity, train
 from tests.support import small_trainings
 from tests.support.small_trainings import BRIEF, Breaks, running, small_net
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from archdsl.search.data.loading import Data
-from archdsl.search.training.execution import Execution, execution_on
-from archdsl.search.training.recipe import Fidelity, train
+from archdsl.data.loading import Data
+from archdsl.training.execution import Execution, execution_on
+from archdsl.training.recipe import Fidelity, train
 from tests.support import small_trainings
 from tests.support.small_trainings import BRIEF, Breaks, small_net
 

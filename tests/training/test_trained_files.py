@@ -16,15 +16,15 @@ from torch import Tensor
 
 from archdsl import load_model
 from archdsl.compile import build
+from archdsl.data.loading import Data, load
 from archdsl.errors import ArchError, WeightsError, WrongUse
-from archdsl.load import spec_of
-from archdsl.schema.space import Space
-from archdsl.search.data.loading import Data, load
-from archdsl.search.ladder.proposals import first_candidate
-from archdsl.search.training import saving
-from archdsl.search.training.accuracy import evaluate, packed, unpacked
-from archdsl.search.workers.child import Worker
-from archdsl.spaces import load_space
+from archdsl.load.spaces import load_space
+from archdsl.load.specs import spec_of
+from archdsl.search.propose.proposals import first_candidate
+from archdsl.search.worker.process import Worker
+from archdsl.spaces.space import Space
+from archdsl.training import saving
+from archdsl.training.accuracy import evaluate, packed, unpacked
 from archdsl.weights import ModelFacts, read_facts, save_model
 from archdsl.weights.facts import Crop
 from tests.support.searching import SPACE, settings

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from archdsl.compile import build
-from archdsl.load import load_spec, override
-from archdsl.search.data import loading as proxy_data
-from archdsl.search.training.recipe import Fidelity, train
+from archdsl.data import loading as proxy_data
+from archdsl.load.specs import load_spec, override
+from archdsl.training.recipe import Fidelity, train
 from tests.support.every_part import TYPES, network, noise, sample, spec
 from tests.support.goldens import both_forms
 from tests.support.narrow_networks import SMALL, small

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 import archdsl
-from archdsl.blocks.lit import Attention
 from archdsl.compile import build
 from archdsl.errors import WeightsError
-from archdsl.load import load_spec, override
+from archdsl.families.lit.spec import Attention
+from archdsl.load.specs import load_spec, override
 from archdsl.weights import export_weights, import_weights, write_published
 from tests.support.goldens import both_forms, read_golden
 from tests.support.weights import State, model, same

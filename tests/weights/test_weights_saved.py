@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError, WrongUse
-from archdsl.load import override
+from archdsl.load.specs import override
 from archdsl.weights import import_file, import_weights, load_model, save_model
 from tests.support.goldens import Golden, read_golden
 from tests.support.weights import model, published, same

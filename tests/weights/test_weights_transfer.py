@@ -14,10 +14,10 @@ from torch import Tensor, nn
 import archdsl
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError
-from archdsl.load import load_spec, override
-from archdsl.modules.dat import SampledBias
-from archdsl.modules.stage import PositionEmbedding
-from archdsl.modules.tables import RelativeBias, Table
+from archdsl.families.common.stage_modules import PositionEmbedding
+from archdsl.families.common.tables import RelativeBias, Table
+from archdsl.families.dat.modules import SampledBias
+from archdsl.load.specs import load_spec, override
 from archdsl.weights import export_weights, import_file, import_weights
 from tests.support.weights import copied, model, published, same
 

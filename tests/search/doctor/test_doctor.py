@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from archdsl.cli import main
+from archdsl.data import loading as data
+from archdsl.data.agreement import BUILT_IN_DATA
+from archdsl.load.spaces import point, space_of
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
-from archdsl.search.data import loading as data
 from archdsl.search.doctor import doctor, survey
-from archdsl.search.doctor.data import BUILT_IN_DATA
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
-from archdsl.spaces import point, space_of
 from tests.support.examining import Raw, examined, space, written
 from tests.support.searching import Machine
 

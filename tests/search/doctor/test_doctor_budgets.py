@@ -8,6 +8,7 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.errors import SearchError
+from archdsl.load.spaces import point, space_of
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search import run as run_search
@@ -15,8 +16,7 @@ from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
-from archdsl.search.training.pace import noise, pace
-from archdsl.spaces import point, space_of
+from archdsl.training.pace import noise, pace
 from tests.support.examining import examined, space, written
 from tests.support.searching import Machine, settings
 

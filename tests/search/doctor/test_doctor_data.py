@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from archdsl.cli import main
+from archdsl.data.loading import load
 from archdsl.errors import SearchError
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
-from archdsl.search.data.loading import load
 from archdsl.search.doctor.data import data_facts
-from archdsl.search.training.recipe import Fidelity
+from archdsl.training.recipe import Fidelity
 from tests.support.examining import examined, space, written
 from tests.support.searching import settings
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
+from archdsl.load.spaces import load_space, space_of
 from archdsl.search.doctor import impossible
 from archdsl.search.doctor.impossible import impossible_values, warnings_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import survey
-from archdsl.spaces import load_space, space_of
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
 from tests.support.commands import Run, command_line
 from tests.support.examining import space, written
 from tests.support.small_spaces import HEAD, MLP, Raw, one_of, raw

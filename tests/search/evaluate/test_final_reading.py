@@ -15,10 +15,10 @@ import pytest
 from archdsl.cli import main
 from archdsl.errors import WrongUse
 from archdsl.search.api import run
-from archdsl.search.ladder import final_reading
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.result import Result
-from archdsl.search.workers.child import Failed
+from archdsl.search.evaluate import final_reading
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.result import Result
+from archdsl.search.worker.process import Failed
 from tests.support.searching import SPACE, Lines, Machine, quicken, search
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}

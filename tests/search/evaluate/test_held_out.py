@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archdsl.render.verdict import held_out_text
-from archdsl.search.ladder.held_out import held_out
+from archdsl.search.evaluate.held_out import held_out
 from tests.support.searching import Machine, quicken, search
 
 Record = dict[str, Any]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from archdsl import load_spec
-from archdsl.search.ladder.measuring import Measured, measure
-from archdsl.search.results.clock import Clock
+from archdsl.search.evaluate.measuring import Measured, measure
+from archdsl.search.store.clock import Clock
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
 from tests.support.searching import settings
@@ -81,7 +81,7 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
     heard: list[str] = []
     now = [0.0]
 
-    class Waiting(Reader):
+    class Waits(Reader):
         def ask(self, request: Any, timeout_s: float, progress: Any = None) -> dict[str, Any]:
             progress({"waiting": "waiting for process 7"})
             now[0] += 40
@@ -91,7 +91,7 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
 
     own = settings(time_s=30.0, trials=None)
     clock = Clock(own, now=lambda: now[0])
-    measure(Waiting([4.0] * 60), load_spec("lit_ti"), own, clock, GATE_MS, heard.append)
+    measure(Waits([4.0] * 60), load_spec("lit_ti"), own, clock, GATE_MS, heard.append)
     assert heard == ["waiting for process 7"]
     assert (clock.waited, clock.elapsed, clock.left) == (40.0, 2.0, 28.0)
 

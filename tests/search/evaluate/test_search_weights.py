@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import spec_of
-from archdsl.schema.space import Space
-from archdsl.search.ladder.learned import Learned
-from archdsl.search.ladder.proposals import first_candidate
-from archdsl.search.ladder.rungs import OutOfTime
-from archdsl.search.ladder.trainings import trainings_in
-from archdsl.search.ladder.trial import begun
-from archdsl.search.ladder.weights import weights_of
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.folder import RunFolder
-from archdsl.search.runner import Search
-from archdsl.search.training.short import short_training
-from archdsl.search.workers.child import Failed
-from archdsl.search.workers.means import Means
+from archdsl.load.specs import spec_of
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.kept_weights import weights_of
+from archdsl.search.evaluate.short_training import short_training
+from archdsl.search.evaluate.trainings import trainings_in
+from archdsl.search.evaluate.trial_run import new_trial
+from archdsl.search.predict.predictors import Predictors
+from archdsl.search.propose.proposals import first_candidate
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import Failed, OutOfTime
+from archdsl.spaces.space import Space
 from tests.support.searching import SPACE, Machine, fake_named, quicken, records, search, settings, when_training
 
 Record = dict[str, Any]
@@ -31,9 +31,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def opened(folder: Path, machine: Machine, **changes: Any) -> Search:
+def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
-    own = Search(settings(**changes), RunFolder(folder), resume=True, new_worker=machine.worker)
+    own = Context(settings(**changes), RunFolder(folder), is_resumed=True, new_worker=machine.worker)
     own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
     return own
 
@@ -90,7 +90,7 @@ def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp
     search(tmp_path, machine)
     own = opened(tmp_path, machine)
     longer = {record["hash"] for record in own.records if record["rung"] == "train_longer"}
-    short = next(record for record in own.finals.ranked() if record["hash"] not in longer)
+    short = next(record for record in Finalists(own).ranked() if record["hash"] not in longer)
     kept = weights_of(own, short)
     assert (kept.seed, kept.fidelity, kept.trained_seeds.number) == (0, "2 epochs of 10 images", 1)
     assert kept.validation_accuracy == short["accuracy"]
@@ -104,7 +104,7 @@ def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_s
     cached.seed_noise = 0.02
     search(tmp_path / "again", cached)
     own = opened(tmp_path / "again", cached)
-    record = own.finals.ranked()[0]
+    record = Finalists(own).ranked()[0]
     assert cached.names("train") == [record["spec"]["name"]]  # the winner's, since the cache holds no weights
     (tmp_path / "again" / "weights").rename(tmp_path / "aside")
     cached.asked.clear()
@@ -123,7 +123,7 @@ def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
     search(tmp_path, Machine())
     machine = Machine()
     own = opened(tmp_path, machine)
-    record = own.finals.ranked()[0]
+    record = Finalists(own).ranked()[0]
     kept = weights_of(own, record)
     kept.path.unlink()
     machine.finished = False
@@ -164,7 +164,7 @@ def test_a_resumed_search_goes_on_with_the_weights_that_are_there(tmp_path: Path
     search(tmp_path, machine, resume=True, trials=8)
     own = opened(tmp_path, machine)
     before = len(machine.names("train"))
-    for record in own.finals.ranked():
+    for record in Finalists(own).ranked():
         assert weights_of(own, record).path.is_file()
     assert len(machine.names("train")) == before
 
@@ -173,26 +173,28 @@ def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> No
     machine = Machine()
     own = opened_for_training(tmp_path, machine)
     record = begun_record()
-    short_training(own, own.worker, spec_of(record["spec"]), own.settings, record)
+    predictors = Predictors([], None, None, own.space.objectives)
+    short_training(own, predictors, own.worker, spec_of(record["spec"]), own.settings, record)
     assert record["accuracy"] is not None
     assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]
 
 
-def opened_for_training(folder: Path, machine: Machine) -> Search:
+def opened_for_training(folder: Path, machine: Machine) -> Context:
     search(folder, machine, trials=1)
     machine.asked.clear()
     for file in (folder / "cache").rglob("*.json"):
         file.unlink()
-    own = Search(settings(), RunFolder(folder), resume=True, new_worker=machine.worker, means=Means(role="train"))
+    own = Context(
+        settings(), RunFolder(folder), is_resumed=True, new_worker=machine.worker, options=MachineOptions(role="train")
+    )
     own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
-    own.learned = Learned([], None, None, own.space.objectives)
     return own
 
 
 def begun_record() -> Record:
     space = Space.model_validate(SPACE)
     found = first_candidate(space, settings())
-    return begun(found, 0) | {"latency": 1.0}
+    return new_trial(found, 0) | {"latency": 1.0}
 
 
 def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) ->
     search(tmp_path, Machine())
     machine = Machine()
     own = opened(tmp_path, machine)
-    record = own.finals.ranked()[0]
+    record = Finalists(own).ranked()[0]
     for known in own.records:
         proxy = known["provenance"].get("proxy", {})
         for told in (proxy, *proxy.get("trainings", ())):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.search.ladder.trainings import Training
-from archdsl.search.ladder.weights import KeptWeights, Seeds, beats_chance, indistinguishable
+from archdsl.search.evaluate.kept_weights import KeptWeights, Seeds, beats_chance, indistinguishable
+from archdsl.search.evaluate.trainings import Training
 
 
 def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: float | None = None) -> KeptWeights:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import Seen
-from archdsl.search.training.halving import ENOUGH, Halving
+from archdsl.search.predict.early_stopping import ENOUGH, Halving
+from archdsl.search.predict.surrogate import Seen
+from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import Lines, Machine, quicken, search
 
 Record = dict[str, Any]

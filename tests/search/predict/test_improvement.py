@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from archdsl.search.ladder.improvement import improvements
-from archdsl.search.scores.process import NOISE, left_out, told
+from archdsl.search.predict.gaussian_process import NOISE, left_out, told
+from archdsl.search.propose.improvement import improvements
 
 RNG = np.random.default_rng(0)
 COSTS, GAINS = np.array([0.2, 0.5, 0.4, 0.9]), np.array([0.1, 0.6, 0.3, 0.5])

@@ -9,9 +9,9 @@ import pytest
 from archdsl import count
 from archdsl.latency.tables import Table
 from archdsl.latency.tables.survey import survey
-from archdsl.schema.space import Space
-from archdsl.search.ladder.predict import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.predict.latency_model import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
+from archdsl.spaces.space import Space
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, facts, small_table, space_point
 

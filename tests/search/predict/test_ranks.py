@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from archdsl.search.ranks import interval, kendall, ranks, recall, spearman
+from archdsl.search.predict.ranks import interval, kendall, ranks, recall, spearman
 
 
 def test_ties_are_at_their_mean_rank() -> None:

@@ -8,10 +8,10 @@ import random
 import numpy as np
 import pytest
 
-from archdsl.search.ranks import spearman
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fields import field_columns, fields
-from archdsl.search.scores.fitted import Seen, fitted, promised
+from archdsl.search.predict.fields import field_columns, fields
+from archdsl.search.predict.ranks import spearman
+from archdsl.search.predict.surrogate import Seen, fitted, promised
+from archdsl.search.worker.scores.every import NAMES
 
 
 def test_a_network_is_fitted_without_its_own_accuracy() -> None:

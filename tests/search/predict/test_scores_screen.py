@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from archdsl.search.scores.ensemble import ensemble
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fitted import Seen, seen
-from archdsl.search.scores.screen import LEAST_CORRELATION, Screen
+from archdsl.search.predict.rank_ensemble import ensemble
+from archdsl.search.predict.screen import LEAST_CORRELATION, Screen
+from archdsl.search.predict.surrogate import Seen, seen
+from archdsl.search.worker.scores.every import NAMES
 
 
 def scores(value: float, **others: float) -> dict[str, float]:

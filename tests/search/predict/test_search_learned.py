@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from archdsl.cost import count
 from archdsl.errors import SpecError
-from archdsl.schema.document import Spec
-from archdsl.schema.variables import variables
-from archdsl.search.ladder.learned import Learned
-from archdsl.search.ladder.predict import ENOUGH, LatencyModel, features
-from archdsl.search.results.front import Record
-from archdsl.spaces import draw, load_space, point
+from archdsl.language.document import Spec
+from archdsl.load.spaces import draw, load_space, point
+from archdsl.search.predict.latency_model import ENOUGH, LatencyModel, features
+from archdsl.search.predict.predictors import Predictors
+from archdsl.search.store.front import Record
+from archdsl.spaces.variables import variables
 
 
 def networks(amount: int) -> list[Spec]:
@@ -73,8 +73,8 @@ def test_nothing_is_predicted_to_be_too_slow_before_something_passed_the_gate() 
     fastest, *others = sorted(networks(ENOUGH + 20), key=milliseconds)
     gate_ms = milliseconds(fastest) * 1.001
     slow = [measured(spec) for spec in others]
-    assert not any(Learned(slow, gate_ms).surely_too_slow(spec) for spec in others)
-    assert any(Learned([*slow, measured(fastest)], gate_ms).surely_too_slow(spec) for spec in others)
+    assert not any(Predictors(slow, gate_ms).surely_too_slow(spec) for spec in others)
+    assert any(Predictors([*slow, measured(fastest)], gate_ms).surely_too_slow(spec) for spec in others)
 
 
 def measured(spec: Spec) -> Record:

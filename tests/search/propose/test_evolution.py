@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from archdsl.schema.variables import variables
-from archdsl.search.ladder import evolution as bred
-from archdsl.search.ladder.candidates import candidate
-from archdsl.search.ladder.evolution import LEAST, Evolution
-from archdsl.search.study.local import Completed
-from archdsl.spaces import draw, point, space_of
+from archdsl.load.spaces import draw, point, space_of
+from archdsl.search.propose import network_evolution as bred
+from archdsl.search.propose.candidates import candidate
+from archdsl.search.propose.network_evolution import LEAST, Evolution
+from archdsl.search.propose.study import Completed
+from archdsl.spaces.variables import variables
 from tests.support.places import ROOT
 from tests.support.searching import SPACE, Machine, accuracy_of, latency_of, quicken, search, settings
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from archdsl.load import spec_of
-from archdsl.schema.variables import variables
-from archdsl.search.ladder.candidates import Candidate, candidate
-from archdsl.search.ladder.proposals import Proposals
-from archdsl.search.ladder.scaled import Scaled
-from archdsl.search.settings import Settings
-from archdsl.search.study.local import Completed, Study
-from archdsl.spaces import load_space, seeds, space_of
+from archdsl.load.spaces import load_space, seeds, space_of
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.propose.candidates import candidate
+from archdsl.search.propose.proposals import Proposals
+from archdsl.search.propose.scaled import Scaled
+from archdsl.search.propose.study import Completed, Study
+from archdsl.search.trial import Candidate
+from archdsl.spaces.variables import variables
 from tests.support.places import ROOT
 from tests.support.searching import SPACE, Machine, latency_of, quicken, search, settings
 

@@ -14,10 +14,10 @@ from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.render.search import heading
 from archdsl.search import run as run_search
-from archdsl.search.api import settings_of
-from archdsl.search.results.result import Result
-from archdsl.search.runner import run_search as run_settings
-from archdsl.search.workers.means import Means
+from archdsl.search.defaults import settings_of
+from archdsl.search.loop.session import run_search as run_settings
+from archdsl.search.store.result import Result
+from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.searching import SPACE, Lines, Machine, quicken, search, settings
 
 
@@ -43,8 +43,8 @@ def again(folder: Path, machine: Machine, lines: Lines, workers: int = 1, **chan
     """A search of the changed space, in an empty cache, that knows the run in `old` beside it."""
     shutil.rmtree(folder.parent / "cache", ignore_errors=True)
     asked = settings(**{"space": narrower(), "trials": 4, "latency_budget_ms": 9.0, **changes})
-    means, earlier = Means(workers), [str(folder.parent / "old")]
-    return run_settings(asked, folder, watcher=lines, new_worker=machine.worker, means=means, earlier=earlier)
+    options, earlier = MachineOptions(workers), [str(folder.parent / "old")]
+    return run_settings(asked, folder, watcher=lines, new_worker=machine.worker, options=options, earlier=earlier)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -116,7 +116,7 @@ NOTHING: dict[str, Any] = dict.fromkeys(GIVEN)
 
 
 def asked(budgets: list[dict[str, Any]], **given: Any) -> Any:
-    from archdsl.spaces import space_of
+    from archdsl.load.spaces import space_of
 
     return settings_of(space_of({**SPACE, "budgets": budgets}), **{**NOTHING, "device": "cpu", **given})
 

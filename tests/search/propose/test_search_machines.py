@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from archdsl.load import spec_of
+from archdsl.load.specs import spec_of
+from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
-from archdsl.search.study.names import name_of
 from tests.support.places import ROOT
 from tests.support.searching import accuracy_of, quicken, search, settings, trials
 from tests.support.sharing import database_url, hasten
@@ -29,14 +29,14 @@ MACHINES = """
 import json, os, sys, time
 from pathlib import Path
 from tests.support.searching import Machine, evolution, samplers, settings
-from archdsl.search.study import heart, shared
-from archdsl.search.ladder import trying
-from archdsl.search.workers.means import Means
-from archdsl.search.runner import run_search
+from archdsl.search.propose import heartbeat, shared_study
+from archdsl.search.loop import trials
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.loop.session import run_search
 
-shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
+shared_study.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
 samplers.STARTUP, evolution.LEAST = 1000, 1000
-heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1, 3, 0.3
+heartbeat.BEAT_S, heartbeat.GRACE_S, trials.POLL_S = 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
     os.environ["ARCHDSL_CACHE"] = folder + "-cache"
@@ -50,8 +50,8 @@ def join(url, folder, role, hangs, earlier, asked):
             time.sleep(0.1)
 
     machine.on_ask = on_ask
-    means = Means(storage=url, role=role)
-    run_search(settings(**asked), Path(folder), new_worker=machine.worker, means=means, earlier=earlier)
+    options = MachineOptions(storage=url, role=role)
+    run_search(settings(**asked), Path(folder), new_worker=machine.worker, options=options, earlier=earlier)
     names = {action: machine.names(action) for action in ("measure", "train")}
     Path(folder + ".json").write_text(json.dumps(names))
 

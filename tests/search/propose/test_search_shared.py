@@ -11,13 +11,12 @@ from optuna.trial import TrialState
 
 from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
-from archdsl.search.results.result import Result
-from archdsl.search.runner import run_search
-from archdsl.search.study import heart
-from archdsl.search.study.names import name_of
-from archdsl.search.study.shared import address
-from archdsl.search.study.storage import shown
-from archdsl.search.workers.means import Means
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import heartbeat as heart
+from archdsl.search.propose.study_names import name_of
+from archdsl.search.store.database_url import address, shown
+from archdsl.search.store.result import Result
+from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.postgres import server
 from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
@@ -34,8 +33,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(url: str, folder: Path, machine: Machine, role: str = "both", **changes: Any) -> Result:
-    means = Means(storage=url, role=role)  # type: ignore[arg-type]
-    return run_search(settings(**changes), folder, new_worker=machine.worker, means=means)
+    options = MachineOptions(storage=url, role=role)  # type: ignore[arg-type]
+    return run_search(settings(**changes), folder, new_worker=machine.worker, options=options)
 
 
 def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postgres: str) -> None:
@@ -149,9 +148,9 @@ def test_a_run_that_is_resumed_keeps_its_study_where_it_is(postgres: str, tmp_pa
     with pytest.raises(SearchError, match=r"shares its study at postgresql://archdsl@.*; name it by --stor"):
         search(tmp_path / "run", resume=True, trials=3, seed=17)
     search(tmp_path / "own", trials=2, seed=17)
-    means = Means(storage=postgres)
+    options = MachineOptions(storage=postgres)
     with pytest.raises(SearchError, match=r"own keeps its study to itself; begin a shared run with --from .*own"):
-        run_search(settings(trials=3, seed=17), tmp_path / "own", True, new_worker=Machine().worker, means=means)
+        run_search(settings(trials=3, seed=17), tmp_path / "own", True, new_worker=Machine().worker, options=options)
 
 
 def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(postgres: str, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from archdsl.schema.variables import Variable, variables
-from archdsl.search.results.front import front
-from archdsl.search.settings import Sampler
-from archdsl.search.study import samplers
-from archdsl.search.study.local import Study
-from archdsl.spaces import draw, space_of
+from archdsl.load.spaces import draw, space_of
+from archdsl.search.config import Sampler
+from archdsl.search.propose import samplers
+from archdsl.search.propose.study import Study
+from archdsl.search.store.front import front
+from archdsl.spaces.variables import Variable, variables
 from tests.support.searching import SPACE
 from tests.support.studies import stored_study
 

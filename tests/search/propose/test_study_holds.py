@@ -11,12 +11,13 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from archdsl.load import spec_of
-from archdsl.schema.variables import variables
-from archdsl.search.ladder import evolution
-from archdsl.search.study import local, samplers
-from archdsl.search.training.halving import Halving, Limit
-from archdsl.spaces import choices_of, space_of
+from archdsl.load.spaces import choices_of, space_of
+from archdsl.load.specs import spec_of
+from archdsl.search.predict.early_stopping import Halving, Limit
+from archdsl.search.propose import network_evolution as evolution
+from archdsl.search.propose import samplers
+from archdsl.search.propose import study as local
+from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
 from tests.support.studies import stored_study
 

@@ -11,12 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from archdsl.schema.variables import variables
-from archdsl.search.settings import Sampler
-from archdsl.search.study import samplers
-from archdsl.search.study.knobs import as_places, choices
-from archdsl.search.study.local import Study
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.config import Sampler
+from archdsl.search.propose import samplers
+from archdsl.search.propose.distributions import as_places, choices
+from archdsl.search.propose.study import Study
+from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE
 
 WIDTHS = {"$one_of": [16, 32, 64, 96], "$name": "w"}  # in order, and not evenly spaced

@@ -19,14 +19,15 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import SearchError
-from archdsl.load import spec_of
-from archdsl.schema.variables import variables
-from archdsl.search.ladder import evolution
-from archdsl.search.report.study_facts import study_facts
-from archdsl.search.study import local, samplers
-from archdsl.search.study.local import FORMAT, Study
-from archdsl.search.study.names import name_of, older_name_of
-from archdsl.spaces import point, space_of
+from archdsl.load.spaces import point, space_of
+from archdsl.load.specs import spec_of
+from archdsl.search.propose import network_evolution as evolution
+from archdsl.search.propose import samplers
+from archdsl.search.propose import study as local
+from archdsl.search.propose.study import FORMAT, Study
+from archdsl.search.propose.study_facts import study_facts
+from archdsl.search.propose.study_names import name_of, older_name_of
+from archdsl.spaces.variables import variables
 from tests.support.searching import Lines, Machine, quicken, records, search, settings, trials
 from tests.support.studies import stored_study
 

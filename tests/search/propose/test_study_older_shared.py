@@ -13,13 +13,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import SearchError
-from archdsl.schema.variables import variables
-from archdsl.search.runner import run_search
-from archdsl.search.study.knobs import as_indices
-from archdsl.search.study.names import name_of, older_name_of
-from archdsl.search.study.shared import address
-from archdsl.search.workers.means import Means
-from archdsl.spaces import space_of
+from archdsl.load.spaces import space_of
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose.distributions import as_indices
+from archdsl.search.propose.study_names import name_of, older_name_of
+from archdsl.search.store.database_url import address
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.spaces.variables import variables
 from tests.support.searching import Lines, Machine, settings, trials
 from tests.support.sharing import database_url, hasten
 
@@ -38,7 +38,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def join(url: str, folder: Path, seed: int, count: int, resume: bool = False) -> list[str]:
     """What a machine says while it takes part."""
     lines, asked = Lines(), settings(seed=seed, trials=count, latency_budget_ms=BUDGET)
-    run_search(asked, folder, resume, lines, new_worker=Machine().worker, means=Means(storage=url))
+    run_search(asked, folder, resume, lines, new_worker=Machine().worker, options=MachineOptions(storage=url))
     return lines.told
 
 

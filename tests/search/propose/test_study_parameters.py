@@ -11,8 +11,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import create_trial
 
 from archdsl import load_space
-from archdsl.schema.variables import Variable, variables
-from archdsl.search.study.knobs import Form, as_indices, as_places, as_values, choices
+from archdsl.search.propose.distributions import Form, as_indices, as_places, as_values, choices
+from archdsl.spaces.variables import Variable, variables
 
 FORMS = (as_values, as_places, as_indices)
 

@@ -12,7 +12,7 @@ from archdsl.search.proxy_check import check as proxy_check
 from archdsl.search.proxy_check.api import checked_proxies
 from archdsl.search.proxy_check.check import check
 from archdsl.search.proxy_check.sample import sample
-from archdsl.search.results.folder import RunExists
+from archdsl.search.store.folder import RunExists
 from tests.support.proxy_checks import Record, asked
 from tests.support.searching import SPACE, Machine, quicken, settings
 

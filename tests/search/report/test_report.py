@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.search.report import html, read_report
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
 from tests.support.golden_texts import Golden

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from archdsl.render.numbers import accuracy_text, standard_error
-from archdsl.search.report import html, read_report
+from archdsl.numbers import accuracy_text, standard_error
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 from tests.support.reported import copied_run, edit, every_form, recorded, terminal
 
 run = pytest.fixture(copied_run)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from archdsl.cli import main
-from archdsl.render.numbers import accuracy_text
-from archdsl.search.report import html, read_report
+from archdsl.numbers import accuracy_text
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
 from tests.support.places import ROOT
 from tests.support.reported import RECORDED, Page, copied_run, edit, edit_records, recorded
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from archdsl.cli import main
-from archdsl.search.api import settings_of
+from archdsl.load.spaces import load_space
+from archdsl.search.config import Settings
+from archdsl.search.defaults import settings_of
 from archdsl.search.report import Report, read_report
 from archdsl.search.report.reproduce import search_command
-from archdsl.search.settings import Settings
-from archdsl.spaces import load_space
 from tests.support.reported import RECORDED, copied_run, edit, recorded
 
 run = pytest.fixture(copied_run)

@@ -9,9 +9,9 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from archdsl.search import runner
+from archdsl.search.loop import session as runner
+from archdsl.search.propose import study
 from archdsl.search.report import read_report
-from archdsl.search.study import local as study
 from tests.support.reported import every_form
 from tests.support.searching import Machine, quicken, search
 

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 import archdsl
+from archdsl import files as store
 from archdsl.errors import MeasureError
 from archdsl.latency import tables
-from archdsl.latency.setting import with_runtime
-from archdsl.latency.tables import building, store
+from archdsl.latency.tables import building
+from archdsl.load.spaces import space_of
+from archdsl.runtimes.setting import with_runtime
+from archdsl.search.config import Settings
+from archdsl.search.propose.study_names import name_of, older_name_of
 from archdsl.search.report.gathering import read_report
 from archdsl.search.report.sheet import csv_text
-from archdsl.search.results.folder import RunFolder
-from archdsl.search.settings import Settings
-from archdsl.search.study.names import name_of, older_name_of
-from archdsl.spaces import space_of
+from archdsl.search.store.folder import RunFolder
 from tests.support.places import GOLDEN
 from tests.support.searching import SPACE, Machine, quicken, search, settings
 from tests.support.tabled import FEW, facts, measured

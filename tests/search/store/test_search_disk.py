@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from archdsl.errors import SearchError
-from archdsl.search.results import folder as run_folder
-from archdsl.search.study import local as study
-from archdsl.search.study import storage
+from archdsl.search.propose import storage, study
+from archdsl.search.store import folder as run_folder
 from tests.support.searching import quicken, search, when_training
 from tests.support.searching import trials as records
 

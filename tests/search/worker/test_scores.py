@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from archdsl.compile import build
 from archdsl.cost import count
-from archdsl.modules.stage import Stage
-from archdsl.search.data.loading import Data, load
-from archdsl.search.scores.az_nas import az_nas, entropy, spectral_norm
-from archdsl.search.scores.dss import dss
-from archdsl.search.scores.every import NAMES, scored
-from archdsl.search.scores.flow import piped
-from archdsl.search.scores.naswot import naswot
-from archdsl.search.scores.snip import snip
-from archdsl.search.scores.surroundings import Batch, generator, still
-from archdsl.search.scores.synflow import synflow
+from archdsl.data.loading import Data, load
+from archdsl.families.common.stage_modules import Stage
+from archdsl.search.worker.scores.az_nas import az_nas, entropy, spectral_norm
+from archdsl.search.worker.scores.dss import dss
+from archdsl.search.worker.scores.every import NAMES, scored
+from archdsl.search.worker.scores.flow import linearised
+from archdsl.search.worker.scores.naswot import naswot
+from archdsl.search.worker.scores.snip import snip
+from archdsl.search.worker.scores.surroundings import Batch, generator, still
+from archdsl.search.worker.scores.synflow import synflow
 from tests.support.narrow_networks import SMALL, small
 
 
@@ -64,11 +64,11 @@ def test_synflow_is_the_flow_through_each_layer() -> None:
     norm = nn.LayerNorm(1)
     norm.weight.data.fill_(0.7)  # a norm is left out, its scale too
     model = nn.Sequential(linear([[1.0, -2.0]]), norm, linear([[3.0]]))
-    assert synflow(piped(model, torch.Size([2]))) == pytest.approx(math.log(2 * 9))
+    assert synflow(linearised(model, torch.Size([2]))) == pytest.approx(math.log(2 * 9))
 
 
 def test_a_network_through_which_nothing_flows_scores_lowest() -> None:
-    assert synflow(piped(linear([[0.0]]), torch.Size([1]))) == -math.inf
+    assert synflow(linearised(linear([[0.0]]), torch.Size([1]))) == -math.inf
 
 
 class Attends(nn.Module):
@@ -85,7 +85,7 @@ class Attends(nn.Module):
 
 def test_attention_is_even_in_the_pipes() -> None:
     """All positions give 2, so do their means; two positions are summed; scores of 1e400 would be no numbers."""
-    assert synflow(piped(Attends(), torch.Size([2, 1]))) == pytest.approx(math.log(4))
+    assert synflow(linearised(Attends(), torch.Size([2, 1]))) == pytest.approx(math.log(4))
 
 
 class Block(nn.Module):
@@ -122,7 +122,7 @@ def test_dss_multiplies_nuclear_norms_of_mixers_and_sums_the_flow_of_mlps() -> N
     The mixer's gradient is all ones, of nuclear norm 2, its own nuclear norm 5; the MLP's flow is R.
     """
     model = staged(Block([[2.0, 0.0], [0.0, -3.0]], [[1.0, 0.0], [0.0, 1.0]]))
-    assert dss(piped(model, torch.Size([2, 1, 1]))) == pytest.approx(math.log(2 * 5 + 5))
+    assert dss(linearised(model, torch.Size([2, 1, 1]))) == pytest.approx(math.log(2 * 5 + 5))
 
 
 def test_naswot_counts_units_that_switch_alike() -> None:
@@ -185,7 +185,7 @@ def test_every_family_has_every_score_and_keeps_it_by_its_seed(name: str, data: 
 def test_heads_that_give_token_labels_are_scored_by_their_logits(data: Data) -> None:
     spec = small("dualvit_s").model_copy(update={"classes": data.classes})
     head = {**spec.to_json()["nodes"][-1], "token_label": True}
-    from archdsl.load import spec_of
+    from archdsl.load.specs import spec_of
 
     labelled = spec_of({**spec.to_json(), "nodes": [*spec.to_json()["nodes"][:-1], head]})
     assert all(score > -1e9 for score in scored(labelled, data, seed=0).scores.values())

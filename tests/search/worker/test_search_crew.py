@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SearchError
-from archdsl.search.runner import run_search
-from archdsl.search.workers.child import Failed
-from archdsl.search.workers.crew import Crew, device_names
-from archdsl.search.workers.means import Means
+from archdsl.search.loop.session import run_search
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.pool import WorkerPool, device_names
+from archdsl.search.worker.process import Failed
 from tests.support.searching import Machine, quicken, search, settings
 
 
@@ -38,7 +38,10 @@ def test_workers_train_side_by_side_and_no_network_twice(tmp_path: Path) -> None
 
     machine.on_ask = on_ask
     result = run_search(
-        settings(trials=9, latency_budget_ms=None), tmp_path / "run", new_worker=machine.worker, means=Means(workers=3)
+        settings(trials=9, latency_budget_ms=None),
+        tmp_path / "run",
+        new_worker=machine.worker,
+        options=MachineOptions(workers=3),
     )
     found = trials(tmp_path / "run")
     assert result.trials == 9
@@ -55,7 +58,7 @@ def test_one_of_many_workers_that_dies_costs_its_trial_alone(tmp_path: Path) -> 
             raise Failed("out of memory")
 
     machine.on_ask = on_ask
-    run_search(settings(trials=8), tmp_path / "run", new_worker=machine.worker, means=Means(workers=4))
+    run_search(settings(trials=8), tmp_path / "run", new_worker=machine.worker, options=MachineOptions(workers=4))
     assert len(trials(tmp_path / "run")) == 8
     assert [record["reason"] for record in trials(tmp_path / "run") if record["outcome"] == "failed"] == [
         "out of memory"
@@ -71,7 +74,10 @@ def test_an_interrupt_ends_all_workers_and_their_trials_are_tried_again(tmp_path
 
     machine.on_ask = on_ask
     first = run_search(
-        settings(trials=12, latency_budget_ms=None), tmp_path / "run", new_worker=machine.worker, means=Means(workers=3)
+        settings(trials=12, latency_budget_ms=None),
+        tmp_path / "run",
+        new_worker=machine.worker,
+        options=MachineOptions(workers=3),
     )
     assert first.interrupted
     machine.on_ask = None
@@ -102,18 +108,18 @@ class Stub:
         self.told.append(f"{self.name} stops")
 
 
-def crew(device: str, count: int, told: list[str]) -> Crew:
+def pool(device: str, count: int, told: list[str]) -> WorkerPool[str]:
     names = iter("abcd")
-    return Crew(settings(device=device), Means(workers=count), lambda: Stub(told, next(names)))
+    return WorkerPool(settings(device=device), MachineOptions(workers=count), lambda: Stub(told, next(names)))
 
 
 def test_while_one_measures_those_on_its_device_hold_still() -> None:
     told: list[str] = []
-    crew("cpu", 3, told).seats[1].ask({"do": "measure"}, 1.0)
+    pool("cpu", 3, told).slots[1].ask({"do": "measure"}, 1.0)
     assert told == ["a is held", "c is held", "b measures", "a goes on", "c goes on"]
     told.clear()
-    crew("cpu", 2, told).seats[0].ask({"do": "train"}, 1.0)
-    crew("cuda", 2, told).seats[0].ask({"do": "measure"}, 1.0)
+    pool("cpu", 2, told).slots[0].ask({"do": "train"}, 1.0)
+    pool("cuda", 2, told).slots[0].ask({"do": "measure"}, 1.0)
     assert told == ["a trains", "a measures"]
 
 
@@ -126,15 +132,15 @@ def test_each_worker_has_a_gpu_of_its_own_unless_one_is_named() -> None:
 
 def test_workers_on_unlike_or_missing_devices_are_refused() -> None:
     with pytest.raises(SearchError, match=r"the devices of the workers differ: a T4, an H100; name one by its number"):
-        crew("cuda", 2, []).greeted()
+        pool("cuda", 2, []).greeted()
     with pytest.raises(SearchError, match="worker 4 of 4: no GPU 3"):
-        crew("cuda", 4, []).greeted()
+        pool("cuda", 4, []).greeted()
 
 
 def test_a_worker_asks_nothing_once_the_search_has_ended() -> None:
     told: list[str] = []
-    ended = crew("cpu", 2, told)
+    ended = pool("cpu", 2, told)
     ended.stop()
     with pytest.raises(SearchError, match="the search ends"):
-        ended.seats[0].ask({"do": "train"}, 1.0)
+        ended.slots[0].ask({"do": "train"}, 1.0)
     assert told == ["a stops", "b stops"]

@@ -12,12 +12,12 @@ import pytest
 
 from archdsl import count as count_
 from archdsl.errors import SearchError
-from archdsl.search.ladder import candidates
-from archdsl.search.runner import run_search
-from archdsl.search.workers import child
-from archdsl.search.workers.child import Failed, Worker
-from archdsl.search.workers.means import Means
-from archdsl.search.workers.seat import Asked, usable_bytes
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import candidates
+from archdsl.search.worker import process as child
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import Failed, Worker
+from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
 from tests.support.places import ROOT
 from tests.support.processes import children_of
 from tests.support.searching import Lines, quicken, search, settings
@@ -26,7 +26,7 @@ from tests.support.searching import trials as records
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
-from archdsl.search.workers import worker
+from archdsl.search.worker import child as worker
 
 FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "babble"]
 counter = Path(sys.argv[1])
@@ -102,8 +102,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("faulty")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path, workers: int) -> None:
-    means = Means(workers, trial_s=4.0, trial_bytes=4e9)
-    result = run_search(settings(trials=11), tmp_path / "run", means=means)
+    options = MachineOptions(workers, trial_s=4.0, trial_bytes=4e9)
+    result = run_search(settings(trials=11), tmp_path / "run", options=options)
     found = records(tmp_path / "run")
     told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
     expected = [
@@ -137,7 +137,7 @@ def test_a_worker_is_refused_more_memory_than_it_may_take_and_begins_anew() -> N
         worker.ask({"do": "hello"}, 60.0)
 
 
-def data_limit(worker: Asked) -> int:
+def data_limit(worker: WorkerProtocol) -> int:
     """Of the child's memory, in bytes."""
     before = children_of(os.getpid())
     worker.ask({"do": "hello"}, 60.0)
@@ -151,9 +151,9 @@ def data_limit(worker: Asked) -> int:
 def test_memory_is_shared_out_on_a_cpu_and_left_alone_on_a_gpu() -> None:
     usable, own = usable_bytes(), resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert usable is not None
-    assert data_limit(Means(workers=2).worker("cpu")()) == usable // 2
-    assert data_limit(Means(workers=2).worker("cuda")()) == own
-    assert data_limit(Means(trial_bytes=5e9).worker("cuda")()) == 5_000_000_000
+    assert data_limit(MachineOptions(workers=2).worker("cpu")()) == usable // 2
+    assert data_limit(MachineOptions(workers=2).worker("cuda")()) == own
+    assert data_limit(MachineOptions(trial_bytes=5e9).worker("cuda")()) == 5_000_000_000
 
 
 def test_a_worker_that_cannot_be_started_ends_the_search_with_one_line(

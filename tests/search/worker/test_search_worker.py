@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from archdsl import load_spec
-from archdsl.search.workers import child
-from archdsl.search.workers.child import Failed, Hung, Worker, WorkerGone
-from archdsl.search.workers.torch_faults import is_broken
+from archdsl.search.worker import process as child
+from archdsl.search.worker.process import Failed, Hung, Worker, WorkerGone
+from archdsl.search.worker.torch_faults import is_broken
 from tests.support.places import ROOT
 from tests.support.processes import children_of
 
@@ -142,7 +142,7 @@ def test_the_real_worker_measures_and_says_why_it_cannot() -> None:
 def test_no_worker_is_left_when_its_parent_is_killed() -> None:
     code = (
         "import time\n"
-        "from archdsl.search.workers.child import Worker\n"
+        "from archdsl.search.worker.process import Worker\n"
         "worker = Worker()\n"
         "try: worker.ask({'do': 'nothing'}, 120.0)\n"
         "except Exception: print('refused', flush=True)\n"
