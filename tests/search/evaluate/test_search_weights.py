@@ -21,7 +21,8 @@ from archdsl.search.store.folder import RunFolder
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space
-from tests.support.searching import SPACE, Machine, fake_named, quicken, records, search, settings, when_training
+from tests.support.fake_weights import fake_named
+from tests.support.searching import SPACE, Machine, quicken, records, search, settings, when_training
 
 Record = dict[str, Any]
 

@@ -72,7 +72,7 @@ def train(request, say):
     outcome |= {"running": [], "halted": None, "held_out": None}
     if request["keep"] and outcome["finished"]:
         sys.path.append(sys.argv[2])
-        from tests.support.searching import fake_named, write_fake_weights
+        from tests.support.fake_weights import fake_named, write_fake_weights
         write_fake_weights(Path(request["keep"]), request, {"validation": fake_named(0.5), "held": fake_named(0.5)})
     return {"outcome": outcome, "threads": 1}
 
