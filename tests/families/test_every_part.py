@@ -37,7 +37,7 @@ from tests.support.every_part import (
     spec,
     step_of,
 )
-from tests.support.meta_counter import count_module
+from tests.support.meta_counter import count_and_run, count_module
 
 # ------------------------------------------------------------------------------------------------- shapes and counts
 
@@ -72,9 +72,8 @@ def check_step(found: Spec, features_only: bool = False) -> None:
     """Params, MACs and peak activation elements to the last one; the module is built without any value."""
     step = step_of(found, features_only)
     module, inputs = built(step, found), inputs_of(step)
-    assert tuple(step.node.cost(*step.arguments(found))) == count_module(module, *inputs)
-    with torch.no_grad():
-        out = module(*inputs)
+    counted, out = count_and_run(module, *inputs)
+    assert tuple(step.node.cost(*step.arguments(found))) == counted
     shapes = [shape for port, shape in step.outputs.items() if port == "pixels" or port in step.read | {"logits"}]
     for shape, tensor in zip(shapes, out if isinstance(out, tuple) else (out,), strict=True):
         assert tuple(tensor.shape) == batched(shape, step)
