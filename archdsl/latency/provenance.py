@@ -7,10 +7,10 @@ import platform
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from archdsl.files import installed_version
 from archdsl.timing.cores import physical_cores, read_text
 
 ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -56,13 +56,9 @@ def _versions() -> dict[str, Any]:
     """Of torch, what it was built with, python and archdsl."""
     import torch
 
-    try:
-        own = metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        own = "unknown"
     cudnn: Any = torch.backends.cudnn  # untyped
     return {
-        "archdsl": own,
+        "archdsl": installed_version(),
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda or torch.version.hip,
         "cudnn": cudnn.version() if cudnn.is_available() else None,
