@@ -101,11 +101,9 @@ def _latencies(
     for subject in subjects.values():
         if not isinstance(subject, Spec | torch.nn.Module):
             raise wrong_spec("measure", subject, "a Spec or an nn.Module")
-    if setting.runtime == "compile":
-        torch._dynamo.reset()
+    setting.executor.begin()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    # compiled code is for the threads that it was compiled with
-    is_free = threads is None and setting.device == "cpu" and setting.runtime == "eager"
+    is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
         built = {name: _module(item, setting.device) for name, item in subjects.items()}
         runners = {name: prepare(module, images[name], *setting) for name, module in built.items()}
@@ -129,7 +127,7 @@ def host_of(setting: Setting, threads: int | None) -> Host:
         root = os.environ.get(ROOT_PROCESS, "")
         watch = MachineWatch(int(root) if root.isdigit() else None)
         return Host(threads or 1, available_cores(), watch)
-    return Host(is_waiting=setting.runtime != "graph")
+    return Host(is_waiting=setting.executor.host_waits)
 
 
 def _beside(watch: MachineWatch | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import subprocess
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from archdsl.files import installed_version
 from archdsl.timing.cores import physical_cores, read_text
 
 _SMI_S = 10.0
@@ -60,13 +60,9 @@ def _versions() -> dict[str, Any]:
     """Of torch, what it was built with, python and archdsl."""
     import torch
 
-    try:
-        own = metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        own = "unknown"
     cudnn: Any = torch.backends.cudnn  # untyped
     return {
-        "archdsl": own,
+        "archdsl": installed_version(),
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda or torch.version.hip,
         "cudnn": cudnn.version() if cudnn.is_available() else None,

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from archdsl.files import replacing
 from archdsl.search.config import Sampler
 from archdsl.search.propose import heartbeat as heart
 from archdsl.search.propose.distributions import choices
@@ -198,8 +199,6 @@ class Shared(Study):
 
     def copy_to(self, folder: Path) -> None:
         """Leave the study, as it is now, in `study.db`, where a report and a dashboard find it without the server."""
-        partial = folder / ".study.db.partial"
-        partial.unlink(missing_ok=True)
         copy = RDBStorage("sqlite://")  # in memory: on a disk each trial would wait for it
         try:
             optuna.copy_study(
@@ -209,12 +208,15 @@ class Shared(Study):
                 to_study_name="search",
             )
             connection = copy.engine.raw_connection()
-            with closing(connection), closing(sqlite3.connect(partial)) as file:
+            with (
+                replacing(folder / "study.db") as partial,
+                closing(connection),
+                closing(sqlite3.connect(partial)) as file,
+            ):
                 cast(sqlite3.Connection, connection.driver_connection).backup(file)
         finally:
             copy.remove_session()
             copy.engine.dispose()
-        partial.replace(folder / "study.db")
 
     def mark_closed(self, is_over: bool) -> None:
         """Whether those that measure will begin no further trial."""
