@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from archdsl.errors import WrongUse, short
 from archdsl.runtimes.setting import runtime_of, with_runtime
+from archdsl.search.request import Sampler as Sampler
 from archdsl.spaces.space import Space
-
-Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
-"""Who proposes what to try next; `search/study/samplers.py` says what each is."""
 
 DEFAULT_TIME_S = 600.0
 
