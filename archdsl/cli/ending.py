@@ -11,7 +11,7 @@ import traceback
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from archdsl.cli import output
 from archdsl.errors import ArchError, WrongUse
@@ -79,7 +79,14 @@ def _report(error: Exception) -> None:
     output.error(f"this is a bug of archdsl: {said}{more}")
 
 
-def _warn(message: Warning | str, category: type[Warning], *_place: Any, **_more: Any) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as one line."""
     output.remark(f"warning: {' '.join(str(message).split())}")
 
