@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from archdsl.search.predict.gaussian_process import MOST, leave_one_out, posterior
 from archdsl.search.ranks import Floats, ranks, standardised
 from archdsl.search.scores.every import NAMES
 from archdsl.search.scores.fields import Fields, field_columns, fields
-from archdsl.search.scores.process import MOST, left_out, told
 
 LEAST = 3
 """Trained networks, before there is anything to fit."""
@@ -80,8 +80,8 @@ def _trained(accuracies: Sequence[float | None]) -> NDArray[np.intp]:
 
 def _told(columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp]) -> Floats:
     truth = np.array([accuracies[row] for row in rows], dtype=float)
-    found = told(columns[rows], truth, columns).means
-    found[rows] = left_out(columns[rows], truth)
+    found = posterior(columns[rows], truth, columns).means
+    found[rows] = leave_one_out(columns[rows], truth)
     return found
 
 

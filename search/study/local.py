@@ -10,10 +10,11 @@ uninterrupted one would, and workers side by side for different points.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -34,6 +35,10 @@ FORMAT = 2
 """Of studies whose parameters are values; those without the attribute hold indices, and invented accuracies."""
 _FORMAT = "format"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+Breeding = Callable[[BaseSampler], BaseSampler]
+"""Makes a sampler of the study as it is, from the one that draws where nothing is bred."""
 
 
 class Completed(NamedTuple):
@@ -168,11 +173,12 @@ class Study(Waiting):
 
     # ---------------------------------------------------------------------------------------------- asking and telling
 
-    def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
-        """The next trial, and a value for every variable."""
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
+        """The next trial, and a value for every variable; `breeding` is asked first, where no point was enqueued."""
         seed = (self.seed * 1_000_003 + self.begun) % 2**31
         with unheard():
-            self._study.sampler = Proposing(lambda: self._proposed(trial, seed), self.parameters)
+            proposing = Proposing(lambda: self._proposed(trial, seed), self.parameters)
+            self._study.sampler = proposing if breeding is None else breeding(proposing)
             trial = self._study.ask()
             return trial, choices(trial, self.parameters)
 

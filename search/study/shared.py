@@ -29,7 +29,7 @@ from archdsl.search.settings import Sampler
 from archdsl.search.study import heart
 from archdsl.search.study.heart import Heart
 from archdsl.search.study.knobs import choices
-from archdsl.search.study.local import Study
+from archdsl.search.study.local import Breeding, Study
 from archdsl.search.study.names import name_of as name_of
 from archdsl.search.study.storage import brief, shown, unheard
 from archdsl.search.study.waiting import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
@@ -115,9 +115,9 @@ class Shared(Study):
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        trial, chosen = super().ask()
+        trial, chosen = super().ask(breeding)
         self._heart.watch(trial._trial_id)
         return trial, chosen
 

@@ -1,0 +1,1 @@
+"""What to try next. The only room that knows Optuna; it imports no torch."""
