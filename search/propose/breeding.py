@@ -74,13 +74,13 @@ def draw(distribution: BaseDistribution, generator: random.Random) -> Value:
             exact = math.exp(generator.uniform(math.log(low - 0.5), math.log(high + 0.5)))
             return min(max(round(exact), low), high)
         case IntDistribution(low=low, high=high, step=step):
-            return low + step * generator.randrange((high - low) // step + 1)
+            return int(low + step * generator.randrange((high - low) // step + 1))
         case FloatDistribution(low=low, high=high, log=True):
-            return min(low * (high / low) ** generator.random(), high)
+            return min(float(low * (high / low) ** generator.random()), high)
         case FloatDistribution(low=low, high=high, step=None):
             return generator.uniform(low, high)
         case FloatDistribution(low=low, high=high, step=float(step)):
-            return _stepped(low, step, generator.randrange(round((high - low) / step) + 1))
+            return min(_stepped(low, step, generator.randrange(round((high - low) / step) + 1)), high)
     raise TypeError(f"a distribution of no known kind: {distribution}")
 
 

@@ -81,17 +81,16 @@ class Study(Waiting):
         self.name = name
         try:
             with unheard():
-                self._storage = self.open(storage)
+                self._database = self.open(storage)
                 self._study = optuna.create_study(
-                    storage=self._storage,
+                    storage=self._database,
                     study_name=self.name,
                     directions=_directions(objectives),
                     load_if_exists=resume,
                 )
+                self._study_key = self._database.get_study_id_from_name(self.name)
                 self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
             self.parameters = {name: self._form()(variable) for name, variable in variables.items()}
-            # a trial that waits to be trained is not asked for
-            self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
         except ArchError:
             raise
         except Exception as error:
@@ -129,9 +128,9 @@ class Study(Waiting):
 
     def close(self) -> None:
         """Let go of the database."""
-        self._storage.remove_session()
-        if isinstance(self._storage, RDBStorage):
-            self._storage.engine.dispose()
+        self._database.remove_session()
+        if isinstance(self._database, RDBStorage):
+            self._database.engine.dispose()
 
     def describe(self, facts: dict[str, Any]) -> None:
         """What is searched, for whoever looks at the study with Optuna's own tools."""
@@ -179,8 +178,12 @@ class Study(Waiting):
         with unheard():
             proposing = Proposing(lambda: self._proposed(trial, seed), self.parameters)
             self._study.sampler = proposing if breeding is None else breeding(proposing)
-            trial = self._study.ask()
+            trial = self.next_trial()
             return trial, choices(trial, self.parameters)
+
+    def next_trial(self) -> optuna.Trial:
+        """The first trial that was enqueued, else a new one."""
+        return self._study.ask()
 
     def _proposed(self, trial: optuna.Trial, seed: int) -> dict[str, Any]:
         """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""
