@@ -38,7 +38,7 @@ def observations(trials: Sequence[FrozenTrial], objectives: int, number: int) ->
     """
     shapes = {frozenset(trial.params) for trial in trials if trial.state in _COUNTED}
     return [
-        Observation(trial.params, _values(trial, objectives), trial.constraints)
+        Observation(trial.params, _values(trial, objectives), _levelled(trial.constraints))
         for trial in trials
         if trial.params and trial.number != number
         if trial.state in _COUNTED or (trial.state == TrialState.RUNNING and frozenset(trial.params) in shapes)
@@ -50,6 +50,11 @@ def _values(trial: FrozenTrial, objectives: int) -> Sequence[float | None]:
     if trial.state != TrialState.COMPLETE:
         return (None,) * objectives
     return [value if math.isfinite(value) else None for value in trial.values]
+
+
+def _levelled(constraints: Mapping[str, float]) -> dict[str, float]:
+    """Constraints with their signs and the logarithms of 1 + their sizes: some are violated a thousandfold."""
+    return {name: math.copysign(math.log1p(abs(value)), value) for name, value in constraints.items()}
 
 
 def union_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
