@@ -1,11 +1,12 @@
-"""Evolution in plain Optuna studies: `python benchmarks/sampler_plain.py`, some minutes on a laptop, nothing is trained.
+"""Evolution in plain Optuna studies: `python benchmarks/sampler_plain.py`, some minutes on a laptop; no training.
 
-Two problems, each with an accuracy to maximise and a latency to minimise. "formula" is synthetic: a made-up network
-whose accuracy and latency are formulas, with whole numbers, decimals, numbers by ratio, categories and a parameter that
-only some categories have. "table" is the recorded space of `search_quality`, with its latency budget as a constraint;
-no sampler is told more of its networks than their parameters. Every sampler is as it comes but for
-its seed; evolution also with its latency modelled by the logarithm. Writes benchmarks/results/sampler_plain.json: the hypervolume at the end for each seed, the medians, and for
-how many seeds evolution is ahead.
+Two problems, each with an accuracy to maximise, a latency to minimise and a latency budget as a constraint. "formula"
+is synthetic: a made-up network whose accuracy and latency are formulas, with whole numbers, decimals, numbers by ratio,
+categories and a parameter that only some categories have. "table" is the recorded space of `search_quality`; no sampler
+is told more of its networks than their parameters. Every sampler is as it comes but for its seed; evolution also with
+its latency modelled by the logarithm. Quality is the hypervolume inside the budget. Writes
+benchmarks/results/sampler_plain.json: the hypervolume at the end for each seed, the medians, and for how many seeds
+evolution is ahead.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def formula(trial: optuna.Trial) -> tuple[float, float]:
 
 
 def hypervolume(points: Sequence[tuple[float, float]]) -> float:
-    """The area that points dominate, of an accuracy from 0 to 1 and a latency from 0 to `BUDGET_MS`, as a share."""
+    """The share of the area from accuracy 0 to 1 and from 0 ms to the budget that points dominate."""
     area, best = 0.0, 0.0
     for accuracy, latency in sorted(points, key=lambda point: point[1]):
         if latency <= BUDGET_MS and accuracy > best:

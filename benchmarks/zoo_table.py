@@ -19,10 +19,10 @@ import torch
 from archdsl.latency.provenance import cpu_name
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from goldens import Golden
+    from tests.support.goldens import Golden
 
 RESULTS = ROOT / "benchmarks" / "results" / "exactness.json"
 DOCS = ROOT / "docs" / "zoo.md"
@@ -53,10 +53,11 @@ torch {torch} on {machine}.
 
 def differences() -> dict[str, Any]:
     """The largest differences of every golden network, as shares of the largest expected value."""
-    from goldens import HERE, read_golden
+    from tests.support.goldens import read_golden
+    from tests.support.places import GOLDEN
 
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((HERE / "golden").glob("*.npz")):
+    for path in sorted(GOLDEN.glob("*.npz")):
         golden = read_golden(path.stem)
         if "zoo" not in golden.facts:  # single modules, which the tests hold
             continue

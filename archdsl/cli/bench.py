@@ -16,11 +16,10 @@ from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, Threads, check_d
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+    from archdsl.language.document import Spec
     from archdsl.latency import Comparison
     from archdsl.latency.layers import LayerBench
-    from archdsl.schema.document import Spec
+    from archdsl.render.console import Renderable
 
 
 Specs = Annotated[
@@ -100,8 +99,8 @@ def command(
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
-    from archdsl.latency import lease as leases
-    from archdsl.latency.setting import WAITING
+    from archdsl.runtimes.setting import WAITING
+    from archdsl.timing import device_lock as leases
 
     leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
@@ -135,7 +134,7 @@ def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBenc
     return bench_layers(**setting, **pace)
 
 
-def _table(found: Comparison | LayerBench) -> RenderableType:
+def _table(found: Comparison | LayerBench) -> Renderable:
     from archdsl.latency.layers import LayerBench
     from archdsl.render.bench import bench_table
     from archdsl.render.layers import layers_table

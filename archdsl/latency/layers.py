@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Unpack
 
-from archdsl.blocks.stage import Block
+from archdsl.families.common.stage import Block
+from archdsl.language.nodes import declared
 from archdsl.latency.measuring import compare
 from archdsl.latency.result import Comparison
 from archdsl.latency.rounds import Pace
-from archdsl.schema.nodes import declared
 from archdsl.shape import Cost, Map
 
 MAP = Map(768, 14, 14, 16)

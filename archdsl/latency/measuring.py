@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archdsl.errors import MeasureError
-from archdsl.latency.provenance import available_cores, provenance
+from archdsl.language.arguments import wrong_spec
+from archdsl.language.document import Spec
+from archdsl.language.sizes import sides_in
+from archdsl.latency.provenance import provenance
 from archdsl.latency.result import AGAIN, Comparison, Latency
 from archdsl.latency.rounds import Host, Pace, measure_all
-from archdsl.latency.runner import prepare, refusing, steady
-from archdsl.latency.setting import Image, Setting, runtime_of
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
-from archdsl.schema.arguments import wrong_spec
-from archdsl.schema.document import Spec
-from archdsl.schema.sizes import sides_in
+from archdsl.runtimes.runner import prepare, refusing, steady
+from archdsl.runtimes.setting import Image, Setting, runtime_of
+from archdsl.timing.cores import available_cores
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 

@@ -1,1 +1,1 @@
-"""Models of what was not measured or trained yet, fitted to what was."""
+"""What a search predicts: latency, accuracy, and which training to stop early."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from archdsl.search.ranks import Floats
+from archdsl.search.predict.ranks import Floats
 
 NOISE = 0.1
 """Variance of the noise of a value, as of a training's seed, as a share of the variance over points."""

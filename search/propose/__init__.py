@@ -1,1 +1,1 @@
-"""What to try next. The only room that knows Optuna; it imports no torch."""
+"""What to try next, with Optuna as the engine: the only room that imports it."""

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from archdsl.search.predict.fields import Fields, field_columns
 from archdsl.search.predict.gaussian_process import MOST, Posterior, posterior
+from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.improvement import improvements
 from archdsl.search.propose.observation import Observation, Params
-from archdsl.search.ranks import Floats
-from archdsl.search.scores.fields import Fields, field_columns
 
 BY_GAIN = 0.25
 """Share of the choices in which no cost counts."""

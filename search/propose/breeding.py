@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.observation import Observation, Params, Value
-from archdsl.search.ranks import Floats
 
 OF_NONE = 0.2
 """Share of the children that are drawn at random: what no parent has, no small change brings."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from archdsl.search.ranks import Floats
+from archdsl.search.predict.ranks import Floats
 
 
 def improvements(

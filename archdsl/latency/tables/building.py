@@ -7,17 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from archdsl import files as store
 from archdsl.errors import MeasureError
-from archdsl.latency.provenance import physical_cores, provenance
-from archdsl.latency.setting import Setting, runtime_of
+from archdsl.language.canonical import canonical_hash
+from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
-from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
 from archdsl.latency.tables.session import Session, Told, measured
 from archdsl.latency.tables.survey import Survey, survey
 from archdsl.latency.tables.table import DECIDING, HeldOut, Table, save, setting_of, space_digest, total
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.space import Space
+from archdsl.runtimes.setting import Setting, runtime_of
+from archdsl.spaces.space import Space
+from archdsl.timing.cores import physical_cores
 
 CALIBRATION, HELD_OUT, ROUNDS = 16, 32, 40
 _FASTEST = "min"

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from archdsl.cost import count
+from archdsl.language.document import Spec
 from archdsl.latency.measuring import host_of, seeded
 from archdsl.latency.result import LEAST_ROUNDS
 from archdsl.latency.rounds import Host, measure_all, plain_timer
-from archdsl.latency.runner import Runner, prepare, steady
-from archdsl.latency.setting import Setting
 from archdsl.latency.stats import STATS, percentile
 from archdsl.latency.tables.parts import Part, parts
 from archdsl.latency.tables.survey import Survey
 from archdsl.latency.tables.timing import InPlace, alone, by_key, image_of, noting, passes
-from archdsl.schema.document import Spec
+from archdsl.runtimes.runner import Runner, prepare, steady
+from archdsl.runtimes.setting import Setting
 from archdsl.timing.rounds import Rounds
 
 Told = Callable[[str], None]

@@ -1,0 +1,148 @@
+"""What a search knows of networks, told to the evolution that proposes them (`evolution.py`).
+
+What holds no network, is over a static budget, is surely too slow or was tried before is bred again at no cost. What a
+network is are the fields of its spec, and its params and MACs. Params, MACs and, where the search predicts it better
+(`predict/latency_model.py`), the latency are taken as known; the accuracy is the gain. The gate is the constraint: it
+counts how likely a child's latency passes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from optuna.samplers import BaseSampler
+
+from archdsl.search.config import Settings
+from archdsl.search.predict.fields import Fields, fields
+from archdsl.search.propose.acquisition import Prediction
+from archdsl.search.propose.candidates import Refused, candidate
+from archdsl.search.propose.distributions import Parameter
+from archdsl.search.propose.evolution import EvolutionSampler
+from archdsl.search.propose.observation import Observation, Params
+from archdsl.search.propose.study import Completed
+from archdsl.search.store.front import ACCURACY
+from archdsl.search.trial import Candidate
+from archdsl.spaces.space import Space
+
+LEAST = 10
+"""Measured networks, beside the seeds, before anything is bred of them."""
+_GATE = "gate"
+"""The constraint: the logarithm of the latency over the gate."""
+_MOST_KEPT = 5000
+"""Networks of choices that were bred before, so that they are not checked and counted again."""
+
+
+class Evolution:
+    """Makes the sampler that breeds the next network of one search."""
+
+    def __init__(
+        self,
+        space: Space,
+        parameters: Mapping[str, Parameter],
+        settings: Settings,
+        latency: Callable[[Candidate], float | None],
+        too_slow: Callable[[Candidate], bool],
+        gate_ms: float | None = None,
+    ) -> None:
+        """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are; what
+        takes longer than `gate_ms` is not trained.
+        """
+        self._space, self._parameters, self._settings = space, parameters, settings
+        self._latency, self._too_slow, self._gate_ms = latency, too_slow, gate_ms
+        self._metrics = [objective.split()[1] for objective in space.objectives]
+        self._networks: dict[tuple[Any, ...], Candidate | None] = {}
+        self._features: dict[tuple[Any, ...], Fields | None] = {}
+
+    def is_ready(self, known: Sequence[Completed]) -> bool:
+        """Whether there is enough to breed of."""
+        return len(known) >= LEAST + len(self._space.seeds)
+
+    def sampler(
+        self, known: Sequence[Completed], seen: set[str], seed: int | str, otherwise: BaseSampler
+    ) -> BaseSampler:
+        """What proposes the most promising of some children; `otherwise` where there is nothing to breed of yet, or
+        nothing new is bred. `seen` are hashes of networks that need no further trial.
+        """
+        if not self.is_ready(known) or not any(one.is_trained for one in known):
+            return otherwise
+        observed = [self._observed(one) for one in known]
+        measured_ms = [one.latency_ms for one in known if one.latency_ms]
+        return EvolutionSampler(
+            seed,
+            n_startup_trials=0,
+            gain=self._space.objectives.index(ACCURACY) if ACCURACY in self._space.objectives else 0,
+            log_objectives=[place for place, metric in enumerate(self._metrics) if metric == "latency"],
+            search_space={name: parameter.distribution for name, parameter in self._parameters.items()},
+            independent_sampler=otherwise,
+            observe=lambda study: observed,
+            identify=self._identify,
+            refuse=lambda params: self._refuses(params, seen),
+            features=self._featured,
+            predict=lambda params: self._predicted(params, min(measured_ms, default=1.0) / 2),
+        )
+
+    def _observed(self, one: Completed) -> Observation:
+        """A measured network: all objectives of one that was trained, of others their latency."""
+        params = {name: parameter.encode(one.choices[name]) for name, parameter in self._parameters.items()}
+        values = [one.latency_ms if metric == "latency" else None for metric in self._metrics]
+        constraints = dict[str, float]()
+        if self._gate_ms is not None and one.latency_ms:
+            over = math.log(one.latency_ms / self._gate_ms)
+            constraints[_GATE] = min(over, 0.0) if one.is_trained else over
+        return Observation(params, one.values if one.is_trained else values, constraints)
+
+    def _identify(self, params: Params) -> str | None:
+        """The hash of a network; None where it is none that could be tried."""
+        found = self._network(params)
+        return None if found is None else found.hash
+
+    def _refuses(self, params: Params, seen: set[str]) -> bool:
+        found = self._network(params)
+        return found is None or found.hash in seen or self._too_slow(found)
+
+    def _network(self, params: Params) -> Candidate | None:
+        """The network of parameters; None where it is none that could be tried."""
+        key = tuple(params.values())
+        if key not in self._networks:
+            if len(self._networks) >= _MOST_KEPT:
+                self._networks.clear()
+            self._networks[key] = self._made(params, self._settings)
+        return self._networks[key]
+
+    def _made(self, params: Params, settings: Settings) -> Candidate | None:
+        choices = {name: parameter.decode(params[name]) for name, parameter in self._parameters.items()}
+        try:
+            return candidate(self._space, choices.__getitem__, settings)
+        except Refused:
+            return None
+
+    def _featured(self, params: Params) -> Fields | None:
+        """What a network is; None where it is none any more. Those that were trained keep no static budget."""
+        key = tuple(params.values())
+        if key not in self._features:
+            if len(self._features) >= _MOST_KEPT:
+                self._features.clear()
+            found = self._network(params) or self._made(params, self._settings.without_static_budgets())
+            self._features[key] = None if found is None else fields_of(found)
+        return self._features[key]
+
+    def _predicted(self, params: Params, least_ms: float) -> Prediction:
+        """What is known of a network: its costs, and its latency where that is predicted, at least so many ms."""
+        found = self._network(params)
+        if found is None:
+            return Prediction([None] * len(self._metrics))
+        ms = self._latency(found)
+        latency_ms = None if ms is None else max(ms, least_ms)
+        known = {"latency": latency_ms, "params": float(found.counted.params), "macs": float(found.counted.macs)}
+        values = [known.get(metric) for metric in self._metrics]
+        if latency_ms is None or self._gate_ms is None:
+            return Prediction(values)
+        return Prediction(values, {_GATE: math.log(latency_ms / self._gate_ms)})
+
+
+def fields_of(found: Candidate) -> Fields:
+    """What a network is, its params and MACs among that."""
+    counted = found.counted
+    return {**fields(found.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}
