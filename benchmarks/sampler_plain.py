@@ -15,13 +15,14 @@ import argparse
 import json
 import math
 import os
+import re
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores
 
@@ -118,7 +119,7 @@ def run(problem: str, sampler: str, seed: int) -> Share:
     return Share(problem, sampler, seed, round(end, 4))
 
 
-def summary(shares: Sequence[Share]) -> dict[str, object]:
+def summary(shares: Sequence[Share]) -> dict[str, Any]:
     """Every sampler's median, extremes and ends by seed, and for how many seeds the first is ahead of each other."""
     ends = {
         name: [one.hypervolume for one in sorted(shares, key=lambda one: one.seed) if one.sampler == name]
@@ -142,6 +143,23 @@ def summary(shares: Sequence[Share]) -> dict[str, object]:
     }
 
 
+def table(result: Mapping[str, Any]) -> str:
+    """The medians and how often evolution is ahead, as the page of the documentation has them."""
+    lines = ["| problem | trials | sampler | median hypervolume | evolution ahead |", "|---|---|---|---|---|"]
+    for problem, told in result["problems"].items():
+        for name, ends in told["samplers"].items():
+            ahead = told["evolution_is_ahead_of"].get(name)
+            of = "" if ahead is None or name.startswith("Evolution") else f"{ahead} of {result['seeds']}"
+            lines.append(f"| {problem} | {told['trials']} | {name} | {ends['median']:.3f} | {of} |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    """As JSON, a line for each list of numbers."""
+    lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
+    return lists.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(result, indent=1)) + "\n"
+
+
 def main() -> None:
     asked = _arguments()
     jobs = [(problem, name, seed) for problem in asked.problems for name in SAMPLERS for seed in range(asked.seeds)]
@@ -156,7 +174,7 @@ def main() -> None:
             problem: summary([share for share in shares if share.problem == problem]) for problem in asked.problems
         },
     }
-    asked.results.write_text(json.dumps(result, indent=1) + "\n")
+    asked.results.write_text(_text(result))
     for problem in asked.problems:
         for name in SAMPLERS:
             own = [share.hypervolume for share in shares if (share.problem, share.sampler) == (problem, name)]

@@ -110,7 +110,14 @@ class Acquisition:
         return posterior(columns[: len(rows)], values[-MOST:][kept], columns[len(rows) :])
 
     def _modelled(self, place: int, values: Floats) -> Floats:
-        """Values of an objective as the model has them."""
+        """Values of an objective as the model has them; NaN stays.
+
+        Raises:
+            ValueError: one of an objective that is modelled by its logarithm is not above 0.
+        """
+        if place in self.log_objectives and (values <= 0).any():
+            rule = f"objective {place} is modelled by its logarithm, so that all its values must be above 0"
+            raise ValueError(f"{rule}; got {np.nanmin(values):g}")
         logarithms: Floats = np.log(values) if place in self.log_objectives else values
         return logarithms
 

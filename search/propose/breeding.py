@@ -44,8 +44,10 @@ class Breeder(NamedTuple):
         """The value of one parent by chance; of the other where that has none, and a new one where neither has."""
         first = self.generator.choice((one, two))
         for parent in (first, one, two):
-            if name in parent and is_inside(self.space[name], parent[name]):
-                return parent[name]
+            if name in parent:
+                value: Value = parent[name]
+                if is_inside(self.space[name], value):
+                    return value
         return draw(self.space[name], self.generator)
 
 

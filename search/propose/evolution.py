@@ -24,6 +24,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.acquisition import Acquisition, Features, Predict
 from archdsl.search.propose.breeding import Breeder, Space, better_half, described
 from archdsl.search.propose.observation import Observation, Params, Tried, Value, observations, union_space
@@ -125,24 +126,19 @@ class EvolutionSampler(BaseSampler):
     def _bred(self, parents: Sequence[Params], known: Sequence[Observation], space: Space) -> list[dict[str, Value]]:
         """Children that were not tried and are not refused, each once."""
         breeder, bred = Breeder(space, self._generator), dict[Hashable, dict[str, Value]]()
-        if self._identify is None:
-            tried = Tried(one.params for one in known)
-        else:
-            taken = {self._identify(one.params) for one in known}
+        identify = self._identify or (lambda params: tuple(params.values()))
+        tried = Tried(one.params for one in known)
+        taken = {None} if self._identify is None else {None, *(self._identify(one.params) for one in known)}
         for _ in range(_MOST_BRED * self._children):
             child = breeder.child(parents)
-            if self._identify is None:
-                identity: Hashable | None = None if child in tried else tuple(child.values())
-            else:
-                identity = self._identify(child)
-                identity = None if identity in taken else identity
-            if identity is None or identity in bred or (self._refuse is not None and self._refuse(child)):
+            identity = None if child in tried else identify(child)
+            if identity in taken or identity in bred or (self._refuse is not None and self._refuse(child)):
                 continue
             bred[identity] = child
             if len(bred) == self._children:
                 break
         return list(bred.values())
 
-    def _acquisition(self, signs: Any, space: Space) -> Acquisition:
+    def _acquisition(self, signs: Floats, space: Space) -> Acquisition:
         features = self._features or (lambda params: described(space, params))
         return Acquisition(signs, features, self._predict, self._gain, self._log_objectives)
