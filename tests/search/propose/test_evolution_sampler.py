@@ -218,6 +218,13 @@ def test_it_is_ahead_of_random_draws_in_the_recorded_comparison() -> None:
         assert own > drawn
 
 
+def test_the_page_says_which_samplers_are_ahead() -> None:
+    problems = json.loads((ROOT / "benchmarks" / "results" / "sampler_plain.json").read_text())["problems"]
+    assert all(problem["evolution_is_ahead_of"]["NSGAIISampler"] > 15 for problem in problems.values())
+    assert problems["formula"]["evolution_is_ahead_of"]["TPESampler"] < 10
+    assert problems["table"]["evolution_is_ahead_of"]["TPESampler"] > 15
+
+
 def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     verbosity = optuna.logging.get_verbosity()
