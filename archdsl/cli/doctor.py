@@ -9,7 +9,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli import search as options
 from archdsl.cli.documents import placed
-from archdsl.cli.ending import FAILED
+from archdsl.cli.exit_codes import FAILED
 from archdsl.cli.options import Json, Mode, Runtime, Stat, Threads, runtime_of, whole
 from archdsl.cli.units import seconds
 

@@ -8,7 +8,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli import search as options
-from archdsl.cli.ending import FAILED, INTERRUPTED
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED
 from archdsl.cli.options import Json, Threads, whole
 from archdsl.cli.units import seconds
 
