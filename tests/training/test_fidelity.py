@@ -12,17 +12,12 @@ from archdsl.search.defaults import settings_of
 from archdsl.search.proxy_check import api as proxy_check
 from archdsl.search.proxy_check.check import Check
 from archdsl.search.report.reproduce import search_command
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
 
-UNASKED = dict.fromkeys(
-    [
-        *("latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget", "device", "batch"),
-        *("dtype", "mode", "threads", "data", "epochs", "images", "trials", "time_s", "sampler", "seed"),
-    ]
-)
 DATA = {"fingerprint": "0", "torch": "2", "images": 2000}
 
 
@@ -31,11 +26,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def asked(tmp_path: Path, **changes: object) -> Settings:
+def asked(tmp_path: Path, epochs: float | None = None) -> Settings:
     """The settings of a search as a user asks for it."""
     file = tmp_path / "tiny.json"
     file.write_text(json.dumps(SPACE))
-    return settings_of(file, **{**UNASKED, "device": "cpu", **changes})
+    return settings_of(file, SettingsRequest(device="cpu", epochs=epochs))
 
 
 @pytest.mark.parametrize(
