@@ -1,4 +1,4 @@
-"""The table of published backbones in docs/zoo.md: `python benchmarks/zoo_table.py [--run]`.
+"""The table of published backbones in docs/reference/zoo.md: `python benchmarks/zoo_table.py [--run]`.
 
 With --run every classifier that has a golden output of the published code (tests/golden/) is built, given the golden
 weights and images, and its largest differences are written to benchmarks/results/exactness.json; minutes on two cores.
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from goldens import Golden
 
 RESULTS = ROOT / "benchmarks" / "results" / "exactness.json"
-DOCS = ROOT / "docs" / "zoo.md"
+DOCS = ROOT / "docs" / "reference" / "zoo.md"
 
 THROUGHPUT = {"litv2_s": 1471, "litv2_m": 812, "litv2_b": 602, "litv2_b_384": 198}
 """Images a second on an RTX 3090 at batch 64, printed in the README of LITv2; the others print none."""
 
 TOP = """# Published backbones
 
-{families}. Every one is a file in [specs/](../specs) and a name on the command line.
+All variants of six papers: {families}. Each is a file in `specs/` and a name on the command
+line: `archdsl show litv2_s`.
 
 | name | image | params | printed | MACs | printed | top-1 % | img/s | float64 | float32 |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
@@ -53,16 +54,11 @@ torch {torch} on {machine}.
 
 def differences() -> dict[str, Any]:
     """The largest differences of every golden network, as shares of the largest expected value."""
-    from goldens import HERE, read_golden
-
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((HERE / "golden").glob("*.npz")):
-        golden = read_golden(path.stem)
-        if "zoo" not in golden.facts:  # single modules, which the tests hold
+    for path in sorted((ROOT / "tests" / "golden").glob("*.npz")):
+        if "zoo" not in json.loads(path.with_suffix(".json").read_text()):  # single modules, which the tests hold
             continue
-        row = found[path.stem] = {"spec": golden.facts["zoo"], "overrides": golden.facts["overrides"]}
-        with torch.inference_mode():
-            row |= _of_logits(golden) if "logits64" in golden.arrays else _of_last_map(golden)
+        row = found[path.stem] = of_golden(path.stem)
         told = (f"{name} {value:.1e}" for name, value in row.items() if isinstance(value, float))
         print(f"{path.stem:28}", *told, sep="  ", flush=True)
     return {
@@ -71,6 +67,16 @@ def differences() -> dict[str, Any]:
         "machine": cpu_name(),
         "goldens": found,
     }
+
+
+def of_golden(name: str) -> dict[str, Any]:
+    """The largest differences of one golden network, with the spec that it belongs to."""
+    from goldens import read_golden
+
+    golden = read_golden(name)
+    row = {"spec": golden.facts["zoo"], "overrides": golden.facts["overrides"]}
+    with torch.inference_mode():
+        return row | (_of_logits(golden) if "logits64" in golden.arrays else _of_last_map(golden))
 
 
 def _of_logits(golden: Golden) -> dict[str, float]:
@@ -93,7 +99,7 @@ def _share(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The text of docs/zoo.md."""
+    """The text of docs/reference/zoo.md."""
     from archdsl import load_spec, zoo
 
     specs = [load_spec(name) for name in zoo.names()]

@@ -1,4 +1,4 @@
-"""The reference of all types, docs/types.md, derived from the declarations: `python -m archdsl.schema.reference`.
+"""The reference of all types, docs/reference/types.md, derived from the declarations: `python -m archdsl.schema.reference`.
 
 It knows the types of this package, not those of installed ones, so that the committed file is the same everywhere.
 """
@@ -54,11 +54,11 @@ _OPTIONS = """## Options
 Objects inside a part, chosen by `type`, which is always written. The other fields have defaults by that type alone.
 
 """
-_BOTTOM = "Made by `python -m archdsl.schema.reference` from the declarations in [archdsl/blocks](../archdsl/blocks).\n"
+_BOTTOM = "Generated from the declarations of the types.\n"
 
 
 def reference() -> str:
-    """The text of docs/types.md."""
+    """The text of docs/reference/types.md."""
     parts = [part for _, part in declared() if part.__module__.startswith("archdsl.")]
     ordered = [[part for part in parts if part.kind in kinds] for kinds in _SECTIONS.values()]
     papers = _papers(parts)
@@ -179,7 +179,7 @@ def _option_row(model: type[SubObject], types: list[str]) -> str:
 
 def main() -> None:
     """Renew the committed file."""
-    file = Path(__file__).parents[2] / "docs" / "types.md"
+    file = Path(__file__).parents[2] / "docs" / "reference" / "types.md"
     file.write_text(reference(), encoding="utf-8")
 
 
