@@ -145,8 +145,8 @@ class Session:
         if options is None and block.mark != "output varies":
             assert code == int(block.marked("exit code") or 0), command
             return f"$ {command}\n{printed}"
-        assert code == 0 or (code == 1 and re.search("^(FAIL|UNSURE)  ", printed, re.MULTILINE)), command
-        assert not output or printed.split()[0] == output.split()[0], f"{command} prints something else:\n{printed}"
+        assert code in (0, 1), command  # 1 for a result that is no PASS, as on a busy machine
+        assert printed.split()[0] == (output or printed).split()[0], f"{command} prints something else:\n{printed}"
         return f"$ {command}\n{output}"
 
     def _archdsl(self, command: str) -> tuple[int, str]:
