@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from archdsl.errors import SpecError as SpecError
     from archdsl.errors import WeightsError as WeightsError
     from archdsl.graphs import graph as graph
+    from archdsl.language.document import Spec as Spec
     from archdsl.latency import Latency as Latency
     from archdsl.latency import measure as measure
-    from archdsl.load import load_spec as load_spec
-    from archdsl.load import override as override
-    from archdsl.schema.document import Spec as Spec
-    from archdsl.schema.space import Space as Space
-    from archdsl.spaces import load_space as load_space
+    from archdsl.load.spaces import load_space as load_space
+    from archdsl.load.specs import load_spec as load_spec
+    from archdsl.load.specs import override as override
+    from archdsl.spaces.space import Space as Space
     from archdsl.weights import export_weights as export_weights
     from archdsl.weights import import_weights as import_weights
     from archdsl.weights import load_model as load_model
@@ -39,8 +39,8 @@ _HOME = {
     "Latency": "latency",
     "Problem": "errors",
     "ShapeError": "errors",
-    "Space": "schema.space",
-    "Spec": "schema.document",
+    "Space": "spaces.space",
+    "Spec": "language.document",
     "SpecError": "errors",
     "WeightsError": "errors",
     "build": "compile",
@@ -49,10 +49,10 @@ _HOME = {
     "graph": "graphs",
     "import_weights": "weights",
     "load_model": "weights",
-    "load_space": "spaces",
-    "load_spec": "load",
+    "load_space": "load.spaces",
+    "load_spec": "load.specs",
     "measure": "latency",
-    "override": "load",
+    "override": "load.specs",
     "save_model": "weights",
 }
 __all__ = sorted(_HOME)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, short
+from archdsl.families.common.features import FeatureInfo, pooling_of
+from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
+from archdsl.families.common.parameter_groups import parameter_groups, undecayed
+from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import Port, Run, Step, map_steps, plan, runs
-from archdsl.modules.features import FeatureInfo, pooling_of
-from archdsl.modules.groups import parameter_groups, undecayed
-from archdsl.modules.init import initialise, set_dense, set_drop_path
-from archdsl.modules.stage import Stage
-from archdsl.schema.arguments import check_spec
-from archdsl.schema.document import MOST_CLASSES, Spec
+from archdsl.language.arguments import check_spec
+from archdsl.language.document import MOST_CLASSES, Spec
 from archdsl.shape import Map
 
 

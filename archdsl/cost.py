@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem
+from archdsl.families.common.stage import Stage
 from archdsl.graphs import Link, Step, plan
-from archdsl.schema.arguments import check_spec
-from archdsl.schema.document import Spec
+from archdsl.language.arguments import check_spec
+from archdsl.language.document import Spec
 from archdsl.shape import Cost
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}

@@ -16,9 +16,9 @@ from typing import Any
 from archdsl import count, load_space
 from archdsl.errors import SpecError
 from archdsl.latency.provenance import provenance
-from archdsl.load import spec_of
-from archdsl.schema.variables import variables
-from archdsl.spaces import draw, point
+from archdsl.load.spaces import draw, point
+from archdsl.load.specs import spec_of
+from archdsl.spaces.variables import variables
 
 SPACE, SPECS, ROUNDS = "lit-dat-224", 500, 5
 

@@ -18,20 +18,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from archdsl.latency.setting import WAITING
+from archdsl.runtimes.setting import WAITING
 
 os.environ.update({**WAITING, **os.environ})  # before torch is imported
 
 from archdsl import load_space
 from archdsl.errors import SpecError
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.latency.stats import STATS
 from archdsl.latency.tables import Table, accuracy, build_tables
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
-from archdsl.search.workers.child import Worker
-from archdsl.spaces import draw, point
+from archdsl.load.spaces import draw, point
+from archdsl.search.worker.process import Worker
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
 
 RESULTS = Path(__file__).parent / "results" / "lut_error.json"
 GOALS = {"mape": 0.05, "p95": 0.10, "kendall_tau": 0.9, "predicted_a_minute": 10_000, "measured_a_minute": 20}
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ARCHDSL_CACHE"] = cache
         pace: Any = {"calibration": asked.calibration, "held_out": asked.held_out, "rounds": asked.rounds}
-        tables = build_tables(space, asked.device, asked.batch, threads=asked.threads, **pace, told=print)
+        tables = build_tables(space, asked.device, asked.batch, threads=asked.threads, **pace, notify=print)
     plain = next(iter(tables.values()))
     result = {
         "what": "latencies predicted from the times of parts against measured ones, relative error",

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.latency import default_device, default_runtime
-from archdsl.schema.variables import variables
-from archdsl.search.api import default_space, settings_of
-from archdsl.search.ladder.candidates import Candidate, random_candidate
-from archdsl.search.ladder.measuring import Measured, measure
-from archdsl.search.results.clock import Clock
-from archdsl.search.settings import Settings
-from archdsl.search.workers.child import Worker
-from archdsl.spaces import load_space
+from archdsl.load.spaces import load_space
+from archdsl.search.config import Settings
+from archdsl.search.defaults import default_space, settings_of
+from archdsl.search.evaluate.measuring import Measured, measure
+from archdsl.search.propose.candidates import random_candidate
+from archdsl.search.store.clock import Clock
+from archdsl.search.trial import Candidate
+from archdsl.search.worker.process import Worker
+from archdsl.spaces.variables import variables
 
 RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
 NOT_ASKED: tuple[str, ...] = (

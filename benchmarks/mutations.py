@@ -1,9 +1,9 @@
 """Whether any document can hurt: `python benchmarks/mutations.py --count 200 --seed 0 [--out]`.
 
-Published backbones and test specs are changed at random (tests/mutants.py), and each mutant runs in a process of its
-own under limits of memory, CPU time and wall time. The promise: it is refused with places and rules in 2 seconds and
-200 MB, without torch being imported, or it builds and runs one forward pass at its image size, batch 1. Exit 1 if any
-mutant breaks it. With --out the outcomes are written to benchmarks/results/mutations.json.
+Published backbones and test specs are changed at random (tests/support/mutants.py), and each mutant runs in a process
+of its own under limits of memory, CPU time and wall time. The promise: it is refused with places and rules in 2 seconds
+and 200 MB, without torch being imported, or it builds and runs one forward pass at its image size, batch 1. Exit 1 if
+any mutant breaks it. With --out the outcomes are written to benchmarks/results/mutations.json.
 
 A process is forked from one that has imported what it needs, so that seconds and memory are the document's own; memory
 is the peak resident set, imports among it.
@@ -26,14 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from mutants import Mutant, mutants
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.load import parse_spec
-from archdsl.schema.nodes import node_models
+from archdsl.language.nodes import node_models
+from archdsl.load.specs import parse_spec
+from tests.support.mutants import Mutant, mutants
 
 REFUSE_S, REFUSE_MB = 2.0, 200.0
 CHECK_LIMITS = (20, 2 * 2**30)

@@ -21,12 +21,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from archdsl.load import spec_of
-from archdsl.schema.canonical import canonical_hash
-from archdsl.search.ladder.measuring import measure
-from archdsl.search.results.clock import Clock
-from archdsl.search.settings import Settings
-from archdsl.search.workers.child import Worker
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.measuring import measure
+from archdsl.search.store.clock import Clock
+from archdsl.search.worker.process import Worker
 
 RESULTS = Path(__file__).parent / "results" / "search_cpu.json"
 

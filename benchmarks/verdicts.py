@@ -16,15 +16,15 @@ from typing import Any
 
 from measure_rate import NOT_ASKED, drawn
 
+from archdsl.language.document import Spec
 from archdsl.latency.measuring import seeded
-from archdsl.schema.document import Spec
-from archdsl.search.api import settings_of
-from archdsl.search.ladder.final_reading import read_winner
-from archdsl.search.results.busy import MachineLoad
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.folder import RunFolder
-from archdsl.search.settings import Settings
-from archdsl.search.workers.child import Worker
+from archdsl.search.config import Settings
+from archdsl.search.defaults import settings_of
+from archdsl.search.evaluate.final_reading import read_winner
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.machine_load import MachineLoad
+from archdsl.search.worker.process import Worker
 from archdsl.weights import save_model
 
 RESULTS = Path(__file__).parent / "results" / "verdicts.json"

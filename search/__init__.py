@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.search.api import run as run
-    from archdsl.search.results.result import Result as Result
+    from archdsl.search.store.result import Result as Result
 
-_HOME = {"Result": "results.result", "run": "api"}
+_HOME = {"Result": "store.result", "run": "api"}
 __all__ = ["Result", "run"]
 
 

@@ -6,18 +6,15 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+
+from tests.support.golden_texts import Golden
+from tests.support.places import GOLDEN
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small work is faster on one thread
 os.environ["ARCHDSL_LEASES"] = tempfile.mkdtemp()  # tests that run side by side do not wait for each other
 atexit.register(shutil.rmtree, os.environ["ARCHDSL_LEASES"], True)
-
-Golden = Callable[[str, str], None]
-
-FOLDER = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +26,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     """`golden(name, text)` holds a text to tests/golden/NAME.txt."""
 
     def hold(name: str, text: str) -> None:
-        file = FOLDER / f"{name}.txt"
+        file = GOLDEN / f"{name}.txt"
         if request.config.getoption("--overwrite"):
             file.write_text(text, encoding="utf-8")
         assert text == file.read_text(encoding="utf-8"), f"if this is meant, run pytest with --overwrite ({file.name})"

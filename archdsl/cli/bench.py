@@ -16,11 +16,10 @@ from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, Threads, check_d
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+    from archdsl.language.document import Spec
     from archdsl.latency import Comparison
     from archdsl.latency.layers import LayerBench
-    from archdsl.schema.document import Spec
+    from archdsl.render.console import Renderable
 
 
 Specs = Annotated[
@@ -100,10 +99,8 @@ def command(
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
-    from archdsl.latency import lease as leases
-    from archdsl.latency.setting import WAITING
+    from archdsl.runtimes.setting import WAITING
 
-    leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
     setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
@@ -124,7 +121,7 @@ def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, A
     from archdsl.latency import compare
 
     output.remark(f"measuring {', '.join(items)}: {_setting_text({'batch': 1, **setting})} ...")
-    return compare(items, **setting, **pace)
+    return compare(items, **setting, **pace, on_wait=output.remark)
 
 
 def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
@@ -132,10 +129,10 @@ def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBenc
 
     names = ", ".join(layer.name for layer in LAYERS)
     output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
-    return bench_layers(**setting, **pace)
+    return bench_layers(**setting, **pace, on_wait=output.remark)
 
 
-def _table(found: Comparison | LayerBench) -> RenderableType:
+def _table(found: Comparison | LayerBench) -> Renderable:
     from archdsl.latency.layers import LayerBench
     from archdsl.render.bench import bench_table
     from archdsl.render.layers import layers_table

@@ -29,7 +29,7 @@ def command(action: Action = "show", yes: Yes = False, as_json: Json = False) ->
       archdsl cache clear --yes
     """
     from archdsl.render.kept import cache_lines
-    from archdsl.search.results import cache
+    from archdsl.search.store import cache
 
     found = cache.contents()
     if action == "clear":

@@ -88,11 +88,11 @@ def _tell(path: str, found: Finding) -> None:
 
 def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
     """What of a space can never occur, in document order."""
-    from archdsl.schema.space import Space
+    from archdsl.spaces.space import Space
 
     if not isinstance(document.content, Space):
         return ()
-    from archdsl.schema.positions import locate, place
+    from archdsl.language.text.positions import locate, place
     from archdsl.search.doctor.impossible import warnings_of
 
     problems = warnings_of(document.content)
@@ -103,7 +103,7 @@ def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
 
 def _summary(content: Content) -> str:
     """`9 nodes, 3x224x224 -> 1000, 27.84 M params`; of a space its variables instead."""
-    from archdsl.schema.document import Spec
+    from archdsl.language.document import Spec
 
     height, width = content.image_size
     sizes = f"{len(content.nodes)} nodes, {content.channels}x{height}x{width} -> {content.classes}"
@@ -111,6 +111,6 @@ def _summary(content: Content) -> str:
         from archdsl.cost import count
 
         return f"{sizes}, {count(content).params / 1e6:.2f} M params"
-    from archdsl.schema.variables import variables
+    from archdsl.spaces.variables import variables
 
     return f"{sizes}, {len(variables(content.nodes))} variables"

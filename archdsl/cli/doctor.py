@@ -70,7 +70,7 @@ def command(
     """
     from archdsl.render.console import stdout
     from archdsl.render.doctor import report
-    from archdsl.search.api import default_space, settings_of
+    from archdsl.search.defaults import default_space, settings_of
     from archdsl.search.doctor.dead import told
     from archdsl.search.doctor.doctor import DEFAULT_TIME_S, examine
     from archdsl.search.doctor.doctor import as_json as facts

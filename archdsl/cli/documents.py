@@ -9,8 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from archdsl.errors import Problem
-    from archdsl.schema.document import Spec
-    from archdsl.schema.space import Space
+    from archdsl.language.document import Spec
+    from archdsl.spaces.space import Space
 
 STDIN = "-"
 
@@ -32,8 +32,8 @@ def open_document(argument: str) -> Document:
         SpecError: it is refused.
         UnknownName: there is no such name or file.
     """
-    from archdsl.load import parse_spec, source
-    from archdsl.schema.reader import MAX_BYTES, read
+    from archdsl.language.text.reader import MAX_BYTES, read
+    from archdsl.load.specs import parse_spec, source
 
     if argument == STDIN:
         data, file = sys.stdin.buffer.read(MAX_BYTES + 1), title(argument)
@@ -41,7 +41,7 @@ def open_document(argument: str) -> Document:
         data, file = source(argument)
     if read(data, file).get("kind") != "space":
         return Document(data.decode(), parse_spec(data, file))
-    from archdsl.spaces import parse_space
+    from archdsl.load.spaces import parse_space
 
     return Document(data.decode(), parse_space(data, file))
 
@@ -53,8 +53,8 @@ def overridden(document: Document, assignments: list[str]) -> Spec:
         BadParameter: it is a search space, whose fields are not set like that.
         SpecError: it has no such field, or does not hold with them.
     """
-    from archdsl.load import override
-    from archdsl.schema.document import Spec
+    from archdsl.language.document import Spec
+    from archdsl.load.specs import override
 
     if not isinstance(document.content, Spec):
         raise typer.BadParameter(
@@ -70,7 +70,7 @@ def open_specs(arguments: list[str], assignments: list[str] | None) -> list[Spec
         SpecError: one is refused, or has no such field.
         UnknownName: there is no such name or file.
     """
-    from archdsl.load import load_spec, override
+    from archdsl.load.specs import load_spec, override
 
     return [override(load_spec(argument), assignments or []) for argument in arguments]
 
@@ -86,8 +86,8 @@ def placed(problems: list[Problem], argument: str) -> list[Problem]:
     Raises:
         UnknownName: there is no such name or file.
     """
-    from archdsl.load import source
-    from archdsl.schema.positions import locate, place
+    from archdsl.language.text.positions import locate, place
+    from archdsl.load.specs import source
 
     data, file = source(argument)
     positions = locate(data.decode())

@@ -78,7 +78,7 @@ def _size(text: str) -> tuple[int, int]:
     """`384` or `384x512`."""
     found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
     if not found:
-        from archdsl.schema.sizes import sides_in
+        from archdsl.language.sizes import sides_in
 
         sides = sides_in(text)
         two = len(sides) == 2 and all(10 <= side < 10_000 for side in sides)

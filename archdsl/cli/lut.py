@@ -14,9 +14,9 @@ from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
 
 if TYPE_CHECKING:
+    from archdsl.language.document import Spec
     from archdsl.latency.tables import Table
-    from archdsl.schema.document import Spec
-    from archdsl.schema.space import Space
+    from archdsl.spaces.space import Space
 
 
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
@@ -81,19 +81,17 @@ def build(
       archdsl lut build lit-dat-64 --device cpu --threads 1
       archdsl lut build lit-dat-224 --device cuda --batch 64 --runtime graph --json
     """
-    from archdsl.latency.setting import WAITING
-    from archdsl.spaces import load_space
+    from archdsl.load.spaces import load_space
+    from archdsl.runtimes.setting import WAITING
 
     runtime = runtime_of(runtime, mode)
     opened = load_space(space)
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
-    from archdsl.latency import lease as leases
     from archdsl.latency.tables import build_tables
 
-    leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, told=output.remark)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, notify=output.remark)
     _print(found[stat or default_stat(device or default_device())], as_json)
 
 
@@ -179,8 +177,8 @@ def _table(
     name: str, device: str | None, batch: int, dtype: str, runtime: str | None, threads: int | None, stat: str | None
 ) -> Table:
     """The kept table of a space for a setting on this machine."""
-    from archdsl.latency.setting import WAITING
-    from archdsl.spaces import load_space
+    from archdsl.load.spaces import load_space
+    from archdsl.runtimes.setting import WAITING
 
     space: Space = load_space(name)
     os.environ.update({**WAITING, **os.environ})

@@ -27,7 +27,7 @@ def command(
       archdsl new litv2_s > mine.json
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
     """
-    from archdsl.schema.writing import dump
+    from archdsl.language.text.writing import dump
 
     _check_name(name)
     document = open_document(spec)
@@ -36,7 +36,7 @@ def command(
 
 
 def _check_name(name: str | None) -> None:
-    from archdsl.schema.patterns import NAME
+    from archdsl.language.patterns import NAME
 
     if name is not None and not re.fullmatch(NAME, name):
         raise typer.BadParameter(
@@ -46,7 +46,7 @@ def _check_name(name: str | None) -> None:
 
 def _renamed(text: str, name: str) -> str:
     """The same text but for the name."""
-    from archdsl.schema.positions import locate
+    from archdsl.language.text.positions import locate
 
     spot = dict(locate(text).walk())[("name",)]
     written = json.JSONDecoder().raw_decode(text, spot.start)[1]

@@ -34,13 +34,13 @@ def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | Non
 
 
 def _dtypes() -> Iterable[str]:
-    from archdsl.latency.setting import DTYPES
+    from archdsl.runtimes.setting import DTYPES
 
     return DTYPES
 
 
 def _runtimes() -> Iterable[str]:
-    from archdsl.latency.setting import RUNTIMES
+    from archdsl.runtimes.setting import RUNTIMES
 
     return RUNTIMES
 
@@ -54,7 +54,7 @@ def _stats() -> Iterable[str]:
 def _samplers() -> Iterable[str]:
     from typing import get_args
 
-    from archdsl.search.settings import Sampler
+    from archdsl.search.config import Sampler
 
     return get_args(Sampler)
 

@@ -51,7 +51,7 @@ def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False)
 
 def _write(found: Report, page: Path, asked: bool) -> None:
     """The page; a run's folder that cannot be written is no failure unless the page was asked for."""
-    from archdsl.search.report import write_html
+    from archdsl.render.page.page import write_html
 
     try:
         write_html(found, page)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from archdsl import blocks
 from archdsl.cli import output
 from archdsl.cli.options import chosen
+from archdsl.families import registry
 
 KINDS = ("arch", "space")
 Kind = Annotated[
@@ -26,7 +26,7 @@ def command(kind: Kind) -> None:
       archdsl schema arch > arch-1.schema.json
       archdsl schema space
     """
-    output.document(_with_installed_types(kind) if blocks.installed() else _shipped(kind))
+    output.document(_with_installed_types(kind) if registry.installed() else _shipped(kind))
 
 
 def _shipped(kind: str) -> str:
@@ -36,7 +36,7 @@ def _shipped(kind: str) -> str:
 
 
 def _with_installed_types(kind: str) -> str:
-    from archdsl.schema import jsonschema
+    from archdsl.reference import jsonschema
 
     make = jsonschema.arch_schema if kind == "arch" else jsonschema.space_schema
     return jsonschema.text(make(installed=True))

@@ -11,7 +11,7 @@ from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Name, Set, chosen
 
 if TYPE_CHECKING:
-    from archdsl.schema.document import Spec
+    from archdsl.language.document import Spec
 
 FORMATS = ("text", "mermaid", "dot")
 Format = Annotated[

@@ -9,7 +9,7 @@ from archdsl.cli.options import Json
 
 if TYPE_CHECKING:
     from archdsl.cost import Count
-    from archdsl.schema.document import Spec
+    from archdsl.language.document import Spec
 
 
 def command(as_json: Json = False) -> None:
@@ -22,7 +22,7 @@ def command(as_json: Json = False) -> None:
     """
     from archdsl import zoo
     from archdsl.cost import count
-    from archdsl.load import load_spec
+    from archdsl.load.specs import load_spec
 
     found = [(spec, count(spec)) for spec in map(load_spec, zoo.names())]
     if as_json:

@@ -5,10 +5,10 @@ them together for a document that holds, in the order in which the network runs,
 `runs` says what is kept for how long.
 """
 
-from archdsl.graphs.links import Link, Links, link
 from archdsl.graphs.runs import Port, Run, runs
-from archdsl.graphs.shapes import flow
 from archdsl.graphs.steps import Step, feature_nodes, graph, map_steps, plan
+from archdsl.language.checking.links import Link, Links, link
+from archdsl.language.checking.shape_flow import flow
 
 __all__ = [
     "Link",

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.blocks.base import Head
-from archdsl.blocks.stage import Stage
 from archdsl.errors import Problem, SpecError
-from archdsl.graphs.links import Link, Links, link
-from archdsl.graphs.shapes import flow, inputs_of
-from archdsl.schema.arguments import check_spec
-from archdsl.schema.document import Header, Spec
-from archdsl.schema.draft import Draft
+from archdsl.families.common.base import Head
+from archdsl.families.common.stage import Stage
+from archdsl.language.arguments import check_spec
+from archdsl.language.checking.draft import Draft
+from archdsl.language.checking.links import Link, Links, link
+from archdsl.language.checking.shape_flow import flow, inputs_of
+from archdsl.language.document import Header, Spec
 from archdsl.shape import Map, Shape
 
 if TYPE_CHECKING:

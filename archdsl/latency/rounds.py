@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypedDict
 
 from archdsl.errors import MeasureError
-from archdsl.latency.runner import Runner
+from archdsl.runtimes.runner import Runner
 from archdsl.timing.disturbance import shows_cpu_time, undisturbed
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.rounds import Lap, Round, Rounds

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Iterable
 
-from archdsl.latency.provenance import physical_cores
-from archdsl.latency.runner import Runner
+from archdsl.runtimes.runner import Runner
+from archdsl.timing.cores import physical_cores
 
 _PROBE_S, _LEAST_RUNS = 0.1, 3
 WORTH = 1.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl.graphs import graph
+from archdsl.language.document import Spec
 from archdsl.render.headline import image_text
-from archdsl.schema.document import Spec
 
 
 class Box(NamedTuple):

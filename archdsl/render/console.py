@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterable
 from typing import IO, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+Renderable = RenderableType
+"""What rich can draw; other rooms name its type by this."""
 WIDTH = 80
 """Columns where no terminal says otherwise."""
 

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from archdsl.numbers import bytes_text, macs_text, params_text
 from archdsl.render.columns import Column, Sheet
-from archdsl.render.numbers import bytes_text, macs_text, params_text
 from archdsl.render.search import clock, heading
 
 _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "latency", "all": "all budgets"}

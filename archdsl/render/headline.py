@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
 from archdsl.shape import Map
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from archdsl.render.numbers import bytes_text
+from archdsl.numbers import bytes_text
 from archdsl.render.search import clock
 
 if TYPE_CHECKING:
-    from archdsl.search.results.cache import Contents
+    from archdsl.search.store.cache import Contents
 
 
 def cache_lines(found: Contents) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archdsl.language.document import Spec
 from archdsl.render.chart import chart
-from archdsl.schema.document import Spec
 
 _FRAMES = {"stage": "[{}]", "merge": "[\\{}/]", "join": "{{{{{}}}}}"}
 _ESCAPES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from archdsl.numbers import macs_text, params_text
 from archdsl.render.columns import Column, Sheet
-from archdsl.render.numbers import macs_text, params_text
 
 Facts = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from archdsl.cost import count
+from archdsl.numbers import macs_text, params_text
 from archdsl.render.columns import Column, Sheet, whole, wrapped
-from archdsl.render.numbers import macs_text, params_text
 from archdsl.render.plot import Plot
 from archdsl.render.report_texts import (
     IMPORTANCE_CAVEAT,
@@ -35,7 +35,8 @@ from archdsl.render.tree import show
 from archdsl.render.verdict import STYLES
 
 if TYPE_CHECKING:
-    from archdsl.search.report.facts import Importance, Report, Rung
+    from archdsl.search.propose.study_facts import Importance
+    from archdsl.search.report.facts import Report, Rung
 
 _MOST_CLASSES = 40
 """Rows of the table of classes."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from archdsl.render.numbers import accuracy_text, standard_error
+from archdsl.numbers import accuracy_text, standard_error
 from archdsl.render.search import clock
 from archdsl.render.verdict import held_out_text, reading_lines
 

@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from archdsl.numbers import accuracy_text
 from archdsl.render.columns import Column, Line, Sheet
-from archdsl.render.numbers import accuracy_text
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.verdict import second_reading, verdict_lines
@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 
 class State(Protocol):
-    """What a display reads of a search; `archdsl.search.results.progress.State` is one."""
+    """What a display reads of a search; `archdsl.search.store.progress.State` is one."""
 
     phase: str
     doing: str

@@ -9,10 +9,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from archdsl.cost import BYTES, Count
+from archdsl.language.document import Paper, Spec
+from archdsl.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.headline import headline
-from archdsl.render.numbers import bytes_text, macs_text, params_text, share_text
-from archdsl.schema.document import Paper, Spec
 
 
 def cost_table(count: Count, spec: Spec, dtype: str = "float32", batch: int = 1) -> RenderableType:

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from archdsl.cost import Count
 from archdsl.graphs import graph
+from archdsl.language.document import Spec
+from archdsl.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.columns import LUXURY, Column, fit, whole, wrapped
 from archdsl.render.headline import headline
 from archdsl.render.lanes import lanes
-from archdsl.render.numbers import bytes_text, macs_text, params_text, share_text
-from archdsl.schema.document import Spec
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
+from archdsl.numbers import accuracy_text
 from archdsl.render.columns import whole
-from archdsl.render.numbers import accuracy_text
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES = 5

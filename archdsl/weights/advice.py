@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archdsl.blocks.published import SCHEMES
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError
-from archdsl.load import override
+from archdsl.families.common.published import SCHEMES
+from archdsl.load.specs import override
 from archdsl.weights.forms import apart, blank
 from archdsl.weights.names import names_by, published_names, scheme_of
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError
-from archdsl.schema.arguments import wrong_model
+from archdsl.language.arguments import wrong_model
 from archdsl.weights.model_file import replacing
 from archdsl.weights.names import COUNTERS, part_of, published_names, scheme_of
 

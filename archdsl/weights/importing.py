@@ -14,9 +14,9 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
-from archdsl.load import override
-from archdsl.schema.arguments import wrong_model, wrong_weights
-from archdsl.schema.document import Spec
+from archdsl.language.arguments import wrong_model, wrong_weights
+from archdsl.language.document import Spec
+from archdsl.load.specs import override
 from archdsl.weights.advice import class_tensors, no_classifier, other_form, other_names, other_shapes
 from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint
 from archdsl.weights.fitting import check_names, fits, other_shapes_error

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError, WrongUse, short
-from archdsl.load import parse_spec
-from archdsl.schema.arguments import wrong_file, wrong_model
+from archdsl.language.arguments import wrong_file, wrong_model
+from archdsl.load.specs import parse_spec
 from archdsl.weights.facts import REMEDY as _REMEDY
 from archdsl.weights.facts import ModelFacts, archdsl_version
 from archdsl.weights.fitting import check_names

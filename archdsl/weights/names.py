@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from archdsl.blocks.published import SCHEMES, Scheme
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError, nearest
+from archdsl.families.common.published import SCHEMES, Scheme
 
 COUNTERS = ".num_batches_tracked"
 """How a batch norm's counter ends; no published network computes with it."""

@@ -1,4 +1,4 @@
-"""Tables from another image size: the module that owns one says how it is resized, see `archdsl.modules.tables`."""
+"""Tables from another image size: the module that owns one says how, see `archdsl.families.common.tables`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.compile import Backbone, build
-from archdsl.load import override
-from archdsl.modules.tables import Table
+from archdsl.families.common.tables import Table
+from archdsl.load.specs import override
 
 
 class Resized(NamedTuple):

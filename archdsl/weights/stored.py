@@ -97,7 +97,8 @@ _KNOWN = {*_TENSORS, *_PARAMETERS, _SUBCLASS, *_DICTIONARIES, *_INERT, *_ARRAYS,
 _ONLY_NAMED = {_ATTRIBUTE, "builtins.object"}
 """What may be named, but makes something of a class in `_INERT` alone: a method of a training log's buffer."""
 _LOG = "mmengine.logging.history_buffer."
-_INERT_MODULES = ("torch.optim.", "numpy.random.", "archdsl.schema.", "archdsl.blocks.", _LOG)
+_OURS = (*(f"archdsl.{room}." for room in ("language", "spaces", "families", "schema", "blocks")),)
+_INERT_MODULES = ("torch.optim.", "numpy.random.", *_OURS, _LOG)
 """Modules all of whose names are inert: optimizers and schedulers as objects, random states, our specs, logs."""
 
 

@@ -36,10 +36,10 @@ from replay import Evaluation, cost_of, latency_of, read_table, replayed
 from table import SPACE, Row, read
 
 from archdsl.errors import SpecError
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.variables import variables
-from archdsl.search.study.knobs import as_places, choices
-from archdsl.spaces import load_space, point
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import load_space, point
+from archdsl.search.propose.distributions import as_places, choices
+from archdsl.spaces.variables import variables
 
 RESULTS = Path(__file__).parents[1] / "results" / "search_quality.json"
 OURS = ("auto", "tpe", "nsga2")

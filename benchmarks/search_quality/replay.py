@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from optuna.storages import InMemoryStorage
 from table import SPACE, Row, read, settings_of
 
-from archdsl.load import spec_of
-from archdsl.schema.canonical import canonical_hash
-from archdsl.search.results.folder import RunFolder
-from archdsl.search.results.progress import State
-from archdsl.search.runner import Search
-from archdsl.search.study import local
-from archdsl.search.training.running import MARKS
-from archdsl.search.workers.child import Failed, Reply
-from archdsl.spaces import load_space
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import load_space
+from archdsl.load.specs import spec_of
+from archdsl.search.evaluate.context import Context
+from archdsl.search.loop.session import Search
+from archdsl.search.propose import study as local
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.progress import State
+from archdsl.search.worker.process import Failed, Reply
+from archdsl.training.running_loss import MARKS
 
 STAT = "p10"
 
@@ -104,7 +105,7 @@ def replayed(
     found, worker, started = list[Evaluation](), Replayed(table), time.monotonic()
 
     def watch(state: State, line: str | None) -> None:
-        for record in search.trials[len(found) :]:
+        for record in context.trials[len(found) :]:
             spent = worker.spent + time.monotonic() - started
             found.append(Evaluation(record["hash"], spent, record["accuracy"] is not None))
 
@@ -115,8 +116,8 @@ def replayed(
         os.environ["ARCHDSL_CACHE"] = str(Path(place) / "cache")
         folder = RunFolder(Path(place) / "run")
         folder.begin(settings, False, ())
-        search = Search(settings, folder, watch, new_worker=lambda: worker)
-        search.run()
+        context = Context(settings, folder, watch, new_worker=lambda: worker)
+        Search(context).run()
         folder.release()
     return found
 

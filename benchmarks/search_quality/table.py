@@ -20,20 +20,20 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypedDict
 
-from archdsl.latency.setting import WAITING
+from archdsl.runtimes.setting import WAITING
 
 os.environ.update({**WAITING, **os.environ})  # before torch is imported
 
 from archdsl.errors import SpecError
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.latency import STATS, compare
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
-from archdsl.search.settings import Settings
-from archdsl.search.training.fidelity import Fidelity
-from archdsl.search.workers.child import Worker
-from archdsl.spaces import load_space, point
+from archdsl.load.spaces import load_space, point
+from archdsl.search.config import Settings
+from archdsl.search.worker.process import Worker
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
+from archdsl.training.fidelity import Fidelity
 
 HERE = Path(__file__).parent
 SPACE, TABLE = HERE / "space.json", HERE / "table.json"

@@ -24,15 +24,15 @@ from typing import Any
 
 from archdsl.cost import count
 from archdsl.errors import SpecError
-from archdsl.load import spec_of
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.search.ladder.finals import FINALISTS, LENGTHEN, SEEDS
-from archdsl.search.ladder.measuring import measure
-from archdsl.search.ladder.rungs import train
-from archdsl.search.results.clock import Clock
-from archdsl.search.settings import Settings
-from archdsl.search.workers.child import Worker
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.finalists import FINALISTS, LENGTHEN, SEEDS
+from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.rungs import train
+from archdsl.search.store.clock import Clock
+from archdsl.search.worker.process import Worker
 from archdsl.zoo import names
 
 RESULTS = Path(__file__).parents[1] / "results" / "search_and_zoo.json"

@@ -1,1 +1,1 @@
-"""Images to rank networks with: what ships, and what a user brings."""
+"""Data sets, under the path of earlier versions; they are in `archdsl.data`."""

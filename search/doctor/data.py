@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archdsl.schema.space import Space
-from archdsl.search.data.agreement import square_side, with_data
-from archdsl.search.data.loading import VALIDATION, load
-from archdsl.search.settings import Settings
-
-BUILT_IN_DATA = {"shapetex": (3, 20), "digits": (1, 10)}
-"""Channels and classes of data that need not be loaded to know them."""
+from archdsl.data.agreement import BUILT_IN_DATA, square_side
+from archdsl.data.loading import VALIDATION, load
+from archdsl.search.config import Settings
 
 
 class DataFacts(NamedTuple):
@@ -40,15 +36,3 @@ def data_facts(settings: Settings) -> DataFacts:
     data = load(settings.data, side, settings.seed, train=settings.images)
     counts = len(data.train_labels), len(data.val_labels), len(data.held_labels)
     return DataFacts(data.describe(), data.channels, data.classes, *counts)
-
-
-def in_built_in_data(space: Space, data: str) -> Space | None:
-    """A space in the channels and classes of built-in data; None where the data would have to be loaded.
-
-    Raises:
-        SearchError: the space states other channels than the data has.
-    """
-    if data not in BUILT_IN_DATA:
-        return None
-    channels, classes = BUILT_IN_DATA[data]
-    return with_data(space, {"channels": channels, "classes": classes}, data)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archdsl.errors import Keys, Problem, short
-from archdsl.schema.sampling import draw
-from archdsl.schema.space import Space
-from archdsl.schema.variables import Variable, label_of, variables, walk
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import Survey, Value
+from archdsl.spaces.sampling import draw
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable, label_of, variables, walk
 
 DRAWS = 200
 """Choices drawn with a value before it is called dead, where the space was not looked at as a whole."""

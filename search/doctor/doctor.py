@@ -12,9 +12,9 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
 
+from archdsl.data.agreement import with_data
 from archdsl.errors import SpecError
-from archdsl.schema.variables import variables
-from archdsl.search.data.agreement import with_data
+from archdsl.search.config import Settings
 from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
@@ -23,10 +23,10 @@ from archdsl.search.doctor.points import Network, Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
-from archdsl.search.settings import Settings
-from archdsl.search.training.fidelity import Fidelity, fidelity_of
-from archdsl.search.workers.child import Worker
-from archdsl.search.workers.seat import Asked
+from archdsl.search.worker.process import Worker
+from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.spaces.variables import variables
+from archdsl.training.fidelity import Fidelity, fidelity_of
 
 DEFAULT_TIME_S, DEFAULT_TRIALS = 60.0, 100
 _TRAINING_SHARE = 0.1
@@ -95,7 +95,7 @@ def examine(
     trials: int | None = None,
     workers: int = 1,
     say: Say = lambda text: None,
-    new_worker: Callable[[], Asked] | None = None,
+    new_worker: Callable[[], WorkerProtocol] | None = None,
 ) -> Examination:
     """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
 
@@ -161,7 +161,12 @@ def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
 
 
 def _timed(
-    networks: list[Network], settings: Settings, judged: int, deadline: float, say: Say, new_worker: Callable[[], Asked]
+    networks: list[Network],
+    settings: Settings,
+    judged: int,
+    deadline: float,
+    say: Say,
+    new_worker: Callable[[], WorkerProtocol],
 ) -> Timed:
     """Latencies of the networks, and the pace of training of those inside the budgets, else of any.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archdsl.schema.variables import Variable
 from archdsl.search.doctor.points import Network, Points
+from archdsl.spaces.variables import Variable
 
 Loss = Callable[[Network], float]
 _MOST_VALUES = 12

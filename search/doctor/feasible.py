@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from archdsl.data.agreement import in_built_in_data
 from archdsl.errors import SearchError
-from archdsl.schema.sampling import draw
-from archdsl.schema.space import latency_of
-from archdsl.schema.variables import variables
-from archdsl.search.doctor.data import in_built_in_data
+from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Network, Points
-from archdsl.search.settings import Settings
+from archdsl.spaces.sampling import draw
+from archdsl.spaces.space import latency_of
+from archdsl.spaces.variables import variables
 
 _DRAWS = 100
 _ROOM = 1.01

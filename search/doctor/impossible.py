@@ -13,21 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from archdsl.blocks.base import Part
 from archdsl.errors import Keys, Problem, short
+from archdsl.families.common.base import Part
 from archdsl.graphs import flow, link
-from archdsl.schema.contradiction import fixed, needed_variables
-from archdsl.schema.draft import draft
-from archdsl.schema.enumeration import EveryChoice
-from archdsl.schema.expressions import ExpressionError, parse
-from archdsl.schema.holes import Point, Unresolved, resolve, satisfied
-from archdsl.schema.nodes import node_models
-from archdsl.schema.sampling import draw
-from archdsl.schema.space import Space
-from archdsl.schema.space_names import expressions, types_of
-from archdsl.schema.variables import variables, walk
+from archdsl.language.checking.draft import draft
+from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
+from archdsl.spaces.contradiction import fixed, needed_variables
+from archdsl.spaces.enumeration import EveryChoice
+from archdsl.spaces.expressions import ExpressionError, parse
+from archdsl.spaces.names import expressions, types_of
+from archdsl.spaces.resolve import Point, Unresolved, resolve, satisfied
+from archdsl.spaces.sampling import draw
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables, walk
 
 _DRAWS = 8
 """Choices drawn with each value before a proof is sought."""

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from archdsl.cost import Count, cost_of, count, limit_problems
 from archdsl.errors import Keys, Problem, SpecError
 from archdsl.graphs import Step
-from archdsl.schema.document import Spec, spec_model
-from archdsl.schema.holes import Point, Unresolved, decide, resolve
-from archdsl.schema.nodes import Node, node_models
-from archdsl.schema.problems import problems_of
-from archdsl.schema.sampling import broken
-from archdsl.schema.space import Space
-from archdsl.schema.variables import label_of
+from archdsl.language.checking.problems import problems_of
+from archdsl.language.document import Spec, spec_model
+from archdsl.language.nodes import Node, node_models
 from archdsl.shape import Cost
+from archdsl.spaces.resolve import Point, Unresolved, decide, resolve
+from archdsl.spaces.sampling import broken
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import label_of
 
 Choose = Callable[[str], Any]
 

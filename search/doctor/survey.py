@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archdsl.errors import Problem
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.enumeration import EveryChoice
-from archdsl.schema.sampling import draw
-from archdsl.schema.space import Space
-from archdsl.schema.variables import Variable, variables
+from archdsl.language.canonical import canonical_hash
 from archdsl.search.doctor.points import Looked, Network, Points
+from archdsl.spaces.enumeration import EveryChoice
+from archdsl.spaces.sampling import draw
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable, variables
 
 MOST_CHOICES = 10_000
 """Choices up to which a space is looked at as a whole."""

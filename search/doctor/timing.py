@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from archdsl.search.config import Settings
 from archdsl.search.doctor.points import Network
-from archdsl.search.ladder.final_reading import SECONDS as FINAL_READING_S
-from archdsl.search.ladder.finals import LENGTHEN, trainings
-from archdsl.search.ladder.measuring import PACE
-from archdsl.search.ladder.predict import LatencyModel
-from archdsl.search.settings import Settings
-from archdsl.search.training.fidelity import Fidelity
-from archdsl.search.workers.child import Failed, Reply, WorkerGone
-from archdsl.search.workers.seat import Asked
+from archdsl.search.evaluate.final_reading import SECONDS as FINAL_READING_S
+from archdsl.search.evaluate.finalists import LENGTHEN, trainings
+from archdsl.search.evaluate.measuring import PACE
+from archdsl.search.predict.latency_model import LatencyModel
+from archdsl.search.worker.process import Failed, Reply, WorkerGone
+from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.training.fidelity import Fidelity
 
 Say = Callable[[str], None]
 
@@ -66,7 +66,7 @@ class Timed(NamedTuple):
 
 
 def timed(
-    worker: Asked,
+    worker: WorkerProtocol,
     networks: Sequence[Network],
     settings: Settings,
     deadline: float,
@@ -109,7 +109,7 @@ def timed(
     )
 
 
-def _with_threads(worker: Asked, network: Network, settings: Settings, say: Say) -> Settings:
+def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, say: Say) -> Settings:
     """The settings with the threads that a search would choose, on a network."""
     if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
         return settings
@@ -132,7 +132,7 @@ def telling(say: Say) -> Callable[[Reply], None]:
 
 
 def paces(
-    worker: Asked, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
+    worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
 ) -> list[float]:
     """Seconds that trainings of this length take, of up to three networks spread over those given.
 
@@ -155,7 +155,7 @@ def paces(
 class _Session:
     """Networks measured one after another, and what is learned of the others."""
 
-    def __init__(self, worker: Asked, networks: Sequence[Network], settings: Settings, say: Say) -> None:
+    def __init__(self, worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, say: Say) -> None:
         self.worker, self.networks, self.settings, self.say = worker, networks, settings, say
         self.reading_s: list[float] = []
         self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0

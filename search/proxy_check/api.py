@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import WrongUse
-from archdsl.schema.space import Space
-from archdsl.search.api import absolute, document_of, first_of, new_folder, settings_of
+from archdsl.load.spaces import load_space
+from archdsl.search.defaults import absolute, document_of, first_of, new_folder, settings_of
 from archdsl.search.proxy_check.check import EPOCHS, FULL_STEPS, Check, check
 from archdsl.search.proxy_check.folder import CheckFolder
-from archdsl.spaces import load_space
+from archdsl.spaces.space import Space
 
 _TRAINING = (
     *("params_budget", "macs_budget", "memory_budget", "device", "threads"),

@@ -13,21 +13,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archdsl.data.agreement import square_side, with_data
 from archdsl.errors import ArchError, SearchError
-from archdsl.search.data.agreement import square_side, with_data
-from archdsl.search.ladder.candidates import Candidate
-from archdsl.search.ladder.finals import LENGTHEN
-from archdsl.search.ladder.rungs import OutOfTime, scored, train
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.finalists import LENGTHEN
+from archdsl.search.evaluate.rungs import scored, train
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
 from archdsl.search.proxy_check.sample import sample
-from archdsl.search.results.clock import Clock
-from archdsl.search.results.stopping import stoppable
-from archdsl.search.settings import Settings
-from archdsl.search.training.fidelity import LEAST_STEPS, fidelity_of, length_note
-from archdsl.search.workers.child import Failed, Worker, WorkerGone
-from archdsl.search.workers.seat import Asked
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.stopping import stoppable
+from archdsl.search.trial import Candidate
+from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
+from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
 
 EPOCHS, FULL_STEPS = LENGTHEN * 2.0, int(LENGTHEN * LEAST_STEPS)
 """Of a full training, and how many steps it has at least: as a search trains its finalists by default."""
@@ -58,7 +58,7 @@ def check(
     out: Path,
     resume: bool = False,
     say: Say = lambda text: None,
-    new_worker: Callable[[], Asked] = Worker,
+    new_worker: Callable[[], WorkerProtocol] = Worker,
 ) -> dict[str, Any]:
     """Train and score what is not in the folder yet, and judge the scores; `judged.py` says what that gives.
 
@@ -89,7 +89,7 @@ def check(
 class _Checking:
     """A check while it runs."""
 
-    def __init__(self, asked: Check, folder: CheckFolder, say: Say, worker: Asked) -> None:
+    def __init__(self, asked: Check, folder: CheckFolder, say: Say, worker: WorkerProtocol) -> None:
         self.asked, self.settings, self.folder, self.say, self.worker = asked, asked.settings, folder, say, worker
         self.records: list[Record] = folder.records()
         self.facts: dict[str, Any] = folder.read("machine.json") or {}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SearchError
-from archdsl.search.scores.every import NAMES
-from archdsl.search.settings import Settings
+from archdsl.search.config import Settings
+from archdsl.search.worker.scores.every import NAMES
 
 RESULT = "proxy_check.json"
 

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import SearchError
-from archdsl.search.results.folder import RunExists, RunFolder
-from archdsl.search.results.shapes import Network
-from archdsl.search.settings import Settings
+from archdsl.search.config import Settings
+from archdsl.search.store.folder import RunExists, RunFolder
+from archdsl.search.store.run_schema import Network
 
 ASKED, NETWORKS = "check.json", "networks.jsonl"
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from archdsl.search.ranks import Floats, Interval, interval, kendall, recall, spearman
-from archdsl.search.scores.ensemble import AZ_NAS, MEMBERS, ensemble
-from archdsl.search.scores.every import NAMES
-from archdsl.search.scores.fields import fields
-from archdsl.search.scores.fitted import Seen, fitted
-from archdsl.search.training.running import MARKS
+from archdsl.search.predict.fields import fields
+from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
+from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
+from archdsl.search.predict.surrogate import Seen, fitted
+from archdsl.search.worker.scores.every import NAMES
+from archdsl.training.running_loss import MARKS
 
 LEAST = 8
 """Networks, before anything is said of ranks."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 from archdsl.errors import SearchError
-from archdsl.schema.space import Space
-from archdsl.schema.variables import variables
-from archdsl.search.ladder.candidates import Candidate, random_candidate
-from archdsl.search.settings import Settings
+from archdsl.search.config import Settings
+from archdsl.search.propose.candidates import random_candidate
+from archdsl.search.trial import Candidate
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
 
 
 def sample(space: Space, settings: Settings, count: int) -> list[Candidate]:

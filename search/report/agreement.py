@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from archdsl.schema.document import Spec
-from archdsl.search.ladder.predict import ENOUGH, LatencyModel
-from archdsl.search.ranks import spearman
+from archdsl.language.document import Spec
+from archdsl.search.predict.latency_model import ENOUGH, LatencyModel
+from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
+from archdsl.search.predict.ranks import spearman
+from archdsl.search.predict.surrogate import fitted, seen
 from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
-from archdsl.search.scores.ensemble import MEMBERS, ensemble
-from archdsl.search.scores.fitted import fitted, seen
 
 _OURS = ("ensemble", "fitted")
 _EXACT = 6

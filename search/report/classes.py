@@ -7,7 +7,7 @@ from typing import Any
 
 from archdsl.search.report.facts import ClassAccuracy
 from archdsl.search.report.reading import mapping
-from archdsl.search.training.accuracy import balanced_accuracy
+from archdsl.training.accuracy import balanced_accuracy
 
 SETS = ("validation", "held_out")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from archdsl.schema.document import Spec
+from archdsl.language.document import Spec
+from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.reading import mapping, number, text, timing_of
-from archdsl.search.results.reading import Reading
-from archdsl.search.scores.every import NAMES
+from archdsl.search.store.reading import Reading
+from archdsl.search.worker.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
 
@@ -155,17 +156,6 @@ class Rung(NamedTuple):
     seconds: float | None
     """What measuring and training them took; None for a rung that takes no time of its own."""
     reasons: list[tuple[str, int]]
-
-
-class Importance(NamedTuple):
-    """Shares of a metric's variation that Optuna lays to each parameter; empty, with the reason, if there are none."""
-
-    metric: str
-    trials: int
-    shares: dict[str, float]
-    by_chance: float | None
-    """The largest share when the values are dealt out at random, the mean of several deals."""
-    reason: str
 
 
 class Agreement(NamedTuple):

@@ -11,21 +11,21 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from archdsl.errors import ArchError
-from archdsl.latency.setting import with_runtime
-from archdsl.load import parse_spec, spec_of
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
+from archdsl.language.document import Spec
+from archdsl.load.spaces import choices_of
+from archdsl.load.specs import parse_spec, spec_of
+from archdsl.runtimes.setting import with_runtime
+from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.classes import balanced_of, classes_of
 from archdsl.search.report.facts import LONGER, Attempt, Report, Rung, Trial, Verdict, trial_of
 from archdsl.search.report.reading import RunFiles, mapping, number, numbers, read_files, text, timing_of
 from archdsl.search.report.reproduce import reproduce
-from archdsl.search.report.study_facts import StudyFacts, study_facts
-from archdsl.search.results.busy import Disturbed
-from archdsl.search.results.front import front
-from archdsl.search.results.progress import RUNGS
-from archdsl.search.results.reading import Reading
-from archdsl.spaces import choices_of
+from archdsl.search.store.front import front
+from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.progress import RUNGS
+from archdsl.search.store.reading import Reading
+from archdsl.spaces.space import Space
 
 _ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
 """The order in which a candidate meets the rungs."""

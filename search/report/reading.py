@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.errors import WrongUse, nearest
-from archdsl.latency.setting import with_runtime
+from archdsl.runtimes.setting import with_runtime
 
 _OF_A_RUN = ("run.json", "trials.jsonl")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from archdsl.search.report.facts import AGAIN, Attempt, Report, Trial
 from archdsl.search.report.reading import mapping
-from archdsl.search.scores.every import NAMES
+from archdsl.search.worker.scores.every import NAMES
 
 _OWN = (
     "number",

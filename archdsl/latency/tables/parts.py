@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from archdsl.blocks.stage import Stage
+from archdsl.families.common.stage import Stage
 from archdsl.graphs import Step, plan
-from archdsl.schema.canonical import canonical
-from archdsl.schema.document import Spec
+from archdsl.language.canonical import canonical
+from archdsl.language.document import Spec
 
 _ENTRY = ("position_embedding", "out_norm")
 """Fields of a stage that act at its ends, not in its blocks."""

@@ -8,15 +8,15 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from archdsl.blocks.stage import Stage
 from archdsl.errors import MeasureError, SpecError
+from archdsl.families.common.stage import Stage
 from archdsl.graphs import plan
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.latency.tables.parts import parts
-from archdsl.schema.canonical import canonical_hash
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
-from archdsl.schema.variables import Variable, variables
-from archdsl.spaces import draw, point
+from archdsl.load.spaces import draw, point
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable, variables
 
 MOST_POINTS = 12_000
 """Points up to which a space is walked through; of a larger one so many are drawn at most."""

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from archdsl import files as store
 from archdsl.cost import count
 from archdsl.errors import MeasureError
-from archdsl.latency.provenance import physical_cores, provenance
-from archdsl.latency.setting import Setting, with_runtime
+from archdsl.language.document import Spec
+from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import checked_stat, default_stat
-from archdsl.latency.tables import store
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
 from archdsl.latency.tables.parts import parts
-from archdsl.schema.document import Spec
-from archdsl.schema.space import Space
+from archdsl.runtimes.setting import Setting, with_runtime
+from archdsl.spaces.space import Space
+from archdsl.timing.cores import physical_cores
 
 FORMAT = 1
 DECIDING = (

@@ -13,16 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.latency.rounds import Timer
-from archdsl.latency.runner import Runner, refusing, runner_of
-from archdsl.latency.setting import Image, Setting
 from archdsl.latency.tables.parts import Part
 from archdsl.latency.tables.survey import blocks_of
+from archdsl.runtimes.runner import Runner, refusing, runner_of
+from archdsl.runtimes.setting import Image, Setting
 from archdsl.timing.rounds import Lap
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from archdsl.schema.document import Spec
+    from archdsl.language.document import Spec
 
 REPLAYS = 8
 """Passes of a part in one captured graph, so that the launch of the graph, which a network pays once, hardly counts."""

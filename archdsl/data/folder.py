@@ -1,0 +1,151 @@
+"""A folder of images as data: one folder a class, perhaps in folders to train, to validate and to test."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.data.folder_layout import SUFFIXES, folders_in, is_image, layout
+from archdsl.data.labelled import Labelled, Sizes, Split, class_names, drawn_apart, listed, three
+from archdsl.data.pictures import need_pillow, read_picture
+from archdsl.errors import SearchError
+
+_NO_PICTURES = frozenset(
+    (".cfg", ".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml")
+)
+"""Endings of files that nobody takes for images: they are skipped without a word where a class has images."""
+_DARK = 32
+
+
+class Listing(NamedTuple):
+    """The image files of one set, the class of each, and files that are no images, by their endings."""
+
+    files: list[Path]
+    labels: NDArray[Any]
+    others: Counter[str]
+
+
+def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
+    """At most so many images at `image` x `image`, RGB, and how many files could not be read.
+
+    Only the images drawn are opened, so a folder of millions is as quick as a small one.
+
+    Raises:
+        SearchError: Pillow is missing, the folders may be sets as well as classes, a class has no image, or there are
+            too few classes or readable images.
+    """
+    need_pillow()
+    places = layout(root)
+    listings = [None if place is None else _listing(place) for place in places.sets]
+    first = listings[0]
+    assert first is not None
+    _refuse_empty_classes(root, places.train, first)
+    labels = [None if listing is None else listing.labels for listing in listings]
+    names = class_names(first.labels)
+    sets, lost = list[Labelled](), list[str]()
+    for source, rows in three(labels, names, seed, sizes):
+        listing = listings[source]
+        assert listing is not None
+        part, missed = _read([listing.files[row] for row in rows], np.searchsorted(names, listing.labels[rows]), image)
+        sets.append(part)
+        lost += missed
+    train, val, held = sets
+    refuse_empty(root, train, val, names, lost)
+    notes = (*places.notes, *_other_files(listings), *_darkness(train), *drawn_apart(labels))
+    return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
+
+
+def _listing(folder: Path) -> Listing:
+    """All files under the class folders and their classes; links to folders are not followed."""
+    files, labels, others = list[Path](), list[str](), Counter[str]()
+    for place in folders_in(folder):
+        images, rest = _files_in(place)
+        files += images
+        labels += [place.name] * len(images)
+        others += rest
+    return Listing(files, np.array(labels, dtype=np.str_), others)
+
+
+def _files_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The images anywhere below a class folder, and its other files by their endings; hidden ones apart."""
+    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+    images = sorted(path for path in files if is_image(path.name))
+    return images, Counter(path.suffix.lower() or "no ending" for path in files if not is_image(path.name))
+
+
+def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:
+    """No class may be lost for want of images.
+
+    Raises:
+        SearchError: a class folder has no file that counts as an image, or there is no image at all.
+    """
+    read = f"read are {', '.join(sorted(SUFFIXES))}"
+    if not listing.files:
+        raise SearchError(f"{root}: no images found; data is one folder a class, with images in it; {read}")
+    without = sorted({path.name for path in folders_in(folder)} - set(listing.labels.tolist()))
+    if without:
+        rest = _files_in(folder / without[0])[1]
+        got = f"{rest.total():,} other file{'s' * (rest.total() != 1)}: {_by_ending(rest)}" if rest else "no file"
+        rule = f"class '{without[0]}' has no file that counts as an image; got {got}"
+        more = f" (as {len(without) - 1} more: {listed(without[1:])})" if without[1:] else ""
+        raise SearchError(f"{root}: {rule}{more}; {read}; convert its files, or remove the folder")
+
+
+def _by_ending(files: Counter[str]) -> str:
+    return listed([f"{count:,} {ending}" for ending, count in files.most_common()])
+
+
+def _other_files(listings: Sequence[Listing | None]) -> list[str]:
+    """What is said of files beside the images that may have been meant as some."""
+    every = sum((listing.others for listing in listings if listing is not None), Counter[str]())
+    meant = Counter({ending: count for ending, count in every.items() if ending not in _NO_PICTURES})
+    count = "1 file does" if meant.total() == 1 else f"{meant.total():,} files do"
+    return [f"{count} not count as images ({_by_ending(meant)})"] if meant else []
+
+
+def _darkness(train: Labelled) -> list[str]:
+    """What is said of images that come out nearly black, as greys of 10 or 12 bits in files of 16 do."""
+    high = int(train.images.max()) if len(train) else 0
+    return [f"the training images are nearly black: their largest value is {high} of 255"] if high < _DARK else []
+
+
+def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelled, list[str]]:
+    """The readable ones of the files, and of each other one why it is not."""
+    pictures = np.empty((len(files), 3, image, image), np.uint8)
+    kept, lost = list[int](), list[str]()
+    for row, path in enumerate(files):
+        try:
+            pictures[len(kept)] = read_picture(path, image)
+        except Exception as error:  # OSError, SyntaxError, struct.error, ...: whatever a broken file makes Pillow raise
+            lost.append(f"{path.parent.name}/{path.name}: {brief(error)}")
+        else:
+            kept.append(row)
+    return Labelled(pictures[: len(kept)], numbers[kept]), lost
+
+
+def brief(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: Sequence[str]) -> None:
+    """Each class must be trained, and something must be validated.
+
+    `lost` says of each unreadable image why.
+
+    Raises:
+        SearchError: it is not so.
+    """
+    missing = np.setdiff1d(np.arange(len(names)), train.labels)
+    if len(missing) or not len(val):
+        what = (
+            f"class '{names[missing[0]]}' has none to train with" if len(missing) else "there is none to validate with"
+        )
+        first = f", the first {lost[0]}" if lost else ""
+        raise SearchError(f"{root}: too few readable images; {what} ({len(lost)} unreadable{first})")

@@ -1,0 +1,1 @@
+"""What families share: the contract of a part and its fields, without torch; layers, windows and tables, with it."""

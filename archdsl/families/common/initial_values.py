@@ -1,0 +1,48 @@
+"""Initial values by a document's `init`; drop-path rates by its `drop_path`; what differs in a dense build."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+
+from archdsl.families.common.layers import DropPath
+
+
+def initialise(module: nn.Module, scheme: str) -> None:
+    """Start values of everything inside `module`.
+
+    `torch` keeps PyTorch's own. `truncated_normal`, as the published LIT and LITv2: Linear weights of std 0.02,
+    convolutions normal with std sqrt(2 / fan-out), their biases 0; norms and tables start as they are made. A module
+    with `keeps_own_init` (stems and merges by patches) is left alone with all that is inside, and a Linear that
+    `starts_as_convolution` (FCViT's, published as convolutions 1x1) has their rule.
+    """
+    if scheme == "torch" or getattr(module, "keeps_own_init", False):
+        return
+    if isinstance(module, nn.Linear) and getattr(module, "starts_as_convolution", False):
+        nn.init.normal_(module.weight, std=math.sqrt(2 / module.out_features))
+    elif isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.Conv2d):
+        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    for child in module.children():
+        initialise(child, scheme)
+
+
+def set_drop_path(module: nn.Module, rate: float) -> None:
+    """Block n of N, in the order of the document, drops its residual branches at rate * n / (N - 1)."""
+    drops = [drop for found in module.modules() if isinstance(drop := getattr(found, "drop_path", None), DropPath)]
+    for index, drop in enumerate(drops):
+        drop.rate = rate * index / max(len(drops) - 1, 1)
+
+
+def set_dense(module: nn.Module, dense: bool) -> None:
+    """Tell the parts that run otherwise in a dense-prediction build, those with a flag `dense`, which build it is."""
+    parts: list[Any] = list(module.modules())
+    for part in parts:
+        if isinstance(getattr(part, "dense", None), bool):
+            part.dense = dense

@@ -1,0 +1,268 @@
+"""Blocks and the stages they make: what every family's blocks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from archdsl.errors import ShapeError
+from archdsl.families.common.base import Part
+from archdsl.families.common.fields import Depth, Flag, Knob, LayerNorm, Mlp, Norm, PlainMlp, Scale
+from archdsl.families.common.rules import check_mlp, check_norm, check_semantics
+from archdsl.shape import PORTS, Cost, Map, Tokens
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+ALL_PORTS = frozenset(PORTS)
+BOTH = ("pixels", "semantics")
+"""The ports of two pathways: a map, and tokens of the same width beside it."""
+
+
+class Block(Part):
+    """A residual unit that keeps its shape: x + mixer(norm x), then x + mlp(norm x).
+
+    A new block declares its own fields and `mixer_out`, `mixer_cost` and `mixer`; the rest is common. One that is built
+    otherwise overrides `cost` and `build`.
+    """
+
+    kind = "block"
+    stage: ClassVar[type[Stage]]
+    """The stage fields that this type has; `Stage` unless a type needs more."""
+
+    norm: Norm = LayerNorm(type="layer")
+    mlp: Mlp = PlainMlp(type="plain")
+    layer_scale: Annotated[Scale | None, Field(description="initial value, or null for none")] = None
+    local_perception: Annotated[Flag, Field(description="x + depthwise 3x3 of x, first of all")] = False
+
+    def mixer_out(self, x: Map) -> None:
+        """The shape rule of the mixer: raises `ShapeError` where x does not fit."""
+
+    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
+        """The mixer alone, norm and residual not included; `tokens` go beside the map (a class token).
+
+        `activations` are the elements that it holds at its worst moment beside its input, its output among them.
+        """
+        return Cost()
+
+    def mixer(self, x: Map) -> nn.Module | None:
+        """The mixer's module, (B, H, W, C) -> (B, H, W, C), or None for a block that is an MLP alone."""
+        return None
+
+    mixes: ClassVar[bool] = True
+    """Whether there is a mixer at all."""
+
+    def out(self, x: Map) -> Map:
+        """Raises `ShapeError` where x does not fit; gives x."""
+        check_norm(x.channels, self.norm)
+        check_mlp(self.mlp)
+        self.mixer_out(x)
+        return x
+
+    def cost(self, x: Map, tokens: int = 0) -> Cost:
+        """Parameters and MACs as in the papers' own counts; elements alive in `ResidualBlock.forward`."""
+        C, N = x.channels, x.positions + tokens
+        mixer, mlp = self.mixer_cost(x, tokens), self._mlp_cost(C, N)
+        params = mixer.params + mlp.params + 2 * C * (1 + self.mixes)
+        macs = mixer.macs + mlp.macs
+        if self.layer_scale is not None:
+            params += C * (1 + self.mixes)
+        if self.local_perception:
+            params, macs = params + 10 * C, macs + 9 * N * C
+        return Cost(params, macs, self._alive(C * N, mixer.activations, mlp.activations))
+
+    def _alive(self, x: int, mixer: int, mlp: int) -> int:
+        """Elements alive at the worst moment; x is those of the map.
+
+        The input stays with the caller, and beside it the sum so far. A branch holds its normed input while it runs;
+        scaling its result and adding it hold no more.
+        """
+        before = x * (1 + self.local_perception)
+        after = x * (1 + (self.local_perception or self.mixes))
+        return x + max(before + mixer if self.mixes else 0, after + mlp)
+
+    def _mlp_cost(self, C: int, N: int) -> Cost:
+        hidden = int(self.mlp.ratio * C)
+        params = C * hidden + hidden + hidden * C + C
+        macs = 2 * N * C * hidden
+        if self.mlp.type == "plain":
+            return Cost(params, macs, max(2 * hidden, hidden + C) * N)
+        window = self.mlp.kernel**2
+        alive = max((3 if self.mlp.type == "dwconv_residual" else 2) * hidden, hidden + C) * N
+        return Cost(params + (window + 1) * hidden, macs + N * window * hidden, alive)
+
+    def build(self, x: Map) -> nn.Module:
+        """The residual block, (B, H, W, C) -> (B, H, W, C)."""
+        from archdsl.families.common.layers import ResidualBlock, mlp
+
+        return ResidualBlock(
+            x.channels, self.norm, self.mixer(x), mlp(self.mlp, x.channels), self.layer_scale, self.local_perception
+        )
+
+
+class TwoPathBlock(Block):
+    """A block that reads and gives pixels and semantics (Dual-ViT); `cost` and `build` are its own.
+
+    `read` are the ports that somebody reads after it; what serves only another is neither built nor counted, and that
+    port leaves the block as it came.
+    """
+
+    reads = gives = BOTH
+
+    def cost(self, x: Map, tokens: int = 0, read: frozenset[str] = ALL_PORTS) -> Cost:
+        """The whole block; `tokens` are the semantics, of the map's width."""
+        raise NotImplementedError
+
+    def build(self, x: Map, read: frozenset[str] = ALL_PORTS) -> nn.Module:
+        """(B, H, W, C), (B, M, C) -> the same; the module has `two_paths`."""
+        raise NotImplementedError
+
+
+class Stage(Part):
+    """Blocks at one resolution and width; keeps both.
+
+    Where a block reads semantics, the stage reads and gives them; its other blocks pass them on.
+    """
+
+    kind = "stage"
+
+    depth: Depth
+    position_embedding: Annotated[Flag, Field(description="learned, added once at entry")] = False
+    out_norm: Annotated[
+        Literal["never", "features", "always"],
+        Field(description="who gets the output normed: nobody, a dense-prediction build, or every reader"),
+        Knob(("never", "features", "always")),
+    ] = "features"
+
+    def blocks_in_order(self) -> Iterator[Block]:
+        """The `depth` blocks, first to last."""
+        raise NotImplementedError
+
+    def parts(self) -> tuple[tuple[tuple[str | int, ...], Block], ...]:
+        """Each written block with its place in the stage's document."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
+        """The map, and semantics where one of the written blocks reads them."""
+        return BOTH if any(isinstance(block, TwoPathBlock) for _, block in self.parts()) else ("pixels",)
+
+    @property
+    def gives(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
+        """What it reads."""
+        return self.reads
+
+    def out(self, x: Map, semantics: Tokens | None = None) -> Any:
+        """Raises `ShapeError` where a block does not fit; gives x, and the semantics if it reads them."""
+        for place, block in self.parts():
+            try:
+                block.out(x)
+            except ShapeError as error:
+                raise error.inside(place) from None
+        if semantics is None:
+            return x
+        check_semantics(x, semantics)
+        return x, semantics
+
+    def cost(
+        self,
+        x: Map,
+        semantics: Tokens | None = None,
+        read: frozenset[str] = ALL_PORTS,
+        features: bool = False,
+    ) -> Cost:
+        """The whole stage. `read` are the ports that have a reader; with `features` its map is handed out.
+
+        A port that nobody reads is not computed, and what serves only it is not counted.
+        """
+        tokens, normed = self._tokens(read), self._normed_ports(read, features)
+        beside = semantics.elements if semantics else 0
+        total = Cost(self._own_params(x, tokens), 0, self._entry_alive(x, tokens) + beside)
+        own = x.elements * bool(tokens or self.position_embedding)  # alive beside the stage's inputs: a map of its own
+        own_beside = 0  # and semantics of its own
+        for block, needed in self._built(read):
+            if isinstance(block, TwoPathBlock) and semantics:
+                one, waiting = block.cost(x, semantics.count, needed), own_beside
+            else:
+                one, waiting = block.cost(x, tokens) if tokens else block.cost(x), beside + own_beside
+                needed = frozenset({"pixels"})
+            total = total.then(one._replace(activations=one.activations + own + waiting))
+            own = x.elements if "pixels" in needed else own
+            own_beside = beside if "semantics" in needed else own_beside
+        given = x.elements + own + 2 * tokens * x.channels + beside + own_beside
+        sizes = {"pixels": x.elements, "semantics": beside, "class": tokens * x.channels}
+        given += sum(sizes[port] for port in normed)
+        return total.then(Cost(2 * x.channels * len(normed), 0, given))
+
+    def build(
+        self,
+        x: Map,
+        semantics: Tokens | None = None,
+        read: frozenset[str] = ALL_PORTS,
+        features: bool = False,
+    ) -> nn.Module:
+        """The stage's module; `read` and `features` as in `cost`."""
+        from archdsl.families.common.layers import norm
+        from archdsl.families.common.stage_modules import PositionEmbedding, Stage
+
+        tokens = self._tokens(read)
+        position = None
+        if self.position_embedding:
+            position = PositionEmbedding(x.channels, x.height, x.width, self._token_rows())
+        *_, last = self.blocks_in_order()
+        return Stage(
+            [
+                block.build(x, needed) if isinstance(block, TwoPathBlock) else block.build(x)
+                for block, needed in self._built(read)
+            ],
+            position,
+            x.channels if tokens else None,
+            {port: norm(last.norm, x.channels) for port in self._normed_ports(read, features)},
+            self.out_norm == "always",
+            semantics is not None and "semantics" in read,
+        )
+
+    def needs(self, read: frozenset[str]) -> frozenset[str]:
+        """The ports that the stage uses where `read` are those that have a reader: not what is passed on to nobody."""
+        used = any(isinstance(block, TwoPathBlock) for block, _ in self._built(read))
+        return frozenset(port for port in self.reads if port != "semantics" or used or port in read)
+
+    def _built(self, read: frozenset[str]) -> list[tuple[Block, frozenset[str]]]:
+        """The blocks that serve a port with a reader, first to last, each with the ports that are read after it."""
+        built: list[tuple[Block, frozenset[str]]] = []
+        for block in reversed(list(self.blocks_in_order())):
+            if isinstance(block, TwoPathBlock) or read != {"semantics"}:
+                built.append((block, read))
+            if isinstance(block, TwoPathBlock):
+                read = frozenset(BOTH)
+        return built[::-1]
+
+    def _tokens(self, read: frozenset[str]) -> int:
+        """Tokens that go through the blocks beside the map, where they have a reader."""
+        return 0
+
+    def _token_rows(self) -> int:
+        """Rows of the position table that are a token's; they stay where the token has no reader."""
+        return 0
+
+    def _entry_alive(self, x: Map, tokens: int) -> int:
+        """The input, with the position embedding added, and put behind the tokens."""
+        embedded = x.elements * self.position_embedding
+        if not tokens:
+            return x.elements + embedded
+        return 2 * x.elements + embedded + tokens * x.channels * (1 + self.position_embedding)
+
+    def _own_params(self, x: Map, tokens: int) -> int:
+        rows = x.positions + self._token_rows()
+        return x.channels * (self.position_embedding * rows + tokens)
+
+    def _normed_ports(self, read: frozenset[str], features: bool) -> tuple[str, ...]:
+        if self.out_norm == "always":
+            return tuple(port for port in self.gives if port in read)
+        return ("pixels",) if features and self.out_norm == "features" else ()
+
+
+Block.stage = Stage

@@ -1,0 +1,274 @@
+"""DAT: Vision Transformer with Deformable Attention (arXiv:2201.00520).
+
+Attention inside windows and shifted windows in the early stages, inside windows and to keys sampled at learned offsets
+in the late ones. Differs from the published code, which takes square images of one size alone, in that any map runs:
+windows are padded, masks are those of the map that runs, tables are resized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from archdsl.errors import ShapeError
+from archdsl.families.common.base import Merge
+from archdsl.families.common.fields import (
+    DepthwiseBias,
+    Flag,
+    Heads,
+    Integer,
+    Kernel,
+    Knob,
+    LayerNorm,
+    MapBias,
+    NoBias,
+    Norm,
+    Number,
+    RelativeBias,
+    SampledBias,
+    SubObject,
+    Width,
+    Window,
+    tag_of,
+)
+from archdsl.families.common.rules import check_groups, check_heads, check_norm
+from archdsl.families.common.stage import Block
+from archdsl.shape import Cost, Map
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ConvMerge(Merge):
+    """A strided convolution, then a norm (DAT, DAT++, Dual-ViT, FCViT)."""
+
+    type: Literal["conv_merge"]
+    width: Width
+    kernel: Annotated[Kernel, Knob((2, 3))] = 3
+    stride: Annotated[Integer, Field(ge=1, le=16, description="input positions per output position")] = 2
+    bias: Annotated[Flag, Field(description="the convolution has one")] = True
+    norm: Norm = LayerNorm(type="layer")
+
+    def out(self, x: Map) -> Map:
+        """(H + 2p - k) // stride + 1 with p = (k - 1) // 2: kernel 2 rounds an odd map down, kernel 3 up."""
+        pad = 2 * ((self.kernel - 1) // 2) - self.kernel
+        if min(x.height, x.width) + pad < 0:
+            values = f"kernel {self.kernel} on {x.height}x{x.width}"
+            raise ShapeError("the padded map must hold the kernel", values, "use a smaller kernel", "kernel")
+        check_norm(self.width, self.norm)
+        height, width = (x.height + pad) // self.stride + 1, (x.width + pad) // self.stride + 1
+        return Map(self.width, height, width, x.stride * self.stride)
+
+    def cost(self, x: Map) -> Cost:
+        """One convolution and a norm; alive at most beside the map: two of the smaller ones."""
+        out, taps = self.out(x), x.channels * self.kernel**2
+        params = taps * self.width + (self.bias + 2) * self.width
+        return Cost(params, out.positions * taps * self.width, x.elements + 2 * out.elements)
+
+    def build(self, x: Map) -> nn.Module:
+        """(B, C, H, W) -> (B, width, H', W')"""
+        from archdsl.families.common import layers
+        from archdsl.families.dat import modules as dat
+
+        norm = layers.norm(self.norm, self.width)
+        return dat.ConvMerge(x.channels, self.width, self.kernel, self.stride, self.bias, norm)
+
+
+class DatBlock(Block):
+    """What DAT's blocks share: the published names of their MLPs."""
+
+    mixer_names: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
+        """The code's own dwconv MLP, which no published network has, stands without the wrapper of the plain one."""
+        if self.mlp.type == "plain":
+            return {**self.mixer_names, "chunk.linear1": "fc1", "chunk.linear2": "fc2"}
+        return {**self.mixer_names, "linear1": "fc1", "linear2": "fc2", "dwc": "dwconv"}
+
+
+class WindowBlock(DatBlock):
+    """Attention inside windows, with a bias by displacement (section 3.3, after Swin)."""
+
+    type: Literal["window"]
+    heads: Heads
+    window: Annotated[Window, Knob((4, 7))] = 7
+    position_bias: Annotated[MapBias, Knob(({"type": "none"}, {"type": "relative"}))] = RelativeBias(type="relative")
+
+    mixer_names: ClassVar[Mapping[str, str]] = {
+        "proj_qkv": "qkv",
+        "proj_out": "proj",
+        "relative_position_bias_table": "bias.table",
+    }
+
+    def mixer_out(self, x: Map) -> None:
+        """Heads divide the width; a map that the window does not divide is padded."""
+        check_heads(x.channels, self.heads)
+
+    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
+        """On the padded map: projections, scores and their product with v inside windows."""
+        C, N, area = x.channels, self._padded(x), self.window**2
+        params = 4 * (C * C + C) + self._biased * (2 * self.window - 1) ** 2 * self.heads
+        padded = C * N if x.positions != N else 0
+        return Cost(params, 4 * N * C * C + 2 * N * area * C, padded + self._alive_inside(C, N))
+
+    def _alive_inside(self, C: int, N: int) -> int:
+        """Elements beside the padded map: q, k, v, and with them the bias as it is made, or scores and the result."""
+        area = self.heads * self.window**4
+        return 3 * N * C + max(self._table_alive, self._biased * area + self.heads * N * self.window**2 + N * C)
+
+    @property
+    def _table_alive(self) -> int:
+        """The table head by head, and the bias of all pairs of a window twice, in the table's order and in theirs."""
+        return self._biased * self.heads * ((2 * self.window - 1) ** 2 + 2 * self.window**4)
+
+    @property
+    def _biased(self) -> bool:
+        return self.position_bias.type == "relative"
+
+    def _padded(self, x: Map) -> int:
+        """Positions of the map padded to whole windows."""
+        return -(-x.height // self.window) * -(-x.width // self.window) * self.window**2
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.common import windows
+
+        return windows.WindowAttention(x.channels, self.heads, self.window, self._biased)
+
+
+class ShiftedWindowBlock(WindowBlock):
+    """Attention inside windows shifted by half a window, rounded up, masked where that wraps around (section 3.3)."""
+
+    type: Literal["shifted_window"]  # type: ignore[assignment]  # another type's name
+
+    def _alive_inside(self, C: int, N: int) -> int:
+        """Beside the padded map: q, k, v copied into windows, or with them the bias, the mask that it becomes, scores.
+
+        The mask is of all windows and heads; what tells shift_mask apart is of all windows.
+        """
+        area, pairs = self.window**4, N * self.window**2
+        bias = self.heads * area if self._biased else self.heads
+        masked, attending = bias + pairs + self.heads * pairs, 2 * self.heads * pairs + N * C
+        return 3 * N * C + max(3 * N * C, self._table_alive, masked, attending)
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.common import windows
+
+        return windows.ShiftedWindowAttention(x.channels, self.heads, self.window, self._biased)
+
+
+class ScaledOffsets(SubObject):
+    """Offsets held by tanh to `range` halves of the distance between keys: 2 reaches the next one."""
+
+    type: Literal["scaled"]
+    range: Annotated[Number, Field(gt=0, le=64, description="in halves of the distance between keys")] = 2
+
+
+class FreeOffsets(SubObject):
+    """Offsets as they come."""
+
+    type: Literal["free"]
+
+
+class SquashedOffsets(SubObject):
+    """Places held inside the map by tanh, the references with them."""
+
+    type: Literal["squashed"]
+
+
+Offsets = Annotated[
+    Annotated[ScaledOffsets, Tag("=scaled")]
+    | Annotated[FreeOffsets, Tag("=free")]
+    | Annotated[SquashedOffsets, Tag("=squashed")],
+    Discriminator(tag_of),
+    Field(description="how far keys may move"),
+]
+
+DeformableBias = Annotated[
+    Annotated[NoBias, Tag("=none")]
+    | Annotated[SampledBias, Tag("=sampled")]
+    | Annotated[DepthwiseBias, Tag("=depthwise")],
+    Discriminator(tag_of),
+    Field(description="how attention knows positions"),
+]
+
+
+class Deformable(DatBlock):
+    """Attention of all positions to keys sampled at learned offsets (section 3.2)."""
+
+    type: Literal["deformable"]
+    heads: Heads
+    groups: Annotated[
+        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
+    ]
+    kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
+    stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2))] = 1
+    offsets: Annotated[Offsets, Knob(({"type": "scaled"}, {"type": "free"}, {"type": "squashed"}))] = ScaledOffsets(
+        type="scaled"
+    )
+    position_bias: Annotated[DeformableBias, Knob(({"type": "none"}, {"type": "sampled"}, {"type": "depthwise"}))] = (
+        SampledBias(type="sampled")
+    )
+
+    convolutions = tuple(f"mixer.{part}.weight" for part in ("q", "k", "v", "proj", "offset.fc"))
+
+    @property
+    def mixer_names(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
+        """The published name of either bias is that of the table."""
+        names = {f"proj_{part}": part for part in "qkv"} | {"proj_out": "proj"}
+        names |= {"conv_offset.0": "offset.conv", "conv_offset.1.norm": "offset.norm", "conv_offset.3": "offset.fc"}
+        sampled = self.position_bias.type == "sampled"
+        return names | {"mixer.rpe_table": "mixer.bias.table" if sampled else "mixer.bias"}
+
+    def mixer_out(self, x: Map) -> None:
+        """Heads divide the width, groups the heads."""
+        check_heads(x.channels, self.heads)
+        check_groups(self.heads, self.groups)
+
+    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
+        """Projections of N queries and P keys, the offset network, scores and their product with v; no sampling."""
+        C, N, P = x.channels, x.positions, self._keys(x)
+        params = 4 * (C * C + C) + (self.kernel**2 + 5) * C // self.groups
+        macs = 2 * N * C * C + 2 * P * C * C + 2 * N * P * C + P * C * (self.kernel**2 + 2)
+        if self.position_bias.type == "sampled":
+            params += self.heads * (2 * x.height - 1) * (2 * x.width - 1)
+        if self.position_bias.type == "depthwise":
+            params, macs = params + 10 * C, macs + 9 * N * C
+        return Cost(params, macs, N * C + max(self._offsets_alive(C, P), self._attention_alive(C, N, P)))
+
+    def _offsets_alive(self, C: int, P: int) -> int:
+        """Elements beside q: weights a group with the convolution's map, two maps, or offsets as they become places."""
+        one = self.groups * P
+        return max(C * self.kernel**2 + C + P * C, 2 * P * C, P * C + 2 * one, 6 * one)
+
+    def _attention_alive(self, C: int, N: int, P: int) -> int:
+        """Elements beside q: the places with samples, k and v; with k, v and the bias as it is made, or scores and the
+        result; at last the result as it is projected, or the queries' convolution beside it and added to it.
+        """
+        scores, places = self.heads * N * P, 2 * self.groups * P
+        sampled, depthwise = self.position_bias.type == "sampled", self.position_bias.type == "depthwise"
+        displaced = sampled * (places * N + max(2 * N, scores))
+        attending = places + 2 * P * C + max(P * C, displaced, (1 + sampled) * scores + N * C)
+        return max(attending, (2 + depthwise) * N * C)
+
+    def _keys(self, x: Map) -> int:
+        """Keys of a group: (H + 2 (k // 2) - k) // stride + 1 a side."""
+        pad = 2 * (self.kernel // 2) - self.kernel
+        return ((x.height + pad) // self.stride + 1) * ((x.width + pad) // self.stride + 1)
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.common import layers
+        from archdsl.families.dat import modules as dat
+
+        bias: nn.Module | None = None
+        if self.position_bias.type == "sampled":
+            bias = dat.SampledBias(x.height, x.width, self.heads)
+        if self.position_bias.type == "depthwise":
+            bias = layers.Depthwise(x.channels, 3)
+        network = dat.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride, self.kernel // 2)
+        return dat.DeformableAttention(x.channels, self.heads, self.groups, network, self.offsets, bias)

@@ -1,0 +1,255 @@
+"""DAT++: Spatially Dynamic Vision Transformer with Deformable Attention (arXiv:2309.01430).
+
+Attention to the nearest positions and to keys sampled at learned offsets take turns; stem and merges overlap, every
+block starts with a depthwise convolution. Differs from the published code in that images of 32 pixels and less, where
+it gives NaN, are refused where a stage has one key a side, and that every table runs at any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from archdsl.errors import ShapeError
+from archdsl.families.common.base import Stem
+from archdsl.families.common.fields import (
+    DepthwiseBias,
+    Heads,
+    Integer,
+    Kernel,
+    Knob,
+    LayerNorm,
+    NoBias,
+    Norm,
+    Number,
+    SampledBias,
+    SubObject,
+    Width,
+    tag_of,
+)
+from archdsl.families.common.rules import check_groups, check_heads, check_norm
+from archdsl.families.datpp.neighborhood import PlusBlock
+from archdsl.shape import Cost, Map
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ConvStem(Stem):
+    """Two convolutions 3x3/2: to half the width, norm, GELU; to the width, norm."""
+
+    type: Literal["conv_stem"]
+    width: Width
+    norm: Norm = LayerNorm(type="layer")
+
+    def out(self, image: Map) -> Map:
+        """Two halvings, each rounded up."""
+        if self.width % 2:
+            remedy = f"use {self.width + 1}"
+            raise ShapeError("the width must be even", f"width {self.width}", remedy, "width")
+        check_norm(self.width // 2, self.norm)
+        first = self._first(image)
+        return Map(self.width, -(-first.height // 2), -(-first.width // 2), image.stride * 4)
+
+    def cost(self, image: Map) -> Cost:
+        """Two convolutions and two norms; alive at most beside the image: two of the first maps, or of the last."""
+        first, out, half = self._first(image), self.out(image), self.width // 2
+        params = 9 * image.channels * half + 3 * half + 9 * half * self.width + 3 * self.width
+        macs = first.positions * 9 * image.channels * half + out.positions * 9 * half * self.width
+        return Cost(params, macs, image.elements + 2 * max(first.elements, out.elements))
+
+    def build(self, image: Map) -> nn.Module:
+        """(B, channels, H, W) -> (B, width, H / 4, W / 4), each half rounded up"""
+        from archdsl.families.common import layers
+        from archdsl.families.datpp import modules as datpp
+
+        norms = (layers.norm(self.norm, channels) for channels in (self.width // 2, self.width))
+        return datpp.ConvStem(image.channels, self.width, *norms)
+
+    def _first(self, image: Map) -> Map:
+        """The map between the convolutions."""
+        return Map(self.width // 2, -(-image.height // 2), -(-image.width // 2), image.stride * 2)
+
+
+class FixedBias(SubObject):
+    """A learned table by query and key, whatever the offsets; resized bicubically at another size."""
+
+    type: Literal["fixed"]
+
+
+class LogBias(SubObject):
+    """An MLP of the logarithm of the displacement, as Swin V2's."""
+
+    type: Literal["log"]
+    hidden: Annotated[Integer, Field(ge=1, le=1024, description="channels inside")] = 32
+
+
+class ClampedOffsets(SubObject):
+    """Offsets as they come, the places held inside the map."""
+
+    type: Literal["clamped"]
+
+
+class TanhOffsets(SubObject):
+    """Offsets of at most `range` distances between keys, by tanh; places may leave the map, which counts 0 outside."""
+
+    type: Literal["scaled"]
+    range: Annotated[Number, Field(ge=0, le=64, description="in distances between keys")] = 2
+
+
+class NoOffsets(SubObject):
+    """No offsets: keys are averages over `stride` x `stride` positions, without a bias."""
+
+    type: Literal["none"]
+
+
+PlusOffsets = Annotated[
+    Annotated[ClampedOffsets, Tag("=clamped")]
+    | Annotated[TanhOffsets, Tag("=scaled")]
+    | Annotated[NoOffsets, Tag("=none")],
+    Discriminator(tag_of),
+    Field(description="how far keys may move"),
+]
+
+PlusBias = Annotated[
+    Annotated[NoBias, Tag("=none")]
+    | Annotated[SampledBias, Tag("=sampled")]
+    | Annotated[DepthwiseBias, Tag("=depthwise")]
+    | Annotated[FixedBias, Tag("=fixed")]
+    | Annotated[LogBias, Tag("=log")],
+    Discriminator(tag_of),
+    Field(description="how attention knows positions"),
+]
+
+_EVERY_OFFSETS = ({"type": "clamped"}, {"type": "scaled"}, {"type": "none"})
+_EVERY_BIAS = tuple({"type": name} for name in ("none", "sampled", "depthwise", "fixed", "log"))
+
+
+class DeformablePlus(PlusBlock):
+    """Attention of all positions to keys sampled at learned offsets (section 3), or to averages."""
+
+    type: Literal["deformable_plus"]
+    heads: Heads
+    groups: Annotated[
+        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
+    ]
+    kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
+    stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2, 4))]
+    offsets: Annotated[PlusOffsets, Knob(_EVERY_OFFSETS)] = ClampedOffsets(type="clamped")
+    position_bias: Annotated[PlusBias, Knob(_EVERY_BIAS)] = SampledBias(type="sampled")
+
+    mixer_convolutions = tuple(f"mixer.{name}.weight" for name in ("q", "k", "v", "proj", "offset.fc"))
+
+    @property
+    def mixer_names(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
+        """All kinds of bias are published under one name."""
+        names = {f"proj_{part}": part for part in "qkv"} | {"proj_out": "proj"}
+        names |= {"conv_offset.0": "offset.conv", "conv_offset.1.norm": "offset.norm", "conv_offset.3": "offset.fc"}
+        names |= {"rpe_table": "bias.table", "rpe_table.0": "bias.fc1", "rpe_table.2": "bias.fc2"}
+        return names | {"rpe_table.weight": "bias.weight", "rpe_table.bias": "bias.bias"}
+
+    @property
+    def bias(self) -> str:
+        """The kind of bias there is: averages have none."""
+        return "none" if self.offsets.type == "none" else self.position_bias.type
+
+    def effective(self) -> dict[str, Any]:
+        """Equal networks: averages have neither a bias nor what the offset network is made of."""
+        if self.offsets.type != "none":
+            return {}
+        return {"position_bias": {"type": "none"}, "groups": None, "kernel": None}
+
+    def mixer_out(self, x: Map) -> None:
+        """Heads divide the width, groups the heads; there are keys, 2 a side to measure a grid of samples by."""
+        check_heads(x.channels, self.heads)
+        check_groups(self.heads, self.groups)
+        fewest, side = (1 if self.offsets.type == "none" else 2), min(x.height, x.width)
+        if self._keys(side, self.stride) < fewest:
+            fit = next((s for s in range(self.stride - 1, 0, -1) if self._keys(side, s) >= fewest), None)
+            rule = f"at least {fewest} key{'s' * (fewest - 1)} a side must fit on the map of {x.height}x{x.width}"
+            remedy = "use a larger image" if fit is None else f"use stride {fit} or a larger image"
+            raise ShapeError(rule, f"kernel {self.kernel} at stride {self.stride}", remedy, "stride")
+
+    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
+        """Projections of N queries and P keys, the offset network, scores and their product with v; no sampling."""
+        C, N = x.channels, x.positions
+        P = self._keys(x.height, self.stride) * self._keys(x.width, self.stride)
+        params = 4 * (C * C + C)
+        macs = 2 * N * C * C + 2 * P * C * C + 2 * N * P * C
+        if self.offsets.type == "none":
+            return Cost(params, macs, N * C + max(3 * P * C, 2 * P * C + self.heads * N * P + N * C, 2 * N * C))
+        params += (self.kernel**2 + 5) * C // self.groups + self._bias_params(x, P)
+        macs += P * C * (self.kernel**2 + 2)
+        if self.bias == "depthwise":
+            macs += 9 * N * C
+        return Cost(params, macs, N * C + max(self._offsets_alive(C, P), self._attention_alive(C, N, P)))
+
+    def _bias_params(self, x: Map, P: int) -> int:
+        if isinstance(self.position_bias, LogBias):
+            return self.position_bias.hidden * (3 + self.heads // self.groups)
+        sizes = {
+            "none": 0,
+            "sampled": self.heads * (2 * x.height - 1) * (2 * x.width - 1),
+            "depthwise": 10 * x.channels,
+            "fixed": self.heads * x.positions * P,
+        }
+        return sizes[self.position_bias.type]
+
+    def _offsets_alive(self, C: int, P: int) -> int:
+        """Elements beside q: weights a group with the convolution's map, two maps, or offsets as they become places."""
+        return max(C * self.kernel**2 + C + P * C, 2 * P * C, P * C + 2 * self.groups * P, 6 * self.groups * P)
+
+    def _attention_alive(self, C: int, N: int, P: int) -> int:
+        """Elements beside q: the places with samples, k and v; with k, v and the bias as it is made, or scores and the
+        result; at last the result as it is projected, or the queries' convolution beside it and added to it.
+        """
+        scores, places = self.heads * N * P, 2 * self.groups * P
+        held, made = self._bias_alive(N, P)
+        attending = places + 2 * P * C + max(P * C, made, held + scores + N * C)
+        return max(attending, (2 + (self.bias == "depthwise")) * N * C)
+
+    def _bias_alive(self, N: int, P: int) -> tuple[int, int]:
+        """Elements of the bias, and of all that is alive at most while it is made."""
+        scores, pairs = self.heads * N * P, self.groups * N * P
+        if self.bias == "sampled":
+            return scores, 2 * pairs + max(2 * N, scores)
+        if self.bias == "fixed":
+            return scores, scores
+        if isinstance(self.position_bias, LogBias):
+            channels = self.position_bias.hidden
+            first, second = 2 * pairs + channels * (pairs + 2), channels * pairs + scores
+            return scores, max(8 * pairs, first, second, 2 * scores)
+        return 0, 0
+
+    def _keys(self, side: int, stride: int) -> int:
+        """Keys along a side: as many as the offset network's convolution gives, or whole averages."""
+        if self.offsets.type == "none":
+            return side // stride
+        pad = 0 if self.kernel == stride else self.kernel // 2
+        return (side + 2 * pad - self.kernel) // stride + 1
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.datpp import modules as datpp
+
+        if self.offsets.type == "none":
+            return datpp.PooledAttention(x.channels, self.heads, self.stride)
+        network = datpp.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride)
+        reach = self.offsets.range if isinstance(self.offsets, TanhOffsets) else None
+        bias = self._bias(x)
+        return datpp.DeformablePlusAttention(x.channels, self.heads, self.groups, network, reach, bias)
+
+    def _bias(self, x: Map) -> nn.Module | None:
+        from archdsl.families.common import layers
+        from archdsl.families.datpp import displacement
+
+        if isinstance(self.position_bias, LogBias):
+            return displacement.LogBias(self.position_bias.hidden, self.heads // self.groups)
+        if self.bias == "sampled":
+            return displacement.SampledBias(x.height, x.width, self.heads)
+        if self.bias == "fixed":
+            keys = (self._keys(x.height, self.stride), self._keys(x.width, self.stride))
+            return displacement.FixedBias((x.height, x.width), keys, self.heads)
+        return layers.Depthwise(x.channels, 3) if self.bias == "depthwise" else None

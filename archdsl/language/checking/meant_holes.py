@@ -1,0 +1,103 @@
+"""Choices that are written otherwise than `{"$one_of": [1, 2]}`: a bare list, `{"choice": ...}`, `{"$range": ...}`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection
+from typing import Any
+
+from archdsl.language.searchable_models import HOLES
+
+ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
+
+_SPELLINGS = {
+    "$one_of": "oneof choice choices choose anyof option options value values enum categorical select list set",
+    "$int": "int integer integers intrange randint suggestint",
+    "$float": "float floats real uniform loguniform floatrange suggestfloat",
+    "$expr": "expr expression formula eval",
+    "$same": "same sameas ref equal equals",
+    "$repeat": "repeat repeated",
+}
+"""Other names of holes, without `$` and `_`."""
+_RANGES = ("range", "interval", "between", "quniform", "bounds")
+_ENDS = (("min", "max"), ("low", "high"), ("start", "stop"), ("start", "end"), ("from", "to"))
+_MOST_CHARACTERS = 60
+
+
+def hole_meant(key: str) -> str | None:
+    """The hole that a key means: `$one_of` of `one_of`, `$oneOf` and `$choice`, `$int` of `$range`; None for others."""
+    plain = key.removeprefix("$").lower().replace("_", "").replace("-", "")
+    if plain in _RANGES:
+        return "$int"
+    for hole, spellings in _SPELLINGS.items():
+        if plain in spellings.split():
+            return hole
+    close = difflib.get_close_matches(key, HOLES, n=1, cutoff=0.6) if key.startswith("$") else []
+    return close[0] if close else None
+
+
+def misspelt_hole(value: Any) -> str | None:
+    """The key by which an object without a type was meant as a hole; None where it was not."""
+    keys = [key for key in value if isinstance(key, str)] if isinstance(value, dict) and "type" not in value else []
+    return next((key for key in keys if key not in HOLES and hole_meant(key)), None)
+
+
+def meant_remedy(value: Any, holes: Collection[str], in_nodes: bool) -> str | None:
+    """What to write instead of a value that was meant as a choice; None where it was not.
+
+    `holes` are those that may stand there, none outside a space; `in_nodes` tells a node's field from a header's.
+    """
+    meant = _meant(value, holes)
+    if not meant:
+        return None
+    written = " or ".join(_text(hole) for hole in meant)
+    if holes:
+        return f"write {written}"
+    if not in_nodes:
+        return f"write one value; {ONLY_IN_SPACES}"
+    return f'write one value; a choice such as {_text(meant[0])} stands in documents of "kind": "space" only'
+
+
+def _meant(value: Any, holes: Collection[str]) -> list[dict[str, Any]]:
+    """The holes that a value may stand for, the likeliest first."""
+    if isinstance(value, list):
+        choice = [{"$one_of": _alternatives(value)}] if not any(isinstance(item, list) for item in value) else []
+        ranged = _range(value, holes)
+        return [*choice, *([ranged] if ranged is not None else [])]
+    if not isinstance(value, dict):
+        return []
+    for low, high in _ENDS:
+        if {low, high} <= set(value):
+            ranged = _range([value[low], value[high]], holes)
+            return [ranged] if ranged else []
+    key = misspelt_hole(value)
+    hole = hole_meant(key) if key is not None else None
+    if key is None or hole is None:
+        return []
+    if hole in ("$int", "$float"):
+        ranged = _range(value[key], holes)
+        return [ranged] if ranged else [{"$one_of": value[key]}] if isinstance(value[key], list) else []
+    return [{hole: _alternatives(value[key]) if hole == "$one_of" else value[key]}]
+
+
+def _range(ends: Any, holes: Collection[str]) -> dict[str, Any] | None:
+    """A range from low to high where the field takes one; outside a space a whole one counts as taken."""
+    numbers = isinstance(ends, list) and len(ends) == 2 and all(type(end) in (int, float) for end in ends)
+    if not numbers or ends[0] >= ends[1]:
+        return None
+    whole = all(isinstance(end, int) for end in ends)
+    if whole and ("$int" in holes or not holes):
+        return {"$int": ends}
+    return {"$float": ends} if "$float" in holes or not holes else None
+
+
+def _alternatives(values: Any) -> Any:
+    return values if values != [] else ["..."]
+
+
+def _text(hole: dict[str, Any]) -> str:
+    """A hole as JSON; a long one with dots for what is in it."""
+    text = json.dumps(hole, ensure_ascii=True, default=str)
+    (key,) = hole
+    return text if len(text) <= _MOST_CHARACTERS else f'{{"{key}": [...]}}'

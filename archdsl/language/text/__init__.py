@@ -1,0 +1,1 @@
+"""JSON as text: read with every position, written in one form."""

@@ -1,0 +1,68 @@
+"""A backbone as the text of its document, the way the shipped ones are written: one node a line, aligned by type."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from archdsl.language.document import Spec
+
+_WIDTH = 120
+_FIRST = ("id", "type", "from", "width", "depth")
+"""Fields that a node begins with; the others follow as declared, sub-objects after them, a sequence's blocks last."""
+_OPENING = ("$schema", "kind", "version", "name")
+_ID_COLUMN = 8
+"""Longer ids do not move the column of types."""
+
+
+def dump(spec: Spec) -> str:
+    """The document that reads as this backbone: what equals its default left out, null where null is a value."""
+    document = spec.to_json()
+    nodes = document.pop("nodes")
+    opening = {key: document.pop(key) for key in _OPENING if key in document}
+    paper = document.pop("paper") if document.get("paper") else None
+    column = max((len(node["id"]) for node in nodes if len(node["id"]) <= _ID_COLUMN), default=0)
+    header = [", ".join(_items(opening))]
+    header += [_object(_items(paper), 2, '"paper": ').lstrip()] if paper else []
+    header += [", ".join(_items(document))] if document else []
+    lines = ",\n".join(f"  {line}" for line in [*header, '"nodes": ['])
+    return "{\n" + lines + "\n" + ",\n".join(_node(node, column) for node in nodes) + "\n  ]\n}\n"
+
+
+def _node(node: dict[str, Any], column: int) -> str:
+    """`{"id": "stem",   "type": "patch_stem", "width": 96}` at its depth in the document."""
+    column += len('"id": "",')
+    if "blocks" not in node:
+        return _object(_items(node), 4, column=column)
+    blocks = ",\n".join(_object(_items(block), 6) for block in node["blocks"])
+    return _object([*_items(node), '"blocks": ['], 4, end="", column=column) + f"\n{blocks}]}}"
+
+
+def _items(part: dict[str, Any]) -> list[str]:
+    """Fields as `"key": value` on one line each; a sequence's blocks are left to the caller."""
+    rest = sorted((key for key in part if key not in (*_FIRST, "blocks")), key=lambda key: isinstance(part[key], dict))
+    keys = [*(key for key in _FIRST if key in part), *rest]
+    return [f"{text(key)}: {text(part[key])}" for key in keys]
+
+
+def _object(items: list[str], indent: int, head: str = "", end: str = "}", column: int = 0) -> str:
+    """An object on as few lines as fit, its second item at `column` or after the first."""
+    first, *rest = [*(f"{item}," for item in items[:-1]), items[-1] + end]
+    lines = [" " * indent + head + "{" + first.ljust(column if rest else 0)]
+    for item in rest:
+        if len(lines[-1]) + len(item) < _WIDTH - 1:  # a space before it, a comma after it
+            lines[-1] += f" {item}"
+        else:
+            lines.append(" " * (indent + len(head) + 1) + item)
+    return "\n".join(lines)
+
+
+def text(value: Any) -> str:
+    """A value on one line; numbers that are whole are written whole."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{text(key)}: {text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(text(item) for item in value) + "]"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value).replace("e-0", "e-")
+    return json.dumps(value, ensure_ascii=False)

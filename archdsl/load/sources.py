@@ -1,0 +1,119 @@
+"""The bytes behind a name or a path, and what an unknown name may have been meant for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from archdsl import zoo
+from archdsl.errors import Problem, SpecError, WrongUse, nearest, nearest_only, short
+from archdsl.language.text.reader import MAX_BYTES
+
+MODEL = ".safetensors"
+_MOST_HEADER_BYTES = 10_000_000
+_NO_MODEL = "make one by: archdsl import SPEC FILE -o model.safetensors"
+
+
+class UnknownName(WrongUse):
+    """Neither a zoo name nor a file: the command line is wrong, not a document."""
+
+
+def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tuple[bytes, str]:
+    """The bytes of a document by its zoo name, the name of a shipped space or its path, and what messages call it.
+
+    An argument with a path separator, or ending in `.json` or `.safetensors` (a model of ours, which has its spec in
+    its header), is a path, else a name. `kind` is "arch" or "space" where only one of them is wanted.
+
+    Raises:
+        UnknownName: there is no such name or file.
+        SpecError: the file cannot be read as a document, or the name is one of the other kind.
+    """
+    text = os.fspath(name_or_path)
+    is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL))
+    if is_path or not isinstance(name_or_path, str):
+        path = Path(text)
+        return (_spec_in(path) if path.suffix == MODEL else _file_bytes(path)), text
+    if other := other_kind(text, kind):
+        rule = f'this is a document of kind "{"space" if kind == "arch" else "arch"}"'
+        raise SpecError([Problem(("kind",), rule, None, f"{other}; {_use(text)}")])
+    data = zoo.text(text)
+    if data is None:
+        raise UnknownName(f"no such zoo name: {short(text)}; {_meant(text, kind)}")
+    return data, text
+
+
+def other_kind(name: str, kind: str | None) -> str:
+    """What a name is that is a space where a backbone is wanted, or the other way round; empty for others."""
+    if kind == "arch" and name in zoo.spaces():
+        return f"'{name}' is a search space, not a backbone"
+    return f"'{name}' is a backbone, not a search space" if kind == "space" and name in zoo.names() else ""
+
+
+def _use(name: str) -> str:
+    """The commands and the function that read a name."""
+    if name in zoo.spaces():
+        return f"use archdsl search, doctor or check {name}, or archdsl.load_space"
+    return f"use archdsl show, cost or bench {name}, or archdsl.load_spec; spaces: {', '.join(zoo.spaces())}"
+
+
+def _meant(name: str, kind: str | None) -> str:
+    """What an unknown name may stand for: a file that is here, else the nearest name of the wanted kind."""
+    file = next(_files_called(name), None)
+    if file is not None:
+        return f"for the file write {file}"
+    if kind is None:
+        return nearest(name, [*zoo.names(), *zoo.spaces()])
+    names, others = (zoo.names(), zoo.spaces()) if kind == "arch" else (zoo.spaces(), zoo.names())
+    near, other = nearest_only(name, names), nearest_only(name, others)
+    what = "a search space" if kind == "arch" else "a backbone"
+    return near or (f"{other} it is {what}" if other else nearest(name, names))
+
+
+def _files_called(name: str) -> Iterator[str]:
+    """Paths of documents and models of that name in the current folder, as they can be written."""
+    for path in (f"{name}.json", f"{name}{MODEL}", f"{name}/winner.json", name):
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if name and Path(path).is_file():
+                yield f"./{path}"
+
+
+def _file_bytes(path: Path, most: int = MAX_BYTES + 1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownName(f"no such file: {path}{_beside(path)}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError([Problem((), f"cannot be read: {reason}", file=str(path))]) from None
+
+
+def _beside(path: Path) -> str:
+    """A document that a path without its ending may be meant for, or the zoo's of that name."""
+    for ending in (".json", MODEL):
+        with suppress(OSError, ValueError):
+            if path.suffix != ending and Path(f"{path}{ending}").is_file():
+                return f"; did you mean {path}{ending}?"
+    is_name = path.suffix == ".json" and path.stem in (*zoo.names(), *zoo.spaces())
+    return f"; '{path.stem}' is a name of the zoo" if is_name else ""
+
+
+def _spec_in(path: Path) -> bytes:
+    """The document in the header of a model of ours.
+
+    Raises:
+        UnknownName: there is no such file.
+        SpecError: it is no safetensors file, or has no spec of archdsl in its header.
+    """
+    start = _file_bytes(path, 8)
+    length = int.from_bytes(start, "little")
+    spec = None
+    if len(start) == 8 and length <= _MOST_HEADER_BYTES:
+        with suppress(ValueError, RecursionError, AttributeError):  # no JSON, or another one
+            spec = json.loads(_file_bytes(path, 8 + length)[8:]).get("__metadata__", {}).get("spec")
+    if not isinstance(spec, str):
+        raise SpecError([Problem((), "has no spec of archdsl in its header", None, _NO_MODEL, str(path))])
+    return spec.encode("utf-8", "surrogatepass")

@@ -1,0 +1,197 @@
+"""Search spaces: from a name or a path to a space that holds, and between its points and backbones."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from archdsl import zoo
+from archdsl.errors import Problem, SpecError, nearest, short
+from archdsl.language.arguments import wrong_document
+from archdsl.language.canonical import canonical
+from archdsl.language.checking.draft import in_order
+from archdsl.language.checking.problems import first
+from archdsl.language.document import Spec
+from archdsl.language.text.values import json_values
+from archdsl.load.sources import other_kind, source
+from archdsl.load.specs import check_kind, check_version, load_spec, located, override, spec_of
+from archdsl.spaces.contradiction import contradiction_problems
+from archdsl.spaces.draft import space_model, space_problems
+from archdsl.spaces.membership import matches
+from archdsl.spaces.resolve import Unresolved, resolve
+from archdsl.spaces.sampling import broken, draw, drawn_problems, random_point
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
+
+__all__ = ["choices_of", "draw", "load_space", "parse_space", "point", "random_point", "seed_spec", "seeds", "space_of"]
+
+_TRIES = 200
+_DRAWN = 64
+_MOST_MATCHES = 256
+"""Choices that are tried before a backbone is no point: alternatives that differ in derived values alone look alike."""
+
+
+def load_space(document: str | os.PathLike[str] | dict[str, Any]) -> Space:
+    """The space of a shipped name, of a JSON file or of a dict, checked and frozen.
+
+    Raises:
+        SpecError: the document is refused; `problems` says everything that is wrong, with its place; of a dict its
+            JSON path alone.
+        UnknownName: there is no such space or file.
+        TypeError: it is something else.
+    """
+    if isinstance(document, dict):
+        return space_of(json_values(document))
+    if not isinstance(document, str | os.PathLike):
+        raise wrong_document("load_space", document, "space")
+    return parse_space(*source(document, "space"))
+
+
+def parse_space(data: bytes, file: str) -> Space:
+    """The space in the bytes of a document; `file` is what messages call it.
+
+    Raises:
+        SpecError: as `load_space`.
+    """
+    space: Space = located(data, file, space_of)
+    return space
+
+
+def space_of(raw: Any) -> Space:
+    """The space that Python values describe.
+
+    Beside what its text says, one of its points at least must hold, and its seeds must be points of it.
+
+    Raises:
+        SpecError: as `load_space`, without files and lines.
+    """
+    if not isinstance(raw, dict):
+        raise SpecError([Problem((), "a document must be an object", short(raw))])
+    check_kind(raw, "space")
+    check_version(raw)
+    if problems := space_problems(raw):
+        raise SpecError(first(in_order(raw, problems)))
+    space = space_model(raw)
+    found = drawn_problems(space, _DRAWN) or _no_point_problems(space)
+    found = found or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
+    if found:
+        raise SpecError(found)
+    return space
+
+
+def point(space: Space, choose: Callable[[str], Any], name: str | None = None) -> tuple[Spec, dict[str, Any]]:
+    """The checked backbone of one choice, and the choices that it depends on.
+
+    Raises:
+        SpecError: the choice gives no backbone that holds, or breaks a constraint of the space.
+    """
+    try:
+        found = resolve(space, choose, name)
+    except Unresolved as error:
+        raise SpecError([Problem((), str(error))]) from None
+    if problems := list(broken(space, found)):
+        raise SpecError(problems)
+    return spec_of(found.document), found.choices
+
+
+def seeds(space: Space) -> list[tuple[Spec, dict[str, Any]]]:
+    """The seeds of a space as its own points, each with its choices."""
+    found = []
+    for index in range(len(space.seeds)):
+        choices = choices_of(space, seed_spec(space, index))
+        assert choices is not None
+        found.append(point(space, choices.__getitem__))
+    return found
+
+
+def seed_spec(space: Space, index: int) -> Spec:
+    """The zoo spec of a seed with its overrides, in the space's channels and classes.
+
+    Raises:
+        SpecError, UnknownName: there is no such spec or override.
+    """
+    seed = space.seeds[index]
+    name, *assignments = [seed] if isinstance(seed, str) else seed
+    return override(load_spec(name), list(assignments))
+
+
+def choices_of(space: Space, spec: Spec) -> dict[str, Any] | None:
+    """The choices that give a backbone, or None if it is no point of the space.
+
+    Image, channels and nodes are compared, as what they build; classes, training fields and what only a
+    dense-prediction build reads are not.
+    """
+    document = spec.model_dump(mode="json", by_alias=True)
+    for choices in islice(matches(space, document["nodes"]), _MOST_MATCHES):
+        try:
+            found, used = point(space, choices.__getitem__)
+        except (SpecError, KeyError):
+            continue
+        if _compared(found) == _compared(spec):
+            return used
+    return None
+
+
+def _compared(spec: Spec) -> dict[str, Any]:
+    """What a point and a backbone agree in; of the norm at a stage's end, whether the classifier has it."""
+    form = canonical(spec)
+    nodes = [node | {"out_norm": node.get("out_norm") == "always"} for node in form["nodes"]]
+    return {"image": form["image"], "channels": form["channels"], "nodes": nodes}
+
+
+def _seed_problems(space: Space, index: int) -> list[Problem]:
+    keys = ("seeds", index)
+    seed = space.seeds[index]
+    name, *assignments = seed if isinstance(seed, list | tuple) and seed else [seed]
+    if not all(isinstance(text, str) for text in (name, *assignments)):
+        rule = "a seed is a zoo name, or [name, override, ...]"
+        return [Problem(keys, rule, short(seed), 'write "litv2_s", or ["litv2_s", "image=64"]')]
+    if other := other_kind(name, "arch"):
+        return [Problem(keys, other, None, "name a backbone")]
+    if name not in zoo.names():
+        return [Problem(keys, "no such zoo name", short(name), nearest(name, zoo.names()))]
+    try:
+        spec = seed_spec(space, index)
+    except SpecError as error:
+        return [Problem(keys, *_told(problem)) for problem in error.problems]
+    if choices_of(space, spec) is None:
+        rule = f"the seed is no point of the space{_difference(space, spec)}"
+        return [Problem(keys, rule, short(seed), "change its overrides or the space")]
+    return []
+
+
+def _told(problem: Problem) -> tuple[str, str | None, str | None]:
+    """A problem of another document, with its path there in the rule."""
+    rule = f"{problem.path}: {problem.rule}" if problem.keys else problem.rule
+    return rule, problem.value, problem.remedy
+
+
+def _difference(space: Space, spec: Spec) -> str:
+    """Why a seed is no point, where that is plain."""
+    for field in ("image", "channels"):
+        if getattr(spec, field) != getattr(space, field):
+            return f": its {field} is {short(getattr(spec, field))}, the space's {short(getattr(space, field))}"
+    known = {node["id"] for node in space.nodes}
+    missing = [node.id for node in spec.nodes if node.id not in known]
+    return f": the space has no node '{missing[0]}'" if missing else ""
+
+
+def _no_point_problems(space: Space) -> list[Problem]:
+    """A space must have a point: else the constraints that contradict each other, or the first point's problems."""
+    generator, first = random.Random(0), list[Problem]()
+    known = variables(space.nodes)
+    for _ in range(_TRIES):
+        try:
+            point(space, lambda name: draw(known[name], generator))
+            return []
+        except SpecError as error:
+            first = first or list(error.problems)
+    if found := contradiction_problems(space):
+        return found
+    rule, value, remedy = _told(first[0])
+    rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {rule}"
+    constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()
+    return [Problem(constraint, rule, value, remedy)]

@@ -1,0 +1,127 @@
+"""From a zoo name, a path or Python values to a document that holds, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from archdsl.cost import count, limit_problems
+from archdsl.errors import Problem, SpecError, one_of, short
+from archdsl.graphs import flow, link
+from archdsl.language.arguments import check_spec, checked_assignments, wrong_document
+from archdsl.language.checking.draft import KINDS, draft, in_order
+from archdsl.language.checking.problems import first
+from archdsl.language.document import VERSION, Spec, spec_model
+from archdsl.language.overrides import apply
+from archdsl.language.text.positions import locate, place
+from archdsl.language.text.reader import read
+from archdsl.language.text.values import json_values
+from archdsl.load.sources import UnknownName, source
+
+__all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
+
+
+def load_spec(document: str | os.PathLike[str] | dict[str, Any]) -> Spec:
+    """The backbone of a zoo name, of a file (JSON, or a model of ours) or of a dict, checked and frozen.
+
+    Raises:
+        SpecError: the document is refused; `problems` says everything that is wrong, with its place; of a dict its
+            JSON path alone.
+        UnknownName: there is no such zoo name or file.
+        TypeError: it is something else.
+    """
+    if isinstance(document, dict):
+        return spec_of(json_values(document))
+    if not isinstance(document, str | os.PathLike):
+        raise wrong_document("load_spec", document, "backbone")
+    return parse_spec(*source(document, "arch"))
+
+
+def parse_spec(data: bytes, file: str) -> Spec:
+    """The backbone in the bytes of a document; `file` is what messages call it.
+
+    Raises:
+        SpecError: as `load_spec`.
+    """
+    spec: Spec = located(data, file, spec_of)
+    return spec
+
+
+def spec_of(raw: Any) -> Spec:
+    """The backbone that Python values describe, as `json.load` gives them.
+
+    Raises:
+        SpecError: as `load_spec`, without files and lines.
+    """
+    if not isinstance(raw, dict):
+        raise SpecError([Problem((), "a document must be an object", short(raw))])
+    check_kind(raw, "arch")
+    check_version(raw)
+    found = draft(raw)
+    problems = found.problems
+    flow(found, link(found, problems), problems)
+    if problems:
+        raise SpecError(first(in_order(raw, problems)))
+    assert found.header is not None
+    spec = spec_model().model_validate({**raw, "nodes": list(found.nodes)})
+    if over := limit_problems(count(spec)):
+        raise SpecError(over)
+    return spec
+
+
+def override(spec: Spec, assignments: Iterable[str]) -> Spec:
+    """A new backbone with fields set: `stage3.alpha=0.5`, `head.norm.eps=1e-6`, `image=256`.
+
+    All are applied to the document with its defaults filled in, then it is checked once.
+
+    Raises:
+        SpecError: an assignment names what the document does not have, or the result does not hold.
+        TypeError: `spec` is no loaded backbone, or the assignments are one text.
+    """
+    check_spec("override", spec)
+    texts = checked_assignments(assignments)
+    return spec_of(apply(spec, texts)) if texts else spec
+
+
+def located(data: bytes, file: str, parse: Any) -> Any:
+    """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
+    raw = read(data, file)
+    try:
+        return parse(raw)
+    except SpecError as error:
+        positions = locate(data.decode())
+        placed = [place(problem, positions, file) for problem in error.problems]
+        raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
+
+
+def check_kind(raw: dict[str, Any], wanted: str) -> None:
+    """Refuse a document of the other kind by name.
+
+    Raises:
+        SpecError: `kind` is missing, unknown or the other one.
+    """
+    kind = raw.get("kind")
+    if kind == wanted:
+        return
+    if "kind" not in raw:
+        problem = Problem((), "kind is required", None, f'add "kind": "{wanted}"')
+    elif kind in KINDS:
+        loader = "load_spec and the commands on specs" if wanted == "arch" else "load_space and archdsl search"
+        problem = Problem(("kind",), f'this is a document of kind "{kind}"', None, f'{loader} read kind "{wanted}"')
+    else:
+        known = one_of([f'"{name}"' for name in KINDS])
+        problem = Problem(("kind",), f"kind must be {known}", short(kind), f'write "{wanted}"')
+    raise SpecError([problem])
+
+
+def check_version(raw: dict[str, Any]) -> None:
+    """Refuse a version from the future by name: what else it may hold is not known here.
+
+    Raises:
+        SpecError: the version is newer than this package reads.
+    """
+    version = raw.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+        rule = f"the document's version is newer than this archdsl reads ({VERSION})"
+        raise SpecError([Problem(("version",), rule, short(version), "upgrade archdsl")])

@@ -1,1 +1,0 @@
-"""What the declarations build: PyTorch modules, one file a family, shared parts in `layers`."""

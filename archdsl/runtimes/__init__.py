@@ -1,0 +1,1 @@
+"""What executes a network, and the setting that a measurement holds for."""

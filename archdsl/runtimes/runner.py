@@ -1,0 +1,138 @@
+"""A model made ready to be timed, and what torch shares between models held still meanwhile."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from archdsl.errors import MeasureError
+from archdsl.runtimes.setting import Image, Setting, runtime_of
+from archdsl.timing.cores import physical_cores
+from archdsl.timing.device_lock import OnWait, device_lock
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Runner = Callable[[], None]
+"""One forward pass; on a GPU it returns before the pass has ended."""
+
+
+def prepare(
+    model: nn.Module,
+    image: Image,
+    device: str | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    runtime: str | None = None,
+    *,
+    mode: str | None = None,
+) -> Runner:
+    """A runner of a copy of the model on seeded noise (batch, C, H, W); weights and input are of `dtype`.
+
+    It has run once: what compiling, capturing or a first call costs is over. Call it within `steady`.
+    `runtime` defaults to the device's; `mode` is its former name.
+
+    Raises:
+        WrongUse: `runtime` and `mode` differ.
+        MeasureError: the setting is refused, or the forward pass fails, for want of memory or otherwise.
+    """
+    import torch
+
+    setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
+    with refusing(setting, image), _on(setting.device):
+        place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}
+        net = copy.deepcopy(model).eval().requires_grad_(False).to(**place)
+        x = torch.randn(batch, *image, generator=torch.Generator().manual_seed(0)).to(**place)
+        return runner_of(net, x, setting.runtime)
+
+
+def runner_of(net: Any, x: Any, runtime: str) -> Runner:
+    """The forward pass as a call, run once: eager, compiled, or as a replay of its captured kernels.
+
+    Both are where and as they should be; call it within `steady` and `refusing`.
+    """
+    import torch
+
+    net = torch.compile(net, dynamic=False) if runtime == "compile" else net
+
+    def run() -> None:
+        with torch.inference_mode():
+            net(x)
+
+    if runtime != "graph":
+        # Every model compared is a recompilation of the same blocks' code; past the limit it would silently run eager.
+        with torch._dynamo.config.patch(recompile_limit=256) if runtime == "compile" else nullcontext():
+            run()
+        return run
+    cuda: Any = torch.cuda  # partly untyped
+    side = cuda.Stream()
+    side.wait_stream(cuda.current_stream())
+    with cuda.stream(side):  # capture needs cuDNN's choice and every lazy buffer made before
+        for _ in range(3):
+            run()
+    cuda.current_stream().wait_stream(side)
+    graph = cuda.CUDAGraph()
+    with cuda.graph(graph):
+        run()
+    return partial(_replay, graph, run)
+
+
+def _replay(graph: Any, _owner: Runner) -> None:
+    """Replays; the captured pass is held beside the graph because the graph reads its weights and input in place."""
+    graph.replay()
+
+
+@contextmanager
+def steady(device: str, threads: int | None = None, on_wait: OnWait | None = None) -> Iterator[int | None]:
+    """Takes the device's lock and fixes what torch shares between models: threads, TF32 (off), cuDNN's choice (on).
+
+    Restores them. Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as
+    they are. `on_wait` is called while another process holds the lock.
+
+    Raises:
+        MeasureError: `threads` is below 1, or the lock's file cannot be opened.
+    """
+    import torch
+
+    if threads is not None and threads < 1:
+        raise MeasureError(f"threads must be at least 1; got {threads}")
+    cudnn = torch.backends.cudnn
+    kept = torch.get_num_threads(), torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+    threads = threads or (physical_cores() if device == "cpu" else None)
+    try:
+        torch.set_num_threads(threads or kept[0])
+        torch.set_float32_matmul_precision("highest")
+        cudnn.allow_tf32, cudnn.benchmark = False, True
+        with device_lock(device, on_wait), _on(device):
+            yield threads
+    finally:
+        torch.set_num_threads(kept[0])
+        torch.set_float32_matmul_precision(kept[1])
+        cudnn.allow_tf32, cudnn.benchmark = kept[2:]
+
+
+def _on(device: str) -> AbstractContextManager[Any]:
+    """Makes a GPU the current one: streams, events and graphs belong to it."""
+    import torch
+
+    return nullcontext() if device == "cpu" else torch.cuda.device(device)
+
+
+@contextmanager
+def refusing(setting: Setting, image: Image) -> Iterator[None]:
+    """Turns torch's errors into a MeasureError of one line that names the setting."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        full = isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", said)
+        what = f"{setting.runtime} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
+        if full:
+            raise MeasureError(f"out of memory: {what}; use a smaller batch or image") from error
+        plain = (setting.runtime, setting.dtype) == ("eager", "float32")
+        remedy = "give an image that the model takes" if plain else "try runtime eager and dtype float32"
+        raise MeasureError(f"the forward pass fails: {what}: {said}; {remedy}") from error

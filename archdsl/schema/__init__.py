@@ -1,1 +1,0 @@
-"""What a document may say, and reading it."""

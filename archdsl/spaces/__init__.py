@@ -1,0 +1,1 @@
+"""Search spaces: variables, expressions and constraints; resolving, sampling and enumerating their points."""

@@ -1,0 +1,164 @@
+"""Constraints that contradict each other: the fewest that no choice keeps, found by leaving out one after another."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from archdsl.errors import Keys, Problem
+from archdsl.spaces.enumeration import EveryChoice
+from archdsl.spaces.expressions import ExpressionError, parse
+from archdsl.spaces.names import expressions
+from archdsl.spaces.resolve import Unresolved, resolve, satisfied
+from archdsl.spaces.sampling import draw
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable, variables, walk
+
+DRAWS = 1000
+MOST_CHOICES = 20_000
+"""Choices of the variables that constraints depend on, up to which all are looked at."""
+_MOST_ROUNDS = 40
+
+Kept = tuple[bool, ...]
+"""Whether a choice keeps each constraint."""
+
+
+class Contradiction(NamedTuple):
+    """Constraints, by index, that no choice keeps together, though it keeps any of them fewer."""
+
+    constraints: tuple[int, ...]
+    looked_at: int
+    is_proven: bool
+    """Whether every choice that they depend on was looked at, not only so many at random."""
+
+
+def contradiction(space: Space) -> Contradiction | None:
+    """The constraints that contradict each other, or None where a choice keeps all of them.
+
+    Shape rules are not looked at. Of several contradictions one is told.
+    """
+    known, generator = variables(space.nodes), random.Random(0)
+    drawn = (_kept(space, lambda name: draw(known[name], generator)) for _ in range(DRAWS))
+    seen = {kept for kept in drawn if kept is not None}
+    for _ in range(_MOST_ROUNDS if seen else 0):
+        fewest = _fewest(seen, len(space.constraints))
+        if fewest is None:
+            return None
+        looked_at, counter = _refuted(space, known, fewest)
+        if counter is None:
+            return Contradiction(fewest, looked_at or DRAWS, looked_at > 0)
+        seen.add(counter)
+    return None
+
+
+def contradiction_problems(space: Space) -> list[Problem]:
+    """What is wrong with each constraint of a contradiction; empty where there is none."""
+    found = contradiction(space)
+    if found is None:
+        return []
+    how = f"none of {found.looked_at:,} choices" if found.is_proven else f"none of {found.looked_at:,} choices drawn"
+    texts = {index: f"constraints[{index}] ({space.constraints[index]})" for index in found.constraints}
+    problems = []
+    for index in found.constraints:
+        others = " and ".join(text for other, text in texts.items() if other != index)
+        rule = f"{how} keeps the constraint {space.constraints[index]}" + (f" together with {others}" if others else "")
+        remedy = "change one of them" if others else "change or remove it"
+        problems.append(Problem(("constraints", index), rule, None, remedy))
+    return problems
+
+
+def _kept(space: Space, choose: Callable[[str], Any]) -> Kept | None:
+    """Which constraints a choice keeps; None for one whose expressions cannot be computed."""
+    try:
+        point = resolve(space, choose)
+    except Unresolved:
+        return None
+
+    def keeps(text: str) -> bool:
+        try:
+            return satisfied(parse(text), point)
+        except ExpressionError:
+            return False
+
+    return tuple(keeps(text) for text in space.constraints)
+
+
+def _fewest(seen: set[Kept], count: int) -> tuple[int, ...] | None:
+    """Constraints that no choice seen keeps together, none of which can be left out; None if one keeps all."""
+    if any(all(kept) for kept in seen):
+        return None
+    left = list(range(count))
+    for index in range(count):
+        without = [other for other in left if other != index]
+        if not any(all(kept[other] for other in without) for kept in seen):
+            left = without
+    return tuple(left)
+
+
+def _refuted(space: Space, known: dict[str, Variable], subset: tuple[int, ...]) -> tuple[int, Kept | None]:
+    """How many choices were looked at, all that there are or none, and one that keeps the subset, if there is one."""
+    needed = needed_variables(space, [space.constraints[index] for index in subset])
+    free = {name: known[name] for name in needed}
+    if not all(variable.values for variable in free.values()):
+        return 0, None
+    if math.prod(len(variable.values) for variable in free.values()) > MOST_CHOICES:
+        return 0, None
+    others = {name: fixed(variable) for name, variable in known.items() if name not in needed}
+    looked_at = 0
+    for choose in EveryChoice(known | others):
+        kept = _kept(space, choose)
+        looked_at += 1
+        if kept is None:
+            return 0, None
+        if all(kept[index] for index in subset):
+            return looked_at, kept
+    return looked_at, None
+
+
+def fixed(variable: Variable) -> Variable:
+    """A variable that has its first value alone, or the low end of its range."""
+    return variable._replace(values=variable.values[:1] or (variable.low,))
+
+
+def needed_variables(space: Space, texts: list[str]) -> set[str]:
+    """Variables that expressions may depend on: named, inside what is named, around these, and who reads whom."""
+    known = variables(space.nodes)
+    holes = [(name, keys) for name, _, keys in walk(space.nodes)]
+    needed = {name for name, hole, keys in walk(space.nodes) if len(keys) == 2 and _reads_differ(hole)}
+    todo = [name for text in texts for name in parse(text).names] + list(needed)
+    done = set[str]()
+    while todo:
+        name = todo.pop()
+        if name in done:
+            continue
+        done.add(name)
+        if name in known:
+            needed.add(name)
+            places = [keys for other, keys in holes if other == name]
+            todo += [other for other, keys in holes if any(place[: len(keys)] == keys for place in places)]
+            continue
+        inside = _inside(space, name)
+        todo += [other for other, keys in holes if inside(keys)]
+        for keys, text in expressions({"nodes": list(space.nodes)}):
+            if inside(keys):
+                todo += parse(text).names
+    return needed
+
+
+def _reads_differ(hole: dict[str, Any]) -> bool:
+    """Whether a node's alternatives have sources of their own, so that others may go unread."""
+    return any("from" in found for found in hole["$one_of"])
+
+
+def _inside(space: Space, name: str) -> Callable[[Keys], bool]:
+    """Whether a place is the field that a name stands for, in any alternative of its node, or is that node's hole."""
+    node_id, field = name.split(".")[:2]
+    index = next(index for index, node in enumerate(space.nodes) if node["id"] == node_id)
+
+    def inside(keys: Keys) -> bool:
+        rest = keys[4:] if keys[2:3] == ("$one_of",) else keys[2:]
+        return keys[:2] == ("nodes", index) and (len(keys) == 2 or rest[:1] == (field,))
+
+    return inside

@@ -1,0 +1,116 @@
+"""Expressions of search spaces, read and computed: `merge2.width // 32`, `stage1 == 'mlp' or stage2 != 'mlp'`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from archdsl.errors import short
+from archdsl.spaces.grammar import ExpressionError, Node, Scalar, bounded, check_operand, tree_of
+
+__all__ = ["Expression", "ExpressionError", "Inactive", "Scalar", "parse"]
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class Inactive(Exception):  # no error: the caller decides what it means
+    """A name that the chosen alternatives leave without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parsed expression; `parse` makes it. Equal texts are equal expressions."""
+
+    text: str
+    tree: Node = field(repr=False, compare=False)
+    names: frozenset[str] = field(repr=False, compare=False)
+
+    def evaluate(self, env: Callable[[str], Scalar]) -> Scalar:
+        """Compute the value, with names looked up in `env`.
+
+        All names are looked up before anything is computed, also those that `and` or `or` then skips: whether an
+        expression mentions something inactive must not depend on its other values. What follows from it is the
+        caller's to decide: a constraint counts as true, a derived field is an error.
+
+        Raises:
+            Inactive: `env` raised it.
+            ExpressionError: an operator does not take its operands, or a number leaves the bounds.
+
+        """
+        value: Scalar = _evaluate(self.tree, {name: env(name) for name in sorted(self.names)}, {})
+        return value
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Expression:
+    """Read an expression.
+
+    Raises:
+        ExpressionError: the text is outside the grammar or its bounds.
+
+    """
+    return Expression(text, *tree_of(text))
+
+
+def _same(left: Scalar, right: Scalar) -> bool:
+    """Compare as JSON does: unlike in Python, true is not 1."""
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def _evaluate(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
+    """The value of a part; one that stands in two links of a chain is computed once."""
+    if id(node) not in done:
+        done[id(node)] = _computed(node, values, done)
+    return done[id(node)]
+
+
+def _computed(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
+    if node.op == "literal":
+        return node.held
+    if node.op == "name":
+        return _named(node, values[node.held])
+    left = _evaluate(node.operands[0], values, done)
+    check_operand(node, left)
+    if node.op in ("not", "minus"):
+        return not left if node.op == "not" else -left
+    if node.op == "in":
+        return any(_same(left, value) for value in node.held)
+    if node.op in ("and", "or") and left is (node.op == "or"):
+        return left
+    right = _evaluate(node.operands[1], values, done)
+    check_operand(node, right)
+    return _apply(node, left, right)
+
+
+def _named(node: Node, value: Scalar) -> Scalar:
+    if not isinstance(value, bool | str | int | float):
+        raise ExpressionError(node.column, f"{node.held} must be a number, text, true or false", short(value))
+    return value if isinstance(value, bool | str) else bounded(node.column, value)
+
+
+def _apply(node: Node, left: Any, right: Any) -> Any:
+    if node.op in ("and", "or"):
+        return right
+    if node.op in ("==", "!="):
+        return _same(left, right) == (node.op == "==")
+    if node.op in _ORDER:
+        return _ORDER[node.op](left, right)
+    if node.op in ("/", "//", "%") and right == 0:
+        raise ExpressionError(node.column, "a number cannot be divided by zero", f"{left} {node.op} 0")
+    return bounded(node.column, _ARITHMETIC[node.op](left, right))

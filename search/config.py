@@ -1,0 +1,115 @@
+"""What a search was asked for: kept in `run.json`, equal on resuming, part of every cached result's key."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from archdsl.errors import WrongUse, short
+from archdsl.runtimes.setting import runtime_of, with_runtime
+from archdsl.spaces.space import Space
+
+Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
+"""Who proposes what to try next; `search/study/samplers.py` says what each is."""
+
+DEFAULT_TIME_S = 600.0
+
+
+class Settings(BaseModel):
+    """Everything that decides a search's outcome but the machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: dict[str, Any]
+    """The space document, as JSON values."""
+    latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
+    throughput_budget: Annotated[float, Field(gt=0)] | None = None
+    """Images a second, where the latency budget was given so."""
+    params_budget: Annotated[float, Field(gt=0)] | None = None
+    macs_budget: Annotated[float, Field(gt=0)] | None = None
+    memory_budget: (
+        Annotated[float, Field(gt=0, description="bytes: weights and peak activations at the batch")] | None
+    ) = None
+    device: str
+    stat: Literal["min", "p10", "p50", "p90"]
+    batch: Annotated[int, Field(ge=1)] = 1
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    runtime: Literal["eager", "graph", "compile"] = "eager"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """As asked for."""
+    chosen_threads: Annotated[int, Field(ge=1)] | None = None
+    """What measuring uses where none are asked for: chosen once, when the run begins."""
+    data: str = "shapetex"
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    least_steps: Annotated[int, Field(ge=0)] = 0
+    """Of a training, to which the epochs are raised; 0 where the epochs were asked for, and in older runs."""
+    images: Annotated[int, Field(ge=1)] = 2000
+    trials: Annotated[int, Field(ge=1)] | None = None
+    time_s: Annotated[float, Field(gt=0)] | None = None
+    sampler: Sampler = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_today(cls, written: Any) -> Any:
+        """Settings of an earlier version, whose `runtime`, here and in the space's budgets, was called `mode`."""
+        if not isinstance(written, dict):
+            return written
+        try:
+            runtime_of(written.get("runtime"), written.get("mode"))
+        except WrongUse as error:
+            raise ValueError(str(error)) from None
+        space = {"space": _space_today(written["space"])} if "space" in written else {}
+        return with_runtime(written) | space
+
+    @property
+    def space_document(self) -> Space:
+        """The space as a document."""
+        return Space.model_validate(self.space)
+
+    @property
+    def static_budgets(self) -> dict[str, float | None]:
+        """Bounds that are checked without building anything, by metric."""
+        return {"params": self.params_budget, "MACs": self.macs_budget, "memory": self.memory_budget}
+
+    def without_static_budgets(self) -> Settings:
+        """The same, with the latency as the only bound."""
+        return self.model_copy(update={"params_budget": None, "macs_budget": None, "memory_budget": None})
+
+    def measuring(self) -> dict[str, Any]:
+        """What a latency depends on beside the network and the machine."""
+        own = self.model_dump(include={"device", "batch", "dtype", "runtime"})
+        return own | {"threads": self.threads or self.chosen_threads}
+
+    def training_key(self) -> dict[str, Any]:
+        """What a proxy accuracy depends on beside the network."""
+        return self.model_dump(include={"data", "images", "seed"})
+
+    def differences(self, other: Settings) -> list[str]:
+        """Fields in which two settings differ, both values told; how long to go on may differ."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads")]
+        differing = [_difference(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
+        return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
+
+
+def _space_today(space: Any) -> Any:
+    """A space document whose budgets name the runtime as today; what is none is left to be refused."""
+    budgets = space.get("budgets") if isinstance(space, dict) else None
+    if not isinstance(budgets, list | tuple):
+        return space
+    return {**space, "budgets": [with_runtime(each) if isinstance(each, dict) else each for each in budgets]}
+
+
+def _difference(place: str, before: Any, now: Any) -> tuple[str, str, str]:
+    """Where two values differ first, and how."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in ("name", *before, *now) if before.get(name) != now.get(name)]
+        return _difference(f"{place}.{names[0]}", before.get(names[0]), now.get(names[0]))
+    if isinstance(before, list) and isinstance(now, list):
+        pairs = list(zip_longest(before, now))
+        index = next(index for index, (one, other) in enumerate(pairs) if one != other)
+        return _difference(f"{place}[{index}]", *pairs[index])
+    return place, short(before), short(now)

@@ -1,0 +1,133 @@
+"""What every step of a search works with: settings, clock, data, workers, folder, and how it tells of its progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from archdsl.data.agreement import with_data
+from archdsl.search.config import Settings
+from archdsl.search.propose.study import OpenTrial
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.front import Record, front
+from archdsl.search.store.machine_load import MachineLoad
+from archdsl.search.store.progress import State, Watcher, silent
+from archdsl.search.store.result import trials_in
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.pool import WorkerPool
+from archdsl.search.worker.process import Reply
+from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
+from archdsl.spaces.space import Space
+
+_REMIND_S = 30.0
+"""Between two lines that say that the search waits for the device."""
+
+
+class Context:
+    """One search on this machine, as its steps see it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: RunFolder,
+        watcher: Watcher = silent,
+        is_resumed: bool = False,
+        *,
+        started: float | None = None,
+        new_worker: Callable[[], WorkerProtocol] | None = None,
+        options: MachineOptions = MachineOptions(),  # noqa: B008  # it is immutable
+    ) -> None:
+        """`started` is the moment of `time.monotonic()` from which time counts; `new_worker` makes what measures and
+        trains.
+        """
+        self.settings, self.folder, self.watcher = settings, folder, watcher
+        self.is_resumed, self.options = is_resumed, options
+        spent = (folder.read("clock.json") or {}).get("seconds", 0.0) if is_resumed else 0.0
+        self.clock = Clock(settings, spent, started)
+        self.records = folder.records() if is_resumed else []
+        self.new_worker = new_worker or options.worker(settings.device)
+        self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, options, self.new_worker)
+        self.state = State(settings, str(folder.path), self.clock)
+        self.state.trials = trials_in(self.records)
+        self.space: Space = settings.space_document
+        """With the classes and the channels of the data, once it is loaded."""
+        self.data: dict[str, Any] = {}
+        """What the worker tells of the data; empty until it is loaded."""
+        self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
+        self.is_interrupted, self.is_ending = False, False
+        """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
+        self._noted = set[str]()
+        self._told_waiting = -_REMIND_S
+        self.update_front()
+
+    @property
+    def trials(self) -> list[Record]:
+        """The records of trials; a finalist that was trained longer is none of its own."""
+        return [record for record in self.records if record["rung"] != "train_longer"]
+
+    @property
+    def worker(self) -> WorkerSlot:
+        """Who does what is no trial."""
+        return self.pool.slots[0]
+
+    def use_data(self, data: dict[str, Any]) -> None:
+        """The data's classes and channels go into the space."""
+        self.data = data
+        self.space = with_data(self.space, data, self.settings.data)
+
+    def use_settings(self, settings: Settings) -> None:
+        """Other settings from here on, also when the run is resumed."""
+        self.settings = self.state.settings = settings
+        self.pool.use(settings)
+        self.folder.write("run.json", settings.model_dump(mode="json"))
+
+    def add(self, record: Record) -> None:
+        """Keep a record: on disk first, so that nothing is paid for twice."""
+        self.folder.append(record)
+        self.records.append(record)
+        self.keep_clock()
+
+    def keep_clock(self) -> None:
+        """Write down how long the search took so far."""
+        self.folder.write("clock.json", {"seconds": round(self.clock.elapsed, 3)})
+
+    def update_front(self) -> None:
+        """The front becomes that of what was trained at the search's own length, inside the budget."""
+        kept = [record for record in self.trials if record["accuracy"] is not None and record["inside_budget"]]
+        self.state.front = front(kept, self.space.objectives)
+
+    # ---------------------------------------------------------------------------------------------------- telling
+
+    def doing(self, what: str, phase: str = "searching") -> None:
+        """Show what is being done."""
+        self.state.phase, self.state.doing, self.state.fraction = phase, what, None
+        self.watcher(self.state, None)
+
+    def trained_so_far(self, share: float) -> None:
+        """Show how far a training is, 0 to 1."""
+        self.state.fraction = share
+        self.watcher(self.state, None)
+
+    def note(self, text: str) -> None:
+        """Tell something that is worth keeping, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.state.notes.append(text)
+            self.watcher(self.state, text)
+
+    def waits(self, text: str) -> None:
+        """Tell that another process measures on the device, at once and then every half a minute."""
+        self.doing(text, self.state.phase)
+        if time.monotonic() - self._told_waiting >= _REMIND_S:
+            self._told_waiting = time.monotonic()
+            self.watcher(self.state, text)
+
+    def while_waiting(self, reply: Reply) -> None:
+        """Take what a worker says before its reply: while it waits for the device, the search's time stands still."""
+        if "waiting" in reply:
+            self.clock.pause()
+            self.waits(str(reply["waiting"]))
+        else:
+            self.clock.go_on()

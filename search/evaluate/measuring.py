@@ -1,0 +1,139 @@
+"""The latency of a candidate at the gate: one reading that ends as soon as its rounds decide.
+
+A candidate that is clearly over the gate is rejected after a few rounds. What is close to it is measured for longer, in
+the same reading; a reading on a busy machine is followed by a second one, and both are pooled. The best of several
+readings is never taken: that would reward networks for luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from archdsl.language.document import Spec
+from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.rungs import asked
+from archdsl.search.store.clock import Clock
+from archdsl.search.worker.process import Reply
+from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.timing.estimate import STATS, estimate, percentile
+from archdsl.timing.rounds import Rounds
+from archdsl.timing.verdict import LEAST_SHARE
+
+PACE: Mapping[str, Any] = {"rounds": 120, "warmup_s": 0.2, "settle_s": 0.3, "time_limit_s": 3.0}
+"""How long a candidate is measured at most, in rounds and seconds; the gate mostly decides earlier."""
+_READINGS = 2
+_SILENCE_S = {"compile": 600.0}
+"""Seconds without a word after which a worker is taken to hang, where it is not `_PLAIN_SILENCE_S`."""
+_PLAIN_SILENCE_S = 120.0
+
+OnWait = Callable[[str], None]
+"""Is told that the device is busy: another process measures on it."""
+
+
+class Measured(NamedTuple):
+    """A latency at the search's statistic, over the undisturbed rounds of its readings, and where it comes from."""
+
+    ms: float
+    unstable: bool
+    facts: dict[str, Any]
+
+
+def measure(
+    worker: WorkerProtocol,
+    spec: Spec,
+    settings: Settings,
+    clock: Clock,
+    gate_ms: float | None = None,
+    on_wait: OnWait = lambda text: None,
+) -> Measured:
+    """The latency of a network; with a gate only as long as it takes to say on which side of it the network lies.
+
+    Raises:
+        OutOfTime: the search's time is over.
+        Failed, WorkerGone: as `Worker.ask`.
+    """
+    latencies: list[Latency] = []
+    while len(latencies) < _READINGS and (not latencies or latencies[-1].is_disturbed):
+        if latencies and clock.left is not None and clock.left < 0:
+            break
+        latencies.append(one_reading(worker, spec, settings, clock, PACE, gate_ms=gate_ms, on_wait=on_wait))
+    return pooled(latencies, settings.stat)
+
+
+def one_reading(
+    worker: WorkerProtocol,
+    spec: Spec,
+    settings: Settings,
+    clock: Clock,
+    pace: Mapping[str, Any],
+    *,
+    gate_ms: float | None = None,
+    weights: str | None = None,
+    silence_s: float | None = None,
+    on_wait: OnWait = lambda text: None,
+) -> Latency:
+    """One reading by a worker; of the network in the file `weights`, if one is named.
+
+    A worker that says nothing for `silence_s` seconds, where that is longer than usual, is taken to hang.
+
+    Waiting for the device, on which another process measures, is not search time.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `measure`.
+    """
+    request = {
+        "do": "measure",
+        "spec": spec.to_json(),
+        "setting": settings.measuring() | dict(pace),
+        "stat": settings.stat,
+        "gate_ms": gate_ms,
+        "weights": weights,
+    }
+
+    def progress(reply: Reply) -> None:
+        if "waiting" in reply:
+            clock.pause()
+            on_wait(str(reply["waiting"]))
+        else:
+            clock.go_on()
+
+    try:
+        usual_s = _SILENCE_S.get(settings.runtime, _PLAIN_SILENCE_S)
+        reply = asked(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
+    finally:
+        clock.go_on()
+    facts = reply["latency"]
+    disturbed = frozenset(facts.get("disturbed_rounds", ()))
+    return Latency(spec.name, tuple(facts["samples_ms"]), facts["provenance"], disturbed)
+
+
+def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
+    """Readings of one network as one: the statistic over all undisturbed rounds, or over all where none is."""
+    rounds = [latency.rounds for latency in latencies]
+    found = estimate(rounds, stat)
+    every = [ms for taken in rounds for ms in taken.ms]
+    ms = percentile(every, STATS[stat]) if found is None else found.value
+    undisturbed = sum(sum(taken.undisturbed) for taken in rounds)
+    facts = latencies[-1].as_json()
+    facts = {name: value for name, value in facts.items() if name not in ("name", "samples_ms", "disturbed_rounds")}
+    facts |= {f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()}
+    facts |= {"stat": stat, "interval_ms": None if found is None else [found.low, found.high]}
+    facts |= {"samples": len(every), "rounds": len(every), "undisturbed": undisturbed, "reading_count": len(latencies)}
+    drifts = undisturbed >= LEAST_ROUNDS and latencies[-1].drift > TOLERANCE  # of fewer rounds it cannot be told
+    is_unstable = found is None or found.share < LEAST_SHARE or drifts
+    return Measured(ms, is_unstable, facts | {"unstable": is_unstable})
+
+
+def was_disturbed(timing: Mapping[str, Any]) -> bool:
+    """Whether less than a quarter of the rounds of a trial's reading count; False where a record does not tell."""
+    rounds, undisturbed = timing.get("rounds"), timing.get("undisturbed")
+    if rounds is None or undisturbed is None:
+        return False
+    return bool(undisturbed < LEAST_SHARE * rounds)
+
+
+def _statistic(rounds: Sequence[Rounds], every: Sequence[float], percent: float) -> float:
+    counting = [ms for taken in rounds for ms in taken.counting]
+    return percentile(counting or every, percent)

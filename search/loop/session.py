@@ -1,0 +1,196 @@
+"""One search from its settings to its winner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from archdsl import late
+from archdsl.data.agreement import square_side
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.finish import settle
+from archdsl.search.evaluate.gate import choose_threads, gate_ms
+from archdsl.search.evaluate.trial_run import tell
+from archdsl.search.loop.trials import SearchLoop
+from archdsl.search.propose.opening import Choice, Conditions, agreed, described, opened
+from archdsl.search.propose.storage import brief, telling
+from archdsl.search.propose.study import Study
+from archdsl.search.report import read_report
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.front import Record
+from archdsl.search.store.progress import Watcher, silent
+from archdsl.search.store.result import Result, Verdict, keep, stored
+from archdsl.search.store.stopping import stoppable
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import OutOfTime
+from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.training.fidelity import length_note
+
+
+class Search:
+    """A search while it runs."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._finalists = Finalists(context)
+        self._study: Study | None = None
+
+    def run(self) -> Result:
+        """Search until the trials or the time are used up, then choose and measure the winner."""
+        context = self.context
+        with stoppable():
+            try:
+                try:
+                    study = self._prepare()
+                    SearchLoop(context, study, self._finalists).run()
+                    if context.options.role == "both":
+                        self._finalists.train()
+                except OutOfTime:
+                    context.note("time limit reached before the first trial")
+                except KeyboardInterrupt:
+                    context.is_interrupted = True
+                    context.note("interrupted: ending with what there is; once more stops at once")
+                context.pool.stop()  # it must not disturb what is measured now
+                verdict = settle(context, self._finalists)
+                self._note_waiting()
+                self._copy_study()
+            finally:
+                context.pool.stop()
+                if self._study is not None:
+                    self._study.close()
+                with suppress(OSError):  # or it would hide what went wrong before
+                    context.keep_clock()
+        return self._result(verdict)
+
+    def _result(self, verdict: Verdict) -> Result:
+        context = self.context
+        result = Result(
+            context.folder.path,
+            context.settings,
+            context.records,
+            context.state.front,
+            verdict,
+            context.is_interrupted,
+            context.state.facts,
+            context.machine.disturbed,
+        )
+        keep(context.folder, result, context.clock.elapsed)
+        self._write_report()
+        return result
+
+    def _copy_study(self) -> None:
+        """Leave a shared study in the folder; whatever goes wrong with it, the search has its result."""
+        if self._study is None:
+            return
+        try:
+            self._study.copy_to(self.context.folder.path)
+        except Exception as error:
+            self.context.note(f"the shared study was not copied to study.db: {brief(error)}")
+
+    def _write_report(self) -> None:
+        """Write `report.html`; whatever goes wrong with it, the search has its result."""
+        folder = self.context.folder.path
+        try:
+            late.call("write_report_page", read_report(folder), folder / "report.html")
+        except Exception as error:
+            self.context.note(f"no report.html was written: {' '.join(str(error).split())[:200]}")
+
+    def _note_waiting(self) -> None:
+        """Say how long the device was not free, since that explains why everything took longer than its time."""
+        context = self.context
+        if context.clock.waited >= 1:
+            device = context.settings.device
+            waited = f"waited {context.clock.waited:.0f} s while another process measured on {device}"
+            context.note(f"{waited}; this does not count as search time")
+
+    # ------------------------------------------------------------------------------------------------- preparation
+
+    def _prepare(self) -> Study:
+        """The data's classes and channels go into the space; the machine's noise sets the gate."""
+        context = self.context
+        context.doing("loading data", "starting")
+        context.state.facts = context.pool.greeted()
+        self._load_data()
+        study = self._study = opened(context.folder, context.space, context.settings, self._choice(), context.note)
+        if context.options.role != "train":
+            self._use_threads(study, choose_threads(context))
+        context.doing("measuring the machine's noise", "starting")
+        is_measuring = context.options.role != "train"
+        mine = Conditions(
+            gate_ms=gate_ms(context) if is_measuring else None,
+            device_name=context.state.facts.get("device_name"),
+            fingerprint=context.data["fingerprint"],
+            is_measuring=is_measuring,
+            is_resumed=self.context.is_resumed,
+        )
+        context.state.gate_ms = agreed(study, context.settings, context.space, mine)
+        if is_measuring:
+            facts = described(context.settings, context.space, context.state.gate_ms, mine.device_name)
+            study.describe(facts if study.is_shared else facts | {"folder": str(context.folder.path)})
+        study.recover(self._record_of, lambda trial, record: tell(study, context.state.gate_ms, trial, record))
+        return study
+
+    def _choice(self) -> Choice:
+        context = self.context
+        return Choice(context.options.storage, self.context.is_resumed, bool(context.records))
+
+    def _load_data(self) -> None:
+        context, settings = self.context, self.context.settings
+        request = [settings.data, square_side(context.space), settings.seed, settings.images]
+        data = context.worker.ask({"do": "data", "data": request}, 1800.0)
+        context.use_data(data | {"request": request, "torch": context.state.facts.get("torch")})
+        context.note(f"data  {data['describe']}")
+        if (note := length_note(settings, data["images"])) is not None:
+            context.note(note)
+
+    def _use_threads(self, study: Study, threads: int | None) -> None:
+        """Measure on so many threads from here on; all machines of a study do."""
+        if threads is not None:
+            threads = int(study.get_or_set("threads", threads))
+            if threads != self.context.settings.chosen_threads:
+                self.context.use_settings(self.context.settings.model_copy(update={"chosen_threads": threads}))
+
+    def _record_of(self, network_hash: str) -> Record | None:
+        return next((record for record in self.context.trials if record["hash"] == network_hash), None)
+
+
+def run_search(
+    settings: Settings,
+    out: Path,
+    resume: bool = False,
+    watcher: Watcher = silent,
+    started: float | None = None,
+    new_worker: Callable[[], WorkerProtocol] | None = None,
+    *,
+    options: MachineOptions = MachineOptions(),  # noqa: B008  # it is immutable
+    earlier: Sequence[str] = (),
+) -> Result:
+    """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
+
+    `earlier` are folders of runs whose trials a new search knows from the start.
+
+    Raises:
+        RunExists: there is a run, and `resume` is false.
+        SearchError: the folder or its study cannot be used, the data cannot be loaded, or no point of the space can be
+            tried.
+    """
+    started = time.monotonic() if started is None else started
+    folder = RunFolder(out)
+    settings = folder.begin(settings, resume, earlier)
+    try:
+        if resume and (result := stored(folder, settings)):
+            return result
+        with telling(out):
+            context = Context(
+                settings, folder, watcher, resume, started=started, new_worker=new_worker, options=options
+            )
+            return Search(context).run()
+    except BaseException:
+        folder.forget()
+        raise
+    finally:
+        folder.release()

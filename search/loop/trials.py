@@ -1,0 +1,197 @@
+"""Candidate after candidate: chosen here or handed over, tried by the pool, told to the study."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+from archdsl.load.specs import spec_of
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.gate import all_fell, hopeless
+from archdsl.search.evaluate.kept_files import remove_unneeded
+from archdsl.search.evaluate.trial_run import abandon_trial, end_of, line, new_trial, run_trial, tell
+from archdsl.search.predict.latency_model import table_of
+from archdsl.search.predict.predictors import Predictors
+from archdsl.search.propose.proposals import Proposals
+from archdsl.search.propose.study import OpenTrial, Study
+from archdsl.search.propose.trial_queue import FROM, HASH, RESULT
+from archdsl.search.propose.warm_start import load_earlier_runs
+from archdsl.search.store import cache
+from archdsl.search.store.front import Record
+from archdsl.search.store.result import trials_in
+from archdsl.search.worker.pool import Work
+
+MOST_FAILURES = 20
+"""Trials in a row that failed, after which the fault is not the candidates'."""
+MOST_AHEAD = 4
+"""Measured trials that may wait to be trained, before a machine that only measures waits too."""
+POLL_S = 0.5
+"""Between two looks at what other machines did."""
+
+
+class Chosen(NamedTuple):
+    """A trial, and what is to be done in it."""
+
+    trial: OpenTrial
+    work: Work
+
+
+class SearchLoop:
+    """The trials of one search on this machine."""
+
+    def __init__(self, context: Context, study: Study, finalists: Finalists) -> None:
+        self.context, self.study, self.pool, self._finalists = context, study, context.pool, finalists
+        state = context.state
+        state.funnel.update(end_of(record) for record in context.trials)
+        table = table_of(context.settings, state.facts)
+        self._predictors = Predictors(context.trials, state.gate_ms, table, context.space.objectives)
+        too_slow, predicted = self._predictors.surely_too_slow, self._predictors.predicted_ms
+        self.proposals = Proposals(
+            study, context.space, context.settings, set(), state.funnel, too_slow, predicted, state.gate_ms
+        )
+        is_shared = context.options.storage is not None
+        earlier = load_earlier_runs(
+            context.folder, context.space, context.settings, context.data, context.note, is_shared=is_shared
+        )
+        self.proposals.add(earlier.points, earlier.origins)
+        self._before = len(context.trials)
+        self._next = max((record["number"] for record in context.trials), default=-1) + 1
+        self._is_late = False
+
+    def run(self) -> None:
+        """Until a limit, or until there is nothing more to try; and until the others have done their part."""
+        try:
+            while True:
+                self._learn_of_others()
+                while self.pool.has_free and self._begin_one():
+                    pass
+                if self.pool.busy:
+                    self._end_one()
+                elif self._is_done():
+                    self._learn_of_others()  # one may have ended since the last look
+                    return
+                else:
+                    self.context.doing("waiting for other machines")
+                    time.sleep(POLL_S)
+        finally:
+            with suppress(Exception):
+                for trial in self.pool.open:
+                    self.study.release(trial)
+
+    def _begin_one(self) -> bool:
+        """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
+        with self.study.choosing():
+            # first these, then the records: that is the way that a trial goes
+            under_way = self.study.under_way() | self._own_under_way()
+            self._learn_of_others()
+            is_going_on = self._choose(under_way)
+        if isinstance(is_going_on, Chosen):
+            self.pool.start(*is_going_on)
+        return bool(is_going_on)
+
+    def _own_under_way(self) -> dict[str, bool]:
+        """The hashes of networks that are tried here now, and whether each is a trial of this search."""
+        return {str(trial.user_attrs.get(HASH)): FROM not in trial.user_attrs for trial in self.pool.open}
+
+    def _choose(self, under_way: dict[str, bool]) -> Chosen | bool:
+        """What to do next, beside all that is under way; else whether a further look may find more."""
+        role, ended = self.context.options.role, {record["hash"] for record in self.context.trials}
+        handed = None if role == "measure" else self.study.next_to_train()
+        if handed is not None:
+            return self._work(*handed)
+        if role == "train":
+            return False
+        counted = sum(is_own for known, is_own in under_way.items() if known not in ended)
+        over = self._is_over(trials_in(self.context.records) + counted)
+        self.study.mark_closed(over)
+        if over or (role == "measure" and self.study.ahead >= MOST_AHEAD):
+            return False
+        return self._proposed(ended | under_way.keys()) or True
+
+    def _proposed(self, taken: set[str]) -> Chosen | None:
+        """A candidate that is worth a trial; None where the proposal is of no use."""
+        context, proposals = self.context, self.proposals
+        context.doing("choosing what to try next")
+        proposals.seen = taken
+        if all_fell(context.trials):
+            proposals.ask_for_the_smallest()
+        proposal = proposals.next()
+        for reason in proposals.raised:
+            context.note(f"a block failed while its costs were counted, and is left out: {reason}")
+        if proposal is None:
+            return None
+        found, trial = proposal
+        number = self.study.number(trial, self._next)
+        self._next = number + 1
+        return self._work(trial, new_trial(found, number, trial.user_attrs.get(FROM)))
+
+    def _work(self, trial: OpenTrial, record: Record) -> Chosen:
+        """What is to be done in a trial, of which the record says what is known so far."""
+        if (known := trial.user_attrs.get(RESULT)) is not None:
+            cache.put(*known)  # another machine knows it from an earlier run
+        if self.study.is_killer(trial):
+            return Chosen(trial, lambda slot: abandon_trial(record))
+        return Chosen(
+            trial, lambda slot: run_trial(self.context, self._predictors, spec_of(record["spec"]), record, slot)
+        )
+
+    def _end_one(self) -> None:
+        """Wait for a trial to end, and tell everyone of it."""
+        wait_s = POLL_S if self.study.is_shared and self.pool.has_free else None
+        if (ended := self.pool.ended(wait_s)) is None:
+            return
+        trial, record = ended
+        if record is None:
+            self.study.release(trial)  # it stays open: a resumed search asks for it again
+            self._is_late = True
+        elif record["outcome"] == "measured":
+            self.study.enqueue_for_training(trial, record)
+        else:
+            self.context.add(record)
+            if self.study.keep(trial, record):
+                tell(self.study, self.context.state.gate_ms, trial, record)
+            self._learn(record)
+
+    def _learn_of_others(self) -> None:
+        """What other machines finished becomes part of this run."""
+        known = {record["hash"] for record in self.context.trials} if self.study.is_shared else set()
+        for record in self.study.records():
+            if record["hash"] not in known:
+                self.context.add(record)
+                self._learn(record)
+
+    def _learn(self, record: Record) -> None:
+        context = self.context
+        self._predictors.learn(record)
+        context.state.funnel[end_of(record)] += 1
+        context.state.trials = trials_in(context.records)
+        context.update_front()
+        remove_unneeded(context, self._finalists.may_win())
+        context.watcher(context.state, line(record))
+
+    def _is_done(self) -> bool:
+        """Whether no other machine has anything to do, or there is no time to wait for it."""
+        if self.context.clock.search_is_over or self._is_late:
+            return True
+        if self.context.options.role == "train" and not self.study.is_over:
+            return False
+        return not self.study.under_way()
+
+    def _is_over(self, begun: int) -> bool:
+        """Whether a limit is reached; where it is something else that ends the search, that is told."""
+        context, most = self.context, self.context.settings.trials
+        if most is not None and begun >= most:
+            return True
+        if context.clock.search_is_over or self._is_late:
+            return True
+        last = context.trials[self._before :][-MOST_FAILURES:]
+        reason = hopeless(context.trials, context.settings.latency_budget_ms)
+        if self.proposals.exhausted:
+            reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
+        elif len(last) == MOST_FAILURES and all(record["outcome"] == "failed" for record in last):
+            reason = f"the last {MOST_FAILURES} networks failed, the last one so: {last[-1]['reason']}"
+        if reason is not None:
+            context.note(reason)
+        return reason is not None

@@ -1,0 +1,1 @@
+"""What a search predicts: latency, accuracy, and which training to stop early."""

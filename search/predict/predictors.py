@@ -1,0 +1,55 @@
+"""What a search has learned of its own measurements: which candidates are surely too slow, which score too low.
+
+Built again from the records, so that a resumed search knows what the uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from archdsl.language.document import Spec
+from archdsl.latency.tables import Table
+from archdsl.load.specs import spec_of
+from archdsl.search.predict.early_stopping import Halving
+from archdsl.search.predict.latency_model import LatencyModel
+from archdsl.search.predict.screen import Screen
+from archdsl.search.store.front import Record
+from archdsl.search.trial import Candidate
+
+
+class Predictors:
+    """The predicted rung, the zero-cost rung, and the rungs of a training under way."""
+
+    def __init__(
+        self,
+        records: Iterable[Record],
+        gate_ms: float | None,
+        table: Table | None = None,
+        objectives: Sequence[str] = (),
+    ) -> None:
+        self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(objectives), gate_ms
+        self.halving = Halving(objectives)
+        self._anything_passed = False
+        for record in records:
+            self.learn(record)
+
+    def learn(self, record: Record) -> None:
+        """One finished trial."""
+        if record["latency"] is not None:
+            self._latency.learn(spec_of(record["spec"]), record["latency"])
+            self._anything_passed |= self._gate_ms is None or record["latency"] <= self._gate_ms
+        self.screen.learn(record)
+        self.halving.learn(record)
+
+    def predicted_ms(self, found: Candidate) -> float | None:
+        """The latency of a network that was not measured; None where nothing can tell it yet."""
+        return self._latency.guess(found.spec, found.counted)
+
+    def surely_too_slow(self, spec: Spec) -> bool:
+        """Whether a network is over the gate by more than the prediction was ever wrong.
+
+        Never before something measured passed the gate: what has seen slow networks alone finds all of them slow.
+        """
+        if self._gate_ms is None or not self._anything_passed:
+            return False
+        return self._latency.surely_over(spec, self._gate_ms) is not None

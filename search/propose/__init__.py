@@ -1,0 +1,1 @@
+"""What to try next, with Optuna as the engine: the only room that imports it."""

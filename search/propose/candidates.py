@@ -1,0 +1,76 @@
+"""Candidates: from a choice of a space's variables to a network that holds and is inside the static budgets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from archdsl.cost import count
+from archdsl.errors import SpecError
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import draw, point
+from archdsl.search.config import Settings
+from archdsl.search.trial import Candidate
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable
+
+_MOST_RAISED = 20
+_MOST_OF_A_NAME = 55
+"""Characters of a space's name that its networks begin with; with 9 more they are as long as a name may be."""
+
+
+class Refused(Exception):
+    """A candidate that falls before it is measured; `args` are the rung and the reason."""
+
+
+class Raised(Refused):
+    """A candidate that falls because the code of a block raised what is no refusal."""
+
+
+def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
+    """The network of a choice, if it holds and costs what it may.
+
+    Raises:
+        Refused: at the rung "static" or "cost".
+    """
+    try:
+        spec, _ = point(space, choose)
+        known, counted = canonical_hash(spec), count(spec)
+    except SpecError as error:
+        raise Refused("static", str(error)) from None
+    except Exception as error:  # a block of another package may raise anything
+        raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    found = Candidate(spec.model_copy(update={"name": f"{space.name[:_MOST_OF_A_NAME]}-{known[:8]}"}), known, counted)
+    if (reason := found.over_budget(settings)) is not None:
+        raise Refused("cost", reason)
+    return found
+
+
+def random_candidate(
+    space: Space,
+    variables: dict[str, Variable],
+    settings: Settings,
+    seen: set[str],
+    generator: random.Random,
+    draws: int = 2000,
+    is_hopeless: Callable[[Candidate], bool] = lambda found: False,
+) -> tuple[Candidate, dict[str, Any]] | None:
+    """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws
+    find none.
+
+    Where blocks raise from the start on, few draws tell as much.
+    """
+    raised = 0
+    for drawn in range(draws):
+        if drawn == raised == _MOST_RAISED:
+            return None
+        choices = {name: draw(variable, generator) for name, variable in variables.items()}
+        try:
+            found = candidate(space, choices.__getitem__, settings)
+        except Refused as refused:
+            raised += isinstance(refused, Raised)
+            continue
+        if found.hash not in seen and not is_hopeless(found):
+            return found, choices
+    return None

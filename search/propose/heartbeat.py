@@ -1,0 +1,43 @@
+"""A thread that tells the database which trials this process works on: `Study.ask` and `tell` send no heartbeat."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from optuna.storages import RDBStorage
+
+BEAT_S, GRACE_S = 15, 90
+"""Seconds between two beats, and of silence after which a trial counts as lost."""
+
+
+class HeartbeatThread:
+    """Beats for every trial that is watched."""
+
+    def __init__(self, storage: RDBStorage, beat_s: float) -> None:
+        self._storage, self._beat_s = storage, beat_s
+        self._watched: set[int] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def watch(self, trial: int) -> None:
+        """A trial begins; its first beat is sent before this returns, so that it cannot be lost unseen."""
+        self._storage.record_heartbeat(trial)
+        self._watched.add(trial)
+
+    def forget(self, trial: int) -> None:
+        """A trial has ended, or is handed over."""
+        self._watched.discard(trial)
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._beat_s):
+            for trial in list(self._watched):
+                with contextlib.suppress(Exception):  # the next beat may get through
+                    self._storage.record_heartbeat(trial)
+        self._storage.remove_session()

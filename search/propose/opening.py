@@ -1,0 +1,114 @@
+"""The study of a search: in the run's folder, or where machines share it; and what these must agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from archdsl.errors import SearchError
+from archdsl.search.config import Settings
+from archdsl.search.propose.study import Study
+from archdsl.search.store.database_url import shown
+from archdsl.search.store.folder import RunFolder
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
+
+
+class Choice(NamedTuple):
+    """Where a run's study is to be, and what the run holds already."""
+
+    storage: str | None
+    """The URL of the database in which machines share it; None in the run's folder."""
+    is_resumed: bool
+    has_records: bool
+
+
+class Conditions(NamedTuple):
+    """What the machines that share a study must agree on, as this one has it."""
+
+    gate_ms: float | None
+    device_name: str | None
+    fingerprint: str
+    """Of the data."""
+    is_measuring: bool
+    """Whether this machine measures; one that only trains has no gate."""
+    is_resumed: bool
+
+
+def opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice, note: Callable[[str], None]) -> Study:
+    """The study of a search whose data is loaded; `space` has the data's classes and channels.
+
+    Raises:
+        SearchError: it cannot be opened, or the run keeps it elsewhere.
+    """
+    study = _opened(folder, space, settings, choice)
+    if study.is_older:
+        note("an earlier version of archdsl began this study: its parameters stay indices instead of values")
+    return study
+
+
+def _opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice) -> Study:
+    known, seed, sampler = variables(space.nodes), settings.seed, settings.sampler
+    storage, place = choice.storage, folder.read("shared.json")
+    if storage is None:
+        if place is not None:
+            raise SearchError(f"{folder.path} shares its study at {place['storage']}; name it by --storage")
+        return Study(folder.storage, known, space.objectives, seed, choice.is_resumed, sampler=sampler)
+    if place is None and choice.has_records:
+        raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
+    from archdsl.search.propose.shared_study import Shared
+    from archdsl.search.propose.study_names import name_of, older_name_of
+
+    name = name_of(settings)
+    older: str | None = older_name_of(settings)
+    if place is not None and place["study"] not in (name, older):
+        raise SearchError(
+            f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
+        )
+    if place is not None:
+        name, older = place["study"], older if place["study"] == older else None
+    study = Shared(storage, name, known, space.objectives, seed, sampler, older)
+    folder.write("shared.json", {"storage": shown(storage), "study": study.name})
+    return study
+
+
+def agreed(study: Study, settings: Settings, space: Space, mine: Conditions) -> float | None:
+    """The gate of all machines that share the study; None on a machine that only trains.
+
+    Raises:
+        SearchError: the study is about other data, or about another device.
+    """
+    if study.get_or_set("data", mine.fingerprint) != mine.fingerprint:
+        raise SearchError("the machines that share this study have other data; give each the same")
+    if not mine.is_measuring:
+        return None
+    conditions = {name: getattr(settings, name) for name in ("runtime", "stat")}
+    first = study.get_or_set("gate", {"device": mine.device_name, "gate_ms": mine.gate_ms, **conditions})
+    if first["device"] != mine.device_name:
+        rule = f"this study measures on {first['device']}, here is {mine.device_name}"
+        raise SearchError(f"{rule}; join it with --role train")
+    first = (conditions if mine.is_resumed else _earlier_conditions(settings, space)) | first
+    for name, value in conditions.items():
+        if first[name] != value:
+            rule = f"this study measures with {name} {first[name]}, this machine with {value}"
+            raise SearchError(f"{rule}; join it with --{name} {first[name]}")
+    agreed_ms: float | None = first["gate_ms"]
+    return agreed_ms
+
+
+def _earlier_conditions(settings: Settings, space: Space) -> dict[str, Any]:
+    """How a study measures that was begun by an earlier version, which kept neither runtime nor statistic with it."""
+    measured = space.budget("latency") or space.budget("throughput")
+    stat = (measured and measured.stat) or ("p50" if settings.device.startswith("cuda") else "p10")
+    return {"runtime": "eager" if settings.runtime == "graph" else settings.runtime, "stat": stat}
+
+
+def described(settings: Settings, space: Space, gate_ms: float | None, device: str | None) -> dict[str, Any]:
+    """What a dashboard shows of a study."""
+    return {
+        "space": space.name,
+        "latency budget, ms": settings.latency_budget_ms,
+        "latency gate, ms": gate_ms,
+        "statistic": settings.stat,
+        "device": device,
+    }

@@ -1,0 +1,202 @@
+"""What to try next: networks that hold, are inside the static budgets and were not tried before."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from itertools import takewhile
+from typing import Any
+
+import optuna
+
+from archdsl.errors import SearchError
+from archdsl.language.document import Spec
+from archdsl.load.spaces import draw, seeds
+from archdsl.search.config import Settings
+from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
+from archdsl.search.propose.network_evolution import Evolution
+from archdsl.search.propose.scaled import Scaled
+from archdsl.search.propose.study import Study
+from archdsl.search.propose.trial_queue import MOST_LOST
+from archdsl.search.trial import Candidate
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import variables
+
+_MOST_FRUITLESS = 3
+"""Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
+_SMALLEST_OF = 300
+
+
+class Proposals:
+    """The seeds of the space, scaled into the budget, then what the optimiser proposes."""
+
+    def __init__(
+        self,
+        study: Study,
+        space: Space,
+        settings: Settings,
+        seen: set[str],
+        funnel: Counter[str],
+        too_slow: Callable[[Spec], bool] = lambda spec: False,
+        latency: Callable[[Candidate], float | None] = lambda found: None,
+        gate_ms: float | None = None,
+    ) -> None:
+        """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
+
+        `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
+        takes longer than `gate_ms` is not trained.
+        """
+        self._is_too_slow: Callable[[Candidate], bool] = lambda found: too_slow(found.spec)
+        self.study, self.space, self.settings = study, space, settings
+        self.seen, self.funnel = seen, funnel
+        self.exhausted = False
+        """Whether drawing at random, too, found nothing new that is not surely too slow."""
+        self.raised: list[str] = []
+        """What the code of blocks raised while candidates were looked at."""
+        self._origins = dict[str, str]()
+        self._variables = variables(space.nodes)
+        self._evolution = Evolution(space, self._variables, settings, latency, self._is_too_slow, gate_ms)
+        self._asked_for_smallest = False
+        seeds = seed_choices(settings)
+        self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow, gate_ms)
+        self._seeds = deque((choices, dict[str, Any]()) for choices in seeds)
+        self.funnel.update(rung for rung in study.refusals() if rung is not None)
+
+    def add(self, known: Iterable[tuple[dict[str, Any], dict[str, Any]]], origins: dict[str, str]) -> None:
+        """Propose these choices after the seeds, each once, with what stands beside its trial; `origins` are the
+        earlier runs of networks, by hash.
+        """
+        self._seeds.extend(known)
+        self._origins = origins
+
+    def next(self) -> tuple[Candidate, optuna.Trial] | None:
+        """One proposal; None if it is of no use."""
+        self._draw_if_fruitless()
+        if self.exhausted:
+            return None
+        while self._seeds and not self.study.has_waiting:
+            choices, facts = self._seeds.popleft()
+            self.study.enqueue(choices, facts=facts)
+        self._breed()
+        trial, choices = self.study.ask()
+        if self.study.is_killer(trial) and not self.study.was_begun(trial):
+            self._refuse(trial, "static", f"the search was killed {MOST_LOST} times while it was looked at")
+            return None
+        try:
+            found = candidate(self.space, choices.__getitem__, self.settings)
+        except Refused as refused:
+            if isinstance(refused, Raised):
+                self.raised.append(refused.args[1])
+            self._refuse(trial, *refused.args)
+            return None
+        if found.hash in self.seen:
+            self._refuse(trial, "duplicate")
+            return None
+        if self._is_too_slow(found):
+            self._refuse(trial, "predicted")
+            return None
+        self.seen.add(found.hash)
+        self.study.begin(trial, found.hash, self._origins.get(found.hash))
+        return found, trial
+
+    def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
+        self.funnel[rung] += 1
+        self.study.refused(trial, rung, reason)
+
+    def _draw_if_fruitless(self) -> None:
+        """Where the last proposals were of no use, a random point is next: as the study stands, so that a search that
+        was killed right here and resumed draws it too.
+        """
+        in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
+        if in_a_row and in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
+            drawn = random_candidate(
+                self.space, self._variables, self.settings, self.seen, self._generator(), is_hopeless=self._is_too_slow
+            )
+            self.exhausted = drawn is None
+            if drawn is not None:
+                self.study.enqueue(drawn[1], again=True)
+
+    def _breed(self) -> None:
+        """Where evolution proposes, its child is next, or something scaled until there is enough to breed of."""
+        if self.settings.sampler not in ("auto", "evolution") or self.study.has_waiting:
+            return
+        known = self.study.completed()
+        if not self._evolution.is_ready(known):
+            for scaled in self._scaled.each(known, self.seen):
+                self.study.enqueue(scaled)
+                if self.study.has_waiting:  # it may have been asked for before, and refused
+                    return
+        elif (child := self._evolution.child(known, self.seen, self._generator())) is not None:
+            self.study.enqueue(child, again=True)
+
+    def ask_for_the_smallest(self) -> None:
+        """The network with the fewest MACs of some hundred drawn is tried next; once."""
+        drawn = [] if self._asked_for_smallest else _drawn(self.space, self.settings, self.seen, self._generator())
+        self._asked_for_smallest = True
+        if drawn:
+            _, choices = min(drawn, key=lambda found: found[0].counted.macs)
+            self.study.enqueue(choices)
+
+    def _generator(self) -> random.Random:
+        """Of the search's seed and of how far it is, so that a resumed search draws what an uninterrupted one would."""
+        return random.Random(f"{self.settings.seed} {self.study.begun}")
+
+
+def seed_choices(settings: Settings) -> list[dict[str, Any]]:
+    """The choices of the space's seeds, read from the space as written: the data may bring other channels."""
+    return [choices for _, choices in seeds(settings.space_document)]
+
+
+def first_candidate(space: Space, settings: Settings) -> Candidate:
+    """A seed, or else a random network, that is inside the static budgets.
+
+    Raises:
+        SearchError: there seems to be none.
+    """
+    raised: str | None = None
+    for choices in seed_choices(settings):
+        try:
+            return candidate(space, choices.__getitem__, settings)
+        except Refused as refused:
+            raised = refused.args[1] if isinstance(refused, Raised) else raised
+    drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
+    if drawn is not None:
+        return drawn[0]
+    raised = raised or _raised(space, settings)
+    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings)
+    raise SearchError(f"no network of the space '{space.name}' is inside the budgets{why}")
+
+
+def _raised(space: Space, settings: Settings) -> str | None:
+    """What the code of a block raises for a random network; None if nothing."""
+    generator = random.Random(settings.seed)
+    choices = {name: draw(variable, generator) for name, variable in variables(space.nodes).items()}
+    try:
+        candidate(space, choices.__getitem__, settings)
+    except Refused as refused:
+        return str(refused.args[1]) if isinstance(refused, Raised) else None
+    return None
+
+
+def _least(space: Space, settings: Settings) -> str:
+    """The least of each budgeted cost among random networks, against its budget."""
+    drawn = [found for found, _ in _drawn(space, settings.without_static_budgets(), set(), random.Random(0))]
+    costs = [found.costs(settings) for found in drawn]
+    if not costs:
+        return ": none that was drawn holds"
+    least = {name: min(cost[name] for cost in costs) for name in costs[0]}
+    return "".join(
+        f"; {name}: {least[name]:,.0f} is the least of {len(drawn)} drawn, the budget {budget:,.0f}"
+        for name, budget in settings.static_budgets.items()
+        if budget is not None
+    )
+
+
+def _drawn(
+    space: Space, settings: Settings, seen: set[str], generator: random.Random
+) -> list[tuple[Candidate, dict[str, Any]]]:
+    """Some hundred random networks that were not tried yet, with their choices."""
+    known = variables(space.nodes)
+    found = (random_candidate(space, known, settings, seen, generator, draws=20) for _ in range(_SMALLEST_OF))
+    return [drawn for drawn in found if drawn is not None]

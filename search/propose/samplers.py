@@ -1,0 +1,29 @@
+"""Which of Optuna's samplers proposes the next point; every one seeded anew for each trial.
+
+benchmarks/search_quality compares them, and Optuna as it comes, on a table of trained networks. `auto` is what does
+best there: evolution, which is none of Optuna's (`ladder/evolution.py`); what cannot be bred yet is drawn at random.
+"""
+
+from __future__ import annotations
+
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from archdsl.search.config import Sampler
+
+STARTUP = 10
+"""Trials drawn at random, seeds among them, before a model is fitted."""
+MOST_GP = 150
+"""Completed trials after which the Gaussian process takes too long, seconds a proposal; TPE after that."""
+POPULATION = 20
+"""Networks of a generation of NSGA-II: fewer than Optuna's 50, since a search has some tens of trials."""
+
+
+def sampler(name: Sampler, seed: int, completed: int) -> BaseSampler:
+    """What proposes the next point, after so many completed trials."""
+    if name == "nsga2":
+        return NSGAIISampler(population_size=POPULATION, seed=seed)  # its first generation is random
+    if completed < STARTUP or name in ("auto", "evolution", "random"):
+        return RandomSampler(seed=seed)
+    if name == "gp" and completed <= MOST_GP:
+        return GPSampler(seed=seed, n_startup_trials=0)
+    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=0)

@@ -1,0 +1,149 @@
+"""Seeds scaled into the budget, and first draws that are over it tried again as smaller networks of their kind.
+
+A seed is there because it is known to be good, mostly on another machine or at another size; that it is too slow here
+says nothing against its kind. Depths are lowered first, each as far from where it was as the others: a block less is
+faster on every device, while a narrower one often is not. Widths and other sizes follow once no depth can be lowered.
+A seed that is then inside the budget with room left is widened, step by step, until there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from archdsl.search.config import Settings
+from archdsl.search.propose.candidates import Refused, candidate
+from archdsl.search.propose.study import Completed
+from archdsl.search.trial import Candidate
+from archdsl.spaces.space import Space
+from archdsl.spaces.variables import Variable
+
+Choices = dict[str, Any]
+
+_ROOM = 1.1
+"""By how much faster than the gate a network is that is tried wider."""
+_STEP = 7 / 8
+"""Of a number, at most, that is lowered: a range may have thousands of values."""
+
+
+class _Sized(NamedTuple):
+    """A network with what its latency rests on."""
+
+    choices: Choices
+    found: Candidate
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Blocks and MACs."""
+        return sum(getattr(node, "depth", 0) for node in self.found.spec.nodes), self.found.counted.macs
+
+    def share(self, other: _Sized) -> float:
+        """Of another network's latency, at most: of its blocks or of its MACs, whichever is more."""
+        return max(own / max(whole, 1) for own, whole in zip(self.size, other.size, strict=True))
+
+
+class Scaled:
+    """Scales the seeds and first draws of one search."""
+
+    def __init__(
+        self,
+        space: Space,
+        variables: Mapping[str, Variable],
+        settings: Settings,
+        seeds: Sequence[Choices],
+        too_slow: Callable[[Candidate], bool] = lambda found: False,
+        gate_ms: float | None = None,
+    ) -> None:
+        """`too_slow` says of which networks the search is sure; what takes longer than `gate_ms` falls."""
+        self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
+        self._gate_ms = gate_ms
+        self._ordered = {
+            name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
+        }
+        self._looked_at = dict[tuple[Any, ...], _Sized | None]()
+
+    def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
+        """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
+        known = {own.found.hash: one for one in measured if (own := self._sized(one.choices)) is not None}
+        ways = sorted((self._way(choices, known) for choices in self._seeds), key=len)
+        scaled: list[_Sized | None] = [way[-1] for way in ways if way]
+        scaled += [self._smaller(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
+        for found in scaled:
+            if found is not None and found.found.hash not in taken and not self._too_slow(found.found):
+                yield found.choices
+
+    def _way(self, choices: Choices, known: Mapping[str, Completed]) -> list[_Sized]:
+        """What was measured of a seed, scaled again and again, and what is next; empty where nothing is."""
+        way, now, is_wider = list[_Sized](), self._smaller(choices, 1.0), False
+        while now is not None:
+            way.append(now)
+            one = known.get(now.found.hash)
+            if one is None:
+                return way
+            if one.is_inside:
+                now, is_wider = self._wider(now, one.latency_ms), True
+            else:
+                now = None if is_wider else self._smaller(now.choices, 1 / (1 + one.excess))
+                now = None if now in way else now
+        return []
+
+    def _smaller(self, choices: Choices, share: float) -> _Sized | None:
+        """The nearest smaller network with such a share of the latency, or else the smallest; None where that is too
+        slow or over a static budget.
+        """
+        whole = self._sized(choices)
+        found, now = None, whole
+        while now is not None and whole is not None:
+            found = now if self._keeps(now) else None
+            if found is not None and now.share(whole) <= share:
+                return found
+            now = self._lowered(now, whole)
+        return found
+
+    def _lowered(self, now: _Sized, whole: _Sized) -> _Sized | None:
+        """One number lowered by an eighth at least, so that the network is smaller; None where none can be."""
+        found = list[tuple[tuple[bool, float, int], _Sized]]()
+        for name, values in self._ordered.items():
+            if name not in now.choices or (place := values.index(now.choices[name])) == 0:
+                continue
+            value = next((one for one in values[place - 1 :: -1] if one <= _STEP * values[place]), values[0])
+            lower = self._sized(now.choices | {name: value})
+            if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
+                continue
+            kept = value / whole.choices[name] if whole.choices[name] else 0.0
+            found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
+        return max(found, key=lambda each: each[0])[1] if found else None
+
+    def _wider(self, now: _Sized, latency_ms: float | None) -> _Sized | None:
+        """One number raised that adds MACs but no block, the one that adds the most; None where there is no room.
+
+        MACs grow with the square of a width, a latency with the MACs at most.
+        """
+        room = 1.0 if self._gate_ms is None or not latency_ms else self._gate_ms / latency_ms
+        found = list[_Sized]()
+        for name, values in self._ordered.items() if room >= _ROOM else ():
+            higher = values[values.index(now.choices[name]) + 1 :] if name in now.choices else ()
+            if not higher:
+                continue
+            value = next((one for one in higher if one >= math.sqrt(room) * now.choices[name]), higher[-1])
+            wider = self._sized(now.choices | {name: value})
+            if wider is not None and wider.size[0] == now.size[0] and self._keeps(wider):
+                found.append(wider)
+        most = max(found, key=lambda wider: wider.size[1], default=now)
+        return most if most.size[1] > now.size[1] else None
+
+    def _sized(self, choices: Choices) -> _Sized | None:
+        """A network that holds, whatever it costs."""
+        key = tuple(choices.items())
+        if key not in self._looked_at:
+            try:
+                found = candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
+                self._looked_at[key] = _Sized(choices, found)
+            except Refused:
+                self._looked_at[key] = None
+        return self._looked_at[key]
+
+    def _keeps(self, now: _Sized) -> bool:
+        """Whether it is inside the static budgets, and not surely too slow."""
+        return now.found.over_budget(self._settings) is None and not self._too_slow(now.found)

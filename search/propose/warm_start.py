@@ -1,0 +1,161 @@
+"""Trials of earlier runs in a new study: what they trained is known where it is a point of the new space.
+
+A changed space is a new study, since its optimiser has other variables; the networks that were trained are the same.
+An accuracy is taken over only if everything that it depends on is equal; a latency is measured anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from archdsl.errors import SearchError, SpecError
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import choices_of, point
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.propose.trial_queue import FROM, RESULT
+from archdsl.search.store import cache
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.front import Record
+from archdsl.spaces.space import Space
+
+_FEWER = "were never trained", "are no points of this space", "were trained otherwise"
+NEVER, ELSEWHERE, OTHERWISE = _FEWER
+
+
+class EarlierRuns(NamedTuple):
+    """What a run begins with."""
+
+    points: list[tuple[dict[str, Any], dict[str, Any]]]
+    """Choices, each with what stands beside its trial."""
+    origins: dict[str, str]
+    """The folder that each network comes from, by hash."""
+
+
+class Known(NamedTuple):
+    """What earlier runs bring into a study."""
+
+    choices: list[dict[str, Any]]
+    """Of the networks whose accuracy is known, the most accurate first."""
+    origins: dict[str, str]
+    """The folder that each of them comes from, by hash, in the same order."""
+    told: list[str]
+    """A line for each folder: how many of how many, and why not the others."""
+
+
+def load_earlier_runs(
+    folder: RunFolder,
+    space: Space,
+    settings: Settings,
+    data: dict[str, Any],
+    note: Callable[[str], None],
+    *,
+    is_shared: bool,
+) -> EarlierRuns:
+    """The choices that earlier runs bring into the run of `folder`, each with what goes with its trial.
+
+    What they are is kept in the folder, for a search that is resumed. `is_shared` tells whether other machines work on
+    the study, which need what was trained too.
+
+    Raises:
+        SearchError: as `known_from`.
+    """
+    kept = folder.read("known.json")
+    if kept is None:
+        return EarlierRuns([], {})
+    if "choices" not in kept:
+        found = known_from(kept["folders"], space, settings, data)
+        kept |= {"choices": found.choices, "origins": found.origins}
+        for line in found.told:
+            note(line)
+        folder.write("known.json", kept)
+    facts = []
+    for network_hash, path in kept["origins"].items():
+        facts.append({FROM: path} | (_result(network_hash, settings, data) if is_shared else {}))
+    return EarlierRuns(list(zip(kept["choices"], facts, strict=True)), kept["origins"])
+
+
+def _result(network_hash: str, settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
+    """What was trained, with its name in the cache, for machines that do not have it."""
+    key = cache.training_key(network_hash, settings, data)
+    found = cache.get(key)
+    return {} if found is None else {RESULT: [key, found]}
+
+
+def known_from(folders: Sequence[str], space: Space, settings: Settings, data: dict[str, Any]) -> Known:
+    """What the runs in these folders know of a space, in the data's channels and classes; it goes into the cache.
+
+    Raises:
+        SearchError: a folder holds no run that can be read.
+    """
+    found, told = dict[str, tuple[float, str, dict[str, Any]]](), list[str]()
+    for path in folders:
+        folder = RunFolder(Path(path))
+        before, records = folder.settings(), folder.records()
+        trials = [record for record in records if record["rung"] != "train_longer"]
+        reasons = Counter[str]()
+        for record in trials:
+            choices = _taken(record, space, settings, data, reasons)
+            if choices is not None and record["hash"] not in found:
+                found[record["hash"]] = record["accuracy"], path, choices
+        told.append(_line(path, len(trials), reasons, _difference(before, settings)))
+    ranked = sorted(found.items(), key=lambda item: -item[1][0])
+    return Known([choices for _, (_, _, choices) in ranked], {known: path for known, (_, path, _) in ranked}, told)
+
+
+def _taken(
+    record: Record, space: Space, settings: Settings, data: dict[str, Any], reasons: Counter[str]
+) -> dict[str, Any] | None:
+    """The choices of a trial whose accuracy holds here, which is put into the cache; else why not is counted."""
+    facts = record["provenance"].get("proxy")
+    if record["accuracy"] is None or facts is None:
+        reasons[NEVER] += 1
+        return None
+    try:
+        spec = spec_of(record["spec"])
+    except SpecError:
+        reasons[ELSEWHERE] += 1
+        return None
+    choices = choices_of(space, spec)
+    if choices is None:
+        reasons[ELSEWHERE] += 1
+        return None
+    key = cache.training_key(canonical_hash(point(space, choices.__getitem__)[0]), settings, data)
+    if facts.get("key") != key:
+        reasons[OTHERWISE] += 1
+        return None
+    values = {name: facts[name] for name in ("error", "seconds")}
+    cache.put(key, {"accuracy": record["accuracy"], **values, "facts": facts})
+    return choices
+
+
+def _line(path: str, trials: int, reasons: Counter[str], difference: str) -> str:
+    """`runs/a: 12 of 20 trials are known here; 5 were never trained, 3 are no points of this space`."""
+    parts = [f"{reasons[reason]} {reason}" for reason in _FEWER if reasons[reason]]
+    if reasons[OTHERWISE]:
+        parts[-1] += f" ({difference or 'other data, device type, torch or recipe'})"
+    taken = trials - reasons.total()
+    return f"{path}: {taken} of {trials} trials are known here" + (f"; {', '.join(parts)}" if parts else "")
+
+
+def _difference(before: Settings, now: Settings) -> str:
+    """Settings of training in which two runs differ."""
+    fields = ("data", "epochs", "least_steps", "images", "seed", "device")
+    differ = [name for name in fields if getattr(before, name) != getattr(now, name)]
+    return ", ".join(f"{name} {getattr(before, name)} there, {getattr(now, name)} here" for name in differ)
+
+
+def check_folders(folders: Iterable[str]) -> None:
+    """Refuse folders that hold no run, before anything is begun.
+
+    Raises:
+        SearchError: one of them holds none.
+    """
+    for path in folders:
+        try:
+            RunFolder(Path(path)).settings()
+        except SearchError as error:
+            raise SearchError(str(error).replace("no run to resume", "no run to take trials from")) from None

@@ -1,1 +1,0 @@
-"""What a search leaves behind: its folder, its front, its result, and the cache across runs."""

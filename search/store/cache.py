@@ -1,0 +1,120 @@
+"""Results that outlive a run: no network is trained twice under equal settings. Latencies are measured in every run.
+
+A result is a small JSON file, named by a hash of everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from archdsl import files as store
+from archdsl.files import root
+from archdsl.search.config import Settings
+from archdsl.training.fidelity import fidelity_of
+from archdsl.training.recipe import RECIPE
+
+_NAME = re.compile(r"[0-9a-f]{32}\.json")
+
+
+def key(**facts: Any) -> str:
+    """The name of a result, from everything that it depends on."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def training_key(network_hash: str, settings: Settings, data: dict[str, Any], lengthen: float = 1.0) -> str:
+    """The name of a proxy accuracy: all that it depends on, the network by its hash.
+
+    On a CPU the batch is always the same, and what earlier versions trained there holds.
+    """
+    fidelity = fidelity_of(settings, data["images"], lengthen)
+    device = settings.device.partition(":")[0]
+    batch = {"batch": fidelity.batch} if device == "cuda" else {}
+    return key(
+        network=network_hash,
+        training=settings.training_key(),
+        data=data["fingerprint"],
+        epochs=fidelity.epochs,
+        device=device,
+        torch=data["torch"],
+        recipe=RECIPE,
+        **batch,
+    )
+
+
+def get(name: str) -> dict[str, Any] | None:
+    """A stored result, or None; one that cannot be read counts as absent."""
+    try:
+        found = json.loads((root() / name[:2] / f"{name}.json").read_bytes())
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def put(name: str, result: dict[str, Any]) -> None:
+    """Store a result; a cache that cannot be written is no reason to stop a search."""
+    path = root() / name[:2] / f"{name}.json"
+    with contextlib.suppress(OSError, RuntimeError):  # the latter where there is no home folder
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(result))
+        partial.replace(path)
+
+
+class Contents(NamedTuple):
+    """What the cache holds."""
+
+    folder: Path
+    results: int
+    bytes: int
+    seconds: float
+    """What the trainings took whose results are kept."""
+    oldest: float | None
+    """When the first and the last were written, in seconds since 1970."""
+    newest: float | None
+    tables: int
+    """Files of `archdsl lut`: tables, and the times of parts."""
+    table_bytes: int
+
+
+def contents() -> Contents:
+    """What is kept, counted."""
+    files, tables = _files(), store.files()
+    told = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
+    seconds = (result.get("seconds") for _, result in told)
+    times = [stat.st_mtime for stat, _ in told]
+    return Contents(
+        folder=root(),
+        results=len(told),
+        bytes=sum(stat.st_size for stat, _ in told),
+        seconds=sum(spent for spent in seconds if isinstance(spent, int | float)),
+        oldest=min(times, default=None),
+        newest=max(times, default=None),
+        tables=len(tables),
+        table_bytes=sum(path.stat().st_size for path in tables if path.exists()),
+    )
+
+
+def clear() -> int:
+    """Remove every result and table, and nothing else that may lie in the folder; how many files there were.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    files = _files() + store.files()
+    for path in files:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            path.parent.rmdir()
+    return len(files)
+
+
+def _files() -> list[Path]:
+    """The files that `put` wrote."""
+    found = sorted(root().glob("[0-9a-f][0-9a-f]/*.json"))
+    return [path for path in found if _NAME.fullmatch(path.name) and path.name[:2] == path.parent.name]

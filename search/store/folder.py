@@ -1,0 +1,196 @@
+"""The folder of a run: settings, trials, front and winner on disk, and a lock that keeps a second search out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import SearchError, WrongUse
+from archdsl.search.config import Settings
+from archdsl.search.store.run_schema import Shape, Trial, mistake
+
+Record = dict[str, Any]
+
+_OF_A_RUN = ("run.json", "trials.jsonl", "study.db")
+
+
+class RunExists(WrongUse):
+    """The folder holds a run, and it was not asked to go on."""
+
+
+class RunFolder:
+    """One search on disk. `trials.jsonl` is append-only and flushed: a line a finished rung."""
+
+    _line: type[Shape] = Trial
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def storage(self) -> str:
+        """Where Optuna keeps the study."""
+        return f"sqlite:///{(self.path / 'study.db').absolute()}"
+
+    def begin(self, settings: Settings, resume: bool, earlier: Sequence[str] = ()) -> Settings:
+        """Take the folder for this process: make it, or go on with the run in it; a new one knows `earlier` runs.
+
+        Returns:
+            The settings to go on with: the run's own, with the new limits on trials and time where any is given.
+
+        Raises:
+            RunExists: there is a run and `resume` is false.
+            SearchError: there is none to resume, its settings differ, another process works in it, or the folder
+                cannot be written.
+        """
+        try:
+            self._check(resume)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            try:
+                self._check(resume)  # once more: another search may have begun and ended in between
+                if resume:
+                    settings = self._merged(settings)
+                elif earlier:
+                    self.write("known.json", {"folders": list(earlier)})
+                else:
+                    self.remove("known.json")  # of a run that was killed before it was one
+                self.write("run.json", settings.model_dump(mode="json"))
+            except BaseException:
+                self.release()
+                raise
+        except OSError as error:
+            raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        return settings
+
+    def settings(self) -> Settings:
+        """The settings of the run in the folder.
+
+        Raises:
+            SearchError: there is none, or it cannot be read.
+        """
+        try:
+            return Settings.model_validate_json((self.path / "run.json").read_bytes())
+        except FileNotFoundError:
+            raise SearchError(f"{self.path} holds no run to resume") from None
+        except (OSError, ValueError) as error:
+            raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
+
+    @property
+    def _records_path(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    def _check(self, resume: bool) -> None:
+        if resume and not (self.path / "run.json").exists():
+            raise SearchError(f"{self.path} holds no run to resume")
+        if not resume and any((self.path / name).exists() for name in _OF_A_RUN):
+            raise RunExists(f"{self.path} holds a run already; go on with --resume, or name another folder")
+
+    def _merged(self, settings: Settings) -> Settings:
+        before = self.settings()
+        if differing := settings.differences(before):
+            raise SearchError(f"{self.path} was searched with other settings: {'; '.join(differing)}")
+        limits = {name: getattr(settings, name) for name in ("trials", "time_s") if getattr(settings, name) is not None}
+        return before.model_copy(update=limits)
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise SearchError(f"another search works in {self.path}") from None
+
+    def release(self) -> None:
+        """Let another process take the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def forget(self) -> None:
+        """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
+        if not (self.path / "trials.jsonl").exists():
+            for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
+                self.remove(name)
+            shutil.rmtree(self.path / "weights", ignore_errors=True)
+
+    def append(self, record: Record) -> None:
+        """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""
+        left = memoryview(json.dumps(record).encode() + b"\n")
+        with self._records_path.open("ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
+
+    def records(self) -> list[Record]:
+        """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file.
+
+        Raises:
+            SearchError: another line cannot be read.
+        """
+        path = self._records_path
+        if not path.exists():
+            return []
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        return [self._record(line, number) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+
+    def _record(self, line: bytes, number: int) -> Record:
+        try:
+            record: Record = json.loads(line)
+            wrong = mistake(record, self._line)
+        except ValueError as error:
+            wrong = str(error)
+        if wrong is not None:
+            raise SearchError(f"{self._records_path}:{number}: no record: {wrong}; remove the line")
+        return record
+
+    def read(self, name: str) -> Any:
+        """What a JSON file holds; None if there is none.
+
+        Raises:
+            SearchError: it cannot be read, or holds something else than a run wrote there.
+        """
+        try:
+            found = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise SearchError(f"{self.path / name} cannot be read: {error}") from None
+        if (wrong := mistake(found, name)) is not None:
+            raise SearchError(f"{self.path / name} is damaged: {wrong}")
+        return found
+
+    def write(self, name: str, value: Any) -> None:
+        """A JSON file, replaced as a whole."""
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file, replaced as a whole."""
+        partial = self.path / f".{name}.partial"
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+
+    def remove(self, name: str) -> None:
+        """A file that does not hold any more."""
+        (self.path / name).unlink(missing_ok=True)

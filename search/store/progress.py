@@ -1,0 +1,71 @@
+"""What a running search shows: the state that a display draws from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.search.config import Settings
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.front import Record
+
+RUNGS = {
+    "static": "no valid network: shapes or constraints",
+    "duplicate": "the same network as one before",
+    "cost": "over the params, MACs or memory budget",
+    "predicted": "over the latency budget by more than the prediction was ever wrong",
+    "latency": "over the latency budget as measured",
+    "zero_cost": "among the lowest scores at initialisation, where these rank well",
+    "halving": "broken off in training, where its running loss ranks well",
+    "failed": "failed while measured or trained",
+    "trained": "trained",
+}
+"""Where a candidate can end, in the order of the ladder."""
+
+
+@dataclass
+class State:
+    """Everything a display needs, kept up to date by the search."""
+
+    settings: Settings
+    folder: str
+    clock: Clock
+    phase: str = "starting"
+    doing: str = ""
+    fraction: float | None = None
+    """How far the current training is, 0 to 1."""
+    funnel: Counter[str] = field(default_factory=Counter)
+    trials: int = 0
+    gate_ms: float | None = None
+    """What a candidate must measure to be trained: the budget less the machine's noise."""
+    front: list[Record] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The device and the data, as the worker told them."""
+    notes: list[str] = field(default_factory=list)
+    busy: str = ""
+    """What disturbs the machine now; empty where nothing does."""
+
+    @property
+    def best(self) -> Record | None:
+        """The most accurate candidate inside the budgets."""
+        return self.front[0] if self.front else None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the search took so far."""
+        return self.clock.elapsed
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds that it may take; None without a limit."""
+        return self.clock.limit
+
+
+Watcher = Callable[[State, str | None], None]
+"""Called whenever the state changed; the second argument is a line worth keeping, or None."""
+
+
+def silent(state: State, line: str | None) -> None:
+    """A watcher that shows nothing."""

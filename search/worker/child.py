@@ -1,0 +1,287 @@
+"""The child process that keeps torch loaded: it measures and trains, one request a line, one reply a line.
+
+`python -m archdsl.search.workers.worker` reads JSON requests from its standard input and ends with it. What goes wrong
+with a candidate is a reply; what kills the process costs its parent that one candidate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import ArchError
+from archdsl.search.worker.torch_faults import full_memory, is_broken
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+
+_PATIENCE_S = 600.0
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve requests until the standard input ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not look like a reply
+    _end_with_parent()
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+
+    def say(reply: Reply) -> None:
+        out.write(json.dumps(reply) + "\n")
+        out.flush()
+
+    say({"ready": True})
+    while True:
+        try:
+            say(_answer(json.loads(requests.get()), say))
+        except BrokenPipeError:
+            _end()
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    """Hand on what is asked; the end of the input ends the process, whatever it is doing."""
+    for line in sys.stdin:
+        requests.put(line)
+    _end()
+
+
+def _end() -> None:
+    """End this process and what it started; it leads a group of its own where a parent started it for a search."""
+    if os.getpgrp() == os.getpid() and os.getsid(0) == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process with its parent, also while C code keeps every Python thread waiting."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _answer(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """What comes of a request; after a fault that outlasts it, the parent is told to start another worker."""
+    try:
+        return {"done": True, **_ACTIONS[request["do"]](request, say)}
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if full := full_memory(error):
+            return {"done": True, "failed": full, "broken": True}  # what is left of it is in pieces
+        if isinstance(error, ArchError):
+            return {"done": True, "failed": str(error), "broken": is_broken(error)}
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())[:300]
+        told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
+        return {"done": True, "failed": told, "broken": is_broken(error)}
+
+
+def _hello(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The device that a search runs on, and what is known of it."""
+    from archdsl.latency import default_device, default_stat
+    from archdsl.latency.provenance import provenance
+    from archdsl.runtimes.setting import checked_device
+
+    device = checked_device(request.get("device") or default_device())
+    facts = provenance(device, request["dtype"], request["batch"], request["runtime"], request["threads"])
+    return {"device": device, "stat": default_stat(device), "provenance": facts}
+
+
+def _data(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The data's classes and channels; it is loaded once."""
+    data = _loaded(*request["data"])
+    return {
+        "classes": data.classes,
+        "channels": data.channels,
+        "images": len(data.train_labels),
+        "validation": len(data.val_labels),
+        "held_out": len(data.held_labels),
+        "chance": data.chance,
+        "describe": data.describe(),
+        "fingerprint": _fingerprint(*request["data"]),
+    }
+
+
+@cache
+def _loaded(name: str, image: int, seed: int, images: int) -> Any:
+    from archdsl.data.loading import load
+
+    return load(name, image, seed, train=images)
+
+
+@cache
+def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
+    """Of the data, all of which is read for it."""
+    return str(_loaded(name, image, seed, images).fingerprint())
+
+
+def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up.
+
+    With a gate the reading ends when it is clear on which side of it the latency lies.
+    """
+    from archdsl.latency import checked_device, measure
+    from archdsl.latency.provenance import gpu_processes
+    from archdsl.load.specs import spec_of
+    from archdsl.timing.device_lock import device_lock
+    from archdsl.timing.gate import decides
+    from archdsl.weights import load_model
+
+    has_waited = False
+
+    def waiting(text: str) -> None:
+        nonlocal has_waited
+        has_waited = True
+        say({"waiting": text})
+
+    weights, gate_ms = request.get("weights"), request.get("gate_ms")
+    pace = dict(request["setting"])
+    if gate_ms is not None:
+        pace["stop"] = lambda taken: all(decides(rounds, request["stat"], gate_ms) for rounds in taken.values())
+    timeout_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    with device_lock(checked_device(pace["device"]), waiting, timeout_s):
+        if has_waited:
+            say({"measuring": True})
+        started = time.monotonic()
+        latency = measure(spec_of(request["spec"]) if weights is None else load_model(weights), **pace)
+        if weights is not None:
+            latency.provenance["gpu_processes"] = gpu_processes(pace["device"])
+    return {"latency": latency.as_json(), "seconds": time.monotonic() - started}
+
+
+def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The threads on which a network is measured: all cores where these are clearly faster than one."""
+    from archdsl.latency import prepare, steady
+    from archdsl.latency.measuring import seeded
+    from archdsl.latency.threads import fastest_threads
+    from archdsl.load.specs import spec_of
+    from archdsl.timing.device_lock import device_lock
+
+    spec, setting = spec_of(request["spec"]), request["setting"]
+    image = (spec.channels, *spec.image_size)
+    with device_lock(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
+        say({"measuring": True})
+        runner = prepare(seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"])
+        return {"threads": fastest_threads([runner])}
+
+
+def _pace(request: Reply, say: Callable[[Reply], None]) -> Reply:
+    """How long a training step and the validation of an image take."""
+    import torch
+
+    from archdsl.load.specs import spec_of
+    from archdsl.training.pace import noise, pace
+
+    spec = spec_of(request["spec"])
+    data = noise(spec, request["batch"])
+    if request["device"] == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, len(data.train_labels)))
+    return pace(spec, request["device"], data)._asdict()
+
+
+def _score(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The scores of a network at initialisation, on a batch of training images."""
+    from archdsl.load.specs import spec_of
+    from archdsl.search.worker.scores.every import scored
+
+    return scored(spec_of(request["spec"]), _loaded(*request["data"]), request["seed"], request["device"])._asdict()
+
+
+def _train(request: Request, say: Callable[[Reply], None]) -> Reply:
+    """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.load.specs import spec_of
+    from archdsl.training.recipe import Fidelity, train
+    from archdsl.training.saving import Training
+
+    data = _loaded(*request["data"])
+    fidelity = Fidelity(request["epochs"], min(request["images"], len(data.train_labels)), request["batch"])
+    spec, seed, device = spec_of(request["spec"]), request["seed"], request["device"]
+    if device == "cpu":
+        torch.set_num_threads(request["threads"] or _training_threads(spec, data, fidelity.batch))
+    torch.manual_seed(seed)
+    said = time.monotonic()
+
+    def progress(step: int, steps: int, loss: float) -> None:
+        nonlocal said
+        if time.monotonic() - said > 0.5:
+            said = time.monotonic()
+            say({"progress": step / steps})
+
+    deadline = None if request["seconds"] is None else time.monotonic() + request["seconds"]
+    limits, model = dict(request["limits"]), build(spec)
+    outcome = train(
+        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
+    )
+    kept: Reply = {"kept": None, "not_kept": None}
+    if request["keep"] and outcome.finished:
+        training = Training(data, _fingerprint(*request["data"]), fidelity, seed, device, outcome)
+        kept = _kept(model, request["keep"], training)
+    sets = {name: evaluation and evaluation._asdict() for name, evaluation in outcome.by_set.items()}
+    return {"outcome": outcome._asdict() | sets, "threads": torch.get_num_threads(), **kept}
+
+
+def _kept(model: Any, path: str, training: Any) -> Reply:
+    """Where the weights are, or why they could not be written: the accuracy holds all the same."""
+    from archdsl.training.saving import save_trained
+
+    try:
+        save_trained(model, Path(path), training)
+    except OSError as error:
+        return {"kept": None, "not_kept": error.strerror or str(error)}
+    return {"kept": path, "not_kept": None}
+
+
+_chosen_threads: dict[int, float] = {}
+
+
+def _training_threads(spec: Any, data: Any, batch: int) -> int:
+    """The thread count that trains faster here, one or all cores, found out once on the first network.
+
+    On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
+    """
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.timing.cores import physical_cores
+
+    if not _chosen_threads:
+        model = build(spec)
+        images = data.normalise(data.train_images[:batch])
+        for threads in sorted({1, physical_cores()}):
+            torch.set_num_threads(threads)
+            times = []
+            for _ in range(4):
+                started = time.perf_counter()
+                model(images).sum().backward()
+                times.append(time.perf_counter() - started)
+            _chosen_threads[threads] = min(times)
+    return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
+
+
+_ACTIONS: dict[str, Callable[[Request, Callable[[Reply], None]], Reply]] = {
+    "hello": _hello,
+    "data": _data,
+    "measure": _measure,
+    "threads": _threads,
+    "train": _train,
+    "score": _score,
+    "pace": _pace,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What a search may use of this machine, and how it shares its work: no part of what it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+from archdsl.errors import WrongUse
+from archdsl.search.worker.process import Worker
+from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
+
+Role = Literal["both", "measure", "train"]
+
+
+class MachineOptions(NamedTuple):
+    """Not kept in `run.json`: a search that is resumed may have others."""
+
+    workers: int = 1
+    """Trials side by side on this machine, each in a process of its own."""
+    trial_s: float | None = None
+    """Seconds that one trial may take."""
+    trial_bytes: float | None = None
+    """The host's memory that one worker may take; on a CPU by default its share of nine tenths of all."""
+    storage: str | None = None
+    """The URL of a PostgreSQL database in which machines share the study; by default it is in the run's folder."""
+    role: Role = "both"
+    """What this machine does for a study that is shared."""
+
+    def checked(self) -> MachineOptions:
+        """The same, if it can be.
+
+        Raises:
+            WrongUse: a role without a shared study, a database that is none, or a number that is no amount.
+        """
+        if self.role not in get_args(Role):
+            raise WrongUse(f"--role: known: {', '.join(get_args(Role))}; got '{self.role}'")
+        if self.role != "both" and self.storage is None:
+            raise WrongUse(f"--role {self.role} is for a study that machines share; name it by --storage")
+        for name, value in (
+            ("workers", self.workers),
+            ("trial-time", self.trial_s),
+            ("trial-memory", self.trial_bytes),
+        ):
+            if value is not None and value <= 0:
+                raise WrongUse(f"--{name}: must be more than 0; got {value}")
+        if self.storage is not None:
+            from archdsl.search.store.database_url import address
+
+            address(self.storage)
+        return self
+
+    def worker(self, device: str) -> Callable[[], WorkerProtocol]:
+        """What starts a worker whose memory is bounded. CUDA's own reserve is not, unless it is asked for."""
+        if self.trial_bytes is not None:
+            return partial(Worker, int(self.trial_bytes))
+        usable = usable_bytes() if device == "cpu" else None
+        return partial(Worker, None if usable is None else usable // self.workers)

@@ -1,0 +1,1 @@
+"""Zero-cost scores: what a network at initialisation tells of its accuracy, without training."""

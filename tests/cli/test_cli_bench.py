@@ -1,0 +1,78 @@
+"""`archdsl bench`: what it measures, and the names and devices that it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from archdsl import load_spec
+from archdsl.cli.bench import labelled
+from archdsl.cli.options import check_device
+from tests.support.commands import Run, command_line, tiny_document
+
+run = pytest.fixture(command_line)
+tiny = pytest.fixture(tiny_document)
+
+
+def test_bench_measures_side_by_side(run: Run, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    few = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "2s", "--batch", "2"]
+    ended = run("bench", tiny, tiny, *few, "--json", "-o", out)
+    assert ended.code == 0, ended.err
+    assert ended.err.startswith(f"measuring {tiny}, {tiny} #2: batch 2")
+    found = json.loads(ended.out)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    assert [item["name"] for item in found["items"]] == [str(tiny), f"{tiny} #2"]
+    assert found["unstable"] is True
+    assert found["again"]["name"] == "A/A"
+    facts = found["items"][0]["provenance"]
+    assert (facts["device"], facts["batch"], facts["threads"], facts["rounds"]) == ("cpu", 2, 1, 3)
+    ended = run("-q", "bench", tiny, *few)
+    assert ended.err == ""
+    assert "A/A" in ended.out
+    assert "Unstable" in ended.out
+
+
+def test_bench_measures_layers_beside_what_is_printed_of_them(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    few = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "1s", "--batch", "1"]
+    ended = run("bench", "--layers", *few, "--json", "-o", out)
+    assert ended.code == 0, ended.err
+    assert ended.err.startswith("measuring MSA, HiLo")
+    found = json.loads(ended.out)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    first = found["items"][0]
+    assert (first["name"], first["params"], first["published"]["cpu_images_per_second"]) == ("MSA", 2362368, 505)
+    assert first["images_per_second"] == pytest.approx(1e3 / first[f"{found['stat']}_ms"])
+    assert first["provenance"]["image"] == [14, 14, 768]
+    assert found["published"]["gpu"] == "NVIDIA GeForce RTX 3090"
+    ended = run("-q", "bench", "--layers", *few)
+    assert ended.err == ""
+    assert "10900X  3090  here" in ended.out
+
+
+def test_a_measurement_that_cannot_be_made_ends_with_1(run: Run, tiny: Path) -> None:
+    ended = run("bench", tiny, "--device", "cpu", "--runtime", "graph")
+    assert (ended.code, ended.out) == (1, "")
+    assert "runtime graph replays a CUDA graph and needs a GPU" in ended.err
+
+
+def test_labels_are_names_else_arguments_else_numbered() -> None:
+    one, other = load_spec("lit_s"), load_spec("litv2_s")
+    assert list(labelled([one, other], ["lit_s", "litv2_s"])) == ["lit_s", "litv2_s"]
+    assert list(labelled([one, one, other], ["lit_s", "a/lit.json", "litv2_s"])) == ["lit_s", "a/lit.json", "litv2_s"]
+    assert list(labelled([one, one, one], ["lit_s"] * 3)) == ["lit_s", "lit_s #2", "lit_s #3"]
+
+
+@pytest.mark.parametrize("device", [None, "cpu", "cuda", "cuda:1"])
+def test_a_device_is_taken_as_written(device: str | None) -> None:
+    assert check_device(device) == device
+
+
+@pytest.mark.parametrize(("device", "remedy"), [("cuda:", "write cuda:0"), ("cuda:x", "write cuda:0"), ("gpu", "cpu")])
+def test_what_is_no_device_is_refused(device: str, remedy: str) -> None:
+    with pytest.raises(typer.BadParameter, match=f"'{device}' is no device; .*{remedy}"):
+        check_device(device)

@@ -1,0 +1,59 @@
+"""The examples in the help of every command work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archdsl import load_spec
+from archdsl.cli.app import app
+from tests.support.places import GOLDEN
+
+SMALL = "--set image=32 --set stem.width=12 --set merge1.width=24 --set merge2.width=48 --set merge3.width=96"
+SMALL += " --set stage3.heads=3 --set stage4.heads=3"
+"""LIT and LITv2 made quick to build and to run."""
+
+EXAMPLES = [
+    line.strip()
+    for command in app.registered_commands
+    if command.callback is not None and command.name not in ("search", "doctor", "proxy-check")
+    for line in (command.callback.__doc__ or "").splitlines()
+    if line.strip().startswith("archdsl ")
+]
+
+SLOW = ("archdsl bench ", "archdsl report ", "archdsl import ")
+"""Examples that load torch or a report in a process of their own; other tests give these commands inside this one."""
+
+
+def checkpoint(folder: Path) -> None:
+    """What the examples of import and export-weights begin with, made small."""
+    import torch
+
+    from archdsl import build, export_weights, override, save_model
+
+    model = build(override(load_spec("lit_s"), SMALL.split()[1::2]))
+    torch.save({"model": export_weights(model)}, folder / "lit_s.pth")
+    save_model(model, folder / "lit_s.safetensors")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the examples are written for a shell")
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=pytest.mark.slow if line.startswith(SLOW) else ()) for line in EXAMPLES],
+)
+def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
+    few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
+    quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
+    if {"import", "export-weights"} & set(line.split()):
+        checkpoint(tmp_path)
+    script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{line}{quick}\n'
+    if line.startswith("archdsl report"):
+        shutil.copytree(GOLDEN / "run", tmp_path / "runs" / "first")
+    own = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

@@ -1,0 +1,179 @@
+"""A name that is none is told with what it may stand for; documents are read from files, models and dicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import load_space, load_spec, override
+from archdsl.errors import SpecError
+from archdsl.load.specs import UnknownName
+from tests.support.commands import TINY, Run, command_line
+from tests.support.small_spaces import GOOD
+
+run = pytest.fixture(command_line)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def unknown(name: str, load: Any = load_spec) -> str:
+    with pytest.raises(UnknownName) as caught:
+        load(name)
+    return str(caught.value)
+
+
+def model_file(path: Path, header: Any) -> Path:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return path
+
+
+@pytest.mark.parametrize("file", ["mine.json", "mine.safetensors", "mine", "mine/winner.json"])
+def test_a_name_of_a_file_that_is_here_is_pointed_to_it(here: Path, run: Run, file: str) -> None:
+    (here / file).parent.mkdir(exist_ok=True)
+    (here / file).write_text(json.dumps(TINY), encoding="utf-8")
+    told = f'no such zoo name: "mine"; for the file write ./{file}'
+    assert unknown("mine") == unknown("mine", load_space) == told
+    for command in ("show", "check", "cost", "new", "doctor"):
+        assert run(command, "mine")[::2] == (2, f"{told}\n")
+
+
+def test_a_document_goes_before_a_model_and_a_zoo_name_before_both(here: Path) -> None:
+    for file in ("mine.safetensors", "mine.json", "lit_s.json"):
+        (here / file).write_text("{}", encoding="utf-8")
+    assert unknown("mine").endswith("write ./mine.json")
+    assert load_spec("lit_s").name == "lit_s"
+
+
+@pytest.mark.parametrize("name", ["\0", "x" * 5000, "", "a\nb", "~", "*"])
+def test_a_name_that_no_file_can_have_is_unknown_too(here: Path, name: str) -> None:
+    assert unknown(name).startswith("no such zoo name: ")
+
+
+def test_near_names_are_those_of_what_is_wanted(here: Path) -> None:
+    assert unknown("litv3_s").endswith("; did you mean 'litv2_s'?")
+    assert unknown("lit-dat-46", load_space).endswith("; did you mean 'lit-dat-64'?")
+    assert unknown("lit-dat-46").endswith("; did you mean 'lit-dat-64'? it is a search space")
+    assert unknown("fcvit_tiney", load_space).endswith("; did you mean 'fcvit_tiny'? it is a backbone")
+    assert unknown("nothing_near_it", load_space).endswith("; known: lit-dat-224, lit-dat-64")
+
+
+def test_a_name_of_the_other_kind_says_what_it_is(run: Run) -> None:
+    space = "kind: this is a document of kind \"space\"; 'lit-dat-64' is a search space, not a backbone"
+    for command in ("show", "cost", "bench"):
+        ended = run(command, "lit-dat-64")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.startswith(f"{space}; use archdsl search, doctor or check lit-dat-64")
+    backbone = "kind: this is a document of kind \"arch\"; 'litv2_s' is a backbone, not a search space"
+    for words in ("search", "doctor", "lut show", "proxy-check"):
+        ended = run(*words.split(), "litv2_s")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.startswith(f"{backbone}; use archdsl show, cost or bench litv2_s")
+    for load, name, told in ((load_spec, "lit-dat-64", space), (load_space, "litv2_s", backbone)):
+        with pytest.raises(SpecError, match=told):
+            load(name)
+
+
+def test_a_seed_that_is_a_space_says_so() -> None:
+    with pytest.raises(SpecError) as caught:
+        load_space(GOOD | {"seeds": ["lit-dat-64"]})
+    assert str(caught.value) == "seeds[0]: 'lit-dat-64' is a search space, not a backbone; name a backbone"
+
+
+def test_a_path_without_its_ending_or_of_a_zoo_name_is_told(here: Path) -> None:
+    (here / "mine.json").write_text(json.dumps(TINY), encoding="utf-8")
+    assert unknown("./mine") == "no such file: mine; did you mean mine.json?"
+    assert unknown("litv2_s.json") == "no such file: litv2_s.json; 'litv2_s' is a name of the zoo"
+    assert unknown("./nothing.json") == "no such file: nothing.json"
+
+
+def test_a_model_of_ours_is_read_by_its_header(here: Path, run: Run) -> None:
+    spec = json.dumps(TINY)
+    path = model_file(here / "m.safetensors", {"__metadata__": {"spec": spec, "archdsl": "1"}})
+    assert load_spec("m.safetensors") == load_spec(path) == load_spec(TINY)
+    assert run("check", "m.safetensors").out == "m.safetensors: ok: 3 nodes, 3x32x32 -> 10, 0.00 M params\n"
+    assert run("new", "m.safetensors").code == 0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{}, {"__metadata__": {}}, {"__metadata__": {"spec": 3}}, {"__metadata__": 3}, [1], b"{", b"\xff", b"[" * 100_000],
+    ids=str,
+)
+def test_another_safetensors_file_is_refused(here: Path, header: Any) -> None:
+    model_file(here / "m.safetensors", header)
+    with pytest.raises(SpecError, match=r"m\.safetensors: has no spec of archdsl in its header; make one by: "):
+        load_spec("m.safetensors")
+    (here / "m.safetensors").write_bytes(b"\xff" * 20)  # a header of 2 ** 64 bytes
+    with pytest.raises(SpecError, match="has no spec"):
+        load_spec("m.safetensors")
+    with pytest.raises(UnknownName, match=r"no such file: n\.safetensors"):
+        load_spec("n.safetensors")
+
+
+# --------------------------------------------------------------------------------------------------------------- dicts
+
+
+def test_a_dict_is_loaded_and_what_happens_to_it_later_does_not_matter() -> None:
+    raw = json.loads(json.dumps(GOOD))
+    space = load_space(raw)
+    raw["nodes"][0]["width"] = 99
+    raw["constraints"].append("1 == 2")
+    assert space == load_space(GOOD)
+    assert load_spec(load_spec("litv2_s").to_json()) == load_spec("litv2_s")
+    assert load_spec(TINY | {"image": (32, 64)}).image == (32, 64)
+
+
+def test_what_is_wrong_with_a_dict_is_told_by_its_path() -> None:
+    raw = json.loads(json.dumps(TINY).replace('"depth"', '"dept"'))
+    with pytest.raises(SpecError) as caught:
+        load_spec(raw)
+    assert [str(problem) for problem in caught.value.problems] == [
+        'nodes[1]: depth is required; add "depth": ...',
+        "nodes[1].dept: mlp has no field 'dept'; did you mean 'depth'?",
+    ]
+    assert {(problem.file, problem.line) for problem in caught.value.problems} == {(None, None)}
+
+
+class Odd:
+    pass
+
+
+ROUND: dict[str, Any] = {}
+ROUND["nodes"] = [ROUND]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"image": float("nan")}, 'image: a number must be finite; got "nan"; use a finite number'),
+        (
+            {"nodes": [{"id": {1}}]},
+            "nodes[0].id: a set is no JSON value; use dict, list, str, int, float, bool or None",
+        ),
+        ({"image": Odd()}, "image: a Odd is no JSON value; use dict, list, str, int, float, bool or None"),
+        ({1: 2}, 'a field\'s name must be a string; got 1; write "1"'),
+        (ROUND, "nodes: a document is nested at most 32 deep; give a spec, which is a few kilobytes of JSON"),
+        ({"a": [0] * 200_000}, "a: a document has too many values; give a spec, which is a few kilobytes of JSON"),
+    ],
+    ids=["nan", "set", "object", "key", "round", "large"],
+)
+def test_what_is_no_json_is_told_by_its_path(raw: Any, message: str) -> None:
+    for load in (load_spec, load_space):
+        with pytest.raises(SpecError) as caught:
+            load(raw)
+        assert str(caught.value) == message
+
+
+def test_override_takes_any_assignments_in_turn() -> None:
+    spec = load_spec("litv2_s")
+    wanted = override(spec, ["image=64", "classes=10"])
+    assert override(spec, ("image=64", "classes=10")) == override(spec, iter(["image=64", "classes=10"])) == wanted
+    assert override(spec, []) == override(spec, ()) == spec

@@ -1,0 +1,116 @@
+"""What samples say: statistics, instability and differences beyond noise, and the table that shows them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from archdsl.latency import Comparison, Latency, ratio
+from archdsl.render.bench import bench_table, milliseconds
+from tests.support.benched import STEADY, synthetic
+
+# What a measurement says
+
+
+def test_statistics_are_ordered() -> None:
+    samples = tuple(np.random.default_rng(0).gamma(2, size=50) + 1)
+    item = Latency("x", samples, {})
+    assert min(samples) == item.min_ms <= item.p10_ms <= item.p50_ms <= item.p90_ms <= max(samples)
+    assert item.spread == pytest.approx(item.p50_ms / item.p10_ms - 1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "facts", "unstable"),
+    [
+        (STEADY, {}, False),
+        (tuple(value * (1 + (number >= 10) * 0.06) for number, value in enumerate(STEADY)), {}, True),
+        (tuple(value * (1 + (number >= 10) * 0.04) for number, value in enumerate(STEADY)), {}, False),
+        (tuple(value * (3 if number % 3 else 1) for number, value in enumerate(STEADY)), {}, False),
+        (STEADY[:9], {}, True),
+        (STEADY[:1], {}, True),
+        (STEADY, {"cpu_share": 0.02}, True),
+        (STEADY, {"cpu_share": 1.9}, False),
+        (STEADY, {"cpu_share": None}, False),
+    ],
+    ids=["steady", "drift", "small-drift", "noise-above-p10", "few", "one", "starved", "busy", "gpu"],
+)
+def test_drift_few_rounds_and_starvation_are_unstable(
+    samples: tuple[float, ...], facts: dict[str, Any], unstable: bool
+) -> None:
+    assert Latency("x", samples, facts).unstable is unstable
+
+
+def test_the_bootstrap_interval_holds_the_true_ratio_and_uses_the_pairing() -> None:
+    random = np.random.default_rng(1)
+    shared = random.gamma(2, size=60) + 1
+    base = tuple(10 * shared * random.normal(1, 0.01, 60))
+    above = tuple(12.5 * shared * random.normal(1, 0.01, 60))
+    found = ratio(above, base, "p50")
+    assert found.low < 1.25 < found.high
+    assert found.low < found.value < found.high
+    unpaired = ratio(tuple(random.permutation(above)), base, "p50")
+    assert found.high - found.low < unpaired.high - unpaired.low
+    assert ratio(above, base, "p50") == found
+
+
+def test_a_difference_must_exceed_the_noise() -> None:
+    assert synthetic(again=1.001).differs("fast")
+    assert not synthetic(again=1.6).differs("fast")
+    assert not synthetic(again=1.001).differs("slow")
+    assert synthetic(again=1.06).unstable
+    assert not synthetic(again=1.001).unstable
+
+
+# The table
+
+
+def rendered(comparison: Comparison) -> str:
+    console = Console(width=80, color_system=None, file=io.StringIO())
+    console.print(bench_table(comparison))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+GOLDEN = """\
+ms         min    p10    p50    p90  spread          ratio [95 %]
+litv2_s  10.00  10.00  10.02  10.04    0.2%                     1
+fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]
+slow     10.00  10.00  10.02  10.04    0.2%  1.000 [1.000, 1.000]
+A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
+
+No difference from litv2_s is shown for slow.
+Ratio of p10 to litv2_s; A/A is litv2_s measured again.
+ms per batch, batch 1, 3x224x224, float32, eager, 20 rounds
+Some CPU @ 2 GHz, 2 threads, torch 2.13.0"""
+
+UNSTABLE = """\
+Unstable: litv2_s, fast, A/A.
+Unstable: litv2_s measured twice differs by 8.0%.
+Measure again, on a quieter machine or with more rounds."""
+
+
+def test_the_table_is_as_drawn() -> None:
+    assert rendered(synthetic()) == GOLDEN
+
+
+def test_the_table_says_plainly_what_is_unstable() -> None:
+    found = synthetic(again=1.08)
+    short = {name: item._replace(samples=item.samples[:6]) for name, item in found.latencies.items() if name != "slow"}
+    found = found._replace(latencies=short, again=found.again._replace(samples=found.again.samples[:6]))
+    assert UNSTABLE in rendered(found)
+
+
+def test_a_long_name_fits_the_width() -> None:
+    found = synthetic()
+    name = "a" * 64
+    text = rendered(found._replace(latencies={name: found.first, "b": found.latencies["fast"]}))
+    assert max(map(len, text.splitlines()[:6])) <= 80
+    assert text.count("a" * 8) >= 4
+
+
+def test_milliseconds_have_four_digits() -> None:
+    assert [milliseconds(value) for value in (0.1174, 12.346, 123.46, 1234.5)] == ["0.117", "12.35", "123.5", "1234"]

@@ -1,0 +1,203 @@
+"""In a narrow terminal ids and numbers are whole or left out, in everything that a person reads."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from archdsl import zoo
+from archdsl.cost import count
+from archdsl.latency.layers import LAYERS, LayerBench
+from archdsl.load.spaces import space_of
+from archdsl.load.specs import load_spec
+from archdsl.render.bench import bench_table
+from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
+from archdsl.render.doctor import report as doctor_report
+from archdsl.render.layers import layers_table
+from archdsl.render.lut import predictions, table_sheet
+from archdsl.render.proxy_check import report as proxy_report
+from archdsl.render.report import report_text
+from archdsl.render.search import front_table, screen
+from archdsl.render.tables import cost_table, zoo_row, zoo_table
+from archdsl.render.tree import show
+from archdsl.search.doctor.doctor import examine
+from archdsl.search.proxy_check.judged import judged
+from tests.support.benched import synthetic
+from tests.support.commands import Run, command_line
+from tests.support.displayed import FRONT, LONGER, state
+from tests.support.drawn import DRAWN, document
+from tests.support.proxy_checks import DATA, KNOWN, networks
+from tests.support.reported import recorded
+from tests.support.searching import settings
+from tests.support.tabled import SPACE, small_table
+
+WIDTHS = (20, 30, 40, 50, 60, 80)
+CUT = re.compile(r"\w(?:…|\.\.\.)")
+"""A word or a number that goes on where the reader does not see it."""
+DRAWING = re.compile("[━╸╺●│├┼╮╯┬┴┊└─█▏▎▍▌▋▊▉\u2800-\u28ff]+")
+
+run = pytest.fixture(command_line)
+
+
+def shown(what: RenderableType, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(what, soft_wrap=True)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
+
+
+def words(text: str) -> set[str]:
+    return set(DRAWING.sub(" ", text).split()) - {"…"}
+
+
+def hold_whole(what: RenderableType, names: list[str]) -> None:
+    """At every width each word is one of those that a wide terminal shows, and the names are all there."""
+    wide = words(shown(what, 1000))
+    for width in WIDTHS:
+        text = shown(what, width)
+        assert not CUT.search(text), text
+        assert words(text) <= wide, (width, words(text) - wide)
+        assert set(names) <= words(text), (width, text)
+
+
+@pytest.mark.parametrize("name", ["litv2_s", "dualvit_s", "dat_t", *DRAWN[1:]])
+def test_backbones(name: str) -> None:
+    spec = load_spec(name)
+    counted, names = count(spec), [node.id for node in spec.nodes]
+    hold_whole(cost_table(counted, spec), names)
+    drawing = show(spec, counted)
+    for width in WIDTHS:
+        rows = shown(drawing, width).split("\n\n")[1].splitlines()[1:]
+        assert words("\n".join(rows)) <= words(shown(drawing, 1000))
+        assert [name for name in names if any(name in row.split() for row in rows)] == names
+        assert not CUT.search("\n".join(rows))
+        if width >= 30:
+            assert max(map(len, rows)) <= width
+
+
+def test_the_zoo() -> None:
+    names = zoo.names()[:4]
+    rows = [zoo_row(spec, count(spec)) for spec in map(load_spec, names)]
+    hold_whole(zoo_table(rows), names)
+    assert all("87.88 M" in shown(zoo_table(rows), width) for width in WIDTHS)
+
+
+def test_benchmarks() -> None:
+    compared = synthetic()
+    hold_whole(bench_table(compared), [*compared.latencies, "A/A"])
+    p10, ratio = "5.000", "0.500 [0.500, 0.500]"
+    assert all({p10, *ratio.split()} <= words(shown(bench_table(compared), width)) for width in WIDTHS)
+    names = [layer.name for layer in LAYERS[:2]]
+    items = dict(zip(names, list(compared.latencies.values())[:2], strict=True))
+    hold_whole(layers_table(LayerBench(LAYERS[:2], compared._replace(latencies=items))), [])
+
+
+def test_tables_of_latencies(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = small_table(space_of(SPACE), monkeypatch)
+    hold_whole(table_sheet(table), [])
+    hold_whole(predictions([("a_net", 5.0), ("runs/first/winner", 12.35)], table), ["a_net", "5.000", "200"])
+
+
+def test_the_doctor() -> None:
+    hold_whole(doctor_report(examined(), []), ["params", "MACs", "memory"])
+
+
+@cache
+def examined() -> Any:
+    return examine(settings(params_budget=1e6), measure=False)
+
+
+def test_searches() -> None:
+    names = [record["spec"]["name"] for record in FRONT]
+    hold_whole(front_table(FRONT, {LONGER["hash"]: LONGER}, "p10"), [*names, "61.0", "4.50"])
+    hold_whole(screen(state(front=FRONT, gate_ms=4.7)), [])
+
+
+def test_reports() -> None:
+    report = recorded()
+    names = [row.name for row in report.front]
+    without = report._replace(winner=None)
+    hold_whole(report_text(without), names)
+
+
+def test_proxy_checks() -> None:
+    found: Any = {**KNOWN, **judged(networks(), DATA)}
+    hold_whole(proxy_report(found), ["params", "MACs", "SynFlow"])
+
+
+@pytest.mark.parametrize("width", [40, 60])
+@pytest.mark.parametrize("command", [("show", "litv2_s"), ("cost", "litv2_s"), ("zoo",), ("check", "litv2_s")])
+def test_commands_print_what_they_draw_without_cropping_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    ended = run(*command)
+    assert ended.code == 0
+    assert not CUT.search(ended.out)
+    assert "litv2_s" in ended.out
+
+
+def test_an_id_that_is_wider_than_the_terminal_is_printed_whole() -> None:
+    name = "stage_" + "x" * 50
+    nodes: list[dict[str, Any]] = [
+        {"id": "stem", "type": "patch_stem", "width": 8},
+        {"id": name, "type": "mlp", "depth": 1},
+        {"id": "head", "type": "mean_head"},
+    ]
+    spec = document(nodes)
+    assert name in shown(show(spec, count(spec)), 40).split()
+    assert name in shown(cost_table(count(spec), spec), 40).split()
+
+
+# ------------------------------------------------------------------------------------------------------------- columns
+
+
+def test_columns_that_may_not_go_are_put_below_each_other() -> None:
+    columns = [
+        Column("name", [Text("a_long_name"), Text("b")]),
+        Column("first", [Text("1.234"), Text("12.34")], right=True),
+        Column("second", [Text("5.678 M"), Text("9")], right=True),
+    ]
+    assert shown(Sheet(columns), 20).splitlines() == [
+        "name         first",
+        "   second",
+        "a_long_name  1.234",
+        "  5.678 M",
+        "b            12.34",
+        "        9",
+    ]
+    assert shown(Sheet(columns), 40).splitlines()[0] == "name         first   second"
+
+
+def test_a_core_column_stays_where_another_made_room() -> None:
+    columns = [
+        Column("", [Text("id")]),
+        Column("wide", [Text("x" * 30)], drop=2),
+        Column("ms", [Text("1.23")], right=True, drop=4),
+    ]
+    assert shown(Sheet(columns), 20).split() == ["ms", "id", "1.23"]
+
+
+def test_texts_are_short_of_whole_words() -> None:
+    text = Text("hilo heads=12 window=2")
+    assert [shortened(text, width).plain for width in (22, 21, 15, 14, 6, 4, 2)] == [
+        "hilo heads=12 window=2",
+        "hilo heads=12 …",
+        "hilo heads=12 …",
+        "hilo …",
+        "hilo …",
+        "hilo",
+        "hilo",
+    ]
+    assert shown(Line("training 12.5 ms of a net"), 12) == "training …\n"
+
+
+def test_prose_is_broken_at_blanks_alone_and_not_before_a_unit() -> None:
+    path = "/a/long-path/to/a-file.json"
+    assert wrapped(f"in {path} it is", 10) == ["in", path, "it is"]
+    assert wrapped("weights of 111.4 MB and 5 ms", 16) == ["weights of", "111.4 MB and", "5 ms"]

@@ -1,0 +1,263 @@
+"""A search as a person sees it: the live view, the plot, the summary, and the command's exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from archdsl.cli import main
+from archdsl.load.specs import spec_of
+from archdsl.render.plot import scatter
+from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.reading import Reading
+from archdsl.search.store.result import Result, Verdict
+from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
+from tests.support.golden_texts import Golden
+from tests.support.searching import SPACE, Machine, quicken, search, settings
+
+
+class Winner:
+    name = NAMES[0]
+
+
+def shown(renderable: Any, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(renderable, soft_wrap=True)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
+
+
+def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Result:
+    return Result(Path("runs/one"), settings(**changes), [*FRONT, LONGER], front, verdict, False, FACTS)
+
+
+def test_the_live_view_shows_progress_the_best_so_far_the_front_and_the_ladder(golden: Golden) -> None:
+    funnel = {"static": 3, "duplicate": 1, "latency": 2, "trained": 5}
+    golden("search_live", shown(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
+
+
+def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
+    golden("search_live_empty", shown(screen(state(facts={}, phase="starting", doing="loading data"))))
+
+
+CONDITIONS: dict[str, Any] = {
+    "stat": "p50",
+    "threads": 1,
+    "batch": 1,
+    "dtype": "float32",
+    "runtime": "eager",
+    "device": "cpu",
+    "device_name": "a machine",
+    "inference_mode": True,
+    "environment": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "load": 0.42,
+    "cpu_share": 0.98,
+    "other_cores": 0.1,
+    "gpu_processes": None,
+}
+
+
+def reading(value: float = 4.61, **changes: Any) -> Reading:
+    ms: dict[str, Any] = {"min": value - 0.2, "p10": value - 0.1, "p50": value, "p90": value + 0.4}
+    facts = {"latency_ms": {**ms, "all_rounds": ms}, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
+    return Reading(value, (value - 0.05, value + 0.07), **{**facts, "conditions": CONDITIONS, **changes})
+
+
+def verdict(word: Any, reason: str, **changes: Any) -> Verdict:
+    return Verdict(word, reason, Winner(), FRONT[0], **changes)  # type: ignore[arg-type]  # only its name is read
+
+
+HELD_OUT = {"accuracy": 0.69, "error": 0.0146, "images": 1000, "fidelity": "6 epochs", "seeds": 2}
+HELD_OUT |= {"mean": 0.67, "least": 0.65, "most": 0.69}
+VALIDATION = {"accuracy": 0.71, "error": 0.014, "images": 1000, "fidelity": "6 epochs"}
+ACCURACY = {"held_out": HELD_OUT, "validation": VALIDATION, "chance": 0.1}
+ATTEMPTS: list[dict[str, Any]] = [
+    {"name": NAMES[1], "hash": NAMES[1], "verdict": "FAIL", "latency": 5.31, "reason": "p50 5.31 ms exceeds 5 ms"},
+    {"name": NAMES[0], "hash": NAMES[0], "verdict": "PASS", "latency": 4.61, "reason": "p50 4.61 ms lies within 5 ms"},
+]
+TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy": 0.7}
+
+
+def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
+    passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
+    golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
+
+
+def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
+    unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
+    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
+    assert "PASS  " not in text
+    assert "in 1 fresh process (no time for three)" in text
+    assert "7 of 9 readings were disturbed (under 75 % of their rounds were undisturbed)" in text
+    assert "runs/one/winner.safetensors" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "budget", "line"),
+    [
+        (Verdict("FAIL", "killed", None, None), 5.0, "FAIL  nothing was measured: killed"),
+        (
+            verdict("FAIL", "p50 5.61 ms [5.56, 5.68] exceeds the budget of 5 ms", reading=reading(5.61)),
+            5.0,
+            "FAIL  nearest miss tiny-0aaaaaaa: p50 5.61 ms [5.56, 5.68] exceeds the budget of 5 ms",
+        ),
+        (
+            verdict("FAIL", "killed"),
+            3.0,
+            "FAIL  nearest miss tiny-0aaaaaaa: p10 4.50 ms exceeds the budget of 3 ms",
+        ),
+        (verdict("FAIL", "no finite loss"), None, "FAIL  nearest miss tiny-0aaaaaaa: no finite loss"),
+        (
+            verdict("PASS", "p50 3.20 ms [3.1, 3.3]; no latency budget was given", reading=reading(3.2)),
+            None,
+            "PASS  tiny-0aaaaaaa: p50 3.20 ms [3.1, 3.3]; no latency budget was given",
+        ),
+        (Verdict(None, "this machine trained", None, None), 5.0, "this machine trained"),
+    ],
+)
+def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
+    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=40)
+    assert line in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    "points", [[(1.0, 50.0)], [(1.0, 50.0), (1.0, 50.0)], [(120.0, 0.0), (0.5, 100.0)]], ids=["one", "equal", "far"]
+)
+def test_any_front_can_be_plotted(points: list[tuple[float, float]]) -> None:
+    for limit in (None, 5.0):
+        lines = scatter(points, limit).plain.splitlines()
+        assert len(lines) == 10
+        assert all(len(line) <= 64 for line in lines)
+        assert any(ord(char) > 0x2800 for char in "".join(lines))
+
+
+def test_seconds_read_as_a_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.9, 61, 3600, 36061)] == ["0:00", "0:59", "1:01", "1:00:00", "10:01:01"]
+
+
+def test_a_candidate_reads_as_one_line() -> None:
+    assert describe(FRONT[0]) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
+
+
+def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    with Display(console) as display:
+        display(state(facts={}), None)
+        display(state(), None)
+        display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
+        "what is found goes to runs/one",
+        "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
+    ]
+
+
+def test_on_a_terminal_the_view_is_live_and_quiet_shows_nothing() -> None:
+    for quiet in (False, True):
+        console = Console(file=io.StringIO(), width=80, color_system=None, force_terminal=True, legacy_windows=False)
+        with Display(console, quiet) as display:
+            display(state(front=FRONT), "trial 0: fine")
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert ("best so far" in text) is ("trial 0: fine" in text) is (not quiet)
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """The command with fake workers."""
+    machine = Machine()
+    quicken(monkeypatch, tmp_path / "cache")
+    monkeypatch.setattr(
+        "archdsl.search.loop.session.run_search.__defaults__", (False, lambda *_: None, None, machine.worker)
+    )
+    return machine
+
+
+def command(*arguments: object) -> int:
+    return main(["search", *[str(argument) for argument in arguments]])
+
+
+def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search(tmp_path / "run", fake, trials=2)
+    assert command("--out", tmp_path / "run", "--resume") == 0
+    assert "PASS  tiny-" in capsys.readouterr().out
+    assert command("--out", tmp_path / "run") == 2
+    assert command("--out", tmp_path / "run", "--resume", "--seed", 3) == 1
+    assert "seed: 0 in the run, 3 now" in capsys.readouterr().err
+    assert command("--resume") == 2
+    assert command("--out", tmp_path / "other", "--resume") == 1
+    assert command("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight") == 1
+    assert "FAIL  nearest miss lit-dat-64-" in capsys.readouterr().out
+    assert command("--out", tmp_path / "tight", "--resume") == 1
+
+
+def test_an_interrupt_is_130_and_still_prints_what_there_is(
+    fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def on_ask(request: dict[str, Any]) -> None:
+        if len(fake.names("train")) == 2:
+            fake.on_ask = None
+            raise KeyboardInterrupt
+
+    fake.on_ask = on_ask
+    assert command("lit-dat-64", "--device", "cpu", "--latency-budget", "100s", "--out", tmp_path / "run") == 130
+    out = capsys.readouterr().out
+    assert "1 trial until it was interrupted" in out
+    assert "PASS  lit-dat-64-" in out
+
+
+def test_workers_and_earlier_runs_are_for_the_command_line(fake: Machine, tmp_path: Path) -> None:
+    asked = ["lit-dat-64", "--device", "cpu", "--latency-budget", "100s", "--workers", "2", "--trials"]
+    assert command(*asked, 2, "--out", tmp_path / "first") == 0
+    assert command(*asked, 1, "--out", tmp_path / "second", "--from", tmp_path / "first") == 0
+    found = [json.loads(line) for line in (tmp_path / "second" / "trials.jsonl").read_text().splitlines()]
+    origins = [record["provenance"].get("from") for record in found if record["rung"] != "train_longer"]
+    assert sorted(map(str, origins)) == [str(tmp_path / "first")] * 2 + ["None"]
+
+
+def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search(tmp_path / "run", fake, trials=2)
+    capsys.readouterr()
+    assert command("--out", tmp_path / "run", "--resume", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is True
+    assert told["space"] == "tiny"
+    assert told["trials"] == 2
+    assert spec_of(told["winner"]).name == told["winner"]["name"]
+
+
+@pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
+def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, space: str) -> None:
+    """A network measured and trained for a moment, on data of one channel in which brightness tells the class."""
+    (tmp_path / "tiny.json").write_text(json.dumps(SPACE))
+    named, size = ("./tiny.json", 32) if space == "tiny" else (space, 64)
+    labels = np.arange(160) % 2
+    noise = np.random.default_rng(0).integers(0, 60, (160, size, size), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=noise + (labels * 180).astype(np.uint8)[:, None, None], labels=labels)
+    asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
+    asked += " --epochs 3 --images 80 --data data.npz"
+    environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
+    run = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
+    ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+    outcome = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert outcome["verdict"] in ("PASS", "UNSURE"), ended.stderr  # UNSURE where the machine is busy
+    assert ended.returncode == (outcome["verdict"] != "PASS")
+    assert ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert f"{outcome['verdict']}  {space}-" in ended.stdout
+    winner = json.loads((tmp_path / "run" / "winner.json").read_text())
+    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 2)
+    records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
+    assert len({record["number"] for record in records}) == 1
+    assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)

@@ -1,0 +1,156 @@
+"""A space examined before the first trial: what it holds, what in it is dead, and how that is shown."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl.cli import main
+from archdsl.data import loading as data
+from archdsl.data.agreement import BUILT_IN_DATA
+from archdsl.load.spaces import point, space_of
+from archdsl.render.console import stdout
+from archdsl.render.doctor import report
+from archdsl.search.doctor import doctor, survey
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.timing import ENOUGH
+from tests.support.examining import Raw, examined, space, written
+from tests.support.searching import Machine
+
+# -------------------------------------------------------------------------------------------------------- what it holds
+
+
+def test_a_small_space_is_counted_as_a_whole_and_what_is_inactive_does_not_multiply() -> None:
+    found = examined()
+    assert found.survey.is_whole
+    assert found.survey.size.points == 4 * 4 * 2 * (4 + 4 * 3)
+    assert found.survey.size.networks == found.survey.size.points
+    assert examined(space(constraints=["w <= 32 or d1 == 1"])).survey.size.points == (2 * 4 + 2) * 2 * 16
+
+
+def test_points_that_build_the_same_are_one_network() -> None:
+    document = space()
+    document["nodes"][3]["$one_of"][1]["alpha"] = {"$one_of": [0.5, 0.6, 0.75]}  # 2, 2 and 3 of 4 heads
+    size = examined(document).survey.size
+    assert (size.points, size.networks) == (512, 384)
+
+
+def test_every_point_of_a_space_is_looked_at_as_the_language_resolves_it() -> None:
+    document = space_of(space(constraints=["stage2.depth <= d1"]))
+    looked = Points(document)
+    generator = random.Random(0)
+    for _ in range(40):
+        choices: dict[str, Any] = {
+            "w": 32,
+            "d1": generator.randint(1, 4),
+            "d2": generator.randint(1, 4),
+            "mlp": "plain",
+        }
+        choices |= {"stage2": generator.choice(["mlp", "hilo"]), "stage2.hilo.alpha": 0.5}
+        network = looked.look(choices.__getitem__).network
+        if choices["d2"] > choices["d1"]:
+            assert network is None
+        else:
+            assert network is not None
+            assert network.spec == point(document, choices.__getitem__)[0]
+
+
+def test_a_large_space_is_sampled_and_its_size_estimated_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = examined()
+    monkeypatch.setattr(survey, "MOST_CHOICES", 100)
+    monkeypatch.setattr(survey, "SAMPLES", 300)
+    found = examined()
+    assert not found.survey.is_whole
+    size = found.survey.size
+    assert size.error > 0
+    assert abs(size.points - whole.survey.size.points) < 4 * size.error
+    assert found.ranges["params"].least == whole.ranges["params"].least
+    assert found.ranges["macs"].most == whole.ranges["macs"].most
+
+
+def test_a_range_without_steps_makes_the_points_infinitely_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "SAMPLES", 50)
+    document = space()
+    document["nodes"][3]["$one_of"][1]["alpha"] = {"$float": [0.2, 0.9]}
+    found = examined(document)
+    assert found.survey.size.continuous == ("stage2.hilo.alpha",)
+
+
+def test_the_data_decides_the_classes_that_are_counted() -> None:
+    assert examined(data="digits").ranges["params"].least < examined(data="shapetex").ranges["params"].least
+    for name, (channels, classes) in BUILT_IN_DATA.items():
+        loaded = data.load(name, 16, 0, train=40, validation=20)
+        assert (loaded.channels, loaded.classes) == (channels, classes)
+
+
+# --------------------------------------------------------------------------------------------------------- what is dead
+
+
+def dead_space() -> Raw:
+    document = space(constraints=["w != 48"])
+    document["nodes"][3]["$one_of"][1]["heads"] = {"$one_of": [4, 7]}
+    return document
+
+
+@pytest.mark.parametrize("most", [10_000, 10])
+def test_dead_values_are_told_with_their_reason_and_place(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(survey, "MOST_CHOICES", most)
+    monkeypatch.setattr(survey, "SAMPLES", 200)
+    path = written(tmp_path, dead_space())
+    assert main(["doctor", str(path), "--no-measure", "--device", "cpu", "--json"]) == 0
+    width, heads = json.loads(capsys.readouterr().out)["dead"]
+    lines = path.read_text().splitlines()
+    assert "48" in lines[width["line"] - 1]
+    assert "7" in lines[heads["line"] - 1]
+    assert width["file"] == str(path)
+    assert width["path"] == "nodes[0].width.$one_of[2]"
+    assert heads["path"] == "nodes[3].$one_of[1].heads.$one_of[1]"
+    assert "the constraint w != 48 does not hold" in width["rule"]
+    assert "must be a multiple of heads" in heads["rule"]
+    assert ("no network has it" in width["rule"]) == (most > 10)
+
+
+def test_what_stands_inside_a_dead_alternative_is_not_told_again() -> None:
+    found = examined(space(constraints=["stage2 == 'mlp'"]))
+    assert [(dead.name, dead.value) for dead in found.dead] == [("stage2", "hilo")]
+
+
+def test_a_rare_value_that_was_not_drawn_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "MOST_CHOICES", 10)
+    monkeypatch.setattr(survey, "SAMPLES", 3)
+    assert not examined().dead
+
+
+# ------------------------------------------------------------------------------------------------------- as it is shown
+
+
+def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    stdout(120).print(report(found, ["space.json:1:2: a dead one"]), soft_wrap=True)
+    out = capsys.readouterr().out
+    assert found.timed is not None
+    assert "size  512 combinations, 512 valid, 512 distinct networks" in out
+    assert f"p10 measured on {len(found.timed.measured)} networks; the others predicted, off by" in out
+    assert "dead  1 value\n  space.json:1:2: a dead one" in out
+    assert "time  100 trials take" in out
+    assert "feasible  something was found inside all budgets" in out
+
+
+def test_json_has_the_same_facts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "Worker", Machine().worker)
+    asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--latency-budget", "3ms"]
+    assert main([*asked, "--trials", "7", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["feasible"]
+    assert told["trials"] == 7
+    assert told["size"]["points"] == 512
+    assert len(told["latency"]["measured_ms"]) >= ENOUGH
+    assert told["search_s"][0] < told["search_s"][1]

@@ -1,0 +1,135 @@
+"""Budgets and time told before the first trial, on formulas instead of a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archdsl.cli import main
+from archdsl.errors import SearchError
+from archdsl.load.spaces import point, space_of
+from archdsl.render.console import stdout
+from archdsl.render.doctor import report
+from archdsl.search import run as run_search
+from archdsl.search.doctor import doctor, survey
+from archdsl.search.doctor.feasible import remedies_of, require_feasible
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.timing import ENOUGH
+from archdsl.training.pace import noise, pace
+from tests.support.examining import examined, space, written
+from tests.support.searching import Machine, settings
+
+
+def test_latencies_are_measured_on_some_and_predicted_for_the_others() -> None:
+    machine = Machine(noise=0.02)
+    found = examined(measure=True, machine=machine, latency_budget_ms=3.0)
+    timed = found.timed
+    assert timed is not None
+    assert ENOUGH <= len(timed.measured) == len(machine.names("measure")) < 512
+    assert len(timed.predicted) == 512
+    assert timed.errors == sorted(timed.errors)
+    assert 0 < found.ranges["latency"].least < found.ranges["latency"].median < found.ranges["latency"].most
+    latency = found.shares[0]
+    assert latency.metric == "latency"
+    assert latency.low <= latency.inside / latency.of <= latency.high
+
+
+def test_the_share_of_a_sample_has_an_interval_and_that_of_a_whole_space_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = examined(params_budget=1e5).shares[0]
+    assert whole.low == whole.inside / whole.of == whole.high
+    monkeypatch.setattr(survey, "MOST_CHOICES", 100)
+    monkeypatch.setattr(survey, "SAMPLES", 400)
+    drawn = examined(params_budget=1e5).shares[0]
+    assert drawn.low < drawn.inside / drawn.of < drawn.high
+    assert drawn.low < whole.low < drawn.high
+
+
+def test_the_search_time_follows_from_what_was_measured() -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    assert found.timed is not None
+    assert found.search_s is not None
+    assert found.timed.train_s == pytest.approx([250 * 0.01 + 2500 * 0.001] * 3)
+    low, high = found.search_s
+    assert low < high
+    share = found.shares[-1].inside / found.shares[-1].of
+    assert high - low == pytest.approx(100 * (1 - share) * found.timed.train_s[0])
+
+
+def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    assert found.timed is not None
+    one, two = (found._replace(workers=workers).search_s for workers in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one[1] - two[1] == pytest.approx(100 * found.timed.train_s[0] / 2)
+
+
+def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    stdout(120).print(report(found._replace(workers=2), []), soft_wrap=True)
+    assert "100 trials, 2 side by side, take" in capsys.readouterr().out
+
+
+def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:
+    found = examined(measure=True, latency_budget_ms=0.1)
+    (remedy,) = found.remedies
+    assert found.timed is not None
+    assert remedy.least == min(ms for _, ms in found.timed.measured)
+    assert f"--latency-budget {remedy.least * 1.01:.3g}ms would be feasible" in str(remedy)
+
+
+def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "Worker", Machine().worker)
+    asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--batch", "4"]
+    assert main([*asked, "--throughput-budget", "100K/s"]) == 1
+    out = capsys.readouterr().out
+    assert "throughput 1e+05/s: the most found is" in out
+    rate = out.partition("--throughput-budget ")[2].split()[0]
+    assert main([*asked, "--throughput-budget", rate]) == 0
+
+
+def test_budgets_that_only_together_leave_nothing_are_told_together() -> None:
+    rows = [{"params": 2e6, "macs": 9e6, "memory": 1.0}, {"params": 8e6, "macs": 3e6, "memory": 1.0}]
+    assert not remedies_of(rows, {"params": 5e6, "macs": 9e6, "memory": 5.0})
+    told = [str(remedy) for remedy in remedies_of(rows, {"params": 5e6, "macs": 5e6, "memory": 5.0})]
+    assert told == [
+        "params 5 M: the least found is 8 M; --params-budget 8.08M would be feasible",
+        "macs 5 M: the least found is 9 M; --macs-budget 9.09M would be feasible",
+    ]
+
+
+def test_what_is_said_to_be_feasible_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, space())
+    asked = ["doctor", str(path), "--no-measure", "--device", "cpu"]
+    assert main([*asked, "--params-budget", "1K"]) == 1
+    out = capsys.readouterr().out
+    budget = out.partition("--params-budget ")[2].split()[0]
+    assert "INFEASIBLE" in out
+    assert main([*asked, "--params-budget", budget]) == 0
+    assert "feasible  something was found inside all budgets" in capsys.readouterr().out
+
+
+def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r"params 0\.001 M: the least found is .* would be feasible"):
+        run_search(written(tmp_path, space()), device="cpu", params_budget=1e3, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    require_feasible(settings(params_budget=1e6))
+    require_feasible(settings(params_budget=None))
+
+
+def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
+    smallest = space_of(space(classes=1, channels=1))
+    least = min(network.counted.params for _, network in survey.survey(smallest, Points(smallest)).found)
+    require_feasible(settings(params_budget=least, data="elsewhere"))
+    with pytest.raises(SearchError, match="no network of the space"):
+        require_feasible(settings(params_budget=least, data="shapetex"))
+
+
+def test_the_pace_of_training_is_of_real_steps() -> None:
+    spec = point(space_of(space()), {"w": 16, "d1": 1, "d2": 1, "mlp": "plain", "stage2": "mlp"}.__getitem__)[0]
+    found = pace(spec, "cpu", noise(spec))
+    assert found.step_s > 0
+    assert found.image_s > 0

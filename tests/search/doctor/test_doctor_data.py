@@ -1,0 +1,98 @@
+"""The doctor plans with the data that is there: how many images, of how many channels and classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archdsl.cli import main
+from archdsl.data.loading import load
+from archdsl.errors import SearchError
+from archdsl.render.console import stdout
+from archdsl.render.doctor import report
+from archdsl.search.doctor.data import data_facts
+from archdsl.training.recipe import Fidelity
+from tests.support.examining import examined, space, written
+from tests.support.searching import settings
+
+
+def npz(folder: Path, count: int = 240, classes: int = 4) -> str:
+    images = np.random.default_rng(0).integers(0, 255, (count, 8, 8), dtype=np.uint8)
+    np.savez(folder / "data.npz", images=images, labels=np.arange(count) % classes)
+    return str(folder / "data.npz")
+
+
+def test_images_channels_and_classes_are_those_of_the_data(tmp_path: Path) -> None:
+    found = examined(measure=True, latency_budget_ms=5.0, data=npz(tmp_path))
+    assert found.data[1:] == (1, 4, 120, 60, 60)
+    assert found.settings.images == 120
+    assert found.timed is not None
+    seconds = Fidelity(found.settings.epochs, 120).steps * 0.01 + (60 + 60 + 500) * 0.001
+    assert found.timed.train_s == pytest.approx([seconds] * len(found.timed.train_s))
+    assert found.ranges["params"].least < examined(data="shapetex").ranges["params"].least
+
+
+def test_fewer_images_than_there_are_may_be_asked_for(tmp_path: Path) -> None:
+    assert examined(data=npz(tmp_path), images=40).data.images == 40
+    assert examined(images=300).data[1:] == (3, 20, 300, 1000, 1000)
+
+
+@pytest.mark.parametrize("data", ["shapetex", "digits"])
+def test_the_facts_are_those_that_a_search_finds(data: str) -> None:
+    document = space(image=16)
+    facts = data_facts(settings(space=document, data=data, images=400))
+    loaded = load(data, 16, 0, train=400)
+    assert facts[1:3] == (loaded.channels, loaded.classes)
+    assert facts[3:] == (len(loaded.train_labels), len(loaded.val_labels), len(loaded.held_labels))
+
+
+def test_what_is_said_of_the_data_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = npz(tmp_path)
+    stdout(120).print(report(examined(data=data), []), soft_wrap=True)
+    told = "data.npz: 120 images to train, 60 to validate, 60 held out, 1x32x32, 4 classes (chance 25.0%); validation"
+    assert f"data  {told}" in capsys.readouterr().out
+    asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--no-measure", "--data", data, "--json"]
+    assert main(asked) == 0
+    facts = json.loads(capsys.readouterr().out)["data"]
+    assert (facts["channels"], facts["classes"], facts["images"]) == (1, 4, 120)
+    assert facts["description"].startswith(told)
+
+
+@pytest.mark.parametrize("more", [["--no-measure"], ["--time", "1s"], ["--json"]])
+def test_data_that_cannot_be_read_is_refused_as_in_a_search(
+    tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(written(tmp_path, space()))
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(4):
+            (tmp_path / "pets" / name / f"{number}.png").write_bytes(b"no image")
+    for data, told in (
+        ("nowhere/photos", "nowhere/photos: no such file or folder; known: digits"),
+        ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'?"),
+        (str(tmp_path / "empty.npz"), "empty.npz: no readable .npz of plain arrays; the file is empty"),
+        (str(tmp_path / "pets"), "pets: too few readable images; class 'cat' has none to train with"),
+    ):
+        assert main(["doctor", path, "--device", "cpu", "--data", data, *more]) == 1
+        ended = capsys.readouterr()
+        assert told in ended.err
+        assert "Traceback" not in ended.err
+        assert not ended.out
+
+
+def test_a_rectangle_is_refused_as_in_a_search() -> None:
+    with pytest.raises(SearchError, match=r"search data is square; the space 'tiny' has images of \(32, 64\)"):
+        examined(space(image=[32, 64]))
+
+
+def test_a_folder_of_images_has_three_channels(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
+    assert examined(data=str(tmp_path)).data[1:] == (3, 2, 4, 2, 2)

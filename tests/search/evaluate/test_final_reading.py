@@ -1,0 +1,266 @@
+"""The end of a search: pooled processes of the file that is handed over, and what each verdict leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archdsl.cli import main
+from archdsl.errors import WrongUse
+from archdsl.search.api import run
+from archdsl.search.evaluate import final_reading
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.result import Result
+from archdsl.search.worker.process import Failed
+from tests.support.searching import SPACE, Lines, Machine, quicken, search
+
+WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+    monkeypatch.setattr(final_reading, "other_cores", lambda: 0.0)
+
+
+class FinalMachine(Machine):
+    """A machine whose final readings, of files, are as `final` says: a list of (ms, share disturbed), by process."""
+
+    def __init__(self, *final: tuple[float, float]) -> None:
+        super().__init__()
+        self.final, self.taken = list(final), 0
+        self.on_ask = self._ask
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        if request["do"] == "measure" and request["weights"] is not None:
+            ms, self.disturbed = self.final[min(self.taken, len(self.final) - 1)]
+            self.taken += 1
+            self.fixed_ms = ms
+        elif request["do"] == "measure":
+            self.fixed_ms, self.disturbed = None, 0.0
+
+
+def ended(folder: Path, machine: Machine, **changes: Any) -> tuple[Result, dict[str, Any]]:
+    lines = Lines()
+    result = search(folder, machine, watcher=lines, **changes)
+    return result, json.loads((folder / "verdict.json").read_text())
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} & (WINNER_FILES | {"nearest.json"})
+
+
+def test_the_winner_is_measured_in_three_processes_from_the_file_that_is_handed_over(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    result, outcome = ended(tmp_path / "run", machine)
+    final = [request for request in machine.asked if request["do"] == "measure" and request["weights"]]
+    assert len(final) == 3
+    assert {request["gate_ms"] for request in final} == {None}
+    assert {(request["setting"]["rounds"], request["setting"]["least_s"]) for request in final} == {(70, 3.0)}
+    kept = Path(final[0]["weights"])
+    assert (tmp_path / "run" / "winner.safetensors").read_bytes() == kept.read_bytes()
+    assert (outcome["verdict"], outcome["passed"], result.verdict.passed) == ("PASS", True, True)
+    assert (outcome["value_ms"], outcome["interval_ms"], outcome["latency"]) == (4.0, [4.0, 4.0], 4.0)
+    assert (outcome["rounds"], outcome["undisturbed"], outcome["processes"]) == (720, 720, 3)
+    assert outcome["latency_ms"]["p50"] == outcome["latency_ms"]["all_rounds"]["p90"] == 4.0
+    wanted = {"stat", "threads", "batch", "dtype", "runtime", "device", "inference_mode", "environment", "load"}
+    assert outcome["conditions"].keys() >= wanted | {"cpu_share"}
+    assert outcome["conditions"]["threads"] == 1
+    assert files(tmp_path / "run") == WINNER_FILES
+    same = ("verdict", "reason", "value_ms", "interval_ms", "conditions", "ties")
+    assert {name: outcome[name] for name in same} == {name: result.as_json()[name] for name in same}
+
+
+def test_what_exceeds_the_budget_is_not_read_again_and_the_next_is_tried(tmp_path: Path) -> None:
+    machine = FinalMachine((9.0, 0.0), (9.0, 0.0), (9.0, 0.0), (4.0, 0.0))
+    result, outcome = ended(tmp_path / "run", machine)
+    assert [attempt["verdict"] for attempt in outcome["attempts"]] == ["FAIL", "PASS"]
+    assert machine.taken == 6
+    assert outcome["attempts"][0]["latency"] == 9.0
+    assert outcome["attempts"][0]["gate_reading"] < 6.0
+    assert "exceeds the budget of 6 ms" in outcome["attempts"][0]["reason"]
+    assert result.winner is not None
+
+
+def test_an_interval_that_contains_the_budget_is_doubled_twice_and_then_left_open(tmp_path: Path) -> None:
+    machine = FinalMachine((5.9, 0.0), (6.1, 0.0))
+    _, outcome = ended(tmp_path / "run", machine, trials=1)
+    assert machine.taken == 12
+    assert (outcome["verdict"], outcome["passed"]) == ("UNSURE", False)
+    assert outcome["processes"] == 12
+    assert files(tmp_path / "run") == WINNER_FILES
+
+
+def test_a_busy_machine_leaves_it_open_and_the_next_is_not_tried(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.9))
+    result, outcome = ended(tmp_path / "run", machine)
+    assert (outcome["verdict"], len(outcome["attempts"])) == ("UNSURE", 1)
+    assert "undisturbed, fewer than a quarter" in outcome["reason"]
+    assert result.winner is not None
+    assert files(tmp_path / "run") == WINNER_FILES
+    assert main(["search", "--out", str(tmp_path / "run"), "--resume"]) == 1
+
+
+def test_without_time_one_process_decides_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    before = machine.on_ask
+
+    def late(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        if machine.taken:
+            monkeypatch.setattr(Clock, "left", -1.0)
+
+    machine.on_ask = late
+    _, outcome = ended(tmp_path / "run", machine, time_s=600.0)
+    assert (outcome["processes"], outcome["verdict"]) == (1, "PASS")
+
+
+def test_if_nothing_passes_the_first_unsure_one_is_the_winner(tmp_path: Path) -> None:
+    around = [(5.9, 0.0), (6.1, 0.0)] * 6
+    machine = FinalMachine(*around, (9.0, 0.0))
+    _, outcome = ended(tmp_path / "run", machine)
+    verdicts = [attempt["verdict"] for attempt in outcome["attempts"]]
+    assert verdicts[0] == "UNSURE"
+    assert len(verdicts) > 1
+    assert set(verdicts[1:]) == {"FAIL"}
+    assert (outcome["verdict"], outcome["name"]) == ("UNSURE", outcome["attempts"][0]["name"])
+
+
+def test_a_winner_that_is_no_better_than_chance_is_none(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    machine.hidden = 0.9  # the held-out images are named no better than by chance
+    result, outcome = ended(tmp_path / "run", machine)
+    assert machine.taken == 0
+    assert (outcome["verdict"], result.winner) == ("FAIL", None)
+    assert "is not two standard errors above 10.0 %, the share of the largest class" in outcome["reason"]
+    assert "--epochs" in outcome["reason"]
+    assert files(tmp_path / "run") == {"nearest.json"}
+
+
+def test_ties_are_told(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    _, outcome = ended(tmp_path / "run", machine)
+    assert outcome["ties"]
+    assert all(tie.keys() == {"name", "hash", "latency", "validation_accuracy", "error"} for tie in outcome["ties"])
+    assert outcome["hash"] not in {tie["hash"] for tie in outcome["ties"]}
+
+
+def test_a_resumed_search_pools_what_it_read_before_with_what_it_reads_now(tmp_path: Path) -> None:
+    """Resuming a network that missed cannot make it pass by a luckier reading."""
+    first, outcome = ended(tmp_path / "run", FinalMachine((6.2, 0.0)), trials=1)
+    assert outcome["verdict"] == "FAIL"
+    machine = FinalMachine((5.0, 0.0))
+    _, outcome = ended(tmp_path / "run", machine, resume=True, trials=2)
+    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0]["hash"])
+    assert (again["verdict"], again["interval_ms"]) == ("UNSURE", [5.0, 6.2])
+
+
+def test_a_process_that_fails_leaves_what_the_others_read(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    before = machine.on_ask
+
+    def on_ask(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        if machine.taken == 2:
+            raise Failed("out of memory")
+
+    machine.on_ask = on_ask
+    _, outcome = ended(tmp_path / "run", machine, trials=1)
+    assert (outcome["verdict"], outcome["processes"]) == ("PASS", 1)
+
+
+def test_where_a_busy_machine_rejected_everything_the_verdict_is_unsure_without_a_winner(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.fixed_ms, machine.disturbed = 50.0, 0.9
+    result, outcome = ended(tmp_path / "run", machine, trials=3)
+    assert (outcome["verdict"], outcome["passed"], result.winner) == ("UNSURE", False, None)
+    assert "is too slow (gate" in outcome["reason"]
+    assert outcome["reason"].endswith("24 of 240 rounds were undisturbed, fewer than a quarter")
+    assert files(tmp_path / "run") == {"nearest.json"}
+
+
+def test_an_interrupt_while_the_winner_is_measured_still_ends_with_a_verdict(tmp_path: Path) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    before = machine.on_ask
+
+    def on_ask(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        if machine.taken == 2:
+            raise KeyboardInterrupt
+
+    machine.on_ask = on_ask
+    result, outcome = ended(tmp_path / "run", machine, trials=2)
+    assert result.interrupted
+    assert (outcome["verdict"], outcome["finished"]) == ("FAIL", False)
+    assert outcome["reason"] == "the search was interrupted before it was measured again"
+    again = FinalMachine((4.0, 0.0))
+    _, outcome = ended(tmp_path / "run", again, resume=True, trials=2)
+    assert (outcome["verdict"], outcome["finished"], outcome["processes"]) == ("PASS", True, 4)
+
+
+def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = iter([2.5, 2.5, 0.0])
+    monkeypatch.setattr(final_reading, "other_cores", lambda: next(busy, 0.0))
+    monkeypatch.setattr(final_reading, "available_cores", lambda: 2)
+    monkeypatch.setattr(final_reading, "LONG_CALL_MS", 1.0)
+    doing: list[str] = []
+    machine = FinalMachine((4.0, 0.0))
+    search(tmp_path / "run", machine, watcher=lambda state, line: doing.append(state.doing), trials=2)
+    waits = {text for text in doing if "quiet moment" in text}
+    assert waits == {"waiting for a quiet moment: other processes keep 2.5 cores busy"}
+    assert next(busy, None) is None  # looked at until it was quiet
+
+
+def test_a_search_too_short_for_anything_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--latency-budget", "5ms", "--time", "5s", "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.strip().endswith("give at least 20 s (--time 20s, time_s=20)")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(WrongUse, match="a time limit of 19 s is too short"):
+        run("lit-dat-64", time_s=19.0, device="cpu")
+
+
+def real_search(folder: Path) -> Path:
+    """A search of one small network on 60 images in which brightness tells the class."""
+    (folder / "tiny.json").write_text(json.dumps(SPACE))
+    labels = np.arange(240) % 3
+    noise = np.random.default_rng(0).integers(0, 60, (240, 32, 32), dtype=np.uint8)
+    np.savez(folder / "data.npz", images=noise + (labels * 90).astype(np.uint8)[:, None, None], labels=labels)
+    asked = "search ./tiny.json --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
+    environment = {**os.environ, "ARCHDSL_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    assert ran.returncode in (0, 1), ran.stderr
+    outcome = json.loads((folder / "run" / "verdict.json").read_text())
+    assert outcome["verdict"] in ("PASS", "UNSURE"), ran.stderr  # UNSURE on a busy machine
+    assert ran.returncode == (outcome["verdict"] != "PASS")
+    return folder / "run"
+
+
+def test_what_is_handed_over_can_be_measured_and_used_without_the_search(tmp_path: Path) -> None:
+    """`run_winner.py` prints the verdict's statistic, and the lines of `README.txt` name the class of a picture."""
+    from PIL import Image
+
+    folder = real_search(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "error", str(folder / "run_winner.py")]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode in (0, 1), ran.stderr
+    assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
+    assert "threads 1" in ran.stdout
+    assert "rounds were undisturbed" in ran.stdout
+    lines = (folder / "README.txt").read_text().splitlines()
+    code = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
+    used = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    assert used.stdout.strip() == "2"

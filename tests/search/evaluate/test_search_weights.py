@@ -1,0 +1,305 @@
+"""The weights of a search: which files exist, which are handed over, and what is said of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl.load.specs import spec_of
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.kept_weights import KeptWeights, Seeds, beats_chance, indistinguishable, weights_of
+from archdsl.search.evaluate.short_training import short_training
+from archdsl.search.evaluate.trainings import Training, trainings_in
+from archdsl.search.evaluate.trial_run import new_trial
+from archdsl.search.predict.predictors import Predictors
+from archdsl.search.propose.proposals import first_candidate
+from archdsl.search.store.clock import Clock
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import Failed, OutOfTime
+from archdsl.spaces.space import Space
+from tests.support.searching import SPACE, Machine, fake_named, quicken, records, search, settings, when_training
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
+    """A search over the folder of one that ended, before it does anything, with the data loaded."""
+    own = Context(settings(**changes), RunFolder(folder), is_resumed=True, new_worker=machine.worker)
+    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    return own
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "weights").iterdir()}
+
+
+def test_the_weights_of_finalists_and_of_the_front_are_kept_and_no_others(tmp_path: Path) -> None:
+    machine, most = Machine(), []
+    machine.seed_noise = 0.02
+    machine.on_ask = lambda request: most.append(len(files(tmp_path)) if (tmp_path / "weights").is_dir() else 0)
+    result = search(tmp_path, machine, trials=30)
+    longer = [record for record in records(tmp_path) if record["rung"] == "train_longer"]
+    finalists = {record["hash"] for record in longer}
+    best = {}
+    for record in longer:
+        trainings = record["provenance"]["proxy"]["trainings"]
+        best[record["hash"]] = max(trainings, key=lambda training: training["accuracy"])["seed"]
+    shorter = {record["hash"] for record in records(tmp_path) if record["accuracy"] is not None} - finalists
+    kept = {name.split("-")[0]: name for name in files(tmp_path)}
+    assert {name: file for name, file in kept.items() if name in finalists} == {
+        name: f"{name}-{seed}-6.safetensors" for name, seed in best.items()
+    }
+    assert set(kept) - finalists <= shorter
+    assert {record["hash"] for record in result.front} <= set(kept)
+    assert max(most) <= 6 + len(result.front) + 8  # not a file a trial
+
+
+def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.seed_noise, machine.hidden = 0.02, 0.1
+    search(tmp_path, machine)
+    own = opened(tmp_path, machine)
+    several = next(r for r in reversed(own.records) if len(r["provenance"]["proxy"].get("trainings", ())) == 3)
+    before = len(machine.names("train"))
+    kept = weights_of(own, several)
+    trainings = several["provenance"]["proxy"]["trainings"]
+    assert kept.path.is_file()
+    assert kept.seed == 1  # the odd one is the more accurate one here
+    assert kept.validation_accuracy == trainings[1]["accuracy"]
+    assert kept.held_out_accuracy == pytest.approx(trainings[1]["accuracy"] - 0.1) == kept.accuracy
+    assert (kept.validation_images, kept.held_out_images, len(kept.answers)) == (100, 100, 100)
+    assert kept.fidelity == "6 epochs of 10 images"
+    accuracies = [training["accuracy"] for training in trainings]
+    assert kept.trained_seeds == pytest.approx((3, sum(accuracies) / 3, min(accuracies), max(accuracies)))
+    assert kept.per_class["validation"] is not None
+    assert sum(right for right, _ in kept.per_class["validation"].values()) == sum(kept.answers)
+    assert len(machine.names("train")) == before
+
+
+def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp_path: Path) -> None:
+    machine = Machine()
+    search(tmp_path, machine)
+    own = opened(tmp_path, machine)
+    longer = {record["hash"] for record in own.records if record["rung"] == "train_longer"}
+    short = next(record for record in Finalists(own).ranked() if record["hash"] not in longer)
+    kept = weights_of(own, short)
+    assert (kept.seed, kept.fidelity, kept.trained_seeds.number) == (0, "2 epochs of 10 images", 1)
+    assert kept.validation_accuracy == short["accuracy"]
+
+
+def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_seed(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.seed_noise = 0.02
+    search(tmp_path / "run", machine)
+    cached = Machine()
+    cached.seed_noise = 0.02
+    search(tmp_path / "again", cached)
+    own = opened(tmp_path / "again", cached)
+    record = Finalists(own).ranked()[0]
+    assert cached.names("train") == [record["spec"]["name"]]  # the winner's, since the cache holds no weights
+    (tmp_path / "again" / "weights").rename(tmp_path / "aside")
+    cached.asked.clear()
+    kept = weights_of(own, record)
+    asked = [request for request in cached.asked if request["do"] == "train"]
+    assert [(request["seed"], request["epochs"], request["keep"]) for request in asked] == [(1, 6.0, str(kept.path))]
+    assert own.state.doing.startswith("training tiny-")
+    assert weights_of(own, record) == kept
+    assert len(cached.names("train")) == 1
+    kept.path.write_bytes(b"damaged")
+    assert weights_of(own, record) == kept
+    assert len(cached.names("train")) == 2
+
+
+def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
+    search(tmp_path, Machine())
+    machine = Machine()
+    own = opened(tmp_path, machine)
+    record = Finalists(own).ranked()[0]
+    kept = weights_of(own, record)
+    kept.path.unlink()
+    machine.finished = False
+    own.clock = Clock(settings(time_s=1.0), spent=5.0)
+    with pytest.raises(OutOfTime):
+        weights_of(own, record)
+    assert machine.asked[-1]["seconds"] == 1
+    machine.finished = True
+    kept.path.parent.rename(tmp_path / "aside")
+    kept.path.parent.write_text("no folder")
+    with pytest.raises((Failed, OSError)):
+        weights_of(own, record)
+    with pytest.raises(Failed, match="was not trained in this search"):
+        weights_of(own, record | {"hash": "0"})
+
+
+def test_a_killed_search_leaves_no_weights_behind(tmp_path: Path) -> None:
+    def killed() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        search(tmp_path, when_training(4, killed), trials=6)
+    before = files(tmp_path)
+    odd = tmp_path / "weights" / f"{'0' * 16}-0-2.safetensors"
+    partial = tmp_path / "weights" / f".{odd.name}.77.partial"
+    for left in (odd, partial):
+        left.write_bytes(b"left by a kill")
+    (tmp_path / "weights" / "notes.txt").write_text("of the user")
+    search(tmp_path, Machine(), resume=True, trials=6)
+    assert before
+    assert not {odd.name, partial.name} & files(tmp_path)
+    assert "notes.txt" in files(tmp_path)
+
+
+def test_a_resumed_search_goes_on_with_the_weights_that_are_there(tmp_path: Path) -> None:
+    search(tmp_path, Machine(), trials=4)
+    machine = Machine()
+    search(tmp_path, machine, resume=True, trials=8)
+    own = opened(tmp_path, machine)
+    before = len(machine.names("train"))
+    for record in Finalists(own).ranked():
+        assert weights_of(own, record).path.is_file()
+    assert len(machine.names("train")) == before
+
+
+def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> None:
+    machine = Machine()
+    own = opened_for_training(tmp_path, machine)
+    record = begun_record()
+    predictors = Predictors([], None, None, own.space.objectives)
+    short_training(own, predictors, own.worker, spec_of(record["spec"]), own.settings, record)
+    assert record["accuracy"] is not None
+    assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]
+
+
+def opened_for_training(folder: Path, machine: Machine) -> Context:
+    search(folder, machine, trials=1)
+    machine.asked.clear()
+    for file in (folder / "cache").rglob("*.json"):
+        file.unlink()
+    own = Context(
+        settings(), RunFolder(folder), is_resumed=True, new_worker=machine.worker, options=MachineOptions(role="train")
+    )
+    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    return own
+
+
+def begun_record() -> Record:
+    space = Space.model_validate(SPACE)
+    found = first_candidate(space, settings())
+    return new_trial(found, 0) | {"latency": 1.0}
+
+
+def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) -> None:
+    """Its records tell neither epochs nor answers."""
+    search(tmp_path, Machine())
+    machine = Machine()
+    own = opened(tmp_path, machine)
+    record = Finalists(own).ranked()[0]
+    for known in own.records:
+        proxy = known["provenance"].get("proxy", {})
+        for told in (proxy, *proxy.get("trainings", ())):
+            for name in ("epochs", "batch", "answers", "validation_images", "held_out_images"):
+                told.pop(name, None)
+    for file in (tmp_path / "weights").iterdir():
+        file.unlink()
+    kept = weights_of(own, record)
+    assert [request["epochs"] for request in machine.asked] == [6.0]
+    assert (kept.fidelity, len(kept.answers)) == ("6 epochs of 10 images", 100)
+    own.data = {}
+    for known in own.records:
+        known["provenance"].get("proxy", {})["epochs"] = 6.0
+    assert weights_of(own, record) == kept
+    kept.path.unlink()
+    with pytest.raises(Failed, match="ended before its data was loaded"):
+        weights_of(own, record)
+
+
+def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: float | None = None) -> KeptWeights:
+    accuracy = sum(answers) / max(len(answers), 1)
+    error = math.sqrt(accuracy * (1 - accuracy) / max(len(answers), 1))
+    return KeptWeights(
+        path=Path("weights"),
+        seed=0,
+        validation_accuracy=accuracy,
+        validation_images=len(answers),
+        validation_error=error,
+        held_out_accuracy=held_out,
+        held_out_images=0 if held_out is None else 100,
+        held_out_error=None if held_out is None else math.sqrt(held_out * (1 - held_out) / 100),
+        fidelity=fidelity,
+        epochs=6.0,
+        answers=tuple(answers),
+        per_class={"validation": {"a": (1, 4), "b": (3, 3)}, "held_out": None},
+        trained_seeds=Seeds(1, accuracy, accuracy, accuracy),
+    )
+
+
+def answers(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
+    """Of two networks: so many images named rightly by both, by one of them alone, and by none."""
+    one = [True] * (both + first) + [False] * (second + neither)
+    other = [True] * both + [False] * first + [True] * second + [False] * neither
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (0, 0, True),  # equal answers
+        (4, 0, True),  # 4 <= 2 * 2
+        (5, 0, False),  # 5 > 2 * 2.24
+        (60, 40, True),  # 20 <= 2 * 10
+        (61, 39, False),  # 22 > 20
+        (40, 60, True),
+        (39, 61, False),
+    ],
+)
+def test_two_networks_are_told_apart_by_the_images_on_which_they_differ(
+    first: int, second: int, expected: bool
+) -> None:
+    one, other = answers(300, first, second, 100)
+    assert indistinguishable(kept_weights(one), kept_weights(other)) is expected
+    short = Training(0, 6.0, "6 epochs", 0.5, tuple(other), is_longer=True)
+    assert indistinguishable(kept_weights(one), short) is expected
+
+
+def test_networks_that_were_trained_unequally_long_or_have_no_answers_are_no_tie() -> None:
+    one, other = answers(300, 3, 3, 100)
+    assert not indistinguishable(kept_weights(one), kept_weights(other, "2 epochs"))
+    assert not indistinguishable(kept_weights(one), kept_weights(other[:-1]))
+    assert not indistinguishable(kept_weights([]), kept_weights([]))
+
+
+def test_an_accuracy_is_better_than_chance_if_it_is_two_standard_errors_above() -> None:
+    even = kept_weights([True] * 50 + [False] * 50)  # 0.5, error 0.05
+    assert beats_chance(even, 0.399)
+    assert not beats_chance(even, 0.401)
+    assert not beats_chance(kept_weights([True] * 90 + [False] * 10, held_out=0.5), 0.401)  # the held-out one counts
+    assert beats_chance(kept_weights([True] * 10 + [False] * 90, held_out=0.5), 0.399)
+    assert not beats_chance(kept_weights([False] * 100), 0.0)
+
+
+def test_balanced_accuracy_is_the_mean_of_the_classes_recalls() -> None:
+    assert kept_weights([True]).balanced_accuracy == {"validation": pytest.approx((0.25 + 1.0) / 2), "held_out": None}
+
+
+def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
+    search(tmp_path, Machine())
+    for record in records(tmp_path):
+        if record["accuracy"] is None:
+            continue
+        proxy = record["provenance"]["proxy"]
+        accuracies = [record["accuracy"]] if "trainings" not in proxy else [t["accuracy"] for t in proxy["trainings"]]
+        told = proxy.get("trainings", [proxy])
+        for training, accuracy in zip(told, accuracies, strict=True):
+            assert training["answers"] == fake_named(accuracy)["answers"]
+        assert (proxy["validation_images"], proxy["held_out_images"]) == (100, 100)
+    assert trainings_in({**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}) == []

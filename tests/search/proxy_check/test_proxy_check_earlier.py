@@ -1,0 +1,83 @@
+"""Earlier proxy checks: what their networks tell of those of a new one, and which can be read."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from archdsl.errors import SearchError
+from archdsl.search.proxy_check import earlier
+from archdsl.search.proxy_check.check import check
+from archdsl.search.proxy_check.judged import judged
+from tests.support.proxy_checks import DATA, Record, asked, trained
+from tests.support.searching import Machine, quicken, settings
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def wide(count: int, seed: int) -> list[Record]:
+    """Networks whose accuracy follows from their width and their scores together."""
+    rng, records = random.Random(seed), []
+    for number in range(count):
+        width, score = rng.choice([16, 32, 48, 64]), rng.random()
+        accuracy = 0.2 + 0.004 * width + 0.2 * score
+        records.append(trained(1000 * seed + number, (accuracy, accuracy + 0.001), score, (4 - accuracy,) * 2))
+        records[-1]["spec"]["nodes"][0]["width"] = width
+    return records
+
+
+def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
+    before = judged(wide(24, seed=1), DATA)["networks"]
+    records = wide(12, seed=2)
+    found, alone = judged(records, DATA, before), judged(records, DATA)
+    assert (found["before"], alone["before"]) == (24, 0)
+    assert found["trained"] == len(found["networks"]) == 12
+    assert found["fitted_after"]["0"]["spearman"]["value"] > 0.9
+    fits = [told["scores"]["fitted"]["spearman"]["value"] for told in (alone, found)]
+    assert fits[0] < fits[1]
+    promises = [told["short"]["4"]["beside_scores"]["spearman"]["value"] for told in (alone, found)]
+    assert promises[0] < promises[1]
+
+
+def test_a_network_is_not_told_by_its_own_training_of_an_earlier_check() -> None:
+    records = wide(12, seed=2)
+    again = judged(records, DATA, judged(records, DATA)["networks"])
+    assert again["before"] == 0
+    assert again["scores"]["fitted"] == judged(records, DATA)["scores"]["fitted"]
+
+
+def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: Path) -> None:
+    own = settings(epochs=6.0, images=10)
+    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(wide(12, seed=1), DATA)}
+    (tmp_path / "proxy_check.json").write_text(json.dumps(told))
+    folder, file = earlier.read([str(tmp_path), str(tmp_path / "proxy_check.json")])
+    assert folder == file == json.loads(json.dumps(told))
+    assert len(earlier.networks([folder, file], "fake", own)) == 12  # each once
+    with pytest.raises(SearchError, match="tell nothing of these: data fake there, digits here"):
+        earlier.networks([folder], "digits", own)
+    with pytest.raises(SearchError, match=r"tell nothing of these: epochs 6\.0 there, 2\.0 here"):
+        earlier.networks([folder], "fake", settings(epochs=2.0, images=10))
+    with pytest.raises(SearchError, match="cannot be read: No such file"):
+        earlier.read([str(tmp_path / "absent")])
+    (tmp_path / "text").write_text("{")
+    with pytest.raises(SearchError, match="is not JSON"):
+        earlier.read([str(tmp_path / "text")])
+    for change in ({"networks": None}, {"networks": [{"hash": "a"}]}, {"asked": ...}):
+        damaged = {name: value for name, value in (told | change).items() if value is not ...}
+        (tmp_path / "text").write_text(json.dumps(damaged))
+        with pytest.raises(SearchError, match="tells of no networks that were ranked by this version"):
+            earlier.read([str(tmp_path / "text")])
+
+
+def test_a_check_is_told_what_earlier_ones_know(tmp_path: Path) -> None:
+    first = check(asked(), tmp_path / "first", new_worker=Machine().worker)
+    again = asked(seed=1).model_copy(update={"earlier": (str(tmp_path / "first"),)})
+    second = check(again, tmp_path / "second", new_worker=Machine().worker)
+    assert second["asked"]["earlier"] == [{"networks": 10, "space": first["asked"]["space"], "budgets": {}, "seed": 0}]
+    assert 0 < second["before"] <= 10

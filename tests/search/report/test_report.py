@@ -1,0 +1,119 @@
+"""The report of a run: what it tells, in the terminal and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from archdsl.render.page.page import html
+from archdsl.search.report import read_report
+from archdsl.search.report.agreement import agreement
+from archdsl.search.report.sheet import COLUMNS, csv_text
+from tests.support.golden_texts import Golden
+from tests.support.places import ROOT
+from tests.support.reported import RECORDED, copied_run, edit_records, recorded, terminal
+
+run = pytest.fixture(copied_run)
+
+
+def test_the_terminal_shows_every_section_at_a_fixed_width(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    golden("report", terminal(read_report("tests/golden/run")))
+
+
+def test_prose_and_tables_keep_to_the_width(run: Path) -> None:
+    lines = terminal(read_report(run), 60).splitlines()
+    shown = lines[lines.index("Front") : lines.index("How to reproduce")]
+    plot = re.compile(r".*[│└].*| +0 +[\d.]+ ms")
+    assert max(len(line) for line in shown if not plot.fullmatch(line)) <= 60
+
+
+def test_reading_a_run_changes_nothing_in_its_folder(run: Path) -> None:
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.iterdir()}
+    read_report(run)
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.iterdir()} == before
+
+
+def test_control_characters_are_shown_not_obeyed(run: Path) -> None:
+    edit_records(run, lambda record: record | {"reason": "\x1b[31mred\x07", "outcome": "failed"})
+    report = read_report(run)
+    assert "\x1b" not in terminal(report) + html(report)
+    assert "\\x1b[31mred\\x07" in terminal(report)
+
+
+def test_the_csv_has_a_row_for_every_measurement_with_its_provenance() -> None:
+    report = recorded()
+    rows = list(csv.DictReader(io.StringIO(csv_text(report))))
+    lines = [json.loads(line) for line in (RECORDED / "trials.jsonl").read_text().splitlines()]
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == len(lines) + len(report.verdict.attempts)
+    assert [row["rung"] for row in rows[-3:]] == ["train_longer", "train_longer", "measured_again"]
+    for row, line in zip(rows, lines, strict=False):
+        timing, proxy = line["provenance"]["latency"], line["provenance"].get("proxy", {})
+        assert (row["hash"], int(row["params"]), float(row["latency_ms"])) == (
+            line["hash"],
+            line["params"],
+            line["latency"],
+        )
+        assert row["inside_budget"] == str(line["inside_budget"]).lower()
+        assert float(row["p50_ms"]) == timing["p50_ms"]
+        assert [float(value) for value in row["readings_ms"].split()] == timing["readings"]
+        assert (row["device_name"], row["torch"], row["date"]) == tuple(
+            timing["provenance"][name] for name in ("device_name", "torch", "date")
+        )
+        assert row["accuracy"] == ("" if line["accuracy"] is None else str(line["accuracy"]))
+        assert row["proxy_fidelity"] == proxy.get("fidelity", "")
+
+
+def test_the_ladder_counts_every_candidate_once_and_tells_why() -> None:
+    report = recorded()
+    ended = {rung.name: rung.ended for rung in report.rungs}
+    assert sum(ended.values()) == len(report.trials) + ended["static"] + ended["duplicate"] + ended["predicted"]
+    assert ended["static"] == 1
+    static = next(rung for rung in report.rungs if rung.name == "static")
+    assert static.reasons == [("constraints[0]: the constraint stem.patch == 4 or w <= 32 does not hold", 1)]
+
+
+def test_a_rank_correlation_comes_with_how_easily_chance_gives_it() -> None:
+    assert agreement("x", [(1, 1), (2, 2)]).rho is None
+    three = agreement("x", [(1, 1), (2, 2), (3, 3)])
+    assert three.n == 3
+    assert three.rho == pytest.approx(1.0)
+    assert three.chance == pytest.approx(2 / 6)
+    many = agreement("x", [(value, -value) for value in range(20)])
+    assert many.rho == pytest.approx(-1.0)
+    assert many.chance is not None
+    assert many.chance < 0.01
+    assert agreement("x", [(1, 1), (1, 2), (1, 3)]).chance == 1.0
+
+
+def test_finalists_are_told_before_and_after_longer_training() -> None:
+    pairs = recorded().finals.pairs
+    assert [(before.fidelity, after.fidelity) for before, after in pairs] == [
+        ("1 epoch of 300 images", "3 epochs of 300 images")
+    ] * 2
+    assert all(before.hash == after.hash for before, after in pairs)
+
+
+def test_every_measured_network_is_predicted_from_the_others() -> None:
+    report = recorded()
+    assert [ms for _, _, ms in report.prediction.points] == [trial.latency for trial in report.trials]
+    errors = sorted(abs(guess / ms - 1) for _, guess, ms in report.prediction.points)
+    assert report.prediction.largest_error == errors[-1]
+    assert report.prediction.agreement is not None
+    assert report.prediction.agreement.n == len(errors)
+
+
+def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is_too_little() -> None:
+    accuracy, latency = recorded().importance
+    assert (accuracy.trials, accuracy.shares) == (7, {})
+    assert accuracy.reason == "7 networks have one; below 10 the shares would be chance"
+    assert sum(latency.shares.values()) == pytest.approx(1.0)
+    assert latency.by_chance is not None
+    assert 0 < latency.by_chance < 1
+    assert {"w", "d3", "stage3"} <= set(latency.shares)

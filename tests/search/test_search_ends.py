@@ -1,0 +1,129 @@
+"""How a search ends: with a winner that keeps its promise or a nearest miss, after failures, or interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import load_spec
+from archdsl.search.loop import trials as trying
+from archdsl.search.worker.process import Failed, WorkerGone
+from tests.support.searching import Lines, Machine, after, quicken, search, trials
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def test_if_the_first_of_the_front_fails_the_next_is_tried(tmp_path: Path) -> None:
+    machine = Machine()
+    first: list[str] = []
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if machine.stopped and request["do"] == "measure":
+            first.append(request["spec"]["name"])
+            machine.speed = 5.0 if request["spec"]["name"] == first[0] else 1.0
+
+    machine.on_ask = on_ask
+    result = search(tmp_path / "run", machine, trials=12)
+    assert [attempt["passed"] for attempt in result.verdict.attempts] == [False, True]
+    assert first.count(first[0]) == 3  # processes that are pooled; what fails is not read again
+    assert load_spec(tmp_path / "run" / "winner.json").name != first[0]
+
+
+def test_if_none_holds_there_is_no_winner_but_a_nearest_miss(tmp_path: Path) -> None:
+    machine = Machine()
+    search(tmp_path / "run", machine, trials=6)
+    assert (tmp_path / "run" / "winner.json").exists()
+    machine.stopped = 0
+
+    def on_ask(request: dict[str, Any]) -> None:
+        machine.speed = 10.0 if machine.stopped and request["do"] == "measure" else 1.0
+
+    machine.on_ask, machine.name = on_ask, "another machine"  # whose readings are not pooled with the first one's
+    result = search(tmp_path / "run", machine, resume=True, trials=8)
+    assert not result.verdict.passed
+    assert result.winner is None
+    assert result.verdict.verdict == "FAIL"
+    assert load_spec(tmp_path / "run" / "nearest.json").name == result.verdict.spec.name  # type: ignore[union-attr]
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert not left & {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
+    assert result.verdict.latency == min(attempt["latency"] for attempt in result.verdict.attempts)
+    assert not (tmp_path / "run" / "winner.json").exists()
+    assert result.as_json()["nearest_miss"]["name"] == result.verdict.spec.name  # type: ignore[union-attr]
+
+
+def test_a_dead_worker_costs_its_trial_alone(tmp_path: Path) -> None:
+    machine, _ = after(2, "train", WorkerGone("the worker was killed by SIGKILL"))
+    result = search(tmp_path / "run", machine, trials=6)
+    failed = [record for record in trials(tmp_path / "run") if record["outcome"] == "failed"]
+    assert [(record["rung"], record["reason"]) for record in failed] == [("train", "the worker was killed by SIGKILL")]
+    assert failed[0]["latency"] is not None
+    assert result.trials == 6
+    assert result.verdict.passed
+
+
+def test_a_loss_that_is_no_number_fails_the_trial(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.finite = False
+    result = search(tmp_path / "run", machine, trials=3)
+    assert {record["reason"] for record in result.records} == {"training gave no finite loss"}
+    assert result.verdict.reason == "training gave no finite loss"
+    assert not result.verdict.passed
+
+
+def test_when_everything_fails_the_search_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "MOST_FAILURES", 3)
+    machine, lines = Machine(), Lines()
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == "train":
+            raise Failed("CUDA error: unspecified launch failure")
+
+    machine.on_ask = on_ask
+    result = search(tmp_path / "run", machine, trials=50, watcher=lines)
+    assert result.trials == 3
+    assert "the last 3 networks failed, the last one so: CUDA error" in lines.told[-1]
+
+
+def test_an_interrupted_search_ends_with_what_there_is(tmp_path: Path) -> None:
+    machine, _ = after(4, "train", KeyboardInterrupt())
+    result = search(tmp_path / "run", machine, trials=50)
+    assert result.interrupted
+    assert result.verdict.passed
+    assert result.trials == len(trials(tmp_path / "run"))
+    assert load_spec(tmp_path / "run" / "winner.json") == result.winner
+
+
+def test_sigterm_is_an_interrupt(tmp_path: Path) -> None:
+    machine = Machine()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if len(machine.names("train")) == 2:
+            machine.on_ask = None
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    machine.on_ask = on_ask
+    assert search(tmp_path / "run", machine, trials=50).interrupted
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    machine = Machine()
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if len(machine.names("train")) >= 2:
+            raise KeyboardInterrupt
+
+    machine.on_ask = on_ask
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "run", machine, trials=50)
+    assert len(trials(tmp_path / "run")) == 1
+    assert not (tmp_path / "run" / "verdict.json").exists()
+    assert not search(tmp_path / "run", resume=True, trials=2).interrupted

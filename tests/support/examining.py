@@ -1,0 +1,30 @@
+"""Examinations of small spaces, by fake workers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from archdsl.search.doctor.doctor import Examination, examine
+from tests.support.searching import SPACE, Machine, settings
+
+Raw = dict[str, Any]
+
+
+def space(**changes: Any) -> Raw:
+    return {**copy.deepcopy(SPACE), **changes}
+
+
+def examined(
+    document: Raw | None = None, measure: bool = False, machine: Machine | None = None, **more: Any
+) -> Examination:
+    asked = settings(space=document or space(), **{"latency_budget_ms": None, "trials": None, **more})
+    return examine(asked, measure=measure, time_s=2.0, new_worker=(machine or Machine()).worker)
+
+
+def written(folder: Path, document: Raw) -> Path:
+    path = folder / "space.json"
+    path.write_text(json.dumps(document, indent=1))
+    return path

@@ -1,0 +1,28 @@
+"""The smallest network of each family, cut to widths that train in seconds."""
+
+from __future__ import annotations
+
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override
+
+SMALL = {
+    "lit_ti": (32, 64, 160, 256),
+    "litv2_s": (24, 48, 96, 192),
+    "dat_t": (24, 48, 96, 192),
+    "datpp_t": (32, 64, 128, 256),
+    "dualvit_s": (32, 64, 160, 224),
+    "fcvit_tiny": (16, 32, 80, 160),
+}
+"""The smallest network of each family, and the widths that it is cut to for the tests that compute."""
+
+
+def small(name: str) -> Spec:
+    """A network of the family at 64 pixels, without what needs labels of its own."""
+    spec = load_spec(name)
+    widths = zip(("stem", "merge1", "merge2", "merge3"), SMALL[name], strict=True)
+    depths = [f"stage{number}.depth={depth}" for number, depth in ((1, 1), (2, 2), (3, 2), (4, 1))]
+    changes = ["image=64", "drop_path=0", *depths, *(f"{node}.width={width}" for node, width in widths)]
+    if name == "dualvit_s":
+        changes += [f"semantic_merge{i}.width={width}" for i, width in enumerate(SMALL[name][1:], 1)]
+        changes += ["stem.hidden=16", "head.token_label=false"]
+    return override(spec, changes)

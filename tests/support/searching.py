@@ -1,0 +1,270 @@
+"""A search without networks: a worker whose latencies and accuracies are formulas, and a small space."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.storages import InMemoryStorage
+
+from archdsl import count
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.specs import spec_of
+from archdsl.search.config import Settings
+from archdsl.search.loop.session import run_search
+from archdsl.search.propose import network_evolution as evolution
+from archdsl.search.propose import samplers, study
+from archdsl.search.store.progress import State, Watcher, silent
+from archdsl.search.store.result import Result
+from archdsl.search.worker.scores.every import NAMES
+from archdsl.training.accuracy import packed
+from archdsl.weights.facts import ModelFacts
+
+Reply = dict[str, Any]
+
+SPACE: dict[str, Any] = {
+    "kind": "space",
+    "version": 1,
+    "name": "tiny",
+    "image": 32,
+    "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": {"$one_of": [16, 32, 48, 64], "$name": "w"}},
+        {
+            "id": "stage1",
+            "type": "mlp",
+            "depth": {"$int": [1, 4], "$name": "d1"},
+            "mlp": {"$one_of": [{"type": "plain"}, {"type": "dwconv"}], "$name": "mlp"},
+        },
+        {"id": "merge1", "type": "deformable_merge", "width": {"$expr": "2 * w"}},
+        {
+            "id": "stage2",
+            "$one_of": [
+                {"type": "mlp", "depth": {"$int": [1, 4], "$name": "d2"}},
+                {
+                    "type": "hilo",
+                    "depth": {"$int": [1, 4], "$name": "d2"},
+                    "heads": 4,
+                    "window": 2,
+                    "alpha": {"$one_of": [0.25, 0.5, 0.75]},
+                },
+            ],
+        },
+        {"id": "head", "type": "mean_head"},
+    ],
+}
+
+
+def latency_of(spec: Any, speed: float = 1.0) -> float:
+    """Some ms, more for more of anything."""
+    counted = count(spec)
+    return (1.0 + counted.macs / 4e6 + 0.2 * sum(getattr(node, "depth", 0) for node in spec.nodes)) * speed
+
+
+def accuracy_of(spec: Any) -> float:
+    """Rises with the network's size, and differs between equal sizes."""
+    counted = count(spec)
+    jitter = random.Random(canonical_hash(spec)).random()
+    return 1 - 1 / (1.2 + counted.macs / 8e6) - 0.05 * jitter
+
+
+class FakeWorker:
+    """Answers as a worker would; `asked` is shared by all that one `Machine` makes."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.fresh = machine, True
+
+    def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
+        self.machine.asked.append(request)
+        if self.machine.on_ask is not None:
+            self.machine.on_ask(request)
+        if progress is not None:
+            progress({"progress": 0.5, "loss": 2.0})
+        reply: Reply = getattr(self, f"_{request['do']}")(request)
+        return {"done": True, **reply}
+
+    def _score(self, request: Reply) -> Reply:
+        return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
+
+    def stop(self) -> None:
+        self.machine.stopped += 1
+
+    def _hello(self, request: Reply) -> Reply:
+        return {"provenance": {"device": request["device"], "device_name": self.machine.name, "torch": "2.0"}}
+
+    def _data(self, request: Reply) -> Reply:
+        described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+        described |= {"validation": 100, "held_out": 100}
+        return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
+
+    def _measure(self, request: Reply) -> Reply:
+        machine, spec = self.machine, spec_of(request["spec"])
+        ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
+        ms = ms if machine.fixed_ms is None else machine.fixed_ms
+        is_final = request.get("weights") is not None
+        rounds = 240 if is_final else request["setting"].get("rounds", 40)  # of a final reading those of 3 s
+        stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
+        facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+        facts |= {
+            "device_name": machine.name,
+            "torch": "2.0",
+            "image": [3, 32, 32],
+            "rounds": rounds,
+            "undisturbed": rounds,
+            "calls": 1,
+            **machine.beside,
+        }
+        disturbed = list(range(round(rounds * machine.disturbed)))
+        return {
+            "seconds": 0.5,
+            "latency": {**stats, "samples_ms": [ms] * rounds, "disturbed_rounds": disturbed, "provenance": facts},
+        }
+
+    def _threads(self, request: Reply) -> Reply:
+        return {"threads": 1}
+
+    def _pace(self, request: Reply) -> Reply:
+        return {"step_s": 0.01, "image_s": 0.001}
+
+    def _train(self, request: Reply) -> Reply:
+        accuracy = accuracy_of(spec_of(request["spec"])) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
+        outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
+        halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
+        outcome |= {"running": [loss] * (halted or 20), "halted": halted, "held_out": accuracy - self.machine.hidden}
+        ended = self.machine.finished and self.machine.finite and halted is None
+        outcome |= {"finite": self.machine.finite, "finished": ended, "autocast": None}
+        sets = {"validation": fake_named(accuracy), "held": fake_named(accuracy - self.machine.hidden)}
+        outcome |= sets if ended else dict.fromkeys(sets)
+        if ended and request["keep"] is not None:
+            write_fake_weights(Path(request["keep"]), request, sets)
+        return {"outcome": outcome, "threads": 1, "kept": request["keep"] if ended else None, "not_kept": None}
+
+
+def fake_named(accuracy: float) -> Reply:
+    """A hundred images of two classes, of which the first are named rightly."""
+    right = min(max(round(100 * accuracy), 0), 100)
+    per_class = {"first": [min(right, 50), 50], "second": [max(right - 50, 0), 50]}
+    answers = packed([place < right for place in range(100)])
+    return {"answers": answers, "images": 100, "right": right, "per_class": per_class, "accuracy": accuracy}
+
+
+def write_fake_weights(path: Path, request: Reply, sets: Reply) -> None:
+    """A file of ours without a tensor: what is read of it in a search is its header."""
+    measured = {
+        name: {**found, "standard_error": 0.02}
+        for name, found in (("validation", sets["validation"]), ("held_out", sets["held"]))
+    }
+    provenance = {name: request[name] for name in ("epochs", "images", "batch", "seed", "device")}
+    provenance |= {"parent": None, "recipe": 2, "steps": 7, "autocast": None, "threads": 1, "torch": "2.0"}
+    facts = ModelFacts.model_validate(
+        {
+            "classes": ["first", "second"],
+            "accuracy": {**measured, "data": {"name": "fake", "fingerprint": "0" * 16}},
+            "provenance": provenance | {"archdsl": "0"},
+        }
+    )
+    header = {"archdsl": "0", "format": "pt", "spec": json.dumps(request["spec"]), **facts.header()}
+    text = json.dumps({"__metadata__": header}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+
+
+class Machine:
+    """Where fake workers run; everything that they were asked, in order."""
+
+    def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
+        self.noise, self.random = noise, random.Random(seed)
+        self.speed, self.classes, self.channels = 1.0, 10, 3
+        self.name, self.finite, self.finished = "a machine", True, True
+        self.fixed_ms: float | None = None
+        """What every network takes, where it is not the formula's."""
+        self.disturbed = 0.0
+        """Share of the rounds that a neighbour disturbs."""
+        self.beside: Reply = {"environment": {"OMP_WAIT_POLICY": "PASSIVE"}, "load_average": [0.1, 0.1, 0.1]}
+        self.seed_noise, self.hidden = 0.0, 0.02
+        self.losses_tell = False
+        self.asked: list[Reply] = []
+        self.stopped = 0
+        self.on_ask: Callable[[Reply], None] | None = None
+
+    def worker(self) -> FakeWorker:
+        return FakeWorker(self)
+
+    def names(self, action: str) -> list[str]:
+        """The networks for which this was asked."""
+        return [request["spec"]["name"] for request in self.asked if request["do"] == action]
+
+
+def settings(**changes: Any) -> Settings:
+    """Of a search of the small space."""
+    plain = {"space": SPACE, "device": "cpu", "stat": "p10", "latency_budget_ms": 6.0, "trials": 12}
+    return Settings(**{**plain, **changes})
+
+
+def search(
+    folder: Path, machine: Machine | None = None, resume: bool = False, watcher: Watcher = silent, **changes: Any
+) -> Result:
+    """A whole search with fake workers."""
+    return run_search(settings(**changes), folder, resume, watcher, new_worker=(machine or Machine()).worker)
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    return [record for record in records(folder) if record["rung"] != "train_longer"]
+
+
+def after(count: int, what: str, error: BaseException) -> tuple[Machine, Any]:
+    """A machine on which the request of a kind fails, once, after so many that did not."""
+    machine, left = Machine(), [count]
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == what:
+            left[0] -= 1
+            if left[0] == -1:
+                raise error
+
+    machine.on_ask = on_ask
+    return machine, left
+
+
+def when_training(count: int, act: Any) -> Machine:
+    """A machine that does something before its training of this number, once."""
+    machine = Machine()
+
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == "train" and len(machine.names("train")) == count:
+            machine.on_ask = None
+            act()
+
+    machine.on_ask = on_ask
+    return machine
+
+
+def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
+    """An empty cache, no pauses, random points, and studies in memory; the rest has tests of its own."""
+    stores: dict[str, InMemoryStorage] = {}
+    patch.setenv("ARCHDSL_CACHE", str(cache))
+    patch.setattr(samplers, "STARTUP", 1000)
+    patch.setattr(evolution, "LEAST", 1000)
+    patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))
+
+
+class Lines:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.state: State | None = None
+
+    def __call__(self, state: State, line: str | None) -> None:
+        self.state = state
+        if line is not None:
+            self.told.append(line)

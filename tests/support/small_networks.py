@@ -1,0 +1,63 @@
+"""Small networks of every family, and one that mixes them: what every promise about modules is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone, build
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec, override, spec_of
+
+FAMILIES = ("lit_ti", "lit_s", "litv2_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny")
+
+MIXED: dict[str, Any] = {
+    "kind": "arch", "version": 1, "name": "mixed", "image": 64, "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": 16},
+        {"id": "semantic_stem", "type": "semantic_stem", "from": "stem"},
+        {"id": "stage1", "type": "dual_path", "from": ["stem", "semantic_stem"], "depth": 1, "heads": 2,
+         "norm": {"type": "batch"}},
+        {"id": "merge1", "type": "deformable_merge", "from": "stage1", "width": 32},
+        {"id": "stage2", "type": "sequence", "depth": 6, "blocks": [
+            {"type": "hilo", "heads": 4, "window": 2}, {"type": "deformable", "heads": 4, "groups": 2, "kernel": 3},
+            {"type": "fcvit_conv", "norm": {"type": "group"}}, {"type": "neighborhood", "heads": 4, "window": 3},
+            {"type": "window", "heads": 4, "window": 3}, {"type": "attention", "heads": 2}]},
+        {"id": "head", "type": "mean_head", "norm": {"type": "batch"}},
+    ],
+}  # fmt: skip
+
+
+def small(name: str) -> Spec:
+    """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one."""
+    if name == "mixed":
+        return spec_of(MIXED)
+    spec = load_spec(name)
+    short = [f"{node.id}.depth={min(node.depth, 2)}" for node in spec.nodes if node.kind == "stage"]
+    return override(spec, ["image=64", "classes=10", *short])
+
+
+def shaken(name: str, features_only: bool = False) -> Backbone:
+    """The network in eval mode, nothing in it at its initial value: offsets, tables and statistics are not zero."""
+    torch.manual_seed(0)
+    built = build(small(name), features_only)
+    source = torch.Generator().manual_seed(1)
+    for key, tensor in built.state_dict().items():
+        if tensor.is_floating_point():
+            moved = 0.05 * torch.randn(tensor.shape, generator=source)
+            tensor.add_(moved.abs() if key.endswith("running_var") else moved)
+    return built.eval().requires_grad_(False)
+
+
+def images(batch: int = 2, height: int = 64, width: int = 64) -> Tensor:
+    """Images (batch, 3, height, width), the same at every call."""
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(batch))
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two outputs, a tensor or several, are the same numbers."""
+    if isinstance(left, Tensor):
+        return torch.equal(left, right)
+    return len(left) == len(right) and all(torch.equal(one, other) for one, other in zip(left, right, strict=True))

@@ -1,0 +1,293 @@
+"""The file of a trained network: its weights have exactly the accuracy that it states, fed as it says."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from archdsl import load_model
+from archdsl.compile import build
+from archdsl.data.loading import Data, load
+from archdsl.errors import ArchError, WeightsError, WrongUse
+from archdsl.load.spaces import load_space
+from archdsl.load.specs import spec_of
+from archdsl.search.propose.proposals import first_candidate
+from archdsl.search.worker import child as worker
+from archdsl.spaces.space import Space
+from archdsl.training import saving
+from archdsl.training.accuracy import evaluate, packed, unpacked
+from archdsl.weights import ModelFacts, read_facts, save_model
+from archdsl.weights.facts import Crop
+from tests.support.searching import SPACE, settings
+
+Facts = dict[str, Any]
+
+
+def request(data: str, keep: Path | None, **changes: Any) -> Facts:
+    """A training of a small network on this data, as the search asks for it."""
+    loaded = worker._loaded(data, 32, 0, 200)
+    space = Space.model_validate({**SPACE, "classes": loaded.classes, "channels": loaded.channels})
+    found = first_candidate(space, settings())
+    own = {"do": "train", "spec": found.spec.to_json(), "data": [data, 32, 0, 200], "epochs": 2.0, "images": 200}
+    own |= {"batch": 16, "seed": 3, "device": "cpu", "threads": 1, "seconds": None, "limits": []}
+    return own | {"keep": None if keep is None else str(keep)} | changes
+
+
+def array(path: Path, scale: float, shift: float = 0.0, dtype: Any = np.float32, channels: int = 3) -> str:
+    """120 images of three classes, each with a brightness of its own, as a `.npz`."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = (rng.random((120, channels, 32, 32)) * 0.6 + 0.2 * labels[:, None, None, None]) * scale + shift
+    np.savez(path, images=images.astype(dtype), labels=np.array(["ant", "bee", "cat"])[labels])
+    return str(path)
+
+
+def normalised(images: Tensor, facts: ModelFacts) -> Tensor:
+    """As the file says, by someone who knows nothing of this package's data."""
+    told = facts.preprocessing
+    assert told is not None
+    pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+    mean, std = (torch.tensor(value)[:, None, None] for value in (told.mean, told.std))
+    return (pixels - mean) / std
+
+
+@pytest.fixture(params=["shapetex", "bytes", "grey", "unit floats", "wide floats"])
+def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    kinds: dict[str, dict[str, Any]] = {
+        "bytes": {"scale": 255, "dtype": np.uint8},
+        "grey": {"scale": 255, "dtype": np.uint8, "channels": 1},
+        "unit floats": {"scale": 1.0},
+        "wide floats": {"scale": 4.0, "shift": -2.0},
+    }
+    kind = request.param
+    return kind if kind == "shapetex" else array(tmp_path / "data.npz", **kinds[kind])
+
+
+def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(data: str, tmp_path: Path) -> None:
+    batch = 1000 if data == "shapetex" else 7  # another one than that of the training
+    reply = worker._train(request(data, tmp_path / "weights" / "a.safetensors"), lambda reply: None)
+    loaded: Data = worker._loaded(data, 32, 0, 200)
+    model, facts = load_model(reply["kept"]), read_facts(reply["kept"])
+    assert facts.accuracy is not None
+    sets = {"val": facts.accuracy.validation, "held": facts.accuracy.held_out}
+    for name, measured in sets.items():
+        assert measured is not None
+        images, labels = getattr(loaded, f"{name}_images"), getattr(loaded, f"{name}_labels")
+        with torch.no_grad():
+            logits = torch.cat([model(normalised(part, facts)) for part in images.split(batch)])
+        right = logits.argmax(1) == labels
+        assert measured.images == len(labels)
+        assert measured.accuracy == int(right.sum()) / len(labels)
+        assert unpacked(measured.answers or "", measured.images) == tuple(right.tolist())
+        share = measured.accuracy  # by Laplace's rule where all or none are right
+        share = (measured.accuracy * len(labels) + 1) / (len(labels) + 2) if share in (0, 1) else share
+        assert measured.standard_error == pytest.approx(math.sqrt(share * (1 - share) / len(labels)))
+        assert facts.classes == loaded.class_names
+        for number, class_name in enumerate(facts.classes or ()):
+            rows = labels == number
+            expected = (int(right[rows].sum()), int(rows.sum()))
+            assert measured.per_class.get(class_name, (0, 0)) == expected
+    assert reply["outcome"]["accuracy"] == facts.accuracy.validation.accuracy
+    assert reply["outcome"]["held_out"] == sets["held"].accuracy  # type: ignore[union-attr]
+
+
+def test_the_header_says_how_the_weights_came_about_in_plain_json(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
+    asked = request(data, file)
+    worker._train(asked, lambda reply: None)
+    with safe_open(file, "pt") as opened:
+        header = opened.metadata()
+    assert json.loads(header["spec"]) == spec_of(asked["spec"]).to_json()
+    assert json.loads(header["classes"]) == ["ant", "bee", "cat"]
+    told = json.loads(header["preprocessing"])
+    assert (told["size"], told["channels"], told["range"], told["layout"]) == ([32, 32], "RGB", [0, 1], "NCHW")
+    assert (told["resize"], told["crop"]) == ({"filter": "bilinear", "antialias": True}, None)
+    assert all(0.2 < value < 0.8 for value in told["mean"])
+    provenance = json.loads(header["provenance"])
+    loaded = worker._loaded(data, 32, 0, 200)
+    images = len(loaded.train_labels)
+    expected: Facts = {"parent": None, "recipe": 2, "epochs": 2.0, "images": images, "batch": 16, "seed": 3}
+    expected |= {"steps": round(2 * images / 16), "device": "cpu", "threads": 1, "torch": torch.__version__}
+    assert {name: provenance[name] for name in expected} == expected
+    accuracy = json.loads(header["accuracy"])
+    assert accuracy["data"] == {"name": "data.npz", "fingerprint": loaded.fingerprint()}
+    assert accuracy["held_out"]["images"] == len(loaded.held_labels)
+
+
+def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(tmp_path: Path) -> None:
+    data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
+    kept = worker._train(request(data, tmp_path / "a.safetensors"), lambda reply: None)
+    again = worker._train(request(data, None), lambda reply: None)
+    for reply in (kept, again):
+        del reply["outcome"]["seconds"]
+    assert again["outcome"] == kept["outcome"]
+    assert (again["kept"], again["not_kept"]) == (None, None)
+    assert json.loads(json.dumps(kept))["outcome"]["validation"]["images"] == len(
+        worker._loaded(data, 32, 0, 200).val_labels
+    )
+
+
+def test_a_file_that_cannot_be_written_costs_no_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
+    reply = worker._train(request(data, tmp_path / "file" / "a.safetensors"), lambda reply: None)
+    assert reply["outcome"]["finished"]
+    assert reply["kept"] is None
+    assert reply["not_kept"] in ("Not a directory", "File exists")
+
+
+def test_a_training_that_did_not_finish_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
+    reply = worker._train(request(data, file, seconds=-1.0), lambda reply: None)
+    assert not reply["outcome"]["finished"]
+    assert not file.exists()
+    reply = worker._train(request(data, file, limits=[[4, 0.1]]), lambda reply: None)
+    assert reply["outcome"]["halted"] == 4
+    assert not file.exists()
+
+
+def test_floats_beyond_one_are_told_with_their_range(tmp_path: Path) -> None:
+    plain, wide = (load(array(tmp_path / f"{n}.npz", n, -1.0 * (n > 1)), 32, 0, 100) for n in (1, 4))
+    told = saving.preprocessing_of(plain)
+    assert told.range == (0.0, 1.0)
+    told = saving.preprocessing_of(wide)
+    assert told.range == (float(wide.train_images.min()), float(wide.train_images.max()))
+    assert told.mean == pytest.approx(wide.mean.flatten().tolist())
+
+
+def test_a_folder_of_pictures_is_cut_and_scaled_as_pillow_does_it(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            picture = np.random.default_rng(number).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    loaded = load(str(tmp_path), 32, 0)
+    told = saving.preprocessing_of(loaded)
+    assert (told.resize.filter, told.resize.antialias, told.crop) == ("bicubic", True, Crop(centre=1.0))
+    assert saving.preprocessing_of(loaded.to("cpu:0")).crop is not None
+
+
+def test_answers_are_packed_four_a_digit() -> None:
+    assert packed([True, False, False, True, True]) == "98"
+    assert unpacked("98", 5) == (True, False, False, True, True)
+    assert packed([]) == ""
+    assert unpacked("", 0) == ()
+    for wrong in ("9", "980", "9x"):
+        with pytest.raises(ValueError, match=r"digits are not the answers of 5 images|invalid literal"):
+            unpacked(wrong, 5)
+
+
+def test_classes_without_an_image_are_left_out() -> None:
+    model = torch.nn.Linear(1, 3)
+    torch.nn.init.zeros_(model.weight)
+    with torch.no_grad():
+        model.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    labels = torch.tensor([0, 1, 1, 0, 1])
+    found = evaluate(model, lambda images: images, torch.zeros(5, 1), labels, ("a", "b", "c"), 2)
+    assert found is not None
+    assert (found.right, found.accuracy) == (3, 0.6)
+    assert found.per_class == {"a": (0, 2), "b": (3, 3)}
+    assert unpacked(found.answers, 5) == (False, True, True, False, True)
+
+
+def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
+    uneven: dict[str, Any] = {
+        "labels": np.arange(40) % 2,
+        "val_labels": np.arange(40) % 4 % 2,
+        "test_labels": (np.arange(40) > 29) * 1,
+    }
+    uneven |= {f"{prefix}images": images for prefix in ("", "val_", "test_")}
+    np.savez(tmp_path / "data.npz", **uneven)
+    told = worker._data({"data": [str(tmp_path / "data.npz"), 16, 0, 100]}, lambda reply: None)
+    assert told["chance"] == 0.75
+    without = load(str(tmp_path / "data.npz"), 16, 0, 100, held_out=0)
+    assert (without.chance, len(without.held_labels)) == (0.5, 0)
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A file as earlier versions wrote it."""
+    torch.manual_seed(0)
+    save_model(build(first_candidate(load_space("lit-dat-64"), settings()).spec), tmp_path / "older.safetensors")
+    return tmp_path / "older.safetensors"
+
+
+def rewritten(file: Path, **keys: str) -> Path:
+    """The same file with other keys in its header."""
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    table = json.loads(data[8 : 8 + length])
+    table["__metadata__"] |= keys
+    text = json.dumps(table).encode()
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    return file
+
+
+def test_older_files_load_and_say_nothing_of_these(older: Path) -> None:
+    assert read_facts(older) == ModelFacts()
+    assert load_model(older).spec.name
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("classes", "{"),
+        ("classes", '"cat"'),
+        ("classes", "[1, 2]"),
+        ("preprocessing", "{}"),
+        ("preprocessing", "[" * 100_000),
+        ("accuracy", '{"validation": {"accuracy": NaN}}'),
+        ("provenance", "7"),
+    ],
+)
+def test_keys_that_cannot_be_read_are_refused_by_name(older: Path, key: str, value: str) -> None:
+    with pytest.raises(WeightsError, match=f"its header's key '{key}' cannot be read"):
+        read_facts(rewritten(older, **{key: value}))
+
+
+def test_keys_of_a_later_version_are_left_out(older: Path) -> None:
+    file = rewritten(older, classes='["a", "b"]', later="what is this")
+    assert read_facts(file).classes == ("a", "b")
+    assert load_model(file).spec.name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x01",
+        b"\xff" * 64,
+        (10**9).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (24).to_bytes(8, "little") + b'{"__metadata__": {"a": 1}}'[:24],
+        (26).to_bytes(8, "little") + b'{"__metadata__": {"a":"1"}}'[:27],
+        (3).to_bytes(8, "little") + b"\xff\xfe\xfd",
+    ],
+)
+def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "odd.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match="make one by"):
+        read_facts(file)
+
+
+def test_no_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="no such file"):
+        read_facts(tmp_path / "none.safetensors")
+    with pytest.raises(ArchError, match="is no file"):
+        read_facts(tmp_path)

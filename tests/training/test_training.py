@@ -1,0 +1,85 @@
+"""What training needs: right gradients in every part, finite half precision, losses that fall, in every family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from archdsl.compile import build
+from archdsl.data import loading as proxy_data
+from archdsl.load.specs import load_spec, override
+from archdsl.training.recipe import Fidelity, train
+from tests.support.every_part import TYPES, network, noise, sample, spec
+from tests.support.goldens import both_forms
+from tests.support.narrow_networks import SMALL, small
+
+
+def first(outputs: Any) -> Tensor:
+    """The logits, of a head that gives more than them in training too."""
+    logits = outputs[0] if isinstance(outputs, tuple) else outputs
+    assert isinstance(logits, Tensor)
+    return logits
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    """In float64, of every parameter and of the image, along random directions."""
+    found = spec(sample(name), 16)
+    model = network(found).double().eval()
+    stir(model)
+    names, values = zip(*model.named_parameters(), strict=True)
+
+    def logits(image: Tensor, *parameters: Tensor) -> Tensor:
+        return first(functional_call(model, dict(zip(names, parameters, strict=True)), (image,)))
+
+    image = noise(found, batch=1, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(logits, (image, *values), fast_mode=True, atol=1e-6, rtol=1e-4)
+
+
+def stir(model: nn.Module) -> None:
+    """Away from initial values where a gradient vanishes or a sampling position meets a pixel's edge."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+@both_forms()
+def test_every_parameter_of_a_published_network_has_a_gradient(name: str, features_only: bool) -> None:
+    """On the meta device, where no arithmetic is done; values are tested part by part."""
+    with torch.device("meta"):
+        model = build(load_spec(name), features_only).train()
+        out = model(torch.zeros(2, 3, *load_spec(name).image_size))
+    given = out if isinstance(out, list | tuple) else [out]
+    sum(each.sum() for each in given).backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(("dtype", "most"), [(torch.bfloat16, 0.03), (torch.float16, 0.006)], ids=str)
+def test_half_precision_is_finite_and_near(name: str, dtype: torch.dtype, most: float) -> None:
+    """Autocast moves no logit by more than `most` of the largest; sampling is in float32."""
+    found = small(name)
+    torch.manual_seed(0)
+    model = build(found).eval()
+    with torch.no_grad():
+        single = model(noise(found))
+        with torch.autocast("cpu", dtype=dtype):
+            half = model(noise(found)).float()
+    assert torch.isfinite(half).all()
+    assert float((half - single).abs().max() / single.abs().max()) < most
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_short_training_lowers_the_loss(name: str) -> None:
+    data = proxy_data.load("shapetex", image=64, seed=0, train=96, validation=20)
+    found = override(small(name), [f"classes={data.classes}"])
+    losses: list[float] = []
+    torch.manual_seed(0)
+    outcome = train(build(found), data, Fidelity(7, 96), seed=0, progress=lambda step, steps, loss: losses.append(loss))
+    assert outcome.finished
+    assert sum(losses[-5:]) < 0.95 * sum(losses[:5])
