@@ -76,6 +76,13 @@ def test_every_option_that_a_sentence_names_exists(page: Path) -> None:
         assert f"archdsl {name}" in command_names() or name in ("COMMAND", "--help"), span
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_path_of_the_repository_that_a_sentence_names_exists(page: Path) -> None:
+    folders = "archdsl|benchmarks|docs|search|specs|tests"
+    for path in re.findall(rf"`((?:{folders})(?:/[\w.-]+)*)`", page.read_text()):
+        assert path == "archdsl" or (ROOT / path).exists(), path
+
+
 @cache
 def _command_line() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "_extensions" / "command_line.py"))
