@@ -33,15 +33,15 @@ _PAPER = re.compile(r"(?P<name>[^:\n]+): (?P<title>.+) \(arXiv:(?P<arxiv>[\d.]+)
 
 _TOP = """# Types
 
-Every `type` that a document can name, and the options inside them. [language.md](language.md) says how they make a
-document. Sizes: C channels, H x W the map that comes in, M tokens.
+Every `type` that a document can name, with its fields. [The language](language.md) describes the document around them.
+In formulas, the map that a part reads has C channels and H x W positions; M is a number of semantic tokens.
 
 | type | reads | gives | |
 |---|---|---|---|
 """
-_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below but `sequence` is a
-stage of equal blocks: the fields of every stage, those of every block, and the type's own stand side by side. In the
-`blocks` of a `sequence` a type has the fields of a block alone.
+_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below except `sequence` is a stage of
+equal blocks: it has the fields of every stage, those of every block, and its own. As a block in a `sequence` it has only
+the fields of a block.
 
 Fields of every stage:
 
@@ -52,7 +52,7 @@ Fields of every block:
 """
 _OPTIONS = """## Options
 
-Objects inside a part, chosen by `type`, which is always written. The other fields have defaults by that type alone.
+An option is an object inside a part. Its `type` must be written, and decides the defaults of its other fields.
 
 """
 _BOTTOM = "Generated from the declarations of the types.\n"
@@ -84,7 +84,7 @@ def _entry(part: type[Part], papers: dict[str, str]) -> str:
         text += f"\n{_table(fields)}"
     if other:
         told = ", ".join(f"`{name}` {phrases.default(field)}" for name, field in other.items())
-        text += f"\nOther defaults of the fields of every block: {told}.\n"
+        text += f"\nFields of every block that have another default here: {told}.\n"
     return text
 
 
