@@ -39,9 +39,9 @@ In formulas, the map that a part reads has C channels and H x W positions; M is 
 | type | reads | gives | |
 |---|---|---|---|
 """
-_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below except `sequence` is a stage of
-equal blocks: it has the fields of every stage, those of every block, and its own. As a block in a `sequence` it has only
-the fields of a block.
+_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below except `sequence`
+is a stage of equal blocks: it has the fields of every stage, those of every block, and its own. As a block in a
+`sequence` it has only the fields of a block.
 
 Fields of every stage:
 
