@@ -185,7 +185,7 @@ class Session:
 def changed(whole: dict[str, Any], lines: str) -> dict[str, Any]:
     """A document with lines in the place of its own: fields of the whole, or nodes from the first to the last named."""
     if not lines.startswith("{"):
-        return whole | json.loads(f"{{{lines}}}")
+        return {**whole, **json.loads(f"{{{lines}}}")}
     nodes, new = whole["nodes"], json.loads(f"[{lines}]")
     replaced = [place for place, node in enumerate(nodes) if node["id"] in {node["id"] for node in new}]
     return whole | {"nodes": [*nodes[: replaced[0]], *new, *nodes[replaced[-1] + 1 :]]}
