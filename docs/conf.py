@@ -24,10 +24,7 @@ html_copy_source = False
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-suppress_warnings = [
-    "misc.highlighting_failure",  # output of commands is highlighted as a console's, whatever it holds
-    "toc.empty_glob",  # how-to pages stand in an order, and `how-to/*` after them lists what is new
-]
+suppress_warnings = ["misc.highlighting_failure"]  # output of commands is highlighted as a console's, whatever it holds
 
 default_role = "code"  # docstrings mark code by single backticks
 add_module_names = False
