@@ -81,6 +81,7 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
 
 
 def _interleaved(comparison: Comparison) -> str:
-    """What runs in turn, and what that does to the numbers: a network finds the caches full of another's data."""
-    turns = f"each round runs {len(comparison.latencies) + 1} networks in turn ({comparison.first.name} twice)"
-    return f"Interleaved: {turns}; a network measured alone, as for a search's verdict, usually reads lower."
+    """What runs in turn, and what that does to the numbers: each finds the caches full of another's data."""
+    count, first = len(comparison.latencies), comparison.first.name
+    turns = f"all {count} in turn, {first} twice" if count > 1 else f"{first} twice"
+    return f"Each round measures {turns}; one measured alone, as for a search's verdict, is usually faster."
