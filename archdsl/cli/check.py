@@ -8,7 +8,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden, title
-from archdsl.cli.ending import FAILED, WRONG_USE
+from archdsl.cli.exit_codes import FAILED, WRONG_USE
 from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 

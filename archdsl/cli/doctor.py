@@ -8,7 +8,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import placed
-from archdsl.cli.ending import FAILED
+from archdsl.cli.exit_codes import FAILED
 from archdsl.cli.options import Json, Mode, runtime_of, whole
 from archdsl.cli.search_options import Conditions, Epochs, LatencyBudgets, Space, StaticBudgets, TrainingData, Workers
 from archdsl.cli.units import seconds

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TextIO
 
 from archdsl.cli import output
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED, WRONG_USE
 from archdsl.errors import ArchError, WrongUse
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 _COMPLETION = ("--install-completion", "--show-completion")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _ANYWHERE = {"-q", "--quiet", "-v", "--verbose"}

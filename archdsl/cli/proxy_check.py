@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.ending import FAILED, INTERRUPTED
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED
 from archdsl.cli.options import Json, Threads, whole
 from archdsl.cli.search_options import Device, Space, StaticBudgets, TrainingData
 from archdsl.cli.units import seconds

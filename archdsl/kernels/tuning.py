@@ -6,6 +6,7 @@ from the reference is left out with a warning; where none is left, the reference
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from archdsl import files
+from archdsl.files import cache_folder, read_json, write_json
 from archdsl.kernels.support import is_interpreted
 
 Launch = TypeVar("Launch", bound=tuple[int, ...])
@@ -111,19 +112,19 @@ def _card(index: int) -> str:
 
 
 def _kept(full: tuple[Key, str, str], count: int) -> int | None:
-    try:
-        found = json.loads(_file(full).read_text())
-    except (OSError, ValueError, RuntimeError):
-        return None
-    return found if isinstance(found, int) and _REFERENCE <= found < count else None
+    """The launch that an earlier process chose, if its file says one of these."""
+    with suppress(RuntimeError):  # there is no home folder
+        index = (read_json(_file(full)) or {}).get("launch")
+        return index if isinstance(index, int) and _REFERENCE <= index < count else None
+    return None
 
 
 def _keep(full: tuple[Key, str, str], index: int) -> None:
     with suppress(OSError, RuntimeError):  # a cache that cannot be written costs time alone
-        path = _file(full)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(index))
+        key, dtype, card = full
+        write_json(_file(full), {"key": list(key), "dtype": dtype, "card": card, "launch": index}, indent=1)
 
 
 def _file(full: tuple[Key, str, str]) -> Path:
-    return files.root() / "kernels" / f"{files.digest(list(map(str, full)))}.json"
+    name = hashlib.sha256(json.dumps(full).encode()).hexdigest()[:16]
+    return cache_folder() / "kernels" / f"{name}.json"

@@ -20,7 +20,8 @@ from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.result import Result, Verdict
+from archdsl.search.store.result import Result
+from archdsl.search.store.verdict import Verdict
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of
