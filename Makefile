@@ -15,10 +15,10 @@ search: .venv/installed
 	$(BIN)/archdsl search $(SEARCH)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto -m "not slow" --durations=15
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15 -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
