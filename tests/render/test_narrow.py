@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,13 +18,14 @@ from archdsl.latency.layers import LAYERS, LayerBench
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import load_spec
 from archdsl.render.bench import bench_table
+from archdsl.render.candidates import candidate, front_table
 from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
 from archdsl.render.layers import layers_table
 from archdsl.render.lut import predictions, table_sheet
 from archdsl.render.proxy_check import report as proxy_report
 from archdsl.render.report import report_text
-from archdsl.render.search import front_table, screen
+from archdsl.render.search import screen
 from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
@@ -114,14 +116,15 @@ def examined() -> Any:
 
 def test_searches() -> None:
     names = [record["spec"]["name"] for record in FRONT]
-    hold_whole(front_table(FRONT, {LONGER["hash"]: LONGER}, "p10"), [*names, "61.0", "4.50"])
+    front = [candidate(record) for record in FRONT]
+    hold_whole(front_table(front, {LONGER["hash"]: candidate(LONGER)}, "p10"), [*names, "61.0", "4.50"])
     hold_whole(screen(state(front=FRONT, gate_ms=4.7)), [])
 
 
 def test_reports() -> None:
     report = recorded()
     names = [row.name for row in report.front]
-    without = report._replace(winner=None)
+    without = replace(report, winner=None)
     hold_whole(report_text(without), names)
 
 

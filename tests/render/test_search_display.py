@@ -16,8 +16,10 @@ from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.load.specs import spec_of
+from archdsl.render.candidates import candidate, describe
 from archdsl.render.plot import scatter
-from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.render.search import Display, screen, summary
+from archdsl.render.texts import clock
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result, Verdict
@@ -94,7 +96,7 @@ def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_
 
 def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
-    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))), 200)
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
     assert "in 1 fresh process (no time for three)" in text
@@ -126,7 +128,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     ],
 )
 def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
-    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=40)
+    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=100)
     assert line in text.splitlines()
 
 
@@ -146,7 +148,7 @@ def test_seconds_read_as_a_clock() -> None:
 
 
 def test_a_candidate_reads_as_one_line() -> None:
-    assert describe(FRONT[0]) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
+    assert describe(candidate(FRONT[0])) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
 
 
 def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
@@ -157,7 +159,7 @@ def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
-        "what is found goes to runs/one",
+        "results are written to runs/one",
         "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.proxy_check.api import _new
-from archdsl.search.report.reproduce import search_command
+from archdsl.search.report.commands import search_command
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note

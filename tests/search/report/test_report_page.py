@@ -57,7 +57,7 @@ def test_a_point_of_the_front_tells_its_overrides_and_numbers_to_eye_and_ear_and
     for trial in report.front:
         (label,) = [str(point["aria-label"]) for point in points if trial.name in str(point["aria-label"])]
         assert f"p10 ~{trial.latency:.2f}" in label
-        assert accuracy_text(trial.accuracy, trial.error) in label
+        assert accuracy_text(trial.accuracy, trial.proxy.error) in label
         assert "w=16" in label
         assert trial.overrides in label
 
@@ -91,6 +91,10 @@ def test_what_stands_in_the_files_is_escaped(run: Path) -> None:
     assert NASTY in "".join(page.texts)
 
 
-def test_the_style_and_the_script_of_the_page_are_in_the_package() -> None:
+def test_every_file_that_the_page_is_made_of_is_in_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["tool"]["setuptools"]["package-data"]["archdsl.search.report"] == ["*.css", "*.js"]
+    patterns = project["tool"]["setuptools"]["package-data"]["archdsl.render.page"]
+    folder = ROOT / "archdsl" / "render" / "page"
+    files = {path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert len(files) >= 7
+    assert files == {path for pattern in patterns for path in folder.glob(pattern)}
