@@ -15,7 +15,7 @@ search: .venv/installed
 	$(BIN)/archdsl search $(SEARCH)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --durations=15
 
 test-all: .venv/installed
 	$(BIN)/python -m pytest -q -n auto

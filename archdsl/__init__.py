@@ -60,7 +60,9 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        from archdsl.files import installed_version
+
+        return installed_version()
     if name not in _HOME:
         raise AttributeError(f"module 'archdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"archdsl.{_HOME[name]}"), name)
@@ -70,13 +72,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME, "__version__"})
-
-
-def _version() -> str:
-    """The installed version; `unknown` in a tree that was never installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -9,19 +9,17 @@ from pathlib import Path
 
 from archdsl.errors import SearchError, WrongUse
 from archdsl.runtimes.setting import runtime_of
-from archdsl.search.config import Sampler, Settings
 from archdsl.search.defaults import absolute, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
 from archdsl.search.propose.warm_start import check_folders
+from archdsl.search.request import Role, Sampler, SettingsRequest
 from archdsl.search.store.clock import LEAST_TIME_S
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result
-from archdsl.search.worker.machine_options import MachineOptions, Role
+from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.spaces.space import Space
-
-_ASKED = frozenset(Settings.model_fields) - {"space"}
 
 
 def run(
@@ -107,25 +105,51 @@ def run(
         SearchError: the search cannot start or go on.
     """
     options = MachineOptions(workers, trial_time_s, trial_memory, storage, role).checked()
-    given = {key: value for key, value in locals().items() if key in _ASKED}
-    given["runtime"] = runtime_of(runtime, mode)
+    request = SettingsRequest(
+        latency_budget_ms=latency_budget_ms,
+        throughput_budget=throughput_budget,
+        params_budget=params_budget,
+        macs_budget=macs_budget,
+        memory_budget=memory_budget,
+        device=device,
+        batch=batch,
+        dtype=dtype,
+        runtime=runtime_of(runtime, mode),
+        threads=threads,
+        stat=stat,
+        data=None if data is None else absolute(data),
+        epochs=epochs,
+        images=images,
+        trials=trials,
+        time_s=time_s,
+        sampler=sampler,
+        seed=seed,
+    )
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
-    if resume and folders:
-        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
-    check_folders(folders)
-    if time_s is not None and time_s < LEAST_TIME_S and not resume:
-        raise WrongUse(too_short(time_s))
-    if data is not None:
-        given["data"] = absolute(data)
+    _check(request, resume, folders)
     if resume:
         if out is None:
             raise SearchError("name the run to resume by its folder")
-        settings = resumed_settings(RunFolder(Path(out)).settings(), space, given)
+        settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
-        settings = settings_of(space, **given)
+        settings = settings_of(space, request)
         require_feasible(settings)
     folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders)
+
+
+def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> None:
+    """Refuse what cannot be, before anything is read of the space.
+
+    Raises:
+        WrongUse: a run that is resumed is to take over trials, or the time is too short.
+        SearchError: an earlier run cannot be read.
+    """
+    if resume and earlier:
+        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
+    check_folders(earlier)
+    if request.time_s is not None and request.time_s < LEAST_TIME_S and not resume:
+        raise WrongUse(too_short(request.time_s))
 
 
 def too_short(time_s: float) -> str:

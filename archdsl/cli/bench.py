@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +16,7 @@ from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
     from archdsl.language.document import Spec
-    from archdsl.latency import Comparison
+    from archdsl.latency import Comparison, Pace
     from archdsl.latency.layers import LayerBench
     from archdsl.render.console import Renderable
 
@@ -99,16 +98,18 @@ def command(
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
-    from archdsl.runtimes.setting import WAITING
-    from archdsl.timing import device_lock as leases
+    from archdsl.latency import Setting, compare
+    from archdsl.latency.layers import BATCH, LAYERS, bench_layers
 
-    leases.tell = output.remark
-    os.environ.update({**WAITING, **os.environ})  # torch is imported after this
-    pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
-    if batch is not None:
-        setting["batch"] = batch
-    found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)
+    setting = Setting.checked(device, batch or (BATCH if layers else 1), dtype, runtime)
+    names = ", ".join([layer.name for layer in LAYERS] if layers else items)
+    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime} ...")
+    pace = _pace(rounds, time_limit)
+    found: Comparison | LayerBench
+    if layers:
+        found = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
+    else:
+        found = compare(items, *setting, threads, stat=stat, on_wait=output.remark, **pace)
     if out is not None:
         out.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:
@@ -119,19 +120,14 @@ def command(
     return None
 
 
-def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, Any]) -> Comparison:
-    from archdsl.latency import compare
-
-    output.remark(f"measuring {', '.join(items)}: {_setting_text({'batch': 1, **setting})} ...")
-    return compare(items, **setting, **pace)
-
-
-def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
-    from archdsl.latency.layers import BATCH, LAYERS, bench_layers
-
-    names = ", ".join(layer.name for layer in LAYERS)
-    output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
-    return bench_layers(**setting, **pace)
+def _pace(rounds: int | None, time_limit_s: float | None) -> Pace:
+    """What is asked for; what is measured has defaults of its own."""
+    pace: Pace = {}
+    if rounds is not None:
+        pace["rounds"] = rounds
+    if time_limit_s is not None:
+        pace["time_limit_s"] = time_limit_s
+    return pace
 
 
 def _table(found: Comparison | LayerBench) -> Renderable:
@@ -140,14 +136,6 @@ def _table(found: Comparison | LayerBench) -> Renderable:
     from archdsl.render.layers import layers_table
 
     return layers_table(found) if isinstance(found, LayerBench) else bench_table(found)
-
-
-def _setting_text(setting: dict[str, Any]) -> str:
-    """The setting as it is measured, what was not said filled in; refused here already where it cannot be."""
-    from archdsl.latency import Setting
-
-    batch, dtype, runtime = Setting.checked(*(setting[name] for name in ("device", "batch", "dtype", "runtime")))[1:]
-    return f"batch {batch}, {dtype}, {runtime}"
 
 
 def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:
@@ -161,7 +149,8 @@ def _check_subjects(specs: list[str] | None, assignments: list[str] | None, laye
 
 def labelled(specs: list[Spec], arguments: list[str]) -> dict[str, Spec]:
     """The specs by name; those of one name by what was written, or numbered where that is the same too."""
-    names, items = Counter(spec.name for spec in specs), dict[str, Any]()
+    names = Counter(spec.name for spec in specs)
+    items: dict[str, Spec] = {}
     for spec, argument in zip(specs, arguments, strict=True):
         label = plain = spec.name if names[spec.name] == 1 else argument
         number = 1

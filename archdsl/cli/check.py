@@ -8,11 +8,12 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden, title
-from archdsl.cli.ending import FAILED, WRONG_USE
+from archdsl.cli.exit_codes import FAILED, WRONG_USE
 from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
+    from archdsl import json_types
     from archdsl.cli.documents import Content, Document
 
 Paths = Annotated[
@@ -52,8 +53,8 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
         if not as_json:
             _tell(path, found)
     if as_json:
-        errors = [problem.as_json() for found in findings for problem in found.problems]
-        warnings = [problem.as_json() for found in findings for problem in found.warnings]
+        errors: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.problems]
+        warnings: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.warnings]
         refused = bool(errors or (strict and warnings))
         output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
     codes = [FAILED if strict and found.warnings else found.code for found in findings]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Names, Set
+
+if TYPE_CHECKING:
+    from archdsl import json_types
 
 
 def command(specs: Names, assignments: Set = None, as_json: Json = False) -> None:
@@ -23,7 +26,7 @@ def command(specs: Names, assignments: Set = None, as_json: Json = False) -> Non
 
     found = open_specs(specs, assignments)
     if as_json:
-        facts: list[dict[str, Any]] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
+        facts: list[json_types.Json] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
         return output.result_json(facts[0] if len(facts) == 1 else facts)
     from archdsl.render.console import stdout
     from archdsl.render.tables import cost_table

@@ -11,12 +11,12 @@ import traceback
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from archdsl.cli import output
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED, WRONG_USE
 from archdsl.errors import ArchError, WrongUse
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 _COMPLETION = ("--install-completion", "--show-completion")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _ANYWHERE = {"-q", "--quiet", "-v", "--verbose"}
@@ -79,7 +79,14 @@ def _report(error: Exception) -> None:
     output.error(f"this is a bug of archdsl: {said}{more}")
 
 
-def _warn(message: Warning | str, category: type[Warning], *_place: Any, **_more: Any) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as one line."""
     output.remark(f"warning: {' '.join(str(message).split())}")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from archdsl.errors import nearest
+from archdsl.search.request import Role, Sampler
 
 Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a JSON document or .safetensors")]
 Names = Annotated[
@@ -51,16 +52,9 @@ def _stats() -> Iterable[str]:
     return STATS
 
 
-def _samplers() -> Iterable[str]:
-    from typing import get_args
-
-    from archdsl.search.config import Sampler
-
-    return get_args(Sampler)
-
-
 check_dtype = chosen("dtype", _dtypes)
-check_sampler = chosen("sampler", _samplers)
+chosen_sampler = chosen("sampler", lambda: get_args(Sampler))
+chosen_role = chosen("role", lambda: get_args(Role))
 
 Runtime = Annotated[
     str | None,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from archdsl import files as store
 from archdsl.cli import main
+from archdsl.files import write_json
+from archdsl.latency.tables import kept
 from archdsl.search.store import cache
 
 
@@ -51,12 +52,12 @@ def test_clearing_removes_the_results_and_leaves_what_others_put_there(
 
 
 def test_tables_of_latencies_are_kept_there_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store.write(store.path("parts", {"device": "cpu"}), {"ms": 1.0})
+    write_json(kept.path("parts", {"device": "cpu"}), {"ms": 1.0}, indent=1)
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == f"{folder}: 0 trainings, 0 B; 1 file of latencies, 15 B\n"
     assert main(["cache", "clear", "--yes"]) == 0
     assert capsys.readouterr().out == f"removed 1 file from {folder}\n"
-    assert store.files() == []
+    assert kept.files() == []
 
 
 def test_without_a_terminal_to_ask_on_it_wants_a_yes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from archdsl.latency import Comparison, Latency, ratio
 from archdsl.render.bench import bench_table, milliseconds
 from tests.support.benched import STEADY, synthetic
+from tests.support.screens import text_of
 
 # What a measurement says
 
@@ -69,9 +68,7 @@ def test_a_difference_must_exceed_the_noise() -> None:
 
 
 def rendered(comparison: Comparison) -> str:
-    console = Console(width=80, color_system=None, file=io.StringIO())
-    console.print(bench_table(comparison))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = text_of(bench_table(comparison), soft_wrap=False)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 

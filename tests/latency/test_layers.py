@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 import torch
-from rich.console import Console
 
 from archdsl.latency import Comparison, Latency
 from archdsl.latency.layers import LAYERS, MAP, Layer, LayerBench, bench_layers
 from archdsl.render.layers import layers_table
 from tests.support.meta_counter import count_module
+from tests.support.screens import text_of
 
 STEADY = tuple(100 + 0.1 * (number % 5) for number in range(20))
 
@@ -83,9 +81,7 @@ def rendered(again: float = 1.0, width: int = 80) -> str:
         for name, factor in {"MSA": 1, "HiLo": 0.5}.items()
     }
     comparison = Comparison("p10", latencies, Latency("A/A", tuple(again * ms for ms in STEADY), facts))
-    console = Console(width=width, color_system=None, file=io.StringIO())
-    console.print(layers_table(LayerBench(LAYERS[:2], comparison)))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = text_of(layers_table(LayerBench(LAYERS[:2], comparison)), width, soft_wrap=False)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 

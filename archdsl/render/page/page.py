@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from archdsl.cost import count
+from archdsl.files import write_text
 from archdsl.json_types import Json
 from archdsl.render import report_texts as texts
 from archdsl.render.page.drawings import front_plot, prediction_plot
@@ -52,9 +53,7 @@ def write_html(report: Report, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(html(report), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, html(report))
 
 
 @cache

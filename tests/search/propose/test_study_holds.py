@@ -19,6 +19,7 @@ from archdsl.search.propose import samplers
 from archdsl.search.propose import study as local
 from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
+from tests.support.studies import stored_study
 
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced
 UNEVEN: dict[str, Any] = SPACE | {
@@ -48,10 +49,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def study(run: Path) -> Iterator[optuna.Study]:
-    storage = RDBStorage(f"sqlite:///{run}/study.db")
-    yield optuna.load_study(study_name="search", storage=storage)
-    storage.remove_session()
-    storage.engine.dispose()
+    with stored_study(f"sqlite:///{run}/study.db") as study:
+        yield study
 
 
 @pytest.fixture
