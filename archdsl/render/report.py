@@ -159,9 +159,9 @@ def _finals(report: Report) -> Iterator[RenderableType]:
         columns = [
             Column("finalist", _cells(before.name for before, _ in pairs), least=16),
             Column("proxy acc.", _cells(before for before, _ in accuracies), right=True),
-            Column("after", _cells(before.proxy.fidelity for before, _ in pairs), least=8),
+            Column("after", _cells(before.proxy.fidelity for before, _ in pairs), drop=2),
             Column("final acc.", _cells(after for _, after in accuracies), right=True),
-            Column("after", _cells(after.proxy.fidelity for _, after in pairs), least=8),
+            Column("after", _cells(after.proxy.fidelity for _, after in pairs), drop=1),
         ]
         yield Sheet(columns)
     yield Prose(texts.finals_text(report.finals))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,21 @@ def test_what_stands_in_the_files_is_escaped(run: Path) -> None:
     assert not page.all("img")
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert NASTY in "".join(page.texts)
+
+
+def test_a_folder_that_is_named_like_markup_is_escaped_and_quoted(run: Path) -> None:
+    folder = run.rename(run.with_name("<b onclick=x>'&\""))
+    page = Page(html(read_report(folder)))
+    assert not page.all("b")
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert shlex.quote(str(folder)) in "".join(page.texts)
+
+
+def test_no_template_turns_escaping_off() -> None:
+    templates = sorted((ROOT / "archdsl" / "render" / "page" / "templates").iterdir())
+    assert len(templates) == 5
+    for template in templates:
+        assert not re.search(r"\bsafe\b|autoescape|Markup", template.read_text(encoding="utf-8")), template
 
 
 def test_every_file_that_the_page_is_made_of_is_in_the_package() -> None:
