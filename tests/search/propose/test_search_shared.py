@@ -184,7 +184,7 @@ def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(
     ("options", "message"),
     [
         (["--role", "train"], "--role train is for a study that machines share; name it by --storage"),
-        (["--role", "watch"], "'watch' is no role; known: both, measure, train"),
+        (["--role", "watch"], "unknown role 'watch'; known: both, measure, train"),
         (["--storage", "sqlite:///x.db"], "a study is shared through postgresql://USER@HOST/DATABASE"),
     ],
 )
