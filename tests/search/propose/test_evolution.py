@@ -59,7 +59,7 @@ def test_equal_generators_breed_equal_children() -> None:
 def test_another_process_breeds_the_same_children() -> None:
     """Whatever the hashes of strings are there."""
     code = "from tests.support.bred import bred, completed, evolution\nknown = completed(12)\n"
-    code += "print([bred(evolution(), known, set(), seed) for seed in range(4)])"
+    code += "print([bred(evolution(), known, set(), seed) for seed in range(3)])"
     told = [
         subprocess.run(
             [sys.executable, "-c", code],
@@ -68,10 +68,10 @@ def test_another_process_breeds_the_same_children() -> None:
             text=True,
             check=True,
         ).stdout
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     ]
     assert told[0].startswith("[{")
-    assert told[0] == told[1] == told[2]
+    assert told[0] == told[1]
 
 
 def test_children_are_better_than_chance() -> None:
