@@ -22,6 +22,8 @@ from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
 from tests.support.studies import stored_study
 
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
+
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 postgres = pytest.fixture(scope="module")(database_url)
