@@ -35,7 +35,7 @@ class Settings(BaseModel):
     """The space document, as JSON values."""
     latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
     throughput_budget: Annotated[float, Field(gt=0)] | None = None
-    """Images a second, where the latency budget was given so."""
+    """Images per second, where the latency budget was given so."""
     params_budget: Annotated[float, Field(gt=0)] | None = None
     macs_budget: Annotated[float, Field(gt=0)] | None = None
     memory_budget: (

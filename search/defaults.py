@@ -85,7 +85,7 @@ def first_of(error: ValidationError) -> str:
 
 
 def _promised(request: SettingsRequest, own: Budget, batch: int) -> dict[str, Json]:
-    """The latency budget, said as images a second where it was asked for so; what is named stands over the space's.
+    """The latency budget, said as images per second where it was asked for so; what is named stands over the space's.
 
     Raises:
         WrongUse: both are named.
@@ -98,7 +98,7 @@ def _promised(request: SettingsRequest, own: Budget, batch: int) -> dict[str, Js
         latency, throughput = (own.limit, None) if own.metric == "latency" else (None, own.limit)
     if throughput is not None:
         if throughput <= 0:
-            raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
+            raise SearchError(f"throughput_budget must be above 0 images per second; got {throughput}")
         latency = latency_of(throughput, batch)
     return {"latency_budget_ms": latency, "throughput_budget": throughput}
 

@@ -25,7 +25,10 @@ Specs = Annotated[
     list[str] | None, typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents; none with --layers")
 ]
 Layers = Annotated[
-    bool, typer.Option("--layers", help="mixers alone instead, as LITv2's authors timed them: 14x14, 768 channels")
+    bool,
+    typer.Option(
+        "--layers", help="measure single mixers instead, in the setting of LITv2's authors: 14x14, 768 channels"
+    ),
 ]
 Device = Annotated[
     str | None,
@@ -38,18 +41,22 @@ Device = Annotated[
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1, with --layers 64)"),
+    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1; with --layers, 64)"),
 ]
 Dtype = Annotated[
     str,
     typer.Option(
-        "--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="data type of weights and images"
+        "--dtype",
+        metavar="float32|float16|bfloat16",
+        callback=check_dtype,
+        show_default=False,
+        help="data type of weights and images (default: float32)",
     ),
 ]
 Rounds = Annotated[
     int | None,
     typer.Option(
-        "--rounds", metavar="N", parser=whole(100_000), help="samples of each (default: 40, with --layers 12)"
+        "--rounds", metavar="N", parser=whole(100_000), help="samples of each network (default: 40; with --layers, 12)"
     ),
 ]
 Limit = Annotated[
@@ -58,10 +65,12 @@ Limit = Annotated[
         "--time-limit",
         metavar="TIME",
         parser=seconds,
-        help="no round begins after this time, e.g. 90s (default: no limit, with --layers 40s)",
+        help="start no round after this time, e.g. 90s (default: no limit; with --layers, 40s)",
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="write the JSON there too")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="also write the result to this file, as JSON")
+]
 
 
 def command(
@@ -80,13 +89,15 @@ def command(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """Measure latencies side by side: milliseconds a batch, with their spread and what they were measured on.
+    """Measure latencies side by side: milliseconds per batch, their spread, and the conditions they hold for.
 
-    Weights are random, of one seed. Each round measures every SPEC, and the first one twice (A/A), which shows what
-    this run cannot tell apart. A latency is marked unstable if it drifts by more than 5 %,
-    if fewer than ten or fewer than a quarter of its rounds were undisturbed, or if the process had under half a core.
+    Weights are random, from a fixed seed. The networks take turns: each round measures every SPEC once and the first
+    one twice (A/A), which shows how large a difference this run cannot detect. A network that is measured alone, as for
+    the verdict of a search, usually reads lower. A latency is marked unstable if it drifts by more than 5 %, if fewer
+    than ten or fewer than a quarter of its rounds were undisturbed, or if the process had less than half a core.
 
-    With --layers it measures single mixers, and prints images a second beside those that LITv2's authors published.
+    With --layers, single mixers are measured, and their images per second are printed beside those that the authors
+    of LITv2 published.
 
     \b
     Examples:
@@ -144,7 +155,7 @@ def _check_subjects(specs: list[str] | None, assignments: list[str] | None, laye
         what = specs[0] if specs else "--set"
         raise typer.BadParameter(f"it takes no SPEC and no --set; got {what}", param_hint="'--layers'")
     if not layers and not specs:
-        raise typer.BadParameter("missing: name one or more, or ask for --layers", param_hint="'SPEC'")
+        raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 
 
 def labelled(specs: list[Spec], arguments: list[str]) -> dict[str, Spec]:

@@ -37,8 +37,8 @@ class Finding(NamedTuple):
 def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
-    Prints one line for a valid document, and one line for each problem of an invalid one. A value of a space that no
-    valid network can have gets a warning; only what is proven is warned of.
+    One line is printed for a valid document, and one line for each problem of an invalid one. A warning names a value
+    of a search space that no valid network can have; it is given only if that is proven.
 
     \b
     Examples:
@@ -109,9 +109,10 @@ def _summary(content: Content) -> str:
     height, width = content.image_size
     sizes = f"{len(content.nodes)} nodes, {content.channels}x{height}x{width} -> {content.classes}"
     if isinstance(content, Spec):
-        from archdsl.cost import count
+        from archdsl.cost import count as cost_of
 
-        return f"{sizes}, {count(content).params / 1e6:.2f} M params"
+        return f"{sizes}, {cost_of(content).params / 1e6:.2f} M params"
     from archdsl.spaces.variables import variables
 
-    return f"{sizes}, {len(variables(content.nodes))} variables"
+    count = len(variables(content.nodes))
+    return f"{sizes}, {count} variable{'s' * (count != 1)}"

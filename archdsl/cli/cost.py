@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def command(specs: Names, assignments: Set = None, as_json: Json = False) -> None:
-    """Count params, MACs and memory of backbones, a node and in all, for one image.
+    """Count the params, MACs and memory of backbones for one image, per node and in total.
 
-    With --json, one SPEC gives an object and several give a list; memory is in bytes, at float32.
+    With --json, one SPEC is printed as an object and several as a list; memory is in bytes, in float32.
 
     \b
     Examples:

@@ -55,10 +55,10 @@ def command(
     as_json: Json = False,
     **asked: Unpack[DoctorOptions],
 ) -> None:
-    """Examine a search space before the first trial: its size, costs, dead alternatives, budgets and search time.
+    """Examine a search space before the first trial: its size, costs, unused alternatives, budgets and search time.
 
-    Latencies are measured on some networks and predicted for the others; the error of the prediction is printed. Where
-    no network meets the budgets, the feasible budgets are printed and the exit code is 1.
+    Latencies are measured on some networks and predicted for the others; the error of the prediction is printed. If
+    no network meets the budgets, feasible budgets are printed and the exit code is 1.
 
     \b
     Examples:

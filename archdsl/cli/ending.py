@@ -75,8 +75,8 @@ def _report(error: Exception) -> None:
     if output.talk().verbose:
         output.error("".join(traceback.format_exception(error)).rstrip())
     said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-    more = "" if output.talk().verbose else "; archdsl -v shows where"
-    output.error(f"this is a bug of archdsl: {said}{more}")
+    more = "" if output.talk().verbose else "; archdsl -v prints where it happened"
+    output.error(f"this is a bug in archdsl: {said}{more}")
 
 
 def _warn(

@@ -120,7 +120,7 @@ def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")
 @with_options(TableOptions, batch=1, dtype="float32")
 def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked: Unpack[TableOptions]) -> None:
-    """Show the table of a space for a setting; refused where it is stale.
+    """Show the latency table of a space for a setting; a stale table is refused.
 
     \b
     Examples:
@@ -142,7 +142,7 @@ def predict(
     as_json: Json = False,
     **asked: Unpack[TableOptions],
 ) -> None:
-    """Predict the latency of backbones whose blocks are in the table of SPACE, and the images a second at that batch.
+    """Predict the latency of backbones whose blocks are in the table of SPACE, and their images per second.
 
     \b
     Examples:
@@ -169,7 +169,7 @@ def predict(
 
 
 def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | None) -> float:
-    """The ms a batch of a backbone.
+    """The ms per batch of a backbone.
 
     Raises:
         MeasureError: the table has no time for a part of it; the message has the command that measures it.

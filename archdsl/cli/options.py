@@ -28,7 +28,7 @@ def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | Non
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in (names := list(known())):
-            raise typer.BadParameter(f"'{value}' is no {what}; {nearest(value, names)}")
+            raise typer.BadParameter(f"unknown {what} '{value}'; {nearest(value, names)}")
         return value
 
     return check
@@ -93,7 +93,7 @@ def check_device(value: str | None) -> str | None:
     name, colon, number = (value or "cpu").partition(":")
     if name not in ("cpu", "cuda") or (colon and (name == "cpu" or not (number.isascii() and number.isdigit()))):
         remedy = "write cuda:0" if name == "cuda" else nearest(name, ("cpu", "cuda"))
-        raise typer.BadParameter(f"'{value}' is no device; {remedy}")
+        raise typer.BadParameter(f"unknown device '{value}'; {remedy}")
     return value
 
 

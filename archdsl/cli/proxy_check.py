@@ -67,11 +67,12 @@ class ProxyCheckOptions(StaticBudgets, TrainingData):
 
 @with_options(ProxyCheckOptions, resume=False, earlier=())
 def command(space: Space = None, *, as_json: Json = False, **asked: Unpack[ProxyCheckOptions]) -> None:
-    """Check on a space how well scores and short training rank its networks, against full training with several seeds.
+    """Check how well zero-cost scores and short training rank the networks of a space, against several full trainings.
 
-    Networks are drawn evenly over the space, inside its budgets on params, MACs and memory. Rank correlations come with
-    intervals, beside params and MACs and the correlation of one seed with another, which no score can be expected to
-    pass. Where accuracies differ by no more than noise, nothing is ranked: exit code 1.
+    Networks are drawn evenly from the space, within its budgets on params, MACs and memory, and each is trained with
+    several seeds. Rank correlations are printed with intervals, beside those of params and MACs, and
+    beside the correlation of two seeds, which no score can be expected to exceed. If the accuracies differ by no more
+    than noise, nothing is ranked and the exit code is 1.
 
     \b
     Examples:

@@ -130,7 +130,7 @@ def command(
     from archdsl.search.api import run
 
     if asked["resume"] and asked["out"] is None:
-        raise typer.BadParameter("name the run's folder by --out", param_hint="'--resume'")
+        raise typer.BadParameter("give the run's folder with --out", param_hint="'--resume'")
     asked["runtime"] = options.runtime_of(asked["runtime"], mode)
     with Display(stderr(), output.talk().quiet) as display:
         result = run(space, **asked, watcher=display)

@@ -24,13 +24,14 @@ Format = Annotated[
         "--format",
         metavar="|".join(FORMATS),
         callback=chosen("format", lambda: FORMATS),
-        help="output format",
+        show_default=False,
+        help="output format (default: text)",
     ),
 ]
 
 
 def command(spec: Name, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
-    """Draw a backbone: its nodes with shapes, params and MACs, and who reads whom.
+    """Draw a backbone: its nodes with shapes, params and MACs, and the connections between them.
 
     \b
     Examples:

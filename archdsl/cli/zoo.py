@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def command(as_json: options.Json = False) -> None:
-    """List the published backbones: computed params and MACs beside the paper's; then the search spaces.
+    """List the published backbones, with computed params and MACs beside the paper's, and the search spaces.
 
     \b
     Examples:

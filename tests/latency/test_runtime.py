@@ -135,7 +135,7 @@ def test_commands_refuse_two_that_differ_and_name_both(
     assert run(*command, "--device", "cpu", "--mode", "graph").err == ended.err
     ended = run(*command, "--runtime", "fast")
     assert ended.code == 2
-    assert "'fast' is no runtime; known: compile, eager, graph" in ended.err
+    assert "unknown runtime 'fast'; known: compile, eager, graph" in ended.err
 
 
 def _module() -> torch.nn.Module:

@@ -8,28 +8,39 @@ import sys
 
 import pytest
 
-READ = "import os; print(os.environ.get('OMP_WAIT_POLICY'))"
-MEASURED = "from archdsl.latency import Setting; Setting.checked('cpu', 1, 'float32', None)"
+from archdsl.runtimes.setting import sleep_while_waiting
+
+POLICY = "OMP_WAIT_POLICY"
 
 
 @pytest.mark.parametrize(
-    ("before", "policy", "found"),
-    [("", None, "PASSIVE"), ("", "ACTIVE", "ACTIVE"), ("import torch", None, "None")],
-    ids=["by default", "unless the user says otherwise", "unless torch is loaded already, since it reads it then"],
+    ("is_loaded", "before", "after"),
+    [(False, None, "PASSIVE"), (False, "ACTIVE", "ACTIVE"), (True, None, None)],
+    ids=["by default", "unless the user says otherwise", "unless torch is loaded, since it has read it by then"],
 )
-def test_threads_sleep_while_they_wait(before: str, policy: str | None, found: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {} if policy is None else {"OMP_WAIT_POLICY": policy}
-    code = "\n".join([before, MEASURED, READ])
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == found
+def test_threads_sleep_while_they_wait(
+    is_loaded: bool, before: str | None, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_loaded:
+        monkeypatch.setitem(sys.modules, "torch", sys)
+    else:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv(POLICY, "kept, to be put back afterwards")
+    if before is None:
+        monkeypatch.delenv(POLICY)
+    else:
+        monkeypatch.setenv(POLICY, before)
+    sleep_while_waiting()
+    assert os.environ.get(POLICY) == after
 
 
-@pytest.mark.parametrize("command", [["bench", "--layers"], ["lut", "show", "lit-dat-64"]])
-def test_the_command_line_leaves_it_to_the_library(command: list[str]) -> None:
-    """Stopped where the setting is checked, with torch not loaded by anything before."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    code = f"from archdsl.cli import main\nmain([*{command!r}, '--device', 'cpu', '--runtime', 'graph'])\n{READ}"
+def test_a_command_and_the_library_set_it_before_torch_is_loaded() -> None:
+    """Stopped where the setting is checked, which is the first that loads torch."""
+    environment = {name: value for name, value in os.environ.items() if name != POLICY}
+    code = (
+        "import os\nfrom archdsl.cli import main\nmain(['bench', 'litv2_s', '--device', 'cpu', '--runtime', 'graph'])"
+    )
+    code += f"\nprint(os.environ.get('{POLICY}'))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "needs a GPU" in done.stderr
     assert done.stdout.strip() == "PASSIVE"

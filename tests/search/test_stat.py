@@ -70,7 +70,7 @@ def test_a_run_keeps_the_statistic_that_it_was_begun_with(tmp_path: Path, monkey
 def test_commands_take_one_of_four(run: Run, command: list[str]) -> None:
     ended = run(*command, "--stat", "p99")
     assert (ended.code, ended.out) == (2, "")
-    assert "'p99' is no statistic; did you mean 'p90'?" in ended.err
+    assert "unknown statistic 'p99'; did you mean 'p90'?" in ended.err
     shown = " ".join(run(*command, "--help").out.split())
     assert "--stat min|p10|p50|p90 statistic of the latency (default: p50)" in shown
 

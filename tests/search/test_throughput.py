@@ -33,7 +33,7 @@ def test_images_a_second_become_milliseconds(said: dict[str, Any], ms: float) ->
 
 
 def test_a_throughput_must_be_above_zero() -> None:
-    with pytest.raises(SearchError, match="throughput_budget must be above 0 images a second; got 0"):
+    with pytest.raises(SearchError, match="throughput_budget must be above 0 images per second; got 0"):
         settings_of("lit-dat-64", replace(CPU, throughput_budget=0.0))
 
 

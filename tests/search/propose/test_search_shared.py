@@ -22,6 +22,8 @@ from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
 from tests.support.studies import stored_study
 
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
+
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 postgres = pytest.fixture(scope="module")(database_url)
@@ -177,7 +179,7 @@ def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(
     ("options", "message"),
     [
         (["--role", "train"], "--role train is for a study that machines share; name it by --storage"),
-        (["--role", "watch"], "'watch' is no role; known: both, measure, train"),
+        (["--role", "watch"], "unknown role 'watch'; known: both, measure, train"),
         (["--storage", "sqlite:///x.db"], "a study is shared through postgresql://USER@HOST/DATABASE"),
     ],
 )

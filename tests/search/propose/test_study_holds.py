@@ -21,6 +21,8 @@ from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
 from tests.support.studies import stored_study
 
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
+
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced
 UNEVEN: dict[str, Any] = SPACE | {
     "nodes": [{"id": "stem", "type": "patch_stem", "width": {"$one_of": WIDTHS, "$name": "w"}}, *SPACE["nodes"][1:]]
@@ -43,7 +45,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         patch.setattr(samplers, "STARTUP", 8)
         patch.setattr(evolution, "LEAST", 8)
         space = UNEVEN | {"objectives": objectives}
-        search(folder, machine, trials=26, latency_budget_ms=3.5, sampler=sampler, space=space, seed=2)
+        search(folder, machine, trials=18, latency_budget_ms=3.5, sampler=sampler, space=space, seed=2)
     return folder
 
 

@@ -81,11 +81,11 @@ def test_an_older_run_goes_on_in_its_own_form_and_loses_no_trial(older: Path, sa
     with study_in(older) as before:
         pass
     lines, recorded = Lines(), trials(older)
-    go_on(older, sampler, 26, lines)
+    go_on(older, sampler, 21, lines)
     assert SAYS in lines.told
     after = trials(older)
     assert after[: len(recorded)] == recorded
-    assert len({record["hash"] for record in after}) == len(after) == 26
+    assert len({record["hash"] for record in after}) == len(after) == 21
     space = space_of(document(older))
     known = variables(space.nodes)
     with study_in(older) as stored:
