@@ -105,7 +105,9 @@ def _latencies(
     images = {name: _image(subject, image) for name, subject in subjects.items()}
     is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
-        runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
+        built = {name: _module(item, setting.device) for name, item in subjects.items()}
+        runners = {name: prepare(module, images[name], *setting) for name, module in built.items()}
+        del built
         if is_free:
             with refusing(setting, next(iter(images.values()))):
                 threads = fastest_threads(runners.values())
@@ -152,21 +154,25 @@ def _device_name(device: Any) -> str | None:
     return device
 
 
-def _module(subject: Any) -> nn.Module:
-    """A module as it is; a spec built."""
+def _module(subject: Any, device: str) -> nn.Module:
+    """A module as it is; a spec built, on a GPU where that is what is measured: drawing weights is slow on a CPU."""
     import torch
 
-    return subject if isinstance(subject, torch.nn.Module) else seeded(subject)
+    return subject if isinstance(subject, torch.nn.Module) else seeded(subject, device)
 
 
-def seeded(spec: Spec) -> nn.Module:
-    """The module of a spec with weights that are the same each time."""
+def seeded(spec: Spec, device: str = "cpu") -> nn.Module:
+    """The module of a spec, built on a device with weights that are the same each time there."""
     import torch
 
     from archdsl.compile import build
 
-    with torch.random.fork_rng(devices=[]):
+    place = torch.device(device)
+    with torch.random.fork_rng(devices=[] if place.type == "cpu" else [place]), place:
         torch.default_generator.manual_seed(0)
+        if place.type == "cuda":
+            with torch.cuda.device(place):
+                torch.cuda.manual_seed(0)
         module: nn.Module = build(spec)
     return module
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -31,8 +33,20 @@ Threads that wait for each other sleep then. Where they spin, another process on
 """
 
 
+def sleep_while_waiting() -> None:
+    """Set `WAITING` in this process's environment, where it is not set and torch, which reads it, is not loaded yet.
+
+    Whatever measures calls this first. A program that imports torch by itself sets the variable by itself, or measures
+    without it; the provenance of a latency says which.
+    """
+    if "torch" not in sys.modules:
+        for name, value in WAITING.items():
+            os.environ.setdefault(name, value)
+
+
 def default_device() -> str:
     """`cuda` if there is one, else `cpu`."""
+    sleep_while_waiting()
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -85,6 +99,7 @@ class Setting(NamedTuple):
 
 def checked_device(device: str) -> str:
     """The device as named; raises MeasureError where it is none, or not here."""
+    sleep_while_waiting()
     import torch
 
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):

@@ -21,7 +21,7 @@ from archdsl.search.evaluate.kept_weights import (
 from archdsl.search.evaluate.measuring import was_disturbed
 from archdsl.search.store.front import Record
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.result import Verdict
+from archdsl.search.store.verdict import Verdict
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.verdict import Judgement
 

@@ -23,8 +23,9 @@ from archdsl.search.report import read_report
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.front import Record
 from archdsl.search.store.progress import Watcher, silent
-from archdsl.search.store.result import Result, Verdict, keep, stored
+from archdsl.search.store.result import Result, keep, stored
 from archdsl.search.store.stopping import stoppable
+from archdsl.search.store.verdict import Verdict
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import OutOfTime
 from archdsl.search.worker.slot import WorkerProtocol

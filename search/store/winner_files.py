@@ -6,15 +6,13 @@ A search that ends with FAIL leaves none of them, but `nearest.json`, the networ
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.files import replacing
 from archdsl.language.text.writing import dump
 from archdsl.search.config import Settings
 from archdsl.search.store.folder import RunFolder
-
-if TYPE_CHECKING:
-    from archdsl.search.store.result import Verdict
+from archdsl.search.store.verdict import Verdict
 
 WINNER_FILES = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
 

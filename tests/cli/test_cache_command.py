@@ -75,4 +75,4 @@ def test_an_empty_cache_is_cleared_without_a_question(folder: Path, capsys: pyte
 
 def test_another_word_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clean"]) == 2
-    assert "'clean' is no action; did you mean 'clear'?" in capsys.readouterr().err
+    assert "unknown action 'clean'; did you mean 'clear'?" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from archdsl.reference.jsonschema import space_schema
 from archdsl.runtimes.by_name import runtime_named, runtime_of
 from archdsl.search import run as run_search
 from archdsl.search.defaults import settings_of
+from archdsl.search.request import SettingsRequest
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.searching import SPACE
 
@@ -52,14 +53,12 @@ def test_the_default_is_graph_on_a_gpu_and_eager_on_a_cpu(gpu: None) -> None:
 
 
 def test_a_search_takes_the_default_of_its_device_unless_the_space_or_the_user_says_otherwise(gpu: None) -> None:
-    asked = dict.fromkeys(
-        ("params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "threads"), None
-    )
-    assert settings_of(space_of(SPACE), **asked).runtime == "graph"
-    assert settings_of(space_of(SPACE), **{**asked, "device": "cpu"}).runtime == "eager"
-    assert settings_of(space_of(SPACE), **asked, runtime="eager").runtime == "eager"
-    assert settings_of(space_of(with_budget(mode="eager")), **asked).runtime == "eager"
-    assert settings_of(space_of(with_budget(mode="eager")), **asked, mode="compile").runtime == "compile"
+    unnamed = SettingsRequest()
+    assert settings_of(space_of(SPACE), unnamed).runtime == "graph"
+    assert settings_of(space_of(SPACE), SettingsRequest(device="cpu")).runtime == "eager"
+    assert settings_of(space_of(SPACE), SettingsRequest(runtime="eager")).runtime == "eager"
+    assert settings_of(space_of(with_budget(mode="eager")), unnamed).runtime == "eager"
+    assert settings_of(space_of(with_budget(mode="eager")), SettingsRequest(runtime="compile")).runtime == "compile"
 
 
 def test_bench_and_tables_take_the_default_of_the_device(
@@ -136,7 +135,7 @@ def test_commands_refuse_two_that_differ_and_name_both(
     assert run(*command, "--device", "cpu", "--mode", "graph").err == ended.err
     ended = run(*command, "--runtime", "fast")
     assert ended.code == 2
-    assert "'fast' is no runtime; known: compile, eager, graph" in ended.err
+    assert "unknown runtime 'fast'; known: compile, eager, graph" in ended.err
 
 
 def _module() -> torch.nn.Module:
