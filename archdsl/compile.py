@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, short
-from archdsl.families.common.features import FeatureInfo, pooling_of
+from archdsl.families.common.features import FeatureInfo, MapFacts, pooling_of
 from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
 from archdsl.families.common.parameter_groups import parameter_groups, undecayed
 from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import Port, Run, Step, map_steps, plan, runs
 from archdsl.language.arguments import check_spec
-from archdsl.language.document import MOST_CLASSES, Spec
+from archdsl.language.document import Spec
+from archdsl.language.header import MOST_CLASSES
 from archdsl.shape import Map
 
 
@@ -40,7 +41,7 @@ class Backbone(nn.Module):
         self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
         for step in steps:
             # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
-            self._modules[step.node.id] = step.node.build(*step.arguments(spec))
+            self._modules[step.node.id] = step.node.build_module(step.part_inputs(spec))
         for module in self.children():
             initialise(module, spec.init)
         set_drop_path(self, spec.drop_path)
@@ -66,7 +67,7 @@ class Backbone(nn.Module):
         """
         return self._run(x, self._runs if self.features_only else self._runs[:-1])
 
-    def forward_head(self, x: Any, pre_logits: bool = False) -> Any:
+    def forward_head(self, x: Tensor | tuple[Tensor, ...], pre_logits: bool = False) -> Any:
         """What `forward_features` gives -> (B, classes); with `pre_logits` the pooled features (B, C)"""
         head: Any = self.head
         inputs = x if isinstance(x, tuple) else (x,)
@@ -114,14 +115,14 @@ class Backbone(nn.Module):
             raise WrongUse(f"there are {count} maps; got indices {short(asked)}")
         return sorted({index % count for index in asked})
 
-    def _run(self, x: Tensor, wanted: Sequence[Run]) -> Any:
+    def _run(self, x: Tensor, wanted: Sequence[Run]) -> Tensor | tuple[Tensor, ...] | list[Tensor]:
         alive, maps = self._outputs(x, wanted)
         if self.features_only:
             return maps
         last = self._runs[-1]
         return alive[last.gives[0]] if wanted[-1] is last else self._read_by_head(alive)
 
-    def _read_by_head(self, alive: dict[Port, Tensor]) -> Any:
+    def _read_by_head(self, alive: dict[Port, Tensor]) -> Tensor | tuple[Tensor, ...]:
         """The one value that the head reads, or several as a tuple."""
         inputs = tuple(alive[port] for port in self._runs[-1].reads)
         return inputs if len(inputs) > 1 else inputs[0]
@@ -139,11 +140,13 @@ class Backbone(nn.Module):
 
     def _step(self, run: Run, x: Tensor, alive: dict[Port, Tensor], maps: list[Tensor]) -> None:
         """Run one module on what it reads, then let go what nobody needs any more."""
-        module: Any = self._modules[run.name]
-        given = module(*[alive[port] for port in run.reads] or [x])
-        outputs = given if isinstance(given, tuple) and len(run.gives) > 1 else (given,)
+        module = self._modules[run.name]
+        assert module is not None
+        result = module(*[alive[port] for port in run.reads] or [x])
+        outputs = result if isinstance(result, tuple) and len(run.gives) > 1 else (result,)
         if run.feature:
-            maps.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
+            as_feature = getattr(module, "feature", None)
+            maps.append(outputs[0] if as_feature is None else as_feature(outputs[0]))
         for port in run.done:
             del alive[port]
         alive.update((port, value) for port, value in zip(run.gives, outputs, strict=False) if port in run.kept)
@@ -192,7 +195,7 @@ class Backbone(nn.Module):
         if num_classes > 0:
             self.spec = self.spec.model_copy(update={"classes": int(num_classes)})
             step, like = plan(self.spec)[-1], next(self.parameters())
-            fresh = step.node.build(*step.arguments(self.spec)).to(like.device, like.dtype).train(head.training)
+            fresh = step.node.build_module(step.part_inputs(self.spec)).to(like.device, like.dtype).train(head.training)
             initialise(fresh, self.spec.init)
         for name in names:
             if getattr(head, name) is not None:
@@ -237,7 +240,7 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
     return Backbone(spec, features_only)
 
 
-def _info(step: Step) -> dict[str, Any]:
+def _info(step: Step) -> MapFacts:
     """What timm's `feature_info` says of one map."""
     pixels = step.outputs["pixels"]
     assert isinstance(pixels, Map)

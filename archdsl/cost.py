@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Problem
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import Link, Step, plan
+from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec
 from archdsl.language.document import Spec
 from archdsl.shape import Cost
@@ -67,7 +68,7 @@ class Count(NamedTuple):
         """Weights and peak activations together."""
         return self.weight_bytes(dtype) + self.activation_bytes(dtype, batch)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The facts for programs; memory in bytes at float32 and batch 1."""
         return {
             "params": self.params,
@@ -83,8 +84,7 @@ class Count(NamedTuple):
 
 def cost_of(step: Step, spec: Spec) -> Cost:
     """What one step costs, by its part's formulas."""
-    cost: Cost = step.node.cost(*step.arguments(spec))
-    return cost
+    return step.node.infer_cost(step.part_inputs(spec))
 
 
 def count(spec: Spec, features_only: bool = False, cost_of: Callable[[Step, Spec], Cost] = cost_of) -> Count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archdsl.graphs.steps import Step
+from archdsl.language.plan import Step
 
 Port = tuple[int, str]
 """A step, by its index, and the name of one of its ports."""

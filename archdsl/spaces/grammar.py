@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from archdsl.errors import short
 
 Scalar = int | float | str | bool
+Number = TypeVar("Number", int, float)
 
 MAX_CHARACTERS = 200
 MAX_TEXT = 64
@@ -59,12 +60,15 @@ class ExpressionError(ValueError):
 
 
 class Node(NamedTuple):
-    """An operator with its operands; of a "literal", a "name" and an "in", `held` is the value, name or list."""
+    """An operator with its operands, of which a literal and a name have none."""
 
     op: str
     column: int
     operands: tuple[Node, ...] = ()
-    held: Any = None
+    name: str = ""
+    """Of a "name"."""
+    literals: tuple[Scalar, ...] = ()
+    """The value of a "literal"; the list of an "in"."""
 
 
 def tree_of(text: str) -> tuple[Node, frozenset[str]]:
@@ -85,8 +89,8 @@ class _Parser:
     """Recursive descent: a method a level, loosest first. `take` gives the column of the token that it passes."""
 
     def __init__(self, text: str) -> None:
-        found = [(match.lastgroup, match[0], match.start() + 1) for match in _TOKENS.finditer(text)]
-        self.tokens = [*found, ("end", "", len(text) + 1)]
+        matches = [(match.lastgroup, match[0], match.start() + 1) for match in _TOKENS.finditer(text)]
+        self.tokens = [*matches, ("end", "", len(text) + 1)]
         self.names: set[str] = set()
         self.index = self.depth = 0
 
@@ -112,7 +116,7 @@ class _Parser:
         if self.token == "in" or (self.token == "not" and self.tokens[self.index + 1][1] == "in"):
             negated, column = self.token == "not", self.take()
             column = self.take() if negated else column
-            link = Node("in", column, (left,), self.literals())
+            link = Node("in", column, (left,), literals=self.literals())
             links.append(_node("not", column, link) if negated else link)
         tree = links[0] if links else left
         for link in links[1:]:
@@ -134,9 +138,9 @@ class _Parser:
         kind, token, column = self.tokens[self.index]
         if kind == "name" and token not in _WORDS:
             self.names.add(token)
-            return Node("name", self.take(), held=token)
+            return Node("name", self.take(), name=token)
         if token != "(":
-            return Node("literal", column, held=self.literal())
+            return Node("literal", column, literals=(self.literal(),))
         self.take()
         inside = self.deeper(self.either)
         self.expect(")")
@@ -210,7 +214,7 @@ def _node(op: str, column: int, *operands: Node) -> Node:
     node = Node(op, column, operands)
     for operand in operands:
         if operand.op == "literal":
-            check_operand(node, operand.held)
+            check_operand(node, operand.literals[0])
         elif operand.op != "name":
             check_operand(node, 0 if operand.op in (*_SUMS, *_PRODUCTS, "minus") else True)
     return node
@@ -226,7 +230,7 @@ def check_operand(node: Node, value: Scalar) -> None:
         raise ExpressionError(node.column, f"{'-' if node.op == 'minus' else node.op} takes {takes}", kind)
 
 
-def bounded(column: int, value: Any) -> Any:
+def bounded(column: int, value: Number) -> Number:
     """Refuse what is too large, infinite or not a number."""
     if abs(value) <= MAX_NUMBER:
         return value

@@ -69,7 +69,7 @@ def check_step(found: Spec, features_only: bool = False) -> None:
     """Params, MACs and peak activation elements to the last one; the module is built without any value."""
     step = step_of(found, features_only)
     module, inputs = built(step, found), inputs_of(step)
-    assert tuple(step.node.cost(*step.arguments(found))) == count_module(module, *inputs)
+    assert tuple(step.node.infer_cost(step.part_inputs(found))) == count_module(module, *inputs)
     with torch.no_grad():
         out = module(*inputs)
     shapes = [shape for port, shape in step.outputs.items() if port == "pixels" or port in step.read | {"logits"}]

@@ -8,7 +8,7 @@ it gives NaN, are refused where a stage has one key a side, and that every table
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -31,6 +31,7 @@ from archdsl.families.common.fields import (
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
 from archdsl.families.datpp.neighborhood import PlusBlock
+from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class DeformablePlus(PlusBlock):
         """The kind of bias there is: averages have none."""
         return "none" if self.offsets.type == "none" else self.position_bias.type
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> JsonObject:
         """Equal networks: averages have neither a bias nor what the offset network is made of."""
         if self.offsets.type != "none":
             return {}
