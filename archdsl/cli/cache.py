@@ -12,16 +12,22 @@ from archdsl.cli.options import Json, chosen
 
 ACTIONS = ("show", "clear")
 Action = Annotated[
-    str, typer.Argument(metavar="[show|clear]", callback=chosen("action", lambda: ACTIONS), help="what to do")
+    str,
+    typer.Argument(
+        metavar="[show|clear]",
+        callback=chosen("action", lambda: ACTIONS),
+        show_default=False,
+        help="what to do (default: show)",
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without being asked")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without asking")]
 
 
 def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
-    """Show or clear what is kept: short trainings, so that no network is trained twice, and tables of latencies.
+    """Show or clear the cache: results of short trainings, so that no network is trained twice, and latency tables.
 
-    They lie in $ARCHDSL_CACHE, else in the user's cache folder. Runs keep their own results; clearing costs later
-    searches time, nothing else.
+    It is in $ARCHDSL_CACHE, or else in the user's cache folder. Runs keep their own results: clearing the cache makes
+    later searches slower, and changes nothing else.
 
     \b
     Examples:
@@ -31,17 +37,17 @@ def command(action: Action = "show", yes: Yes = False, as_json: Json = False) ->
     from archdsl.render.kept import cache_lines
     from archdsl.search.store import cache
 
-    found = cache.contents()
+    contents = cache.contents()
     if action == "clear":
-        files = found.results + found.tables
-        _agree(f"remove {files} file{'s' * (files != 1)} from {found.folder}?", yes or not files)
+        files = contents.results + contents.tables
+        _agree(f"remove {files} file{'s' * (files != 1)} from {contents.folder}?", yes or not files)
         removed = cache.clear()
         if as_json:
-            return output.result_json({"folder": str(found.folder), "removed": removed})
-        return output.lines(f"removed {removed} file{'s' * (removed != 1)} from {found.folder}")
+            return output.result_json({"folder": str(contents.folder), "removed": removed})
+        return output.lines(f"removed {removed} file{'s' * (removed != 1)} from {contents.folder}")
     if as_json:
-        return output.result_json(found._asdict() | {"folder": str(found.folder)})
-    return output.lines(*cache_lines(found))
+        return output.result_json(contents._asdict() | {"folder": str(contents.folder)})
+    return output.lines(*cache_lines(contents))
 
 
 def _agree(question: str, agreed: bool) -> None:

@@ -13,6 +13,7 @@ from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
+    from archdsl import json_types
     from archdsl.cli.documents import Content, Document
 
 Paths = Annotated[
@@ -36,8 +37,8 @@ class Finding(NamedTuple):
 def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
-    Prints one line for a valid document, and one line for each problem of an invalid one. A value of a space that no
-    valid network can have gets a warning; only what is proven is warned of.
+    One line is printed for a valid document, and one line for each problem of an invalid one. A warning names a value
+    of a search space that no valid network can have; it is given only if that is proven.
 
     \b
     Examples:
@@ -48,15 +49,15 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
     """
     findings = []
     for path in paths:
-        findings.append(found := _look_at(path, assignments or []))
+        findings.append(finding := _look_at(path, assignments or []))
         if not as_json:
-            _tell(path, found)
+            _print_finding(path, finding)
     if as_json:
-        errors = [problem.as_json() for found in findings for problem in found.problems]
-        warnings = [problem.as_json() for found in findings for problem in found.warnings]
+        errors: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.problems]
+        warnings: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.warnings]
         refused = bool(errors or (strict and warnings))
         output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
-    codes = [FAILED if strict and found.warnings else found.code for found in findings]
+    codes = [FAILED if strict and finding.warnings else finding.code for finding in findings]
     raise typer.Exit(max(codes))
 
 
@@ -71,16 +72,16 @@ def _look_at(path: str, assignments: list[str]) -> Finding:
         return Finding("", (Problem((), " ".join(str(error).splitlines()), file=path),), WRONG_USE)
 
 
-def _tell(path: str, found: Finding) -> None:
+def _print_finding(path: str, finding: Finding) -> None:
     """Refusals are results; that there is no such document is not."""
-    if found.summary:
-        output.lines(f"{title(path)}: ok: {found.summary}")
-    for problem in found.warnings:
+    if finding.summary:
+        output.lines(f"{title(path)}: ok: {finding.summary}")
+    for problem in finding.warnings:
         place = ":".join(str(part) for part in (problem.file, problem.line, problem.column))
         rest = str(problem._replace(file=None, line=None, column=None))
         output.lines(f"{place}: warning: {rest}")
-    for problem in found.problems:
-        if found.code == WRONG_USE:
+    for problem in finding.problems:
+        if finding.code == WRONG_USE:
             output.error(problem.rule)
         else:
             output.lines(str(problem))
@@ -108,9 +109,10 @@ def _summary(content: Content) -> str:
     height, width = content.image_size
     sizes = f"{len(content.nodes)} nodes, {content.channels}x{height}x{width} -> {content.classes}"
     if isinstance(content, Spec):
-        from archdsl.cost import count
+        from archdsl.cost import count as cost_of
 
-        return f"{sizes}, {count(content).params / 1e6:.2f} M params"
+        return f"{sizes}, {cost_of(content).params / 1e6:.2f} M params"
     from archdsl.spaces.variables import variables
 
-    return f"{sizes}, {len(variables(content.nodes))} variables"
+    count = len(variables(content.nodes))
+    return f"{sizes}, {count} variable{'s' * (count != 1)}"

@@ -11,14 +11,22 @@ from archdsl.cli import output
 from archdsl.cli.import_ import check_out
 from archdsl.cli.options import Json
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="a file that archdsl import wrote")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="the checkpoint; .safetensors, or torch.save's")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="file that archdsl import wrote")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="checkpoint to write: .safetensors, or another ending for the format of torch.save",
+    ),
+]
 
 
 def command(model: Model, out: Out, as_json: Json = False) -> None:
     """Write a model's weights back under the published names, for the authors' own code.
 
-    What their loaders derive themselves, index tables and counters, is not in it.
+    Index tables and counters are left out, since the authors' loaders compute them.
 
     \b
     Examples:
@@ -27,8 +35,8 @@ def command(model: Model, out: Out, as_json: Json = False) -> None:
     check_out(out, model)
     from archdsl.weights import load_model, write_published
 
-    found = load_model(model)
-    count = write_published(found, out)
+    loaded = load_model(model)
+    count = write_published(loaded, out)
     if as_json:
-        return output.result_json({"file": str(out), "name": found.spec.name, "tensors": count})
-    return output.lines(f"{out}: {found.spec.name}, {count} tensors under the names of {found.spec.weights}")
+        return output.result_json({"file": str(out), "name": loaded.spec.name, "tensors": count})
+    return output.lines(f"{out}: {loaded.spec.name}, {count} tensors under the names of {loaded.spec.weights}")

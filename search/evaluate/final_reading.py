@@ -49,7 +49,7 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
     """
     kept, doublings = FinalReadings(context.folder), 0
     machine = {name: context.state.facts[name] for name in ("device_name", "torch") if name in context.state.facts}
-    latencies = kept.of(weights, context.settings.measuring() | machine)
+    latencies = kept.of(weights, dict(context.settings.measuring()) | machine)
     wanted = len(latencies) + PROCESSES
     longest_s = context.clock.process_s
     while True:

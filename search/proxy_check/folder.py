@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl.errors import SearchError
+from archdsl.files import write_text
 from archdsl.search.config import Settings
 from archdsl.search.store.folder import RunExists, RunFolder
 from archdsl.search.store.run_schema import Network
@@ -60,9 +61,7 @@ class CheckFolder(RunFolder):
 
     def rewrite(self, records: list[Any]) -> None:
         """All records anew, in the place of those that are there."""
-        fresh = self._records_path.with_suffix(".new")
-        fresh.write_text("".join(json.dumps(record) + "\n" for record in records))
-        fresh.replace(self._records_path)
+        write_text(self._records_path, "".join(json.dumps(record) + "\n" for record in records))
 
     @property
     def _records_path(self) -> Path:

@@ -16,25 +16,22 @@ from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.load.specs import spec_of
-from archdsl.render.plot import scatter
-from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.render.candidates import candidate, describe
+from archdsl.render.plot import Plot, scatter
+from archdsl.render.search import Display, screen, summary
+from archdsl.render.texts import clock
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result
 from archdsl.search.store.verdict import Verdict
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
+from tests.support.screens import text_of, too_wide
 from tests.support.searching import SPACE, Machine, quicken, search, settings
 
 
 class Winner:
     name = NAMES[0]
-
-
-def shown(renderable: Any, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
-    console.print(renderable, soft_wrap=True)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
 
 
 def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Result:
@@ -43,11 +40,11 @@ def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Res
 
 def test_the_live_view_shows_progress_the_best_so_far_the_front_and_the_ladder(golden: Golden) -> None:
     funnel = {"static": 3, "duplicate": 1, "latency": 2, "trained": 5}
-    golden("search_live", shown(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
+    golden("search_live", text_of(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
 
 
 def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
-    golden("search_live_empty", shown(screen(state(facts={}, phase="starting", doing="loading data"))))
+    golden("search_live_empty", text_of(screen(state(facts={}, phase="starting", doing="loading data"))))
 
 
 CONDITIONS: dict[str, Any] = {
@@ -90,12 +87,22 @@ TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy"
 
 def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
     passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
-    golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
+    golden("search_summary", text_of(summary(result(passed, FRONT, stat="p50"))))
+
+
+@pytest.mark.parametrize("width", [40, 60])
+@pytest.mark.parametrize("word", ["PASS", "UNSURE", "FAIL"])
+def test_the_summary_keeps_to_the_width(word: str, width: int) -> None:
+    more = {"reading": reading(), "attempts": ATTEMPTS, "accuracy": ACCURACY, "ties": [TIE]}
+    shown = summary(result(verdict(word, ATTEMPTS[1]["reason"], **more), FRONT)._replace(disturbed=Disturbed(7, 9)))
+    text = text_of(shown, width)
+    assert not too_wide(text, width)
+    assert " ".join(ATTEMPTS[1]["reason"].split()) in " ".join(text.split())
 
 
 def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
-    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    text = text_of(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))), 200)
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
     assert "in 1 fresh process (no time for three)" in text
@@ -127,7 +134,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     ],
 )
 def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
-    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=40)
+    text = text_of(summary(result(told, [], latency_budget_ms=budget)), width=100)
     assert line in text.splitlines()
 
 
@@ -142,12 +149,25 @@ def test_any_front_can_be_plotted(points: list[tuple[float, float]]) -> None:
         assert any(ord(char) > 0x2800 for char in "".join(lines))
 
 
+def test_a_plot_has_a_legend_of_its_axes_and_of_the_marks_that_are_in_it() -> None:
+    points = [(1.0, 50.0), (2.0, 60.0)]
+    bare = text_of(Plot(points, stat="p10"))
+    assert "across: p10 latency, ms per batch; up: proxy accuracy, %" in bare
+    assert "⠛ network of the Pareto front\n" in bare
+    assert "◆" not in bare
+    assert "┊" not in bare
+    whole = text_of(Plot(points, 5.0, winner=points[1], stat="p10"))
+    assert "⠛ network of the Pareto front; ◆ winner; ┊ budget of 5 ms\n" in whole
+    assert whole.count("◆") == 2
+    assert whole.count("┊") == 9
+
+
 def test_seconds_read_as_a_clock() -> None:
     assert [clock(seconds) for seconds in (0, 59.9, 61, 3600, 36061)] == ["0:00", "0:59", "1:01", "1:00:00", "10:01:01"]
 
 
 def test_a_candidate_reads_as_one_line() -> None:
-    assert describe(FRONT[0]) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
+    assert describe(candidate(FRONT[0])) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
 
 
 def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
@@ -158,9 +178,17 @@ def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
-        "what is found goes to runs/one",
+        "results are written to runs/one",
         "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
     ]
+
+
+def test_on_a_terminal_a_line_is_broken_between_words() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None, force_terminal=True, legacy_windows=False)
+    with Display(console) as display:
+        display(state(), "trial 0: p10 5.41 ms - too slow (gate 4.72 ms = budget 5 ms - 6 % noise)")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1:23 trial 0: p10 5.41 ms - too slow\n  (gate 4.72 ms = budget 5 ms - 6 %\n  noise)\n" in text
 
 
 def test_on_a_terminal_the_view_is_live_and_quiet_shows_nothing() -> None:

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from archdsl import files as store
 from archdsl.errors import MeasureError
+from archdsl.files import read_json, write_json
 from archdsl.language.canonical import canonical_hash
 from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
+from archdsl.latency.tables import kept
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
-from archdsl.latency.tables.session import Session, Told, measured
+from archdsl.latency.tables.session import Notify, Session, measured
 from archdsl.latency.tables.survey import Survey, survey
 from archdsl.latency.tables.table import DECIDING, HeldOut, Table, save, setting_of, space_digest, total
 from archdsl.runtimes.setting import Setting, runtime_of
@@ -39,11 +40,12 @@ def build_tables(
     rounds: int = ROUNDS,
     again: bool = False,
     seed: int = 0,
-    told: Told = lambda text: None,
+    notify: Notify = lambda text: None,
 ) -> dict[str, Table]:
     """The tables of a space for one setting, one a statistic, measured and kept.
 
-    Rounds are added until `stat`, by default the device's statistic, is steady.
+    Rounds are added until `stat`, by default the device's statistic, is steady. `notify` is called with each
+    step, and while another process measures on the device.
     Threads default to the physical cores of a CPU. A table holds for its `runtime`, by default the device's, and a
     search must state it too; `mode` is its former name.
     Parts whose time is known from an earlier table of this device, these versions and this setting are not timed again,
@@ -57,13 +59,13 @@ def build_tables(
     stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    file = store.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
+    file = kept.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
     known = {} if again else _known(file)
-    told(f"surveying {space.name} ...")
+    notify(f"surveying {space.name} ...")
     found = survey(space, frozenset(known), calibration, held_out, seed)
     new = len(found.keys - set(known))
-    told(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
-    session = measured(found, setting, threads, stat, rounds, told)
+    notify(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
+    session = measured(found, setting, threads, stat, rounds, notify)
     times = known | _times(session)
     _keep(file, {"facts": facts, "times": times})
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
@@ -108,13 +110,18 @@ def _table(
 
 def _known(file: Path) -> dict[str, dict[str, float]]:
     """The times of parts that were measured earlier, by key and statistic."""
-    times = (store.read(file) or {}).get("times")
-    return times if isinstance(times, dict) else {}
+    times = (read_json(file) or {}).get("times")
+    rows = times.items() if isinstance(times, dict) else ()
+    return {
+        key: {stat: float(ms) for stat, ms in row.items() if isinstance(ms, int | float)}
+        for key, row in rows
+        if isinstance(row, dict) and row.keys() >= STATS.keys()
+    }
 
 
 def _keep(file: Path, content: dict[str, Any]) -> None:
     try:
-        store.write(file, content)
+        write_json(file, content, indent=1)
     except OSError as error:
         raise MeasureError(
             f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE"

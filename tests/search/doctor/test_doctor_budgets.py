@@ -69,7 +69,7 @@ def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
 def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.CaptureFixture[str]) -> None:
     found = examined(measure=True, latency_budget_ms=3.0)
     stdout(120).print(report(found._replace(workers=2), []), soft_wrap=True)
-    assert "100 trials, 2 side by side, take" in capsys.readouterr().out
+    assert "100 trials with 2 workers take" in capsys.readouterr().out
 
 
 def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from archdsl.render.verdict import held_out_text
 from archdsl.search.evaluate.held_out import held_out
+from archdsl.search.report.facts import HeldOut
 from tests.support.searching import Machine, quicken, search
 
 Record = dict[str, Any]
@@ -123,14 +125,14 @@ def test_nothing_is_told_of_networks_that_were_not_trained_or_where_nothing_is_h
 
 
 def test_the_screen_says_what_the_winner_reaches_on_images_that_no_choice_has_seen() -> None:
-    found = {"accuracy": 0.612, "least": 0.598, "most": 0.63, "seeds": 3, "fidelity": "6 epochs of 2,000 images"}
-    assert held_out_text(found) == (
+    of_seeds = HeldOut(0.612, 3, "6 epochs of 2,000 images", least=0.598, most=0.63)
+    assert held_out_text(of_seeds) == (
         "accuracy on held-out images, which no choice has seen: 61.2 %, the mean over 3 seeds (59.8 % to 63.0 %), "
         "after 6 epochs of 2,000 images"
     )
-    kept = {**found, "error": 0.015, "images": 1000, "mean": 0.61}
-    assert held_out_text(kept) == (
+    of_weights = replace(of_seeds, error=0.015, images=1000, mean=0.61)
+    assert held_out_text(of_weights) == (
         "accuracy of winner.safetensors on 1,000 held-out images, which no choice has seen: 61.2 ± 1.5 %, after 6 "
         "epochs of 2,000 images; the mean over 3 seeds (59.8 % to 63.0 %) is 61.0 %"
     )
-    assert "mean" not in held_out_text({**kept, "seeds": 1})
+    assert "mean" not in held_out_text(replace(of_weights, seeds=1))

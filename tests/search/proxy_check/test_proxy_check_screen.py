@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 
 import pytest
-from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.render.proxy_check import report
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
 from tests.support.proxy_checks import DATA, KNOWN, Record, networks, trained
+from tests.support.screens import text_of
 
 
 def shown(found: Record, width: int = 120) -> str:
-    console = Console(width=width, color_system=None)
-    with console.capture() as capture:
-        console.print(report({**KNOWN, **found}), soft_wrap=True)
-    return capture.get()
+    return text_of(report({**KNOWN, **found}), width)
 
 
 def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> None:
     text = shown(judged(networks(), DATA))
     lines = text.splitlines()
     assert lines[0] == (
-        "space tiny: 12 networks drawn evenly inside params <= 8.000 M, memory <= 1000000; cpu (a machine)"
+        "space tiny: 12 networks sampled uniformly inside params <= 8.000 M, memory <= 1.000 MB; cpu (a machine)"
     )
     assert "trained for 6 epochs with 2 seeds: accuracies 19.9% to 75.1%" in lines[1]
     table = text[text.index("ranks accuracy") :]
@@ -33,8 +30,8 @@ def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> No
         assert name in table
     assert table.index("ceiling") < table.index("params") < table.index("loss after 10%")
     assert "1.00 [1.00, 1.00]" in table
-    assert "MET     Spearman of the zero-cost rung (ensemble): 1.00, aimed at 0.75" in text
-    assert "MISSED  the same above that of params: 0.00, aimed at 0.20" in text
+    assert "MET     Spearman of the zero-cost rung (ensemble): 1.00 (target: 0.75)" in text
+    assert "MISSED  the same above that of params: 0.00 (target: 0.20)" in text
 
 
 def test_the_screen_says_why_nothing_is_ranked() -> None:
