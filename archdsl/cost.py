@@ -155,11 +155,11 @@ def limit_problems(counted: Count) -> list[Problem]:
         Problem(
             ("nodes", parts.index(max(parts))),
             f"a document has at most {_rounded(most)} {name}",
-            f"{_rounded(found)}, most of it here",
+            f"{_rounded(value)}, most of it here",
             "make width, depth or image smaller",
         )
-        for name, found, most, parts in limits
-        if found > most
+        for name, value, most, parts in limits
+        if value > most
     ]
 
 

@@ -2,10 +2,10 @@
 
 `link` finds sources by name, `flow` carries shapes from the image to the head; both collect every problem. `plan` gives
 the steps of a document that holds in the order in which the network runs, `graph` hands them out for drawing, and
-`runs` says what is kept for how long.
+`schedule` says what is kept for how long.
 """
 
-from archdsl.graphs.runs import Port, Run, runs
+from archdsl.graphs.schedule import Port, ScheduledStep, schedule
 from archdsl.graphs.steps import graph, map_steps, plan
 from archdsl.language.checking.links import Link, Links, link
 from archdsl.language.checking.shape_flow import flow
@@ -15,12 +15,12 @@ __all__ = [
     "Link",
     "Links",
     "Port",
-    "Run",
+    "ScheduledStep",
     "Step",
     "flow",
     "graph",
     "link",
     "map_steps",
     "plan",
-    "runs",
+    "schedule",
 ]

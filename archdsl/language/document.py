@@ -31,8 +31,8 @@ class Spec(Header):
 
     def node(self, name: str) -> Node:
         """The node with that id."""
-        found: Node = next(node for node in self.nodes if node.id == name)
-        return found
+        nodes: tuple[Node, ...] = self.nodes
+        return next(node for node in nodes if node.id == name)
 
     def plan(self, features_only: bool = False) -> tuple[Step, ...]:
         """The steps of the network in the order in which they run, worked out once.

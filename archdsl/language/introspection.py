@@ -115,8 +115,8 @@ def _choices(annotation: Form | None, metadata: tuple[Metadata, ...] = ()) -> It
     """The types in an annotation, each with all that is said of it; unions are opened down to what has a tag."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
-        said = (part for item in more for part in (item.metadata if isinstance(item, FieldInfo) else (item,)))
-        metadata = (*metadata, *said)
+        parts = (part for item in more for part in (item.metadata if isinstance(item, FieldInfo) else (item,)))
+        metadata = (*metadata, *parts)
         if any(isinstance(item, Tag) for item in more):
             yield _Choice(inner, metadata)
         else:

@@ -27,8 +27,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def annotated(form: Form, metadata: Iterable[Metadata]) -> Form:
     """A type with what is said of it; the type itself where nothing is."""
-    said = tuple(metadata)
-    return Annotated[(form, *said)] if said else form  # type: ignore[return-value]  # made at run time
+    beside = tuple(metadata)
+    return Annotated[(form, *beside)] if beside else form  # type: ignore[return-value]  # made at run time
 
 
 def tuple_of(form: Form) -> Form:

@@ -76,17 +76,19 @@ def _list_phrase(item: Form, lengths: str) -> str:
     inside = list(_plain(item))
     if any(isinstance(kind, type) and issubclass(kind, Part) for kind in inside):
         return f"{lengths} blocks"
-    odd = "odd " * any(isinstance(said, FieldInfo) and said.json_schema_extra is not None for said in get_args(item))
+    odd = "odd " * any(
+        isinstance(metadata, FieldInfo) and metadata.json_schema_extra is not None for metadata in get_args(item)
+    )
     return f"{lengths} values, each {odd}{_phrase(item)}"
 
 
 def _lengths(annotation: Form) -> str:
     """`1 to 16`, from what an annotation says of its list."""
-    said = [
+    metadata = [
         part for item in get_args(annotation)[1:] for part in (item.metadata if isinstance(item, FieldInfo) else [item])
     ]
-    fewest = next(item.min_length for item in said if hasattr(item, "min_length"))
-    most = next(item.max_length for item in said if hasattr(item, "max_length"))
+    fewest = next(item.min_length for item in metadata if hasattr(item, "min_length"))
+    most = next(item.max_length for item in metadata if hasattr(item, "max_length"))
     return f"{fewest} to {most}"
 
 

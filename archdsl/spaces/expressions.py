@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from archdsl.errors import short
 from archdsl.json_types import Json
-from archdsl.spaces.grammar import ExpressionError, Node, Scalar, bounded, check_operand, tree_of
+from archdsl.spaces.grammar import ExpressionError, Scalar, SyntaxNode, bounded, check_operand, tree_of
 
 __all__ = ["Expression", "ExpressionError", "Inactive", "Scalar", "parse"]
 
@@ -38,7 +38,7 @@ class Expression:
     """A parsed expression; `parse` makes it. Equal texts are equal expressions."""
 
     text: str
-    tree: Node = field(repr=False, compare=False)
+    tree: SyntaxNode = field(repr=False, compare=False)
     names: frozenset[str] = field(repr=False, compare=False)
 
     def evaluate(self, env: Callable[[str], Json]) -> Scalar:
@@ -72,14 +72,14 @@ def _same(left: Scalar, right: Scalar) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
-def _evaluate(node: Node, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
+def _evaluate(node: SyntaxNode, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
     """The value of a part; one that stands in two links of a chain is computed once."""
     if id(node) not in done:
         done[id(node)] = _computed(node, values, done)
     return done[id(node)]
 
 
-def _computed(node: Node, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
+def _computed(node: SyntaxNode, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
     if node.op == "literal":
         return node.literals[0]
     if node.op == "name":
@@ -99,13 +99,13 @@ def _computed(node: Node, values: Mapping[str, Json], done: dict[int, Scalar]) -
     return _apply(node, left, right)
 
 
-def _named(node: Node, value: Json) -> Scalar:
+def _named(node: SyntaxNode, value: Json) -> Scalar:
     if not isinstance(value, bool | str | int | float):
         raise ExpressionError(node.column, f"{node.name} must be a number, text, true or false", short(value))
     return value if isinstance(value, bool | str) else bounded(node.column, value)
 
 
-def _apply(node: Node, left: Scalar, right: Scalar) -> Scalar:
+def _apply(node: SyntaxNode, left: Scalar, right: Scalar) -> Scalar:
     if node.op in ("and", "or"):
         return right
     if node.op in ("==", "!="):

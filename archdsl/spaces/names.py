@@ -10,7 +10,7 @@ from archdsl.json_types import Json, JsonObject, list_in, object_in, objects_in,
 from archdsl.language import introspection
 from archdsl.language.nodes import node_models
 from archdsl.spaces.expressions import ExpressionError, parse
-from archdsl.spaces.grammar import Node
+from archdsl.spaces.grammar import SyntaxNode
 from archdsl.spaces.variables import alternatives_of, label_of, walk
 
 _NO_VALUES = ("id", "from")
@@ -52,7 +52,7 @@ def _expression_problems(raw: JsonObject, nodes: list[JsonObject]) -> Iterator[P
                 yield problem
 
 
-def _label_problems(keys: Keys, tree: Node, holes: dict[str, JsonObject]) -> Iterator[Problem]:
+def _label_problems(keys: Keys, tree: SyntaxNode, holes: dict[str, JsonObject]) -> Iterator[Problem]:
     """Labels that a choice is compared with and never has: the comparison would be the same at every point."""
     for name, text, column in _compared(tree):
         alternatives = alternatives_of(holes[name]) if "$one_of" in holes.get(name, {}) else []
@@ -61,7 +61,7 @@ def _label_problems(keys: Keys, tree: Node, holes: dict[str, JsonObject]) -> Ite
             yield Problem(keys, f"column {column}: {name} is never this", f"'{text}'", nearest(text, labels))
 
 
-def _compared(tree: Node) -> Iterator[tuple[str, str, int]]:
+def _compared(tree: SyntaxNode) -> Iterator[tuple[str, str, int]]:
     """The names that are compared with a text, and where."""
     if tree.op in ("==", "!="):
         for name, other in (tree.operands, tree.operands[::-1]):

@@ -210,9 +210,9 @@ class Stage(Part):
             cost = block.infer_cost(inputs)
             waiting_semantics = own_semantics + (0 if "semantics" in block.reads else beside)
             total = total.then(cost._replace(activations=cost.activations + own_map + waiting_semantics))
-            given = needed & set(block.gives)
-            own_map = x.elements if "pixels" in given else own_map
-            own_semantics = beside if "semantics" in given else own_semantics
+            made = needed & set(block.gives)
+            own_map = x.elements if "pixels" in made else own_map
+            own_semantics = beside if "semantics" in made else own_semantics
         split_tokens = 2 * tokens * x.channels  # beside the map that they are taken from
         sizes = {"pixels": x.elements, "semantics": beside, "class": tokens * x.channels}
         normed_copies = sum(sizes[port] for port in normed)

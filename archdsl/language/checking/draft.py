@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from archdsl.errors import Keys, Problem, nearest, short
-from archdsl.families.common.published import SCHEMES
 from archdsl.families.common.stage import Stage
+from archdsl.families.schemes import SCHEMES
 from archdsl.json_types import Json, JsonObject, list_in
 from archdsl.language.checking.fitting_types import fitting_types, untyped
 from archdsl.language.checking.problems import problems_of
