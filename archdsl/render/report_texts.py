@@ -175,12 +175,17 @@ def proxy_text(report: Report) -> str:
 
 
 def agreement_text(agreement: Agreement) -> str:
-    """A rank correlation, its n, and how easily chance gives as much."""
+    """A rank correlation under the name of what it ranks."""
+    return f"{agreement.name}: {_agreement_figures(agreement)}"
+
+
+def _agreement_figures(agreement: Agreement) -> str:
+    """The correlation, its n, and how easily chance gives as much."""
     if agreement.rho is None or agreement.chance is None:
-        return f"{agreement.name}: {counted(agreement.n, 'network')}, too few for a rank correlation"
+        return f"{counted(agreement.n, 'network')}, too few for a rank correlation"
     chance = f"{_share(agreement.chance)} of random orders correlate as strongly"
     weak = "; weak evidence" if agreement.n < FEW else ""
-    return f"{agreement.name}: Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
+    return f"Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
 
 
 def _share(value: float) -> str:
@@ -192,7 +197,7 @@ def finals_text(finals: Finals) -> str:
     if not finals.pairs:
         return "No finalist was trained longer."
     return (
-        f"{agreement_text(finals.agreement)}. The finalists are the best networks of the search: their accuracies lie "
+        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the search: their accuracies lie "
         f"close together, so their ranks change easily."
     )
 
@@ -204,7 +209,7 @@ def prediction_text(prediction: Prediction) -> str:
     return (
         f"Each of {len(prediction.points)} networks was predicted from all the others: the median error is "
         f"{prediction.median_error or 0:.0%}, the largest {prediction.largest_error or 0:.0%}. "
-        f"{agreement_text(prediction.agreement)}."
+        f"Predicted and measured latency: {_agreement_figures(prediction.agreement)}."
     )
 
 
