@@ -27,7 +27,7 @@ TAU = 2 * np.pi
 
 
 class Nuisance(NamedTuple):
-    """How hard the images are; the image spans -1 to 1 both ways. tests/test_proxy.py holds the defaults to a band."""
+    """How hard the images are; the image spans -1 to 1 both ways. Held to a band by tests/training/test_proxy.py."""
 
     noise: float = 0.04
     """Standard deviation of pixel noise; colours span 0 to 1."""

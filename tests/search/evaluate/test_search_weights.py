@@ -32,10 +32,16 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
+def fake_data() -> dict[str, Any]:
+    """What a search knows of its data once it is loaded."""
+    asked = ["fake", 32, 0, 2000]
+    return Machine().worker().ask({"do": "data", "data": asked}, 1.0) | {"request": asked, "torch": "2.0"}
+
+
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
     own = Context(settings(**changes), RunFolder(folder), is_resumed=True, new_worker=machine.worker)
-    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    own.data = fake_data()
     return own
 
 
@@ -188,7 +194,7 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
     own = Context(
         settings(), RunFolder(folder), is_resumed=True, new_worker=machine.worker, options=MachineOptions(role="train")
     )
-    own.data = machine.worker()._data({}) | {"request": ["fake", 32, 0, 2000], "torch": "2.0"}
+    own.data = fake_data()
     return own
 
 
