@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.numbers import accuracy_text, standard_error
 from archdsl.render.search import clock
 from archdsl.render.verdict import held_out_text, reading_lines
+from archdsl.search.store.winner import HeldOutAccuracy
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Trial
@@ -73,7 +74,8 @@ def condition_lines(report: Report) -> list[str]:
 def held_out_line(report: Report) -> str:
     """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
     verdict = report.verdict
-    return held_out_text(verdict.held_out) if verdict.word in ("PASS", "UNSURE") and verdict.held_out else ""
+    is_known = verdict.word in ("PASS", "UNSURE") and verdict.held_out
+    return held_out_text(HeldOutAccuracy(**verdict.held_out)) if is_known else ""
 
 
 def balanced_line(report: Report) -> str:

@@ -14,11 +14,12 @@ from archdsl.render.columns import Column, Line, Sheet
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.verdict import second_reading, verdict_lines
+from archdsl.search.trial import RUNGS, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Record = dict[str, Any]
+    from archdsl.search.store.winner import AttemptSummary
 
 
 class State(Protocol):
@@ -43,7 +44,7 @@ class State(Protocol):
         ...
 
     @property
-    def front(self) -> Sequence[Record]:
+    def front(self) -> Sequence[Trial]:
         """The best so far, the most accurate first."""
         ...
 
@@ -108,7 +109,7 @@ def screen(state: State) -> RenderableType:
     if state.front:
         best = state.front[0]
         parts.append(_cut(f"best so far  {describe(best)}", style="bold"))
-        parts.append(_cut(f"proxy accuracy after {best['provenance']['proxy']['fidelity']}", style="dim"))
+        parts.append(_cut(f"proxy accuracy after {fidelity_text(best)}", style="dim"))
         parts.append(Plot(_points(state.front), state.settings.latency_budget_ms))
     parts.append(ladder(state.funnel))
     return Group(*parts)
@@ -151,33 +152,32 @@ def _bar(state: State) -> RenderableType:
 
 def ladder(funnel: Mapping[str, int]) -> Text:
     """How many candidates ended at which rung, the cheapest first."""
-    order = ("static", "duplicate", "cost", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
-    known = [f"{name} {funnel[name]}" for name in order if funnel.get(name)]
+    known = [f"{name} {funnel[name]}" for name in RUNGS if funnel.get(name)]
     return Text("ladder  " + (" | ".join(known) or "no candidate yet"))
 
 
-def describe(record: Record) -> str:
+def describe(trial: Trial) -> str:
     """A candidate in one line."""
     return (
-        f"{_accuracy(record)} at {record['latency']:.2f} ms, {record['params'] / 1e6:.2f} M params, "
-        f"{record['macs'] / 1e6:.0f} M MACs"
+        f"{_accuracy(trial)} at {trial.latency_ms:.2f} ms, {trial.params / 1e6:.2f} M params, "
+        f"{trial.macs / 1e6:.0f} M MACs"
     )
 
 
 def front_table(
-    front: Sequence[Record], longer: Mapping[str, Record], stat: str, attempts: Sequence[Record] = ()
+    front: Sequence[Trial], longer: Mapping[str, Trial], stat: str, attempts: Sequence[AttemptSummary] = ()
 ) -> RenderableType:
     """The front, the best first; `longer` are finalists trained longer, by hash, `attempts` who was measured again."""
-    again = [second_reading(attempts, record["hash"]) for record in front]
-    further = [_longer_text(longer.get(record["hash"])) for record in front]
+    again = [second_reading(attempts, trial.network_hash) for trial in front]
+    further = [_longer_text(longer.get(trial.network_hash)) for trial in front]
     columns = [
-        Column("candidate", _cells(record["spec"]["name"] for record in front)),
-        Column("proxy acc.", _cells(_accuracy(record) for record in front), right=True),
+        Column("candidate", _cells(trial.name for trial in front)),
+        Column("proxy acc.", _cells(_accuracy(trial) for trial in front), right=True),
         Column("longer", _cells(further), right=True, drop=1),
-        Column(f"{stat} ms", _cells(f"{record['latency']:.2f}" for record in front), right=True),
+        Column(f"{stat} ms", _cells(f"{trial.latency_ms:.2f}" for trial in front), right=True),
         *([Column("again", _cells(again), right=True)] if any(again) else []),
-        Column("params M", _cells(f"{record['params'] / 1e6:.2f}" for record in front), right=True, drop=2),
-        Column("MACs M", _cells(f"{record['macs'] / 1e6:.0f}" for record in front), right=True, drop=3),
+        Column("params M", _cells(f"{trial.params / 1e6:.2f}" for trial in front), right=True, drop=2),
+        Column("MACs M", _cells(f"{trial.macs / 1e6:.0f}" for trial in front), right=True, drop=3),
     ]
     return Sheet(columns)
 
@@ -186,17 +186,22 @@ def _cells(texts: Iterable[str]) -> list[Text]:
     return [Text(text) for text in texts]
 
 
-def _longer_text(record: Record | None) -> str:
+def _longer_text(trial: Trial | None) -> str:
     """`61.2 ± 1.6 %`: the mean over seeds, and its standard error from the number of validation images."""
-    return "" if record is None else _accuracy(record)
+    return "" if trial is None else _accuracy(trial)
 
 
-def _accuracy(record: Record) -> str:
-    return accuracy_text(record["accuracy"], record["provenance"]["proxy"].get("error"))
+def _accuracy(trial: Trial) -> str:
+    return accuracy_text(trial.accuracy, trial.error)
 
 
-def _points(front: Sequence[Record]) -> list[tuple[float, float]]:
-    return [(record["latency"], 100 * record["accuracy"]) for record in front]
+def fidelity_text(trial: Trial) -> str:
+    """The length of training that names the accuracy."""
+    return (trial.training and trial.training.fidelity) or "a training of unknown length"
+
+
+def _points(front: Sequence[Trial]) -> list[tuple[float, float]]:
+    return [(trial.latency_ms or 0.0, 100 * (trial.accuracy or 0.0)) for trial in front]
 
 
 def clock(seconds: float) -> str:
@@ -212,7 +217,7 @@ def summary(result: Any) -> RenderableType:
     told = f"{result.trials} trial{'s' * (result.trials != 1)}{ended}, kept in {result.folder}"
     parts: list[RenderableType] = [_whole(heading(settings, result.facts)), _whole(told)]
     if result.front:
-        longer = {record["hash"]: record for record in result.records if record["rung"] == "train_longer"}
+        longer = {record.network_hash: record for record in result.records if record.is_longer}
         parts += [
             front_table(result.front, longer, settings.stat, verdict.attempts),
             _proxy_line(result.front[0], longer),
@@ -222,12 +227,12 @@ def summary(result: Any) -> RenderableType:
     return Group(*parts, *verdict_lines(result))
 
 
-def _proxy_line(record: Record, longer: Mapping[str, Record]) -> Text:
+def _proxy_line(trial: Trial, longer: Mapping[str, Trial]) -> Text:
     """The budgets that the accuracies are named by."""
-    proxy = record["provenance"]["proxy"]
-    proxies = [found["provenance"]["proxy"] for found in longer.values()]
-    seeds = max((len(found.get("trainings", ())) for found in proxies), default=0)
+    trainings = [further.training for further in longer.values() if further.training is not None]
+    seeds = max((len(training.per_seed) for training in trainings), default=0)
     several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
-    further = f", longer: {proxies[0]['fidelity']}{several}" if proxies else ""
+    further = f", longer: {trainings[0].fidelity}{several}" if trainings else ""
     error = "± is one standard error, from the number of validation images alone"
-    return _whole(f"proxy accuracy after {proxy['fidelity']}{further}; {proxy['data']}; {error}", style="dim")
+    data = "" if trial.training is None else f"{trial.training.data}; "
+    return _whole(f"proxy accuracy after {fidelity_text(trial)}{further}; {data}{error}", style="dim")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from archdsl.numbers import accuracy_text
 from archdsl.render.columns import whole
+from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES = 5
@@ -69,10 +70,10 @@ def _rate(settings: Any) -> str:
 
 def reading_lines(reading: Any) -> Iterator[str]:
     """The statistics, how many rounds they rest on, and the conditions."""
-    ms, facts = reading.latency_ms, reading.conditions
+    ms, over_all, facts = reading.latency_ms, reading.all_rounds_ms, reading.conditions
     yield (
         f"min {ms['min']:.2f}, p10 {ms['p10']:.2f}, p50 {ms['p50']:.2f}, p90 {ms['p90']:.2f} ms per batch; "
-        f"over all rounds p50 {ms['all_rounds']['p50']:.2f}, p90 {ms['all_rounds']['p90']:.2f} ms"
+        f"over all rounds p50 {over_all['p50']:.2f}, p90 {over_all['p90']:.2f} ms"
     )
     calls = "" if reading.calls == 1 else f" of {reading.calls} calls"
     were = "was" if reading.undisturbed == 1 else "were"
@@ -109,69 +110,67 @@ def condition_texts(facts: Mapping[str, Any]) -> Iterator[str]:
 def _passed_over(result: Any) -> Iterator[str]:
     """Why the first row of the table and the networks tried before the winner did not win."""
     verdict = result.verdict
-    winner = verdict.record["hash"] if verdict.has_winner and verdict.record else None
+    winner = verdict.record.network_hash if verdict.has_winner and verdict.record else None
     for attempt in verdict.attempts:
-        if attempt.get("hash") != winner and attempt.get("reason"):
-            yield f"{attempt['name']} is not the winner: {attempt['reason']}"
-    tried = {attempt.get("hash") for attempt in verdict.attempts}
+        if attempt.network_hash != winner and attempt.reason:
+            yield f"{attempt.name} is not the winner: {attempt.reason}"
+    tried = {attempt.network_hash for attempt in verdict.attempts}
     first = result.front[0] if result.front else None
-    if winner is not None and first is not None and first["hash"] != winner and first["hash"] not in tried:
-        yield f"{first['spec']['name']}, the first row, was ranked below the winner after longer training"
+    if winner is not None and first is not None and first.network_hash not in {winner, *tried}:
+        yield f"{first.name}, the first row, was ranked below the winner after longer training"
 
 
-def _accuracy_lines(accuracy: Mapping[str, Any] | None) -> Iterator[str]:
+def _accuracy_lines(accuracy: WinnerAccuracy | None) -> Iterator[str]:
     """The accuracy of the weights that are handed over, and beside it what other seeds reach."""
-    if not accuracy or not (accuracy["held_out"] or accuracy["validation"]):
+    if accuracy is None or (accuracy.held_out is None and accuracy.validation is None):
         yield "the accuracy of the winner is not recorded"
         return
-    if held := accuracy["held_out"]:
-        yield held_out_text(held)
-    else:
-        facts = accuracy["validation"]
-        images = f"{facts['images']:,} validation images, by which it was chosen (none are held out)"
-        value = accuracy_text(facts["accuracy"], facts["error"])
-        yield f"accuracy of winner.safetensors on {images}: {value}, after {facts['fidelity']}"
-    if accuracy["chance"] is not None:
-        yield f"  always naming the largest class would give {accuracy_text(accuracy['chance'])}"
+    if accuracy.held_out is not None:
+        yield held_out_text(accuracy.held_out)
+    elif accuracy.validation is not None:
+        images = f"{accuracy.validation.images:,} validation images, by which it was chosen (none are held out)"
+        value = accuracy_text(accuracy.validation.accuracy, accuracy.validation.error)
+        yield f"accuracy of winner.safetensors on {images}: {value}, after {accuracy.validation.fidelity}"
+    if accuracy.chance is not None:
+        yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
 
 
-def held_out_text(facts: Mapping[str, Any]) -> str:
+def held_out_text(held: HeldOutAccuracy) -> str:
     """The winner's accuracy on images that no choice has seen, and beside it that of other seeds.
 
     A run of an earlier version kept no weights, and tells the mean over seeds alone.
     """
     of_seeds = ""
-    if facts["seeds"] > 1:
-        spread = f"{accuracy_text(facts['least'])} to {accuracy_text(facts['most'])}"
-        of_seeds = f"{facts['seeds']} seeds ({spread})"
-    if "images" not in facts:
+    if held.seeds > 1:
+        spread = f"{accuracy_text(held.least)} to {accuracy_text(held.most)}"
+        of_seeds = f"{held.seeds} seeds ({spread})"
+    if held.images is None:
         mean = f", the mean over {of_seeds}" if of_seeds else ""
-        value = accuracy_text(facts["accuracy"])
-        return f"accuracy on held-out images, which no choice has seen: {value}{mean}, after {facts['fidelity']}"
-    beside = f"; the mean over {of_seeds} is {accuracy_text(facts['mean'])}" if of_seeds else ""
-    value = accuracy_text(facts["accuracy"], facts["error"])
-    images = f"{facts['images']:,} held-out images, which no choice has seen"
-    return f"accuracy of winner.safetensors on {images}: {value}, after {facts['fidelity']}{beside}"
+        value = accuracy_text(held.accuracy)
+        return f"accuracy on held-out images, which no choice has seen: {value}{mean}, after {held.fidelity}"
+    beside = f"; the mean over {of_seeds} is {accuracy_text(held.mean)}" if of_seeds else ""
+    value = accuracy_text(held.accuracy, held.error)
+    images = f"{held.images:,} held-out images, which no choice has seen"
+    return f"accuracy of winner.safetensors on {images}: {value}, after {held.fidelity}{beside}"
 
 
-def _tie_lines(ties: Sequence[Mapping[str, Any]], accuracy: Mapping[str, Any] | None) -> Iterator[str]:
+def _tie_lines(ties: Sequence[Tie], accuracy: WinnerAccuracy | None) -> Iterator[str]:
     """Networks whose validation accuracy cannot be told from the winner's."""
     if not ties:
         return
-    images = ((accuracy or {}).get("validation") or {}).get("images")
-    on = f" on {images:,} validation images" if images else ""
+    validation = None if accuracy is None else accuracy.validation
+    on = "" if validation is None else f" on {validation.images:,} validation images"
     yield f"validation accuracy not distinguishable from the winner's (McNemar's test{on}, two standard errors):"
     for tie in ties[:_MOST_TIES]:
-        accuracy_of_tie = accuracy_text(tie["validation_accuracy"], tie.get("error"))
-        yield f"  {tie['name']}: {accuracy_of_tie}, {tie['latency']:.2f} ms in its trial"
+        accuracy_of_tie = accuracy_text(tie.validation_accuracy, tie.error)
+        yield f"  {tie.name}: {accuracy_of_tie}, {tie.latency_ms:.2f} ms in its trial"
     if len(ties) > _MOST_TIES:
         yield f"  and {len(ties) - _MOST_TIES} more, in verdict.json"
 
 
-def second_reading(attempts: Sequence[Mapping[str, Any]], network: str) -> str:
+def second_reading(attempts: Sequence[AttemptSummary], network_hash: str) -> str:
     """What became of a network that was measured again: `5.31 FAIL`; empty where it was not."""
-    attempt = next((attempt for attempt in attempts if attempt.get("hash") == network), None)
+    attempt = next((attempt for attempt in attempts if attempt.network_hash == network_hash), None)
     if attempt is None:
         return ""
-    word = attempt.get("verdict") or ("PASS" if attempt.get("passed") else "FAIL")
-    return word if attempt.get("latency") is None else f"{attempt['latency']:.2f} {word}"
+    return attempt.verdict if attempt.latency_ms is None else f"{attempt.latency_ms:.2f} {attempt.verdict}"

@@ -107,7 +107,7 @@ def replayed(
     def watch(state: State, line: str | None) -> None:
         for record in context.trials[len(found) :]:
             spent = worker.spent + time.monotonic() - started
-            found.append(Evaluation(record["hash"], spent, record["accuracy"] is not None))
+            found.append(Evaluation(record.network_hash, spent, record.accuracy is not None))
 
     local.open_storage = lambda url: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
     space = load_space(SPACE)

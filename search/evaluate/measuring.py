@@ -15,6 +15,7 @@ from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.store.clock import Clock
+from archdsl.search.trial import Measurement
 from archdsl.search.worker.process import Reply
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
@@ -36,8 +37,7 @@ class Measured(NamedTuple):
     """A latency at the search's statistic, over the undisturbed rounds of its readings, and where it comes from."""
 
     ms: float
-    unstable: bool
-    facts: dict[str, Any]
+    measurement: Measurement
 
 
 def measure(
@@ -115,23 +115,21 @@ def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
     found = estimate(rounds, stat)
     every = [ms for taken in rounds for ms in taken.ms]
     ms = percentile(every, STATS[stat]) if found is None else found.value
-    undisturbed = sum(sum(taken.undisturbed) for taken in rounds)
-    facts = latencies[-1].as_json()
-    facts = {name: value for name, value in facts.items() if name not in ("name", "samples_ms", "disturbed_rounds")}
-    facts |= {f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()}
-    facts |= {"stat": stat, "interval_ms": None if found is None else [found.low, found.high]}
-    facts |= {"samples": len(every), "rounds": len(every), "undisturbed": undisturbed, "reading_count": len(latencies)}
-    drifts = undisturbed >= LEAST_ROUNDS and latencies[-1].drift > TOLERANCE  # of fewer rounds it cannot be told
-    is_unstable = found is None or found.share < LEAST_SHARE or drifts
-    return Measured(ms, is_unstable, facts | {"unstable": is_unstable})
-
-
-def was_disturbed(timing: Mapping[str, Any]) -> bool:
-    """Whether less than a quarter of the rounds of a trial's reading count; False where a record does not tell."""
-    rounds, undisturbed = timing.get("rounds"), timing.get("undisturbed")
-    if rounds is None or undisturbed is None:
-        return False
-    return bool(undisturbed < LEAST_SHARE * rounds)
+    undisturbed, last = sum(sum(taken.undisturbed) for taken in rounds), latencies[-1]
+    drifts = undisturbed >= LEAST_ROUNDS and last.drift > TOLERANCE  # of fewer rounds it cannot be told
+    measurement = Measurement(
+        **{f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()},
+        spread=last.spread,
+        unstable=found is None or found.share < LEAST_SHARE or drifts,
+        provenance=last.provenance,
+        stat=stat,
+        interval_ms=None if found is None else (found.low, found.high),
+        samples=len(every),
+        rounds=len(every),
+        undisturbed=undisturbed,
+        reading_count=len(latencies),
+    )
+    return Measured(ms, measurement)
 
 
 def _statistic(rounds: Sequence[Rounds], every: Sequence[float], percent: float) -> float:

@@ -86,5 +86,6 @@ def _resumed(
     before = CheckFolder(folder).asked()
     if space is not None:
         said = said | {"space": document_of(space if isinstance(space, Space) else load_space(space))}
-    settings = {**before["settings"], "time_s": None, **said}
+    kept = before["settings"]
+    settings = {**(kept if isinstance(kept, dict) else {}), "time_s": None, **said}
     return Check.model_validate({**before, "settings": settings, **counts})

@@ -6,9 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from archdsl.errors import ArchError
 from archdsl.language.document import Spec
@@ -23,12 +23,9 @@ from archdsl.search.report.reading import RunFiles, mapping, number, numbers, re
 from archdsl.search.report.reproduce import reproduce
 from archdsl.search.store.front import front
 from archdsl.search.store.machine_load import Disturbed
-from archdsl.search.store.progress import RUNGS
 from archdsl.search.store.reading import Reading
+from archdsl.search.trial import RUNGS
 from archdsl.spaces.space import Space
-
-_ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
-"""The order in which a candidate meets the rungs."""
 
 
 def read_report(folder: str | os.PathLike[str]) -> Report:
@@ -136,12 +133,23 @@ def _front(files: RunFiles, trials: Sequence[Trial]) -> list[Trial]:
     if any(known in kept for known in ranked):
         return [kept[known] for known in dict.fromkeys(ranked) if known in kept]
     inside = {known: trial for known, trial in kept.items() if trial.inside_budget}
-    complete = [trial._asdict() for trial in inside.values() if None not in (trial.params, trial.macs)]
+    points = [_Point(t.hash, t.accuracy, t.latency, t.params, t.macs) for t in inside.values()]
+    complete = [point for point in points if None not in point]
     try:
         found = front(complete, _objectives(files.settings))
     except (ValueError, LookupError):  # an objective of a later version
         return []
-    return [inside[record["hash"]] for record in found]
+    return [inside[point.network_hash] for point in found]
+
+
+class _Point(NamedTuple):
+    """What a front is made of."""
+
+    network_hash: str
+    accuracy: float | None
+    latency_ms: float | None
+    params: float | None
+    macs: float | None
 
 
 def _verdict(raw: Mapping[str, Any]) -> Verdict:
@@ -173,7 +181,7 @@ def _word(raw: Mapping[str, Any]) -> str:
 def _reading(raw: Mapping[str, Any]) -> Reading | None:
     """None where a part of it cannot be read."""
     try:
-        return TypeAdapter(Reading).validate_python({name: raw.get(name) for name in Reading._fields})
+        return Reading.from_json(raw)
     except ValidationError:
         return None
 
@@ -213,7 +221,7 @@ def _rungs(trials: Sequence[Trial], study: StudyFacts) -> list[Rung]:
         ended.setdefault(name, Counter())[reason] += times
     for trial in trials:
         ended.setdefault(trial.end, Counter())[_reason(trial)] += 1
-    names = [*_ORDER, *sorted(set(ended) - set(_ORDER))]
+    names = [*RUNGS, *sorted(set(ended) - set(RUNGS))]
     spent = {name: sum(trial.seconds for trial in trials if trial.end == name) for name in names}
     return [
         Rung(

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.search.worker.slot import DeviceLocks, WorkerProtocol, WorkerSlot
@@ -18,7 +18,7 @@ _GREETING_S = 300.0
 
 Ticket = TypeVar("Ticket")
 """What a caller names its trials by; the pool only hands it back."""
-Work = Callable[[WorkerSlot], Record]
+Work = Callable[[WorkerSlot], Trial]
 
 
 class WorkerPool(Generic[Ticket]):
@@ -31,7 +31,7 @@ class WorkerPool(Generic[Ticket]):
             WorkerSlot(new_worker(), settings.model_copy(update={"device": device}), locks, options.trial_s)
         self.slots = locks.slots
         self._free = list(self.slots)
-        self._busy: dict[Future[Record], tuple[Ticket, WorkerSlot]] = {}
+        self._busy: dict[Future[Trial], tuple[Ticket, WorkerSlot]] = {}
         self._threads = ThreadPoolExecutor(len(devices)) if len(devices) > 1 else None
 
     def use(self, settings: Settings) -> None:
@@ -77,14 +77,14 @@ class WorkerPool(Generic[Ticket]):
         if self._threads is not None:
             self._busy[self._threads.submit(work, slot)] = trial, slot
             return
-        done: Future[Record] = Future()
+        done: Future[Trial] = Future()
         self._busy[done] = trial, slot
         try:
             done.set_result(work(slot))
         except OutOfTime as error:
             done.set_exception(error)
 
-    def ended(self, wait_s: float | None = None) -> tuple[Ticket, Record | None] | None:
+    def ended(self, wait_s: float | None = None) -> tuple[Ticket, Trial | None] | None:
         """A trial that ended, waited for; without a record where the search's time was over first.
 
         None if none ends within `wait_s` seconds.
@@ -92,7 +92,7 @@ class WorkerPool(Generic[Ticket]):
         done = next(iter(wait(self._busy, wait_s, FIRST_COMPLETED).done), None)
         if done is None:
             return None
-        record: Record | None = None
+        record: Trial | None = None
         with suppress(OutOfTime):
             record = done.result()
         trial, slot = self._busy.pop(done)

@@ -113,8 +113,8 @@ def examined() -> Any:
 
 
 def test_searches() -> None:
-    names = [record["spec"]["name"] for record in FRONT]
-    hold_whole(front_table(FRONT, {LONGER["hash"]: LONGER}, "p10"), [*names, "61.0", "4.50"])
+    names = [trial.name for trial in FRONT]
+    hold_whole(front_table(FRONT, {LONGER.network_hash: LONGER}, "p10"), [*names, "61.0", "4.50"])
     hold_whole(screen(state(front=FRONT, gate_ms=4.7)), [])
 
 

@@ -21,6 +21,8 @@ from archdsl.render.search import Display, clock, describe, screen, summary
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result, Verdict
+from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, ValidationAccuracy, WinnerAccuracy
+from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.searching import SPACE, Machine, quicken, search, settings
@@ -36,7 +38,7 @@ def shown(renderable: Any, width: int = 80) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
 
 
-def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Result:
+def result(verdict: Verdict, front: list[Trial], **changes: Any) -> Result:
     return Result(Path("runs/one"), settings(**changes), [*FRONT, LONGER], front, verdict, False, FACTS)
 
 
@@ -68,7 +70,7 @@ CONDITIONS: dict[str, Any] = {
 
 def reading(value: float = 4.61, **changes: Any) -> Reading:
     ms: dict[str, Any] = {"min": value - 0.2, "p10": value - 0.1, "p50": value, "p90": value + 0.4}
-    facts = {"latency_ms": {**ms, "all_rounds": ms}, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
+    facts = {"latency_ms": ms, "all_rounds_ms": ms, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
     return Reading(value, (value - 0.05, value + 0.07), **{**facts, "conditions": CONDITIONS, **changes})
 
 
@@ -76,19 +78,17 @@ def verdict(word: Any, reason: str, **changes: Any) -> Verdict:
     return Verdict(word, reason, Winner(), FRONT[0], **changes)  # type: ignore[arg-type]  # only its name is read
 
 
-HELD_OUT = {"accuracy": 0.69, "error": 0.0146, "images": 1000, "fidelity": "6 epochs", "seeds": 2}
-HELD_OUT |= {"mean": 0.67, "least": 0.65, "most": 0.69}
-VALIDATION = {"accuracy": 0.71, "error": 0.014, "images": 1000, "fidelity": "6 epochs"}
-ACCURACY = {"held_out": HELD_OUT, "validation": VALIDATION, "chance": 0.1}
-ATTEMPTS: list[dict[str, Any]] = [
-    {"name": NAMES[1], "hash": NAMES[1], "verdict": "FAIL", "latency": 5.31, "reason": "p50 5.31 ms exceeds 5 ms"},
-    {"name": NAMES[0], "hash": NAMES[0], "verdict": "PASS", "latency": 4.61, "reason": "p50 4.61 ms lies within 5 ms"},
+HELD_OUT = HeldOutAccuracy(0.69, 0.0146, 1000, "6 epochs", seeds=2, mean=0.67, least=0.65, most=0.69)
+ACCURACY = WinnerAccuracy(HELD_OUT, ValidationAccuracy(0.71, 0.014, 1000, "6 epochs"), chance=0.1)
+ATTEMPTS = [
+    AttemptSummary(NAMES[1], NAMES[1], "FAIL", "p50 5.31 ms exceeds 5 ms", latency_ms=5.31),
+    AttemptSummary(NAMES[0], NAMES[0], "PASS", "p50 4.61 ms lies within 5 ms", latency_ms=4.61),
 ]
-TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy": 0.7}
+TIE = Tie(NAMES[2], NAMES[2], 1.9, 0.7)
 
 
 def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
-    passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
+    passed = verdict("PASS", ATTEMPTS[1].reason, reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
     golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
 
 

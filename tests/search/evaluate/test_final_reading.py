@@ -159,7 +159,7 @@ def test_a_resumed_search_pools_what_it_read_before_with_what_it_reads_now(tmp_p
     assert outcome["verdict"] == "FAIL"
     machine = FinalMachine((5.0, 0.0))
     _, outcome = ended(tmp_path / "run", machine, resume=True, trials=2)
-    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0]["hash"])
+    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0].network_hash)
     assert (again["verdict"], again["interval_ms"]) == ("UNSURE", [5.0, 6.2])
 
 

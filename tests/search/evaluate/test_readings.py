@@ -46,8 +46,8 @@ def read(reader: Reader, gate_ms: float | None = GATE_MS, **others: Any) -> Meas
 def test_a_quiet_reading_is_not_repeated_wherever_it_lies(ms: float) -> None:
     reader = Reader([ms] * 60, [1.0] * 60)
     measured = read(reader)
-    assert (measured.ms, measured.unstable, measured.facts["reading_count"]) == (ms, False, 1)
-    assert measured.facts["interval_ms"] == [ms, ms]
+    assert (measured.ms, measured.measurement.unstable, measured.measurement.reading_count) == (ms, False, 1)
+    assert measured.measurement.interval_ms == (ms, ms)
     assert len(reader.asked) == 1
 
 
@@ -62,19 +62,19 @@ def test_a_disturbed_reading_is_followed_by_one_more_and_both_are_pooled() -> No
     measured = read(reader)
     assert len(reader.asked) == 2
     assert measured.ms == 6.0
-    assert measured.unstable
-    assert (measured.facts["rounds"], measured.facts["undisturbed"]) == (120, 20)
+    assert measured.measurement.unstable
+    assert (measured.measurement.rounds, measured.measurement.undisturbed) == (120, 20)
 
 
 def test_disturbed_rounds_do_not_count() -> None:
     measured = read(Reader([50.0] * 20 + [4.0] * 40, disturbed=20))
-    assert (measured.ms, measured.unstable) == (4.0, False)
-    assert (measured.facts["p90_ms"], measured.facts["undisturbed"]) == (4.0, 40)
+    assert (measured.ms, measured.measurement.unstable) == (4.0, False)
+    assert (measured.measurement.p90_ms, measured.measurement.undisturbed) == (4.0, 40)
 
 
 def test_where_every_round_was_disturbed_the_statistic_is_over_all_and_says_so() -> None:
     measured = read(Reader([4.0] * 60, disturbed=60))
-    assert (measured.ms, measured.unstable, measured.facts["interval_ms"]) == (4.0, True, None)
+    assert (measured.ms, measured.measurement.unstable, measured.measurement.interval_ms) == (4.0, True, None)
 
 
 def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:

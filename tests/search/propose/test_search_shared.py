@@ -20,6 +20,7 @@ from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.postgres import server
 from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
+from tests.support.trials import trial as made
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
@@ -62,7 +63,7 @@ def test_a_trial_that_was_taken_from_a_silent_machine_is_not_told_twice(postgres
     try:
         trial, _ = study.ask()
         study._study.tell(trial.number, state=TrialState.FAIL)
-        assert not study.keep(trial, {"hash": "a hash"})
+        assert not study.keep(trial, made())
     finally:
         study.close()
 
@@ -84,7 +85,7 @@ def test_a_later_run_of_the_same_settings_joins_and_goes_on(postgres: str, tmp_p
     machine = Machine()
     second = run(postgres, tmp_path / "two", machine, trials=5, seed=15)
     assert second.trials == 5
-    assert {record["hash"] for record in first.records} <= {record["hash"] for record in second.records}
+    assert {trial.network_hash for trial in first.records} <= {trial.network_hash for trial in second.records}
     assert trials(tmp_path / "two")[:3] == trials(tmp_path / "one")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,10 +12,10 @@ from archdsl.cli import main
 from archdsl.render.proxy_check import report
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, KNOWN, Record, networks, trained
+from tests.support.proxy_checks import DATA, KNOWN, networks, trained
 
 
-def shown(found: Record, width: int = 120) -> str:
+def shown(found: dict[str, Any], width: int = 120) -> str:
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
         console.print(report({**KNOWN, **found}), soft_wrap=True)
