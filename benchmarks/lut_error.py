@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ARCHDSL_CACHE"] = cache
         pace: Any = {"calibration": asked.calibration, "held_out": asked.held_out, "rounds": asked.rounds}
-        tables = build_tables(space, asked.device, asked.batch, threads=asked.threads, **pace, told=print)
+        tables = build_tables(space, asked.device, asked.batch, threads=asked.threads, **pace, notify=print)
     plain = next(iter(tables.values()))
     result = {
         "what": "latencies predicted from the times of parts against measured ones, relative error",

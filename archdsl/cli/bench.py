@@ -100,9 +100,7 @@ def command(
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
     from archdsl.runtimes.setting import WAITING
-    from archdsl.timing import device_lock as leases
 
-    leases.tell = output.remark
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
     setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
@@ -123,7 +121,7 @@ def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, A
     from archdsl.latency import compare
 
     output.remark(f"measuring {', '.join(items)}: {_setting_text({'batch': 1, **setting})} ...")
-    return compare(items, **setting, **pace)
+    return compare(items, **setting, **pace, on_wait=output.remark)
 
 
 def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
@@ -131,7 +129,7 @@ def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBenc
 
     names = ", ".join(layer.name for layer in LAYERS)
     output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
-    return bench_layers(**setting, **pace)
+    return bench_layers(**setting, **pace, on_wait=output.remark)
 
 
 def _table(found: Comparison | LayerBench) -> Renderable:

@@ -89,11 +89,9 @@ def build(
     os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
     from archdsl.latency.tables import build_tables
-    from archdsl.timing import device_lock as leases
 
-    leases.tell = output.remark
     pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, told=output.remark)
+    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, notify=output.remark)
     _print(found[stat or default_stat(device or default_device())], as_json)
 
 

@@ -15,6 +15,7 @@ from archdsl.latency.measuring import compare
 from archdsl.latency.result import Comparison
 from archdsl.latency.rounds import Pace
 from archdsl.shape import Cost, Map
+from archdsl.timing.device_lock import OnWait
 
 MAP = Map(768, 14, 14, 16)
 BATCH = 64
@@ -128,9 +129,12 @@ def bench_layers(
     *,
     mode: str | None = None,
     stat: str | None = None,
+    on_wait: OnWait | None = None,
     **pace: Unpack[Pace],
 ) -> LayerBench:
     """The layers measured side by side, MSA twice; `stat` defaults to the device's, `pace` is what differs from `PACE`.
+
+    `on_wait` is called with a sentence while another process measures on the device; by default it prints to stderr.
 
     Raises:
         MeasureError: the setting is refused, or a forward pass fails.
@@ -138,6 +142,6 @@ def bench_layers(
     modules = {layer.name: layer.module() for layer in LAYERS}
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}
-    return LayerBench(
-        LAYERS, compare(modules, device, batch, dtype, runtime, threads, mode=mode, image=image, stat=stat, **chosen)
-    )
+    setting = (device, batch, dtype, runtime, threads)
+    found = compare(modules, *setting, mode=mode, image=image, stat=stat, on_wait=on_wait, **chosen)
+    return LayerBench(LAYERS, found)

@@ -1,3 +1,5 @@
-"""The lock of a device, under the path of earlier versions."""
+"""The lock of a device, under the path and the name of earlier versions."""
 
-from archdsl.timing.device_lock import lease as lease
+from archdsl.timing.device_lock import device_lock as lease
+
+__all__ = ["lease"]

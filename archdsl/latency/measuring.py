@@ -19,6 +19,7 @@ from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.runner import prepare, refusing, steady
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import available_cores
+from archdsl.timing.device_lock import OnWait
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
@@ -36,20 +37,22 @@ def measure(
     *,
     mode: str | None = None,
     image: Image | None = None,
+    on_wait: OnWait | None = None,
     **pace: Unpack[Pace],
 ) -> Latency:
     """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
 
     `image` is needed for a module without a `spec`. `threads` default to all physical cores of a CPU if they are 1.5
     times faster than one, else to one; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager`
-    on a CPU; `mode` is its former name.
+    on a CPU; `mode` is its former name. `on_wait` is called with a sentence while another process measures on the
+    device; by default it prints to stderr.
 
     Raises:
         WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails.
     """
     setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
-    return _latencies({_name(subject): subject}, setting, threads, image, pace)[0]
+    return _latencies({_name(subject): subject}, setting, threads, image, pace, on_wait)[0]
 
 
 def compare(
@@ -63,11 +66,12 @@ def compare(
     mode: str | None = None,
     image: Image | None = None,
     stat: str | None = None,
+    on_wait: OnWait | None = None,
     **pace: Unpack[Pace],
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
-    `threads` are the same for all, and `runtime` is, by default as in `measure`.
+    `threads` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait`.
 
     Raises:
         WrongUse: `runtime` and `mode` differ.
@@ -79,12 +83,17 @@ def compare(
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
     setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
-    *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace)
+    *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace, on_wait)
     return Comparison(stat, {item.name: item for item in latencies}, again)
 
 
 def _latencies(
-    subjects: Mapping[str, Any], setting: Setting, threads: int | None, image: Image | None, pace: Pace
+    subjects: Mapping[str, Any],
+    setting: Setting,
+    threads: int | None,
+    image: Image | None,
+    pace: Pace,
+    on_wait: OnWait | None,
 ) -> list[Latency]:
     """Builds, prepares and measures everything in one run."""
     import torch
@@ -97,7 +106,7 @@ def _latencies(
     images = {name: _image(subject, image) for name, subject in subjects.items()}
     # compiled code is for the threads that it was compiled with
     is_free = threads is None and setting.device == "cpu" and setting.runtime == "eager"
-    with steady(setting.device, threads) as threads:
+    with steady(setting.device, threads, on_wait) as threads:
         runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
         if is_free:
             with refusing(setting, next(iter(images.values()))):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.errors import MeasureError
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import physical_cores
-from archdsl.timing.device_lock import lease
+from archdsl.timing.device_lock import OnWait, device_lock
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,11 +87,14 @@ def _replay(graph: Any, _owner: Runner) -> None:
 
 
 @contextmanager
-def steady(device: str, threads: int | None = None) -> Iterator[int | None]:
-    """Takes the device's lease and fixes what torch shares between models: threads, TF32 (off), cuDNN's choice (on).
+def steady(device: str, threads: int | None = None, on_wait: OnWait | None = None) -> Iterator[int | None]:
+    """Takes the device's lock and fixes what torch shares between models: threads, TF32 (off), cuDNN's choice (on).
 
     Restores them. Yields the threads: as asked, else the physical cores on a CPU; None on a GPU, where they are left as
-    they are.
+    they are. `on_wait` is called while another process holds the lock.
+
+    Raises:
+        MeasureError: `threads` is below 1, or the lock's file cannot be opened.
     """
     import torch
 
@@ -104,7 +107,7 @@ def steady(device: str, threads: int | None = None) -> Iterator[int | None]:
         torch.set_num_threads(threads or kept[0])
         torch.set_float32_matmul_precision("highest")
         cudnn.allow_tf32, cudnn.benchmark = False, True
-        with lease(device), _on(device):
+        with device_lock(device, on_wait), _on(device):
             yield threads
     finally:
         torch.set_num_threads(kept[0])

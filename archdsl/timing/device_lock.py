@@ -1,8 +1,8 @@
-"""The lease of a device: whoever measures on it has it alone, across the processes and users of a machine.
+"""The lock of a device: whoever measures on it has it alone, across the processes and users of a machine.
 
-A lock (`flock`) on a file that everybody can open, one a device. The system takes it back when its holder ends, however
-it ends. It keeps those apart that take it: whatever else runs on the machine is not asked. Containers with a /tmp of
-their own do not see each other's lease, unless `$ARCHDSL_LEASES` names a folder that they share.
+A lock (`flock`) on a file that everybody can open, one file per device. The system releases it when its holder ends,
+however it ends. It only separates processes that take it. Containers with a /tmp of their own do not see each other's
+lock, unless `$ARCHDSL_LEASES` names a folder that they share.
 """
 
 from __future__ import annotations
@@ -25,51 +25,48 @@ FOLDERS = (Path("/run/lock"), Path("/tmp"))
 """Where the files lie: in the first of these in which every user may write, so that all choose the same."""
 _PAUSE_S, _REMIND_S = 0.05, 5.0
 
-Told = Callable[[str], None]
-"""What is told that, and for whom, one waits: at once and then every five seconds."""
+OnWait = Callable[[str], None]
+"""Called with a sentence that names the process waited for: at once, and then every five seconds."""
 
 
-def aloud(text: str) -> None:
-    """A line on stderr."""
+def print_to_stderr(text: str) -> None:
+    """One line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
-tell: Told = aloud
-"""What is told where nothing else is asked for; a program that writes to stderr in its own way puts that here."""
-
-
-class _Held:
-    """What this process has of one device's lease; threads take turns, and one thread may take it several times."""
+class _Lock:
+    """The lock of one device in this process; threads take turns, and one thread may take it several times."""
 
     def __init__(self) -> None:
         self.turn, self.depth, self.file = threading.RLock(), 0, -1
 
 
-_held: dict[str, _Held] = {}
+_locks: dict[str, _Lock] = {}
 
 
 @contextmanager
-def lease(device: str, told: Told | None = None, patience_s: float | None = None) -> Iterator[None]:
+def device_lock(device: str, on_wait: OnWait | None = None, timeout_s: float | None = None) -> Iterator[None]:
     """The device alone, for as long as the context lasts; may be nested.
 
-    Waits for whoever has it, `patience_s` seconds at most, and says so through `told`, by default a line on stderr.
+    Waits at most `timeout_s` seconds for the process that holds the lock, without end by default. `on_wait` is called
+    meanwhile; by default it is `print_to_stderr`.
 
     Raises:
-        MeasureError: its holder kept it for longer, or the file cannot be opened.
+        MeasureError: the lock was not released in time, or its file cannot be opened.
     """
     name = name_of(device)
-    held = _held.setdefault(name, _Held())
-    with held.turn:
-        if not held.depth:
-            held.file = _taken(name, device, told or tell, patience_s)
-        held.depth += 1
+    lock = _locks.setdefault(name, _Lock())
+    with lock.turn:
+        if not lock.depth:
+            lock.file = _acquired(name, device, on_wait or print_to_stderr, timeout_s)
+        lock.depth += 1
         try:
             yield
         finally:
-            held.depth -= 1
-            if not held.depth:
-                os.close(held.file)
-                held.file = -1
+            lock.depth -= 1
+            if not lock.depth:
+                os.close(lock.file)
+                lock.file = -1
 
 
 def name_of(device: str) -> str:
@@ -83,7 +80,7 @@ def name_of(device: str) -> str:
 
 
 def holder(name: str) -> int | None:
-    """The process that says it has the lease; None where nobody does, or it could not write."""
+    """The process that wrote its number into the lock file; None where none did, or it could not write."""
     with contextlib.suppress(OSError, ValueError):
         return int(_path(name).read_text()[:20])
     return None
@@ -100,19 +97,19 @@ def _shared() -> Path:
     return next((folder for folder in FOLDERS if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH), FOLDERS[-1])
 
 
-def _taken(name: str, device: str, told: Told, patience_s: float | None) -> int:
+def _acquired(name: str, device: str, on_wait: OnWait, timeout_s: float | None) -> int:
     """The locked file's descriptor, once it is ours."""
     path, begun, reminded = _path(name), time.monotonic(), -_REMIND_S
     file = _opened(path)
     try:
         while not _locked(file, path):
             waited = time.monotonic() - begun
-            who = f"process {found}" if (found := holder(name)) else "another process"
-            if patience_s is not None and waited > patience_s:
-                rule = f"{device} was not free to measure on for {patience_s:.0f} s: {who} has its lease"
+            who = f"process {process}" if (process := holder(name)) else "another process"
+            if timeout_s is not None and waited > timeout_s:
+                rule = f"{device} was not free to measure on for {timeout_s:.0f} s: {who} holds its lock"
                 raise MeasureError(f"{rule}; wait for it to end")
             if waited - reminded >= _REMIND_S:
-                told(f"waiting for {who}, which measures on {device}; {waited:.0f} s so far")
+                on_wait(f"waiting for {who}, which measures on {device}; {waited:.0f} s so far")
                 reminded = waited
             time.sleep(_PAUSE_S)
             if not _is_at(file, path):
@@ -163,16 +160,16 @@ def _opened(path: Path) -> int:
                 os.fchmod(file, 0o666)  # whatever the umask is
         return file
     assert refused is not None
-    raise MeasureError(f"the lease file {path} cannot be opened: {refused.strerror}; remove it, or make it readable")
+    raise MeasureError(f"the lock file {path} cannot be opened: {refused.strerror}; remove it, or make it readable")
 
 
 def _forget() -> None:
-    """A forked child does not keep its parent's lease alive."""
-    for held in _held.values():
-        if held.depth:
+    """A forked child does not keep its parent's lock alive."""
+    for lock in _locks.values():
+        if lock.depth:
             with contextlib.suppress(OSError):
-                os.close(held.file)
-    _held.clear()
+                os.close(lock.file)
+    _locks.clear()
 
 
 os.register_at_fork(after_in_child=_forget)

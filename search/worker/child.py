@@ -135,7 +135,7 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     from archdsl.latency import checked_device, measure
     from archdsl.latency.provenance import gpu_processes
     from archdsl.load.specs import spec_of
-    from archdsl.timing.device_lock import lease
+    from archdsl.timing.device_lock import device_lock
     from archdsl.timing.gate import decides
     from archdsl.weights import load_model
 
@@ -150,8 +150,8 @@ def _measure(request: Request, say: Callable[[Reply], None]) -> Reply:
     pace = dict(request["setting"])
     if gate_ms is not None:
         pace["stop"] = lambda taken: all(decides(rounds, request["stat"], gate_ms) for rounds in taken.values())
-    patience_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
-    with lease(checked_device(pace["device"]), waiting, patience_s):
+    timeout_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    with device_lock(checked_device(pace["device"]), waiting, timeout_s):
         if has_waited:
             say({"measuring": True})
         started = time.monotonic()
@@ -167,11 +167,11 @@ def _threads(request: Request, say: Callable[[Reply], None]) -> Reply:
     from archdsl.latency.measuring import seeded
     from archdsl.latency.threads import fastest_threads
     from archdsl.load.specs import spec_of
-    from archdsl.timing.device_lock import lease
+    from archdsl.timing.device_lock import device_lock
 
     spec, setting = spec_of(request["spec"]), request["setting"]
     image = (spec.channels, *spec.image_size)
-    with lease(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
+    with device_lock(setting["device"], lambda text: say({"waiting": text}), _PATIENCE_S), steady(setting["device"]):
         say({"measuring": True})
         runner = prepare(seeded(spec), image, setting["device"], setting["batch"], setting["dtype"], setting["runtime"])
         return {"threads": fastest_threads([runner])}

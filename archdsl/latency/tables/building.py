@@ -13,7 +13,7 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
-from archdsl.latency.tables.session import Session, Told, measured
+from archdsl.latency.tables.session import Notify, Session, measured
 from archdsl.latency.tables.survey import Survey, survey
 from archdsl.latency.tables.table import DECIDING, HeldOut, Table, save, setting_of, space_digest, total
 from archdsl.runtimes.setting import Setting, runtime_of
@@ -39,11 +39,12 @@ def build_tables(
     rounds: int = ROUNDS,
     again: bool = False,
     seed: int = 0,
-    told: Told = lambda text: None,
+    notify: Notify = lambda text: None,
 ) -> dict[str, Table]:
     """The tables of a space for one setting, one a statistic, measured and kept.
 
-    Rounds are added until `stat`, by default the device's statistic, is steady.
+    Rounds are added until `stat`, by default the device's statistic, is steady. `notify` is called with each
+    step, and while another process measures on the device.
     Threads default to the physical cores of a CPU. A table holds for its `runtime`, by default the device's, and a
     search must state it too; `mode` is its former name.
     Parts whose time is known from an earlier table of this device, these versions and this setting are not timed again,
@@ -59,11 +60,11 @@ def build_tables(
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     file = store.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
     known = {} if again else _known(file)
-    told(f"surveying {space.name} ...")
+    notify(f"surveying {space.name} ...")
     found = survey(space, frozenset(known), calibration, held_out, seed)
     new = len(found.keys - set(known))
-    told(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
-    session = measured(found, setting, threads, stat, rounds, told)
+    notify(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
+    session = measured(found, setting, threads, stat, rounds, notify)
     times = known | _times(session)
     _keep(file, {"facts": facts, "times": times})
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)

@@ -20,7 +20,8 @@ from archdsl.runtimes.runner import Runner, prepare, steady
 from archdsl.runtimes.setting import Setting
 from archdsl.timing.rounds import Rounds
 
-Told = Callable[[str], None]
+Notify = Callable[[str], None]
+"""Called with a sentence on what is done now, or what is waited for."""
 Samples = tuple[float, ...]
 _Net = tuple[int | None, Spec]
 """A network and its number among the whole ones; None for a carrier."""
@@ -34,7 +35,7 @@ MOST_PASSES = 3
 _TOGETHER = 2e9
 """Bytes of networks that are kept ready at the same time."""
 _MOST_TOGETHER = 32
-"""Networks that are measured under one lease, so that whoever waits for the device waits for some tens of seconds."""
+"""Networks that are measured under one lock, so that whoever waits for the device waits for some tens of seconds."""
 _WARM_UP_S, _SETTLE_S = 0.02, 0.1
 
 
@@ -59,7 +60,7 @@ class Session(NamedTuple):
         return Session(parts, [one + two for one, two in zip(self.whole, more.whole, strict=True)])
 
 
-def measured(found: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, told: Told) -> Session:
+def measured(found: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, notify: Notify) -> Session:
     """Everything measured, again and again until it is steady, or `MOST_PASSES` times.
 
     Raises:
@@ -67,24 +68,24 @@ def measured(found: Survey, setting: Setting, threads: int | None, stat: str, ro
     """
     session: Session | None = None
     for number in range(1, MOST_PASSES + 1):
-        more = _pass(found, setting, threads, rounds, told)
+        more = _pass(found, setting, threads, rounds, notify)
         session = session.joined(more) if session is not None else more
         noise = session.noise(stat)
-        told(f"pass {number}: the two halves of all rounds lie {noise:.1%} apart")
+        notify(f"pass {number}: the two halves of all rounds lie {noise:.1%} apart")
         if noise <= STEADY:
             break
     assert session is not None
     return session
 
 
-def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, told: Told) -> Session:
+def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, notify: Notify) -> Session:
     """Each network once in so many rounds, many of them side by side."""
     wholes = [*found.calibration, *found.held_out]
     session = Session(defaultdict(list), [()] * len(wholes))
     nets = [*((None, spec) for spec in found.carriers), *enumerate(wholes)]
     for group in _groups(nets, setting):
-        told(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
-        with steady(setting.device, threads) as held:
+        notify(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
+        with steady(setting.device, threads, notify) as held:
             host = host_of(setting, held)
             plain = {
                 str(index): prepare(seeded(spec), image_of(spec), *setting)
@@ -103,7 +104,7 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, tol
 
 
 def _groups(nets: list[_Net], setting: Setting) -> Iterator[list[_Net]]:
-    """The networks in an order of chance, as many together as fit into memory and under one lease."""
+    """The networks in an order of chance, as many together as fit into memory and under one lock."""
     group, held = list[_Net](), 0.0
     for net in random.Random(0).sample(nets, len(nets)):
         bytes_ = count(net[1]).memory_bytes(setting.dtype, setting.batch)
