@@ -68,8 +68,8 @@ class DataRequest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DataFacts:
-    """The data of a search, as the worker that loaded it tells of it."""
+class LoadedData:
+    """What a worker tells of the data that it loaded."""
 
     classes: int
     channels: int
@@ -85,6 +85,12 @@ class DataFacts:
     """In one line."""
     fingerprint: str
     """Of all that was read."""
+
+
+@dataclass(frozen=True)
+class DataFacts(LoadedData):
+    """The data of a search."""
+
     request: DataRequest
     """What was asked for, which every training asks for again."""
     torch: str | None = None

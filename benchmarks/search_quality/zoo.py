@@ -33,6 +33,7 @@ from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import load_data, train
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import DataRequest
+from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Worker
 from archdsl.zoo import names
 
@@ -179,7 +180,7 @@ def _trained(
         spec, ms = pair
         worker, trainings = free.get(), list[Record]()
         try:
-            machine = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
+            machine = greeted(worker, settings)
             data = load_data(worker, DataRequest(settings.data, 64, settings.seed, settings.images), machine)
             for seed in range(settings.seed, settings.seed + seeds):
                 own = settings.model_copy(update={"seed": seed})

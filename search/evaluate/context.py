@@ -17,8 +17,8 @@ from archdsl.search.store.result import trials_in
 from archdsl.search.store.run_schema import ClockFile
 from archdsl.search.trial import DataFacts, Trial
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import Event, Waiting
 from archdsl.search.worker.pool import WorkerPool
-from archdsl.search.worker.process import Reply
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space
 
@@ -131,10 +131,10 @@ class Context:
             self._told_waiting = time.monotonic()
             self.watcher(self.state, text)
 
-    def while_waiting(self, reply: Reply) -> None:
+    def while_waiting(self, event: Event) -> None:
         """Take what a worker says before its reply: while it waits for the device, the search's time stands still."""
-        if "waiting" in reply:
+        if isinstance(event, Waiting):
             self.clock.pause()
-            self.waits(str(reply["waiting"]))
+            self.waits(event.text)
         else:
             self.clock.go_on()

@@ -11,6 +11,7 @@ from archdsl.search.evaluate.rungs import asked
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.store.run_schema import NoiseFile
 from archdsl.search.trial import Trial
+from archdsl.search.worker.messages import MeasuringSetting, ThreadsRequest
 
 THREADS_S = 120.0
 """Seconds without a word after which a worker is taken to hang."""
@@ -36,12 +37,12 @@ def choose_threads(context: Context) -> int | None:
     if settings.chosen_threads is not None:
         return settings.chosen_threads
     spec = first_candidate(context.space, settings).spec
-    request = {"do": "threads", "spec": spec.to_json(), "setting": settings.measuring()}
+    request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
         reply = asked(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
     finally:
         context.clock.go_on()
-    return int(reply["threads"])
+    return reply.threads
 
 
 def gate_ms(context: Context) -> float | None:

@@ -7,8 +7,8 @@ readings is never taken: that would reward networks for luck.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from archdsl.language.document import Spec
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
@@ -16,13 +16,13 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
-from archdsl.search.worker.process import Reply
+from archdsl.search.worker.messages import Event, MeasureRequest, MeasuringSetting, Pace, Waiting
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
 
-PACE: Mapping[str, Any] = {"rounds": 120, "warmup_s": 0.2, "settle_s": 0.3, "time_limit_s": 3.0}
+PACE = Pace(rounds=120, warmup_s=0.2, settle_s=0.3, time_limit_s=3.0)
 """How long a candidate is measured at most, in rounds and seconds; the gate mostly decides earlier."""
 _READINGS = 2
 _SILENCE_S = {"compile": 600.0}
@@ -67,7 +67,7 @@ def one_reading(
     spec: Spec,
     settings: Settings,
     clock: Clock,
-    pace: Mapping[str, Any],
+    pace: Pace,
     *,
     gate_ms: float | None = None,
     weights: str | None = None,
@@ -83,19 +83,13 @@ def one_reading(
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
-    request = {
-        "do": "measure",
-        "spec": spec.to_json(),
-        "setting": settings.measuring() | dict(pace),
-        "stat": settings.stat,
-        "gate_ms": gate_ms,
-        "weights": weights,
-    }
+    setting = MeasuringSetting(**settings.measuring())
+    request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights)
 
-    def progress(reply: Reply) -> None:
-        if "waiting" in reply:
+    def progress(event: Event) -> None:
+        if isinstance(event, Waiting):
             clock.pause()
-            on_wait(str(reply["waiting"]))
+            on_wait(event.text)
         else:
             clock.go_on()
 
@@ -104,9 +98,7 @@ def one_reading(
         reply = asked(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
     finally:
         clock.go_on()
-    facts = reply["latency"]
-    disturbed = frozenset(facts.get("disturbed_rounds", ()))
-    return Latency(spec.name, tuple(facts["samples_ms"]), facts["provenance"], disturbed)
+    return reply.latency.latency(spec.name)
 
 
 def pooled(latencies: Sequence[Latency], stat: str) -> Measured:

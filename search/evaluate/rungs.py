@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
@@ -23,11 +23,22 @@ from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import DataFacts, DataRequest, Training
-from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress, Reply
+from archdsl.search.worker.messages import (
+    Event,
+    LoadRequest,
+    Request,
+    ScoreReply,
+    ScoreRequest,
+    TrainingProgress,
+    TrainRequest,
+)
+from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.slot import WorkerProtocol
-from archdsl.training.fidelity import Fidelity, fidelity_of
+from archdsl.training.fidelity import fidelity_of
 
 _DATA_SILENCE_S, _SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 1800.0, 120.0, 600.0, 15.0
+
+R = TypeVar("R")
 
 
 class StoppedEarly(Exception):
@@ -44,30 +55,19 @@ def load_data(worker: WorkerProtocol, request: DataRequest, machine: JsonObject)
     Raises:
         Failed, WorkerGone: it cannot be loaded.
     """
-    reply = worker.ask({"do": "data", "data": list(request)}, _DATA_SILENCE_S)
-    names = [field.name for field in fields(DataFacts) if field.name not in ("request", "torch")]
+    loaded = worker.ask(LoadRequest(request), _DATA_SILENCE_S)
     torch = machine.get("torch")
-    version = torch if isinstance(torch, str) else None
-    return DataFacts(**{name: reply[name] for name in names}, request=request, torch=version)
+    return DataFacts(**asdict(loaded), request=request, torch=torch if isinstance(torch, str) else None)
 
 
-class Scored(NamedTuple):
-    """Scores of a network at initialisation by name (`worker/scores`), and the seconds that those took which run it."""
-
-    scores: dict[str, float]
-    seconds: dict[str, float]
-
-
-def scored(worker: WorkerProtocol, spec: Spec, settings: Settings, data: DataFacts, clock: Clock) -> Scored:
+def scored(worker: WorkerProtocol, spec: Spec, settings: Settings, data: DataFacts, clock: Clock) -> ScoreReply:
     """The scores of a network at initialisation.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
-    own = {name: getattr(settings, name) for name in ("seed", "device")}
-    request = {"do": "score", "spec": spec.to_json(), "data": list(data.request), **own}
-    reply = asked(worker, request, _SCORE_SILENCE_S, clock.left)
-    return Scored(reply["scores"], reply["seconds"])
+    request = ScoreRequest(spec.to_json(), data.request, settings.seed, settings.device)
+    return asked(worker, request, _SCORE_SILENCE_S, clock.left)
 
 
 class Trained(NamedTuple):
@@ -110,65 +110,66 @@ def train(
         return Trained(known.accuracy, known.seconds, known.training, is_cached=True)
     started, left = time.monotonic(), clock.left_to_train
     fidelity = fidelity_of(settings, data.images, lengthen)
-    request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
-    request |= {"limits": list((limits or {}).items()), "keep": None if keep is None else str(keep)}
-    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
-    outcome = reply["outcome"]
-    if not outcome["finite"]:
+    request = TrainRequest(
+        spec.to_json(),
+        data.request,
+        fidelity.epochs,
+        fidelity.batch,
+        settings.images,
+        settings.seed,
+        settings.device,
+        settings.threads,
+        seconds=None if left is None else max(left, 1),
+        limits=tuple((limits or {}).items()),
+        keep=None if keep is None else str(keep),
+    )
+
+    def heard(event: Event) -> None:
+        if isinstance(event, TrainingProgress):
+            progress(event.share)
+
+    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, heard)
+    outcome = reply.outcome
+    if not outcome.finite:
         raise Failed("training gave no finite loss")
-    if not outcome["finished"] and outcome["halted"] is None:
+    if not outcome.finished and outcome.halted is None:
         raise OutOfTime
-    validation, held = outcome.get("validation"), outcome.get("held")
     training = Training(
         fidelity=str(fidelity),
         data=data.describe,
         seed=settings.seed,
-        threads=reply["threads"],
+        threads=reply.threads,
         device=settings.device,
         torch=data.torch,
         seconds=time.monotonic() - started,
-        steps=outcome["steps"],
-        loss=outcome["loss"],
-        error=outcome["error"],
-        held_out=outcome["held_out"],
+        steps=outcome.steps,
+        loss=outcome.loss,
+        error=outcome.error,
+        held_out=outcome.held_out,
         key=key,
-        running=tuple(round(loss, 4) for loss in outcome["running"]),
+        running=tuple(round(loss, 4) for loss in outcome.running),
         epochs=fidelity.epochs,
         batch=fidelity.batch,
-        autocast=outcome.get("autocast"),
-        halted=outcome["halted"],
+        autocast=outcome.autocast,
+        halted=outcome.halted,
     )
-    if outcome["halted"] is not None:
-        raise StoppedEarly(training, outcome["halted"])
-    if validation is not None:
+    if outcome.halted is not None:
+        raise StoppedEarly(training, outcome.halted)
+    if outcome.validation is not None:
         training = replace(
             training,
-            answers=validation["answers"],
-            validation_images=validation["images"],
-            held_out_images=held["images"] if held else 0,
+            answers=outcome.validation.answers,
+            validation_images=outcome.validation.images,
+            held_out_images=0 if outcome.held is None else outcome.held.images,
         )
-    accuracy, seconds = outcome["accuracy"], training.seconds or 0.0
+    accuracy, seconds = outcome.accuracy, training.seconds or 0.0
     cache.put(key, cache.StoredTraining(accuracy, seconds, training).as_json())
-    return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.get("not_kept"))
-
-
-def _training(spec: Spec, settings: Settings, data: DataFacts, fidelity: Fidelity, seconds: float | None) -> Reply:
-    """The request that trains a network for at most so many seconds."""
-    own = {name: getattr(settings, name) for name in ("images", "seed", "device", "threads")}
-    return {
-        "do": "train",
-        "spec": spec.to_json(),
-        "data": list(data.request),
-        "epochs": fidelity.epochs,
-        "batch": fidelity.batch,
-        "seconds": seconds,
-        **own,
-    }
+    return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.not_kept)
 
 
 def asked(
-    worker: WorkerProtocol, request: Reply, most_s: float, left: float | None, progress: Progress | None = None
-) -> Reply:
+    worker: WorkerProtocol, request: Request[R], most_s: float, left: float | None, progress: Progress | None = None
+) -> R:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
     timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
     try:

@@ -27,6 +27,7 @@ from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.stopping import stoppable
 from archdsl.search.trial import Candidate, DataFacts, DataRequest
+from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
@@ -123,7 +124,7 @@ class _Checking:
         """The data, once it is loaded, in whose channels and classes the networks are drawn."""
         settings, space = self.settings, self.settings.space_document
         request = DataRequest(settings.data, square_side(space), settings.seed, settings.images)
-        machine = self.worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
+        machine = greeted(self.worker, settings)
         data = self.data = load_data(self.worker, request, machine)
         if (note := length_note(settings, data.images)) is not None:
             self.say(note)
@@ -146,8 +147,8 @@ class _Checking:
         counted = drawn.counted
         network = CheckedNetwork(number, drawn.hash, drawn.spec.to_json(), counted.params, counted.macs)
         try:
-            scores, seconds = scored(self.worker, drawn.spec, self.settings, data, self.clock)
-            network = replace(network, scores=scores, score_seconds=seconds)
+            told = scored(self.worker, drawn.spec, self.settings, data, self.clock)
+            network = replace(network, scores=told.scores, score_seconds=told.seconds)
             for seed in range(self.settings.seed, self.settings.seed + self.asked.seeds):
                 network = replace(network, trainings=(*network.trainings, self._trained(drawn, data, seed)))
             network = replace(network, short=self._short(drawn, data))

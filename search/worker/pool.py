@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.search.worker.slot import DeviceLocks, WorkerProtocol, WorkerSlot
 
 _GREETING_S = 300.0
+
+
+def greeted(worker: WorkerProtocol, settings: Settings) -> JsonObject:
+    """What a worker tells of the device that networks are measured on (`archdsl.latency.provenance`).
+
+    Raises:
+        Failed, WorkerGone: as `Worker.ask`.
+    """
+    return worker.ask(HelloRequest(MeasuringSetting(**settings.measuring())), _GREETING_S).provenance
+
 
 Ticket = TypeVar("Ticket")
 """What a caller names its trials by; the pool only hands it back."""
@@ -54,21 +66,21 @@ class WorkerPool(Generic[Ticket]):
         """The trials that are under way."""
         return [trial for trial, _ in self._busy.values()]
 
-    def greeted(self) -> dict[str, Any]:
+    def greeted(self) -> JsonObject:
         """What the workers tell of their devices, which must be alike: a latency counts on any of them.
 
         Raises:
             SearchError: one has no device, or one that differs.
         """
-        told: list[dict[str, Any]] = []
+        devices: list[JsonObject] = []
         for number, slot in enumerate(self.slots, 1):
             try:
-                told.append(slot.ask({"do": "hello", **slot.settings.measuring()}, _GREETING_S)["provenance"])
+                devices.append(greeted(slot, slot.settings))
             except Failed as error:
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
-        if len(names := {str(facts.get("device_name")) for facts in told}) > 1:
+        if len(names := {str(facts.get("device_name")) for facts in devices}) > 1:
             raise SearchError(f"the devices of the workers differ: {', '.join(sorted(names))}; name one by its number")
-        return told[0]
+        return devices[0]
 
     def start(self, trial: Ticket, work: Work) -> None:
         """Begin a trial in a free slot."""

@@ -63,7 +63,7 @@ def test_the_winner_is_measured_in_three_processes_from_the_file_that_is_handed_
     final = [request for request in machine.asked if request["do"] == "measure" and request["weights"]]
     assert len(final) == 3
     assert {request["gate_ms"] for request in final} == {None}
-    assert {(request["setting"]["rounds"], request["setting"]["least_s"]) for request in final} == {(70, 3.0)}
+    assert {(request["pace"]["rounds"], request["pace"]["least_s"]) for request in final} == {(70, 3.0)}
     kept = Path(final[0]["weights"])
     assert (tmp_path / "run" / "winner.safetensors").read_bytes() == kept.read_bytes()
     assert (outcome["verdict"], outcome["passed"], result.verdict.passed) == ("PASS", True, True)

@@ -10,9 +10,10 @@ import pytest
 from archdsl import load_spec
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.store.clock import Clock
+from archdsl.search.worker.messages import Measuring, Request, Waiting
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
-from tests.support.searching import settings
+from tests.support.searching import R, settings
 
 GATE_MS = 5.0
 
@@ -22,16 +23,17 @@ class Reader:
 
     def __init__(self, *readings: list[float], disturbed: int = 0, waits: tuple[str, ...] = ()) -> None:
         self.readings, self.disturbed, self.waits = list(readings), disturbed, waits
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[Any] = []
 
-    def ask(self, request: Any, timeout_s: float, progress: Any = None) -> dict[str, Any]:
+    def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
         self.asked.append(request)
         for text in self.waits:
-            progress({"waiting": text})
+            progress(Waiting(text))
         samples = self.readings[min(len(self.asked), len(self.readings)) - 1]
-        facts = {"other_cores": 1.5, "cpu_share": 0.9}
+        facts: Any = {"other_cores": 1.5, "cpu_share": 0.9}
         disturbed = list(range(self.disturbed))
-        return {"latency": {"samples_ms": samples, "disturbed_rounds": disturbed, "provenance": facts}}
+        reading: Any = {"samples_ms": samples, "disturbed_rounds": disturbed, "provenance": facts}
+        return request.reply({"latency": reading})
 
     def stop(self) -> None:
         raise NotImplementedError
@@ -54,7 +56,7 @@ def test_a_quiet_reading_is_not_repeated_wherever_it_lies(ms: float) -> None:
 def test_the_worker_is_told_the_gate_and_the_statistic() -> None:
     reader = Reader([4.0] * 60)
     read(reader)
-    assert (reader.asked[0]["gate_ms"], reader.asked[0]["stat"], reader.asked[0]["weights"]) == (GATE_MS, "p50", None)
+    assert (reader.asked[0].gate_ms, reader.asked[0].stat, reader.asked[0].weights) == (GATE_MS, "p50", None)
 
 
 def test_a_disturbed_reading_is_followed_by_one_more_and_both_are_pooled() -> None:
@@ -82,10 +84,10 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
     now = [0.0]
 
     class Waits(Reader):
-        def ask(self, request: Any, timeout_s: float, progress: Any = None) -> dict[str, Any]:
-            progress({"waiting": "waiting for process 7"})
+        def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
+            progress(Waiting("waiting for process 7"))
             now[0] += 40
-            progress({"measuring": True})
+            progress(Measuring())
             now[0] += 2
             return super().ask(request, timeout_s, progress)
 

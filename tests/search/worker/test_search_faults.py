@@ -24,7 +24,7 @@ from tests.support.searching import trials as records
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
-from archdsl.search.workers import worker
+from archdsl.search.worker import child as worker
 
 FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "babble"]
 counter = Path(sys.argv[1])
@@ -33,7 +33,7 @@ def hello(request, say):
     return {"provenance": {"device": "cpu", "device_name": "a machine", "torch": "2.0"}}
 
 def data(request, say):
-    facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+    facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10, "validation": 9, "held_out": 9}
     return {"classes": 10, "channels": 3, **facts}
 
 def measure(request, say):
@@ -124,12 +124,12 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
 @pytest.mark.usefixtures("faulty")
 def test_a_worker_is_refused_more_memory_than_it_may_take_and_begins_anew() -> None:
     with Worker(memory_bytes=1 << 29) as worker:
-        worker.ask({"do": "hello"}, 60.0)
+        worker.exchange({"do": "hello"}, 60.0, print)
         pid = worker._process.pid  # type: ignore[union-attr]
         assert resource.prlimit(pid, resource.RLIMIT_DATA) == (1 << 29, 1 << 29)
         assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
         with pytest.raises(Failed, match="out of memory"):
-            worker.ask({"do": "fault", "name": "memory"}, 60.0)
+            worker.exchange({"do": "fault", "name": "memory"}, 60.0, print)
         assert worker._process is None
 
 
