@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEARCH ?= --latency-budget 5ms --time 6m
 
-.PHONY: search test test-all check clean
+.PHONY: search test test-all check docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -15,16 +15,20 @@ search: .venv/installed
 	$(BIN)/archdsl search $(SEARCH)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15 -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+
+docs: .venv/installed
+	$(BIN)/sphinx-build -W --keep-going docs build/docs
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.load.spaces import load_space as load_space
     from archdsl.load.specs import load_spec as load_spec
     from archdsl.load.specs import override as override
+    from archdsl.optimizing import optimize as optimize
     from archdsl.spaces.space import Space as Space
     from archdsl.weights import export_weights as export_weights
     from archdsl.weights import import_weights as import_weights
@@ -52,6 +53,7 @@ _HOME = {
     "load_space": "load.spaces",
     "load_spec": "load.specs",
     "measure": "latency",
+    "optimize": "optimizing",
     "override": "load.specs",
     "save_model": "weights",
 }
@@ -60,7 +62,9 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        from archdsl.files import installed_version
+
+        return installed_version()
     if name not in _HOME:
         raise AttributeError(f"module 'archdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"archdsl.{_HOME[name]}"), name)
@@ -69,14 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "__version__"})
-
-
-def _version() -> str:
-    """The installed version; `unknown` in a tree that was never installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return sorted([*__all__, "__version__"])

@@ -21,23 +21,13 @@ from archdsl.search.config import Settings
 from archdsl.search.defaults import default_space, settings_of
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.propose.candidates import random_candidate
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Candidate
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.variables import variables
 
 RESULTS = Path(__file__).parent / "results" / "measure_rate.json"
-NOT_ASKED: tuple[str, ...] = (
-    "throughput_budget",
-    "params_budget",
-    "macs_budget",
-    "memory_budget",
-    "batch",
-    "dtype",
-    "data",
-    "epochs",
-)
-NOT_ASKED = (*NOT_ASKED, "images", "trials", "time_s", "sampler", "seed", "stat", "mode", "latency_budget_ms")
 
 
 def main() -> None:
@@ -45,8 +35,7 @@ def main() -> None:
     device = asked.device or default_device()
     runtime = asked.runtime or default_runtime(device)
     space = load_space(asked.space or default_space(device))
-    given = dict.fromkeys(NOT_ASKED) | {"device": device, "runtime": runtime, "threads": asked.threads}
-    settings = settings_of(space, **given)
+    settings = settings_of(space, SettingsRequest(device=device, runtime=runtime, threads=asked.threads))
     networks = drawn(settings, asked.networks)
     with Worker() as worker:
         first = [_timed(worker, network, settings, None)[0] for network in networks]

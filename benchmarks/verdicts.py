@@ -14,13 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from measure_rate import NOT_ASKED, drawn
+from measure_rate import drawn
 
 from archdsl.language.document import Spec
 from archdsl.latency.measuring import seeded
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.evaluate.final_reading import read_winner
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.machine_load import MachineLoad
@@ -36,7 +37,7 @@ def main() -> None:
     asked = _arguments()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as place:
-        for number, network in enumerate(drawn(settings_of(asked.space, **_given(asked, None)), asked.networks)):
+        for number, network in enumerate(drawn(settings_of(asked.space, _request(asked, None)), asked.networks)):
             spec = network.spec
             file = Path(place) / f"{number}.safetensors"
             save_model(seeded(spec), file)  # type: ignore[arg-type]  # it is a Backbone
@@ -57,7 +58,7 @@ def _read(spec: Spec, file: Path, asked: argparse.Namespace) -> list[dict[str, A
 
 
 def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float) -> dict[str, Any]:
-    settings = settings_of(asked.space, **_given(asked, budget_ms))
+    settings = settings_of(asked.space, _request(asked, budget_ms))
     with tempfile.TemporaryDirectory() as place:  # a folder of its own, so that nothing is pooled with other readings
         search: Any = _search(settings, Path(place))
         judged, reading = read_winner(search, spec, file, 1.0)
@@ -72,14 +73,8 @@ def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float
     }
 
 
-def _given(asked: argparse.Namespace, budget_ms: float | None) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(NOT_ASKED),
-        "runtime": None,
-        "device": "cpu",
-        "threads": asked.threads,
-        "latency_budget_ms": budget_ms,
-    }
+def _request(asked: argparse.Namespace, budget_ms: float | None) -> SettingsRequest:
+    return SettingsRequest(device="cpu", threads=asked.threads, latency_budget_ms=budget_ms)
 
 
 def _search(settings: Settings, place: Path) -> SimpleNamespace:

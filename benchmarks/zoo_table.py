@@ -1,4 +1,4 @@
-"""The table of published backbones in docs/zoo.md: `python benchmarks/zoo_table.py [--run]`.
+"""The table of published backbones in docs/reference/zoo.md: `python benchmarks/zoo_table.py [--run]`.
 
 With --run every classifier that has a golden output of the published code (tests/golden/) is built, given the golden
 weights and images, and its largest differences are written to benchmarks/results/exactness.json; minutes on two cores.
@@ -25,45 +25,48 @@ if TYPE_CHECKING:
     from tests.support.goldens import Golden
 
 RESULTS = ROOT / "benchmarks" / "results" / "exactness.json"
-DOCS = ROOT / "docs" / "zoo.md"
+DOCS = ROOT / "docs" / "reference" / "zoo.md"
 
 THROUGHPUT = {"litv2_s": 1471, "litv2_m": 812, "litv2_b": 602, "litv2_b_384": 198}
 """Images a second on an RTX 3090 at batch 64, printed in the README of LITv2; the others print none."""
 
 TOP = """# Published backbones
 
-{families}. Every one is a file in [specs/](../specs) and a name on the command line.
+The zoo has all variants of six papers:
 
-| name | image | params | printed | MACs | printed | top-1 % | img/s | float64 | float32 |
+{families}
+
+Each variant is a document in `specs/` and a name on the command line: `archdsl show litv2_s`.
+
+| name | image | params | params, printed | MACs | MACs, printed | top-1 % | img/s | float64 | float32 |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 """
 
 BOTTOM = """
-Params and MACs (for one image) are computed from closed formulas, which the tests hold to the built networks. Printed
-params, MACs, ImageNet top-1 and throughput (RTX 3090, batch 64) are the authors'; a dash where they print none or where
-the figure was not at hand. The last two columns are the largest difference between the logits of this package and those
-of the published code, given the same weights and two images, as a share of the largest logit; a dash where no output of
-the published code is stored in tests/golden.
+- *params* and *MACs* (of one image) are computed from closed formulas, which the tests compare with the built networks.
+- *printed*, *top-1 %* (on ImageNet) and *img/s* (images per second on an RTX 3090 at batch 64) are the authors'
+  figures. A dash means that they print none, or that the figure was not at hand.
+- *float64* and *float32* are the largest differences between the logits of archdsl and those of the published code,
+  given the same weights and two images, divided by the largest logit. A dash means that no output of the published
+  code is stored in `tests/golden`.
+
+Remarks:
 
 {notes}
-Made by `python benchmarks/zoo_table.py` from benchmarks/results/exactness.json, which `--run` wrote on {date} with
-torch {torch} on {machine}.
+`python benchmarks/zoo_table.py` writes this page from `benchmarks/results/exactness.json`, which `--run` wrote on
+{date} with torch {torch} on {machine}.
 """
 
 
 def differences() -> dict[str, Any]:
     """The largest differences of every golden network, as shares of the largest expected value."""
-    from tests.support.goldens import read_golden
     from tests.support.places import GOLDEN
 
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(GOLDEN.glob("*.npz")):
-        golden = read_golden(path.stem)
-        if "zoo" not in golden.facts:  # single modules, which the tests hold
+        if "zoo" not in json.loads(path.with_suffix(".json").read_text()):  # single modules, which the tests hold
             continue
-        row = found[path.stem] = {"spec": golden.facts["zoo"], "overrides": golden.facts["overrides"]}
-        with torch.inference_mode():
-            row |= _of_logits(golden) if "logits64" in golden.arrays else _of_last_map(golden)
+        row = found[path.stem] = of_golden(path.stem)
         told = (f"{name} {value:.1e}" for name, value in row.items() if isinstance(value, float))
         print(f"{path.stem:28}", *told, sep="  ", flush=True)
     return {
@@ -72,6 +75,16 @@ def differences() -> dict[str, Any]:
         "machine": cpu_name(),
         "goldens": found,
     }
+
+
+def of_golden(name: str) -> dict[str, Any]:
+    """The largest differences of one golden network, with the spec that it belongs to."""
+    from tests.support.goldens import read_golden
+
+    golden = read_golden(name)
+    row = {"spec": golden.facts["zoo"], "overrides": golden.facts["overrides"]}
+    with torch.inference_mode():
+        return row | (_of_logits(golden) if "logits64" in golden.arrays else _of_last_map(golden))
 
 
 def _of_logits(golden: Golden) -> dict[str, float]:
@@ -94,15 +107,19 @@ def _share(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The text of docs/zoo.md."""
+    """The text of docs/reference/zoo.md."""
     from archdsl import load_spec, zoo
 
     specs = [load_spec(name) for name in zoo.names()]
-    titles = dict.fromkeys(f"{spec.paper.title} (arXiv:{spec.paper.arxiv})" for spec in specs if spec.paper)
+    titles = dict.fromkeys(
+        f"- {spec.paper.title} ([arXiv:{spec.paper.arxiv}](https://arxiv.org/abs/{spec.paper.arxiv}))"
+        for spec in specs
+        if spec.paper
+    )
     notes = [f"- {spec.name}: {spec.paper.note}" for spec in specs if spec.paper and spec.paper.note]
     others = [_other(name, row) for name, row in results["goldens"].items() if name != row["spec"]]
     return (
-        TOP.format(families="; ".join(titles))
+        TOP.format(families="\n".join(titles))
         + "\n".join(_row(spec, results["goldens"].get(spec.name)) for spec in specs)
         + "\n"
         + BOTTOM.format(notes="\n".join([*notes, *others]) + "\n" if notes or others else "", **_provenance(results))
@@ -113,7 +130,7 @@ def _other(name: str, row: dict[str, Any]) -> str:
     """A golden network that has no row of its own: other images or options, or the form for dense prediction."""
     what = " ".join([row["spec"], *row["overrides"]])
     if "last_map" in row:
-        return f"- {name}: the last map of {what}, as dense prediction has it, differs by {_small(row['last_map'])}."
+        return f"- {name}: the last map of {what}, built for dense prediction, differs by {_small(row['last_map'])}."
     return f"- {name}: {what} differs by {_small(row['float64'])} in float64."
 
 

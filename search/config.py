@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from archdsl.errors import WrongUse, short
+from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import runtime_of, with_runtime
+from archdsl.search.request import Sampler as Sampler
 from archdsl.spaces.space import Space
 
-Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
-"""Who proposes what to try next; `search/study/samplers.py` says what each is."""
-
 DEFAULT_TIME_S = 600.0
+
+
+class Conditions(TypedDict):
+    """What a latency holds for on a machine."""
+
+    device: str
+    batch: int
+    dtype: str
+    runtime: str
+    threads: int | None
 
 
 class Settings(BaseModel):
@@ -26,7 +35,7 @@ class Settings(BaseModel):
     """The space document, as JSON values."""
     latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
     throughput_budget: Annotated[float, Field(gt=0)] | None = None
-    """Images a second, where the latency budget was given so."""
+    """Images per second, where the latency budget was given so."""
     params_budget: Annotated[float, Field(gt=0)] | None = None
     macs_budget: Annotated[float, Field(gt=0)] | None = None
     memory_budget: (
@@ -53,12 +62,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _named_today(cls, written: Any) -> Any:
+    def _named_today(cls, written: Json) -> Json:
         """Settings of an earlier version, whose `runtime`, here and in the space's budgets, was called `mode`."""
         if not isinstance(written, dict):
             return written
         try:
-            runtime_of(written.get("runtime"), written.get("mode"))
+            runtime_of(_text(written.get("runtime")), _text(written.get("mode")))
         except WrongUse as error:
             raise ValueError(str(error)) from None
         space = {"space": _space_today(written["space"])} if "space" in written else {}
@@ -78,12 +87,17 @@ class Settings(BaseModel):
         """The same, with the latency as the only bound."""
         return self.model_copy(update={"params_budget": None, "macs_budget": None, "memory_budget": None})
 
-    def measuring(self) -> dict[str, Any]:
+    def measuring(self) -> Conditions:
         """What a latency depends on beside the network and the machine."""
-        own = self.model_dump(include={"device", "batch", "dtype", "runtime"})
-        return own | {"threads": self.threads or self.chosen_threads}
+        return {
+            "device": self.device,
+            "batch": self.batch,
+            "dtype": self.dtype,
+            "runtime": self.runtime,
+            "threads": self.threads or self.chosen_threads,
+        }
 
-    def training_key(self) -> dict[str, Any]:
+    def training_key(self) -> JsonObject:
         """What a proxy accuracy depends on beside the network."""
         return self.model_dump(include={"data", "images", "seed"})
 
@@ -95,15 +109,18 @@ class Settings(BaseModel):
         return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
 
 
-def _space_today(space: Any) -> Any:
+def _text(value: Json) -> str | None:
+    return None if value is None else str(value)
+
+
+def _space_today(space: Json) -> Json:
     """A space document whose budgets name the runtime as today; what is none is left to be refused."""
-    budgets = space.get("budgets") if isinstance(space, dict) else None
-    if not isinstance(budgets, list | tuple):
+    if not isinstance(space, dict) or not isinstance(budgets := space.get("budgets"), list | tuple):
         return space
     return {**space, "budgets": [with_runtime(each) if isinstance(each, dict) else each for each in budgets]}
 
 
-def _difference(place: str, before: Any, now: Any) -> tuple[str, str, str]:
+def _difference(place: str, before: Json, now: Json) -> tuple[str, str, str]:
     """Where two values differ first, and how."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [name for name in ("name", *before, *now) if before.get(name) != now.get(name)]

@@ -5,24 +5,28 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from archdsl.data.agreement import in_built_in_data
 from archdsl.data.loading import BUILT_IN, DEFAULT
 from archdsl.errors import SearchError, WrongUse
+from archdsl.json_types import Json, JsonObject
 from archdsl.load.spaces import load_space
-from archdsl.runtimes.setting import DTYPES, runtime_of
+from archdsl.runtimes.setting import DTYPES
 from archdsl.search.config import Settings
+from archdsl.search.request import SettingsRequest
 from archdsl.spaces.space import Budget, Space, latency_of
 from archdsl.training.fidelity import LEAST_STEPS
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
+_STATIC = ("params", "macs", "memory")
+_NO_BUDGET = Budget(metric="latency", unit="ms")
+"""In the place of a space's own budget where it has none: it names no limit and no condition."""
 
 
-def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> Settings:
-    """The settings of a search: what is given, else the space's own budgets, else the defaults.
+def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsRequest) -> Settings:
+    """The settings of a search: what is named, else the space's own budgets, else the defaults.
 
     Raises:
         SpecError, MeasureError, SearchError: as `run`.
@@ -31,29 +35,26 @@ def settings_of(space: Space | str | os.PathLike[str] | None, **given: Any) -> S
     from archdsl.runtimes.setting import Setting
 
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else default_space(given["device"]))
-    measured = space.budget("latency") or space.budget("throughput")
-    device = given["device"] or (measured and measured.device) or default_device()
-    given["runtime"] = runtime_of(given.get("runtime"), given.get("mode"))
-    chosen = {name: given[name] or getattr(measured, name, None) for name in ("batch", "dtype", "runtime", "threads")}
-    setting = Setting.checked(device, chosen["batch"] or 1, chosen["dtype"] or "float32", chosen["runtime"])
-    own = {name: budget.limit if (budget := space.budget(name)) else None for name in ("params", "macs", "memory")}
-    in_built_in_data(space, given.get("data") or DEFAULT)  # refused before anything begins
-    plain = ("data", "epochs", "images", "trials", "time_s", "sampler", "seed")
+        space = load_space(space if space is not None else default_space(request.device))
+    own = space.budget("latency") or space.budget("throughput") or _NO_BUDGET
+    setting = Setting.checked(
+        request.device or own.device or default_device(),
+        request.batch or own.batch or 1,
+        request.dtype or own.dtype or "float32",
+        request.runtime or own.runtime,
+    )
+    in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     return _checked(
-        space=document_of(space),
-        **_promise(given, measured, setting.batch),
-        params_budget=given["params_budget"] or own["params"],
-        macs_budget=given["macs_budget"] or own["macs"],
-        memory_budget=given["memory_budget"] or own["memory"],
-        device=setting.device,
-        stat=checked_stat(given.get("stat") or (measured and measured.stat) or default_stat(setting.device)),
-        batch=setting.batch,
-        dtype=setting.dtype,
-        runtime=setting.runtime,
-        threads=chosen["threads"],
-        least_steps=0 if given.get("epochs") is not None else LEAST_STEPS,
-        **{name: given[name] for name in plain if given.get(name) is not None},
+        {
+            "space": document_of(space),
+            **{f"{metric}_budget": budget.limit for metric in _STATIC if (budget := space.budget(metric))},
+            "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
+            **request.named,
+            **_promised(request, own, setting.batch),
+            **setting._asdict(),
+            "threads": request.threads or own.threads,
+            "stat": checked_stat(request.stat or own.stat or default_stat(setting.device)),
+        }
     )
 
 
@@ -64,14 +65,14 @@ def default_space(device: str | None = None) -> str:
     return GPU_SPACE if (device or default_device()).startswith("cuda") else CPU_SPACE
 
 
-def _checked(**fields: Any) -> Settings:
-    """Settings of these fields.
+def _checked(written: JsonObject) -> Settings:
+    """The settings that are written so.
 
     Raises:
         SearchError: one of them is refused.
     """
     try:
-        return Settings(**fields)
+        return Settings.model_validate(written)
     except ValidationError as error:
         raise SearchError(first_of(error)) from None
 
@@ -83,28 +84,29 @@ def first_of(error: ValidationError) -> str:
     return f"{name}: {first['msg']}; got {first['input']!r}"
 
 
-def _promise(given: dict[str, Any], own: Budget | None, batch: int) -> dict[str, float | None]:
-    """The latency budget, said as images a second where it was asked for so; what is given stands over the space's.
+def _promised(request: SettingsRequest, own: Budget, batch: int) -> dict[str, Json]:
+    """The latency budget, said as images per second where it was asked for so; what is named stands over the space's.
 
     Raises:
-        WrongUse: both are given.
+        WrongUse: both are named.
         SearchError: a throughput is not above 0.
     """
-    latency, throughput = given.get("latency_budget_ms"), given.get("throughput_budget")
+    latency, throughput = request.latency_budget_ms, request.throughput_budget
     if latency is not None and throughput is not None:
         raise WrongUse("a throughput budget is a latency budget of batch / throughput; give one of the two")
-    if latency is None and throughput is None and own is not None:
+    if latency is None and throughput is None and own is not _NO_BUDGET:
         latency, throughput = (own.limit, None) if own.metric == "latency" else (None, own.limit)
     if throughput is not None:
         if throughput <= 0:
-            raise SearchError(f"throughput_budget must be above 0 images a second; got {throughput}")
+            raise SearchError(f"throughput_budget must be above 0 images per second; got {throughput}")
         latency = latency_of(throughput, batch)
     return {"latency_budget_ms": latency, "throughput_budget": throughput}
 
 
-def document_of(space: Space) -> dict[str, Any]:
+def document_of(space: Space) -> JsonObject:
     """A space as JSON values, as it was written."""
-    return space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    document: JsonObject = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return document
 
 
 def absolute(data: str | os.PathLike[str]) -> str:
@@ -124,14 +126,15 @@ def new_folder(settings: Settings, what: str = "") -> Path:
     return path
 
 
-def resumed_settings(before: Settings, space: Space | str | os.PathLike[str] | None, given: dict[str, Any]) -> Settings:
-    """The settings of the run in a folder, with what was said now in their place."""
-    said = {name: value for name, value in given.items() if value is not None}
-    if dtype := said.get("dtype"):
-        said["dtype"] = DTYPES.get(dtype, dtype)
+def resumed_settings(
+    before: Settings, space: Space | str | os.PathLike[str] | None, request: SettingsRequest
+) -> Settings:
+    """The settings of the run in a folder, with what is named now in their place."""
+    named: JsonObject = {**request.named, "trials": request.trials, "time_s": request.time_s}
+    if request.dtype is not None:
+        named["dtype"] = DTYPES.get(request.dtype, request.dtype)
     if space is not None:
-        said["space"] = document_of(space if isinstance(space, Space) else load_space(space))
-    if said.keys() & {"latency_budget_ms", "throughput_budget"}:
-        said |= _promise(said, None, said.get("batch", before.batch))
-    limits = {"trials": given["trials"], "time_s": given["time_s"]}
-    return _checked(**{**before.model_dump(), **said, **limits})
+        named["space"] = document_of(space if isinstance(space, Space) else load_space(space))
+    if request.latency_budget_ms is not None or request.throughput_budget is not None:
+        named |= _promised(request, _NO_BUDGET, request.batch or before.batch)
+    return _checked({**before.model_dump(), **named})

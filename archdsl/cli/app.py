@@ -37,20 +37,20 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "new": (new.command, "Print an editable copy of a backbone or a space."),
     "check": (check.command, "Check backbones and spaces, without building them."),
     "show": (show.command, "Draw a backbone with shapes, params and MACs."),
-    "cost": (cost.command, "Count params, MACs and memory, a node and in all."),
+    "cost": (cost.command, "Count params, MACs and memory, per node and in total."),
     "bench": (bench.command, "Measure latencies side by side."),
     "search": (search.command, "Search for the best backbone inside a latency budget."),
     "doctor": (doctor.command, "Examine a search space before the first trial."),
-    "proxy-check": (proxy_check.command, "Check how well scores and short training rank a space."),
-    "report": (report.command, "Report a search, in the terminal and as a page."),
-    "cache": (cache.command, "Show or clear the results kept across searches."),
+    "proxy-check": (proxy_check.command, "Check how well scores and short training rank networks."),
+    "report": (report.command, "Show the report of a search, and write it as a page."),
+    "cache": (cache.command, "Show or clear the cache that searches share."),
     "import": (import_.command, "Load a published checkpoint into a backbone."),
     "export-weights": (export_weights.command, "Write a model's weights under their published names."),
     "schema": (schema.command, "Print the JSON Schema of a kind of document."),
 }
 for _name, (_command, _help) in _COMMANDS.items():
     app.command(_name, short_help=_help)(_command)
-app.add_typer(lut.app, name="lut", short_help="Predict latencies from the times of blocks.")
+app.add_typer(lut.app, name="lut", short_help="Predict latencies from measured times of blocks.")
 
 
 def _version(asked: bool) -> None:
@@ -66,7 +66,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print no progress and no remarks")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print results and errors only")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="print the traceback of an error inside archdsl")
     ] = False,

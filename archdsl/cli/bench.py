@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +16,7 @@ from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
     from archdsl.language.document import Spec
-    from archdsl.latency import Comparison
+    from archdsl.latency import Comparison, Pace
     from archdsl.latency.layers import LayerBench
     from archdsl.render.console import Renderable
 
@@ -26,7 +25,10 @@ Specs = Annotated[
     list[str] | None, typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents; none with --layers")
 ]
 Layers = Annotated[
-    bool, typer.Option("--layers", help="mixers alone instead, as LITv2's authors timed them: 14x14, 768 channels")
+    bool,
+    typer.Option(
+        "--layers", help="measure single mixers instead, in the setting of LITv2's authors: 14x14, 768 channels"
+    ),
 ]
 Device = Annotated[
     str | None,
@@ -39,18 +41,22 @@ Device = Annotated[
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1, with --layers 64)"),
+    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1; with --layers, 64)"),
 ]
 Dtype = Annotated[
     str,
     typer.Option(
-        "--dtype", metavar="float32|float16|bfloat16", callback=check_dtype, help="data type of weights and images"
+        "--dtype",
+        metavar="float32|float16|bfloat16",
+        callback=check_dtype,
+        show_default=False,
+        help="data type of weights and images (default: float32)",
     ),
 ]
 Rounds = Annotated[
     int | None,
     typer.Option(
-        "--rounds", metavar="N", parser=whole(100_000), help="samples of each (default: 40, with --layers 12)"
+        "--rounds", metavar="N", parser=whole(100_000), help="samples of each network (default: 40; with --layers, 12)"
     ),
 ]
 Limit = Annotated[
@@ -59,10 +65,12 @@ Limit = Annotated[
         "--time-limit",
         metavar="TIME",
         parser=seconds,
-        help="no round begins after this time, e.g. 90s (default: no limit, with --layers 40s)",
+        help="start no round after this time, e.g. 90s (default: no limit; with --layers, 40s)",
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="write the JSON there too")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="also write the result to this file, as JSON")
+]
 
 
 def command(
@@ -81,13 +89,15 @@ def command(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """Measure latencies side by side: milliseconds a batch, with their spread and what they were measured on.
+    """Measure latencies side by side: milliseconds per batch, their spread, and the conditions they hold for.
 
-    Weights are random, of one seed. Each round measures every SPEC, and the first one twice (A/A), which shows what
-    this run cannot tell apart. A latency is marked unstable if it drifts by more than 5 %,
-    if fewer than ten or fewer than a quarter of its rounds were undisturbed, or if the process had under half a core.
+    Weights are random, from a fixed seed. The networks take turns: each round measures every SPEC once and the first
+    one twice (A/A), which shows how large a difference this run cannot detect. A network that is measured alone, as for
+    the verdict of a search, usually reads lower. A latency is marked unstable if it drifts by more than 5 %, if fewer
+    than ten or fewer than a quarter of its rounds were undisturbed, or if the process had less than half a core.
 
-    With --layers it measures single mixers, and prints images a second beside those that LITv2's authors published.
+    With --layers, single mixers are measured, and their images per second are printed beside those that the authors
+    of LITv2 published.
 
     \b
     Examples:
@@ -99,14 +109,18 @@ def command(
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
     _check_writable(out)
-    from archdsl.runtimes.setting import WAITING
+    from archdsl.latency import Setting, compare
+    from archdsl.latency.layers import BATCH, LAYERS, bench_layers
 
-    os.environ.update({**WAITING, **os.environ})  # torch is imported after this
-    pace = {name: value for name, value in (("rounds", rounds), ("time_limit_s", time_limit)) if value is not None}
-    setting = {"device": device, "dtype": dtype, "runtime": runtime, "threads": threads, "stat": stat}
-    if batch is not None:
-        setting["batch"] = batch
-    found = _measured_layers(setting, pace) if layers else _measured(items, setting, pace)
+    setting = Setting.checked(device, batch or (BATCH if layers else 1), dtype, runtime)
+    names = ", ".join([layer.name for layer in LAYERS] if layers else items)
+    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime} ...")
+    pace = _pace(rounds, time_limit)
+    found: Comparison | LayerBench
+    if layers:
+        found = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
+    else:
+        found = compare(items, *setting, threads, stat=stat, on_wait=output.remark, **pace)
     if out is not None:
         out.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:
@@ -117,19 +131,14 @@ def command(
     return None
 
 
-def _measured(items: dict[str, Spec], setting: dict[str, Any], pace: dict[str, Any]) -> Comparison:
-    from archdsl.latency import compare
-
-    output.remark(f"measuring {', '.join(items)}: {_setting_text({'batch': 1, **setting})} ...")
-    return compare(items, **setting, **pace, on_wait=output.remark)
-
-
-def _measured_layers(setting: dict[str, Any], pace: dict[str, Any]) -> LayerBench:
-    from archdsl.latency.layers import BATCH, LAYERS, bench_layers
-
-    names = ", ".join(layer.name for layer in LAYERS)
-    output.remark(f"measuring {names}: {_setting_text({'batch': BATCH, **setting})} ...")
-    return bench_layers(**setting, **pace, on_wait=output.remark)
+def _pace(rounds: int | None, time_limit_s: float | None) -> Pace:
+    """What is asked for; what is measured has defaults of its own."""
+    pace: Pace = {}
+    if rounds is not None:
+        pace["rounds"] = rounds
+    if time_limit_s is not None:
+        pace["time_limit_s"] = time_limit_s
+    return pace
 
 
 def _table(found: Comparison | LayerBench) -> Renderable:
@@ -140,26 +149,19 @@ def _table(found: Comparison | LayerBench) -> Renderable:
     return layers_table(found) if isinstance(found, LayerBench) else bench_table(found)
 
 
-def _setting_text(setting: dict[str, Any]) -> str:
-    """The setting as it is measured, what was not said filled in; refused here already where it cannot be."""
-    from archdsl.latency import Setting
-
-    batch, dtype, runtime = Setting.checked(*(setting[name] for name in ("device", "batch", "dtype", "runtime")))[1:]
-    return f"batch {batch}, {dtype}, {runtime}"
-
-
 def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:
     """Specs or layers, one of them."""
     if layers and (specs or assignments):
         what = specs[0] if specs else "--set"
         raise typer.BadParameter(f"it takes no SPEC and no --set; got {what}", param_hint="'--layers'")
     if not layers and not specs:
-        raise typer.BadParameter("missing: name one or more, or ask for --layers", param_hint="'SPEC'")
+        raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 
 
 def labelled(specs: list[Spec], arguments: list[str]) -> dict[str, Spec]:
     """The specs by name; those of one name by what was written, or numbered where that is the same too."""
-    names, items = Counter(spec.name for spec in specs), dict[str, Any]()
+    names = Counter(spec.name for spec in specs)
+    items: dict[str, Spec] = {}
     for spec, argument in zip(specs, arguments, strict=True):
         label = plain = spec.name if names[spec.name] == 1 else argument
         number = 1

@@ -12,16 +12,22 @@ from archdsl.cli.options import Json, chosen
 
 ACTIONS = ("show", "clear")
 Action = Annotated[
-    str, typer.Argument(metavar="[show|clear]", callback=chosen("action", lambda: ACTIONS), help="what to do")
+    str,
+    typer.Argument(
+        metavar="[show|clear]",
+        callback=chosen("action", lambda: ACTIONS),
+        show_default=False,
+        help="what to do (default: show)",
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without being asked")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without asking")]
 
 
 def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
-    """Show or clear what is kept: short trainings, so that no network is trained twice, and tables of latencies.
+    """Show or clear the cache: results of short trainings, so that no network is trained twice, and latency tables.
 
-    They lie in $ARCHDSL_CACHE, else in the user's cache folder. Runs keep their own results; clearing costs later
-    searches time, nothing else.
+    It is in $ARCHDSL_CACHE, or else in the user's cache folder. Runs keep their own results: clearing the cache makes
+    later searches slower, and changes nothing else.
 
     \b
     Examples:

@@ -8,11 +8,12 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden, title
-from archdsl.cli.ending import FAILED, WRONG_USE
+from archdsl.cli.exit_codes import FAILED, WRONG_USE
 from archdsl.cli.options import Json, Set
 from archdsl.errors import Problem, SpecError, WrongUse
 
 if TYPE_CHECKING:
+    from archdsl import json_types
     from archdsl.cli.documents import Content, Document
 
 Paths = Annotated[
@@ -36,8 +37,8 @@ class Finding(NamedTuple):
 def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
-    Prints one line for a valid document, and one line for each problem of an invalid one. A value of a space that no
-    valid network can have gets a warning; only what is proven is warned of.
+    One line is printed for a valid document, and one line for each problem of an invalid one. A warning names a value
+    of a search space that no valid network can have; it is given only if that is proven.
 
     \b
     Examples:
@@ -52,8 +53,8 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
         if not as_json:
             _tell(path, found)
     if as_json:
-        errors = [problem.as_json() for found in findings for problem in found.problems]
-        warnings = [problem.as_json() for found in findings for problem in found.warnings]
+        errors: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.problems]
+        warnings: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.warnings]
         refused = bool(errors or (strict and warnings))
         output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
     codes = [FAILED if strict and found.warnings else found.code for found in findings]
@@ -108,9 +109,10 @@ def _summary(content: Content) -> str:
     height, width = content.image_size
     sizes = f"{len(content.nodes)} nodes, {content.channels}x{height}x{width} -> {content.classes}"
     if isinstance(content, Spec):
-        from archdsl.cost import count
+        from archdsl.cost import count as cost_of
 
-        return f"{sizes}, {count(content).params / 1e6:.2f} M params"
+        return f"{sizes}, {cost_of(content).params / 1e6:.2f} M params"
     from archdsl.spaces.variables import variables
 
-    return f"{sizes}, {len(variables(content.nodes))} variables"
+    count = len(variables(content.nodes))
+    return f"{sizes}, {count} variable{'s' * (count != 1)}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Names, Set
 
+if TYPE_CHECKING:
+    from archdsl import json_types
+
 
 def command(specs: Names, assignments: Set = None, as_json: Json = False) -> None:
-    """Count params, MACs and memory of backbones, a node and in all, for one image.
+    """Count the params, MACs and memory of backbones for one image, per node and in total.
 
-    With --json, one SPEC gives an object and several give a list; memory is in bytes, at float32.
+    With --json, one SPEC is printed as an object and several as a list; memory is in bytes, in float32.
 
     \b
     Examples:
@@ -23,7 +26,7 @@ def command(specs: Names, assignments: Set = None, as_json: Json = False) -> Non
 
     found = open_specs(specs, assignments)
     if as_json:
-        facts: list[dict[str, Any]] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
+        facts: list[json_types.Json] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
         return output.result_json(facts[0] if len(facts) == 1 else facts)
     from archdsl.render.console import stdout
     from archdsl.render.tables import cost_table

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from archdsl.cli import output
-from archdsl.cli import search as options
 from archdsl.cli.documents import placed
-from archdsl.cli.ending import FAILED
-from archdsl.cli.options import Json, Mode, Runtime, Stat, Threads, runtime_of, whole
+from archdsl.cli.exit_codes import FAILED
+from archdsl.cli.options import Json, Mode, runtime_of, whole
+from archdsl.cli.search_options import Conditions, Epochs, LatencyBudgets, Space, StaticBudgets, TrainingData, Workers
 from archdsl.cli.units import seconds
+from archdsl.cli.unpacking import with_options
 
 NoMeasure = Annotated[
     bool, typer.Option("--no-measure", help="count only: measure no latency and estimate no search time")
@@ -28,39 +29,36 @@ Limit = Annotated[
 Trials = Annotated[
     int | None,
     typer.Option(
-        "--trials", metavar="N", parser=whole(1_000_000), help="estimate the time of a search of N trials (default 100)"
+        "--trials",
+        metavar="N",
+        parser=whole(1_000_000),
+        help="estimate the time of a search of N trials (default: 100)",
     ),
 ]
 
 
+class DoctorOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
+    """The search that is to come, by the names of `archdsl.search.request.SettingsRequest`."""
+
+    epochs: Epochs
+
+
+@with_options(DoctorOptions)
 def command(
-    space: options.Space = None,
-    latency_budget: options.LatencyBudget = None,
-    throughput_budget: options.ThroughputBudget = None,
-    params_budget: options.ParamsBudget = None,
-    macs_budget: options.MacsBudget = None,
-    memory_budget: options.MemoryBudget = None,
-    device: options.Device = None,
-    batch: options.Batch = None,
-    dtype: options.Dtype = None,
-    runtime: Runtime = None,
-    mode: Mode = None,
-    threads: Threads = None,
-    stat: Stat = None,
-    data: options.DataOption = None,
-    epochs: options.Epochs = None,
-    images: options.Images = None,
-    seed: options.Seed = None,
+    space: Space = None,
+    *,
     trials: Trials = None,
-    workers: options.Workers = 1,
+    workers: Workers = 1,
     time: Limit = None,
+    mode: Mode = None,
     no_measure: NoMeasure = False,
     as_json: Json = False,
+    **asked: Unpack[DoctorOptions],
 ) -> None:
-    """Examine a search space before the first trial: its size, costs, dead alternatives, budgets and search time.
+    """Examine a search space before the first trial: its size, costs, unused alternatives, budgets and search time.
 
-    Latencies are measured on some networks and predicted for the others; the error of the prediction is printed. Where
-    no network meets the budgets, the feasible budgets are printed and the exit code is 1.
+    Latencies are measured on some networks and predicted for the others; the error of the prediction is printed. If
+    no network meets the budgets, feasible budgets are printed and the exit code is 1.
 
     \b
     Examples:
@@ -74,28 +72,11 @@ def command(
     from archdsl.search.doctor.dead import told
     from archdsl.search.doctor.doctor import DEFAULT_TIME_S, examine
     from archdsl.search.doctor.doctor import as_json as facts
+    from archdsl.search.request import SettingsRequest
 
-    space = space or default_space(device)
-    settings = settings_of(
-        space,
-        latency_budget_ms=latency_budget,
-        throughput_budget=throughput_budget,
-        params_budget=params_budget,
-        macs_budget=macs_budget,
-        memory_budget=memory_budget,
-        device=device,
-        batch=batch,
-        dtype=dtype,
-        runtime=runtime_of(runtime, mode),
-        threads=threads,
-        stat=stat,
-        data=data,
-        epochs=epochs,
-        images=images,
-        trials=None,
-        time_s=None,
-        seed=seed,
-    )
+    space = space or default_space(asked["device"])
+    asked["runtime"] = runtime_of(asked["runtime"], mode)
+    settings = settings_of(space, SettingsRequest(**asked))
     found = examine(
         settings,
         measure=not no_measure,

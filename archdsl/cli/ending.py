@@ -11,12 +11,12 @@ import traceback
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from archdsl.cli import output
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED, WRONG_USE
 from archdsl.errors import ArchError, WrongUse
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 _COMPLETION = ("--install-completion", "--show-completion")
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _ANYWHERE = {"-q", "--quiet", "-v", "--verbose"}
@@ -75,11 +75,18 @@ def _report(error: Exception) -> None:
     if output.talk().verbose:
         output.error("".join(traceback.format_exception(error)).rstrip())
     said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-    more = "" if output.talk().verbose else "; archdsl -v shows where"
-    output.error(f"this is a bug of archdsl: {said}{more}")
+    more = "" if output.talk().verbose else "; archdsl -v prints where it happened"
+    output.error(f"this is a bug in archdsl: {said}{more}")
 
 
-def _warn(message: Warning | str, category: type[Warning], *_place: Any, **_more: Any) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as one line."""
     output.remark(f"warning: {' '.join(str(message).split())}")
 

@@ -11,14 +11,22 @@ from archdsl.cli import output
 from archdsl.cli.import_ import check_out
 from archdsl.cli.options import Json
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="a file that archdsl import wrote")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="the checkpoint; .safetensors, or torch.save's")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="file that archdsl import wrote")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="checkpoint to write: .safetensors, or another ending for the format of torch.save",
+    ),
+]
 
 
 def command(model: Model, out: Out, as_json: Json = False) -> None:
     """Write a model's weights back under the published names, for the authors' own code.
 
-    What their loaders derive themselves, index tables and counters, is not in it.
+    Index tables and counters are left out, since the authors' loaders compute them.
 
     \b
     Examples:

@@ -17,19 +17,33 @@ if TYPE_CHECKING:
     from archdsl.compile import Backbone
     from archdsl.weights import Imported
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="a published checkpoint: of torch.save, or safetensors")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="the file to write")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="published checkpoint, of torch.save or safetensors")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="file to write")]
 Classes = Annotated[
-    int | None, typer.Option("--classes", metavar="N", parser=whole(100_000), help="a new classifier for N classes")
+    int | None,
+    typer.Option(
+        "--classes", metavar="N", parser=whole(100_000), help="replace the classifier by a new one for N classes"
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="of the new classifier")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", metavar="N", min=0, max=2**31 - 1, show_default=False, help="seed of the new classifier (default: 0)"
+    ),
+]
 Key = Annotated[
-    str | None, typer.Option("--key", metavar="KEY", help="of the weights in FILE, as state_dict_ema or ema.model")
+    str | None,
+    typer.Option("--key", metavar="KEY", help="key of the weights in FILE, e.g. state_dict_ema or ema.model"),
 ]
 Image = Annotated[
-    str | None, typer.Option("--image", metavar="HxW", help="size that FILE was made for; needed if not square")
+    str | None,
+    typer.Option(
+        "--image", metavar="HxW", help="image size that FILE was made for, e.g. 384x512; needed if it is not square"
+    ),
 ]
-Features = Annotated[bool, typer.Option("--features-only", help="the dense-prediction form, which has no head")]
+Features = Annotated[
+    bool, typer.Option("--features-only", help="load the form for dense prediction, which has no head")
+]
 
 _PARTS_NAMED = 5
 
@@ -48,9 +62,9 @@ def command(
 ) -> None:
     """Load a published checkpoint into a backbone, and write both to one file.
 
-    FILE is read as data: nothing that it names is imported or run. No tensor of the backbone may be missing or left
-    over; what stands beside it (a detector's neck and heads; with --features-only the classifier) is left out and
-    named. Tables made for another image size are resized.
+    FILE is read as data: no code that it names is imported or run. It must have every tensor of the backbone and no
+    further one; tensors beside the backbone (a detector's neck and heads; with --features-only, the classifier) are
+    left out and listed. Tables made for another image size are resized.
 
     \b
     Examples:
@@ -83,7 +97,7 @@ def _size(text: str) -> tuple[int, int]:
         sides = sides_in(text)
         two = len(sides) == 2 and all(10 <= side < 10_000 for side in sides)
         remedy = f"use {sides[0]}x{sides[1]} (height x width)" if two else "write e.g. 384 or 384x512"
-        raise typer.BadParameter(f"'{text[:40]}' is no image size; {remedy}", param_hint="'--image'")
+        raise typer.BadParameter(f"'{text[:40]}' is not an image size; {remedy}", param_hint="'--image'")
     return int(found[1]), int(found[2] or found[1])
 
 
@@ -115,13 +129,15 @@ def _changes(imported: Imported) -> list[str]:
 
 
 def _remarks(imported: Imported) -> list[str]:
-    remarks = [f"{count} tensors of {dtype} were cast" for dtype, count in imported.cast.items()]
+    remarks = [f"cast from {dtype}: {_tensors(count)}" for dtype, count in imported.cast.items()]
     if imported.others:
         remarks.append(f"the file also has weights under {', '.join(imported.others)} (--key)")
     if imported.left_out:
         remarks.append(_left_out(imported.left_out))
     if imported.not_finite:
-        remarks.append(f"warning: NaN or infinities in {len(imported.not_finite)} tensors, as {imported.not_finite[0]}")
+        remarks.append(
+            f"warning: NaN or infinities in {_tensors(len(imported.not_finite))}, e.g. {imported.not_finite[0]}"
+        )
     return remarks
 
 
@@ -129,6 +145,9 @@ def _left_out(names: Sequence[str]) -> str:
     """How many tensors were left out, and of which parts."""
     parts = list(dict.fromkeys(name.split(".")[0] for name in names))
     more = f", ... ({len(parts)} parts)" if len(parts) > _PARTS_NAMED else ""
-    count = f"{len(names)} tensors" if len(names) > 1 else "1 tensor"
     was = "were" if len(names) > 1 else "was"
-    return f"{count} beside the backbone {was} left out: {', '.join(parts[:_PARTS_NAMED])}{more}"
+    return f"{_tensors(len(names))} beside the backbone {was} left out: {', '.join(parts[:_PARTS_NAMED])}{more}"
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'s' * (count != 1)}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 
 import typer
 
@@ -12,35 +11,74 @@ from archdsl.cli import output
 from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
+from archdsl.cli.unpacking import with_options
 
 if TYPE_CHECKING:
+    from archdsl import json_types
     from archdsl.language.document import Spec
     from archdsl.latency.tables import Table
-    from archdsl.spaces.space import Space
-
 
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch")]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
-]
-Calibration = Annotated[
-    int,
-    typer.Option(
-        "--calibration", metavar="N", parser=whole(10_000), help="whole networks to calibrate the prediction on"
-    ),
-]
-HeldOut = Annotated[
-    int,
-    typer.Option(
-        "--held-out", metavar="N", parser=whole(10_000), help="whole networks to determine the prediction error on"
-    ),
-]
-Rounds = Annotated[
-    int, typer.Option("--rounds", metavar="N", parser=whole(100_000), help="samples of each part and network, per pass")
-]
-Again = Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
+
+
+class TableOptions(TypedDict):
+    """What a table holds for, by the names of `archdsl.latency.tables.build_tables`."""
+
+    device: Device
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            metavar="N",
+            parser=whole(65536),
+            show_default=False,
+            help="images per batch (default: 1)",
+        ),
+    ]
+    dtype: Dtype
+    runtime: Runtime
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
+    ]
+    stat: Stat
+
+
+class BuildOptions(TableOptions):
+    """How a table is measured."""
+
+    calibration: Annotated[
+        int,
+        typer.Option(
+            "--calibration",
+            metavar="N",
+            parser=whole(10_000),
+            show_default=False,
+            help="whole networks to calibrate the prediction on (default: 16)",
+        ),
+    ]
+    held_out: Annotated[
+        int,
+        typer.Option(
+            "--held-out",
+            metavar="N",
+            parser=whole(10_000),
+            show_default=False,
+            help="whole networks to determine the prediction error on (default: 32)",
+        ),
+    ]
+    rounds: Annotated[
+        int,
+        typer.Option(
+            "--rounds",
+            metavar="N",
+            parser=whole(100_000),
+            show_default=False,
+            help="samples of each part and network, per pass (default: 40)",
+        ),
+    ]
+    again: Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
+
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -56,21 +94,8 @@ def lut() -> None:
 
 
 @app.command(short_help="Measure the parts of a space, and state the prediction error.")
-def build(
-    space: SpaceName,
-    device: Device = None,
-    batch: Batch = 1,
-    dtype: Dtype = "float32",
-    runtime: Runtime = None,
-    mode: Mode = None,
-    threads: Threads = None,
-    stat: Stat = None,
-    calibration: Calibration = 16,
-    held_out: HeldOut = 32,
-    rounds: Rounds = 40,
-    again: Again = False,
-    as_json: Json = False,
-) -> None:
+@with_options(BuildOptions, batch=1, dtype="float32", calibration=16, held_out=32, rounds=40, again=False)
+def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked: Unpack[BuildOptions]) -> None:
     """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
     A table holds for one runtime: times of eager networks say nothing about compiled ones. While it is built, no other
@@ -82,72 +107,59 @@ def build(
       archdsl lut build lit-dat-224 --device cuda --batch 64 --runtime graph --json
     """
     from archdsl.load.spaces import load_space
-    from archdsl.runtimes.setting import WAITING
 
-    runtime = runtime_of(runtime, mode)
+    asked["runtime"] = runtime_of(asked["runtime"], mode)
     opened = load_space(space)
-    os.environ.update({**WAITING, **os.environ})  # torch is imported after this
     from archdsl.latency import default_device, default_stat
     from archdsl.latency.tables import build_tables
 
-    pace: Any = {"calibration": calibration, "held_out": held_out, "rounds": rounds, "again": again}
-    found = build_tables(opened, device, batch, dtype, runtime, threads, stat=stat, **pace, notify=output.remark)
-    _print(found[stat or default_stat(device or default_device())], as_json)
+    found = build_tables(opened, **asked, notify=output.remark)
+    _print(found[asked["stat"] or default_stat(asked["device"] or default_device())], as_json)
 
 
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")
-def show(
-    space: SpaceName,
-    device: Device = None,
-    batch: Batch = 1,
-    dtype: Dtype = "float32",
-    runtime: Runtime = None,
-    mode: Mode = None,
-    threads: Threads = None,
-    stat: Stat = None,
-    as_json: Json = False,
-) -> None:
-    """Show the table of a space for a setting; refused where it is stale.
+@with_options(TableOptions, batch=1, dtype="float32")
+def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked: Unpack[TableOptions]) -> None:
+    """Show the latency table of a space for a setting; a stale table is refused.
 
     \b
     Examples:
       archdsl lut show lit-dat-64 --device cpu
       archdsl lut show lit-dat-64 --device cpu --stat min --json
     """
-    runtime = runtime_of(runtime, mode)
-    _print(_table(space, device, batch, dtype, runtime, threads, stat), as_json)
+    asked["runtime"] = runtime_of(asked["runtime"], mode)
+    _print(_table(space, asked), as_json)
 
 
 @app.command(short_help="Predict latencies from a table.")
+@with_options(TableOptions, batch=1, dtype="float32")
 def predict(
     space: SpaceName,
     specs: Names,
     assignments: Set = None,
-    device: Device = None,
-    batch: Batch = 1,
-    dtype: Dtype = "float32",
-    runtime: Runtime = None,
+    *,
     mode: Mode = None,
-    threads: Threads = None,
-    stat: Stat = None,
     as_json: Json = False,
+    **asked: Unpack[TableOptions],
 ) -> None:
-    """Predict the latency of backbones whose blocks are in the table of SPACE, and the images a second at that batch.
+    """Predict the latency of backbones whose blocks are in the table of SPACE, and their images per second.
 
     \b
     Examples:
       archdsl lut predict lit-dat-64 runs/first/winner.json
       archdsl lut predict lit-dat-64 mine.json --set stage3.depth=4 --json
     """
-    runtime = runtime_of(runtime, mode)
+    asked["runtime"] = runtime_of(asked["runtime"], mode)
     backbones = open_specs(specs, assignments)
-    table = _table(space, device, batch, dtype, runtime, threads, stat)
+    table = _table(space, asked)
     found = [
         (spec.name, _predicted(table, spec, name, assignments)) for spec, name in zip(backbones, specs, strict=True)
     ]
     if as_json:
         facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
-        rows = [{"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in found]
+        rows: list[json_types.Json] = [
+            {"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in found
+        ]
         return output.result_json({"items": rows, **facts})
     from archdsl.render.console import stdout
     from archdsl.render.lut import predictions
@@ -157,7 +169,7 @@ def predict(
 
 
 def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | None) -> float:
-    """The ms a batch of a backbone.
+    """The ms per batch of a backbone.
 
     Raises:
         MeasureError: the table has no time for a part of it; the message has the command that measures it.
@@ -173,19 +185,16 @@ def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | Non
         raise MeasureError(f"{error}: {command}") from None
 
 
-def _table(
-    name: str, device: str | None, batch: int, dtype: str, runtime: str | None, threads: int | None, stat: str | None
-) -> Table:
+def _table(name: str, asked: TableOptions) -> Table:
     """The kept table of a space for a setting on this machine."""
     from archdsl.load.spaces import load_space
-    from archdsl.runtimes.setting import WAITING
 
-    space: Space = load_space(name)
-    os.environ.update({**WAITING, **os.environ})
+    space = load_space(name)
     from archdsl.latency import Setting
     from archdsl.latency.tables import load_here
 
-    return load_here(space, Setting.checked(device, batch, dtype, runtime), threads, stat, name)
+    setting = Setting.checked(asked["device"], asked["batch"], asked["dtype"], asked["runtime"])
+    return load_here(space, setting, asked["threads"], asked["stat"], name)
 
 
 def _print(table: Table, as_json: bool) -> None:

@@ -20,7 +20,7 @@ def command(
         str | None, typer.Option("--name", metavar="NEW", help="name of the copy (default: the name of SPEC)")
     ] = None,
 ) -> None:
-    """Print an editable copy of a backbone or a search space, to be sent into a file of yours.
+    """Print a copy of a backbone or a search space; redirect it to a file, and edit that.
 
     \b
     Examples:
@@ -40,7 +40,7 @@ def _check_name(name: str | None) -> None:
 
     if name is not None and not re.fullmatch(NAME, name):
         raise typer.BadParameter(
-            f"{name!r} is no name; use lower-case letters, digits, _, - and .", param_hint="'--name'"
+            f"{name!r} is not a valid name; use lower-case letters, digits, _, - and .", param_hint="'--name'"
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from archdsl.errors import nearest
+from archdsl.search.request import Role, Sampler
 
 Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a JSON document or .safetensors")]
 Names = Annotated[
@@ -27,7 +28,7 @@ def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | Non
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in (names := list(known())):
-            raise typer.BadParameter(f"'{value}' is no {what}; {nearest(value, names)}")
+            raise typer.BadParameter(f"unknown {what} '{value}'; {nearest(value, names)}")
         return value
 
     return check
@@ -51,16 +52,9 @@ def _stats() -> Iterable[str]:
     return STATS
 
 
-def _samplers() -> Iterable[str]:
-    from typing import get_args
-
-    from archdsl.search.config import Sampler
-
-    return get_args(Sampler)
-
-
 check_dtype = chosen("dtype", _dtypes)
-check_sampler = chosen("sampler", _samplers)
+chosen_sampler = chosen("sampler", lambda: get_args(Sampler))
+chosen_role = chosen("role", lambda: get_args(Role))
 
 Runtime = Annotated[
     str | None,
@@ -99,7 +93,7 @@ def check_device(value: str | None) -> str | None:
     name, colon, number = (value or "cpu").partition(":")
     if name not in ("cpu", "cuda") or (colon and (name == "cpu" or not (number.isascii() and number.isdigit()))):
         remedy = "write cuda:0" if name == "cuda" else nearest(name, ("cpu", "cuda"))
-        raise typer.BadParameter(f"'{value}' is no device; {remedy}")
+        raise typer.BadParameter(f"unknown device '{value}'; {remedy}")
     return value
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from archdsl.json_types import Json
 
 
 class Talk(NamedTuple):
@@ -42,7 +44,7 @@ def document(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def result_json(value: Any) -> None:
+def result_json(value: Json) -> None:
     """The same facts for programs, to stdout."""
     document(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -2,82 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Unpack
 
 import typer
 
 from archdsl.cli import output
-from archdsl.cli import search as options
-from archdsl.cli.ending import FAILED, INTERRUPTED
+from archdsl.cli.exit_codes import FAILED, INTERRUPTED
 from archdsl.cli.options import Json, Threads, whole
+from archdsl.cli.search_options import Device, Space, StaticBudgets, TrainingData
 from archdsl.cli.units import seconds
-
-Networks = Annotated[
-    int | None,
-    typer.Option(
-        "--networks", metavar="N", parser=whole(100_000), help="networks to draw from the space (default: 32)"
-    ),
-]
-Seeds = Annotated[
-    int | None,
-    typer.Option(
-        "--seeds", metavar="N", parser=whole(100), help="trainings of each network, one per seed (default: 2)"
-    ),
-]
-Epochs = Annotated[
-    float | None,
-    typer.Option(
-        "--epochs",
-        metavar="X",
-        min=0.01,
-        max=1000,
-        help="epochs of a full training (default: 6, or as many as 450 steps take)",
-    ),
-]
-Limit = Annotated[
-    float | None,
-    typer.Option(
-        "--time",
-        metavar="TIME",
-        parser=seconds,
-        help="stop after this time and report what is done (default: no limit)",
-    ),
-]
-Earlier = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--from",
-        metavar="DIR",
-        help="an earlier check (folder or JSON) to fit the predictor on as well; may be repeated",
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="continue the check in --out")]
+from archdsl.cli.unpacking import with_options
 
 
-def command(
-    space: options.Space = None,
-    networks: Networks = None,
-    seeds: Seeds = None,
-    params_budget: options.ParamsBudget = None,
-    macs_budget: options.MacsBudget = None,
-    memory_budget: options.MemoryBudget = None,
-    device: options.Device = None,
-    threads: Threads = None,
-    time: Limit = None,
-    data: options.DataOption = None,
-    epochs: Epochs = None,
-    images: options.Images = None,
-    seed: options.Seed = None,
-    out: options.Out = None,
-    resume: Resume = False,
-    earlier: Earlier = None,
-    as_json: Json = False,
-) -> None:
-    """Check on a space how well scores and short training rank its networks, against full training with several seeds.
+class ProxyCheckOptions(StaticBudgets, TrainingData):
+    """What a check is asked for, by the names of `archdsl.search.proxy_check.api.checked_proxies`."""
 
-    Networks are drawn evenly over the space, inside its budgets on params, MACs and memory. Rank correlations come with
-    intervals, beside params and MACs and the correlation of one seed with another, which no score can be expected to
-    pass. Where accuracies differ by no more than noise, nothing is ranked: exit code 1.
+    device: Device
+    threads: Threads
+    networks: Annotated[
+        int | None,
+        typer.Option(
+            "--networks", metavar="N", parser=whole(100_000), help="networks to draw from the space (default: 32)"
+        ),
+    ]
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", metavar="N", parser=whole(100), help="trainings of each network, one per seed (default: 2)"
+        ),
+    ]
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            "--epochs",
+            metavar="X",
+            min=0.01,
+            max=1000,
+            help="epochs of a full training (default: 6, or as many as 450 steps take)",
+        ),
+    ]
+    time_s: Annotated[
+        float | None,
+        typer.Option(
+            "--time",
+            metavar="TIME",
+            parser=seconds,
+            help="stop after this time and report what is done, e.g. 1h (default: no limit)",
+        ),
+    ]
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="folder of the check (default: runs/TIME-SPACE-check)")
+    ]
+    resume: Annotated[bool, typer.Option("--resume", help="continue the check in --out")]
+    earlier: Annotated[
+        list[str],
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="an earlier check (folder or JSON) to fit the predictor on as well; may be repeated",
+        ),
+    ]
+
+
+@with_options(ProxyCheckOptions, resume=False, earlier=())
+def command(space: Space = None, *, as_json: Json = False, **asked: Unpack[ProxyCheckOptions]) -> None:
+    """Check how well zero-cost scores and short training rank the networks of a space, against several full trainings.
+
+    Networks are drawn evenly from the space, within its budgets on params, MACs and memory, and each is trained with
+    several seeds. Rank correlations are printed with intervals, beside those of params and MACs, and
+    beside the correlation of two seeds, which no score can be expected to exceed. If the accuracies differ by no more
+    than noise, nothing is ranked and the exit code is 1.
 
     \b
     Examples:
@@ -90,25 +85,7 @@ def command(
     from archdsl.render.proxy_check import report
     from archdsl.search.proxy_check.api import checked_proxies
 
-    found = checked_proxies(
-        space,
-        networks=networks,
-        seeds=seeds,
-        params_budget=params_budget,
-        macs_budget=macs_budget,
-        memory_budget=memory_budget,
-        device=device,
-        threads=threads,
-        time_s=time,
-        data=data,
-        epochs=epochs,
-        images=images,
-        seed=seed,
-        out=out,
-        resume=resume,
-        earlier=earlier or (),
-        say=output.remark,
-    )
+    found = checked_proxies(space, **asked, say=output.remark)
     if as_json:
         output.result_json(found)
     else:

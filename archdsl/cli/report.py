@@ -13,17 +13,22 @@ from archdsl.cli.options import Json
 if TYPE_CHECKING:
     from archdsl.search.report import Report
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a search")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="where the page goes; RUN/report.html")]
-Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write every measurement there, a row each")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a search")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="file of the page (default: RUN/report.html)")
+]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="also write every measurement to this file, one per row")
+]
 
 
 def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False) -> None:
-    """Report a search: in the terminal, and as one HTML page that needs nothing else.
+    """Show the report of a search in the terminal, and write it as one self-contained HTML page.
 
-    Front, ladder, parameter importance, proxy against final accuracy, latency error, the winner's graph, where every
-    number comes from and how to reproduce it. Runs that were interrupted are reported as far as they came. With --json
-    the facts are printed instead, and a page is written only where --html names it.
+    It has the Pareto front, how many networks passed each step, the importance of each parameter, proxy accuracy
+    against final accuracy, the error of the latency prediction, the winner's graph, the origin of every number, and the
+    commands that reproduce the run. The report of an interrupted run covers what was done. With --json the facts are
+    printed instead, and a page is written only if --html names it.
 
     \b
     Examples:
@@ -36,7 +41,7 @@ def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False)
     found = read_report(run)
     if csv is not None:
         write_csv(found, csv)
-        output.remark(f"{csv}: every measurement")
+        output.remark(f"wrote {csv}: every measurement, one per row")
     if as_json:
         output.result_json(found.as_json())
     else:
@@ -58,5 +63,5 @@ def _write(found: Report, page: Path, asked: bool) -> None:
     except OSError as error:
         if asked:
             raise
-        return output.remark(f"{page}: no page was written: {error.strerror or error}; name another place by --html")
-    return output.remark(f"{page}: the same as a page")
+        return output.remark(f"cannot write {page}: {error.strerror or error}; give another file with --html")
+    return output.remark(f"wrote {page}: this report as an HTML page")

@@ -12,14 +12,15 @@ from archdsl.families import registry
 
 KINDS = ("arch", "space")
 Kind = Annotated[
-    str, typer.Argument(metavar="arch|space", callback=chosen("kind of document", lambda: KINDS), help="which kind")
+    str,
+    typer.Argument(metavar="arch|space", callback=chosen("kind of document", lambda: KINDS), help="kind of document"),
 ]
 
 
 def command(kind: Kind) -> None:
-    """Print the JSON Schema (2020-12) of a kind of document; editors complete and check by it.
+    """Print the JSON Schema (2020-12) of a kind of document, by which editors complete and check documents.
 
-    Name the file that you save it to in "$schema" of your document. Types of installed packages are in it.
+    Save it to a file, and name that file in "$schema" of your document. It has the types of installed packages too.
 
     \b
     Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,11 @@ from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Name, Set, chosen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archdsl import json_types
     from archdsl.language.document import Spec
+    from archdsl.shape import Shape
 
 FORMATS = ("text", "mermaid", "dot")
 Format = Annotated[
@@ -20,13 +24,14 @@ Format = Annotated[
         "--format",
         metavar="|".join(FORMATS),
         callback=chosen("format", lambda: FORMATS),
-        help="output format",
+        show_default=False,
+        help="output format (default: text)",
     ),
 ]
 
 
 def command(spec: Name, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
-    """Draw a backbone: its nodes with shapes, params and MACs, and who reads whom.
+    """Draw a backbone: its nodes with shapes, params and MACs, and the connections between them.
 
     \b
     Examples:
@@ -53,19 +58,21 @@ def command(spec: Name, assignments: Set = None, form: Format = "text", as_json:
         stdout().print(show(found, count(found)), soft_wrap=True)
 
 
-def _facts(spec: Spec) -> dict[str, Any]:
+def _facts(spec: Spec) -> json_types.JsonObject:
     """The drawing for programs: nodes with fields, shapes and costs; edges with what they carry."""
     from archdsl.cost import count
     from archdsl.graphs import graph
 
     drawn, found = graph(spec), count(spec)
-    nodes = [
+    nodes: list[json_types.Json] = [
         {**node._asdict(), "kind": drawn.nodes[node.id]["kind"], "outputs": _texts(drawn.nodes[node.id]["shapes"])}
         for node in found.nodes
     ]
-    edges = [{"from": edge[0], "to": edge[1], "ports": _texts(data["ports"])} for *edge, data in drawn.edges(data=True)]
+    edges: list[json_types.Json] = [
+        {"from": edge[0], "to": edge[1], "ports": _texts(data["ports"])} for *edge, data in drawn.edges(data=True)
+    ]
     return {"name": spec.name, "params": found.params, "macs": found.macs, "nodes": nodes, "edges": edges}
 
 
-def _texts(shapes: dict[str, Any]) -> dict[str, str]:
+def _texts(shapes: Mapping[str, Shape]) -> json_types.JsonObject:
     return {port: str(shape) for port, shape in shapes.items()}

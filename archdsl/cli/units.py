@@ -50,7 +50,7 @@ def amount(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """Images a second: `200/s` is 200, `1.5K/s` 1500.
+    """Images per second: `200/s` is 200, `1.5K/s` 1500.
 
     Raises:
         BadParameter: it is none, has no unit, or is not above 0 and at most 1e9.

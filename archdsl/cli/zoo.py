@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archdsl.cli import output
-from archdsl.cli.options import Json
+from archdsl.cli import options, output
 
 if TYPE_CHECKING:
     from archdsl.cost import Count
+    from archdsl.json_types import Json, JsonObject
     from archdsl.language.document import Spec
 
 
-def command(as_json: Json = False) -> None:
-    """List the published backbones: computed params and MACs beside the paper's; then the search spaces.
+def command(as_json: options.Json = False) -> None:
+    """List the published backbones, with computed params and MACs beside the paper's, and the search spaces.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def command(as_json: Json = False) -> None:
 
     found = [(spec, count(spec)) for spec in map(load_spec, zoo.names())]
     if as_json:
-        return output.result_json({"specs": [_facts(*pair) for pair in found], "spaces": zoo.spaces()})
+        return output.result_json({"specs": [_facts(*pair) for pair in found], "spaces": [*zoo.spaces()]})
     from archdsl.render.console import stdout
     from archdsl.render.tables import zoo_row, zoo_table
 
@@ -36,8 +36,8 @@ def command(as_json: Json = False) -> None:
     return None
 
 
-def _facts(spec: Spec, found: Count) -> dict[str, Any]:
+def _facts(spec: Spec, found: Count) -> JsonObject:
     """What a zoo spec costs and what its authors printed, at its own image size."""
     paper = spec.paper.model_dump(exclude_none=True) if spec.paper else {}
-    facts = {"name": spec.name, "image": list(spec.image_size), "params": found.params, "macs": found.macs}
-    return {**facts, "paper": paper}
+    image: list[Json] = [*spec.image_size]
+    return {"name": spec.name, "image": image, "params": found.params, "macs": found.macs, "paper": paper}

@@ -14,6 +14,7 @@ from archdsl.language.nodes import declared
 from archdsl.latency.measuring import compare
 from archdsl.latency.result import Comparison
 from archdsl.latency.rounds import Pace
+from archdsl.runtimes.setting import sleep_while_waiting
 from archdsl.shape import Cost, Map
 from archdsl.timing.device_lock import OnWait
 
@@ -139,6 +140,7 @@ def bench_layers(
     Raises:
         MeasureError: the setting is refused, or a forward pass fails.
     """
+    sleep_while_waiting()
     modules = {layer.name: layer.module() for layer in LAYERS}
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}

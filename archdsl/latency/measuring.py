@@ -101,13 +101,13 @@ def _latencies(
     for subject in subjects.values():
         if not isinstance(subject, Spec | torch.nn.Module):
             raise wrong_spec("measure", subject, "a Spec or an nn.Module")
-    if setting.runtime == "compile":
-        torch._dynamo.reset()
+    setting.executor.begin()
     images = {name: _image(subject, image) for name, subject in subjects.items()}
-    # compiled code is for the threads that it was compiled with
-    is_free = threads is None and setting.device == "cpu" and setting.runtime == "eager"
+    is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
-        runners = {name: prepare(_module(item), images[name], *setting) for name, item in subjects.items()}
+        built = {name: _module(item, setting.device) for name, item in subjects.items()}
+        runners = {name: prepare(module, images[name], *setting) for name, module in built.items()}
+        del built
         if is_free:
             with refusing(setting, next(iter(images.values()))):
                 threads = fastest_threads(runners.values())
@@ -127,7 +127,7 @@ def host_of(setting: Setting, threads: int | None) -> Host:
         root = os.environ.get(ROOT_PROCESS, "")
         watch = MachineWatch(int(root) if root.isdigit() else None)
         return Host(threads or 1, available_cores(), watch)
-    return Host(is_waiting=setting.runtime != "graph")
+    return Host(is_waiting=setting.executor.host_waits)
 
 
 def _beside(watch: MachineWatch | None) -> dict[str, Any]:
@@ -154,21 +154,25 @@ def _device_name(device: Any) -> str | None:
     return device
 
 
-def _module(subject: Any) -> nn.Module:
-    """A module as it is; a spec built."""
+def _module(subject: Any, device: str) -> nn.Module:
+    """A module as it is; a spec built, on a GPU where that is what is measured: drawing weights is slow on a CPU."""
     import torch
 
-    return subject if isinstance(subject, torch.nn.Module) else seeded(subject)
+    return subject if isinstance(subject, torch.nn.Module) else seeded(subject, device)
 
 
-def seeded(spec: Spec) -> nn.Module:
-    """The module of a spec with weights that are the same each time."""
+def seeded(spec: Spec, device: str = "cpu") -> nn.Module:
+    """The module of a spec, built on a device with weights that are the same each time there."""
     import torch
 
     from archdsl.compile import build
 
-    with torch.random.fork_rng(devices=[]):
+    place = torch.device(device)
+    with torch.random.fork_rng(devices=[] if place.type == "cpu" else [place]), place:
         torch.default_generator.manual_seed(0)
+        if place.type == "cuda":
+            with torch.cuda.device(place):
+                torch.cuda.manual_seed(0)
         module: nn.Module = build(spec)
     return module
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from archdsl.files import installed_version
 from archdsl.timing.cores import physical_cores, read_text
 
+_SMI_S = 10.0
+_told_by_smi: dict[str, tuple[float, list[str | None]]] = {}
 ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that change how fast a network runs on a CPU."""
 
@@ -20,7 +24,7 @@ ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> dict[str, Any]:
     """Facts that stand beside a measured number, ready for JSON; null where this machine does not tell.
 
-    Clocks are those of the moment of the call, in MHz and degrees Celsius: call it right after measuring.
+    Clocks are those of the last ten seconds, in MHz and degrees Celsius: call it right after measuring.
     """
     cpu = cpu_name()
     return {
@@ -56,13 +60,9 @@ def _versions() -> dict[str, Any]:
     """Of torch, what it was built with, python and archdsl."""
     import torch
 
-    try:
-        own = metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        own = "unknown"
     cudnn: Any = torch.backends.cudnn  # untyped
     return {
-        "archdsl": own,
+        "archdsl": installed_version(),
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda or torch.version.hip,
         "cudnn": cudnn.version() if cudnn.is_available() else None,
@@ -108,7 +108,19 @@ def gpu_processes(device: str) -> list[str] | None:
 
 
 def _smi(uuid: str) -> list[str | None]:
-    """Driver, SM clock, memory clock and temperature as nvidia-smi tells them; all None where it does not."""
+    """Driver, SM clock, memory clock and temperature as nvidia-smi told them in the last ten seconds.
+
+    It takes a good part of a second to ask, as long as a candidate of a search is measured.
+    """
+    asked_at, values = _told_by_smi.get(uuid, (-math.inf, []))
+    if time.monotonic() - asked_at > _SMI_S:
+        values = _ask_smi(uuid)
+        _told_by_smi[uuid] = time.monotonic(), values
+    return values
+
+
+def _ask_smi(uuid: str) -> list[str | None]:
+    """What nvidia-smi tells now; all None where it does not."""
     query = "--query-gpu=driver_version,clocks.sm,clocks.mem,temperature.gpu"
     with suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", f"--id={uuid}", query, "--format=csv,noheader,nounits"]

@@ -1,4 +1,4 @@
-"""The reference of all types, docs/types.md, derived from the declarations: `python -m archdsl.reference.types_page`.
+"""The reference of all types, docs/reference/types.md, made by `python -m archdsl.reference.types_page`.
 
 It knows the types of this package, not those of installed ones, so that the committed file is the same everywhere.
 """
@@ -33,15 +33,15 @@ _PAPER = re.compile(r"(?P<name>[^:\n]+): (?P<title>.+) \(arXiv:(?P<arxiv>[\d.]+)
 
 _TOP = """# Types
 
-Every `type` that a document can name, and the options inside them. [language.md](language.md) says how they make a
-document. Sizes: C channels, H x W the map that comes in, M tokens.
+Every `type` that a document can name, with its fields. [The language](language.md) describes the document around them.
+In formulas, the map that a part reads has C channels and H x W positions; M is a number of semantic tokens.
 
 | type | reads | gives | |
 |---|---|---|---|
 """
-_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below but `sequence` is a
-stage of equal blocks: the fields of every stage, those of every block, and the type's own stand side by side. In the
-`blocks` of a `sequence` a type has the fields of a block alone.
+_STAGES = """A stage is `depth` blocks at one resolution and width, which it keeps. Every type below except `sequence`
+is a stage of equal blocks: it has the fields of every stage, those of every block, and its own. As a block in a
+`sequence` it has only the fields of a block.
 
 Fields of every stage:
 
@@ -52,14 +52,14 @@ Fields of every block:
 """
 _OPTIONS = """## Options
 
-Objects inside a part, chosen by `type`, which is always written. The other fields have defaults by that type alone.
+An option is an object inside a part. Its `type` must be written, and decides the defaults of its other fields.
 
 """
-_BOTTOM = "Made by `python -m archdsl.reference.types_page` from the declarations in `archdsl/families`.\n"
+_BOTTOM = "Generated from the declarations of the types.\n"
 
 
 def reference() -> str:
-    """The text of docs/types.md."""
+    """The text of docs/reference/types.md."""
     parts = [part for _, part in declared() if part.__module__.startswith("archdsl.")]
     ordered = [[part for part in parts if part.kind in kinds] for kinds in _SECTIONS.values()]
     papers = _papers(parts)
@@ -84,7 +84,7 @@ def _entry(part: type[Part], papers: dict[str, str]) -> str:
         text += f"\n{_table(fields)}"
     if other:
         told = ", ".join(f"`{name}` {phrases.default(field)}" for name, field in other.items())
-        text += f"\nOther defaults of the fields of every block: {told}.\n"
+        text += f"\nFields of every block that have another default here: {told}.\n"
     return text
 
 
@@ -180,7 +180,7 @@ def _option_row(model: type[SubObject], types: list[str]) -> str:
 
 def main() -> None:
     """Renew the committed file."""
-    file = Path(__file__).parents[2] / "docs" / "types.md"
+    file = Path(__file__).parents[2] / "docs" / "reference" / "types.md"
     file.write_text(reference(), encoding="utf-8")
 
 

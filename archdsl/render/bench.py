@@ -73,5 +73,15 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     setting = [f"batch {facts['batch']}", ", ".join(images), *how]
     threads = [f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"] if facts["threads"] else []
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
+    policy = facts.get("omp_wait_policy", "default")
+    waiting = [f"OMP_WAIT_POLICY={policy}"] if facts["threads"] and policy != "default" else []
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
-    return [ratio, ", ".join([unit, *setting]), ", ".join([facts["device_name"], *threads, *versions])]
+    machine = [facts["device_name"], *threads, *versions, *waiting]
+    return [ratio, _interleaved(comparison), ", ".join([unit, *setting]), ", ".join(machine)]
+
+
+def _interleaved(comparison: Comparison) -> str:
+    """What runs in turn, and what that does to the numbers: each finds the caches full of another's data."""
+    count, first = len(comparison.latencies), comparison.first.name
+    turns = f"all {count} in turn, {first} twice" if count > 1 else f"{first} twice"
+    return f"Each round measures {turns}; one measured alone, as for a search's verdict, is usually faster."

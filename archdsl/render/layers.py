@@ -27,7 +27,7 @@ def layers_table(bench: LayerBench) -> RenderableType:
         _numbers("ratio", (f"{ratios[name].value:.3f}" for name in latencies), drop=1),
         _numbers("[95 %]", (f"[{ratios[name].low:.3f}, {ratios[name].high:.3f}]" for name in latencies), drop=2),
     ]
-    return Sheet(columns, [*doubts(found), *caption(found, "images a second"), *_sources(bench)])
+    return Sheet(columns, [*doubts(found), *caption(found, "images per second"), *_sources(bench)])
 
 
 def _sources(bench: LayerBench) -> list[str]:

@@ -1,1 +1,1 @@
-"""What executes a network, and the setting that a measurement holds for."""
+"""What executes a network: one file per runtime, behind one interface (`runtime.py`), chosen by name (`by_name.py`)."""

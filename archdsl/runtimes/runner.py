@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.errors import MeasureError
+from archdsl.runtimes.runtime import Runner as Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import physical_cores
 from archdsl.timing.device_lock import OnWait, device_lock
 
 if TYPE_CHECKING:
-    from torch import nn
-
-Runner = Callable[[], None]
-"""One forward pass; on a GPU it returns before the pass has ended."""
+    from torch import Tensor, nn
 
 
 def prepare(
@@ -40,50 +37,22 @@ def prepare(
         WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails, for want of memory or otherwise.
     """
-    import torch
-
     setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     with refusing(setting, image), _on(setting.device):
-        place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}
-        net = copy.deepcopy(model).eval().requires_grad_(False).to(**place)
-        x = torch.randn(batch, *image, generator=torch.Generator().manual_seed(0)).to(**place)
-        return runner_of(net, x, setting.runtime)
+        return setting.executor.runner(placed(copy.deepcopy(model), setting), noise(setting, image))
 
 
-def runner_of(net: Any, x: Any, runtime: str) -> Runner:
-    """The forward pass as a call, run once: eager, compiled, or as a replay of its captured kernels.
+def placed(model: nn.Module, setting: Setting) -> nn.Module:
+    """The model itself in eval mode and without gradients, on the setting's device and in its dtype."""
+    return model.eval().requires_grad_(False).to(device=setting.device, dtype=setting.torch_dtype)
 
-    Both are where and as they should be; call it within `steady` and `refusing`.
-    """
+
+def noise(setting: Setting, image: Image) -> Tensor:
+    """Seeded noise (batch, C, H, W) on the setting's device and in its dtype."""
     import torch
 
-    net = torch.compile(net, dynamic=False) if runtime == "compile" else net
-
-    def run() -> None:
-        with torch.inference_mode():
-            net(x)
-
-    if runtime != "graph":
-        # Every model compared is a recompilation of the same blocks' code; past the limit it would silently run eager.
-        with torch._dynamo.config.patch(recompile_limit=256) if runtime == "compile" else nullcontext():
-            run()
-        return run
-    cuda: Any = torch.cuda  # partly untyped
-    side = cuda.Stream()
-    side.wait_stream(cuda.current_stream())
-    with cuda.stream(side):  # capture needs cuDNN's choice and every lazy buffer made before
-        for _ in range(3):
-            run()
-    cuda.current_stream().wait_stream(side)
-    graph = cuda.CUDAGraph()
-    with cuda.graph(graph):
-        run()
-    return partial(_replay, graph, run)
-
-
-def _replay(graph: Any, _owner: Runner) -> None:
-    """Replays; the captured pass is held beside the graph because the graph reads its weights and input in place."""
-    graph.replay()
+    x = torch.randn(setting.batch, *image, generator=torch.Generator().manual_seed(0))
+    return x.to(device=setting.device, dtype=setting.torch_dtype)
 
 
 @contextmanager
@@ -115,7 +84,7 @@ def steady(device: str, threads: int | None = None, on_wait: OnWait | None = Non
         cudnn.allow_tf32, cudnn.benchmark = kept[2:]
 
 
-def _on(device: str) -> AbstractContextManager[Any]:
+def _on(device: str) -> AbstractContextManager[None]:
     """Makes a GPU the current one: streams, events and graphs belong to it."""
     import torch
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from archdsl.errors import MeasureError, WrongUse, one_of
+from archdsl.errors import MeasureError, one_of
+from archdsl.runtimes.by_name import RUNTIMES as RUNTIMES
+from archdsl.runtimes.by_name import default_runtime as default_runtime
+from archdsl.runtimes.by_name import runtime_named
+from archdsl.runtimes.by_name import runtime_of as runtime_of
+from archdsl.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:
+    import torch
+
+Value = TypeVar("Value")
 
 Image = tuple[int, int, int]
 """(C, H, W) of one input."""
 
-RUNTIMES = ("eager", "graph", "compile")
-"""What executes a network: torch op by op, a replayed CUDA graph, or `torch.compile`."""
 DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}
 DTYPES |= {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Environment of a process that measures, unless the user says otherwise; it counts from before torch is imported.
@@ -24,30 +33,26 @@ Threads that wait for each other sleep then. Where they spin, another process on
 """
 
 
+def sleep_while_waiting() -> None:
+    """Set `WAITING` in this process's environment, where it is not set and torch, which reads it, is not loaded yet.
+
+    Whatever measures calls this first. A program that imports torch by itself sets the variable by itself, or measures
+    without it; the provenance of a latency says which.
+    """
+    if "torch" not in sys.modules:
+        for name, value in WAITING.items():
+            os.environ.setdefault(name, value)
+
+
 def default_device() -> str:
     """`cuda` if there is one, else `cpu`."""
+    sleep_while_waiting()
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def default_runtime(device: str) -> str:
-    """`graph` on a GPU, whose eager latency at a small batch is the host's time to launch kernels; `eager` on a CPU."""
-    return "graph" if device.startswith("cuda") else "eager"
-
-
-def runtime_of(runtime: str | None, mode: str | None) -> str | None:
-    """The runtime of a call that may say it as `mode`, its former name; None if it says neither.
-
-    Raises:
-        WrongUse: both are given, and they differ.
-    """
-    if None not in (runtime, mode) and runtime != mode:
-        raise WrongUse(f"runtime '{runtime}' and mode '{mode}' differ; mode is the former name: give runtime alone")
-    return mode if runtime is None else runtime
-
-
-def with_runtime(facts: Mapping[str, Any]) -> dict[str, Any]:
+def with_runtime(facts: Mapping[str, Value]) -> dict[str, Value]:
     """Facts of a record, in their order, with the runtime under its name; earlier versions wrote it as `mode`."""
     if "mode" not in facts:
         return dict(facts)
@@ -63,6 +68,18 @@ class Setting(NamedTuple):
     dtype: str
     runtime: str
 
+    @property
+    def executor(self) -> Runtime:
+        """The runtime itself."""
+        return runtime_named(self.runtime)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch's own."""
+        import torch
+
+        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[self.dtype]
+
     @classmethod
     def checked(cls, device: str | None, batch: int, dtype: str, runtime: str | None) -> Setting:
         """Canonical names; None stands for the default device, and for the device's default runtime.
@@ -76,16 +93,13 @@ class Setting(NamedTuple):
         if dtype not in DTYPES:
             raise MeasureError(f"dtype must be {one_of(list(dict.fromkeys(DTYPES.values())))}; got '{dtype}'")
         runtime = default_runtime(device) if runtime is None else runtime
-        if runtime not in RUNTIMES:
-            raise MeasureError(f"runtime must be {one_of(RUNTIMES)}; got '{runtime}'")
-        if runtime == "graph" and device == "cpu":
-            rule = "runtime graph replays a CUDA graph and needs a GPU; got device cpu"
-            raise MeasureError(f"{rule}; use eager or compile")
+        runtime_named(runtime).check(device)
         return cls(device, batch, DTYPES[dtype], runtime)
 
 
 def checked_device(device: str) -> str:
     """The device as named; raises MeasureError where it is none, or not here."""
+    sleep_while_waiting()
     import torch
 
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.data.loading import Data
+from archdsl.files import installed_version
 from archdsl.training.accuracy import Evaluation
 from archdsl.training.fidelity import Fidelity
 from archdsl.training.recipe import RECIPE, Outcome
@@ -18,7 +19,6 @@ from archdsl.weights.facts import (
     Preprocessing,
     Provenance,
     Resize,
-    archdsl_version,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def facts_of(training: Training) -> ModelFacts:
             autocast=outcome.autocast,
             threads=torch.get_num_threads(),
             torch=torch.__version__,
-            archdsl=archdsl_version(),
+            archdsl=installed_version(),
         ),
     )
 

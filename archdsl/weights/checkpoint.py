@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from archdsl.errors import WeightsError, short
-from archdsl.weights.archives import Contents, read_file
-from archdsl.weights.containers import USUAL, Place, at, is_average, is_tensor, kind, sets_in, tensors_in, told
+from archdsl.weights.archives import read_file
+from archdsl.weights.containers import (
+    USUAL,
+    Place,
+    at,
+    held,
+    is_average,
+    is_tensor,
+    kind,
+    sets_in,
+    tensors_in,
+    what_instead,
+)
+from archdsl.weights.contents import Contents, Held, TensorLike
+from archdsl.weights.pickled import Key
 from archdsl.weights.prefixes import common, matches, under
 
-Source = Mapping[str, Any] | str | os.PathLike[str]
+Source: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 """A checkpoint: what `torch.load` gives, or the path of a file."""
 
 
@@ -39,7 +52,7 @@ class _Candidate(NamedTuple):
     """Names in one dictionary under one prefix that are wanted ones, by those."""
 
     place: Place
-    values: Mapping[Any, Any]
+    values: Mapping[Key, Held]
     prefix: str
     names: str
     matched: Mapping[str, str]
@@ -76,30 +89,31 @@ def read_checkpoint(
     """
     sets = {name: frozenset(names) for name, names in (wanted or {}).items()}
     if isinstance(source, Mapping):
-        return _found(Contents(source, _tensor, ""), key, sets)._replace(sha256=None)
+        return _checkpoint_in(Contents(held(source), _tensor, None), key, sets)
     path = Path(source)
     contents = read_file(path)
     try:
-        return _found(contents, key, sets)
+        return _checkpoint_in(contents, key, sets)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
 
-def _tensor(value: Any) -> Tensor:
+def _tensor(value: TensorLike) -> Tensor:
     """A tensor as it is, an array or a scalar of numpy as a copy."""
     if isinstance(value, Tensor):
         return value
+    assert isinstance(value, np.ndarray | np.generic)
     return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
 
 
-def _found(contents: Contents, key: str | None, wanted: Mapping[str, frozenset[str]]) -> Checkpoint:
+def _checkpoint_in(contents: Contents, key: str | None, wanted: Mapping[str, frozenset[str]]) -> Checkpoint:
     start, value = at(contents.value, key) if key is not None else ((), contents.value)
     places = list(sets_in(value, start))
     if not places and key is not None:
         raise WeightsError(f"what lies at {short(key)} is no dictionary of weights")
     if not places:
-        raise WeightsError(f"there are no weights in it; {told(value)}")
-    candidates = [found for place, values in places for found in _candidates(place, values, wanted)]
+        raise WeightsError(f"there are no weights in it; {what_instead(value)}")
+    candidates = [fit for place, values in places for fit in _candidates(place, values, wanted)]
     if candidates:
         chosen, others = _chosen(candidates)
     else:
@@ -107,7 +121,7 @@ def _found(contents: Contents, key: str | None, wanted: Mapping[str, frozenset[s
     return _read(chosen, contents.tensor)._replace(others=others, sha256=contents.sha256)
 
 
-def _candidates(place: Place, values: Mapping[Any, Any], wanted: Mapping[str, frozenset[str]]) -> list[_Candidate]:
+def _candidates(place: Place, values: Mapping[Key, Held], wanted: Mapping[str, frozenset[str]]) -> list[_Candidate]:
     """One for every prefix in a dictionary, with the set of wanted names that most of its own are of."""
     best: dict[str, _Candidate] = {}
     named = [name for name in values if isinstance(name, str)]
@@ -124,46 +138,46 @@ def _chosen(candidates: Sequence[_Candidate]) -> tuple[_Candidate, tuple[str, ..
     Raises:
         WeightsError: several fit equally, and none has a usual place.
     """
-    most = max(len(found.matched) for found in candidates)
-    close = [found for found in candidates if 2 * len(found.matched) > most]
-    plain = [found for found in close if not is_average(found.label)] or close
-    fullest = max(len(found.matched) for found in plain)
-    ranked = sorted((found for found in plain if len(found.matched) == fullest), key=lambda found: found.rank)
+    most = max(len(fit.matched) for fit in candidates)
+    close = [fit for fit in candidates if 2 * len(fit.matched) > most]
+    plain = [fit for fit in close if not is_average(fit.label)] or close
+    fullest = max(len(fit.matched) for fit in plain)
+    ranked = sorted((fit for fit in plain if len(fit.matched) == fullest), key=lambda fit: fit.rank)
     first = ranked[0]
-    unclear = [found.label for found in ranked if found.rank == first.rank or len(USUAL) in first.rank]
+    unclear = [fit.label for fit in ranked if fit.rank == first.rank or len(USUAL) in first.rank]
     if len(unclear) > 1:
         keys = ", ".join(short(label) for label in unclear[:8])
         raise WeightsError(f"weights that fit are under {len(unclear)} keys: {keys}; name one (--key, key= in Python)")
-    labels = [found.label if found.place == first.place else ".".join(found.place) for found in close if found != first]
+    labels = [fit.label if fit.place == first.place else ".".join(fit.place) for fit in close if fit != first]
     return first, tuple(dict.fromkeys(label for label in labels if label))
 
 
-def _largest(places: Sequence[tuple[Place, Mapping[Any, Any]]]) -> _Candidate:
+def _largest(places: Sequence[tuple[Place, Mapping[Key, Held]]]) -> _Candidate:
     """The dictionary with most tensors, where none has wanted names: what a message speaks of."""
 
-    def size(found: tuple[Place, Mapping[Any, Any]]) -> tuple[bool, int]:
-        return not is_average(".".join(found[0])), len(tensors_in(found[1]))
+    def size(values_at: tuple[Place, Mapping[Key, Held]]) -> tuple[bool, int]:
+        return not is_average(".".join(values_at[0])), len(tensors_in(values_at[1]))
 
     place, values = max(places, key=size)
     return _Candidate(place, values, common(tensors_in(values)), "", {})
 
 
-def _read(found: _Candidate, tensor: Callable[[Any], Tensor]) -> Checkpoint:
+def _read(chosen: _Candidate, tensor: Callable[[TensorLike], Tensor]) -> Checkpoint:
     """The tensors of a candidate's prefix.
 
     Raises:
         WeightsError: a wanted name has no tensor.
     """
-    for name in found.matched.values():
-        if not is_tensor(found.values[name]):
-            raise WeightsError(f"{short(name)} is no tensor but {kind(found.values[name])}; name another key (--key)")
-    values = tensors_in(found.values)
-    names = under(values, found.prefix, found.matched)
+    for name in chosen.matched.values():
+        if not is_tensor(chosen.values[name]):
+            raise WeightsError(f"{short(name)} is no tensor but {kind(chosen.values[name])}; name another key (--key)")
+    values = tensors_in(chosen.values)
+    names = under(values, chosen.prefix, chosen.matched)
     used = set(names.values())
     return Checkpoint(
         {name: tensor(values[theirs]) for name, theirs in names.items()},
-        ".".join(found.place),
-        found.prefix,
+        ".".join(chosen.place),
+        chosen.prefix,
         tuple(name for name in values if name not in used),
-        names=found.names,
+        names=chosen.names,
     )

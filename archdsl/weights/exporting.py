@@ -10,8 +10,8 @@ from torch import Tensor
 
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError
+from archdsl.files import replacing
 from archdsl.language.arguments import wrong_model
-from archdsl.weights.model_file import replacing
 from archdsl.weights.names import COUNTERS, part_of, published_names, scheme_of
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,11 +162,3 @@ def read_header(path: Path) -> dict[str, str]:
     if "spec" not in header or "archdsl" not in header:
         raise WeightsError(f"{path}: has no spec of archdsl in its header; {REMEDY}")
     return header
-
-
-def archdsl_version() -> str:
-    """Of the package that is installed; "unknown" where it is used from its sources alone."""
-    try:
-        return metadata.version("archdsl")
-    except metadata.PackageNotFoundError:
-        return "unknown"

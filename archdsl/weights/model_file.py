@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,11 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.files import installed_version, replacing
 from archdsl.language.arguments import wrong_file, wrong_model
 from archdsl.load.specs import parse_spec
 from archdsl.weights.facts import REMEDY as _REMEDY
-from archdsl.weights.facts import ModelFacts, archdsl_version
+from archdsl.weights.facts import ModelFacts
 from archdsl.weights.fitting import check_names
 from archdsl.weights.forms import apply_head_header, check_savable, head_header
 from archdsl.weights.importing import dense_from_classifier
@@ -46,7 +45,7 @@ def save_model(
         raise wrong_file("save_model", file)
     check_savable(model)
     header = {
-        "archdsl": archdsl_version(),
+        "archdsl": installed_version(),
         "features_only": json.dumps(model.features_only),
         "format": "pt",
         "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
@@ -117,14 +116,3 @@ def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[
             return header, {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118  # no mapping
     except SafetensorError as error:
         raise WeightsError(f"{path}: is no safetensors file ({short(str(error))}); {_REMEDY}") from None
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; what was there is replaced when all is written, and kept otherwise."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TypeGuard
 
 from archdsl.errors import WeightsError, short
 from archdsl.weights import arrays
-
-
-class Storage(NamedTuple):
-    """A run of numbers in a file, so many elements of `dtype` under `key`; `start` is where a view of it begins."""
-
-    key: str
-    dtype: str
-    elements: int
-    start: int = 0
-
-
-class Stored(NamedTuple):
-    """A tensor as a pickle describes it, in elements of `dtype` from the start of its storage."""
-
-    storage: Storage
-    dtype: str
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-class StandIn(NamedTuple):
-    """What stands for an object that is of no concern here: nothing but its class's name."""
-
-    name: str
-
-
-class Name(NamedTuple):
-    """What a pickle refers to by module and name; never looked up."""
-
-    text: str
-
+from archdsl.weights.pickled import Encoded, Name, Pickled, StandIn, Storage, Stored
 
 _STORAGES = {
     "DoubleStorage": "float64",
@@ -108,12 +77,12 @@ def named(module: str, name: str) -> Name:
     Raises:
         WeightsError: any other.
     """
-    found = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
-    if found.text in _KNOWN or found.text in _ONLY_NAMED or found.text.startswith(_INERT_MODULES):
-        return found
-    if _storage_dtype(found) or _dtype(found):
-        return found
-    raise _refused(found.text)
+    given = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
+    if given.text in _KNOWN or given.text in _ONLY_NAMED or given.text.startswith(_INERT_MODULES):
+        return given
+    if _storage_dtype(given) or _dtype(given):
+        return given
+    raise _refused(given.text)
 
 
 def _is_inert(name: str) -> bool:
@@ -128,14 +97,14 @@ def _refused(name: str) -> WeightsError:
     )
 
 
-def made(name: Any, arguments: Any) -> Any:
+def made(name: Pickled, arguments: Pickled) -> Pickled:
     """What a name and its arguments describe.
 
     Raises:
         TypeError: nothing that is understood.
         WeightsError: an attribute of what is not known.
     """
-    if isinstance(name, Name) and name.text == _SUBCLASS:
+    if isinstance(name, Name) and name.text == _SUBCLASS and isinstance(arguments, tuple):
         name, _, arguments = arguments[:3]
     if not isinstance(name, Name) or not isinstance(arguments, tuple):
         raise TypeError(f"a call of a {type(name).__name__}")
@@ -156,61 +125,69 @@ def made(name: Any, arguments: Any) -> Any:
     raise TypeError(f"a call of {name.text}")
 
 
-def _attribute(arguments: tuple[Any, ...]) -> StandIn:
+def _attribute(arguments: tuple[Pickled, ...]) -> StandIn:
     """A method of a class without content is as little."""
     if len(arguments) == 2 and isinstance(arguments[0], Name) and _is_inert(arguments[0].text):
         return StandIn(f"{arguments[0].text}.{arguments[1]}" if isinstance(arguments[1], str) else arguments[0].text)
     raise _refused(_ATTRIBUTE)
 
 
-def _encoded(arguments: tuple[Any, ...]) -> arrays.Encoded | StandIn:
+def _encoded(arguments: tuple[Pickled, ...]) -> Encoded | StandIn:
     """Bytes, which pickles of protocol 2 hold as text."""
     if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] in ("latin1", "latin-1"):
-        return arrays.Encoded(arguments[0])
+        return Encoded(arguments[0])
     return StandIn(_ENCODED)
 
 
-def storage(identity: Any) -> Storage:
+def storage(identity: Pickled) -> Storage:
     """A persistent id of torch, ("storage", type, key, device, count[, view]), as the storage that it names.
 
     Raises:
         TypeError: it is none.
         ValueError: it has another length.
     """
-    kind, kept_as, key, _device, count, *view = identity
-    dtype = _storage_dtype(kept_as)
-    if kind != "storage" or dtype is None or not isinstance(key, str) or not _count(count):
+    if not isinstance(identity, tuple | list):
         raise TypeError("a persistent id that is no storage")
-    start = view[0][1] if view and view[0] is not None else 0  # (key of the view, start, count)
-    if not _count(start):
+    kind, kept_as, key, _device, count, *views = identity
+    dtype = _storage_dtype(kept_as)
+    if kind != "storage" or dtype is None or not isinstance(key, str) or not _is_count(count):
+        raise TypeError("a persistent id that is no storage")
+    view = views[0] if views else None
+    start = view[1] if isinstance(view, tuple | list) else 0  # (key of the view, start, count)
+    if not _is_count(start) or not isinstance(view, tuple | list | None):
         raise TypeError("a view of a storage that begins nowhere")
     return Storage(key, dtype, count, start)
 
 
-def _tensor(arguments: tuple[Any, ...], understood: int) -> Stored:
+def _tensor(arguments: tuple[Pickled, ...], understood: int) -> Stored:
     kept, offset, size, stride = arguments[:4]
     if not isinstance(kept, Storage):
         raise TypeError("a tensor without a storage")
     dtype = _dtype(arguments[6]) if understood == 7 else kept.dtype
-    shaped = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= 64
-    if dtype is None or not shaped or not all(map(_count, (offset, *size, *stride))):
+    if dtype is None or not _is_count(offset) or not _are_counts(size) or not _are_counts(stride):
+        raise TypeError("a tensor that is described wrongly")
+    if len(size) != len(stride) or len(size) > 64:
         raise TypeError("a tensor that is described wrongly")
     if any(arguments[understood:]):
         raise TypeError("a tensor with a conjugate or negative bit")
     return Stored(kept, dtype, kept.start + offset, size, stride)
 
 
-def _storage_dtype(value: Any) -> str | None:
+def _storage_dtype(value: Pickled) -> str | None:
     """The dtype of `torch.FloatStorage` and its like; of an untyped one bytes."""
     module, _, name = value.text.rpartition(".") if isinstance(value, Name) else ("", "", "")
     return _STORAGES.get(name) if module in ("torch", "torch.cuda", "torch.storage") else None
 
 
-def _dtype(value: Any) -> str | None:
+def _dtype(value: Pickled) -> str | None:
     """`float32` of `torch.float32`."""
     module, _, name = value.text.rpartition(".") if isinstance(value, Name) else ("", "", "")
     return name if module == "torch" and name in _DTYPES else None
 
 
-def _count(value: Any) -> bool:
+def _is_count(value: Pickled) -> TypeGuard[int]:
     return isinstance(value, int) and 0 <= value < 2**63
+
+
+def _are_counts(values: Pickled) -> TypeGuard[tuple[int, ...]]:
+    return isinstance(values, tuple) and all(map(_is_count, values))

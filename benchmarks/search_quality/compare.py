@@ -68,7 +68,7 @@ Result = dict[str, Any]
 def main() -> None:
     asked = _arguments()
     table = read_table()
-    budget_ms = round(statistics.quantiles(map(latency_of, table.values()), n=100)[asked.percentile - 1], 2)
+    budget_ms = budget_of(table, asked.percentile)
     jobs = [(name, seed) for seed in range(asked.seeds) for name in (*asked.optimisers, *PLAIN)]
     with ProcessPoolExecutor(asked.processes) as pool:
         runs = list(pool.map(_run, *zip(*((*job, budget_ms, asked.evaluations) for job in jobs), strict=True)))
@@ -108,15 +108,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def budget_of(table: Mapping[str, Row], percentile: int) -> float:
+    """The latency, in ms, that so many percent of the networks keep."""
+    return round(statistics.quantiles(map(latency_of, table.values()), n=100)[percentile - 1], 2)
+
+
 def _run(name: str, seed: int, budget_ms: float, evaluations: int) -> list[Evaluation]:
     """One optimiser with one seed."""
     table = read_table()
     if name in PLAIN:
-        return _plain(PLAIN[name](seed), table, budget_ms, evaluations)
+        return plain(PLAIN[name](seed), table, budget_ms, evaluations)
     return replayed(table, budget_ms, evaluations, seed, sampler=name)
 
 
-def _plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, evaluations: int) -> list[Evaluation]:
+def plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, evaluations: int) -> list[Evaluation]:
     """Optuna as it comes, with both objectives and the budget as a constraint."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space, found, spent, started = load_space(SPACE), list[Evaluation](), 0.0, time.monotonic()

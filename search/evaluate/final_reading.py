@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
 from archdsl.search.evaluate.context import Context
@@ -19,7 +20,7 @@ from archdsl.search.evaluate.measuring import one_reading
 from archdsl.search.store.clock import LEAST_S, PROCESSES, ROUNDS
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
-from archdsl.search.worker.messages import Pace
+from archdsl.search.worker.messages import MeasuringSetting, Pace
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
@@ -49,8 +50,9 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
         Failed, WorkerGone: it could not be measured by any process.
     """
     kept, doublings = FinalReadings(context.folder), 0
-    machine = {name: context.state.facts[name] for name in ("device_name", "torch") if name in context.state.facts}
-    latencies = kept.of(weights, context.settings.measuring() | machine)
+    setting: JsonObject = asdict(MeasuringSetting(**context.settings.measuring()))
+    setting |= {name: value for name, value in context.state.facts.items() if name in ("device_name", "torch")}
+    latencies = kept.of(weights, setting)
     wanted = len(latencies) + PROCESSES
     longest_s = context.clock.process_s
     while True:

@@ -22,7 +22,7 @@ from archdsl.search.evaluate.kept_weights import (
     weights_of,
 )
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.result import Verdict
+from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, Tie, Word
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone

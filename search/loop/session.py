@@ -24,8 +24,9 @@ from archdsl.search.propose.study import Study
 from archdsl.search.report import read_report
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
-from archdsl.search.store.result import Result, Verdict, keep, stored
+from archdsl.search.store.result import Result, keep, stored
 from archdsl.search.store.stopping import stoppable
+from archdsl.search.store.verdict import Verdict
 from archdsl.search.trial import DataRequest, Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import OutOfTime

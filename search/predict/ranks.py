@@ -1,4 +1,8 @@
-"""Rank statistics: how alike two orders are, how sure that is, and what an order finds of the best."""
+"""Rank statistics: how alike two orders are, how sure that is, and what an order finds of the best.
+
+Correlations take many draws at once, (..., n), and are 0 where a side is constant; scipy's take one pair of columns and
+give nan there.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import bootstrap, rankdata
 
 DRAWS = 2000
 """Samples of a bootstrap."""
-_EDGES = (0.05, 0.95)
+_LEVEL = 0.9
 
 Floats = NDArray[Any]
 
@@ -71,12 +75,22 @@ def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int)
 def interval(
     figure: Callable[..., Any], *columns: Sequence[float] | Floats, seed: int = 0, draws: int = DRAWS
 ) -> Interval:
-    """A figure of columns (n,), with its bootstrap interval of 90 %: rows are drawn with replacement.
+    """A figure of columns (n,), with its bootstrap interval of 90 % (percentiles): rows are drawn with replacement.
 
-    The figure is asked for all draws at once, of columns (draws, n).
+    The figure is asked for all draws at once, of columns (draws, n). Of one row the interval is the figure itself.
     """
     arrays = [np.asarray(column, float) for column in columns]
-    rows = len(arrays[0])
-    drawn = np.random.default_rng(seed).integers(0, rows, (draws, rows))
-    low, high = np.quantile(figure(*(array[drawn] for array in arrays)), _EDGES)
-    return Interval(float(figure(*arrays)), float(low), float(high))
+    value = float(figure(*arrays))
+    if len(arrays[0]) < 2:  # scipy refuses it
+        return Interval(value, value, value)
+    drawn = bootstrap(
+        arrays,
+        lambda *samples, axis: figure(*samples),
+        n_resamples=draws,
+        paired=True,
+        vectorized=True,
+        confidence_level=_LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(value, float(drawn.low), float(drawn.high))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.search.predict.fields import Fields, field_columns, fields
-from archdsl.search.predict.gaussian_process import MOST, left_out, told
+from archdsl.search.predict.gaussian_process import MOST, leave_one_out, posterior
 from archdsl.search.predict.ranks import Floats, ranks, standardised
 from archdsl.search.worker.scores.every import NAMES
 
@@ -80,8 +80,8 @@ def _trained(accuracies: Sequence[float | None]) -> NDArray[np.intp]:
 
 def _told(columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp]) -> Floats:
     truth = np.array([accuracies[row] for row in rows], dtype=float)
-    found = told(columns[rows], truth, columns).means
-    found[rows] = left_out(columns[rows], truth)
+    found = posterior(columns[rows], truth, columns).means
+    found[rows] = leave_one_out(columns[rows], truth)
     return found
 
 

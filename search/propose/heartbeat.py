@@ -15,7 +15,7 @@ class HeartbeatThread:
     """Beats for every trial that is watched."""
 
     def __init__(self, storage: RDBStorage, beat_s: float) -> None:
-        self._storage, self._beat_s = storage, beat_s
+        self._database, self._beat_s = storage, beat_s
         self._watched: set[int] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -23,7 +23,7 @@ class HeartbeatThread:
 
     def watch(self, trial: int) -> None:
         """A trial begins; its first beat is sent before this returns, so that it cannot be lost unseen."""
-        self._storage.record_heartbeat(trial)
+        self._database.record_heartbeat(trial)
         self._watched.add(trial)
 
     def forget(self, trial: int) -> None:
@@ -39,5 +39,5 @@ class HeartbeatThread:
         while not self._ended.wait(self._beat_s):
             for trial in list(self._watched):
                 with contextlib.suppress(Exception):  # the next beat may get through
-                    self._storage.record_heartbeat(trial)
-        self._storage.remove_session()
+                    self._database.record_heartbeat(trial)
+        self._database.remove_session()

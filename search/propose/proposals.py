@@ -17,7 +17,7 @@ from archdsl.search.config import Settings
 from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
-from archdsl.search.propose.study import Study
+from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.trial_queue import MOST_LOST
 from archdsl.search.trial import Candidate
 from archdsl.spaces.space import Space
@@ -56,7 +56,7 @@ class Proposals:
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
-        self._evolution = Evolution(space, self._variables, settings, latency, self._is_too_slow, gate_ms)
+        self._evolution = Evolution(space, study.parameters, settings, latency, self._is_too_slow, gate_ms)
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
         self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow, gate_ms)
@@ -78,8 +78,7 @@ class Proposals:
         while self._seeds and not self.study.has_waiting:
             choices, facts = self._seeds.popleft()
             self.study.enqueue(choices, facts=facts)
-        self._breed()
-        trial, choices = self.study.ask()
+        trial, choices = self.study.ask(self._breeding())
         if self.study.is_killer(trial) and not self.study.was_begun(trial):
             self._refuse(trial, "static", f"the search was killed {MOST_LOST} times while it was looked at")
             return None
@@ -117,18 +116,19 @@ class Proposals:
             if drawn is not None:
                 self.study.enqueue(drawn[1], again=True)
 
-    def _breed(self) -> None:
-        """Where evolution proposes, its child is next, or something scaled until there is enough to breed of."""
+    def _breeding(self) -> Breeding | None:
+        """Evolution, where it proposes what is next; something scaled is next until there is enough to breed of."""
         if self.settings.sampler not in ("auto", "evolution") or self.study.has_waiting:
-            return
+            return None
         known = self.study.completed()
         if not self._evolution.is_ready(known):
             for scaled in self._scaled.each(known, self.seen):
                 self.study.enqueue(scaled)
                 if self.study.has_waiting:  # it may have been asked for before, and refused
-                    return
-        elif (child := self._evolution.child(known, self.seen, self._generator())) is not None:
-            self.study.enqueue(child, again=True)
+                    return None
+            return None
+        seed = self._seed()
+        return lambda otherwise: self._evolution.sampler(known, self.seen, seed, otherwise)
 
     def ask_for_the_smallest(self) -> None:
         """The network with the fewest MACs of some hundred drawn is tried next; once."""
@@ -140,7 +140,10 @@ class Proposals:
 
     def _generator(self) -> random.Random:
         """Of the search's seed and of how far it is, so that a resumed search draws what an uninterrupted one would."""
-        return random.Random(f"{self.settings.seed} {self.study.begun}")
+        return random.Random(self._seed())
+
+    def _seed(self) -> str:
+        return f"{self.settings.seed} {self.study.begun}"
 
 
 def seed_choices(settings: Settings) -> list[dict[str, Any]]:

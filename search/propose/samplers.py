@@ -1,7 +1,7 @@
 """Which of Optuna's samplers proposes the next point; every one seeded anew for each trial.
 
 benchmarks/search_quality compares them, and Optuna as it comes, on a table of trained networks. `auto` is what does
-best there: evolution, which is none of Optuna's (`ladder/evolution.py`); what cannot be bred yet is drawn at random.
+best there: evolution, which is none of Optuna's (`evolution.py`); what cannot be bred yet is drawn at random.
 """
 
 from __future__ import annotations

@@ -22,12 +22,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from archdsl.files import replacing
 from archdsl.search.config import Sampler
 from archdsl.search.propose import heartbeat as heart
 from archdsl.search.propose.distributions import choices
 from archdsl.search.propose.heartbeat import HeartbeatThread
 from archdsl.search.propose.storage import brief, unheard
-from archdsl.search.propose.study import Study
+from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.study_names import name_of as name_of
 from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 from archdsl.search.store.database_url import address
@@ -103,7 +104,7 @@ class Shared(Study):
         connection = self._rdb.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
             end = time.monotonic() + _LOCK_S
-            key = {"key": self._study._study_id}
+            key = {"key": self._study_key}
             while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
                 if time.monotonic() > end:
                     break
@@ -115,11 +116,26 @@ class Shared(Study):
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
         """The next trial, and a value for every variable."""
-        trial, chosen = super().ask()
-        self._heart.watch(trial._trial_id)
+        trial, chosen = super().ask(breeding)
+        self._heart.watch(self.key_of(trial))
         return trial, chosen
+
+    def next_trial(self) -> optuna.Trial:
+        """The first trial that was enqueued, else a new one; none that waits to be trained, as `Study.ask` would."""
+        for waiting in self._waiting():
+            if (trial := self._claimed(waiting)) is not None:
+                return trial
+        return optuna.Trial(self._study, self._rdb.create_new_trial(self._study_key))
+
+    def _claimed(self, waiting: FrozenTrial) -> optuna.Trial | None:
+        """A trial that waited, now ours; None where another machine was faster."""
+        key = self.key_of(waiting)
+        with suppress(UpdateFinishedTrialError):
+            if self._rdb.set_trial_state_values(key, TrialState.RUNNING):
+                return optuna.Trial(self._study, key)
+        return None
 
     def number(self, trial: optuna.Trial, least: int) -> int:
         """The number of a trial that begins, kept with it: no machine gives it again."""
@@ -133,8 +149,8 @@ class Shared(Study):
 
     def release(self, trial: optuna.Trial) -> None:
         """This machine ends by itself while the trial is under way: another may take it at once."""
-        self._heart.forget(trial._trial_id)
-        self._again(self._rdb.get_trial(trial._trial_id), lost=0)
+        self._heart.forget(self.key_of(trial))
+        self._again(self._rdb.get_trial(self.key_of(trial)), lost=0)
         self._study.tell(trial.number, state=TrialState.FAIL)
 
     # ------------------------------------------------------------------------------------------------- handing over
@@ -142,16 +158,15 @@ class Shared(Study):
     def enqueue_for_training(self, trial: optuna.Trial, record: Trial) -> None:
         """This trial was measured and waits to be trained, here or elsewhere."""
         trial.set_user_attr(_MEASURED, record.as_json())
-        self._heart.forget(trial._trial_id)
-        self._rdb.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        self._heart.forget(self.key_of(trial))
+        self._rdb.set_trial_state_values(self.key_of(trial), TrialState.WAITING)
 
     def next_to_train(self) -> tuple[optuna.Trial, Trial] | None:
         """A trial that waited to be trained, now ours; None if there is none."""
         for waiting in self._waiting_trained():
-            with suppress(UpdateFinishedTrialError), unheard():
-                if self._rdb.set_trial_state_values(waiting._trial_id, TrialState.RUNNING):
-                    self._heart.watch(waiting._trial_id)
-                    trial = optuna.Trial(self._study, waiting._trial_id)
+            with unheard():
+                if (trial := self._claimed(waiting)) is not None:
+                    self._heart.watch(self.key_of(trial))
                     choices(trial, self.parameters)
                     return trial, Trial.from_json(waiting.user_attrs[_MEASURED])
         return None
@@ -171,7 +186,7 @@ class Shared(Study):
 
     def keep(self, trial: optuna.Trial, record: Trial) -> bool:
         """Let the others have a record; false where the trial was taken from us meanwhile, for we were silent."""
-        self._heart.forget(trial._trial_id)
+        self._heart.forget(self.key_of(trial))
         with suppress(UpdateFinishedTrialError):
             trial.set_user_attr(_RECORD, record.as_json())
             return True
@@ -198,8 +213,6 @@ class Shared(Study):
 
     def copy_to(self, folder: Path) -> None:
         """Leave the study, as it is now, in `study.db`, where a report and a dashboard find it without the server."""
-        partial = folder / ".study.db.partial"
-        partial.unlink(missing_ok=True)
         copy = RDBStorage("sqlite://")  # in memory: on a disk each trial would wait for it
         try:
             optuna.copy_study(
@@ -209,12 +222,15 @@ class Shared(Study):
                 to_study_name="search",
             )
             connection = copy.engine.raw_connection()
-            with closing(connection), closing(sqlite3.connect(partial)) as file:
+            with (
+                replacing(folder / "study.db") as partial,
+                closing(connection),
+                closing(sqlite3.connect(partial)) as file,
+            ):
                 cast(sqlite3.Connection, connection.driver_connection).backup(file)
         finally:
             copy.remove_session()
             copy.engine.dispose()
-        partial.replace(folder / "study.db")
 
     def mark_closed(self, is_over: bool) -> None:
         """Whether those that measure will begin no further trial."""

@@ -10,10 +10,11 @@ uninterrupted one would, and workers side by side for different points.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -37,6 +38,8 @@ _FORMAT = "format"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+Breeding = Callable[[BaseSampler], BaseSampler]
+"""Makes a sampler of the study as it is, from the one that draws where nothing is bred."""
 OpenTrial = optuna.Trial
 """A trial of the study that is under way; other rooms name its type by this."""
 
@@ -81,17 +84,16 @@ class Study(TrialQueue):
         self.name = name
         try:
             with unheard():
-                self._storage = self.open(storage)
+                self._database = self.open(storage)
                 self._study = optuna.create_study(
-                    storage=self._storage,
+                    storage=self._database,
                     study_name=self.name,
                     directions=_directions(objectives),
                     load_if_exists=resume,
                 )
+                self._study_key = self._database.get_study_id_from_name(self.name)
                 self._study.set_metric_names([METRICS[text.split()[1]] for text in objectives])
             self.parameters = {name: self._form()(variable) for name, variable in variables.items()}
-            # a trial that waits to be trained is not asked for
-            self._study._pop_waiting_trial_id = self._claimed  # type: ignore[method-assign]
         except ArchError:
             raise
         except Exception as error:
@@ -129,9 +131,9 @@ class Study(TrialQueue):
 
     def close(self) -> None:
         """Let go of the database."""
-        self._storage.remove_session()
-        if isinstance(self._storage, RDBStorage):
-            self._storage.engine.dispose()
+        self._database.remove_session()
+        if isinstance(self._database, RDBStorage):
+            self._database.engine.dispose()
 
     def describe(self, facts: dict[str, Any]) -> None:
         """What is searched, for whoever looks at the study with Optuna's own tools."""
@@ -173,13 +175,18 @@ class Study(TrialQueue):
 
     # ---------------------------------------------------------------------------------------------- asking and telling
 
-    def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
-        """The next trial, and a value for every variable."""
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
+        """The next trial, and a value for every variable; `breeding` is asked first, where no point was enqueued."""
         seed = (self.seed * 1_000_003 + self.begun) % 2**31
         with unheard():
-            self._study.sampler = Proposing(lambda: self._proposed(trial, seed), self.parameters)
-            trial = self._study.ask()
+            proposing = Proposing(lambda: self._proposed(trial, seed), self.parameters)
+            self._study.sampler = proposing if breeding is None else breeding(proposing)
+            trial = self.next_trial()
             return trial, choices(trial, self.parameters)
+
+    def next_trial(self) -> optuna.Trial:
+        """The first trial that was enqueued, else a new one."""
+        return self._study.ask()
 
     def _proposed(self, trial: optuna.Trial, seed: int) -> dict[str, Any]:
         """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.search.propose.distributions import Parameter
@@ -44,6 +43,9 @@ class TrialQueue(LocalCoordinator):
     """What a study has to ask for before its sampler is asked."""
 
     _study: optuna.Study
+    _study_key: int
+    """By which the database knows the study."""
+    _database: BaseStorage
     variables: dict[str, Variable]
     parameters: dict[str, Parameter]
     """As the study holds the variables."""
@@ -57,13 +59,9 @@ class TrialQueue(LocalCoordinator):
         """Points that were enqueued and not asked for yet."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
-    def _claimed(self) -> int | None:
-        """The first of them, now ours."""
-        for trial in self._waiting():
-            with suppress(UpdateFinishedTrialError):
-                if self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                    return trial._trial_id
-        return None
+    def key_of(self, trial: optuna.Trial | FrozenTrial) -> int:
+        """By which the database knows a trial."""
+        return self._database.get_trial_id_from_study_id_trial_number(self._study_key, trial.number)
 
     def enqueue(self, point: dict[str, Any], again: bool = False, facts: dict[str, Any] | None = None) -> None:
         """Ask for this point next, unless it was asked for before; variables not in it take their first value.
@@ -85,7 +83,7 @@ class TrialQueue(LocalCoordinator):
                 self.unfinished(trial)
                 continue
             with unheard():
-                tell(optuna.Trial(self._study, trial._trial_id), record)
+                tell(optuna.Trial(self._study, self.key_of(trial)), record)
 
     def unfinished(self, trial: FrozenTrial) -> None:
         """The same point once more, in a new trial that knows how often it was lost; enqueued first, or a kill between

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pydantic import JsonValue, ValidationError
 
 from archdsl.errors import SearchError
+from archdsl.files import write_text
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.proxy_check.networks import CheckedNetwork
@@ -69,9 +70,8 @@ class CheckFolder(RunFolder):
 
     def rewrite(self, networks: Iterable[CheckedNetwork]) -> None:
         """All lines anew, in the place of those that are there."""
-        fresh = (self.path / NETWORKS).with_suffix(".new")
-        fresh.write_text("".join(json.dumps(network.as_json()) + "\n" for network in networks))
-        fresh.replace(self.path / NETWORKS)
+        lines = (json.dumps(network.as_json()) + "\n" for network in networks)
+        write_text(self.path / NETWORKS, "".join(lines))
 
 
 def _essence(asked: JsonObject) -> JsonObject:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from archdsl import files as store
-from archdsl.files import root
+from archdsl.files import cache_folder, read_json, write_text
 from archdsl.json_types import Json, JsonObject
+from archdsl.latency.tables import kept
 from archdsl.search.config import Settings
 from archdsl.search.trial import DataFacts, Training
 from archdsl.training.fidelity import fidelity_of
@@ -53,21 +52,17 @@ def training_key(network_hash: str, settings: Settings, data: DataFacts, lengthe
 
 def get(name: str) -> JsonObject | None:
     """A stored result, or None; one that cannot be read counts as absent."""
-    try:
-        found = json.loads((root() / name[:2] / f"{name}.json").read_bytes())
-    except (OSError, ValueError, RuntimeError):
-        return None
-    return found if isinstance(found, dict) else None
+    with contextlib.suppress(RuntimeError):  # there is no home folder
+        return read_json(_path(name))
+    return None
 
 
 def put(name: str, result: JsonObject) -> None:
     """Store a result; a cache that cannot be written is no reason to stop a search."""
-    path = root() / name[:2] / f"{name}.json"
     with contextlib.suppress(OSError, RuntimeError):  # the latter where there is no home folder
+        path = _path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(result))
-        partial.replace(path)
+        write_text(path, json.dumps(result))
 
 
 class StoredTraining(NamedTuple):
@@ -123,12 +118,12 @@ class Contents(NamedTuple):
 
 def contents() -> Contents:
     """What is kept, counted."""
-    files, tables = _files(), store.files()
+    files, tables = _files(), kept.files()
     told = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
     seconds = (result.get("seconds") for _, result in told)
     times = [stat.st_mtime for stat, _ in told]
     return Contents(
-        folder=root(),
+        folder=cache_folder(),
         results=len(told),
         bytes=sum(stat.st_size for stat, _ in told),
         seconds=sum(spent for spent in seconds if isinstance(spent, int | float)),
@@ -145,7 +140,7 @@ def clear() -> int:
     Raises:
         OSError: one cannot be removed.
     """
-    files = _files() + store.files()
+    files = _files() + kept.files()
     for path in files:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something else is in it
@@ -153,7 +148,12 @@ def clear() -> int:
     return len(files)
 
 
+def _path(name: str) -> Path:
+    """The file of a result."""
+    return cache_folder() / name[:2] / f"{name}.json"
+
+
 def _files() -> list[Path]:
     """The files that `put` wrote."""
-    found = sorted(root().glob("[0-9a-f][0-9a-f]/*.json"))
+    found = sorted(cache_folder().glob("[0-9a-f][0-9a-f]/*.json"))
     return [path for path in found if _NAME.fullmatch(path.name) and path.name[:2] == path.parent.name]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from archdsl.errors import SearchError, WrongUse
+from archdsl.files import try_lock, write_json, write_text
 from archdsl.json_types import Json
 from archdsl.search.config import Settings
 from archdsl.search.store.lines import append_line, read_lines
 from archdsl.search.store.run_schema import Object, validation_message
 from archdsl.search.trial import Trial
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 TRIALS, FRONT = "trials.jsonl", "front.json"
 _OF_A_RUN = ("run.json", TRIALS, "study.db")
@@ -35,7 +36,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock: BaseFileLock | None = None
 
     @property
     def storage(self) -> str:
@@ -100,17 +101,14 @@ class RunFolder:
         return before.model_copy(update=limits)
 
     def _take_lock(self) -> None:
-        self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise SearchError(f"another search works in {self.path}") from None
+        self._lock = try_lock(self.path / ".lock")
+        if self._lock is None:
+            raise SearchError(f"another search works in {self.path}")
 
     def release(self) -> None:
         """Let another process take the folder."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     def forget(self) -> None:
@@ -166,18 +164,11 @@ class RunFolder:
 
     def write(self, name: str, value: Json) -> None:
         """A JSON file, replaced as a whole."""
-        self.write_text(name, json.dumps(value, indent=2) + "\n")
+        write_json(self.path / name, value, indent=2)
 
     def write_text(self, name: str, text: str) -> None:
         """A text file, replaced as a whole."""
-        partial = self.path / f".{name}.partial"
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(self.path / name)
-        except OSError:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
+        write_text(self.path / name, text)
 
     def remove(self, name: str) -> None:
         """A file that does not hold any more."""

@@ -6,15 +6,13 @@ A search that ends with FAIL leaves none of them, but `nearest.json`, the networ
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
 
+from archdsl.files import replacing
 from archdsl.json_types import JsonObject
 from archdsl.language.text.writing import dump
 from archdsl.search.config import Settings
 from archdsl.search.store.folder import RunFolder
-
-if TYPE_CHECKING:
-    from archdsl.search.store.result import Verdict
+from archdsl.search.store.verdict import Verdict
 
 WINNER_FILES = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
 
@@ -33,9 +31,8 @@ def write_winner(folder: RunFolder, settings: Settings, verdict: Verdict) -> Non
             folder.write_text("nearest.json", dump(verdict.spec))
         return
     if verdict.weights is not None:
-        partial = folder.path / ".winner.safetensors.partial"
-        shutil.copyfile(verdict.weights, partial)  # byte for byte what was measured
-        partial.replace(folder.path / "winner.safetensors")
+        with replacing(folder.path / "winner.safetensors") as partial:
+            shutil.copyfile(verdict.weights, partial)  # byte for byte what was measured
     folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings))
     folder.write_text("README.txt", usage(verdict.spec.name))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from archdsl.errors import WrongUse
+from archdsl.search.request import Role as Role
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
-
-Role = Literal["both", "measure", "train"]
 
 
 class MachineOptions(NamedTuple):

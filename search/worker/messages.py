@@ -163,6 +163,8 @@ class Pace:
     settle_s: float
     time_limit_s: float | None = None
     least_s: float | None = None
+    sample_ms: float | None = None
+    """Of a round, at the least."""
 
     def options(self) -> PaceOptions:
         """As `archdsl.measure` takes it."""
@@ -171,6 +173,8 @@ class Pace:
             options["time_limit_s"] = self.time_limit_s
         if self.least_s is not None:
             options["least_s"] = self.least_s
+        if self.sample_ms is not None:
+            options["sample_ms"] = self.sample_ms
         return options
 
 

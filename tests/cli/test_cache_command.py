@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from archdsl import files as store
 from archdsl.cli import main
+from archdsl.files import write_json
+from archdsl.latency.tables import kept
 from archdsl.search.store import cache
 
 
@@ -51,12 +52,12 @@ def test_clearing_removes_the_results_and_leaves_what_others_put_there(
 
 
 def test_tables_of_latencies_are_kept_there_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store.write(store.path("parts", {"device": "cpu"}), {"ms": 1.0})
+    write_json(kept.path("parts", {"device": "cpu"}), {"ms": 1.0}, indent=1)
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == f"{folder}: 0 trainings, 0 B; 1 file of latencies, 15 B\n"
     assert main(["cache", "clear", "--yes"]) == 0
     assert capsys.readouterr().out == f"removed 1 file from {folder}\n"
-    assert store.files() == []
+    assert kept.files() == []
 
 
 def test_without_a_terminal_to_ask_on_it_wants_a_yes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,4 +75,4 @@ def test_an_empty_cache_is_cleared_without_a_question(folder: Path, capsys: pyte
 
 def test_another_word_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clean"]) == 2
-    assert "'clean' is no action; did you mean 'clear'?" in capsys.readouterr().err
+    assert "unknown action 'clean'; did you mean 'clear'?" in capsys.readouterr().err

@@ -70,20 +70,23 @@ def test_the_version_is_told(run: Run) -> None:
         (["shw"], "No such command 'shw'. Did you mean 'show'?"),
         (["show"], "Missing argument 'SPEC'"),
         (["show", "litv2_s", "--colour"], "No such option: --colour"),
-        (["show", "litv2_s", "--format", "mermaids"], "'mermaids' is no format; did you mean 'mermaid'?"),
-        (["schema", "spaces"], "'spaces' is no kind of document; did you mean 'space'?"),
-        (["bench"], "'SPEC': missing: name one or more, or ask for --layers"),
+        (["show", "litv2_s", "--format", "mermaids"], "unknown format 'mermaids'; did you mean 'mermaid'?"),
+        (["schema", "spaces"], "unknown kind of document 'spaces'; did you mean 'space'?"),
+        (["bench"], "'SPEC': give at least one backbone, or --layers"),
         (["bench", "lit_s", "--layers"], "'--layers': it takes no SPEC and no --set; got lit_s"),
         (["bench", "--layers", "--set", "image=64"], "'--layers': it takes no SPEC and no --set; got --set"),
-        (["bench", "litv2_s", "--dtype", "float23"], "'float23' is no dtype; did you mean 'float32'?"),
-        (["bench", "litv2_s", "--mode", "fast"], "'fast' is no mode; known: compile, eager, graph"),
-        (["bench", "litv2_s", "--device", "cude"], "'cude' is no device; did you mean 'cuda'?"),
+        (["bench", "litv2_s", "--dtype", "float23"], "unknown dtype 'float23'; did you mean 'float32'?"),
+        (["bench", "litv2_s", "--mode", "fast"], "unknown mode 'fast'; known: compile, eager, graph"),
+        (["bench", "litv2_s", "--device", "cude"], "unknown device 'cude'; did you mean 'cuda'?"),
         (["bench", "litv2_s", "--batch", "0"], "'0' is not a whole number from 1 to 65536"),
         (["bench", "litv2_s", "--rounds", "many"], "'many' is not a whole number from 1 to 100000"),
         (["bench", "litv2_s", "--time-limit", "90"], "'90' has no unit; write e.g. 90s, 6m, 1h30m"),
         (["bench", "litv2_s", "-o", "/nowhere/a.json"], "/nowhere/a.json cannot be written: No such file or directory"),
-        (["new", "litv2_s", "--name", "No Name"], "'No Name' is no name; use lower-case letters, digits, _, - and ."),
-        (["new", "lit-dat-64", "--set", "image=32"], "only a backbone's fields can be set, and this is a search space"),
+        (
+            ["new", "litv2_s", "--name", "No Name"],
+            "'No Name' is not a valid name; use lower-case letters, digits, _, - and .",
+        ),
+        (["new", "lit-dat-64", "--set", "image=32"], "it sets fields of a backbone; this is a search space"),
         (["show", "litv2"], 'no such zoo name: "litv2"; did you mean'),
         (["show", "litv2.json"], "no such file: litv2.json"),
         (["check", "nowhere/litv2_s"], "no such file: nowhere/litv2_s"),
@@ -132,8 +135,8 @@ def test_a_fault_of_ours_is_one_line_and_shows_where_only_when_asked(run: Run, m
         raise KeyError("a\nb [red]")
 
     monkeypatch.setattr("archdsl.cli.show.open_specs", faulty)
-    said = "this is a bug of archdsl: KeyError: 'a\\nb [red]'"
-    assert run("show", "litv2_s") == (1, "", f"{said}; archdsl -v shows where\n")
+    said = "this is a bug in archdsl: KeyError: 'a\\nb [red]'"
+    assert run("show", "litv2_s") == (1, "", f"{said}; archdsl -v prints where it happened\n")
     for arguments in (["-v", "show", "litv2_s"], ["show", "litv2_s", "--verbose"]):
         ended = run(*arguments)
         assert ended.code == 1

@@ -74,5 +74,5 @@ def test_a_device_is_taken_as_written(device: str | None) -> None:
 
 @pytest.mark.parametrize(("device", "remedy"), [("cuda:", "write cuda:0"), ("cuda:x", "write cuda:0"), ("gpu", "cpu")])
 def test_what_is_no_device_is_refused(device: str, remedy: str) -> None:
-    with pytest.raises(typer.BadParameter, match=f"'{device}' is no device; .*{remedy}"):
+    with pytest.raises(typer.BadParameter, match=f"unknown device '{device}'; .*{remedy}"):
         check_device(device)

@@ -80,10 +80,10 @@ def test_import_remarks_on_what_was_cast_left_out_or_odd(run: Run, folder: Path)
     assert ended.code == 0
     assert ended.out.endswith("from names of litv2 in state_dict under backbone.\n")
     assert ended.err.splitlines() == [
-        "85 tensors of float16 were cast",
+        "cast from float16: 85 tensors",
         "the file also has weights under state_dict_ema (--key)",
         "1 tensor beside the backbone was left out: neck",
-        "warning: NaN or infinities in 1 tensors, as head.norm.bias",
+        "warning: NaN or infinities in 1 tensor, e.g. head.norm.bias",
     ]
     quiet = run("-q", "import", "small.json", "half.pth", "-o", "half.safetensors")
     assert (quiet.code, quiet.err) == (0, "")
@@ -154,7 +154,7 @@ def test_export_gives_the_published_names_again(run: Run, folder: Path) -> None:
         ("import small.json small.pth -o a.pth", 2, "a.pth must end in .safetensors"),
         ("import small.json small.pth -o no/a.safetensors", 2, "cannot be written: its folder does not exist"),
         ("import small.json small.pth -o a.safetensors --classes 0", 2, "'0' is not a whole number from 1 to 100000"),
-        ("import small.json small.pth -o a.safetensors --image 3x", 2, "'3x' is no image size; write e.g. 384 or"),
+        ("import small.json small.pth -o a.safetensors --image 3x", 2, "'3x' is not an image size; write e.g. 384 or"),
         ("import small.json small.pth -o a.safetensors --image 64,96", 2, "use 64x96 (height x width)"),
         ("import small.json small.pth -o a.safetensors --key ema", 1, 'there is no key "ema"'),
         ("import small.json small.pth -o a.safetensors --set classes=7", 1, "set classes=10 to keep its classifier"),

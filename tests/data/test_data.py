@@ -90,8 +90,8 @@ def test_naming_the_device_it_is_on_gives_the_data_itself() -> None:
 
 
 def test_importing_the_data_does_not_import_torch() -> None:
-    sets = "from archdsl.search.data import folder, hugging_face, labelled, loading, npz, shapetex"
-    code = f"import sys; {sets}; from archdsl.search.training import recipe, running; sys.exit('torch' in sys.modules)"
+    sets = "from archdsl.data import folder, hugging_face, labelled, loading, npz, shapetex"
+    code = f"import sys; {sets}; from archdsl.training import recipe, running_loss; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

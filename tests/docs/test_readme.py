@@ -1,4 +1,4 @@
-"""What the README shows is what the commands print. `--overwrite` renews it."""
+"""What the README shows is what happens. `--overwrite` renews the output of its commands."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shown import ROOT, blocks, enter, hold_commands
+from tests.support.shown import ROOT, Session, blocks
 
 README = ROOT / "README.md"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as a reader has it, with the README's document as my_net.json."""
-    enter(tmp_path, {"my_net": blocks(README, "json")[0]}, monkeypatch)
-    return tmp_path
-
-
-def test_every_command_in_the_readme_prints_what_stands_there(
-    folder: Path, capfdbinary: pytest.CaptureFixture[bytes], request: pytest.FixtureRequest
+def test_everything_in_the_readme_runs_and_prints_what_stands_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    request: pytest.FixtureRequest,
 ) -> None:
-    assert hold_commands(README, capfdbinary, request.config.getoption("--overwrite")) >= 5
+    renewed = Session(tmp_path, monkeypatch, capfdbinary).renewed(README)
+    if request.config.getoption("--overwrite"):
+        README.write_text(renewed)
+    assert renewed == README.read_text(), "if this is meant, run pytest with --overwrite"
 
 
-def test_the_python_in_the_readme_runs(folder: Path) -> None:
-    found = blocks(README, "python")
-    assert found
-    for code in found:
-        exec(compile(code, "README.md", "exec"), {})
+def test_the_readme_is_short_and_shows_the_main_job_on_its_first_screens() -> None:
+    lines = README.read_text().splitlines()
+    assert len(lines) <= 130
+    search = next(block for block in blocks(README) if block.text.startswith("$ archdsl search --latency-budget"))
+    assert search.line <= 40

@@ -15,21 +15,7 @@ from torch import Tensor, nn
 from archdsl.families.dat.modules import single
 from archdsl.families.dat.spec import Deformable, ShiftedWindowBlock, WindowBlock
 from archdsl.shape import Map
-
-
-def noise(*shape: int, seed: int = 7) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def shaken(module: nn.Module) -> Any:
-    """The module in float64 with every parameter away from 0 and 1."""
-    module = module.double().eval()
-    source = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for tensor in module.parameters():
-            tensor.add_(0.3 * torch.randn(tensor.shape, dtype=tensor.dtype, generator=source))
-    return module
-
+from tests.support.doubles import noise, shaken
 
 # ------------------------------------------------------------------------------------------------------------- windows
 

@@ -18,23 +18,10 @@ from archdsl.families.datpp.neighborhood import Neighborhood
 from archdsl.families.datpp.spec import DeformablePlus
 from archdsl.load.specs import load_spec, override
 from archdsl.shape import Map
+from tests.support.doubles import noise, shaken
 from tests.support.meta_counter import plain_neighborhood
 
 Facts = dict[str, Any]
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
-
-
-def shaken(module: nn.Module) -> Any:
-    """The module in float64 with every parameter away from 0 and 1."""
-    module = module.double().eval()
-    source = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.3 * torch.rand(parameter.shape, dtype=parameter.dtype, generator=source))
-    return module
 
 
 # ------------------------------------------------------------------------------------------------------ neighborhood
@@ -181,10 +168,13 @@ def test_averages_leave_out_what_the_stride_does_not_divide() -> None:
     x = noise(1, 7, 8, 8)
     other = x.clone()
     other[:, 6:], other[:, :, 6:] = 9, 9
-    k, v = mixer._keys_and_values(x)
-    assert k.shape == v.shape == (1, 4, 8)
-    assert torch.equal(k, mixer._keys_and_values(other)[0])
-    assert torch.allclose(k[0, 1], mixer.k(x[0, :3, 3:6].mean(dim=(0, 1))), rtol=0, atol=1e-12)
+    corners = ((0, 0), (0, 3), (3, 0), (3, 3))
+    averages = torch.stack([x[0, i : i + 3, j : j + 3].mean(dim=(0, 1)) for i, j in corners])
+    heads = zip(*(part.chunk(2, dim=-1) for part in (mixer.q(x), mixer.k(averages), mixer.v(averages))), strict=True)
+    read = [(q @ k.mT / 2).softmax(dim=-1) @ v for q, k, v in heads]  # heads of four channels
+    wanted = mixer.proj(torch.cat(read, dim=-1))
+    assert torch.allclose(mixer(x), wanted, rtol=0, atol=1e-12)
+    assert torch.allclose(mixer(other)[:, :6, :6], wanted[:, :6, :6], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from archdsl.compile import build
@@ -17,7 +18,9 @@ from archdsl.errors import SpecError
 from archdsl.families.common.base import Part
 from archdsl.graphs import Step, plan
 from archdsl.language.document import Spec
+from archdsl.language.nodes import node_models
 from archdsl.load.specs import override, spec_of
+from archdsl.reference.field_docs import options_of
 from archdsl.shape import Map, Tokens
 from tests.support.every_part import (
     COMBINED,
@@ -34,7 +37,7 @@ from tests.support.every_part import (
     spec,
     step_of,
 )
-from tests.support.meta_counter import count_module
+from tests.support.meta_counter import count_and_run, count_module
 
 # ------------------------------------------------------------------------------------------------- shapes and counts
 
@@ -69,9 +72,8 @@ def check_step(found: Spec, features_only: bool = False) -> None:
     """Params, MACs and peak activation elements to the last one; the module is built without any value."""
     step = step_of(found, features_only)
     module, inputs = built(step, found), inputs_of(step)
-    assert tuple(step.node.cost(*step.arguments(found))) == count_module(module, *inputs)
-    with torch.no_grad():
-        out = module(*inputs)
+    counted, out = count_and_run(module, *inputs)
+    assert tuple(step.node.cost(*step.arguments(found))) == counted
     shapes = [shape for port, shape in step.outputs.items() if port == "pixels" or port in step.read | {"logits"}]
     for shape, tensor in zip(shapes, out if isinstance(out, tuple) else (out,), strict=True):
         assert tuple(tensor.shape) == batched(shape, step)
@@ -196,8 +198,23 @@ def test_images_of_a_batch_do_not_see_each_other(name: str) -> None:
 
 @every_type
 def test_every_type_and_field_says_what_it_is(name: str) -> None:
+    """The type in the docstring of its declaration, each field and each field of an option in its description."""
     assert TYPES[name].__doc__
     assert issubclass(TYPES[name], Part)
+    silent = [name for name, field in node_models()[name].model_fields.items() if not field.description]
+    assert set(silent) <= {"id", "type"}
+    assert options_without_words(node_models()[name]) == []
+
+
+def options_without_words(model: type[BaseModel]) -> list[str]:
+    """Fields of the sub-objects that a node may hold, as NORM.eps, of which nothing is said."""
+    return [
+        f"{name}.{field}"
+        for name, held in model.model_fields.items()
+        for option in options_of(held)
+        for field, info in option.model_fields.items()
+        if field != "type" and not info.description
+    ]
 
 
 @pytest.mark.parametrize(

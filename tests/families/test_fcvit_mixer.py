@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from archdsl.families.fcvit.modules import TokenMixer
 from archdsl.families.fcvit.spec import FcvitConv
 from archdsl.shape import Map
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+from tests.support.doubles import noise, shaken
 
 
 def block(**fields: Any) -> FcvitConv:
@@ -40,16 +37,6 @@ def context(module: Any, x: Tensor) -> Tensor:
         for score, weight, bias, run in zip(scores, module.rescale_weight, module.rescale_bias, runs, strict=True)
     ]
     return torch.cat(added, dim=-1)
-
-
-def shaken(module: nn.Module) -> Any:
-    """The module in float64 with every parameter away from 0 and 1."""
-    module = module.double().eval()
-    source = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for tensor in module.parameters():
-            tensor.add_(0.3 * torch.randn(tensor.shape, dtype=tensor.dtype, generator=source))
-    return module
 
 
 @pytest.mark.parametrize(

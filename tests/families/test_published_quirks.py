@@ -19,22 +19,7 @@ from archdsl.families.litv2 import modules as litv2
 from archdsl.families.litv2.spec import HiLo as HiLoBlock
 from archdsl.load.specs import spec_of
 from archdsl.shape import Map
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
-
-
-def shaken(module: nn.Module) -> Any:
-    """The module in float64 with every parameter away from 0 and 1, and statistics that matter."""
-    module = module.double().eval()
-    source = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.is_floating_point():
-                tensor.add_(0.3 * torch.rand(tensor.shape, dtype=tensor.dtype, generator=source))
-    return module
-
+from tests.support.doubles import noise, shaken
 
 # ------------------------------------------------------------------------------------------------ deformable merging
 

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from archdsl.compile import Backbone, build
+from archdsl.compile import build
 from archdsl.errors import WrongUse
-from archdsl.families.common.layers import DropPath
-from archdsl.families.common.stage_modules import Stage
-from archdsl.load.specs import load_spec, override, spec_of
-
-Raw = dict[str, Any]
-
-NODES: list[Raw] = [
-    {"id": "stem", "type": "patch_stem", "width": 32},
-    {"id": "stage1", "type": "mlp", "depth": 2, "mlp": {"type": "dwconv"}},
-    {"id": "merge1", "type": "deformable_merge", "width": 64},
-    {"id": "stage2", "type": "attention", "depth": 3, "heads": 4, "position_bias": {"type": "relative"}},
-    {"id": "head", "type": "mean_head"},
-]
-WITH_TOKEN: list[Raw] = [
-    *NODES[:3],
-    {"id": "stage2", "type": "attention", "depth": 2, "heads": 4, "class_token": True, "position_embedding": True},
-    {"id": "head", "type": "class_token_head"},
-]
-
-
-def model(nodes: list[Raw] = NODES, features_only: bool = False, **header: Any) -> Backbone:
-    torch.manual_seed(4)
-    document = {"kind": "arch", "version": 1, "name": "small", "image": 32, "classes": 10, "nodes": nodes}
-    return build(spec_of({**document, **header}), features_only)
-
-
-def images(batch: int = 2) -> Tensor:
-    return torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(9))
-
+from archdsl.load.specs import load_spec, override
+from tests.support.two_stages import NODES, WITH_TOKEN, Raw, images, model
 
 # -------------------------------------------------------------------------------------------- classifier and features
 
@@ -233,137 +204,6 @@ def test_node_ids_may_be_names_of_attributes_and_methods() -> None:
     assert tuple(copy.deepcopy(built)(images()).shape) == (2, 3)
     assert {name.split(".")[0] for name in built.state_dict()} == {"stem", *names, "end"}
     built.load_state_dict(built.state_dict())
-
-
-def test_tables_and_the_class_token_are_left_out_of_weight_decay() -> None:
-    """As the published recipes do; position embeddings do decay there."""
-    assert model().no_weight_decay() == {f"stage2.blocks.{block}.mixer.bias.table" for block in range(3)}
-    assert model(WITH_TOKEN).no_weight_decay() == {"stage2.class_token"}
-
-
-def test_parameter_groups_hold_every_parameter_once_with_its_decay_and_rate() -> None:
-    built = model(NODES)
-    names = {id(parameter): name for name, parameter in built.named_parameters()}
-    groups = built.parameter_groups(lr=2e-3, weight_decay=0.1)
-    torch.optim.AdamW(groups)
-    found = {names[id(p)]: (g["weight_decay"], g["lr"], g["lr_scale"]) for g in groups for p in g["params"]}
-    assert sum(len(group["params"]) for group in groups) == len(found) == len(names)
-    assert found["merge1.offset.weight"] == (0.1, 2e-5, 0.01)
-    assert found["merge1.offset.bias"] == (0.0, 2e-3, 1.0)
-    assert found["stage2.blocks.0.mixer.bias.table"] == (0.0, 2e-3, 1.0)
-    for name, parameter in built.named_parameters():
-        assert found[name][0] == (0.0 if parameter.ndim == 1 or name in built.no_weight_decay() else 0.1)
-
-
-# ---------------------------------------------------------------------------------------------------------- training
-
-
-@pytest.mark.parametrize("nodes", [NODES, WITH_TOKEN])
-@pytest.mark.parametrize("drop_path", [0, 0.5])
-def test_checkpointing_changes_no_gradient(nodes: list[Raw], drop_path: float) -> None:
-    nodes = [nodes[0], {**nodes[1], "mlp": {"type": "plain"}}, *nodes[2:]]
-
-    def gradients(enable: bool) -> dict[str, Tensor]:
-        built = model(nodes, drop_path=drop_path).double().train()
-        built.set_grad_checkpointing(enable)
-        torch.manual_seed(8)
-        built(images(4).double()).square().sum().backward()
-        return {name: parameter.grad for name, parameter in built.named_parameters() if parameter.grad is not None}
-
-    kept, recomputed = gradients(False), gradients(True)
-    assert kept.keys() == recomputed.keys() == dict(model(nodes).named_parameters()).keys()
-    assert all(torch.allclose(kept[name], recomputed[name], rtol=1e-9, atol=1e-12) for name in kept)
-
-
-def test_checkpointing_can_be_switched_off_again() -> None:
-    built = model()
-    stages = [module for module in built.children() if isinstance(module, Stage)]
-    built.set_grad_checkpointing()
-    assert [stage.grad_checkpointing for stage in stages] == [True, True]
-    built.set_grad_checkpointing(False)
-    assert [stage.grad_checkpointing for stage in stages] == [False, False]
-
-
-@pytest.mark.parametrize("features_only", [False, True])
-def test_drop_path_rates_rise_from_none_to_the_documents(features_only: bool) -> None:
-    built = model(drop_path=0.2, features_only=features_only)
-    rates = [module.rate for module in built.modules() if isinstance(module, DropPath)]
-    assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
-
-
-def test_drop_path_drops_whole_samples_and_scales_the_rest() -> None:
-    torch.manual_seed(0)
-    drop = DropPath()
-    drop.rate = 0.25
-    kept = drop.train()(torch.ones(4000, 3, 2))
-    assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert torch.equal(kept, kept[:, :1, :1].expand_as(kept))
-    assert kept.mean().item() == pytest.approx(1, abs=0.05)
-    assert torch.equal(drop.eval()(torch.ones(2, 3)), torch.ones(2, 3))
-
-
-def test_a_dropped_branch_drops_the_class_token_with_the_map() -> None:
-    built = model(WITH_TOKEN, drop_path=0.9).train()
-    last = built.get_submodule("stage2.blocks.1")
-    changed: list[Tensor] = []
-    last.register_forward_hook(lambda module, inputs, out: changed.append((out - inputs[0]).abs().sum(dim=(1, 3)) > 0))
-    torch.manual_seed(0)
-    built(images(32))
-    assert torch.equal(changed[0], changed[0][:, :1].expand_as(changed[0]))
-    assert 0 < changed[0][:, 0].sum() < 32
-
-
-# ----------------------------------------------------------------------------------------------------- initial values
-
-
-def test_initial_values_are_the_published_ones() -> None:
-    """Linear 0.02, depthwise sqrt(2 / 9); stems and merges keep PyTorch's, offsets are zero; biases zero; norms one."""
-    state = model([*NODES[:3], {**NODES[3], "local_perception": True}, NODES[4]]).state_dict()
-    for name in ("stage1.blocks.0.mlp.fc1", "stage2.blocks.1.mixer.qkv", "stage2.blocks.0.mixer.proj"):
-        assert state[f"{name}.weight"].std().item() == pytest.approx(0.02, rel=0.05)
-        assert not state[f"{name}.bias"].any()
-    for name in ("stage1.blocks.0.mlp.dwconv", "stage2.blocks.0.local"):
-        assert state[f"{name}.weight"].std().item() == pytest.approx(math.sqrt(2 / 9), rel=0.1)
-        assert not state[f"{name}.bias"].any()
-    assert state["head.fc.weight"].std().item() == pytest.approx(0.02, rel=0.1)
-    assert state["stage2.blocks.0.mixer.bias.table"].std().item() == pytest.approx(0.02, rel=0.1)
-    assert not state["merge1.offset.weight"].any()
-    assert not state["merge1.offset.bias"].any()
-    for name, fan_in in (("stem.proj", 3 * 16), ("merge1.conv", 4 * 32)):
-        bound = 1 / math.sqrt(fan_in)
-        for tensor in (state[f"{name}.weight"], state[f"{name}.bias"]):
-            assert 0.8 * bound < tensor.abs().max().item() <= bound
-    for name in ("stem.norm", "stage1.blocks.0.norm2", "merge1.norm", "head.norm"):
-        assert torch.equal(state[f"{name}.weight"], torch.ones_like(state[f"{name}.weight"]))
-        assert not state[f"{name}.bias"].any()
-
-
-def test_tokens_and_position_tables_start_small() -> None:
-    state = model(WITH_TOKEN).state_dict()
-    assert state["stage2.class_token"].std().item() == pytest.approx(0.02, rel=0.3)
-    assert state["stage2.position_embedding.table"].std().item() == pytest.approx(0.02, rel=0.1)
-
-
-def test_init_torch_keeps_pytorchs_values() -> None:
-    state = model(init="torch").state_dict()
-    bound = 1 / math.sqrt(64)
-    assert 0.9 * bound < state["stage2.blocks.0.mixer.qkv.weight"].abs().max().item() <= bound
-    assert state["stage2.blocks.0.mixer.qkv.bias"].any()
-    assert not state["merge1.offset.weight"].any()
-
-
-def test_a_new_classifier_starts_like_the_old_one() -> None:
-    built = model()
-    built.reset_classifier(200)
-    classifier = built.get_classifier()
-    assert isinstance(classifier, nn.Linear)
-    assert classifier.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    assert not classifier.bias.any()
-
-
-def test_layer_scale_starts_at_its_value() -> None:
-    state = model([NODES[0], {**NODES[1], "layer_scale": 0.25}, *NODES[2:]]).state_dict()
-    assert torch.equal(state["stage1.blocks.0.scale2.gamma"], torch.full((32,), 0.25))
 
 
 def test_a_number_of_classes_is_whole_and_a_dense_build_has_none() -> None:

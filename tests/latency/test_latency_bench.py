@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from archdsl.latency import Comparison, Latency, ratio
-from archdsl.render.bench import bench_table, milliseconds
+from archdsl.render.bench import bench_table, caption, milliseconds
 from tests.support.benched import STEADY, synthetic
+from tests.support.screens import text_of
 
 # What a measurement says
 
@@ -69,9 +68,7 @@ def test_a_difference_must_exceed_the_noise() -> None:
 
 
 def rendered(comparison: Comparison) -> str:
-    console = Console(width=80, color_system=None, file=io.StringIO())
-    console.print(bench_table(comparison))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = text_of(bench_table(comparison), soft_wrap=False)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -84,6 +81,8 @@ A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
 
 No difference from litv2_s is shown for slow.
 Ratio of p10 to litv2_s; A/A is litv2_s measured again.
+Each round measures all 3 in turn, litv2_s twice; one measured alone, as for a
+search's verdict, is usually faster.
 ms per batch, batch 1, 3x224x224, float32, eager, 20 rounds
 Some CPU @ 2 GHz, 2 threads, torch 2.13.0"""
 
@@ -91,6 +90,16 @@ UNSTABLE = """\
 Unstable: litv2_s, fast, A/A.
 Unstable: litv2_s measured twice differs by 8.0%.
 Measure again, on a quieter machine or with more rounds."""
+
+
+def test_the_caption_names_the_wait_policy_of_the_threads() -> None:
+    facts = {"device_name": "a machine", "batch": 1, "dtype": "float32", "runtime": "eager", "threads": 2}
+    facts |= {"torch": "2.13.0", "driver": None, "image": [3, 64, 64]}
+    for policy, last in (("PASSIVE", "torch 2.13.0, OMP_WAIT_POLICY=PASSIVE"), ("default", "torch 2.13.0")):
+        found = Latency("net", (10.0,) * 20, facts | {"omp_wait_policy": policy})
+        lines = caption(Comparison("p50", {"net": found}, found))
+        assert lines[-1].endswith(last)
+        assert lines[1].startswith("Each round measures net twice; one measured alone,")
 
 
 def test_the_table_is_as_drawn() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from archdsl import load_spec
 from archdsl.cli import main
@@ -25,6 +23,7 @@ from archdsl.latency.tables.table import DECIDING, save, space_digest, total
 from archdsl.load.spaces import space_of
 from archdsl.render.lut import predictions, table_sheet
 from archdsl.spaces.space import Space
+from tests.support.screens import text_of
 from tests.support.tabled import FEW, SPACE, facts, measured, small_table, space_point, truth
 
 
@@ -199,12 +198,6 @@ def test_the_command_that_measures_a_network_with_other_parts_works(
     assert command[:4] == ["bench", str(other), "--set", f"{stem}.width=20"]
     assert main([*command, "--rounds", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["provenance"]["threads"] == 1
-
-
-def text_of(drawn: Any, width: int = 80) -> str:
-    console = Console(width=width, color_system=None, file=io.StringIO())
-    console.print(drawn)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
 def test_a_table_shows_its_error_first_and_the_longest_parts(table: Table) -> None:

@@ -13,12 +13,13 @@ from jsonschema import Draft202012Validator
 
 import archdsl
 from archdsl.errors import MeasureError, SpecError, WrongUse
-from archdsl.latency import Setting, compare, default_runtime, layers, prepare, tables
+from archdsl.latency import RUNTIMES, Setting, compare, default_runtime, layers, prepare, tables
 from archdsl.load.spaces import parse_space, space_of
 from archdsl.reference.jsonschema import space_schema
-from archdsl.runtimes.setting import runtime_of
+from archdsl.runtimes.by_name import runtime_named, runtime_of
 from archdsl.search import run as run_search
 from archdsl.search.defaults import settings_of
+from archdsl.search.request import SettingsRequest
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.searching import SPACE
 
@@ -52,14 +53,12 @@ def test_the_default_is_graph_on_a_gpu_and_eager_on_a_cpu(gpu: None) -> None:
 
 
 def test_a_search_takes_the_default_of_its_device_unless_the_space_or_the_user_says_otherwise(gpu: None) -> None:
-    asked = dict.fromkeys(
-        ("params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "threads"), None
-    )
-    assert settings_of(space_of(SPACE), **asked).runtime == "graph"
-    assert settings_of(space_of(SPACE), **{**asked, "device": "cpu"}).runtime == "eager"
-    assert settings_of(space_of(SPACE), **asked, runtime="eager").runtime == "eager"
-    assert settings_of(space_of(with_budget(mode="eager")), **asked).runtime == "eager"
-    assert settings_of(space_of(with_budget(mode="eager")), **asked, mode="compile").runtime == "compile"
+    unnamed = SettingsRequest()
+    assert settings_of(space_of(SPACE), unnamed).runtime == "graph"
+    assert settings_of(space_of(SPACE), SettingsRequest(device="cpu")).runtime == "eager"
+    assert settings_of(space_of(SPACE), SettingsRequest(runtime="eager")).runtime == "eager"
+    assert settings_of(space_of(with_budget(mode="eager")), unnamed).runtime == "eager"
+    assert settings_of(space_of(with_budget(mode="eager")), SettingsRequest(runtime="compile")).runtime == "compile"
 
 
 def test_bench_and_tables_take_the_default_of_the_device(
@@ -77,6 +76,27 @@ def test_bench_and_tables_take_the_default_of_the_device(
     assert run("bench", tiny, "--mode", "eager").err.startswith("measuring tiny: batch 1, float32, eager ...")
     assert run("lut", "show", "lit-dat-64").err.endswith("stopped\n")
     assert Setting("cuda", 1, "float32", "graph") in seen
+
+
+def test_a_runtime_is_chosen_by_its_name_and_an_unknown_one_is_refused() -> None:
+    assert [runtime_named(name).name for name in RUNTIMES] == ["eager", "graph", "compile"]
+    with pytest.raises(MeasureError, match="runtime must be eager, graph or compile; got 'fast'"):
+        runtime_named("fast")
+
+
+def test_a_runner_has_run_once_when_it_is_made_and_runs_once_a_call() -> None:
+    class Counting(torch.nn.Module):
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return x
+
+    net = Counting()
+    run = runtime_named("eager").runner(net, torch.zeros(1))
+    assert net.calls == 1
+    run()
+    assert net.calls == 2
 
 
 # -------------------------------------------------------------------------------------------------------- both are said
@@ -115,7 +135,7 @@ def test_commands_refuse_two_that_differ_and_name_both(
     assert run(*command, "--device", "cpu", "--mode", "graph").err == ended.err
     ended = run(*command, "--runtime", "fast")
     assert ended.code == 2
-    assert "'fast' is no runtime; known: compile, eager, graph" in ended.err
+    assert "unknown runtime 'fast'; known: compile, eager, graph" in ended.err
 
 
 def _module() -> torch.nn.Module:

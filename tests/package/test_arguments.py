@@ -146,8 +146,8 @@ def test_values_are_shown_on_one_line() -> None:
 def test_names_are_listed_before_they_are_loaded() -> None:
     import archdsl.search
 
-    assert {*archdsl.__all__, "__version__"} <= set(dir(archdsl))
-    assert {"run", "Result"} <= set(dir(archdsl.search))
+    assert set(dir(archdsl)) == {*archdsl.__all__, "__version__"}
+    assert dir(archdsl.search) == ["Result", "run"]
     assert archdsl.search.run is not None
     with pytest.raises(AttributeError, match="has no attribute 'walk'"):
         _ = archdsl.search.walk

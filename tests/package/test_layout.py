@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,14 @@ def test_every_file_of_data_is_named_in_the_package_data() -> None:
     there = {path.resolve() for folder in ("archdsl/schemas", "specs") for path in (ROOT / folder).rglob("*.json")}
     assert there <= named
     assert (ROOT / "archdsl" / "py.typed").resolve() in named
+
+
+def test_no_test_imports_a_test() -> None:
+    """Nor does code that it hands to a process of its own: what several need is in tests/support."""
+    pattern = re.compile(r"(?:from|import) (?:tests\.(?!support\b)[\w.]+|[\w.]*\btest_\w+)")
+    files = (ROOT / "tests").rglob("*.py")
+    found = {str(file.relative_to(ROOT)): pattern.findall(file.read_text(encoding="utf-8")) for file in files}
+    assert {file: imports for file, imports in found.items() if imports} == {}
 
 
 def test_importing_the_package_or_reading_a_spec_imports_no_torch() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from functools import cache
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from archdsl import zoo
@@ -34,6 +33,7 @@ from tests.support.displayed import FRONT, LONGER, state
 from tests.support.drawn import DRAWN, document
 from tests.support.proxy_checks import DATA, KNOWN, networks
 from tests.support.reported import recorded
+from tests.support.screens import text_of
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, small_table
 
@@ -45,21 +45,15 @@ DRAWING = re.compile("[━╸╺●│├┼╮╯┬┴┊└─█▏▎▍▌
 run = pytest.fixture(command_line)
 
 
-def shown(what: RenderableType, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(what, soft_wrap=True)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
-
-
 def words(text: str) -> set[str]:
     return set(DRAWING.sub(" ", text).split()) - {"…"}
 
 
 def hold_whole(what: RenderableType, names: list[str]) -> None:
     """At every width each word is one of those that a wide terminal shows, and the names are all there."""
-    wide = words(shown(what, 1000))
+    wide = words(text_of(what, 1000))
     for width in WIDTHS:
-        text = shown(what, width)
+        text = text_of(what, width)
         assert not CUT.search(text), text
         assert words(text) <= wide, (width, words(text) - wide)
         assert set(names) <= words(text), (width, text)
@@ -72,8 +66,8 @@ def test_backbones(name: str) -> None:
     hold_whole(cost_table(counted, spec), names)
     drawing = show(spec, counted)
     for width in WIDTHS:
-        rows = shown(drawing, width).split("\n\n")[1].splitlines()[1:]
-        assert words("\n".join(rows)) <= words(shown(drawing, 1000))
+        rows = text_of(drawing, width).split("\n\n")[1].splitlines()[1:]
+        assert words("\n".join(rows)) <= words(text_of(drawing, 1000))
         assert [name for name in names if any(name in row.split() for row in rows)] == names
         assert not CUT.search("\n".join(rows))
         if width >= 30:
@@ -84,14 +78,14 @@ def test_the_zoo() -> None:
     names = zoo.names()[:4]
     rows = [zoo_row(spec, count(spec)) for spec in map(load_spec, names)]
     hold_whole(zoo_table(rows), names)
-    assert all("87.88 M" in shown(zoo_table(rows), width) for width in WIDTHS)
+    assert all("87.88 M" in text_of(zoo_table(rows), width) for width in WIDTHS)
 
 
 def test_benchmarks() -> None:
     compared = synthetic()
     hold_whole(bench_table(compared), [*compared.latencies, "A/A"])
     p10, ratio = "5.000", "0.500 [0.500, 0.500]"
-    assert all({p10, *ratio.split()} <= words(shown(bench_table(compared), width)) for width in WIDTHS)
+    assert all({p10, *ratio.split()} <= words(text_of(bench_table(compared), width)) for width in WIDTHS)
     names = [layer.name for layer in LAYERS[:2]]
     items = dict(zip(names, list(compared.latencies.values())[:2], strict=True))
     hold_whole(layers_table(LayerBench(LAYERS[:2], compared._replace(latencies=items))), [])
@@ -150,8 +144,8 @@ def test_an_id_that_is_wider_than_the_terminal_is_printed_whole() -> None:
         {"id": "head", "type": "mean_head"},
     ]
     spec = document(nodes)
-    assert name in shown(show(spec, count(spec)), 40).split()
-    assert name in shown(cost_table(count(spec), spec), 40).split()
+    assert name in text_of(show(spec, count(spec)), 40).split()
+    assert name in text_of(cost_table(count(spec), spec), 40).split()
 
 
 # ------------------------------------------------------------------------------------------------------------- columns
@@ -163,7 +157,7 @@ def test_columns_that_may_not_go_are_put_below_each_other() -> None:
         Column("first", [Text("1.234"), Text("12.34")], right=True),
         Column("second", [Text("5.678 M"), Text("9")], right=True),
     ]
-    assert shown(Sheet(columns), 20).splitlines() == [
+    assert text_of(Sheet(columns), 20).splitlines() == [
         "name         first",
         "   second",
         "a_long_name  1.234",
@@ -171,7 +165,7 @@ def test_columns_that_may_not_go_are_put_below_each_other() -> None:
         "b            12.34",
         "        9",
     ]
-    assert shown(Sheet(columns), 40).splitlines()[0] == "name         first   second"
+    assert text_of(Sheet(columns), 40).splitlines()[0] == "name         first   second"
 
 
 def test_a_core_column_stays_where_another_made_room() -> None:
@@ -180,7 +174,7 @@ def test_a_core_column_stays_where_another_made_room() -> None:
         Column("wide", [Text("x" * 30)], drop=2),
         Column("ms", [Text("1.23")], right=True, drop=4),
     ]
-    assert shown(Sheet(columns), 20).split() == ["ms", "id", "1.23"]
+    assert text_of(Sheet(columns), 20).split() == ["ms", "id", "1.23"]
 
 
 def test_texts_are_short_of_whole_words() -> None:
@@ -194,7 +188,7 @@ def test_texts_are_short_of_whole_words() -> None:
         "hilo",
         "hilo",
     ]
-    assert shown(Line("training 12.5 ms of a net"), 12) == "training …\n"
+    assert text_of(Line("training 12.5 ms of a net"), 12) == "training …\n"
 
 
 def test_prose_is_broken_at_blanks_alone_and_not_before_a_unit() -> None:

@@ -20,22 +20,18 @@ from archdsl.render.plot import scatter
 from archdsl.render.search import Display, clock, describe, screen, summary
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.result import Result, Verdict
+from archdsl.search.store.result import Result
+from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, ValidationAccuracy, WinnerAccuracy
 from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
+from tests.support.screens import text_of
 from tests.support.searching import SPACE, Machine, quicken, search, settings
 
 
 class Winner:
     name = NAMES[0]
-
-
-def shown(renderable: Any, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
-    console.print(renderable, soft_wrap=True)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
 
 
 def result(verdict: Verdict, front: list[Trial], **changes: Any) -> Result:
@@ -44,11 +40,11 @@ def result(verdict: Verdict, front: list[Trial], **changes: Any) -> Result:
 
 def test_the_live_view_shows_progress_the_best_so_far_the_front_and_the_ladder(golden: Golden) -> None:
     funnel = {"static": 3, "duplicate": 1, "latency": 2, "trained": 5}
-    golden("search_live", shown(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
+    golden("search_live", text_of(screen(state(trials=7, fraction=0.4, front=FRONT, funnel=funnel))))
 
 
 def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
-    golden("search_live_empty", shown(screen(state(facts={}, phase="starting", doing="loading data"))))
+    golden("search_live_empty", text_of(screen(state(facts={}, phase="starting", doing="loading data"))))
 
 
 CONDITIONS: dict[str, Any] = {
@@ -89,12 +85,12 @@ TIE = Tie(NAMES[2], NAMES[2], 1.9, 0.7)
 
 def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
     passed = verdict("PASS", ATTEMPTS[1].reason, reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
-    golden("search_summary", shown(summary(result(passed, FRONT, stat="p50"))))
+    golden("search_summary", text_of(summary(result(passed, FRONT, stat="p50"))))
 
 
 def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
-    text = shown(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    text = text_of(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
     assert "in 1 fresh process (no time for three)" in text
@@ -126,7 +122,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     ],
 )
 def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
-    text = shown(summary(result(told, [], latency_budget_ms=budget)), width=40)
+    text = text_of(summary(result(told, [], latency_budget_ms=budget)), width=40)
     assert line in text.splitlines()
 
 

@@ -14,6 +14,7 @@ from archdsl.latency.tables import building
 from archdsl.load.spaces import space_of
 from archdsl.search import run as run_search
 from archdsl.search.defaults import settings_of
+from archdsl.search.request import SettingsRequest
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.searching import SPACE, quicken, search
 from tests.support.tabled import FEW, measured, space_point
@@ -23,13 +24,12 @@ run = pytest.fixture(command_line)
 tiny = pytest.fixture(tiny_document)
 
 FAST = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "1s"]
-UNSAID: dict[str, Any] = dict.fromkeys(("params_budget", "macs_budget", "memory_budget", "batch", "dtype", "threads"))
 
 
 def asked(said: str | None, **budget: Any) -> str:
     """The statistic of a search on a CPU, of a space with such a budget."""
     space = space_of({**SPACE, "budgets": [{"metric": "latency", "max": 5, "unit": "ms", **budget}]})
-    return settings_of(space, device="cpu", stat=said, **UNSAID).stat
+    return settings_of(space, SettingsRequest(device="cpu", stat=said)).stat
 
 
 def test_it_is_p50_on_every_device() -> None:
@@ -70,7 +70,7 @@ def test_a_run_keeps_the_statistic_that_it_was_begun_with(tmp_path: Path, monkey
 def test_commands_take_one_of_four(run: Run, command: list[str]) -> None:
     ended = run(*command, "--stat", "p99")
     assert (ended.code, ended.out) == (2, "")
-    assert "'p99' is no statistic; did you mean 'p90'?" in ended.err
+    assert "unknown statistic 'p99'; did you mean 'p90'?" in ended.err
     shown = " ".join(run(*command, "--help").out.split())
     assert "--stat min|p10|p50|p90 statistic of the latency (default: p50)" in shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,10 @@ import typer
 from archdsl.cli.units import rate
 from archdsl.errors import SearchError
 from archdsl.search.defaults import resumed_settings, settings_of
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store.folder import RunFolder
 
-NAMES = ["latency_budget_ms", "params_budget", "macs_budget", "memory_budget", "device", "batch", "dtype", "runtime"]
-NAMES += ["threads", "data", "epochs", "images", "trials", "time_s", "seed"]
-
-
-def given(**said: Any) -> dict[str, Any]:
-    return {**dict.fromkeys(NAMES), "throughput_budget": None, "device": "cpu", **said}
+CPU = SettingsRequest(device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -32,21 +29,21 @@ def given(**said: Any) -> dict[str, Any]:
 )
 def test_images_a_second_become_milliseconds(said: dict[str, Any], ms: float) -> None:
     """Without either the space's own budget stands, which is 5 ms in this one."""
-    assert settings_of("lit-dat-64", **given(**said)).latency_budget_ms == ms
+    assert settings_of("lit-dat-64", replace(CPU, **said)).latency_budget_ms == ms
 
 
 def test_a_throughput_must_be_above_zero() -> None:
-    with pytest.raises(SearchError, match="throughput_budget must be above 0 images a second; got 0"):
-        settings_of("lit-dat-64", **given(throughput_budget=0.0))
+    with pytest.raises(SearchError, match="throughput_budget must be above 0 images per second; got 0"):
+        settings_of("lit-dat-64", replace(CPU, throughput_budget=0.0))
 
 
 def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(tmp_path: Path) -> None:
-    begun = settings_of("lit-dat-64", **given(throughput_budget=400.0, batch=4, trials=3))
+    begun = settings_of("lit-dat-64", replace(CPU, throughput_budget=400.0, batch=4, trials=3))
     folder = RunFolder(tmp_path / "run")
     folder.begin(begun, False)
     folder.release()
-    same = resumed_settings(folder.settings(), None, given(throughput_budget=400.0, device=None))
-    other = resumed_settings(folder.settings(), None, given(throughput_budget=200.0, device=None))
+    same = resumed_settings(folder.settings(), None, SettingsRequest(throughput_budget=400.0))
+    other = resumed_settings(folder.settings(), None, SettingsRequest(throughput_budget=200.0))
     assert same.differences(begun) == []
     assert {text.partition(":")[0] for text in other.differences(begun)} == {"latency_budget_ms", "throughput_budget"}
 

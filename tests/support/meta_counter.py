@@ -33,16 +33,21 @@ class Counted(NamedTuple):
 
 def count_module(module: nn.Module, *inputs: Tensor) -> Counted:
     """Parameters, MACs and the largest number of elements alive at once, `inputs` among them."""
+    return count_and_run(module, *inputs)[0]
+
+
+def count_and_run(module: nn.Module, *inputs: Tensor) -> tuple[Counted, Any]:
+    """The same, and what the module gives."""
     module.eval()
     with torch.no_grad():
         flops = FlopCounterMode(display=False)
-        with as_the_papers_count(), flops:
+        with as_the_papers_count(), Samples(), flops:
             module(*inputs)
-        with OneRule(), PeakElements(module, inputs) as elements:
-            module(*inputs)
+        with OneRule(), Samples(), PeakElements(module, inputs) as elements:
+            out = module(*inputs)
     macs, odd = divmod(flops.get_total_flops(), 2)
     assert not odd
-    return Counted(sum(parameter.numel() for parameter in module.parameters()), macs, elements.peak)
+    return Counted(sum(parameter.numel() for parameter in module.parameters()), macs, elements.peak), out
 
 
 @contextmanager
@@ -87,6 +92,18 @@ def no_bias(self: displacement.LogBias, places: Tensor, height: int, width: int)
 def map_of(channels: int, height: int, width: int, device: str = "meta") -> Tensor:
     """A map (1, C, H, W) as parts hand it on: channels last in memory."""
     return torch.zeros(1, height, width, channels, device=device).permute(0, 3, 1, 2)
+
+
+class Samples(TorchFunctionMode):
+    """On the meta device sampling gives a map at once, which torch works out there in hundreds of operations."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.grid_sample and args[0].is_meta:
+            x, grid = args  # (N, C, H, W), (N, rows, columns, xy)
+            return x.new_zeros(*x.shape[:2], *grid.shape[1:3])
+        return func(*args, **(kwargs or {}))
 
 
 class OneRule(TorchFunctionMode):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Callable
@@ -11,13 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from archdsl.render.page.page import html
 from archdsl.render.report import report_text
 from archdsl.search.report import Report, read_report
 from archdsl.search.report.sheet import csv_text
 from tests.support.places import GOLDEN
+from tests.support.screens import text_of
 
 RECORDED = GOLDEN / "run"
 """A real search on a busy machine: 18 networks, 7 of them trained, two trained longer, one measured again."""
@@ -35,9 +33,7 @@ def recorded() -> Report:
 
 
 def terminal(report: Report, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(report_text(report), soft_wrap=True)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]  # of a StringIO
+    return text_of(report_text(report), width)
 
 
 def every_form(report: Report) -> str:

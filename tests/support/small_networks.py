@@ -30,19 +30,23 @@ MIXED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def small(name: str) -> Spec:
-    """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one."""
+def small(name: str, most: int = 2) -> Spec:
+    """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one.
+
+    With `most` of 1, only a sequence has the second.
+    """
     if name == "mixed":
         return spec_of(MIXED)
     spec = load_spec(name)
-    short = [f"{node.id}.depth={min(node.depth, 2)}" for node in spec.nodes if node.kind == "stage"]
+    stages = [node for node in spec.nodes if node.kind == "stage"]
+    short = [f"{node.id}.depth={min(node.depth, 2 if node.type == 'sequence' else most)}" for node in stages]
     return override(spec, ["image=64", "classes=10", *short])
 
 
-def shaken(name: str, features_only: bool = False) -> Backbone:
+def shaken(name: str, features_only: bool = False, most: int = 2) -> Backbone:
     """The network in eval mode, nothing in it at its initial value: offsets, tables and statistics are not zero."""
     torch.manual_seed(0)
-    built = build(small(name), features_only)
+    built = build(small(name, most), features_only)
     source = torch.Generator().manual_seed(1)
     for key, tensor in built.state_dict().items():
         if tensor.is_floating_point():

@@ -10,7 +10,7 @@ import pytest
 
 from archdsl.timing import machine
 from archdsl.timing.disturbance import undisturbed
-from archdsl.timing.machine import MachineWatch, Snapshot, Window
+from archdsl.timing.machine import MachineWatch, Window
 from archdsl.timing.rounds import Round
 
 
@@ -28,7 +28,7 @@ def test_a_process_tree_has_the_cpu_time_of_all_its_members_and_of_those_that_en
     process(tmp_path, 12, 11, (1, 0, 0, 0))
     process(tmp_path, 20, 1, (1000, 0, 0, 0))
     monkeypatch.setattr(machine, "PROC", tmp_path)
-    monkeypatch.setattr(machine, "_ticks_per_second", lambda: 100)
+    monkeypatch.setattr(os, "sysconf", lambda name: 100)
     assert machine.tree_seconds(10) == pytest.approx(2.11)
     assert machine.tree_seconds(11) == pytest.approx(0.11)
 
@@ -39,7 +39,7 @@ def test_busy_and_stolen_time_is_counted_on_the_cores_that_the_process_may_use(
     lines = ["cpu  9 9 9 9 9 9 9 9 9 9", "cpu0 100 10 20 5000 300 1 2 3 50 0", "cpu1 400 0 0 0 0 0 0 0 0 0", "intr 5"]
     (tmp_path / "stat").write_text("\n".join(lines))
     monkeypatch.setattr(machine, "PROC", tmp_path)
-    monkeypatch.setattr(machine, "_ticks_per_second", lambda: 100)
+    monkeypatch.setattr(os, "sysconf", lambda name: 100)
     assert machine.cpu_seconds({0}) == pytest.approx(1.36)
     assert machine.cpu_seconds({0, 1}) == pytest.approx(5.36)
     monkeypatch.setattr(machine, "PROC", tmp_path / "none")
@@ -47,9 +47,16 @@ def test_busy_and_stolen_time_is_counted_on_the_cores_that_the_process_may_use(
 
 
 def watched(*snapshots: tuple[float, float, float, int]) -> MachineWatch:
-    watch = MachineWatch()
-    watch._snapshots = [Snapshot(*taken) for taken in snapshots]
-    watch.known = True
+    """A watch that looked at these moments, on a machine whose counters stood so then."""
+    with pytest.MonkeyPatch.context() as patch:
+        for at_s, busy_s, tree_s, throttled in snapshots:
+            patch.setattr(time, "monotonic", lambda now=at_s: now)
+            patch.setattr(machine, "cpu_seconds", lambda cpus, busy_s=busy_s: busy_s)
+            patch.setattr(machine, "tree_seconds", lambda root, tree_s=tree_s: tree_s)
+            patch.setattr(machine, "throttled", lambda throttled=throttled: throttled)
+            if at_s == snapshots[0][0]:
+                watch = MachineWatch()
+            watch.look()
     return watch
 
 
@@ -90,11 +97,12 @@ def test_one_thread_is_judged_by_its_own_cpu_time() -> None:
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what runs beside")
 def test_this_machine_tells_what_this_process_takes() -> None:
     watch = MachineWatch()
-    begin = time.process_time()
+    before, begin = watch.look(), time.process_time()
     while time.process_time() - begin < 0.6:
         sum(range(1000))
-    before, after = watch._snapshots[0], watch.look()
+    after = watch.look()
     assert watch.known
+    assert before is not None
     assert after is not None
     assert after.tree_s - before.tree_s >= 0.5
     assert after.busy_s - before.busy_s >= 0.5 or len(os.sched_getaffinity(0)) < 1

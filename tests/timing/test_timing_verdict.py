@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -152,6 +154,7 @@ class SharedMachine:
         return Lap(cpu_ms + waited, cpu_ms + waited, cpu_ms)
 
 
+@cache
 def verdict_beside(ms: float, share: float, seed: int) -> str:
     taken = [
         measure_all({"net": lambda: None}, rounds=210, warmup_s=0.01, timer=SharedMachine(ms, share, 10 * seed + k))

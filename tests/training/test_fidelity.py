@@ -11,20 +11,16 @@ import pytest
 
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
-from archdsl.search.proxy_check.api import _new
+from archdsl.search.proxy_check import api as proxy_check
+from archdsl.search.proxy_check.check import Check
 from archdsl.search.report.reproduce import search_command
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.trial import DataFacts, DataRequest
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
 
-UNASKED = dict.fromkeys(
-    [
-        *("latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget", "device", "batch"),
-        *("dtype", "mode", "threads", "data", "epochs", "images", "trials", "time_s", "sampler", "seed"),
-    ]
-)
 DATA = DataFacts(20, 3, 2000, 100, 100, 0.05, "fake", "0", DataRequest("fake", 32, 0, 2000), "2")
 
 
@@ -33,11 +29,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def asked(tmp_path: Path, **changes: object) -> Settings:
+def asked(tmp_path: Path, epochs: float | None = None) -> Settings:
     """The settings of a search as a user asks for it."""
     file = tmp_path / "tiny.json"
     file.write_text(json.dumps(SPACE))
-    return settings_of(file, **{**UNASKED, "device": "cpu", **changes})
+    return settings_of(file, SettingsRequest(device="cpu", epochs=epochs))
 
 
 @pytest.mark.parametrize(
@@ -102,13 +98,17 @@ def test_an_older_run_goes_on_with_its_own_epochs_and_the_warning(tmp_path: Path
     assert any(line.startswith("warning: 2 epochs of 10 images is only 1 step of training") for line in lines.told)
 
 
-def test_a_proxy_check_trains_as_long_as_finalists_are_trained(tmp_path: Path) -> None:
+def test_a_proxy_check_trains_as_long_as_finalists_are_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "tiny.json"
     file.write_text(json.dumps(SPACE))
-    own = _new(file, {"device": "cpu"}, {}).settings
+    checks: list[Check] = []
+    monkeypatch.setattr(proxy_check, "check", lambda asked, *_, **__: checks.append(asked))
+    for epochs in (None, 6.0):
+        proxy_check.checked_proxies(file, device="cpu", epochs=epochs)
+    own, short = (check.settings for check in checks)
     assert fidelity_of(own, 240) == fidelity_of(asked(tmp_path), 240, 3.0)
     assert fidelity_of(own, 2000) == fidelity_of(asked(tmp_path), 2000, 3.0)
-    assert fidelity_of(_new(file, {"device": "cpu", "epochs": 6.0}, {}).settings, 240).steps == 90
+    assert fidelity_of(short, 240).steps == 90
 
 
 @pytest.mark.parametrize(

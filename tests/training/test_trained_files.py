@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from archdsl.load.spaces import load_space
 from archdsl.load.specs import spec_of
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.trial import DataRequest
-from archdsl.search.worker import child as worker
 from archdsl.search.worker.messages import LoadRequest, TrainRequest
+from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space
 from archdsl.training import saving
 from archdsl.training.accuracy import evaluate, packed, unpacked
@@ -31,12 +32,21 @@ from archdsl.weights import ModelFacts, read_facts, save_model
 from archdsl.weights.facts import Crop
 from tests.support.searching import SPACE, settings
 
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
+
 Facts = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    """One process that trains for all tests."""
+    with Worker() as worker:
+        yield worker
 
 
 def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
     """A training of a small network on this data, as the search asks for it."""
-    loaded = worker._loaded(data, 32, 0, 200)
+    loaded = load(data, 32, 0, 200)
     space = Space.model_validate({**SPACE, "classes": loaded.classes, "channels": loaded.channels})
     found = first_candidate(space, settings())
     own: Facts = {"data": DataRequest(data, 32, 0, 200), "epochs": 2.0, "images": 200, "batch": 16, "seed": 3}
@@ -74,10 +84,12 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return kind if kind == "shapetex" else array(tmp_path / "data.npz", **kinds[kind])
 
 
-def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(data: str, tmp_path: Path) -> None:
+def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(
+    worker: Worker, data: str, tmp_path: Path
+) -> None:
     batch = 1000 if data == "shapetex" else 7  # another one than that of the training
-    reply = worker._train(request(data, tmp_path / "weights" / "a.safetensors"), lambda reply: None)
-    loaded: Data = worker._loaded(data, 32, 0, 200)
+    reply = worker.ask(request(data, tmp_path / "weights" / "a.safetensors"), 120.0)
+    loaded: Data = load(data, 32, 0, 200)
     model, facts = load_model(str(reply.kept)), read_facts(str(reply.kept))
     assert facts.accuracy is not None
     sets = {"val": facts.accuracy.validation, "held": facts.accuracy.held_out}
@@ -102,11 +114,11 @@ def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(data: str,
     assert reply.outcome.held_out == sets["held"].accuracy  # type: ignore[union-attr]
 
 
-def test_the_header_says_how_the_weights_came_about_in_plain_json(tmp_path: Path) -> None:
+def test_the_header_says_how_the_weights_came_about_in_plain_json(worker: Worker, tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
     asked = request(data, file)
-    worker._train(asked, lambda reply: None)
+    worker.ask(asked, 120.0)
     with safe_open(file, "pt") as opened:
         header = opened.metadata()
     assert json.loads(header["spec"]) == spec_of(asked.spec).to_json()
@@ -116,7 +128,7 @@ def test_the_header_says_how_the_weights_came_about_in_plain_json(tmp_path: Path
     assert (told["resize"], told["crop"]) == ({"filter": "bilinear", "antialias": True}, None)
     assert all(0.2 < value < 0.8 for value in told["mean"])
     provenance = json.loads(header["provenance"])
-    loaded = worker._loaded(data, 32, 0, 200)
+    loaded = load(data, 32, 0, 200)
     images = len(loaded.train_labels)
     expected: Facts = {"parent": None, "recipe": 2, "epochs": 2.0, "images": images, "batch": 16, "seed": 3}
     expected |= {"steps": round(2 * images / 16), "device": "cpu", "threads": 1, "torch": torch.__version__}
@@ -126,35 +138,34 @@ def test_the_header_says_how_the_weights_came_about_in_plain_json(tmp_path: Path
     assert accuracy["held_out"]["images"] == len(loaded.held_labels)
 
 
-def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(tmp_path: Path) -> None:
+def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(worker: Worker, tmp_path: Path) -> None:
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
-    kept = worker._train(request(data, tmp_path / "a.safetensors"), lambda reply: None)
-    again = worker._train(request(data, None), lambda reply: None)
+    kept = worker.ask(request(data, tmp_path / "a.safetensors"), 120.0)
+    again = worker.ask(request(data, None), 120.0)
     for reply in (kept, again):
         assert reply.outcome.seconds > 0
     assert replace(again.outcome, seconds=0.0) == replace(kept.outcome, seconds=0.0)
     assert (again.kept, again.not_kept) == (None, None)
-    assert (kept.outcome.validation is not None and kept.outcome.validation.images) == len(
-        worker._loaded(data, 32, 0, 200).val_labels
-    )
+    assert kept.outcome.validation is not None
+    assert kept.outcome.validation.images == len(load(data, 32, 0, 200).val_labels)
 
 
-def test_a_file_that_cannot_be_written_costs_no_training(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_costs_no_training(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
-    reply = worker._train(request(data, tmp_path / "file" / "a.safetensors"), lambda reply: None)
+    reply = worker.ask(request(data, tmp_path / "file" / "a.safetensors"), 120.0)
     assert reply.outcome.finished
     assert reply.kept is None
     assert reply.not_kept in ("Not a directory", "File exists")
 
 
-def test_a_training_that_did_not_finish_leaves_no_file(tmp_path: Path) -> None:
+def test_a_training_that_did_not_finish_leaves_no_file(worker: Worker, tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
-    reply = worker._train(request(data, file, seconds=-1.0), lambda reply: None)
+    reply = worker.ask(request(data, file, seconds=-1.0), 120.0)
     assert not reply.outcome.finished
     assert not file.exists()
-    reply = worker._train(request(data, file, limits=[[4, 0.1]]), lambda reply: None)
+    reply = worker.ask(request(data, file, limits=[[4, 0.1]]), 120.0)
     assert reply.outcome.halted == 4
     assert not file.exists()
 
@@ -204,7 +215,7 @@ def test_classes_without_an_image_are_left_out() -> None:
     assert unpacked(found.answers, 5) == (False, True, True, False, True)
 
 
-def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(tmp_path: Path) -> None:
+def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(worker: Worker, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
     uneven: dict[str, Any] = {
@@ -214,7 +225,7 @@ def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(tmp_p
     }
     uneven |= {f"{prefix}images": images for prefix in ("", "val_", "test_")}
     np.savez(tmp_path / "data.npz", **uneven)
-    told = worker._data(LoadRequest(DataRequest(str(tmp_path / "data.npz"), 16, 0, 100)), lambda reply: None)
+    told = worker.ask(LoadRequest(DataRequest(str(tmp_path / "data.npz"), 16, 0, 100)), 120.0)
     assert told.chance == 0.75
     without = load(str(tmp_path / "data.npz"), 16, 0, 100, held_out=0)
     assert (without.chance, len(without.held_labels)) == (0.5, 0)

@@ -80,6 +80,9 @@ def test_a_short_training_lowers_the_loss(name: str) -> None:
     found = override(small(name), [f"classes={data.classes}"])
     losses: list[float] = []
     torch.manual_seed(0)
-    outcome = train(build(found), data, Fidelity(7, 96), seed=0, progress=lambda step, steps, loss: losses.append(loss))
+    epochs = 7 if name == "fcvit_tiny" else 4  # it begins slowly
+    outcome = train(
+        build(found), data, Fidelity(epochs, 96), seed=0, progress=lambda step, steps, loss: losses.append(loss)
+    )
     assert outcome.finished
     assert sum(losses[-5:]) < 0.95 * sum(losses[:5])

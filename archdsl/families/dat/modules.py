@@ -12,7 +12,7 @@ from archdsl.families.common.layers import check_holds, exact_side, normed, to_f
 from archdsl.families.common.tables import resize
 
 if TYPE_CHECKING:
-    from archdsl.families.dat import spec as dat
+    from archdsl.families.dat.offsets import Offsets
 
 
 class ConvMerge(nn.Module):
@@ -122,7 +122,7 @@ class DeformableAttention(nn.Module):
         heads: int,
         groups: int,
         offset: OffsetNetwork,
-        offsets: dat.Offsets,
+        offsets: Offsets,
         bias: nn.Module | None,
     ) -> None:
         """`bias` adds to the scores if it is a `SampledBias`, else its map of the queries to the result."""

@@ -25,16 +25,15 @@ from archdsl.families.common.fields import (
     MapBias,
     NoBias,
     Norm,
-    Number,
     RelativeBias,
     SampledBias,
-    SubObject,
     Width,
     Window,
     tag_of,
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
 from archdsl.families.common.stage import Block
+from archdsl.families.dat.offsets import Offsets, ScaledOffsets
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -160,33 +159,6 @@ class ShiftedWindowBlock(WindowBlock):
 
         return windows.ShiftedWindowAttention(x.channels, self.heads, self.window, self._biased)
 
-
-class ScaledOffsets(SubObject):
-    """Offsets held by tanh to `range` halves of the distance between keys: 2 reaches the next one."""
-
-    type: Literal["scaled"]
-    range: Annotated[Number, Field(gt=0, le=64, description="in halves of the distance between keys")] = 2
-
-
-class FreeOffsets(SubObject):
-    """Offsets as they come."""
-
-    type: Literal["free"]
-
-
-class SquashedOffsets(SubObject):
-    """Places held inside the map by tanh, the references with them."""
-
-    type: Literal["squashed"]
-
-
-Offsets = Annotated[
-    Annotated[ScaledOffsets, Tag("=scaled")]
-    | Annotated[FreeOffsets, Tag("=free")]
-    | Annotated[SquashedOffsets, Tag("=squashed")],
-    Discriminator(tag_of),
-    Field(description="how far keys may move"),
-]
 
 DeformableBias = Annotated[
     Annotated[NoBias, Tag("=none")]

@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from archdsl import files as store
 from archdsl.errors import MeasureError
+from archdsl.files import read_json, write_json
 from archdsl.language.canonical import canonical_hash
 from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
+from archdsl.latency.tables import kept
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
 from archdsl.latency.tables.session import Notify, Session, measured
 from archdsl.latency.tables.survey import Survey, survey
@@ -58,7 +59,7 @@ def build_tables(
     stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    file = store.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
+    file = kept.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
     known = {} if again else _known(file)
     notify(f"surveying {space.name} ...")
     found = survey(space, frozenset(known), calibration, held_out, seed)
@@ -109,13 +110,18 @@ def _table(
 
 def _known(file: Path) -> dict[str, dict[str, float]]:
     """The times of parts that were measured earlier, by key and statistic."""
-    times = (store.read(file) or {}).get("times")
-    return times if isinstance(times, dict) else {}
+    times = (read_json(file) or {}).get("times")
+    rows = times.items() if isinstance(times, dict) else ()
+    return {
+        key: {stat: float(ms) for stat, ms in row.items() if isinstance(ms, int | float)}
+        for key, row in rows
+        if isinstance(row, dict) and row.keys() >= STATS.keys()
+    }
 
 
 def _keep(file: Path, content: dict[str, Any]) -> None:
     try:
-        store.write(file, content)
+        write_json(file, content, indent=1)
     except OSError as error:
         raise MeasureError(
             f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,9 @@ class Calibration(NamedTuple):
     part_ms: float
     param_ms: float
 
-    def __call__(self, found: Sum) -> float:
+    def __call__(self, total: Sum) -> float:
         """Predicted ms a batch."""
-        return found.ms * self.factor + found.parts * self.part_ms + found.params_m * self.param_ms
+        return total.ms * self.factor + total.parts * self.part_ms + total.params_m * self.param_ms
 
 
 PLAIN = Calibration(1.0, 0.0, 0.0)
@@ -61,7 +62,7 @@ def _chosen(sums: Sequence[Sum], measured: Sequence[float]) -> tuple[_Fit, float
 
 def _factor(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
     """The median ratio of a network's time to the sum of its parts."""
-    return Calibration(float(np.median([ms / one.ms for one, ms in zip(sums, measured, strict=True)])), 0.0, 0.0)
+    return Calibration(float(np.median([ms / total.ms for total, ms in zip(sums, measured, strict=True)])), 0.0, 0.0)
 
 
 def _terms(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
@@ -72,18 +73,18 @@ def _terms(sums: Sequence[Sum], measured: Sequence[float]) -> Calibration:
     rows = x / scale / y[:, None]
     start = np.asarray(PLAIN) * scale
     gram = rows.T @ rows + _RIDGE * np.trace(rows.T @ rows) * np.eye(3)
-    solved: NDArray[Any] = start + np.linalg.solve(gram, rows.T @ (1 - rows @ start))
+    solved: NDArray[np.float64] = start + np.linalg.solve(gram, rows.T @ (1 - rows @ start))
     return Calibration(*(float(value) for value in solved / scale))
 
 
 def _left_out(fit: _Fit, sums: Sequence[Sum], measured: Sequence[float]) -> float:
     """The mean relative error on each network of a fit to all the others."""
     errors = []
-    for index, (one, ms) in enumerate(zip(sums, measured, strict=True)):
+    for index, (total, ms) in enumerate(zip(sums, measured, strict=True)):
         others = fit(
             [*sums[:index], *sums[index + 1 :]] or sums, [*measured[:index], *measured[index + 1 :]] or measured
         )
-        errors.append(abs(others(one) / ms - 1))
+        errors.append(abs(others(total) / ms - 1))
     return sum(errors) / len(errors)
 
 
@@ -117,6 +118,9 @@ def accuracy(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy:
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
     """Kendall's tau-b: 1 where both rank alike, -1 where in reverse; 0 where one of them does not rank at all."""
-    a, b = (np.sign(np.subtract.outer(values, values))[np.triu_indices(len(values), 1)] for values in (first, second))
-    untied = float(np.abs(a).sum()) * float(np.abs(b).sum())
-    return float((a * b).sum() / np.sqrt(untied)) if untied else 0.0
+    from scipy.stats import kendalltau
+
+    if len(first) < 2:  # scipy warns of it
+        return 0.0
+    tau = float(kendalltau(first, second).statistic)
+    return 0.0 if math.isnan(tau) else tau

@@ -15,7 +15,7 @@ from archdsl.latency.rounds import Host, measure_all, plain_timer
 from archdsl.latency.stats import STATS, percentile
 from archdsl.latency.tables.parts import Part, parts
 from archdsl.latency.tables.survey import Survey
-from archdsl.latency.tables.timing import InPlace, alone, by_key, image_of, noting, passes
+from archdsl.latency.tables.timing import InPlace, alone, by_key, image_of, noting
 from archdsl.runtimes.runner import Runner, prepare, steady
 from archdsl.runtimes.setting import Setting
 from archdsl.timing.rounds import Rounds
@@ -54,13 +54,13 @@ class Session(NamedTuple):
     def joined(self, more: Session) -> Session:
         """The rounds of two sessions over the same networks."""
         parts = {
-            key: [one + two for one, two in zip(taken, more.parts[key], strict=True)]
+            key: [first + second for first, second in zip(taken, more.parts[key], strict=True)]
             for key, taken in self.parts.items()
         }
-        return Session(parts, [one + two for one, two in zip(self.whole, more.whole, strict=True)])
+        return Session(parts, [first + second for first, second in zip(self.whole, more.whole, strict=True)])
 
 
-def measured(found: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, notify: Notify) -> Session:
+def measured(survey: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, notify: Notify) -> Session:
     """Everything measured, again and again until it is steady, or `MOST_PASSES` times.
 
     Raises:
@@ -68,7 +68,7 @@ def measured(found: Survey, setting: Setting, threads: int | None, stat: str, ro
     """
     session: Session | None = None
     for number in range(1, MOST_PASSES + 1):
-        more = _pass(found, setting, threads, rounds, notify)
+        more = _pass(survey, setting, threads, rounds, notify)
         session = session.joined(more) if session is not None else more
         noise = session.noise(stat)
         notify(f"pass {number}: the two halves of all rounds lie {noise:.1%} apart")
@@ -78,11 +78,11 @@ def measured(found: Survey, setting: Setting, threads: int | None, stat: str, ro
     return session
 
 
-def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, notify: Notify) -> Session:
+def _pass(survey: Survey, setting: Setting, threads: int | None, rounds: int, notify: Notify) -> Session:
     """Each network once in so many rounds, many of them side by side."""
-    wholes = [*found.calibration, *found.held_out]
+    wholes = [*survey.calibration, *survey.held_out]
     session = Session(defaultdict(list), [()] * len(wholes))
-    nets = [*((None, spec) for spec in found.carriers), *enumerate(wholes)]
+    nets = [*((None, spec) for spec in survey.carriers), *enumerate(wholes)]
     for group in _groups(nets, setting):
         notify(f"measuring {len(group)} networks of {len(nets)} side by side, {rounds} rounds ...")
         with steady(setting.device, threads, notify) as held:
@@ -92,14 +92,14 @@ def _pass(found: Survey, setting: Setting, threads: int | None, rounds: int, not
                 for index, spec in group
                 if index is not None
             }
-            carriers = [(spec, parts(spec, found.whole)) for index, spec in group if index is None]
-            timed = _in_place if setting.runtime == "eager" else _apart
+            carriers = [(spec, parts(spec, survey.whole)) for index, spec in group if index is None]
+            timed = _in_place if setting.executor.runs_modules else _apart
             samples, taken = timed(carriers, plain, setting, rounds, host)
         for name in plain:
             session.whole[int(name)] = samples[name]
-        for one in taken:
-            for key in one[0]:
-                session.parts[key].append(tuple(each[key] for each in one))
+        for rows in taken:
+            for key in rows[0]:
+                session.parts[key].append(tuple(row[key] for row in rows))
     return session
 
 
@@ -148,8 +148,8 @@ def _kept(undisturbed: Sequence[bool]) -> list[int]:
 
 def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
     """Whole networks, and the nodes and blocks of carriers each by itself."""
-    runs = [alone(*carrier, setting) for carrier in carriers]
-    named = {f"carrier {index} {place}": run for index, own in enumerate(runs) for place, run in own.items()}
+    runners = [alone(*carrier, setting) for carrier in carriers]
+    named = {f"carrier {index} {place}": run for index, parts_ in enumerate(runners) for place, run in parts_.items()}
     taken = measure_all(
         {**plain, **named},
         device=setting.device,
@@ -158,16 +158,13 @@ def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, roun
         settle_s=_SETTLE_S,
         host=host,
     )
-    rows = []
-    for index, (places, (_, found)) in enumerate(zip(runs, carriers, strict=True)):
-        of_places = [taken[f"carrier {index} {place}"] for place in places]
-        counts = [all(each) for each in zip(*(one.undisturbed for one in of_places), strict=True)]
+    passes, rows = setting.executor.passes, []
+    for index, (places, (_, carried)) in enumerate(zip(runners, carriers, strict=True)):
+        by_place = {place: taken[f"carrier {index} {place}"] for place in places}
+        counts = [all(each) for each in zip(*(part.undisturbed for part in by_place.values()), strict=True)]
         rows.append(
             [
-                by_key(
-                    found,
-                    {place: one.ms[number] / passes(setting) for place, one in zip(places, of_places, strict=True)},
-                )
+                by_key(carried, {place: part.ms[number] / passes for place, part in by_place.items()})
                 for number in _kept(counts)
             ]
         )

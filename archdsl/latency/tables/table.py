@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from archdsl import files as store
 from archdsl.cost import count
 from archdsl.errors import MeasureError
+from archdsl.files import read_json, write_json
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import checked_stat, default_stat
+from archdsl.latency.tables import kept
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
 from archdsl.latency.tables.parts import parts
 from archdsl.runtimes.setting import Setting, with_runtime
@@ -108,7 +109,7 @@ def total(spec: Spec, times: Mapping[str, float], whole: frozenset[str]) -> Sum:
 def space_digest(space: Space) -> str:
     """Tells apart what a space's networks are made from; classes and channels, which data may bring, are no part."""
     document = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return store.digest({name: document.get(name) for name in ("image", "nodes", "constraints")})
+    return kept.digest({name: document.get(name) for name in ("image", "nodes", "constraints")})
 
 
 def setting_of(setting: Setting, threads: int | None, stat: str) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def save(table: Table) -> str:
     """
     try:
         file = _file(table.space, table.setting)
-        store.write(file, table.as_json())
+        write_json(file, table.as_json(), indent=1)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MeasureError(f"the table cannot be kept: {reason}; name a folder by ARCHDSL_CACHE") from None
@@ -141,7 +142,7 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any], arg
         MeasureError: there is none.
     """
     setting = with_runtime(setting)
-    found = store.read(_file(space.name, setting))
+    found = read_json(_file(space.name, setting))
     what = (
         f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
     )
@@ -177,7 +178,7 @@ def options_text(setting: Mapping[str, Any]) -> str:
 
 def _file(space: str, setting: Mapping[str, Any]) -> Path:
     """A table's file: it is named by the setting as earlier versions wrote it, so that their tables are read."""
-    return store.path(f"table-{space}", {"mode" if name == "runtime" else name: setting[name] for name in setting})
+    return kept.path(f"table-{space}", {"mode" if name == "runtime" else name: setting[name] for name in setting})
 
 
 def _parsed(found: dict[str, Any]) -> Table:

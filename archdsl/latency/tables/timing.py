@@ -7,27 +7,29 @@ compiled or replayed as one cannot be stopped in the middle; there each part is 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from archdsl.latency.rounds import Timer
 from archdsl.latency.tables.parts import Part
 from archdsl.latency.tables.survey import blocks_of
-from archdsl.runtimes.runner import Runner, refusing, runner_of
+from archdsl.runtimes.runner import Runner, noise, placed, refusing
 from archdsl.runtimes.setting import Image, Setting
 from archdsl.timing.rounds import Lap
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
     from archdsl.language.document import Spec
 
-REPLAYS = 8
-"""Passes of a part in one captured graph, so that the launch of the graph, which a network pays once, hardly counts."""
-
 _Place = tuple[str, int | None]
+"""A node's id, and the number of one of its blocks."""
+_Inputs = ParamSpec("_Inputs")
+_Output = TypeVar("_Output")
 
 
 class InPlace:
@@ -39,17 +41,15 @@ class InPlace:
         Raises:
             MeasureError: the forward pass fails.
         """
-        import torch
-
         self._net, self._x = _ready(spec, setting)
-        self._parts, self._cpu = tuple(parts), setting.device == "cpu"
-        self._marks: list[tuple[_Place, Any, Any]] = []
+        self._parts = tuple(parts)
+        self._marks = _CpuMarks() if setting.device == "cpu" else _CudaMarks()
         self.taken: list[dict[str, float]] = []
         """Of each sample, the ms of each part by key, a pass and a part."""
         for place, module in _modules(self._net, self._parts):
-            module.forward = self._noting(place, module.forward)
-        with refusing(setting, image_of(spec)), torch.inference_mode():
-            self._net(self._x)
+            module.forward = self._marks.noting(place, module.forward)
+        with refusing(setting, image_of(spec)):
+            self()
 
     def __call__(self) -> None:
         """One pass."""
@@ -60,37 +60,74 @@ class InPlace:
 
     def take(self, calls: int) -> None:
         """Keep what was noted since the last time as one sample of so many passes."""
-        totals: dict[_Place, float] = defaultdict(float)
-        for place, begin, end in self._marks:
-            totals[place] += (end - begin) * 1e3 if self._cpu else begin.elapsed_time(end)
-        self._marks.clear()
+        totals = self._marks.take()
         self.taken.append(by_key(self._parts, {place: total / calls for place, total in totals.items()}))
 
-    def _noting(self, place: _Place, forward: Callable[..., Any]) -> Callable[..., Any]:
+
+class _Marks(ABC):
+    """When each part began and ended."""
+
+    @abstractmethod
+    def noting(self, place: _Place, forward: Callable[_Inputs, _Output]) -> Callable[_Inputs, _Output]:
+        """The forward pass of a part, which is noted from now on."""
+
+    @abstractmethod
+    def take(self) -> dict[_Place, float]:
+        """The ms of each part since the last time."""
+
+
+class _CpuMarks(_Marks):
+    """By the wall clock."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[_Place, float, float]] = []
+
+    def noting(self, place: _Place, forward: Callable[_Inputs, _Output]) -> Callable[_Inputs, _Output]:
+        marks, clock = self._marks, time.perf_counter
+
+        def noted(*inputs: _Inputs.args, **named: _Inputs.kwargs) -> _Output:
+            begin = clock()
+            output = forward(*inputs, **named)
+            marks.append((place, begin, clock()))
+            return output
+
+        return noted
+
+    def take(self) -> dict[_Place, float]:
+        totals: dict[_Place, float] = defaultdict(float)
+        for place, begin, end in self._marks:
+            totals[place] += (end - begin) * 1e3
+        self._marks.clear()
+        return totals
+
+
+class _CudaMarks(_Marks):
+    """By events on the GPU, which are read when it has passed them."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[_Place, torch.cuda.Event, torch.cuda.Event]] = []
+
+    def noting(self, place: _Place, forward: Callable[_Inputs, _Output]) -> Callable[_Inputs, _Output]:
+        from torch.cuda import Event
+
         marks = self._marks
-        if self._cpu:
-            clock = time.perf_counter
 
-            def noted(*inputs: Any) -> Any:
-                begin = clock()
-                given = forward(*inputs)
-                marks.append((place, begin, clock()))
-                return given
-
-            return noted
-        import torch
-
-        cuda: Any = torch.cuda  # partly untyped
-
-        def noted_on_gpu(*inputs: Any) -> Any:
-            begin, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+        def noted(*inputs: _Inputs.args, **named: _Inputs.kwargs) -> _Output:
+            begin, end = Event(enable_timing=True), Event(enable_timing=True)
             begin.record()
-            given = forward(*inputs)
+            output = forward(*inputs, **named)
             end.record()
             marks.append((place, begin, end))
-            return given
+            return output
 
-        return noted_on_gpu
+        return noted
+
+    def take(self) -> dict[_Place, float]:
+        totals: dict[_Place, float] = defaultdict(float)
+        for place, begin, end in self._marks:
+            totals[place] += begin.elapsed_time(end)
+        self._marks.clear()
+        return totals
 
 
 def by_key(parts: Iterable[Part], totals: dict[_Place, float]) -> dict[str, float]:
@@ -99,11 +136,11 @@ def by_key(parts: Iterable[Part], totals: dict[_Place, float]) -> dict[str, floa
     for (node, block), total in totals.items():
         if block is not None:
             blocks[node] += total
-    found: dict[str, list[float]] = defaultdict(list)
+    times: dict[str, list[float]] = defaultdict(list)
     for part in parts:
         total = totals[part.node, part.block]
-        found[part.key].append(total if part.block is not None else total - blocks.get(part.node, 0.0))
-    return {key: sum(values) / len(values) for key, values in found.items()}
+        times[part.key].append(total if part.block is not None else total - blocks.get(part.node, 0.0))
+    return {key: sum(values) / len(values) for key, values in times.items()}
 
 
 def noting(plain: Timer) -> Timer:
@@ -121,7 +158,7 @@ def noting(plain: Timer) -> Timer:
 def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, Runner]:
     """Runners of the nodes and blocks that parts are made of, each by itself on what it reads in the network.
 
-    In runtime `graph` a runner is `REPLAYS` passes.
+    One call of a runner is as many passes as the runtime says (`Runtime.passes`).
 
     Raises:
         MeasureError: a forward pass fails.
@@ -129,7 +166,7 @@ def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, R
     import torch
 
     net, x = _ready(spec, setting)
-    read: dict[_Place, tuple[Any, ...]] = {}
+    read: dict[_Place, tuple[Tensor, ...]] = {}
     modules = list(_modules(net, parts))
     hooks = [module.register_forward_pre_hook(partial(_note_inputs, read, place)) for place, module in modules]
     with refusing(setting, image_of(spec)):
@@ -137,16 +174,13 @@ def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, R
             net(x)
         for hook in hooks:
             hook.remove()
-        times = passes(setting)
-        return {place: runner_of(_repeated(module, times), read[place], setting.runtime) for place, module in modules}
+        runtime = setting.executor
+        return {place: runtime.runner(_repeated(module, runtime.passes), read[place]) for place, module in modules}
 
 
-def passes(setting: Setting) -> int:
-    """Passes that one call of a runner of `alone` is."""
-    return REPLAYS if setting.runtime == "graph" else 1
-
-
-def _note_inputs(read: dict[_Place, tuple[Any, ...]], place: _Place, _module: Any, inputs: tuple[Any, ...]) -> None:
+def _note_inputs(
+    read: dict[_Place, tuple[Tensor, ...]], place: _Place, _module: nn.Module, inputs: tuple[Tensor, ...]
+) -> None:
     read[place] = tuple(value.clone() for value in inputs)  # a clone keeps the layout in memory
 
 
@@ -159,24 +193,21 @@ def _repeated(module: nn.Module, times: int) -> nn.Module:
             super().__init__()
             self.module = module
 
-        def forward(self, inputs: tuple[Any, ...]) -> Any:
+        def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
             for _ in range(times - 1):
                 self.module(*inputs)
-            return self.module(*inputs)
+            output: Tensor = self.module(*inputs)
+            return output
 
     return Repeated()
 
 
-def _ready(spec: Spec, setting: Setting) -> tuple[Any, Any]:
+def _ready(spec: Spec, setting: Setting) -> tuple[nn.Module, Tensor]:
     """The network of seeded weights, and an input, as `prepare` has them."""
-    import torch
-
     from archdsl.latency.measuring import seeded
 
-    place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}
-    noise = torch.randn(setting.batch, *image_of(spec), generator=torch.Generator().manual_seed(0))
     with refusing(setting, image_of(spec)):
-        return seeded(spec).eval().requires_grad_(False).to(**place), noise.to(**place)
+        return placed(seeded(spec), setting), noise(setting, image_of(spec))
 
 
 def image_of(spec: Spec) -> Image:
@@ -184,12 +215,13 @@ def image_of(spec: Spec) -> Image:
     return (spec.channels, *spec.image_size)
 
 
-def _modules(net: Any, parts: Iterable[Part]) -> Iterator[tuple[_Place, Any]]:
+def _modules(net: nn.Module, parts: Iterable[Part]) -> Iterator[tuple[_Place, nn.Module]]:
     """The module of every node and of every block that is a part of its own."""
     places = [(part.node, part.block) for part in parts]
     for node in dict.fromkeys(node for node, _ in places):
         module = net._modules[node]
-        depth = sum(found == node and block is not None for found, block in places)
+        assert module is not None
+        depth = sum(name == node and block is not None for name, block in places)
         yield (node, None), module
         if depth:
             blocks = blocks_of(module, depth)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from pathlib import Path
 
+from archdsl.files import write_text
 from archdsl.render.page.markup import Markup, element, together
 from archdsl.render.page.sections import sections
 from archdsl.render.report_texts import condition_lines, heading, state_text, verdict_line
@@ -45,9 +46,7 @@ def write_html(report: Report, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(html(report), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, html(report))
 
 
 def _policy(script: str) -> str:

@@ -49,3 +49,14 @@ def test_an_interval_holds_its_figure_and_is_wider_for_fewer_rows() -> None:
         assert found.low < found.value < found.high
     assert few.high - few.low > 1.5 * (many.high - many.low)
     assert interval(spearman, a, b) == many
+
+
+def test_the_interval_of_one_row_is_its_figure() -> None:
+    assert interval(lambda column: column.mean(-1), [0.3]) == (0.3, 0.3, 0.3)
+
+
+def test_an_interval_is_what_percentiles_of_the_seeded_draws_are() -> None:
+    column = np.arange(12.0)
+    drawn = column[np.random.default_rng(0).integers(0, 12, (2000, 12))].mean(1)
+    low, high = np.quantile(drawn, (0.05, 0.95))
+    assert interval(lambda values: values.mean(-1), column) == pytest.approx((5.5, low, high))

@@ -7,14 +7,19 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
 
 from archdsl.load.spaces import draw, point, space_of
-from archdsl.search.propose import network_evolution as bred
+from archdsl.search.propose import network_evolution as networks
 from archdsl.search.propose.candidates import candidate
+from archdsl.search.propose.distributions import as_values, choices
 from archdsl.search.propose.network_evolution import LEAST, Evolution
 from archdsl.search.propose.study import Completed
 from archdsl.spaces.variables import variables
@@ -23,14 +28,25 @@ from tests.support.searching import SPACE, Machine, accuracy_of, latency_of, qui
 
 SPACE_ = space_of(SPACE)
 KNOWN = variables(SPACE_.nodes)
+PARAMETERS = {name: as_values(variable) for name, variable in KNOWN.items()}
 BUDGET_MS = 6.0
+
+
+class Nothing(RandomSampler):
+    """Draws what it draws, and says that nothing was bred."""
+
+    was_asked = False
+
+    def sample_independent(self, *arguments: Any) -> Any:
+        self.was_asked = True
+        return super().sample_independent(*arguments)
 
 
 def evolution(objectives: list[str] | None = None, **limits: Any) -> Evolution:
     space = SPACE_.model_copy(update={"objectives": objectives or SPACE_.objectives})
     return Evolution(
         space,
-        KNOWN,
+        PARAMETERS,
         settings(**limits),
         lambda found: latency_of(found.spec),
         lambda found: latency_of(found.spec) > BUDGET_MS,
@@ -49,25 +65,36 @@ def completed(count: int, seed: int = 0, objectives: int = 2) -> list[Completed]
     return found
 
 
+def bred(
+    own: Evolution, known: list[Completed], seen: set[str], seed: int, objectives: Sequence[str] = SPACE_.objectives
+) -> dict[str, Any] | None:
+    """The choices of the next network; None where nothing is bred."""
+    nothing = Nothing(seed=0)
+    directions = [StudyDirection["MAXIMIZE" if text.startswith("max") else "MINIMIZE"] for text in objectives]
+    study = optuna.create_study(sampler=own.sampler(known, seen, seed, nothing), directions=directions)
+    drawn = choices(study.ask(), PARAMETERS)
+    return None if nothing.was_asked else drawn
+
+
 def spec_of_choices(choices: dict[str, Any]) -> Any:
     return candidate(SPACE_, choices.__getitem__, settings()).spec
 
 
 def test_nothing_is_bred_before_there_is_enough_or_of_nothing_that_passed() -> None:
     known = completed(LEAST)
-    assert evolution().child(known[:-1], set(), random.Random(0)) is None
+    assert bred(evolution(), known[:-1], set(), 0) is None
     for excess in (-1.0, 0.5):
         untrained = [one._replace(excess=excess, is_trained=False) for one in known]
-        assert evolution().child(untrained, set(), random.Random(0)) is None
-    assert evolution().child(known, set(), random.Random(0)) is not None
+        assert bred(evolution(), untrained, set(), 0) is None
+    assert bred(evolution(), known, set(), 0) is not None
 
 
 def test_children_are_new_and_are_not_predicted_to_be_too_slow() -> None:
     known, seen = completed(20), set[str]()
     for number in range(20):
-        choices = evolution().child(known, seen, random.Random(number))
-        assert choices is not None
-        found = candidate(SPACE_, choices.__getitem__, settings())
+        child = bred(evolution(), known, seen, number)
+        assert child is not None
+        found = candidate(SPACE_, child.__getitem__, settings())
         assert found.hash not in seen
         assert latency_of(found.spec) <= BUDGET_MS
         seen.add(found.hash)
@@ -75,23 +102,21 @@ def test_children_are_new_and_are_not_predicted_to_be_too_slow() -> None:
 
 def test_children_keep_the_static_budgets() -> None:
     known = completed(30)
-    choices = evolution(params_budget=60e3).child(known, set(), random.Random(0))
-    assert choices is not None
-    assert candidate(SPACE_, choices.__getitem__, settings(params_budget=60e3)).counted.params <= 60e3
+    child = bred(evolution(params_budget=60e3), known, set(), 0)
+    assert child is not None
+    assert candidate(SPACE_, child.__getitem__, settings(params_budget=60e3)).counted.params <= 60e3
 
 
 def test_equal_generators_breed_equal_children() -> None:
     known = completed(20)
-    one, two = (evolution().child(known, set(), random.Random(5)) for _ in range(2))
-    assert one == two
+    first, second = (bred(evolution(), known, set(), 5) for _ in range(2))
+    assert first == second
 
 
 def test_another_process_breeds_the_same_children() -> None:
     """Whatever the hashes of strings are there."""
-    code = (
-        "import random\nfrom tests.search.propose.test_evolution import completed, evolution\nknown = completed(12)\n"
-    )
-    code += "print([evolution().child(known, set(), random.Random(seed)) for seed in range(4)])"
+    code = "from tests.search.propose.test_evolution import bred, completed, evolution\nknown = completed(12)\n"
+    code += "print([bred(evolution(), known, set(), seed) for seed in range(4)])"
     told = [
         subprocess.run(
             [sys.executable, "-c", code],
@@ -108,29 +133,31 @@ def test_another_process_breeds_the_same_children() -> None:
 
 def test_children_are_better_than_chance() -> None:
     """By accuracy alone, what is bred of twenty is on average above the best quarter of what is drawn."""
-    own = evolution(["max proxy_accuracy"])
+    objectives = ["max proxy_accuracy"]
+    own = evolution(objectives)
     known = completed(20, objectives=1)
-    bred = [own.child(known, set(), random.Random(seed)) for seed in range(10)]
-    reached = sorted(accuracy_of(spec_of_choices(choices)) for choices in bred if choices is not None)
+    children = [bred(own, known, set(), seed, objectives) for seed in range(10)]
+    reached = sorted(accuracy_of(spec_of_choices(child)) for child in children if child is not None)
     drawn = sorted(one.values[0] for one in completed(200, seed=1, objectives=1) if one.is_inside)
     assert sum(reached) / len(reached) > drawn[3 * len(drawn) // 4]
 
 
 def test_params_and_macs_may_be_objectives() -> None:
-    own = evolution(["max proxy_accuracy", "min params", "min macs"])
+    objectives = ["max proxy_accuracy", "min params", "min macs"]
+    own = evolution(objectives)
     known = [
         one._replace(values=(one.values[0], float(found.params), float(found.macs)))
         for one in completed(20)
         if (found := candidate(SPACE_, one.choices.__getitem__, settings()).counted)
     ]
-    assert own.child(known, set(), random.Random(0)) is not None
+    assert bred(own, known, set(), 0, objectives) is not None
 
 
 def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(bred, "LEAST", LEAST)
+    monkeypatch.setattr(networks, "LEAST", LEAST)
     asked: dict[str, Any] = {"sampler": "evolution", "trials": 24}
     assert search(tmp_path / "whole", Machine(), **asked).verdict.passed
     search(tmp_path / "parts", Machine(), **{**asked, "trials": 17})
@@ -146,11 +173,12 @@ def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
 def test_the_likelier_a_child_passes_the_gate_the_more_it_counts() -> None:
     """By accuracy alone larger networks are better here; with a gate those that are tried keep it, mostly."""
     known = [one._replace(latency_ms=latency_of(spec_of_choices(one.choices))) for one in completed(40, objectives=1)]
-    space = SPACE_.model_copy(update={"objectives": ["max proxy_accuracy"]})
+    objectives = ["max proxy_accuracy"]
+    space = SPACE_.model_copy(update={"objectives": objectives})
     inside = list[int]()
     for gate_ms in (None, BUDGET_MS):
-        own = Evolution(space, KNOWN, settings(), lambda found: None, lambda found: False, gate_ms)
-        bred = [own.child(known, set(), random.Random(seed)) for seed in range(10)]
-        inside.append(sum(latency_of(spec_of_choices(choices)) <= BUDGET_MS for choices in bred if choices is not None))
+        own = Evolution(space, PARAMETERS, settings(), lambda found: None, lambda found: False, gate_ms)
+        children = [bred(own, known, set(), seed, objectives) for seed in range(10)]
+        inside.append(sum(latency_of(spec_of_choices(child)) <= BUDGET_MS for child in children if child is not None))
     assert inside[0] < inside[1]
     assert inside[1] >= 7

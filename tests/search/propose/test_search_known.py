@@ -16,6 +16,7 @@ from archdsl.render.search import heading
 from archdsl.search import run as run_search
 from archdsl.search.defaults import settings_of
 from archdsl.search.loop.session import run_search as run_settings
+from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.searching import SPACE, Lines, Machine, quicken, search, settings
@@ -102,23 +103,11 @@ def test_a_folder_without_a_run_is_refused_before_anything_begins(tmp_path: Path
 
 # ---------------------------------------------------------------------------------------------------------- throughput
 
-GIVEN: tuple[str, ...] = (
-    "latency_budget_ms",
-    "throughput_budget",
-    "params_budget",
-    "macs_budget",
-    "memory_budget",
-    "device",
-    "batch",
-)
-GIVEN += ("dtype", "runtime", "threads", "data", "epochs", "images", "trials", "time_s", "seed")
-NOTHING: dict[str, Any] = dict.fromkeys(GIVEN)
-
 
 def asked(budgets: list[dict[str, Any]], **given: Any) -> Any:
     from archdsl.load.spaces import space_of
 
-    return settings_of(space_of({**SPACE, "budgets": budgets}), **{**NOTHING, "device": "cpu", **given})
+    return settings_of(space_of({**SPACE, "budgets": budgets}), SettingsRequest(device="cpu", **given))
 
 
 def test_a_throughput_is_a_latency_at_the_batch() -> None:

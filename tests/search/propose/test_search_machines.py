@@ -12,16 +12,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from archdsl.load.specs import spec_of
+from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
 from tests.support.places import ROOT
-from tests.support.searching import accuracy_of, quicken, search, trials
-from tests.support.sharing import database_url, hasten, open_study
+from tests.support.searching import accuracy_of, quicken, search, settings, trials
+from tests.support.sharing import database_url, hasten
+from tests.support.studies import stored_study
+
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
@@ -29,14 +31,14 @@ MACHINES = """
 import json, os, sys, time
 from pathlib import Path
 from tests.support.searching import Machine, evolution, samplers, settings
-from archdsl.search.study import heart, shared
-from archdsl.search.ladder import trying
+from archdsl.search.propose import heartbeat, shared_study
+from archdsl.search.loop import trials
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.loop.session import run_search
 
-shared.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
+shared_study.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
 samplers.STARTUP, evolution.LEAST = 1000, 1000
-heart.BEAT_S, heart.GRACE_S, trying.POLL_S = 1, 3, 0.3
+heartbeat.BEAT_S, heartbeat.GRACE_S, trials.POLL_S = 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
     os.environ["ARCHDSL_CACHE"] = folder + "-cache"
@@ -131,13 +133,10 @@ def test_four_workers_share_a_study_and_one_that_is_killed_costs_no_finished_tri
     assert before.items() <= found[0].items()
     assert sum(lost in one["train"] for one in told) >= 1
     assert lost in [record["spec"]["name"] for record in found[0].values()]
-    study = open_study(postgres, trials=8, latency_budget_ms=None)
-    try:
-        states = [trial.state for trial in study._study.get_trials()]
-        assert states.count(TrialState.COMPLETE) == 8
-        assert TrialState.RUNNING not in states
-    finally:
-        study.close()
+    with stored_study(postgres, name_of(settings(trials=8, latency_budget_ms=None))) as study:
+        states = [trial.state for trial in study.trials]
+    assert states.count(TrialState.COMPLETE) == 8
+    assert TrialState.RUNNING not in states
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +189,7 @@ def test_the_report_reads_a_shared_study_without_the_server(shared_out: tuple[Pa
         assert len(report.trials) == 9
         assert [importance.trials for importance in report.importance] == [9, 9]
         assert (place / role / "report.html").exists()
-    storage = RDBStorage(f"sqlite:///{place}/measure/study.db")
-    copy = optuna.load_study(study_name="search", storage=storage)
-    assert copy.metric_names == ["proxy accuracy", "latency, ms"]
-    assert copy.user_attrs["device"] == "a machine"
-    assert {trial.params["w"] for trial in copy.trials} <= {16, 32, 48, 64}
-    storage.engine.dispose()
+    with stored_study(f"sqlite:///{place}/measure/study.db") as copy:
+        assert copy.metric_names == ["proxy accuracy", "latency, ms"]
+        assert copy.user_attrs["device"] == "a machine"
+        assert {trial.params["w"] for trial in copy.trials} <= {16, 32, 48, 64}

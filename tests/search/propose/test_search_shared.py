@@ -20,7 +20,10 @@ from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.postgres import server
 from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
+from tests.support.studies import stored_study
 from tests.support.trials import trial as made
+
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
@@ -50,10 +53,10 @@ def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postg
         assert same == point
         assert not study.is_killer(again)
         study.trained(again, {"proxy_accuracy": 0.5, "latency": 3.0})
-        found = study._study.get_trials()
-        assert [one.state for one in found] == [TrialState.FAIL, TrialState.COMPLETE]
-        assert found[1].constraints == {"budget": -1.0}
-        assert [one.number for one in study._study.best_trials] == [1]
+        with stored_study(postgres, study.name) as stored:
+            assert [one.state for one in stored.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+            assert stored.trials[1].constraints == {"budget": -1.0}
+            assert [one.number for one in stored.best_trials] == [1]
     finally:
         study.close()
 
@@ -62,7 +65,8 @@ def test_a_trial_that_was_taken_from_a_silent_machine_is_not_told_twice(postgres
     study = open_study(postgres, seed=13)
     try:
         trial, _ = study.ask()
-        study._study.tell(trial.number, state=TrialState.FAIL)
+        with stored_study(postgres, study.name) as stored:
+            stored.tell(trial.number, state=TrialState.FAIL)
         assert not study.keep(trial, made())
     finally:
         study.close()
@@ -75,7 +79,8 @@ def test_a_beating_heart_keeps_a_trial(postgres: str) -> None:
         time.sleep(heart.GRACE_S + 1)
         with study.choosing():
             pass
-        assert study._study.get_trials()[trial.number].state == TrialState.RUNNING
+        with stored_study(postgres, study.name) as stored:
+            assert stored.trials[trial.number].state == TrialState.RUNNING
     finally:
         study.close()
 
@@ -93,14 +98,14 @@ def test_other_data_and_another_device_are_refused(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(postgres, tmp_path / "one", Machine(), trials=1, seed=16)
-    study = open_study(postgres, seed=16)
-    study._study.set_user_attr("gate", {"device": "an H100", "gate_ms": 5.0})
-    with pytest.raises(SearchError, match="this study measures on an H100, here is a machine; join it with --role tr"):
-        run(postgres, tmp_path / "two", Machine(), trials=1, seed=16)
-    study._study.set_user_attr("data", "other")
-    with pytest.raises(SearchError, match="the machines that share this study have other data"):
-        run(postgres, tmp_path / "three", Machine(), trials=1, seed=16)
-    study.close()
+    with stored_study(postgres, name_of(settings(trials=1, seed=16))) as study:
+        study.set_user_attr("gate", {"device": "an H100", "gate_ms": 5.0})
+        told = "this study measures on an H100, here is a machine; join it with --role tr"
+        with pytest.raises(SearchError, match=told):
+            run(postgres, tmp_path / "two", Machine(), trials=1, seed=16)
+        study.set_user_attr("data", "other")
+        with pytest.raises(SearchError, match="the machines that share this study have other data"):
+            run(postgres, tmp_path / "three", Machine(), trials=1, seed=16)
 
 
 def test_a_database_that_is_lost_mid_trial_ends_the_search_with_one_line(tmp_path: Path) -> None:
@@ -157,26 +162,25 @@ def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(
         SearchError, match="this study measures with stat p10, this machine with p50; join it with --stat p10"
     ):
         run(postgres, tmp_path / "two", Machine(), trials=2, seed=18, stat="p50")
-    study = open_study(postgres, seed=18)
-    gate = study._study.user_attrs["gate"]
-    study._study.set_user_attr("gate", {**gate, "runtime": "graph"})
-    with pytest.raises(SearchError, match="with runtime graph, this machine with eager; join it with --runtime graph"):
-        run(postgres, tmp_path / "three", Machine(), trials=2, seed=18)
-    earlier = {name: value for name, value in gate.items() if name not in ("runtime", "stat")}
-    study._study.set_user_attr("gate", earlier)  # of an earlier version, which measured p10 on a CPU
-    with pytest.raises(
-        SearchError, match="this study measures with stat p10, this machine with p50; join it with --stat p10"
-    ):
-        run(postgres, tmp_path / "four", Machine(), trials=2, seed=18, stat="p50")
-    assert run(postgres, tmp_path / "five", Machine(), trials=2, seed=18).trials == 2
-    study.close()
+    with stored_study(postgres, name_of(settings(trials=1, seed=18))) as study:
+        gate = study.user_attrs["gate"]
+        study.set_user_attr("gate", {**gate, "runtime": "graph"})
+        with pytest.raises(SearchError, match="with runtime graph, this machine with eager; join it with --runtime gr"):
+            run(postgres, tmp_path / "three", Machine(), trials=2, seed=18)
+        earlier = {name: value for name, value in gate.items() if name not in ("runtime", "stat")}
+        study.set_user_attr("gate", earlier)  # of an earlier version, which measured p10 on a CPU
+        with pytest.raises(
+            SearchError, match="this study measures with stat p10, this machine with p50; join it with --stat p10"
+        ):
+            run(postgres, tmp_path / "four", Machine(), trials=2, seed=18, stat="p50")
+        assert run(postgres, tmp_path / "five", Machine(), trials=2, seed=18).trials == 2
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--role", "train"], "--role train is for a study that machines share; name it by --storage"),
-        (["--role", "watch"], "--role: known: both, measure, train; got 'watch'"),
+        (["--role", "watch"], "unknown role 'watch'; known: both, measure, train"),
         (["--storage", "sqlite:///x.db"], "a study is shared through postgresql://USER@HOST/DATABASE"),
     ],
 )

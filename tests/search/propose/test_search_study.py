@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,19 +20,28 @@ from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable, variables
 from tests.support import trials
 from tests.support.searching import SPACE
+from tests.support.studies import stored_study
 
 OBJECTIVES = ("max proxy_accuracy", "min latency")
 KNOBS = variables(space_of(SPACE).nodes)
 Make = Callable[..., Study]
+Found = Callable[[Study], list[optuna.trial.FrozenTrial]]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Studies in memory, closed at the end."""
+def url(tmp_path: Path) -> str:
+    """Of the database that the studies of a test share."""
+    return f"sqlite:///{tmp_path}/studies.db"
+
+
+@pytest.fixture
+def make(url: str) -> Iterator[Make]:
+    """Studies with names of their own, closed at the end."""
     made: list[Study] = []
 
     def make(objectives: tuple[str, ...] = OBJECTIVES, seed: int = 0, sampler: Sampler = "auto") -> Study:
-        made.append(Study("sqlite://", KNOBS, objectives, seed, resume=False, sampler=sampler))
+        name = f"study-{len(made)}"
+        made.append(Study(url, KNOBS, objectives, seed, resume=False, name=name, sampler=sampler))
         return made[-1]
 
     yield make
@@ -39,8 +49,15 @@ def make() -> Iterator[Make]:
         study.close()
 
 
-def found(study: Study) -> list[optuna.trial.FrozenTrial]:
-    return study._study.get_trials(deepcopy=False)
+@pytest.fixture
+def found(url: str) -> Found:
+    """What the database holds of a study."""
+
+    def read(study: Study) -> list[optuna.trial.FrozenTrial]:
+        with stored_study(url, study.name) as stored:
+            return stored.trials
+
+    return read
 
 
 def test_every_trial_has_every_knob_under_one_name(make: Make) -> None:
@@ -50,7 +67,9 @@ def test_every_trial_has_every_knob_under_one_name(make: Make) -> None:
     assert all(choices[name] in variable.values for name, variable in KNOBS.items())
 
 
-def test_what_was_not_trained_to_the_end_is_pruned_with_its_constraint_and_what_was_measured(make: Make) -> None:
+def test_what_was_not_trained_to_the_end_is_pruned_with_its_constraint_and_what_was_measured(
+    make: Make, found: Found, url: str
+) -> None:
     study = make()
     for accuracy in (0.4, 0.6):
         study.trained(study.ask()[0], {"proxy_accuracy": accuracy, "latency": 3.0})
@@ -64,7 +83,8 @@ def test_what_was_not_trained_to_the_end_is_pruned_with_its_constraint_and_what_
     assert [trial.user_attrs.get("latency_ms") for trial in found(study)[2:4]] == [9.0, 2.0]
     assert all(trial.values is None for trial in found(study)[2:])
     assert study.refusals() == [None] * 4 + ["static", None, None]
-    assert [trial.number for trial in study._study.best_trials] == [1]
+    with stored_study(url, study.name) as stored:
+        assert [trial.number for trial in stored.best_trials] == [1]
 
 
 def test_what_is_filled_in_for_models_is_of_what_was_trained_by_then(make: Make) -> None:
@@ -86,7 +106,7 @@ def test_what_is_filled_in_for_models_is_of_what_was_trained_by_then(make: Make)
 
 @pytest.mark.parametrize("sampler", ["gp", "tpe", "nsga2"])
 def test_models_see_measured_trials_in_full_and_places_instead_of_values(
-    make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler
+    make: Make, found: Found, monkeypatch: pytest.MonkeyPatch, sampler: Sampler
 ) -> None:
     monkeypatch.setattr(samplers, "STARTUP", 1)
     study, seen, proposed = make(sampler=sampler), list[list[optuna.trial.FrozenTrial]](), samplers.sampler
@@ -166,7 +186,7 @@ def test_the_gaussian_process_takes_what_says_nothing(
         DEGENERATE[case](study, trial, number)
 
 
-def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
@@ -212,7 +232,9 @@ def test_the_sampler_that_was_asked_for_proposes(
     assert used_samplers(make(sampler=sampler), monkeypatch) == ["RandomSampler"] * 2 + [later] * 4
 
 
-def test_generations_of_nsga2_are_bred_of_the_ones_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generations_of_nsga2_are_bred_of_the_ones_before(
+    make: Make, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(samplers, "POPULATION", 4)
     study, generator, asked = make(sampler="nsga2"), random.Random(0), []
     for _ in range(12):

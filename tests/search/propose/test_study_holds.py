@@ -19,6 +19,9 @@ from archdsl.search.propose import samplers
 from archdsl.search.propose import study as local
 from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
+from tests.support.studies import stored_study
+
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
 
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced
 UNEVEN: dict[str, Any] = SPACE | {
@@ -42,16 +45,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         patch.setattr(samplers, "STARTUP", 8)
         patch.setattr(evolution, "LEAST", 8)
         space = UNEVEN | {"objectives": objectives}
-        search(folder, machine, trials=26, latency_budget_ms=3.5, sampler=sampler, space=space, seed=2)
+        search(folder, machine, trials=18, latency_budget_ms=3.5, sampler=sampler, space=space, seed=2)
     return folder
 
 
 @pytest.fixture
 def study(run: Path) -> Iterator[optuna.Study]:
-    storage = RDBStorage(f"sqlite:///{run}/study.db")
-    yield optuna.load_study(study_name="search", storage=storage)
-    storage.remove_session()
-    storage.engine.dispose()
+    with stored_study(f"sqlite:///{run}/study.db") as study:
+        yield study
 
 
 @pytest.fixture

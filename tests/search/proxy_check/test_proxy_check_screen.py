@@ -6,20 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.render.proxy_check import report
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
 from tests.support.proxy_checks import DATA, KNOWN, networks, trained
+from tests.support.screens import text_of
 
 
 def shown(found: dict[str, Any], width: int = 120) -> str:
-    console = Console(width=width, color_system=None)
-    with console.capture() as capture:
-        console.print(report({**KNOWN, **found}), soft_wrap=True)
-    return capture.get()
+    return text_of(report({**KNOWN, **found}), width)
 
 
 def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> None:

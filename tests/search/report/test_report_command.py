@@ -17,7 +17,7 @@ def test_the_command_prints_the_report_and_writes_the_page(run: Path, capsys: py
     assert main(["report", str(run)]) == 0
     said = capsys.readouterr()
     assert "PASS  lit-dat-64-" in said.out
-    assert said.err == f"{run}/report.html: the same as a page\n"
+    assert said.err == f"wrote {run}/report.html: this report as an HTML page\n"
     Page((run / "report.html").read_text())
 
 
@@ -49,6 +49,6 @@ def test_a_place_that_cannot_be_written_fails_only_where_it_was_asked_for(
 ) -> None:
     (run / "report.html").mkdir()
     assert main(["report", str(run)]) == 0
-    assert "no page was written" in capsys.readouterr().err
+    assert "cannot write " in capsys.readouterr().err
     assert main(["report", str(run), "--html", str(run / "none" / "page.html")]) == 1
     assert "none" in capsys.readouterr().err

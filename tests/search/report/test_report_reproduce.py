@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.report import Report, read_report
 from archdsl.search.report.reproduce import search_command
+from archdsl.search.request import SettingsRequest
 from tests.support.reported import RECORDED, copied_run, edit, recorded
 
 run = pytest.fixture(copied_run)
@@ -34,8 +36,9 @@ def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.M
     command = dict(recorded().reproduce)["the search"]
     assert main(shlex.split(command)[1:]) == 130
     space = asked.pop("space")
-    given = {name: value for name, value in asked.items() if name not in ("out", "resume", "earlier", "watcher")}
-    assert settings_of(space, **given) == Settings(**json.loads((RECORDED / "run.json").read_text()))
+    named = {field.name for field in fields(SettingsRequest)}
+    request = SettingsRequest(**{name: value for name, value in asked.items() if name in named})
+    assert settings_of(space, request) == Settings(**json.loads((RECORDED / "run.json").read_text()))
 
 
 def write_space(report: Report, folder: Path) -> Path:

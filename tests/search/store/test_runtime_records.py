@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl import files as store
 from archdsl.errors import MeasureError
 from archdsl.latency import tables
-from archdsl.latency.tables import building
+from archdsl.latency.tables import building, kept
 from archdsl.load.spaces import space_of
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.config import Settings
@@ -77,11 +76,15 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pyte
     space = space_of(json.loads(json.dumps(SPACE)))
     table = tables.build_tables(space, "cpu", **FEW)["p50"]
     assert table.setting["runtime"] == table.provenance["runtime"] == "eager"
-    before = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 1, "stat": "p50"}
-    file = store.path("table-tiny", before)  # as earlier versions named it
-    kept = json.loads(file.read_text())
-    kept |= {"setting": before, "provenance": {**kept["provenance"], "mode": kept["provenance"].pop("runtime")}}
-    file.write_text(json.dumps(kept))
+    before: dict[str, str | int] = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 1}
+    before["stat"] = "p50"
+    file = kept.path("table-tiny", before)  # as earlier versions named it
+    content = json.loads(file.read_text())
+    content |= {
+        "setting": before,
+        "provenance": {**content["provenance"], "mode": content["provenance"].pop("runtime")},
+    }
+    file.write_text(json.dumps(content))
     for setting in (table.setting, before):
         assert tables.load(space, setting, facts(table)) == table
 

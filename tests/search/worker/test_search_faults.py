@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
@@ -15,12 +16,15 @@ from archdsl.search.loop.session import run_search
 from archdsl.search.propose import candidates
 from archdsl.search.worker import process as child
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, Worker
-from archdsl.search.worker.slot import usable_bytes
+from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
 from tests.support.places import ROOT
+from tests.support.processes import children_of
 from tests.support.searching import Lines, quicken, search, settings
 from tests.support.searching import trials as records
 
+HELLO = HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1))
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
@@ -70,7 +74,7 @@ def train(request, say):
     outcome |= {"running": [], "halted": None, "held_out": None}
     if request["keep"] and outcome["finished"]:
         sys.path.append(sys.argv[2])
-        from tests.support.searching import fake_named, write_fake_weights
+        from tests.support.fake_weights import fake_named, write_fake_weights
         write_fake_weights(Path(request["keep"]), request, {"validation": fake_named(0.5), "held": fake_named(0.5)})
     return {"outcome": outcome, "threads": 1}
 
@@ -123,22 +127,35 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
 
 @pytest.mark.usefixtures("faulty")
 def test_a_worker_is_refused_more_memory_than_it_may_take_and_begins_anew() -> None:
+    before = children_of(os.getpid())
     with Worker(memory_bytes=1 << 29) as worker:
-        worker.exchange({"do": "hello"}, 60.0, print)
-        pid = worker._process.pid  # type: ignore[union-attr]
+        worker.ask(HELLO, 60.0)
+        (pid,) = children_of(os.getpid()) - before
         assert resource.prlimit(pid, resource.RLIMIT_DATA) == (1 << 29, 1 << 29)
         assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
         with pytest.raises(Failed, match="out of memory"):
             worker.exchange({"do": "fault", "name": "memory"}, 60.0, print)
-        assert worker._process is None
+        assert pid not in children_of(os.getpid())
+        worker.ask(HELLO, 60.0)
 
 
+def data_limit(worker: WorkerProtocol) -> int:
+    """Of the child's memory, in bytes."""
+    before = children_of(os.getpid())
+    worker.ask(HELLO, 60.0)
+    (pid,) = children_of(os.getpid()) - before
+    worker_limit = resource.prlimit(pid, resource.RLIMIT_DATA)[0]
+    worker.stop()
+    return worker_limit
+
+
+@pytest.mark.usefixtures("faulty")
 def test_memory_is_shared_out_on_a_cpu_and_left_alone_on_a_gpu() -> None:
-    usable = usable_bytes()
+    usable, own = usable_bytes(), resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert usable is not None
-    assert MachineOptions(workers=2).worker("cpu")()._memory_bytes == usable // 2  # type: ignore[attr-defined]
-    assert MachineOptions(workers=2).worker("cuda")()._memory_bytes is None  # type: ignore[attr-defined]
-    assert MachineOptions(trial_bytes=5e9).worker("cuda")()._memory_bytes == 5_000_000_000  # type: ignore[attr-defined]
+    assert data_limit(MachineOptions(workers=2).worker("cpu")()) == usable // 2
+    assert data_limit(MachineOptions(workers=2).worker("cuda")()) == own
+    assert data_limit(MachineOptions(trial_bytes=5e9).worker("cuda")()) == 5_000_000_000
 
 
 def test_a_worker_that_cannot_be_started_ends_the_search_with_one_line(

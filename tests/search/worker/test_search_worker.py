@@ -20,6 +20,8 @@ from archdsl.search.worker import process as child
 from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, Hung, Worker, WorkerGone
 from archdsl.search.worker.torch_faults import is_broken
+from tests.support.places import ROOT
+from tests.support.processes import children_of
 
 
 def silent(told: Any) -> None:
@@ -154,12 +156,13 @@ def test_no_worker_is_left_when_its_parent_is_killed() -> None:
         "from archdsl.search.worker.process import Worker\n"
         "worker = Worker()\n"
         "try: worker.exchange({'do': 'nothing'}, 120.0, print)\n"
-        "except Exception: print(worker._process.pid, flush=True)\n"
+        "except Exception: print('refused', flush=True)\n"
         "time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == "refused\n"
+        (pid,) = children_of(parent.pid)
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
     assert gone(pid)
@@ -168,15 +171,13 @@ def test_no_worker_is_left_when_its_parent_is_killed() -> None:
 def test_a_worker_ends_with_its_input_whatever_it_is_doing() -> None:
     """Where the kernel does not end it with its parent, it notices that nobody asks any more."""
     document = load_spec("litv2_s").to_json()
-    setting: Any = {"device": "cpu", "batch": 64, "dtype": "float32", "runtime": "eager", "threads": 1}
-    worker = Worker()
-    with contextlib.suppress(Failed):
-        worker.exchange({"do": "nothing"}, 120.0, silent)
-    process = worker._process
-    assert process is not None
-    assert process.stdin is not None
-    request = json.dumps({"do": "measure", "spec": document, "setting": setting})
-    process.stdin.write(request.encode() + b"\n")
-    process.stdin.close()
-    assert process.wait(60) == -signal.SIGKILL
-    worker.stop()
+    setting = {"device": "cpu", "batch": 64, "dtype": "float32", "runtime": "eager", "threads": 1}
+    place = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe, request = subprocess.PIPE, json.dumps({"do": "measure", "spec": document, "setting": setting})
+    with subprocess.Popen(child.COMMAND, stdin=pipe, stdout=pipe, env=place, start_new_session=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == {"ready": True}
+        process.stdin.write(request.encode() + b"\n")
+        process.stdin.close()
+        assert process.wait(60) == -signal.SIGKILL

@@ -1,0 +1,136 @@
+"""Options that `search`, `doctor` and `proxy-check` share; their names are those of the library's parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+import typer
+
+from archdsl.cli import options
+from archdsl.cli.units import amount, duration_ms, memory, rate
+
+Space = Annotated[
+    str | None,
+    typer.Argument(metavar="SPACE", help="name or path of a search space (default: the shipped one for the device)"),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=options.check_device,
+        help="device to measure and train on (default: cuda if there is one)",
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        parser=options.whole(256),
+        show_default=False,
+        help="networks evaluated in parallel; on GPUs, one per GPU (default: 1)",
+    ),
+]
+Epochs = Annotated[
+    float | None,
+    typer.Option(
+        "--epochs",
+        metavar="X",
+        min=0.01,
+        max=1000,
+        help="epochs of short training (default: 2, or as many as 150 steps take)",
+    ),
+]
+
+
+class LatencyBudgets(TypedDict):
+    """The budget that is measured; one of the two."""
+
+    latency_budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--latency-budget",
+            metavar="TIME",
+            parser=duration_ms,
+            help="maximum latency of one batch, e.g. 5ms (default: the budget of the space)",
+        ),
+    ]
+    throughput_budget: Annotated[
+        float | None,
+        typer.Option(
+            "--throughput-budget",
+            metavar="RATE",
+            parser=rate,
+            help="minimum images per second at --batch, e.g. 200/s",
+        ),
+    ]
+
+
+class StaticBudgets(TypedDict):
+    """Budgets that are checked without measuring."""
+
+    params_budget: Annotated[
+        float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="maximum parameters, e.g. 30M")
+    ]
+    macs_budget: Annotated[
+        float | None,
+        typer.Option("--macs-budget", metavar="N", parser=amount, help="maximum MACs of one image, e.g. 4G"),
+    ]
+    memory_budget: Annotated[
+        float | None,
+        typer.Option(
+            "--memory-budget",
+            metavar="SIZE",
+            parser=memory,
+            help="maximum memory of weights and peak activations, e.g. 200MB",
+        ),
+    ]
+
+
+class Conditions(TypedDict):
+    """What a latency holds for."""
+
+    device: Device
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", metavar="N", parser=options.whole(65536), help="images per batch (default: 1)"),
+    ]
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype",
+            metavar="float32|float16|bfloat16",
+            callback=options.check_dtype,
+            help="data type of weights and images when measured (default: float32)",
+        ),
+    ]
+    runtime: options.Runtime
+    threads: options.Threads
+    stat: options.Stat
+
+
+class TrainingData(TypedDict):
+    """What networks are trained on, and the seed of it."""
+
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="NAME|PATH",
+            help="training data: shapetex, digits, a folder with a folder per class, an .npz file, or hf:NAME "
+            "(default: shapetex)",
+        ),
+    ]
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images", metavar="N", parser=options.whole(10_000_000), help="training images per epoch (default: 2000)"
+        ),
+    ]
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", metavar="N", min=0, max=2**31 - 1, help="seed of sampling, data order and weights (default: 0)"
+        ),
+    ]

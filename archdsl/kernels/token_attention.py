@@ -1,0 +1,53 @@
+"""Attention of all queries of a sample to the same keys, without a bias: Lo-Fi's, and that of Dual-ViT's pathways."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from archdsl.errors import WrongUse
+from archdsl.kernels.block_attention import WIDTHS
+from archdsl.kernels.support import HALF, for_inference_only, runs_kernels
+
+
+@torch.library.custom_op("archdsl::token_attention", mutates_args=())
+def token_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
+    """(B, queries, heads * d), (B, keys, heads * d) twice -> (B, queries, heads * d): softmax(scale q k') v.
+
+    They are rows of a projection's output as they are, with any distance between rows.
+
+    Raises:
+        WrongUse: shapes that do not belong together.
+    """
+    check(q, k, v, heads)
+    if runs_kernels(q) and q.dtype in HALF and q.shape[2] // heads in WIDTHS and q.numel() > 0:
+        from archdsl.kernels.token_attention_kernel import launched
+
+        return launched(q, k, v, heads, scale)
+    return reference(q, k, v, heads, scale)
+
+
+@token_attention.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
+    return q.new_empty(q.shape)
+
+
+for_inference_only(token_attention, "token_attention")
+
+
+def reference(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
+    """What `token_attention` computes, in float32, or in float64 for tensors of it."""
+    exact = torch.promote_types(q.dtype, torch.float32)
+    queries, keys, values = (x.unflatten(-1, (heads, -1)).transpose(1, 2).to(exact) for x in (q, k, v))
+    weights = (scale * (queries @ keys.transpose(-2, -1))).softmax(-1)
+    return (weights @ values).transpose(1, 2).flatten(2).to(q.dtype)
+
+
+def check(q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+    """Raises `WrongUse` for tensors that do not belong together."""
+    if q.dim() != 3 or q.shape[2] % heads or any(x.stride(2) != 1 for x in (q, k, v)):
+        raise WrongUse(f"q, k and v must be (B, tokens, {heads} heads * d), channels adjacent; got {tuple(q.shape)}")
+    if k.shape != v.shape or k.stride() != v.stride() or len(k) != len(q) or k.shape[2] != q.shape[2]:
+        raise WrongUse(f"k and v must be alike, and of q's batch and channels; got {tuple(k.shape)}, {tuple(v.shape)}")
+    if k.shape[1] == 0:
+        raise WrongUse("there must be a key at least")

@@ -1,0 +1,65 @@
+"""A network's inference form, made and held to the network that it comes from."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+from torch import Tensor
+
+from archdsl.compile import Backbone
+from archdsl.errors import WrongUse
+from archdsl.kernels.support import HALF, has_triton
+from archdsl.language.arguments import wrong_model
+from archdsl.optimizing.forms import put_forms
+
+TOLERANCE = {torch.float32: 3e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""Of the largest output: what the form may differ by from the network, both in that dtype."""
+
+
+def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
+    """The inference form of a network: a copy in eval mode without gradients, equal to rounding.
+
+    It is checked on a sample of noise at the size that the spec is built for, and the shapes that run there are tuned
+    then. Run it at another size once before it is captured or compiled.
+
+    Args:
+        model: a network in eval mode, of float32, float16 or bfloat16.
+        fused: whether modules are replaced by forms that call `archdsl.kernels`; by default on CUDA in half precision,
+            where Triton is installed.
+
+    Raises:
+        WrongUse: the model trains, or is of float64.
+
+    Warns:
+        RuntimeWarning: the form differs from the network here by more than rounding; the plain copy is given instead.
+    """
+    if not isinstance(model, Backbone):
+        raise wrong_model("optimize", model)
+    like = next(model.parameters())
+    if model.training:
+        raise WrongUse("optimize makes the inference form; call model.eval() first")
+    if like.dtype not in TOLERANCE:
+        raise WrongUse(f"optimize takes float32, float16 or bfloat16; this model is of {like.dtype}")
+    plain = copy.deepcopy(model).requires_grad_(False)
+    form = copy.deepcopy(plain)
+    is_fused = like.is_cuda and has_triton() and like.dtype in HALF if fused is None else fused
+    if not is_fused or not put_forms(form):
+        return plain
+    error = _difference(plain, form, like)
+    if error <= TOLERANCE[like.dtype]:
+        return form
+    what = f"the inference form differs by {error:.1e} of the largest output in {like.dtype}"
+    warnings.warn(f"{what}; the network is used as it is", RuntimeWarning, stacklevel=2)
+    return plain
+
+
+def _difference(plain: Backbone, form: Backbone, like: Tensor) -> float:
+    """The largest difference of two networks on noise, as a share of the largest output."""
+    noise = torch.randn(2, plain.spec.channels, *plain.spec.image_size, generator=torch.Generator().manual_seed(0))
+    x = noise.to(like)
+    with torch.inference_mode():
+        wanted, found = plain(x), form(x)
+    pairs = list(zip(wanted, found, strict=True)) if isinstance(wanted, list) else [(wanted, found)]
+    return max(float(((b.float() - a.float()).abs().max() / a.float().abs().max()).item()) for a, b in pairs)

@@ -1,0 +1,63 @@
+"""What a search may be asked for: the settings that a caller names, from Python or on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
+
+Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
+"""The search algorithm; `search/propose/samplers.py` says what each is."""
+Role = Literal["both", "measure", "train"]
+"""What a machine does in a study that machines share."""
+Asked: TypeAlias = float | int | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsRequest:
+    """Settings as a caller names them: None where nothing is named, and then the space or a default decides.
+
+    `archdsl.search.run`, `archdsl doctor` and the proxy check fill it; `defaults.settings_of` makes `Settings` of it.
+    """
+
+    latency_budget_ms: float | None = None
+    """Maximum latency of one batch in ms, at `stat`."""
+    throughput_budget: float | None = None
+    """Minimum images per second at `batch`: a latency budget of batch / throughput. One of the two is named."""
+    params_budget: float | None = None
+    """Maximum parameters."""
+    macs_budget: float | None = None
+    """Maximum multiply-adds of one image."""
+    memory_budget: float | None = None
+    """Maximum bytes of weights and peak activations at `batch`."""
+    device: str | None = None
+    """`cpu`, `cuda` or `cuda:N`; by default that of the space's budget, else CUDA if there is one."""
+    batch: int | None = None
+    """Images per batch when measured; by default that of the space's budget, else 1."""
+    dtype: str | None = None
+    """`float32`, `float16` or `bfloat16` when measured; by default that of the space's budget, else `float32`."""
+    runtime: str | None = None
+    """What executes the network when measured; by default that of the space's budget, else that of the device."""
+    threads: int | None = None
+    """CPU threads when measured; by default the faster of one and all physical cores, decided when the run begins."""
+    stat: str | None = None
+    """The statistic of the latency; by default that of the space's budget, else `p50`."""
+    data: str | None = None
+    """Training data by its name or path; `shapetex` by default."""
+    epochs: float | None = None
+    """Epochs of a short training; by default 2, or as many as `LEAST_STEPS` steps take where the data is small."""
+    images: int | None = None
+    """Training images of an epoch; 2,000 by default."""
+    trials: int | None = None
+    """Distinct networks to measure, over all resumes."""
+    time_s: float | None = None
+    """Seconds for everything, over all resumes."""
+    sampler: Sampler | None = None
+    """The search algorithm; `auto` by default."""
+    seed: int | None = None
+    """Of sampling, data order and initial weights; 0 by default."""
+
+    @property
+    def named(self) -> dict[str, Asked]:
+        """What is named, by the names of `Settings`."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}

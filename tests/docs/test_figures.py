@@ -1,0 +1,123 @@
+"""The figures that the pages print are those of benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.shown import ROOT
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def verdicts() -> list[str]:
+    found = result("verdicts")
+    return [
+        f"- {found['readings']} verdicts were computed",
+        f": {found['decided']} were decided, and all {found['as_expected']} as expected",
+        f"moved by up to {percent(found['furthest_from_the_reading_before'])}",
+    ]
+
+
+def short_searches() -> list[str]:
+    found = result("search_cpu_20")
+    winners, trained = found["winners_inside"], found["trained_inside"]
+    assert winners["share"] == trained["share"] == 1
+    runs, again = len(found["runs"]), found["asked"]["again"]
+    assert winners["of"] == runs * again
+    return [f"all {runs} winners stayed inside 5 ms in {again} further", f"all {trained['of']} networks"]
+
+
+def ranking() -> list[str]:
+    found = result("proxy_check")
+    rows = {
+        "params": found["scores"]["params"],
+        "NASWOT": found["scores"]["naswot"],
+        "SynFlow": found["scores"]["synflow"],
+        f"fitted to {found['before']} networks of two earlier checks": found["fitted_after"]["0"],
+        f"fitted also to the other {found['trained'] - 1} networks": found["scores"]["fitted"],
+        "fitted also to the running loss after a fifth of the training": found["short"]["4"]["beside_scores"],
+        "another seed of the full training": found["ceiling"],
+    }
+    return [f"| {name} | {row['spearman']['value']:.2f} |" for name, row in rows.items()]
+
+
+def rate() -> list[str]:
+    return [f"{result('measure_rate')['per_minute']:.0f} candidates per minute"]
+
+
+def samplers() -> list[str]:
+    found = result("search_quality")
+    tpe, nsga2, free_tpe, free_nsga2, by_hand = (
+        found["against"][name]["part_needed"]["archdsl auto"]["evaluations"]
+        for name in (
+            "Optuna TPE",
+            "Optuna NSGA-II",
+            "Optuna TPE, repeats free",
+            "Optuna NSGA-II, repeats free",
+            "by hand",
+        )
+    )
+    hand = len(found["optimisers"]["by hand"]["curves"][0]["shares"])
+    return [
+        f"{found['networks']} trained networks",
+        f"{found['asked']['evaluations']} evaluations and {found['asked']['seeds']} seeds",
+        f"TPE's final median with {percent(tpe)} of the evaluations and NSGA-II's with {percent(nsga2)}",
+        f"({percent(free_tpe)} and {percent(free_nsga2)} if",
+        f"{by_hand * hand:.0f} evaluations to match the best of {hand} hand-scaled",
+    ]
+
+
+def beside_the_zoo() -> list[str]:
+    found = result("search_and_zoo")
+    winner = found["winner"]
+    seeds = [training["held_out"] for training in winner["trainings"]]
+    best, second = sorted(found["finalists"], key=lambda each: -each["held_out"])[:2]
+    return [
+        f"reaches {percent(winner['held_out'], 1)} on held-out images, the mean of three seeds from "
+        f"{100 * min(seeds):.1f} to {percent(max(seeds), 1)}, at {winner['ms']:.1f} ms",
+        f"Of {found['measured']} published backbones",
+        f"reaches {percent(best['held_out'], 1)} at {best['ms']:.1f} ms",
+        f"the next {percent(second['held_out'], 1)} at {second['ms']:.1f} ms",
+    ]
+
+
+def tables() -> list[str]:
+    found = result("lut_error")["held_out"]["p50"]
+    return [
+        f"the mean error on {found['networks']} networks that the table had not seen is {percent(found['mape'], 1)}, "
+        f"and the largest {percent(found['worst'])}"
+    ]
+
+
+def counting() -> list[str]:
+    assert result("cost_speed")["specs_a_second"]["counted"]["min"] > 1500
+    return ["More than 1,500 specs are counted in a second"]
+
+
+@pytest.mark.parametrize(
+    ("page", "figures"),
+    [
+        ("explanation/what-the-numbers-mean", verdicts),
+        ("explanation/what-the-numbers-mean", short_searches),
+        ("explanation/what-the-numbers-mean", ranking),
+        ("explanation/how-the-search-works", rate),
+        ("explanation/how-the-search-works", samplers),
+        ("explanation/how-the-search-works", beside_the_zoo),
+        ("how-to/examine-a-space", tables),
+        ("explanation/from-document-to-network", counting),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_page_prints_the_figures_that_were_recorded(page: str, figures: Any) -> None:
+    text = " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
+    for sentence in figures():
+        assert sentence in text
