@@ -15,7 +15,7 @@ from archdsl.search.report.reading import number
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
     from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Rung
-    from archdsl.search.report.trials import Trial
+    from archdsl.search.report.trials import TrialLine
 
 IMPORTANCE_CAVEAT = (
     "Shares by PED-ANOVA (arXiv:2304.10255), Optuna's default: how unevenly the best tenth of the networks is "
@@ -153,7 +153,7 @@ def cost_text(value: float | None, text: Callable[[int], str], missing: str = "-
     return missing if value is None else text(int(value))
 
 
-def measured_text(trial: Trial) -> str:
+def measured_text(trial: TrialLine) -> str:
     """A latency with its spread, (p50 - p10) / p10; a `~` marks an unstable measurement."""
     if trial.latency is None:
         return "-"
@@ -197,8 +197,8 @@ def finals_text(finals: Finals) -> str:
     if not finals.pairs:
         return "No finalist was trained longer."
     return (
-        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the search: their accuracies lie "
-        f"close together, so their ranks change easily."
+        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the "
+        f"search: their accuracies lie close together, so their ranks change easily."
     )
 
 
