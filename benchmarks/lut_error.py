@@ -29,6 +29,7 @@ from archdsl.language.document import Spec
 from archdsl.latency.stats import STATS
 from archdsl.latency.tables import Table, accuracy, build_tables
 from archdsl.load.spaces import draw, point
+from archdsl.search.worker.messages import HelloRequest, MeasureRequest, MeasuringSetting
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
@@ -87,7 +88,7 @@ def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[s
     specs = [spec for spec in _drawn(space, 4 * networks) if canonical_hash(spec) not in known][:networks]
     setting = {name: table.setting[name] for name in ("device", "batch", "dtype", "runtime", "threads")}
     with Worker() as worker:
-        worker.ask({"do": "hello", **setting}, 300.0)
+        worker.ask(HelloRequest(MeasuringSetting(**setting)), 300.0)
         started = time.monotonic()
         first, second = ([_asked(worker, spec, setting) for spec in specs] for _ in range(2))
         seconds = time.monotonic() - started
@@ -105,8 +106,9 @@ def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[s
 
 def _asked(worker: Worker, spec: Spec, setting: dict[str, Any]) -> dict[str, Any]:
     """Every statistic of one network, in ms."""
-    found = worker.ask({"do": "measure", "spec": spec.to_json(), "setting": setting}, 900.0)["latency"]
-    return {f"{stat}_ms": found[f"{stat}_ms"] for stat in STATS}
+    reply = worker.ask(MeasureRequest(spec.to_json(), MeasuringSetting(**setting)), 900.0)
+    latency = reply.latency.latency(spec.name)
+    return {f"{stat}_ms": latency.stat(stat) for stat in STATS}
 
 
 def _rate(space: Space, table: Table, networks: int = 1000) -> float:

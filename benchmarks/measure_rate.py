@@ -52,9 +52,9 @@ def main() -> None:
         "gate_ms": gate_ms,
         "inside": sum(inside),
         "same_side_in_both_readings": sum((one.ms <= gate_ms) == now for one, now in zip(first, inside, strict=True)),
-        "unstable_readings": sum(reading.unstable for reading, _ in rows),
-        "rounds": {"median": statistics.median(reading.facts["rounds"] for reading, _ in rows)},
-        "provenance": rows[-1][0].facts["provenance"],
+        "unstable_readings": sum(bool(reading.measurement.unstable) for reading, _ in rows),
+        "rounds": {"median": statistics.median(reading.measurement.rounds or 0 for reading, _ in rows)},
+        "provenance": rows[-1][0].measurement.provenance,
     }
     text = json.dumps(result, indent=2)
     asked.results.write_text(text + "\n")

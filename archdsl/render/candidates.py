@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -14,85 +13,49 @@ from archdsl.render.columns import Column, Sheet
 from archdsl.render.verdict import second_reading
 
 if TYPE_CHECKING:
-    from archdsl.json_types import JsonObject
-    from archdsl.search.store.front import Record
+    from archdsl.search.store.winner import AttemptSummary
+    from archdsl.search.trial import Trial
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """What is shown of a trained network."""
-
-    name: str
-    network_hash: str
-    accuracy: float
-    """Proxy accuracy, 0 to 1."""
-    error: float | None
-    """Its standard error, from the number of validation images alone."""
-    latency_ms: float
-    params: float
-    macs: float
-    fidelity: str
-    """The length of training that names the accuracy."""
-    data: str
-    seeds: int
-    """Trainings that the accuracy is the mean of."""
-
-    @property
-    def accuracy_text(self) -> str:
-        """`61.0 ± 1.5 %`"""
-        return accuracy_text(self.accuracy, self.error)
-
-    @property
-    def point(self) -> tuple[float, float]:
-        """(ms, %)"""
-        return self.latency_ms, 100 * self.accuracy
+def point(trial: Trial) -> tuple[float, float]:
+    """(ms, %)"""
+    return trial.latency_ms or 0.0, 100 * (trial.accuracy or 0.0)
 
 
-def candidate(record: Record) -> Candidate:
-    """Of a trial that was trained."""
-    proxy = record["provenance"]["proxy"]
-    return Candidate(
-        name=record["spec"]["name"],
-        network_hash=record["hash"],
-        accuracy=record["accuracy"],
-        error=proxy.get("error"),
-        latency_ms=record["latency"],
-        params=record["params"],
-        macs=record["macs"],
-        fidelity=proxy["fidelity"],
-        data=proxy.get("data", ""),
-        seeds=len(proxy.get("trainings", ())),
-    )
-
-
-def describe(shown: Candidate) -> str:
+def describe(trial: Trial) -> str:
     """A candidate in one line."""
-    costs = f"{shown.params / 1e6:.2f} M params, {shown.macs / 1e6:.0f} M MACs"
-    return f"{shown.accuracy_text} at {shown.latency_ms:.2f} ms, {costs}"
+    costs = f"{trial.params / 1e6:.2f} M params, {trial.macs / 1e6:.0f} M MACs"
+    return f"{accuracy_text(trial.accuracy, trial.error)} at {trial.latency_ms:.2f} ms, {costs}"
+
+
+def fidelity_text(trial: Trial) -> str:
+    """The length of training that names the accuracy."""
+    return (trial.training and trial.training.fidelity) or "a training of unknown length"
 
 
 def front_table(
-    front: Sequence[Candidate], longer: Mapping[str, Candidate], stat: str, attempts: Sequence[JsonObject] = ()
+    front: Sequence[Trial], longer: Mapping[str, Trial], stat: str, attempts: Sequence[AttemptSummary] = ()
 ) -> RenderableType:
     """The front, the best first; `longer` are finalists trained longer, by hash, `attempts` who was measured again."""
-    again = [second_reading(attempts, row.network_hash) for row in front]
-    further = [longer[row.network_hash].accuracy_text if row.network_hash in longer else "" for row in front]
+    again = [second_reading(attempts, trial.network_hash) for trial in front]
+    accuracies = {trial.network_hash: accuracy_text(trial.accuracy, trial.error) for trial in longer.values()}
     columns = [
-        Column("candidate", [Text(row.name) for row in front]),
-        Column("proxy acc.", [Text(row.accuracy_text) for row in front], right=True),
-        Column("longer", [Text(text) for text in further], right=True, drop=1),
-        Column(f"{stat} ms", [Text(f"{row.latency_ms:.2f}") for row in front], right=True),
+        Column("candidate", [Text(trial.name) for trial in front]),
+        Column("proxy acc.", [Text(accuracy_text(trial.accuracy, trial.error)) for trial in front], right=True),
+        Column("longer", [Text(accuracies.get(trial.network_hash, "")) for trial in front], right=True, drop=1),
+        Column(f"{stat} ms", [Text(f"{trial.latency_ms:.2f}") for trial in front], right=True),
         *([Column("again", [Text(text) for text in again], right=True)] if any(again) else []),
-        Column("params M", [Text(f"{row.params / 1e6:.2f}") for row in front], right=True, drop=2),
-        Column("MACs M", [Text(f"{row.macs / 1e6:.0f}") for row in front], right=True, drop=3),
+        Column("params M", [Text(f"{trial.params / 1e6:.2f}") for trial in front], right=True, drop=2),
+        Column("MACs M", [Text(f"{trial.macs / 1e6:.0f}") for trial in front], right=True, drop=3),
     ]
     return Sheet(columns)
 
 
-def proxy_line(first: Candidate, longer: Sequence[Candidate]) -> str:
+def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:
     """The budgets that the accuracies are named by."""
-    seeds = max((row.seeds for row in longer), default=0)
+    seeds = max((len(trial.training.per_seed) for trial in longer if trial.training is not None), default=0)
     several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
-    further = f", longer: {longer[0].fidelity}{several}" if longer else ""
+    further = f", longer: {fidelity_text(longer[0])}{several}" if longer else ""
+    data = f"{first.training.data}; " if first.training is not None and first.training.data else ""
     error = "± is one standard error, from the number of validation images alone"
-    return f"proxy accuracy after {first.fidelity}{further}; {first.data}; {error}"
+    return f"proxy accuracy after {fidelity_text(first)}{further}; {data}{error}"

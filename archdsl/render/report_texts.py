@@ -15,7 +15,7 @@ from archdsl.search.report.reading import number
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
     from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Rung
-    from archdsl.search.report.trials import Trial
+    from archdsl.search.report.trials import TrialLine
 
 IMPORTANCE_CAVEAT = (
     "Shares by PED-ANOVA (arXiv:2304.10255), Optuna's default: how unevenly the best tenth of the networks is "
@@ -153,7 +153,7 @@ def cost_text(value: float | None, text: Callable[[int], str], missing: str = "-
     return missing if value is None else text(int(value))
 
 
-def measured_text(trial: Trial) -> str:
+def measured_text(trial: TrialLine) -> str:
     """A latency with its spread, (p50 - p10) / p10; a `~` marks an unstable measurement."""
     if trial.latency is None:
         return "-"
@@ -175,12 +175,17 @@ def proxy_text(report: Report) -> str:
 
 
 def agreement_text(agreement: Agreement) -> str:
-    """A rank correlation, its n, and how easily chance gives as much."""
+    """A rank correlation under the name of what it ranks."""
+    return f"{agreement.name}: {_agreement_figures(agreement)}"
+
+
+def _agreement_figures(agreement: Agreement) -> str:
+    """The correlation, its n, and how easily chance gives as much."""
     if agreement.rho is None or agreement.chance is None:
-        return f"{agreement.name}: {counted(agreement.n, 'network')}, too few for a rank correlation"
+        return f"{counted(agreement.n, 'network')}, too few for a rank correlation"
     chance = f"{_share(agreement.chance)} of random orders correlate as strongly"
     weak = "; weak evidence" if agreement.n < FEW else ""
-    return f"{agreement.name}: Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
+    return f"Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
 
 
 def _share(value: float) -> str:
@@ -192,8 +197,8 @@ def finals_text(finals: Finals) -> str:
     if not finals.pairs:
         return "No finalist was trained longer."
     return (
-        f"{agreement_text(finals.agreement)}. The finalists are the best networks of the search: their accuracies lie "
-        f"close together, so their ranks change easily."
+        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the "
+        f"search: their accuracies lie close together, so their ranks change easily."
     )
 
 
@@ -204,7 +209,7 @@ def prediction_text(prediction: Prediction) -> str:
     return (
         f"Each of {len(prediction.points)} networks was predicted from all the others: the median error is "
         f"{prediction.median_error or 0:.0%}, the largest {prediction.largest_error or 0:.0%}. "
-        f"{agreement_text(prediction.agreement)}."
+        f"Predicted and measured latency: {_agreement_figures(prediction.agreement)}."
     )
 
 

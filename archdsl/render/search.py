@@ -11,21 +11,20 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from archdsl.render.candidates import candidate, describe, front_table, proxy_line
+from archdsl.render.candidates import describe, fidelity_text, front_table, point, proxy_line
 from archdsl.render.columns import Line
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
 from archdsl.render.texts import clock, counted
 from archdsl.render.verdict import verdict_lines
+from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
     from archdsl.json_types import JsonObject
     from archdsl.search.config import Settings
     from archdsl.search.store.progress import State
     from archdsl.search.store.result import Result
-
-_RUNGS = ("static", "duplicate", "cost", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
 
 
 class Display:
@@ -75,11 +74,10 @@ def screen(state: State) -> RenderableType:
     if state.busy:
         parts.append(Line(state.busy, "yellow"))
     if state.front:
-        front = [candidate(record) for record in state.front]
-        parts.append(Line(f"best so far  {describe(front[0])}", "bold"))
-        parts.append(Line(f"proxy accuracy after {front[0].fidelity}", "dim"))
-        budget = state.settings.latency_budget_ms
-        parts.append(Plot([row.point for row in front], budget, stat=state.settings.stat))
+        settings, best = state.settings, state.front[0]
+        parts.append(Line(f"best so far  {describe(best)}", "bold"))
+        parts.append(Line(f"proxy accuracy after {fidelity_text(best)}", "dim"))
+        parts.append(Plot([point(trial) for trial in state.front], settings.latency_budget_ms, stat=settings.stat))
     parts.append(Prose(ladder(state.funnel), hanging=" " * len("ladder  ")))
     return Group(*parts)
 
@@ -111,7 +109,7 @@ def _progress(state: State) -> RenderableType:
 
 def ladder(funnel: Mapping[str, int]) -> str:
     """How many candidates ended at which rung, the cheapest first."""
-    counts = [f"{name} {funnel[name]}" for name in _RUNGS if funnel.get(name)]
+    counts = [f"{name} {funnel[name]}" for name in RUNGS if funnel.get(name)]
     return "ladder  " + (" | ".join(counts) or "no candidate yet")
 
 
@@ -125,13 +123,12 @@ def summary(result: Result) -> RenderableType:
         Prose(f"{trials}{ended}, kept in {result.folder}"),
     ]
     if result.front:
-        front = [candidate(record) for record in result.front]
-        finalists = [candidate(record) for record in result.records if record["rung"] == "train_longer"]
-        longer = {row.network_hash: row for row in finalists}
-        parts.append(front_table(front, longer, settings.stat, verdict.attempts))
-        parts.append(Prose(proxy_line(front[0], list(longer.values())), "dim"))
-        if len(front) > 1:
-            winner = verdict.record["hash"] if verdict.has_winner and verdict.record is not None else None
-            best = next((row.point for row in front if row.network_hash == winner), None)
-            parts.append(Plot([row.point for row in front], settings.latency_budget_ms, best, settings.stat))
+        longer = {trial.network_hash: trial for trial in result.records if trial.is_longer}
+        parts.append(front_table(result.front, longer, settings.stat, verdict.attempts))
+        parts.append(Prose(proxy_line(result.front[0], list(longer.values())), "dim"))
+        if len(result.front) > 1:
+            points = {trial.network_hash: point(trial) for trial in result.front}
+            winner = verdict.record if verdict.has_winner else None
+            best = None if winner is None else points.get(winner.network_hash)
+            parts.append(Plot(list(points.values()), settings.latency_budget_ms, best, settings.stat))
     return Group(*parts, *verdict_lines(result))

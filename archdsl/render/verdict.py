@@ -12,14 +12,13 @@ from archdsl.numbers import accuracy_text
 from archdsl.render.columns import whole
 from archdsl.render.prose import Prose
 from archdsl.render.texts import counted
-from archdsl.search.report.facts import HeldOut
 from archdsl.search.report.reading import items, mapping, number
-from archdsl.search.report.verdicts import held_out_of
 
 if TYPE_CHECKING:
     from archdsl.search.config import Settings
     from archdsl.search.store.reading import Reading
     from archdsl.search.store.result import Result
+    from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES = 5
@@ -37,8 +36,8 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
     yield from (Prose(line, indent=_INDENT) for line in _passed_over(result))
     if verdict.has_winner:
-        yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy or {}))
-        yield from _tie_lines(verdict.ties, verdict.accuracy or {})
+        yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy))
+        yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
             names += ["winner.safetensors", "run_winner.py", "README.txt"]
@@ -79,10 +78,10 @@ def _rate(settings: Settings) -> str:
 
 def reading_lines(reading: Reading) -> Iterator[str]:
     """The statistics, how many rounds they rest on, and the conditions."""
-    ms = reading.latency_ms
+    ms, every_ms = reading.latency_ms, reading.all_rounds_ms
     yield (
         f"min {ms['min']:.2f}, p10 {ms['p10']:.2f}, p50 {ms['p50']:.2f}, p90 {ms['p90']:.2f} ms per batch; "
-        f"over all rounds p50 {ms['all_rounds']['p50']:.2f}, p90 {ms['all_rounds']['p90']:.2f} ms"
+        f"over all rounds p50 {every_ms['p50']:.2f}, p90 {every_ms['p90']:.2f} ms"
     )
     calls = "" if reading.calls == 1 else f" of {reading.calls} calls"
     were = "was" if reading.undisturbed == 1 else "were"
@@ -119,34 +118,33 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
 def _passed_over(result: Result) -> Iterator[str]:
     """Why the first row of the table and the networks tried before the winner did not win."""
     verdict = result.verdict
-    winner = verdict.record["hash"] if verdict.has_winner and verdict.record else None
+    winner = verdict.record.network_hash if verdict.has_winner and verdict.record else None
     for attempt in verdict.attempts:
-        if attempt.get("hash") != winner and attempt.get("reason"):
-            yield f"{attempt['name']} is not the winner: {attempt['reason']}"
-    tried = {attempt.get("hash") for attempt in verdict.attempts}
+        if attempt.network_hash != winner and attempt.reason:
+            yield f"{attempt.name} is not the winner: {attempt.reason}"
+    tried = {attempt.network_hash for attempt in verdict.attempts}
     first = result.front[0] if result.front else None
-    if winner is not None and first is not None and first["hash"] != winner and first["hash"] not in tried:
-        yield f"{first['spec']['name']}, the first row, was ranked below the winner after longer training"
+    if winner is not None and first is not None and first.network_hash not in {winner, *tried}:
+        yield f"{first.name}, the first row, was ranked below the winner after longer training"
 
 
-def _accuracy_lines(accuracy: JsonObject) -> Iterator[str]:
+def _accuracy_lines(accuracy: WinnerAccuracy | None) -> Iterator[str]:
     """The accuracy of the weights that are handed over, and beside it what other seeds reach."""
-    validation = mapping(accuracy.get("validation"))
-    if (held_out := held_out_of(mapping(accuracy.get("held_out")))) is not None:
-        yield held_out_text(held_out)
-    elif validation:
-        images = f"{number(validation.get('images')) or 0:,.0f} validation images, by which it was chosen"
-        value = accuracy_text(number(validation.get("accuracy")), number(validation.get("error")))
-        after = f"after {validation.get('fidelity')}"
-        yield f"accuracy of winner.safetensors on {images} (none are held out): {value}, {after}"
-    else:
+    if accuracy is None or (accuracy.held_out is None and accuracy.validation is None):
         yield "the accuracy of the winner is not recorded"
         return
-    if (chance := number(accuracy.get("chance"))) is not None:
-        yield f"  always naming the largest class would give {accuracy_text(chance)}"
+    if accuracy.held_out is not None:
+        yield held_out_text(accuracy.held_out)
+    elif accuracy.validation is not None:
+        validation = accuracy.validation
+        images = f"{validation.images:,} validation images, by which it was chosen (none are held out)"
+        value = accuracy_text(validation.accuracy, validation.error)
+        yield f"accuracy of winner.safetensors on {images}: {value}, after {validation.fidelity}"
+    if accuracy.chance is not None:
+        yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
 
 
-def held_out_text(facts: HeldOut) -> str:
+def held_out_text(facts: HeldOutAccuracy) -> str:
     """The winner's accuracy on images that no choice has seen, and beside it that of other seeds.
 
     A run of an earlier version kept no weights: its accuracy is the mean over seeds.
@@ -162,26 +160,23 @@ def held_out_text(facts: HeldOut) -> str:
     return f"accuracy of winner.safetensors on {images}: {value}, after {facts.fidelity}{beside}"
 
 
-def _tie_lines(ties: Sequence[JsonObject], accuracy: JsonObject) -> Iterator[Prose]:
+def _tie_lines(ties: Sequence[Tie], accuracy: WinnerAccuracy | None) -> Iterator[Prose]:
     """Networks whose validation accuracy cannot be told from the winner's."""
     if not ties:
         return
-    images = number(mapping(accuracy.get("validation")).get("images"))
-    on = f" on {images:,.0f} validation images" if images else ""
+    validation = None if accuracy is None else accuracy.validation
+    on = "" if validation is None else f" on {validation.images:,} validation images"
     yield Prose(f"validation accuracy not distinguishable from the winner's (McNemar's test{on}, two standard errors):")
     for tie in ties[:_MOST_TIES]:
-        value = accuracy_text(number(tie.get("validation_accuracy")), number(tie.get("error")))
-        latency = f"{number(tie.get('latency')) or 0:.2f} ms in its trial"
-        yield Prose(f"{tie.get('name')}: {value}, {latency}", indent=_INDENT)
+        value = accuracy_text(tie.validation_accuracy, tie.error)
+        yield Prose(f"{tie.name}: {value}, {tie.latency_ms:.2f} ms in its trial", indent=_INDENT)
     if len(ties) > _MOST_TIES:
         yield Prose(f"and {len(ties) - _MOST_TIES} more, in verdict.json", indent=_INDENT)
 
 
-def second_reading(attempts: Sequence[JsonObject], network_hash: str) -> str:
+def second_reading(attempts: Sequence[AttemptSummary], network_hash: str) -> str:
     """What became of a network that was measured again: `5.31 FAIL`; empty where it was not."""
-    attempt = next((attempt for attempt in attempts if attempt.get("hash") == network_hash), None)
+    attempt = next((attempt for attempt in attempts if attempt.network_hash == network_hash), None)
     if attempt is None:
         return ""
-    word = str(attempt.get("verdict") or ("PASS" if attempt.get("passed") else "FAIL"))
-    latency = number(attempt.get("latency"))
-    return word if latency is None else f"{latency:.2f} {word}"
+    return attempt.verdict if attempt.latency_ms is None else f"{attempt.latency_ms:.2f} {attempt.verdict}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from optuna.storages import InMemoryStorage
 from table import SPACE, Row, read, settings_of
@@ -20,10 +20,14 @@ from archdsl.search.loop.session import Search
 from archdsl.search.propose import study as local
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import State
-from archdsl.search.worker.process import Failed, Reply
+from archdsl.search.worker.messages import Request
+from archdsl.search.worker.process import Failed, Progress
 from archdsl.training.running_loss import MARKS
 
 STAT = "p10"
+
+Reply = dict[str, Any]
+R = TypeVar("R")
 
 
 class Evaluation(NamedTuple):
@@ -51,14 +55,14 @@ class Replayed:
     def __init__(self, table: Mapping[str, Row]) -> None:
         self._table, self._provenance, self.spent = table, read()["provenance"], 0.0
 
-    def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
+    def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
         """The reply to one request.
 
         Raises:
             Failed: it was not recorded, as a training of another length.
         """
-        reply: Reply = getattr(self, f"_{request['do']}")(request)
-        return {"done": True, **reply}
+        reply: Reply = getattr(self, f"_{request.do}")(request.as_json())
+        return request.reply(reply)
 
     def stop(self) -> None:
         """There is nothing to end."""
@@ -107,7 +111,7 @@ def replayed(
     def watch(state: State, line: str | None) -> None:
         for record in context.trials[len(found) :]:
             spent = worker.spent + time.monotonic() - started
-            found.append(Evaluation(record["hash"], spent, record["accuracy"] is not None))
+            found.append(Evaluation(record.network_hash, spent, record.accuracy is not None))
 
     local.open_storage = lambda url: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
     space = load_space(SPACE)

@@ -30,6 +30,8 @@ from archdsl.language.document import Spec
 from archdsl.latency import STATS, compare
 from archdsl.load.spaces import load_space, point
 from archdsl.search.config import Settings
+from archdsl.search.trial import DataRequest
+from archdsl.search.worker.messages import ScoreRequest, TrainRequest
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
@@ -129,19 +131,18 @@ def _train(table: Table, specs: Mapping[str, Spec], settings: Settings, workers:
     rows = table["rows"]
     left, lock = iter([row for row in rows if "training" not in row]), Lock()
     fidelity = Fidelity(settings.epochs, settings.images)
-    request = {"data": [settings.data, 64, settings.seed, settings.images], "seed": settings.seed, "device": "cpu"}
+    data = DataRequest(settings.data, 64, settings.seed, settings.images)
 
     def work(_: int) -> None:
         with Worker() as worker:
             for row in _shared(left, lock):
                 spec = specs[row["hash"]].to_json()
-                scored = worker.ask({"do": "score", "spec": spec, **request}, 600.0)
-                own = {"epochs": settings.epochs, "images": settings.images, "threads": 1, "seconds": None}
-                own |= {"batch": fidelity.batch, "keep": None}
-                trained = worker.ask({"do": "train", "spec": spec, "limits": [], **request, **own}, 3600.0)
-                outcome = {name: trained["outcome"][name] for name in _KEPT}
+                scored = worker.ask(ScoreRequest(spec, data, settings.seed, "cpu"), 600.0)
+                length = fidelity.epochs, fidelity.batch, fidelity.images
+                trained = worker.ask(TrainRequest(spec, data, *length, settings.seed, "cpu", 1), 3600.0)
+                outcome = {name: getattr(trained.outcome, name) for name in _KEPT}
                 with lock:
-                    row["scores"], row["score_seconds"] = scored["scores"], sum(scored["seconds"].values())
+                    row["scores"], row["score_seconds"] = scored.scores, sum(scored.seconds.values())
                     row["training"] = outcome | {"fidelity": str(fidelity)}
                     write(table)
                     done = sum("training" in row for row in rows)

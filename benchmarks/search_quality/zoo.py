@@ -30,8 +30,10 @@ from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import FINALISTS, LENGTHEN, SEEDS
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.evaluate.rungs import train
+from archdsl.search.evaluate.rungs import load_data, train
 from archdsl.search.store.clock import Clock
+from archdsl.search.trial import DataRequest
+from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Worker
 from archdsl.zoo import names
 
@@ -178,14 +180,12 @@ def _trained(
         spec, ms = pair
         worker, trainings = free.get(), list[Record]()
         try:
-            machine = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
-            request = [settings.data, 64, settings.seed, settings.images]
-            data = worker.ask({"do": "data", "data": request}, 600.0)
-            data |= {"request": request, "torch": machine["torch"]}
+            machine = greeted(worker, settings)
+            data = load_data(worker, DataRequest(settings.data, 64, settings.seed, settings.images), machine)
             for seed in range(settings.seed, settings.seed + seeds):
                 own = settings.model_copy(update={"seed": seed})
                 trained = train(worker, spec, own, data, Clock(own), lengthen=lengthen)
-                trainings.append({"seed": seed, "accuracy": trained.accuracy, "held_out": trained.facts["held_out"]})
+                trainings.append({"seed": seed, "accuracy": trained.accuracy, "held_out": trained.training.held_out})
         finally:
             free.put(worker)
         counted = count(spec)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.doctor.points import Network
 from archdsl.search.evaluate.final_reading import SECONDS as FINAL_READING_S
 from archdsl.search.evaluate.finalists import LENGTHEN, trainings
 from archdsl.search.evaluate.measuring import PACE
 from archdsl.search.predict.latency_model import LatencyModel
-from archdsl.search.worker.process import Failed, Reply, WorkerGone
+from archdsl.search.worker.messages import (
+    Event,
+    MeasureRequest,
+    MeasuringSetting,
+    Pace,
+    PaceRequest,
+    ThreadsRequest,
+    Waiting,
+)
+from archdsl.search.worker.pool import greeted
+from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import Fidelity
 
@@ -22,7 +33,7 @@ Say = Callable[[str], None]
 ENOUGH = 8
 """Measured networks from which the others are predicted."""
 _MOST_MEASURED = 60
-_AS_A_TRIAL, _QUICK = 2, {"rounds": 20, "warmup_s": 0.1, "settle_s": 0.3, "time_limit_s": 1.0}
+_AS_A_TRIAL, _QUICK = 2, Pace(rounds=20, warmup_s=0.1, settle_s=0.3, time_limit_s=1.0)
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
 _MEASURE_S = 120.0
 """Seconds until a worker is taken to hang."""
@@ -47,7 +58,8 @@ class Timed(NamedTuple):
     """Seconds that measuring one network takes, as a trial does it."""
     train_s: list[float]
     """Seconds that training takes at the search's fidelity, of a few networks."""
-    facts: dict[str, Any]
+    facts: JsonObject
+    """The device, as the worker told it."""
 
     def seconds(self, trials: int, share: float, workers: int = 1) -> tuple[float, float]:
         """What a search of so many trials takes: if that share of them is trained, and if all are.
@@ -79,7 +91,7 @@ def timed(
     Raises:
         SearchError: the worker does not start.
     """
-    facts = worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
+    facts = greeted(worker, settings)
     settings = _with_threads(worker, networks[0], settings, say)
     facts |= {"threads": settings.measuring()["threads"] or facts.get("threads")}
     session = _Session(worker, networks, settings, say)
@@ -113,20 +125,20 @@ def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, 
     """The settings with the threads that a search would choose, on a network."""
     if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
         return settings
-    request = {"do": "threads", "spec": network.spec.to_json(), "setting": settings.measuring()}
+    request = ThreadsRequest(network.spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
         reply = worker.ask(request, _MEASURE_S, telling(say))
     except (Failed, WorkerGone):
         return settings
-    return settings.model_copy(update={"chosen_threads": int(reply["threads"])})
+    return settings.model_copy(update={"chosen_threads": reply.threads})
 
 
-def telling(say: Say) -> Callable[[Reply], None]:
+def telling(say: Say) -> Callable[[Event], None]:
     """What tells that a worker waits for the device, on which another process measures."""
 
-    def progress(reply: Reply) -> None:
-        if "waiting" in reply:
-            say(str(reply["waiting"]))
+    def progress(event: Event) -> None:
+        if isinstance(event, Waiting):
+            say(event.text)
 
     return progress
 
@@ -142,13 +154,12 @@ def paces(
     chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
     found = []
     for network in chosen:
-        request = {"do": "pace", "spec": network.spec.to_json(), "batch": fidelity.batch}
-        request |= {"device": settings.device, "threads": settings.threads}
+        request = PaceRequest(network.spec.to_json(), fidelity.batch, settings.device, settings.threads)
         try:
             reply = worker.ask(request, 120.0)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply["step_s"] + (judged + _SCORED) * reply["image_s"])
+        found.append(fidelity.steps * reply.step_s + (judged + _SCORED) * reply.image_s)
     return found
 
 
@@ -165,17 +176,18 @@ class _Session:
         spec = self.networks[index].spec
         is_as_a_trial = len(self.found) < _AS_A_TRIAL
         pace = PACE if is_as_a_trial else _QUICK
-        request = {"do": "measure", "spec": spec.to_json(), "setting": self.settings.measuring() | dict(pace)}
+        setting = MeasuringSetting(**self.settings.measuring())
+        request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
         try:
             reply = self.worker.ask(request, _MEASURE_S, telling(self.say))
         except (Failed, WorkerGone):
             self.failed += 1
             return
-        latency = reply["latency"]
+        latency = reply.latency.latency(spec.name)
         if is_as_a_trial:
-            self.reading_s.append(reply["seconds"])  # without waiting for the device
-        self.found[index] = ms = latency[f"{self.settings.stat}_ms"]
-        self.unstable += latency["unstable"]
+            self.reading_s.append(reply.seconds)  # without waiting for the device
+        self.found[index] = ms = latency.stat(self.settings.stat)
+        self.unstable += latency.unstable
         self.model.learn(spec, ms)
 
     @property

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from archdsl.data.agreement import with_data
 from archdsl.search.config import Settings
 from archdsl.search.propose.study import OpenTrial
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.store.front import Record, front
+from archdsl.search.store.front import front
 from archdsl.search.store.machine_load import MachineLoad
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import trials_in
+from archdsl.search.store.run_schema import ClockFile
+from archdsl.search.trial import DataFacts, Trial
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import Event, Waiting
 from archdsl.search.worker.pool import WorkerPool
-from archdsl.search.worker.process import Reply
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space
 
@@ -44,8 +45,8 @@ class Context:
         """
         self.settings, self.folder, self.watcher = settings, folder, watcher
         self.is_resumed, self.options = is_resumed, options
-        spent = (folder.read("clock.json") or {}).get("seconds", 0.0) if is_resumed else 0.0
-        self.clock = Clock(settings, spent, started)
+        before = folder.read("clock.json", ClockFile) if is_resumed else None
+        self.clock = Clock(settings, 0.0 if before is None else before.seconds, started)
         self.records = folder.records() if is_resumed else []
         self.new_worker = new_worker or options.worker(settings.device)
         self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, options, self.new_worker)
@@ -53,8 +54,8 @@ class Context:
         self.state.trials = trials_in(self.records)
         self.space: Space = settings.space_document
         """With the classes and the channels of the data, once it is loaded."""
-        self.data: dict[str, Any] = {}
-        """What the worker tells of the data; empty until it is loaded."""
+        self.data: DataFacts | None = None
+        """What the worker tells of the data; None until it is loaded."""
         self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
         self.is_interrupted, self.is_ending = False, False
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
@@ -63,19 +64,25 @@ class Context:
         self.update_front()
 
     @property
-    def trials(self) -> list[Record]:
+    def trials(self) -> list[Trial]:
         """The records of trials; a finalist that was trained longer is none of its own."""
-        return [record for record in self.records if record["rung"] != "train_longer"]
+        return [record for record in self.records if not record.is_longer]
+
+    @property
+    def loaded(self) -> DataFacts:
+        """The data, in what begins once it is loaded."""
+        assert self.data is not None
+        return self.data
 
     @property
     def worker(self) -> WorkerSlot:
         """Who does what is no trial."""
         return self.pool.slots[0]
 
-    def use_data(self, data: dict[str, Any]) -> None:
+    def use_data(self, data: DataFacts) -> None:
         """The data's classes and channels go into the space."""
         self.data = data
-        self.space = with_data(self.space, data, self.settings.data)
+        self.space = with_data(self.space, {"channels": data.channels, "classes": data.classes}, self.settings.data)
 
     def use_settings(self, settings: Settings) -> None:
         """Other settings from here on, also when the run is resumed."""
@@ -83,7 +90,7 @@ class Context:
         self.pool.use(settings)
         self.folder.write("run.json", settings.model_dump(mode="json"))
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Trial) -> None:
         """Keep a record: on disk first, so that nothing is paid for twice."""
         self.folder.append(record)
         self.records.append(record)
@@ -95,7 +102,7 @@ class Context:
 
     def update_front(self) -> None:
         """The front becomes that of what was trained at the search's own length, inside the budget."""
-        kept = [record for record in self.trials if record["accuracy"] is not None and record["inside_budget"]]
+        kept = [record for record in self.trials if record.accuracy is not None and record.inside_budget]
         self.state.front = front(kept, self.space.objectives)
 
     # ---------------------------------------------------------------------------------------------------- telling
@@ -124,10 +131,10 @@ class Context:
             self._told_waiting = time.monotonic()
             self.watcher(self.state, text)
 
-    def while_waiting(self, reply: Reply) -> None:
+    def while_waiting(self, event: Event) -> None:
         """Take what a worker says before its reply: while it waits for the device, the search's time stands still."""
-        if "waiting" in reply:
+        if isinstance(event, Waiting):
             self.clock.pause()
-            self.waits(str(reply["waiting"]))
+            self.waits(event.text)
         else:
             self.clock.go_on()

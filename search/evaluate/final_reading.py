@@ -7,11 +7,12 @@ reading that leaves the verdict open is doubled, twice at most, while time remai
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
 from archdsl.search.evaluate.context import Context
@@ -19,12 +20,13 @@ from archdsl.search.evaluate.measuring import one_reading
 from archdsl.search.store.clock import LEAST_S, PROCESSES, ROUNDS
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
+from archdsl.search.worker.messages import MeasuringSetting, Pace
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.verdict import Judgement, judge
 
-PACE: Mapping[str, Any] = {"rounds": ROUNDS, "least_s": LEAST_S, "warmup_s": 0.5, "settle_s": 1.0}
+PACE = Pace(rounds=ROUNDS, least_s=LEAST_S, warmup_s=0.5, settle_s=1.0)
 DOUBLINGS = 2
 _ALONE_ROUNDS = 220
 """Rounds of a process that will stay the only one: enough blocks for a verdict, some disturbed ones left out."""
@@ -48,8 +50,9 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
         Failed, WorkerGone: it could not be measured by any process.
     """
     kept, doublings = FinalReadings(context.folder), 0
-    machine = {name: context.state.facts[name] for name in ("device_name", "torch") if name in context.state.facts}
-    latencies = kept.of(weights, dict(context.settings.measuring()) | machine)
+    setting: JsonObject = asdict(MeasuringSetting(**context.settings.measuring()))
+    setting |= {name: value for name, value in context.state.facts.items() if name in ("device_name", "torch")}
+    latencies = kept.of(weights, setting)
     wanted = len(latencies) + PROCESSES
     longest_s = context.clock.process_s
     while True:
@@ -91,11 +94,11 @@ def _has_time(context: Context, seconds: float) -> bool:
 
 def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms: float) -> Latency:
     left = context.clock.left
-    pace = dict(PACE)
+    pace = PACE
     if left is not None:
-        pace["time_limit_s"] = max(left, LEAST_S + 2.0)
-        if left < 2 * context.clock.process_s:
-            pace["rounds"] = _ALONE_ROUNDS
+        is_alone = left < 2 * context.clock.process_s
+        rounds = _ALONE_ROUNDS if is_alone else PACE.rounds
+        pace = replace(PACE, time_limit_s=max(left, LEAST_S + 2.0), rounds=rounds)
     fresh = context.new_worker()
     try:
         return one_reading(
@@ -105,7 +108,7 @@ def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms
             context.clock,
             pace,
             weights=str(weights),
-            silence_s=60 + 3 * pace["rounds"] * expected_ms / 1e3,
+            silence_s=60 + 3 * pace.rounds * expected_ms / 1e3,
             on_wait=context.waits,
         )
     finally:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from statistics import mean
-from typing import Any
 
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.rungs import train
-from archdsl.search.evaluate.trainings import LONGER
-from archdsl.search.store.front import ACCURACY, Record, front
+from archdsl.search.store.front import ACCURACY, by_accuracy, front
+from archdsl.search.trial import SeedAccuracy, Trial
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.training.fidelity import fidelity_of
 
@@ -51,117 +51,114 @@ class Finalists:
                 self._context.state, f"training {count} {LENGTHEN:g} times as long, as far as time allows"
             )
         for number in range(SEEDS):
-            self._rounds.update(record["hash"] for record in field)
+            self._rounds.update(trial.network_hash for trial in field)
             if not self._round(field, number):
                 return
-            after = [record for record in field if self._accuracy(record) is not None]
-            after.sort(key=lambda record: -(self._accuracy(record) or 0.0))
+            after = [trial for trial in field if self._accuracy(trial) is not None]
+            after.sort(key=lambda trial: -(self._accuracy(trial) or 0.0))
             field = after[: math.ceil(len(field) / 2)]
 
-    def ranked(self) -> list[Record]:
+    def ranked(self) -> list[Trial]:
         """Finalists, those first that came the furthest, the more accurate of these first; then the rest of the front.
 
         A finalist that was not trained longer is none.
         """
-        told = {record["hash"]: self._accuracy(record) for record in self._context.trials}
-        finalists = [record for record in self._candidates() if told[record["hash"]] is not None]
-        finalists.sort(key=lambda record: (-self._rounds[record["hash"]], -(told[record["hash"]] or 0.0)))
-        return finalists + [record for record in self._context.state.front if told[record["hash"]] is None]
+        accuracies = {trial.network_hash: self._accuracy(trial) for trial in self._context.trials}
+        finalists = [trial for trial in self._candidates() if accuracies[trial.network_hash] is not None]
+        finalists.sort(key=lambda t: (-self._rounds[t.network_hash], -(accuracies[t.network_hash] or 0.0)))
+        return finalists + [trial for trial in self._context.state.front if accuracies[trial.network_hash] is None]
 
-    def front(self) -> list[Record]:
+    def front(self) -> list[Trial]:
         """What is ranked without the finalists that another one beats in everything, by the longer trainings."""
         ranked = self.ranked()
         longer = [
-            record | {"accuracy": accuracy} for record in ranked if (accuracy := self._accuracy(record)) is not None
+            replace(trial, accuracy=accuracy) for trial in ranked if (accuracy := self._accuracy(trial)) is not None
         ]
-        kept = {record["hash"] for record in front(longer, self._context.space.objectives)}
-        return [record for record in ranked if record["hash"] in kept or self._accuracy(record) is None]
+        kept = {trial.network_hash for trial in front(longer, self._context.space.objectives)}
+        return [trial for trial in ranked if trial.network_hash in kept or self._accuracy(trial) is None]
 
     def may_win(self) -> set[str]:
         """Networks, by hash, whose weights may still be asked for: finalists, those that could be, and the front."""
-        longer = {record["hash"] for record in self._context.records if record["rung"] == LONGER}
-        return longer | {record["hash"] for record in [*self._first(), *self._context.state.front]}
+        longer = {record.network_hash for record in self._context.records if record.is_longer}
+        return longer | {trial.network_hash for trial in [*self._first(), *self._context.state.front]}
 
-    def _first(self) -> list[Record]:
+    def _first(self) -> list[Trial]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
         candidates = self._candidates() if ACCURACY in self._context.space.objectives else self._context.state.front
-        return sorted(candidates, key=lambda record: (-record["accuracy"], record["latency"]))[:FINALISTS]
+        return sorted(candidates, key=by_accuracy)[:FINALISTS]
 
-    def _candidates(self) -> list[Record]:
+    def _candidates(self) -> list[Trial]:
         """What was trained inside the budget, once a network."""
-        kept = {r["hash"]: r for r in self._context.trials if r["accuracy"] is not None and r["inside_budget"]}
-        return list(kept.values())
+        trained = (trial for trial in self._context.trials if trial.accuracy is not None and trial.inside_budget)
+        return list({trial.network_hash: trial for trial in trained}.values())
 
-    def _round(self, field: list[Record], number: int) -> bool:
+    def _round(self, field: list[Trial], number: int) -> bool:
         """Train each finalist with one seed more, if it has not had it; whether there was time for all."""
         context = self._context
-        for record in field:
+        for trial in field:
             left = context.clock.left_to_train
-            if len(self._trainings(record)) != number:
+            if len(self._per_seed(trial)) != number:
                 continue
-            if left is not None and left < LENGTHEN * record["provenance"]["proxy"]["seconds"]:
+            short_s = None if trial.training is None else trial.training.seconds
+            if left is not None and left < LENGTHEN * (short_s or 0.0):
                 return False
             try:
-                self._train(record, context.settings.seed + number)
+                self._train(trial, context.settings.seed + number)
             except OutOfTime:
                 return False
             except (Failed, WorkerGone):
                 continue
         return True
 
-    def _longer(self, record: Record) -> Record | None:
+    def _longer(self, trial: Trial) -> Trial | None:
         """What is known of a finalist that was trained longer: its last record, the mean over the most seeds."""
-        known = (r for r in reversed(self._context.records) if r["rung"] == LONGER and r["hash"] == record["hash"])
-        return next(known, None)
+        records = reversed(self._context.records)
+        return next((r for r in records if r.is_longer and r.network_hash == trial.network_hash), None)
 
-    def _accuracy(self, record: Record) -> float | None:
+    def _accuracy(self, trial: Trial) -> float | None:
         """Of the longer trainings; None where there is none."""
-        known = self._longer(record)
-        return None if known is None else float(known["accuracy"])
+        longer = self._longer(trial)
+        return None if longer is None else longer.accuracy
 
-    def _trainings(self, record: Record) -> list[dict[str, Any]]:
+    def _per_seed(self, trial: Trial) -> tuple[SeedAccuracy, ...]:
         """The longer trainings of a finalist so far, one a seed."""
-        known = self._longer(record)
-        return [] if known is None else list(known["provenance"]["proxy"].get("trainings", ()))
+        longer = self._longer(trial)
+        return () if longer is None or longer.training is None else longer.training.per_seed
 
-    def _train(self, record: Record, seed: int) -> None:
+    def _train(self, trial: Trial, seed: int) -> None:
         """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
-        context, spec = self._context, spec_of(record["spec"])
-        epochs = fidelity_of(context.settings, context.data["images"], LENGTHEN).epochs
+        context, spec = self._context, spec_of(trial.document)
+        epochs = fidelity_of(context.settings, context.loaded.images, LENGTHEN).epochs
         context.doing(spec.name, "training the finalists longer")
         trained = train(
             context.worker,
             spec,
             context.settings.model_copy(update={"seed": seed}),
-            context.data,
+            context.loaded,
             context.clock,
             lengthen=LENGTHEN,
             progress=context.trained_so_far,
-            keep=weights_path(context, record["hash"], seed, epochs),
+            keep=weights_path(context, trial.network_hash, seed, epochs),
         )
-        own = {"seed": seed, "accuracy": trained.accuracy, "held_out": trained.facts["held_out"]}
-        if "answers" in trained.facts:
-            own["answers"] = trained.facts["answers"]
-        known = [*self._trainings(record), own]
-        accuracies = [training["accuracy"] for training in known]
-        facts = trained.facts | {"trainings": known, "spread": max(accuracies) - min(accuracies)}
+        last = trained.training
+        per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers)
+        accuracies = [each.accuracy for each in per_seed]
         context.add(
-            record
-            | {
-                "rung": LONGER,
-                "outcome": "cached" if trained.cached else "trained",
-                "accuracy": mean(accuracies),
-                "seconds": round(trained.seconds, 3),
-                "provenance": record["provenance"] | {"proxy": facts},
-            }
+            replace(
+                trial,
+                rung="train_longer",
+                outcome="cached" if trained.is_cached else "trained",
+                accuracy=mean(accuracies),
+                seconds=round(trained.seconds, 3),
+                training=replace(last, per_seed=per_seed, spread=max(accuracies) - min(accuracies)),
+            )
         )
         remove_unneeded(context, self.may_win())
-        context.watcher(
-            context.state, f"finalist {spec.name}: {_told(accuracies, trained.error)} after {trained.facts['fidelity']}"
-        )
+        text = f"finalist {spec.name}: {_accuracies_text(accuracies, last.error)} after {last.fidelity}"
+        context.watcher(context.state, text)
 
 
-def _told(accuracies: list[float], error: float) -> str:
+def _accuracies_text(accuracies: list[float], error: float | None) -> str:
     """`accuracy 61.2 ± 1.5 %, the mean of 3 seeds from 59.8 % to 63.0 %`; the error is that of the last training."""
     text = f"accuracy {accuracy_text(mean(accuracies), error)}"
     if len(accuracies) == 1:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from dataclasses import replace
+from typing import NamedTuple
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, standard_error
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.final_reading import read_winner
 from archdsl.search.evaluate.finalists import Finalists
-from archdsl.search.evaluate.held_out import accuracy_facts
+from archdsl.search.evaluate.held_out import winner_accuracy
 from archdsl.search.evaluate.kept_weights import (
     KeptWeights,
     beats_chance,
@@ -18,10 +21,10 @@ from archdsl.search.evaluate.kept_weights import (
     recorded_training,
     weights_of,
 )
-from archdsl.search.evaluate.measuring import was_disturbed
-from archdsl.search.store.front import Record
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.verdict import Verdict
+from archdsl.search.store.winner import AttemptSummary, Tie, Word
+from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.verdict import Judgement
 
@@ -32,7 +35,7 @@ class Attempt(NamedTuple):
     """A network that could be the winner, and what became of it."""
 
     spec: Spec
-    record: Record
+    trial: Trial
     kept: KeptWeights | None
     judged: Judgement | None
     """None where it was not measured again; `reason` says why."""
@@ -42,30 +45,24 @@ class Attempt(NamedTuple):
     """Whether its accuracy is no better than always naming the largest class."""
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Word:
         """PASS, FAIL or UNSURE."""
         return "FAIL" if self.judged is None else self.judged.verdict
 
-    def as_json(self, stat: str) -> dict[str, Any]:
-        """As `verdict.json` lists it."""
-        reading = self.reading
-        return {
-            "name": self.spec.name,
-            "hash": self.record["hash"],
-            "verdict": self.verdict,
-            "passed": self.verdict == "PASS",
-            "reason": self.reason,
-            "gate_reading": self.record["latency"],
-            "latency": None if reading is None else reading.value_ms,
-            "interval_ms": None if reading is None or reading.interval_ms is None else list(reading.interval_ms),
-            "provenance": {} if reading is None else _provenance(reading, stat),
-        }
+    def summary(self, stat: str) -> AttemptSummary:
+        """What `verdict.json` tells of it."""
+        name, reading = self.spec.name, self.reading
+        unread = AttemptSummary(name, self.trial.network_hash, self.verdict, self.reason, self.trial.latency_ms)
+        if reading is None:
+            return unread
+        timing = _timing(reading, stat)
+        return replace(unread, latency_ms=reading.value_ms, interval_ms=reading.interval_ms, timing=timing)
 
 
-def _provenance(reading: Reading, stat: str) -> dict[str, Any]:
+def _timing(reading: Reading, stat: str) -> JsonObject:
     """How a network was measured again, under the names that a trial's reading has."""
-    statistics = {f"{name}_ms": value for name, value in reading.latency_ms.items() if name != "all_rounds"}
-    facts = {"stat": stat, "interval_ms": reading.interval_ms and list(reading.interval_ms)}
+    statistics = {f"{name}_ms": value for name, value in reading.latency_ms.items()}
+    facts: JsonObject = {"stat": stat, "interval_ms": None if reading.interval_ms is None else [*reading.interval_ms]}
     counts = {"rounds": reading.rounds, "undisturbed": reading.undisturbed, "processes": reading.processes}
     return {**statistics, **facts, **counts, "provenance": reading.conditions}
 
@@ -79,45 +76,48 @@ def settle(context: Context, finalists: Finalists) -> Verdict:
     """
     ranked = finalists.ranked()
     context.state.front = finalists.front()
-    context.folder.write("front.json", context.state.front)
+    context.folder.write_front(context.state.front)
     if context.options.role == "train":
         return Verdict(None, "this machine only trains; a machine that measures chooses the winner", None, None)
     attempts: list[Attempt] = []
     left = list(ranked)
     while left and not context.is_ending:
         late = bool(attempts) and context.clock.left is not None and context.clock.left < 0
-        record = min(left, key=lambda other: other["latency"]) if late else left[0]
-        left = [] if late else [other for other in left if other is not record]
-        attempt = _attempt(context, record)
+        trial = min(left, key=_latency) if late else left[0]
+        left = [] if late else [other for other in left if other is not trial]
+        attempt = _attempt(context, trial)
         attempts.append(attempt)
         if attempt.verdict == "PASS" or (attempt.judged is not None and attempt.judged.is_disturbed):
             break
     return _verdict(context, ranked, attempts)
 
 
-def _attempt(context: Context, record: Record) -> Attempt:
+def _latency(trial: Trial) -> float:
+    return math.inf if trial.latency_ms is None else trial.latency_ms
+
+
+def _attempt(context: Context, trial: Trial) -> Attempt:
     """A network's weights, then its latency as they are handed over."""
-    spec, kept = spec_of(record["spec"]), None
+    spec, kept = spec_of(trial.document), None
     context.doing(spec.name, "measuring the winner in fresh processes")
-    if "chance" not in context.data:
-        return Attempt(spec, record, None, None, None, "the data was not loaded, on which its accuracy is judged")
+    if context.data is None:
+        return Attempt(spec, trial, None, None, None, "the data was not loaded, on which its accuracy is judged")
     try:
-        kept = weights_of(context, record)
-        chance = float(context.data["chance"])
+        kept, chance = weights_of(context, trial), context.data.chance
         if not beats_chance(kept, chance):
-            return Attempt(spec, record, kept, None, None, _no_better_than_chance(kept, chance), is_by_chance=True)
+            return Attempt(spec, trial, kept, None, None, _no_better_than_chance(kept, chance), is_by_chance=True)
         context.doing(spec.name, "measuring the winner in fresh processes")
-        judged, reading = read_winner(context, spec, kept.path, record["latency"])
+        judged, reading = read_winner(context, spec, kept.path, trial.latency_ms or 0.0)
     except (Failed, WorkerGone, OutOfTime) as error:
         what = "train it again for its weights" if kept is None else "measure it again"
-        return Attempt(spec, record, kept, None, None, str(error) or f"there was no time to {what}")
+        return Attempt(spec, trial, kept, None, None, str(error) or f"there was no time to {what}")
     except KeyboardInterrupt:
         if context.is_interrupted:  # once more stops at once
             raise
         context.is_interrupted = context.is_ending = True
-        return Attempt(spec, record, kept, None, None, "the search was interrupted before it was measured again")
+        return Attempt(spec, trial, kept, None, None, "the search was interrupted before it was measured again")
     context.watcher(context.state, f"{spec.name}: {judged.verdict}: {judged.reason}")
-    return Attempt(spec, record, kept, judged, reading, judged.reason)
+    return Attempt(spec, trial, kept, judged, reading, judged.reason)
 
 
 def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
@@ -126,74 +126,73 @@ def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
     return f"{value} is not two standard errors above {accuracy_text(chance)}, the share of the largest class"
 
 
-def _verdict(context: Context, ranked: list[Record], attempts: list[Attempt]) -> Verdict:
+def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt]) -> Verdict:
     """PASS of the last attempt, else the first UNSURE one, else FAIL with the nearest miss."""
-    told = [attempt.as_json(context.settings.stat) for attempt in attempts]
+    summaries = [attempt.summary(context.settings.stat) for attempt in attempts]
     if attempts:
         _keep_in_front(context, attempts)
     passed = next((attempt for attempt in attempts if attempt.verdict == "PASS"), None)
     winner = passed or next((attempt for attempt in attempts if attempt.verdict == "UNSURE"), None)
     if winner is not None:
         assert winner.kept is not None
+        network_hash = winner.trial.network_hash
         return Verdict(
-            winner.verdict,  # type: ignore[arg-type]  # it is one of the three
+            winner.verdict,
             winner.reason,
             winner.spec,
-            winner.record,
+            winner.trial,
             winner.reading,
-            told,
-            accuracy_facts(context.records, winner.record["hash"], winner.kept, float(context.data["chance"])),
+            summaries,
+            winner_accuracy(context.records, network_hash, winner.kept, context.loaded.chance),
             _ties(context, ranked, winner),
             str(winner.kept.path),
         )
-    measured = [attempt for attempt in attempts if attempt.reading is not None]
+    measured = [(attempt.reading.value_ms, attempt) for attempt in attempts if attempt.reading is not None]
     if not measured:
-        return _nearest_miss(context, attempts, told)
-    nearest = min(measured, key=lambda attempt: attempt.reading.value_ms if attempt.reading else 0.0)
-    return Verdict("FAIL", nearest.reason, nearest.spec, nearest.record, nearest.reading, told)
+        return _nearest_miss(context, attempts, summaries)
+    _, nearest = min(measured, key=lambda pair: pair[0])
+    return Verdict("FAIL", nearest.reason, nearest.spec, nearest.trial, nearest.reading, summaries)
 
 
 def _keep_in_front(context: Context, attempts: list[Attempt]) -> None:
     """Networks that were measured again stand in the table, also where longer trainings put another ahead of them."""
-    shown = {record["hash"] for record in context.state.front}
-    missing = [attempt.record for attempt in attempts if attempt.record["hash"] not in shown]
+    shown = {trial.network_hash for trial in context.state.front}
+    missing = [attempt.trial for attempt in attempts if attempt.trial.network_hash not in shown]
     if missing:
         context.state.front = [*context.state.front, *missing]
-        context.folder.write("front.json", context.state.front)
+        context.folder.write_front(context.state.front)
 
 
-def _ties(context: Context, ranked: list[Record], winner: Attempt) -> list[dict[str, Any]]:
+def _ties(context: Context, ranked: list[Trial], winner: Attempt) -> list[Tie]:
     """Networks trained as long as the winner whose accuracy the validation images cannot tell from its."""
     assert winner.kept is not None
     ties = []
-    for record in ranked:
-        training = recorded_training(context, record)
-        if record["hash"] == winner.record["hash"] or training is None:
+    for trial in ranked:
+        training = recorded_training(context, trial)
+        if trial.network_hash == winner.trial.network_hash or training is None or trial.latency_ms is None:
             continue
         if indistinguishable(winner.kept, training):
-            facts = {"name": record["spec"]["name"], "hash": record["hash"], "latency": record["latency"]}
             error = standard_error(training.accuracy, len(training.answers))
-            ties.append(facts | {"validation_accuracy": training.accuracy, "error": error})
+            ties.append(Tie(trial.name, trial.network_hash, trial.latency_ms, training.accuracy, error))
     return ties
 
 
-def _nearest_miss(context: Context, attempts: list[Attempt], told: list[dict[str, Any]]) -> Verdict:
+def _nearest_miss(context: Context, attempts: list[Attempt], summaries: list[AttemptSummary]) -> Verdict:
     """Where nothing was measured again: the fastest that was measured at all, and why it is no winner."""
     below_chance = [attempt for attempt in attempts if attempt.is_by_chance]
     if below_chance:
         first = below_chance[0]
-        return Verdict("FAIL", f"{first.reason}; {MORE_TRAINING}", first.spec, first.record, None, told)
-    measured = [record for record in context.trials if record["latency"] is not None]
-    reasons = [record["reason"] for record in context.trials if record["outcome"] == "failed"]
+        return Verdict("FAIL", f"{first.reason}; {MORE_TRAINING}", first.spec, first.trial, None, summaries)
+    measured = [trial for trial in context.trials if trial.latency_ms is not None]
+    reasons = [trial.reason for trial in context.trials if trial.outcome == "failed"]
     reasons += [attempt.reason for attempt in attempts]
     reason = reasons[-1] if reasons else None
     if not measured:
-        return Verdict("FAIL", reason or "there was no time for a trial", None, None, None, told)
-    record = min(measured, key=lambda other: other["latency"])
-    over = record["outcome"] == "fell" and record["rung"] == "latency"
-    timing = record["provenance"].get("latency") or {}
-    if over and was_disturbed(timing):
-        few = f"only {timing['undisturbed']} of {timing['rounds']} rounds were undisturbed, fewer than a quarter"
-        return Verdict("UNSURE", f"{record['reason']}, but {few}", spec_of(record["spec"]), record, None, told)
-    why = record["reason"] if over else record["reason"] or reason or "it was not trained"
-    return Verdict("FAIL", why, spec_of(record["spec"]), record, None, told)
+        return Verdict("FAIL", reason or "there was no time for a trial", None, None, None, summaries)
+    trial = min(measured, key=_latency)
+    spec, reading = spec_of(trial.document), trial.measurement
+    if trial.is_over_gate and reading is not None and reading.is_disturbed:
+        few = f"only {reading.undisturbed} of {reading.rounds} rounds were undisturbed, fewer than a quarter"
+        return Verdict("UNSURE", f"{trial.reason}, but {few}", spec, trial, None, summaries)
+    why = trial.reason if trial.is_over_gate else trial.reason or reason or "it was not trained"
+    return Verdict("FAIL", why, spec, trial, None, summaries)

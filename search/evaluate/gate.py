@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from archdsl.language.document import Spec
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.measuring import measure, was_disturbed
+from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.propose.proposals import first_candidate
-from archdsl.search.store.front import Record
+from archdsl.search.store.run_schema import NoiseFile
+from archdsl.search.trial import Trial
+from archdsl.search.worker.messages import MeasuringSetting, ThreadsRequest
 
 THREADS_S = 120.0
 """Seconds without a word after which a worker is taken to hang."""
@@ -35,12 +37,12 @@ def choose_threads(context: Context) -> int | None:
     if settings.chosen_threads is not None:
         return settings.chosen_threads
     spec = first_candidate(context.space, settings).spec
-    request = {"do": "threads", "spec": spec.to_json(), "setting": settings.measuring()}
+    request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
         reply = asked(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
     finally:
         context.clock.go_on()
-    return int(reply["threads"])
+    return reply.threads
 
 
 def gate_ms(context: Context) -> float | None:
@@ -54,36 +56,35 @@ def gate_ms(context: Context) -> float | None:
     budget = context.settings.latency_budget_ms
     if budget is None:
         return None
-    if known := context.folder.read("noise.json"):
-        return float(known["gate_ms"])
+    if (known := context.folder.read("noise.json", NoiseFile)) is not None:
+        return known.gate_ms
     readings = [_reading(context, found.spec) for _ in range(_READINGS)]
     noise = min(max(max(readings) / min(readings) - 1, _LEAST_NOISE), _MOST_NOISE)
     gate = budget / (1 + noise)
-    context.folder.write("noise.json", {"readings_ms": readings, "noise": noise, "gate_ms": gate})
+    context.folder.write("noise.json", {"readings_ms": [*readings], "noise": noise, "gate_ms": gate})
     return gate
 
 
 def _reading(context: Context, spec: Spec) -> float:
     latency = measure(context.worker, spec, context.settings, context.clock, on_wait=context.waits)
-    context.machine.note(latency.facts)
+    context.machine.note(latency.measurement)
     return latency.ms
 
 
-def all_fell(records: Sequence[Record]) -> bool:
+def all_fell(trials: Sequence[Trial]) -> bool:
     """Whether so far everything was too slow, so that the smallest network should be tried."""
-    return len(records) == FIRST and all(record["outcome"] == "fell" for record in records)
+    return len(trials) == FIRST and all(trial.outcome == "fell" for trial in trials)
 
 
-def hopeless(records: Sequence[Record], budget_ms: float | None) -> str | None:
+def hopeless(trials: Sequence[Trial], budget_ms: float | None) -> str | None:
     """Why to give up: with the smallest network tried, the fastest one takes more than twice the budget."""
-    if budget_ms is None or len(records) <= FIRST or any(record["outcome"] != "fell" for record in records):
+    if budget_ms is None or len(trials) <= FIRST or any(trial.outcome != "fell" for trial in trials):
         return None
-    measured = [record for record in records if record["latency"] is not None]
-    nearest = min(measured, key=lambda record: record["latency"])
-    fastest = nearest["latency"]
-    if fastest <= _HOPELESS * budget_ms or was_disturbed(nearest["provenance"].get("latency") or {}):
+    fastest_ms, nearest = min(((t.latency_ms, t) for t in trials if t.latency_ms is not None), key=lambda pair: pair[0])
+    is_disturbed = nearest.measurement is not None and nearest.measurement.is_disturbed
+    if fastest_ms <= _HOPELESS * budget_ms or is_disturbed:
         return None
     return (
-        f"the fastest of {len(records)} networks, the smallest of some hundred among them, takes {fastest:.2f} ms: "
+        f"the fastest of {len(trials)} networks, the smallest of some hundred among them, takes {fastest_ms:.2f} ms: "
         f"nothing in this space comes near {budget_ms:g} ms"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.trainings import chosen, longest_trainings
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 
 FOLDER = "weights"
 _NAME = re.compile(r"([0-9a-f]+)-(\d+)-(.+)\.safetensors")
@@ -32,9 +32,9 @@ def remove_unneeded(context: Context, may_win: set[str], is_training: bool = Tru
     folder = context.folder.path / FOLDER
     if not folder.is_dir():
         return
-    by_hash = defaultdict[str, list[Record]](list)
+    by_hash = defaultdict[str, list[Trial]](list)
     for record in context.records:
-        by_hash[record["hash"]].append(record)
+        by_hash[record.network_hash].append(record)
     needed = {_chosen_name(network, by_hash[network]) for network in may_win}
     for path in folder.iterdir():
         match = _NAME.fullmatch(path.name)
@@ -45,7 +45,7 @@ def remove_unneeded(context: Context, may_win: set[str], is_training: bool = Tru
                 path.unlink()
 
 
-def _chosen_name(network: str, records: list[Record]) -> str | None:
+def _chosen_name(network: str, records: list[Trial]) -> str | None:
     """The file of the training of a network that would be handed over."""
     training = chosen(longest_trainings(records, network))
     return None if training is None or training.epochs is None else _name(network, training.seed, training.epochs)

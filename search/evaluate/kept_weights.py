@@ -12,8 +12,8 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import train
-from archdsl.search.evaluate.trainings import Training, chosen, longest_trainings
-from archdsl.search.store.front import Record
+from archdsl.search.evaluate.trainings import SeedTraining, chosen, longest_trainings
+from archdsl.search.trial import DataFacts, Trial
 from archdsl.search.worker.process import Failed
 from archdsl.training.accuracy import PerClass, balanced_accuracy, unpacked
 from archdsl.training.fidelity import fidelity_of
@@ -71,7 +71,7 @@ class KeptWeights(NamedTuple):
         return {of: None if classes is None else balanced_accuracy(classes) for of, classes in self.per_class.items()}
 
 
-def weights_of(context: Context, record: Record) -> KeptWeights:
+def weights_of(context: Context, record: Trial) -> KeptWeights:
     """The weights that are handed over for a trained network: of its longest trainings that of the best validation
     accuracy, else of its short training.
 
@@ -84,22 +84,23 @@ def weights_of(context: Context, record: Record) -> KeptWeights:
         Failed: it was not trained before, or its weights cannot be written, or as `train`.
         WorkerGone: as `train`.
     """
-    trainings = longest_trainings(context.records, record["hash"])
+    trainings = longest_trainings(context.records, record.network_hash)
     training = chosen(trainings)
     if training is None:
         raise Failed("the network was not trained in this search")
-    path = weights_path(context, record["hash"], training.seed, _epochs(context, training))
-    facts = _facts(path, training.seed, context.data.get("fingerprint"))
+    fingerprint = None if context.data is None else context.data.fingerprint
+    path = weights_path(context, record.network_hash, training.seed, _epochs(context, training))
+    facts = _facts(path, training.seed, fingerprint)
     if facts is None:
         _train_again(context, record, training, path)
-        facts = _facts(path, training.seed, context.data.get("fingerprint"))
+        facts = _facts(path, training.seed, fingerprint)
     if facts is None:
         raise Failed(f"{path}: the weights that were written cannot be read")
     return _kept(path, facts, training, trainings)
 
 
 class Judged(Protocol):
-    """A training whose answers can be compared: `KeptWeights`, and `Training` as a record tells it."""
+    """A training whose answers can be compared: `KeptWeights`, and `SeedTraining` as a record tells it."""
 
     @property
     def fidelity(self) -> str:
@@ -125,9 +126,9 @@ def indistinguishable(winner: Judged, other: Judged) -> bool:
     return abs(b - c) <= ERRORS * math.sqrt(b + c)
 
 
-def recorded_training(context: Context, record: Record) -> Training | None:
+def recorded_training(context: Context, record: Trial) -> SeedTraining | None:
     """What the records tell of the training that `weights_of` would hand over, for comparing without its weights."""
-    return chosen(longest_trainings(context.records, record["hash"]))
+    return chosen(longest_trainings(context.records, record.network_hash))
 
 
 def beats_chance(kept: KeptWeights, chance: float) -> bool:
@@ -158,7 +159,7 @@ def _facts(path: Path, seed: int, fingerprint: str | None) -> _Facts | None:
     return _Facts(accuracy, provenance)
 
 
-def _epochs(context: Context, training: Training) -> float:
+def _epochs(context: Context, training: SeedTraining) -> float:
     """Of a training; of one of an earlier version, which did not tell them, by the search's settings.
 
     Raises:
@@ -166,19 +167,18 @@ def _epochs(context: Context, training: Training) -> float:
     """
     if training.epochs is not None:
         return training.epochs
-    _require_data(context)
-    return fidelity_of(context.settings, context.data["images"], LENGTHEN if training.is_longer else 1.0).epochs
+    return fidelity_of(context.settings, _data(context).images, LENGTHEN if training.is_longer else 1.0).epochs
 
 
-def _require_data(context: Context) -> None:
-    if not context.data:
+def _data(context: Context) -> DataFacts:
+    if context.data is None:
         raise Failed("its weights are not here, and the search ended before its data was loaded")
+    return context.data
 
 
-def _train_again(context: Context, record: Record, training: Training, path: Path) -> None:
+def _train_again(context: Context, record: Trial, training: SeedTraining, path: Path) -> None:
     """Train a network as it was trained, for its weights, by a worker of its own: those of the search may be gone."""
-    _require_data(context)
-    spec = spec_of(record["spec"])
+    data, spec = _data(context), spec_of(record.document)
     text = f"training {spec.name} again, as its weights are not here"
     context.doing(text, "training the winner")
     context.watcher(context.state, text)
@@ -188,7 +188,7 @@ def _train_again(context: Context, record: Record, training: Training, path: Pat
             worker,
             spec,
             context.settings.model_copy(update={"seed": training.seed}),
-            context.data,
+            data,
             context.clock,
             lengthen=LENGTHEN if training.is_longer else 1.0,
             progress=context.trained_so_far,
@@ -201,7 +201,7 @@ def _train_again(context: Context, record: Record, training: Training, path: Pat
         raise Failed(f"the weights cannot be written to {path}: {trained.not_kept}")
 
 
-def _kept(path: Path, facts: _Facts, training: Training, trainings: list[Training]) -> KeptWeights:
+def _kept(path: Path, facts: _Facts, training: SeedTraining, trainings: list[SeedTraining]) -> KeptWeights:
     validation, held = facts.accuracy.validation, facts.accuracy.held_out
     accuracies = [each.accuracy for each in trainings]
     mean = sum(accuracies) / len(accuracies)

@@ -7,21 +7,23 @@ readings is never taken: that would reward networks for luck.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from archdsl.language.document import Spec
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.store.clock import Clock
-from archdsl.search.worker.process import Reply
+from archdsl.search.trial import Measurement
+from archdsl.search.worker.messages import Event, MeasureRequest, MeasuringSetting, Pace, Waiting
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
 
-PACE: Mapping[str, Any] = {"rounds": 120, "warmup_s": 0.2, "settle_s": 0.3, "time_limit_s": 3.0}
+PACE = Pace(rounds=120, warmup_s=0.2, settle_s=0.3, time_limit_s=3.0)
 """How long a candidate is measured at most, in rounds and seconds; the gate mostly decides earlier."""
 _GRAPH_SAMPLE_MS = 10.0
 """Of a round at the gate where a GPU replays a graph, which nothing on the host disturbs."""
@@ -38,8 +40,7 @@ class Measured(NamedTuple):
     """A latency at the search's statistic, over the undisturbed rounds of its readings, and where it comes from."""
 
     ms: float
-    unstable: bool
-    facts: dict[str, Any]
+    measurement: Measurement
 
 
 def measure(
@@ -56,7 +57,7 @@ def measure(
         OutOfTime: the search's time is over.
         Failed, WorkerGone: as `Worker.ask`.
     """
-    pace = {**PACE, "sample_ms": _GRAPH_SAMPLE_MS} if settings.runtime == "graph" else PACE
+    pace = replace(PACE, sample_ms=_GRAPH_SAMPLE_MS) if settings.runtime == "graph" else PACE
     latencies: list[Latency] = []
     while len(latencies) < _READINGS and (not latencies or latencies[-1].is_disturbed):
         if latencies and clock.left is not None and clock.left < 0:
@@ -70,7 +71,7 @@ def one_reading(
     spec: Spec,
     settings: Settings,
     clock: Clock,
-    pace: Mapping[str, Any],
+    pace: Pace,
     *,
     gate_ms: float | None = None,
     weights: str | None = None,
@@ -86,19 +87,13 @@ def one_reading(
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
-    request = {
-        "do": "measure",
-        "spec": spec.to_json(),
-        "setting": settings.measuring() | dict(pace),
-        "stat": settings.stat,
-        "gate_ms": gate_ms,
-        "weights": weights,
-    }
+    setting = MeasuringSetting(**settings.measuring())
+    request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights)
 
-    def progress(reply: Reply) -> None:
-        if "waiting" in reply:
+    def progress(event: Event) -> None:
+        if isinstance(event, Waiting):
             clock.pause()
-            on_wait(str(reply["waiting"]))
+            on_wait(event.text)
         else:
             clock.go_on()
 
@@ -107,9 +102,7 @@ def one_reading(
         reply = asked(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
     finally:
         clock.go_on()
-    facts = reply["latency"]
-    disturbed = frozenset(facts.get("disturbed_rounds", ()))
-    return Latency(spec.name, tuple(facts["samples_ms"]), facts["provenance"], disturbed)
+    return reply.latency.latency(spec.name)
 
 
 def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
@@ -118,23 +111,21 @@ def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
     found = estimate(rounds, stat)
     every = [ms for taken in rounds for ms in taken.ms]
     ms = percentile(every, STATS[stat]) if found is None else found.value
-    undisturbed = sum(sum(taken.undisturbed) for taken in rounds)
-    facts = latencies[-1].as_json()
-    facts = {name: value for name, value in facts.items() if name not in ("name", "samples_ms", "disturbed_rounds")}
-    facts |= {f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()}
-    facts |= {"stat": stat, "interval_ms": None if found is None else [found.low, found.high]}
-    facts |= {"samples": len(every), "rounds": len(every), "undisturbed": undisturbed, "reading_count": len(latencies)}
-    drifts = undisturbed >= LEAST_ROUNDS and latencies[-1].drift > TOLERANCE  # of fewer rounds it cannot be told
-    is_unstable = found is None or found.share < LEAST_SHARE or drifts
-    return Measured(ms, is_unstable, facts | {"unstable": is_unstable})
-
-
-def was_disturbed(timing: Mapping[str, Any]) -> bool:
-    """Whether less than a quarter of the rounds of a trial's reading count; False where a record does not tell."""
-    rounds, undisturbed = timing.get("rounds"), timing.get("undisturbed")
-    if rounds is None or undisturbed is None:
-        return False
-    return bool(undisturbed < LEAST_SHARE * rounds)
+    undisturbed, last = sum(sum(taken.undisturbed) for taken in rounds), latencies[-1]
+    drifts = undisturbed >= LEAST_ROUNDS and last.drift > TOLERANCE  # of fewer rounds it cannot be told
+    measurement = Measurement(
+        **{f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()},
+        spread=last.spread,
+        unstable=found is None or found.share < LEAST_SHARE or drifts,
+        provenance=last.provenance,
+        stat=stat,
+        interval_ms=None if found is None else (found.low, found.high),
+        samples=len(every),
+        rounds=len(every),
+        undisturbed=undisturbed,
+        reading_count=len(latencies),
+    )
+    return Measured(ms, measurement)
 
 
 def _statistic(rounds: Sequence[Rounds], every: Sequence[float], percent: float) -> float:

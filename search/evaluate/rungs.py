@@ -11,65 +11,81 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
+from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
-from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress, Reply
+from archdsl.search.trial import DataFacts, DataRequest, Training
+from archdsl.search.worker.messages import (
+    Event,
+    LoadRequest,
+    Request,
+    ScoreReply,
+    ScoreRequest,
+    TrainingProgress,
+    TrainRequest,
+)
+from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.slot import WorkerProtocol
-from archdsl.training.fidelity import Fidelity, fidelity_of
+from archdsl.training.fidelity import fidelity_of
 
-_SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 120.0, 600.0, 15.0
+_DATA_SILENCE_S, _SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 1800.0, 120.0, 600.0, 15.0
+
+R = TypeVar("R")
 
 
-class Halted(Exception):
-    """A training was broken off, as its running loss was over a limit; `facts` tell of it as of any other."""
+class StoppedEarly(Exception):
+    """A training was stopped, as its running loss was over a limit; `training` tells of it as of any other."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(self, training: Training, mark: int) -> None:
         super().__init__()
-        self.facts = facts
+        self.training, self.mark = training, mark
 
 
-def scored(
-    worker: WorkerProtocol, spec: Spec, settings: Settings, data: dict[str, Any], clock: Clock
-) -> dict[str, Any]:
-    """The `scores` of a network at initialisation (`scores/`), by name, and the `seconds` that they took.
+def load_data(worker: WorkerProtocol, request: DataRequest, machine: JsonObject) -> DataFacts:
+    """What a worker tells of the data, once it has loaded it; `machine` is what it told of its device.
+
+    Raises:
+        Failed, WorkerGone: it cannot be loaded.
+    """
+    loaded = worker.ask(LoadRequest(request), _DATA_SILENCE_S)
+    torch = machine.get("torch")
+    return DataFacts(**asdict(loaded), request=request, torch=torch if isinstance(torch, str) else None)
+
+
+def scored(worker: WorkerProtocol, spec: Spec, settings: Settings, data: DataFacts, clock: Clock) -> ScoreReply:
+    """The scores of a network at initialisation.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
-    own = {name: getattr(settings, name) for name in ("seed", "device")}
-    request = {"do": "score", "spec": spec.to_json(), "data": data["request"], **own}
-    reply = asked(worker, request, _SCORE_SILENCE_S, clock.left)
-    return {name: reply[name] for name in ("scores", "seconds")}
+    request = ScoreRequest(spec.to_json(), data.request, settings.seed, settings.device)
+    return asked(worker, request, _SCORE_SILENCE_S, clock.left)
 
 
 class Trained(NamedTuple):
     """A proxy accuracy, and the budget that names it."""
 
     accuracy: float
-    error: float
     seconds: float
-    facts: dict[str, Any]
-    cached: bool
+    training: Training
+    is_cached: bool
     not_kept: str | None = None
     """Why the weights could not be written that were to be kept."""
-
-
-_CACHED = ("accuracy", "error", "seconds", "facts")
-"""What the cache holds of a training; never its weights."""
 
 
 def train(
     worker: WorkerProtocol,
     spec: Spec,
     settings: Settings,
-    data: dict[str, Any],
+    data: DataFacts,
     clock: Clock,
     *,
     lengthen: float = 1.0,
@@ -84,65 +100,76 @@ def train(
     `keep` is where the weights are written; what the cache knows has none, and is trained only where `anew`.
 
     Raises:
-        Halted: it was broken off.
+        StoppedEarly: its running loss was over a limit.
         OutOfTime: the training did not end while there was time.
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
     key = training_key(canonical_hash(spec), settings, data, lengthen)
-    earlier = None if anew else cache.get(key)
-    if earlier is not None and earlier.keys() == set(_CACHED):
-        return Trained(**earlier, cached=True)
+    if not anew and (known := cache.get_training(key)) is not None:
+        return Trained(known.accuracy, known.seconds, known.training, is_cached=True)
     started, left = time.monotonic(), clock.left_to_train
-    fidelity = fidelity_of(settings, data["images"], lengthen)
-    request = _training(spec, settings, data, fidelity, None if left is None else max(left, 1))
-    request |= {"limits": list((limits or {}).items()), "keep": None if keep is None else str(keep)}
-    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, lambda told: progress(told["progress"]))
-    outcome = reply["outcome"]
-    if not outcome["finite"]:
+    fidelity = fidelity_of(settings, data.images, lengthen)
+    request = TrainRequest(
+        spec.to_json(),
+        data.request,
+        fidelity.epochs,
+        fidelity.batch,
+        settings.images,
+        settings.seed,
+        settings.device,
+        settings.threads,
+        seconds=None if left is None else max(left, 1),
+        limits=tuple((limits or {}).items()),
+        keep=None if keep is None else str(keep),
+    )
+
+    def heard(event: Event) -> None:
+        if isinstance(event, TrainingProgress):
+            progress(event.share)
+
+    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, heard)
+    outcome = reply.outcome
+    if not outcome.finite:
         raise Failed("training gave no finite loss")
-    if not outcome["finished"] and outcome["halted"] is None:
+    if not outcome.finished and outcome.halted is None:
         raise OutOfTime
-    seconds = time.monotonic() - started
-    facts = {"fidelity": str(fidelity), "data": data["describe"], "seed": settings.seed}
-    facts |= {"threads": reply["threads"], "device": settings.device, "torch": data["torch"], "seconds": seconds}
-    facts |= {name: outcome[name] for name in ("steps", "loss", "error", "held_out")} | {"key": key}
-    facts["running"] = [round(loss, 4) for loss in outcome["running"]]
-    facts |= {"epochs": fidelity.epochs, "batch": fidelity.batch, "autocast": outcome.get("autocast")}
-    if outcome["halted"] is not None:
-        raise Halted(facts | {"halted": outcome["halted"]})
-    facts |= _answers(outcome)
-    result = {"accuracy": outcome["accuracy"], "error": outcome["error"], "seconds": seconds, "facts": facts}
-    cache.put(key, result)
-    return Trained(**result, cached=False, not_kept=reply.get("not_kept"))
-
-
-def _answers(outcome: Reply) -> dict[str, Any]:
-    """Which validation images are named rightly, for comparing networks, and how many images accuracies are of."""
-    validation, held = outcome.get("validation"), outcome.get("held")
-    if validation is None:
-        return {}
-    images = {"validation_images": validation["images"], "held_out_images": held["images"] if held else 0}
-    return {"answers": validation["answers"], **images}
-
-
-def _training(spec: Spec, settings: Settings, data: dict[str, Any], fidelity: Fidelity, seconds: float | None) -> Reply:
-    """The request that trains a network for at most so many seconds."""
-    own = {name: getattr(settings, name) for name in ("images", "seed", "device", "threads")}
-    return {
-        "do": "train",
-        "spec": spec.to_json(),
-        "data": data["request"],
-        "epochs": fidelity.epochs,
-        "batch": fidelity.batch,
-        "seconds": seconds,
-        **own,
-    }
+    training = Training(
+        fidelity=str(fidelity),
+        data=data.describe,
+        seed=settings.seed,
+        threads=reply.threads,
+        device=settings.device,
+        torch=data.torch,
+        seconds=time.monotonic() - started,
+        steps=outcome.steps,
+        loss=outcome.loss,
+        error=outcome.error,
+        held_out=outcome.held_out,
+        key=key,
+        running=tuple(round(loss, 4) for loss in outcome.running),
+        epochs=fidelity.epochs,
+        batch=fidelity.batch,
+        autocast=outcome.autocast,
+        halted=outcome.halted,
+    )
+    if outcome.halted is not None:
+        raise StoppedEarly(training, outcome.halted)
+    if outcome.validation is not None:
+        training = replace(
+            training,
+            answers=outcome.validation.answers,
+            validation_images=outcome.validation.images,
+            held_out_images=0 if outcome.held is None else outcome.held.images,
+        )
+    accuracy, seconds = outcome.accuracy, training.seconds or 0.0
+    cache.put(key, cache.StoredTraining(accuracy, seconds, training).as_json())
+    return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.not_kept)
 
 
 def asked(
-    worker: WorkerProtocol, request: Reply, most_s: float, left: float | None, progress: Progress | None = None
-) -> Reply:
+    worker: WorkerProtocol, request: Request[R], most_s: float, left: float | None, progress: Progress | None = None
+) -> R:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
     timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
     try:

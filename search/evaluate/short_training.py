@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import weights_path
-from archdsl.search.evaluate.rungs import Halted, scored, train
-from archdsl.search.predict.early_stopping import Limit, reason
+from archdsl.search.evaluate.rungs import StoppedEarly, scored, train
+from archdsl.search.predict.early_stopping import reason
 from archdsl.search.predict.predictors import Predictors
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Outcome, Trial
+from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import fidelity_of
 
-HALVING = "halving"
-"""The rung of a training that was broken off."""
-
 
 def short_training(
-    context: Context, predictors: Predictors, worker: WorkerProtocol, spec: Spec, settings: Settings, record: Record
-) -> None:
-    """Score and train a measured candidate; its record says how far it came.
+    context: Context, predictors: Predictors, worker: WorkerProtocol, spec: Spec, settings: Settings, trial: Trial
+) -> Trial:
+    """A measured candidate's trial once it was scored and trained, which says how far it came.
 
     Raises:
-        OutOfTime, Failed, WorkerGone: as `train`.
+        OutOfTime: as `train`.
+        Failed, WorkerGone: it could not be scored; where it could not be trained, the trial says so.
     """
-    record["provenance"]["scores"] = scored(worker, spec, settings, context.data, context.clock)["scores"]
-    if (too_low := predictors.screen.too_low(record)) is not None:
-        record["rung"], record["outcome"], record["reason"] = "zero_cost", "fell", too_low
-        return
-    record["rung"] = "train"
-    context.doing(f"trial {record['number']}: training {spec.name}")
-    limits = predictors.halving.limits(record)
+    trial = replace(trial, scores=scored(worker, spec, settings, context.loaded, context.clock).scores)
+    if (too_low := predictors.screen.too_low(trial)) is not None:
+        return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
+    context.doing(f"trial {trial.number}: training {spec.name}")
+    limits = predictors.halving.limits(trial)
     try:
         trained = train(
             worker,
             spec,
             settings,
-            context.data,
+            context.loaded,
             context.clock,
             progress=context.trained_so_far,
             limits={mark: limit.loss for mark, limit in limits.items()},
-            keep=_place(context, settings, record),
+            keep=_place(context, settings, trial),
         )
-    except Halted as halted:
-        _fall(context, record, halted, limits)
-        return
-    record["accuracy"] = trained.accuracy
-    record["provenance"]["proxy"] = trained.facts
-    record["outcome"] = "cached" if trained.cached else "trained"
+    except StoppedEarly as stopped:
+        why = reason(stopped.mark, stopped.training.running[stopped.mark - 1], limits[stopped.mark])
+        return replace(trial, rung="halving", outcome="fell", reason=why, training=stopped.training)
+    except (Failed, WorkerGone) as error:
+        return replace(trial, rung="train", outcome="failed", reason=str(error))
     if trained.not_kept is not None:
         context.note(f"weights cannot be written to {context.folder.path}: {trained.not_kept}")
+    outcome: Outcome = "cached" if trained.is_cached else "trained"
+    return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
 
 
-def _place(context: Context, settings: Settings, record: Record) -> Path | None:
+def _place(context: Context, settings: Settings, trial: Trial) -> Path | None:
     """Where the weights go; a machine that only trains hands none over."""
     if context.options.role == "train":
         return None
-    epochs = fidelity_of(settings, context.data["images"]).epochs
-    return weights_path(context, record["hash"], settings.seed, epochs)
-
-
-def _fall(context: Context, record: Record, halted: Halted, limits: Mapping[int, Limit]) -> None:
-    """The record becomes that of a network whose training was broken off."""
-    mark = halted.facts["halted"]
-    record["rung"], record["outcome"] = HALVING, "fell"
-    record["provenance"]["proxy"] = halted.facts
-    record["reason"] = reason(mark, halted.facts["running"][mark - 1], limits[mark])
+    epochs = fidelity_of(settings, context.loaded.images).epochs
+    return weights_path(context, trial.network_hash, settings.seed, epochs)

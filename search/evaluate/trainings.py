@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from archdsl.search.store.front import Record
+from archdsl.search.trial import SeedAccuracy, Training, Trial
 from archdsl.training.accuracy import unpacked
 
-LONGER = "train_longer"
-"""The rung of a finalist's longer trainings."""
 
-
-class Training(NamedTuple):
+class SeedTraining(NamedTuple):
     """One training that finished."""
 
     seed: int
@@ -26,34 +23,37 @@ class Training(NamedTuple):
     is_longer: bool
 
 
-def longest_trainings(records: Iterable[Record], network: str) -> list[Training]:
-    """Of the network with this hash, one a seed: its longer trainings, else its short one; empty if it has none."""
-    trained = [r for r in records if r["hash"] == network and r["accuracy"] is not None]
-    longer = [record for record in trained if record["rung"] == LONGER]
+def longest_trainings(records: Iterable[Trial], network_hash: str) -> list[SeedTraining]:
+    """Of a network, one a seed: its longer trainings, else its short one; empty if it has none."""
+    trained = [record for record in records if record.network_hash == network_hash and record.accuracy is not None]
+    longer = [record for record in trained if record.is_longer]
     return trainings_in((longer or trained)[-1]) if trained else []
 
 
-def trainings_in(record: Record) -> list[Training]:
+def trainings_in(record: Trial) -> list[SeedTraining]:
     """The trainings of one record of a trained network."""
-    proxy = record["provenance"].get("proxy") or {}
-    single = proxy | {"accuracy": record["accuracy"]}
-    per_seed = proxy.get("trainings", [single])
-    return [_training(proxy, facts, record["rung"] == LONGER) for facts in per_seed if "seed" in facts]
+    training = record.training
+    if training is None or record.accuracy is None:
+        return []
+    per_seed = training.per_seed
+    if not per_seed and training.seed is not None:
+        per_seed = (SeedAccuracy(training.seed, record.accuracy, training.held_out, training.answers),)
+    return [_of_seed(training, each, record.is_longer) for each in per_seed]
 
 
-def chosen(trainings: Sequence[Training]) -> Training | None:
+def chosen(trainings: Sequence[SeedTraining]) -> SeedTraining | None:
     """The one whose weights are handed over: the most accurate on the validation images, the first of equal ones."""
     return max(trainings, key=lambda training: training.accuracy, default=None)
 
 
-def _training(proxy: dict[str, Any], facts: dict[str, Any], is_longer: bool) -> Training:
-    """The training with one seed, by its facts and those that all seeds of the record share."""
-    answers, images = facts.get("answers"), proxy.get("validation_images")
-    return Training(
-        seed=facts["seed"],
-        epochs=proxy.get("epochs"),
-        fidelity=str(proxy.get("fidelity", "a training of unknown length")),
-        accuracy=facts["accuracy"],
-        answers=unpacked(answers, images) if answers and images else (),
+def _of_seed(training: Training, each: SeedAccuracy, is_longer: bool) -> SeedTraining:
+    """The training with one seed, by its own facts and those that all seeds of the record share."""
+    images = training.validation_images
+    return SeedTraining(
+        seed=each.seed,
+        epochs=training.epochs,
+        fidelity=training.fidelity or "a training of unknown length",
+        accuracy=each.accuracy,
+        answers=unpacked(each.answers, images) if each.answers and images else (),
         is_longer=is_longer,
     )

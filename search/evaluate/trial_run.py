@@ -3,118 +3,106 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.evaluate.short_training import HALVING, short_training
+from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY, MOST_LOST
-from archdsl.search.store.front import Record
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 
 
-def run_trial(context: Context, predictors: Predictors, spec: Spec, record: Record, slot: WorkerSlot) -> Record:
-    """The record of a candidate that climbed as far as it could, or as the machine's role lets it.
+def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial, slot: WorkerSlot) -> Trial:
+    """A candidate's trial once it climbed as far as it could, or as the machine's role lets it.
 
     Raises:
         OutOfTime: the search's time was over first; the trial does not count.
     """
     started, role = time.monotonic(), context.options.role
     try:
-        if record["outcome"] == "measured" or _measured(context, spec, record, slot):
-            if role == "measure":
-                record["outcome"] = "measured"
-            else:
-                short_training(context, predictors, slot, spec, slot.settings, record)
+        if trial.outcome != "measured":
+            trial = _measured(context, spec, trial, slot)
+        if trial.outcome == "measured" and role != "measure":
+            trial = short_training(context, predictors, slot, spec, slot.settings, trial)
     except (Failed, WorkerGone) as error:
-        record["outcome"], record["reason"] = "failed", str(error)
-    record["seconds"] = round(record["seconds"] + time.monotonic() - started, 3)
-    return record
+        trial = replace(trial, outcome="failed", reason=str(error))
+    return replace(trial, seconds=round(trial.seconds + time.monotonic() - started, 3))
 
 
-def abandon_trial(record: Record) -> Record:
-    """The record of a candidate that is not tried again."""
-    return record | {"outcome": "failed", "reason": f"the search was killed {MOST_LOST} times while it was tried"}
+def abandon_trial(trial: Trial) -> Trial:
+    """The trial of a candidate that is not tried again."""
+    return replace(trial, outcome="failed", reason=f"the search was killed {MOST_LOST} times while it was tried")
 
 
-def new_trial(found: Candidate, number: int, origin: str | None = None) -> Record:
-    """The record of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
-    return {
-        "number": number,
-        "hash": found.hash,
-        "spec": found.spec.to_json(),
-        "rung": "latency",
-        "outcome": "failed",
-        "reason": None,
-        "params": found.counted.params,
-        "macs": found.counted.macs,
-        "latency": None,
-        "inside_budget": None,
-        "accuracy": None,
-        "seconds": 0.0,
-        "provenance": {} if origin is None else {"from": origin},
-    }
+def new_trial(network: Candidate, number: int, origin: str | None = None) -> Trial:
+    """The trial of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
+    counted = network.counted
+    return Trial(number, network.hash, network.spec.to_json(), counted.params, counted.macs, origin=origin)
 
 
-def _measured(context: Context, spec: Spec, record: Record, slot: WorkerSlot) -> bool:
-    """Measure a candidate; whether it passes the gate."""
+def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> Trial:
+    """The trial with its latency: `measured` where it passes the gate, else it fell."""
     settings, gate = slot.settings, context.state.gate_ms
-    context.doing(f"trial {record['number']}: measuring {spec.name}")
-    latency = measure(slot, spec, settings, context.clock, gate, context.waits)
-    context.machine.note(latency.facts)
+    context.doing(f"trial {trial.number}: measuring {spec.name}")
+    ms, measurement = measure(slot, spec, settings, context.clock, gate, context.waits)
+    context.machine.note(measurement)
     context.state.busy = context.machine.now
-    record["latency"] = latency.ms
-    record["provenance"]["latency"] = latency.facts
-    record["inside_budget"] = settings.latency_budget_ms is None or latency.ms <= settings.latency_budget_ms
-    if gate is None or latency.ms <= gate:
-        return True
-    record["outcome"] = "fell"
+    is_inside = settings.latency_budget_ms is None or ms <= settings.latency_budget_ms
+    trial = replace(trial, latency_ms=ms, measurement=measurement, inside_budget=is_inside, outcome="measured")
+    if gate is None or ms <= gate:
+        return trial
     budget = settings.latency_budget_ms or gate
     noise = f"budget {budget:g} ms - {100 * (1 - gate / budget):.0f} % noise"
-    record["reason"] = f"{settings.stat} {latency.ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
-    return False
+    reason = f"{settings.stat} {ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
+    return replace(trial, outcome="fell", reason=reason)
 
 
-def tell(study: Study, gate_ms: float | None, trial: OpenTrial, record: Record) -> None:
+def tell(study: Study, gate_ms: float | None, open_trial: OpenTrial, trial: Trial) -> None:
     """What the optimiser learns of a trial."""
-    values = {"params": float(record["params"]), "macs": float(record["macs"])}
-    study.note(trial, _noted(record))
-    if record["outcome"] in ("trained", "cached"):
-        study.trained(trial, values | {"proxy_accuracy": record["accuracy"], "latency": record["latency"]})
-    elif record["rung"] == HALVING:
-        study.halved(trial, values | {"latency": record["latency"]})
-    elif record["rung"] == "latency" and record["outcome"] == "fell" and gate_ms is not None:
-        study.gated(trial, record["latency"] / gate_ms - 1, values | {"latency": record["latency"]})
+    values = {"params": float(trial.params), "macs": float(trial.macs)}
+    study.note(open_trial, _noted(trial))
+    if trial.latency_ms is None:
+        study.refused(open_trial)
+        return
+    values["latency"] = trial.latency_ms
+    if trial.outcome in ("trained", "cached") and trial.accuracy is not None:
+        study.trained(open_trial, values | {"proxy_accuracy": trial.accuracy})
+    elif trial.rung == "halving":
+        study.halved(open_trial, values)
+    elif trial.is_over_gate and gate_ms is not None:
+        study.gated(open_trial, trial.latency_ms / gate_ms - 1, values)
     else:
-        study.refused(trial, is_inside=record["outcome"] == "fell" and record["latency"] is not None)
+        study.refused(open_trial, is_inside=trial.outcome == "fell")
 
 
-def _noted(record: Record) -> dict[str, Any]:
+def _noted(trial: Trial) -> JsonObject:
     """What a dashboard shows beside a trial; few, as the database is written to disk for each."""
-    names = ("outcome", "reason", "params", "macs", "accuracy")
-    facts = {"name": record["spec"]["name"], LATENCY: record["latency"]} | {name: record[name] for name in names}
-    if record["rung"] == HALVING:
-        facts["running_loss"] = record["provenance"]["proxy"]["running"][-1]
+    facts: JsonObject = {
+        "name": trial.name,
+        LATENCY: trial.latency_ms,
+        "outcome": trial.outcome,
+        "reason": trial.reason,
+        "params": trial.params,
+        "macs": trial.macs,
+        "accuracy": trial.accuracy,
+    }
+    if trial.rung == "halving" and trial.training is not None:
+        facts["running_loss"] = trial.training.running[-1]
     return facts
 
 
-def end_of(record: Record) -> str:
-    """Where on the ladder a trial ended, as the display counts it."""
-    return str({"fell": record["rung"], "failed": "failed"}.get(record["outcome"], "trained"))
-
-
-def line(record: Record) -> str:
+def line(trial: Trial) -> str:
     """One trial in one line."""
-    text = f"trial {record['number']}: {record['params'] / 1e6:.2f} M params"
-    is_over_gate = record["rung"] == "latency" and record["outcome"] == "fell"  # the reason has the milliseconds
-    if record["latency"] is not None and not is_over_gate:
-        text += f", {record['latency']:.2f} ms"
-    if record["accuracy"] is not None:
-        text += f", accuracy {accuracy_text(record['accuracy'], record['provenance']['proxy'].get('error'))}"
-    return text + (f": {record['reason']}" if record["reason"] else "")
+    text = f"trial {trial.number}: {trial.params / 1e6:.2f} M params"
+    if trial.latency_ms is not None and not trial.is_over_gate:  # there the reason has the milliseconds
+        text += f", {trial.latency_ms:.2f} ms"
+    if trial.accuracy is not None:
+        text += f", accuracy {accuracy_text(trial.accuracy, trial.error)}"
+    return text + (f": {trial.reason}" if trial.reason else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from archdsl import late
@@ -14,6 +15,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
+from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.trial_run import tell
 from archdsl.search.loop.trials import SearchLoop
 from archdsl.search.propose.opening import Choice, Conditions, agreed, described, opened
@@ -21,11 +23,11 @@ from archdsl.search.propose.storage import brief, telling
 from archdsl.search.propose.study import Study
 from archdsl.search.report import read_report
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.store.front import Record
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result, keep, stored
 from archdsl.search.store.stopping import stoppable
 from archdsl.search.store.verdict import Verdict
+from archdsl.search.trial import DataRequest, Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import OutOfTime
 from archdsl.search.worker.slot import WorkerProtocol
@@ -121,10 +123,11 @@ class Search:
             self._use_threads(study, choose_threads(context))
         context.doing("measuring the machine's noise", "starting")
         is_measuring = context.options.role != "train"
+        device_name = context.state.facts.get("device_name")
         mine = Conditions(
             gate_ms=gate_ms(context) if is_measuring else None,
-            device_name=context.state.facts.get("device_name"),
-            fingerprint=context.data["fingerprint"],
+            device_name=device_name if isinstance(device_name, str) else None,
+            fingerprint=context.loaded.fingerprint,
             is_measuring=is_measuring,
             is_resumed=self.context.is_resumed,
         )
@@ -132,7 +135,7 @@ class Search:
         if is_measuring:
             facts = described(context.settings, context.space, context.state.gate_ms, mine.device_name)
             study.describe(facts if study.is_shared else facts | {"folder": str(context.folder.path)})
-        study.recover(self._record_of, lambda trial, record: tell(study, context.state.gate_ms, trial, record))
+        study.recover(self._record_of, partial(tell, study, context.state.gate_ms))
         return study
 
     def _choice(self) -> Choice:
@@ -141,11 +144,11 @@ class Search:
 
     def _load_data(self) -> None:
         context, settings = self.context, self.context.settings
-        request = [settings.data, square_side(context.space), settings.seed, settings.images]
-        data = context.worker.ask({"do": "data", "data": request}, 1800.0)
-        context.use_data(data | {"request": request, "torch": context.state.facts.get("torch")})
-        context.note(f"data  {data['describe']}")
-        if (note := length_note(settings, data["images"])) is not None:
+        request = DataRequest(settings.data, square_side(context.space), settings.seed, settings.images)
+        data = load_data(context.worker, request, context.state.facts)
+        context.use_data(data)
+        context.note(f"data  {data.describe}")
+        if (note := length_note(settings, data.images)) is not None:
             context.note(note)
 
     def _use_threads(self, study: Study, threads: int | None) -> None:
@@ -155,8 +158,8 @@ class Search:
             if threads != self.context.settings.chosen_threads:
                 self.context.use_settings(self.context.settings.model_copy(update={"chosen_threads": threads}))
 
-    def _record_of(self, network_hash: str) -> Record | None:
-        return next((record for record in self.context.trials if record["hash"] == network_hash), None)
+    def _record_of(self, network_hash: str) -> Trial | None:
+        return next((trial for trial in self.context.trials if trial.network_hash == network_hash), None)
 
 
 def run_search(

@@ -11,7 +11,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.kept_files import remove_unneeded
-from archdsl.search.evaluate.trial_run import abandon_trial, end_of, line, new_trial, run_trial, tell
+from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import Proposals
@@ -19,8 +19,8 @@ from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import FROM, HASH, RESULT
 from archdsl.search.propose.warm_start import load_earlier_runs
 from archdsl.search.store import cache
-from archdsl.search.store.front import Record
 from archdsl.search.store.result import trials_in
+from archdsl.search.trial import Trial
 from archdsl.search.worker.pool import Work
 
 MOST_FAILURES = 20
@@ -44,7 +44,7 @@ class SearchLoop:
     def __init__(self, context: Context, study: Study, finalists: Finalists) -> None:
         self.context, self.study, self.pool, self._finalists = context, study, context.pool, finalists
         state = context.state
-        state.funnel.update(end_of(record) for record in context.trials)
+        state.funnel.update(trial.end for trial in context.trials)
         table = table_of(context.settings, state.facts)
         self._predictors = Predictors(context.trials, state.gate_ms, table, context.space.objectives)
         too_slow, predicted = self._predictors.surely_too_slow, self._predictors.predicted_ms
@@ -53,11 +53,11 @@ class SearchLoop:
         )
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
-            context.folder, context.space, context.settings, context.data, context.note, is_shared=is_shared
+            context.folder, context.space, context.settings, context.loaded, context.note, is_shared=is_shared
         )
         self.proposals.add(earlier.points, earlier.origins)
         self._before = len(context.trials)
-        self._next = max((record["number"] for record in context.trials), default=-1) + 1
+        self._next = max((record.number for record in context.trials), default=-1) + 1
         self._is_late = False
 
     def run(self) -> None:
@@ -97,7 +97,7 @@ class SearchLoop:
 
     def _choose(self, under_way: dict[str, bool]) -> Chosen | bool:
         """What to do next, beside all that is under way; else whether a further look may find more."""
-        role, ended = self.context.options.role, {record["hash"] for record in self.context.trials}
+        role, ended = self.context.options.role, {record.network_hash for record in self.context.trials}
         handed = None if role == "measure" else self.study.next_to_train()
         if handed is not None:
             return self._work(*handed)
@@ -127,14 +127,14 @@ class SearchLoop:
         self._next = number + 1
         return self._work(trial, new_trial(found, number, trial.user_attrs.get(FROM)))
 
-    def _work(self, trial: OpenTrial, record: Record) -> Chosen:
-        """What is to be done in a trial, of which the record says what is known so far."""
+    def _work(self, trial: OpenTrial, record: Trial) -> Chosen:
+        """What is to be done in a trial of the study, of which the record says what is known so far."""
         if (known := trial.user_attrs.get(RESULT)) is not None:
             cache.put(*known)  # another machine knows it from an earlier run
         if self.study.is_killer(trial):
             return Chosen(trial, lambda slot: abandon_trial(record))
         return Chosen(
-            trial, lambda slot: run_trial(self.context, self._predictors, spec_of(record["spec"]), record, slot)
+            trial, lambda slot: run_trial(self.context, self._predictors, spec_of(record.document), record, slot)
         )
 
     def _end_one(self) -> None:
@@ -146,7 +146,7 @@ class SearchLoop:
         if record is None:
             self.study.release(trial)  # it stays open: a resumed search asks for it again
             self._is_late = True
-        elif record["outcome"] == "measured":
+        elif record.outcome == "measured":
             self.study.enqueue_for_training(trial, record)
         else:
             self.context.add(record)
@@ -156,16 +156,16 @@ class SearchLoop:
 
     def _learn_of_others(self) -> None:
         """What other machines finished becomes part of this run."""
-        known = {record["hash"] for record in self.context.trials} if self.study.is_shared else set()
+        known = {record.network_hash for record in self.context.trials} if self.study.is_shared else set()
         for record in self.study.records():
-            if record["hash"] not in known:
+            if record.network_hash not in known:
                 self.context.add(record)
                 self._learn(record)
 
-    def _learn(self, record: Record) -> None:
+    def _learn(self, record: Trial) -> None:
         context = self.context
         self._predictors.learn(record)
-        context.state.funnel[end_of(record)] += 1
+        context.state.funnel[record.end] += 1
         context.state.trials = trials_in(context.records)
         context.update_front()
         remove_unneeded(context, self._finalists.may_win())
@@ -190,8 +190,8 @@ class SearchLoop:
         reason = hopeless(context.trials, context.settings.latency_budget_ms)
         if self.proposals.exhausted:
             reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
-        elif len(last) == MOST_FAILURES and all(record["outcome"] == "failed" for record in last):
-            reason = f"the last {MOST_FAILURES} networks failed, the last one so: {last[-1]['reason']}"
+        elif len(last) == MOST_FAILURES and all(record.outcome == "failed" for record in last):
+            reason = f"the last {MOST_FAILURES} networks failed, the last one so: {last[-1].reason}"
         if reason is not None:
             context.note(reason)
         return reason is not None

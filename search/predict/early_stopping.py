@@ -18,7 +18,8 @@ import numpy as np
 
 from archdsl.search.predict.ranks import Floats, spearman
 from archdsl.search.predict.surrogate import Seen, promised, seen
-from archdsl.search.store.front import ACCURACY, Record, costs_no_more, losses
+from archdsl.search.store.front import ACCURACY, costs_no_more, losses
+from archdsl.search.trial import Trial
 from archdsl.training.running_loss import MARKS
 
 RUNGS = (MARKS // 5, MARKS // 2)
@@ -85,23 +86,21 @@ class Halving:
         self._others = [objective for objective in objectives if objective != ACCURACY]
         self._known: list[_Known] = []
 
-    def learn(self, record: Record) -> None:
+    def learn(self, trial: Trial) -> None:
         """One finished trial; one that was not trained, or by an older recipe, teaches nothing."""
-        running = (record["provenance"].get("proxy") or {}).get("running")
-        if running:
-            known = losses(record, self._others), tuple(running), record["accuracy"], _seen(record)
-            self._known.append(_Known(*known))
+        if trial.training is not None and (running := trial.training.running):
+            self._known.append(_Known(losses(trial, self._others), running, trial.accuracy, _seen(trial)))
 
-    def limits(self, record: Record) -> dict[int, Limit]:
+    def limits(self, trial: Trial) -> dict[int, Limit]:
         """With which running loss, by mark, the training of a measured network goes on."""
         found, known = dict[int, Limit](), list(self._known)  # one look, as it grows while workers ask
         if not self._is_asked:
             return found
-        costs = losses(record, self._others)
+        costs = losses(trial, self._others)
         for mark in RUNGS:
             reached = _reached(known, mark)
             rivals = [costs_no_more(one.costs, costs) for one in reached]
-            promise = _promise(reached, mark, _seen(record))
+            promise = _promise(reached, mark, _seen(trial))
             if promise is None or promise.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
                 continue
             least = float(np.quantile(promise.values[np.array(rivals)], 1 - KEPT))
@@ -137,9 +136,9 @@ def _promise(reached: Sequence[_Known], mark: int, asked: Seen | None) -> LossFo
     return max(found, key=lambda promise: promise.correlation)
 
 
-def _seen(record: Record) -> Seen | None:
+def _seen(trial: Trial) -> Seen | None:
     """What is known of a network beside its training, if it was scored."""
-    return seen(record["spec"], record["provenance"].get("scores") or {})
+    return seen(trial.document, trial.scores)
 
 
 def _alone(reached: Sequence[_Known], mark: int) -> LossForecast:

@@ -13,8 +13,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.predict.early_stopping import Halving
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
-from archdsl.search.store.front import Record
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Trial
 
 
 class Predictors:
@@ -22,7 +21,7 @@ class Predictors:
 
     def __init__(
         self,
-        records: Iterable[Record],
+        trials: Iterable[Trial],
         gate_ms: float | None,
         table: Table | None = None,
         objectives: Sequence[str] = (),
@@ -30,16 +29,16 @@ class Predictors:
         self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(objectives), gate_ms
         self.halving = Halving(objectives)
         self._anything_passed = False
-        for record in records:
-            self.learn(record)
+        for trial in trials:
+            self.learn(trial)
 
-    def learn(self, record: Record) -> None:
+    def learn(self, trial: Trial) -> None:
         """One finished trial."""
-        if record["latency"] is not None:
-            self._latency.learn(spec_of(record["spec"]), record["latency"])
-            self._anything_passed |= self._gate_ms is None or record["latency"] <= self._gate_ms
-        self.screen.learn(record)
-        self.halving.learn(record)
+        if trial.latency_ms is not None:
+            self._latency.learn(spec_of(trial.document), trial.latency_ms)
+            self._anything_passed |= self._gate_ms is None or trial.latency_ms <= self._gate_ms
+        self.screen.learn(trial)
+        self.halving.learn(trial)
 
     def predicted_ms(self, found: Candidate) -> float | None:
         """The latency of a network that was not measured; None where nothing can tell it yet."""

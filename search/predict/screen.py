@@ -16,7 +16,8 @@ import numpy as np
 from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
 from archdsl.search.predict.ranks import Floats, spearman
 from archdsl.search.predict.surrogate import Seen, fitted, seen
-from archdsl.search.store.front import ACCURACY, Record, costs_no_more, losses
+from archdsl.search.store.front import ACCURACY, costs_no_more, losses
+from archdsl.search.trial import Trial
 
 ENOUGH = 10
 """Trained networks before an order is trusted or not, and networks among which one is the lowest."""
@@ -49,9 +50,9 @@ class Screen:
         self._others = [objective for objective in objectives if objective != ACCURACY]
         self._known: list[_Known] = []  # one list, as workers read it while it grows
 
-    def learn(self, record: Record) -> None:
+    def learn(self, trial: Trial) -> None:
         """One finished trial; one that was not scored, or by an older version, teaches nothing."""
-        if (known := self._of(record)) is not None:
+        if (known := self._of(trial)) is not None:
             self._known.append(known)
 
     @property
@@ -60,9 +61,9 @@ class Screen:
         best = _best_order(list(self._known))
         return None if best is None else best.correlation
 
-    def too_low(self, record: Record) -> str | None:
+    def too_low(self, trial: Trial) -> str | None:
         """Why a scored network is not to be trained; None where it is, as while no order is trusted."""
-        own = self._of(record)
+        own = self._of(trial)
         if own is None or not self._is_asked:
             return None
         known = [*self._known, own]
@@ -78,9 +79,9 @@ class Screen:
             f"{best.correlation:.2f}"
         )
 
-    def _of(self, record: Record) -> _Known | None:
-        found = seen(record["spec"], record["provenance"].get("scores") or {})
-        return None if found is None else _Known(losses(record, self._others), found, record["accuracy"])
+    def _of(self, trial: Trial) -> _Known | None:
+        found = seen(trial.document, trial.scores)
+        return None if found is None else _Known(losses(trial, self._others), found, trial.accuracy)
 
 
 def _best_order(known: Sequence[_Known]) -> Order | None:

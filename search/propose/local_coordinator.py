@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 
 
 class LocalCoordinator:
@@ -28,19 +28,19 @@ class LocalCoordinator:
         """The number of a trial that begins."""
         return least
 
-    def keep(self, trial: optuna.Trial, record: Record) -> bool:
+    def keep(self, trial: optuna.Trial, record: Trial) -> bool:
         """Let other machines have a record; whether the trial is still ours to be told."""
         return True
 
-    def enqueue_for_training(self, trial: optuna.Trial, record: Record) -> None:
+    def enqueue_for_training(self, trial: optuna.Trial, record: Trial) -> None:
         """This trial was measured and waits to be trained."""
         raise NotImplementedError
 
-    def next_to_train(self) -> tuple[optuna.Trial, Record] | None:
+    def next_to_train(self) -> tuple[optuna.Trial, Trial] | None:
         """A trial that waited to be trained, now ours."""
         return None
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Trial]:
         """The records of the trials that ended on other machines."""
         return []
 

@@ -10,6 +10,7 @@ from archdsl.search.config import Settings
 from archdsl.search.propose.study import Study
 from archdsl.search.store.database_url import shown
 from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.run_schema import SharedFile
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
@@ -49,10 +50,10 @@ def opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice, 
 
 def _opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice) -> Study:
     known, seed, sampler = variables(space.nodes), settings.seed, settings.sampler
-    storage, place = choice.storage, folder.read("shared.json")
+    storage, place = choice.storage, folder.read("shared.json", SharedFile)
     if storage is None:
         if place is not None:
-            raise SearchError(f"{folder.path} shares its study at {place['storage']}; name it by --storage")
+            raise SearchError(f"{folder.path} shares its study at {place.storage}; name it by --storage")
         return Study(folder.storage, known, space.objectives, seed, choice.is_resumed, sampler=sampler)
     if place is None and choice.has_records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
@@ -61,12 +62,12 @@ def _opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice)
 
     name = name_of(settings)
     older: str | None = older_name_of(settings)
-    if place is not None and place["study"] not in (name, older):
+    if place is not None and place.study not in (name, older):
         raise SearchError(
-            f"{folder.path} shares the study {place['study']}, its settings now name {name}; begin another run"
+            f"{folder.path} shares the study {place.study}, its settings now name {name}; begin another run"
         )
     if place is not None:
-        name, older = place["study"], older if place["study"] == older else None
+        name, older = place.study, older if place.study == older else None
     study = Shared(storage, name, known, space.objectives, seed, sampler, older)
     folder.write("shared.json", {"storage": shown(storage), "study": study.name})
     return study

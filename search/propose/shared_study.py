@@ -32,7 +32,7 @@ from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.study_names import name_of as name_of
 from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 from archdsl.search.store.database_url import address
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
@@ -155,20 +155,20 @@ class Shared(Study):
 
     # ------------------------------------------------------------------------------------------------- handing over
 
-    def enqueue_for_training(self, trial: optuna.Trial, record: Record) -> None:
+    def enqueue_for_training(self, trial: optuna.Trial, record: Trial) -> None:
         """This trial was measured and waits to be trained, here or elsewhere."""
-        trial.set_user_attr(_MEASURED, record)
+        trial.set_user_attr(_MEASURED, record.as_json())
         self._heart.forget(self.key_of(trial))
         self._rdb.set_trial_state_values(self.key_of(trial), TrialState.WAITING)
 
-    def next_to_train(self) -> tuple[optuna.Trial, Record] | None:
+    def next_to_train(self) -> tuple[optuna.Trial, Trial] | None:
         """A trial that waited to be trained, now ours; None if there is none."""
         for waiting in self._waiting_trained():
             with unheard():
                 if (trial := self._claimed(waiting)) is not None:
                     self._heart.watch(self.key_of(trial))
                     choices(trial, self.parameters)
-                    return trial, dict(waiting.user_attrs[_MEASURED])
+                    return trial, Trial.from_json(waiting.user_attrs[_MEASURED])
         return None
 
     def _waiting_trained(self) -> list[FrozenTrial]:
@@ -184,18 +184,18 @@ class Shared(Study):
 
     # ------------------------------------------------------------------------------------------------- of the others
 
-    def keep(self, trial: optuna.Trial, record: Record) -> bool:
+    def keep(self, trial: optuna.Trial, record: Trial) -> bool:
         """Let the others have a record; false where the trial was taken from us meanwhile, for we were silent."""
         self._heart.forget(self.key_of(trial))
         with suppress(UpdateFinishedTrialError):
-            trial.set_user_attr(_RECORD, record)
+            trial.set_user_attr(_RECORD, record.as_json())
             return True
         return False
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Trial]:
         """The records of all trials that ended, on whichever machine, if only it came as far as keeping the record."""
         ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return [dict(trial.user_attrs[_RECORD]) for trial in ended if _RECORD in trial.user_attrs]
+        return [Trial.from_json(trial.user_attrs[_RECORD]) for trial in ended if _RECORD in trial.user_attrs]
 
     def under_way(self) -> dict[str, bool]:
         """The hashes of networks that some machine works on, or will, and whether each is a trial of this search."""

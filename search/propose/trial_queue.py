@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.local_coordinator import LocalCoordinator
 from archdsl.search.propose.storage import unheard
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
 MOST_LOST = 2
@@ -75,7 +75,7 @@ class TrialQueue(LocalCoordinator):
         with unheard():
             self._study.enqueue_trial(parameters, user_attrs=facts or None, skip_if_exists=not again)
 
-    def recover(self, record_of: Callable[[str], Record | None], tell: Callable[[optuna.Trial, Record], None]) -> None:
+    def recover(self, record_of: Callable[[str], Trial | None], tell: Callable[[optuna.Trial, Trial], None]) -> None:
         """Settle the trials that were under way when the search ended: told if they have a record, else asked again."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             record = record_of(trial.user_attrs.get(HASH, ""))

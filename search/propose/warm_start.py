@@ -19,7 +19,8 @@ from archdsl.search.config import Settings
 from archdsl.search.propose.trial_queue import FROM, RESULT
 from archdsl.search.store import cache
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.store.front import Record
+from archdsl.search.store.run_schema import KnownFile
+from archdsl.search.trial import DataFacts, Trial
 from archdsl.spaces.space import Space
 
 _FEWER = "were never trained", "are no points of this space", "were trained otherwise"
@@ -50,7 +51,7 @@ def load_earlier_runs(
     folder: RunFolder,
     space: Space,
     settings: Settings,
-    data: dict[str, Any],
+    data: DataFacts,
     note: Callable[[str], None],
     *,
     is_shared: bool,
@@ -63,29 +64,31 @@ def load_earlier_runs(
     Raises:
         SearchError: as `known_from`.
     """
-    kept = folder.read("known.json")
+    kept = folder.read("known.json", KnownFile)
     if kept is None:
         return EarlierRuns([], {})
-    if "choices" not in kept:
-        found = known_from(kept["folders"], space, settings, data)
-        kept |= {"choices": found.choices, "origins": found.origins}
-        for line in found.told:
+    choices, origins = kept.choices, kept.origins
+    if choices is None:
+        known = known_from(kept.folders, space, settings, data)
+        choices, origins = known.choices, known.origins
+        for line in known.told:
             note(line)
-        folder.write("known.json", kept)
+        kept = KnownFile(folders=kept.folders, choices=choices, origins=origins)
+        folder.write("known.json", kept.model_dump())
     facts = []
-    for network_hash, path in kept["origins"].items():
+    for network_hash, path in origins.items():
         facts.append({FROM: path} | (_result(network_hash, settings, data) if is_shared else {}))
-    return EarlierRuns(list(zip(kept["choices"], facts, strict=True)), kept["origins"])
+    return EarlierRuns(list(zip(choices, facts, strict=True)), origins)
 
 
-def _result(network_hash: str, settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
+def _result(network_hash: str, settings: Settings, data: DataFacts) -> dict[str, Any]:
     """What was trained, with its name in the cache, for machines that do not have it."""
     key = cache.training_key(network_hash, settings, data)
     found = cache.get(key)
     return {} if found is None else {RESULT: [key, found]}
 
 
-def known_from(folders: Sequence[str], space: Space, settings: Settings, data: dict[str, Any]) -> Known:
+def known_from(folders: Sequence[str], space: Space, settings: Settings, data: DataFacts) -> Known:
     """What the runs in these folders know of a space, in the data's channels and classes; it goes into the cache.
 
     Raises:
@@ -95,27 +98,27 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: d
     for path in folders:
         folder = RunFolder(Path(path))
         before, records = folder.settings(), folder.records()
-        trials = [record for record in records if record["rung"] != "train_longer"]
+        trials = [record for record in records if not record.is_longer]
         reasons = Counter[str]()
         for record in trials:
             choices = _taken(record, space, settings, data, reasons)
-            if choices is not None and record["hash"] not in found:
-                found[record["hash"]] = record["accuracy"], path, choices
+            if choices is not None and record.network_hash not in found:
+                found[record.network_hash] = record.accuracy or 0.0, path, choices
         told.append(_line(path, len(trials), reasons, _difference(before, settings)))
     ranked = sorted(found.items(), key=lambda item: -item[1][0])
     return Known([choices for _, (_, _, choices) in ranked], {known: path for known, (_, path, _) in ranked}, told)
 
 
 def _taken(
-    record: Record, space: Space, settings: Settings, data: dict[str, Any], reasons: Counter[str]
+    trial: Trial, space: Space, settings: Settings, data: DataFacts, reasons: Counter[str]
 ) -> dict[str, Any] | None:
     """The choices of a trial whose accuracy holds here, which is put into the cache; else why not is counted."""
-    facts = record["provenance"].get("proxy")
-    if record["accuracy"] is None or facts is None:
+    training = trial.training
+    if trial.accuracy is None or training is None:
         reasons[NEVER] += 1
         return None
     try:
-        spec = spec_of(record["spec"])
+        spec = spec_of(trial.document)
     except SpecError:
         reasons[ELSEWHERE] += 1
         return None
@@ -124,11 +127,10 @@ def _taken(
         reasons[ELSEWHERE] += 1
         return None
     key = cache.training_key(canonical_hash(point(space, choices.__getitem__)[0]), settings, data)
-    if facts.get("key") != key:
+    if training.key != key:
         reasons[OTHERWISE] += 1
         return None
-    values = {name: facts[name] for name in ("error", "seconds")}
-    cache.put(key, {"accuracy": record["accuracy"], **values, "facts": facts})
+    cache.put(key, cache.StoredTraining(trial.accuracy, training.seconds or 0.0, training).as_json())
     return choices
 
 

@@ -109,4 +109,6 @@ def _resumed(
     named: JsonObject = {"time_s": None, **request.named}
     if space is not None:
         named["space"] = document_of(space if isinstance(space, Space) else load_space(space))
-    return Check.model_validate({**before, "settings": {**before["settings"], **named}, **counts})
+    kept = before["settings"]
+    settings = {**(kept if isinstance(kept, dict) else {}), **named}
+    return Check.model_validate({**before, "settings": settings, **counts})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,16 @@ from archdsl.data.agreement import square_side, with_data
 from archdsl.errors import ArchError, SearchError
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import LENGTHEN
-from archdsl.search.evaluate.rungs import scored, train
+from archdsl.search.evaluate.rungs import load_data, scored, train
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
+from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.stopping import stoppable
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, DataFacts, DataRequest
+from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
@@ -35,7 +38,6 @@ SHORT = 0.2
 """Share of it that a short training of its own takes, with its whole schedule."""
 _OF_EARLIER = ("space", "budgets", "seed")
 
-Record = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -76,7 +78,7 @@ def check(
             with stoppable():
                 checking.run()
         except ArchError:
-            if not resume and not checking.records:
+            if not resume and not checking.checked:
                 folder.remove(ASKED)  # refused before it began, as for its data: the same folder may be named again
             raise
         found = checking.judged()
@@ -91,9 +93,11 @@ class _Checking:
 
     def __init__(self, asked: Check, folder: CheckFolder, say: Say, worker: WorkerProtocol) -> None:
         self.asked, self.settings, self.folder, self.say, self.worker = asked, asked.settings, folder, say, worker
-        self.records: list[Record] = folder.records()
-        self.facts: dict[str, Any] = folder.read("machine.json") or {}
-        self.data: dict[str, Any] = {}
+        self.checked = folder.networks()
+        self.facts = folder.read("machine.json", CheckFacts)
+        self.data: DataFacts | None = None
+        self.networks: list[Candidate] = []
+        """That are to be checked; empty until the data is loaded."""
         self.interrupted = False
         self.before = earlier.read(asked.earlier)
         self.clock = Clock(self.settings.model_copy(update={"trials": 1}))  # without a time, no limit
@@ -101,84 +105,93 @@ class _Checking:
     def run(self) -> None:
         """The networks one after another, as far as time allows."""
         try:
-            self._prepare()
-            known = {record["hash"]: record for record in self.records}
-            for number, found in enumerate(self.networks):
-                if found.hash not in known:
-                    self._add(number, found)
-                elif known[found.hash]["reason"] is None and "short" not in known[found.hash]:
-                    self._complete(known[found.hash], found)  # of an earlier version
+            data = self._prepare()
+            known = {network.network_hash: network for network in self.checked}
+            for number, drawn in enumerate(self.networks):
+                if drawn.hash not in known:
+                    self._add(number, drawn, data)
+                elif known[drawn.hash].reason is None and known[drawn.hash].short is None:
+                    self._complete(known[drawn.hash], drawn, data)  # of an earlier version
         except OutOfTime:
-            self.say("the time was over: ending with what there is")
+            self.say("time limit reached: ending with what there is")
         except KeyboardInterrupt:
             self.interrupted = True
             self.say("interrupted: ending with what there is")
         finally:
             self.worker.stop()
 
-    def _prepare(self) -> None:
-        settings = self.settings
-        space = settings.space_document
-        side = square_side(space)
-        machine = self.worker.ask({"do": "hello", **settings.measuring()}, 300.0)["provenance"]
-        request = [settings.data, side, settings.seed, settings.images]
-        self.data = self.worker.ask({"do": "data", "data": request}, 1800.0)
-        self.data |= {"request": request, "torch": machine.get("torch")}
-        if (note := length_note(settings, self.data["images"])) is not None:
+    def _prepare(self) -> DataFacts:
+        """The data, once it is loaded, in whose channels and classes the networks are drawn."""
+        settings, space = self.settings, self.settings.space_document
+        request = DataRequest(settings.data, square_side(space), settings.seed, settings.images)
+        machine = greeted(self.worker, settings)
+        data = self.data = load_data(self.worker, request, machine)
+        if (note := length_note(settings, data.images)) is not None:
             self.say(note)
-        earlier.networks(self.before, self.data["describe"], self._as_trained())  # refused before anything is trained
-        space = with_data(space, self.data, settings.data)
+        earlier.networks(self.before, data.describe, self._as_trained())  # refused before anything is trained
+        space = with_data(space, {"channels": data.channels, "classes": data.classes}, settings.data)
         self.networks = sample(space, settings, self.asked.networks)
-        self.facts = {"provenance": machine, "data": self.data["describe"], "chance": self.data["chance"]}
-        self.facts |= {name: self.data[name] for name in ("validation", "held_out", "images")}
-        self.folder.write("machine.json", self.facts)
+        self.facts = CheckFacts(
+            provenance=machine,
+            data=data.describe,
+            chance=data.chance,
+            validation=data.validation,
+            held_out=data.held_out,
+            images=data.images,
+        )
+        self.folder.write("machine.json", self.facts.model_dump())
+        return data
 
-    def _add(self, number: int, found: Candidate) -> None:
+    def _add(self, number: int, drawn: Candidate, data: DataFacts) -> None:
         """Score and train a network, and keep what came of it."""
-        record: Record = {"number": number, "hash": found.hash, "spec": found.spec.to_json(), "reason": None}
-        record |= {"params": found.counted.params, "macs": found.counted.macs, "scores": {}, "trainings": []}
+        counted = drawn.counted
+        network = CheckedNetwork(number, drawn.hash, drawn.spec.to_json(), counted.params, counted.macs)
         try:
-            reply = scored(self.worker, found.spec, self.settings, self.data, self.clock)
-            record |= reply
+            told = scored(self.worker, drawn.spec, self.settings, data, self.clock)
+            network = replace(network, scores=told.scores, score_seconds=told.seconds)
             for seed in range(self.settings.seed, self.settings.seed + self.asked.seeds):
-                record["trainings"].append(self._trained(found, seed))
-            record["short"] = self._short(found)
+                network = replace(network, trainings=(*network.trainings, self._trained(drawn, data, seed)))
+            network = replace(network, short=self._short(drawn, data))
         except (Failed, WorkerGone) as error:
-            record["reason"] = str(error)
-        self.folder.append(record)
-        self.records.append(record)
-        self.say(f"network {number + 1} of {len(self.networks)}: {_told(record)}")
+            network = replace(network, reason=str(error))
+        self.folder.append_network(network)
+        self.checked.append(network)
+        self.say(f"network {number + 1} of {len(self.networks)}: {_line(network)}")
 
-    def _complete(self, record: Record, found: Candidate) -> None:
+    def _complete(self, network: CheckedNetwork, drawn: Candidate, data: DataFacts) -> None:
         """Train a network shortly too, of which all else is known."""
         try:
-            record["short"] = self._short(found)
+            completed = replace(network, short=self._short(drawn, data))
         except (Failed, WorkerGone) as error:
-            record["reason"] = str(error)
-        self.folder.rewrite(self.records)
+            completed = replace(network, reason=str(error))
+        self.checked[self.checked.index(network)] = completed
+        self.folder.rewrite(self.checked)
 
-    def _short(self, found: Candidate) -> Record:
+    def _short(self, drawn: Candidate, data: DataFacts) -> CheckTraining:
         """A training of its own of a fifth of the length, with a seed that no other training has.
 
         Like a search's, it has at least so many steps where the epochs were not asked for.
         """
         length = {"epochs": self.settings.epochs * SHORT, "least_steps": min(self.settings.least_steps, LEAST_STEPS)}
-        return self._trained(found, self.settings.seed + self.asked.seeds, length)
+        return self._trained(drawn, data, self.settings.seed + self.asked.seeds, length)
 
-    def _trained(self, found: Candidate, seed: int, length: Mapping[str, float] | None = None) -> Record:
+    def _trained(
+        self, drawn: Candidate, data: DataFacts, seed: int, length: Mapping[str, float] | None = None
+    ) -> CheckTraining:
         settings = self.settings.model_copy(update={"seed": seed, **(length or {})})
-        trained = train(self.worker, found.spec, settings, self.data, self.clock)
-        return trained.facts | {"accuracy": trained.accuracy, "cached": trained.cached}
+        trained = train(self.worker, drawn.spec, settings, data, self.clock)
+        return CheckTraining(trained.accuracy, trained.training, trained.is_cached)
 
     def _as_trained(self) -> Settings:
         """The settings with the epochs of a full training, to which small data may have raised them."""
         known = self.data or self.facts
-        images = known.get("images", self.settings.images)  # an earlier version did not write how many there are
-        return self.settings.model_copy(update={"epochs": fidelity_of(self.settings, images).epochs})
+        images = None if known is None else known.images  # an earlier version did not write how many there are
+        epochs = fidelity_of(self.settings, images or self.settings.images).epochs
+        return self.settings.model_copy(update={"epochs": epochs})
 
     def judged(self) -> dict[str, Any]:
         """What the records tell, with where it comes from."""
-        if not self.facts:
+        if self.facts is None:
             raise SearchError("the check was ended before it began; go on with --resume")
         settings = self.settings
         document = json.dumps(settings.space, sort_keys=True).encode()
@@ -190,19 +203,18 @@ class _Checking:
             "budgets": {name: limit for name, limit in settings.static_budgets.items() if limit is not None},
             **self._as_trained().model_dump(include={"epochs", "images", "seed", "device", "threads"}),
         }
-        before = earlier.networks(self.before, self.facts["data"], self._as_trained())
+        before = earlier.networks(self.before, self.facts.data, self._as_trained())
         asked["earlier"] = [
             {"networks": len(found["networks"]), **{name: found["asked"].get(name) for name in _OF_EARLIER}}
             for found in self.before
         ]
-        complete = len(self.records) >= min(self.asked.networks, len(getattr(self, "networks", self.records)))
+        complete = len(self.checked) >= min(self.asked.networks, len(self.networks or self.checked))
         ended = {"complete": complete, "interrupted": self.interrupted}
-        return {"asked": asked, **ended, **self.facts, **judged(self.records, self.facts, before)}
+        return {"asked": asked, **ended, **self.facts.model_dump(), **judged(self.checked, self.facts, before)}
 
 
-def _told(record: Record) -> str:
-    if record["reason"]:
-        return f"failed: {record['reason']}"
-    accuracies = ", ".join(f"{training['accuracy']:.3f}" for training in record["trainings"])
-    seconds = sum(training["seconds"] for training in record["trainings"])
-    return f"{record['spec']['name']}, accuracies {accuracies}, {seconds:.0f} s of training"
+def _line(network: CheckedNetwork) -> str:
+    if network.reason:
+        return f"failed: {network.reason}"
+    accuracies = ", ".join(f"{training.accuracy:.3f}" for training in network.trainings)
+    return f"{network.document['name']}, accuracies {accuracies}, {network.seconds:.0f} s of training"

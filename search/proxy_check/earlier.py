@@ -10,6 +10,7 @@ from typing import Any
 
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
+from archdsl.search.proxy_check.networks import EarlierNetwork
 from archdsl.search.worker.scores.every import NAMES
 
 RESULT = "proxy_check.json"
@@ -26,13 +27,13 @@ def read(paths: Sequence[str]) -> list[Facts]:
     return [_read(Path(path)) for path in paths]
 
 
-def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[Facts]:
+def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[EarlierNetwork]:
     """The networks of all checks, each once.
 
     Raises:
         SearchError: one was trained on other data, or for another length.
     """
-    now, found = {"data": data, "epochs": settings.epochs, "images": settings.images}, dict[str, Facts]()
+    now, found = {"data": data, "epochs": settings.epochs, "images": settings.images}, dict[str, EarlierNetwork]()
     for check in checks:
         known = check["asked"] | {"data": check["data"]}
         for name, value in now.items():
@@ -41,8 +42,13 @@ def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[Fac
                     f"an earlier check is of other trainings, which tell nothing of these: {name} {known.get(name)} "
                     f"there, {value} here"
                 )
-        found |= {row["hash"]: row for row in check["networks"]}
+        found |= {row["hash"]: _network(row) for row in check["networks"]}
     return list(found.values())
+
+
+def _network(row: Facts) -> EarlierNetwork:
+    running = tuple(tuple(losses) for losses in row["running"])
+    return EarlierNetwork(row["hash"], row["spec"], tuple(row["accuracies"]), row["scores"], running)
 
 
 def _is_same_data(before: str, now: str) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from archdsl.errors import SearchError
 from archdsl.files import write_text
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
+from archdsl.search.proxy_check.networks import CheckedNetwork
 from archdsl.search.store.folder import RunExists, RunFolder
-from archdsl.search.store.run_schema import Network
+from archdsl.search.store.lines import append_line, read_lines
 
 ASKED, NETWORKS = "check.json", "networks.jsonl"
 
@@ -21,9 +22,7 @@ ASKED, NETWORKS = "check.json", "networks.jsonl"
 class CheckFolder(RunFolder):
     """One check on disk; of a run's folder it has the lock, the reading and the writing."""
 
-    _line = Network
-
-    def take(self, asked: Any, resume: bool) -> None:
+    def take(self, asked: JsonObject, resume: bool) -> None:
         """Take the folder for this process: make it, or go on with the check in it.
 
         Raises:
@@ -39,47 +38,56 @@ class CheckFolder(RunFolder):
             self._check(resume=False)
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            if resume and _essence(self.read(ASKED)) != _essence(asked):
+            if resume and (differences := _differences(self.asked(), asked)):
                 self.release()
-                raise SearchError(
-                    f"{self.path} holds a check of something else: {_differences(self.read(ASKED), asked)}"
-                )
+                raise SearchError(f"{self.path} holds a check of something else: {differences}")
             self.write(ASKED, asked)
         except OSError as error:
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
-    def asked(self) -> Any:
+    def asked(self) -> JsonObject:
         """What the check in the folder was asked for.
 
         Raises:
             SearchError: there is none, or it cannot be read.
         """
-        found = self.read(ASKED)
-        if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        found = self.read(ASKED, dict[str, JsonValue])
+        if found is None or not isinstance(found.get("settings"), dict):
             raise SearchError(f"{self.path} holds no check to resume")
         return found
 
-    def rewrite(self, records: list[Any]) -> None:
-        """All records anew, in the place of those that are there."""
-        write_text(self._records_path, "".join(json.dumps(record) + "\n" for record in records))
+    def networks(self) -> list[CheckedNetwork]:
+        """Every line of `networks.jsonl`.
 
-    @property
-    def _records_path(self) -> Path:
-        return self.path / NETWORKS
+        Raises:
+            SearchError: a line cannot be read.
+        """
+        return read_lines(self.path / NETWORKS, CheckedNetwork.from_json)
+
+    def append_network(self, network: CheckedNetwork) -> None:
+        """One line more, on disk when this returns."""
+        append_line(self.path / NETWORKS, network.as_json())
+
+    def rewrite(self, networks: Iterable[CheckedNetwork]) -> None:
+        """All lines anew, in the place of those that are there."""
+        lines = (json.dumps(network.as_json()) + "\n" for network in networks)
+        write_text(self.path / NETWORKS, "".join(lines))
 
 
-def _essence(asked: Any) -> Any:
+def _essence(asked: JsonObject) -> JsonObject:
     """What must be equal on resuming: all but how long, and how many networks."""
+    settings = asked["settings"]
     with suppress(ValidationError):  # what an earlier version did not know has its default
-        asked = {**asked, "settings": Settings.model_validate(asked["settings"]).model_dump(mode="json")}
-    settings = {name: value for name, value in asked["settings"].items() if name not in ("time_s", "trials")}
-    return {"settings": settings, "seeds": asked["seeds"]}
+        settings = Settings.model_validate(settings).model_dump(mode="json")
+    kept = settings if isinstance(settings, dict) else {}
+    return {name: kept[name] for name in kept if name not in ("time_s", "trials")} | {"seeds": asked.get("seeds")}
 
 
-def _differences(before: Any, now: Any) -> str:
-    first, second = ({**_essence(asked)["settings"], "seeds": asked["seeds"]} for asked in (before, now))
-    differ = [name for name in first if first[name] != second.get(name)]
+def _differences(before: JsonObject, now: JsonObject) -> str:
+    """What differs, both values told; empty where nothing does."""
+    first, second = _essence(before), _essence(now)
+    differ = [name for name in first | second if first.get(name) != second.get(name)]
     return "; ".join(
-        f"{name}: another space" if name == "space" else f"{name}: {first[name]} there, {second.get(name)} now"
+        f"{name}: another space" if name == "space" else f"{name}: {first.get(name)} there, {second.get(name)} now"
         for name in differ
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, permutations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from archdsl.search.predict.fields import fields
 from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
 from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
 from archdsl.search.predict.surrogate import Seen, fitted
+from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining, EarlierNetwork
 from archdsl.search.worker.scores.every import NAMES
 from archdsl.training.running_loss import MARKS
 
@@ -37,54 +38,56 @@ RUNG = ("ensemble", "fitted")
 _SPREAD = 3.0
 """Standard errors that accuracies must lie apart: else most neighbours in rank could as well stand the other way."""
 
-Record = Mapping[str, Any]
+Networks: TypeAlias = Sequence[CheckedNetwork]
+Earlier: TypeAlias = Sequence[EarlierNetwork]
 _RANKED: dict[str, Callable[..., Any]] = {"spearman": spearman, "kendall": kendall}
 
 
-def judged(records: Sequence[Record], data: Mapping[str, Any], before: Sequence[Record] = ()) -> dict[str, Any]:
+def judged(records: Networks, data: CheckFacts, before: Earlier = ()) -> dict[str, Any]:
     """Everything that the networks of a check tell; `data` says how many images there are to validate and held out.
 
     `before` are rows of earlier checks' results: what is fitted, is fitted to these too, and judged by this one's.
     """
-    known = [record for record in records if not record["reason"]]
+    known = [record for record in records if not record.reason]
     found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
     if len(known) < LEAST:
         return found | {"refused": f"{len(known)} networks were trained; below {LEAST} nothing is said of ranks"}
-    truth = np.array([[_accuracy(training, data) for training in record["trainings"]] for record in known])
-    found |= {"fidelity": known[0]["trainings"][0]["fidelity"], **_spread(truth, data)}
+    truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in known])
+    found |= {"fidelity": known[0].trainings[0].training.fidelity, **_spread(truth, data)}
     found["ceiling"] = {name: _ceiling(figure, truth) for name, figure in _RANKED.items()}
     if (refused := _refusal(found)) is not None:
         return found | {"refused": refused}
     mean = truth.mean(1)
-    own = {record["hash"] for record in known}
-    before = [row for row in before if row["hash"] not in own]
+    own = {record.network_hash for record in known}
+    before = [row for row in before if row.network_hash not in own]
     found["before"] = len(before)
     columns = _columns(known, mean, before)
     found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
     counts = [count for count in ((0, *AFTER) if before else AFTER) if count + LEAST <= len(known)]
     found["fitted_after"] = {str(count): _after(count, known, mean, before) for count in counts}
     found["short"] = {str(mark): _short(mark, known, truth, before) for mark in SHORT}
-    if all("short" in record for record in known):
+    if all(record.short is not None for record in known):
         found["short_of_its_own"] = _own(known, mean)
     found["seconds"] = _seconds(known)
-    found["cached"] = sum(training.get("cached", False) for record in known for training in record["trainings"])
+    found["cached"] = sum(training.is_cached for record in known for training in record.trainings)
     found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
     found["above_params"] = interval(_above, columns[found["rung"]], columns["params"], mean)._asdict()
     return found | {"targets": _targets(found), "networks": _rows(known, truth, columns)}
 
 
-def _accuracy(training: Record, data: Mapping[str, Any]) -> float:
+def _accuracy(training: CheckTraining, data: CheckFacts) -> float:
     """On the validation images and those held out together: nothing is chosen here that could wear them out."""
-    first, second = data["validation"], data["held_out"] if training["held_out"] is not None else 0
-    return float((training["accuracy"] * first + (training["held_out"] or 0.0) * second) / (first + second))
+    held_out = training.training.held_out
+    first, second = data.validation, data.held_out if held_out is not None else 0
+    return (training.accuracy * first + (held_out or 0.0) * second) / (first + second)
 
 
-def _spread(truth: Floats, data: Mapping[str, Any]) -> dict[str, Any]:
+def _spread(truth: Floats, data: CheckFacts) -> dict[str, Any]:
     """How far mean accuracies lie apart, and their standard errors: by their seeds, and by the number of images."""
     mean, seeds = truth.mean(1), truth.shape[1]
     by_seed = math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds)
     middle = float(mean.mean())
-    by_images = math.sqrt(middle * (1 - middle) / (data["validation"] + data["held_out"]))
+    by_images = math.sqrt(middle * (1 - middle) / (data.validation + data.held_out))
     deviation = float(mean.std(ddof=1))
     return {
         "accuracy": {"least": float(mean.min()), "mean": middle, "most": float(mean.max()), "deviation": deviation},
@@ -119,21 +122,21 @@ def _ceiling(figure: Callable[..., Any], truth: Floats) -> dict[str, float]:
     return interval(between, *truth.T)._asdict()
 
 
-def _columns(known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Floats]:
+def _columns(known: Networks, truth: Floats, before: Earlier) -> dict[str, Floats]:
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
-    scores = [record["scores"] for record in known]
+    scores = [record.scores for record in known]
     columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
     own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _fitted(known, truth.tolist(), before)}
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
 
 
-def _seen(known: Sequence[Record]) -> list[Seen]:
-    return [Seen(fields(record["spec"]), record["scores"]) for record in known]
+def _seen(known: Sequence[CheckedNetwork | EarlierNetwork]) -> list[Seen]:
+    return [Seen(fields(record.document), record.scores) for record in known]
 
 
-def _fitted(known: Sequence[Record], truth: Sequence[float | None], before: Sequence[Record]) -> Floats:
+def _fitted(known: Networks, truth: Sequence[float | None], before: Earlier) -> Floats:
     """The accuracy of each network as all others tell it, with those of earlier checks."""
-    earlier = [float(np.mean(row["accuracies"])) for row in before]
+    earlier = [float(np.mean(row.accuracies)) for row in before]
     return fitted(_seen([*known, *before]), [*truth, *earlier])[: len(known)]
 
 
@@ -144,7 +147,7 @@ def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
     return found | {"recall": recall(list(score), list(truth), BEST, kept)}
 
 
-def _after(count: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
+def _after(count: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
     """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie.
 
     Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
@@ -165,12 +168,12 @@ def _after(count: int, known: Sequence[Record], truth: Floats, before: Sequence[
     }
 
 
-def _short(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
+def _short(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
     """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
 
     A loss shares its seed with a part of the mean; against the other seed it shares nothing.
     """
-    losses = np.array([[-training["running"][mark - 1] for training in record["trainings"]] for record in known])
+    losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in known])
     seeds = truth.shape[1]
     kept = math.ceil(len(truth) / 3)
 
@@ -192,16 +195,16 @@ def _short(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[R
     return found | {"beside_scores": _beside(mark, known, truth, before), "cost": mark / MARKS}
 
 
-def _beside(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[Record]) -> dict[str, Any]:
+def _beside(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
     As a search has it (`training/halving.py`); each network is judged by all others.
     """
     seen, place, told = _seen([*known, *before]), SHORT.index(mark), []
     for seed in range(truth.shape[1]):
-        losses = [record["trainings"][seed]["running"][mark - 1] for record in known]
-        losses += [row["running"][seed % len(row["running"])][place] for row in before]
-        earlier = [row["accuracies"][seed % len(row["accuracies"])] for row in before]
+        losses = [record.trainings[seed].training.running[mark - 1] for record in known]
+        losses += [row.running[seed % len(row.running)][place] for row in before]
+        earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
         told.append(fitted(seen, [*truth[:, seed].tolist(), *earlier], losses)[: len(known)])
 
     def between(figure: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,24 +216,30 @@ def _beside(mark: int, known: Sequence[Record], truth: Floats, before: Sequence[
     return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in told]))}
 
 
-def _own(known: Sequence[Record], mean: Floats) -> dict[str, Any]:
+def _own(known: Networks, mean: Floats) -> dict[str, Any]:
     """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
-    trainings = [record["short"] for record in known]
-    accuracies = np.array([training["accuracy"] for training in trainings])
-    cost = float(np.median([training["seconds"] for training in trainings])) / _seconds(known)["training"]
+    trainings = [record.short for record in known if record.short is not None]
+    accuracies = np.array([training.accuracy for training in trainings])
+    seconds = [training.training.seconds or 0.0 for training in trainings]
+    cost = float(np.median(seconds)) / _seconds(known)["training"]
     beside = _judge(fitted(_seen(known), mean.tolist(), accuracies), mean)
-    return {**_judge(accuracies, mean), "beside_scores": beside, "cost": cost, "fidelity": trainings[0]["fidelity"]}
+    return {
+        **_judge(accuracies, mean),
+        "beside_scores": beside,
+        "cost": cost,
+        "fidelity": trainings[0].training.fidelity,
+    }
 
 
 def _above(score: Floats, baseline: Floats, truth: Floats) -> Any:
     return spearman(score, truth) - spearman(baseline, truth)
 
 
-def _seconds(known: Sequence[Record]) -> dict[str, float]:
+def _seconds(known: Networks) -> dict[str, float]:
     """Medians: of what each score takes, and of a training."""
-    names = known[0].get("seconds", {})
-    found = {name: float(np.median([record["seconds"][name] for record in known])) for name in names}
-    trainings = [training["seconds"] for record in known for training in record["trainings"]]
+    names = known[0].score_seconds
+    found = {name: float(np.median([record.score_seconds[name] for record in known])) for name in names}
+    trainings = [training.training.seconds or 0.0 for record in known for training in record.trainings]
     return {**found, "training": float(np.median(trainings))}
 
 
@@ -250,16 +259,16 @@ def _targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"what": what, "target": target, "found": value, "met": value >= target} for what, target, value in rows]
 
 
-def _rows(known: Sequence[Record], truth: Floats, columns: Mapping[str, Floats]) -> list[dict[str, Any]]:
+def _rows(known: Networks, truth: Floats, columns: Mapping[str, Floats]) -> list[dict[str, Any]]:
     """A row a network, so that every figure can be worked out again."""
     return [
         {
-            "hash": record["hash"],
-            "spec": record["spec"],
+            "hash": record.network_hash,
+            "spec": record.document,
             "accuracies": [round(value, 4) for value in truth[row].tolist()],
             "scores": {name: float(f"{column[row]:.6g}") for name, column in columns.items()},
-            "running": [[training["running"][mark - 1] for mark in SHORT] for training in record["trainings"]],
-            "short": round(record["short"]["accuracy"], 4) if "short" in record else None,
+            "running": [[training.training.running[mark - 1] for mark in SHORT] for training in record.trainings],
+            "short": None if record.short is None else round(record.short.accuracy, 4),
         }
         for row, record in enumerate(known)
     ]

@@ -16,7 +16,7 @@ from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
 from archdsl.search.predict.ranks import spearman
 from archdsl.search.predict.surrogate import fitted, seen
 from archdsl.search.report.facts import Agreement, Finals, Prediction
-from archdsl.search.report.trials import Trial
+from archdsl.search.report.trials import TrialLine
 
 Ranks = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def _orders(values: Ranks) -> Ranks:
     return np.vstack([values, np.random.default_rng(0).permuted(deals, axis=1)])
 
 
-def scores(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> list[Agreement]:
+def scores(trials: Sequence[TrialLine], specs: Mapping[str, Spec]) -> list[Agreement]:
     """What ranks the proxy accuracy: zero-cost scores and what is fitted to them, beside params, MACs and latency."""
     trained = [(trial, trial.accuracy) for trial in trials if trial.accuracy is not None]
     rows = [_columns(trial) for trial, _ in trained]
@@ -69,7 +69,7 @@ def scores(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> list[Agreement
     ]
 
 
-def _columns(trial: Trial) -> dict[str, float]:
+def _columns(trial: TrialLine) -> dict[str, float]:
     """What may rank a trial, by name."""
     costs = {"params": trial.params, "macs": trial.macs, "latency": trial.latency}
     return trial.scores | {name: value for name, value in costs.items() if value is not None}
@@ -82,7 +82,7 @@ def _add_ensemble(rows: Sequence[dict[str, float]]) -> None:
 
 
 def _add_fitted(
-    rows: Sequence[dict[str, float]], trained: Sequence[tuple[Trial, float]], specs: Mapping[str, Spec]
+    rows: Sequence[dict[str, float]], trained: Sequence[tuple[TrialLine, float]], specs: Mapping[str, Spec]
 ) -> None:
     """Each network as all the others predict it."""
     features = [
@@ -95,7 +95,7 @@ def _add_fitted(
         row["fitted"] = float(value)
 
 
-def finals(trials: Sequence[Trial], longer: Sequence[Trial]) -> Finals:
+def finals(trials: Sequence[TrialLine], longer: Sequence[TrialLine]) -> Finals:
     """Finalists before and after longer training."""
     before = {trial.hash: trial for trial in trials if trial.accuracy is not None}
     after = {trial.hash: trial for trial in longer if trial.accuracy is not None}  # the last one of a network counts
@@ -104,7 +104,7 @@ def finals(trials: Sequence[Trial], longer: Sequence[Trial]) -> Finals:
     return Finals(pairs, agreement("proxy accuracy", values))
 
 
-def prediction(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> Prediction:
+def prediction(trials: Sequence[TrialLine], specs: Mapping[str, Spec]) -> Prediction:
     """The search's own model of latency, held to every network that it was not fitted to."""
     measured = {trial.hash: trial for trial in trials if trial.latency is not None and trial.hash in specs}
     model = LatencyModel()

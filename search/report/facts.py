@@ -10,8 +10,9 @@ from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.reading import mapping, number, text
-from archdsl.search.report.trials import Timing, Trial
+from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.reading import Reading
+from archdsl.search.store.winner import HeldOutAccuracy
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,6 @@ class ClassAccuracy:
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """The winner's accuracy on images that no choice has seen, and what other seeds reach."""
-
-    accuracy: float
-    seeds: int
-    fidelity: str
-    error: float | None = None
-    images: int | None = None
-    """None in a run of an earlier version, which kept no weights: its accuracy is the mean over the seeds."""
-    mean: float | None = None
-    least: float | None = None
-    most: float | None = None
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What became of the promise; `passed` None while the search has not ended."""
 
@@ -81,7 +67,7 @@ class Verdict:
     """As measured again; None where it was not, or in a run of an earlier version."""
     disturbed: str
     """How many readings a busy machine disturbed; empty where none was."""
-    held_out: HeldOut | None
+    held_out: HeldOutAccuracy | None
     per_class: list[ClassAccuracy]
     """Of the winner, in the order of its classes; empty if it is not known."""
     balanced: dict[str, float]
@@ -122,7 +108,7 @@ class Agreement:
 class Finals:
     """Finalists: the proxy accuracy as in the search, and after longer training."""
 
-    pairs: list[tuple[Trial, Trial]]
+    pairs: list[tuple[TrialLine, TrialLine]]
     agreement: Agreement
 
 
@@ -160,9 +146,9 @@ class Report:
     """The device."""
     gate_ms: float | None
     noise: float | None
-    trials: list[Trial]
-    longer: list[Trial]
-    front: list[Trial]
+    trials: list[TrialLine]
+    longer: list[TrialLine]
+    front: list[TrialLine]
     verdict: Verdict
     rungs: list[Rung]
     refused: str
@@ -197,10 +183,10 @@ class Report:
         """The same facts for programs."""
         plain: JsonObject = dataclasses.asdict(dataclasses.replace(self, winner=None))
         verdict, held_out, reading = mapping(plain["verdict"]), self.verdict.held_out, self.verdict.reading
-        known = {} if held_out is None else dataclasses.asdict(held_out)
+        held_out_facts = {} if held_out is None else dataclasses.asdict(held_out)
         verdict |= {
             "reading": None if reading is None else reading.as_json(),
-            "held_out": {name: value for name, value in known.items() if value is not None},
+            "held_out": {name: value for name, value in held_out_facts.items() if value is not None},
         }
         winner = None if self.winner is None else self.winner.to_json()
         importance: list[JsonObject] = [shares._asdict() for shares in self.importance]

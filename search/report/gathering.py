@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -23,14 +22,11 @@ from archdsl.search.report.facts import Report, Rung
 from archdsl.search.report.next_steps import next_steps
 from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
-from archdsl.search.report.trials import LONGER, Trial, trial_of
+from archdsl.search.report.trials import LONGER, TrialLine, trial_of
 from archdsl.search.report.verdicts import verdict_of
 from archdsl.search.store.front import front
-from archdsl.search.store.progress import RUNGS
+from archdsl.search.trial import RUNGS
 from archdsl.spaces.space import Space
-
-_ORDER = ("static", "cost", "duplicate", "predicted", "latency", "zero_cost", "halving", "failed", "trained")
-"""The order in which a candidate meets the rungs."""
 
 
 def read_report(folder: str | os.PathLike[str]) -> Report:
@@ -89,7 +85,7 @@ def _specs(files: RunFiles) -> dict[str, Spec]:
     return specs
 
 
-def _with_choices(files: RunFiles, specs: Mapping[str, Spec]) -> list[Trial]:
+def _with_choices(files: RunFiles, specs: Mapping[str, Spec]) -> list[TrialLine]:
     choices = _choices(files.settings.get("space"), specs)
     return [trial_of(record, choices.get(text(record.get("hash")))) for record in files.records]
 
@@ -109,12 +105,12 @@ def _choices(document: Json, specs: Mapping[str, Spec]) -> dict[str, JsonObject]
     return {network_hash: {**choices} for network_hash, choices in chosen.items() if choices is not None}
 
 
-def _first_of_each(trials: Iterable[Trial]) -> list[Trial]:
+def _first_of_each(trials: Iterable[TrialLine]) -> list[TrialLine]:
     """One a network and number."""
     return list({(trial.number, trial.hash): trial for trial in trials}.values())
 
 
-def _last_of_each(trials: Iterable[Trial]) -> list[Trial]:
+def _last_of_each(trials: Iterable[TrialLine]) -> list[TrialLine]:
     """One a network: a finalist's mean over the most seeds."""
     return list({trial.hash: trial for trial in trials}.values())
 
@@ -130,34 +126,45 @@ def _state(verdict: JsonObject) -> Literal["finished", "interrupted", "not ended
     return "finished" if verdict.get("finished") is True else "interrupted"
 
 
-def _device_of(trials: Iterable[Trial]) -> JsonObject:
+def _device_of(trials: Iterable[TrialLine]) -> JsonObject:
     """The device that the first measurement was taken on."""
     return next((trial.timing.machine for trial in trials if trial.timing.machine), {})
 
 
-def _front(files: RunFiles, trials: Sequence[Trial]) -> list[Trial]:
+def _front(files: RunFiles, trials: Sequence[TrialLine]) -> list[TrialLine]:
     """In the order in which `front.json` ranks it; computed where the search did not come so far."""
     trained = {trial.hash: trial for trial in trials if trial.accuracy is not None and trial.latency is not None}
     ranked = [text(mapping(item).get("hash")) for item in files.front]
     if any(network_hash in trained for network_hash in ranked):
         return [trained[network_hash] for network_hash in dict.fromkeys(ranked) if network_hash in trained]
     inside = {network_hash: trial for network_hash, trial in trained.items() if trial.inside_budget}
-    complete = [asdict(trial) for trial in inside.values() if None not in (trial.params, trial.macs)]
+    points = [_Point(line.hash, line.accuracy, line.latency, line.params, line.macs) for line in inside.values()]
+    complete = [point for point in points if None not in point]
     try:
         best = front(complete, _objectives(files.settings))
     except (ValueError, LookupError):  # an objective of a later version
         return []
-    return [inside[record["hash"]] for record in best]
+    return [inside[point.network_hash] for point in best]
 
 
-def _rungs(trials: Sequence[Trial], study: StudyFacts) -> list[Rung]:
+class _Point(NamedTuple):
+    """What a front is computed from."""
+
+    network_hash: str
+    accuracy: float | None
+    latency_ms: float | None
+    params: float | None
+    macs: float | None
+
+
+def _rungs(trials: Sequence[TrialLine], study: StudyFacts) -> list[Rung]:
     """Every rung that a candidate can end at, and those of a later version that one did."""
     ended: dict[str, Counter[str]] = {}
     for (name, reason), times in study.refusals.items():
         ended.setdefault(name, Counter())[reason] += times
     for trial in trials:
         ended.setdefault(trial.last_rung, Counter())[_reason(trial)] += 1
-    names = [*_ORDER, *sorted(set(ended) - set(_ORDER))]
+    names = [*RUNGS, *sorted(set(ended) - set(RUNGS))]
     spent = {name: sum(trial.seconds for trial in trials if trial.last_rung == name) for name in names}
     return [
         Rung(
@@ -171,7 +178,7 @@ def _rungs(trials: Sequence[Trial], study: StudyFacts) -> list[Rung]:
     ]
 
 
-def _reason(trial: Trial) -> str:
+def _reason(trial: TrialLine) -> str:
     """Why it ended; of a latency over the gate the numbers differ each time, and stand with the trials."""
     return "" if trial.last_rung in ("latency", "zero_cost", "halving", "trained") else trial.reason
 

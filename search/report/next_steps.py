@@ -21,7 +21,7 @@ from archdsl.search.report.commands import (
 )
 from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
-from archdsl.search.report.trials import Trial
+from archdsl.search.report.trials import TrialLine
 
 DEFAULT_NOISE = 0.05
 """Of a machine whose noise the run does not say: the least that a search assumes."""
@@ -38,8 +38,8 @@ class _Run:
 
     files: RunFiles
     verdict: Verdict
-    trials: Sequence[Trial]
-    front: Sequence[Trial]
+    trials: Sequence[TrialLine]
+    front: Sequence[TrialLine]
     noise: float
 
     @property
@@ -67,7 +67,12 @@ class _Run:
 
 
 def next_steps(
-    files: RunFiles, state: str, verdict: Verdict, trials: Sequence[Trial], front: Sequence[Trial], noise: float | None
+    files: RunFiles,
+    state: str,
+    verdict: Verdict,
+    trials: Sequence[TrialLine],
+    front: Sequence[TrialLine],
+    noise: float | None,
 ) -> list[NextStep]:
     """The steps, the most useful first; none where the run does not say what was searched."""
     if not mapping(files.settings.get("space")):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.report.facts import Attempt, Report
-from archdsl.search.report.trials import AGAIN, Timing, Trial
+from archdsl.search.report.trials import AGAIN, Timing, TrialLine
 from archdsl.search.worker.scores.every import NAMES
 
 _TRIAL = (
@@ -81,14 +81,14 @@ def write_csv(report: Report, path: Path) -> None:
     path.write_text(csv_text(report), encoding="utf-8", newline="")
 
 
-def _trial_row(trial: Trial, stat: str) -> JsonObject:
+def _trial_row(trial: TrialLine, stat: str) -> JsonObject:
     row: JsonObject = {name: getattr(trial, name) for name in _TRIAL} | {"latency_ms": trial.latency}
     row |= {"accuracy": trial.accuracy, "accuracy_error": trial.proxy.error, **trial.scores}
     row |= {f"proxy_{name}": trial.proxy.document.get(name) for name in _PROXY}
     return row | _timing_cells(trial.timing, stat)
 
 
-def _attempt_row(attempt: Attempt, trial: Trial | None, stat: str) -> JsonObject:
+def _attempt_row(attempt: Attempt, trial: TrialLine | None, stat: str) -> JsonObject:
     """A measurement in a fresh process; what the network costs is as in its trial."""
     row: JsonObject = {}
     if trial is not None:

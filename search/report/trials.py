@@ -56,7 +56,7 @@ class Proxy:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialLine:
     """A network and how far it came; None for what the line does not say."""
 
     number: int | None
@@ -106,10 +106,10 @@ class Trial:
         return " ".join(f"{name}={value}" for name, value in self.choices.items())
 
 
-def trial_of(record: JsonObject, choices: JsonObject | None = None) -> Trial:
+def trial_of(record: JsonObject, choices: JsonObject | None = None) -> TrialLine:
     """A record, whatever it holds."""
     spec, inside, order = mapping(record.get("spec")), record.get("inside_budget"), number(record.get("number"))
-    return Trial(
+    return TrialLine(
         number=None if order is None else int(order),
         name=text(spec.get("name")) or text(record.get("hash")) or "unnamed",
         hash=text(record.get("hash")),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.report.classes import balanced_of, classes_of
-from archdsl.search.report.facts import Attempt, HeldOut, Verdict
+from archdsl.search.report.facts import Attempt, Verdict
 from archdsl.search.report.reading import items, mapping, number, numbers, text
 from archdsl.search.report.trials import Timing
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
+from archdsl.search.store.winner import HeldOutAccuracy
 from archdsl.timing.estimate import STATS
 
 
@@ -28,7 +29,7 @@ def verdict_of(written: JsonObject) -> Verdict:
         attempts=[_attempt(mapping(item)) for item in items(written.get("attempts"))],
         reading=_reading(written),
         disturbed=_disturbed(written.get("disturbed_readings")),
-        held_out=held_out_of(mapping(written.get("held_out"))),
+        held_out=_held_out(mapping(written.get("held_out"))),
         per_class=(per_class := classes_of(written.get("per_class"))),
         balanced=balanced_of(per_class),
     )
@@ -44,14 +45,13 @@ def _word(written: JsonObject) -> str:
 
 def _reading(written: JsonObject) -> Reading | None:
     """None where a part of it cannot be read."""
-    ms = mapping(written.get("latency_ms"))
-    every = mapping(ms.get("all_rounds"))
-    if None in [number(ms.get(name)) for name in STATS] + [number(every.get(name)) for name in STATS]:
-        return None
     try:
-        return TypeAdapter(Reading).validate_python({name: written.get(name) for name in Reading._fields})
+        reading = Reading.from_json(written)
     except ValidationError:
         return None
+    if reading is None or set(STATS) - set(reading.latency_ms) or set(STATS) - set(reading.all_rounds_ms):
+        return None
+    return reading
 
 
 def _disturbed(written: Json) -> str:
@@ -59,14 +59,16 @@ def _disturbed(written: Json) -> str:
     return str(Disturbed(int(counts[0]), int(counts[1]))) if len(counts) == 2 else ""
 
 
-def held_out_of(written: JsonObject) -> HeldOut | None:
+def _held_out(written: JsonObject) -> HeldOutAccuracy | None:
     """None where the accuracy or the number of seeds cannot be read."""
     accuracy, seeds, images = (number(written.get(name)) for name in ("accuracy", "seeds", "images"))
     if accuracy is None or seeds is None:
         return None
     error, mean, least, most = (number(written.get(name)) for name in ("error", "mean", "least", "most"))
     fidelity = text(written.get("fidelity"), "a training of unknown length")
-    return HeldOut(accuracy, int(seeds), fidelity, error, None if images is None else int(images), mean, least, most)
+    return HeldOutAccuracy(
+        accuracy, error, None if images is None else int(images), fidelity, int(seeds), least, most, mean
+    )
 
 
 def _attempt(written: JsonObject) -> Attempt:

@@ -10,55 +10,94 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from archdsl.files import cache_folder, read_json, write_text
+from archdsl.json_types import Json, JsonObject
 from archdsl.latency.tables import kept
 from archdsl.search.config import Settings
+from archdsl.search.trial import DataFacts, Training
 from archdsl.training.fidelity import fidelity_of
 from archdsl.training.recipe import RECIPE
 
 _NAME = re.compile(r"[0-9a-f]{32}\.json")
 
 
-def key(**facts: Any) -> str:
+def key(**facts: Json) -> str:
     """The name of a result, from everything that it depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def training_key(network_hash: str, settings: Settings, data: dict[str, Any], lengthen: float = 1.0) -> str:
+def training_key(network_hash: str, settings: Settings, data: DataFacts, lengthen: float = 1.0) -> str:
     """The name of a proxy accuracy: all that it depends on, the network by its hash.
 
     On a CPU the batch is always the same, and what earlier versions trained there holds.
     """
-    fidelity = fidelity_of(settings, data["images"], lengthen)
+    fidelity = fidelity_of(settings, data.images, lengthen)
     device = settings.device.partition(":")[0]
     batch = {"batch": fidelity.batch} if device == "cuda" else {}
     return key(
         network=network_hash,
         training=settings.training_key(),
-        data=data["fingerprint"],
+        data=data.fingerprint,
         epochs=fidelity.epochs,
         device=device,
-        torch=data["torch"],
+        torch=data.torch,
         recipe=RECIPE,
         **batch,
     )
 
 
-def get(name: str) -> dict[str, Any] | None:
+def get(name: str) -> JsonObject | None:
     """A stored result, or None; one that cannot be read counts as absent."""
     with contextlib.suppress(RuntimeError):  # there is no home folder
         return read_json(_path(name))
     return None
 
 
-def put(name: str, result: dict[str, Any]) -> None:
+def put(name: str, result: JsonObject) -> None:
     """Store a result; a cache that cannot be written is no reason to stop a search."""
     with contextlib.suppress(OSError, RuntimeError):  # the latter where there is no home folder
         path = _path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(result))
+
+
+class StoredTraining(NamedTuple):
+    """A training as the cache holds it: never with its weights."""
+
+    accuracy: float
+    seconds: float
+    training: Training
+
+    @classmethod
+    def from_json(cls, result: JsonObject) -> StoredTraining | None:
+        """Of a stored result; None where it is nothing whole."""
+        accuracy, seconds, facts = (result.get(name) for name in ("accuracy", "seconds", "facts"))
+        if result.keys() != _OF_A_TRAINING or not isinstance(facts, dict):
+            return None
+        if not isinstance(accuracy, int | float) or not isinstance(seconds, int | float):
+            return None
+        try:
+            return cls(accuracy, seconds, Training.from_json(facts))
+        except ValidationError:
+            return None
+
+    def as_json(self) -> JsonObject:
+        """To be stored."""
+        error, facts = self.training.error, self.training.as_json()
+        return {"accuracy": self.accuracy, "error": error, "seconds": self.seconds, "facts": facts}
+
+
+_OF_A_TRAINING = {"accuracy", "error", "seconds", "facts"}
+
+
+def get_training(name: str) -> StoredTraining | None:
+    """A stored training, or None."""
+    result = get(name)
+    return None if result is None else StoredTraining.from_json(result)
 
 
 class Contents(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from archdsl.json_types import JsonObject
 from archdsl.latency.result import Latency
 from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.run_schema import ReadingFile
 
 FILE = "final_readings.json"
 
@@ -18,38 +18,35 @@ class FinalReadings:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def of(self, weights: Path, setting: Mapping[str, Any]) -> list[Latency]:
+    def of(self, weights: Path, setting: JsonObject) -> list[Latency]:
         """What was read of a file under a setting, a process each.
 
         Raises:
             SearchError: the file of readings is damaged.
         """
-        kept = (self._folder.read(FILE) or {}).get(weights.name, [])
-        latencies = [
-            Latency(
-                reading["name"], tuple(reading["samples_ms"]), reading["provenance"], frozenset(reading["disturbed"])
-            )
-            for reading in kept
-        ]
-        return [latency for latency in latencies if _is_of(latency, setting)]
+        latencies = [_latency(reading) for reading in self._read().get(weights.name, [])]
+        return [latency for latency in latencies if _is_under(latency, setting)]
 
     def add(self, weights: Path, latency: Latency) -> None:
         """Keep one more process's reading of a file."""
-        kept = self._folder.read(FILE) or {}
-        reading = {
-            "name": latency.name,
-            "samples_ms": [round(ms, 5) for ms in latency.samples],
-            "disturbed": sorted(latency.disturbed),
-            "provenance": latency.provenance,
-        }
-        self._folder.write(FILE, kept | {weights.name: [*kept.get(weights.name, []), reading]})
+        kept = self._read()
+        reading = ReadingFile(
+            name=latency.name,
+            samples_ms=[round(ms, 5) for ms in latency.samples],
+            disturbed=sorted(latency.disturbed),
+            provenance=latency.provenance,
+        )
+        kept[weights.name] = [*kept.get(weights.name, []), reading]
+        self._folder.write(FILE, {name: [one.model_dump() for one in readings] for name, readings in kept.items()})
+
+    def _read(self) -> dict[str, list[ReadingFile]]:
+        return self._folder.read(FILE, dict[str, list[ReadingFile]]) or {}
 
 
-def _latency(reading: Mapping[str, Any]) -> Latency:
-    samples, disturbed = tuple(reading["samples_ms"]), frozenset(reading["disturbed"])
-    return Latency(reading["name"], samples, reading["provenance"], disturbed)
+def _latency(reading: ReadingFile) -> Latency:
+    return Latency(reading.name, tuple(reading.samples_ms), reading.provenance, frozenset(reading.disturbed))
 
 
-def _is_of(latency: Latency, setting: Mapping[str, Any]) -> bool:
-    """Whether a reading holds for a setting."""
+def _is_under(latency: Latency, setting: JsonObject) -> bool:
+    """Whether a reading was taken under a setting."""
     return all(latency.provenance.get(name) == value for name, value in setting.items())

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from archdsl.errors import SearchError, WrongUse
 from archdsl.files import try_lock, write_json, write_text
+from archdsl.json_types import Json
 from archdsl.search.config import Settings
-from archdsl.search.store.run_schema import Shape, Trial, mistake
+from archdsl.search.store.lines import append_line, read_lines
+from archdsl.search.store.run_schema import Object, validation_message
+from archdsl.search.trial import Trial
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-Record = dict[str, Any]
+TRIALS, FRONT = "trials.jsonl", "front.json"
+_OF_A_RUN = ("run.json", TRIALS, "study.db")
 
-_OF_A_RUN = ("run.json", "trials.jsonl", "study.db")
+T = TypeVar("T")
 
 
 class RunExists(WrongUse):
@@ -29,8 +33,6 @@ class RunExists(WrongUse):
 
 class RunFolder:
     """One search on disk. `trials.jsonl` is append-only and flushed: a line a finished rung."""
-
-    _line: type[Shape] = Trial
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,10 +87,6 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
 
-    @property
-    def _records_path(self) -> Path:
-        return self.path / "trials.jsonl"
-
     def _check(self, resume: bool) -> None:
         if resume and not (self.path / "run.json").exists():
             raise SearchError(f"{self.path} holds no run to resume")
@@ -115,53 +113,40 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
-        if not (self.path / "trials.jsonl").exists():
+        if not (self.path / TRIALS).exists():
             for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
                 self.remove(name)
             shutil.rmtree(self.path / "weights", ignore_errors=True)
 
-    def append(self, record: Record) -> None:
-        """One line more in `trials.jsonl`, on disk when this returns; where there is no room, not even a part of it."""
-        left = memoryview(json.dumps(record).encode() + b"\n")
-        with self._records_path.open("ab", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                with contextlib.suppress(OSError):
-                    file.truncate(size)
-                raise
+    def append(self, trial: Trial) -> None:
+        """One line more in `trials.jsonl`, on disk when this returns."""
+        append_line(self.path / TRIALS, trial.as_json())
 
-    def records(self) -> list[Record]:
-        """Every line of `trials.jsonl`; a last line that a kill cut off is left out, and cut off the file.
+    def records(self) -> list[Trial]:
+        """Every line of `trials.jsonl`: the trials, and what finalists gave that were trained longer.
 
         Raises:
-            SearchError: another line cannot be read.
+            SearchError: a line cannot be read.
         """
-        path = self._records_path
-        if not path.exists():
-            return []
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        return [self._record(line, number) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+        return read_lines(self.path / TRIALS, Trial.from_json)
 
-    def _record(self, line: bytes, number: int) -> Record:
+    def front(self) -> list[Trial]:
+        """What `front.json` ranks; empty where there is none.
+
+        Raises:
+            SearchError: it cannot be read.
+        """
         try:
-            record: Record = json.loads(line)
-            wrong = mistake(record, self._line)
-        except ValueError as error:
-            wrong = str(error)
-        if wrong is not None:
-            raise SearchError(f"{self._records_path}:{number}: no record: {wrong}; remove the line")
-        return record
+            return [Trial.from_json(line) for line in self.read(FRONT, list[Object]) or ()]
+        except ValidationError as error:
+            raise SearchError(f"{self.path / FRONT} is damaged: {validation_message(error)}") from None
 
-    def read(self, name: str) -> Any:
-        """What a JSON file holds; None if there is none.
+    def write_front(self, trials: Iterable[Trial]) -> None:
+        """`front.json`, the best first."""
+        self.write(FRONT, [trial.as_json() for trial in trials])
+
+    def read(self, name: str, kind: type[T]) -> T | None:
+        """What a JSON file holds, as a model or another type that pydantic reads; None if there is no file.
 
         Raises:
             SearchError: it cannot be read, or holds something else than a run wrote there.
@@ -172,11 +157,12 @@ class RunFolder:
             return None
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path / name} cannot be read: {error}") from None
-        if (wrong := mistake(found, name)) is not None:
-            raise SearchError(f"{self.path / name} is damaged: {wrong}")
-        return found
+        try:
+            return TypeAdapter(kind).validate_python(found)
+        except ValidationError as error:
+            raise SearchError(f"{self.path / name} is damaged: {validation_message(error)}") from None
 
-    def write(self, name: str, value: Any) -> None:
+    def write(self, name: str, value: Json) -> None:
         """A JSON file, replaced as a whole."""
         write_json(self.path / name, value, indent=2)
 

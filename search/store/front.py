@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-Record = dict[str, Any]
+from typing import Protocol, TypeVar
 
 ACCURACY = "max proxy_accuracy"
 """The objective that costs a training."""
 
-_FIELDS = {"proxy_accuracy": "accuracy", "latency": "latency", "params": "params", "macs": "macs"}
+_ATTRIBUTES = {"proxy_accuracy": "accuracy", "latency": "latency_ms", "params": "params", "macs": "macs"}
 
 
-def losses(record: Record, objectives: Sequence[str]) -> tuple[float, ...]:
-    """A record's objectives, each so that less is better."""
-    found = []
+class Judged(Protocol):
+    """What objectives are read of; `archdsl.search.trial.Trial` is one."""
+
+    @property
+    def network_hash(self) -> str:
+        """Of the network's canonical form."""
+        ...
+
+    @property
+    def accuracy(self) -> float | None:
+        """Proxy accuracy, 0 to 1."""
+        ...
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Ms a batch."""
+        ...
+
+    @property
+    def params(self) -> float | None:
+        """Parameters."""
+        ...
+
+    @property
+    def macs(self) -> float | None:
+        """Multiply-adds of one image."""
+        ...
+
+
+J = TypeVar("J", bound=Judged)
+
+
+def losses(trial: Judged, objectives: Sequence[str]) -> tuple[float, ...]:
+    """A trial's objectives, each so that less is better.
+
+    Raises:
+        ValueError: it does not tell one of them.
+        KeyError: an objective is not known.
+    """
+    signed = []
     for objective in objectives:
         direction, metric = objective.split()
-        value = float(record[_FIELDS[metric]])
-        found.append(-value if direction == "max" else value)
-    return tuple(found)
+        value: float | None = getattr(trial, _ATTRIBUTES[metric])
+        if value is None:
+            raise ValueError(f"trial of {trial.network_hash}: no {metric} is known")
+        signed.append(-float(value) if direction == "max" else float(value))
+    return tuple(signed)
 
 
 def costs_no_more(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -28,13 +65,18 @@ def costs_no_more(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(a <= b for a, b in zip(one, other, strict=True))
 
 
-def front(records: Iterable[Record], objectives: Sequence[str]) -> list[Record]:
-    """The records that none dominates, one a network, the most accurate first."""
-    points = {record["hash"]: (losses(record, objectives), record) for record in records}
+def front(trials: Iterable[J], objectives: Sequence[str]) -> list[J]:
+    """The trials that none dominates, one a network, the most accurate first."""
+    points = {trial.network_hash: (losses(trial, objectives), trial) for trial in trials}
     kept = [
-        record for own, record in points.values() if not any(_dominates(other, own) for other, _ in points.values())
+        trial for mine, trial in points.values() if not any(_dominates(other, mine) for other, _ in points.values())
     ]
-    return sorted(kept, key=lambda record: (-record["accuracy"], record["latency"]))
+    return sorted(kept, key=by_accuracy)
+
+
+def by_accuracy(trial: Judged) -> tuple[float, float]:
+    """The order of trained networks: the most accurate first, of equal ones the fastest."""
+    return -(trial.accuracy or 0.0), trial.latency_ms or 0.0
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

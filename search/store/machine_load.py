@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
+from archdsl.json_types import JsonObject
 from archdsl.latency.result import Latency
+from archdsl.search.trial import Measurement
 
 _LEAST_SHARE = 0.75
 """Of the rounds, below which a reading counts as disturbed."""
@@ -33,22 +35,23 @@ class MachineLoad:
         self.now = ""
         """What the last reading said of a busy machine; empty where it was quiet."""
 
-    def note(self, facts: Mapping[str, Any]) -> None:
-        """One reading, by what it tells of its rounds."""
-        rounds, undisturbed = facts.get("rounds"), facts.get("undisturbed")
-        self._readings += 1
-        is_busy = rounds is not None and undisturbed is not None and undisturbed < _LEAST_SHARE * rounds
-        self._disturbed += is_busy
-        if is_busy and not self._is_busy:
-            self._tell(_told(facts))
-        self._is_busy = is_busy
-        self.now = _told(facts) if is_busy else ""
+    def note(self, measurement: Measurement) -> None:
+        """One reading of a candidate."""
+        self._note(measurement.rounds, measurement.undisturbed, measurement.provenance)
 
     def note_latency(self, latency: Latency) -> None:
         """One reading of a winner."""
-        rounds = latency.rounds
-        facts = {"rounds": len(rounds.ms), "undisturbed": sum(rounds.undisturbed)}
-        self.note(facts | {"provenance": latency.provenance})
+        self._note(len(latency.rounds.ms), sum(latency.rounds.undisturbed), latency.provenance)
+
+    def _note(self, rounds: int | None, undisturbed: int | None, provenance: JsonObject | None) -> None:
+        is_busy = rounds is not None and undisturbed is not None and undisturbed < _LEAST_SHARE * rounds
+        text = f"the machine is busy: {_neighbours(provenance or {})}{undisturbed} of {rounds} rounds were undisturbed"
+        self._readings += 1
+        self._disturbed += is_busy
+        if is_busy and not self._is_busy:
+            self._tell(text)
+        self._is_busy = is_busy
+        self.now = text if is_busy else ""
 
     @property
     def disturbed(self) -> Disturbed:
@@ -56,7 +59,6 @@ class MachineLoad:
         return Disturbed(self._disturbed, self._readings)
 
 
-def _told(facts: Mapping[str, Any]) -> str:
-    others = (facts.get("provenance") or {}).get("other_cores")
-    beside = f"other processes keep {others:.1f} cores busy; " if others is not None else ""
-    return f"the machine is busy: {beside}{facts['undisturbed']} of {facts['rounds']} rounds were undisturbed"
+def _neighbours(provenance: JsonObject) -> str:
+    cores = provenance.get("other_cores")
+    return f"other processes keep {cores:.1f} cores busy; " if isinstance(cores, int | float) else ""

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.store.clock import Clock
-from archdsl.search.store.front import Record
-
-RUNGS = {
-    "static": "no valid network: shapes or constraints",
-    "duplicate": "the same network as one before",
-    "cost": "over the params, MACs or memory budget",
-    "predicted": "over the latency budget by more than the prediction was ever wrong",
-    "latency": "over the latency budget as measured",
-    "zero_cost": "among the lowest scores at initialisation, where these rank well",
-    "halving": "broken off in training, where its running loss ranks well",
-    "failed": "failed while measured or trained",
-    "trained": "trained",
-}
-"""Where a candidate can end, in the order of the ladder."""
+from archdsl.search.trial import Trial
 
 
 @dataclass
@@ -40,15 +27,15 @@ class State:
     trials: int = 0
     gate_ms: float | None = None
     """What a candidate must measure to be trained: the budget less the machine's noise."""
-    front: list[Record] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    front: list[Trial] = field(default_factory=list)
+    facts: JsonObject = field(default_factory=dict)
     """The device and the data, as the worker told them."""
     notes: list[str] = field(default_factory=list)
     busy: str = ""
     """What disturbs the machine now; empty where nothing does."""
 
     @property
-    def best(self) -> Record | None:
+    def best(self) -> Trial | None:
         """The most accurate candidate inside the budgets."""
         return self.front[0] if self.front else None
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pydantic import JsonValue, TypeAdapter
+
+from archdsl.json_types import JsonObject
 from archdsl.latency.result import Latency
 from archdsl.timing.estimate import STATS, Estimate, percentile
 
@@ -18,19 +21,19 @@ class Reading(NamedTuple):
     """The statistic over the undisturbed rounds; over all rounds where none is."""
     interval_ms: tuple[float, float] | None
     """None where no round was undisturbed."""
-    latency_ms: dict[str, Any]
-    """min, p10, p50 and p90 over the undisturbed rounds; `all_rounds`: the same over all."""
+    latency_ms: dict[str, float]
+    """min, p10, p50 and p90 over the undisturbed rounds."""
+    all_rounds_ms: dict[str, float]
+    """The same over all rounds."""
     rounds: int
     undisturbed: int
     processes: int
     calls: int
     """Calls a round."""
-    conditions: dict[str, Any]
+    conditions: dict[str, JsonValue]
 
     @classmethod
-    def of(
-        cls, latencies: Sequence[Latency], estimate: Estimate | None, stat: str, conditions: dict[str, Any]
-    ) -> Reading:
+    def of(cls, latencies: Sequence[Latency], estimate: Estimate | None, stat: str, conditions: JsonObject) -> Reading:
         """The reading of fresh processes, one latency each."""
         every = [ms for latency in latencies for ms in latency.samples]
         counting = [ms for latency in latencies for ms in latency.rounds.counting]
@@ -39,7 +42,8 @@ class Reading(NamedTuple):
         return cls(
             over_counting[stat] if estimate is None else estimate.value,
             None if estimate is None else (estimate.low, estimate.high),
-            {**over_counting, "all_rounds": over_all},
+            over_counting,
+            over_all,
             len(every),
             len(counting),
             len(latencies),
@@ -48,24 +52,37 @@ class Reading(NamedTuple):
         )
 
     @classmethod
-    def from_json(cls, outcome: Mapping[str, Any]) -> Reading | None:
-        """As `verdict.json` holds it; None where it holds none, as those of earlier versions."""
+    def from_json(cls, outcome: Mapping[str, JsonValue]) -> Reading | None:
+        """As `verdict.json` holds it; None where it holds none, as those of earlier versions.
+
+        Raises:
+            ValidationError: a part is of another type.
+        """
         if outcome.get("value_ms") is None:
             return None
-        interval = outcome["interval_ms"]
-        values = {name: outcome[name] for name in cls._fields if name != "interval_ms"}
-        return cls(interval_ms=None if interval is None else (interval[0], interval[1]), **values)
+        facts = {name: outcome.get(name) for name in cls._fields}
+        statistics = outcome.get("latency_ms")
+        if isinstance(statistics, dict):
+            facts["latency_ms"] = {name: value for name, value in statistics.items() if name != "all_rounds"}
+            facts["all_rounds_ms"] = statistics.get("all_rounds")
+        return _READING.validate_python(facts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The keys of `verdict.json`."""
-        return self._asdict() | {"interval_ms": None if self.interval_ms is None else list(self.interval_ms)}
+        facts: JsonObject = self._asdict()
+        del facts["all_rounds_ms"]
+        facts["interval_ms"] = None if self.interval_ms is None else list(self.interval_ms)
+        facts["latency_ms"] = {**self.latency_ms, "all_rounds": dict(self.all_rounds_ms)}
+        return facts
 
 
-NO_READING: dict[str, Any] = dict.fromkeys(Reading._fields)
+_READING = TypeAdapter(Reading)
+
+NO_READING: JsonObject = dict.fromkeys(name for name in Reading._fields if name != "all_rounds_ms")
 """The same keys where nothing was measured again."""
 
 
-def conditions_of(latencies: Sequence[Latency], stat: str) -> dict[str, Any]:
+def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
     """What a reading holds under: the setting, the environment, and how busy the machine was, the worst of it."""
     facts = [latency.provenance for latency in latencies]
     first = facts[0]

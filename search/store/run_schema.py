@@ -2,108 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-Facts = dict[str, Any]
-
-
-class Shape(BaseModel):
-    """What must be there; there may be more."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
+Object = dict[str, JsonValue]
 
 
-class Trial(Shape):
-    """A line of `trials.jsonl`."""
+class RunFile(BaseModel):
+    """What must be there; what a later version adds is left out."""
 
-    number: int
-    hash: str
-    spec: Facts
-    rung: str
-    outcome: str
-    reason: str | None
-    params: int
-    macs: int
-    latency: float | None
-    inside_budget: bool | None
-    accuracy: float | None
-    seconds: float
-    provenance: Facts
+    model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class Network(Shape):
-    """A line of a proxy check's `networks.jsonl`."""
+class ClockFile(RunFile):
+    """`clock.json`"""
 
-    number: int
-    hash: str
-    spec: Facts
-    reason: str | None
-    params: int
-    macs: int
-    scores: Facts
-    trainings: list[Facts]
-
-
-class _Clock(Shape):
     seconds: float
 
 
-class _Noise(Shape):
+class NoiseFile(RunFile):
+    """`noise.json`"""
+
     gate_ms: float
 
 
-class _Known(Shape):
+class KnownFile(RunFile):
+    """`known.json`: what the run begins with of earlier runs; no `choices` until it is known."""
+
     folders: list[str]
-    choices: list[Facts] = []
+    choices: list[Object] | None = None
     origins: dict[str, str] = {}
 
 
-class _Shared(Shape):
+class SharedFile(RunFile):
+    """`shared.json`: where a shared study is kept."""
+
     storage: str
     study: str
 
 
-class _Verdict(Shape):
+class LimitsFile(RunFile):
+    """The limits that a search ended at."""
+
+    trials: int | None = None
+    time_s: float | None = None
+
+
+class VerdictFile(RunFile):
+    """`verdict.json`; what more it holds are the keys of a `Reading` and of a `WinnerAccuracy`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
     passed: bool
     hash: str | None
     latency: float | None
     reason: str | None
-    attempts: list[Facts]
+    attempts: list[Object]
     finished: bool
     trials: int
     seconds: float
-    limits: Facts
-    device: Facts
+    limits: LimitsFile
+    device: Object
+    verdict: Literal["PASS", "FAIL", "UNSURE"] | None = None
+    ties: list[Object] = []
+    disturbed_readings: list[int] = [0, 0]
 
 
-class _Reading(Shape):
+class ReadingFile(RunFile):
+    """One reading in `final_readings.json`."""
+
     name: str
     samples_ms: list[float]
     disturbed: list[int]
-    provenance: Facts
+    provenance: Object
 
 
-_FILES: dict[str, Any] = {
-    "clock.json": _Clock,
-    "noise.json": _Noise,
-    "known.json": _Known,
-    "shared.json": _Shared,
-    "verdict.json": _Verdict,
-    "front.json": list[Trial],
-    "final_readings.json": dict[str, list[_Reading]],
-    "machine.json": Facts,
-}
-
-
-def mistake(value: Any, shape: Any) -> str | None:
-    """What is wrong with a value that is to have a shape, or be what a file of this name holds; None if nothing is."""
-    if isinstance(shape, str):
-        shape = _FILES.get(shape, Any)
-    try:
-        TypeAdapter(shape).validate_python(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return ": ".join([*(".".join(map(str, place)) for place in [first["loc"]] if place), first["msg"]])
-    return None
+def validation_message(error: ValidationError) -> str:
+    """The first part that is refused: its place, and why."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join([*(".".join(map(str, place)) for place in [first["loc"]] if place), first["msg"]])

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from archdsl.language.document import Spec
-from archdsl.search.store.front import Record
 from archdsl.search.store.reading import Reading
+from archdsl.search.store.winner import AttemptSummary, Tie, WinnerAccuracy, Word
+from archdsl.search.trial import Trial
 
 
 class Verdict(NamedTuple):
     """What became of the promise."""
 
-    verdict: Literal["PASS", "FAIL", "UNSURE"] | None
+    verdict: Word | None
     """None on a machine that only trains."""
     reason: str | None
     """One sentence with the numbers that decided."""
     spec: Spec | None
     """The winner; without one the nearest miss, or None if nothing was measured."""
-    record: Record | None
+    record: Trial | None
+    """The network's."""
     reading: Reading | None = None
     """As measured again in fresh processes; None where it was not."""
-    attempts: Sequence[dict[str, Any]] = ()
+    attempts: Sequence[AttemptSummary] = ()
     """Every network that could have been the winner, in the order of trying."""
-    accuracy: dict[str, Any] | None = None
-    """Of the weights that are handed over (`held_out.accuracy_facts`)."""
-    ties: Sequence[dict[str, Any]] = ()
+    accuracy: WinnerAccuracy | None = None
+    """Of the weights that are handed over."""
+    ties: Sequence[Tie] = ()
     """Networks whose accuracy cannot be told from the winner's."""
     weights: str | None = None
     """The file of the winner's weights; None where a stored result is read."""
@@ -50,4 +52,4 @@ class Verdict(NamedTuple):
             return self.reading.value_ms
         if self.stored_latency is not None:
             return self.stored_latency
-        return None if self.record is None else self.record["latency"]
+        return None if self.record is None else self.record.latency_ms

@@ -6,9 +6,9 @@ A search that ends with FAIL leaves none of them, but `nearest.json`, the networ
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 from archdsl.files import replacing
+from archdsl.json_types import JsonObject
 from archdsl.language.text.writing import dump
 from archdsl.search.config import Settings
 from archdsl.search.store.folder import RunFolder
@@ -38,7 +38,7 @@ def write_winner(folder: RunFolder, settings: Settings, verdict: Verdict) -> Non
     folder.write_text("README.txt", usage(verdict.spec.name))
 
 
-def script(name: str, conditions: dict[str, Any], settings: Settings) -> str:
+def script(name: str, conditions: JsonObject, settings: Settings) -> str:
     """A program that measures `winner.safetensors` beside it again under the verdict's conditions."""
     kept = ("device", "batch", "dtype", "runtime", "threads")
     values = {

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.search.worker.slot import DeviceLocks, WorkerProtocol, WorkerSlot
 
 _GREETING_S = 300.0
 
+
+def greeted(worker: WorkerProtocol, settings: Settings) -> JsonObject:
+    """What a worker tells of the device that networks are measured on (`archdsl.latency.provenance`).
+
+    Raises:
+        Failed, WorkerGone: as `Worker.ask`.
+    """
+    return worker.ask(HelloRequest(MeasuringSetting(**settings.measuring())), _GREETING_S).provenance
+
+
 Ticket = TypeVar("Ticket")
 """What a caller names its trials by; the pool only hands it back."""
-Work = Callable[[WorkerSlot], Record]
+Work = Callable[[WorkerSlot], Trial]
 
 
 class WorkerPool(Generic[Ticket]):
@@ -31,7 +43,7 @@ class WorkerPool(Generic[Ticket]):
             WorkerSlot(new_worker(), settings.model_copy(update={"device": device}), locks, options.trial_s)
         self.slots = locks.slots
         self._free = list(self.slots)
-        self._busy: dict[Future[Record], tuple[Ticket, WorkerSlot]] = {}
+        self._busy: dict[Future[Trial], tuple[Ticket, WorkerSlot]] = {}
         self._threads = ThreadPoolExecutor(len(devices)) if len(devices) > 1 else None
 
     def use(self, settings: Settings) -> None:
@@ -54,21 +66,21 @@ class WorkerPool(Generic[Ticket]):
         """The trials that are under way."""
         return [trial for trial, _ in self._busy.values()]
 
-    def greeted(self) -> dict[str, Any]:
+    def greeted(self) -> JsonObject:
         """What the workers tell of their devices, which must be alike: a latency counts on any of them.
 
         Raises:
             SearchError: one has no device, or one that differs.
         """
-        told: list[dict[str, Any]] = []
+        devices: list[JsonObject] = []
         for number, slot in enumerate(self.slots, 1):
             try:
-                told.append(slot.ask({"do": "hello", **slot.settings.measuring()}, _GREETING_S)["provenance"])
+                devices.append(greeted(slot, slot.settings))
             except Failed as error:
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
-        if len(names := {str(facts.get("device_name")) for facts in told}) > 1:
+        if len(names := {str(facts.get("device_name")) for facts in devices}) > 1:
             raise SearchError(f"the devices of the workers differ: {', '.join(sorted(names))}; name one by its number")
-        return told[0]
+        return devices[0]
 
     def start(self, trial: Ticket, work: Work) -> None:
         """Begin a trial in a free slot."""
@@ -77,14 +89,14 @@ class WorkerPool(Generic[Ticket]):
         if self._threads is not None:
             self._busy[self._threads.submit(work, slot)] = trial, slot
             return
-        done: Future[Record] = Future()
+        done: Future[Trial] = Future()
         self._busy[done] = trial, slot
         try:
             done.set_result(work(slot))
         except OutOfTime as error:
             done.set_exception(error)
 
-    def ended(self, wait_s: float | None = None) -> tuple[Ticket, Record | None] | None:
+    def ended(self, wait_s: float | None = None) -> tuple[Ticket, Trial | None] | None:
         """A trial that ended, waited for; without a record where the search's time was over first.
 
         None if none ends within `wait_s` seconds.
@@ -92,7 +104,7 @@ class WorkerPool(Generic[Ticket]):
         done = next(iter(wait(self._busy, wait_s, FIRST_COMPLETED).done), None)
         if done is None:
             return None
-        record: Record | None = None
+        record: Trial | None = None
         with suppress(OutOfTime):
             record = done.result()
         trial, slot = self._busy.pop(done)

@@ -14,15 +14,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, TypeVar
+
+from pydantic import ValidationError
 
 import archdsl
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.runtimes.setting import WAITING
+from archdsl.search.worker.messages import Event, Request, event_of
 from archdsl.timing.machine import ROOT_PROCESS
 
-Reply = dict[str, Any]
-Progress = Callable[[Reply], None]
+R = TypeVar("R")
+Progress = Callable[[Event], None]
 
 COMMAND = [sys.executable, "-P", "-m", "archdsl.search.worker.child"]
 """-P, so that no file of the user's folder is imported in place of a module."""
@@ -58,28 +63,48 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.stop()
 
-    def ask(self, request: Reply, timeout_s: float, progress: Progress | None = None) -> Reply:
-        """The reply to one request.
+    def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
+        """The reply to one request; `progress` is told what the worker says before.
 
         Raises:
             Failed: the request failed, for a reason that the worker could tell.
             WorkerGone: the worker died or was silent for `timeout_s` seconds; it is started again when next asked.
         """
+
+        def heard(facts: JsonObject) -> None:
+            if progress is not None and (event := event_of(facts)) is not None:
+                progress(event)
+
+        facts = self.exchange(request.as_json(), timeout_s, heard)
         try:
-            reply = self._exchange(request, timeout_s, progress)
+            return request.reply(facts)
+        except ValidationError:
+            self.stop()
+            raise WorkerGone(f"the worker said what is no reply: {str(facts)[:80]!r}") from None
+
+    def exchange(self, request: JsonObject, timeout_s: float, heard: Callable[[JsonObject], None]) -> JsonObject:
+        """The reply to one request, both as they go over the pipe; `heard` is called with what comes before it.
+
+        Raises:
+            Failed, WorkerGone: as `ask`.
+        """
+        try:
+            reply = self._exchange(request, timeout_s, heard)
         except BaseException:
             self.stop()  # or the reply that nobody waits for any more would answer the next request
             raise
         if "failed" in reply:
             if reply.get("broken"):
                 self.stop()
-            raise Failed(reply["failed"])
+            raise Failed(str(reply["failed"]))
         return reply
 
-    def _exchange(self, request: Reply, timeout_s: float, progress: Progress | None) -> Reply:
+    def _exchange(self, request: JsonObject, timeout_s: float, heard: Callable[[JsonObject], None]) -> JsonObject:
         if self._process is None:
             self._start()
         assert self._process is not None
@@ -90,8 +115,7 @@ class Worker:
         except OSError:
             raise self._gone() from None
         while not (reply := self._reply(timeout_s)).get("done"):
-            if progress is not None:
-                progress(reply)
+            heard(reply)
         return reply
 
     def stop(self) -> None:
@@ -138,7 +162,7 @@ class Worker:
         _confine(self._process.pid, self._memory_bytes)
         self._reply(_START_S)  # that it is ready
 
-    def _reply(self, timeout_s: float) -> Reply:
+    def _reply(self, timeout_s: float) -> JsonObject:
         """The next line of the worker, as JSON."""
         assert self._process is not None
         assert self._process.stdout is not None
@@ -155,7 +179,7 @@ class Worker:
                 self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
-            reply: Reply = json.loads(line)
+            reply: JsonObject = json.loads(line)
         except ValueError:
             raise WorkerGone(f"the worker said what is no reply: {line[:80]!r}") from None
         return reply

@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from archdsl.search.config import Settings
-from archdsl.search.worker.process import Hung, Progress, Reply, WorkerGone
+from archdsl.search.worker.messages import Event, Measuring, Request, Waiting
+from archdsl.search.worker.process import Hung, Progress, WorkerGone
 
 _SHARE = 0.9
+
+R = TypeVar("R")
 
 
 class WorkerProtocol(Protocol):
     """Who measures and trains; `archdsl.search.worker.process.Worker` is one."""
 
-    def ask(self, request: Reply, timeout_s: float, progress: Progress | None = None) -> Reply:
+    def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
         """The reply to one request."""
         ...
 
@@ -78,7 +81,7 @@ class WorkerSlot:
         """Another trial begins."""
         self._left = self._trial_s
 
-    def ask(self, request: Reply, timeout_s: float, progress: Progress | None = None) -> Reply:
+    def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
         """The reply to one request.
 
         Raises:
@@ -87,15 +90,15 @@ class WorkerSlot:
         """
         if self._is_closed:
             raise WorkerGone("the search ends")
-        if request["do"] not in ("measure", "threads"):
+        if not request.needs_quiet:
             return self._timed(request, timeout_s, progress)
         with self._locks.exclusive(self) as hold:
 
-            def heard(reply: Reply) -> None:
-                if reply.keys() & {"waiting", "measuring"}:
-                    hold("measuring" in reply)  # while it waits for the device, the others may compute
+            def heard(event: Event) -> None:
+                if isinstance(event, Waiting | Measuring):
+                    hold(isinstance(event, Measuring))  # while it waits for the device, the others may compute
                 if progress is not None:
-                    progress(reply)
+                    progress(event)
 
             return self._timed(request, timeout_s, heard)
 
@@ -117,20 +120,20 @@ class WorkerSlot:
         if hold := getattr(self.worker, "hold", None):
             hold(still)
 
-    def _timed(self, request: Reply, timeout_s: float, progress: Progress | None) -> Reply:
+    def _timed(self, request: Request[R], timeout_s: float, progress: Progress | None) -> R:
         if self._left is None:
             return self.worker.ask(request, timeout_s, progress)
         began, left, waited, heard = time.monotonic(), self._left, 0.0, time.monotonic()
 
-        def in_time(reply: Reply) -> None:
+        def in_time(event: Event) -> None:
             nonlocal waited, heard
-            if reply.keys() & {"waiting", "measuring"}:
+            if isinstance(event, Waiting | Measuring):
                 waited += time.monotonic() - heard
             heard = time.monotonic()
             if heard - began - waited > left:
                 raise self._over()
             if progress is not None:
-                progress(reply)
+                progress(event)
 
         try:
             return self.worker.ask(request, min(timeout_s, max(left, 0)), in_time)

@@ -18,7 +18,7 @@ from archdsl.latency.layers import LAYERS, LayerBench
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import load_spec
 from archdsl.render.bench import bench_table
-from archdsl.render.candidates import candidate, front_table
+from archdsl.render.candidates import front_table
 from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
 from archdsl.render.layers import layers_table
@@ -31,7 +31,7 @@ from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.report import read_report
-from archdsl.search.store.progress import RUNGS
+from archdsl.search.trial import RUNGS
 from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
 from tests.support.displayed import FRONT, LONGER, state
@@ -114,9 +114,8 @@ def examined() -> Any:
 
 
 def test_searches() -> None:
-    names = [record["spec"]["name"] for record in FRONT]
-    front = [candidate(record) for record in FRONT]
-    hold_whole(front_table(front, {LONGER["hash"]: candidate(LONGER)}, "p10"), [*names, "61.0", "4.50"])
+    names = [trial.name for trial in FRONT]
+    hold_whole(front_table(FRONT, {LONGER.network_hash: LONGER}, "p10"), [*names, "61.0", "4.50"])
     busy = "the machine is busy: other processes keep 1.4 cores busy; 3 of 40 rounds were undisturbed"
     funnel = dict.fromkeys(RUNGS, 1234)
     hold_whole(screen(state(front=FRONT, gate_ms=4.7, busy=busy, funnel=funnel)), [])

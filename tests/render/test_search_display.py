@@ -16,7 +16,7 @@ from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.load.specs import spec_of
-from archdsl.render.candidates import candidate, describe
+from archdsl.render.candidates import describe
 from archdsl.render.plot import Plot, scatter
 from archdsl.render.search import Display, screen, summary
 from archdsl.render.texts import clock
@@ -24,6 +24,8 @@ from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result
 from archdsl.search.store.verdict import Verdict
+from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, ValidationAccuracy, WinnerAccuracy
+from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of, too_wide
@@ -34,7 +36,7 @@ class Winner:
     name = NAMES[0]
 
 
-def result(verdict: Verdict, front: list[dict[str, Any]], **changes: Any) -> Result:
+def result(verdict: Verdict, front: list[Trial], **changes: Any) -> Result:
     return Result(Path("runs/one"), settings(**changes), [*FRONT, LONGER], front, verdict, False, FACTS)
 
 
@@ -66,7 +68,7 @@ CONDITIONS: dict[str, Any] = {
 
 def reading(value: float = 4.61, **changes: Any) -> Reading:
     ms: dict[str, Any] = {"min": value - 0.2, "p10": value - 0.1, "p50": value, "p90": value + 0.4}
-    facts = {"latency_ms": {**ms, "all_rounds": ms}, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
+    facts = {"latency_ms": ms, "all_rounds_ms": ms, "rounds": 2100, "undisturbed": 2050, "processes": 3, "calls": 1}
     return Reading(value, (value - 0.05, value + 0.07), **{**facts, "conditions": CONDITIONS, **changes})
 
 
@@ -74,19 +76,17 @@ def verdict(word: Any, reason: str, **changes: Any) -> Verdict:
     return Verdict(word, reason, Winner(), FRONT[0], **changes)  # type: ignore[arg-type]  # only its name is read
 
 
-HELD_OUT = {"accuracy": 0.69, "error": 0.0146, "images": 1000, "fidelity": "6 epochs", "seeds": 2}
-HELD_OUT |= {"mean": 0.67, "least": 0.65, "most": 0.69}
-VALIDATION = {"accuracy": 0.71, "error": 0.014, "images": 1000, "fidelity": "6 epochs"}
-ACCURACY = {"held_out": HELD_OUT, "validation": VALIDATION, "chance": 0.1}
-ATTEMPTS: list[dict[str, Any]] = [
-    {"name": NAMES[1], "hash": NAMES[1], "verdict": "FAIL", "latency": 5.31, "reason": "p50 5.31 ms exceeds 5 ms"},
-    {"name": NAMES[0], "hash": NAMES[0], "verdict": "PASS", "latency": 4.61, "reason": "p50 4.61 ms lies within 5 ms"},
+HELD_OUT = HeldOutAccuracy(0.69, 0.0146, 1000, "6 epochs", seeds=2, mean=0.67, least=0.65, most=0.69)
+ACCURACY = WinnerAccuracy(HELD_OUT, ValidationAccuracy(0.71, 0.014, 1000, "6 epochs"), chance=0.1)
+ATTEMPTS = [
+    AttemptSummary(NAMES[1], NAMES[1], "FAIL", "p50 5.31 ms exceeds 5 ms", latency_ms=5.31),
+    AttemptSummary(NAMES[0], NAMES[0], "PASS", "p50 4.61 ms lies within 5 ms", latency_ms=4.61),
 ]
-TIE = {"name": NAMES[2], "hash": NAMES[2], "latency": 1.9, "validation_accuracy": 0.7}
+TIE = Tie(NAMES[2], NAMES[2], 1.9, 0.7)
 
 
 def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_win(golden: Golden) -> None:
-    passed = verdict("PASS", ATTEMPTS[1]["reason"], reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
+    passed = verdict("PASS", ATTEMPTS[1].reason, reading=reading(), attempts=ATTEMPTS, accuracy=ACCURACY, ties=[TIE])
     golden("search_summary", text_of(summary(result(passed, FRONT, stat="p50"))))
 
 
@@ -94,10 +94,10 @@ def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_
 @pytest.mark.parametrize("word", ["PASS", "UNSURE", "FAIL"])
 def test_the_summary_keeps_to_the_width(word: str, width: int) -> None:
     more = {"reading": reading(), "attempts": ATTEMPTS, "accuracy": ACCURACY, "ties": [TIE]}
-    shown = summary(result(verdict(word, ATTEMPTS[1]["reason"], **more), FRONT)._replace(disturbed=Disturbed(7, 9)))
+    shown = summary(result(verdict(word, ATTEMPTS[1].reason, **more), FRONT)._replace(disturbed=Disturbed(7, 9)))
     text = text_of(shown, width)
     assert not too_wide(text, width)
-    assert " ".join(ATTEMPTS[1]["reason"].split()) in " ".join(text.split())
+    assert " ".join(ATTEMPTS[1].reason.split()) in " ".join(text.split())
 
 
 def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
@@ -167,7 +167,7 @@ def test_seconds_read_as_a_clock() -> None:
 
 
 def test_a_candidate_reads_as_one_line() -> None:
-    assert describe(candidate(FRONT[0])) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
+    assert describe(FRONT[0]) == "61.0 ± 1.5 % at 4.50 ms, 3.10 M params, 250 M MACs"
 
 
 def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:

@@ -31,7 +31,7 @@ def test_if_the_first_of_the_front_fails_the_next_is_tried(tmp_path: Path) -> No
 
     machine.on_ask = on_ask
     result = search(tmp_path / "run", machine, trials=12)
-    assert [attempt["passed"] for attempt in result.verdict.attempts] == [False, True]
+    assert [attempt.verdict for attempt in result.verdict.attempts] == ["FAIL", "PASS"]
     assert first.count(first[0]) == 3  # processes that are pooled; what fails is not read again
     assert load_spec(tmp_path / "run" / "winner.json").name != first[0]
 
@@ -53,9 +53,10 @@ def test_if_none_holds_there_is_no_winner_but_a_nearest_miss(tmp_path: Path) -> 
     assert load_spec(tmp_path / "run" / "nearest.json").name == result.verdict.spec.name  # type: ignore[union-attr]
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert not left & {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
-    assert result.verdict.latency == min(attempt["latency"] for attempt in result.verdict.attempts)
+    assert result.verdict.latency == min(attempt.latency_ms or 0.0 for attempt in result.verdict.attempts)
     assert not (tmp_path / "run" / "winner.json").exists()
-    assert result.as_json()["nearest_miss"]["name"] == result.verdict.spec.name  # type: ignore[union-attr]
+    assert result.verdict.spec is not None
+    assert result.as_json()["nearest_miss"] == result.verdict.spec.to_json()
 
 
 def test_a_dead_worker_costs_its_trial_alone(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_loss_that_is_no_number_fails_the_trial(tmp_path: Path) -> None:
     machine = Machine()
     machine.finite = False
     result = search(tmp_path / "run", machine, trials=3)
-    assert {record["reason"] for record in result.records} == {"training gave no finite loss"}
+    assert {trial.reason for trial in result.records} == {"training gave no finite loss"}
     assert result.verdict.reason == "training gave no finite loss"
     assert not result.verdict.passed
 

@@ -44,7 +44,7 @@ def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
     lines = Lines()
     result = search(tmp_path / "run", latency_budget_ms=2.0, trials=500, watcher=lines)
     assert 0 < result.trials < 500
-    assert all(record["latency"] <= 2.0 for record in result.records)
+    assert all(trial.latency_ms is not None and trial.latency_ms <= 2.0 for trial in result.records)
     assert "every network that could be drawn from the space was tried, or is surely too slow" in lines.told
 
 
@@ -63,14 +63,14 @@ def test_a_hopeless_latency_budget_ends_early_with_the_nearest_miss(tmp_path: Pa
     assert machine.names("train") == []
     assert "nothing in this space comes near 0.01 ms" in lines.told[-1]
     assert not result.verdict.passed
-    assert result.verdict.record == min(result.records, key=lambda record: record["latency"])
+    assert result.verdict.record == min(result.records, key=lambda trial: trial.latency_ms or 0.0)
     assert not (tmp_path / "run" / "winner.json").exists()
     assert json.loads((tmp_path / "run" / "front.json").read_text()) == []
 
 
 def test_a_tight_budget_is_given_the_smallest_network(tmp_path: Path) -> None:
     result = search(tmp_path / "run", sampler="random", latency_budget_ms=1.6, trials=12, seed=2)
-    assert [record["outcome"] for record in result.records[:6]] == ["fell"] * 5 + ["trained"]
+    assert [trial.outcome for trial in result.records[:6]] == ["fell"] * 5 + ["trained"]
     assert result.verdict.passed
 
 
@@ -113,7 +113,7 @@ def test_late_the_fastest_of_the_front_is_tried_last(tmp_path: Path, monkeypatch
     attempts = result.verdict.attempts
     front = json.loads((tmp_path / "run" / "front.json").read_text())
     assert len(front) > 2
-    assert [attempt["hash"] for attempt in attempts] == [
+    assert [attempt.network_hash for attempt in attempts] == [
         front[0]["hash"],
         min(front[1:], key=lambda record: record["latency"])["hash"],
     ]

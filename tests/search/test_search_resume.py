@@ -56,7 +56,7 @@ def test_a_trial_that_was_recorded_but_not_told_is_told_on_resuming(
     told = trial.tell
 
     def tell(*arguments: Any) -> None:
-        if arguments[3]["number"] == 2:
+        if arguments[3].number == 2:
             raise ZeroDivisionError
         told(*arguments)
 

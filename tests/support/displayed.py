@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from archdsl.json_types import JsonObject
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.progress import State
+from archdsl.search.trial import SeedAccuracy, Training, Trial
 from tests.support.searching import settings
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
-PROXY = {"fidelity": "2 epochs of 2,000 images", "data": "shapetex: 2,000 images", "error": 0.015}
-FRONT: list[dict[str, Any]] = [
-    {
-        "number": number,
-        "rung": "train",
-        "hash": name,
-        "spec": {"name": name},
-        "accuracy": 0.61 - 0.07 * number,
-        "latency": 4.5 - 1.3 * number,
-        "params": 3_100_000 - 900_000 * number,
-        "macs": 250_000_000 - 80_000_000 * number,
-        "provenance": {"proxy": PROXY},
-    }
+PROXY = Training("2 epochs of 2,000 images", "shapetex: 2,000 images", error=0.015)
+FRONT = [
+    Trial(
+        number=number,
+        network_hash=name,
+        document={"name": name},
+        params=3_100_000 - 900_000 * number,
+        macs=250_000_000 - 80_000_000 * number,
+        rung="train",
+        outcome="trained",
+        latency_ms=4.5 - 1.3 * number,
+        accuracy=0.61 - 0.07 * number,
+        training=PROXY,
+    )
     for number, name in enumerate(NAMES)
 ]
-TRAININGS = [{"seed": 0, "accuracy": 0.71, "held_out": 0.69}, {"seed": 1, "accuracy": 0.69, "held_out": 0.65}]
-TWICE = {"fidelity": "6 epochs", "trainings": TRAININGS, "spread": 0.02, "held_out": 0.65}
-LONGER = {**FRONT[0], "rung": "train_longer", "accuracy": 0.7, "provenance": {"proxy": TWICE}}
-FACTS = {"device": "cpu", "device_name": "a machine"}
+PER_SEED = (SeedAccuracy(0, 0.71, 0.69), SeedAccuracy(1, 0.69, 0.65))
+TWICE = Training(fidelity="6 epochs", held_out=0.65, per_seed=PER_SEED, spread=0.02)
+LONGER = replace(FRONT[0], rung="train_longer", accuracy=0.7, training=TWICE)
+FACTS: JsonObject = {"device": "cpu", "device_name": "a machine"}
 
 
 class Stopped(Clock):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from archdsl.json_types import JsonObject
 from archdsl.search.proxy_check.check import Check
+from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
+from archdsl.search.trial import Training
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import settings
 
-Record = dict[str, Any]
-DATA = {"validation": 1000, "held_out": 1000}
+DATA = CheckFacts(provenance={"device_name": "a machine"}, data="fake: 10 images", validation=1000, held_out=1000)
 
 
 def asked(networks: int = 10, **changes: Any) -> Check:
@@ -18,18 +20,31 @@ def asked(networks: int = 10, **changes: Any) -> Check:
     return Check(settings=settings(**{**plain, **changes}), networks=networks)
 
 
-def trained(number: int, accuracies: tuple[float, ...], scores: float, losses: tuple[float, ...]) -> Record:
-    """A record; the scores are all the same, and so is the running loss of a training."""
-    trainings = [
-        {"accuracy": accuracy, "held_out": accuracy, "running": [loss] * 20, "seconds": 60.0, "fidelity": "6 epochs"}
-        for accuracy, loss in zip(accuracies, losses, strict=True)
-    ]
-    spec = {"name": f"net-{number}", "nodes": [{"id": "stage", "type": "mlp"}]}
-    found = {"number": number, "hash": str(number), "spec": spec, "reason": None, "trainings": trainings}
-    return found | {"scores": dict.fromkeys(NAMES, scores), "seconds": {"snip": 0.2, "flow": 0.3}}
+def trained(
+    number: int, accuracies: tuple[float, ...], scores: float, losses: tuple[float, ...], width: int | None = None
+) -> CheckedNetwork:
+    """A network; the scores are all the same, and so is the running loss of a training."""
+    trainings = tuple(training(accuracy, loss) for accuracy, loss in zip(accuracies, losses, strict=True))
+    node: JsonObject = {"id": "stage", "type": "mlp"} | ({} if width is None else {"width": width})
+    return CheckedNetwork(
+        number,
+        str(number),
+        {"name": f"net-{number}", "nodes": [node]},
+        params=1,
+        macs=1,
+        scores=dict.fromkeys(NAMES, scores),
+        trainings=trainings,
+        score_seconds={"snip": 0.2, "flow": 0.3},
+    )
 
 
-def networks(noise: float = 0.005, seed: int = 0) -> list[Record]:
+def training(accuracy: float, loss: float, **changes: Any) -> CheckTraining:
+    """Of a minute, as accurate on held-out images."""
+    facts = {"fidelity": "6 epochs", "seconds": 60.0, "held_out": accuracy, "running": (loss,) * 20}
+    return CheckTraining(accuracy, Training(**{**facts, **changes}))
+
+
+def networks(noise: float = 0.005, seed: int = 0) -> list[CheckedNetwork]:
     """Twelve, from 20 % to 75 % accurate, perfectly ranked by every score and every loss."""
     rng = random.Random(seed)
     records = []
@@ -40,9 +55,7 @@ def networks(noise: float = 0.005, seed: int = 0) -> list[Record]:
     return records
 
 
-KNOWN = {
+KNOWN: dict[str, Any] = {
     "asked": {"space": "tiny", "seeds": 2, "budgets": {"params": 8e6, "memory": 1e6}, "device": "cpu"},
-    **DATA,
-    "data": "fake: 10 images",
-    "provenance": {"device_name": "a machine"},
+    **DATA.model_dump(),
 }

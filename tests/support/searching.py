@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from optuna.storages import InMemoryStorage
@@ -20,10 +20,13 @@ from archdsl.search.propose import network_evolution as evolution
 from archdsl.search.propose import samplers, study
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import Result
+from archdsl.search.worker.messages import Request, TrainingProgress
+from archdsl.search.worker.process import Progress
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.fake_weights import fake_named, write_fake_weights
 
 Reply = dict[str, Any]
+R = TypeVar("R")
 
 SPACE: dict[str, Any] = {
     "kind": "space",
@@ -77,14 +80,15 @@ class FakeWorker:
     def __init__(self, machine: Machine) -> None:
         self.machine, self.fresh = machine, True
 
-    def ask(self, request: Reply, timeout_s: float, progress: Callable[[Reply], None] | None = None) -> Reply:
-        self.machine.asked.append(request)
+    def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
+        asked = request.as_json()
+        self.machine.asked.append(asked)
         if self.machine.on_ask is not None:
-            self.machine.on_ask(request)
+            self.machine.on_ask(asked)
         if progress is not None:
-            progress({"progress": 0.5, "loss": 2.0})
-        reply: Reply = getattr(self, f"_{request['do']}")(request)
-        return {"done": True, **reply}
+            progress(TrainingProgress(0.5))
+        reply: Reply = getattr(self, f"_{request.do}")(asked)
+        return request.reply(reply)
 
     def _score(self, request: Reply) -> Reply:
         return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
@@ -105,7 +109,7 @@ class FakeWorker:
         ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
         ms = ms if machine.fixed_ms is None else machine.fixed_ms
         is_final = request.get("weights") is not None
-        rounds = 240 if is_final else request["setting"].get("rounds", 40)  # of a final reading those of 3 s
+        rounds = 240 if is_final else (request["pace"] or {}).get("rounds", 40)  # of a final reading those of 3 s
         stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
         facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
         facts |= {

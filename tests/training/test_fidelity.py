@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,11 @@ from archdsl.search.report.commands import search_command
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
+from archdsl.search.trial import DataFacts, DataRequest
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
 
-DATA = {"fingerprint": "0", "torch": "2", "images": 2000}
+DATA = DataFacts(20, 3, 2000, 100, 100, 0.05, "fake", "0", DataRequest("fake", 32, 0, 2000), "2")
 
 
 @pytest.fixture(autouse=True)
@@ -134,12 +137,19 @@ def test_the_batch_is_chosen_by_what_is_asked_and_named() -> None:
 
 def test_what_the_cache_knows_is_named_by_epochs_and_batch() -> None:
     own = settings(images=3000)
-    keys = {training_key("a", own, DATA | {"images": images}) for images in (240, 2000)}
+    keys = {training_key("a", own, replace(DATA, images=images)) for images in (240, 2000)}
     keys |= {training_key("a", own, DATA, 3.0), training_key("a", own.model_copy(update={"epochs": 1.0}), DATA)}
     assert len(keys) == 3  # the number of images is the data's fingerprint
-    small = DATA | {"images": 240}
+    small = replace(DATA, images=240)
     assert training_key("a", settings(least_steps=150), small) == training_key("a", settings(epochs=10.0), small)
-    facts = {"network": "a", "training": own.training_key(), "data": "0", "epochs": 2.0, "device": "cpu", "torch": "2"}
+    facts: dict[str, Any] = {
+        "network": "a",
+        "training": own.training_key(),
+        "data": "0",
+        "epochs": 2.0,
+        "device": "cpu",
+        "torch": "2",
+    }
     assert training_key("a", own, DATA) == cache.key(**facts, recipe=2)  # as earlier versions named it
     on_cuda = settings(device="cuda", epochs=6.0)
     facts |= {"training": on_cuda.training_key(), "epochs": 6.0, "device": "cuda", "batch": 64}

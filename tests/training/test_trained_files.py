@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from archdsl import load_model
 from archdsl.data.loading import Data, load
 from archdsl.load.specs import spec_of
 from archdsl.search.propose.proposals import first_candidate
+from archdsl.search.trial import DataRequest
+from archdsl.search.worker.messages import LoadRequest, TrainRequest
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space
 from archdsl.training import saving
@@ -38,14 +41,14 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
-def request(data: str, keep: Path | None, **changes: Any) -> Facts:
+def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
     """A training of a small network on this data, as the search asks for it."""
     loaded = load(data, 32, 0, 200)
     space = Space.model_validate({**SPACE, "classes": loaded.classes, "channels": loaded.channels})
     found = first_candidate(space, settings())
-    own = {"do": "train", "spec": found.spec.to_json(), "data": [data, 32, 0, 200], "epochs": 2.0, "images": 200}
-    own |= {"batch": 16, "seed": 3, "device": "cpu", "threads": 1, "seconds": None, "limits": []}
-    return own | {"keep": None if keep is None else str(keep)} | changes
+    own: Facts = {"data": DataRequest(data, 32, 0, 200), "epochs": 2.0, "images": 200, "batch": 16, "seed": 3}
+    own |= {"device": "cpu", "threads": 1, "keep": None if keep is None else str(keep)}
+    return TrainRequest(found.spec.to_json(), **{**own, **changes})
 
 
 def array(path: Path, scale: float, shift: float = 0.0, dtype: Any = np.float32, channels: int = 3) -> str:
@@ -84,7 +87,7 @@ def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(
     batch = 1000 if data == "shapetex" else 7  # another one than that of the training
     reply = worker.ask(request(data, tmp_path / "weights" / "a.safetensors"), 120.0)
     loaded: Data = load(data, 32, 0, 200)
-    model, facts = load_model(reply["kept"]), read_facts(reply["kept"])
+    model, facts = load_model(str(reply.kept)), read_facts(str(reply.kept))
     assert facts.accuracy is not None
     sets = {"val": facts.accuracy.validation, "held": facts.accuracy.held_out}
     for name, measured in sets.items():
@@ -104,8 +107,8 @@ def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(
             rows = labels == number
             expected = (int(right[rows].sum()), int(rows.sum()))
             assert measured.per_class.get(class_name, (0, 0)) == expected
-    assert reply["outcome"]["accuracy"] == facts.accuracy.validation.accuracy
-    assert reply["outcome"]["held_out"] == sets["held"].accuracy  # type: ignore[union-attr]
+    assert reply.outcome.accuracy == facts.accuracy.validation.accuracy
+    assert reply.outcome.held_out == sets["held"].accuracy  # type: ignore[union-attr]
 
 
 def test_the_header_says_how_the_weights_came_about_in_plain_json(worker: Worker, tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_the_header_says_how_the_weights_came_about_in_plain_json(worker: Worker
     worker.ask(asked, 120.0)
     with safe_open(file, "pt") as opened:
         header = opened.metadata()
-    assert json.loads(header["spec"]) == spec_of(asked["spec"]).to_json()
+    assert json.loads(header["spec"]) == spec_of(asked.spec).to_json()
     assert json.loads(header["classes"]) == ["ant", "bee", "cat"]
     told = json.loads(header["preprocessing"])
     assert (told["size"], told["channels"], told["range"], told["layout"]) == ([32, 32], "RGB", [0, 1], "NCHW")
@@ -137,29 +140,30 @@ def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(worke
     kept = worker.ask(request(data, tmp_path / "a.safetensors"), 120.0)
     again = worker.ask(request(data, None), 120.0)
     for reply in (kept, again):
-        del reply["outcome"]["seconds"]
-    assert again["outcome"] == kept["outcome"]
-    assert (again["kept"], again["not_kept"]) == (None, None)
-    assert json.loads(json.dumps(kept))["outcome"]["validation"]["images"] == len(load(data, 32, 0, 200).val_labels)
+        assert reply.outcome.seconds > 0
+    assert replace(again.outcome, seconds=0.0) == replace(kept.outcome, seconds=0.0)
+    assert (again.kept, again.not_kept) == (None, None)
+    assert kept.outcome.validation is not None
+    assert kept.outcome.validation.images == len(load(data, 32, 0, 200).val_labels)
 
 
 def test_a_file_that_cannot_be_written_costs_no_training(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
     reply = worker.ask(request(data, tmp_path / "file" / "a.safetensors"), 120.0)
-    assert reply["outcome"]["finished"]
-    assert reply["kept"] is None
-    assert reply["not_kept"] in ("Not a directory", "File exists")
+    assert reply.outcome.finished
+    assert reply.kept is None
+    assert reply.not_kept in ("Not a directory", "File exists")
 
 
 def test_a_training_that_did_not_finish_leaves_no_file(worker: Worker, tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
     reply = worker.ask(request(data, file, seconds=-1.0), 120.0)
-    assert not reply["outcome"]["finished"]
+    assert not reply.outcome.finished
     assert not file.exists()
     reply = worker.ask(request(data, file, limits=[[4, 0.1]]), 120.0)
-    assert reply["outcome"]["halted"] == 4
+    assert reply.outcome.halted == 4
     assert not file.exists()
 
 
@@ -218,7 +222,7 @@ def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(worke
     }
     uneven |= {f"{prefix}images": images for prefix in ("", "val_", "test_")}
     np.savez(tmp_path / "data.npz", **uneven)
-    told = worker.ask({"do": "data", "data": [str(tmp_path / "data.npz"), 16, 0, 100]}, 120.0)
-    assert told["chance"] == 0.75
+    told = worker.ask(LoadRequest(DataRequest(str(tmp_path / "data.npz"), 16, 0, 100)), 120.0)
+    assert told.chance == 0.75
     without = load(str(tmp_path / "data.npz"), 16, 0, 100, held_out=0)
     assert (without.chance, len(without.held_labels)) == (0.5, 0)

@@ -6,7 +6,7 @@ from archdsl.numbers import macs_text, params_text
 from archdsl.render.page.plot import Drawing, Look, Point, axis, diagonal, scatter
 from archdsl.render.report_texts import measured_text, percent_text
 from archdsl.search.report.facts import Prediction, Report
-from archdsl.search.report.trials import Trial
+from archdsl.search.report.trials import TrialLine
 
 
 def front_plot(report: Report) -> Drawing | None:
@@ -26,17 +26,17 @@ def front_plot(report: Report) -> Drawing | None:
     return scatter(name, x, axis("proxy accuracy, %", ends), points, report.budget_ms)
 
 
-def _look(trial: Trial, report: Report) -> Look:
+def _look(trial: TrialLine, report: Report) -> Look:
     if report.verdict.has_winner and trial.hash == report.verdict.hash:
         return "winner"
     return "front" if any(trial.hash == best.hash for best in report.front) else "other"
 
 
-def _error(trial: Trial, look: Look) -> float | None:
+def _error(trial: TrialLine, look: Look) -> float | None:
     return None if look == "other" or trial.proxy.error is None else 100 * trial.proxy.error
 
 
-def _label(trial: Trial, stat: str) -> str:
+def _label(trial: TrialLine, stat: str) -> str:
     """What a point says: the numbers and the overrides."""
     fidelity = trial.proxy.fidelity or "a training of unknown length"
     lines = [

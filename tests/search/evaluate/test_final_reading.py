@@ -63,7 +63,7 @@ def test_the_winner_is_measured_in_three_processes_from_the_file_that_is_handed_
     final = [request for request in machine.asked if request["do"] == "measure" and request["weights"]]
     assert len(final) == 3
     assert {request["gate_ms"] for request in final} == {None}
-    assert {(request["setting"]["rounds"], request["setting"]["least_s"]) for request in final} == {(70, 3.0)}
+    assert {(request["pace"]["rounds"], request["pace"]["least_s"]) for request in final} == {(70, 3.0)}
     kept = Path(final[0]["weights"])
     assert (tmp_path / "run" / "winner.safetensors").read_bytes() == kept.read_bytes()
     assert (outcome["verdict"], outcome["passed"], result.verdict.passed) == ("PASS", True, True)
@@ -159,7 +159,7 @@ def test_a_resumed_search_pools_what_it_read_before_with_what_it_reads_now(tmp_p
     assert outcome["verdict"] == "FAIL"
     machine = FinalMachine((5.0, 0.0))
     _, outcome = ended(tmp_path / "run", machine, resume=True, trials=2)
-    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0]["hash"])
+    again = next(attempt for attempt in outcome["attempts"] if attempt["hash"] == first.records[0].network_hash)
     assert (again["verdict"], again["interval_ms"]) == ("UNSURE", [5.0, 6.2])
 
 

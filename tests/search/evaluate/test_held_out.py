@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import pytest
 
 from archdsl.render.verdict import held_out_text
 from archdsl.search.evaluate.held_out import held_out
-from archdsl.search.report.facts import HeldOut
+from archdsl.search.store.winner import HeldOutAccuracy
+from archdsl.search.trial import Rung, SeedAccuracy, Training, Trial
 from tests.support.searching import Machine, quicken, search
+from tests.support.trials import trial
 
 Record = dict[str, Any]
 
@@ -75,14 +77,14 @@ def test_the_winner_is_told_by_its_accuracy_on_what_is_held_out(tmp_path: Path) 
     machine.seed_noise = 0.02
     result = search(tmp_path, machine)
     assert result.verdict.record is not None
-    own = [record for record in records(tmp_path) if record["hash"] == result.verdict.record["hash"]][-1]
+    own = [record for record in records(tmp_path) if record["hash"] == result.verdict.record.network_hash][-1]
     assert result.held_out is not None
-    assert result.held_out["mean"] == pytest.approx(own["accuracy"] - 0.02)
-    assert result.held_out["accuracy"] == result.held_out["most"]  # the seed that is best on the validation images
-    assert result.held_out["seeds"] == 3
-    assert result.held_out["most"] - result.held_out["least"] == pytest.approx(0.02)
-    assert json.loads((tmp_path / "verdict.json").read_text())["held_out"] == result.held_out
-    assert result.as_json()["held_out"] == result.held_out
+    assert result.held_out.mean == pytest.approx(own["accuracy"] - 0.02)
+    assert result.held_out.accuracy == result.held_out.most  # the seed that is best on the validation images
+    assert result.held_out.seeds == 3
+    assert (result.held_out.most or 0.0) - (result.held_out.least or 1.0) == pytest.approx(0.02)
+    assert json.loads((tmp_path / "verdict.json").read_text())["held_out"] == asdict(result.held_out)
+    assert result.as_json()["held_out"] == asdict(result.held_out)
 
 
 def test_no_choice_depends_on_what_is_held_out(tmp_path: Path) -> None:
@@ -94,27 +96,27 @@ def test_no_choice_depends_on_what_is_held_out(tmp_path: Path) -> None:
         result = search(tmp_path / name, machine, trials=20)
         assert result.winner is not None
         order = [record["spec"]["name"] for record in records(tmp_path / name, "train")]
-        ends.append((result.winner, [record["hash"] for record in result.front], order))
+        ends.append((result.winner, [trial.network_hash for trial in result.front], order))
         patch = tmp_path / "cache"
         for file in patch.rglob("*.json"):
             file.unlink()
     assert ends[0] == ends[1]
 
 
-def record(rung: str, found: float | None, accuracy: float | None = 0.5, **proxy: Any) -> Record:
-    facts = {"fidelity": "2 epochs", "held_out": found, **proxy}
-    return {"hash": "a", "rung": rung, "accuracy": accuracy, "provenance": {"proxy": facts}}
+def record(rung: Rung, found: float | None, accuracy: float | None = 0.5, **facts: Any) -> Trial:
+    training = Training(**{"fidelity": "2 epochs", "held_out": found, **facts})
+    return trial(rung=rung, accuracy=accuracy, training=training)
 
 
 def test_the_longest_training_counts_and_a_short_one_where_there_is_no_other() -> None:
     short = record("train", 0.4)
-    several = [{"held_out": 0.6}, {"held_out": 0.7}]
-    longer = record("train_longer", 0.7, trainings=several, fidelity="6 epochs")
-    assert held_out([short], "a") == {"accuracy": 0.4, "least": 0.4, "most": 0.4, "seeds": 1, "fidelity": "2 epochs"}
+    several = SeedAccuracy(0, 0.5, 0.6), SeedAccuracy(1, 0.5, 0.7)
+    longer = record("train_longer", 0.7, per_seed=several, fidelity="6 epochs")
+    assert held_out([short], "a") == HeldOutAccuracy(0.4, least=0.4, most=0.4, seeds=1, fidelity="2 epochs")
     found = held_out([short, longer], "a")
     assert found is not None
-    assert found["accuracy"] == pytest.approx(0.65)
-    assert (found["seeds"], found["fidelity"]) == (2, "6 epochs")
+    assert found.accuracy == pytest.approx(0.65)
+    assert (found.seeds, found.fidelity) == (2, "6 epochs")
 
 
 def test_nothing_is_told_of_networks_that_were_not_trained_or_where_nothing_is_held_out() -> None:
@@ -125,14 +127,14 @@ def test_nothing_is_told_of_networks_that_were_not_trained_or_where_nothing_is_h
 
 
 def test_the_screen_says_what_the_winner_reaches_on_images_that_no_choice_has_seen() -> None:
-    of_seeds = HeldOut(0.612, 3, "6 epochs of 2,000 images", least=0.598, most=0.63)
-    assert held_out_text(of_seeds) == (
+    found = HeldOutAccuracy(0.612, least=0.598, most=0.63, seeds=3, fidelity="6 epochs of 2,000 images")
+    assert held_out_text(found) == (
         "accuracy on held-out images, which no choice has seen: 61.2 %, the mean over 3 seeds (59.8 % to 63.0 %), "
         "after 6 epochs of 2,000 images"
     )
-    of_weights = replace(of_seeds, error=0.015, images=1000, mean=0.61)
-    assert held_out_text(of_weights) == (
+    kept = replace(found, error=0.015, images=1000, mean=0.61)
+    assert held_out_text(kept) == (
         "accuracy of winner.safetensors on 1,000 held-out images, which no choice has seen: 61.2 ± 1.5 %, after 6 "
         "epochs of 2,000 images; the mean over 3 seeds (59.8 % to 63.0 %) is 61.0 %"
     )
-    assert "mean" not in held_out_text(replace(of_weights, seeds=1))
+    assert "mean" not in held_out_text(replace(kept, seeds=1))

@@ -10,9 +10,10 @@ import pytest
 from archdsl import load_spec
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.store.clock import Clock
+from archdsl.search.worker.messages import Measuring, Request, Waiting
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
-from tests.support.searching import settings
+from tests.support.searching import R, settings
 
 GATE_MS = 5.0
 
@@ -22,16 +23,17 @@ class Reader:
 
     def __init__(self, *readings: list[float], disturbed: int = 0, waits: tuple[str, ...] = ()) -> None:
         self.readings, self.disturbed, self.waits = list(readings), disturbed, waits
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[Any] = []
 
-    def ask(self, request: Any, timeout_s: float, progress: Any = None) -> dict[str, Any]:
+    def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
         self.asked.append(request)
         for text in self.waits:
-            progress({"waiting": text})
+            progress(Waiting(text))
         samples = self.readings[min(len(self.asked), len(self.readings)) - 1]
-        facts = {"other_cores": 1.5, "cpu_share": 0.9}
+        facts: Any = {"other_cores": 1.5, "cpu_share": 0.9}
         disturbed = list(range(self.disturbed))
-        return {"latency": {"samples_ms": samples, "disturbed_rounds": disturbed, "provenance": facts}}
+        reading: Any = {"samples_ms": samples, "disturbed_rounds": disturbed, "provenance": facts}
+        return request.reply({"latency": reading})
 
     def stop(self) -> None:
         raise NotImplementedError
@@ -46,15 +48,15 @@ def read(reader: Reader, gate_ms: float | None = GATE_MS, **others: Any) -> Meas
 def test_a_quiet_reading_is_not_repeated_wherever_it_lies(ms: float) -> None:
     reader = Reader([ms] * 60, [1.0] * 60)
     measured = read(reader)
-    assert (measured.ms, measured.unstable, measured.facts["reading_count"]) == (ms, False, 1)
-    assert measured.facts["interval_ms"] == [ms, ms]
+    assert (measured.ms, measured.measurement.unstable, measured.measurement.reading_count) == (ms, False, 1)
+    assert measured.measurement.interval_ms == (ms, ms)
     assert len(reader.asked) == 1
 
 
 def test_the_worker_is_told_the_gate_and_the_statistic() -> None:
     reader = Reader([4.0] * 60)
     read(reader)
-    assert (reader.asked[0]["gate_ms"], reader.asked[0]["stat"], reader.asked[0]["weights"]) == (GATE_MS, "p50", None)
+    assert (reader.asked[0].gate_ms, reader.asked[0].stat, reader.asked[0].weights) == (GATE_MS, "p50", None)
 
 
 def test_a_disturbed_reading_is_followed_by_one_more_and_both_are_pooled() -> None:
@@ -62,19 +64,19 @@ def test_a_disturbed_reading_is_followed_by_one_more_and_both_are_pooled() -> No
     measured = read(reader)
     assert len(reader.asked) == 2
     assert measured.ms == 6.0
-    assert measured.unstable
-    assert (measured.facts["rounds"], measured.facts["undisturbed"]) == (120, 20)
+    assert measured.measurement.unstable
+    assert (measured.measurement.rounds, measured.measurement.undisturbed) == (120, 20)
 
 
 def test_disturbed_rounds_do_not_count() -> None:
     measured = read(Reader([50.0] * 20 + [4.0] * 40, disturbed=20))
-    assert (measured.ms, measured.unstable) == (4.0, False)
-    assert (measured.facts["p90_ms"], measured.facts["undisturbed"]) == (4.0, 40)
+    assert (measured.ms, measured.measurement.unstable) == (4.0, False)
+    assert (measured.measurement.p90_ms, measured.measurement.undisturbed) == (4.0, 40)
 
 
 def test_where_every_round_was_disturbed_the_statistic_is_over_all_and_says_so() -> None:
     measured = read(Reader([4.0] * 60, disturbed=60))
-    assert (measured.ms, measured.unstable, measured.facts["interval_ms"]) == (4.0, True, None)
+    assert (measured.ms, measured.measurement.unstable, measured.measurement.interval_ms) == (4.0, True, None)
 
 
 def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
@@ -82,10 +84,10 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
     now = [0.0]
 
     class Waits(Reader):
-        def ask(self, request: Any, timeout_s: float, progress: Any = None) -> dict[str, Any]:
-            progress({"waiting": "waiting for process 7"})
+        def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
+            progress(Waiting("waiting for process 7"))
             now[0] += 40
-            progress({"measuring": True})
+            progress(Measuring())
             now[0] += 2
             return super().ask(request, timeout_s, progress)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.kept_weights import weights_of
+from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.evaluate.trainings import trainings_in
 from archdsl.search.evaluate.trial_run import new_trial
@@ -18,13 +20,12 @@ from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
+from archdsl.search.trial import DataRequest, Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space
 from tests.support.fake_weights import fake_named
 from tests.support.searching import SPACE, Machine, quicken, records, search, settings, when_training
-
-Record = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +33,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def fake_data() -> dict[str, Any]:
-    """What a search knows of its data once it is loaded."""
-    asked = ["fake", 32, 0, 2000]
-    return Machine().worker().ask({"do": "data", "data": asked}, 1.0) | {"request": asked, "torch": "2.0"}
-
-
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
     own = Context(settings(**changes), RunFolder(folder), is_resumed=True, new_worker=machine.worker)
-    own.data = fake_data()
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
     return own
 
 
@@ -66,7 +61,7 @@ def test_the_weights_of_finalists_and_of_the_front_are_kept_and_no_others(tmp_pa
         name: f"{name}-{seed}-6.safetensors" for name, seed in best.items()
     }
     assert set(kept) - finalists <= shorter
-    assert {record["hash"] for record in result.front} <= set(kept)
+    assert {trial.network_hash for trial in result.front} <= set(kept)
     assert max(most) <= 6 + len(result.front) + 8  # not a file a trial
 
 
@@ -75,17 +70,18 @@ def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_pat
     machine.seed_noise, machine.hidden = 0.02, 0.1
     search(tmp_path, machine)
     own = opened(tmp_path, machine)
-    several = next(r for r in reversed(own.records) if len(r["provenance"]["proxy"].get("trainings", ())) == 3)
+    several = next(r for r in reversed(own.records) if r.training is not None and len(r.training.per_seed) == 3)
     before = len(machine.names("train"))
     kept = weights_of(own, several)
-    trainings = several["provenance"]["proxy"]["trainings"]
+    assert several.training is not None
+    trainings = several.training.per_seed
     assert kept.path.is_file()
     assert kept.seed == 1  # the odd one is the more accurate one here
-    assert kept.validation_accuracy == trainings[1]["accuracy"]
-    assert kept.held_out_accuracy == pytest.approx(trainings[1]["accuracy"] - 0.1) == kept.accuracy
+    assert kept.validation_accuracy == trainings[1].accuracy
+    assert kept.held_out_accuracy == pytest.approx(trainings[1].accuracy - 0.1) == kept.accuracy
     assert (kept.validation_images, kept.held_out_images, len(kept.answers)) == (100, 100, 100)
     assert kept.fidelity == "6 epochs of 10 images"
-    accuracies = [training["accuracy"] for training in trainings]
+    accuracies = [training.accuracy for training in trainings]
     assert kept.trained_seeds == pytest.approx((3, sum(accuracies) / 3, min(accuracies), max(accuracies)))
     assert kept.per_class["validation"] is not None
     assert sum(right for right, _ in kept.per_class["validation"].values()) == sum(kept.answers)
@@ -96,11 +92,11 @@ def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp
     machine = Machine()
     search(tmp_path, machine)
     own = opened(tmp_path, machine)
-    longer = {record["hash"] for record in own.records if record["rung"] == "train_longer"}
-    short = next(record for record in Finalists(own).ranked() if record["hash"] not in longer)
+    longer = {record.network_hash for record in own.records if record.is_longer}
+    short = next(record for record in Finalists(own).ranked() if record.network_hash not in longer)
     kept = weights_of(own, short)
     assert (kept.seed, kept.fidelity, kept.trained_seeds.number) == (0, "2 epochs of 10 images", 1)
-    assert kept.validation_accuracy == short["accuracy"]
+    assert kept.validation_accuracy == short.accuracy
 
 
 def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_seed(tmp_path: Path) -> None:
@@ -112,7 +108,7 @@ def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_s
     search(tmp_path / "again", cached)
     own = opened(tmp_path / "again", cached)
     record = Finalists(own).ranked()[0]
-    assert cached.names("train") == [record["spec"]["name"]]  # the winner's, since the cache holds no weights
+    assert cached.names("train") == [record.name]  # the winner's, since the cache holds no weights
     (tmp_path / "again" / "weights").rename(tmp_path / "aside")
     cached.asked.clear()
     kept = weights_of(own, record)
@@ -144,7 +140,7 @@ def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
     with pytest.raises((Failed, OSError)):
         weights_of(own, record)
     with pytest.raises(Failed, match="was not trained in this search"):
-        weights_of(own, record | {"hash": "0"})
+        weights_of(own, replace(record, network_hash="0"))
 
 
 def test_a_killed_search_leaves_no_weights_behind(tmp_path: Path) -> None:
@@ -181,8 +177,8 @@ def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> No
     own = opened_for_training(tmp_path, machine)
     record = begun_record()
     predictors = Predictors([], None, None, own.space.objectives)
-    short_training(own, predictors, own.worker, spec_of(record["spec"]), own.settings, record)
-    assert record["accuracy"] is not None
+    trained = short_training(own, predictors, own.worker, spec_of(record.document), own.settings, record)
+    assert trained.accuracy is not None
     assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]
 
 
@@ -194,14 +190,14 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
     own = Context(
         settings(), RunFolder(folder), is_resumed=True, new_worker=machine.worker, options=MachineOptions(role="train")
     )
-    own.data = fake_data()
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
     return own
 
 
-def begun_record() -> Record:
+def begun_record() -> Trial:
     space = Space.model_validate(SPACE)
     found = first_candidate(space, settings())
-    return new_trial(found, 0) | {"latency": 1.0}
+    return replace(new_trial(found, 0), latency_ms=1.0)
 
 
 def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) -> None:
@@ -210,23 +206,30 @@ def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) ->
     machine = Machine()
     own = opened(tmp_path, machine)
     record = Finalists(own).ranked()[0]
-    for known in own.records:
-        proxy = known["provenance"].get("proxy", {})
-        for told in (proxy, *proxy.get("trainings", ())):
-            for name in ("epochs", "batch", "answers", "validation_images", "held_out_images"):
-                told.pop(name, None)
+    own.records = [Trial.from_json(as_earlier(known.as_json())) for known in own.records]
     for file in (tmp_path / "weights").iterdir():
         file.unlink()
     kept = weights_of(own, record)
     assert [request["epochs"] for request in machine.asked] == [6.0]
     assert (kept.fidelity, len(kept.answers)) == ("6 epochs of 10 images", 100)
-    own.data = {}
-    for known in own.records:
-        known["provenance"].get("proxy", {})["epochs"] = 6.0
+    own.data = None
+    own.records = [
+        replace(known, training=replace(known.training, epochs=6.0)) if known.training is not None else known
+        for known in own.records
+    ]
     assert weights_of(own, record) == kept
     kept.path.unlink()
     with pytest.raises(Failed, match="ended before its data was loaded"):
         weights_of(own, record)
+
+
+def as_earlier(record: Any) -> Any:
+    """A record as an earlier version wrote it."""
+    proxy = record["provenance"].get("proxy", {})
+    for facts in (proxy, *proxy.get("trainings", ())):
+        for name in ("epochs", "batch", "answers", "validation_images", "held_out_images"):
+            facts.pop(name, None)
+    return record
 
 
 def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
@@ -240,4 +243,5 @@ def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
         for training, accuracy in zip(told, accuracies, strict=True):
             assert training["answers"] == fake_named(accuracy)["answers"]
         assert (proxy["validation_images"], proxy["held_out_images"]) == (100, 100)
-    assert trainings_in({**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}) == []
+    earlier = {**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}
+    assert trainings_in(Trial.from_json(earlier)) == []

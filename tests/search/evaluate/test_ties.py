@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archdsl.search.evaluate.kept_weights import KeptWeights, Seeds, beats_chance, indistinguishable
-from archdsl.search.evaluate.trainings import Training
+from archdsl.search.evaluate.trainings import SeedTraining
 
 
 def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: float | None = None) -> KeptWeights:
@@ -55,7 +55,7 @@ def test_two_networks_are_told_apart_by_the_images_on_which_they_differ(
 ) -> None:
     one, other = answers(300, first, second, 100)
     assert indistinguishable(kept_weights(one), kept_weights(other)) is expected
-    short = Training(0, 6.0, "6 epochs", 0.5, tuple(other), is_longer=True)
+    short = SeedTraining(0, 6.0, "6 epochs", 0.5, tuple(other), is_longer=True)
     assert indistinguishable(kept_weights(one), short) is expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from archdsl.search.predict.early_stopping import ENOUGH, Halving
 from archdsl.search.predict.surrogate import Seen
+from archdsl.search.trial import Training, Trial
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import Lines, Machine, quicken, search
+from tests.support.trials import trial
 
 Record = dict[str, Any]
 OBJECTIVES = ("max proxy_accuracy", "min latency")
@@ -24,13 +27,12 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def trained(latency: float, loss: float, accuracy: float | None, marks: int = 20) -> Record:
-    provenance = {"proxy": {"running": [loss] * marks}}
-    return {"latency": latency, "accuracy": accuracy, "provenance": provenance, "spec": {"nodes": []}}
+def trained(latency: float, loss: float, accuracy: float | None, marks: int = 20) -> Trial:
+    return trial(latency_ms=latency, accuracy=accuracy, training=Training(running=(loss,) * marks))
 
 
-def measured(latency: float) -> Record:
-    return {"latency": latency, "accuracy": None, "provenance": {}, "spec": {"nodes": []}}
+def measured(latency: float, **changes: Any) -> Trial:
+    return trial(latency_ms=latency, **changes)
 
 
 def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> Halving:
@@ -41,8 +43,8 @@ def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, 
     return found
 
 
-def losses_of(found: Halving, record: Record) -> dict[int, float]:
-    return {mark: limit.loss for mark, limit in found.limits(record).items()}
+def losses_of(found: Halving, candidate: Trial) -> dict[int, float]:
+    return {mark: limit.loss for mark, limit in found.limits(candidate).items()}
 
 
 def test_a_loss_must_be_in_the_better_half_of_its_rivals() -> None:
@@ -80,17 +82,14 @@ def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None
 
 def test_trials_that_were_not_trained_teach_nothing() -> None:
     found = halving(known=ENOUGH - 1)
-    provenances: tuple[Record, ...] = ({}, {"proxy": {}}, {"proxy": {"fidelity": "2 epochs"}})
-    for provenance in provenances:
-        found.learn({**measured(1.0), "accuracy": 0.5, "provenance": provenance})
+    for training in (None, Training(), Training(fidelity="2 epochs")):
+        found.learn(measured(1.0, accuracy=0.5, training=training))
     assert found.limits(measured(2.0)) == {}
 
 
-def scored(loss: float, accuracy: float, params: float) -> Record:
+def scored(loss: float, accuracy: float, params: float) -> Trial:
     """One of which the scores tell nothing but `params`."""
-    found = trained(1.0, loss, accuracy)
-    found["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
-    return found
+    return replace(trained(1.0, loss, accuracy), scores=dict.fromkeys(NAMES, 1.0) | {"params": params})
 
 
 def beside_scores() -> Halving:
@@ -115,19 +114,16 @@ def test_a_loss_beside_the_scores_promises_more_than_either_alone() -> None:
 def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
     found, limits = beside_scores(), []
     for params in (110.0, 120.0, 130.0):
-        record = measured(2.0)
-        record["provenance"]["scores"] = dict.fromkeys(NAMES, 1.0) | {"params": params}
-        limits.append(losses_of(found, record)[4])
+        candidate = measured(2.0, scores=dict.fromkeys(NAMES, 1.0) | {"params": params})
+        limits.append(losses_of(found, candidate)[4])
     assert limits[0] < limits[1] < limits[2]
 
 
 def test_the_limit_is_the_loss_that_promises_the_median_of_the_rivals() -> None:
     found, scores = beside_scores(), dict.fromkeys(NAMES, 1.0) | {"params": 120.0}
-    record = measured(2.0)
-    record["provenance"]["scores"] = scores
     promise = found.promise(10, Seen({}, scores))
     assert promise is not None
-    limit = losses_of(found, record)[10]
+    limit = losses_of(found, measured(2.0, scores=scores))[10]
     assert np.interp(limit, promise.losses, promise.promised) == pytest.approx(float(np.median(promise.values)))
     assert promise.promised[0] > np.median(promise.values) > promise.promised[-1]
 

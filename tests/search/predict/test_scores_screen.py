@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
 
+from archdsl.json_types import JsonObject
 from archdsl.search.predict.rank_ensemble import ensemble
 from archdsl.search.predict.screen import LEAST_CORRELATION, Screen
 from archdsl.search.predict.surrogate import Seen, seen
+from archdsl.search.trial import Trial
 from archdsl.search.worker.scores.every import NAMES
+from tests.support.trials import trial
 
 
 def scores(value: float, **others: float) -> dict[str, float]:
     return dict.fromkeys(NAMES, value) | others
 
 
-def known(value: float, accuracy: float | None = None, latency: float = 1.0, **others: float) -> dict[str, Any]:
-    provenance = {"scores": scores(value, **others)}
-    return {"spec": {"nodes": []}, "accuracy": accuracy, "latency": latency, "provenance": provenance}
+def known(value: float, accuracy: float | None = None, latency: float = 1.0, **others: float) -> Trial:
+    return trial(accuracy=accuracy, latency_ms=latency, scores=scores(value, **others))
 
 
-def screen_of(records: Iterable[dict[str, Any]]) -> Screen:
+def screen_of(records: Iterable[Trial]) -> Screen:
     found = Screen(("max proxy_accuracy", "min latency"))
     for record in records:
         found.learn(record)
@@ -91,6 +92,6 @@ def test_before_enough_networks_were_trained_no_score_is_too_low() -> None:
 
 
 def test_scores_of_older_runs_that_lack_a_member_teach_nothing() -> None:
-    spec = {"nodes": [{"id": "stem", "type": "patch_stem"}]}
+    spec: JsonObject = {"nodes": [{"id": "stem", "type": "patch_stem"}]}
     assert seen(spec, {"naswot": 1.0}) is None
     assert seen(spec, scores(1.0)) == Seen({"stem.type is patch_stem": 1.0}, scores(1.0))

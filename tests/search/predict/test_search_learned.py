@@ -12,8 +12,9 @@ from archdsl.language.document import Spec
 from archdsl.load.spaces import draw, load_space, point
 from archdsl.search.predict.latency_model import ENOUGH, LatencyModel, features
 from archdsl.search.predict.predictors import Predictors
-from archdsl.search.store.front import Record
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import variables
+from tests.support.trials import trial
 
 
 def networks(amount: int) -> list[Spec]:
@@ -77,5 +78,5 @@ def test_nothing_is_predicted_to_be_too_slow_before_something_passed_the_gate() 
     assert any(Predictors([*slow, measured(fastest)], gate_ms).surely_too_slow(spec) for spec in others)
 
 
-def measured(spec: Spec) -> Record:
-    return {"spec": spec.to_json(), "latency": milliseconds(spec), "accuracy": None, "provenance": {}}
+def measured(spec: Spec) -> Trial:
+    return trial(document=spec.to_json(), latency_ms=milliseconds(spec))

@@ -24,6 +24,7 @@ from tests.support.postgres import server
 from tests.support.searching import Machine, search, settings, trials
 from tests.support.sharing import database_url, hasten, open_study
 from tests.support.studies import stored_study
+from tests.support.trials import trial as made
 
 pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
 
@@ -71,7 +72,7 @@ def test_a_trial_that_was_taken_from_a_silent_machine_is_not_told_twice(postgres
         trial, _ = study.ask()
         with stored_study(postgres, study.name) as stored:
             stored.tell(trial.number, state=TrialState.FAIL)
-        assert not study.keep(trial, {"hash": "a hash"})
+        assert not study.keep(trial, made())
     finally:
         study.close()
 
@@ -94,7 +95,7 @@ def test_a_later_run_of_the_same_settings_joins_and_goes_on(postgres: str, tmp_p
     machine = Machine()
     second = run(postgres, tmp_path / "two", machine, trials=5, seed=15)
     assert second.trials == 5
-    assert {record["hash"] for record in first.records} <= {record["hash"] for record in second.records}
+    assert {trial.network_hash for trial in first.records} <= {trial.network_hash for trial in second.records}
     assert trials(tmp_path / "two")[:3] == trials(tmp_path / "one")
 
 

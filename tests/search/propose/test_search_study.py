@@ -16,7 +16,9 @@ from archdsl.search.config import Sampler
 from archdsl.search.propose import samplers
 from archdsl.search.propose.study import Study
 from archdsl.search.store.front import front
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable, variables
+from tests.support import trials
 from tests.support.searching import SPACE
 from tests.support.studies import stored_study
 
@@ -263,15 +265,15 @@ def test_drawn_points_are_uniform_over_the_values() -> None:
     assert {draw(variable, generator) for _ in range(50)} == {1, 2, 3}
 
 
-def record(name: str, accuracy: float, latency: float, params: int = 1) -> dict[str, Any]:
-    return {"hash": name, "accuracy": accuracy, "latency": latency, "params": params, "macs": params}
+def record(name: str, accuracy: float, latency: float) -> Trial:
+    return trials.trial(network_hash=name, accuracy=accuracy, latency_ms=latency)
 
 
 def test_the_front_holds_what_nothing_beats_in_everything_the_most_accurate_first() -> None:
     records = [record("a", 0.5, 3.0), record("b", 0.6, 3.0), record("c", 0.4, 1.0), record("d", 0.4, 2.0)]
-    assert [found["hash"] for found in front(records, OBJECTIVES)] == ["b", "c"]
-    assert [found["hash"] for found in front(records, ("max proxy_accuracy",))] == ["b"]
-    assert [found["hash"] for found in front(records, ("min params", "min macs"))] == ["b", "a", "c", "d"]
+    assert [found.network_hash for found in front(records, OBJECTIVES)] == ["b", "c"]
+    assert [found.network_hash for found in front(records, ("max proxy_accuracy",))] == ["b"]
+    assert [found.network_hash for found in front(records, ("min params", "min macs"))] == ["b", "a", "c", "d"]
     assert front([], OBJECTIVES) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from archdsl.search.proxy_check.api import checked_proxies
 from archdsl.search.proxy_check.check import check
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.folder import RunExists
-from tests.support.proxy_checks import Record, asked
+from tests.support.proxy_checks import asked
 from tests.support.searching import SPACE, Machine, quicken, settings
 
 
@@ -163,7 +164,7 @@ def test_what_is_there_when_time_is_over_is_judged(tmp_path: Path) -> None:
 def test_an_interrupted_check_tells_so_and_keeps_its_networks(tmp_path: Path) -> None:
     machine = Machine()
 
-    def interrupt(request: Record) -> None:
+    def interrupt(request: Any) -> None:
         if len(machine.names("score")) == 9:
             raise KeyboardInterrupt
 

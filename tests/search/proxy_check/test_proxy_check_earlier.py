@@ -12,7 +12,8 @@ from archdsl.errors import SearchError
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.check import check
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, Record, asked, trained
+from archdsl.search.proxy_check.networks import CheckedNetwork, EarlierNetwork
+from tests.support.proxy_checks import DATA, asked, trained
 from tests.support.searching import Machine, quicken, settings
 
 
@@ -21,19 +22,24 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-def wide(count: int, seed: int) -> list[Record]:
+def wide(count: int, seed: int) -> list[CheckedNetwork]:
     """Networks whose accuracy follows from their width and their scores together."""
     rng, records = random.Random(seed), []
     for number in range(count):
         width, score = rng.choice([16, 32, 48, 64]), rng.random()
         accuracy = 0.2 + 0.004 * width + 0.2 * score
-        records.append(trained(1000 * seed + number, (accuracy, accuracy + 0.001), score, (4 - accuracy,) * 2))
-        records[-1]["spec"]["nodes"][0]["width"] = width
+        records.append(trained(1000 * seed + number, (accuracy, accuracy + 0.001), score, (4 - accuracy,) * 2, width))
     return records
 
 
+def rows(networks: list[CheckedNetwork]) -> list[EarlierNetwork]:
+    """As a later check reads them."""
+    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA)}
+    return earlier.networks([told], "fake", settings(epochs=6.0, images=10))
+
+
 def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
-    before = judged(wide(24, seed=1), DATA)["networks"]
+    before = rows(wide(24, seed=1))
     records = wide(12, seed=2)
     found, alone = judged(records, DATA, before), judged(records, DATA)
     assert (found["before"], alone["before"]) == (24, 0)
@@ -47,7 +53,7 @@ def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
 
 def test_a_network_is_not_told_by_its_own_training_of_an_earlier_check() -> None:
     records = wide(12, seed=2)
-    again = judged(records, DATA, judged(records, DATA)["networks"])
+    again = judged(records, DATA, rows(records))
     assert again["before"] == 0
     assert again["scores"]["fitted"] == judged(records, DATA)["scores"]["fitted"]
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, networks, trained
+from archdsl.search.proxy_check.networks import CheckFacts
+from tests.support.proxy_checks import DATA, networks, trained, training
+
+
+def images(validation: int, held_out: int) -> CheckFacts:
+    return CheckFacts(provenance={}, data="fake", validation=validation, held_out=held_out)
 
 
 def test_scores_that_rank_all_networks_rightly_meet_every_target_but_the_one_above_params() -> None:
@@ -27,8 +33,7 @@ def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do
     for number in range(30):
         width, score = rng.choice([16, 32, 48, 64]), rng.random()
         accuracy = 0.2 + 0.004 * width + 0.2 * score
-        records.append(trained(number, (accuracy, accuracy + 0.001), score, (2.0, 2.0)))
-        records[-1]["spec"]["nodes"][0]["width"] = width
+        records.append(trained(number, (accuracy, accuracy + 0.001), score, (2.0, 2.0), width))
     found = judged(records, DATA)
     after = {count: facts["spearman"]["value"] for count, facts in found["fitted_after"].items()}
     assert list(after) == ["8", "16"]
@@ -38,11 +43,13 @@ def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do
 
 
 def test_accuracies_are_those_of_all_images_that_were_not_trained_on() -> None:
-    records = networks()
-    for record in records:
-        for training in record["trainings"]:
-            training["held_out"] = training["accuracy"] - 0.06
-    found = judged(records, {"validation": 1000, "held_out": 500})
+    records = [
+        replace(
+            network, trainings=tuple(training(t.accuracy, 1.0, held_out=t.accuracy - 0.06) for t in network.trainings)
+        )
+        for network in networks()
+    ]
+    found = judged(records, images(1000, 500))
     assert found["accuracy"]["mean"] == pytest.approx(0.475 - 0.06 / 3, abs=0.004)
 
 
@@ -67,13 +74,13 @@ def test_a_ranking_that_another_seed_does_not_repeat_is_refused_in_words() -> No
 
 def test_the_errors_are_those_of_the_seeds_and_of_the_images() -> None:
     records = [trained(row, (0.5 + 0.03 * row, 0.5 - 0.03 * row), 1.0, (1, 1)) for row in (1, -1) * 4]
-    found = judged(records, {"validation": 50, "held_out": 50})
+    found = judged(records, images(50, 50))
     assert found["error"]["by_seed"] == pytest.approx(0.03)  # two accuracies 0.06 apart: 0.03 sqrt 2 each
     assert found["error"]["by_images"] == pytest.approx(0.05)
 
 
 def test_below_eight_networks_nothing_is_said_of_ranks() -> None:
-    failed = [record | {"reason": "out of memory"} for record in networks()[:5]]
+    failed = [replace(record, reason="out of memory") for record in networks()[:5]]
     found = judged([*failed, *networks()[5:]], DATA)
     assert found["refused"] == "7 networks were trained; below 8 nothing is said of ranks"
     assert (found["trained"], found["failed"]) == (7, 5)
@@ -81,11 +88,11 @@ def test_below_eight_networks_nothing_is_said_of_ranks() -> None:
 
 def test_a_loss_is_judged_by_the_other_seed_alone_too() -> None:
     """Losses that know their own seed's noise rank its accuracies better than the other's."""
-    records = networks(noise=0.1, seed=3)
-    for record in records:
-        for training in record["trainings"]:
-            training["running"] = [-training["accuracy"]] * 20
-    short = judged(records, {"validation": 10**6, "held_out": 10**6})
+    records = [
+        replace(network, trainings=tuple(training(t.accuracy, -t.accuracy) for t in network.trainings))
+        for network in networks(noise=0.1, seed=3)
+    ]
+    short = judged(records, images(10**6, 10**6))
     assert short["refused"] is None
     facts = short["short"]["4"]
     assert facts["spearman"]["value"] > facts["spearman_of_other_seed"]["value"]
@@ -93,12 +100,13 @@ def test_a_loss_is_judged_by_the_other_seed_alone_too() -> None:
 
 
 def test_a_short_training_of_its_own_is_judged_by_itself_and_beside_the_scores() -> None:
-    records = networks()
-    for number, record in enumerate(records):
-        record["short"] = {"accuracy": 0.1 + 0.01 * number, "seconds": 12.0, "fidelity": "1.2 epochs"}
+    records = [
+        replace(network, short=training(0.1 + 0.01 * number, 2.0, seconds=12.0, fidelity="1.2 epochs"))
+        for number, network in enumerate(networks())
+    ]
     found = judged(records, DATA)
     own = found["short_of_its_own"]
     assert (own["spearman"]["value"], own["cost"]) == (pytest.approx(1), pytest.approx(0.2))
     assert own["beside_scores"]["spearman"]["value"] == pytest.approx(1, abs=0.02)
-    del records[3]["short"]
+    records[3] = replace(records[3], short=None)
     assert "short_of_its_own" not in judged(records, DATA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,11 @@ from archdsl.cli import main
 from archdsl.render.proxy_check import report
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, KNOWN, Record, networks, trained
+from tests.support.proxy_checks import DATA, KNOWN, networks, trained
 from tests.support.screens import text_of
 
 
-def shown(found: Record, width: int = 120) -> str:
+def shown(found: dict[str, Any], width: int = 120) -> str:
     return text_of(report({**KNOWN, **found}), width)
 
 

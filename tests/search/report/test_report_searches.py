@@ -64,11 +64,11 @@ def test_a_study_carries_what_a_dashboard_shows(monkeypatch: pytest.MonkeyPatch,
     assert found.user_attrs["latency budget, ms"] == 6.0
     told = {trial.user_attrs["hash"]: trial.user_attrs for trial in found.trials if "hash" in trial.user_attrs}
     for record in result.records[:12]:
-        attributes = told[record["hash"]]
-        assert attributes["name"] == record["spec"]["name"]
-        assert attributes["latency_ms"] == record["latency"]
-        assert attributes.get("accuracy") == record["accuracy"]
-        assert attributes.get("reason") == record["reason"]
+        attributes = told[record.network_hash]
+        assert attributes["name"] == record.name
+        assert attributes["latency_ms"] == record.latency_ms
+        assert attributes.get("accuracy") == record.accuracy
+        assert attributes.get("reason") == record.reason
     report = read_report(tmp_path / "run")
     assert report.refused == ""
     assert report.importance[1].trials == 12

@@ -18,7 +18,7 @@ def test_another_run_takes_accuracies_from_the_cache_and_measures_again(tmp_path
     search(tmp_path / "one", trials=4)
     machine = Machine()
     result = search(tmp_path / "two", machine, trials=4)
-    assert {record["outcome"] for record in result.records} == {"cached"}
+    assert {trial.outcome for trial in result.records} == {"cached"}
     assert result.winner is not None
     assert machine.names("train") == [result.winner.name]  # for its weights, which the cache does not hold
     assert len(machine.names("measure")) >= 4

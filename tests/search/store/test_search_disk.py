@@ -13,6 +13,7 @@ from archdsl.search.propose import storage, study
 from archdsl.search.store import folder as run_folder
 from tests.support.searching import quicken, search, when_training
 from tests.support.searching import trials as records
+from tests.support.trials import trial
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_not_written_in_part(
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 50, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            run_folder.RunFolder(tmp_path / "run").append({"number": "9" * 100})
+            run_folder.RunFolder(tmp_path / "run").append(trial(network_hash="9" * 100))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert file.read_bytes() == before

@@ -11,10 +11,12 @@ import pytest
 
 from archdsl.errors import SearchError
 from archdsl.search.loop.session import run_search
+from archdsl.search.trial import DataRequest
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Request, ScoreRequest
 from archdsl.search.worker.pool import WorkerPool, device_names
 from archdsl.search.worker.process import Failed
-from tests.support.searching import Machine, quicken, search, settings
+from tests.support.searching import Machine, R, quicken, search, settings
 
 
 @pytest.fixture(autouse=True)
@@ -87,19 +89,24 @@ def test_an_interrupt_ends_all_workers_and_their_trials_are_tried_again(tmp_path
     assert len({record["hash"] for record in trials(tmp_path / "run")}) == 12
 
 
+SETTING = MeasuringSetting("cpu", 1, "float32", "eager", 1)
+MEASURE = MeasureRequest({}, SETTING)
+SCORE = ScoreRequest({}, DataRequest("fake", 32, 0, 10), 0, "cpu")
+
+
 class Stub:
     """A worker that tells when it measures and when it is held."""
 
     def __init__(self, told: list[str], name: str) -> None:
         self.told, self.name = told, name
 
-    def ask(self, request: dict[str, Any], timeout_s: float, progress: Any = None) -> dict[str, Any]:
-        self.told.append(f"{self.name} {request['do']}s")
-        if request["do"] == "hello":
-            if self.name == "d":
-                raise Failed("no GPU 3")
-            return {"provenance": {"device_name": "an H100" if self.name == "a" else "a T4"}}
-        return {}
+    def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
+        self.told.append(f"{self.name} {request.do}s")
+        if self.name == "d":
+            raise Failed("no GPU 3")
+        device = {"device_name": "an H100" if self.name == "a" else "a T4"}
+        facts: Any = {"provenance": device, "latency": {"samples_ms": [1.0], "provenance": device}}
+        return request.reply({**facts, "scores": {}, "seconds": 0.0 if request.needs_quiet else {}})
 
     def hold(self, still: bool) -> None:
         self.told.append(f"{self.name} {'is held' if still else 'goes on'}")
@@ -115,12 +122,12 @@ def pool(device: str, count: int, told: list[str]) -> WorkerPool[str]:
 
 def test_while_one_measures_those_on_its_device_hold_still() -> None:
     told: list[str] = []
-    pool("cpu", 3, told).slots[1].ask({"do": "measure"}, 1.0)
+    pool("cpu", 3, told).slots[1].ask(MEASURE, 1.0)
     assert told == ["a is held", "c is held", "b measures", "a goes on", "c goes on"]
     told.clear()
-    pool("cpu", 2, told).slots[0].ask({"do": "train"}, 1.0)
-    pool("cuda", 2, told).slots[0].ask({"do": "measure"}, 1.0)
-    assert told == ["a trains", "a measures"]
+    pool("cpu", 2, told).slots[0].ask(SCORE, 1.0)
+    pool("cuda", 2, told).slots[0].ask(MEASURE, 1.0)
+    assert told == ["a scores", "a measures"]
 
 
 def test_each_worker_has_a_gpu_of_its_own_unless_one_is_named() -> None:
@@ -142,5 +149,5 @@ def test_a_worker_asks_nothing_once_the_search_has_ended() -> None:
     ended = pool("cpu", 2, told)
     ended.stop()
     with pytest.raises(SearchError, match="the search ends"):
-        ended.slots[0].ask({"do": "train"}, 1.0)
+        ended.slots[0].ask(SCORE, 1.0)
     assert told == ["a stops", "b stops"]

@@ -16,6 +16,7 @@ from archdsl.search.loop.session import run_search
 from archdsl.search.propose import candidates
 from archdsl.search.worker import process as child
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, Worker
 from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
 from tests.support.places import ROOT
@@ -23,6 +24,7 @@ from tests.support.processes import children_of
 from tests.support.searching import Lines, quicken, search, settings
 from tests.support.searching import trials as records
 
+HELLO = HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1))
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
@@ -35,7 +37,7 @@ def hello(request, say):
     return {"provenance": {"device": "cpu", "device_name": "a machine", "torch": "2.0"}}
 
 def data(request, say):
-    facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}
+    facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10, "validation": 9, "held_out": 9}
     return {"classes": 10, "channels": 3, **facts}
 
 def measure(request, say):
@@ -127,20 +129,20 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
 def test_a_worker_is_refused_more_memory_than_it_may_take_and_begins_anew() -> None:
     before = children_of(os.getpid())
     with Worker(memory_bytes=1 << 29) as worker:
-        worker.ask({"do": "hello"}, 60.0)
+        worker.ask(HELLO, 60.0)
         (pid,) = children_of(os.getpid()) - before
         assert resource.prlimit(pid, resource.RLIMIT_DATA) == (1 << 29, 1 << 29)
         assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
         with pytest.raises(Failed, match="out of memory"):
-            worker.ask({"do": "fault", "name": "memory"}, 60.0)
+            worker.exchange({"do": "fault", "name": "memory"}, 60.0, print)
         assert pid not in children_of(os.getpid())
-        worker.ask({"do": "hello"}, 60.0)
+        worker.ask(HELLO, 60.0)
 
 
 def data_limit(worker: WorkerProtocol) -> int:
     """Of the child's memory, in bytes."""
     before = children_of(os.getpid())
-    worker.ask({"do": "hello"}, 60.0)
+    worker.ask(HELLO, 60.0)
     (pid,) = children_of(os.getpid()) - before
     worker_limit = resource.prlimit(pid, resource.RLIMIT_DATA)[0]
     worker.stop()

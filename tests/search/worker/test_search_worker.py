@@ -17,10 +17,21 @@ import pytest
 
 from archdsl import load_spec
 from archdsl.search.worker import process as child
+from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, Hung, Worker, WorkerGone
 from archdsl.search.worker.torch_faults import is_broken
 from tests.support.places import ROOT
 from tests.support.processes import children_of
+
+
+def silent(told: Any) -> None:
+    """Nothing is made of what comes before the reply."""
+
+
+def pid_of(worker: Worker) -> Any:
+    """What a reply tells of its process."""
+    return worker.exchange({"do": "work"}, 30.0, silent)["pid"]
+
 
 SCRIPT = """
 import json, os, sys, time
@@ -66,9 +77,9 @@ def gone(pid: int) -> bool:
 
 def test_a_worker_answers_and_tells_its_progress(worker: Worker) -> None:
     told: list[Any] = []
-    first = worker.ask({"do": "progress"}, 30.0, lambda reply: told.append(reply["progress"]))
+    first = worker.exchange({"do": "progress"}, 30.0, lambda reply: told.append(reply["progress"]))
     assert told == [0, 1, 2]
-    assert worker.ask({"do": "work"}, 30.0)["pid"] == first["pid"]
+    assert pid_of(worker) == first["pid"]
 
 
 @pytest.mark.parametrize(
@@ -83,35 +94,35 @@ def test_a_worker_answers_and_tells_its_progress(worker: Worker) -> None:
 def test_a_worker_that_is_lost_is_told_and_started_again(
     worker: Worker, action: str, error: type[Exception], message: str
 ) -> None:
-    pid = worker.ask({"do": "work"}, 30.0)["pid"]
+    pid = pid_of(worker)
     with pytest.raises(error, match=message):
-        worker.ask({"do": action}, 1.0 if action == "hang" else 30.0)
+        worker.exchange({"do": action}, 1.0 if action == "hang" else 30.0, silent)
     assert gone(pid)
-    assert worker.ask({"do": "work"}, 30.0)["pid"] != pid
+    assert pid_of(worker) != pid
 
 
 def test_a_worker_killed_while_idle_costs_one_request(worker: Worker) -> None:
-    pid = worker.ask({"do": "work"}, 30.0)["pid"]
+    pid = pid_of(worker)
     os.kill(pid, signal.SIGKILL)
     assert gone(pid)
     with pytest.raises(WorkerGone, match="killed by SIGKILL"):
-        worker.ask({"do": "work"}, 30.0)
-    assert worker.ask({"do": "work"}, 30.0)["pid"] != pid
+        worker.exchange({"do": "work"}, 30.0, silent)
+    assert pid_of(worker) != pid
 
 
 def test_a_reply_that_nobody_waited_for_answers_nothing_later(worker: Worker) -> None:
     def interrupted(reply: dict[str, Any]) -> None:
         raise KeyboardInterrupt
 
-    pid = worker.ask({"do": "work"}, 30.0)["pid"]
+    pid = pid_of(worker)
     with pytest.raises(KeyboardInterrupt):
-        worker.ask({"do": "progress"}, 30.0, interrupted)
-    assert worker.ask({"do": "work"}, 30.0)["pid"] != pid
+        worker.exchange({"do": "progress"}, 30.0, interrupted)
+    assert pid_of(worker) != pid
 
 
 def test_stopping_ends_the_worker_and_may_be_repeated(worker: Worker) -> None:
     worker.stop()
-    pid = worker.ask({"do": "work"}, 30.0)["pid"]
+    pid = pid_of(worker)
     worker.stop()
     worker.stop()
     assert gone(pid)
@@ -129,14 +140,14 @@ def test_a_lost_gpu_context_breaks_a_worker_and_full_memory_does_not() -> None:
 
 def test_the_real_worker_measures_and_says_why_it_cannot() -> None:
     document = load_spec("litv2_s").to_json()
-    setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "graph", "threads": 1}
+    setting: Any = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "graph", "threads": 1}
     with Worker() as worker:
-        hello = worker.ask({"do": "hello", **setting, "runtime": "eager"}, 120.0)
-        assert hello["provenance"]["device"] == "cpu"
+        hello = worker.ask(HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1)), 120.0)
+        assert hello.provenance["device"] == "cpu"
         with pytest.raises(Failed, match="runtime graph replays a CUDA graph and needs a GPU"):
-            worker.ask({"do": "measure", "spec": document, "setting": setting}, 120.0)
+            worker.exchange({"do": "measure", "spec": document, "setting": setting}, 120.0, silent)
         with pytest.raises(Failed, match="KeyError: 'nothing'"):
-            worker.ask({"do": "nothing"}, 120.0)
+            worker.exchange({"do": "nothing"}, 120.0, silent)
 
 
 def test_no_worker_is_left_when_its_parent_is_killed() -> None:
@@ -144,7 +155,7 @@ def test_no_worker_is_left_when_its_parent_is_killed() -> None:
         "import time\n"
         "from archdsl.search.worker.process import Worker\n"
         "worker = Worker()\n"
-        "try: worker.ask({'do': 'nothing'}, 120.0)\n"
+        "try: worker.exchange({'do': 'nothing'}, 120.0, print)\n"
         "except Exception: print('refused', flush=True)\n"
         "time.sleep(600)\n"
     )
