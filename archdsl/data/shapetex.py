@@ -8,7 +8,7 @@ colours, a wobble of the outline, noise, and a background that wears a texture o
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> 
     return rng.uniform(low, high, (CHUNK, *(shape or (1, 1)))).astype(np.float32)
 
 
-def _turned(rng: np.random.Generator, x: Any, y: Any) -> tuple[Floats, Floats]:
+def _turned(rng: np.random.Generator, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Coordinates in each image's own frame, turned by a random angle: two of (N, H, W)."""
     angle = _uniform(rng, 0, TAU)
     cos, sin = np.cos(angle), np.sin(angle)

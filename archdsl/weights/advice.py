@@ -9,7 +9,7 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError
-from archdsl.families.common.published import SCHEMES
+from archdsl.families.schemes import SCHEMES
 from archdsl.load.specs import override
 from archdsl.weights.forms import apart, blank
 from archdsl.weights.names import names_by, published_names, scheme_of

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError, nearest
 from archdsl.families.common.base import Part
-from archdsl.families.common.published import SCHEMES, Scheme
 from archdsl.families.common.stage import Stage
+from archdsl.families.common.tensor_names import Scheme
+from archdsl.families.schemes import SCHEMES
 
 COUNTERS = ".num_batches_tracked"
 """How a batch norm's counter ends; no published network computes with it."""

@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from archdsl.json_types import Scalar
 from archdsl.spaces.variables import Variable
 
 _EXACT = 2**53
@@ -31,7 +32,7 @@ class Parameter:
         self.distribution, self._values, self._encoded = distribution, variable.values, tuple(encoded)
         pairs = list(zip(self._values, self._encoded, strict=True))
         # 1, 1.0 and true are equal for Python, and three values for a space
-        self._encode = {(type(value), value): parameter for value, parameter in pairs}
+        self._encode: dict[tuple[type, Scalar], Any] = {(type(value), value): parameter for value, parameter in pairs}
         self._decode = {(type(parameter), parameter): value for value, parameter in reversed(pairs)}
 
     def encode(self, value: Any) -> Any:

@@ -59,7 +59,7 @@ class Scaled:
         self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
         self._gate_ms = gate_ms
         self._ordered = {
-            name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
+            name: variable.numbers for name, variable in variables.items() if variable.is_ordered and variable.values
         }
         self._looked_at = dict[tuple[Any, ...], _Sized | None]()
 

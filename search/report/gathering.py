@@ -102,7 +102,7 @@ def _choices(document: Json, specs: Mapping[str, Spec]) -> dict[str, JsonObject]
         }
     except (ArchError, ValidationError, LookupError, TypeError, ValueError):
         return {}
-    return {network_hash: choices for network_hash, choices in chosen.items() if choices is not None}
+    return {network_hash: {**choices} for network_hash, choices in chosen.items() if choices is not None}
 
 
 def _first_of_each(trials: Iterable[TrialLine]) -> list[TrialLine]:

@@ -16,6 +16,7 @@ from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
+from archdsl.spaces.resolve import Choices
 from archdsl.training.pace import noise, pace
 from tests.support.examining import examined, space, written
 from tests.support.searching import Machine, settings
@@ -129,7 +130,8 @@ def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
 
 
 def test_the_pace_of_training_is_of_real_steps() -> None:
-    spec = point(space_of(space()), {"w": 16, "d1": 1, "d2": 1, "mlp": "plain", "stage2": "mlp"}.__getitem__)[0]
+    choices: Choices = {"w": 16, "d1": 1, "d2": 1, "mlp": "plain", "stage2": "mlp"}
+    spec = point(space_of(space()), choices.__getitem__)[0]
     found = pace(spec, "cpu", noise(spec))
     assert found.step_s > 0
     assert found.image_s > 0
