@@ -29,7 +29,7 @@ def agreement(name: str, pairs: Sequence[tuple[float, float]]) -> Agreement:
     if len(pairs) < 3:
         return Agreement(name, len(pairs), None, None)
     first, second = np.array(pairs, dtype=float).T
-    found = spearman(list(first), list(second))
+    found = float(spearman(list(first), list(second)))
     return Agreement(name, len(pairs), found, _chance(rankdata(first), rankdata(second), found))
 
 
