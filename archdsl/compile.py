@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, short
-from archdsl.families.common.features import FeatureInfo, pooling_of
+from archdsl.families.common.features import FeatureInfo, MapFacts, pooling_of
 from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
 from archdsl.families.common.parameter_groups import parameter_groups, undecayed
 from archdsl.families.common.stage_modules import Stage
-from archdsl.graphs import Port, Run, Step, map_steps, plan, runs
+from archdsl.graphs import Port, ScheduledStep, Step, map_steps, plan, schedule
 from archdsl.language.arguments import check_spec
-from archdsl.language.document import MOST_CLASSES, Spec
+from archdsl.language.document import Spec
+from archdsl.language.header import MOST_CLASSES
 from archdsl.shape import Map
 
 
@@ -34,13 +35,13 @@ class Backbone(nn.Module):
         steps = plan(spec, features_only)
         self.spec = spec
         self.features_only = features_only
-        self._runs = tuple(runs(steps))
+        self._schedule = tuple(schedule(steps))
         self.feature_info = FeatureInfo(_info(step) for step in map_steps(spec, steps))
         self.num_classes = 0 if features_only else spec.classes
         self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
         for step in steps:
             # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
-            self._modules[step.node.id] = step.node.build(*step.arguments(spec))
+            self._modules[step.node.id] = step.node.build_module(step.part_inputs(spec))
         for module in self.children():
             initialise(module, spec.init)
         set_drop_path(self, spec.drop_path)
@@ -57,16 +58,16 @@ class Backbone(nn.Module):
 
         In training a head with token labels gives those of all pixels too.
         """
-        return self._run(x, self._runs)
+        return self._run(x, self._schedule)
 
     def forward_features(self, x: Tensor) -> Any:
         """(B, channels, H, W) -> what the head reads: a map (B, C, H, W), a class token (B, 1, C), or a tuple
 
         The tuple is of a map and semantics (B, M, C), for a head that reads both.
         """
-        return self._run(x, self._runs if self.features_only else self._runs[:-1])
+        return self._run(x, self._schedule if self.features_only else self._schedule[:-1])
 
-    def forward_head(self, x: Any, pre_logits: bool = False) -> Any:
+    def forward_head(self, x: Tensor | tuple[Tensor, ...], pre_logits: bool = False) -> Any:
         """What `forward_features` gives -> (B, classes); with `pre_logits` the pooled features (B, C)"""
         head: Any = self.head
         inputs = x if isinstance(x, tuple) else (x,)
@@ -97,9 +98,10 @@ class Backbone(nn.Module):
         if norm or output_fmt != "NCHW":
             raise WrongUse("intermediate maps are NCHW, as they leave their nodes; leave out norm and output_fmt")
         names = self.feature_info.module_name(self._indices(indices))
-        wanted = [run._replace(feature=run.name in names) for run in self._runs[: None if self.features_only else -1]]
+        before_head = self._schedule if self.features_only else self._schedule[:-1]
+        wanted = [step._replace(feature=step.name in names) for step in before_head]
         if stop_early and intermediates_only:
-            wanted = wanted[: 1 + max((index for index, run in enumerate(wanted) if run.feature), default=-1)]
+            wanted = wanted[: 1 + max((index for index, step in enumerate(wanted) if step.feature), default=-1)]
         alive, maps = self._outputs(x, wanted)
         if intermediates_only:
             return maps
@@ -114,39 +116,41 @@ class Backbone(nn.Module):
             raise WrongUse(f"there are {count} maps; got indices {short(asked)}")
         return sorted({index % count for index in asked})
 
-    def _run(self, x: Tensor, wanted: Sequence[Run]) -> Any:
+    def _run(self, x: Tensor, wanted: Sequence[ScheduledStep]) -> Tensor | tuple[Tensor, ...] | list[Tensor]:
         alive, maps = self._outputs(x, wanted)
         if self.features_only:
             return maps
-        last = self._runs[-1]
+        last = self._schedule[-1]
         return alive[last.gives[0]] if wanted[-1] is last else self._read_by_head(alive)
 
-    def _read_by_head(self, alive: dict[Port, Tensor]) -> Any:
+    def _read_by_head(self, alive: dict[Port, Tensor]) -> Tensor | tuple[Tensor, ...]:
         """The one value that the head reads, or several as a tuple."""
-        inputs = tuple(alive[port] for port in self._runs[-1].reads)
+        inputs = tuple(alive[port] for port in self._schedule[-1].reads)
         return inputs if len(inputs) > 1 else inputs[0]
 
-    def _outputs(self, x: Tensor, wanted: Sequence[Run]) -> tuple[dict[Port, Tensor], list[Tensor]]:
-        """What is still needed after some runs, by port, and the maps of those that are features."""
+    def _outputs(self, x: Tensor, wanted: Sequence[ScheduledStep]) -> tuple[dict[Port, Tensor], list[Tensor]]:
+        """What is still needed after some steps, by port, and the maps of those that are features."""
         if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch exports it untyped
             # What follows from the size is written into a trace as it is now: at another size it has to fail.
             x = x.expand(-1, *map(int, x.shape[1:]))
         alive: dict[Port, Tensor] = {}
         maps: list[Tensor] = []
-        for run in wanted:
-            self._step(run, x, alive, maps)
+        for step in wanted:
+            self._step(step, x, alive, maps)
         return alive, maps
 
-    def _step(self, run: Run, x: Tensor, alive: dict[Port, Tensor], maps: list[Tensor]) -> None:
+    def _step(self, step: ScheduledStep, x: Tensor, alive: dict[Port, Tensor], maps: list[Tensor]) -> None:
         """Run one module on what it reads, then let go what nobody needs any more."""
-        module: Any = self._modules[run.name]
-        given = module(*[alive[port] for port in run.reads] or [x])
-        outputs = given if isinstance(given, tuple) and len(run.gives) > 1 else (given,)
-        if run.feature:
-            maps.append(module.feature(outputs[0]) if hasattr(module, "feature") else outputs[0])
-        for port in run.done:
+        module = self._modules[step.name]
+        assert module is not None
+        result = module(*[alive[port] for port in step.reads] or [x])
+        outputs = result if isinstance(result, tuple) and len(step.gives) > 1 else (result,)
+        if step.feature:
+            as_feature = getattr(module, "feature", None)
+            maps.append(outputs[0] if as_feature is None else as_feature(outputs[0]))
+        for port in step.done:
             del alive[port]
-        alive.update((port, value) for port, value in zip(run.gives, outputs, strict=False) if port in run.kept)
+        alive.update((port, value) for port, value in zip(step.gives, outputs, strict=False) if port in step.kept)
 
     @property
     def head(self) -> nn.Module:
@@ -157,7 +161,7 @@ class Backbone(nn.Module):
         """
         if self.features_only:
             raise AttributeError("a backbone built with features_only has no head")
-        head = self._modules[self._runs[-1].name]
+        head = self._modules[self._schedule[-1].name]
         assert head is not None
         return head
 
@@ -192,7 +196,7 @@ class Backbone(nn.Module):
         if num_classes > 0:
             self.spec = self.spec.model_copy(update={"classes": int(num_classes)})
             step, like = plan(self.spec)[-1], next(self.parameters())
-            fresh = step.node.build(*step.arguments(self.spec)).to(like.device, like.dtype).train(head.training)
+            fresh = step.node.build_module(step.part_inputs(self.spec)).to(like.device, like.dtype).train(head.training)
             initialise(fresh, self.spec.init)
         for name in names:
             if getattr(head, name) is not None:
@@ -237,7 +241,7 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
     return Backbone(spec, features_only)
 
 
-def _info(step: Step) -> dict[str, Any]:
+def _info(step: Step) -> MapFacts:
     """What timm's `feature_info` says of one map."""
     pixels = step.outputs["pixels"]
     assert isinstance(pixels, Map)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Problem
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import Link, Step, plan
+from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec
 from archdsl.language.document import Spec
 from archdsl.shape import Cost
@@ -67,7 +68,7 @@ class Count(NamedTuple):
         """Weights and peak activations together."""
         return self.weight_bytes(dtype) + self.activation_bytes(dtype, batch)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The facts for programs; memory in bytes at float32 and batch 1."""
         return {
             "params": self.params,
@@ -83,8 +84,7 @@ class Count(NamedTuple):
 
 def cost_of(step: Step, spec: Spec) -> Cost:
     """What one step costs, by its part's formulas."""
-    cost: Cost = step.node.cost(*step.arguments(spec))
-    return cost
+    return step.node.infer_cost(step.part_inputs(spec))
 
 
 def count(spec: Spec, features_only: bool = False, cost_of: Callable[[Step, Spec], Cost] = cost_of) -> Count:
@@ -155,11 +155,11 @@ def limit_problems(counted: Count) -> list[Problem]:
         Problem(
             ("nodes", parts.index(max(parts))),
             f"a document has at most {_rounded(most)} {name}",
-            f"{_rounded(found)}, most of it here",
+            f"{_rounded(value)}, most of it here",
             "make width, depth or image smaller",
         )
-        for name, found, most, parts in limits
-        if found > most
+        for name, value, most, parts in limits
+        if value > most
     ]
 
 

@@ -3,7 +3,7 @@
 Ours as `archdsl.build` gives them and in their inference form (`archdsl.optimizing`), and timm's networks of the same
 kind. Each network has a process of its own, which builds, tunes, compiles and captures; they do so side by side, and
 are then timed one at a time, in rounds whose order changes. The first runner of a process is timed twice a round (A/A).
-Told are milliseconds per batch, the difference from the plain float32 network, peak memory, and the share of the roofline
+It reports ms per batch, the difference from the plain float32 network, peak memory, and the share of the roofline
 with ceilings measured in the run: the time that the multiply-adds or the bytes of inputs, weights and outputs of each
 product take at least, whichever is longer.
 """

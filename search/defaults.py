@@ -36,12 +36,12 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
 
     if not isinstance(space, Space):
         space = load_space(space if space is not None else default_space(request.device))
-    own = space.budget("latency") or space.budget("throughput") or _NO_BUDGET
+    measured = space.budget("latency") or space.budget("throughput") or _NO_BUDGET
     setting = Setting.checked(
-        request.device or own.device or default_device(),
-        request.batch or own.batch or 1,
-        request.dtype or own.dtype or "float32",
-        request.runtime or own.runtime,
+        request.device or measured.device or default_device(),
+        request.batch or measured.batch or 1,
+        request.dtype or measured.dtype or "float32",
+        request.runtime or measured.runtime,
     )
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     return _checked(
@@ -50,10 +50,10 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             **{f"{metric}_budget": budget.limit for metric in _STATIC if (budget := space.budget(metric))},
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
-            **_promised(request, own, setting.batch),
+            **_promised(request, measured, setting.batch),
             **setting._asdict(),
-            "threads": request.threads or own.threads,
-            "stat": checked_stat(request.stat or own.stat or default_stat(setting.device)),
+            "threads": request.threads or measured.threads,
+            "stat": checked_stat(request.stat or measured.stat or default_stat(setting.device)),
         }
     )
 
@@ -84,7 +84,7 @@ def first_of(error: ValidationError) -> str:
     return f"{name}: {first['msg']}; got {first['input']!r}"
 
 
-def _promised(request: SettingsRequest, own: Budget, batch: int) -> dict[str, Json]:
+def _promised(request: SettingsRequest, measured: Budget, batch: int) -> dict[str, Json]:
     """The latency budget, said as images per second where it was asked for so; what is named stands over the space's.
 
     Raises:
@@ -94,8 +94,8 @@ def _promised(request: SettingsRequest, own: Budget, batch: int) -> dict[str, Js
     latency, throughput = request.latency_budget_ms, request.throughput_budget
     if latency is not None and throughput is not None:
         raise WrongUse("a throughput budget is a latency budget of batch / throughput; give one of the two")
-    if latency is None and throughput is None and own is not _NO_BUDGET:
-        latency, throughput = (own.limit, None) if own.metric == "latency" else (None, own.limit)
+    if latency is None and throughput is None and measured is not _NO_BUDGET:
+        latency, throughput = (measured.limit, None) if measured.metric == "latency" else (None, measured.limit)
     if throughput is not None:
         if throughput <= 0:
             raise SearchError(f"throughput_budget must be above 0 images per second; got {throughput}")

@@ -9,7 +9,7 @@ Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
 """The search algorithm; `search/propose/samplers.py` says what each is."""
 Role = Literal["both", "measure", "train"]
 """What a machine does in a study that machines share."""
-Asked: TypeAlias = float | int | str
+Value: TypeAlias = float | int | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SettingsRequest:
     """Of sampling, data order and initial weights; 0 by default."""
 
     @property
-    def named(self) -> dict[str, Asked]:
+    def named(self) -> dict[str, Value]:
         """What is named, by the names of `Settings`."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}

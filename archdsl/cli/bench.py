@@ -116,18 +116,18 @@ def command(
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
     output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime} ...")
     pace = _pace(rounds, time_limit)
-    found: Comparison | LayerBench
+    result: Comparison | LayerBench
     if layers:
-        found = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
+        result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
     else:
-        found = compare(items, *setting, threads, stat=stat, on_wait=output.remark, **pace)
+        result = compare(items, *setting, threads, stat=stat, on_wait=output.remark, **pace)
     if out is not None:
-        out.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:
-        return output.result_json(found.as_json())
+        return output.result_json(result.as_json())
     from archdsl.render.console import stdout
 
-    stdout().print(_table(found), soft_wrap=True)
+    stdout().print(_table(result), soft_wrap=True)
     return None
 
 
@@ -141,12 +141,12 @@ def _pace(rounds: int | None, time_limit_s: float | None) -> Pace:
     return pace
 
 
-def _table(found: Comparison | LayerBench) -> Renderable:
+def _table(result: Comparison | LayerBench) -> Renderable:
     from archdsl.latency.layers import LayerBench
     from archdsl.render.bench import bench_table
     from archdsl.render.layers import layers_table
 
-    return layers_table(found) if isinstance(found, LayerBench) else bench_table(found)
+    return layers_table(result) if isinstance(result, LayerBench) else bench_table(result)
 
 
 def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:

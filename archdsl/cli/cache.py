@@ -37,17 +37,17 @@ def command(action: Action = "show", yes: Yes = False, as_json: Json = False) ->
     from archdsl.render.kept import cache_lines
     from archdsl.search.store import cache
 
-    found = cache.contents()
+    contents = cache.contents()
     if action == "clear":
-        files = found.results + found.tables
-        _agree(f"remove {files} file{'s' * (files != 1)} from {found.folder}?", yes or not files)
+        files = contents.results + contents.tables
+        _agree(f"remove {files} file{'s' * (files != 1)} from {contents.folder}?", yes or not files)
         removed = cache.clear()
         if as_json:
-            return output.result_json({"folder": str(found.folder), "removed": removed})
-        return output.lines(f"removed {removed} file{'s' * (removed != 1)} from {found.folder}")
+            return output.result_json({"folder": str(contents.folder), "removed": removed})
+        return output.lines(f"removed {removed} file{'s' * (removed != 1)} from {contents.folder}")
     if as_json:
-        return output.result_json(found._asdict() | {"folder": str(found.folder)})
-    return output.lines(*cache_lines(found))
+        return output.result_json(contents._asdict() | {"folder": str(contents.folder)})
+    return output.lines(*cache_lines(contents))
 
 
 def _agree(question: str, agreed: bool) -> None:

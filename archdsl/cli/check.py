@@ -49,15 +49,15 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
     """
     findings = []
     for path in paths:
-        findings.append(found := _look_at(path, assignments or []))
+        findings.append(finding := _look_at(path, assignments or []))
         if not as_json:
-            _tell(path, found)
+            _print_finding(path, finding)
     if as_json:
-        errors: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.problems]
-        warnings: list[json_types.Json] = [problem.as_json() for found in findings for problem in found.warnings]
+        errors: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.problems]
+        warnings: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.warnings]
         refused = bool(errors or (strict and warnings))
         output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
-    codes = [FAILED if strict and found.warnings else found.code for found in findings]
+    codes = [FAILED if strict and finding.warnings else finding.code for finding in findings]
     raise typer.Exit(max(codes))
 
 
@@ -72,16 +72,16 @@ def _look_at(path: str, assignments: list[str]) -> Finding:
         return Finding("", (Problem((), " ".join(str(error).splitlines()), file=path),), WRONG_USE)
 
 
-def _tell(path: str, found: Finding) -> None:
+def _print_finding(path: str, finding: Finding) -> None:
     """Refusals are results; that there is no such document is not."""
-    if found.summary:
-        output.lines(f"{title(path)}: ok: {found.summary}")
-    for problem in found.warnings:
+    if finding.summary:
+        output.lines(f"{title(path)}: ok: {finding.summary}")
+    for problem in finding.warnings:
         place = ":".join(str(part) for part in (problem.file, problem.line, problem.column))
         rest = str(problem._replace(file=None, line=None, column=None))
         output.lines(f"{place}: warning: {rest}")
-    for problem in found.problems:
-        if found.code == WRONG_USE:
+    for problem in finding.problems:
+        if finding.code == WRONG_USE:
             output.error(problem.rule)
         else:
             output.lines(str(problem))

@@ -24,14 +24,14 @@ def command(specs: Names, assignments: Set = None, as_json: Json = False) -> Non
     """
     from archdsl.cost import count
 
-    found = open_specs(specs, assignments)
+    opened = open_specs(specs, assignments)
     if as_json:
-        facts: list[json_types.Json] = [{"name": spec.name, **count(spec).as_json()} for spec in found]
+        facts: list[json_types.Json] = [{"name": spec.name, **count(spec).as_json()} for spec in opened]
         return output.result_json(facts[0] if len(facts) == 1 else facts)
     from archdsl.render.console import stdout
     from archdsl.render.tables import cost_table
 
-    for number, spec in enumerate(found):
+    for number, spec in enumerate(opened):
         if number:
             output.lines("")
         stdout().print(cost_table(count(spec), spec), soft_wrap=True)

@@ -53,7 +53,7 @@ def command(
     mode: Mode = None,
     no_measure: NoMeasure = False,
     as_json: Json = False,
-    **asked: Unpack[DoctorOptions],
+    **options: Unpack[DoctorOptions],
 ) -> None:
     """Examine a search space before the first trial: its size, costs, unused alternatives, budgets and search time.
 
@@ -74,10 +74,10 @@ def command(
     from archdsl.search.doctor.doctor import as_json as facts
     from archdsl.search.request import SettingsRequest
 
-    space = space or default_space(asked["device"])
-    asked["runtime"] = runtime_of(asked["runtime"], mode)
-    settings = settings_of(space, SettingsRequest(**asked))
-    found = examine(
+    space = space or default_space(options["device"])
+    options["runtime"] = runtime_of(options["runtime"], mode)
+    settings = settings_of(space, SettingsRequest(**options))
+    examination = examine(
         settings,
         measure=not no_measure,
         time_s=time or DEFAULT_TIME_S,
@@ -85,10 +85,10 @@ def command(
         workers=workers,
         say=output.remark,
     )
-    dead = placed([told(value) for value in found.dead], space)
+    dead = placed([told(value) for value in examination.dead], space)
     if as_json:
-        output.result_json(facts(found, [problem.as_json() for problem in dead]))
+        output.result_json(facts(examination, [problem.as_json() for problem in dead]))
     else:
-        stdout().print(report(found, [str(problem) for problem in dead]), soft_wrap=True)
-    if not found.is_feasible:
+        stdout().print(report(examination, [str(problem) for problem in dead]), soft_wrap=True)
+    if not examination.is_feasible:
         raise typer.Exit(FAILED)

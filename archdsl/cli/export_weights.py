@@ -35,8 +35,8 @@ def command(model: Model, out: Out, as_json: Json = False) -> None:
     check_out(out, model)
     from archdsl.weights import load_model, write_published
 
-    found = load_model(model)
-    count = write_published(found, out)
+    loaded = load_model(model)
+    count = write_published(loaded, out)
     if as_json:
-        return output.result_json({"file": str(out), "name": found.spec.name, "tensors": count})
-    return output.lines(f"{out}: {found.spec.name}, {count} tensors under the names of {found.spec.weights}")
+        return output.result_json({"file": str(out), "name": loaded.spec.name, "tensors": count})
+    return output.lines(f"{out}: {loaded.spec.name}, {count} tensors under the names of {loaded.spec.weights}")

@@ -73,11 +73,11 @@ def command(
     """
     check_out(out, file, (".safetensors",))
     made_for = None if image is None else _size(image)
-    (found,) = open_specs([spec], assignments)
+    (backbone,) = open_specs([spec], assignments)
     from archdsl.weights import import_file, save_model
 
     model, imported = import_file(
-        found, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
+        backbone, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
     )
     save_model(model, out, imported.sha256)
     if as_json:
@@ -90,15 +90,15 @@ def command(
 
 def _size(text: str) -> tuple[int, int]:
     """`384` or `384x512`."""
-    found = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
-    if not found:
+    match = re.fullmatch(r"([0-9]{2,4})(?:x([0-9]{2,4}))?", text)
+    if not match:
         from archdsl.language.sizes import sides_in
 
         sides = sides_in(text)
         two = len(sides) == 2 and all(10 <= side < 10_000 for side in sides)
         remedy = f"use {sides[0]}x{sides[1]} (height x width)" if two else "write e.g. 384 or 384x512"
         raise typer.BadParameter(f"'{text[:40]}' is not an image size; {remedy}", param_hint="'--image'")
-    return int(found[1]), int(found[2] or found[1])
+    return int(match[1]), int(match[2] or match[1])
 
 
 def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:

@@ -1,4 +1,4 @@
-"""`archdsl lut`: tables of latencies, built, shown and asked."""
+"""`archdsl lut`: tables of latencies, built, shown and used to predict."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def lut() -> None:
 
 @app.command(short_help="Measure the parts of a space, and state the prediction error.")
 @with_options(BuildOptions, batch=1, dtype="float32", calibration=16, held_out=32, rounds=40, again=False)
-def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked: Unpack[BuildOptions]) -> None:
+def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
     """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
     A table holds for one runtime: times of eager networks say nothing about compiled ones. While it is built, no other
@@ -108,18 +108,18 @@ def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked
     """
     from archdsl.load.spaces import load_space
 
-    asked["runtime"] = runtime_of(asked["runtime"], mode)
+    options["runtime"] = runtime_of(options["runtime"], mode)
     opened = load_space(space)
     from archdsl.latency import default_device, default_stat
     from archdsl.latency.tables import build_tables
 
-    found = build_tables(opened, **asked, notify=output.remark)
-    _print(found[asked["stat"] or default_stat(asked["device"] or default_device())], as_json)
+    tables = build_tables(opened, **options, notify=output.remark)
+    _print(tables[options["stat"] or default_stat(options["device"] or default_device())], as_json)
 
 
 @app.command(short_help="Show a table: its error, its parts, and what it was measured on.")
 @with_options(TableOptions, batch=1, dtype="float32")
-def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked: Unpack[TableOptions]) -> None:
+def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[TableOptions]) -> None:
     """Show the latency table of a space for a setting; a stale table is refused.
 
     \b
@@ -127,8 +127,8 @@ def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **asked:
       archdsl lut show lit-dat-64 --device cpu
       archdsl lut show lit-dat-64 --device cpu --stat min --json
     """
-    asked["runtime"] = runtime_of(asked["runtime"], mode)
-    _print(_table(space, asked), as_json)
+    options["runtime"] = runtime_of(options["runtime"], mode)
+    _print(_table(space, options), as_json)
 
 
 @app.command(short_help="Predict latencies from a table.")
@@ -140,7 +140,7 @@ def predict(
     *,
     mode: Mode = None,
     as_json: Json = False,
-    **asked: Unpack[TableOptions],
+    **options: Unpack[TableOptions],
 ) -> None:
     """Predict the latency of backbones whose blocks are in the table of SPACE, and their images per second.
 
@@ -149,22 +149,22 @@ def predict(
       archdsl lut predict lit-dat-64 runs/first/winner.json
       archdsl lut predict lit-dat-64 mine.json --set stage3.depth=4 --json
     """
-    asked["runtime"] = runtime_of(asked["runtime"], mode)
+    options["runtime"] = runtime_of(options["runtime"], mode)
     backbones = open_specs(specs, assignments)
-    table = _table(space, asked)
-    found = [
+    table = _table(space, options)
+    predicted = [
         (spec.name, _predicted(table, spec, name, assignments)) for spec, name in zip(backbones, specs, strict=True)
     ]
     if as_json:
         facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
         rows: list[json_types.Json] = [
-            {"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in found
+            {"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in predicted
         ]
         return output.result_json({"items": rows, **facts})
     from archdsl.render.console import stdout
     from archdsl.render.lut import predictions
 
-    stdout().print(predictions(found, table), soft_wrap=True)
+    stdout().print(predictions(predicted, table), soft_wrap=True)
     return None
 
 
@@ -185,7 +185,7 @@ def _predicted(table: Table, spec: Spec, name: str, assignments: list[str] | Non
         raise MeasureError(f"{error}: {command}") from None
 
 
-def _table(name: str, asked: TableOptions) -> Table:
+def _table(name: str, options: TableOptions) -> Table:
     """The kept table of a space for a setting on this machine."""
     from archdsl.load.spaces import load_space
 
@@ -193,8 +193,8 @@ def _table(name: str, asked: TableOptions) -> Table:
     from archdsl.latency import Setting
     from archdsl.latency.tables import load_here
 
-    setting = Setting.checked(asked["device"], asked["batch"], asked["dtype"], asked["runtime"])
-    return load_here(space, setting, asked["threads"], asked["stat"], name)
+    setting = Setting.checked(options["device"], options["batch"], options["dtype"], options["runtime"])
+    return load_here(space, setting, options["threads"], options["stat"], name)
 
 
 def _print(table: Table, as_json: bool) -> None:

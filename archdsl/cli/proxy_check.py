@@ -16,7 +16,7 @@ from archdsl.cli.unpacking import with_options
 
 
 class ProxyCheckOptions(StaticBudgets, TrainingData):
-    """What a check is asked for, by the names of `archdsl.search.proxy_check.api.checked_proxies`."""
+    """The options of a check, by the names of `archdsl.search.proxy_check.api.checked_proxies`."""
 
     device: Device
     threads: Threads
@@ -66,7 +66,7 @@ class ProxyCheckOptions(StaticBudgets, TrainingData):
 
 
 @with_options(ProxyCheckOptions, resume=False, earlier=())
-def command(space: Space = None, *, as_json: Json = False, **asked: Unpack[ProxyCheckOptions]) -> None:
+def command(space: Space = None, *, as_json: Json = False, **options: Unpack[ProxyCheckOptions]) -> None:
     """Check how well zero-cost scores and short training rank the networks of a space, against several full trainings.
 
     Networks are drawn evenly from the space, within its budgets on params, MACs and memory, and each is trained with
@@ -85,12 +85,12 @@ def command(space: Space = None, *, as_json: Json = False, **asked: Unpack[Proxy
     from archdsl.render.proxy_check import report
     from archdsl.search.proxy_check.api import checked_proxies
 
-    found = checked_proxies(space, **asked, say=output.remark)
+    verdict = checked_proxies(space, **options, say=output.remark)
     if as_json:
-        output.result_json(found)
+        output.result_json(verdict)
     else:
-        stdout().print(report(found), soft_wrap=True)
-    if found["interrupted"]:
+        stdout().print(report(verdict), soft_wrap=True)
+    if verdict["interrupted"]:
         raise typer.Exit(INTERRUPTED)
-    if found["refused"]:
+    if verdict["refused"]:
         raise typer.Exit(FAILED)

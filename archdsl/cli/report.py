@@ -38,30 +38,30 @@ def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False)
     """
     from archdsl.search.report import read_report, write_csv
 
-    found = read_report(run)
+    report = read_report(run)
     if csv is not None:
-        write_csv(found, csv)
+        write_csv(report, csv)
         output.remark(f"wrote {csv}: every measurement, one per row")
     if as_json:
-        output.result_json(found.as_json())
+        output.result_json(report.as_json())
     else:
         from archdsl.render.console import stdout
         from archdsl.render.report import report_text
 
-        stdout().print(report_text(found), soft_wrap=True)
+        stdout().print(report_text(report), soft_wrap=True)
     page = html or (None if as_json else run / "report.html")
     if page is not None:
-        _write(found, page, asked=html is not None)
+        _write(report, page, is_required=html is not None)
 
 
-def _write(found: Report, page: Path, asked: bool) -> None:
+def _write(report: Report, page: Path, is_required: bool) -> None:
     """The page; a run's folder that cannot be written is no failure unless the page was asked for."""
     from archdsl.render.page.page import write_html
 
     try:
-        write_html(found, page)
+        write_html(report, page)
     except OSError as error:
-        if asked:
+        if is_required:
             raise
         return output.remark(f"cannot write {page}: {error.strerror or error}; give another file with --html")
     return output.remark(f"wrote {page}: this report as an HTML page")

@@ -7,7 +7,8 @@ from typing import Annotated, Unpack
 
 import typer
 
-from archdsl.cli import options, output
+from archdsl.cli import output
+from archdsl.cli.options import Json, Mode, chosen_role, chosen_sampler, runtime_of, whole
 from archdsl.cli.search_options import (
     Conditions,
     Epochs,
@@ -23,7 +24,7 @@ from archdsl.search.request import Role, Sampler
 
 
 class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
-    """What a search is asked for, by the names of `archdsl.search.run`."""
+    """The options of a search, by the names of `archdsl.search.run`."""
 
     epochs: Epochs
     sampler: Annotated[
@@ -31,7 +32,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--sampler",
             metavar="auto|gp|tpe|nsga2|evolution|random",
-            parser=options.chosen_sampler,
+            parser=chosen_sampler,
             help="search algorithm (default: auto)",
         ),
     ]
@@ -40,7 +41,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--trials",
             metavar="N",
-            parser=options.whole(1_000_000),
+            parser=whole(1_000_000),
             help="stop after measuring this many distinct networks (default: no limit)",
         ),
     ]
@@ -97,7 +98,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--role",
             metavar="train|measure|both",
-            parser=options.chosen_role,
+            parser=chosen_role,
             show_default=False,
             help="what this machine does in a shared study (default: both)",
         ),
@@ -105,9 +106,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
 
 
 @with_options(SearchOptions, resume=False, earlier=(), workers=1, role="both")
-def command(
-    space: Space = None, *, mode: options.Mode = None, as_json: options.Json = False, **asked: Unpack[SearchOptions]
-) -> None:
+def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **options: Unpack[SearchOptions]) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
     Candidates over a budget are never trained. The winner's file is measured again in fresh processes. PASS, FAIL or
@@ -129,11 +128,11 @@ def command(
     from archdsl.render.search import Display, summary
     from archdsl.search.api import run
 
-    if asked["resume"] and asked["out"] is None:
+    if options["resume"] and options["out"] is None:
         raise typer.BadParameter("give the run's folder with --out", param_hint="'--resume'")
-    asked["runtime"] = options.runtime_of(asked["runtime"], mode)
+    options["runtime"] = runtime_of(options["runtime"], mode)
     with Display(stderr(), output.talk().quiet) as display:
-        result = run(space, **asked, watcher=display)
+        result = run(space, **options, watcher=display)
     if as_json:
         output.result_json(result.as_json())
     else:

@@ -40,22 +40,22 @@ def command(spec: Name, assignments: Set = None, form: Format = "text", as_json:
     """
     from archdsl.cost import count
 
-    (found,) = open_specs([spec], assignments)
+    (opened,) = open_specs([spec], assignments)
     if as_json:
-        output.result_json(_facts(found))
+        output.result_json(_facts(opened))
     elif form == "mermaid":
         from archdsl.render.mermaid import mermaid
 
-        output.document(mermaid(found))
+        output.document(mermaid(opened))
     elif form == "dot":
         from archdsl.render.dot import dot
 
-        output.document(dot(found))
+        output.document(dot(opened))
     else:
         from archdsl.render.console import stdout
         from archdsl.render.tree import show
 
-        stdout().print(show(found, count(found)), soft_wrap=True)
+        stdout().print(show(opened, count(opened)), soft_wrap=True)
 
 
 def _facts(spec: Spec) -> json_types.JsonObject:
@@ -63,15 +63,15 @@ def _facts(spec: Spec) -> json_types.JsonObject:
     from archdsl.cost import count
     from archdsl.graphs import graph
 
-    drawn, found = graph(spec), count(spec)
+    drawn, cost = graph(spec), count(spec)
     nodes: list[json_types.Json] = [
         {**node._asdict(), "kind": drawn.nodes[node.id]["kind"], "outputs": _texts(drawn.nodes[node.id]["shapes"])}
-        for node in found.nodes
+        for node in cost.nodes
     ]
     edges: list[json_types.Json] = [
         {"from": edge[0], "to": edge[1], "ports": _texts(data["ports"])} for *edge, data in drawn.edges(data=True)
     ]
-    return {"name": spec.name, "params": found.params, "macs": found.macs, "nodes": nodes, "edges": edges}
+    return {"name": spec.name, "params": cost.params, "macs": cost.macs, "nodes": nodes, "edges": edges}
 
 
 def _texts(shapes: Mapping[str, Shape]) -> json_types.JsonObject:

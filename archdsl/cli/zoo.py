@@ -24,20 +24,20 @@ def command(as_json: options.Json = False) -> None:
     from archdsl.cost import count
     from archdsl.load.specs import load_spec
 
-    found = [(spec, count(spec)) for spec in map(load_spec, zoo.names())]
+    counted = [(spec, count(spec)) for spec in map(load_spec, zoo.names())]
     if as_json:
-        return output.result_json({"specs": [_facts(*pair) for pair in found], "spaces": [*zoo.spaces()]})
+        return output.result_json({"specs": [_facts(*pair) for pair in counted], "spaces": [*zoo.spaces()]})
     from archdsl.render.console import stdout
     from archdsl.render.tables import zoo_row, zoo_table
 
-    stdout().print(zoo_table([zoo_row(*pair) for pair in found]), soft_wrap=True)
+    stdout().print(zoo_table([zoo_row(*pair) for pair in counted]), soft_wrap=True)
     if zoo.spaces():
         output.lines("", f"Search spaces: {', '.join(zoo.spaces())}")
     return None
 
 
-def _facts(spec: Spec, found: Count) -> JsonObject:
+def _facts(spec: Spec, cost: Count) -> JsonObject:
     """What a zoo spec costs and what its authors printed, at its own image size."""
     paper = spec.paper.model_dump(exclude_none=True) if spec.paper else {}
     image: list[Json] = [*spec.image_size]
-    return {"name": spec.name, "image": image, "params": found.params, "macs": found.macs, "paper": paper}
+    return {"name": spec.name, "image": image, "params": cost.params, "macs": cost.macs, "paper": paper}

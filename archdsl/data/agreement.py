@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from archdsl.errors import SearchError
 from archdsl.spaces.space import Space
@@ -36,7 +35,7 @@ def check_channels(space: Space, channels: int, data: str) -> None:
         raise SearchError(f"{rule}; {remedy}")
 
 
-def with_data(space: Space, facts: Mapping[str, Any], data: str) -> Space:
+def with_data(space: Space, facts: Mapping[str, int], data: str) -> Space:
     """The space in the classes and channels of its data.
 
     Raises:

@@ -6,14 +6,25 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data.folder_layout import SUFFIXES, folders_in, is_image, layout
-from archdsl.data.labelled import Labelled, Sizes, Split, class_names, drawn_apart, listed, three
-from archdsl.data.pictures import need_pillow, read_picture
+from archdsl.data.labelled import (
+    Drawn,
+    Labelled,
+    Labels,
+    Numbers,
+    Sizes,
+    Split,
+    class_names,
+    drawn_apart,
+    listed,
+    three,
+)
+from archdsl.data.pictures import GreyScales, need_pillow, read_alike, read_picture
 from archdsl.errors import SearchError
 
 _NO_PICTURES = frozenset(
@@ -27,7 +38,7 @@ class Listing(NamedTuple):
     """The image files of one set, the class of each, and files that are no images, by their endings."""
 
     files: list[Path]
-    labels: NDArray[Any]
+    labels: NDArray[np.str_]
     others: Counter[str]
 
 
@@ -48,17 +59,27 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     _refuse_empty_classes(root, places.train, first)
     labels = [None if listing is None else listing.labels for listing in listings]
     names = class_names(first.labels)
+    drawn = three(labels, names, seed, sizes)
+    (parts, lost), scales = read_alike(lambda scales: _sets(listings, drawn, names, image, scales))
+    train, val, held = parts
+    refuse_empty(root, train, val, names, lost)
+    notes = (*places.notes, *_other_files(listings), *scales, *_darkness(train), *drawn_apart(labels))
+    return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
+
+
+def _sets(
+    listings: Sequence[Listing | None], drawn: Sequence[Drawn], names: Labels, image: int, scales: GreyScales
+) -> tuple[list[Labelled], list[str]]:
+    """The readable images of each set that is drawn, and of each other one why it is not."""
     sets, lost = list[Labelled](), list[str]()
-    for source, rows in three(labels, names, seed, sizes):
+    for source, rows in drawn:
         listing = listings[source]
         assert listing is not None
-        part, missed = _read([listing.files[row] for row in rows], np.searchsorted(names, listing.labels[rows]), image)
+        numbers = np.searchsorted(names, listing.labels[rows])
+        part, missed = _read([listing.files[row] for row in rows], numbers, image, scales)
         sets.append(part)
         lost += missed
-    train, val, held = sets
-    refuse_empty(root, train, val, names, lost)
-    notes = (*places.notes, *_other_files(listings), *_darkness(train), *drawn_apart(labels))
-    return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
+    return sets, lost
 
 
 def _listing(folder: Path) -> Listing:
@@ -115,13 +136,13 @@ def _darkness(train: Labelled) -> list[str]:
     return [f"the training images are nearly black: their largest value is {high} of 255"] if high < _DARK else []
 
 
-def _read(files: list[Path], numbers: NDArray[Any], image: int) -> tuple[Labelled, list[str]]:
+def _read(files: list[Path], numbers: Numbers, image: int, scales: GreyScales) -> tuple[Labelled, list[str]]:
     """The readable ones of the files, and of each other one why it is not."""
     pictures = np.empty((len(files), 3, image, image), np.uint8)
     kept, lost = list[int](), list[str]()
     for row, path in enumerate(files):
         try:
-            pictures[len(kept)] = read_picture(path, image)
+            pictures[len(kept)] = read_picture(path, image, scales)
         except Exception as error:  # OSError, SyntaxError, struct.error, ...: whatever a broken file makes Pillow raise
             lost.append(f"{path.parent.name}/{path.name}: {brief(error)}")
         else:
@@ -134,7 +155,7 @@ def brief(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: NDArray[Any], lost: Sequence[str]) -> None:
+def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: Labels, lost: Sequence[str]) -> None:
     """Each class must be trained, and something must be validated.
 
     `lost` says of each unreadable image why.

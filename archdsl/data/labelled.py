@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.errors import SearchError
 
-Indices = NDArray[np.intp]
+Indices: TypeAlias = NDArray[np.intp]
+Numbers: TypeAlias = NDArray[np.integer]
+"""The class of each image, from 0."""
+Pixels: TypeAlias = NDArray[np.uint8 | np.float32]
+"""(N, C, H, W)"""
+Labels: TypeAlias = NDArray[np.integer | np.str_ | np.bool_]
+"""What each image shows, (N,): names or numbers."""
 
 
 class Labelled:
     """Images (N, C, H, W), uint8 or float32, and what each shows: names or numbers, (N,)."""
 
-    def __init__(self, images: NDArray[Any], labels: NDArray[Any]) -> None:
+    def __init__(self, images: Pixels, labels: Labels) -> None:
         self.images, self.labels = images, labels
 
     def __len__(self) -> int:
@@ -58,9 +64,9 @@ def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
     Raises:
         SearchError: too few classes or images, or a class that only a later set knows.
     """
-    given = [found for found in sets if found is not None]
-    names = class_names(given[0].labels)
-    drawn = three([None if found is None else found.labels for found in sets], names, seed, sizes)
+    first = next(part for part in sets if part is not None)
+    names = class_names(first.labels)
+    drawn = three([None if part is None else part.labels for part in sets], names, seed, sizes)
     parts = (sets[source] for source, _ in drawn)
     kept = [part[rows] for part, (_, rows) in zip(parts, drawn, strict=True) if part is not None]
     train, val, held = (Labelled(part.images, np.searchsorted(names, part.labels)) for part in kept)
@@ -68,7 +74,7 @@ def split(sets: Sequence[Labelled | None], seed: int, sizes: Sizes) -> Split:
     return Split(train, val, held, tuple(str(name) for name in names), tuple(notes))
 
 
-def drawn_apart(labels: Sequence[NDArray[Any] | None]) -> list[str]:
+def drawn_apart(labels: Sequence[Labels | None]) -> list[str]:
     """What is said where validation and held-out images do not come apart from the others, as `three` draws them."""
     _, val, held = labels
     if val is None and held is None:
@@ -78,9 +84,7 @@ def drawn_apart(labels: Sequence[NDArray[Any] | None]) -> list[str]:
     return ["held-out images are drawn from the validation set"] if held is None else []
 
 
-def three(
-    labels: Sequence[NDArray[Any] | None], names: NDArray[Any], seed: int, sizes: Sizes
-) -> tuple[Drawn, Drawn, Drawn]:
+def three(labels: Sequence[Labels | None], names: Labels, seed: int, sizes: Sizes) -> tuple[Drawn, Drawn, Drawn]:
     """What to train with, to validate with and to hold out, from the labels of the one to three sets of the data.
 
     What does not come apart is drawn: validation from the first set, what is held out from where validation is.
@@ -88,10 +92,10 @@ def three(
     Raises:
         SearchError: as `split`.
     """
-    for found, what in zip(labels[1:], ("validation", "what is held out"), strict=True):
-        if found is not None:
-            refuse_new(names, found, what)
-    first, val, held = (None if found is None else np.searchsorted(names, found) for found in labels)
+    for later, what in zip(labels[1:], ("validation", "what is held out"), strict=True):
+        if later is not None:
+            refuse_new(names, later, what)
+    first, val, held = (None if some is None else np.searchsorted(names, some) for some in labels)
     assert first is not None
     wanted = sizes.validation + (sizes.held_out if held is None else 0)
     if val is None:
@@ -105,7 +109,7 @@ def three(
     return Drawn(0, kept), Drawn(source, rest[:cut]), Drawn(source, rest[cut:])
 
 
-def class_names(labels: NDArray[Any]) -> NDArray[Any]:
+def class_names(labels: Labels) -> Labels:
     """The labels that occur, sorted; a class's place here is its number."""
     names = np.unique(labels)
     if len(names) < 2:
@@ -114,16 +118,14 @@ def class_names(labels: NDArray[Any]) -> NDArray[Any]:
     return names
 
 
-def refuse_new(names: NDArray[Any], labels: NDArray[Any], what: str) -> None:
+def refuse_new(names: Labels, labels: Labels, what: str) -> None:
     """No set may know a class that training does not."""
     new = np.setdiff1d(labels, names)
     if len(new):
         raise SearchError(f"{what} has a class that training has not: '{new[0]}'; known: {listed(names)}")
 
 
-def parted(
-    numbers: NDArray[Any], seed: int, train: int, validation: int, names: Sequence[str]
-) -> tuple[Indices, Indices]:
+def parted(numbers: Numbers, seed: int, train: int, validation: int, names: Sequence[str]) -> tuple[Indices, Indices]:
     """Indices of the training and of the validation images; where there are too few, both shrink alike.
 
     Training keeps what was asked for as long as that is at most half of all. Validation is drawn first, so that a class
@@ -149,7 +151,7 @@ def parted(
     return kept, held
 
 
-def balanced(numbers: NDArray[Any], seed: int) -> Indices:
+def balanced(numbers: Numbers, seed: int) -> Indices:
     """A random order of which every beginning holds the classes in their proportions, each first image first."""
     rng = np.random.default_rng(seed)
     place = np.empty(len(numbers))
@@ -159,7 +161,7 @@ def balanced(numbers: NDArray[Any], seed: int) -> Indices:
     return np.lexsort((rng.random(len(numbers)), place))
 
 
-def listed(names: Sequence[Any] | NDArray[Any], limit: int = 12) -> str:
+def listed(names: Sequence[str | int] | Labels, limit: int = 12) -> str:
     """The first names, and how many more there are."""
     shown = [str(name) for name in names[:limit]]
     return ", ".join(shown) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -2,130 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archdsl.data import hugging_face
-from archdsl.data.labelled import Labelled, Sizes, Split, listed, split
+from archdsl.data.dataset import Data as Data
+from archdsl.data.labelled import Labelled, Sizes, Split, split
 from archdsl.errors import SearchError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Pixels = NDArray[Any]
 BUILT_IN = ("digits", "shapetex")
 DEFAULT = "shapetex"
 VALIDATION = 1000
 """At most how many images networks are chosen by, and how many are held out of all choices."""
-_TENSORS = ("train_images", "train_labels", "val_images", "val_labels", "held_images", "held_labels")
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Images (N, C, H, W) and labels (N,) from 0 to `classes` - 1, in three sets that share no image.
-
-    Networks are chosen by the validation images; those held out have no say in any choice. Images are kept as they
-    came, uint8 or float32, to be light in memory; `normalise` makes them what a net reads.
-    The training set is ordered so that every beginning of it holds the classes in their proportions.
-    """
-
-    name: str
-    train_images: Tensor
-    train_labels: Tensor
-    val_images: Tensor
-    val_labels: Tensor
-    held_images: Tensor
-    held_labels: Tensor
-    class_names: tuple[str, ...]
-    mean: Tensor
-    """Per channel, of the training images, (C, 1, 1)."""
-    std: Tensor
-    flips: bool = False
-    """Whether a mirrored image keeps its label."""
-    skipped: int = 0
-    """Files that could not be read."""
-    scaled_by: Literal["torch", "pillow"] = "torch"
-    """Bilinear of the whole picture, or bicubic of its middle square; both smoothed where it shrinks."""
-    notes: tuple[str, ...] = ()
-    """What is to be said of how the data was read."""
-    _on: dict[str, Data] = field(default_factory=dict, repr=False)
-
-    @property
-    def classes(self) -> int:
-        """How many."""
-        return len(self.class_names)
-
-    @property
-    def channels(self) -> int:
-        """Of an image; a spec's `channels` must agree."""
-        return int(self.train_images.shape[1])
-
-    @property
-    def image(self) -> int:
-        """Height and width in pixels."""
-        return int(self.train_images.shape[-1])
-
-    @property
-    def chance(self) -> float:
-        """Accuracy of always naming the most frequent class, on the images that accuracy is told on: those held out,
-        where there are any, else the validation images.
-        """
-        labels = self.held_labels if len(self.held_labels) else self.val_labels
-        return share_of_largest_class(labels)
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W), float32 with mean 0 and deviation 1 a channel over the training set."""
-        return (images.float() - self.mean) / self.std
-
-    def to(self, device: Any) -> Data:
-        """The same data on a device; copied there once, however often it is asked for."""
-        place = str(device)
-        if str(self.train_images.device) == place:
-            return self
-        if place not in self._on:
-            moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes")
-            rest = {name: getattr(self, name) for name in copied}
-            self._on[place] = Data(**moved, **rest)
-        return self._on[place]
-
-    def fingerprint(self) -> str:
-        """16 hex digits of what is in it: a figure measured on one data set is not taken for another's."""
-        digest = hashlib.sha256(repr((self.train_images.shape, self.class_names, self.flips)).encode())
-        for name in _TENSORS:
-            digest.update(getattr(self, name).cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    def describe(self) -> str:
-        """`shapetex: 2,000 images to train, 1,000 to validate, 1,000 held out, 3x64x64, 20 classes (chance 5.0%)`."""
-        counts = f"{len(self.train_labels):,} images to train, {len(self.val_labels):,} to validate"
-        counts += f", {len(self.held_labels):,} held out"
-        shape = "x".join(str(side) for side in self.train_images.shape[1:])
-        skipped = [f"{self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped"] if self.skipped else []
-        facts = f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%})"
-        return "; ".join([facts, *self._classes_not_judged(), *self.notes, *skipped])
-
-    def _classes_not_judged(self) -> list[str]:
-        """What is said of classes that a set beside the training set has no image of."""
-        notes = []
-        for labels, what in ((self.val_labels, "validation"), (self.held_labels, "held-out")):
-            missing = [self.class_names[number] for number in sorted({*range(self.classes)} - {*labels.tolist()})]
-            if missing and len(labels):
-                notes.append(f"no {what} image of {listed(missing)}")
-        return notes
-
-
-def share_of_largest_class(labels: Tensor) -> float:
-    """The accuracy of always naming the most frequent class: what a network must be better than."""
-    return float(labels.bincount().max()) / len(labels)
 
 
 def load(
@@ -161,13 +57,13 @@ def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
     if name == "digits":
         return _as_data(name, split([_digits(), None, None], seed, sizes), image)
     if name.startswith(hugging_face.PREFIX) or (path.is_dir() and hugging_face.is_saved(path)):
-        found, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
-        return _as_data(path.name, found, image, skipped=skipped, scaled_by="pillow")
+        parts, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
+        return _as_data(path.name, parts, image, skipped=skipped, scaled_by="pillow")
     if path.is_dir():
         from archdsl.data.folder import read_folder
 
-        found, skipped = read_folder(path, image, seed, sizes)
-        return _as_data(path.resolve().name, found, image, skipped=skipped, scaled_by="pillow")
+        parts, skipped = read_folder(path, image, seed, sizes)
+        return _as_data(path.resolve().name, parts, image, skipped=skipped, scaled_by="pillow")
     if path.suffix.lower() in (".npz", ".npy") and path.is_file():
         from archdsl.data.npz import read_npz
 
@@ -213,8 +109,8 @@ def _digits() -> Labelled:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise SearchError("the data set digits needs scikit-learn; pip install 'archdsl[digits]'") from error
-    found = load_digits()
-    return Labelled(np.round(found.images[:, None] * (255 / 16)).astype(np.uint8), found.target)
+    digits = load_digits()
+    return Labelled(np.round(digits.images[:, None] * (255 / 16)).astype(np.uint8), digits.target)
 
 
 def _as_data(

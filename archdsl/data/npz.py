@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data.array_names import CLASS_NAMES, SetArrays, sets_in
-from archdsl.data.labelled import Labelled, Sizes, Split, listed, split
+from archdsl.data.labelled import Labelled, Pixels, Sizes, Split, listed, split
 from archdsl.data.scales import on_one_scale, values_of
 from archdsl.errors import SearchError
 
@@ -18,12 +18,25 @@ _MOST_GAPS = 10_000
 _HOW = "np.savez(FILE, images=..., labels=...) writes one that is read"
 
 
+AnyArray: TypeAlias = NDArray[np.generic]
+"""An array of a file, of whatever kind it is."""
+Names: TypeAlias = NDArray[np.str_]
+
+
+class _Opened(Protocol):
+    """What is used of an open `.npz`."""
+
+    files: list[str]
+
+    def __getitem__(self, name: str, /) -> AnyArray: ...
+
+
 class _Arrays(NamedTuple):
     """The arrays of a file that are read, the sets that they are, and the names of all."""
 
-    values: dict[str, NDArray[Any]]
+    values: dict[str, AnyArray]
     sets: list[SetArrays | None]
-    class_names: NDArray[Any] | None
+    class_names: Names | None
     unread: list[str]
 
 
@@ -72,7 +85,7 @@ def _arrays(path: Path) -> _Arrays:
         raise SearchError(f"no readable .npz of plain arrays; {said}; {_HOW}") from error
 
 
-def _chosen(file: Any) -> _Arrays:
+def _chosen(file: _Opened) -> _Arrays:
     """The arrays of an open file that are images, labels or names of classes."""
     sets = sets_in(file.files)
     wanted = [name for names in sets if names is not None for name in names]
@@ -82,13 +95,13 @@ def _chosen(file: Any) -> _Arrays:
     return _Arrays({name: file[name] for name in wanted}, sets, named[title] if title else None, unread)
 
 
-def _titles(file: Any, name: str) -> NDArray[Any] | None:
+def _titles(file: _Opened, name: str) -> Names | None:
     """The names of classes in an array; None where it holds none, or pickled objects, which are not loaded."""
     try:
         titles = file[name]
     except ValueError:
         return None
-    return titles if titles.ndim == 1 and titles.dtype.kind in "US" else None
+    return titles.astype(np.str_) if titles.ndim == 1 and titles.dtype.kind in "US" else None
 
 
 def _labelled(arrays: _Arrays, names: SetArrays) -> Labelled:
@@ -106,7 +119,7 @@ def _labelled(arrays: _Arrays, names: SetArrays) -> Labelled:
     return Labelled(pictures, labels.astype(np.str_ if labels.dtype.kind in "US" else np.int64))
 
 
-def _pictures(name: str, images: NDArray[Any]) -> NDArray[Any]:
+def _pictures(name: str, images: AnyArray) -> Pixels:
     """Any accepted layout -> (N, C, H, W), uint8 or float32."""
     placed = _channels_first(images)
     if placed is None or images.dtype.kind not in "biuf" or 0 in images.shape[1:]:
@@ -123,7 +136,7 @@ def _pictures(name: str, images: NDArray[Any]) -> NDArray[Any]:
     return floats
 
 
-def _channels_first(images: NDArray[Any]) -> NDArray[Any] | None:
+def _channels_first(images: AnyArray) -> AnyArray | None:
     """The axis with fewer than five entries is the channels, the last one if both could be; None if nothing fits."""
     if images.ndim == 3:
         return images[:, None]
@@ -158,7 +171,7 @@ def _refuse_other_kinds(arrays: _Arrays, sets: Sequence[Labelled | None]) -> Non
             raise SearchError(f"{rule}; got {values} and {theirs}; multiply or divide one of them")
 
 
-def _named(sets: Sequence[Labelled | None], titles: NDArray[Any] | None) -> list[Labelled | None]:
+def _named(sets: Sequence[Labelled | None], titles: Names | None) -> list[Labelled | None]:
     """The sets with the names of the classes for labels, where the file has some.
 
     Raises:
@@ -166,7 +179,6 @@ def _named(sets: Sequence[Labelled | None], titles: NDArray[Any] | None) -> list
     """
     if titles is None:
         return list(sets)
-    titles = titles.astype(np.str_)
     if len(np.unique(titles)) < len(titles):
         raise SearchError(f"names of classes must differ; got {listed(titles)}")
     named = list[Labelled | None]()
@@ -183,11 +195,11 @@ def _named(sets: Sequence[Labelled | None], titles: NDArray[Any] | None) -> list
     return named
 
 
-def _classes_without_images(first: Labelled | None, parts: Split, titles: NDArray[Any] | None) -> list[str]:
+def _classes_without_images(first: Labelled | None, parts: Split, titles: Names | None) -> list[str]:
     """What is said of classes that the file's names or its numbers lead one to expect."""
     assert first is not None
     if titles is not None:
-        expected = {*titles.astype(np.str_).tolist()} - {*parts.class_names}
+        expected = {*titles.tolist()} - {*parts.class_names}
     elif first.labels.dtype.kind == "i" and int(first.labels.max()) - int(first.labels.min()) < _MOST_GAPS:
         whole = np.arange(first.labels.min(), first.labels.max() + 1)
         expected = {*np.setdiff1d(whole, first.labels).tolist()}
@@ -196,6 +208,6 @@ def _classes_without_images(first: Labelled | None, parts: Split, titles: NDArra
     return [f"no training image of class {listed(sorted(expected))}: no class here"] if expected else []
 
 
-def _described(array: NDArray[Any]) -> str:
+def _described(array: AnyArray) -> str:
     """`(10, 3) float64`."""
     return f"{array.shape} {array.dtype}"

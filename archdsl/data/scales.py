@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from archdsl.data.labelled import Pixels
 
 _SCALES = (("0 to 1", 0.0, 1.0), ("-1 to 1", -1.0, 1.0), ("0 to 255", 0.0, 255.0), ("0 to 65,535", 0.0, 65535.0))
 _SLACK = 2e-3
@@ -41,7 +42,7 @@ class Values(NamedTuple):
         return None
 
 
-def values_of(images: NDArray[Any], kind: str) -> Values:
+def values_of(images: Pixels, kind: str) -> Values:
     """Of a set of images (N, C, H, W) with at least one value; the spread of at most some thousand of them."""
     some = images[:: -(-len(images) // _SAMPLED)]
     return Values(kind, float(images.min()), float(images.max()), float(some.std(dtype=np.float64)))

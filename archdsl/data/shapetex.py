@@ -8,7 +8,7 @@ colours, a wobble of the outline, noise, and a background that wears a texture o
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ TAU = 2 * np.pi
 
 
 class Nuisance(NamedTuple):
-    """How hard the images are; the image spans -1 to 1 both ways. tests/test_proxy.py holds the defaults to a band."""
+    """How hard the images are; the image spans -1 to 1 both ways. Held to a band by tests/training/test_proxy.py."""
 
     noise: float = 0.04
     """Standard deviation of pixel noise; colours span 0 to 1."""
@@ -76,7 +76,7 @@ def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> 
     return rng.uniform(low, high, (CHUNK, *(shape or (1, 1)))).astype(np.float32)
 
 
-def _turned(rng: np.random.Generator, x: Any, y: Any) -> tuple[Floats, Floats]:
+def _turned(rng: np.random.Generator, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Coordinates in each image's own frame, turned by a random angle: two of (N, H, W)."""
     angle = _uniform(rng, 0, TAU)
     cos, sin = np.cos(angle), np.sin(angle)

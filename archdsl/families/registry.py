@@ -54,20 +54,20 @@ def _put_in_order() -> None:
         module = declared[1].__module__.removeprefix(_FAMILIES)
         return DECLARATIONS.index(module) if module in DECLARATIONS else len(DECLARATIONS)
 
-    known = {kind: dict(sorted(Part.kinds[kind].items(), key=place)) for kind in KINDS}
+    ordered = {kind: dict(sorted(Part.kinds[kind].items(), key=place)) for kind in KINDS}
     Part.kinds.clear()
-    Part.kinds.update(known)
+    Part.kinds.update(ordered)
 
 
 def _load_installed(entry: EntryPoint) -> None:
     """All that a package declares, or nothing of it."""
     from archdsl.families.common.base import Part
 
-    before = {kind: dict(known) for kind, known in Part.kinds.items()}
+    before = {kind: dict(declared) for kind, declared in Part.kinds.items()}
     try:
         entry.load()
-        for kind, known in Part.kinds.items():
-            for name in known.keys() - before.get(kind, {}).keys():
+        for kind, declared in Part.kinds.items():
+            for name in declared.keys() - before.get(kind, {}).keys():
                 _check_name(name, entry)
     except (Exception, SystemExit) as error:
         Part.kinds.clear()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from archdsl.errors import WrongUse
+from archdsl.kernels.references import block_attention_reference
 from archdsl.kernels.row_tables import TILE
 from archdsl.kernels.support import HALF, for_inference_only, runs_kernels
 
@@ -43,7 +44,7 @@ def block_attention(
         from archdsl.kernels.block_attention_kernel import launched
 
         return launched(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
-    return reference(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
+    return block_attention_reference(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
 
 
 @block_attention.register_fake
@@ -62,33 +63,6 @@ def _(
 
 
 for_inference_only(block_attention, "block_attention")
-
-
-def reference(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    query_rows: Tensor,
-    key_rows: Tensor,
-    kinds: Tensor,
-    bias: Tensor,
-    heads: int,
-    scale: float,
-) -> Tensor:
-    """What `block_attention` computes, by gathering rows, in float32, or in float64 for tensors of it."""
-    exact = torch.promote_types(q.dtype, torch.float32)
-    B, tokens, channels = q.shape
-    rows, keys = query_rows.long(), key_rows.long()
-
-    def gathered(x: Tensor, at: Tensor) -> Tensor:  # (B, blocks, heads, rows, d)
-        return x[:, at.clamp(min=0)].unflatten(-1, (heads, -1)).transpose(2, 3).to(exact)
-
-    scores = gathered(q, rows) @ gathered(k, keys).transpose(-2, -1)
-    scores = scale * (scores + bias.to(exact)[:, kinds.long()].transpose(0, 1))
-    out = (scores.softmax(-1) @ gathered(v, keys)).transpose(2, 3).flatten(3)  # (B, blocks, 64, channels)
-    result = q.new_zeros(B, tokens + 1, channels)  # what is no query goes to the last row, which is cut off
-    result[:, torch.where(rows < 0, tokens, rows).flatten()] = out.flatten(1, 2).to(q.dtype)
-    return result[:, :tokens].contiguous()
 
 
 def check(q: Tensor, k: Tensor, v: Tensor, key_rows: Tensor, bias: Tensor, heads: int) -> None:

@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from archdsl.kernels.attention_step import attend
-from archdsl.kernels.block_attention import reference
+from archdsl.kernels.references import block_attention_reference
 from archdsl.kernels.row_tables import TILE, tiles
 from archdsl.kernels.tuning import fastest
 
@@ -99,7 +99,7 @@ def launched(
         key,
         candidates(samples, blocks * heads),
         lambda launch: _run(*arguments, launch),
-        lambda: reference(*arguments),
+        lambda: block_attention_reference(*arguments),
         q,
     )
 

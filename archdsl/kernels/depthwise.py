@@ -8,10 +8,10 @@ outputs, so that every value that it loads meets all taps that reach it in regis
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse
+from archdsl.kernels.references import depthwise_reference
 from archdsl.kernels.support import for_inference_only, runs_kernels
 
 ACTIVATIONS = ("none", "gelu")
@@ -31,7 +31,7 @@ def depthwise(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
         from archdsl.kernels.depthwise_kernel import launched
 
         return launched(x.contiguous(), taps, bias, activation)
-    return reference(x, taps, bias, activation)
+    return depthwise_reference(x, taps, bias, activation)
 
 
 @depthwise.register_fake
@@ -40,15 +40,6 @@ def _(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
 
 
 for_inference_only(depthwise, "depthwise")
-
-
-def reference(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
-    """What `depthwise` computes, by torch's convolution in float32, or in float64 for a map of it."""
-    exact = torch.promote_types(x.dtype, torch.float32)
-    weight = taps.to(exact).permute(2, 0, 1)[:, None]
-    y = F.conv2d(x.to(exact).permute(0, 3, 1, 2), weight, bias.to(exact), padding=len(taps) // 2, groups=len(weight))
-    y = F.gelu(y) if activation == "gelu" else y
-    return y.permute(0, 2, 3, 1).to(x.dtype).contiguous()
 
 
 def check(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> None:

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from archdsl.kernels.depthwise import reference
+from archdsl.kernels.references import depthwise_reference
 from archdsl.kernels.tuning import fastest
 
 
@@ -110,13 +110,13 @@ def launched(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
     """`depthwise` by the kernel, launched as was fastest for this shape on this device."""
     B, H, W, C = x.shape
     if x.numel() == 0 or x.numel() >= 2**31:  # indices have 32 bits
-        return reference(x, taps, bias, activation)
+        return depthwise_reference(x, taps, bias, activation)
     key = ("depthwise", B, H, W, C, len(taps), activation)
     return fastest(
         key,
         candidates(B, H, W, C, len(taps)),
         lambda launch: _run(x, taps, bias, activation, launch),
-        lambda: reference(x, taps, bias, activation),
+        lambda: depthwise_reference(x, taps, bias, activation),
         x,
     )
 

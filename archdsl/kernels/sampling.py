@@ -7,10 +7,10 @@ lie, in the map's dtype, weighed in float32.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from archdsl.errors import WrongUse
+from archdsl.kernels.references import sample_keys_reference
 from archdsl.kernels.support import for_inference_only, runs_kernels
 
 
@@ -29,7 +29,7 @@ def sample_keys(x: Tensor, places: Tensor) -> Tensor:
         from archdsl.kernels.sampling_kernel import launched
 
         return launched(x.contiguous(), places.contiguous())
-    return reference(x, places)
+    return sample_keys_reference(x, places)
 
 
 @sample_keys.register_fake
@@ -38,14 +38,6 @@ def _(x: Tensor, places: Tensor) -> Tensor:
 
 
 for_inference_only(sample_keys, "sample_keys")
-
-
-def reference(x: Tensor, places: Tensor) -> Tensor:
-    """What `sample_keys` computes, by torch's sampling in the precision of the places."""
-    B, groups = places.shape[:2]
-    maps = x.permute(0, 3, 1, 2).unflatten(1, (groups, -1)).flatten(0, 1).to(places.dtype)
-    samples = F.grid_sample(maps, places.flatten(0, 1)[:, None], padding_mode="zeros", align_corners=True)
-    return samples.reshape(B, x.shape[3], -1).transpose(1, 2).to(x.dtype).contiguous()
 
 
 def check(x: Tensor, places: Tensor) -> None:

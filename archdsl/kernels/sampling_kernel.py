@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from archdsl.kernels.sampling import reference
+from archdsl.kernels.references import sample_keys_reference
 from archdsl.kernels.tuning import fastest
 
 
@@ -69,7 +69,7 @@ def launched(x: Tensor, places: Tensor) -> Tensor:
         key,
         candidates(x.shape[3] // places.shape[1]),
         lambda launch: _run(x, places, launch),
-        lambda: reference(x, places),
+        lambda: sample_keys_reference(x, places),
         x,
     )
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from archdsl.errors import WrongUse
 from archdsl.kernels.block_attention import WIDTHS
+from archdsl.kernels.references import token_attention_reference
 from archdsl.kernels.support import HALF, for_inference_only, runs_kernels
 
 
@@ -24,7 +25,7 @@ def token_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -
         from archdsl.kernels.token_attention_kernel import launched
 
         return launched(q, k, v, heads, scale)
-    return reference(q, k, v, heads, scale)
+    return token_attention_reference(q, k, v, heads, scale)
 
 
 @token_attention.register_fake
@@ -33,14 +34,6 @@ def _(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
 
 
 for_inference_only(token_attention, "token_attention")
-
-
-def reference(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
-    """What `token_attention` computes, in float32, or in float64 for tensors of it."""
-    exact = torch.promote_types(q.dtype, torch.float32)
-    queries, keys, values = (x.unflatten(-1, (heads, -1)).transpose(1, 2).to(exact) for x in (q, k, v))
-    weights = (scale * (queries @ keys.transpose(-2, -1))).softmax(-1)
-    return (weights @ values).transpose(1, 2).flatten(2).to(q.dtype)
 
 
 def check(q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:

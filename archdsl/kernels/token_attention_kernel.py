@@ -10,8 +10,8 @@ import triton.language as tl
 from torch import Tensor
 
 from archdsl.kernels.attention_step import attend
+from archdsl.kernels.references import token_attention_reference
 from archdsl.kernels.row_tables import TILE
-from archdsl.kernels.token_attention import reference
 from archdsl.kernels.tuning import fastest
 
 _LOG2_E = math.log2(math.e)
@@ -89,7 +89,7 @@ def launched(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tenso
         key,
         candidates(len(q) * heads, q.shape[1], k.shape[1]),
         lambda launch: _run(q, k, v, heads, scale, launch),
-        lambda: reference(q, k, v, heads, scale),
+        lambda: token_attention_reference(q, k, v, heads, scale),
         q,
     )
 

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from archdsl.errors import short
-from archdsl.language.document import Header, Spec
+from archdsl.language.document import Spec
+from archdsl.language.header import Header
 
 _WRAPPED = ("module", "_orig_mod")
 """Where wrappers (DistributedDataParallel, torch.compile) keep the model."""

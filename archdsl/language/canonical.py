@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Sequence
 
-from archdsl.families.common.base import Join
-from archdsl.families.common.stage import Block
+from archdsl.families.common.base import Join, Part
+from archdsl.families.common.stage import Block, Stage
+from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.document import Spec
+from archdsl.language.nodes import BlockStage, Node
 
 _HEADER = ("image", "channels", "classes", "drop_path", "init")
 
 
-def canonical(spec: Spec) -> dict[str, Any]:
+def canonical(spec: Spec) -> JsonObject:
     """What a backbone builds, as JSON values; equal for equal networks."""
-    document = spec.model_dump(mode="json", by_alias=True)
-    places = {node["id"]: index for index, node in enumerate(document["nodes"])}
-    nodes = [
-        _node(written, node, index, places, spec.nodes)
-        for index, (written, node) in enumerate(zip(document["nodes"], spec.nodes, strict=True))
+    document: JsonObject = spec.model_dump(mode="json", by_alias=True)
+    places = {node.id: index for index, node in enumerate(spec.nodes)}
+    nodes: list[Json] = [
+        _node(written, index, places, spec.nodes) for index, written in enumerate(objects_in(document["nodes"]))
     ]
     header = {key: _numbers(document[key]) for key in _HEADER}
     if spec.features is not None:
-        header["features"] = sorted(places[name] for name in spec.features)
-    return {**header, "image": list(spec.image_size), "nodes": nodes}
+        header["features"] = [*sorted(places[name] for name in spec.features)]
+    return {**header, "image": [*spec.image_size], "nodes": nodes}
 
 
 def canonical_hash(spec: Spec) -> str:
@@ -38,52 +39,52 @@ def canonical_hash(spec: Spec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _node(
-    written: dict[str, Any], node: Any, index: int, places: dict[str, int], nodes: tuple[Any, ...]
-) -> dict[str, Any]:
+def _node(written: JsonObject, index: int, places: dict[str, int], nodes: Sequence[Node]) -> JsonObject:
+    node = nodes[index]
     fields = {key: value for key, value in written.items() if key not in ("id", "from")}
-    counted = _ports_read(node, node.sources or (), places, nodes)
-    if node.sources is not None and counted != _ports_read(node, (nodes[index - 1].id,), places, nodes):
-        fields["from"] = counted
-    blocks = fields.pop("blocks", None)
-    if blocks is None:
-        return _block(fields, getattr(node, "block", node))
+    ports = _ports_read(node, node.sources or (), places, nodes)
+    if node.sources is not None and ports != _ports_read(node, (nodes[index - 1].id,), places, nodes):
+        fields["from"] = list(ports)
+    if "blocks" not in fields:
+        return _block(fields, node.block if isinstance(node, BlockStage) else node)
+    assert isinstance(node, Stage)
     parts = [part for _, part in node.parts()]
-    each = [_block(block, part) for block, part in zip(blocks, parts, strict=True)]
-    each = [each[index % len(each)] for index in range(fields["depth"])]
-    if all(block == each[0] for block in each):
-        return {**_stage_defaults(parts[0]), **fields, **each[0]}
-    return {**fields, "blocks": each}
+    blocks = objects_in(fields.pop("blocks"))
+    distinct = [_block(block, part) for block, part in zip(blocks, parts, strict=True)]
+    in_order: list[Json] = [distinct[place % len(distinct)] for place in range(node.depth)]
+    if all(block == distinct[0] for block in in_order):
+        return {**_stage_defaults(parts[0]), **fields, **distinct[0]}
+    return {**fields, "blocks": in_order}
 
 
-def _stage_defaults(block: Block) -> dict[str, Any]:
+def _stage_defaults(block: Block) -> JsonObject:
     """The stage fields that a block's type has beside those of every stage."""
     return {name: field.default for name, field in block.stage.model_fields.items() if not field.is_required()}
 
 
-def _ports_read(node: Any, sources: tuple[str, ...], places: dict[str, int], nodes: tuple[Any, ...]) -> list[str]:
+def _ports_read(node: Node, sources: Sequence[str], places: dict[str, int], nodes: Sequence[Node]) -> list[str]:
     """Everything that a node reads, each with its port unless it is the map, however few sources are written for it."""
-    wanted = ("pixels",) * len(sources) if isinstance(node, Join) else node.reads
-    several = sources if len(sources) == len(wanted) else sources * len(wanted)
+    ports = ("pixels",) * len(sources) if isinstance(node, Join) else node.reads
+    repeated = sources if len(sources) == len(ports) else [*sources] * len(ports)
     read = []
-    for source, port in zip(several, wanted, strict=False):
+    for source, port in zip(repeated, ports, strict=False):
         name, _, written = source.partition(".")
         serves = port in nodes[places[name]].gives and written in ("", port)
         if serves or port not in node.optional or len(sources) > 1:
-            found = written or port
-            read.append(f"{places[name]}" + (f".{found}" if found != "pixels" else ""))
+            port_read = written or port
+            read.append(f"{places[name]}" + (f".{port_read}" if port_read != "pixels" else ""))
     return read
 
 
-def _block(fields: dict[str, Any], part: Any) -> dict[str, Any]:
+def _block(fields: JsonObject, part: Part) -> JsonObject:
     """A block's fields, those that describe one network in several ways by what they come to."""
-    return dict(_numbers({**fields, **part.effective()}))
+    return {key: _numbers(value) for key, value in {**fields, **part.effective()}.items()}
 
 
-def _numbers(value: Any) -> Any:
+def _numbers(value: Json) -> Json:
     """1 and 1.0 are one number."""
     if isinstance(value, dict):
         return {key: _numbers(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_numbers(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -3,68 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import Field
 
-from archdsl.families.common.fields import Integer, Number, one_or_several
-from archdsl.language.nodes import Node, node_models, union
-from archdsl.language.patterns import ARXIV, ID, NAME
-
-VERSION = 1
-MOST_CLASSES = 100_000
-SPACE_FIELDS = ("constraints", "budgets", "objectives", "seeds")
-"""Fields that a document of kind "space" has beside those of a backbone."""
-
-Side = Annotated[Integer, Field(ge=16, le=4096)]
-Image = Annotated[
-    Annotated[Side, Tag("=one")] | Annotated[tuple[Side, Side], Tag("=several")],
-    Discriminator(one_or_several),
-    Field(description="side of a square image, or [height, width]"),
-]
-
-
-class Paper(BaseModel):
-    """What the authors printed; never computed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: Annotated[str, Field(max_length=300)] | None = None
-    arxiv: Annotated[str, Field(pattern=ARXIV)] | None = None
-    params: Annotated[Number, Field(gt=0)] | None = None
-    gmacs: Annotated[Number, Field(gt=0)] | None = None
-    imagenet_top1: Annotated[Number, Field(ge=0, le=100)] | None = None
-    crop: Annotated[Number, Field(gt=0, le=1)] | None = None
-    url: Annotated[str, Field(max_length=500)] | None = None
-    note: Annotated[str, Field(max_length=500)] | None = None
-
-
-class Header(BaseModel):
-    """Everything in a document but its nodes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_: Annotated[Annotated[str, Field(max_length=500)] | None, Field(alias="$schema")] = None
-    kind: Literal["arch"]
-    version: Annotated[Integer, Field(ge=1, le=VERSION)]
-    name: Annotated[str, Field(pattern=NAME)]
-    paper: Paper | None = None
-    image: Image
-    channels: Annotated[Integer, Field(ge=1, le=64)] = 3
-    classes: Annotated[Integer, Field(ge=1, le=MOST_CLASSES)] = 1000
-    drop_path: Annotated[Number, Field(ge=0, lt=1, description="stochastic depth rate of the last block")] = 0
-    init: Literal["truncated_normal", "torch"] = "truncated_normal"
-    weights: Annotated[str, Field(max_length=64, description="the scheme of published tensor names")] | None = None
-    features: Annotated[tuple[Annotated[str, Field(pattern=ID)], ...], Field(min_length=1, max_length=16)] | None = None
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return (self.image, self.image) if isinstance(self.image, int) else self.image
+from archdsl.language.header import Header
+from archdsl.language.nodes import Node, node_models
+from archdsl.language.plan import LinkedGraph, Step, graph_of_nodes, steps_of
+from archdsl.language.type_forms import annotated, make_model, tuple_of, union
 
 
 class Spec(Header):
     """A backbone: its header and its nodes, in an order in which every node stands after all that it reads."""
+
+    # What is worked out of the document stands in slots, beside pydantic's fields: it is no part of what is compared,
+    # hashed, copied or pickled, so that a copy with another image or other classes works it out anew.
+    __slots__ = ("_graph", "_steps")
 
     nodes: Annotated[tuple[Any, ...], Field(min_length=3, max_length=256)]  # `spec_model` narrows this
 
@@ -77,8 +31,29 @@ class Spec(Header):
 
     def node(self, name: str) -> Node:
         """The node with that id."""
-        found: Node = next(node for node in self.nodes if node.id == name)
-        return found
+        nodes: tuple[Node, ...] = self.nodes
+        return next(node for node in nodes if node.id == name)
+
+    def plan(self, features_only: bool = False) -> tuple[Step, ...]:
+        """The steps of the network in the order in which they run, worked out once.
+
+        With `features_only` the nodes that the handed-out maps do not need are left out, the head among them.
+
+        Raises:
+            SpecError: the nodes do not hold together (of a document made in Python; a loaded one does), or there is no
+                map to hand out.
+        """
+        steps: dict[bool, tuple[Step, ...]] = getattr(self, "_steps", {})
+        if features_only not in steps:
+            graph = getattr(self, "_graph", None) or graph_of_nodes(self, self.nodes)
+            steps = {**steps, features_only: steps_of(self, self.nodes, graph, features_only)}
+            self.keep(graph)
+            object.__setattr__(self, "_steps", steps)
+        return steps[features_only]
+
+    def keep(self, graph: LinkedGraph) -> None:
+        """Keep the links and shapes that the check of this document's nodes found."""
+        object.__setattr__(self, "_graph", graph)
 
     def to_json(self) -> dict[str, Any]:
         """The document again: what equals its default is left out, null where null is a value."""
@@ -102,6 +77,5 @@ def spec_model() -> type[Spec]:
 
 @cache
 def _spec_model(nodes: tuple[type[Node], ...]) -> type[Spec]:
-    several: Any = tuple[union(list(nodes)), ...]  # type: ignore[misc]  # made at run time
-    field: Any = (Annotated[several, Field(min_length=3, max_length=256)], ...)
-    return create_model("Spec", __base__=Spec, __doc__=Spec.__doc__, nodes=field)
+    several = annotated(tuple_of(union(nodes)), [Field(min_length=3, max_length=256)])
+    return make_model("Spec", Spec, {"nodes": (several, ...)}, Spec.__doc__)

@@ -6,27 +6,28 @@ but `sequence`, whose blocks may be any declared ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cache, cached_property, reduce
-from operator import or_
-from typing import Annotated, Any, cast
+from collections.abc import Iterator
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import Discriminator, Field, Tag
 
 from archdsl.families import registry
 from archdsl.families.common.base import Part
-from archdsl.families.common.fields import TAG_MARK, one_or_several, tag_of, type_name
+from archdsl.families.common.fields import one_or_several, type_name
 from archdsl.families.common.sequence import Sequence
 from archdsl.families.common.stage import Block, Stage
 from archdsl.language.patterns import ID, SOURCE
+from archdsl.language.type_forms import FieldDefinition, annotated, make_model, tuple_of, union
 
 Source = Annotated[str, Field(pattern=SOURCE, max_length=80)]
 
 
-class Node(BaseModel):
+class Node(Part):
     """What every node has: its name, and whom it reads where that is not the node before."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    if TYPE_CHECKING:
+        type: str  # each node model's own Literal
 
     id: Annotated[str, Field(pattern=ID, max_length=64)]
     from_: Annotated[
@@ -90,22 +91,14 @@ def _node_models(parts: tuple[tuple[str, type[Part]], ...]) -> dict[str, type[No
 
 
 def _node_model(part: type[Part], parts: tuple[tuple[str, type[Part]], ...]) -> type[Node]:
-    bases: tuple[type[BaseModel], ...] = (Node, part)
-    fields: dict[str, Any] = {}
+    bases: tuple[type[Part], ...] = (Node, part)
+    fields: dict[str, FieldDefinition] = {}
     if issubclass(part, Block):
         bases = (Node, BlockStage, part) if part.stage is Stage else (Node, BlockStage, part.stage, part)
     elif issubclass(part, Sequence):
         members = [block for _, block in parts if issubclass(block, Block)]
-        said = Field(min_length=1, max_length=16, description="blocks in turn, each a type with its fields")
-        fields["blocks"] = (Annotated[tuple[union(members), ...], said], ...)  # type: ignore[misc]  # made at run time
-    model = create_model(
-        f"{part.__name__}Node", __base__=bases, __cls_kwargs__={"node": True}, __doc__=part.__doc__, **fields
-    )
-    return cast(type[Node], model)
-
-
-def union(members: Iterable[type[BaseModel]]) -> Any:
-    """The union of models told apart by their `type`."""
-    models = list(members)
-    tagged = [Annotated[model, Tag(TAG_MARK + type_name(model))] for model in models]
-    return Annotated[reduce(or_, tagged), Discriminator(tag_of)] if len(tagged) > 1 else models[0]
+        lengths = Field(min_length=1, max_length=16, description="blocks in turn, each a type with its fields")
+        fields["blocks"] = (annotated(tuple_of(union(members)), [lengths]), ...)
+    model = make_model(f"{part.__name__}Node", bases, fields, part.__doc__, node=True)
+    assert issubclass(model, Node)
+    return model

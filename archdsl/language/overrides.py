@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from archdsl.errors import Problem, SpecError, nearest, short
-from archdsl.language.document import Header, Spec
+from archdsl.json_types import Json, JsonObject, objects_in, text_in
+from archdsl.language.document import Spec
+from archdsl.language.header import Header
 
 _NODE_ONLY = {"id", "type", "from"}
 
 
-def apply(spec: Spec, assignments: list[str]) -> dict[str, Any]:
+def apply(spec: Spec, assignments: list[str]) -> JsonObject:
     """The document, defaults written out, with every assignment made; not yet checked again.
 
     Raises:
         SpecError: an assignment cannot be read or names what the document does not have.
     """
-    document = spec.model_dump(mode="json", by_alias=True)
+    document: JsonObject = spec.model_dump(mode="json", by_alias=True)
     problems = [problem for text in assignments if (problem := _assign(document, text)) is not None]
     if problems:
         raise SpecError(problems)
     return document
 
 
-def _assign(document: dict[str, Any], text: str) -> Problem | None:
+def _assign(document: JsonObject, text: str) -> Problem | None:
     target, equals, written = text.partition("=")
     keys = target.strip().split(".")
     if not equals or not all(keys):
@@ -33,7 +34,7 @@ def _assign(document: dict[str, Any], text: str) -> Problem | None:
     value = _value(written.strip())
     if isinstance(value, SpecError):
         return _refused(text, "the value is no JSON this language reads", value.problems[0].rule)
-    nodes = {node["id"]: node for node in document["nodes"]}
+    nodes = {text_in(node["id"]): node for node in objects_in(document["nodes"])}
     if len(keys) == 1:
         header = {field.alias or name for name, field in Header.model_fields.items()}
         having = [name for name, node in nodes.items() if keys[0] in node]
@@ -43,15 +44,15 @@ def _assign(document: dict[str, Any], text: str) -> Problem | None:
         return _set(document, keys, value, text, "the document", header)
     if keys[0] in nodes:
         return _set_in_node(nodes[keys[0]], keys[1:], value, text, keys[0])
-    if isinstance(document.get(keys[0]), dict):
-        return _set(document[keys[0]], keys[1:], value, text, keys[0])
+    if isinstance(field := document.get(keys[0]), dict):
+        return _set(field, keys[1:], value, text, keys[0])
     return _refused(text, f"no node is called {short(keys[0])}", nearest(keys[0], nodes))
 
 
-def _set_in_node(node: dict[str, Any], keys: list[str], value: Any, text: str, owner: str) -> Problem | None:
+def _set_in_node(node: JsonObject, keys: list[str], value: Json, text: str, owner: str) -> Problem | None:
     """A field of a node; on a sequence, a field that is not its own goes to every block that has it."""
-    blocks = node.get("blocks")
-    if isinstance(blocks, list) and keys[0] not in node:
+    if "blocks" in node and keys[0] not in node:
+        blocks = objects_in(node["blocks"])
         having = [block for block in blocks if keys[0] in block]
         if having:
             failed = [_set(block, list(keys), value, text, owner) for block in having]
@@ -62,15 +63,18 @@ def _set_in_node(node: dict[str, Any], keys: list[str], value: Any, text: str, o
 
 
 def _set(
-    target: Any,
+    target: Json,
     keys: list[str],
-    value: Any,
+    value: Json,
     text: str,
     owner: str,
-    known: set[str] | None = None,
+    absent: Iterable[str] = (),
     nearby: Iterable[str] = (),
 ) -> Problem | None:
-    """Set a nested field that exists: objects by name, lists by index. `nearby` are further names to propose."""
+    """Set a nested field that exists: objects by name, lists by index.
+
+    `absent` are fields that the outermost object may have and has not; `nearby` are further names to propose.
+    """
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(target, list) and key.isdigit() and int(key) < len(target):
@@ -78,30 +82,30 @@ def _set(
                 target[int(key)] = value
             target, nearby = target[int(key)], ()
             continue
-        names = set(target) | ((known or set()) if depth == 0 else set()) if isinstance(target, dict) else set()
-        if key not in names:
+        names = {*target, *(absent if depth == 0 else ())} if isinstance(target, dict) else set[str]()
+        if not isinstance(target, dict) or key not in names:
             if depth:
                 owner = f"{'.'.join((owner.partition(' ')[0], *keys[:depth]))} ({_kind(target)})"
             return _refused(text, f"{owner} has no field '{key}'", nearest(key, {*names, *nearby}))
         if last:
-            target[key] = _filled(target[key], value) if isinstance(target, dict) and key in target else value
+            target[key] = _filled(target[key], value) if key in target else value
         target, nearby = target.get(key), ()
     return None
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Json) -> str:
     """What a value is called where something inside it is asked for: its type, a list, or the value itself."""
     if isinstance(value, dict):
         return str(value.get("type", "an object"))
     return f"a list of {len(value)}" if isinstance(value, list) else short(value)
 
 
-def _filled(old: Any, new: Any) -> Any:
+def _filled(old: Json, new: Json) -> Json:
     """A bare word for an object with a type chooses the type: `mlp=dwconv`."""
     return {"type": new} if isinstance(old, dict) and "type" in old and isinstance(new, str) else new
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> Json | SpecError:
     """The value as JSON, else as a bare word; a SpecError for JSON that documents may not hold either."""
     from archdsl.language.text.reader import read
 

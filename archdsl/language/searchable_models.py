@@ -1,22 +1,35 @@
-"""Searchable twins of the declared models, derived mechanically: any value, sub-object, block or node may be a hole.
+"""Searchable models, derived mechanically from the declared ones: any value, sub-object, block or node may be a hole.
 
-A twin has the fields of its model, each of which takes a value or a hole. `$one_of` offers alternatives, `$int` and
-`$float` ranges, `$expr` and `$same` derive a value from others; in a sequence's `blocks`, `$repeat` copies a block.
+A searchable model has the fields of its model, each of which takes a value or a hole. `$one_of` offers alternatives,
+`$int` and `$float` ranges, `$expr` and `$same` derive a value from others; in a sequence's `blocks`, `$repeat` copies a
+block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from archdsl.families.common.base import Part
 from archdsl.families.common.fields import TAG_MARK, Flag, Integer, Number, SubObject
 from archdsl.families.common.stage import Block
-from archdsl.language.nodes import declared, node_models, union
+from archdsl.json_types import Json
+from archdsl.language.nodes import Node, declared, node_models
 from archdsl.language.patterns import LABEL, VARIABLE
+from archdsl.language.type_forms import (
+    FieldDefinition,
+    Form,
+    Metadata,
+    annotated,
+    make_model,
+    pair_of,
+    tuple_of,
+    union,
+    union_of,
+)
 
 HOLES = ("$one_of", "$int", "$float", "$expr", "$same", "$repeat")
 Name = Annotated[str, Field(pattern=VARIABLE, max_length=80)]
@@ -51,50 +64,51 @@ class Same(SearchableModel):
     same: Annotated[str, Field(alias="$same", max_length=80)]
 
 
-def hole_kind(value: Any) -> str:
+def hole_kind(value: Json | BaseModel) -> str:
     """The union tag of a field that takes a value or a hole."""
     keys = value if isinstance(value, dict) else ()
     return next((TAG_MARK + key for key in HOLES if key in keys), "=value")
 
 
-def lift(value: Any, numbers: str = "", derived: bool = True) -> Any:
-    """A value or a hole. `numbers` says which ranges fit besides: "int", or "float" for both."""
-    alternatives = (tuple[value, ...], Field(alias="$one_of", min_length=1, max_length=64))
-    members: list[tuple[Any, str]] = [
-        (value, "value"),
-        (create_model("OneOf", __base__=Hole, one_of=alternatives), "$one_of"),
-        *(((Expr, "$expr"), (Same, "$same")) if derived else ()),
-    ]
-    ends = tuple[value, value]
-    if numbers:
-        step: Any = (Annotated[Integer, Field(ge=1)], Field(1, alias="$step"))
-        members.append((create_model("IntHole", __base__=Hole, bounds=(ends, Field(alias="$int")), step=step), "$int"))
-    if numbers == "float":
-        fields: dict[str, Any] = {
+def with_holes(value: Form, ranges: Literal["", "int", "float"] = "", derived: bool = True) -> Form:
+    """A value or a hole. `ranges` says which fit besides: those of integers, or with "float" of numbers too."""
+    alternatives = (tuple_of(value), Field(alias="$one_of", min_length=1, max_length=64))
+    one_of = make_model("OneOf", Hole, {"one_of": alternatives})
+    members: list[tuple[Form, str]] = [(value, "value"), (one_of, "$one_of")]
+    if derived:
+        members += [(Expr, "$expr"), (Same, "$same")]
+    ends = pair_of(value)
+    if ranges:
+        whole: dict[str, FieldDefinition] = {
+            "bounds": (ends, Field(alias="$int")),
+            "step": (Annotated[Integer, Field(ge=1)], Field(1, alias="$step")),
+        }
+        members.append((make_model("IntHole", Hole, whole), "$int"))
+    if ranges == "float":
+        fields: dict[str, FieldDefinition] = {
             "bounds": (ends, Field(alias="$float")),
             "step": (Annotated[Number, Field(gt=0)] | None, Field(None, alias="$step")),
             "log": (Flag, Field(False, alias="$log")),
         }
-        members.append((create_model("FloatHole", __base__=Hole, **fields), "$float"))
+        members.append((make_model("FloatHole", Hole, fields), "$float"))
     return _tagged(members)
 
 
-def _tagged(members: Iterable[tuple[Any, str]]) -> Any:
-    tagged = tuple(Annotated[kind, Tag(TAG_MARK + tag)] for kind, tag in members)
-    return Annotated[Union[tagged], Discriminator(hole_kind)]  # noqa: UP007  # made from a list
+def _tagged(members: Iterable[tuple[Form, str]]) -> Form:
+    tagged = union_of(annotated(form, [Tag(TAG_MARK + tag)]) for form, tag in members)
+    return annotated(tagged, [Discriminator(hole_kind)])
 
 
-def _lift_field(annotation: Any, metadata: list[Any]) -> Any:
-    """The twin of one field's annotation."""
-    kinds = list(_plain_types(annotation))
-    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, SubObject)]
+def _searchable_field(annotation: Form, metadata: list[Metadata]) -> Form:
+    """The searchable form of one field's annotation."""
+    forms = list(_plain_types(annotation))
+    models = [form for form in forms if isinstance(form, type) and issubclass(form, SubObject)]
     if models:
-        return lift(union([twin(kind, label=True) for kind in models]))
-    whole = Annotated[(annotation, *metadata)] if metadata else annotation
-    return lift(whole, "float" if float in kinds else "int" if int in kinds else "")
+        return with_holes(union([searchable(model, label=True) for model in models]))
+    return with_holes(annotated(annotation, metadata), "float" if float in forms else "int" if int in forms else "")
 
 
-def _plain_types(annotation: Any) -> Iterable[Any]:
+def _plain_types(annotation: Form) -> Iterator[Form]:
     """The types in an annotation, unions and annotations opened."""
     if get_origin(annotation) is Annotated:
         yield from _plain_types(get_args(annotation)[0])
@@ -106,45 +120,60 @@ def _plain_types(annotation: Any) -> Iterable[Any]:
 
 
 @cache
-def twin(model: type[BaseModel], label: bool, has_id: bool = True) -> type[BaseModel]:
-    """The searchable twin of a sub-object, a block or a node. An alternative may carry a `$label`."""
-    fields: dict[str, Any] = {"label": (Label | None, Field(None, alias="$label"))} if label else {}
+def searchable(model: type[BaseModel], label: bool, has_id: bool = True) -> type[BaseModel]:
+    """The searchable model of a sub-object, a block or a node. An alternative may carry a `$label`."""
+    fields: dict[str, FieldDefinition] = {"label": (Label | None, Field(None, alias="$label"))} if label else {}
     for name, field in model.model_fields.items():
         if name == "id" and not has_id:
             continue
+        assert field.annotation is not None
         if name in _FIXED:
             fields[name] = (field.annotation, field)
         elif name == "blocks":
             fields[name] = (_block_list(declared()), ...)
         else:
-            lifted = _lift_field(field.annotation, field.metadata)
+            lifted = _searchable_field(field.annotation, field.metadata)
             fields[name] = (lifted, Field(... if field.is_required() else field.default, alias=field.alias))
-    return create_model(f"Space{model.__name__}", __base__=SearchableModel, __doc__=model.__doc__, **fields)
+    return make_model(f"Space{model.__name__}", SearchableModel, fields, model.__doc__)
 
 
 @cache
-def _block_list(parts: tuple[tuple[str, type[Part]], ...]) -> Any:
-    block: Any = union([twin(part, label=True) for _, part in parts if issubclass(part, Block)])
-    one_of: Any = (tuple[block, ...], Field(alias="$one_of", min_length=1, max_length=64))
-    repeat: dict[str, Any] = {
+def _block_list(parts: tuple[tuple[str, type[Part]], ...]) -> Form:
+    block = union([searchable(part, label=True) for _, part in parts if issubclass(part, Block)])
+    one_of = (tuple_of(block), Field(alias="$one_of", min_length=1, max_length=64))
+    repeat = {
         "repeat": (block, Field(alias="$repeat")),
-        "times": (lift(Times, "int", derived=False), Field(alias="$times")),
+        "times": (with_holes(Times, "int", derived=False), Field(alias="$times")),
     }
-    item: Any = _tagged(
+    item = _tagged(
         [
             (block, "value"),
-            (create_model("OneOfBlocks", __base__=Hole, one_of=one_of), "$one_of"),
-            (create_model("Repeat", __base__=SearchableModel, **repeat), "$repeat"),
+            (make_model("OneOfBlocks", Hole, {"one_of": one_of}), "$one_of"),
+            (make_model("Repeat", SearchableModel, repeat), "$repeat"),
         ]
     )
-    return Annotated[tuple[item, ...], Field(min_length=1, max_length=16)]
+    return annotated(tuple_of(item), [Field(min_length=1, max_length=16)])
+
+
+def node_hole_fields(alternative: Form) -> dict[str, FieldDefinition]:
+    """The fields of a node that is one of several: its id and sources, the name of the choice, the alternatives."""
+    fields: dict[str, FieldDefinition] = {}
+    for name in ("id", "from_"):
+        field = Node.model_fields[name]
+        assert field.annotation is not None
+        fields[name] = (field.annotation, field)
+    return {
+        **fields,
+        "name": (Name | None, Field(None, alias="$name")),
+        "one_of": (tuple_of(alternative), Field(alias="$one_of", min_length=1, max_length=64)),
+    }
 
 
 def space_nodes() -> dict[str, type[BaseModel]]:
-    """Node twins, by type."""
-    return {name: twin(model, label=False) for name, model in node_models().items()}
+    """The searchable models of nodes, by type."""
+    return {name: searchable(model, label=False) for name, model in node_models().items()}
 
 
 def space_alternatives() -> dict[str, type[BaseModel]]:
-    """Node twins without id, as they stand in the `$one_of` of a node's hole, by type."""
-    return {name: twin(model, label=True, has_id=False) for name, model in node_models().items()}
+    """Those without id, as they stand in the `$one_of` of a node's hole, by type."""
+    return {name: searchable(model, label=True, has_id=False) for name, model in node_models().items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+
+from archdsl.json_types import Json
 
 LEAST_SIDE, MOST_SIDE = 16, 4096
 """Sides of an image, in pixels."""
@@ -14,7 +15,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?[0-9]{1,9}(?:\.[0-9]{1,9})?|(?<=[xX*\u00d7,;:
 _SIDES = (("height", "width"), ("h", "w"), ("H", "W"), ("rows", "columns"))
 
 
-def size_remedy(value: Any) -> str:
+def size_remedy(value: Json | tuple[int, ...]) -> str:
     """What to write instead of a value that is no image size: its very numbers as [height, width] where it has two.
 
     >>> size_remedy("224x320")
@@ -33,7 +34,7 @@ def size_remedy(value: Any) -> str:
     return f"use {square}[{height}, {width}] (height {height}, width {width})"
 
 
-def sides_in(value: Any) -> list[int]:
+def sides_in(value: Json | tuple[int, ...]) -> list[int]:
     """The whole numbers that may be sides in a value: two of `224x320` and of [3, 224, 320], whose first is channels.
 
     An object's are read by their names, height first, whichever is written first.
@@ -49,7 +50,7 @@ def sides_in(value: Any) -> list[int]:
     return [int(number) for number in numbers] if all(number.is_integer() for number in numbers) else []
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(value: Json | tuple[int, ...]) -> Iterator[float]:
     if isinstance(value, str):
         if len(value) <= _MOST_CHARACTERS:
             yield from (float(number) for number in _NUMBER.findall(value))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError, nearest, short
+from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.arguments import wrong_document
 from archdsl.language.canonical import canonical
 from archdsl.language.checking.draft import in_order
@@ -21,7 +21,7 @@ from archdsl.load.specs import check_kind, check_version, load_spec, located, ov
 from archdsl.spaces.contradiction import contradiction_problems
 from archdsl.spaces.draft import space_model, space_problems
 from archdsl.spaces.membership import matches
-from archdsl.spaces.resolve import Unresolved, resolve
+from archdsl.spaces.resolve import Choices, Choose, Unresolved, resolve
 from archdsl.spaces.sampling import broken, draw, drawn_problems, random_point
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
@@ -56,8 +56,7 @@ def parse_space(data: bytes, file: str) -> Space:
     Raises:
         SpecError: as `load_space`.
     """
-    space: Space = located(data, file, space_of)
-    return space
+    return located(data, file, space_of)
 
 
 def space_of(raw: Any) -> Space:
@@ -75,36 +74,36 @@ def space_of(raw: Any) -> Space:
     if problems := space_problems(raw):
         raise SpecError(first(in_order(raw, problems)))
     space = space_model(raw)
-    found = drawn_problems(space, _DRAWN) or _no_point_problems(space)
-    found = found or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
-    if found:
-        raise SpecError(found)
+    problems = drawn_problems(space, _DRAWN) or _no_point_problems(space)
+    problems = problems or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]
+    if problems:
+        raise SpecError(problems)
     return space
 
 
-def point(space: Space, choose: Callable[[str], Any], name: str | None = None) -> tuple[Spec, dict[str, Any]]:
+def point(space: Space, choose: Choose, name: str | None = None) -> tuple[Spec, Choices]:
     """The checked backbone of one choice, and the choices that it depends on.
 
     Raises:
         SpecError: the choice gives no backbone that holds, or breaks a constraint of the space.
     """
     try:
-        found = resolve(space, choose, name)
+        resolved = resolve(space, choose, name)
     except Unresolved as error:
         raise SpecError([Problem((), str(error))]) from None
-    if problems := list(broken(space, found)):
+    if problems := list(broken(space, resolved)):
         raise SpecError(problems)
-    return spec_of(found.document), found.choices
+    return spec_of(resolved.document), resolved.choices
 
 
-def seeds(space: Space) -> list[tuple[Spec, dict[str, Any]]]:
+def seeds(space: Space) -> list[tuple[Spec, Choices]]:
     """The seeds of a space as its own points, each with its choices."""
-    found = []
+    points = []
     for index in range(len(space.seeds)):
         choices = choices_of(space, seed_spec(space, index))
         assert choices is not None
-        found.append(point(space, choices.__getitem__))
-    return found
+        points.append(point(space, choices.__getitem__))
+    return points
 
 
 def seed_spec(space: Space, index: int) -> Spec:
@@ -118,27 +117,27 @@ def seed_spec(space: Space, index: int) -> Spec:
     return override(load_spec(name), list(assignments))
 
 
-def choices_of(space: Space, spec: Spec) -> dict[str, Any] | None:
+def choices_of(space: Space, spec: Spec) -> Choices | None:
     """The choices that give a backbone, or None if it is no point of the space.
 
     Image, channels and nodes are compared, as what they build; classes, training fields and what only a
     dense-prediction build reads are not.
     """
-    document = spec.model_dump(mode="json", by_alias=True)
-    for choices in islice(matches(space, document["nodes"]), _MOST_MATCHES):
+    document: JsonObject = spec.model_dump(mode="json", by_alias=True)
+    for choices in islice(matches(space, objects_in(document["nodes"])), _MOST_MATCHES):
         try:
-            found, used = point(space, choices.__getitem__)
+            candidate, used = point(space, choices.__getitem__)
         except (SpecError, KeyError):
             continue
-        if _compared(found) == _compared(spec):
+        if _compared(candidate) == _compared(spec):
             return used
     return None
 
 
-def _compared(spec: Spec) -> dict[str, Any]:
+def _compared(spec: Spec) -> JsonObject:
     """What a point and a backbone agree in; of the norm at a stage's end, whether the classifier has it."""
     form = canonical(spec)
-    nodes = [node | {"out_norm": node.get("out_norm") == "always"} for node in form["nodes"]]
+    nodes: list[Json] = [node | {"out_norm": node.get("out_norm") == "always"} for node in objects_in(form["nodes"])]
     return {"image": form["image"], "channels": form["channels"], "nodes": nodes}
 
 
@@ -156,14 +155,14 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
     try:
         spec = seed_spec(space, index)
     except SpecError as error:
-        return [Problem(keys, *_told(problem)) for problem in error.problems]
+        return [Problem(keys, *_of_another(problem)) for problem in error.problems]
     if choices_of(space, spec) is None:
         rule = f"the seed is no point of the space{_difference(space, spec)}"
         return [Problem(keys, rule, short(seed), "change its overrides or the space")]
     return []
 
 
-def _told(problem: Problem) -> tuple[str, str | None, str | None]:
+def _of_another(problem: Problem) -> tuple[str, str | None, str | None]:
     """A problem of another document, with its path there in the rule."""
     rule = f"{problem.path}: {problem.rule}" if problem.keys else problem.rule
     return rule, problem.value, problem.remedy
@@ -174,24 +173,24 @@ def _difference(space: Space, spec: Spec) -> str:
     for field in ("image", "channels"):
         if getattr(spec, field) != getattr(space, field):
             return f": its {field} is {short(getattr(spec, field))}, the space's {short(getattr(space, field))}"
-    known = {node["id"] for node in space.nodes}
-    missing = [node.id for node in spec.nodes if node.id not in known]
+    ids = {node["id"] for node in space.nodes}
+    missing = [node.id for node in spec.nodes if node.id not in ids]
     return f": the space has no node '{missing[0]}'" if missing else ""
 
 
 def _no_point_problems(space: Space) -> list[Problem]:
     """A space must have a point: else the constraints that contradict each other, or the first point's problems."""
     generator, first = random.Random(0), list[Problem]()
-    known = variables(space.nodes)
+    domains = variables(space.nodes)
     for _ in range(_TRIES):
         try:
-            point(space, lambda name: draw(known[name], generator))
+            point(space, lambda name: draw(domains[name], generator))
             return []
         except SpecError as error:
             first = first or list(error.problems)
-    if found := contradiction_problems(space):
-        return found
-    rule, value, remedy = _told(first[0])
+    if problems := contradiction_problems(space):
+        return problems
+    rule, value, remedy = _of_another(first[0])
     rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {rule}"
     constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()
     return [Problem(constraint, rule, value, remedy)]

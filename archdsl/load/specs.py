@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from archdsl.cost import count, limit_problems
 from archdsl.errors import Problem, SpecError, one_of, short
-from archdsl.graphs import flow, link
+from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec, checked_assignments, wrong_document
 from archdsl.language.checking.draft import KINDS, draft, in_order
 from archdsl.language.checking.problems import first
-from archdsl.language.document import VERSION, Spec, spec_model
+from archdsl.language.document import Spec, spec_model
+from archdsl.language.header import VERSION
 from archdsl.language.overrides import apply
+from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
 from archdsl.language.text.values import json_values
 from archdsl.load.sources import UnknownName, source
 
 __all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
+
+Parsed = TypeVar("Parsed")
 
 
 def load_spec(document: str | os.PathLike[str] | dict[str, Any]) -> Spec:
@@ -44,8 +48,7 @@ def parse_spec(data: bytes, file: str) -> Spec:
     Raises:
         SpecError: as `load_spec`.
     """
-    spec: Spec = located(data, file, spec_of)
-    return spec
+    return located(data, file, spec_of)
 
 
 def spec_of(raw: Any) -> Spec:
@@ -58,13 +61,13 @@ def spec_of(raw: Any) -> Spec:
         raise SpecError([Problem((), "a document must be an object", short(raw))])
     check_kind(raw, "arch")
     check_version(raw)
-    found = draft(raw)
-    problems = found.problems
-    flow(found, link(found, problems), problems)
+    drafted = draft(raw)
+    problems = drafted.problems
+    graph = linked_graph(drafted, problems)
     if problems:
         raise SpecError(first(in_order(raw, problems)))
-    assert found.header is not None
-    spec = spec_model().model_validate({**raw, "nodes": list(found.nodes)})
+    spec = spec_model().model_validate({**raw, "nodes": list(drafted.nodes)})
+    spec.keep(graph)
     if over := limit_problems(count(spec)):
         raise SpecError(over)
     return spec
@@ -84,7 +87,7 @@ def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     return spec_of(apply(spec, texts)) if texts else spec
 
 
-def located(data: bytes, file: str, parse: Any) -> Any:
+def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Parsed:
     """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
     raw = read(data, file)
     try:
@@ -95,7 +98,7 @@ def located(data: bytes, file: str, parse: Any) -> Any:
         raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
 
 
-def check_kind(raw: dict[str, Any], wanted: str) -> None:
+def check_kind(raw: JsonObject, wanted: str) -> None:
     """Refuse a document of the other kind by name.
 
     Raises:
@@ -110,12 +113,12 @@ def check_kind(raw: dict[str, Any], wanted: str) -> None:
         loader = "load_spec and the commands on specs" if wanted == "arch" else "load_space and archdsl search"
         problem = Problem(("kind",), f'this is a document of kind "{kind}"', None, f'{loader} read kind "{wanted}"')
     else:
-        known = one_of([f'"{name}"' for name in KINDS])
-        problem = Problem(("kind",), f"kind must be {known}", short(kind), f'write "{wanted}"')
+        kinds = one_of([f'"{name}"' for name in KINDS])
+        problem = Problem(("kind",), f"kind must be {kinds}", short(kind), f'write "{wanted}"')
     raise SpecError([problem])
 
 
-def check_version(raw: dict[str, Any]) -> None:
+def check_version(raw: JsonObject) -> None:
     """Refuse a version from the future by name: what else it may hold is not known here.
 
     Raises:

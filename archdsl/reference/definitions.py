@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any
+
+from archdsl.json_types import Json, JsonObject
 
 _PREFIX = "#/$defs/"
 
@@ -15,14 +16,15 @@ _PREFIX = "#/$defs/"
 class Definitions:
     """Definitions that are taken over, and renamed, as they are met; `kept` holds those that were."""
 
-    def __init__(self, made: dict[str, Any], foreign: Collection[str]) -> None:
+    def __init__(self, made: JsonObject, foreign: Collection[str]) -> None:
         """Definitions whose `type` is one of `foreign` are offered nowhere."""
-        self.made, self.kept = made, dict[str, Any]()
+        self.made = made
+        self.kept: JsonObject = {}
         self._gone = {_PREFIX + name for name, value in made.items() if _type(value) in foreign}
         self._names: dict[str, str] = {}
         """New names, by the old name and by the definition's text."""
 
-    def rewritten(self, value: Any) -> Any:
+    def rewritten(self, value: Json) -> Json:
         """A part of the schema with its references renamed."""
         if isinstance(value, list):
             return [self.rewritten(item) for item in value if not self._is_gone(item)]
@@ -37,7 +39,7 @@ class Definitions:
             definition = self.rewritten(self.made[old])  # no definition leads back to itself
             content = json.dumps(definition, sort_keys=True)
             if content not in self._names:
-                self._names[content] = self._free(str(definition.get("title", old)))
+                self._names[content] = self._free(_title(definition) or old)
                 self.kept[self._names[content]] = definition
             self._names[old] = self._names[content]
         return self._names[old]
@@ -50,10 +52,17 @@ class Definitions:
             name = f"{title}{number}"
         return name
 
-    def _is_gone(self, item: Any) -> bool:
+    def _is_gone(self, item: Json) -> bool:
         return isinstance(item, dict) and item.get("$ref") in self._gone
 
 
-def _type(definition: dict[str, Any]) -> Any:
+def _title(definition: Json) -> str | None:
+    title = definition.get("title") if isinstance(definition, dict) else None
+    return None if title is None else str(title)
+
+
+def _type(definition: Json) -> Json:
     """The `type` that documents write for it."""
-    return definition.get("properties", {}).get("type", {}).get("const")
+    for key in ("properties", "type", "const"):
+        definition = definition.get(key) if isinstance(definition, dict) else None
+    return definition

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from archdsl.families.common.fields import Knob, SubObject
+from archdsl.json_types import Json, JsonObject, object_in
 from archdsl.language.document import spec_model
-from archdsl.language.nodes import Node, declared, node_models
-from archdsl.language.searchable_models import Name, SearchableModel, space_alternatives, space_nodes
+from archdsl.language.nodes import declared, node_models
+from archdsl.language.searchable_models import SearchableModel, node_hole_fields, space_alternatives, space_nodes
+from archdsl.language.type_forms import FieldDefinition, make_model, tuple_of, union_of
 from archdsl.reference.definitions import Definitions
 from archdsl.spaces.space import Seed, SpaceHeader
 
@@ -28,37 +30,31 @@ _TITLES = {
 }
 
 
-def arch_schema(installed: bool = False) -> dict[str, Any]:
+def arch_schema(installed: bool = False) -> JsonObject:
     """The schema of documents of kind "arch", on demand with the types of installed packages."""
     return _finished("arch", spec_model().model_json_schema(by_alias=True, schema_generator=_Generator), installed)
 
 
-def space_schema(installed: bool = False) -> dict[str, Any]:
+def space_schema(installed: bool = False) -> JsonObject:
     """The schema of documents of kind "space", on demand with the types of installed packages."""
     return _finished("space", _space_model().model_json_schema(by_alias=True, schema_generator=_Generator), installed)
 
 
-def text(schema: dict[str, Any]) -> str:
+def text(schema: JsonObject) -> str:
     """A schema as its committed file has it."""
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def _space_model() -> type[BaseModel]:
     """A space with its nodes as models; the reader checks them one by one instead."""
-    alternatives: Any = Union[tuple(space_alternatives().values())]  # noqa: UP007  # made at run time
-    fields: dict[str, Any] = {
-        "id": (Node.model_fields["id"].annotation, Node.model_fields["id"]),
-        "from_": (Node.model_fields["from_"].annotation, Node.model_fields["from_"]),
-        "name": (Name | None, Field(None, alias="$name")),
-        "one_of": (tuple[alternatives, ...], Field(alias="$one_of", min_length=1, max_length=64)),
-    }
     doc = "A node that is one of several; its `$name`, else its id, names the choice."
-    hole = create_model("NodeHole", __base__=SearchableModel, __doc__=doc, **fields)
-    node: Any = Union[(*space_nodes().values(), hole)]  # made at run time
-    several: Any = tuple[node, ...]
-    nodes: Any = (several, Field(min_length=3, max_length=256))
-    seeds: Any = (tuple[Seed, ...], Field((), max_length=32))
-    return create_model("Space", __base__=SpaceHeader, nodes=nodes, seeds=seeds)
+    hole = make_model("NodeHole", SearchableModel, node_hole_fields(union_of(space_alternatives().values())), doc)
+    nodes = tuple_of(union_of([*space_nodes().values(), hole]))
+    fields: dict[str, FieldDefinition] = {
+        "nodes": (nodes, Field(min_length=3, max_length=256)),
+        "seeds": (tuple[Seed, ...], Field((), max_length=32)),
+    }
+    return make_model("Space", SpaceHeader, fields)
 
 
 class _Generator(GenerateJsonSchema):
@@ -81,8 +77,8 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-def _knobs(model: type[BaseModel]) -> dict[str, list[Any]]:
-    """The values that a search may try, by field as written; of a twin, those of its model."""
+def _knobs(model: type[BaseModel]) -> dict[str, list[Json]]:
+    """The values that a search may try, by field as written; of a searchable model, those of the declared one."""
     if issubclass(model, SearchableModel):
         model = _originals().get(model.__name__.removeprefix("Space"), model)
     return {
@@ -94,23 +90,28 @@ def _knobs(model: type[BaseModel]) -> dict[str, list[Any]]:
 
 
 def _originals() -> dict[str, type[BaseModel]]:
-    """Every model that has a searchable twin, by its name."""
+    """Every model that has a searchable one, by its name."""
     models = [*node_models().values(), *(part for _, part in declared()), *SubObject.__subclasses__()]
     return {model.__name__: model for model in models}
 
 
-def _finished(kind: str, made: dict[str, Any], installed: bool) -> dict[str, Any]:
+def _finished(kind: str, made: JsonObject, installed: bool) -> JsonObject:
     """The schema with its name on it; without other packages' types, unless those `installed` are wanted."""
     foreign = {name for name, part in declared() if not installed and not part.__module__.startswith("archdsl.")}
     title, description = _TITLES[kind]
-    head = {"$schema": DIALECT, "$id": f"urn:archdsl:{kind}-1.schema.json", "title": title, "description": description}
-    definitions = Definitions(made.pop("$defs"), foreign)
-    body = definitions.rewritten({key: value for key, value in made.items() if key not in head})
+    head: JsonObject = {
+        "$schema": DIALECT,
+        "$id": f"urn:archdsl:{kind}-1.schema.json",
+        "title": title,
+        "description": description,
+    }
+    definitions = Definitions(object_in(made.pop("$defs")), foreign)
+    body = {key: definitions.rewritten(value) for key, value in made.items() if key not in head}
     return {**head, **body, "$defs": dict(sorted(definitions.kept.items()))}
 
 
 def main() -> None:
-    """Renew the committed files: `python -m archdsl.schema.jsonschema`."""
+    """Renew the committed files: `python -m archdsl.reference.jsonschema`."""
     folder = Path(__file__).parent.parent / "schemas"
     for kind, schema in (("arch", arch_schema()), ("space", space_schema())):
         (folder / f"{kind}-1.schema.json").write_text(text(schema), encoding="utf-8")

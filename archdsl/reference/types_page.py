@@ -18,7 +18,7 @@ from archdsl.families.common.fields import SubObject, type_name
 from archdsl.families.common.stage import Block, Stage
 from archdsl.language import introspection
 from archdsl.language.nodes import Node, declared, node_models
-from archdsl.reference import field_docs as phrases
+from archdsl.reference import field_docs
 
 _SECTIONS = {
     "Stems": ("stem",),
@@ -79,12 +79,12 @@ def _entry(part: type[Part], papers: dict[str, str]) -> str:
     """One type: what it does and where it is from, its ports and shapes, its fields."""
     fields, other = _own_fields(part)
     text = f"### {type_name(part)}\n\n{cleandoc(part.__doc__ or '')}\n\n"
-    text += " ".join(told for told in (_source(part, papers), _ports(part), _shape_rule(part)) if told) + "\n"
+    text += " ".join(filter(None, (_source(part, papers), _ports(part), _shape_rule(part)))) + "\n"
     if fields:
         text += f"\n{_table(fields)}"
     if other:
-        told = ", ".join(f"`{name}` {phrases.default(field)}" for name, field in other.items())
-        text += f"\nFields of every block that have another default here: {told}.\n"
+        defaults = ", ".join(f"`{name}` {field_docs.default(field)}" for name, field in other.items())
+        text += f"\nFields of every block that have another default here: {defaults}.\n"
     return text
 
 
@@ -93,9 +93,9 @@ def _own_fields(part: type[Part]) -> tuple[dict[str, FieldInfo], dict[str, Field
     common = {*_fields(Node), *(Stage.model_fields if part.kind in ("block", "stage") else ())}
     shared = Block.model_fields if issubclass(part, Block) else {}
     fields = {name: field for name, field in _fields(node_models()[type_name(part)]).items() if name not in common}
-    own = {name: field for name, field in fields.items() if name not in shared}
+    new = {name: field for name, field in fields.items() if name not in shared}
     other = {name: fields[name] for name in shared if name in fields and fields[name].default != shared[name].default}
-    return own, other
+    return new, other
 
 
 def _fields(model: type[Part] | type[Node]) -> dict[str, FieldInfo]:
@@ -103,7 +103,7 @@ def _fields(model: type[Part] | type[Node]) -> dict[str, FieldInfo]:
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:
-    return _COLUMNS + "".join(f"{phrases.row(name, field)}\n" for name, field in fields.items())
+    return _COLUMNS + "".join(f"{field_docs.row(name, field)}\n" for name, field in fields.items())
 
 
 def _index_row(part: type[Part]) -> str:
@@ -143,14 +143,14 @@ def _shape_rule(part: type[Part]) -> str:
 
 def _papers(parts: list[type[Part]]) -> dict[str, str]:
     """Names of papers by arXiv number, from the docstrings of the families' files."""
-    found = (_PAPER.match(_file_docstring(part)) for part in parts)
-    return {match["arxiv"]: match["name"] for match in found if match}
+    matches = (_PAPER.match(_file_docstring(part)) for part in parts)
+    return {match["arxiv"]: match["name"] for match in matches if match}
 
 
 def _source(part: type[Part], papers: dict[str, str]) -> str:
     """A link to the paper that the file of a declaration names first."""
-    found = _ARXIV.search(_file_docstring(part))
-    return f"From [{papers[found[1]]}](https://arxiv.org/abs/{found[1]})." if found else ""
+    number = _ARXIV.search(_file_docstring(part))
+    return f"From [{papers[number[1]]}](https://arxiv.org/abs/{number[1]})." if number else ""
 
 
 def _file_docstring(part: type[Part]) -> str:
@@ -162,7 +162,7 @@ def _option_tables(parts: list[type[Part]]) -> Iterator[str]:
     offers: dict[str, dict[type[SubObject], list[str]]] = {}
     for part in parts:
         for name, field in _fields(part).items():
-            for model in phrases.options_of(field):
+            for model in field_docs.options_of(field):
                 offers.setdefault(name, {}).setdefault(model, []).append(type_name(part))
     for name, models in sorted(offers.items()):
         everywhere = len({tuple(types) for types in models.values()}) == 1
@@ -173,7 +173,7 @@ def _option_tables(parts: list[type[Part]]) -> Iterator[str]:
 
 
 def _option_row(model: type[SubObject], types: list[str]) -> str:
-    cells = [f"`{type_name(model)}`", " ".join(cleandoc(model.__doc__ or "").split()), phrases.option(model)]
+    cells = [f"`{type_name(model)}`", " ".join(cleandoc(model.__doc__ or "").split()), field_docs.option(model)]
     cells += [", ".join(f"[{name}](#{name})" for name in types)] if types else []
     return f"| {' | '.join(cells)} |\n"
 

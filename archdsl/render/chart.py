@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from archdsl.graphs import graph
 from archdsl.language.document import Spec
@@ -27,8 +28,7 @@ class Arrow(NamedTuple):
 
 def chart(spec: Spec) -> tuple[list[Box], list[Arrow]]:
     """The image, every node in document order, and every edge."""
-    boxes = [Box(None, "image", ("image",))]
-    boxes += [Box(node.id, node.kind, _lines(node, spec)) for node in spec.nodes]
+    boxes = [Box(None, "image", ("image",)), *_boxes(spec)]
     arrows = [Arrow(None, node.id, (image_text(spec),)) for node in spec.nodes if node.kind == "stem"]
     arrows += [
         Arrow(source, target, tuple(_flow(port, str(shape)) for port, shape in data["ports"].items()))
@@ -37,12 +37,13 @@ def chart(spec: Spec) -> tuple[list[Box], list[Arrow]]:
     return boxes, arrows
 
 
-def _lines(node: Any, spec: Spec) -> tuple[str, ...]:
-    """The id; how often what; what differs from its defaults."""
-    depth, label = getattr(node, "depth", None), node.label()
-    name = f"{depth} x {node.type}" if depth else node.type
-    classes = f"{spec.classes} classes" if node.kind == "head" else ""
-    return tuple(line for line in (node.id, name, label, classes) if line)
+def _boxes(spec: Spec) -> Iterator[Box]:
+    """A box a node: its id; how often what; what differs from its defaults."""
+    for node in spec.nodes:
+        depth = getattr(node, "depth", None)
+        part = f"{depth} x {node.type}" if depth else node.type
+        classes = f"{spec.classes} classes" if node.kind == "head" else ""
+        yield Box(node.id, node.kind, tuple(line for line in (node.id, part, node.label(), classes) if line))
 
 
 def _flow(port: str, shape: str) -> str:

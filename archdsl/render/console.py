@@ -10,16 +10,19 @@ import codecs
 import os
 import sys
 from collections.abc import Iterable
-from typing import IO, TextIO, cast
+from typing import TextIO
 
 from rich.console import Console, RenderableType
+
+from archdsl.render.texts import escaped, printable
 
 Renderable = RenderableType
 """What rich can draw; other rooms name its type by this."""
 WIDTH = 80
 """Columns where no terminal says otherwise."""
 
-_LIKENESS = dict(zip("●│├┼─╮╯┬┴…█▏▎▍▌▋▊▉", "*||+-.'.'~#-------", strict=True))
+_LIKENESS = dict(zip("●│├┼─╮╯┬┴└┊◆…█▏▎▍▌▋▊▉", "*||+-.'.''|*~#-------", strict=True))
+_LIKENESS |= {"±": "+-", **{chr(code): "." for code in range(0x2801, 0x2900)}}  # braille: the points of a plot
 
 
 def _likeness(error: UnicodeError) -> tuple[str, int]:
@@ -27,7 +30,7 @@ def _likeness(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
-    return "".join(_LIKENESS.get(char) or _escaped(char) for char in text), error.end
+    return "".join(_LIKENESS.get(char) or escaped(char) for char in text), error.end
 
 
 codecs.register_error("archdsl.likeness", _likeness)
@@ -76,13 +79,12 @@ def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
     """Lines as they are, on stdout unless told otherwise: never wrapped, control characters shown, not obeyed."""
     console = console or stdout()
     for line in lines:
-        shown = "".join(char if char.isprintable() or char in "\t\n" else _escaped(char) for char in line)
-        console.print(shown, soft_wrap=True)
+        console.print(printable(line, "\t\n"), soft_wrap=True)
 
 
 def _console(stream: TextIO, width: int | None) -> Console:
     return Console(
-        file=cast(IO[str], _Encodable(stream)),
+        file=_Encodable(stream),  # type: ignore[arg-type]  # rich calls no more of a stream than it has
         width=width or _width(stream),
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         markup=False,
@@ -97,7 +99,3 @@ def _width(stream: TextIO) -> int | None:
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     return None if stream.isatty() else WIDTH
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,157 +1,172 @@
-"""What was found of a space before it is searched, section by section."""
+"""The examination of a space before it is searched, section by section."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from archdsl.numbers import bytes_text, macs_text, params_text
 from archdsl.render.columns import Column, Sheet
-from archdsl.render.search import clock, heading
+from archdsl.render.prose import Prose
+from archdsl.render.search import heading
+from archdsl.render.texts import clock, counted
+
+if TYPE_CHECKING:
+    from archdsl.search.doctor.doctor import Examination
+    from archdsl.search.doctor.timing import Timed
 
 _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "latency", "all": "all budgets"}
+_TEXTS: dict[str, Callable[[int], str]] = {"params": params_text, "macs": macs_text, "memory": bytes_text}
+_INDENT = "  "
 
 
-def report(found: Any, dead: Sequence[str]) -> RenderableType:
+def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
     """The examination of a space; `dead` is a line for each dead value."""
-    facts = found.timed.facts if found.timed else {}
-    parts: list[RenderableType] = [_line(heading(found.settings, facts)), _line(f"data  {found.data.description}")]
-    parts += [_line(_size(found)), _costs(found)]
-    if found.timed is not None:
-        parts.append(_line(_measured(found)))
-    parts += [_line(line) for line in _dead(found, dead)]
-    if found.shares:
-        parts.append(_shares(found))
-    if found.search_s is not None:
-        parts += [_line(line) for line in _time(found)]
-    parts.append(_verdict(found))
-    return Group(*parts)
+    timed = examination.timed
+    parts: list[RenderableType] = [
+        Prose(heading(examination.settings, timed.facts if timed else {}), hanging=_INDENT),
+        Prose(f"data  {examination.data.description}", hanging=_INDENT),
+        Prose(_size(examination), hanging=_INDENT),
+        _costs(examination),
+    ]
+    if timed is not None:
+        parts.append(Prose(_measured(timed, examination.settings.stat), hanging=_INDENT))
+    parts += _dead(dead)
+    if examination.shares:
+        parts.append(_shares(examination))
+    if timed is not None and examination.search_s is not None:
+        parts += _time(examination, timed, *examination.search_s)
+    return Group(*parts, _verdict(examination))
 
 
-def _line(text: str, style: str = "") -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ignore")
-
-
-def _size(found: Any) -> str:
-    size, survey = found.survey.size, found.survey
-    looked = f"{survey.looked_at:,} choices"
+def _size(examination: Examination) -> str:
+    size, survey = examination.survey.size, examination.survey
     if survey.is_whole:
         return f"size  {survey.looked_at:,} combinations, {size.points:,.0f} valid, {size.networks:,} distinct networks"
-    told = f"size  about {size.points:.3g} +- {size.error:.1g} points (standard error of {looked} drawn)"
+    sampled = f"estimated from {survey.looked_at:,} sampled combinations"
+    size_text = f"size  about {size.points:.3g} +- {size.error:.1g} valid points (standard error, {sampled})"
     if size.continuous:
-        told += f", times infinitely many values of {', '.join(size.continuous)}"
-    return told
+        size_text += f", times infinitely many values of {', '.join(size.continuous)}"
+    return size_text
 
 
-def _costs(found: Any) -> RenderableType:
-    rows = list(found.ranges.items())
+def _costs(examination: Examination) -> RenderableType:
+    rows, settings = list(examination.ranges.items()), examination.settings
     columns = [
         Column("", [Text(_NAMES[metric]) for metric, _ in rows], least=8),
-        *(
-            Column(title, [Text(_text(metric, getattr(ends, name))) for metric, ends in rows], right=True)
-            for title, name in (("least", "least"), ("median", "median"), ("most", "most"))
-        ),
+        Column("least", [Text(_text(metric, costs.least)) for metric, costs in rows], right=True),
+        Column("median", [Text(_text(metric, costs.median)) for metric, costs in rows], right=True),
+        Column("most", [Text(_text(metric, costs.most)) for metric, costs in rows], right=True),
     ]
-    sampled, settings = f"{len(found.survey.found):,}", found.settings
-    ends = f"Counted by formula on all {sampled} points."
-    if not found.survey.is_whole:
-        ends = (
-            f"Counted by formula on {sampled} points drawn; least and most were also searched for: found, not proven."
+    points = f"{len(examination.survey.found):,}"
+    counted_on = f"Counted by formula on all {points} points."
+    if not examination.survey.is_whole:
+        counted_on = (
+            f"Counted by formula on {points} sampled points. Least and most were also searched for: they are the most "
+            f"extreme values found, not proven bounds."
         )
-    notes = [
-        ends,
-        f"MACs for one image; memory of weights and activations in {settings.dtype} at batch {settings.batch}.",
-    ]
-    return Sheet(columns, notes)
+    memory = f"weights and activations in {settings.dtype} at batch {settings.batch}"
+    return Sheet(columns, [counted_on, f"MACs for one image; memory of {memory}."])
 
 
 def _text(metric: str, value: float) -> str:
-    if metric == "latency":
-        return f"{value:.3g} ms"
-    return {"params": params_text, "macs": macs_text, "memory": bytes_text}[metric](round(value))
+    return f"{value:.3g} ms" if metric == "latency" else _TEXTS[metric](round(value))
 
 
-def _measured(found: Any) -> str:
-    """How latencies were found, and how far they may be off."""
-    timed = found.timed
-    count = len(timed.measured)
-    told = f"latency  {found.settings.stat} measured on {count} networks"
+def _measured(timed: Timed, stat: str) -> str:
+    """How many latencies were measured, and the error of those that were predicted."""
+    line = f"latency  {stat} measured on {len(timed.measured)} networks"
     if timed.unstable:
-        told += f", {timed.unstable} of them unstable on this machine"
+        line += f", {timed.unstable} of them unstable on this machine"
     if timed.failed:
-        told += f", {timed.failed} failed"
+        line += f", {timed.failed} failed"
     if not timed.errors:
         least = min((ms for _, ms in timed.measured), default=0.0)
-        return f"{told}, the least {least:.3g} ms; too few to predict the others"
-    off = f"off by {median(timed.errors):.0%} in the median and {timed.errors[-1]:.0%} at most"
-    return f"{told}; the others predicted, {off} on networks left out"
+        return f"{line}, the least {least:.3g} ms; too few to predict the others"
+    errors = f"median error {median(timed.errors):.0%}, largest {timed.errors[-1]:.0%}, on networks left out of the fit"
+    return f"{line}; the others are predicted ({errors})"
 
 
-def _dead(found: Any, dead: Sequence[str]) -> list[str]:
+def _dead(dead: Sequence[str]) -> list[RenderableType]:
     if not dead:
-        return ["dead  nothing: every value occurs in a valid network"]
-    return [f"dead  {len(dead)} value{'s' * (len(dead) != 1)}", *(f"  {line}" for line in dead)]
+        return [Prose("dead  nothing: every value occurs in a valid network")]
+    lines = [Prose(line, indent=_INDENT, hanging=_INDENT) for line in dead]
+    return [Prose(f"dead  {counted(len(dead), 'value')} that no valid network has"), *lines]
 
 
-def _shares(found: Any) -> RenderableType:
-    shares = found.shares
-    intervals = [f"{_percent(share.low)} and {_percent(share.high)}" for share in shares]
+def _shares(examination: Examination) -> RenderableType:
+    shares = examination.shares
+    intervals = [f"{_percent(share.low)} to {_percent(share.high)}" for share in shares]
     budgets = ["" if share.budget is None else _text(share.metric, share.budget) for share in shares]
     columns = [
-        Column("inside", [Text(_name(found, share.metric)) for share in shares], least=8),
+        Column("inside", [Text(_name(examination, share.metric)) for share in shares], least=8),
         Column("budget", [Text(text) for text in budgets], right=True),
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
-        Column("between", [Text(text) for text in intervals], right=True, drop=1),
+        Column("interval", [Text(text) for text in intervals], right=True, drop=1),
     ]
-    exact = "Of all points" if found.survey.is_whole else f"Of {shares[-1].of:,} points drawn, 95 % interval"
-    error = "; the latency's share moves with the prediction's median error" if "latency" in found.ranges else ""
-    return Sheet(columns, [f"{exact}{error}."])
+    of = "Of all points" if examination.survey.is_whole else f"Of {shares[-1].of:,} sampled points; 95 % interval"
+    error = "; the latency's interval includes the median prediction error" if "latency" in examination.ranges else ""
+    return Sheet(columns, [f"{of}{error}."])
 
 
-def _name(found: Any, metric: str) -> str:
-    return "all but latency" if metric == "all" and _is_latency_open(found) else _NAMES[metric]
+def _name(examination: Examination, metric: str) -> str:
+    return "all but latency" if metric == "all" and _is_latency_open(examination) else _NAMES[metric]
 
 
-def _is_latency_open(found: Any) -> bool:
+def _is_latency_open(examination: Examination) -> bool:
     """Whether there is a latency budget of which too few measurements say who keeps it."""
-    return found.settings.latency_budget_ms is not None and all(share.metric != "latency" for share in found.shares)
+    has_budget = examination.settings.latency_budget_ms is not None
+    return has_budget and all(share.metric != "latency" for share in examination.shares)
 
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def _time(found: Any) -> list[str]:
-    timed, (low, high) = found.timed, found.search_s
-    least, most = min(timed.train_s), max(timed.train_s)
-    beside = f", {found.workers} side by side," if found.workers > 1 else ""
+def _time(examination: Examination, timed: Timed, low_s: float, high_s: float) -> list[RenderableType]:
+    parallel = f" with {examination.workers} workers" if examination.workers > 1 else ""
     return [
-        f"time  {found.trials:,} trials{beside} take {clock(low)} if the share above is trained, "
-        f"{clock(high)} if all are",
-        f"  a trial measures {timed.measure_s:.1f} s and trains {least:.0f} to {most:.0f} s "
-        f"({found.training}, from some steps of {len(timed.train_s)} networks);",
-        "  longer trainings of the finalists are included; loading data and the optimiser's own time are not",
+        Prose(
+            f"time  {examination.trials:,} trials{parallel} take {clock(low_s)} if the share above is trained, "
+            f"{clock(high_s)} if all are",
+            hanging=_INDENT,
+        ),
+        Prose(
+            f"a trial measures for {timed.measure_s:.1f} s and trains for {min(timed.train_s):.0f} to "
+            f"{max(timed.train_s):.0f} s ({examination.training}; estimated from the first steps of "
+            f"{counted(len(timed.train_s), 'network')})",
+            indent=_INDENT,
+        ),
+        Prose(
+            "the finalists' longer trainings are included; loading data and the search algorithm's own time are not",
+            indent=_INDENT,
+        ),
     ]
 
 
-def _verdict(found: Any) -> Text:
-    if found.remedies:
-        told = "; or ".join(str(remedy) for remedy in found.remedies)
-        if any(remedy.metric == "latency" for remedy in found.remedies) and found.timed.unstable:
-            told += "; measurements were unstable: ask again on a quiet machine"
-        return _line(
-            f"INFEASIBLE  nothing found keeps {'it' if len(found.remedies) == 1 else 'them together'}: {told}",
-            "bold red",
-        )
-    if found.unmeasured:
-        return _line("feasible  as far as it was counted; latencies were not measured", "bold")
-    if _is_latency_open(found):
-        told = "too few networks were measured to say which keep the latency budget; give a longer --time"
-        return _line(f"feasible  as far as it was counted; {told}", "bold")
-    if not found.shares and found.settings.latency_budget_ms is None:
-        return _line("feasible  there is no budget to keep")
-    return _line("feasible  something was found inside all budgets", "bold green")
+def _verdict(examination: Examination) -> RenderableType:
+    word, reason, style = _verdict_parts(examination)
+    return Prose(f"{word}  {reason}", style, hanging=_INDENT)
+
+
+def _verdict_parts(examination: Examination) -> tuple[str, str, str]:
+    """The word, its reason, and its style."""
+    if remedies := examination.remedies:
+        reason = "; or ".join(str(remedy) for remedy in remedies)
+        timed = examination.timed
+        if timed is not None and timed.unstable and any(remedy.metric == "latency" for remedy in remedies):
+            reason += "; the measurements were unstable: repeat this on a quiet machine"
+        budgets = "the budget" if len(remedies) == 1 else "all budgets together"
+        return "INFEASIBLE", f"no network that was found keeps {budgets}: {reason}", "bold red"
+    if examination.unmeasured:
+        return "feasible", "by the counted costs; latencies were not measured", "bold"
+    if _is_latency_open(examination):
+        reason = "too few networks were measured to say which keep the latency budget; give a longer --time"
+        return "feasible", f"by the counted costs; {reason}", "bold"
+    if not examination.shares and examination.settings.latency_budget_ms is None:
+        return "feasible", "there is no budget to keep", ""
+    return "feasible", "at least one network that was found keeps all budgets", "bold green"

@@ -14,8 +14,8 @@ from archdsl.render.columns import Column, Sheet
 
 def layers_table(bench: LayerBench) -> RenderableType:
     """A row a layer; below it doubts, what was measured on what, and where the printed numbers come from."""
-    found, costs = bench.comparison, [layer.cost() for layer in bench.layers]
-    latencies, ratios = found.latencies, found.ratios
+    comparison, costs = bench.comparison, [layer.cost() for layer in bench.layers]
+    latencies, ratios = comparison.latencies, comparison.ratios
     columns = [
         Column("layer", _cells(layer.name for layer in bench.layers), least=10),
         _numbers("params", (f"{cost.params / 1e6:.2f} M" for cost in costs)),
@@ -27,13 +27,13 @@ def layers_table(bench: LayerBench) -> RenderableType:
         _numbers("ratio", (f"{ratios[name].value:.3f}" for name in latencies), drop=1),
         _numbers("[95 %]", (f"[{ratios[name].low:.3f}, {ratios[name].high:.3f}]" for name in latencies), drop=2),
     ]
-    return Sheet(columns, [*doubts(found), *caption(found, "images per second"), *_sources(bench)])
+    return Sheet(columns, [*doubts(comparison), *caption(comparison, "images per second"), *_sources(bench)])
 
 
 def _sources(bench: LayerBench) -> list[str]:
     """What the columns are, and where theirs differs from ours."""
     lines = [
-        f"here: measured, by {bench.comparison.stat} of the latencies. Params, and MACs for one image, are ours.",
+        f"here: measured, by {bench.comparison.stat} of the latencies. Params and MACs (for one image) are computed.",
         "10900X, 3090: what LITv2's authors print for an i9-10900X and an RTX 3090 (2022, torch 1.8.1, batch 64, no "
         "warm-up). Other machines and another torch: compare rows within a column, no column with another.",
     ]

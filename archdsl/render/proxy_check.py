@@ -1,4 +1,4 @@
-"""What a proxy check found: what noise leaves to be ranked, how each score ranks it, and which targets are met."""
+"""The result of a proxy check: how much of accuracy is noise, how well each score ranks it, which targets are met."""
 
 from __future__ import annotations
 
@@ -8,73 +8,72 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from archdsl.numbers import macs_text, params_text
+from archdsl.numbers import bytes_text, macs_text, params_text
 from archdsl.render.columns import Column, Sheet
+from archdsl.render.prose import Prose
 
 Facts = Mapping[str, Any]
 
 _TITLES = {"macs": "MACs", "az_nas": "AZ-NAS", "dss": "DSS", "synflow": "SynFlow", "snip": "SNIP", "naswot": "NASWOT"}
 _BASELINES = ("params", "macs")
 _NOTES = dict.fromkeys(_BASELINES, "baseline")
-_BUDGETS = {"params": params_text, "MACs": macs_text}
+_BUDGETS = {"params": params_text, "MACs": macs_text, "memory": bytes_text}
 
 
-def report(found: Facts) -> RenderableType:
-    """Everything, or why nothing is ranked."""
-    parts: list[RenderableType] = [_line(_heading(found))]
-    if "accuracy" in found:
-        parts += [_line(_accuracies(found)), _line(_noise(found), "dim")]
-    if found["refused"]:
-        return Group(*parts, _line(f"REFUSED  {found['refused']}", "bold red"))
-    parts += [Text(), _table(found), Text(), *(_target(target) for target in found["targets"])]
+def report(result: Facts) -> RenderableType:
+    """The whole result, or why nothing is ranked."""
+    parts: list[RenderableType] = [Prose(_heading(result), hanging="  ")]
+    if "accuracy" in result:
+        parts += [Prose(_accuracies(result)), Prose(_noise(result), "dim")]
+    if result["refused"]:
+        return Group(*parts, Prose(f"REFUSED  {result['refused']}", "bold red", hanging="  "))
+    parts += [Text(), _table(result), Text(), *(_target(target) for target in result["targets"])]
     return Group(*parts)
 
 
-def _line(text: str, style: str = "") -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ignore")
-
-
-def _heading(found: Facts) -> str:
-    asked = found["asked"]
-    limits = [f"{name} <= {_BUDGETS.get(name, str)(round(limit))}" for name, limit in asked["budgets"].items()]
+def _heading(result: Facts) -> str:
+    asked = result["asked"]
+    limits = [f"{name} <= {_BUDGETS[name](round(limit))}" for name, limit in asked["budgets"].items()]
     inside = f" inside {', '.join(limits)}" if limits else ""
-    failed = f", {found['failed']} failed" if found["failed"] else ""
-    machine = found["provenance"].get("device_name")
+    failed = f", {result['failed']} failed" if result["failed"] else ""
+    machine = result["provenance"].get("device_name")
     device = f"{asked['device']} ({machine})" if machine else asked["device"]
-    return f"space {asked['space']}: {found['trained']} networks drawn evenly{inside}{failed}; {device}"
+    return f"space {asked['space']}: {result['trained']} networks sampled uniformly{inside}{failed}; {device}"
 
 
-def _accuracies(found: Facts) -> str:
-    known = found["accuracy"]
+def _accuracies(result: Facts) -> str:
+    accuracy = result["accuracy"]
     return (
-        f"trained for {found['fidelity']} with {found['asked']['seeds']} seeds: accuracies {known['least']:.1%} to "
-        f"{known['most']:.1%}, mean {known['mean']:.1%}, standard deviation {known['deviation']:.1%}"
+        f"trained for {result['fidelity']} with {result['asked']['seeds']} seeds: accuracies {accuracy['least']:.1%} "
+        f"to {accuracy['most']:.1%}, mean {accuracy['mean']:.1%}, standard deviation {accuracy['deviation']:.1%}"
     )
 
 
-def _noise(found: Facts) -> str:
-    error = found["error"]
+def _noise(result: Facts) -> str:
+    error = result["error"]
     return (
-        f"{found['data']}; a mean accuracy errs by {error['by_seed']:.1%} by its seeds and by {error['by_images']:.1%} "
-        f"by its {found['validation'] + found['held_out']:,} images (standard errors)"
+        f"{result['data']}; standard error of a mean accuracy: {error['by_seed']:.1%} from its seeds, "
+        f"{error['by_images']:.1%} from its {result['validation'] + result['held_out']:,} images"
     )
 
 
-def _table(found: Facts) -> RenderableType:
+def _table(result: Facts) -> RenderableType:
     """A row a score, the best first, under the ceiling; then the running losses."""
-    scores = sorted(found["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
-    rows = [("another seed (the ceiling)", found["ceiling"] | {"recall": None}, "")]
+    scores = sorted(result["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
+    rows = [("another seed (the ceiling)", result["ceiling"] | {"recall": None}, "")]
     for name, facts in scores:
-        rows.append((_TITLES.get(name, name), facts, _note(name, found["before"])))
+        rows.append((_TITLES.get(name, name), facts, _note(name, result["before"])))
         if name == "fitted":
-            rows += [(_fewer(int(count), found["before"]), told, "") for count, told in found["fitted_after"].items()]
-    for facts in found["short"].values():
+            fits = result["fitted_after"].items()
+            rows += [(_fewer(int(count), result["before"]), interval, "") for count, interval in fits]
+    for facts in result["short"].values():
         other = facts["spearman_of_other_seed"]["value"]
-        rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} of the other seed"))
+        rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} with the other seed"))
         rows.append(("  beside the scores, fitted", facts["beside_scores"], "to accuracies of the same seed"))
-    if (apart := found.get("short_of_its_own")) is not None:
-        rows.append((f"accuracy after {apart['fidelity']}", apart, f"{apart['cost']:.0%} of the cost, another seed"))
-        rows.append(("  beside the scores, fitted", apart["beside_scores"], ""))
+    if (separate := result.get("short_of_its_own")) is not None:
+        cost = f"{separate['cost']:.0%} of a training's time, another seed"
+        rows.append((f"accuracy after {separate['fidelity']}", separate, cost))
+        rows.append(("  beside the scores, fitted", separate["beside_scores"], ""))
     columns = [
         Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
         Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),
@@ -83,11 +82,11 @@ def _table(found: Facts) -> RenderableType:
         Column("", [Text(note) for _, _, note in rows], drop=3),
     ]
     notes = [
-        "In brackets where nine in ten bootstrap samples of the networks lie, or choices of those that others are told "
-        "by. Fitted: accuracies as those of other networks tell them, from what the networks are and their scores. Top "
-        "5 kept: of the five most accurate, the share in a score's upper third. One seed's loss is judged by the mean "
-        "accuracy of all seeds.",
-        f"Medians: {_costs(found['seconds'])}. Known before: {found['cached']} trainings.",
+        "In brackets the 90 % interval over bootstrap samples of the networks or, where a model is fitted to some of "
+        "them, over the choice of those. Fitted: the accuracy that a model predicts from the structures and scores of "
+        "other networks. Top 5 kept: the share of the five most accurate networks that is in a score's upper third. "
+        "One seed's loss is compared with the mean accuracy of all seeds.",
+        f"Medians: {_costs(result['seconds'])}. Trainings taken from the cache: {result['cached']}.",
     ]
     return Sheet(columns, notes)
 
@@ -109,14 +108,15 @@ def _costs(seconds: Facts) -> str:
     return f"all scores take {scores:.1f} s, a training {seconds['training']:.0f} s"
 
 
-def _interval(found: Facts) -> Text:
-    return Text(f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]")
+def _interval(interval: Facts) -> Text:
+    return Text(f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]")
 
 
 def _share(value: float | None) -> Text:
     return Text("" if value is None else f"{value:.0%}")
 
 
-def _target(target: Facts) -> Text:
+def _target(target: Facts) -> RenderableType:
     style, word = ("bold green", "MET   ") if target["met"] else ("bold red", "MISSED")
-    return _line(f"{word}  {target['what']}: {target['found']:.2f}, aimed at {target['target']:.2f}", style)
+    figures = f"{target['found']:.2f} (target: {target['target']:.2f})"
+    return Prose(f"{word}  {target['what']}: {figures}", style, hanging="  ")

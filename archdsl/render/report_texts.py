@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from archdsl.numbers import accuracy_text, standard_error
-from archdsl.render.search import clock
+from archdsl.json_types import JsonObject
+from archdsl.numbers import accuracy_text, bytes_text, macs_text, params_text, standard_error
+from archdsl.render.texts import clock, counted
 from archdsl.render.verdict import held_out_text, reading_lines
-from archdsl.search.store.winner import HeldOutAccuracy
+from archdsl.search.report.reading import number
 
 if TYPE_CHECKING:
-    from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Trial
+    from archdsl.search.propose.study_facts import Importance
+    from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Rung
+    from archdsl.search.report.trials import TrialLine
 
 IMPORTANCE_CAVEAT = (
-    "Shares by PED-ANOVA (arXiv:2304.10255), Optuna's default: how unevenly the best tenth of the networks lies over a "
-    "parameter's values. The search drew its networks to be good, not to be even; a share tells of this run's "
-    "networks, neither of cause nor of direction, and nothing where it is near what chance gives."
+    "Shares by PED-ANOVA (arXiv:2304.10255), Optuna's default: how unevenly the best tenth of the networks is "
+    "distributed over a parameter's values. The search samples good networks more often than others, so a share "
+    "describes this run's networks alone. It shows neither a cause nor a direction, and means nothing where it is near "
+    "the share that chance gives."
 )
-_SETS = (("held_out", "held-out"), ("validation", "validation"))
 FEW = 10
 """Networks below which a rank correlation is called weak evidence."""
+
+_STATIC_BUDGETS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "params_budget": ("params", params_text),
+    "macs_budget": ("MACs for one image", macs_text),
+    "memory_budget": ("memory of weights and peak activations", bytes_text),
+}
+_ENDS = {
+    "finished": "",
+    "interrupted": " until it was interrupted",
+    "not ended": "; the search has not ended: it is still running, or was killed (--resume continues it)",
+}
 
 
 def heading(report: Report) -> str:
     """What was searched, for what, on what."""
     settings, facts = report.settings, report.facts
     budget = "" if report.budget_ms is None else f"{report.stat} <= {report.budget_ms:g} ms, "
-    name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "device not known"
-    how = [f"batch {settings['batch']}"] if "batch" in settings else []
-    how += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
-    return f"space {report.space}: {budget}{', '.join([*how, f'{device} ({name})' if name else str(device)])}"
+    name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "unknown device"
+    setting = [f"batch {settings['batch']}"] if "batch" in settings else []
+    setting += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
+    return f"space {report.space}: {budget}{', '.join([*setting, f'{device} ({name})' if name else str(device)])}"
 
 
 def state_text(report: Report) -> str:
     """How far it came."""
-    trials = len({trial.number for trial in report.trials})
+    trials = counted(len({trial.number for trial in report.trials}), "trial")
     took = f" in {clock(report.seconds)}" if report.seconds is not None else ""
-    ends = {"finished": "", "interrupted": ", until it was interrupted"}
-    ended = ends.get(report.state, "; it has not ended: it runs still, or was killed; --resume goes on")
-    return f"{trials} trial{'s' * (trials != 1)}{took}{ended}; {report.folder}"
+    return f"{trials}{took}{_ENDS[report.state]}"
 
 
 def verdict_line(report: Report) -> str:
@@ -53,14 +65,15 @@ def verdict_line(report: Report) -> str:
         nearest = "nearest miss " if verdict.word == "FAIL" else ""
         return f"{verdict.word}  {nearest}{verdict.name}{reason}"
     if verdict.latency is None:
-        what = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
-        return f"FAIL  {what}{reason}"
+        subject = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
+        return f"FAIL  {subject}{reason}"
     where = f"{verdict.name}: {report.stat} {verdict.latency:.2f} ms"
     again = " measured again in a fresh process" if verdict.attempts else ""
     if verdict.passed:
-        return f"PASS  {where}{again}, {'no latency budget' if budget is None else f'inside {budget:g} ms'}"
+        inside = "no latency budget was given" if budget is None else f"within the budget of {budget:g} ms"
+        return f"PASS  {where}{again}, {inside}"
     if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where}{again}, over {budget:g} ms"
+        return f"FAIL  nearest miss {where}{again}, exceeds the budget of {budget:g} ms"
     return f"{verdict.word}  nearest miss {where}{reason}"
 
 
@@ -74,28 +87,44 @@ def condition_lines(report: Report) -> list[str]:
 def held_out_line(report: Report) -> str:
     """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
     verdict = report.verdict
-    is_known = verdict.word in ("PASS", "UNSURE") and verdict.held_out
-    return held_out_text(HeldOutAccuracy(**verdict.held_out)) if is_known else ""
+    return held_out_text(verdict.held_out) if verdict.has_winner and verdict.held_out is not None else ""
+
+
+def budget_rows(report: Report) -> list[tuple[str, str]]:
+    """What is bounded, and by what."""
+    rows = [] if report.budget_ms is None else [(f"{report.stat} latency per batch", f"{report.budget_ms:g} ms")]
+    for name, (metric, text) in _STATIC_BUDGETS.items():
+        if (limit := number(report.settings.get(name))) is not None:
+            rows.append((metric, text(int(limit))))
+    return rows
 
 
 def balanced_line(report: Report) -> str:
     """`balanced accuracy, the mean over 20 classes: 61.8 % on held-out images, 63.1 % on validation images`."""
     balanced = report.verdict.balanced
-    texts = [f"{accuracy_text(balanced[of])} on {what} images" for of, what in _SETS if of in balanced]
-    return (
-        f"balanced accuracy, the mean over {len(report.verdict.per_class)} classes: {', '.join(texts)}" if texts else ""
-    )
+    sets = (("held_out", "held-out"), ("validation", "validation"))
+    texts = [f"{accuracy_text(balanced[name])} on {shown} images" for name, shown in sets if name in balanced]
+    classes = counted(len(report.verdict.per_class), "class", "classes")
+    return f"balanced accuracy, the mean over {classes}: {', '.join(texts)}" if texts else ""
 
 
 def class_rows(report: Report, most: int | None = None) -> tuple[list[str], list[list[str]]]:
     """Headings, and a row a class: its name, and of each set of images how many the winner names rightly, of how many,
     with the standard error. Where there are more than `most` classes, the least accurate ones.
     """
-    sets, classes = [(of, what) for of, what in _SETS if of in report.verdict.balanced], report.verdict.per_class
-    if most is not None and len(classes) > most:
-        classes = sorted(classes, key=lambda row: _recall(getattr(row, sets[0][0])))[:most]
-    rows = [[row.name, *(_class_text(getattr(row, of)) for of, _ in sets)] for row in classes]
-    return ["class", *(what for _, what in sets)], rows
+    columns = [
+        (heading, [(row.name, getattr(row, name)) for row in report.verdict.per_class])
+        for name, heading in (("held_out", "held-out"), ("validation", "validation"))
+        if name in report.verdict.balanced
+    ]
+    places = list(range(len(report.verdict.per_class)))
+    if most is not None and len(places) > most:
+        places = sorted(places, key=lambda place: _recall(columns[0][1][place][1]))[:most]
+    rows = [
+        [report.verdict.per_class[place].name, *(_class_text(counts[place][1]) for _, counts in columns)]
+        for place in places
+    ]
+    return ["class", *(heading for heading, _ in columns)], rows
 
 
 def _recall(count: tuple[int, int] | None) -> float:
@@ -119,33 +148,44 @@ def percent_text(value: float | None, error: float | None = None) -> str:
     return accuracy_text(value, error)
 
 
-def measured_text(trial: Trial) -> str:
-    """A latency with its spread, (p50 - p10) / p10; a `~` says that the reading called itself unstable."""
+def cost_text(value: float | None, text: Callable[[int], str], missing: str = "-") -> str:
+    """A number of params or MACs."""
+    return missing if value is None else text(int(value))
+
+
+def measured_text(trial: TrialLine) -> str:
+    """A latency with its spread, (p50 - p10) / p10; a `~` marks an unstable measurement."""
     if trial.latency is None:
         return "-"
-    spread = trial.timing.get("spread")
-    mark = "~" if trial.timing.get("unstable") is True else ""
-    return f"{mark}{trial.latency:.2f}" + (f" +{spread:.0%}" if isinstance(spread, int | float) else "")
+    timing = trial.timing
+    mark = "~" if timing.is_unstable else ""
+    return f"{mark}{trial.latency:.2f}" + (f" +{timing.spread:.0%}" if timing.spread is not None else "")
 
 
 def proxy_text(report: Report) -> str:
     """The budget that the accuracies are named by, and what stands beside a latency."""
-    proxies = {trial.fidelity: trial.proxy for trial in report.front if trial.fidelity}
+    proxies = {trial.proxy.fidelity: trial.proxy for trial in report.front if trial.proxy.fidelity}
     lengths = " or ".join(proxies) or "a training of unknown length"
-    data = next((str(proxy["data"]) for proxy in proxies.values() if proxy.get("data")), "data not known")
+    data = next((proxy.data for proxy in proxies.values() if proxy.data), "unknown data")
     return (
-        f"Proxy accuracy after {lengths}; {data}; ± is one standard error, from the number of validation images alone. "
-        f"Beside a latency its spread, (p50 - p10) / p10; ~ is a reading that was unstable."
+        f"Proxy accuracy is the validation accuracy after {lengths}; {data}. ± is one standard error, from the number "
+        f"of validation images alone. +N% after a latency is its spread, (p50 - p10) / p10; ~ marks an unstable "
+        f"measurement."
     )
 
 
-def agreement_text(found: Agreement) -> str:
-    """A rank correlation, its n, and how easily chance gives as much."""
-    if found.rho is None or found.chance is None:
-        return f"{found.name}: {found.n} networks, too few for a rank correlation"
-    chance = f"chance alone gives as much in {_share(found.chance)} of orders"
-    weak = "; weak evidence" if found.n < FEW else ""
-    return f"{found.name}: Spearman {found.rho:.2f}, n {found.n}; {chance}{weak}"
+def agreement_text(agreement: Agreement) -> str:
+    """A rank correlation under the name of what it ranks."""
+    return f"{agreement.name}: {_agreement_figures(agreement)}"
+
+
+def _agreement_figures(agreement: Agreement) -> str:
+    """The correlation, its n, and how easily chance gives as much."""
+    if agreement.rho is None or agreement.chance is None:
+        return f"{counted(agreement.n, 'network')}, too few for a rank correlation"
+    chance = f"{_share(agreement.chance)} of random orders correlate as strongly"
+    weak = "; weak evidence" if agreement.n < FEW else ""
+    return f"Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
 
 
 def _share(value: float) -> str:
@@ -156,47 +196,83 @@ def finals_text(finals: Finals) -> str:
     """How the search's ranking held after longer training."""
     if not finals.pairs:
         return "No finalist was trained longer."
-    range_text = "These are the best of the search: a narrow range, in which ranks swap easily"
-    return f"{agreement_text(finals.agreement)}. {range_text}."
-
-
-def prediction_text(found: Prediction) -> str:
-    """How far predictions lay off."""
-    if not found.points or found.agreement is None:
-        return f"No prediction: {found.reason}."
     return (
-        f"Each of {len(found.points)} networks predicted from all the others: off by {found.median_error or 0:.0%} "
-        f"in the median, {found.largest_error or 0:.0%} at most. {agreement_text(found.agreement)}."
+        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the "
+        f"search: their accuracies lie close together, so their ranks change easily."
     )
+
+
+def prediction_text(prediction: Prediction) -> str:
+    """How far predictions lay off."""
+    if not prediction.points or prediction.agreement is None:
+        return f"No latency was predicted: {prediction.reason}."
+    return (
+        f"Each of {len(prediction.points)} networks was predicted from all the others: the median error is "
+        f"{prediction.median_error or 0:.0%}, the largest {prediction.largest_error or 0:.0%}. "
+        f"Predicted and measured latency: {_agreement_figures(prediction.agreement)}."
+    )
+
+
+def rung_reasons(rung: Rung, most: int) -> list[str]:
+    """The commonest reasons with their counts."""
+    return [f"{times} x {reason}" for reason, times in rung.reasons[:most]]
+
+
+def refused_text(report: Report) -> str:
+    """Why the ladder is incomplete; empty where it is not."""
+    text = "The number of candidates that were rejected before they were measured is unknown"
+    return f"{text}: {report.refused}." if report.refused else ""
+
+
+def no_importance_text(report: Report) -> str:
+    """Why there is no importance of any parameter."""
+    return f"Not computed: {report.refused or 'the study has neither of the objectives accuracy and latency'}."
+
+
+def importance_text(importance: Importance) -> str:
+    """What the shares are of, or why there are none."""
+    if not importance.shares:
+        return f"{importance.metric}: not computed: {importance.reason}."
+    return f"If values were assigned at random, the largest share would be {importance.by_chance or 0:.0%}."
 
 
 def provenance_lines(report: Report) -> Iterator[str]:
     """What the latencies and accuracies were taken on and with, each setting once, with how often."""
-    timings = [trial.timing for trial in report.trials if trial.timing] + [a.timing for a in report.verdict.attempts]
-    unstable = sum(timing.get("unstable") is True for timing in timings)
-    for line, times in Counter(_machine(timing) for timing in timings if timing).most_common():
-        yield f"{times} latenc{'y' if times == 1 else 'ies'}: {line}"
-    if unstable:
-        yield f"{unstable} of {len(timings)} latencies are unstable: drift, or too few undisturbed rounds."
+    timings = [trial.timing for trial in report.trials] + [attempt.measured for attempt in report.verdict.attempts]
+    timings = [timing for timing in timings if timing.document]
+    for line, times in Counter(_machine(timing.machine) for timing in timings).most_common():
+        yield f"{counted(times, 'latency', 'latencies')}: {line}"
+    if unstable := sum(timing.is_unstable for timing in timings):
+        yield (
+            f"{unstable} of {len(timings)} latencies are unstable: they drifted, or too few rounds were undisturbed."
+        )
     if report.gate_ms is not None:
-        noise = "" if report.noise is None else f", the budget less this machine's noise of {report.noise:.0%}"
+        noise = "" if report.noise is None else f", the budget minus this machine's noise of {report.noise:.0%}"
         yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."
-    trained = [trial.proxy for trial in [*report.trials, *report.longer] if trial.proxy]
+    trained = [trial.proxy.document for trial in [*report.trials, *report.longer] if trial.proxy.document]
     for line, times in Counter(_training(proxy) for proxy in trained).most_common():
-        yield f"{times} training{'s' * (times != 1)}: {line}"
+        yield f"{counted(times, 'training')}: {line}"
     if not timings:
         yield "Nothing was measured."
 
 
-def _machine(timing: dict[str, Any]) -> str:
-    facts = timing.get("provenance")
-    facts = facts if isinstance(facts, dict) else {}
+def _machine(facts: JsonObject) -> str:
     named = [str(facts[name]) for name in ("device_name", "dtype", "runtime", "os") if facts.get(name)]
     named += [f"{name} {facts[name]}" for name in ("batch", "threads", "driver", "torch", "cuda") if facts.get(name)]
     return ", ".join(named) or "not recorded"
 
 
-def _training(proxy: dict[str, Any]) -> str:
+def _training(proxy: JsonObject) -> str:
     named = [str(proxy[name]) for name in ("fidelity", "data", "device") if proxy.get(name)]
     named += [f"{name} {proxy[name]}" for name in ("seed", "threads", "torch") if proxy.get(name) is not None]
     return ", ".join(named) or "not recorded"
+
+
+def versions_text(report: Report) -> str:
+    """The versions that a repetition needs, and what differs nevertheless."""
+    names = ("archdsl", "torch", "cuda", "python", "driver", "os")
+    versions = ", ".join(f"{name} {report.facts[name]}" for name in names if report.facts.get(name))
+    return (
+        f"Versions: {versions or 'unknown'}. The seed fixes what is sampled and how it is trained. Latencies differ "
+        f"from run to run, and so may what passes the gate and what is sampled next."
+    )

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from archdsl.cost import BYTES, Count
-from archdsl.language.document import Paper, Spec
+from archdsl.language.document import Spec
+from archdsl.language.header import Paper
 from archdsl.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.headline import headline

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
@@ -16,6 +16,7 @@ from archdsl.numbers import bytes_text, macs_text, params_text, share_text
 from archdsl.render.columns import LUXURY, Column, fit, whole, wrapped
 from archdsl.render.headline import headline
 from archdsl.render.lanes import lanes
+from archdsl.shape import Shape
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -123,7 +124,7 @@ def _columns(drawn: nx.DiGraph[str], count: Count, rails: list[Text]) -> list[Co
         Column("", _cells(f"{depth}x" if depth else "" for depth in depths), right=True, drop=1),
         Column("type", _cells(labels), least=22, drop=2, gap=1),
         Column("out", _cells(cost.shape for cost in costs), drop=5),
-        _second_ports(nodes),
+        _second_ports([data["shapes"] for data in nodes]),
         Column("params", _cells(params_text(cost.params) for cost in costs), right=True, drop=3),
         *_shares([cost.params for cost in costs], count.params, styles, drop=LUXURY),
         Column("MACs", _cells(macs_text(cost.macs) for cost in costs), right=True, drop=4),
@@ -131,9 +132,9 @@ def _columns(drawn: nx.DiGraph[str], count: Count, rails: list[Text]) -> list[Co
     ]
 
 
-def _second_ports(nodes: list[dict[str, Any]]) -> Column:
+def _second_ports(outputs: Iterable[Mapping[str, Shape]]) -> Column:
     """What nodes give beside their first port: semantics, or a class token."""
-    others = [dict(list(data["shapes"].items())[1:]) for data in nodes]
+    others = [dict(list(shapes.items())[1:]) for shapes in outputs]
     names = sorted({name for ports in others for name in ports})
     return Column(", ".join(names), _cells(" ".join(map(str, ports.values())) for ports in others), drop=9)
 

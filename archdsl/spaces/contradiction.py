@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem
+from archdsl.json_types import JsonObject, object_in
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse
 from archdsl.spaces.names import expressions
-from archdsl.spaces.resolve import Unresolved, resolve, satisfied
+from archdsl.spaces.resolve import Choose, Unresolved, resolve, satisfied
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import Variable, variables, walk
+from archdsl.spaces.variables import Variable, alternatives_of, variables, walk
 
 DRAWS = 1000
 MOST_CHOICES = 20_000
@@ -39,14 +40,14 @@ def contradiction(space: Space) -> Contradiction | None:
 
     Shape rules are not looked at. Of several contradictions one is told.
     """
-    known, generator = variables(space.nodes), random.Random(0)
-    drawn = (_kept(space, lambda name: draw(known[name], generator)) for _ in range(DRAWS))
+    domains, generator = variables(space.nodes), random.Random(0)
+    drawn = (_kept(space, lambda name: draw(domains[name], generator)) for _ in range(DRAWS))
     seen = {kept for kept in drawn if kept is not None}
     for _ in range(_MOST_ROUNDS if seen else 0):
         fewest = _fewest(seen, len(space.constraints))
         if fewest is None:
             return None
-        looked_at, counter = _refuted(space, known, fewest)
+        looked_at, counter = _refuted(space, domains, fewest)
         if counter is None:
             return Contradiction(fewest, looked_at or DRAWS, looked_at > 0)
         seen.add(counter)
@@ -55,13 +56,13 @@ def contradiction(space: Space) -> Contradiction | None:
 
 def contradiction_problems(space: Space) -> list[Problem]:
     """What is wrong with each constraint of a contradiction; empty where there is none."""
-    found = contradiction(space)
-    if found is None:
+    refuted = contradiction(space)
+    if refuted is None:
         return []
-    how = f"none of {found.looked_at:,} choices" if found.is_proven else f"none of {found.looked_at:,} choices drawn"
-    texts = {index: f"constraints[{index}] ({space.constraints[index]})" for index in found.constraints}
+    how = f"none of {refuted.looked_at:,} choices" + ("" if refuted.is_proven else " drawn")
+    texts = {index: f"constraints[{index}] ({space.constraints[index]})" for index in refuted.constraints}
     problems = []
-    for index in found.constraints:
+    for index in refuted.constraints:
         others = " and ".join(text for other, text in texts.items() if other != index)
         rule = f"{how} keeps the constraint {space.constraints[index]}" + (f" together with {others}" if others else "")
         remedy = "change one of them" if others else "change or remove it"
@@ -69,7 +70,7 @@ def contradiction_problems(space: Space) -> list[Problem]:
     return problems
 
 
-def _kept(space: Space, choose: Callable[[str], Any]) -> Kept | None:
+def _kept(space: Space, choose: Choose) -> Kept | None:
     """Which constraints a choice keeps; None for one whose expressions cannot be computed."""
     try:
         point = resolve(space, choose)
@@ -97,17 +98,17 @@ def _fewest(seen: set[Kept], count: int) -> tuple[int, ...] | None:
     return tuple(left)
 
 
-def _refuted(space: Space, known: dict[str, Variable], subset: tuple[int, ...]) -> tuple[int, Kept | None]:
+def _refuted(space: Space, domains: dict[str, Variable], subset: tuple[int, ...]) -> tuple[int, Kept | None]:
     """How many choices were looked at, all that there are or none, and one that keeps the subset, if there is one."""
     needed = needed_variables(space, [space.constraints[index] for index in subset])
-    free = {name: known[name] for name in needed}
+    free = {name: domains[name] for name in needed}
     if not all(variable.values for variable in free.values()):
         return 0, None
     if math.prod(len(variable.values) for variable in free.values()) > MOST_CHOICES:
         return 0, None
-    others = {name: fixed(variable) for name, variable in known.items() if name not in needed}
+    others = {name: fixed(variable) for name, variable in domains.items() if name not in needed}
     looked_at = 0
-    for choose in EveryChoice(known | others):
+    for choose in EveryChoice(domains | others):
         kept = _kept(space, choose)
         looked_at += 1
         if kept is None:
@@ -124,7 +125,7 @@ def fixed(variable: Variable) -> Variable:
 
 def needed_variables(space: Space, texts: list[str]) -> set[str]:
     """Variables that expressions may depend on: named, inside what is named, around these, and who reads whom."""
-    known = variables(space.nodes)
+    domains = variables(space.nodes)
     holes = [(name, keys) for name, _, keys in walk(space.nodes)]
     needed = {name for name, hole, keys in walk(space.nodes) if len(keys) == 2 and _reads_differ(hole)}
     todo = [name for text in texts for name in parse(text).names] + list(needed)
@@ -134,22 +135,22 @@ def needed_variables(space: Space, texts: list[str]) -> set[str]:
         if name in done:
             continue
         done.add(name)
-        if name in known:
+        if name in domains:
             needed.add(name)
             places = [keys for other, keys in holes if other == name]
             todo += [other for other, keys in holes if any(place[: len(keys)] == keys for place in places)]
             continue
         inside = _inside(space, name)
         todo += [other for other, keys in holes if inside(keys)]
-        for keys, text in expressions({"nodes": list(space.nodes)}):
+        for keys, text in expressions(space.nodes):
             if inside(keys):
                 todo += parse(text).names
     return needed
 
 
-def _reads_differ(hole: dict[str, Any]) -> bool:
+def _reads_differ(hole: JsonObject) -> bool:
     """Whether a node's alternatives have sources of their own, so that others may go unread."""
-    return any("from" in found for found in hole["$one_of"])
+    return any("from" in object_in(alternative) for alternative in alternatives_of(hole))
 
 
 def _inside(space: Space, name: str) -> Callable[[Keys], bool]:

@@ -7,21 +7,23 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from archdsl.errors import Keys, Problem, ShapeError, nearest_only, one_of, short
 from archdsl.families.common.base import Head
+from archdsl.json_types import Json, JsonObject, list_in, object_in, objects_in, text_in
 from archdsl.language.checking.draft import FEWEST_NODES, MOST_NODES, weights_problems
 from archdsl.language.checking.fitting_types import fitting_types, untyped
 from archdsl.language.checking.problems import problems_of
-from archdsl.language.nodes import Node, node_models
-from archdsl.language.searchable_models import Name, SearchableModel, space_alternatives, space_nodes
+from archdsl.language.nodes import node_models
+from archdsl.language.searchable_models import SearchableModel, node_hole_fields, space_alternatives, space_nodes
+from archdsl.language.type_forms import make_model
 from archdsl.spaces.names import name_problems, types_of
 from archdsl.spaces.space import MEASURED, UNITS, Budget, Space, SpaceHeader
 from archdsl.spaces.variables import variables
 
 
-def space_problems(raw: dict[str, Any]) -> list[Problem]:
+def space_problems(raw: JsonObject) -> list[Problem]:
     """Everything that can be said of a space without resolving it."""
     problems: list[Problem] = []
     fields = {key: value for key, value in raw.items() if key != "nodes"}
@@ -41,23 +43,27 @@ def space_problems(raw: dict[str, Any]) -> list[Problem]:
         return [*problems, Problem((), "nodes is required", None, 'add "nodes": [...]')]
     if not isinstance(nodes, list) or not FEWEST_NODES <= len(nodes) <= MOST_NODES:
         return [*problems, Problem(("nodes",), f"nodes must be a list of {FEWEST_NODES} to {MOST_NODES}", short(nodes))]
-    found = [problem for index in range(len(nodes)) for problem in _node_problems(nodes, index)]
-    if found:
-        return [*problems, *found]
-    variables(nodes, problems)
-    problems += _id_problems(nodes)
-    problems += _head_problems(nodes)
+    in_nodes = [problem for index in range(len(nodes)) for problem in _node_problems(nodes, index)]
+    if in_nodes:
+        return [*problems, *in_nodes]
+    written = objects_in(nodes)
+    variables(written, problems)
+    problems += _id_problems(written)
+    problems += _head_problems(written)
     problems += name_problems(raw if header is not None else {"nodes": nodes})
     return problems
 
 
-def _node_problems(nodes: list[Any], index: int) -> list[Problem]:
-    node, keys = nodes[index], ("nodes", index)
+def _node_problems(nodes: list[Json], index: int) -> list[Problem]:
+    node = nodes[index]
+    keys: Keys = ("nodes", index)
     if not isinstance(node, dict):
         return [Problem(keys, "a node must be an object", short(node), 'write {"id": ..., "type": ...}')]
+    written = node.get("id")
+    node_id = written if isinstance(written, str) else None
 
-    def fitting(part: Any) -> list[str]:
-        return fitting_types(part, index, len(nodes), node.get("id"))
+    def fitting(part: Json) -> list[str]:
+        return fitting_types(part, index, len(nodes), node_id)
 
     if "$one_of" not in node:
         return _typed_problems(node, space_nodes(), keys, "a node", fitting)
@@ -72,17 +78,11 @@ def _node_problems(nodes: list[Any], index: int) -> list[Problem]:
 @cache
 def node_hole() -> type[BaseModel]:
     """A node that is one of several; the alternatives are looked at one by one."""
-    fields: dict[str, Any] = {
-        "id": (Node.model_fields["id"].annotation, Node.model_fields["id"]),
-        "from_": (Node.model_fields["from_"].annotation, Node.model_fields["from_"]),
-        "name": (Name | None, Field(None, alias="$name")),
-        "one_of": (tuple[Any, ...], Field(alias="$one_of", min_length=1, max_length=64)),
-    }
-    return create_model("NodeHole", __base__=SearchableModel, **fields)
+    return make_model("NodeHole", SearchableModel, node_hole_fields(Any))
 
 
 def _typed_problems(
-    node: Any, models: dict[str, type[BaseModel]], keys: Keys, name: str, fitting: Callable[[Any], list[str]]
+    node: Json, models: dict[str, type[BaseModel]], keys: Keys, name: str, fitting: Callable[[Json], list[str]]
 ) -> list[Problem]:
     kind = node.get("type") if isinstance(node, dict) else None
     if not isinstance(kind, str) or kind not in models:
@@ -90,7 +90,7 @@ def _typed_problems(
     return _model_problems(models[kind], node, keys)
 
 
-def _model_problems(model: type[BaseModel], value: Any, keys: Keys) -> list[Problem]:
+def _model_problems(model: type[BaseModel], value: Json, keys: Keys) -> list[Problem]:
     try:
         model.model_validate(value)
     except ValidationError as error:
@@ -98,22 +98,23 @@ def _model_problems(model: type[BaseModel], value: Any, keys: Keys) -> list[Prob
     return []
 
 
-def _id_problems(nodes: list[Any]) -> Iterator[Problem]:
+def _id_problems(nodes: list[JsonObject]) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for index, node in enumerate(nodes):
-        if node["id"] in seen:
-            rule = f"ids must be unique; nodes[{seen[node['id']]}] has this one too"
-            yield Problem(("nodes", index, "id"), rule, short(node["id"]), "rename one of them")
-        seen.setdefault(node["id"], index)
+        name = text_in(node["id"])
+        if name in seen:
+            rule = f"ids must be unique; nodes[{seen[name]}] has this one too"
+            yield Problem(("nodes", index, "id"), rule, short(name), "rename one of them")
+        seen.setdefault(name, index)
 
 
-def _head_problems(nodes: list[Any]) -> Iterator[Problem]:
+def _head_problems(nodes: list[JsonObject]) -> Iterator[Problem]:
     heads = [name for name, model in node_models().items() if issubclass(model, Head)]
     if not any(name in heads for node in nodes for name in types_of(node)):
         yield Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(heads)}")
 
 
-def _budget_problems(budgets: Any) -> Iterator[Problem]:
+def _budget_problems(budgets: Json) -> Iterator[Problem]:
     """What the fields of a budget say to each other; each by itself is the header's affair."""
     metrics: list[str] = []
     for index, written in enumerate(budgets if isinstance(budgets, list) else ()):
@@ -128,15 +129,18 @@ def _budget_problems(budgets: Any) -> Iterator[Problem]:
             try:
                 budget.check()
             except ShapeError as error:
-                keys = ("mode" if key == "runtime" and key not in written else key for key in error.keys)  # as written
+                former = isinstance(written, dict) and "runtime" not in written
+                keys = ("mode" if key == "runtime" and former else key for key in error.keys)  # as written
                 yield Problem(("budgets", index, *keys), error.rule, error.value, error.remedy)
 
 
-def _with_unit_of(problem: Problem, raw: dict[str, Any]) -> Problem:
+def _with_unit_of(problem: Problem, raw: JsonObject) -> Problem:
     """A unit that is none, told by the units of its metric."""
     if problem.keys[:1] != ("budgets",) or problem.keys[2:] != ("unit",):
         return problem
-    budget = raw["budgets"][problem.keys[1]]
+    index = problem.keys[1]
+    assert isinstance(index, int)
+    budget = object_in(list_in(raw["budgets"])[index])
     metric = budget.get("metric")
     if not isinstance(metric, str) or metric not in UNITS:
         return problem
@@ -150,6 +154,6 @@ def _doubled(field: str, index: int, name: str, rule: str) -> Problem:
     return Problem((field, index), rule, short(name), "remove one of the two")
 
 
-def space_model(raw: dict[str, Any]) -> Space:
+def space_model(raw: JsonObject) -> Space:
     """The frozen document of a space without problems."""
     return Space.model_validate(raw)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
+from archdsl.json_types import Scalar
 from archdsl.spaces.variables import Variable
 
 
@@ -20,7 +20,7 @@ class EveryChoice:
         self._path: list[tuple[str, int]] = []
         self._asked = 0
 
-    def __iter__(self) -> Iterator[Callable[[str], Any]]:
+    def __iter__(self) -> Iterator[Callable[[str], Scalar]]:
         while True:
             self._asked = 0
             yield self._choose
@@ -32,7 +32,7 @@ class EveryChoice:
             name, index = self._path[-1]
             self._path[-1] = (name, index + 1)
 
-    def _choose(self, name: str) -> Any:
+    def _choose(self, name: str) -> Scalar:
         if self._asked == len(self._path):
             self._path.append((name, 0))
         _, index = self._path[self._asked]

@@ -6,14 +6,14 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from archdsl.errors import short
-from archdsl.spaces.grammar import ExpressionError, Node, Scalar, bounded, check_operand, tree_of
+from archdsl.json_types import Json
+from archdsl.spaces.grammar import ExpressionError, Scalar, SyntaxNode, bounded, check_operand, tree_of
 
 __all__ = ["Expression", "ExpressionError", "Inactive", "Scalar", "parse"]
 
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -21,7 +21,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "//": operator.floordiv,
     "%": operator.mod,
 }
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+_ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -38,10 +38,10 @@ class Expression:
     """A parsed expression; `parse` makes it. Equal texts are equal expressions."""
 
     text: str
-    tree: Node = field(repr=False, compare=False)
+    tree: SyntaxNode = field(repr=False, compare=False)
     names: frozenset[str] = field(repr=False, compare=False)
 
-    def evaluate(self, env: Callable[[str], Scalar]) -> Scalar:
+    def evaluate(self, env: Callable[[str], Json]) -> Scalar:
         """Compute the value, with names looked up in `env`.
 
         All names are looked up before anything is computed, also those that `and` or `or` then skips: whether an
@@ -53,8 +53,7 @@ class Expression:
             ExpressionError: an operator does not take its operands, or a number leaves the bounds.
 
         """
-        value: Scalar = _evaluate(self.tree, {name: env(name) for name in sorted(self.names)}, {})
-        return value
+        return _evaluate(self.tree, {name: env(name) for name in sorted(self.names)}, {})
 
 
 @lru_cache(maxsize=4096)
@@ -73,24 +72,26 @@ def _same(left: Scalar, right: Scalar) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
-def _evaluate(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
+def _evaluate(node: SyntaxNode, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
     """The value of a part; one that stands in two links of a chain is computed once."""
     if id(node) not in done:
         done[id(node)] = _computed(node, values, done)
     return done[id(node)]
 
 
-def _computed(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) -> Any:
+def _computed(node: SyntaxNode, values: Mapping[str, Json], done: dict[int, Scalar]) -> Scalar:
     if node.op == "literal":
-        return node.held
+        return node.literals[0]
     if node.op == "name":
-        return _named(node, values[node.held])
+        return _named(node, values[node.name])
     left = _evaluate(node.operands[0], values, done)
     check_operand(node, left)
-    if node.op in ("not", "minus"):
-        return not left if node.op == "not" else -left
+    if node.op == "not":
+        return not left
+    if node.op == "minus":
+        return -_number(left)
     if node.op == "in":
-        return any(_same(left, value) for value in node.held)
+        return any(_same(left, value) for value in node.literals)
     if node.op in ("and", "or") and left is (node.op == "or"):
         return left
     right = _evaluate(node.operands[1], values, done)
@@ -98,19 +99,25 @@ def _computed(node: Node, values: Mapping[str, Scalar], done: dict[int, Any]) ->
     return _apply(node, left, right)
 
 
-def _named(node: Node, value: Scalar) -> Scalar:
+def _named(node: SyntaxNode, value: Json) -> Scalar:
     if not isinstance(value, bool | str | int | float):
-        raise ExpressionError(node.column, f"{node.held} must be a number, text, true or false", short(value))
+        raise ExpressionError(node.column, f"{node.name} must be a number, text, true or false", short(value))
     return value if isinstance(value, bool | str) else bounded(node.column, value)
 
 
-def _apply(node: Node, left: Any, right: Any) -> Any:
+def _apply(node: SyntaxNode, left: Scalar, right: Scalar) -> Scalar:
     if node.op in ("and", "or"):
         return right
     if node.op in ("==", "!="):
         return _same(left, right) == (node.op == "==")
     if node.op in _ORDER:
-        return _ORDER[node.op](left, right)
+        return _ORDER[node.op](_number(left), _number(right))
     if node.op in ("/", "//", "%") and right == 0:
         raise ExpressionError(node.column, "a number cannot be divided by zero", f"{left} {node.op} 0")
-    return bounded(node.column, _ARITHMETIC[node.op](left, right))
+    return bounded(node.column, _ARITHMETIC[node.op](_number(left), _number(right)))
+
+
+def _number(value: Scalar) -> int | float:
+    """An operand that `check_operand` has passed as a number."""
+    assert not isinstance(value, str)
+    return value

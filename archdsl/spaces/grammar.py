@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from archdsl.errors import short
 
 Scalar = int | float | str | bool
+Number = TypeVar("Number", int, float)
 
 MAX_CHARACTERS = 200
 MAX_TEXT = 64
@@ -58,16 +59,19 @@ class ExpressionError(ValueError):
         super().__init__(f"column {column}: {'; '.join(part for part in parts if part)}")
 
 
-class Node(NamedTuple):
-    """An operator with its operands; of a "literal", a "name" and an "in", `held` is the value, name or list."""
+class SyntaxNode(NamedTuple):
+    """An operator with its operands, of which a literal and a name have none."""
 
     op: str
     column: int
-    operands: tuple[Node, ...] = ()
-    held: Any = None
+    operands: tuple[SyntaxNode, ...] = ()
+    name: str = ""
+    """Of a "name"."""
+    literals: tuple[Scalar, ...] = ()
+    """The value of a "literal"; the list of an "in"."""
 
 
-def tree_of(text: str) -> tuple[Node, frozenset[str]]:
+def tree_of(text: str) -> tuple[SyntaxNode, frozenset[str]]:
     """The operators of an expression, and the names in it.
 
     Raises:
@@ -85,26 +89,26 @@ class _Parser:
     """Recursive descent: a method a level, loosest first. `take` gives the column of the token that it passes."""
 
     def __init__(self, text: str) -> None:
-        found = [(match.lastgroup, match[0], match.start() + 1) for match in _TOKENS.finditer(text)]
-        self.tokens = [*found, ("end", "", len(text) + 1)]
+        matches = [(match.lastgroup, match[0], match.start() + 1) for match in _TOKENS.finditer(text)]
+        self.tokens = [*matches, ("end", "", len(text) + 1)]
         self.names: set[str] = set()
         self.index = self.depth = 0
 
-    def either(self) -> Node:
+    def either(self) -> SyntaxNode:
         return self.chain(("or",), self.both)
 
-    def both(self) -> Node:
+    def both(self) -> SyntaxNode:
         return self.chain(("and",), self.negation)
 
-    def negation(self) -> Node:
+    def negation(self) -> SyntaxNode:
         if self.token == "not":
             return _node("not", self.take(), self.deeper(self.negation))
         return self.comparison()
 
-    def comparison(self) -> Node:
+    def comparison(self) -> SyntaxNode:
         """Turn `a < b < c` into `a < b and b < c`; as nothing has effects, computing b twice changes nothing."""
         left = self.sum()
-        links: list[Node] = []
+        links: list[SyntaxNode] = []
         while self.token in _COMPARISONS:
             op, column, right = self.token, self.take(), self.sum()
             links.append(_node(op, column, left, right))
@@ -112,31 +116,31 @@ class _Parser:
         if self.token == "in" or (self.token == "not" and self.tokens[self.index + 1][1] == "in"):
             negated, column = self.token == "not", self.take()
             column = self.take() if negated else column
-            link = Node("in", column, (left,), self.literals())
+            link = SyntaxNode("in", column, (left,), literals=self.literals())
             links.append(_node("not", column, link) if negated else link)
         tree = links[0] if links else left
         for link in links[1:]:
             tree = _node("and", link.column, tree, link)
         return tree
 
-    def sum(self) -> Node:
+    def sum(self) -> SyntaxNode:
         return self.chain(_SUMS, self.product)
 
-    def product(self) -> Node:
+    def product(self) -> SyntaxNode:
         return self.chain(_PRODUCTS, self.sign)
 
-    def sign(self) -> Node:
+    def sign(self) -> SyntaxNode:
         if self.token == "-":
             return _node("minus", self.take(), self.deeper(self.sign))
         return self.atom()
 
-    def atom(self) -> Node:
+    def atom(self) -> SyntaxNode:
         kind, token, column = self.tokens[self.index]
         if kind == "name" and token not in _WORDS:
             self.names.add(token)
-            return Node("name", self.take(), held=token)
+            return SyntaxNode("name", self.take(), name=token)
         if token != "(":
-            return Node("literal", column, held=self.literal())
+            return SyntaxNode("literal", column, literals=(self.literal(),))
         self.take()
         inside = self.deeper(self.either)
         self.expect(")")
@@ -171,14 +175,14 @@ class _Parser:
         self.take()
         return token[1:-1] if kind == "text" else token == "true"
 
-    def chain(self, ops: tuple[str, ...], tighter: Callable[[], Node]) -> Node:
+    def chain(self, ops: tuple[str, ...], tighter: Callable[[], SyntaxNode]) -> SyntaxNode:
         left = tighter()
         while self.token in ops:
             op, column = self.token, self.take()
             left = _node(op, column, left, tighter())
         return left
 
-    def deeper(self, level: Callable[[], Node]) -> Node:
+    def deeper(self, level: Callable[[], SyntaxNode]) -> SyntaxNode:
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise ExpressionError(self.tokens[self.index][2], f"an expression is nested at most {MAX_NESTING} deep")
@@ -205,18 +209,18 @@ class _Parser:
         return ExpressionError(column, f"{expected} must stand here", short(token) if token else "the end", remedy)
 
 
-def _node(op: str, column: int, *operands: Node) -> Node:
+def _node(op: str, column: int, *operands: SyntaxNode) -> SyntaxNode:
     """Refuse operands already here where their type can be told without the names' values."""
-    node = Node(op, column, operands)
+    node = SyntaxNode(op, column, operands)
     for operand in operands:
         if operand.op == "literal":
-            check_operand(node, operand.held)
+            check_operand(node, operand.literals[0])
         elif operand.op != "name":
             check_operand(node, 0 if operand.op in (*_SUMS, *_PRODUCTS, "minus") else True)
     return node
 
 
-def check_operand(node: Node, value: Scalar) -> None:
+def check_operand(node: SyntaxNode, value: Scalar) -> None:
     """Refuse a value of a type that the operator does not take; true and false are no numbers, and numbers neither."""
     if node.op in ("==", "!=", "in"):
         return
@@ -226,7 +230,7 @@ def check_operand(node: Node, value: Scalar) -> None:
         raise ExpressionError(node.column, f"{'-' if node.op == 'minus' else node.op} takes {takes}", kind)
 
 
-def bounded(column: int, value: Any) -> Any:
+def bounded(column: int, value: Number) -> Number:
     """Refuse what is too large, infinite or not a number."""
     if abs(value) <= MAX_NUMBER:
         return value

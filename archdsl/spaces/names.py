@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from archdsl.errors import Keys, Problem, nearest, nearest_only, short
+from archdsl.families.common.base import Part
+from archdsl.json_types import Json, JsonObject, list_in, object_in, objects_in, text_in
 from archdsl.language import introspection
 from archdsl.language.nodes import node_models
 from archdsl.spaces.expressions import ExpressionError, parse
-from archdsl.spaces.grammar import Node
-from archdsl.spaces.variables import label_of, walk
+from archdsl.spaces.grammar import SyntaxNode
+from archdsl.spaces.variables import alternatives_of, label_of, walk
 
 _NO_VALUES = ("id", "from")
 
 
-def name_problems(raw: dict[str, Any]) -> list[Problem]:
+def name_problems(raw: JsonObject) -> list[Problem]:
     """Everything that is named and not there; ids and alternatives hold already."""
-    nodes = raw["nodes"]
-    return [*_expression_problems(raw), *_source_problems(nodes), *_feature_problems(raw, nodes)]
+    nodes = objects_in(raw["nodes"])
+    return [*_expression_problems(raw, nodes), *_source_problems(nodes), *_feature_problems(raw, nodes)]
 
 
-def expressions(raw: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
-    """Every `$expr` and `$same` with its place."""
-    return _inside(raw["nodes"], ("nodes",))
+def expressions(nodes: Iterable[JsonObject]) -> Iterator[tuple[Keys, str]]:
+    """Every `$expr` and `$same` in the nodes of a space, with its place."""
+    for index, node in enumerate(nodes):
+        yield from _inside(node, ("nodes", index))
 
 
 def expression_problem(keys: Keys, error: ExpressionError) -> Problem:
@@ -31,12 +33,13 @@ def expression_problem(keys: Keys, error: ExpressionError) -> Problem:
     return Problem(keys, f"column {error.column}: {error.rule}", error.value, error.remedy)
 
 
-def _expression_problems(raw: dict[str, Any]) -> Iterator[Problem]:
-    holes = {name: hole for name, hole, _ in walk(raw["nodes"])}
+def _expression_problems(raw: JsonObject, nodes: list[JsonObject]) -> Iterator[Problem]:
+    holes = {name: hole for name, hole, _ in walk(nodes)}
     variables = set(holes)
-    typed = {node["id"]: types_of(node) for node in raw["nodes"]}
-    constraints = [(("constraints", index), text) for index, text in enumerate(raw.get("constraints", ()))]
-    for keys, text in [*constraints, *expressions(raw)]:
+    typed = {text_in(node["id"]): types_of(node) for node in nodes}
+    constraints = [text_in(text) for text in list_in(raw.get("constraints", []))]
+    places: list[Keys] = [("constraints", index) for index in range(len(constraints))]
+    for keys, text in [*zip(places, constraints, strict=True), *expressions(nodes)]:
         try:
             expression = parse(text)
         except ExpressionError as error:
@@ -49,23 +52,23 @@ def _expression_problems(raw: dict[str, Any]) -> Iterator[Problem]:
                 yield problem
 
 
-def _label_problems(keys: Keys, tree: Node, holes: dict[str, dict[str, Any]]) -> Iterator[Problem]:
+def _label_problems(keys: Keys, tree: SyntaxNode, holes: dict[str, JsonObject]) -> Iterator[Problem]:
     """Labels that a choice is compared with and never has: the comparison would be the same at every point."""
     for name, text, column in _compared(tree):
-        alternatives = holes.get(name, {}).get("$one_of", ())
-        labels = [str(label_of(found)) for found in alternatives if isinstance(found, dict)]
+        alternatives = alternatives_of(holes[name]) if "$one_of" in holes.get(name, {}) else []
+        labels = [str(label_of(alternative)) for alternative in alternatives if isinstance(alternative, dict)]
         if labels and text not in labels:
             yield Problem(keys, f"column {column}: {name} is never this", f"'{text}'", nearest(text, labels))
 
 
-def _compared(tree: Node) -> Iterator[tuple[str, str, int]]:
+def _compared(tree: SyntaxNode) -> Iterator[tuple[str, str, int]]:
     """The names that are compared with a text, and where."""
     if tree.op in ("==", "!="):
         for name, other in (tree.operands, tree.operands[::-1]):
-            if name.op == "name" and other.op == "literal" and isinstance(other.held, str):
-                yield name.held, other.held, other.column
+            if name.op == "name" and other.op == "literal":
+                yield from ((name.name, text, other.column) for text in other.literals if isinstance(text, str))
     if tree.op == "in" and tree.operands[0].op == "name":
-        yield from ((tree.operands[0].held, text, tree.column) for text in tree.held if isinstance(text, str))
+        yield from ((tree.operands[0].name, text, tree.column) for text in tree.literals if isinstance(text, str))
     for operand in tree.operands:
         yield from _compared(operand)
 
@@ -83,8 +86,7 @@ def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[s
     if any(introspection.leads(model, path) for model in models):
         return None
     inside = [variable for variable in variables if variable.startswith(f"{node_id}.")]
-    known = [*_values_of(node_id, typed[node_id]), *inside]
-    remedy = nearest(name, known)
+    remedy = nearest(name, [*_values_of(node_id, typed[node_id]), *inside])
     return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, remedy)
 
 
@@ -99,47 +101,54 @@ def _values_of(node_id: str, types: list[str]) -> Iterator[str]:
                 yield f"{node_id}.{field}.{name}"
 
 
-def types_of(node: dict[str, Any]) -> list[str]:
+def types_of(node: JsonObject) -> list[str]:
     """The types that a node may have."""
-    return [str(found["type"]) for found in node.get("$one_of", (node,))]
+    return [str(alternative["type"]) for alternative in _alternatives(node) or [node]]
 
 
-def _source_problems(nodes: list[Any]) -> Iterator[Problem]:
+def _alternatives(node: JsonObject) -> list[JsonObject]:
+    """The alternatives of a node that is one of several; empty for any other."""
+    return [object_in(alternative) for alternative in alternatives_of(node)] if "$one_of" in node else []
+
+
+def _source_problems(nodes: list[JsonObject]) -> Iterator[Problem]:
     """A written source is an earlier node."""
     earlier: set[str] = set()
     for index, node in enumerate(nodes):
-        for place, part in ((), node), *((("$one_of", i), found) for i, found in enumerate(node.get("$one_of", ()))):
+        parts: list[tuple[Keys, JsonObject]] = [((), node)]
+        parts += [(("$one_of", place), alternative) for place, alternative in enumerate(_alternatives(node))]
+        for place, part in parts:
             for keys, source in _sources(part.get("from"), ("nodes", index, *place, "from")):
                 name = source.partition(".")[0]
                 if name not in earlier:
                     yield Problem(keys, "no earlier node has this id", short(name), nearest(name, earlier))
-        earlier.add(node["id"])
+        earlier.add(text_in(node["id"]))
 
 
-def _sources(written: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
+def _sources(written: Json, keys: Keys) -> Iterable[tuple[Keys, str]]:
     if isinstance(written, list):
-        return [((*keys, place), source) for place, source in enumerate(written)]
-    return [] if written is None else [(keys, written)]
+        return [((*keys, place), text_in(source)) for place, source in enumerate(written)]
+    return [] if written is None else [(keys, text_in(written))]
 
 
-def _feature_problems(raw: dict[str, Any], nodes: list[Any]) -> Iterator[Problem]:
-    known = {node["id"] for node in nodes}
-    fitting = {node["id"] for node in nodes if any(_gives_map(node_models()[kind]) for kind in types_of(node))}
-    for place, name in enumerate(raw.get("features") or ()):
-        if name not in known:
+def _feature_problems(raw: JsonObject, nodes: list[JsonObject]) -> Iterator[Problem]:
+    ids = {text_in(node["id"]) for node in nodes}
+    fitting = {text_in(node["id"]) for node in nodes if any(_gives_map(node_models()[kind]) for kind in types_of(node))}
+    for place, name in enumerate(map(text_in, list_in(raw.get("features") or []))):
+        if name not in ids:
             yield Problem(("features", place), "no node has this id", short(name), nearest(name, fitting))
 
 
-def _gives_map(model: Any) -> bool:
+def _gives_map(model: type[Part]) -> bool:
     """Whether a type gives pixels; what a stage gives depends on its blocks, and is pixels at least."""
     return not isinstance(model.gives, tuple) or "pixels" in model.gives
 
 
-def _inside(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+def _inside(value: Json, keys: Keys) -> Iterator[tuple[Keys, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in ("$expr", "$same"):
-                yield (*keys, key), inner
+                yield (*keys, key), text_in(inner)
             else:
                 yield from _inside(inner, (*keys, key))
     elif isinstance(value, list):

@@ -6,18 +6,22 @@ alternative reads are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from pydantic import BaseModel
 
 from archdsl.errors import short
+from archdsl.families.common.base import Head
+from archdsl.json_types import Json, JsonObject, Scalar, object_in, objects_in, text_in
 from archdsl.language.nodes import node_models
 from archdsl.spaces.expressions import Expression, ExpressionError, Inactive, parse
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import label_of
+from archdsl.spaces.variables import alternatives_of, label_of, name_of
 
-Choose = Callable[[str], Any]
+Choose = Callable[[str], Scalar]
 """The value of a variable, by its name: a scalar, or a label."""
-
+Choices = dict[str, Scalar]
 
 _DEEPEST = 64
 """Expressions that follow one from another; Python's stack has room for these."""
@@ -26,8 +30,13 @@ _DEEPEST = 64
 class Point(NamedTuple):
     """One point of a space: the arch document, and the choices that it depends on."""
 
-    document: dict[str, Any]
-    choices: dict[str, Any]
+    document: JsonObject
+    choices: Choices
+
+    @property
+    def nodes(self) -> list[JsonObject]:
+        """The nodes of the document."""
+        return objects_in(self.document["nodes"])
 
 
 class Unresolved(ValueError):  # says what it is, as Inactive does
@@ -44,7 +53,11 @@ class _Derived:
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
         self.busy = False
-        self.result: Any = None
+        self.result: Scalar = None
+
+
+Derivable: TypeAlias = "Scalar | Sequence[Derivable] | Mapping[str, Derivable] | _Derived"
+"""A value of a document in which derived values are still to be computed."""
 
 
 def resolve(space: Space, choose: Choose, name: str | None = None) -> Point:
@@ -53,27 +66,25 @@ def resolve(space: Space, choose: Choose, name: str | None = None) -> Point:
     Raises:
         Unresolved: an expression cannot be computed.
     """
-    chosen: dict[str, Any] = {}
+    chosen: Choices = {}
 
-    def decide(variable: str) -> Any:
+    def decide(variable: str) -> Scalar:
         if variable not in chosen:
             chosen[variable] = choose(variable)
         return chosen[variable]
 
-    nodes = [_node(node, decide) for node in space.nodes]
-    env = _Names(nodes, chosen)
-    nodes = _without_unread([env.computed(node) for node in nodes])
+    names = _Names({text_in(node["id"]): _node(node, decide) for node in space.nodes}, chosen)
+    nodes = _without_unread([object_in(names.computed(node)) for node in names.nodes.values()])
     written = frozenset({"constraints", "budgets", "objectives", "seeds", "nodes"})
-    given = space.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(written))
-    dropped = ("$schema", "kind", "name")
-    head = {"kind": "arch", "version": given["version"], "name": name or space.name}
-    rest = {key: value for key, value in given.items() if key not in {*dropped, "version"}}
-    return Point({**head, **rest, "nodes": nodes}, chosen)
+    header: JsonObject = space.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(written))
+    first: JsonObject = {"kind": "arch", "version": header["version"], "name": name or space.name}
+    rest = {key: value for key, value in header.items() if key not in {"$schema", *first}}
+    return Point({**first, **rest, "nodes": [*nodes]}, chosen)
 
 
 def decide(space: Space, choose: Choose) -> None:
     """Ask for the variables of a choice, each once and in the order of `resolve`, and make nothing of it."""
-    chosen: dict[str, Any] = {}
+    chosen: Choices = {}
     for node in space.nodes:
         _node(node, lambda name: chosen[name] if name in chosen else chosen.setdefault(name, choose(name)))
 
@@ -85,7 +96,7 @@ def satisfied(constraint: Expression, point: Point) -> bool:
         ExpressionError: the constraint is no statement for these values.
     """
     try:
-        value = constraint.evaluate(_Names(point.document["nodes"], point.choices).value)
+        value = constraint.evaluate(_Names({text_in(node["id"]): node for node in point.nodes}, point.choices).value)
     except Inactive:
         return True
     if not isinstance(value, bool):
@@ -93,25 +104,25 @@ def satisfied(constraint: Expression, point: Point) -> bool:
     return value
 
 
-def _node(node: dict[str, Any], decide: Choose) -> dict[str, Any]:
+def _node(node: JsonObject, decide: Choose) -> Mapping[str, Derivable]:
+    node_id = text_in(node["id"])
     if "$one_of" not in node:
-        return _fields(node, node["id"], decide)
-    label = decide(node.get("$name", node["id"]))
-    alternative = next(found for found in node["$one_of"] if label_of(found) == label)
-    outer: dict[str, Any] = {key: node[key] for key in ("id", "from") if key in node}
-    return {**outer, **_fields(alternative, f"{node['id']}.{label}", decide)}
+        return _fields(node, node_id, decide)
+    label = decide(name_of(node, node_id))
+    outer: JsonObject = {key: node[key] for key in ("id", "from") if key in node}
+    return {**_fields(outer, node_id, decide), **_fields(_chosen(node, label), f"{node_id}.{label}", decide)}
 
 
-def _fields(value: dict[str, Any], path: str, decide: Choose) -> dict[str, Any]:
-    plain = ("id", "type", "from")
-    return {
-        key: inner if key in plain else _value(inner, f"{path}.{key}", decide)
-        for key, inner in value.items()
-        if not key.startswith("$")
-    }
+def _chosen(hole: JsonObject, label: Scalar) -> JsonObject:
+    """The alternative of a label, an object."""
+    return next(object_in(other) for other in alternatives_of(hole) if label_of(other) == label)
 
 
-def _value(value: Any, path: str, decide: Choose) -> Any:
+def _fields(value: JsonObject, path: str, decide: Choose) -> Mapping[str, Derivable]:
+    return {key: _value(inner, f"{path}.{key}", decide) for key, inner in value.items() if not key.startswith("$")}
+
+
+def _value(value: Json, path: str, decide: Choose) -> Derivable:
     if isinstance(value, list):
         return [item for index, inner in enumerate(value) for item in _items(inner, f"{path}.{index}", decide)]
     if not isinstance(value, dict):
@@ -119,31 +130,33 @@ def _value(value: Any, path: str, decide: Choose) -> Any:
     if "$expr" in value or "$same" in value:
         return _Derived(parse(str(value.get("$expr", value.get("$same")))))
     if "$one_of" in value:
-        label = decide(value.get("$name", path))
-        alternative = next(found for found in value["$one_of"] if label_of(found) == label)
-        return _fields(alternative, f"{path}.{label}", decide) if isinstance(alternative, dict) else alternative
+        label = decide(name_of(value, path))
+        alternative = next(other for other in alternatives_of(value) if label_of(other) == label)
+        is_object = isinstance(alternative, dict)
+        return _value(alternative, f"{path}.{label}" if is_object else path, decide)
     if "$int" in value or "$float" in value:
-        return decide(value.get("$name", path))
+        return decide(name_of(value, path))
     return _fields(value, path, decide)
 
 
-def _items(value: Any, path: str, decide: Choose) -> Iterable[Any]:
+def _items(value: Json, path: str, decide: Choose) -> Iterable[Derivable]:
     """The items that one written item of a list stands for: a repeated block is several."""
     if not (isinstance(value, dict) and "$repeat" in value):
         return [_value(value, path, decide)]
     times = _value(value["$times"], f"{path}.times", decide)
-    return [_fields(value["$repeat"], path, decide) for _ in range(times)]
+    assert isinstance(times, int)
+    return [_fields(object_in(value["$repeat"]), path, decide) for _ in range(times)]
 
 
 class _Names:
     """What a name stands for: a variable's choice, or a field of the resolved document with its default."""
 
-    def __init__(self, nodes: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
-        self.nodes = {node["id"]: node for node in nodes}
+    def __init__(self, nodes: Mapping[str, Mapping[str, Derivable]], chosen: Choices) -> None:
+        self.nodes = nodes
         self.chosen = chosen
         self.depth = 0
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> Json:
         """Raises `Inactive` for what this point does not have, `Unresolved` for a cycle."""
         if name in self.chosen:
             return self.chosen[name]
@@ -152,24 +165,24 @@ class _Names:
             raise Inactive(name)
         return self.computed(self._field(self.nodes[node_id], path, name))
 
-    def _field(self, node: dict[str, Any], path: list[str], name: str) -> Any:
-        value: Any = node
+    def _field(self, node: Mapping[str, Derivable], path: list[str], name: str) -> Derivable:
+        value: Derivable = node
         for depth, key in enumerate(path):
             if isinstance(value, list) and key.isdigit() and int(key) < len(value):
                 value = value[int(key)]
             elif isinstance(value, dict) and key in value:
                 value = value[key]
-            elif depth == 0 and (default := _default(node["type"], key)) is not None:
+            elif depth == 0 and (default := _default(node, key)) is not None:
                 value = default
             else:
                 raise Inactive(name)
         return value
 
-    def computed(self, value: Any) -> Any:
+    def computed(self, value: Derivable) -> Json:
         """A value with everything derived in it computed."""
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {key: self.computed(inner) for key, inner in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, Sequence) and not isinstance(value, str):
             return [self.computed(inner) for inner in value]
         if not isinstance(value, _Derived):
             return value
@@ -191,23 +204,23 @@ class _Names:
             value.busy, self.depth = False, self.depth - 1
 
 
-def _default(type_name: str, field: str) -> Any:
-    model = node_models().get(type_name)
-    found = model.model_fields.get(field) if model is not None else None
-    if found is None or found.is_required():
+def _default(node: Mapping[str, Derivable], name: str) -> Derivable:
+    model = node_models().get(str(node["type"]))
+    field = model.model_fields.get(name) if model is not None else None
+    if field is None or field.is_required():
         return None
-    default = found.default
-    return default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+    default: Json = field.default.model_dump(mode="json") if isinstance(field.default, BaseModel) else field.default
+    return default
 
 
-def _without_unread(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_unread(nodes: list[JsonObject]) -> list[JsonObject]:
     """The nodes that somebody reads, heads included."""
-    heads = {name for name, model in node_models().items() if getattr(model, "kind", None) == "head"}
+    heads = {name for name, model in node_models().items() if issubclass(model, Head)}
     while True:
         read = set[str]()
         for index, node in enumerate(nodes):
             written = node.get("from", nodes[index - 1]["id"] if index else None)
-            for source in written if isinstance(written, list | tuple) else [written]:
+            for source in written if isinstance(written, list) else [written]:
                 read.add(str(source).partition(".")[0])
         kept = [node for node in nodes if node["id"] in read or node["type"] in heads]
         if len(kept) == len(nodes):

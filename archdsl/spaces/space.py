@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from archdsl.errors import ShapeError, one_of
 from archdsl.families.common.fields import Integer, Number
-from archdsl.language.document import Header
+from archdsl.json_types import Json
+from archdsl.language.header import Header
 from archdsl.language.patterns import DEVICE
 
 Metric = Literal["latency", "throughput", "params", "macs", "memory"]
@@ -26,10 +28,14 @@ MEASURED = ("latency", "throughput")
 """Metrics that are measured, under a setting; a document bounds one of them."""
 
 
-def _in_json_schema(schema: dict[str, Any]) -> None:
+def _in_json_schema(schema: JsonDict) -> None:
     """In a JSON Schema: which of the two bounds a metric has, and the name by which old documents write the runtime."""
-    former = {"description": "the former name of runtime", "deprecated": True}
-    schema["properties"]["mode"] = {**schema["properties"]["runtime"], **former}
+    former: JsonDict = {"description": "the former name of runtime", "deprecated": True}
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    runtime = properties["runtime"]
+    assert isinstance(runtime, dict)
+    properties["mode"] = {**runtime, **former}
     schema["if"] = {"properties": {"metric": {"const": "throughput"}}}
     schema["then"] = {"required": ["min"], "properties": {"max": {"type": "null"}}}
     schema["else"] = {"required": ["max"], "properties": {"min": {"type": "null"}}}
@@ -55,7 +61,7 @@ class Budget(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_runtime(cls, written: Any) -> Any:
+    def _one_runtime(cls, written: Json) -> Json:
         """`mode`, the former name of `runtime`, beside it: one of the two goes unless they differ."""
         if not isinstance(written, dict) or not {"runtime", "mode"} <= written.keys():
             return written

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
+from archdsl.json_types import Json, JsonObject, Scalar, list_in, number_in, object_in, scalar_in, text_in
 
 CHOICES = ("$one_of", "$int", "$float")
 
@@ -20,7 +21,7 @@ class Variable(NamedTuple):
     """
 
     name: str
-    values: tuple[Any, ...]
+    values: tuple[Scalar, ...]
     low: float = 0.0
     high: float = 0.0
     log: bool = False
@@ -28,32 +29,64 @@ class Variable(NamedTuple):
     """Whether values are labels of sub-objects, blocks or nodes, instead of scalars."""
 
     @property
+    def numbers(self) -> tuple[int | float, ...]:
+        """The values that are numbers; true and false are none."""
+        return tuple(value for value in self.values if isinstance(value, int | float) and not isinstance(value, bool))
+
+    @property
     def is_ordered(self) -> bool:
         """Whether the values are numbers that rise."""
-        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
-        return numbers and list(self.values) == sorted(self.values)
+        return self.numbers == self.values and list(self.numbers) == sorted(self.numbers)
 
 
-def label_of(alternative: Any) -> Any:
+class Range(NamedTuple):
+    """A hole of numbers from low to high: whole ones, or any where `is_whole` is false and there is no step."""
+
+    low: float
+    high: float
+    is_whole: bool
+    step: float | None
+    log: bool
+
+
+def alternatives_of(hole: JsonObject) -> list[Json]:
+    """What a choice offers."""
+    return list_in(hole["$one_of"])
+
+
+def range_of(hole: JsonObject) -> Range:
+    """The range of an `$int` or a `$float`."""
+    is_whole = "$int" in hole
+    low, high = (number_in(end) for end in list_in(hole["$int" if is_whole else "$float"]))
+    step = hole.get("$step", 1 if is_whole else None)
+    return Range(low, high, is_whole, None if step is None else number_in(step), bool(hole.get("$log", False)))
+
+
+def name_of(hole: JsonObject, path: str) -> str:
+    """The name of a hole's variable: `$name`, else where the hole stands."""
+    name = hole.get("$name")
+    return path if name is None else text_in(name)
+
+
+def label_of(alternative: Json) -> Scalar:
     """What an alternative is called: the scalar itself, else `$label`, else its `type`, else its JSON."""
     if isinstance(alternative, dict):
-        return alternative.get("$label", alternative.get("type", json.dumps(alternative)))
+        return scalar_in(alternative.get("$label", alternative.get("type", json.dumps(alternative))))
     return json.dumps(alternative) if isinstance(alternative, list) else alternative
 
 
-def variable_of(hole: dict[str, Any], name: str) -> Variable:
+def variable_of(hole: JsonObject, name: str) -> Variable:
     """The variable of a choice."""
     if "$one_of" in hole:
-        alternatives = hole["$one_of"]
+        alternatives = alternatives_of(hole)
         is_label = any(isinstance(value, dict) for value in alternatives)
         return Variable(name, tuple(label_of(value) for value in alternatives), is_label=is_label)
-    if "$int" in hole:
-        low, high = hole["$int"]
-        return Variable(name, tuple(range(low, high + 1, hole.get("$step", 1))))
-    low, high = hole["$float"]
-    if hole.get("$step") is None:
-        return Variable(name, (), float(low), float(high), bool(hole.get("$log", False)))
-    return Variable(name, _decimals(low, high, hole["$step"]))
+    low, high, is_whole, step, log = range_of(hole)
+    if is_whole:
+        return Variable(name, tuple(range(int(low), int(high) + 1, int(step or 1))))
+    if step is None:
+        return Variable(name, (), float(low), float(high), log)
+    return Variable(name, _decimals(low, high, step))
 
 
 def _decimals(low: float, high: float, step: float) -> tuple[float, ...]:
@@ -63,21 +96,20 @@ def _decimals(low: float, high: float, step: float) -> tuple[float, ...]:
     return tuple(float(start + pace * index) for index in range(max(count, 0)))
 
 
-def walk(nodes: Any) -> Iterator[tuple[str, dict[str, Any], Keys]]:
+def walk(nodes: Iterable[JsonObject]) -> Iterator[tuple[str, JsonObject, Keys]]:
     """Every choice in the nodes of a space: the variable's name, the hole as written, its place."""
     for index, node in enumerate(nodes):
         keys: Keys = ("nodes", index)
         if "$one_of" not in node:
             yield from _walk_fields(node, str(node.get("id")), keys)
             continue
-        name = node.get("$name", node["id"])
-        yield name, node, keys
-        for place, alternative in enumerate(node["$one_of"]):
+        yield name_of(node, text_in(node["id"])), node, keys
+        for place, alternative in enumerate(alternatives_of(node)):
             path = f"{node['id']}.{label_of(alternative)}"
-            yield from _walk_fields(alternative, path, (*keys, "$one_of", place))
+            yield from _walk_fields(object_in(alternative), path, (*keys, "$one_of", place))
 
 
-def _walk_fields(value: dict[str, Any], path: str, keys: Keys) -> Iterator[tuple[str, dict[str, Any], Keys]]:
+def _walk_fields(value: JsonObject, path: str, keys: Keys) -> Iterator[tuple[str, JsonObject, Keys]]:
     for key, inner in value.items():
         if key in ("id", "type", "from") or (key.startswith("$") and key not in ("$repeat", "$times")):
             continue
@@ -85,47 +117,46 @@ def _walk_fields(value: dict[str, Any], path: str, keys: Keys) -> Iterator[tuple
         yield from _walk_value(inner, name, (*keys, key))
 
 
-def _walk_value(value: Any, path: str, keys: Keys) -> Iterator[tuple[str, dict[str, Any], Keys]]:
+def _walk_value(value: Json, path: str, keys: Keys) -> Iterator[tuple[str, JsonObject, Keys]]:
     if isinstance(value, list):
         for index, inner in enumerate(value):
             if isinstance(inner, dict):
                 yield from _walk_value(inner, f"{path}.{index}", (*keys, index))
     elif isinstance(value, dict) and any(key in value for key in CHOICES):
-        yield value.get("$name", path), value, keys
-        for place, alternative in enumerate(value.get("$one_of", ())):
+        yield name_of(value, path), value, keys
+        for place, alternative in enumerate(alternatives_of(value) if "$one_of" in value else ()):
             if isinstance(alternative, dict):
                 yield from _walk_fields(alternative, f"{path}.{label_of(alternative)}", (*keys, "$one_of", place))
     elif isinstance(value, dict):
         yield from _walk_fields(value, path, keys)
 
 
-def variables(nodes: Any, problems: list[Problem] | None = None) -> dict[str, Variable]:
+def variables(nodes: Iterable[JsonObject], problems: list[Problem] | None = None) -> dict[str, Variable]:
     """Every variable by name. Holes of one name must have equal labels or bounds; problems are added to the list."""
-    found: dict[str, Variable] = {}
+    by_name: dict[str, Variable] = {}
     for name, hole, keys in walk(nodes):
         problem = _range_problem(hole, keys)
         if problem is None:
             variable = variable_of(hole, name)
-            problem = _domain_problem(variable, found.get(name), keys)
-            found.setdefault(name, variable)
+            problem = _domain_problem(variable, by_name.get(name), keys)
+            by_name.setdefault(name, variable)
         if problem is not None and problems is not None:
             problems.append(problem)
-    return found
+    return by_name
 
 
-def _range_problem(hole: dict[str, Any], keys: Keys) -> Problem | None:
+def _range_problem(hole: JsonObject, keys: Keys) -> Problem | None:
     """A range goes from low to high, in a bounded number of steps."""
     key = next(key for key in CHOICES if key in hole)
     if key == "$one_of":
         return None
-    low, high = hole[key]
+    low, high, _, step, log = range_of(hole)
     if low > high:
         rule = f"a range goes from low to high: {key} [low, high] with low <= high"
         return Problem((*keys, key), rule, short([low, high]), f"write [{high}, {low}]")
-    step = hole.get("$step")
     if step is not None and (high - low) / step > 10_000:
         return Problem((*keys, "$step"), "a range has at most 10,000 steps", short(step), "use a larger step")
-    if hole.get("$log") and (low <= 0 or step is not None):
+    if log and (low <= 0 or step is not None):
         rule, remedy = "a range by ratio starts above 0 and has no step", "start above 0, or leave out one of the two"
         return Problem((*keys, "$log"), rule, short([low, high]), remedy)
     return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.numbers import standard_error
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 PerClass = dict[str, tuple[int, int]]
@@ -65,7 +66,7 @@ def evaluate(
 
 
 @contextmanager
-def _plain_float32(device: Any) -> Iterator[None]:
+def _plain_float32(device: torch.device) -> Iterator[None]:
     """No TensorFloat-32 in convolutions and products, so that a CPU names the same images."""
     import torch
 

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import SpecError, WeightsError
-from archdsl.families.common.published import SCHEMES
+from archdsl.families.schemes import SCHEMES
 from archdsl.load.specs import override
 from archdsl.weights.forms import apart, blank
 from archdsl.weights.names import names_by, published_names, scheme_of
 
 
-def _mostly(names: Iterable[str], given: Mapping[str, Any]) -> bool:
+def _mostly(names: Iterable[str], given: Mapping[str, Tensor]) -> bool:
     """Whether more than half of the names are there."""
-    found = [name in given for name in names]
-    return sum(found) * 2 > len(found)
+    are_there = [name in given for name in names]
+    return sum(are_there) * 2 > len(are_there)
 
 
 def other_names(model: Backbone, ours: Iterable[str], given: Mapping[str, Tensor]) -> str:
     """Whose names a checkpoint has, where they are not those of the spec's `weights`."""
-    known = {name: names_by(SCHEMES[name], model, ours).values() for name in SCHEMES}
-    theirs = [name for name in known if _mostly(known[name], given)]
+    names = {scheme: names_by(SCHEMES[scheme], model, ours).values() for scheme in SCHEMES}
+    theirs = [scheme for scheme in SCHEMES if _mostly(names[scheme], given)]
     if not theirs or model.spec.weights in theirs:
         return ""
     return f"its names are those of '{theirs[0]}'; set weights={theirs[0]}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.json_types import Json
 
 REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
 _MOST_HEADER = 100_000_000
@@ -127,7 +128,7 @@ def read_facts(file: str | os.PathLike[str]) -> ModelFacts:
         WeightsError: it is none of ours, or what it says cannot be read.
     """
     path = Path(file)
-    keys: dict[str, Any] = {}
+    keys: dict[str, Json] = {}
     header = read_header(path)
     for name in ModelFacts.model_fields:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,15 +17,9 @@ from archdsl.errors import WeightsError
 from archdsl.language.arguments import wrong_model, wrong_weights
 from archdsl.language.document import Spec
 from archdsl.load.specs import override
-from archdsl.weights.advice import class_tensors, no_classifier, other_form, other_names, other_shapes
-from archdsl.weights.checkpoint import Checkpoint, Source, read_checkpoint
-from archdsl.weights.fitting import check_names, fits, other_shapes_error
-from archdsl.weights.forms import Apart, apart, fresh
-from archdsl.weights.names import COUNTERS, published_names, scheme_of
-from archdsl.weights.resizing import Resized, built_for, resized
-
-OWN_NAMES = "archdsl"
-"""Whose names a checkpoint has that was saved from a model of ours."""
+from archdsl.weights.checkpoint import Source
+from archdsl.weights.matching import check, dtype_name, matched, values_for
+from archdsl.weights.resizing import Resized
 
 
 class Imported(NamedTuple):
@@ -53,7 +47,7 @@ class Imported(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The same facts for programs."""
-        return {**self._asdict(), "resized": [one._asdict() for one in self.resized]}
+        return {**self._asdict(), "resized": [table._asdict() for table in self.resized]}
 
 
 def import_weights(
@@ -94,26 +88,26 @@ def import_weights(
         raise wrong_weights("import_weights", source)
     if key is not None and not isinstance(key, str):
         raise TypeError(f"key is a text, such as 'ema.state_dict'; got {key!r}")
-    match = _matched(model, source, key, new_head)
-    found, names, given = match.found, match.names, match.given
-    _check(model, match)
-    values, tables = _values(model, match, image)
+    match = matched(model, source, key, new_head)
+    checkpoint, names, theirs = match.checkpoint, match.names, match.theirs
+    check(model, match)
+    values, tables = values_for(model, match, image)
     with torch.no_grad():
         for name, value in values.items():
             match.wanted[name].copy_(value)
-    others = [name for name, own in match.wanted.items() if given[names[name]].dtype != own.dtype]
+    others = [name for name, ours in match.wanted.items() if theirs[names[name]].dtype != ours.dtype]
     return Imported(
         len(values),
         match.scheme,
-        found.container,
-        found.prefix,
-        found.others,
-        match.left_out + found.left_out,
+        checkpoint.container,
+        checkpoint.prefix,
+        checkpoint.others,
+        match.left_out + checkpoint.left_out,
         tables,
-        dict(Counter(_dtype(given[names[name]]) for name in others)),
+        dict(Counter(dtype_name(theirs[names[name]]) for name in others)),
         match.new,
         tuple(name for name, value in values.items() if not torch.isfinite(value).all()),
-        found.sha256,
+        checkpoint.sha256,
     )
 
 
@@ -155,105 +149,3 @@ def dense_from_classifier(spec: Spec, tensors: Mapping[str, Tensor], dense: bool
         names = ", ".join(sorted({name.rpartition(".")[0] for name in imported.new}))
         warnings.warn(f"{path}: a classifier's file has no norms for dense prediction, new: {names}", stacklevel=3)
     return model
-
-
-def _published(model: Backbone, names: Iterable[str]) -> dict[str, str]:
-    """Our names by the published ones; by themselves where the spec names no scheme."""
-    return {name: name for name in names} if scheme_of(model) is None else published_names(model, names)
-
-
-class _Match(NamedTuple):
-    """A checkpoint beside a model: our tensors that are wanted of it, and its own, under the `names` of ours there.
-
-    new: our tensors that it need not have. left_out: its tensors that the model has no place for, and need not have.
-    """
-
-    found: Checkpoint
-    scheme: str
-    names: Mapping[str, str]
-    wanted: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
-    new: tuple[str, ...]
-    left_out: tuple[str, ...]
-
-
-def _matched(model: Backbone, source: Source, key: str | None, new_head: bool) -> _Match:
-    """What a checkpoint offers to a model, and what the model wants of it."""
-    ours = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTERS)}
-    forms, scheme = apart(model), str(model.spec.weights)
-    published = _published(model, [*ours, *forms.left])
-    own = {name: name for name in published}
-    found = read_checkpoint(source, key, {OWN_NAMES: own, scheme: published.values()})
-    names, scheme = (own, OWN_NAMES) if found.names == OWN_NAMES or published == own else (published, scheme)
-    new = class_tensors(model) & ours.keys() if new_head else set[str]()
-    given = _given(model, found, {names[name] for name in ours}, {names[name] for name in new})
-    if names is own:
-        _rename_shared(given, forms, published)
-    new |= fresh(forms, published, {name for name in forms.new if names[name] in given})
-    wanted = {name: tensor for name, tensor in ours.items() if name not in new}
-    beside = {names[name] for name in forms.left} - {names[name] for name in wanted}
-    return _Match(
-        found,
-        scheme,
-        names,
-        wanted,
-        {name: value for name, value in given.items() if name not in beside},
-        tuple(name for name in ours if name in new),
-        tuple(found.prefix + name for name in given if name in beside),
-    )
-
-
-def _rename_shared(given: dict[str, Tensor], forms: Apart, published: Mapping[str, str]) -> None:
-    """Take for a form's own tensor the one of the other form that is published under the same name."""
-    for name in forms.new:
-        twin = next((other for other in forms.left if published[other] == published[name]), None)
-        if name not in given and twin in given:
-            given[name] = given.pop(twin)
-
-
-def _check(model: Backbone, match: _Match) -> None:
-    """Raises `WeightsError` where names are missing or left over, with what to do about it."""
-    wanted = {match.names[name]: tensor for name, tensor in match.wanted.items()}
-    missing, unexpected = wanted.keys() - match.given.keys(), match.given.keys() - wanted.keys()
-    if missing or unexpected:
-        names = [name for name in model.state_dict() if not name.endswith(COUNTERS)]
-        advice = other_names(model, names, match.found.tensors)
-        advice = advice or other_form(model, missing, unexpected)
-        check_names(wanted, match.given, advice or no_classifier(model, missing, _published(model, names)))
-
-
-def _given(model: Backbone, found: Checkpoint, places: set[str], beside: set[str]) -> dict[str, Tensor]:
-    """What counts in a checkpoint: what the model has a place for or knows nothing of; no classifier that is new."""
-    scheme = scheme_of(model)
-    skipped = (COUNTERS, *(scheme.skip if scheme else ()))
-    counts = {name for name in found.tensors if name in places or not name.endswith(skipped)}
-    return {name: value for name, value in found.tensors.items() if name in counts - beside}
-
-
-def _values(
-    model: Backbone, match: _Match, image: int | tuple[int, int] | None
-) -> tuple[dict[str, Tensor], tuple[Resized, ...]]:
-    """What goes into the model, by our names, in its shapes and dtypes; and which tables were resized for that."""
-    names = match.names
-    built = None if image is None else built_for(model, image)
-    values, tables, wrong = dict[str, Tensor](), list[Resized](), dict[str, str]()
-    for name, own in match.wanted.items():
-        value = match.given[names[name]]
-        if value.is_floating_point() != own.is_floating_point() or value.is_complex():
-            raise WeightsError(f"{names[name]}: the checkpoint has {_dtype(value)} numbers, the model {_dtype(own)}")
-        if not fits(value, own) and (made := resized(model, name, value, built)) is not None:
-            value = made[0]
-            tables.append(made[1])
-        if fits(value, own):
-            values[name] = value.to(own.dtype).reshape(own.shape)
-        else:
-            wrong[name] = f"{names[name]}: the checkpoint has {tuple(value.shape)}, the model {tuple(own.shape)}"
-    if wrong:
-        raise other_shapes_error(
-            [*wrong.values()], other_shapes(model, [*wrong], {name: match.given[names[name]] for name in wrong})
-        )
-    return values, tuple(tables)
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -110,7 +109,7 @@ def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[
         raise WeightsError(f"{path}: is no file; {_REMEDY}")
     try:
         with safe_open(path, framework="pt", device=str(device)) as opened:
-            header: Any = opened.metadata() or {}
+            header: dict[str, str] = opened.metadata() or {}
             if "spec" not in header or "archdsl" not in header:
                 raise WeightsError(f"{path}: has no spec of archdsl in its header; {_REMEDY}")
             return header, {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118  # no mapping

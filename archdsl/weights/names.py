@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from archdsl.compile import Backbone
 from archdsl.errors import WeightsError, nearest
-from archdsl.families.common.published import SCHEMES, Scheme
+from archdsl.families.common.base import Part
+from archdsl.families.common.stage import Stage
+from archdsl.families.common.tensor_names import Scheme
+from archdsl.families.schemes import SCHEMES
 
 COUNTERS = ".num_batches_tracked"
 """How a batch norm's counter ends; no published network computes with it."""
@@ -45,11 +47,12 @@ def scheme_of(model: Backbone) -> Scheme | None:
     return SCHEMES[name]
 
 
-def part_of(model: Backbone, name: str) -> Any:
+def part_of(model: Backbone, name: str) -> Part:
     """The declaration of the part that a tensor belongs to: a node, or a block of its stage."""
     node_id, _, rest = name.partition(".")
-    node: Any = model.spec.node(node_id)
-    blocks = node.parts() if hasattr(node, "parts") else ()
+    node = model.spec.node(node_id)
+    assert isinstance(node, Part)
+    blocks = node.parts() if isinstance(node, Stage) else ()
     index = re.match(r"blocks\.(\d+)\.", rest)
     return blocks[int(index.group(1)) % len(blocks)][1] if blocks and index else node
 
@@ -67,9 +70,9 @@ def _placed(name: str, scheme: Scheme) -> str:
     for ours, theirs in scheme.inside:
         name = name.replace(ours, theirs)
     for ours, theirs in scheme.prefixes:
-        found = re.match(re.sub(r"\\{([a-z])\\}", r"(?P<\1>\\d+)", re.escape(ours)), name)
-        if found:
-            return _numbered(theirs, found.groupdict()) + name[found.end() :]
+        start = re.match(re.sub(r"\\{([a-z])\\}", r"(?P<\1>\\d+)", re.escape(ours)), name)
+        if start:
+            return _numbered(theirs, start.groupdict()) + name[start.end() :]
     return name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,14 +45,16 @@ def built_for(model: Backbone, image: int | tuple[int, int]) -> Backbone:
 
 
 def _size_there(built: Backbone, name: str, given: Tensor) -> tuple[int, int] | None:
-    owner: Any = _owner(built, name)
+    owner = _owner(built, name)
+    assert isinstance(owner, Table)
     return owner.size if owner.table.shape == given.shape else None
 
 
 def _owner(model: nn.Module, name: str) -> nn.Module:
     """The module that a tensor belongs to; by its children, since an id may be the name of an attribute."""
-    found: Any = model
+    owner = model
     for part in name.split(".")[:-1]:
-        found = found._modules[part]
-    assert isinstance(found, nn.Module)
-    return found
+        child = owner._modules[part]
+        assert child is not None
+        owner = child
+    return owner

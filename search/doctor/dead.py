@@ -14,7 +14,7 @@ from archdsl.search.doctor.survey import Survey, Value
 from archdsl.search.trial import Choices
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import Variable, label_of, variables, walk
+from archdsl.spaces.variables import Variable, alternatives_of, label_of, variables, walk
 
 DRAWS = 200
 """Choices drawn with a value before it is called dead, where the space was not looked at as a whole."""
@@ -67,7 +67,9 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
         for length, key in enumerate(keys):
             if key == "$one_of" and keys[:length] in written:
                 outer, alternatives = written[keys[:length]]
-                around[outer] = label_of(alternatives["$one_of"][keys[length + 1]])
+                place = keys[length + 1]
+                assert isinstance(place, int)
+                around[outer] = label_of(alternatives_of(alternatives)[place])
         found.setdefault(name, []).append(Hole(hole, keys, around))
     return found
 

@@ -71,7 +71,7 @@ def warnings_of(space: Space) -> list[Problem]:
 def unread_nodes(space: Space) -> list[int]:
     """The nodes, by index, that are left out of every network, as nothing reads them in any alternative."""
     left = list(range(len(space.nodes)))
-    heads = {name for name, model in node_models().items() if model.kind == "head"}  # type: ignore[attr-defined]
+    heads = {name for name, model in node_models().items() if model.kind == "head"}
     while True:
         read = set[int]()
         places = {space.nodes[index]["id"]: index for index in left}
@@ -174,7 +174,7 @@ class _Proofs:
         """
         places = {index, *(other for other in range(index) if not _keeps_all(self.space.nodes[other]))}
         names = {name for name, _, keys in walk(self.space.nodes) if keys[1] in places}
-        texts = [text for keys, text in expressions({"nodes": list(self.space.nodes)}) if keys[1] in places]
+        texts = [text for keys, text in expressions(self.space.nodes) if keys[1] in places]
         return names | needed_variables(self.space, texts)
 
 
@@ -221,8 +221,8 @@ class _Partial:
     def _placed(self, problems: Iterable[Problem], point: Point) -> Iterator[Problem]:
         """Those of nodes that are decided, at their places in the space."""
         for problem in problems:
-            at_node = problem.keys[:1] == ("nodes",) and len(problem.keys) > 1
-            if at_node and point.document["nodes"][problem.keys[1]]["id"] in self.decided:
+            place = problem.keys[1] if problem.keys[:1] == ("nodes",) and len(problem.keys) > 1 else None
+            if isinstance(place, int) and point.nodes[place]["id"] in self.decided:
                 yield self.points.placed(problem, point)
 
 

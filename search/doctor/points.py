@@ -76,7 +76,7 @@ class Points:
         decide(self.space, choose)
 
     def _network(self, point: Point) -> Network:
-        nodes = [self._node(index, written) for index, written in enumerate(point.document["nodes"])]
+        nodes = [self._node(index, written) for index, written in enumerate(point.nodes)]
         spec = spec_model().model_validate({**point.document, "nodes": nodes})
         counted = count(spec, cost_of=self._cost)
         if problems := limit_problems(counted):
@@ -103,7 +103,9 @@ class Points:
         """A problem of a point at the place in the space that it comes from."""
         if len(problem.keys) < 2 or problem.keys[0] != "nodes":
             return problem
-        name = point.document["nodes"][problem.keys[1]]["id"]
+        place = problem.keys[1]
+        assert isinstance(place, int)
+        name = str(point.nodes[place]["id"])
         index = next(index for index, node in enumerate(self.space.nodes) if node["id"] == name)
         keys: Keys = ("nodes", index)
         node = self.space.nodes[index]

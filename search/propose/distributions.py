@@ -36,12 +36,8 @@ class Parameter:
         self.distribution, self._values, self._encoded = distribution, variable.values, tuple(encoded)
         pairs = list(zip(self._values, self._encoded, strict=True))
         # 1, 1.0 and true are equal for Python, and three values for a space
-        self._encode: dict[tuple[type, Scalar], Scalar] = {
-            (type(value), value): parameter for value, parameter in pairs
-        }
-        self._decode: dict[tuple[type, Scalar], Scalar] = {
-            (type(parameter), parameter): value for value, parameter in reversed(pairs)
-        }
+        self._encode: dict[_Typed, Scalar] = {(type(value), value): code for value, code in pairs}
+        self._decode: dict[_Typed, Scalar] = {(type(code), code): value for value, code in reversed(pairs)}
 
     def encode(self, value: Scalar) -> Scalar:
         """The parameter that stands for a value."""

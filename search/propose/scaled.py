@@ -58,7 +58,7 @@ class Scaled:
         self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
         self._gate_ms = gate_ms
         self._ordered = {
-            name: variable.values for name, variable in variables.items() if variable.is_ordered and variable.values
+            name: variable.numbers for name, variable in variables.items() if variable.is_ordered and variable.values
         }
         self._looked_at = dict[tuple[tuple[str, Scalar], ...], _Sized | None]()
 
@@ -110,7 +110,8 @@ class Scaled:
             lower = self._sized(now.choices | {name: value})
             if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
                 continue
-            kept = value / whole.choices[name] if whole.choices[name] else 0.0
+            before = whole.choices[name]
+            kept = value / before if isinstance(before, int | float) and before else 0.0
             found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
         return max(found, key=lambda each: each[0])[1] if found else None
 

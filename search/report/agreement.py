@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,12 @@ from archdsl.search.predict.latency_model import ENOUGH, LatencyModel
 from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
 from archdsl.search.predict.ranks import spearman
 from archdsl.search.predict.surrogate import fitted, seen
-from archdsl.search.report.facts import Agreement, Finals, Prediction, Trial
+from archdsl.search.report.facts import Agreement, Finals, Prediction
+from archdsl.search.report.trials import TrialLine
 
-_OURS = ("ensemble", "fitted")
+Ranks = NDArray[np.float64]
+
+_PREDICTORS = ("ensemble", "fitted")
 _EXACT = 6
 """Up to so many networks all orders are tried; beyond, `_DEALS` random ones."""
 _DEALS = 1000
@@ -29,81 +31,92 @@ def agreement(name: str, pairs: Sequence[tuple[float, float]]) -> Agreement:
     if len(pairs) < 3:
         return Agreement(name, len(pairs), None, None)
     first, second = np.array(pairs, dtype=float).T
-    found = float(spearman(list(first), list(second)))
-    return Agreement(name, len(pairs), found, _chance(rankdata(first), rankdata(second), found))
+    rho = float(spearman(list(first), list(second)))
+    return Agreement(name, len(pairs), rho, _chance(rankdata(first), rankdata(second), rho))
 
 
-def _chance(first: NDArray[Any], second: NDArray[Any], found: float) -> float:
+def _chance(first: Ranks, second: Ranks, rho: float) -> float:
     """The share of orders of the second ranks whose correlation is as far from 0; 1 where one side is constant."""
     x, y = first - first.mean(), second - second.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     if size == 0:
         return 1.0
-    return float(np.mean(np.abs(_orders(y) @ x / size) >= abs(found) - 1e-9))
+    return float(np.mean(np.abs(_orders(y) @ x / size) >= abs(rho) - 1e-9))
 
 
-def _orders(values: NDArray[Any]) -> NDArray[Any]:
-    """A row an order; the order that was found is among the random ones, so that chance is never nothing."""
+def _orders(values: Ranks) -> Ranks:
+    """A row an order; the observed order is among the random ones, so that chance is never nothing."""
     if len(values) <= _EXACT:
         return np.array(list(itertools.permutations(values)))
     deals = np.tile(values, (_DEALS, 1))
     return np.vstack([values, np.random.default_rng(0).permuted(deals, axis=1)])
 
 
-def scores(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> list[Agreement]:
-    """What ranks the proxy accuracy: scores at initialisation and their ensemble, beside params, MACs and latency."""
-    trained = [trial for trial in trials if trial.accuracy is not None]
-    rows = [_columns(trial) for trial in trained]
-    whole = [row for row in rows if all(name in row for name in MEMBERS)]
-    for row, value in zip(whole, ensemble(whole), strict=True):
-        row["ensemble"] = float(value)
-    known = [
-        (row, found, trial.accuracy)
-        for row, trial in zip(rows, trained, strict=True)
-        if trial.hash in specs and (found := seen(specs[trial.hash].to_json(), row)) is not None
-    ]
-    told = fitted([found for _, found, _ in known], [accuracy for _, _, accuracy in known])
-    for (row, _, _), value in zip(known, told, strict=True):
-        row["fitted"] = float(value)
+def scores(trials: Sequence[TrialLine], specs: Mapping[str, Spec]) -> list[Agreement]:
+    """What ranks the proxy accuracy: zero-cost scores and what is fitted to them, beside params, MACs and latency."""
+    trained = [(trial, trial.accuracy) for trial in trials if trial.accuracy is not None]
+    rows = [_columns(trial) for trial, _ in trained]
+    _add_ensemble(rows)
+    _add_fitted(rows, trained, specs)
     names = list(dict.fromkeys(name for row in rows for name in row))
+    ordered = [*(name for name in _PREDICTORS if name in names), *(name for name in names if name not in _PREDICTORS)]
     return [
         agreement(
-            {"macs": "MACs"}.get(name, name),
-            [(row[name], trial.accuracy or 0.0) for row, trial in zip(rows, trained, strict=True) if name in row],
+            "MACs" if name == "macs" else name,
+            [(row[name], accuracy) for row, (_, accuracy) in zip(rows, trained, strict=True) if name in row],
         )
-        for name in (*_OURS, *(name for name in names if name not in _OURS))
-        if name in names or name in ("params", "macs", "latency")
+        for name in ordered
     ]
 
 
-def _columns(trial: Trial) -> dict[str, float]:
+def _columns(trial: TrialLine) -> dict[str, float]:
     """What may rank a trial, by name."""
-    own = {name: getattr(trial, name) for name in ("params", "macs", "latency")}
-    return trial.scores | {name: value for name, value in own.items() if value is not None}
+    costs = {"params": trial.params, "macs": trial.macs, "latency": trial.latency}
+    return trial.scores | {name: value for name, value in costs.items() if value is not None}
 
 
-def finals(trials: Sequence[Trial], longer: Sequence[Trial]) -> Finals:
+def _add_ensemble(rows: Sequence[dict[str, float]]) -> None:
+    complete = [row for row in rows if all(name in row for name in MEMBERS)]
+    for row, value in zip(complete, ensemble(complete), strict=True):
+        row["ensemble"] = float(value)
+
+
+def _add_fitted(
+    rows: Sequence[dict[str, float]], trained: Sequence[tuple[TrialLine, float]], specs: Mapping[str, Spec]
+) -> None:
+    """Each network as all the others predict it."""
+    features = [
+        (row, network, accuracy)
+        for row, (trial, accuracy) in zip(rows, trained, strict=True)
+        if trial.hash in specs and (network := seen(specs[trial.hash].to_json(), row)) is not None
+    ]
+    predicted = fitted([network for _, network, _ in features], [accuracy for _, _, accuracy in features])
+    for (row, _, _), value in zip(features, predicted, strict=True):
+        row["fitted"] = float(value)
+
+
+def finals(trials: Sequence[TrialLine], longer: Sequence[TrialLine]) -> Finals:
     """Finalists before and after longer training."""
     before = {trial.hash: trial for trial in trials if trial.accuracy is not None}
     after = {trial.hash: trial for trial in longer if trial.accuracy is not None}  # the last one of a network counts
-    pairs = [(before[known], trial) for known, trial in after.items() if known in before]
+    pairs = [(before[network], trial) for network, trial in after.items() if network in before]
     values = [(a.accuracy or 0.0, b.accuracy or 0.0) for a, b in pairs]
     return Finals(pairs, agreement("proxy accuracy", values))
 
 
-def prediction(trials: Sequence[Trial], specs: Mapping[str, Spec]) -> Prediction:
+def prediction(trials: Sequence[TrialLine], specs: Mapping[str, Spec]) -> Prediction:
     """The search's own model of latency, held to every network that it was not fitted to."""
     measured = {trial.hash: trial for trial in trials if trial.latency is not None and trial.hash in specs}
     model = LatencyModel()
     for trial in measured.values():
         model.learn(specs[trial.hash], trial.latency or 0.0)
     try:
-        found = model.left_out() if all(trial.latency for trial in measured.values()) else []
+        pairs = model.left_out() if all(trial.latency for trial in measured.values()) else []
     except np.linalg.LinAlgError:
-        found = []
-    if not found:
-        reason = f"{len(measured)} networks were measured; the search predicts from {ENOUGH} on"
+        pairs = []
+    if not pairs:
+        reason = f"{len(measured)} networks were measured; the search predicts latencies from {ENOUGH} on"
         return Prediction([], None, None, None, reason)
-    errors = [abs(guess / ms - 1) for guess, ms in found]
-    points = [(trial.name, guess, ms) for trial, (guess, ms) in zip(measured.values(), found, strict=True)]
-    return Prediction(points, statistics.median(errors), max(errors), agreement("predicted ms", found), "")
+    errors = [abs(predicted / ms - 1) for predicted, ms in pairs]
+    points = [(trial.name, predicted, ms) for trial, (predicted, ms) in zip(measured.values(), pairs, strict=True)]
+    return Prediction(points, statistics.median(errors), max(errors), agreement("predicted ms", pairs), "")

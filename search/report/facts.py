@@ -1,101 +1,22 @@
-"""What a report tells, as values: the same for the terminal, the page, the CSV and the JSON."""
+"""What a report says, as values: the same for the terminal, the page, the CSV and the JSON."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.search.propose.study_facts import Importance
-from archdsl.search.report.reading import mapping, number, text, timing_of
+from archdsl.search.report.reading import mapping, number, text
+from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.reading import Reading
-from archdsl.search.worker.scores.every import NAMES
-
-LONGER, AGAIN = "train_longer", "measured_again"
+from archdsl.search.store.winner import HeldOutAccuracy
 
 
-class Trial(NamedTuple):
-    """A line of `trials.jsonl`: a network and how far it climbed; None for what the line does not say."""
-
-    number: int | None
-    name: str
-    hash: str
-    rung: str
-    outcome: str
-    reason: str
-    params: float | None
-    macs: float | None
-    latency: float | None
-    """ms a batch, at the search's statistic."""
-    inside_budget: bool | None
-    accuracy: float | None
-    """Proxy accuracy, 0 to 1."""
-    seconds: float
-    spec: dict[str, Any]
-    provenance: dict[str, Any]
-    choices: dict[str, Any]
-    """What the network chose of the space; empty if that cannot be told."""
-
-    @property
-    def timing(self) -> dict[str, Any]:
-        """How the latency was measured."""
-        return timing_of(self.provenance.get("latency"))
-
-    @property
-    def proxy(self) -> dict[str, Any]:
-        """How the accuracy came about."""
-        return mapping(self.provenance.get("proxy"))
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """At initialisation, by name; params and MACs are the trial's own."""
-        found = mapping(self.provenance.get("scores"))
-        known = {name: number(found.get(name)) for name in NAMES[2:]}
-        return {name: value for name, value in known.items() if value is not None}
-
-    @property
-    def error(self) -> float | None:
-        """Standard error of the accuracy, from the size of the validation set alone."""
-        return number(self.proxy.get("error"))
-
-    @property
-    def fidelity(self) -> str:
-        """The length of training that names the accuracy."""
-        return text(self.proxy.get("fidelity"))
-
-    @property
-    def end(self) -> str:
-        """The rung at which it ended."""
-        return {"fell": self.rung, "failed": "failed"}.get(self.outcome, "trained")
-
-    @property
-    def overrides(self) -> str:
-        """`w=32 d1=2`: what it chose."""
-        return " ".join(f"{name}={value}" for name, value in self.choices.items())
-
-
-def trial_of(record: dict[str, Any], choices: dict[str, Any] | None = None) -> Trial:
-    """A record, whatever it holds."""
-    spec, inside, order = mapping(record.get("spec")), record.get("inside_budget"), number(record.get("number"))
-    return Trial(
-        number=None if order is None else int(order),
-        name=text(spec.get("name")) or text(record.get("hash")) or "unnamed",
-        hash=text(record.get("hash")),
-        rung=text(record.get("rung"), "unknown"),
-        outcome=text(record.get("outcome"), "unknown"),
-        reason=text(record.get("reason")),
-        params=number(record.get("params")),
-        macs=number(record.get("macs")),
-        latency=number(record.get("latency")),
-        inside_budget=inside if isinstance(inside, bool) else None,
-        accuracy=number(record.get("accuracy")),
-        seconds=number(record.get("seconds")) or 0.0,
-        spec=spec,
-        provenance=mapping(record.get("provenance")),
-        choices=choices or {},
-    )
-
-
-class Attempt(NamedTuple):
+@dataclass(frozen=True)
+class Attempt:
     """A network that could have been the winner."""
 
     name: str
@@ -105,7 +26,7 @@ class Attempt(NamedTuple):
     word: str
     """PASS, FAIL or UNSURE."""
     reason: str
-    timing: dict[str, Any]
+    timing: JsonObject
     gate_reading: float | None = None
     """ms as its trial measured."""
 
@@ -114,8 +35,14 @@ class Attempt(NamedTuple):
         """Whether it kept the budget."""
         return self.word == "PASS"
 
+    @property
+    def measured(self) -> Timing:
+        """How the latency was measured again."""
+        return Timing.of(self.timing)
 
-class ClassAccuracy(NamedTuple):
+
+@dataclass(frozen=True)
+class ClassAccuracy:
     """How many images of a class the winner names rightly, of how many, by the set of images."""
 
     name: str
@@ -123,7 +50,8 @@ class ClassAccuracy(NamedTuple):
     held_out: tuple[int, int] | None
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True)
+class Verdict:
     """What became of the promise; `passed` None while the search has not ended."""
 
     passed: bool | None
@@ -139,15 +67,20 @@ class Verdict(NamedTuple):
     """As measured again; None where it was not, or in a run of an earlier version."""
     disturbed: str
     """How many readings a busy machine disturbed; empty where none was."""
-    held_out: dict[str, Any]
-    """The winner's accuracy on images that no choice has seen; empty if it is not known."""
+    held_out: HeldOutAccuracy | None
     per_class: list[ClassAccuracy]
     """Of the winner, in the order of its classes; empty if it is not known."""
     balanced: dict[str, float]
     """The mean of the classes' recalls, by the set of images: "validation", and "held_out" where there are any."""
 
+    @property
+    def has_winner(self) -> bool:
+        """Whether a network is handed over: it passed, or may pass."""
+        return self.word in ("PASS", "UNSURE")
 
-class Rung(NamedTuple):
+
+@dataclass(frozen=True)
+class Rung:
     """Candidates that ended at one rung, and why: reasons with their counts, the commonest first."""
 
     name: str
@@ -158,7 +91,8 @@ class Rung(NamedTuple):
     reasons: list[tuple[str, int]]
 
 
-class Agreement(NamedTuple):
+@dataclass(frozen=True)
+class Agreement:
     """Spearman's rank correlation of two numbers of some networks.
 
     `chance` is the share of random orders whose correlation is at least as far from 0.
@@ -170,14 +104,16 @@ class Agreement(NamedTuple):
     chance: float | None
 
 
-class Finals(NamedTuple):
+@dataclass(frozen=True)
+class Finals:
     """Finalists: the proxy accuracy as in the search, and after longer training."""
 
-    pairs: list[tuple[Trial, Trial]]
+    pairs: list[tuple[TrialLine, TrialLine]]
     agreement: Agreement
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True)
+class Prediction:
     """Predicted and measured ms of networks, each predicted from all the others; the errors are relative."""
 
     points: list[tuple[str, float, float]]
@@ -188,21 +124,31 @@ class Prediction(NamedTuple):
     """Why there is no prediction."""
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True)
+class NextStep:
+    """Something to do with the result, and the command line that does it."""
+
+    text: str
+    """A sentence, with the figures that it rests on."""
+    command: str
+
+
+@dataclass(frozen=True)
+class Report:
     """A run, as far as its folder tells it."""
 
     folder: str
-    settings: dict[str, Any]
-    state: str
-    """`finished`, `interrupted`, or `not ended`: still running, or killed."""
+    settings: JsonObject
+    state: Literal["finished", "interrupted", "not ended"]
+    """`not ended`: the search is still running, or was killed."""
     seconds: float | None
-    facts: dict[str, Any]
+    facts: JsonObject
     """The device."""
     gate_ms: float | None
     noise: float | None
-    trials: list[Trial]
-    longer: list[Trial]
-    front: list[Trial]
+    trials: list[TrialLine]
+    longer: list[TrialLine]
+    front: list[TrialLine]
     verdict: Verdict
     rungs: list[Rung]
     refused: str
@@ -213,6 +159,7 @@ class Report(NamedTuple):
     finals: Finals
     prediction: Prediction
     winner: Spec | None
+    next_steps: list[NextStep]
     reproduce: list[tuple[str, str]]
     """What a command does, and the command."""
     problems: list[str]
@@ -232,16 +179,15 @@ class Report(NamedTuple):
         """The latency budget."""
         return number(self.settings.get("latency_budget_ms"))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The same facts for programs."""
-        plain: dict[str, Any] = _values(self)
-        return plain | {"space": self.space, "winner": self.winner.to_json() if self.winner else None}
-
-
-def _values(value: Any) -> Any:
-    """Named tuples as objects."""
-    if hasattr(value, "_asdict"):
-        return {name: _values(inner) for name, inner in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [_values(inner) for inner in value]
-    return value
+        plain: JsonObject = dataclasses.asdict(dataclasses.replace(self, winner=None))
+        verdict, held_out, reading = mapping(plain["verdict"]), self.verdict.held_out, self.verdict.reading
+        held_out_facts = {} if held_out is None else dataclasses.asdict(held_out)
+        verdict |= {
+            "reading": None if reading is None else reading.as_json(),
+            "held_out": {name: value for name, value in held_out_facts.items() if value is not None},
+        }
+        winner = None if self.winner is None else self.winner.to_json()
+        importance: list[JsonObject] = [shares._asdict() for shares in self.importance]
+        return plain | {"verdict": verdict, "importance": [*importance], "space": self.space, "winner": winner}

@@ -1,32 +1,34 @@
-"""The files of a run's folder, taken as they are found: damaged, cut off, or of a later version."""
+"""The files of a run's folder, taken as they are: damaged, cut off, or of a later version."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from archdsl.errors import WrongUse, nearest
+from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
 
-_OF_A_RUN = ("run.json", "trials.jsonl")
+_FILES_OF_A_RUN = ("run.json", "trials.jsonl")
 
 
 class NoRun(WrongUse):
     """The folder is not there, or no search was run in it."""
 
 
-class RunFiles(NamedTuple):
+@dataclass(frozen=True)
+class RunFiles:
     """What the folder holds; an empty value stands for what is missing or cannot be read."""
 
     folder: Path
-    settings: dict[str, Any]
-    records: list[dict[str, Any]]
-    front: list[Any]
-    verdict: dict[str, Any]
-    noise: dict[str, Any]
-    clock: dict[str, Any]
+    settings: JsonObject
+    records: list[JsonObject]
+    front: list[Json]
+    verdict: JsonObject
+    noise: JsonObject
+    clock: JsonObject
     winner: bytes | None
     problems: list[str]
     """What could not be read, each with its file."""
@@ -38,21 +40,28 @@ def read_files(folder: Path) -> RunFiles:
     Raises:
         NoRun: no search was run there.
     """
-    if not any((folder / name).is_file() for name in _OF_A_RUN):
+    if not any((folder / name).is_file() for name in _FILES_OF_A_RUN):
         raise NoRun(_no_run(folder))
     problems: list[str] = []
-    objects = (_json(folder / f"{name}.json", dict, problems) for name in ("run", "verdict", "noise", "clock"))
-    settings, verdict, noise, clock = objects
-    settings = with_runtime(settings)
+    settings, verdict, noise, clock = (
+        _object(folder / f"{name}.json", problems) for name in ("run", "verdict", "noise", "clock")
+    )
     if not (folder / "run.json").is_file():
-        problems.append("run.json is missing: what was asked for is not known")
-    records = _records(folder / "trials.jsonl", problems)
-    front = _json(folder / "front.json", list, problems)
-    winner = _bytes(folder / "winner.json", problems)
-    return RunFiles(folder, settings, records, front, verdict, noise, clock, winner, problems)
+        problems.append("run.json is missing: the settings of the search are unknown")
+    return RunFiles(
+        folder=folder,
+        settings=with_runtime(settings),
+        records=_records(folder / "trials.jsonl", problems),
+        front=_list(folder / "front.json", problems),
+        verdict=verdict,
+        noise=noise,
+        clock=clock,
+        winner=_bytes(folder / "winner.json", problems),
+        problems=problems,
+    )
 
 
-def number(value: Any) -> float | None:
+def number(value: Json) -> float | None:
     """A finite number, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -62,35 +71,33 @@ def number(value: Any) -> float | None:
         return None
 
 
-def text(value: Any, default: str = "") -> str:
+def text(value: Json, default: str = "") -> str:
     """A text, or the default."""
     return value if isinstance(value, str) else default
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Json) -> JsonObject:
     """An object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def timing_of(value: Any) -> dict[str, Any]:
-    """How a latency was measured; what an earlier version calls `mode` is its runtime."""
-    timing = mapping(value)
-    origin = timing.get("provenance")
-    return timing | {"provenance": with_runtime(origin)} if isinstance(origin, dict) else timing
+def items(value: Json) -> list[Json]:
+    """A list, or an empty one."""
+    return value if isinstance(value, list) else []
 
 
-def numbers(value: Any) -> list[float]:
+def numbers(value: Json) -> list[float]:
     """The finite numbers of a list."""
-    found = (number(item) for item in value) if isinstance(value, list) else ()
-    return [item for item in found if item is not None]
+    return [item for item in map(number, items(value)) if item is not None]
 
 
 def _no_run(folder: Path) -> str:
     if not folder.exists():
-        known = [path.parent.name for path in folder.parent.glob("*/run.json")]
-        hint = nearest(folder.name, known) if known else ""
+        runs = [path.parent.name for path in folder.parent.glob("*/run.json")]
+        hint = nearest(folder.name, runs) if runs else ""
         return f"no such folder: {folder}" + (f"; {hint}" if hint else "")
-    return f"{folder} holds no run: {' and '.join(_OF_A_RUN)} are not there; name a folder that archdsl search made"
+    missing = " and ".join(_FILES_OF_A_RUN)
+    return f"{folder} holds no run: {missing} are not there; name a folder that archdsl search made"
 
 
 def _bytes(path: Path, problems: list[str]) -> bytes | None:
@@ -103,53 +110,64 @@ def _bytes(path: Path, problems: list[str]) -> bytes | None:
         return None
 
 
-def _json(path: Path, kind: type, problems: list[str]) -> Any:
-    """The content of a JSON file if it is of that kind, else an empty one."""
+def _object(path: Path, problems: list[str]) -> JsonObject:
+    content = _json(path, {}, problems)
+    if not isinstance(content, dict):
+        problems.append(f"{path.name} holds no object")
+        return {}
+    return content
+
+
+def _list(path: Path, problems: list[str]) -> list[Json]:
+    content = _json(path, [], problems)
+    if not isinstance(content, list):
+        problems.append(f"{path.name} holds no list")
+        return []
+    return content
+
+
+def _json(path: Path, default: Json, problems: list[str]) -> Json:
+    """The content of a JSON file, or the default where there is none that can be read."""
     data = _bytes(path, problems)
     if data is None:
-        return kind()
+        return default
     try:
-        found = _plain(json.loads(data))
+        return _strict(json.loads(data))
     except (ValueError, RecursionError) as error:
-        problems.append(f"{path.name} cannot be read: {_first_line(error)}")
-        return kind()
-    if not isinstance(found, kind):
-        problems.append(f"{path.name} holds no {'list' if kind is list else 'object'}")
-        return kind()
-    return found
+        problems.append(f"{path.name} cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}")
+        return default
 
 
-def _records(path: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """The lines that can be read; the others are told, a last one that a kill cut off as such."""
-    data = _bytes(path, problems) or b""
-    lines = data.split(b"\n")
-    found = []
+def _records(path: Path, problems: list[str]) -> list[JsonObject]:
+    """The lines that can be read; each other line is a problem, a last one that a kill cut off is named as such."""
+    lines = (_bytes(path, problems) or b"").split(b"\n")
+    records = []
     for place, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            record = _plain(json.loads(line))
+            record = _strict(json.loads(line))
         except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict):
-            found.append(record)
+            records.append(record)
         elif place == len(lines):
             problems.append(f"{path.name}:{place}: the last line was cut off, as by a kill; it is left out")
         else:
             problems.append(f"{path.name}:{place}: no record; the line is left out")
-    return found
+    return records
 
 
-def _plain(value: Any) -> Any:
+def _strict(value: Json) -> Json:
     """The same without what strict JSON and UTF-8 do not have: NaN, infinities, halves of surrogate pairs."""
     if isinstance(value, dict):
-        return {_plain(key): _plain(inner) for key, inner in value.items()}
+        return {_utf8(key): _strict(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+        return [_strict(inner) for inner in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return _utf8(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _utf8(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
-from archdsl.search.report.facts import AGAIN, Attempt, Report, Trial
-from archdsl.search.report.reading import mapping
+from archdsl.json_types import Json, JsonObject
+from archdsl.search.report.facts import Attempt, Report
+from archdsl.search.report.trials import AGAIN, Timing, TrialLine
 from archdsl.search.worker.scores.every import NAMES
 
-_OWN = (
+_TRIAL = (
     "number",
     "name",
     "hash",
@@ -46,7 +46,7 @@ _MACHINE = (
     "date",
 )
 COLUMNS = (
-    *_OWN,
+    *_TRIAL,
     "latency_ms",
     "stat",
     *_TIMING,
@@ -57,7 +57,7 @@ COLUMNS = (
     *NAMES[2:],
     *_MACHINE,
 )
-"""The columns, in order. Latencies in ms a batch, accuracies 0 to 1, MACs of one image, times in seconds."""
+"""The columns, in order. Latencies in ms per batch, accuracies 0 to 1, MACs of one image, times in seconds."""
 
 
 def csv_text(report: Report) -> str:
@@ -65,9 +65,9 @@ def csv_text(report: Report) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    known = {trial.hash: trial for trial in report.trials}
-    rows = [_row(trial, report.stat) for trial in [*report.trials, *report.longer]]
-    rows += [_again(attempt, known.get(attempt.hash), report.stat) for attempt in report.verdict.attempts]
+    by_hash = {trial.hash: trial for trial in report.trials}
+    rows = [_trial_row(trial, report.stat) for trial in [*report.trials, *report.longer]]
+    rows += [_attempt_row(attempt, by_hash.get(attempt.hash), report.stat) for attempt in report.verdict.attempts]
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue()
 
@@ -81,29 +81,31 @@ def write_csv(report: Report, path: Path) -> None:
     path.write_text(csv_text(report), encoding="utf-8", newline="")
 
 
-def _row(trial: Trial, stat: str) -> dict[str, Any]:
-    row = {name: getattr(trial, name) for name in _OWN} | {"latency_ms": trial.latency}
-    row |= {"accuracy": trial.accuracy, "accuracy_error": trial.error} | trial.scores
-    row |= {f"proxy_{name}": trial.proxy.get(name) for name in _PROXY}
-    return row | _timing(trial.timing, stat)
+def _trial_row(trial: TrialLine, stat: str) -> JsonObject:
+    row: JsonObject = {name: getattr(trial, name) for name in _TRIAL} | {"latency_ms": trial.latency}
+    row |= {"accuracy": trial.accuracy, "accuracy_error": trial.proxy.error, **trial.scores}
+    row |= {f"proxy_{name}": trial.proxy.document.get(name) for name in _PROXY}
+    return row | _timing_cells(trial.timing, stat)
 
 
-def _again(attempt: Attempt, trial: Trial | None, stat: str) -> dict[str, Any]:
+def _attempt_row(attempt: Attempt, trial: TrialLine | None, stat: str) -> JsonObject:
     """A measurement in a fresh process; what the network costs is as in its trial."""
-    same = ("number", "overrides", "params", "macs")
-    row = {name: getattr(trial, name) for name in same} if trial is not None else {}
+    row: JsonObject = {}
+    if trial is not None:
+        row = {"number": trial.number, "overrides": trial.overrides, "params": trial.params, "macs": trial.macs}
     outcome = {"PASS": "passed", "UNSURE": "unsure"}.get(attempt.word, "failed")
     row |= {"name": attempt.name, "hash": attempt.hash, "rung": AGAIN, "outcome": outcome, "reason": attempt.reason}
-    return row | {"inside_budget": attempt.passed, "latency_ms": attempt.latency} | _timing(attempt.timing, stat)
+    row |= {"inside_budget": attempt.passed, "latency_ms": attempt.latency}
+    return row | _timing_cells(attempt.measured, stat)
 
 
-def _timing(timing: dict[str, Any], stat: str) -> dict[str, Any]:
-    machine = mapping(timing.get("provenance"))
-    row = {name: timing.get(name) for name in _TIMING} | {name: machine.get(name) for name in _MACHINE}
-    return row | {"readings_ms": timing.get("readings"), "stat": stat if timing else None}
+def _timing_cells(timing: Timing, stat: str) -> JsonObject:
+    document, machine = timing.document, timing.machine
+    cells = {name: document.get(name) for name in _TIMING} | {name: machine.get(name) for name in _MACHINE}
+    return cells | {"readings_ms": document.get("readings"), "stat": stat if document else None}
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Json) -> Json:
     """One cell: lists parted by blanks, objects as `name=value`, nothing for nothing."""
     if isinstance(value, list):
         return " ".join(str(item) for item in value)

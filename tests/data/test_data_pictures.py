@@ -151,3 +151,49 @@ def test_images_that_come_out_nearly_black_are_said_to(tmp_path: Path) -> None:
         "the training images are nearly black: their largest value is 15 of 255"
         in load(str(tmp_path), 16, 0).describe()
     )
+
+
+def greys(root: Path, kind: type[np.uint16 | np.float32], levels: dict[str, list[float]]) -> Path:
+    """A folder of classes of flat pictures, one for each level."""
+    for name, values in levels.items():
+        (root / name).mkdir(parents=True)
+        for number, level in enumerate(values):
+            grey(np.full((16, 16), level, kind)).save(root / name / f"{number}.tif")
+    return root
+
+
+def level_of_each(root: Path) -> list[int]:
+    """The brightness of every picture that is loaded, in rising order."""
+    data = load(str(root), 16, 0)
+    sets = (data.train_images, data.val_images, data.held_images)
+    return sorted(int(image[0, 0, 0]) for images in sets for image in images)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dark", "bright", "said"),
+    [
+        (np.uint16, 200, 51400, "greys of integers are scaled alike, with 65,535 as white"),
+        (np.float32, 0.5, 204, "greys of floats are scaled alike, with 255 as white"),
+    ],
+)
+def test_a_dark_frame_among_bright_ones_stays_dark_and_that_is_said(
+    tmp_path: Path, kind: type[np.uint16 | np.float32], dark: float, bright: float, said: str
+) -> None:
+    mixed = greys(tmp_path / "mixed", kind, {"a": [dark, bright, bright, bright], "b": [bright] * 4})
+    shown_as = 200 if kind is np.uint16 else 204
+    assert level_of_each(mixed) == [0, *[shown_as] * 7]
+    assert f"{said}; 1 of 8 images would fit a narrower scale and stays dark" in load(str(mixed), 16, 0).describe()
+
+
+def test_greys_that_agree_in_their_scale_keep_it(tmp_path: Path) -> None:
+    plain = greys(tmp_path / "plain", np.uint16, {"a": [200] * 4, "b": [100] * 4})
+    assert level_of_each(plain) == [100] * 4 + [200] * 4
+    described = load(str(plain), 16, 0).describe()
+    assert "greys of integers are scaled alike, with 255 as white" in described
+    assert "narrower" not in described
+
+
+def test_the_scale_is_that_of_all_sets_of_a_folder(tmp_path: Path) -> None:
+    greys(tmp_path / "data" / "train", np.uint16, {"a": [200] * 4, "b": [100] * 4})
+    greys(tmp_path / "data" / "val", np.uint16, {"a": [51400] * 2, "b": [51400] * 2})
+    assert level_of_each(tmp_path / "data")[:8] == [0] * 8

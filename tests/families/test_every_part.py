@@ -73,7 +73,7 @@ def check_step(found: Spec, features_only: bool = False) -> None:
     step = step_of(found, features_only)
     module, inputs = built(step, found), inputs_of(step)
     counted, out = count_and_run(module, *inputs)
-    assert tuple(step.node.cost(*step.arguments(found))) == counted
+    assert tuple(step.node.infer_cost(step.part_inputs(found))) == counted
     shapes = [shape for port, shape in step.outputs.items() if port == "pixels" or port in step.read | {"logits"}]
     for shape, tensor in zip(shapes, out if isinstance(out, tuple) else (out,), strict=True):
         assert tuple(tensor.shape) == batched(shape, step)

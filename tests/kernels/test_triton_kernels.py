@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is n
 
 CODE = """
 import torch
-from archdsl.kernels import block_attention, depthwise, row_tables, sampling, token_attention
+from archdsl.kernels import references, row_tables
 from archdsl.kernels import block_attention_kernel, depthwise_kernel, sampling_kernel, token_attention_kernel
 
 torch.manual_seed(0)
@@ -29,14 +29,14 @@ def hold(name, found, wanted, most):
 for kernel, activation, dtype in ((3, "gelu", torch.float32), (3, "none", half), (5, "gelu", half)):
     x = torch.randn(2, 4, 5, 16, device=device).to(dtype)
     taps, bias = torch.randn(kernel, kernel, 16, device=device), torch.randn(16, device=device)
-    wanted = depthwise.reference(x.double(), taps.double(), bias.double(), activation)
+    wanted = references.depthwise_reference(x.double(), taps.double(), bias.double(), activation)
     launch = depthwise_kernel.Launch(4, 2, 2, 16, 1)
     found = depthwise_kernel._run(x, taps, bias, activation, launch)
     hold("depthwise", found, wanted, 1e-5 if dtype == torch.float32 else 1e-3)
 
 x, places = torch.randn(2, 3, 4, 24, device=device), torch.randn(2, 3, 5, 2, device=device)
 places[0, 0, 0] = torch.tensor([40.0, -9.0])
-wanted = sampling.reference(x.double(), places.double())
+wanted = references.sample_keys_reference(x.double(), places.double())
 hold("sample_keys", sampling_kernel._run(x.to(half), places, sampling_kernel.Launch(16, 16, 1)), wanted, 1e-3)
 
 for heads, blocks, count in (
@@ -49,14 +49,14 @@ for heads, blocks, count in (
     bias = torch.randn(heads, *blocks.apart.shape)
     packed = row_tables.packed_bias(bias, blocks, heads, 0.25).to(device)
     tables = (blocks.query_rows, blocks.key_rows, blocks.kinds, packed, heads, 0.25)
-    wanted = block_attention.reference(*(part.double() for part in (q, k, v)), *tables)
+    wanted = references.block_attention_reference(*(part.double() for part in (q, k, v)), *tables)
     found = block_attention_kernel._run(q, k, v, *tables, block_attention_kernel.Launch(2, 1, 4))
     hold("block_attention", found, wanted, 2e-3)
 
 for queries, keys in ((70, 5), (9, 130)):
     q, k = torch.randn(2, queries, 32, device=device).to(half), torch.randn(2, keys, 64, device=device).to(half)
     k, v = k.chunk(2, dim=-1)
-    wanted = token_attention.reference(q.double(), k.double(), v.double(), 2, 0.25)
+    wanted = references.token_attention_reference(q.double(), k.double(), v.double(), 2, 0.25)
     found = token_attention_kernel._run(q, k, v, 2, 0.25, token_attention_kernel.Launch(64, 1, 1, 4))
     hold("token_attention", found, wanted, 2e-3)
 print("right")

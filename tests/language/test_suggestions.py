@@ -48,7 +48,7 @@ def test_the_first_node_is_a_stem_and_the_last_one_a_head() -> None:
 def test_every_type_fits_where_its_own_fields_or_an_id_of_its_kind_stand() -> None:
     for name, model in node_models().items():
         needed = {field: 1 for field, info in model.model_fields.items() if info.is_required()}
-        assert name in fitting_types({**needed, "id": f"{model.kind}1"}, 3, 9)  # type: ignore[attr-defined]
+        assert name in fitting_types({**needed, "id": f"{model.kind}1"}, 3, 9)
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_the_command_that_measures_a_network_with_other_parts_works(
 
 def test_a_table_shows_its_error_first_and_the_longest_parts(table: Table) -> None:
     lines = text_of(table_sheet(table), 100).splitlines()
-    assert lines[0].startswith("tiny: error ")
+    assert lines[0].startswith("tiny: mean error ")
     longest = max(table.times.values())
     assert f"{longest:.3f}" in lines[3] or f"{longest:.3f}" in lines[2]
     assert max(map(len, text_of(table_sheet(table)).splitlines())) <= 80

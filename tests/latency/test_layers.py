@@ -67,8 +67,8 @@ Each round measures all 2 in turn, MSA twice; one measured alone, as for a
 search's verdict, is usually faster.
 images per second, batch 64, 14x14x768, float32, eager, 20 rounds
 Some CPU @ 2 GHz, 2 threads, torch 2.13.0
-here: measured, by p10 of the latencies. Params, and MACs for one image, are
-ours.
+here: measured, by p10 of the latencies. Params and MACs (for one image) are
+computed.
 10900X, 3090: what LITv2's authors print for an i9-10900X and an RTX 3090 (2022,
 torch 1.8.1, batch 64, no warm-up). Other machines and another torch: compare
 rows within a column, no column with another."""

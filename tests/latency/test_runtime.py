@@ -220,7 +220,8 @@ def test_a_budget_that_is_wrong_is_told_where_it_is_written(fields: dict[str, An
 
 
 def test_the_schema_knows_the_former_name_as_such() -> None:
-    fields = space_schema()["$defs"]["Budget"]["properties"]
+    definitions: Any = space_schema()["$defs"]
+    fields = definitions["Budget"]["properties"]
     former = fields["mode"]
     assert (former["deprecated"], former["description"]) == (True, "the former name of runtime")
     assert former["anyOf"] == fields["runtime"]["anyOf"]

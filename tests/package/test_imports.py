@@ -24,6 +24,7 @@ MAY_IMPORT_BY_STRING = {
     "archdsl.late": "what a lower room calls in a higher one",
     "archdsl.search": "public names load when first used",
     "archdsl.weights": "public names load when first used",
+    "archdsl.kernels.support": "looks whether Triton is installed, and imports nothing",
 }
 
 

@@ -42,6 +42,7 @@ SENTENCES = (
     "images a batch",
     "milliseconds a batch",
     "of the short training;",
+    "who proposes what to try",
     # messages
     "over the gate of",
     "choices looked at",

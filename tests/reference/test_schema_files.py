@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from archdsl import load_space, load_spec, zoo
 from archdsl.errors import SpecError
+from archdsl.json_types import JsonObject
 from archdsl.load.specs import spec_of
 from archdsl.reference.definitions import Definitions
 from archdsl.reference.jsonschema import arch_schema, space_schema, text
@@ -208,7 +209,7 @@ def test_a_type_is_described_by_its_first_line_and_a_knob_by_its_values() -> Non
 
 
 def test_types_of_other_packages_are_offered_nowhere() -> None:
-    made = {
+    made: JsonObject = {
         "Ours": {"properties": {"type": {"const": "ours"}, "inner": {"oneOf": [{"$ref": "#/$defs/Theirs"}]}}},
         "Theirs": {"properties": {"type": {"const": "acme.theirs"}}},
     }
@@ -219,12 +220,12 @@ def test_types_of_other_packages_are_offered_nowhere() -> None:
 
 
 def test_equal_definitions_are_one_and_different_ones_of_a_name_are_numbered() -> None:
-    made = {
+    made: JsonObject = {
         "a__Hole__1": {"title": "Hole", "minimum": 1},
         "a__Hole__2": {"title": "Hole", "minimum": 1},
         "a__Hole__3": {"title": "Hole", "minimum": 2},
     }
     definitions = Definitions(made, ())
-    written = definitions.rewritten([{"$ref": f"#/$defs/a__Hole__{number}"} for number in (1, 2, 3)])
+    written: Any = definitions.rewritten([{"$ref": f"#/$defs/a__Hole__{number}"} for number in (1, 2, 3)])
     assert [item["$ref"].rpartition("/")[2] for item in written] == ["Hole", "Hole", "Hole2"]
     assert definitions.kept == {"Hole": made["a__Hole__1"], "Hole2": made["a__Hole__3"]}

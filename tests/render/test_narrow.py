@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,24 +18,27 @@ from archdsl.latency.layers import LAYERS, LayerBench
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import load_spec
 from archdsl.render.bench import bench_table
+from archdsl.render.candidates import front_table
 from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
 from archdsl.render.layers import layers_table
 from archdsl.render.lut import predictions, table_sheet
 from archdsl.render.proxy_check import report as proxy_report
 from archdsl.render.report import report_text
-from archdsl.render.search import front_table, screen
+from archdsl.render.search import screen
 from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
 from archdsl.search.proxy_check.judged import judged
+from archdsl.search.report import read_report
+from archdsl.search.trial import RUNGS
 from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
 from tests.support.displayed import FRONT, LONGER, state
 from tests.support.drawn import DRAWN, document
 from tests.support.proxy_checks import DATA, KNOWN, networks
-from tests.support.reported import recorded
-from tests.support.screens import text_of
+from tests.support.reported import copied_run
+from tests.support.screens import text_of, too_wide
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, small_table
 
@@ -46,7 +51,7 @@ run = pytest.fixture(command_line)
 
 
 def words(text: str) -> set[str]:
-    return set(DRAWING.sub(" ", text).split()) - {"…"}
+    return set(DRAWING.sub(" ", text).split()) - {"…", "\\"}
 
 
 def hold_whole(what: RenderableType, names: list[str]) -> None:
@@ -56,6 +61,7 @@ def hold_whole(what: RenderableType, names: list[str]) -> None:
         text = text_of(what, width)
         assert not CUT.search(text), text
         assert words(text) <= wide, (width, words(text) - wide)
+        assert width < 40 or not too_wide(text, width)
         assert set(names) <= words(text), (width, text)
 
 
@@ -66,6 +72,7 @@ def test_backbones(name: str) -> None:
     hold_whole(cost_table(counted, spec), names)
     drawing = show(spec, counted)
     for width in WIDTHS:
+        assert width < 40 or not too_wide(text_of(drawing, width), width)
         rows = text_of(drawing, width).split("\n\n")[1].splitlines()[1:]
         assert words("\n".join(rows)) <= words(text_of(drawing, 1000))
         assert [name for name in names if any(name in row.split() for row in rows)] == names
@@ -109,13 +116,16 @@ def examined() -> Any:
 def test_searches() -> None:
     names = [trial.name for trial in FRONT]
     hold_whole(front_table(FRONT, {LONGER.network_hash: LONGER}, "p10"), [*names, "61.0", "4.50"])
-    hold_whole(screen(state(front=FRONT, gate_ms=4.7)), [])
+    busy = "the machine is busy: other processes keep 1.4 cores busy; 3 of 40 rounds were undisturbed"
+    funnel = dict.fromkeys(RUNGS, 1234)
+    hold_whole(screen(state(front=FRONT, gate_ms=4.7, busy=busy, funnel=funnel)), [])
 
 
-def test_reports() -> None:
-    report = recorded()
+def test_reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(copied_run(tmp_path).parent)
+    report = read_report("run")
     names = [row.name for row in report.front]
-    without = report._replace(winner=None)
+    without = replace(report, winner=None)
     hold_whole(report_text(without), names)
 
 
@@ -124,16 +134,33 @@ def test_proxy_checks() -> None:
     hold_whole(proxy_report(found), ["params", "MACs", "SynFlow"])
 
 
+COMMANDS = {
+    "show": ("show", "litv2_s"),
+    "cost": ("cost", "litv2_s"),
+    "zoo": ("zoo",),
+    "report": ("report", "run"),
+    "doctor": ("doctor", "lit-dat-64", "--no-measure", "--device", "cpu", "--params-budget", "2M"),
+}
+
+
 @pytest.mark.parametrize("width", [40, 60])
-@pytest.mark.parametrize("command", [("show", "litv2_s"), ("cost", "litv2_s"), ("zoo",), ("check", "litv2_s")])
-def test_commands_print_what_they_draw_without_cropping_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], width: int
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_keep_to_the_width_and_crop_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    ended = run(*command)
+    monkeypatch.chdir(copied_run(tmp_path).parent)
+    ended = run(*COMMANDS[name])
     assert ended.code == 0
     assert not CUT.search(ended.out)
-    assert "litv2_s" in ended.out
+    assert not too_wide(ended.out, width)
+    assert "lit" in ended.out
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_check_is_one_line_that_is_not_cropped(run: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run("check", "litv2_s").out == "litv2_s: ok: 9 nodes, 3x224x224 -> 1000, 27.84 M params\n"
 
 
 def test_an_id_that_is_wider_than_the_terminal_is_printed_whole() -> None:

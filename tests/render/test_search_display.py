@@ -16,8 +16,10 @@ from rich.console import Console
 
 from archdsl.cli import main
 from archdsl.load.specs import spec_of
-from archdsl.render.plot import scatter
-from archdsl.render.search import Display, clock, describe, screen, summary
+from archdsl.render.candidates import describe
+from archdsl.render.plot import Plot, scatter
+from archdsl.render.search import Display, screen, summary
+from archdsl.render.texts import clock
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result
@@ -26,7 +28,7 @@ from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, Va
 from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
-from tests.support.screens import text_of
+from tests.support.screens import text_of, too_wide
 from tests.support.searching import SPACE, Machine, quicken, search, settings
 
 
@@ -88,9 +90,19 @@ def test_the_summary_names_the_conditions_of_the_verdict_and_why_others_did_not_
     golden("search_summary", text_of(summary(result(passed, FRONT, stat="p50"))))
 
 
+@pytest.mark.parametrize("width", [40, 60])
+@pytest.mark.parametrize("word", ["PASS", "UNSURE", "FAIL"])
+def test_the_summary_keeps_to_the_width(word: str, width: int) -> None:
+    more = {"reading": reading(), "attempts": ATTEMPTS, "accuracy": ACCURACY, "ties": [TIE]}
+    shown = summary(result(verdict(word, ATTEMPTS[1].reason, **more), FRONT)._replace(disturbed=Disturbed(7, 9)))
+    text = text_of(shown, width)
+    assert not too_wide(text, width)
+    assert " ".join(ATTEMPTS[1].reason.split()) in " ".join(text.split())
+
+
 def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     unsure = verdict("UNSURE", "only 40 of 210 rounds were undisturbed", reading=reading(processes=1))
-    text = text_of(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))))
+    text = text_of(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))), 200)
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
     assert "in 1 fresh process (no time for three)" in text
@@ -122,7 +134,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     ],
 )
 def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
-    text = text_of(summary(result(told, [], latency_budget_ms=budget)), width=40)
+    text = text_of(summary(result(told, [], latency_budget_ms=budget)), width=100)
     assert line in text.splitlines()
 
 
@@ -135,6 +147,19 @@ def test_any_front_can_be_plotted(points: list[tuple[float, float]]) -> None:
         assert len(lines) == 10
         assert all(len(line) <= 64 for line in lines)
         assert any(ord(char) > 0x2800 for char in "".join(lines))
+
+
+def test_a_plot_has_a_legend_of_its_axes_and_of_the_marks_that_are_in_it() -> None:
+    points = [(1.0, 50.0), (2.0, 60.0)]
+    bare = text_of(Plot(points, stat="p10"))
+    assert "across: p10 latency, ms per batch; up: proxy accuracy, %" in bare
+    assert "⠛ network of the Pareto front\n" in bare
+    assert "◆" not in bare
+    assert "┊" not in bare
+    whole = text_of(Plot(points, 5.0, winner=points[1], stat="p10"))
+    assert "⠛ network of the Pareto front; ◆ winner; ┊ budget of 5 ms\n" in whole
+    assert whole.count("◆") == 2
+    assert whole.count("┊") == 9
 
 
 def test_seconds_read_as_a_clock() -> None:
@@ -153,9 +178,17 @@ def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
-        "what is found goes to runs/one",
+        "results are written to runs/one",
         "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
     ]
+
+
+def test_on_a_terminal_a_line_is_broken_between_words() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None, force_terminal=True, legacy_windows=False)
+    with Display(console) as display:
+        display(state(), "trial 0: p10 5.41 ms - too slow (gate 4.72 ms = budget 5 ms - 6 % noise)")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1:23 trial 0: p10 5.41 ms - too slow\n  (gate 4.72 ms = budget 5 ms - 6 %\n  noise)\n" in text
 
 
 def test_on_a_terminal_the_view_is_live_and_quiet_shows_nothing() -> None:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from archdsl.json_types import number_in
 from archdsl.load.spaces import draw, point, space_of
-from archdsl.spaces.variables import variables
+from archdsl.spaces.variables import Variable, variables
 from tests.support.small_spaces import MLP, STEM, Raw, at, counted, one_of, raw, refusal, space, values
 
 
@@ -66,14 +67,18 @@ def test_ranges_include_their_ends_and_stepped_floats_are_decimals() -> None:
     assert values(found) == {"stage1.depth": (2, 5, 8), "stage1.heads": (1, 2), "stage1.alpha": (0.3, 0.5, 0.7, 0.9)}
 
 
+def numbers_drawn(variable: Variable) -> list[float]:
+    generator = random.Random(0)
+    return [number_in(draw(variable, generator)) for _ in range(2000)]
+
+
 def test_a_range_without_steps_is_drawn_between_its_ends() -> None:
     plain, ratio = {"$float": [0.25, 16]}, {"$float": [1e-6, 1], "$log": True, "$name": "scale"}
     found = space(MLP | {"mlp": {"type": "plain", "ratio": plain}, "layer_scale": ratio})
-    known, generator = variables(found.nodes), random.Random(0)
-    drawn = [draw(known["scale"], generator) for _ in range(2000)]
+    drawn = numbers_drawn(variables(found.nodes)["scale"])
     assert min(drawn) < 1e-5 < 0.1 < max(drawn) <= 1
     assert 0.4 < sum(value < 1e-3 for value in drawn) / 2000 < 0.6
-    drawn = [draw(known["stage1.mlp.ratio"], generator) for _ in range(2000)]
+    drawn = numbers_drawn(variables(found.nodes)["stage1.mlp.ratio"])
     assert 0.25 <= min(drawn) < 1 < 15 < max(drawn) <= 16
     assert at(found, stage1__mlp__ratio=0.3, scale=0.5).nodes[1].mlp.ratio == 0.3
 

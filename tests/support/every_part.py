@@ -226,7 +226,7 @@ def inputs_of(step: Step, device: str = "meta") -> list[Tensor]:
 
 def built(step: Step, found: Spec, device: str = "meta") -> nn.Module:
     with torch.device(device):
-        module = step.node.build(*step.arguments(found))
+        module = step.node.build_module(step.part_inputs(found))
     assert isinstance(module, nn.Module)
     return module.eval()
 

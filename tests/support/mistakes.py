@@ -8,7 +8,7 @@ import pytest
 
 from archdsl.errors import Problem, SpecError
 from archdsl.families.common.base import Part
-from archdsl.families.common.published import SCHEMES
+from archdsl.families.schemes import SCHEMES
 from archdsl.language.nodes import node_models
 from archdsl.load.specs import parse_spec, spec_of
 

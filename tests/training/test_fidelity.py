@@ -13,7 +13,7 @@ from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.proxy_check import api as proxy_check
 from archdsl.search.proxy_check.check import Check
-from archdsl.search.report.reproduce import search_command
+from archdsl.search.report.commands import search_command
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key

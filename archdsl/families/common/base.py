@@ -12,6 +12,10 @@ A part is a stem, merge, block, join or head. Its declaration is a frozen pydant
 
 A declaration is known by being defined: schema, graph, compiler, cost, renderer and space read `Part.kinds`. A third
 party's `type` is written with its package, `acme.mixer`.
+
+`out`, `cost` and `build` are the hooks of a declaration, and take what its kind has need of: a stem the image, a join
+its maps, a head its input and the number of classes. Whoever uses a part calls `infer_outputs`, `infer_cost` and
+`build_module`, which take the same `Inputs` for every kind.
 """
 
 from __future__ import annotations
@@ -21,8 +25,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from archdsl.families.common.fields import Knob, type_name
-from archdsl.shape import Cost, Map, Shape, Tokens
+from archdsl.families.common.fields import Knob, KnobValue, type_name
+from archdsl.families.common.inputs import Inputs
+from archdsl.json_types import Json, JsonObject
+from archdsl.shape import Cost, Map, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,15 +60,44 @@ class Part(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if node or "type" not in cls.model_fields:
             return
-        known = Part.kinds.setdefault(cls.kind, {})
+        declared = Part.kinds.setdefault(cls.kind, {})
         name = type_name(cls)
         taken = next((kinds[name] for kinds in Part.kinds.values() if name in kinds), None)
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"the type '{name}' is declared by {taken.__module__} already")
-        known[name] = cls
+        declared[name] = cls
+
+    def out(self, *shapes: Any, **more: Any) -> Shape | tuple[Shape, ...]:
+        """The shape rule: one shape a port, in the order of `gives`; raises `ShapeError` where the input is unfit."""
+        raise NotImplementedError
+
+    def cost(self, *shapes: Any, **more: Any) -> Cost:
+        """What the part costs for one image."""
+        raise NotImplementedError
+
+    def build(self, *shapes: Any, **more: Any) -> nn.Module:
+        """What the part reads -> what it gives"""
+        raise NotImplementedError
+
+    def infer_outputs(self, inputs: Inputs) -> dict[str, Shape]:
+        """The shape of every port that it gives.
+
+        Raises:
+            ShapeError: it does not fit what it reads.
+        """
+        shapes = self.out(*inputs.shapes)
+        return dict(zip(self.gives, (shapes,) if isinstance(shapes, Shape) else shapes, strict=True))
+
+    def infer_cost(self, inputs: Inputs) -> Cost:
+        """What it costs for one image."""
+        return self.cost(*inputs.shapes)
+
+    def build_module(self, inputs: Inputs) -> nn.Module:
+        """Its module, which takes what the ports hold in the order of `reads`."""
+        return self.build(*inputs.shapes)
 
     @classmethod
-    def knobs(cls) -> dict[str, tuple[Any, ...]]:
+    def knobs(cls) -> dict[str, tuple[KnobValue, ...]]:
         """The values that a search may try, by field."""
         return {
             name: mark.values
@@ -71,14 +106,14 @@ class Part(BaseModel):
             if isinstance(mark, Knob)
         }
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> JsonObject:
         """Fields that describe one network in several ways, each by what it comes to; empty if none does."""
         return {}
 
     def label(self) -> str:
         """What a drawing says about it beside its type: fields that differ from their defaults, its own ones first."""
         hidden = {"type", "id", "from_", "depth", "width", "out_norm", "blocks"}
-        changed = self.model_dump(exclude_defaults=True, exclude=hidden, exclude_none=True)
+        changed: JsonObject = self.model_dump(mode="json", exclude_defaults=True, exclude=hidden, exclude_none=True)
         common = {"norm", "mlp", "layer_scale", "local_perception", "position_embedding"}
         names = sorted(changed, key=lambda name: name in common)
         return " ".join(f"{name}={_brief(changed[name])}" for name in names)
@@ -103,21 +138,12 @@ class Stem(Part):
 
 
 class Merge(Part):
-    """A change of resolution and width between two stages, or of what is carried: a map to semantics."""
+    """A change of resolution and width between two stages, or of what is carried: a map to semantics.
+
+    `out`, `cost` and `build` take what `reads` names: a `Map`, or `Tokens`.
+    """
 
     kind = "merge"
-
-    def out(self, x: Any) -> Shape:
-        """The smaller map, or the semantics."""
-        raise NotImplementedError
-
-    def cost(self, x: Any) -> Cost:
-        """What the merge costs for one image."""
-        raise NotImplementedError
-
-    def build(self, x: Any) -> nn.Module:
-        """What the merge reads -> the smaller map, or the semantics"""
-        raise NotImplementedError
 
 
 class Join(Part):
@@ -143,31 +169,33 @@ class Join(Part):
 class Head(Part):
     """The last map or token to logits (B, classes). A head's module has `pool` and `fc`.
 
-    `classes` comes after all that the head reads.
+    `out`, `cost` and `build` take what `reads` names, then `classes`; `out` gives `Tokens(classes)`.
     """
 
     kind = "head"
     gives = ()
 
-    def out(self, x: Any, classes: int) -> Tokens:
-        """As many logits as classes."""
-        raise NotImplementedError
+    def infer_outputs(self, inputs: Inputs) -> dict[str, Shape]:
+        """As many logits as classes, under a name of their own: no node reads them."""
+        logits = self.out(*inputs.shapes, inputs.classes)
+        assert isinstance(logits, Shape)
+        return {"logits": logits}
 
-    def cost(self, x: Any, classes: int) -> Cost:
-        """What the head costs for one image."""
-        raise NotImplementedError
+    def infer_cost(self, inputs: Inputs) -> Cost:
+        """What it costs for one image."""
+        return self.cost(*inputs.shapes, inputs.classes)
 
-    def build(self, x: Any, classes: int) -> nn.Module:
-        """What the head reads -> (B, classes)"""
-        raise NotImplementedError
+    def build_module(self, inputs: Inputs) -> nn.Module:
+        """What it reads -> (B, classes)"""
+        return self.build(*inputs.shapes, inputs.classes)
 
 
-def _brief(value: Any) -> str:
+def _brief(value: Json) -> str:
     """A field's value on a drawing: a sub-object is its type and what differs."""
     if isinstance(value, dict):
         rest = [f"{name}={_brief(item)}" for name, item in value.items() if name != "type"]
         return str(value.get("type", "")) + (f"({', '.join(rest)})" if rest else "")
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return "[" + ",".join(_brief(item) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()

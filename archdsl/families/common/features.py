@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypedDict
+
+from torch import nn
 
 from archdsl.errors import WrongUse, one_of, short
 
@@ -11,43 +13,54 @@ Index = int | Sequence[int] | None
 """One map, several, or None for all of them."""
 
 
-class FeatureInfo(list[dict[str, Any]]):
-    """A dictionary a map, from the finest to the coarsest, with timm's questions about them.
+class MapFacts(TypedDict):
+    """`num_chs` channels, `reduction` image pixels a position along a side, `module` the node that gives the map."""
 
-    Keys: `num_chs` channels, `reduction` image pixels a position along a side, `module` the node that gives the map.
-    """
+    num_chs: int
+    reduction: int
+    module: str
+
+
+class FeatureInfo(list[MapFacts]):
+    """A dictionary a map, from the finest to the coarsest, with timm's questions about them."""
 
     @property
     def out_indices(self) -> tuple[int, ...]:
         """The indices of the maps."""
         return tuple(range(len(self)))
 
-    def channels(self, idx: Index = None) -> Any:
+    def channels(self, idx: Index = None) -> int | list[int]:
         """Channels of every map, or of those that `idx` names."""
-        return self.get("num_chs", idx)
+        return self[idx]["num_chs"] if isinstance(idx, int) else [facts["num_chs"] for facts in self._named(idx)]
 
-    def reduction(self, idx: Index = None) -> Any:
+    def reduction(self, idx: Index = None) -> int | list[int]:
         """Strides of every map, or of those that `idx` names."""
-        return self.get("reduction", idx)
+        return self[idx]["reduction"] if isinstance(idx, int) else [facts["reduction"] for facts in self._named(idx)]
 
-    def module_name(self, idx: Index = None) -> Any:
+    def module_name(self, idx: Index = None) -> str | list[str]:
         """The node of every map, or of those that `idx` names."""
-        return self.get("module", idx)
+        return self[idx]["module"] if isinstance(idx, int) else [facts["module"] for facts in self._named(idx)]
 
-    def get(self, key: str, idx: Index = None) -> Any:
+    def get(self, key: Literal["num_chs", "reduction", "module"], idx: Index = None) -> int | str | list[int | str]:
         """One value for an index, else a list of them."""
-        if isinstance(idx, int):
-            return self[idx][key]
-        return [self[index][key] for index in (self.out_indices if idx is None else idx)]
+        return self[idx][key] if isinstance(idx, int) else [facts[key] for facts in self._named(idx)]
 
-    def get_dicts(self, keys: Sequence[str] | None = None, idx: Index = None) -> Any:
+    def get_dicts(
+        self, keys: Sequence[str] | None = None, idx: Index = None
+    ) -> dict[str, int | str] | list[dict[str, int | str]]:
         """One map's facts for an index, else a list of them; with `keys` those alone."""
-        if isinstance(idx, int):
-            return {key: self[idx][key] for key in (self[idx] if keys is None else keys)}
-        return [self.get_dicts(keys, index) for index in (self.out_indices if idx is None else idx)]
+        return _some(self[idx], keys) if isinstance(idx, int) else [_some(facts, keys) for facts in self._named(idx)]
+
+    def _named(self, idx: Sequence[int] | None) -> list[MapFacts]:
+        return [self[index] for index in (self.out_indices if idx is None else idx)]
 
 
-def pooling_of(head: Any, classes: int, asked: str | None) -> str | None:
+def _some(facts: MapFacts, keys: Sequence[str] | None) -> dict[str, int | str]:
+    written: dict[str, int | str] = {**facts}  # type: ignore[dict-item]  # a TypedDict's values, which mypy calls object
+    return {key: written[key] for key in (written if keys is None else keys)}
+
+
+def pooling_of(head: nn.Module, classes: int, asked: str | None) -> str | None:
     """A head's pooling after its classifier is reset; None where its module has no `pools` that say how it can.
 
     `pools` are names, the head's own first; "" is no pooling, which only a model without a classifier can have.

@@ -5,18 +5,24 @@ Scalars are strict: `true` is no number and `"3"` no integer; an integer serves 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, StrictBool, Tag
+
+from archdsl.json_types import Json
 
 TAG_MARK = "="
 """Starts every union tag of ours, so that pydantic's error locations can be told from keys of the document."""
 
 
+KnobValue: TypeAlias = "Json | tuple[int, ...]"
+"""One value of a field as a document writes it; a list of numbers as a tuple, so that a declaration cannot change."""
+
+
 class Knob(NamedTuple):
     """Values that a search may try for a field; they ride on the field and show up as examples in the JSON Schema."""
 
-    values: tuple[Any, ...]
+    values: tuple[KnobValue, ...]
 
 
 Integer = Annotated[int, Strict()]
@@ -40,13 +46,13 @@ class SubObject(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def tag_of(value: Any) -> str | None:
+def tag_of(value: Json | BaseModel) -> str | None:
     """The union tag of a document's object or of a model: its `type`, marked."""
     name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return TAG_MARK + name if isinstance(name, str) else None
 
 
-def one_or_several(value: Any) -> str:
+def one_or_several(value: Json | tuple[str | int, ...]) -> str:
     """The union tag of a field that takes one value or a list of them."""
     return "=several" if isinstance(value, list | tuple) else "=one"
 

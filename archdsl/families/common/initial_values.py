@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from torch import nn
 
@@ -35,14 +34,13 @@ def initialise(module: nn.Module, scheme: str) -> None:
 
 def set_drop_path(module: nn.Module, rate: float) -> None:
     """Block n of N, in the order of the document, drops its residual branches at rate * n / (N - 1)."""
-    drops = [drop for found in module.modules() if isinstance(drop := getattr(found, "drop_path", None), DropPath)]
+    drops = [drop for part in module.modules() if isinstance(drop := getattr(part, "drop_path", None), DropPath)]
     for index, drop in enumerate(drops):
         drop.rate = rate * index / max(len(drops) - 1, 1)
 
 
 def set_dense(module: nn.Module, dense: bool) -> None:
     """Tell the parts that run otherwise in a dense-prediction build, those with a flag `dense`, which build it is."""
-    parts: list[Any] = list(module.modules())
-    for part in parts:
+    for part in module.modules():
         if isinstance(getattr(part, "dense", None), bool):
-            part.dense = dense
+            setattr(part, "dense", dense)  # noqa: B010  # it has the flag, whichever class it is of

@@ -42,8 +42,8 @@ def _rates(model: nn.Module) -> Iterator[tuple[str, float]]:
 
 def _present(module: nn.Module, mark: str) -> Iterator[str]:
     """The parameters that a module marks and has."""
-    own = dict(module.named_parameters(remove_duplicate=False))
-    return (name for name in getattr(module, mark, ()) if name in own)
+    present = dict(module.named_parameters(remove_duplicate=False))
+    return (name for name in getattr(module, mark, ()) if name in present)
 
 
 def _joined(place: str, name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
+from archdsl.families.common.fields import type_name
 from archdsl.families.common.stage import Block, Stage
 
 
@@ -12,11 +13,11 @@ class Sequence(Stage):
     """Block i of the stage is blocks[i mod length]; `depth` need not be a multiple of the length."""
 
     type: Literal["sequence"]
-    blocks: tuple[Any, ...]  # the schema narrows this to all declared blocks
+    blocks: tuple[Block, ...]  # the schema narrows this to all declared blocks
 
     def label(self) -> str:
         """Its blocks in turn, then what the stage itself has beside its defaults."""
-        blocks = ", ".join(f"{block.type} {block.label()}".strip() for block in self.blocks)
+        blocks = ", ".join(f"{type_name(type(block))} {block.label()}".strip() for block in self.blocks)
         return f"{blocks} {super().label()}".strip()
 
     def parts(self) -> tuple[tuple[tuple[str | int, ...], Block], ...]:

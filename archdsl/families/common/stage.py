@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.base import Part
 from archdsl.families.common.fields import Depth, Flag, Knob, LayerNorm, Mlp, Norm, PlainMlp, Scale
+from archdsl.families.common.inputs import ALL_PORTS, Inputs
 from archdsl.families.common.rules import check_mlp, check_norm, check_semantics
-from archdsl.shape import PORTS, Cost, Map, Tokens
+from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-ALL_PORTS = frozenset(PORTS)
 BOTH = ("pixels", "semantics")
 """The ports of two pathways: a map, and tokens of the same width beside it."""
 
@@ -102,6 +102,15 @@ class Block(Part):
             x.channels, self.norm, self.mixer(x), mlp(self.mlp, x.channels), self.layer_scale, self.local_perception
         )
 
+    def infer_cost(self, inputs: Inputs) -> Cost:
+        """What it costs for one image; a class token beside the map goes through it too."""
+        tokens = inputs.tokens
+        return self.cost(inputs.pixels, tokens.count) if tokens is not None else self.cost(inputs.pixels)
+
+    def build_module(self, inputs: Inputs) -> nn.Module:
+        """Its module, the same with a class token and without."""
+        return self.build(inputs.pixels)
+
 
 class TwoPathBlock(Block):
     """A block that reads and gives pixels and semantics (Dual-ViT); `cost` and `build` are its own.
@@ -119,6 +128,15 @@ class TwoPathBlock(Block):
     def build(self, x: Map, read: frozenset[str] = ALL_PORTS) -> nn.Module:
         """(B, H, W, C), (B, M, C) -> the same; the module has `two_paths`."""
         raise NotImplementedError
+
+    def infer_cost(self, inputs: Inputs) -> Cost:
+        """What it costs for one image, what serves a port without a reader left out."""
+        assert inputs.tokens is not None
+        return self.cost(inputs.pixels, inputs.tokens.count, inputs.read)
+
+    def build_module(self, inputs: Inputs) -> nn.Module:
+        """Its module, without what serves a port that has no reader."""
+        return self.build(inputs.pixels, inputs.read)
 
 
 class Stage(Part):
@@ -148,14 +166,14 @@ class Stage(Part):
     @property
     def reads(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
         """The map, and semantics where one of the written blocks reads them."""
-        return BOTH if any(isinstance(block, TwoPathBlock) for _, block in self.parts()) else ("pixels",)
+        return BOTH if any("semantics" in block.reads for _, block in self.parts()) else ("pixels",)
 
     @property
     def gives(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
         """What it reads."""
         return self.reads
 
-    def out(self, x: Map, semantics: Tokens | None = None) -> Any:
+    def out(self, x: Map, semantics: Tokens | None = None) -> Shape | tuple[Shape, ...]:
         """Raises `ShapeError` where a block does not fit; gives x, and the semantics if it reads them."""
         for place, block in self.parts():
             try:
@@ -179,23 +197,27 @@ class Stage(Part):
         A port that nobody reads is not computed, and what serves only it is not counted.
         """
         tokens, normed = self._tokens(read), self._normed_ports(read, features)
+        token_shape = Tokens(x.channels, tokens) if tokens else None
         beside = semantics.elements if semantics else 0
         total = Cost(self._own_params(x, tokens), 0, self._entry_alive(x, tokens) + beside)
-        own = x.elements * bool(tokens or self.position_embedding)  # alive beside the stage's inputs: a map of its own
-        own_beside = 0  # and semantics of its own
+        # The caller keeps the stage's inputs. Alive beside them is a map of the stage's own, once there is one, and so
+        # are semantics of its own; the block that runs counts what it reads itself.
+        own_map = x.elements * bool(tokens or self.position_embedding)
+        own_semantics = 0
         for block, needed in self._built(read):
-            if isinstance(block, TwoPathBlock) and semantics:
-                one, waiting = block.cost(x, semantics.count, needed), own_beside
-            else:
-                one, waiting = block.cost(x, tokens) if tokens else block.cost(x), beside + own_beside
-                needed = frozenset({"pixels"})
-            total = total.then(one._replace(activations=one.activations + own + waiting))
-            own = x.elements if "pixels" in needed else own
-            own_beside = beside if "semantics" in needed else own_beside
-        given = x.elements + own + 2 * tokens * x.channels + beside + own_beside
+            block_tokens = semantics if "semantics" in block.reads else token_shape
+            inputs = Inputs((x,) if block_tokens is None else (x, block_tokens), read=needed)
+            cost = block.infer_cost(inputs)
+            waiting_semantics = own_semantics + (0 if "semantics" in block.reads else beside)
+            total = total.then(cost._replace(activations=cost.activations + own_map + waiting_semantics))
+            made = needed & set(block.gives)
+            own_map = x.elements if "pixels" in made else own_map
+            own_semantics = beside if "semantics" in made else own_semantics
+        split_tokens = 2 * tokens * x.channels  # beside the map that they are taken from
         sizes = {"pixels": x.elements, "semantics": beside, "class": tokens * x.channels}
-        given += sum(sizes[port] for port in normed)
-        return total.then(Cost(2 * x.channels * len(normed), 0, given))
+        normed_copies = sum(sizes[port] for port in normed)
+        at_exit = x.elements + own_map + split_tokens + beside + own_semantics + normed_copies
+        return total.then(Cost(2 * x.channels * len(normed), 0, at_exit))
 
     def build(
         self,
@@ -214,10 +236,7 @@ class Stage(Part):
             position = PositionEmbedding(x.channels, x.height, x.width, self._token_rows())
         *_, last = self.blocks_in_order()
         return Stage(
-            [
-                block.build(x, needed) if isinstance(block, TwoPathBlock) else block.build(x)
-                for block, needed in self._built(read)
-            ],
+            [block.build_module(Inputs((x,), read=needed)) for block, needed in self._built(read)],
             position,
             x.channels if tokens else None,
             {port: norm(last.norm, x.channels) for port in self._normed_ports(read, features)},
@@ -225,18 +244,26 @@ class Stage(Part):
             semantics is not None and "semantics" in read,
         )
 
+    def infer_cost(self, inputs: Inputs) -> Cost:
+        """What it costs for one image."""
+        return self.cost(inputs.pixels, inputs.tokens, inputs.read, inputs.is_feature)
+
+    def build_module(self, inputs: Inputs) -> nn.Module:
+        """Its module, which takes what the ports hold in the order of `reads`."""
+        return self.build(inputs.pixels, inputs.tokens, inputs.read, inputs.is_feature)
+
     def needs(self, read: frozenset[str]) -> frozenset[str]:
         """The ports that the stage uses where `read` are those that have a reader: not what is passed on to nobody."""
-        used = any(isinstance(block, TwoPathBlock) for block, _ in self._built(read))
+        used = any("semantics" in block.reads for block, _ in self._built(read))
         return frozenset(port for port in self.reads if port != "semantics" or used or port in read)
 
     def _built(self, read: frozenset[str]) -> list[tuple[Block, frozenset[str]]]:
         """The blocks that serve a port with a reader, first to last, each with the ports that are read after it."""
         built: list[tuple[Block, frozenset[str]]] = []
         for block in reversed(list(self.blocks_in_order())):
-            if isinstance(block, TwoPathBlock) or read != {"semantics"}:
+            if "semantics" in block.reads or read != {"semantics"}:
                 built.append((block, read))
-            if isinstance(block, TwoPathBlock):
+            if "semantics" in block.reads:
                 read = frozenset(BOTH)
         return built[::-1]
 

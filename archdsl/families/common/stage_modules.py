@@ -35,15 +35,15 @@ class PositionEmbedding(nn.Module):
         """(1, 1, C) -> (1, 1, C): the class token's own row added"""
         return token + self.table[:, :1]
 
-    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+    def size_of(self, table: Tensor) -> tuple[int, int] | None:
         """The map of another size's table, (1, first + H * W, C): square, since its rows do not tell H from W."""
-        if given.dim() != 3 or (given.shape[0], given.shape[2]) != (1, self.table.shape[2]):
+        if table.dim() != 3 or (table.shape[0], table.shape[2]) != (1, self.table.shape[2]):
             return None
-        return square(given.shape[1] - self.first) if given.shape[1] > self.first else None
+        return square(table.shape[1] - self.first) if table.shape[1] > self.first else None
 
-    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+    def resized(self, table: Tensor, size: tuple[int, int]) -> Tensor:
         """A table of a map of that size -> one of this module's shape, bilinearly; the first rows stay."""
-        first, rows = given[:, : self.first], given[0, self.first :]
+        first, rows = table[:, : self.first], table[0, self.first :]
         grid = resize(rows.t().reshape(-1, *size), self.size, "bilinear")
         return torch.cat([first.to(grid), grid.flatten(1).t()[None]], dim=1)
 

@@ -24,10 +24,10 @@ class Table(Protocol):
     table: nn.Parameter
     size: tuple[int, int]
 
-    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+    def size_of(self, table: Tensor) -> tuple[int, int] | None:
         """The grid of a table of this kind; square where its shape does not tell; None if it is none."""
 
-    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+    def resized(self, table: Tensor, size: tuple[int, int]) -> Tensor:
         """A table on a grid of that size -> one of this module's shape."""
 
 
@@ -67,13 +67,13 @@ class RelativeBias(nn.Module):
         pairs = table.unfold(1, height, 1).unfold(2, width, 1)  # (heads, yi, xi, H - 1 - yj, W - 1 - xj)
         return pairs.flip(3, 4).reshape(-1, height * width, height * width)
 
-    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+    def size_of(self, table: Tensor) -> tuple[int, int] | None:
         """The grid of another map's table, ((2H - 1)(2W - 1), heads): square, since its rows do not tell H from W."""
-        if given.dim() != 2 or given.shape[1] != self.table.shape[1]:
+        if table.dim() != 2 or table.shape[1] != self.table.shape[1]:
             return None
-        size = square(given.shape[0])
+        size = square(table.shape[0])
         return size if size and size[0] % 2 else None
 
-    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+    def resized(self, table: Tensor, size: tuple[int, int]) -> Tensor:
         """A table on a grid of that size -> one of this module's shape, bicubically."""
-        return resize(given.t().reshape(-1, *size), self.size).flatten(1).t()
+        return resize(table.t().reshape(-1, *size), self.size).flatten(1).t()

@@ -96,13 +96,13 @@ class SampledBias(nn.Module):
         size = (2 * height - 1, 2 * width - 1)
         return self.table if self.size == size else resize(self.table, size)
 
-    def size_of(self, given: Tensor) -> tuple[int, int] | None:
+    def size_of(self, table: Tensor) -> tuple[int, int] | None:
         """The grid of another map's table, (heads, 2H - 1, 2W - 1)."""
-        return (given.shape[1], given.shape[2]) if given.dim() == 3 and len(given) == len(self.table) else None
+        return (table.shape[1], table.shape[2]) if table.dim() == 3 and len(table) == len(self.table) else None
 
-    def resized(self, given: Tensor, size: tuple[int, int]) -> Tensor:
+    def resized(self, table: Tensor, size: tuple[int, int]) -> Tensor:
         """A table on a grid of that size -> one of this module's shape, bicubically."""
-        return resize(given, self.size)
+        return resize(table, self.size)
 
 
 class DeformableAttention(nn.Module):

@@ -115,8 +115,9 @@ class WindowBlock(DatBlock):
 
     def _alive_inside(self, C: int, N: int) -> int:
         """Elements beside the padded map: q, k, v, and with them the bias as it is made, or scores and the result."""
-        area = self.heads * self.window**4
-        return 3 * N * C + max(self._table_alive, self._biased * area + self.heads * N * self.window**2 + N * C)
+        bias = self._biased * self.heads * self.window**4  # of all pairs of a window, a head
+        scores = self.heads * N * self.window**2
+        return 3 * N * C + max(self._table_alive, bias + scores + N * C)
 
     @property
     def _table_alive(self) -> int:
@@ -204,8 +205,11 @@ class Deformable(DatBlock):
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
         """Projections of N queries and P keys, the offset network, scores and their product with v; no sampling."""
         C, N, P = x.channels, x.positions, self._keys(x)
-        params = 4 * (C * C + C) + (self.kernel**2 + 5) * C // self.groups
-        macs = 2 * N * C * C + 2 * P * C * C + 2 * N * P * C + P * C * (self.kernel**2 + 2)
+        params = 4 * (C * C + C)  # q, k, v and the output
+        params += (self.kernel**2 + 5) * C // self.groups  # a group's depthwise convolution, its norm, a Linear to y, x
+        macs = 2 * N * C * C + 2 * P * C * C  # q and the output for queries, k and v for keys
+        macs += 2 * N * P * C  # scores, and their product with v
+        macs += P * C * (self.kernel**2 + 2)  # the offset network
         if self.position_bias.type == "sampled":
             params += self.heads * (2 * x.height - 1) * (2 * x.width - 1)
         if self.position_bias.type == "depthwise":
@@ -213,19 +217,25 @@ class Deformable(DatBlock):
         return Cost(params, macs, N * C + max(self._offsets_alive(C, P), self._attention_alive(C, N, P)))
 
     def _offsets_alive(self, C: int, P: int) -> int:
-        """Elements beside q: weights a group with the convolution's map, two maps, or offsets as they become places."""
-        one = self.groups * P
-        return max(C * self.kernel**2 + C + P * C, 2 * P * C, P * C + 2 * one, 6 * one)
+        """Elements alive beside q, at the worst moment of the offset network and of making places of its offsets."""
+        coordinates = self.groups * P  # one of the two coordinates of every key of every group
+        convolved = C * self.kernel**2 + C + P * C  # weights and biases repeated a group, and the map that they give
+        normed = 2 * P * C  # a norm or a GELU: the map before and after
+        to_offsets = P * C + 2 * coordinates  # the last Linear: the map and the offsets
+        to_places = 6 * coordinates  # the offsets, each coordinate as it is bounded, and both as places
+        return max(convolved, normed, to_offsets, to_places)
 
     def _attention_alive(self, C: int, N: int, P: int) -> int:
-        """Elements beside q: the places with samples, k and v; with k, v and the bias as it is made, or scores and the
-        result; at last the result as it is projected, or the queries' convolution beside it and added to it.
-        """
+        """Elements alive beside q, from the sampling of the keys to the projection of the result."""
         scores, places = self.heads * N * P, 2 * self.groups * P
-        sampled, depthwise = self.position_bias.type == "sampled", self.position_bias.type == "depthwise"
-        displaced = sampled * (places * N + max(2 * N, scores))
-        attending = places + 2 * P * C + max(P * C, displaced, (1 + sampled) * scores + N * C)
-        return max(attending, (2 + depthwise) * N * C)
+        is_sampled, is_depthwise = self.position_bias.type == "sampled", self.position_bias.type == "depthwise"
+        keys_and_values = 2 * P * C
+        samples = P * C
+        displacements = places * N  # of every query and key, a group
+        making_bias = is_sampled * (displacements + max(2 * N, scores))  # from the queries' places, then the bias read
+        attending = (1 + is_sampled) * scores + N * C  # scores, the bias added to them, and the result
+        ending = (2 + is_depthwise) * N * C  # the result as it is projected; the queries' convolution, and both added
+        return max(places + keys_and_values + max(samples, making_bias, attending), ending)
 
     def _keys(self, x: Map) -> int:
         """Keys of a group: (H + 2 (k // 2) - k) // stride + 1 a side."""

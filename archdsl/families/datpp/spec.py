@@ -8,7 +8,7 @@ it gives NaN, are refused where a stage has one key a side, and that every table
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -31,6 +31,7 @@ from archdsl.families.common.fields import (
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
 from archdsl.families.datpp.neighborhood import PlusBlock
+from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class DeformablePlus(PlusBlock):
         """The kind of bias there is: averages have none."""
         return "none" if self.offsets.type == "none" else self.position_bias.type
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> JsonObject:
         """Equal networks: averages have neither a bias nor what the offset network is made of."""
         if self.offsets.type != "none":
             return {}
@@ -176,12 +177,15 @@ class DeformablePlus(PlusBlock):
         """Projections of N queries and P keys, the offset network, scores and their product with v; no sampling."""
         C, N = x.channels, x.positions
         P = self._keys(x.height, self.stride) * self._keys(x.width, self.stride)
-        params = 4 * (C * C + C)
-        macs = 2 * N * C * C + 2 * P * C * C + 2 * N * P * C
+        params = 4 * (C * C + C)  # q, k, v and the output
+        macs = 2 * N * C * C + 2 * P * C * C + 2 * N * P * C  # these projections; scores, and their product with v
         if self.offsets.type == "none":
-            return Cost(params, macs, N * C + max(3 * P * C, 2 * P * C + self.heads * N * P + N * C, 2 * N * C))
-        params += (self.kernel**2 + 5) * C // self.groups + self._bias_params(x, P)
-        macs += P * C * (self.kernel**2 + 2)
+            to_keys = 3 * P * C  # the averages, k and v
+            attending = 2 * P * C + self.heads * N * P + N * C  # k, v, scores and the result
+            return Cost(params, macs, N * C + max(to_keys, attending, 2 * N * C))
+        params += (self.kernel**2 + 5) * C // self.groups  # a group's depthwise convolution, its norm, a Linear to y, x
+        params += self._bias_params(x, P)
+        macs += P * C * (self.kernel**2 + 2)  # the offset network
         if self.bias == "depthwise":
             macs += 9 * N * C
         return Cost(params, macs, N * C + max(self._offsets_alive(C, P), self._attention_alive(C, N, P)))
@@ -198,29 +202,40 @@ class DeformablePlus(PlusBlock):
         return sizes[self.position_bias.type]
 
     def _offsets_alive(self, C: int, P: int) -> int:
-        """Elements beside q: weights a group with the convolution's map, two maps, or offsets as they become places."""
-        return max(C * self.kernel**2 + C + P * C, 2 * P * C, P * C + 2 * self.groups * P, 6 * self.groups * P)
+        """Elements alive beside q, at the worst moment of the offset network and of making places of its offsets."""
+        coordinates = self.groups * P  # one of the two coordinates of every key of every group
+        convolved = C * self.kernel**2 + C + P * C  # weights and biases repeated a group, and the map that they give
+        normed = 2 * P * C  # a norm or a GELU: the map before and after
+        to_offsets = P * C + 2 * coordinates  # the last Linear: the map and the offsets
+        to_places = 6 * coordinates  # the offsets, each coordinate as it is bounded, and both as places
+        return max(convolved, normed, to_offsets, to_places)
 
     def _attention_alive(self, C: int, N: int, P: int) -> int:
-        """Elements beside q: the places with samples, k and v; with k, v and the bias as it is made, or scores and the
-        result; at last the result as it is projected, or the queries' convolution beside it and added to it.
-        """
+        """Elements alive beside q, from the sampling of the keys to the projection of the result."""
         scores, places = self.heads * N * P, 2 * self.groups * P
-        held, made = self._bias_alive(N, P)
-        attending = places + 2 * P * C + max(P * C, made, held + scores + N * C)
-        return max(attending, (2 + (self.bias == "depthwise")) * N * C)
+        keys_and_values = 2 * P * C
+        samples = P * C
+        bias, making_bias = self._bias_alive(N, P)
+        attending = bias + scores + N * C  # the bias, the scores that it is added to, and the result
+        ending = (2 + (self.bias == "depthwise")) * N * C  # the result projected; the queries' convolution, both added
+        return max(places + keys_and_values + max(samples, making_bias, attending), ending)
 
     def _bias_alive(self, N: int, P: int) -> tuple[int, int]:
         """Elements of the bias, and of all that is alive at most while it is made."""
         scores, pairs = self.heads * N * P, self.groups * N * P
+        displacements = 2 * pairs
         if self.bias == "sampled":
-            return scores, 2 * pairs + max(2 * N, scores)
+            return scores, displacements + max(2 * N, scores)  # from the queries' places, then the bias read
         if self.bias == "fixed":
             return scores, scores
         if isinstance(self.position_bias, LogBias):
-            channels = self.position_bias.hidden
-            first, second = 2 * pairs + channels * (pairs + 2), channels * pairs + scores
-            return scores, max(8 * pairs, first, second, 2 * scores)
+            hidden = self.position_bias.hidden * pairs
+            logarithm = 4 * displacements  # the displacements, their signs, and two steps of the logarithm
+            swapped = 2 * self.position_bias.hidden  # the first Linear's weight, y and x exchanged
+            first = displacements + swapped + hidden
+            second = hidden + scores
+            reordered = 2 * scores  # the result by head and its copy in that order
+            return scores, max(logarithm, first, second, reordered)
         return 0, 0
 
     def _keys(self, side: int, stride: int) -> int:

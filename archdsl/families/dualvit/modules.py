@@ -62,9 +62,9 @@ class SemanticStem(nn.Module):
         pooled = to_last(F.avg_pool2d(x, self.window))  # (B, rows, columns, C)
         B, rows, columns, C = pooled.shape
         pooled = pooled.reshape(B, rows * columns, C)
-        found = attend(1, self._q(B, rows, columns), *self.kv(pooled).chunk(2, dim=-1))
-        gate = self.gate((found + pooled).mean(dim=1)).reshape(B, 2, C).softmax(dim=1)
-        return self.norm(gate[:, :1] * found + gate[:, 1:] * pooled)
+        attended = attend(1, self._q(B, rows, columns), *self.kv(pooled).chunk(2, dim=-1))
+        gate = self.gate((attended + pooled).mean(dim=1)).reshape(B, 2, C).softmax(dim=1)
+        return self.norm(gate[:, :1] * attended + gate[:, 1:] * pooled)
 
     def _q(self, batch: int, rows: int, columns: int) -> Tensor:
         """-> (batch, rows * columns, C)"""

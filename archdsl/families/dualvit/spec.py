@@ -9,15 +9,16 @@ in `dualvit_blocks`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.base import Head, Merge, Stem
 from archdsl.families.common.fields import Flag, Heads, Integer, Knob, LayerNorm, Mlp, Norm, PlainMlp, Width, Window
+from archdsl.families.common.inputs import Inputs
 from archdsl.families.common.rules import check_heads, check_norm, check_semantics
-from archdsl.shape import Cost, Map, Tokens
+from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:
     from torch import nn
@@ -157,26 +158,26 @@ class ClassAttentionHead(Head):
     optional = frozenset({"semantics"})
     published: ClassVar[Mapping[str, str]] = {"attn": "mixer"}
 
-    def out(self, x: Map, *rest: Any) -> Tokens:
-        """`classes` logits. `rest` is the semantics, where they are read, and `classes`."""
-        *semantics, classes = rest
+    def infer_outputs(self, inputs: Inputs) -> dict[str, Shape]:
+        """`classes` logits; semantics are beside the map where they are read."""
+        x = inputs.pixels
         check_heads(x.channels, self.heads)
-        for tokens in semantics:
-            check_semantics(x, tokens)
+        if inputs.tokens is not None:
+            check_semantics(x, inputs.tokens)
         if self.norm.type != "layer":
             raise ShapeError("one token has layer norms only", self.norm.type, "use layer", "norm")
         if self.mlp.type != "plain":
             raise ShapeError("one token has a plain mlp only", self.mlp.type, "use plain", "mlp")
-        return Tokens(classes)
+        return {"logits": Tokens(inputs.classes)}
 
-    def cost(self, x: Map, *rest: Any) -> Cost:
+    def infer_cost(self, inputs: Inputs) -> Cost:
         """One block for one token, and the Linears.
 
         Alive at most beside what is read: the class token's attention, its MLP, the first Linear, or the second one.
         """
-        *semantics, classes = rest
-        C, N, K = x.channels, x.positions, classes
-        beside = sum(tokens.elements for tokens in semantics)
+        x, K = inputs.pixels, inputs.classes
+        C, N = x.channels, x.positions
+        beside = inputs.tokens.elements if inputs.tokens is not None else 0
         n, hidden = 1 + N + beside // C, int(self.mlp.ratio * C)
         params = 6 * C + 4 * C * C + 4 * C + 2 * C * hidden + hidden + C + (1 + self.token_label) * (C * K + K)
         macs = 2 * (n + 1) * C * C + 2 * n * C + 2 * C * hidden + (1 + self.token_label * N) * C * K
@@ -185,9 +186,10 @@ class ClassAttentionHead(Head):
         alive = max(attention, 2 * C + max(2 * hidden, hidden + C), C + K, labels)
         return Cost(params, macs, x.elements + beside + alive)
 
-    def build(self, x: Map, *rest: Any) -> nn.Module:
+    def build_module(self, inputs: Inputs) -> nn.Module:
         """(B, C, H, W), (B, M, C) if they are read -> (B, classes)"""
         from archdsl.families.dualvit import modules as dualvit
 
-        hidden = int(self.mlp.ratio * x.channels)
-        return dualvit.ClassAttentionHead(x.channels, self.heads, hidden, self.norm.eps, rest[-1], self.token_label)
+        C = inputs.pixels.channels
+        hidden = int(self.mlp.ratio * C)
+        return dualvit.ClassAttentionHead(C, self.heads, hidden, self.norm.eps, inputs.classes, self.token_label)

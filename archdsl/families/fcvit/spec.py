@@ -9,7 +9,7 @@ dense-prediction networks start from a layer scale of 1e-6 (`--set stage1.layer_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,7 @@ from archdsl.families.common.fields import (
 )
 from archdsl.families.common.rules import check_heads, check_norm
 from archdsl.families.common.stage import Block
+from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class FcvitConv(Block):
             ("token_mixer.fc{}.2", "fc2"),
         )
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> JsonObject:
         """Equal networks: heads matter where positions are weighed."""
         return {} if self.weighted else {"heads": 0}
 
@@ -221,13 +222,14 @@ class FcvitConv(Block):
 
     def build(self, x: Map) -> nn.Module:
         """The residual block, (B, H, W, C) -> (B, H, W, C)."""
+        from archdsl.families.common import layers
         from archdsl.families.fcvit import modules as fcvit
 
-        block: Any = super().build(x)
+        block = super().build(x)
         if self.channel_attention:
+            assert isinstance(block, layers.ResidualBlock)
             block.mlp = fcvit.attended(block.mlp)
         for name, inside in block.named_modules():
             if f"{name}.weight".endswith(self.convolutions):
-                inside.starts_as_convolution = True
-        found: nn.Module = block
-        return found
+                inside.starts_as_convolution = True  # a flag that `initialise` reads
+        return block

@@ -7,7 +7,7 @@ Differs from the published code in that any image size runs: images are padded t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ from archdsl.families.common.fields import (
 )
 from archdsl.families.common.rules import check_heads, check_norm
 from archdsl.families.common.stage import Block, Stage
-from archdsl.shape import Cost, Map, Tokens
+from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,7 +124,7 @@ class ClassTokenStage(Stage):
         """The map and, if there is one, the token."""
         return ("pixels", "class") if self.class_token else ("pixels",)
 
-    def out(self, x: Map, semantics: Tokens | None = None) -> Any:
+    def out(self, x: Map, semantics: Tokens | None = None) -> Shape | tuple[Shape, ...]:
         """The map, and the token of the same width; what acts on a map alone cannot take a token along."""
         super().out(x, semantics)
         if not self.class_token:

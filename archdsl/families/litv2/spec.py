@@ -8,13 +8,14 @@ taken for square.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from archdsl.families.common.fields import ConvMlp, Heads, Knob, Mlp, Number, QkvBias, Window
 from archdsl.families.common.rules import check_heads
 from archdsl.families.common.stage import Block
+from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class HiLo(Block):
         """Heads of Lo-Fi: heads * alpha, rounded down; all of them at window 1, where there is nothing to average."""
         return self.heads if self.window == 1 else int(self.heads * self.alpha)
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> JsonObject:
         """Equal networks: alpha matters by the head count that it gives."""
         return {"alpha": self.low_heads}
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from archdsl.errors import Keys, Problem, nearest, short
-from archdsl.families.common.published import SCHEMES
 from archdsl.families.common.stage import Stage
+from archdsl.families.schemes import SCHEMES
+from archdsl.json_types import Json, JsonObject, list_in
 from archdsl.language.checking.fitting_types import fitting_types, untyped
 from archdsl.language.checking.problems import problems_of
-from archdsl.language.document import Header
+from archdsl.language.header import Header
 from archdsl.language.nodes import Node, node_models
 
 KINDS = ("arch", "space")
@@ -25,26 +26,26 @@ class Draft(NamedTuple):
     A header with a problem of its own is None; so is a node, unless what is right of it can stand in for it.
     """
 
-    raw: dict[str, Any]
+    raw: JsonObject
     header: Header | None
     nodes: tuple[Node | None, ...]
     problems: list[Problem]
 
     def id_of(self, index: int) -> str | None:
         """A node's name, also where the node is refused for something else."""
-        node = self.raw["nodes"][index]
+        node = list_in(self.raw["nodes"])[index]
         name = node.get("id") if isinstance(node, dict) else None
         return name if isinstance(name, str) else None
 
 
-def draft(raw: dict[str, Any]) -> Draft:
+def draft(raw: JsonObject) -> Draft:
     """Check header, nodes and names of an arch document; sources and shapes are the graph's affair."""
     problems: list[Problem] = []
     header = _header(raw, problems)
     nodes = _nodes(raw, problems)
-    found = Draft(raw if isinstance(raw.get("nodes"), list) else {**raw, "nodes": []}, header, nodes, problems)
-    problems += _name_problems(found)
-    return found
+    drafted = Draft(raw if isinstance(raw.get("nodes"), list) else {**raw, "nodes": []}, header, nodes, problems)
+    problems += _name_problems(drafted)
+    return drafted
 
 
 def weights_problems(header: Header) -> list[Problem]:
@@ -55,7 +56,7 @@ def weights_problems(header: Header) -> list[Problem]:
     return [Problem(("weights",), "no such scheme of published weights", short(name), nearest(name, SCHEMES))]
 
 
-def _header(raw: dict[str, Any], problems: list[Problem]) -> Header | None:
+def _header(raw: JsonObject, problems: list[Problem]) -> Header | None:
     fields = {key: value for key, value in raw.items() if key != "nodes"}
     try:
         header = Header.model_validate(fields)
@@ -66,7 +67,7 @@ def _header(raw: dict[str, Any], problems: list[Problem]) -> Header | None:
     return header
 
 
-def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, ...]:
+def _nodes(raw: JsonObject, problems: list[Problem]) -> tuple[Node | None, ...]:
     written = raw.get("nodes")
     if "nodes" not in raw:
         problems.append(Problem((), "nodes is required", None, 'add "nodes"'))
@@ -81,7 +82,7 @@ def _nodes(raw: dict[str, Any], problems: list[Problem]) -> tuple[Node | None, .
     return tuple(_node(value, index, len(written), models, problems) for index, value in enumerate(written))
 
 
-def _node(value: Any, index: int, count: int, models: dict[str, type[Node]], problems: list[Problem]) -> Node | None:
+def _node(value: Json, index: int, count: int, models: dict[str, type[Node]], problems: list[Problem]) -> Node | None:
     keys: Keys = ("nodes", index)
     if not isinstance(value, dict):
         problems.append(Problem(keys, "a node must be an object", short(value), 'write {"id": ..., "type": ...}'))
@@ -101,14 +102,14 @@ _DECIDES = {"id", "type", "from", "class_token", "blocks"}
 """Fields of a stage that decide who reads it and what it gives."""
 
 
-def _stand_in(value: dict[str, Any], model: type[Node], error: ValidationError) -> Node | None:
+def _stand_in(value: JsonObject, model: type[Node], error: ValidationError) -> Node | None:
     """A refused node without what is wrong in it, for the graph to go on with; the document is refused all the same.
 
     A stage keeps its shape whatever its other fields say; elsewhere only unknown fields change nothing.
     """
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    wrong = {str(finding["loc"][0]) for finding in found if finding["loc"]}
-    unknown = all(finding["type"] == "extra_forbidden" and len(finding["loc"]) == 1 for finding in found)
+    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    wrong = {str(finding["loc"][0]) for finding in findings if finding["loc"]}
+    unknown = all(finding["type"] == "extra_forbidden" and len(finding["loc"]) == 1 for finding in findings)
     if wrong & _DECIDES or not (unknown or issubclass(model, Stage)):
         return None
     kept = {key: field for key, field in value.items() if key not in wrong}
@@ -119,27 +120,28 @@ def _stand_in(value: dict[str, Any], model: type[Node], error: ValidationError) 
         return None
 
 
-def in_order(raw: Any, problems: Iterable[Problem]) -> list[Problem]:
+def in_order(raw: Json, problems: Iterable[Problem]) -> list[Problem]:
     """Problems as their places stand in the document."""
 
     def place(keys: Keys) -> list[int]:
-        value, found = raw, []
+        value, places = raw, list[int]()
         for key in keys:
-            names: list[Any] = list(value) if isinstance(value, dict) else []
-            names = list(range(len(value))) if isinstance(value, list) else names
-            found.append(names.index(key) if key in names else len(names))
-            value = value[key] if key in names else None
-        return found
+            inside = list(value.items()) if isinstance(value, dict) else []
+            items: list[tuple[str | int, Json]] = list(enumerate(value)) if isinstance(value, list) else [*inside]
+            names = [name for name, _ in items]
+            places.append(names.index(key) if key in names else len(names))
+            value = items[places[-1]][1] if key in names else None
+        return places
 
     return sorted(problems, key=lambda problem: place(problem.keys))
 
 
-def _name_problems(found: Draft) -> list[Problem]:
+def _name_problems(drafted: Draft) -> list[Problem]:
     """Ids are unique."""
     first: dict[str, int] = {}
     problems = []
-    for index in range(len(found.nodes)):
-        name = found.id_of(index)
+    for index in range(len(drafted.nodes)):
+        name = drafted.id_of(index)
         if name is None:
             continue
         if name in first:

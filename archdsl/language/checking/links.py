@@ -1,14 +1,15 @@
-"""Who reads whom: sources found by name, ports by what they carry."""
+"""Who reads whom: sources by their names, ports by what they carry."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, nearest, one_of, short
 from archdsl.families.common.base import Head, Join, Stem
+from archdsl.json_types import list_in
 from archdsl.language.checking.draft import FEWEST_NODES, Draft
-from archdsl.language.nodes import node_models
+from archdsl.language.nodes import Node, node_models
 from archdsl.shape import PORTS, Tokens
 
 
@@ -34,7 +35,7 @@ def link(draft: Draft, problems: list[Problem]) -> list[Links | None]:
 
 
 def _links_of(draft: Draft, index: int, places: dict[str, int], problems: list[Problem]) -> Links | None:
-    node: Any = draft.nodes[index]
+    node = draft.nodes[index]
     if node is None:
         return None
     keys: Keys = ("nodes", index, "from")
@@ -43,12 +44,13 @@ def _links_of(draft: Draft, index: int, places: dict[str, int], problems: list[P
             problems.append(Problem(keys, "a stem reads the image", short(node.from_), 'remove "from"'))
         return ()
     if node.sources is None and index == 0:
-        known = [name for name, model in node_models().items() if issubclass(model, Stem)]
+        stems = [name for name, model in node_models().items() if issubclass(model, Stem)]
         rule = "the first node must be a stem"
-        problems.append(Problem((*keys[:2], "type"), rule, short(node.type), f"start with {one_of(known)}"))
+        problems.append(Problem((*keys[:2], "type"), rule, short(node.type), f"start with {one_of(stems)}"))
         return None
-    found = [_source(draft, index, place, written, places, problems) for place, written in _written(draft, index)]
-    return _by_port(draft, index, found, problems) if all(found) else None
+    sources = [_source(draft, index, place, written, places, problems) for place, written in _written(draft, index)]
+    clear = [source for source in sources if source is not None]
+    return _by_port(draft, index, node, clear, problems) if len(clear) == len(sources) else None
 
 
 def _written(draft: Draft, index: int) -> list[tuple[Keys, str]]:
@@ -77,7 +79,7 @@ def _source(
     if len(keys) == 2:
         return _Source(keys, index - 1, None)
     if name not in places:
-        earlier = [known for known, place in places.items() if place < index]
+        earlier = [other for other, place in places.items() if place < index]
         problems.append(Problem(keys, "no node has this id", short(name), nearest(name, earlier)))
     elif places[name] == index:
         problems.append(Problem(keys, "a node cannot read itself", short(name), "name an earlier node"))
@@ -89,41 +91,46 @@ def _source(
     return None
 
 
-def _by_port(draft: Draft, index: int, found: list[Any], problems: list[Problem]) -> Links | None:
+def _by_port(draft: Draft, index: int, node: Node, sources: list[_Source], problems: list[Problem]) -> Links | None:
     """Sources put to the ports that the node reads."""
-    node: Any = draft.nodes[index]
     if isinstance(node, Join):
-        wanted = ("pixels",) * len(found)
-        if not node.fewest <= len(found) <= node.most:
-            rule = f"{node.type} reads {node.fewest} to {node.most} sources"  # type: ignore[attr-defined]
-            keys = ("nodes", index, "from") if node.sources else ("nodes", index)  # type: ignore[attr-defined]
-            problems.append(Problem(keys, rule, str(len(found)), 'list them in "from"'))
+        ports = ("pixels",) * len(sources)
+        if not node.fewest <= len(sources) <= node.most:
+            rule = f"{node.type} reads {node.fewest} to {node.most} sources"
+            keys: Keys = ("nodes", index, "from") if node.sources else ("nodes", index)
+            problems.append(Problem(keys, rule, str(len(sources)), 'list them in "from"'))
             return None
     else:
-        wanted = node.reads
-        if len(found) not in (1, len(wanted)):
-            several = f", or {len(wanted)}" if len(wanted) > 1 else ""
-            rule = f"{node.type} reads {' and '.join(wanted)}: one source{several}"
-            remedy = None if several else _one_remedy(draft, found)
-            problems.append(Problem(("nodes", index, "from"), rule, f"{len(found)} sources", remedy))
+        ports = node.reads
+        if len(sources) not in (1, len(ports)):
+            several = f", or {len(ports)}" if len(ports) > 1 else ""
+            rule = f"{node.type} reads {' and '.join(ports)}: one source{several}"
+            remedy = None if several else _one_remedy(draft, sources)
+            problems.append(Problem(("nodes", index, "from"), rule, f"{len(sources)} sources", remedy))
             return None
-        if len(found) == 1:
-            wanted = tuple(port for port in wanted if port not in node.optional or _serves(draft, found[0], port))
-            found = found * len(wanted)
-    links = [_port(draft, node, source, port, problems) for source, port in zip(found, wanted, strict=True)]
-    known = tuple(link for link in links if link is not None)
-    return known if len(known) == len(links) else None
+        if len(sources) == 1:
+            ports = tuple(port for port in ports if port not in node.optional or _serves(draft, sources[0], port))
+            sources = sources * len(ports)
+    links = [_port(draft, node, source, port, problems) for source, port in zip(sources, ports, strict=True)]
+    clear = tuple(link for link in links if link is not None)
+    return clear if len(clear) == len(links) else None
+
+
+def _gives(draft: Draft, index: int, port: str) -> bool:
+    """Whether a node gives a port; False for one that is not known."""
+    node = draft.nodes[index]
+    return node is not None and port in node.gives
 
 
 def _serves(draft: Draft, source: _Source, wanted: str) -> bool:
     """Whether a source that serves all ports has one for a port that need not be read."""
     giver = draft.nodes[source.node]
-    return giver is not None and wanted in giver.gives and source.port in (None, wanted)  # type: ignore[attr-defined]
+    return giver is not None and wanted in giver.gives and source.port in (None, wanted)
 
 
-def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: list[Problem]) -> Link | None:
+def _port(draft: Draft, reader: Node, source: _Source, wanted: str, problems: list[Problem]) -> Link | None:
     """The port of a source that serves a wanted one: of its name, or the one that the document names."""
-    giver: Any = draft.nodes[source.node]
+    giver = draft.nodes[source.node]
     if giver is None:
         return None
     port = source.port or wanted
@@ -133,20 +140,19 @@ def _port(draft: Draft, reader: Any, source: _Source, wanted: str, problems: lis
         rule, value = f"{reader.id} reads {wanted}, and {giver.id} gives {' and '.join(giver.gives) or 'nothing'}", None
     else:
         rule, value = f"{giver.id} has no such port; it gives {' and '.join(giver.gives)}", short(source.port)
-    problems.append(Problem(source.keys, rule, value, _port_remedy(draft, source, reader, wanted)))
+    problems.append(Problem(source.keys, rule, value, _port_remedy(draft, source, giver, reader, wanted)))
     return None
 
 
-def _one_remedy(draft: Draft, found: list[_Source]) -> str:
+def _one_remedy(draft: Draft, sources: list[_Source]) -> str:
     """What to do with several sources of a node that reads one map."""
-    maps = [draft.id_of(source.node) for source in found if "pixels" in getattr(draft.nodes[source.node], "gives", ())]
-    alone = len(maps) == 1 and len(found) > 1
+    maps = [draft.id_of(source.node) for source in sources if _gives(draft, source.node, "pixels")]
+    alone = len(maps) == 1 and len(sources) > 1
     return f'write "{maps[0]}"' if alone else "join maps with an add_join or a concat_join first"
 
 
-def _port_remedy(draft: Draft, source: _Source, reader: Any, wanted: str) -> str:
+def _port_remedy(draft: Draft, source: _Source, giver: Node, reader: Node, wanted: str) -> str:
     """What to read instead: another port of the same node, else another node."""
-    giver: Any = draft.nodes[source.node]
     port = source.port
     if (port or wanted) == "class" and PORTS[wanted] is Tokens and "class_token" in type(giver).model_fields:
         return f'give {giver.id} "class_token": true'
@@ -160,21 +166,19 @@ def _port_remedy(draft: Draft, source: _Source, reader: Any, wanted: str) -> str
 def _pathways_remedy(draft: Draft, giver: int, wanted: str) -> str:
     """How a node gets both pathways where the one that it reads gives the other alone."""
     name = draft.id_of(giver)
-    given = [
-        draft.id_of(place) for place, node in enumerate(draft.nodes[:giver]) if wanted in getattr(node, "gives", ())
-    ]
+    others = [draft.id_of(place) for place in range(giver) if _gives(draft, place, wanted)]
     if wanted == "pixels":
-        return f'write "from": ["{given[-1]}", "{name}"]' if given else "read a node that gives pixels"
-    if not given:
+        return f'write "from": ["{others[-1]}", "{name}"]' if others else "read a node that gives pixels"
+    if not others:
         return f'add a semantic_stem that reads {name}, and write "from": ["{name}", "semantic_stem"]'
-    return f'write "from": ["{name}", "{given[-1]}"], with a semantic_merge between where the widths differ'
+    return f'write "from": ["{name}", "{others[-1]}"], with a semantic_merge between where the widths differ'
 
 
 def _head_problems(draft: Draft) -> list[Problem]:
     heads = [index for index, node in enumerate(draft.nodes) if isinstance(node, Head)]
     if not heads and None not in draft.nodes:
-        known = [name for name, model in node_models().items() if issubclass(model, Head)]
-        return [Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(known)}")]
+        types = [name for name, model in node_models().items() if issubclass(model, Head)]
+        return [Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(types)}")]
     return [
         Problem(("nodes", index), f"exactly one head is needed; nodes[{heads[0]}] is one too", None, "remove one")
         for index in heads[1:]
@@ -205,17 +209,17 @@ def _reads(draft: Draft, places: dict[str, int]) -> tuple[set[tuple[int, str | N
     reads: set[tuple[int, str | None]] = set()
     headless = not any(node is None or isinstance(node, Head) for node in draft.nodes)
     unclear = len(draft.nodes) if headless else 0
-    for index, raw in enumerate(draft.raw["nodes"]):
-        node: Any = draft.nodes[index]
-        wanted = node.reads if node is not None else (None,)
+    for index, raw in enumerate(list_in(draft.raw["nodes"])):
+        node = draft.nodes[index]
+        ports: tuple[str | None, ...] = node.reads if node is not None else (None,)
         written = raw.get("from") if isinstance(raw, dict) else None
         if written is None:
-            reads |= {(index - 1, port) for port in wanted} if not isinstance(node, Stem) else set()
+            reads |= {(index - 1, port) for port in ports} if not isinstance(node, Stem) else set()
             continue
         for source in written if isinstance(written, list | tuple) else [written]:
             name, _, port = str(source).partition(".")
             place = places.get(name, index)
-            reads |= {(place, each) for each in ((port,) if port else wanted)}
+            reads |= {(place, each) for each in ((port,) if port else ports)}
             unclear = index if place >= index else unclear
         unclear = unclear if written else index
     return reads, unclear
@@ -224,9 +228,9 @@ def _reads(draft: Draft, places: dict[str, int]) -> tuple[set[tuple[int, str | N
 def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
     """`features` names nodes that give a map, each once."""
     listed = (draft.header and draft.header.features) or ()
-    fitting = [name for name, index in places.items() if "pixels" in getattr(draft.nodes[index], "gives", ("pixels",))]
+    fitting = [name for name, index in places.items() if draft.nodes[index] is None or _gives(draft, index, "pixels")]
     for place, name in enumerate(listed):
-        node: Any = draft.nodes[places[name]] if name in places else None
+        node = draft.nodes[places[name]] if name in places else None
         if name not in places:
             yield Problem(("features", place), "no node has this id", short(name), nearest(name, fitting))
         elif node is not None and "pixels" not in node.gives:

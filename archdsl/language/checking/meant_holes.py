@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import TypeGuard
 
+from archdsl.json_types import Json, JsonObject
 from archdsl.language.searchable_models import HOLES
 
 ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
@@ -37,13 +38,13 @@ def hole_meant(key: str) -> str | None:
     return close[0] if close else None
 
 
-def misspelt_hole(value: Any) -> str | None:
+def misspelt_hole(value: Json) -> str | None:
     """The key by which an object without a type was meant as a hole; None where it was not."""
-    keys = [key for key in value if isinstance(key, str)] if isinstance(value, dict) and "type" not in value else []
+    keys = list(value) if isinstance(value, dict) and "type" not in value else []
     return next((key for key in keys if key not in HOLES and hole_meant(key)), None)
 
 
-def meant_remedy(value: Any, holes: Collection[str], in_nodes: bool) -> str | None:
+def meant_remedy(value: Json, holes: Collection[str], in_nodes: bool) -> str | None:
     """What to write instead of a value that was meant as a choice; None where it was not.
 
     `holes` are those that may stand there, none outside a space; `in_nodes` tells a node's field from a header's.
@@ -59,12 +60,12 @@ def meant_remedy(value: Any, holes: Collection[str], in_nodes: bool) -> str | No
     return f'write one value; a choice such as {_text(meant[0])} stands in documents of "kind": "space" only'
 
 
-def _meant(value: Any, holes: Collection[str]) -> list[dict[str, Any]]:
+def _meant(value: Json, holes: Collection[str]) -> list[JsonObject]:
     """The holes that a value may stand for, the likeliest first."""
     if isinstance(value, list):
-        choice = [{"$one_of": _alternatives(value)}] if not any(isinstance(item, list) for item in value) else []
-        ranged = _range(value, holes)
-        return [*choice, *([ranged] if ranged is not None else [])]
+        nested = any(isinstance(item, list) for item in value)
+        choice: JsonObject | None = None if nested else {"$one_of": _alternatives(value)}
+        return [hole for hole in (choice, _range(value, holes)) if hole is not None]
     if not isinstance(value, dict):
         return []
     for low, high in _ENDS:
@@ -81,22 +82,28 @@ def _meant(value: Any, holes: Collection[str]) -> list[dict[str, Any]]:
     return [{hole: _alternatives(value[key]) if hole == "$one_of" else value[key]}]
 
 
-def _range(ends: Any, holes: Collection[str]) -> dict[str, Any] | None:
+def _range(ends: Json, holes: Collection[str]) -> JsonObject | None:
     """A range from low to high where the field takes one; outside a space a whole one counts as taken."""
-    numbers = isinstance(ends, list) and len(ends) == 2 and all(type(end) in (int, float) for end in ends)
-    if not numbers or ends[0] >= ends[1]:
+    if not isinstance(ends, list) or len(ends) != 2:
         return None
-    whole = all(isinstance(end, int) for end in ends)
+    low, high = ends
+    if not _is_number(low) or not _is_number(high) or low >= high:
+        return None
+    whole = isinstance(low, int) and isinstance(high, int)
     if whole and ("$int" in holes or not holes):
         return {"$int": ends}
     return {"$float": ends} if "$float" in holes or not holes else None
 
 
-def _alternatives(values: Any) -> Any:
+def _is_number(value: Json) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _alternatives(values: Json) -> Json:
     return values if values != [] else ["..."]
 
 
-def _text(hole: dict[str, Any]) -> str:
+def _text(hole: JsonObject) -> str:
     """A hole as JSON; a long one with dots for what is in it."""
     text = json.dumps(hole, ensure_ascii=True, default=str)
     (key,) = hole

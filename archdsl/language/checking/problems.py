@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from archdsl.errors import Keys, Problem, nearest, one_of, short
 from archdsl.families.common.fields import TAG_MARK, type_name
+from archdsl.json_types import Json, JsonObject
 from archdsl.language import introspection
 from archdsl.language.checking.fitting_types import untyped
 from archdsl.language.checking.meant_holes import ONLY_IN_SPACES, hole_meant, meant_remedy, misspelt_hole
 from archdsl.language.checking.remedies import BOUNDS, MUST_BE, as_meant, default, number_text, what_fits
-from archdsl.language.document import SPACE_FIELDS
+from archdsl.language.header import SPACE_FIELDS
+from archdsl.language.introspection import Location
 from archdsl.language.nodes import Node
 from archdsl.language.patterns import REMEDIES
 from archdsl.language.searchable_models import HOLES, SearchableModel
 from archdsl.language.sizes import size_remedy
 from archdsl.language.text.reader import MAX_PROBLEMS
+from archdsl.language.type_forms import Form
 
 MOST_FINDINGS = 16
 """Told of one part; of one document, the same number as of unreadable values."""
@@ -49,13 +53,13 @@ def problems_of(error: ValidationError, model: type[BaseModel], prefix: Keys = (
     Of a great many the first are told and the others counted: what was never meant as a part of a spec is refused in
     no time, too.
     """
-    found: dict[tuple[Keys, str], Problem] = {}
+    problems: dict[tuple[Keys, str], Problem] = {}
     findings = error.errors(include_url=False)
     for finding in findings[:MOST_FINDINGS]:
         problem = _problem(finding, model, prefix)
         if problem is not None:
-            found[problem.keys, problem.rule] = problem
-    return [*found.values(), *_more(list(found.values()), len(findings) - MOST_FINDINGS)]
+            problems[problem.keys, problem.rule] = problem
+    return [*problems.values(), *_more(list(problems.values()), len(findings) - MOST_FINDINGS)]
 
 
 def first(problems: list[Problem]) -> list[Problem]:
@@ -63,12 +67,13 @@ def first(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], *_more(problems[:MAX_PROBLEMS], len(problems) - MAX_PROBLEMS)]
 
 
-def _more(told: list[Problem], more: int) -> list[Problem]:
-    return [told[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
+def _more(shown: list[Problem], more: int) -> list[Problem]:
+    return [shown[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
 
 
-def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -> Problem | None:
-    loc, value = finding["loc"], finding["input"]
+def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Problem | None:
+    loc: Location = finding["loc"]
+    value: Json = finding["input"]
     keys: Keys = prefix + tuple(key for key in loc if not str(key).startswith(TAG_MARK))
     kind, context, name = finding["type"], finding.get("ctx", {}), _name(keys)
     if kind == "missing":
@@ -77,9 +82,9 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
         if (field := introspection.former_names(introspection.at(model, loc[:-1])).get(name)) is not None:
             rule = f"{name} is the former name of {field}, which is given too and differs"
             return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
-        owner, known = _owner(keys, loc, model)
-        in_space = any(key.startswith("$") for key in known)
-        meant = nearest(name, known) if in_space or not name.startswith("$") else ONLY_IN_SPACES
+        owner, names = _owner(keys, loc, model)
+        in_space = any(key.startswith("$") for key in names)
+        meant = nearest(name, names) if in_space or not name.startswith("$") else ONLY_IN_SPACES
         if len(keys) == 1 and name in SPACE_FIELDS:
             meant = 'documents of "kind": "space" alone have it'
         return Problem(keys, f"{owner} has no field {_quoted(name)}", None, meant, at_key=True)
@@ -94,21 +99,19 @@ def _problem(finding: Mapping[str, Any], model: type[BaseModel], prefix: Keys) -
     if kind in _ARE_TYPED:
         problem = untyped(keys, value, introspection.types(annotation), name, issubclass(model, SearchableModel))
         return problem._replace(remedy=left_out or chosen or problem.remedy)
-    if kind == "too_short" and len(value) >= context["min_length"]:
+    if kind == "too_short" and isinstance(value, list | tuple) and len(value) >= context["min_length"]:
         return None  # pydantic leaves out items that it refuses, and counts the rest
     if kind == "too_long" and name in _PAIRS:
         return _no_pair(keys, value)
-    rule, told = _rule(kind, context, finding["msg"], name)
+    rule, offered = _rule(kind, context, finding["msg"], name)
     if kind == "literal_error" and isinstance(value, str):
-        told = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
+        offered = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
     listed = isinstance(keys[-1], int) if keys else False
-    remedy = (
-        left_out or told or (not (listed and chosen) and as_meant(kind, value)) or chosen or what_fits(kind, annotation)
-    )
-    return Problem(keys, rule, short(value), remedy)
+    intended = None if listed and chosen else as_meant(kind, value)
+    return Problem(keys, rule, short(value), left_out or offered or intended or chosen or what_fits(kind, annotation))
 
 
-def _meant_choice(model: type[BaseModel], loc: tuple[Any, ...], value: Any) -> str | None:
+def _meant_choice(model: type[BaseModel], loc: Location, value: Json) -> str | None:
     """What to write instead of a bare list, or of an object that was meant as a hole."""
     holes = _holes_at(model, loc)
     if issubclass(model, SearchableModel) and not holes:
@@ -120,25 +123,25 @@ def _meant_choice(model: type[BaseModel], loc: tuple[Any, ...], value: Any) -> s
     return meant_remedy(value, holes, issubclass(model, Node | SearchableModel))
 
 
-def _holes_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+def _holes_at(model: type[BaseModel], loc: Location) -> list[str]:
     """The holes that may stand for the whole value at a location, whatever was taken for its type."""
     while loc and str(loc[-1]).startswith(TAG_MARK):
         loc = loc[:-1]
     return _holes(introspection.at(model, loc))
 
 
-def _holes(annotation: Any) -> list[str]:
+def _holes(annotation: Form | None) -> list[str]:
     return [kind for kind in introspection.types(annotation) if kind.startswith("$")]
 
 
-def _hole(keys: Keys, value: dict[str, Any], model: type[BaseModel], loc: tuple[Any, ...]) -> Problem:
+def _hole(keys: Keys, value: JsonObject, model: type[BaseModel], loc: Location) -> Problem:
     """A hole where none may stand, or one that is not known."""
     name, written = _name(keys), next(key for key in value if key.startswith("$"))
-    known = _holes(introspection.at(model, loc))
-    if known:
+    fitting = _holes(introspection.at(model, loc))
+    if fitting:
         if written not in HOLES:
-            return _no_such_hole(keys, value, written, known)
-        return Problem(keys, f"{name} takes no {written}", None, f"write a value, or a hole: {one_of(known)}")
+            return _no_such_hole(keys, value, written, fitting)
+        return Problem(keys, f"{name} takes no {written}", None, f"write a value, or a hole: {one_of(fitting)}")
     if not issubclass(model, SearchableModel):
         return Problem(keys, f"{name} must not be a hole", short(value), ONLY_IN_SPACES)
     if written in HOLES:
@@ -146,14 +149,14 @@ def _hole(keys: Keys, value: dict[str, Any], model: type[BaseModel], loc: tuple[
     return _no_such_hole(keys, value, written, _holes_at(model, loc))
 
 
-def _no_such_hole(keys: Keys, value: dict[str, Any], written: str, holes: list[str]) -> Problem:
+def _no_such_hole(keys: Keys, value: JsonObject, written: str, holes: list[str]) -> Problem:
     """A hole by a name that holes do not have."""
     meant = hole_meant(written)
     remedy = meant_remedy(value, holes or HOLES, True) or nearest(meant or written, HOLES)
     return Problem((*keys, written), f"no such hole: {_quoted(written)}", None, remedy, at_key=True)
 
 
-def _missing(keys: Keys, value: Any) -> Problem:
+def _missing(keys: Keys, value: Json) -> Problem:
     """A field that is not there, or an item of a list of fixed length."""
     name = keys[-1]
     if isinstance(name, int):
@@ -162,7 +165,7 @@ def _missing(keys: Keys, value: Any) -> Problem:
     return Problem(keys[:-1], f"{name} is required", None, f"add {example}")
 
 
-def _no_pair(keys: Keys, value: Any) -> Problem:
+def _no_pair(keys: Keys, value: Json) -> Problem:
     name = _name(keys)
     remedy = size_remedy(value) if name == "image" else f"write {_PAIRS.get(name, '[..., ...]')}"
     return Problem(keys, f"{name} must have 2 items", short(value), remedy)
@@ -188,7 +191,7 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
     return f"{name}: {message[:1].lower()}{message[1:]}", None
 
 
-def _is_hole(value: Any) -> bool:
+def _is_hole(value: Json) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and any(str(key).startswith("$") for key in value)
 
 
@@ -206,13 +209,13 @@ def _quoted(name: str) -> str:
     return f"'{name}'" if len(name) <= 60 and name.isprintable() else short(name)
 
 
-def _owner(keys: Keys, loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
+def _owner(keys: Keys, loc: Location, model: type[BaseModel]) -> tuple[str, list[str]]:
     """Whose field it would be, and the fields that it has."""
     inner = (introspection.models(introspection.at(model, loc[:-1])) or [model])[0]
-    known = list(introspection.fields(inner))
-    if "type" in known:
-        return type_name(inner), known
-    if "kind" in known:
-        return "the document", [*known, "nodes"]
-    tags = [key.removeprefix(TAG_MARK) for key in loc[:-1] if str(key).startswith(TAG_MARK)]
-    return tags[-1] if tags else _name(keys[:-1]), known
+    names = list(introspection.fields(inner))
+    if "type" in names:
+        return type_name(inner), names
+    if "kind" in names:
+        return "the document", [*names, "nodes"]
+    tags = [key.removeprefix(TAG_MARK) for key in loc[:-1] if isinstance(key, str) and key.startswith(TAG_MARK)]
+    return tags[-1] if tags else _name(keys[:-1]), names

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from archdsl.errors import short
+from archdsl.json_types import Json
 from archdsl.language import introspection
+from archdsl.language.introspection import Location
 from archdsl.language.sizes import sides_in
+from archdsl.language.type_forms import Form
 
 MUST_BE = {
     "int_type": "an integer",
@@ -35,7 +37,7 @@ BOUNDS = {
 }
 
 
-def as_meant(kind: str, value: Any) -> str | None:
+def as_meant(kind: str, value: Json) -> str | None:
     """The value that was meant, where it can be told: 3 for `"3"`, `3.0` and `"3x3"`, true for `"true"` and 1."""
     if kind in ("int_type", "int_from_float", "float_type"):
         number = _number_in(value)
@@ -51,19 +53,19 @@ def as_meant(kind: str, value: Any) -> str | None:
     return None
 
 
-def what_fits(kind: str, annotation: Any) -> str | None:
+def what_fits(kind: str, annotation: Form | None) -> str | None:
     """What to write instead of a value that says nothing of what was meant."""
     if kind in ("tuple_type", "list_type"):
         return "write [...]"
     if kind == "string_type":
         return "write text in double quotes"
     if MUST_BE.get(kind) == "an object":
-        known = [name for model in introspection.models(annotation) for name in introspection.fields(model)]
-        return f"write an object with some of {', '.join(known)}" if known else None
+        names = [name for model in introspection.models(annotation) for name in introspection.fields(model)]
+        return f"write an object with some of {', '.join(names)}" if names else None
     return _interval(introspection.bounds(annotation))
 
 
-def default(model: type[BaseModel], loc: tuple[Any, ...]) -> str | None:
+def default(model: type[BaseModel], loc: Location) -> str | None:
     """What a null may stand for; None for a field without a default."""
     field = introspection.field_at(model, loc)
     if field is None or field.default is PydanticUndefined or field.default is None:
@@ -78,7 +80,7 @@ def number_text(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
-def _number_in(value: Any) -> float | None:
+def _number_in(value: Json) -> float | None:
     """The one number in a value, [7] also; of a square, `7x7` or [7, 7], its side."""
     sides = sides_in(value) if isinstance(value, str | list | tuple) else []
     if len(set(sides)) == 1 and (len(sides) == 2 or isinstance(value, list | tuple)):
@@ -90,10 +92,10 @@ def _number_in(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _interval(found: Mapping[str, float]) -> str | None:
+def _interval(bounds: Mapping[str, float]) -> str | None:
     """`use 1 to 64`: what is inside the bounds."""
-    if {"ge", "le"} <= set(found):
-        low, high = number_text(found["ge"]), number_text(found["le"])
+    if {"ge", "le"} <= set(bounds):
+        low, high = number_text(bounds["ge"]), number_text(bounds["le"])
         return f"use {low}" if low == high else f"use {low} to {high}"
-    words = [f"{words} {number_text(found[key])}" for words, key in BOUNDS.values() if key in found]
+    words = [f"{words} {number_text(bounds[key])}" for words, key in BOUNDS.values() if key in bounds]
     return f"use {' and '.join(words)}" if words else None

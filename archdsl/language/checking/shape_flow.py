@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from archdsl.errors import Problem, ShapeError
+from archdsl.families.common.inputs import Inputs
 from archdsl.language.checking.draft import Draft
 from archdsl.language.checking.links import Links
-from archdsl.language.document import Header
+from archdsl.language.header import Header
+from archdsl.language.nodes import Node
 from archdsl.shape import Map, Shape, Tokens
 
 
 def flow(draft: Draft, links: list[Links | None], problems: list[Problem]) -> list[dict[str, Shape] | None]:
-    """The shape of every node's ports, or None where it cannot be known."""
+    """The shape of every node's ports, or None where it cannot be known; problems are added to the list."""
     outputs: list[dict[str, Shape] | None] = []
     for index, node in enumerate(draft.nodes):
         inputs = inputs_of(draft.header, links[index], outputs)
-        given = None
+        shapes = None
         if node is not None and inputs is not None and draft.header is not None:
             try:
-                given = _outputs(node, inputs, draft.header)
+                shapes = node.infer_outputs(Inputs(inputs, draft.header.classes))
             except ShapeError as error:
                 problems.append(_shape_problem(draft, index, links[index] or (), inputs, error))
-                given = _kept(node, inputs)
-        outputs.append(given)
+                shapes = _kept(node, inputs)
+        outputs.append(shapes)
     return outputs
 
 
 def inputs_of(
-    header: Header | None, links: Links | None, outputs: list[dict[str, Shape] | None]
+    header: Header | None, links: Links | None, outputs: Sequence[dict[str, Shape] | None]
 ) -> tuple[Shape, ...] | None:
     """The shapes that a node reads: the image's for a stem; None where one cannot be known."""
     if header is None or links is None:
@@ -37,22 +39,14 @@ def inputs_of(
         return (Map(header.channels, *header.image_size),)
     shapes = []
     for source, port in links:
-        given = outputs[source]
-        if given is None:
+        ports = outputs[source]
+        if ports is None:
             return None
-        shapes.append(given[port])
+        shapes.append(ports[port])
     return tuple(shapes)
 
 
-def _outputs(node: Any, inputs: tuple[Shape, ...], header: Header) -> dict[str, Shape]:
-    if node.kind == "head":
-        return {"logits": node.out(*inputs, header.classes)}
-    out = node.out(*inputs)
-    given = out if isinstance(out, tuple) and not isinstance(out, Shape) else (out,)
-    return dict(zip(node.gives, given, strict=True))
-
-
-def _kept(node: Any, inputs: tuple[Shape, ...]) -> dict[str, Shape] | None:
+def _kept(node: Node, inputs: tuple[Shape, ...]) -> dict[str, Shape] | None:
     """What a stage that does not fit would give, so that one mistake does not hide those behind it: what it reads."""
     if node.kind != "stage":
         return None

@@ -56,8 +56,8 @@ class Positions:
 
     def key(self, keys: Keys) -> Place | None:
         """Find the last of `keys` itself; where none is written (an item of a list, a missing key), as `value` does."""
-        spot, found = self._find(keys)
-        if spot is None or not found or spot.key is None:
+        spot, is_there = self._find(keys)
+        if spot is None or not is_there or spot.key is None:
             return self.value(keys)
         return self._lines.at(spot.key)
 

@@ -11,9 +11,10 @@ import math
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Problem, SpecError, short
+from archdsl.json_types import Json, JsonObject
 from archdsl.language.text.positions import Lines, Positions, Spot, locate
 
 MAX_BYTES = 1_000_000
@@ -46,7 +47,7 @@ class _Flaw(NamedTuple):
         return Problem((), self.rule, self.value, self.remedy, file, line, column)
 
 
-def read(data: bytes, file: str) -> Any:
+def read(data: bytes, file: str) -> JsonObject:
     """Give the values of a document, which is an object.
 
     Raises:
@@ -77,8 +78,8 @@ def _decode(data: bytes, file: str) -> str:
         raise SpecError([Problem((), "the file is empty", None, 'write {"kind": "arch", ...}', file)])
     encoding = json.detect_encoding(data)
     if encoding != "utf-8":
-        found = "a UTF-8 byte order mark" if encoding == "utf-8-sig" else encoding[:6].upper()
-        raise SpecError([Problem((), "a document must be plain UTF-8", found, _UTF8, file, 1, 1)])
+        name = "a UTF-8 byte order mark" if encoding == "utf-8-sig" else encoding[:6].upper()
+        raise SpecError([Problem((), "a document must be plain UTF-8", name, _UTF8, file, 1, 1)])
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -99,11 +100,11 @@ def _too_deep(text: str) -> _Flaw | None:
     return None
 
 
-def _parse(text: str) -> tuple[Any, bool]:
+def _parse(text: str) -> tuple[Json, bool]:
     """Give the value, and whether something in it is to be refused."""
     alarms: list[str] = []
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    def pairs(items: list[tuple[str, Json]]) -> JsonObject:
         value = dict(items)
         if len(value) < len(items):
             alarms.append("duplicate")
@@ -141,9 +142,9 @@ def _bad_values(text: str, positions: Positions, file: str) -> Iterator[Problem]
 
 def _first(problems: Iterator[Problem], file: str) -> list[Problem]:
     """Sort the first problems into document order, and count the rest."""
-    told = sorted(islice(problems, MAX_PROBLEMS), key=lambda problem: (problem.line or 0, problem.column or 0))
+    first = sorted(islice(problems, MAX_PROBLEMS), key=lambda problem: (problem.line or 0, problem.column or 0))
     more = sum(1 for _ in problems)
-    return [*told, Problem((), f"{more} more problems like these", file=file)] if more else told
+    return [*first, Problem((), f"{more} more problems like these", file=file)] if more else first
 
 
 def _flaws(text: str, spot: Spot) -> Iterator[_Flaw]:

@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from archdsl.errors import Keys, Problem, SpecError, short
+from archdsl.json_types import Json, JsonObject, Scalar, object_in
 from archdsl.language.text.reader import MAX_DEPTH
 
 _MOST_VALUES = 100_000
 
 
-def json_values(raw: Any) -> Any:
+def json_values(raw: dict[str, Any]) -> JsonObject:
     """A copy of a document in plain dicts and lists; tuples become lists.
 
     Raises:
@@ -21,10 +22,10 @@ def json_values(raw: Any) -> Any:
     copied = _copied(raw, (), problems, [_MOST_VALUES])
     if problems:
         raise SpecError(problems)
-    return copied
+    return object_in(copied)
 
 
-def _copied(value: Any, keys: Keys, problems: list[Problem], left: list[int]) -> Any:
+def _copied(value: Any, keys: Keys, problems: list[Problem], left: list[int]) -> Json:
     left[0] -= 1
     if left[0] < 0 or len(keys) > MAX_DEPTH:
         rule = f"a document is nested at most {MAX_DEPTH} deep" if left[0] >= 0 else "a document has too many values"
@@ -39,7 +40,8 @@ def _copied(value: Any, keys: Keys, problems: list[Problem], left: list[int]) ->
     if isinstance(value, list | tuple):
         return [_copied(inner, (*keys, place), problems, left) for place, inner in enumerate(value)]
     if value is None or type(value) in (str, bool, int) or (type(value) is float and math.isfinite(value)):
-        return value
+        scalar: Scalar = value
+        return scalar
     number = type(value) is float
     rule = "a number must be finite" if number else f"a {type(value).__name__} is no JSON value"
     remedy = "use a finite number" if number else "use dict, list, str, int, float, bool or None"

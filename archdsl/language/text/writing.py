@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from archdsl.json_types import Json, JsonObject, object_in, objects_in, text_in
 from archdsl.language.document import Spec
 
 _WIDTH = 120
@@ -17,11 +17,12 @@ _ID_COLUMN = 8
 
 def dump(spec: Spec) -> str:
     """The document that reads as this backbone: what equals its default left out, null where null is a value."""
-    document = spec.to_json()
-    nodes = document.pop("nodes")
+    document: JsonObject = spec.to_json()
+    nodes = objects_in(document.pop("nodes"))
     opening = {key: document.pop(key) for key in _OPENING if key in document}
-    paper = document.pop("paper") if document.get("paper") else None
-    column = max((len(node["id"]) for node in nodes if len(node["id"]) <= _ID_COLUMN), default=0)
+    paper = object_in(document.pop("paper")) if document.get("paper") else None
+    lengths = [len(text_in(node["id"])) for node in nodes]
+    column = max((length for length in lengths if length <= _ID_COLUMN), default=0)
     header = [", ".join(_items(opening))]
     header += [_object(_items(paper), 2, '"paper": ').lstrip()] if paper else []
     header += [", ".join(_items(document))] if document else []
@@ -29,16 +30,16 @@ def dump(spec: Spec) -> str:
     return "{\n" + lines + "\n" + ",\n".join(_node(node, column) for node in nodes) + "\n  ]\n}\n"
 
 
-def _node(node: dict[str, Any], column: int) -> str:
+def _node(node: JsonObject, column: int) -> str:
     """`{"id": "stem",   "type": "patch_stem", "width": 96}` at its depth in the document."""
     column += len('"id": "",')
     if "blocks" not in node:
         return _object(_items(node), 4, column=column)
-    blocks = ",\n".join(_object(_items(block), 6) for block in node["blocks"])
+    blocks = ",\n".join(_object(_items(block), 6) for block in objects_in(node["blocks"]))
     return _object([*_items(node), '"blocks": ['], 4, end="", column=column) + f"\n{blocks}]}}"
 
 
-def _items(part: dict[str, Any]) -> list[str]:
+def _items(part: JsonObject) -> list[str]:
     """Fields as `"key": value` on one line each; a sequence's blocks are left to the caller."""
     rest = sorted((key for key in part if key not in (*_FIRST, "blocks")), key=lambda key: isinstance(part[key], dict))
     keys = [*(key for key in _FIRST if key in part), *rest]
@@ -57,7 +58,7 @@ def _object(items: list[str], indent: int, head: str = "", end: str = "}", colum
     return "\n".join(lines)
 
 
-def text(value: Any) -> str:
+def text(value: Json | tuple[int, ...]) -> str:
     """A value on one line; numbers that are whole are written whole."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{text(key)}: {text(item)}" for key, item in value.items()) + "}"

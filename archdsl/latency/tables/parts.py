@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import Step, plan
+from archdsl.json_types import objects_in
 from archdsl.language.canonical import canonical
 from archdsl.language.document import Spec
 
@@ -36,7 +37,7 @@ class Part(NamedTuple):
 
 def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
     """The parts of a network, in order; stages of a type in `whole` are one part each, with all their blocks."""
-    written = canonical(spec)["nodes"]
+    written = objects_in(canonical(spec)["nodes"])
     return tuple(
         part
         for step, fields in zip(plan(spec), written, strict=True)
@@ -53,7 +54,7 @@ def _parts_of(step: Step, fields: dict[str, Any], classes: int, whole: frozenset
         yield Part(name, None, _key({"part": own, **around, **head}))
         return
     own["out_norm"] = "always" if own.get("out_norm") == "always" else "never"  # features are not handed out here
-    if node.type in whole:  # type: ignore[attr-defined]
+    if node.type in whole:
         yield Part(name, None, _key({"part": own, **around}))
         return
     blocks, stage = _split(node, own)

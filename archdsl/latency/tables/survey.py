@@ -75,10 +75,10 @@ def indivisible(specs: Iterable[Spec]) -> frozenset[str]:
     divisible: dict[str, bool] = {}
     for spec in specs:
         for step in plan(spec):
-            if isinstance(step.node, Stage) and step.node.type not in divisible:  # type: ignore[attr-defined]
+            if isinstance(step.node, Stage) and step.node.type not in divisible:
                 with torch.device("meta"):
-                    module = step.node.build(*step.arguments(spec))
-                divisible[step.node.type] = blocks_of(module, step.node.depth) is not None  # type: ignore[attr-defined]
+                    module = step.node.build_module(step.part_inputs(spec))
+                divisible[step.node.type] = blocks_of(module, step.node.depth) is not None
     return frozenset(name for name, yes in divisible.items() if not yes)
 
 

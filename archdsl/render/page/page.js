@@ -7,7 +7,7 @@
   document.body.append(tip);
   const hide = () => { tip.hidden = true; };
   const show = (point) => {
-    tip.textContent = point.dataset.told;
+    tip.textContent = point.dataset.label;
     tip.hidden = false;
     const box = point.querySelector("circle").getBoundingClientRect();
     const left = Math.min(box.right + 8, document.documentElement.clientWidth - tip.offsetWidth - 8);
@@ -16,7 +16,7 @@
   };
   for (const point of document.querySelectorAll(".point")) {
     const title = point.querySelector("title");
-    point.dataset.told = title.textContent;
+    point.dataset.label = title.textContent;
     title.remove();
     point.addEventListener("pointerenter", () => show(point));
     point.addEventListener("pointerleave", hide);

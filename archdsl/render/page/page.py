@@ -4,40 +4,47 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from archdsl.cost import count
 from archdsl.files import write_text
-from archdsl.render.page.markup import Markup, element, together
-from archdsl.render.page.sections import sections
-from archdsl.render.report_texts import condition_lines, heading, state_text, verdict_line
+from archdsl.json_types import Json
+from archdsl.render import report_texts as texts
+from archdsl.render.page.drawings import front_plot, prediction_plot
+from archdsl.render.prose import command_words
+from archdsl.render.texts import clock, printable
+from archdsl.render.tree import show_text
 from archdsl.search.report.facts import Report
 
 _HERE = Path(__file__).parent
+Value = TypeVar("Value")
 
 
 def html(report: Report) -> str:
     """The page."""
     style, script = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    look = {"PASS": " pass", "FAIL": " fail", "UNSURE": " unsure"}.get(report.verdict.word, "")
-    parts = [
-        element("h1", f"Search of {report.space}"),
-        element("p", heading(report)),
-        element("p", state_text(report), class_="dim"),
-        element("p", verdict_line(report), class_=f"verdict{look}"),
-        *(element("p", line, class_="dim") for line in condition_lines(report)),
-        *(element("section", element("h2", title), content) for title, content in sections(report)),
-    ]
-    head = together(
-        [
-            Markup('<meta charset="utf-8">'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'),
-            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-            element("title", f"{report.space}: {report.folder}"),
-            element("style", Markup(style)),
-        ]
+    winner = report.winner
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            style=Markup(style),  # files of this package; whatever comes from a run is escaped
+            script=Markup(script),
+            policy=_policy(script),
+            longer={trial.hash: trial for trial in report.longer},
+            front_plot=front_plot(report),
+            prediction_plot=prediction_plot(report.prediction),
+            winner_graph="" if winner is None else show_text(winner, count(winner)),
+            winner_document=None if winner is None else winner.to_json(),
+        )
     )
-    body = element("body", element("main", together(parts)), element("script", Markup(script)))
-    return f"<!DOCTYPE html>\n{element('html', element('head', head), body, lang='en')}\n"
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -47,6 +54,37 @@ def write_html(report: Report, path: Path) -> None:
         OSError: it cannot be written.
     """
     write_text(path, html(report))
+
+
+@cache
+def _environment() -> Environment:
+    """Whatever a template prints is escaped, and control characters are shown; an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "clock": clock,
+        "document": _document,
+        "words": command_words,
+    }
+    environment.globals["texts"] = texts
+    return environment
+
+
+def _shown(value: Value) -> Value | str:
+    """Control characters of a text as their escapes; anything else as it is."""
+    return printable(value, "\n") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _document(value: Json) -> str:
+    """Indented JSON."""
+    return json.dumps(value, indent=1, ensure_ascii=False)
 
 
 def _policy(script: str) -> str:

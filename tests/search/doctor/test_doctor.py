@@ -136,10 +136,10 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
     out = capsys.readouterr().out
     assert found.timed is not None
     assert "size  512 combinations, 512 valid, 512 distinct networks" in out
-    assert f"p10 measured on {len(found.timed.measured)} networks; the others predicted, off by" in out
-    assert "dead  1 value\n  space.json:1:2: a dead one" in out
+    assert f"p10 measured on {len(found.timed.measured)} networks; the others are predicted (median" in out
+    assert "dead  1 value that no valid network has\n  space.json:1:2: a dead one" in out
     assert "time  100 trials take" in out
-    assert "feasible  something was found inside all budgets" in out
+    assert "feasible  at least one network that was found keeps all budgets" in out
 
 
 def test_json_has_the_same_facts(

@@ -16,6 +16,7 @@ from archdsl.search.doctor import doctor, survey
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.timing import ENOUGH
+from archdsl.spaces.resolve import Choices
 from archdsl.training.pace import noise, pace
 from tests.support.examining import examined, space, written
 from tests.support.searching import Machine, settings
@@ -68,7 +69,7 @@ def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
 def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.CaptureFixture[str]) -> None:
     found = examined(measure=True, latency_budget_ms=3.0)
     stdout(120).print(report(found._replace(workers=2), []), soft_wrap=True)
-    assert "100 trials, 2 side by side, take" in capsys.readouterr().out
+    assert "100 trials with 2 workers take" in capsys.readouterr().out
 
 
 def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:
@@ -129,7 +130,8 @@ def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
 
 
 def test_the_pace_of_training_is_of_real_steps() -> None:
-    spec = point(space_of(space()), {"w": 16, "d1": 1, "d2": 1, "mlp": "plain", "stage2": "mlp"}.__getitem__)[0]
+    choices: Choices = {"w": 16, "d1": 1, "d2": 1, "mlp": "plain", "stage2": "mlp"}
+    spec = point(space_of(space()), choices.__getitem__)[0]
     found = pace(spec, "cpu", noise(spec))
     assert found.step_s > 0
     assert found.image_s > 0

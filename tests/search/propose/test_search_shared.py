@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.search.loop.session import run_search
 from archdsl.search.propose import heartbeat as heart
+from archdsl.search.propose.storage import unheard
 from archdsl.search.propose.study_names import name_of
+from archdsl.search.propose.trial_queue import BUDGET
 from archdsl.search.store.database_url import address, shown
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
@@ -45,11 +48,13 @@ def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postg
     try:
         trial, point = study.ask()
         study.begin(trial, "a hash")
-        study._constrain(trial, 5.0)
-        study._heart.stop()
-        time.sleep(heart.GRACE_S + 1)
-        with study.choosing():
-            again, same = study.ask()
+        with unheard():
+            trial.set_constraint(BUDGET, 5.0)
+        with pytest.MonkeyPatch.context() as silence:
+            silence.setattr(RDBStorage, "record_heartbeat", lambda *_: None)
+            time.sleep(heart.GRACE_S + 1)
+            with study.choosing():
+                again, same = study.ask()
         assert same == point
         assert not study.is_killer(again)
         study.trained(again, {"proxy_accuracy": 0.5, "latency": 3.0})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import warnings
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from archdsl.search.propose.distributions import as_places, choices
 from archdsl.search.propose.study import Study
 from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE
+from tests.support.studies import stored_study
 
 WIDTHS = {"$one_of": [16, 32, 64, 96], "$name": "w"}  # in order, and not evenly spaced
 UNEVEN = SPACE | {"nodes": [{"id": "stem", "type": "patch_stem", "width": WIDTHS}, *SPACE["nodes"][1:]]}
@@ -83,17 +85,19 @@ def test_equal_trials_lead_to_equal_proposals(monkeypatch: pytest.MonkeyPatch, s
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_a_trial_that_was_lost_is_proposed_again_and_changes_nothing_after_it(
-    monkeypatch: pytest.MonkeyPatch, sampler: Sampler
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sampler: Sampler
 ) -> None:
     monkeypatch.setattr(samplers, "STARTUP", 2)
     monkeypatch.setattr(samplers, "POPULATION", 3)
 
     def points(lost: int | None) -> list[dict[str, Any]]:
-        study, asked = Study("sqlite://", VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler), []
+        url = f"sqlite:///{tmp_path}/{lost}.db"
+        study, asked = Study(url, VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler), []
         for number in range(9):
             trial, point = study.ask()
             if number == lost:
-                study.unfinished(study._study.trials[trial.number])
+                with stored_study(url) as stored:
+                    study.unfinished(stored.trials[trial.number])
                 trial, point = study.ask()
             asked.append(point)
             tell(study, trial, "trained", number / 10, 5 - number / 10)

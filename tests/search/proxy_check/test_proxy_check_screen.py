@@ -23,7 +23,7 @@ def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> No
     text = shown(judged(networks(), DATA))
     lines = text.splitlines()
     assert lines[0] == (
-        "space tiny: 12 networks drawn evenly inside params <= 8.000 M, memory <= 1000000; cpu (a machine)"
+        "space tiny: 12 networks sampled uniformly inside params <= 8.000 M, memory <= 1.000 MB; cpu (a machine)"
     )
     assert "trained for 6 epochs with 2 seeds: accuracies 19.9% to 75.1%" in lines[1]
     table = text[text.index("ranks accuracy") :]
@@ -31,8 +31,8 @@ def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> No
         assert name in table
     assert table.index("ceiling") < table.index("params") < table.index("loss after 10%")
     assert "1.00 [1.00, 1.00]" in table
-    assert "MET     Spearman of the zero-cost rung (ensemble): 1.00, aimed at 0.75" in text
-    assert "MISSED  the same above that of params: 0.00, aimed at 0.20" in text
+    assert "MET     Spearman of the zero-cost rung (ensemble): 1.00 (target: 0.75)" in text
+    assert "MISSED  the same above that of params: 0.00 (target: 0.20)" in text
 
 
 def test_the_screen_says_why_nothing_is_ranked() -> None:

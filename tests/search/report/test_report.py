@@ -94,7 +94,7 @@ def test_a_rank_correlation_comes_with_how_easily_chance_gives_it() -> None:
 
 def test_finalists_are_told_before_and_after_longer_training() -> None:
     pairs = recorded().finals.pairs
-    assert [(before.fidelity, after.fidelity) for before, after in pairs] == [
+    assert [(before.proxy.fidelity, after.proxy.fidelity) for before, after in pairs] == [
         ("1 epoch of 300 images", "3 epochs of 300 images")
     ] * 2
     assert all(before.hash == after.hash for before, after in pairs)

@@ -64,7 +64,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a last line cut off": (cut_last_line, "trials.jsonl:20: the last line was cut off"),
     "lines that are no records": (spoil_a_line, "trials.jsonl:2: no record"),
     "a later version": (from_the_future, "hologram"),
-    "killed before the end": (without("verdict.json", "winner.json", "front.json"), "it has not ended"),
+    "killed before the end": (without("verdict.json", "winner.json", "front.json"), "the search has not ended"),
     "no winner": (without("winner.json"), "There is no winner"),
     "no trial": (without("trials.jsonl", "verdict.json", "front.json", "winner.json", "study.db"), "0 trials"),
     "no study": (without("study.db"), "there is no study.db"),

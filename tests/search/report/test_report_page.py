@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def test_a_point_of_the_front_tells_its_overrides_and_numbers_to_eye_and_ear_and
     for trial in report.front:
         (label,) = [str(point["aria-label"]) for point in points if trial.name in str(point["aria-label"])]
         assert f"p10 ~{trial.latency:.2f}" in label
-        assert accuracy_text(trial.accuracy, trial.error) in label
+        assert accuracy_text(trial.accuracy, trial.proxy.error) in label
         assert "w=16" in label
         assert trial.overrides in label
 
@@ -91,6 +92,25 @@ def test_what_stands_in_the_files_is_escaped(run: Path) -> None:
     assert NASTY in "".join(page.texts)
 
 
-def test_the_style_and_the_script_of_the_page_are_in_the_package() -> None:
+def test_a_folder_that_is_named_like_markup_is_escaped_and_quoted(run: Path) -> None:
+    folder = run.rename(run.with_name("<b onclick=x>'&\""))
+    page = Page(html(read_report(folder)))
+    assert not page.all("b")
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert shlex.quote(str(folder)) in "".join(page.texts)
+
+
+def test_no_template_turns_escaping_off() -> None:
+    templates = sorted((ROOT / "archdsl" / "render" / "page" / "templates").iterdir())
+    assert len(templates) == 5
+    for template in templates:
+        assert not re.search(r"\bsafe\b|autoescape|Markup", template.read_text(encoding="utf-8")), template
+
+
+def test_every_file_that_the_page_is_made_of_is_in_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["tool"]["setuptools"]["package-data"]["archdsl.search.report"] == ["*.css", "*.js"]
+    patterns = project["tool"]["setuptools"]["package-data"]["archdsl.render.page"]
+    folder = ROOT / "archdsl" / "render" / "page"
+    files = {path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert len(files) >= 7
+    assert files == {path for pattern in patterns for path in folder.glob(pattern)}

@@ -17,7 +17,7 @@ from archdsl.load.spaces import load_space
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.report import Report, read_report
-from archdsl.search.report.reproduce import search_command
+from archdsl.search.report.commands import search_command
 from archdsl.search.request import SettingsRequest
 from tests.support.reported import RECORDED, copied_run, edit, recorded
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archdsl.graphs.steps import Step
+from archdsl.language.plan import Step
 
 Port = tuple[int, str]
 """A step, by its index, and the name of one of its ports."""
 
 
-class Run(NamedTuple):
+class ScheduledStep(NamedTuple):
     """One step at run time: its module's name, what it reads and gives, what of it is kept, what nobody needs after."""
 
     name: str
@@ -22,7 +22,7 @@ class Run(NamedTuple):
     feature: bool
 
 
-def runs(steps: tuple[Step, ...]) -> Iterator[Run]:
+def schedule(steps: tuple[Step, ...]) -> Iterator[ScheduledStep]:
     """The steps of a plan as they run."""
     last: dict[Port, int] = {}
     for index, step in enumerate(steps):
@@ -33,4 +33,4 @@ def runs(steps: tuple[Step, ...]) -> Iterator[Run]:
         done = tuple(port for port, at in last.items() if at == index)
         gives = tuple((index, name) for name in step.outputs)
         kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)
-        yield Run(step.node.id, reads, gives, kept, done, step.feature)
+        yield ScheduledStep(step.node.id, reads, gives, kept, done, step.feature)

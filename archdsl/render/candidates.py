@@ -1,0 +1,61 @@
+"""A trained network as a row of the search's table and as a point of its plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from archdsl.numbers import accuracy_text
+from archdsl.render.columns import Column, Sheet
+from archdsl.render.verdict import second_reading
+
+if TYPE_CHECKING:
+    from archdsl.search.store.winner import AttemptSummary
+    from archdsl.search.trial import Trial
+
+
+def point(trial: Trial) -> tuple[float, float]:
+    """(ms, %)"""
+    return trial.latency_ms or 0.0, 100 * (trial.accuracy or 0.0)
+
+
+def describe(trial: Trial) -> str:
+    """A candidate in one line."""
+    costs = f"{trial.params / 1e6:.2f} M params, {trial.macs / 1e6:.0f} M MACs"
+    return f"{accuracy_text(trial.accuracy, trial.error)} at {trial.latency_ms:.2f} ms, {costs}"
+
+
+def fidelity_text(trial: Trial) -> str:
+    """The length of training that names the accuracy."""
+    return (trial.training and trial.training.fidelity) or "a training of unknown length"
+
+
+def front_table(
+    front: Sequence[Trial], longer: Mapping[str, Trial], stat: str, attempts: Sequence[AttemptSummary] = ()
+) -> RenderableType:
+    """The front, the best first; `longer` are finalists trained longer, by hash, `attempts` who was measured again."""
+    again = [second_reading(attempts, trial.network_hash) for trial in front]
+    accuracies = {trial.network_hash: accuracy_text(trial.accuracy, trial.error) for trial in longer.values()}
+    columns = [
+        Column("candidate", [Text(trial.name) for trial in front]),
+        Column("proxy acc.", [Text(accuracy_text(trial.accuracy, trial.error)) for trial in front], right=True),
+        Column("longer", [Text(accuracies.get(trial.network_hash, "")) for trial in front], right=True, drop=1),
+        Column(f"{stat} ms", [Text(f"{trial.latency_ms:.2f}") for trial in front], right=True),
+        *([Column("again", [Text(text) for text in again], right=True)] if any(again) else []),
+        Column("params M", [Text(f"{trial.params / 1e6:.2f}") for trial in front], right=True, drop=2),
+        Column("MACs M", [Text(f"{trial.macs / 1e6:.0f}") for trial in front], right=True, drop=3),
+    ]
+    return Sheet(columns)
+
+
+def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:
+    """The budgets that the accuracies are named by."""
+    seeds = max((len(trial.training.per_seed) for trial in longer if trial.training is not None), default=0)
+    several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
+    further = f", longer: {fidelity_text(longer[0])}{several}" if longer else ""
+    data = f"{first.training.data}; " if first.training is not None and first.training.data else ""
+    error = "± is one standard error, from the number of validation images alone"
+    return f"proxy accuracy after {fidelity_text(first)}{further}; {data}{error}"

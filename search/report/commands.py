@@ -1,0 +1,110 @@
+"""Command lines for a run's work, with every setting written out, so that no default of another version enters."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from archdsl import zoo
+from archdsl.json_types import Json, JsonObject
+from archdsl.search.report.reading import RunFiles, mapping, number, text
+
+_MEASURED = ("device", "batch", "dtype", "runtime", "threads", "stat")
+_PLAIN = (*_MEASURED, "data", "epochs", "images", "sampler", "trials", "seed")
+_UNITS = {
+    "latency_budget_ms": ("latency-budget", "ms"),
+    "throughput_budget": ("throughput-budget", "/s"),
+    "time_s": ("time", "s"),
+}
+_COUNTED = {
+    "params_budget": ("params-budget", 1e6, "M"),
+    "macs_budget": ("macs-budget", 1e6, "M"),
+    "memory_budget": ("memory-budget", 1e6, "MB"),
+}
+_SPACE_OF_A_RUN = """import json, sys
+run = json.load(open(sys.argv[1]))
+print(json.dumps(run["space"]))"""
+
+
+def search_command(settings: Mapping[str, Json], space: str, earlier: Path | None = None) -> str:
+    """`archdsl search`; `earlier` is a run whose trainings it takes over."""
+    is_default = bool(number(settings.get("least_steps")))  # epochs that are named would not be raised for small data
+    plain = tuple(name for name in _PLAIN if not (name == "epochs" and is_default))
+    taken = ["--from", str(earlier)] if earlier is not None else []
+    return shlex.join(["archdsl", "search", space, *_limits(settings), *_options(settings, plain), *taken])
+
+
+def resume_command(folder: Path, *options: str) -> str:
+    """The run goes on, or prints its end once more."""
+    return shlex.join(["archdsl", "search", "--out", str(folder), "--resume", *options])
+
+
+def bench_command(settings: Mapping[str, Json], document: Path, *options: str) -> str:
+    """`archdsl bench` of a document under the search's conditions."""
+    name = str(document) if "/" in str(document) else f"./{document}"
+    settings = {**settings, "threads": settings.get("threads") or settings.get("chosen_threads")}
+    return shlex.join(["archdsl", "bench", name, *_options(settings, _MEASURED), *options])
+
+
+def doctor_command(settings: Mapping[str, Json], space: str) -> str:
+    """`archdsl doctor` of the space under the search's budgets; its own time limit is its default."""
+    limits = _limits({**settings, "time_s": None})
+    return shlex.join(["archdsl", "doctor", space, *limits, *_options(settings, (*_MEASURED, "data"))])
+
+
+def space_command(files: RunFiles) -> str:
+    """Writes the searched space beside the reader; empty where `space_argument` needs no file."""
+    name = _space_name(files.settings)
+    if _is_shipped(name, mapping(files.settings.get("space"))):
+        return ""
+    words = shlex.join(["python", "-c", _SPACE_OF_A_RUN, str(files.folder / "run.json")])
+    return f"{words} > {shlex.quote(f'{name}.json')}"
+
+
+def space_argument(settings: JsonObject) -> str:
+    """What a command calls the searched space: the name of a shipped one, or the file that `space_command` writes."""
+    name = _space_name(settings)
+    return name if _is_shipped(name, mapping(settings.get("space"))) else f"./{name}.json"
+
+
+def digits(value: float) -> str:
+    """A number without digits that say nothing: 5.0 is `5`."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _limits(settings: Mapping[str, Json]) -> list[str]:
+    """The budgets and the time limit as options."""
+    words = []
+    by_rate = number(settings.get("throughput_budget")) is not None  # the latency budget follows from it
+    for field, (option, unit) in _UNITS.items():
+        if by_rate and field == "latency_budget_ms":
+            continue
+        if (value := number(settings.get(field))) is not None:
+            words += [f"--{option}", f"{digits(value)}{unit}"]
+    for field, (option, scale, unit) in _COUNTED.items():
+        if (value := number(settings.get(field))) is not None:
+            words += [f"--{option}", f"{digits(value / scale)}{unit}"]
+    return words
+
+
+def _options(settings: Mapping[str, Json], names: tuple[str, ...]) -> list[str]:
+    words = []
+    for name in names:
+        value = settings.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            words += [f"--{name}", digits(value) if isinstance(value, float) else str(value)]
+    return words
+
+
+def _space_name(settings: JsonObject) -> str:
+    return text(mapping(settings.get("space")).get("name"), "space")
+
+
+def _is_shipped(name: str, space: JsonObject) -> bool:
+    """Whether this archdsl ships the very same space under that name."""
+    if name not in zoo.spaces():
+        return False
+    shipped = mapping(json.loads(zoo.text(name) or b"{}"))
+    return all(space.get(key) == value for key, value in shipped.items() if key != "$schema")

@@ -1,0 +1,210 @@
+"""What a reader of a run can do next: sentences with the run's figures, each with the command line that does it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archdsl.json_types import JsonObject
+from archdsl.numbers import accuracy_text
+from archdsl.search.report.commands import (
+    bench_command,
+    digits,
+    doctor_command,
+    resume_command,
+    search_command,
+    space_argument,
+    space_command,
+)
+from archdsl.search.report.facts import NextStep, Verdict
+from archdsl.search.report.reading import RunFiles, mapping, number, text
+from archdsl.search.report.trials import TrialLine
+
+DEFAULT_NOISE = 0.05
+"""Of a machine whose noise the run does not say: the least that a search assumes."""
+_ROUNDS = 400
+"""Ten times as many as `archdsl bench` takes by itself."""
+_FASTER_RUNTIME = {"cpu": "compile", "cuda": "graph"}
+_LOAD = """import archdsl, sys
+print(archdsl.load_model(sys.argv[1]))"""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the steps are computed from."""
+
+    files: RunFiles
+    verdict: Verdict
+    trials: Sequence[TrialLine]
+    front: Sequence[TrialLine]
+    noise: float
+
+    @property
+    def settings(self) -> JsonObject:
+        return self.files.settings
+
+    @property
+    def folder(self) -> Path:
+        return self.files.folder
+
+    @property
+    def budget_ms(self) -> float | None:
+        return number(self.settings.get("latency_budget_ms"))
+
+    @property
+    def stat(self) -> str:
+        return text(self.settings.get("stat"), "latency")
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def search(self, **changes: str | float) -> str:
+        """A new search of the space with some settings changed."""
+        return search_command({**self.settings, **changes}, space_argument(self.settings))
+
+
+def next_steps(
+    files: RunFiles,
+    state: str,
+    verdict: Verdict,
+    trials: Sequence[TrialLine],
+    front: Sequence[TrialLine],
+    noise: float | None,
+) -> list[NextStep]:
+    """The steps, the most useful first; none where the run does not say what was searched."""
+    if not mapping(files.settings.get("space")):
+        return []
+    run = _Run(files, verdict, trials, front, DEFAULT_NOISE if noise is None else noise)
+    steps = []
+    if state != "finished":
+        steps.append(NextStep("The search has not ended: continue it where it stopped.", resume_command(files.folder)))
+    follow = _FOLLOW.get(verdict.word)
+    for step in follow(run) if follow is not None else ():
+        steps.append(step)
+    return _with_space(steps, files)
+
+
+def _after_pass(run: _Run) -> Iterator[NextStep]:
+    if run.has("winner.safetensors"):
+        load = shlex.join(["python", "-c", _LOAD, str(run.folder / "winner.safetensors")])
+        yield NextStep("Load the winner with its trained weights; archdsl.load_model returns a torch.nn.Module.", load)
+    if run.has("run_winner.py"):
+        sentence = "Measure the winner again in three fresh processes, under the conditions of the verdict."
+        yield NextStep(sentence, shlex.join(["python", str(run.folder / "run_winner.py")]))
+    if run.has("winner.json"):
+        sentence = "Measure the winner's latency with random weights; name a second network to compare the two."
+        yield NextStep(sentence, bench_command(run.settings, run.folder / "winner.json"))
+    yield from _train_more(run)
+    yield from _search_longer(run, "a more accurate network")
+
+
+def _after_unsure(run: _Run) -> Iterator[NextStep]:
+    document = next((run.folder / name for name in ("winner.json", "nearest.json") if run.has(name)), None)
+    if run.has("run_winner.py"):
+        sentence = "Measure the winner again on a quieter machine: stop other programs, then run its script."
+        yield NextStep(sentence, shlex.join(["python", str(run.folder / "run_winner.py")]))
+    if document is not None:
+        sentence = f"Measure its latency in {_ROUNDS} rounds, ten times the default, for a narrower interval."
+        yield NextStep(sentence, bench_command(run.settings, document, "--rounds", str(_ROUNDS)))
+        if (runtime := _faster_runtime(run.settings)) is not None:
+            sentence = f"Measure its latency in the runtime {runtime}, which may be faster."
+            yield NextStep(sentence, bench_command({**run.settings, "runtime": runtime}, document))
+    reading, budget = run.verdict.reading, run.budget_ms
+    interval = None if reading is None else reading.interval_ms
+    if interval is not None and budget is not None and interval[1] > budget:
+        yield _with_budget(run, interval[1], f"The interval of its latency ends at {interval[1]:.2f} ms")
+
+
+def _after_fail(run: _Run) -> Iterator[NextStep]:
+    if (nearest := _nearest_latency(run)) is not None and (budget := run.budget_ms) is not None and nearest > budget:
+        reason = f"The lowest latency that was measured is {run.stat} {nearest:.2f} ms"
+        yield _with_budget(run, nearest / (1 - min(run.noise, 0.5)), reason)
+    yield from _search_longer(run, "a network inside the budgets")
+    if (runtime := _faster_runtime(run.settings)) is not None:
+        sentence = f"Search with the runtime {runtime}, in which the same networks may be faster."
+        yield NextStep(sentence, run.search(runtime=runtime))
+    sentence = "Examine how much of the space lies inside the budgets, without training anything."
+    yield NextStep(sentence, doctor_command(run.settings, space_argument(run.settings)))
+    yield NextStep("Choose another space: the last line names those that archdsl ships.", "archdsl zoo")
+
+
+_FOLLOW: dict[str, Callable[[_Run], Iterator[NextStep]]] = {
+    "PASS": _after_pass,
+    "UNSURE": _after_unsure,
+    "FAIL": _after_fail,
+}
+
+
+def _search_longer(run: _Run, aim: str) -> Iterator[NextStep]:
+    """With twice the limits that the run had."""
+    trials, time_s = number(run.settings.get("trials")), number(run.settings.get("time_s"))
+    options = [] if trials is None else ["--trials", f"{2 * trials:.0f}"]
+    options += [] if time_s is None else ["--time", f"{digits(2 * time_s)}s"]
+    if options:
+        tried = len({trial.hash for trial in run.trials})
+        sentence = f"Continue the search for {aim}, with twice the limits; it has tried {tried} networks so far."
+        yield NextStep(sentence, resume_command(run.folder, *options))
+
+
+def _train_more(run: _Run) -> Iterator[NextStep]:
+    """Where the errors of the first two accuracies of the front leave open which network is better."""
+    epochs = number(run.settings.get("epochs"))
+    if epochs is None or len(run.front) < 2:
+        return
+    first, second = run.front[:2]
+    if None in (first.accuracy, second.accuracy, first.proxy.error, second.proxy.error):
+        return
+    apart = abs((first.accuracy or 0) - (second.accuracy or 0))
+    error = math.hypot(first.proxy.error or 0, second.proxy.error or 0)
+    if apart < 2 * error:
+        sentence = (
+            f"Search again with twice the epochs: the first two networks of the front differ by "
+            f"{accuracy_text(apart, error)} in proxy accuracy, less than two standard errors."
+        )
+        yield NextStep(sentence, run.search(epochs=2 * epochs, least_steps=0))
+
+
+def _nearest_latency(run: _Run) -> float | None:
+    """The lowest latency in ms; of a network that was measured again, that reading counts."""
+    again = {attempt.hash: attempt.latency for attempt in run.verdict.attempts if attempt.latency is not None}
+    if run.verdict.latency is not None:
+        again[run.verdict.hash] = run.verdict.latency
+    first = {trial.hash: trial.latency for trial in run.trials if trial.latency is not None}
+    return min((first | again).values(), default=None)
+
+
+def _with_budget(run: _Run, latency_ms: float, reason: str) -> NextStep:
+    """A search under the lowest round budget that this latency keeps; a throughput budget stays one."""
+    if number(run.settings.get("throughput_budget")) is not None:
+        batch = number(run.settings.get("batch")) or 1.0
+        rate = _two_digits(1000 * batch / latency_ms, math.floor)
+        sentence = f"{reason}: a budget of {digits(rate)} images/s is the highest round one that it keeps."
+        return NextStep(sentence, run.search(throughput_budget=rate))
+    budget = _two_digits(latency_ms, math.ceil)
+    sentence = f"{reason}: search with a budget of {digits(budget)} ms, the lowest round one that it keeps."
+    return NextStep(sentence, run.search(latency_budget_ms=budget))
+
+
+def _two_digits(value: float, rounded: Callable[[float], int]) -> float:
+    """Rounded up or down to two significant digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return float(f"{rounded(round(value / unit, 6)) * unit:.6g}")
+
+
+def _faster_runtime(settings: JsonObject) -> str | None:
+    """A runtime that runs a network's operations with less overhead than this one; None where it is used already."""
+    runtime = _FASTER_RUNTIME.get(text(settings.get("device")).split(":")[0])
+    return runtime if text(settings.get("runtime")) == "eager" else None
+
+
+def _with_space(steps: Sequence[NextStep], files: RunFiles) -> list[NextStep]:
+    """Before the first step that reads the space from a file one that writes it."""
+    command, name = space_command(files), space_argument(files.settings)
+    reads = [place for place, step in enumerate(steps) if command and name in shlex.split(step.command)]
+    if not reads:
+        return list(steps)
+    write = NextStep(f"Write the space to {name}, which the commands below read.", command)
+    return [*steps[: reads[0]], write, *steps[reads[0] :]]

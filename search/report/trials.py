@@ -1,0 +1,128 @@
+"""A line of `trials.jsonl` as a value, whatever the line holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.json_types import Json, JsonObject
+from archdsl.runtimes.setting import with_runtime
+from archdsl.search.report.reading import mapping, number, text
+from archdsl.search.worker.scores.every import NAMES
+
+LONGER, AGAIN = "train_longer", "measured_again"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a latency was measured."""
+
+    spread: float | None
+    """(p50 - p10) / p10"""
+    is_unstable: bool
+    """Whether the measurement called itself so: it drifted, or too few of its rounds were undisturbed."""
+    machine: JsonObject
+    """The device, the setting and the versions; empty if the file does not say them."""
+    document: JsonObject
+    """Everything that the file says of it."""
+
+    @classmethod
+    def of(cls, value: Json) -> Timing:
+        """What an earlier version calls `mode` is the runtime."""
+        document = mapping(value)
+        if "provenance" in document and isinstance(document["provenance"], dict):
+            document = document | {"provenance": with_runtime(document["provenance"])}
+        machine, unstable = mapping(document.get("provenance")), document.get("unstable")
+        return cls(number(document.get("spread")), unstable is True, machine, document)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """How a proxy accuracy came about."""
+
+    fidelity: str
+    """The length of training that names the accuracy."""
+    data: str
+    error: float | None
+    """Standard error of the accuracy, from the number of validation images alone."""
+    document: JsonObject
+    """Everything that the file says of it."""
+
+    @classmethod
+    def of(cls, value: Json) -> Proxy:
+        """Empty texts stand for what is not known."""
+        document = mapping(value)
+        names = text(document.get("fidelity")), text(document.get("data"))
+        return cls(*names, number(document.get("error")), document)
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """A network and how far it came; None for what the line does not say."""
+
+    number: int | None
+    name: str
+    hash: str
+    rung: str
+    outcome: str
+    reason: str
+    params: float | None
+    macs: float | None
+    latency: float | None
+    """ms per batch, at the search's statistic."""
+    inside_budget: bool | None
+    accuracy: float | None
+    """Proxy accuracy, 0 to 1."""
+    seconds: float
+    spec: JsonObject
+    provenance: JsonObject
+    choices: JsonObject
+    """What the network chose of the space; empty if that cannot be told."""
+
+    @property
+    def timing(self) -> Timing:
+        """How the latency was measured."""
+        return Timing.of(self.provenance.get("latency"))
+
+    @property
+    def proxy(self) -> Proxy:
+        """How the accuracy came about."""
+        return Proxy.of(self.provenance.get("proxy"))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Zero-cost scores by name; params and MACs are the trial's own fields."""
+        recorded = mapping(self.provenance.get("scores"))
+        values = {name: number(recorded.get(name)) for name in NAMES[2:]}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def last_rung(self) -> str:
+        """The rung at which it ended."""
+        return {"fell": self.rung, "failed": "failed"}.get(self.outcome, "trained")
+
+    @property
+    def overrides(self) -> str:
+        """`w=32 d1=2`: what it chose."""
+        return " ".join(f"{name}={value}" for name, value in self.choices.items())
+
+
+def trial_of(record: JsonObject, choices: JsonObject | None = None) -> TrialLine:
+    """A record, whatever it holds."""
+    spec, inside, order = mapping(record.get("spec")), record.get("inside_budget"), number(record.get("number"))
+    return TrialLine(
+        number=None if order is None else int(order),
+        name=text(spec.get("name")) or text(record.get("hash")) or "unnamed",
+        hash=text(record.get("hash")),
+        rung=text(record.get("rung"), "unknown"),
+        outcome=text(record.get("outcome"), "unknown"),
+        reason=text(record.get("reason")),
+        params=number(record.get("params")),
+        macs=number(record.get("macs")),
+        latency=number(record.get("latency")),
+        inside_budget=inside if isinstance(inside, bool) else None,
+        accuracy=number(record.get("accuracy")),
+        seconds=number(record.get("seconds")) or 0.0,
+        spec=spec,
+        provenance=mapping(record.get("provenance")),
+        choices=choices or {},
+    )
