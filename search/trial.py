@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from archdsl.cost import Count
-from archdsl.json_types import JsonObject
+from archdsl.json_types import JsonObject, Scalar
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.timing.verdict import LEAST_SHARE
+
+Choices: TypeAlias = dict[str, Scalar]
+"""A value for every variable of a space that is asked for, by its name."""
+Choose: TypeAlias = Callable[[str], Scalar]
+"""What gives the value of a variable."""
 
 Rung = Literal["latency", "zero_cost", "train", "halving", "train_longer"]
 """The last rung that a trial reached: a reading at the gate, the zero-cost scores, a short training to the end or

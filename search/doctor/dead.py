@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
+from archdsl.json_types import JsonObject, Scalar
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import Survey, Value
+from archdsl.search.trial import Choices
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, alternatives_of, label_of, variables, walk
@@ -22,7 +24,7 @@ class Dead(NamedTuple):
     """A value that no valid network has."""
 
     name: str
-    value: Any
+    value: Scalar
     keys: Keys
     """Where it is written."""
     reasons: tuple[tuple[Problem, int], ...]
@@ -36,9 +38,9 @@ class Dead(NamedTuple):
 class Hole(NamedTuple):
     """One place of a variable, and the choices around it that bring it about."""
 
-    hole: dict[str, Any]
+    hole: JsonObject
     keys: Keys
-    around: dict[str, Any]
+    around: Choices
 
 
 def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
@@ -61,7 +63,7 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
     written = {keys: (name, hole) for name, hole, keys in walk(space.nodes)}
     found: dict[str, list[Hole]] = {}
     for keys, (name, hole) in written.items():
-        around = {}
+        around: Choices = {}
         for length, key in enumerate(keys):
             if key == "$one_of" and keys[:length] in written:
                 outer, alternatives = written[keys[:length]]
@@ -72,7 +74,7 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
     return found
 
 
-def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, places: list[Hole]) -> Dead | None:
+def _dead(space: Space, points: Points, survey: Survey, name: str, value: Scalar, places: list[Hole]) -> Dead | None:
     """Why a value that was not seen in a network is dead; None if it is alive after all."""
     blame = survey.blame.get((name, value), Counter[Problem]())
     if not survey.is_whole:
@@ -84,7 +86,9 @@ def _dead(space: Space, points: Points, survey: Survey, name: str, value: Any, p
     return Dead(name, value, keys, tuple(blame.most_common(2)), blame.total(), survey.is_whole)
 
 
-def _blame_of_drawn(space: Space, points: Points, name: str, value: Any, places: list[Hole]) -> Counter[Problem] | None:
+def _blame_of_drawn(
+    space: Space, points: Points, name: str, value: Scalar, places: list[Hole]
+) -> Counter[Problem] | None:
     """Why choices drawn with a value are no networks; None as soon as one is."""
     blame = Counter[Problem]()
     for choices in _drawn_with(variables(space.nodes), name, value, places):
@@ -96,7 +100,7 @@ def _blame_of_drawn(space: Space, points: Points, name: str, value: Any, places:
     return blame
 
 
-def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[Hole]) -> Iterator[dict[str, Any]]:
+def _drawn_with(known: dict[str, Variable], name: str, value: Scalar, places: list[Hole]) -> Iterator[Choices]:
     """Choices at random that have a value, in each of its places in turn."""
     generator = random.Random(0)
     for index in range(DRAWS):
@@ -104,10 +108,11 @@ def _drawn_with(known: dict[str, Variable], name: str, value: Any, places: list[
         yield {other: draw(variable, generator) for other, variable in known.items()} | forced
 
 
-def value_keys(place: Hole, value: Any) -> Keys:
+def value_keys(place: Hole, value: Scalar) -> Keys:
     """Where a value is written; one of a range, where the range is."""
-    if "$one_of" in place.hole:
-        return (*place.keys, "$one_of", [label_of(found) for found in place.hole["$one_of"]].index(value))
+    alternatives = place.hole.get("$one_of")
+    if isinstance(alternatives, list | tuple):
+        return (*place.keys, "$one_of", [label_of(found) for found in alternatives].index(value))
     return (*place.keys, "$int" if "$int" in place.hole else "$float")
 
 

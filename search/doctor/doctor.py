@@ -10,10 +10,11 @@ import math
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.data.agreement import with_data
 from archdsl.errors import SpecError
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
@@ -212,7 +213,7 @@ def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> d
     return found
 
 
-def as_json(found: Examination, dead: list[dict[str, Any]]) -> dict[str, Any]:
+def as_json(found: Examination, dead: list[JsonObject]) -> JsonObject:
     """The facts for programs; `dead` are the dead values as their problems say them, with their places."""
     timed, settings = found.timed, found.settings
     return {

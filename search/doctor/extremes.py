@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from archdsl.json_types import Scalar
 from archdsl.search.doctor.points import Network, Points
+from archdsl.search.trial import Choices
 from archdsl.spaces.variables import Variable
 
 Loss = Callable[[Network], float]
@@ -14,8 +15,8 @@ _MOST_ROUNDS = 4
 
 
 def descend(
-    points: Points, known: Mapping[str, Variable], start: Mapping[str, Any], loss: Loss, enough: float | None = None
-) -> tuple[Network, dict[str, Any]] | None:
+    points: Points, known: Mapping[str, Variable], start: Mapping[str, Scalar], loss: Loss, enough: float | None = None
+) -> tuple[Network, Choices] | None:
     """The network of least loss that is reached from a choice, with its choices; None if nothing on the way holds.
 
     Each variable in turn takes its best value, until a round brings nothing, or the loss is `enough`.
@@ -37,13 +38,13 @@ def descend(
     return None if best is None else (best, choices)
 
 
-def _complete(known: Mapping[str, Variable], start: Mapping[str, Any]) -> dict[str, Any]:
+def _complete(known: Mapping[str, Variable], start: Mapping[str, Scalar]) -> Choices:
     """A value for every variable, the first where none is chosen."""
     first = {name: variable.values[0] if variable.values else variable.low for name, variable in known.items()}
     return {**first, **start}
 
 
-def _tried(variable: Variable) -> list[Any]:
+def _tried(variable: Variable) -> list[Scalar]:
     """Values that a step tries: all, or the ends and some evenly between."""
     if not variable.values:
         return [variable.low, (variable.low + variable.high) / 2, variable.high]

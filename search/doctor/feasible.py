@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.data.agreement import in_built_in_data
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Network, Points
+from archdsl.search.trial import Choices
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import latency_of
 from archdsl.spaces.variables import variables
@@ -77,7 +78,7 @@ def found_rows(points: Points, settings: Settings, limits: Mapping[str, float]) 
     """The costs of networks drawn, and of what steps reach from the best one; ends with the first inside the limits."""
     known, generator = variables(points.space.nodes), random.Random(0)
     rows: list[dict[str, float]] = []
-    best: tuple[float, dict[str, Any]] | None = None
+    best: tuple[float, Choices] | None = None
     for _ in range(_DRAWS):
         choices = {name: draw(variable, generator) for name, variable in known.items()}
         network = points.look(choices.__getitem__).network

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
 from archdsl.families.common.base import Part
 from archdsl.graphs import flow, link
+from archdsl.json_types import Json, JsonObject, Scalar
 from archdsl.language.checking.draft import draft
 from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
+from archdsl.search.trial import Choices, Choose
 from archdsl.spaces.contradiction import fixed, needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse
@@ -39,14 +41,14 @@ MOST_IN_ALL = 4_000
 MOST_VALUES = 100
 """Values of one variable that are looked at; of a range in finer steps none is."""
 
-Value = tuple[str, Any]
+Value = tuple[str, Scalar]
 
 
 class Impossible(NamedTuple):
     """A value that no point has: its variable, where it is written, and why most choices with it fail."""
 
     name: str
-    value: Any
+    value: Scalar
     keys: Keys
     reason: Problem
 
@@ -113,7 +115,7 @@ class _Proofs:
                     impossible.add((name, value))
                     yield Impossible(name, value, value_keys(places[0], value), reason)
 
-    def _seen(self, name: str, value: Any, places: list[Hole]) -> bool:
+    def _seen(self, name: str, value: Scalar, places: list[Hole]) -> bool:
         """Whether a valid point has the value, among some drawn with it."""
         for draws in range(_DRAWS):
             if (name, value) in self.alive or self.left <= 0:
@@ -123,13 +125,13 @@ class _Proofs:
             self._look((choices | places[draws % len(places)].around | {name: value}).__getitem__)
         return (name, value) in self.alive
 
-    def _look(self, choose: Callable[[str], Any]) -> tuple[dict[str, Any], Problem | None]:
+    def _look(self, choose: Choose) -> tuple[Choices, Problem | None]:
         looked = self.points.look(choose)
         if looked.network is not None:
             self.alive.update(looked.choices.items())
         return looked.choices, looked.problem
 
-    def _reason(self, name: str, value: Any, places: list[Hole]) -> Problem | None:
+    def _reason(self, name: str, value: Scalar, places: list[Hole]) -> Problem | None:
         """Why every choice with a value fails; None where one does not, or where that is not decided."""
         around = {outer for place in self.holes[name] for outer in place.around}
         mine = [needed for needed in self.constraints.values() if name in needed]
@@ -144,7 +146,7 @@ class _Proofs:
                 return None
         return None
 
-    def _proof(self, name: str, value: Any, scope: set[str]) -> Problem | None:
+    def _proof(self, name: str, value: Scalar, scope: set[str]) -> Problem | None:
         """The commonest reason of failing, if every choice of these variables with the value fails."""
         reasons = Counter[Problem]()
         whole = scope == set(self.variables)
@@ -186,11 +188,11 @@ class _Partial:
         self.decided = {self.space.nodes[index]["id"] for index, needed in nodes.items() if needed <= scope}
         self.constraints = [index for index, needed in constraints.items() if needed <= scope]
 
-    def look(self, choose: Callable[[str], Any]) -> tuple[dict[str, Any], Problem | None]:
+    def look(self, choose: Choose) -> tuple[Choices, Problem | None]:
         """The choices that were used, and a reason that makes every point with them fail; None where there is none."""
-        used: dict[str, Any] = {}
+        used: Choices = {}
 
-        def noted(name: str) -> Any:
+        def noted(name: str) -> Scalar:
             used[name] = choose(name)
             return used[name]
 
@@ -224,7 +226,7 @@ class _Partial:
                 yield self.points.placed(problem, point)
 
 
-def _keeps_all(node: dict[str, Any]) -> bool:
+def _keeps_all(node: JsonObject) -> bool:
     """Whether a node is a stage in all its alternatives and gives a map alone, whatever its fields are.
 
     Where one gives semantics or a class token, who reads what may follow from the alternative.
@@ -235,11 +237,11 @@ def _keeps_all(node: dict[str, Any]) -> bool:
     return plain and set(types_of(node)) <= kinds
 
 
-def _type_names(value: Any) -> Iterator[str]:
+def _type_names(value: Json) -> Iterator[str]:
     """Every type that is written in a node, also inside alternatives and sequences."""
     if isinstance(value, dict):
-        if isinstance(value.get("type"), str):
-            yield value["type"]
+        if isinstance(name := value.get("type"), str):
+            yield name
         for inner in value.values():
             yield from _type_names(inner)
     elif isinstance(value, list | tuple):

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Hashable
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from archdsl.cost import Count, cost_of, count, limit_problems
 from archdsl.errors import Keys, Problem, SpecError
 from archdsl.graphs import Step
+from archdsl.json_types import JsonObject, Scalar
 from archdsl.language.checking.problems import problems_of
 from archdsl.language.document import Spec, spec_model
 from archdsl.language.nodes import Node, node_models
+from archdsl.search.trial import Choices, Choose
 from archdsl.shape import Cost
 from archdsl.spaces.resolve import Point, Unresolved, decide, resolve
 from archdsl.spaces.sampling import broken
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import label_of
-
-Choose = Callable[[str], Any]
 
 
 class Network(NamedTuple):
@@ -39,7 +39,7 @@ class Network(NamedTuple):
 class Looked(NamedTuple):
     """A choice that was looked at: its network, or the first reason why it has none."""
 
-    choices: dict[str, Any]
+    choices: Choices
     network: Network | None
     problem: Problem | None
 
@@ -50,13 +50,13 @@ class Points:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._nodes: dict[str, Node] = {}
-        self._costs: dict[tuple[Any, ...], Cost] = {}
+        self._costs: dict[tuple[Hashable, ...], Cost] = {}
 
     def look(self, choose: Choose) -> Looked:
         """The network of a choice, or why there is none."""
-        made: dict[str, Any] = {}
+        made: Choices = {}
 
-        def noted(name: str) -> Any:
+        def noted(name: str) -> Scalar:
             made[name] = choose(name)
             return made[name]
 
@@ -89,10 +89,10 @@ class Points:
             self._costs[key] = cost_of(step, spec)
         return self._costs[key]
 
-    def _node(self, index: int, written: dict[str, Any]) -> Node:
+    def _node(self, index: int, written: JsonObject) -> Node:
         key = json.dumps(written)
         if key not in self._nodes:
-            model = node_models()[written["type"]]
+            model = node_models()[str(written["type"])]
             try:
                 self._nodes[key] = model.model_validate(written)
             except ValidationError as error:

@@ -6,11 +6,13 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import Problem
+from archdsl.json_types import Scalar
 from archdsl.language.canonical import canonical_hash
 from archdsl.search.doctor.points import Looked, Network, Points
+from archdsl.search.trial import Choices
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
@@ -20,7 +22,7 @@ MOST_CHOICES = 10_000
 """Choices up to which a space is looked at as a whole."""
 SAMPLES = 2_000
 
-Value = tuple[str, Any]
+Value = tuple[str, Scalar]
 """A variable's name, and one of its values."""
 
 
@@ -39,7 +41,7 @@ class Size(NamedTuple):
 class Survey(NamedTuple):
     """The valid points among the choices that were looked at."""
 
-    found: list[tuple[dict[str, Any], Network]]
+    found: list[tuple[Choices, Network]]
     looked_at: int
     is_whole: bool
     """Whether every choice of the space was looked at."""

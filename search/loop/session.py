@@ -154,7 +154,8 @@ class Search:
     def _use_threads(self, study: Study, threads: int | None) -> None:
         """Measure on so many threads from here on; all machines of a study do."""
         if threads is not None:
-            threads = int(study.get_or_set("threads", threads))
+            agreed_on = study.get_or_set("threads", threads)
+            threads = agreed_on if isinstance(agreed_on, int) else threads
             if threads != self.context.settings.chosen_threads:
                 self.context.use_settings(self.context.settings.model_copy(update={"chosen_threads": threads}))
 

@@ -168,5 +168,4 @@ def _losses(reached: Sequence[_Known], mark: int) -> Floats:
 def _correlation(reached: Sequence[_Known], values: Floats) -> float:
     """Spearman's of values and the accuracies at the end."""
     ended = [row for row, known in enumerate(reached) if known.accuracy is not None]
-    found: float = spearman(values[ended], [reached[row].accuracy or 0.0 for row in ended])
-    return found
+    return float(spearman(values[ended], [reached[row].accuracy or 0.0 for row in ended]))

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from archdsl.json_types import Json, JsonObject
 from archdsl.search.predict.ranks import Floats, standardised
 
 Fields = Mapping[str, float]
 _IS = " is "
 
 
-def fields(spec: Mapping[str, Any]) -> Fields:
-    """By place: the logarithm of each number, and 1 for each word that stands there. `spec` is a document as JSON."""
+def fields(document: JsonObject) -> Fields:
+    """By place: the logarithm of each number, and 1 for each word that stands there. `document` is a spec as JSON."""
     found = dict[str, float]()
-    for node in spec["nodes"]:
-        found.update(_of({name: value for name, value in node.items() if name != "id"}, str(node["id"])))
+    nodes = document["nodes"]
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict):
+            found.update(_of({name: value for name, value in node.items() if name != "id"}, str(node["id"])))
     return found
 
 
@@ -32,7 +34,7 @@ def field_columns(seen: Sequence[Fields]) -> Floats:
     return np.column_stack(kept) if kept else np.zeros((len(seen), 0))
 
 
-def _of(value: Any, place: str) -> Iterator[tuple[str, float]]:
+def _of(value: Json, place: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for name, own in value.items():
             yield from _of(own, f"{place}.{name}")

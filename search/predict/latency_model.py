@@ -9,17 +9,19 @@ nothing close. What both let through is measured.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archdsl.cost import Count, count
 from archdsl.errors import MeasureError
 from archdsl.families.common.stage import Stage
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
+from archdsl.language.nodes import Node
 from archdsl.latency.tables import Table, load
 from archdsl.search.config import Settings
+from archdsl.search.predict.ranks import Floats
 
 ENOUGH = 16
 """Measured networks before the first prediction by regression."""
@@ -32,7 +34,7 @@ class Fit(NamedTuple):
     """A regression on measured networks: features and their weights, and what it makes of each network left out."""
 
     names: list[str]
-    weights: NDArray[Any]
+    weights: Floats
     left_out: list[tuple[float, float]]
 
     @property
@@ -101,7 +103,7 @@ class LatencyModel:
         return predicted if over else None
 
 
-def table_of(settings: Settings, facts: dict[str, Any]) -> Table | None:
+def table_of(settings: Settings, facts: JsonObject) -> Table | None:
     """The fresh table of a search's space, setting and threads on the device of these facts, or None."""
     own = settings.measuring() | {"stat": settings.stat}
     own["threads"] = own["threads"] or facts.get("threads")
@@ -125,9 +127,9 @@ def features(spec: Spec, counted: Count | None = None) -> dict[str, float]:
     return found
 
 
-def _kind(node: Any) -> str:
-    blocks: list[Any] = [block for _, block in node.parts()] if isinstance(node, Stage) else [node]
-    return "+".join(block.type for block in blocks)
+def _kind(node: Node) -> str:
+    blocks: list[Node] = [block for _, block in node.parts()] if isinstance(node, Stage) else [node]
+    return "+".join(str(getattr(block, "type", "")) for block in blocks)
 
 
 def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
@@ -142,11 +144,11 @@ def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
     return Fit(names, _ridge(x, y), left_out)
 
 
-def _ridge(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def _ridge(x: Floats, y: Floats) -> Floats:
     """Weights that minimise the relative squared error, lightly held to zero in units of each feature's size."""
     scale = np.abs(x).max(axis=0)
     scale[scale == 0] = 1.0
     rows = x / scale / y[:, None]
     gram = rows.T @ rows + _RIDGE * np.eye(x.shape[1])
-    solved: NDArray[Any] = np.linalg.solve(gram, rows.T @ np.ones(len(y))) / scale
+    solved: Floats = np.linalg.solve(gram, rows.T @ np.ones(len(y))) / scale
     return solved

@@ -7,7 +7,7 @@ give nan there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ DRAWS = 2000
 """Samples of a bootstrap."""
 _LEVEL = 0.9
 
-Floats = NDArray[Any]
+Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -42,14 +42,16 @@ def standardised(column: Sequence[float] | Floats) -> Floats:
     return found
 
 
-def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
-    """Spearman's rank correlation of (..., n) and (..., n), ties at their mean rank; 0 where one side is constant."""
-    x, y = (side - side.mean(-1, keepdims=True) for side in (ranks(a), ranks(b)))
+def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Floats:
+    """Spearman's rank correlation of (..., n) and (..., n) -> (...): ties at their mean rank; 0 where one side is
+    constant.
+    """
+    x, y = (np.asarray(side - side.mean(-1, keepdims=True)) for side in (ranks(a), ranks(b)))
     return _normed((x * y).sum(-1), (x * x).sum(-1) * (y * y).sum(-1))
 
 
-def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
-    """Kendall's tau-b of (..., n) and (..., n): of all pairs those in the same order less those in the other.
+def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Floats:
+    """Kendall's tau-b of (..., n) and (..., n) -> (...): of all pairs those in the same order less those in the other.
 
     0 where one side is constant.
     """
@@ -58,11 +60,11 @@ def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Any:
     return _normed((x * y).sum((-1, -2)), (x * x).sum((-1, -2)) * (y * y).sum((-1, -2)))
 
 
-def _normed(product: Floats, squares: Floats) -> Any:
-    """A product by the root of its sides' squares; a float where it is one figure."""
+def _normed(product: Floats, squares: Floats) -> Floats:
+    """A product by the root of its sides' squares; 0 where that is 0."""
     size = np.sqrt(squares)
-    found = np.divide(product, size, out=np.zeros_like(size), where=size > 0)
-    return float(found) if found.ndim == 0 else found
+    found: Floats = np.divide(product, size, out=np.zeros_like(size), where=size > 0)
+    return found
 
 
 def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int) -> float:
@@ -73,7 +75,7 @@ def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int)
 
 
 def interval(
-    figure: Callable[..., Any], *columns: Sequence[float] | Floats, seed: int = 0, draws: int = DRAWS
+    figure: Callable[..., Floats], *columns: Sequence[float] | Floats, seed: int = 0, draws: int = DRAWS
 ) -> Interval:
     """A figure of columns (n,), with its bootstrap interval of 90 % (percentiles): rows are drawn with replacement.
 

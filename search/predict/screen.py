@@ -95,5 +95,5 @@ def _best_order(known: Sequence[_Known]) -> Order | None:
         ", ".join(MEMBERS): ensemble([one.seen.scores for one in known]),
         "what the networks trained here tell of its kind": fitted([one.seen for one in known], accuracies),
     }
-    orders = [Order(name, values, spearman(values[trained], truth)) for name, values in named.items()]
+    orders = [Order(name, values, float(spearman(values[trained], truth))) for name, values in named.items()]
     return max(orders, key=lambda order: order.correlation)

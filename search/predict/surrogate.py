@@ -7,11 +7,12 @@ fixed ensemble cannot know. A network that was trained is judged by all others, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archdsl.json_types import JsonObject
 from archdsl.search.predict.fields import Fields, field_columns, fields
 from archdsl.search.predict.gaussian_process import MOST, leave_one_out, posterior
 from archdsl.search.predict.ranks import Floats, ranks, standardised
@@ -32,9 +33,9 @@ class Seen(NamedTuple):
     scores: Scores
 
 
-def seen(spec: Mapping[str, Any], scores: Scores) -> Seen | None:
+def seen(document: JsonObject, scores: Scores) -> Seen | None:
     """Of a spec as JSON and its scores; None where these are not complete, as of an older run."""
-    return Seen(fields(spec), scores) if all(name in scores for name in NAMES) else None
+    return Seen(fields(document), scores) if all(name in scores for name in NAMES) else None
 
 
 class Promised(NamedTuple):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 from archdsl.cost import count
 from archdsl.errors import SpecError
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import draw, point
 from archdsl.search.config import Settings
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Choices, Choose
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 
@@ -28,7 +27,7 @@ class Raised(Refused):
     """A candidate that falls because the code of a block raised what is no refusal."""
 
 
-def candidate(space: Space, choose: Callable[[str], Any], settings: Settings) -> Candidate:
+def candidate(space: Space, choose: Choose, settings: Settings) -> Candidate:
     """The network of a choice, if it holds and costs what it may.
 
     Raises:
@@ -55,7 +54,7 @@ def random_candidate(
     generator: random.Random,
     draws: int = 2000,
     is_hopeless: Callable[[Candidate], bool] = lambda found: False,
-) -> tuple[Candidate, dict[str, Any]] | None:
+) -> tuple[Candidate, Choices] | None:
     """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws
     find none.
 

@@ -12,44 +12,50 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from archdsl.json_types import Scalar
+from archdsl.search.trial import Choices
 from archdsl.spaces.variables import Variable
 
 _EXACT = 2**53
 """Up to which a whole number is exact as a float, which databases keep."""
 
 
+_Typed = tuple[type, Scalar]
+"""A value with its type."""
+
+
 class Parameter:
     """A variable as a parameter: its distribution, and what stands for each of the variable's values."""
 
-    def __init__(self, variable: Variable, distribution: BaseDistribution, encoded: Sequence[Any]) -> None:
+    def __init__(self, variable: Variable, distribution: BaseDistribution, encoded: Sequence[Scalar]) -> None:
         """`encoded` are in the order of the variable's values; none where it is a range without steps."""
         self.distribution, self._values, self._encoded = distribution, variable.values, tuple(encoded)
         pairs = list(zip(self._values, self._encoded, strict=True))
         # 1, 1.0 and true are equal for Python, and three values for a space
-        self._encode: dict[tuple[type, Scalar], Any] = {(type(value), value): parameter for value, parameter in pairs}
-        self._decode = {(type(parameter), parameter): value for value, parameter in reversed(pairs)}
+        self._encode: dict[_Typed, Scalar] = {(type(value), value): code for value, code in pairs}
+        self._decode: dict[_Typed, Scalar] = {(type(code), code): value for value, code in reversed(pairs)}
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Scalar) -> Scalar:
         """The parameter that stands for a value."""
         if not self._values:
+            assert isinstance(value, int | float)
             return float(value)
         if (key := (type(value), value)) in self._encode:
             return self._encode[key]
         return self._encoded[self._values.index(value)]
 
-    def decode(self, parameter: Any) -> Any:
+    def decode(self, parameter: Scalar) -> Scalar:
         """The value that a parameter stands for."""
         if not self._values:
             return parameter
         if (key := (type(parameter), parameter)) in self._decode:
             return self._decode[key]
-        return self._values[self._encoded.index(parameter)]
+        value: Scalar = self._values[self._encoded.index(parameter)]
+        return value
 
 
 Form = Callable[[Variable], Parameter]
@@ -87,12 +93,12 @@ def as_indices(variable: Variable) -> Parameter:
     return Parameter(variable, CategoricalDistribution(texts), texts)
 
 
-def choices(trial: optuna.Trial, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+def choices(trial: optuna.Trial, parameters: Mapping[str, Parameter]) -> Choices:
     """A sampled value for every variable."""
     return {name: parameter.decode(_suggested(trial, name, parameter)) for name, parameter in parameters.items()}
 
 
-def _suggested(trial: optuna.Trial, name: str, parameter: Parameter) -> Any:
+def _suggested(trial: optuna.Trial, name: str, parameter: Parameter) -> Scalar:
     match parameter.distribution:
         case IntDistribution(low=low, high=high, step=step):
             return trial.suggest_int(name, low, high, step=step)
@@ -107,14 +113,16 @@ def _range(variable: Variable) -> FloatDistribution:
     return FloatDistribution(variable.low, variable.high, log=variable.log)
 
 
-def _even(values: Sequence[Any]) -> BaseDistribution | None:
+def _even(values: Sequence[Scalar]) -> BaseDistribution | None:
     """The distribution of rising numbers of one type that are evenly spaced; None for others."""
-    if all(type(value) is int and abs(value) <= _EXACT for value in values):
-        steps = {after - before for before, after in pairwise(values)} or {1}
-        return IntDistribution(values[0], values[-1], step=steps.pop()) if len(steps) == 1 else None
-    if len(values) > 1 and all(type(value) is float for value in values):
-        decimals = [Decimal(str(value)) for value in values]
+    whole = [value for value in values if isinstance(value, int) and type(value) is int and abs(value) <= _EXACT]
+    if len(whole) == len(values):
+        steps = {after - before for before, after in pairwise(whole)} or {1}
+        return IntDistribution(whole[0], whole[-1], step=steps.pop()) if len(steps) == 1 else None
+    fractions = [value for value in values if isinstance(value, float)]
+    if len(values) > 1 and len(fractions) == len(values):
+        decimals = [Decimal(str(value)) for value in fractions]
         paces = {after - before for before, after in pairwise(decimals)}
         step = float(paces.pop())
-        return FloatDistribution(values[0], values[-1], step=step) if not paces and step > 0 else None
+        return FloatDistribution(fractions[0], fractions[-1], step=step) if not paces and step > 0 else None
     return None

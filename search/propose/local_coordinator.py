@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import optuna
 
+from archdsl.json_types import Json
 from archdsl.search.trial import Trial
 
 
@@ -51,7 +51,7 @@ class LocalCoordinator:
     def mark_closed(self, is_over: bool) -> None:
         """Let machines that train know whether there is more to come."""
 
-    def get_or_set(self, name: str, own: Any) -> Any:
+    def get_or_set(self, name: str, own: Json) -> Json:
         """What the first machine said of something; ours, if we are the first."""
         return own
 

@@ -9,7 +9,8 @@ that a trial belongs to stands beside it in the study, and is copied with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -17,9 +18,11 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from archdsl.json_types import Scalar
 from archdsl.search.propose.distributions import Parameter, choices
 from archdsl.search.propose.measured_trials import Measured
 from archdsl.search.propose.trial_queue import BUDGET, generation_of
+from archdsl.search.trial import Choices
 
 Parameters = Mapping[str, Parameter]
 
@@ -27,8 +30,8 @@ Parameters = Mapping[str, Parameter]
 class Proposal(NamedTuple):
     """A value for every variable, and what its sampler has to find beside the trial later."""
 
-    values: dict[str, Any]
-    attributes: dict[str, Any]
+    values: Choices
+    attributes: dict[str, int]
 
 
 class Mirror(NamedTuple):
@@ -63,16 +66,16 @@ class Mirror(NamedTuple):
         for trial in self.trials:
             if trial.params.keys() != self.parameters.keys():
                 continue
-            shared: dict[str, Any] = {"params": self._params(trial), "distributions": distributions}
-            shared["system_attrs"] = generation_of(trial)
+            params = self._params(trial)
+            copy = partial(create_trial, distributions=distributions, system_attrs=generation_of(trial))
             if (complete := measured.get(trial.number)) is not None:
-                yield create_trial(values=complete.values, constraints={BUDGET: complete.excess}, **shared)
+                yield copy(params=params, values=complete.values, constraints={BUDGET: complete.excess})
             elif trial.state == TrialState.PRUNED:
-                yield create_trial(state=trial.state, constraints={BUDGET: 1.0}, **shared)
+                yield copy(params=params, state=trial.state, constraints={BUDGET: 1.0})
             elif trial.state == TrialState.RUNNING:
-                yield create_trial(state=trial.state, **shared)
+                yield copy(params=params, state=trial.state)
 
-    def _params(self, trial: FrozenTrial) -> dict[str, Any]:
+    def _params(self, trial: FrozenTrial) -> Choices:
         values = {name: parameter.decode(trial.params[name]) for name, parameter in self.parameters.items()}
         return {name: place.encode(values[name]) for name, place in self.places.items()}
 
@@ -87,10 +90,10 @@ class Mirror(NamedTuple):
 class Proposing(BaseSampler):
     """Draws the parameters of one trial as they are proposed, at the first that is drawn."""
 
-    def __init__(self, propose: Callable[[], dict[str, Any]], parameters: Parameters) -> None:
+    def __init__(self, propose: Callable[[], Choices], parameters: Parameters) -> None:
         """`propose` gives a value for every variable; it is not called for a point that was enqueued."""
         self._propose, self._parameters = propose, parameters
-        self._values: dict[str, Any] | None = None
+        self._values: Choices | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """None: each parameter is drawn by itself, of one proposal."""
@@ -98,13 +101,13 @@ class Proposing(BaseSampler):
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    ) -> Choices:
         """Nothing."""
         return {}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
+    ) -> Scalar:
         """The parameter that stands for the proposed value."""
         if self._values is None:
             self._values = self._propose()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import BaseModel
 
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
 from archdsl.search.propose.study import Study
 from archdsl.search.store.database_url import shown
@@ -83,28 +86,38 @@ def agreed(study: Study, settings: Settings, space: Space, mine: Conditions) -> 
         raise SearchError("the machines that share this study have other data; give each the same")
     if not mine.is_measuring:
         return None
-    conditions = {name: getattr(settings, name) for name in ("runtime", "stat")}
-    first = study.get_or_set("gate", {"device": mine.device_name, "gate_ms": mine.gate_ms, **conditions})
-    if first["device"] != mine.device_name:
-        rule = f"this study measures on {first['device']}, here is {mine.device_name}"
+    conditions = {"runtime": settings.runtime, "stat": settings.stat}
+    gate: JsonObject = {"device": mine.device_name, "gate_ms": mine.gate_ms, **conditions}
+    first = _Gate.model_validate(study.get_or_set("gate", gate))
+    if first.device != mine.device_name:
+        rule = f"this study measures on {first.device}, here is {mine.device_name}"
         raise SearchError(f"{rule}; join it with --role train")
-    first = (conditions if mine.is_resumed else _earlier_conditions(settings, space)) | first
+    unsaid = conditions if mine.is_resumed else _earlier_conditions(settings, space)
+    agreed_on = {"runtime": first.runtime or unsaid["runtime"], "stat": first.stat or unsaid["stat"]}
     for name, value in conditions.items():
-        if first[name] != value:
-            rule = f"this study measures with {name} {first[name]}, this machine with {value}"
-            raise SearchError(f"{rule}; join it with --{name} {first[name]}")
-    agreed_ms: float | None = first["gate_ms"]
-    return agreed_ms
+        if agreed_on[name] != value:
+            rule = f"this study measures with {name} {agreed_on[name]}, this machine with {value}"
+            raise SearchError(f"{rule}; join it with --{name} {agreed_on[name]}")
+    return first.gate_ms
 
 
-def _earlier_conditions(settings: Settings, space: Space) -> dict[str, Any]:
+class _Gate(BaseModel):
+    """What the machine that measured first said of how it does; earlier versions kept neither runtime nor statistic."""
+
+    device: str | None
+    gate_ms: float | None
+    runtime: str | None = None
+    stat: str | None = None
+
+
+def _earlier_conditions(settings: Settings, space: Space) -> dict[str, str]:
     """How a study measures that was begun by an earlier version, which kept neither runtime nor statistic with it."""
     measured = space.budget("latency") or space.budget("throughput")
     stat = (measured and measured.stat) or ("p50" if settings.device.startswith("cuda") else "p10")
     return {"runtime": "eager" if settings.runtime == "graph" else settings.runtime, "stat": stat}
 
 
-def described(settings: Settings, space: Space, gate_ms: float | None, device: str | None) -> dict[str, Any]:
+def described(settings: Settings, space: Space, gate_ms: float | None, device: str | None) -> JsonObject:
     """What a dashboard shows of a study."""
     return {
         "space": space.name,

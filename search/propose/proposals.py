@@ -6,11 +6,11 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import takewhile
-from typing import Any
 
 import optuna
 
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.spaces import draw, seeds
 from archdsl.search.config import Settings
@@ -19,7 +19,7 @@ from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.trial_queue import MOST_LOST
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Choices
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
@@ -60,10 +60,10 @@ class Proposals:
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
         self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow, gate_ms)
-        self._seeds = deque((choices, dict[str, Any]()) for choices in seeds)
+        self._seeds = deque[tuple[Choices, JsonObject]]((choices, {}) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
-    def add(self, known: Iterable[tuple[dict[str, Any], dict[str, Any]]], origins: dict[str, str]) -> None:
+    def add(self, known: Iterable[tuple[Choices, JsonObject]], origins: dict[str, str]) -> None:
         """Propose these choices after the seeds, each once, with what stands beside its trial; `origins` are the
         earlier runs of networks, by hash.
         """
@@ -146,7 +146,7 @@ class Proposals:
         return f"{self.settings.seed} {self.study.begun}"
 
 
-def seed_choices(settings: Settings) -> list[dict[str, Any]]:
+def seed_choices(settings: Settings) -> list[Choices]:
     """The choices of the space's seeds, read from the space as written: the data may bring other channels."""
     return [choices for _, choices in seeds(settings.space_document)]
 
@@ -198,7 +198,7 @@ def _least(space: Space, settings: Settings) -> str:
 
 def _drawn(
     space: Space, settings: Settings, seen: set[str], generator: random.Random
-) -> list[tuple[Candidate, dict[str, Any]]]:
+) -> list[tuple[Candidate, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
     known = variables(space.nodes)
     found = (random_candidate(space, known, settings, seen, generator, draws=20) for _ in range(_SMALLEST_OF))

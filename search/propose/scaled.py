@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from archdsl.json_types import Scalar
 from archdsl.search.config import Settings
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.study import Completed
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Choices
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
-
-Choices = dict[str, Any]
 
 _ROOM = 1.1
 """By how much faster than the gate a network is that is tried wider."""
@@ -61,7 +60,7 @@ class Scaled:
         self._ordered = {
             name: variable.numbers for name, variable in variables.items() if variable.is_ordered and variable.values
         }
-        self._looked_at = dict[tuple[Any, ...], _Sized | None]()
+        self._looked_at = dict[tuple[tuple[str, Scalar], ...], _Sized | None]()
 
     def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
         """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
@@ -111,7 +110,8 @@ class Scaled:
             lower = self._sized(now.choices | {name: value})
             if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
                 continue
-            kept = value / whole.choices[name] if whole.choices[name] else 0.0
+            before = whole.choices[name]
+            kept = value / before if isinstance(before, int | float) and before else 0.0
             found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
         return max(found, key=lambda each: each[0])[1] if found else None
 
@@ -123,10 +123,10 @@ class Scaled:
         room = 1.0 if self._gate_ms is None or not latency_ms else self._gate_ms / latency_ms
         found = list[_Sized]()
         for name, values in self._ordered.items() if room >= _ROOM else ():
-            higher = values[values.index(now.choices[name]) + 1 :] if name in now.choices else ()
-            if not higher:
+            place = values.index(now.choices[name]) if name in now.choices else len(values)
+            if not (higher := values[place + 1 :]):
                 continue
-            value = next((one for one in higher if one >= math.sqrt(room) * now.choices[name]), higher[-1])
+            value = next((one for one in higher if one >= math.sqrt(room) * values[place]), higher[-1])
             wider = self._sized(now.choices | {name: value})
             if wider is not None and wider.size[0] == now.size[0] and self._keeps(wider):
                 found.append(wider)

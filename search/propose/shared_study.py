@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -23,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.files import replacing
+from archdsl.json_types import Json
 from archdsl.search.config import Sampler
 from archdsl.search.propose import heartbeat as heart
 from archdsl.search.propose.distributions import choices
@@ -32,7 +32,7 @@ from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.study_names import name_of as name_of
 from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 from archdsl.search.store.database_url import address
-from archdsl.search.trial import Trial
+from archdsl.search.trial import Choices, Trial
 from archdsl.spaces.variables import Variable
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
@@ -116,7 +116,7 @@ class Shared(Study):
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, Choices]:
         """The next trial, and a value for every variable."""
         trial, chosen = super().ask(breeding)
         self._heart.watch(self.key_of(trial))
@@ -203,7 +203,7 @@ class Shared(Study):
         attributes = (trial.user_attrs for trial in running + self._waiting_trained())
         return {known[HASH]: FROM not in known for known in attributes if HASH in known}
 
-    def get_or_set(self, name: str, own: Any) -> Any:
+    def get_or_set(self, name: str, own: Json) -> Json:
         """What the first machine said of something; ours, if we are the first."""
         with self.choosing():
             known = self._study.user_attrs
@@ -227,7 +227,9 @@ class Shared(Study):
                 closing(connection),
                 closing(sqlite3.connect(partial)) as file,
             ):
-                cast(sqlite3.Connection, connection.driver_connection).backup(file)
+                driver = connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                driver.backup(file)
         finally:
             copy.remove_session()
             copy.engine.dispose()

@@ -10,8 +10,8 @@ uninterrupted one would, and workers side by side for different points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -20,6 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from archdsl.errors import ArchError, SearchError
+from archdsl.json_types import Json, JsonObject
 from archdsl.search.config import Sampler
 from archdsl.search.propose import samplers
 from archdsl.search.propose.distributions import Form, as_indices, as_places, as_values, choices
@@ -28,6 +29,7 @@ from archdsl.search.propose.mirror import Mirror, Proposing
 from archdsl.search.propose.storage import brief, open_storage, unheard
 from archdsl.search.propose.trial_queue import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, TrialQueue
 from archdsl.search.store.database_url import shown
+from archdsl.search.trial import Choices
 from archdsl.spaces.variables import Variable
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}
@@ -47,7 +49,7 @@ OpenTrial = optuna.Trial
 class Completed(NamedTuple):
     """A measured trial: its choices, and its objectives in their order."""
 
-    choices: dict[str, Any]
+    choices: Choices
     values: tuple[float, ...]
     excess: float
     """Over the budget by a factor of 1 + this, if it is more than 0."""
@@ -135,12 +137,12 @@ class Study(TrialQueue):
         if isinstance(self._database, RDBStorage):
             self._database.engine.dispose()
 
-    def describe(self, facts: dict[str, Any]) -> None:
+    def describe(self, facts: JsonObject) -> None:
         """What is searched, for whoever looks at the study with Optuna's own tools."""
         for name, value in facts.items():
             self._study.set_user_attr(name, value)
 
-    def note(self, trial: optuna.Trial, facts: dict[str, Any]) -> None:
+    def note(self, trial: optuna.Trial, facts: Mapping[str, Json]) -> None:
         """What stands beside a trial in Optuna's own tools; before it is told, as an ended one takes nothing more."""
         for name, value in facts.items():
             if value is not None:
@@ -175,7 +177,7 @@ class Study(TrialQueue):
 
     # ---------------------------------------------------------------------------------------------- asking and telling
 
-    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, dict[str, Any]]:
+    def ask(self, breeding: Breeding | None = None) -> tuple[optuna.Trial, Choices]:
         """The next trial, and a value for every variable; `breeding` is asked first, where no point was enqueued."""
         seed = (self.seed * 1_000_003 + self.begun) % 2**31
         with unheard():
@@ -188,7 +190,7 @@ class Study(TrialQueue):
         """The first trial that was enqueued, else a new one."""
         return self._study.ask()
 
-    def _proposed(self, trial: optuna.Trial, seed: int) -> dict[str, Any]:
+    def _proposed(self, trial: optuna.Trial, seed: int) -> Choices:
         """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""
         trials, measured = self._study.get_trials(deepcopy=False), self._measured()
         sampler = samplers.sampler(self.sampler, seed, len(measured))
@@ -223,7 +225,7 @@ class Study(TrialQueue):
     def _pruned(self, trial: optuna.Trial, mark: str, values: dict[str, float]) -> None:
         """A measured candidate without an accuracy; its other objectives stand beside it."""
         facts = {name: values.get(metric) for metric, name in ATTRIBUTES.items() if name not in trial.user_attrs}
-        self.note(trial, {mark: True} | facts)
+        self.note(trial, {mark: True, **facts})
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def refused(

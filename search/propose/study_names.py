@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from archdsl.data.loading import BUILT_IN
+from archdsl.json_types import JsonObject
 from archdsl.runtimes.setting import default_runtime
 from archdsl.search.config import Settings
 from archdsl.search.propose.study import FORMAT
@@ -44,11 +44,11 @@ def older_name_of(settings: Settings) -> str:
     return _name(settings, asked)
 
 
-def _with_mode(facts: dict[str, Any]) -> dict[str, Any]:
+def _with_mode(facts: JsonObject) -> JsonObject:
     return {"mode" if name == "runtime" else name: value for name, value in facts.items()}
 
 
-def _name(settings: Settings, asked: dict[str, Any]) -> str:
+def _name(settings: Settings, asked: JsonObject) -> str:
     data = settings.data if settings.data in BUILT_IN else Path(settings.data).name
     digest = hashlib.sha256(json.dumps(asked | {"data": data}, sort_keys=True).encode()).hexdigest()[:16]
     return f"{settings.space['name']}-{digest}"

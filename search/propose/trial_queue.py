@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from archdsl.json_types import JsonObject
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.local_coordinator import LocalCoordinator
 from archdsl.search.propose.storage import unheard
-from archdsl.search.trial import Trial
+from archdsl.search.trial import Choices, Trial
 from archdsl.spaces.variables import Variable
 
 MOST_LOST = 2
@@ -30,7 +30,7 @@ _GENERATION = ":generation"
 FIXED = "fixed_params"  # where Optuna keeps the point that was enqueued
 
 
-def generation_of(trial: FrozenTrial) -> dict[str, Any]:
+def generation_of(trial: FrozenTrial) -> dict[str, int]:
     """The generation that a trial belongs to, by its sampler's name for it; earlier versions left it where Optuna does.
 
     Empty where its sampler has none.
@@ -63,7 +63,7 @@ class TrialQueue(LocalCoordinator):
         """By which the database knows a trial."""
         return self._database.get_trial_id_from_study_id_trial_number(self._study_key, trial.number)
 
-    def enqueue(self, point: dict[str, Any], again: bool = False, facts: dict[str, Any] | None = None) -> None:
+    def enqueue(self, point: Choices, again: bool = False, facts: JsonObject | None = None) -> None:
         """Ask for this point next, unless it was asked for before; variables not in it take their first value.
 
         `facts` stand beside its trial.

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.errors import SearchError, SpecError
+from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import choices_of, point
 from archdsl.load.specs import spec_of
@@ -20,7 +21,7 @@ from archdsl.search.propose.trial_queue import FROM, RESULT
 from archdsl.search.store import cache
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.run_schema import KnownFile
-from archdsl.search.trial import DataFacts, Trial
+from archdsl.search.trial import Choices, DataFacts, Trial
 from archdsl.spaces.space import Space
 
 _FEWER = "were never trained", "are no points of this space", "were trained otherwise"
@@ -30,7 +31,7 @@ NEVER, ELSEWHERE, OTHERWISE = _FEWER
 class EarlierRuns(NamedTuple):
     """What a run begins with."""
 
-    points: list[tuple[dict[str, Any], dict[str, Any]]]
+    points: list[tuple[Choices, JsonObject]]
     """Choices, each with what stands beside its trial."""
     origins: dict[str, str]
     """The folder that each network comes from, by hash."""
@@ -39,7 +40,7 @@ class EarlierRuns(NamedTuple):
 class Known(NamedTuple):
     """What earlier runs bring into a study."""
 
-    choices: list[dict[str, Any]]
+    choices: list[Choices]
     """Of the networks whose accuracy is known, the most accurate first."""
     origins: dict[str, str]
     """The folder that each of them comes from, by hash, in the same order."""
@@ -75,13 +76,14 @@ def load_earlier_runs(
             note(line)
         kept = KnownFile(folders=kept.folders, choices=choices, origins=origins)
         folder.write("known.json", kept.model_dump())
-    facts = []
+    facts = list[JsonObject]()
     for network_hash, path in origins.items():
-        facts.append({FROM: path} | (_result(network_hash, settings, data) if is_shared else {}))
+        trained = _result(network_hash, settings, data) if is_shared else {}
+        facts.append({FROM: path, **trained})
     return EarlierRuns(list(zip(choices, facts, strict=True)), origins)
 
 
-def _result(network_hash: str, settings: Settings, data: DataFacts) -> dict[str, Any]:
+def _result(network_hash: str, settings: Settings, data: DataFacts) -> JsonObject:
     """What was trained, with its name in the cache, for machines that do not have it."""
     key = cache.training_key(network_hash, settings, data)
     found = cache.get(key)
@@ -94,7 +96,7 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: D
     Raises:
         SearchError: a folder holds no run that can be read.
     """
-    found, told = dict[str, tuple[float, str, dict[str, Any]]](), list[str]()
+    found, told = dict[str, tuple[float, str, Choices]](), list[str]()
     for path in folders:
         folder = RunFolder(Path(path))
         before, records = folder.settings(), folder.records()
@@ -109,9 +111,7 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: D
     return Known([choices for _, (_, _, choices) in ranked], {known: path for known, (_, path, _) in ranked}, told)
 
 
-def _taken(
-    trial: Trial, space: Space, settings: Settings, data: DataFacts, reasons: Counter[str]
-) -> dict[str, Any] | None:
+def _taken(trial: Trial, space: Space, settings: Settings, data: DataFacts, reasons: Counter[str]) -> Choices | None:
     """The choices of a trial whose accuracy holds here, which is put into the cache; else why not is counted."""
     training = trial.training
     if trial.accuracy is None or training is None:

@@ -31,7 +31,7 @@ def agreement(name: str, pairs: Sequence[tuple[float, float]]) -> Agreement:
     if len(pairs) < 3:
         return Agreement(name, len(pairs), None, None)
     first, second = np.array(pairs, dtype=float).T
-    rho = spearman(list(first), list(second))
+    rho = float(spearman(list(first), list(second)))
     return Agreement(name, len(pairs), rho, _chance(rankdata(first), rankdata(second), rho))
 
 

@@ -31,7 +31,7 @@ class KnownFile(RunFile):
     """`known.json`: what the run begins with of earlier runs; no `choices` until it is known."""
 
     folders: list[str]
-    choices: list[Object] | None = None
+    choices: list[dict[str, bool | int | float | str | None]] | None = None
     origins: dict[str, str] = {}
 
 

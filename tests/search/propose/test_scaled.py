@@ -16,7 +16,7 @@ from archdsl.search.propose.candidates import candidate
 from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Completed, Study
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Candidate, Choices
 from archdsl.spaces.variables import variables
 from tests.support.places import ROOT
 from tests.support.searching import SPACE, Machine, latency_of, quicken, search, settings
@@ -171,7 +171,7 @@ def test_a_smaller_network_that_was_refused_keeps_the_next_one_from_nothing(
 @pytest.mark.parametrize("name", ["a" * 9 + "-" * 10 + "b" * 45, "a"])
 def test_networks_of_every_space_have_a_name_that_is_allowed(name: str) -> None:
     space = space_of({**SPACE, "name": name})
-    known = {"w": 16, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
+    known: Choices = {"w": 16, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
     found = candidate(space, known.__getitem__, settings())
     assert spec_of(found.spec.to_json()).name == f"{name[:55]}-{found.hash[:8]}"
 
