@@ -15,13 +15,13 @@ from archdsl.search.evaluate.finalists import LENGTHEN, trainings
 from archdsl.search.evaluate.measuring import PACE
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.worker.messages import (
+    DeviceBusy,
     Event,
     MeasureRequest,
     MeasuringSetting,
     Pace,
     PaceRequest,
     ThreadsRequest,
-    Waiting,
 )
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -137,7 +137,7 @@ def telling(say: Say) -> Callable[[Event], None]:
     """What tells that a worker waits for the device, on which another process measures."""
 
     def progress(event: Event) -> None:
-        if isinstance(event, Waiting):
+        if isinstance(event, DeviceBusy):
             say(event.text)
 
     return progress
