@@ -21,7 +21,7 @@ from archdsl.search.worker.messages import (
     Pace,
     PaceRequest,
     ThreadsRequest,
-    WaitingForDevice,
+    DeviceBusy,
 )
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -137,7 +137,7 @@ def telling(say: Say) -> Callable[[Event], None]:
     """What tells that a worker waits for the device, on which another process measures."""
 
     def progress(event: Event) -> None:
-        if isinstance(event, WaitingForDevice):
+        if isinstance(event, DeviceBusy):
             say(event.text)
 
     return progress

@@ -17,7 +17,7 @@ from archdsl.search.store.result import trials_in
 from archdsl.search.store.run_schema import ClockFile
 from archdsl.search.trial import DataFacts, Trial
 from archdsl.search.worker.machine_options import MachineOptions
-from archdsl.search.worker.messages import Event, WaitingForDevice
+from archdsl.search.worker.messages import Event, DeviceBusy
 from archdsl.search.worker.pool import WorkerPool
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space
@@ -133,7 +133,7 @@ class Context:
 
     def while_waiting(self, event: Event) -> None:
         """Take what a worker says before its reply: while it waits for the device, the search's time stands still."""
-        if isinstance(event, WaitingForDevice):
+        if isinstance(event, DeviceBusy):
             self.clock.pause()
             self.waits(event.text)
         else:

@@ -17,7 +17,7 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
-from archdsl.search.worker.messages import Event, MeasureRequest, MeasuringSetting, Pace, WaitingForDevice
+from archdsl.search.worker.messages import Event, MeasureRequest, MeasuringSetting, Pace, DeviceBusy
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
@@ -82,7 +82,7 @@ def one_reading(
 
     A worker that says nothing for `silence_s` seconds, where that is longer than usual, is taken to hang.
 
-    WaitingForDevice for the device, on which another process measures, is not search time.
+    DeviceBusy for the device, on which another process measures, is not search time.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
@@ -91,7 +91,7 @@ def one_reading(
     request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights)
 
     def progress(event: Event) -> None:
-        if isinstance(event, WaitingForDevice):
+        if isinstance(event, DeviceBusy):
             clock.pause()
             on_wait(event.text)
         else:

@@ -26,7 +26,7 @@ from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
 from archdsl.search.trial import LoadedData
 from archdsl.search.worker import messages
-from archdsl.search.worker.messages import Event, Measuring, TrainingProgress, WaitingForDevice, event_as_json, parsed
+from archdsl.search.worker.messages import Event, Measuring, TrainingProgress, DeviceBusy, event_as_json, parsed
 from archdsl.search.worker.torch_faults import full_memory, is_broken
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
     def waiting(text: str) -> None:
         nonlocal has_waited
         has_waited = True
-        say(WaitingForDevice(text))
+        say(DeviceBusy(text))
 
     def is_decided(taken: Mapping[str, Rounds]) -> bool:
         gate_ms = request.gate_ms
@@ -193,7 +193,7 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
 
     spec, setting = spec_of(request.spec), request.setting
     image = (spec.channels, *spec.image_size)
-    with device_lock(setting.device, lambda text: say(WaitingForDevice(text)), _PATIENCE_S), steady(setting.device):
+    with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
         say(Measuring())
         runner = prepare(seeded(spec), image, setting.device, setting.batch, setting.dtype, setting.runtime)
         return messages.ThreadsReply(fastest_threads([runner]))

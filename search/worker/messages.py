@@ -51,7 +51,7 @@ class Request(ABC, Generic[R]):
 
 
 @dataclass(frozen=True)
-class WaitingForDevice:
+class DeviceBusy:
     """The worker waits for the device, on which another process measures."""
 
     text: str
@@ -69,14 +69,14 @@ class TrainingProgress:
     share: float
 
 
-Event = WaitingForDevice | Measuring | TrainingProgress
+Event = DeviceBusy | Measuring | TrainingProgress
 """What a worker says before its reply."""
 
 
 def event_as_json(event: Event) -> JsonObject:
     """As it goes over the pipe."""
     match event:
-        case WaitingForDevice(text):
+        case DeviceBusy(text):
             return {"waiting": text}
         case Measuring():
             return {"measuring": True}
@@ -88,7 +88,7 @@ def event_of(facts: JsonObject) -> Event | None:
     """What a worker said; None where it is of no kind that is known."""
     share = facts.get("progress")
     if "waiting" in facts:
-        return WaitingForDevice(str(facts["waiting"]))
+        return DeviceBusy(str(facts["waiting"]))
     if "measuring" in facts:
         return Measuring()
     return TrainingProgress(share) if isinstance(share, int | float) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from archdsl.search.config import Settings
-from archdsl.search.worker.messages import Event, Measuring, Request, WaitingForDevice
+from archdsl.search.worker.messages import Event, Measuring, Request, DeviceBusy
 from archdsl.search.worker.process import Hung, Progress, WorkerGone
 
 _SHARE = 0.9
@@ -95,7 +95,7 @@ class WorkerSlot:
         with self._locks.exclusive(self) as hold:
 
             def heard(event: Event) -> None:
-                if isinstance(event, WaitingForDevice | Measuring):
+                if isinstance(event, DeviceBusy | Measuring):
                     hold(isinstance(event, Measuring))  # while it waits for the device, the others may compute
                 if progress is not None:
                     progress(event)
@@ -127,7 +127,7 @@ class WorkerSlot:
 
         def in_time(event: Event) -> None:
             nonlocal waited, heard
-            if isinstance(event, WaitingForDevice | Measuring):
+            if isinstance(event, DeviceBusy | Measuring):
                 waited += time.monotonic() - heard
             heard = time.monotonic()
             if heard - began - waited > left:

@@ -10,7 +10,7 @@ import pytest
 from archdsl import load_spec
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.store.clock import Clock
-from archdsl.search.worker.messages import Measuring, Request, WaitingForDevice
+from archdsl.search.worker.messages import Measuring, Request, DeviceBusy
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
 from tests.support.searching import R, settings
@@ -28,7 +28,7 @@ class Reader:
     def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
         self.asked.append(request)
         for text in self.waits:
-            progress(WaitingForDevice(text))
+            progress(DeviceBusy(text))
         samples = self.readings[min(len(self.asked), len(self.readings)) - 1]
         facts: Any = {"other_cores": 1.5, "cpu_share": 0.9}
         disturbed = list(range(self.disturbed))
@@ -85,7 +85,7 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
 
     class Waits(Reader):
         def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
-            progress(WaitingForDevice("waiting for process 7"))
+            progress(DeviceBusy("waiting for process 7"))
             now[0] += 40
             progress(Measuring())
             now[0] += 2
