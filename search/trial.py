@@ -32,8 +32,8 @@ RUNGS: Mapping[str, str] = {
     "duplicate": "the same network as one before",
     "predicted": "over the latency budget by more than the prediction was ever wrong",
     "latency": "over the latency budget as measured",
-    "zero_cost": "among the lowest scores at initialisation, where these rank well",
-    "halving": "broken off in training, where its running loss ranks well",
+    "zero_cost": "zero-cost score or predicted accuracy in the lowest 20 % of equal-or-cheaper networks",
+    "halving": "training stopped early: its running loss is too high",
     "failed": "failed while measured or trained",
     "trained": "trained",
 }

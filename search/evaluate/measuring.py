@@ -82,7 +82,7 @@ def one_reading(
 
     A worker that says nothing for `silence_s` seconds, where that is longer than usual, is taken to hang.
 
-    Waiting for the device, on which another process measures, is not search time.
+    DeviceBusy for the device, on which another process measures, is not search time.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.

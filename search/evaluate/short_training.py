@@ -31,7 +31,7 @@ def short_training(
     if (too_low := predictors.screen.too_low(trial)) is not None:
         return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
     context.doing(f"trial {trial.number}: training {spec.name}")
-    limits = predictors.halving.limits(trial)
+    limits = predictors.early_stopping.limits(trial)
     try:
         trained = train(
             worker,
@@ -40,7 +40,7 @@ def short_training(
             context.loaded,
             context.clock,
             progress=context.trained_so_far,
-            limits={mark: limit.loss for mark, limit in limits.items()},
+            limits=limits,
             keep=_place(context, settings, trial),
         )
     except StoppedEarly as stopped:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from archdsl.language.document import Spec
 from archdsl.latency.tables import Table
 from archdsl.load.specs import spec_of
-from archdsl.search.predict.early_stopping import Halving
+from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
 from archdsl.search.trial import Candidate, Trial
@@ -27,7 +27,7 @@ class Predictors:
         objectives: Sequence[str] = (),
     ) -> None:
         self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(objectives), gate_ms
-        self.halving = Halving(objectives)
+        self.early_stopping = EarlyStopping(objectives)
         self._anything_passed = False
         for trial in trials:
             self.learn(trial)
@@ -38,7 +38,7 @@ class Predictors:
             self._latency.learn(spec_of(trial.document), trial.latency_ms)
             self._anything_passed |= self._gate_ms is None or trial.latency_ms <= self._gate_ms
         self.screen.learn(trial)
-        self.halving.learn(trial)
+        self.early_stopping.learn(trial)
 
     def predicted_ms(self, found: Candidate) -> float | None:
         """The latency of a network that was not measured; None where nothing can tell it yet."""

@@ -1,4 +1,4 @@
-"""Accuracies as this search's own trainings tell them: by what networks are, and by their scores.
+"""Accuracies predicted from this search's own trainings: by what networks are, and by their scores.
 
 Which scores rank networks, and which way round, differs from space to space and with the length of the training; a
 fixed ensemble cannot know. A network that was trained is judged by all others, so that the order is an honest one.
@@ -26,52 +26,59 @@ _MORE = 2.0
 Scores = Mapping[str, float]
 
 
-class Seen(NamedTuple):
+class NetworkFeatures(NamedTuple):
     """What is known of a network before it is trained."""
 
     fields: Fields
     scores: Scores
 
 
-def seen(document: JsonObject, scores: Scores) -> Seen | None:
+def network_features(document: JsonObject, scores: Scores) -> NetworkFeatures | None:
     """Of a spec as JSON and its scores; None where these are not complete, as of an older run."""
-    return Seen(fields(document), scores) if all(name in scores for name in NAMES) else None
+    return NetworkFeatures(fields(document), scores) if all(name in scores for name in NAMES) else None
 
 
-class Promised(NamedTuple):
-    """What trainings tell of their ends."""
+class AccuracyForecast(NamedTuple):
+    """Accuracies at the end of training, predicted from what is seen of a training on the way."""
 
-    of_known: Floats
+    of_trainings: Floats
     """Of each training, by all others."""
-    of_asked: Floats
-    """Of the network that is asked for, at each value that was tried."""
+    of_candidate: Floats
+    """Of the candidate, at each value that its training may show."""
 
 
-def fitted(known: Sequence[Seen], accuracies: Sequence[float | None], *more: Sequence[float] | Floats) -> Floats:
-    """The accuracy of each network as the others that were trained tell it; all 0 before there are enough.
+def predict_accuracy(
+    networks: Sequence[NetworkFeatures], accuracies: Sequence[float | None], *more: Sequence[float] | Floats
+) -> Floats:
+    """The accuracy of each network, predicted from the others that were trained; all 0 before there are enough.
 
-    `more` are further columns, a number a network, of what was seen of its training.
+    `accuracies` are None for networks that were not trained; `more` are further columns, a number a network, of what
+    was seen of its training.
     """
     rows = _trained(accuracies)
     if len(rows) < LEAST:
-        return np.zeros(len(known))
-    return _told(
-        np.column_stack([_columns(known), *(_MORE * standardised(column) for column in more)]), accuracies, rows
-    )
+        return np.zeros(len(networks))
+    columns = np.column_stack([_columns(networks), *(_MORE * standardised(column) for column in more)])
+    return _predicted(columns, accuracies, rows)
 
 
-def promised(
-    known: Sequence[Seen], accuracies: Sequence[float | None], running: Floats, asked: Seen, tried: Floats
-) -> Promised:
-    """As `fitted` beside what was seen of each training, and the same of a network for which that is only tried.
+def forecast_accuracy(
+    networks: Sequence[NetworkFeatures],
+    accuracies: Sequence[float | None],
+    running: Floats,
+    candidate: NetworkFeatures,
+    losses: Floats,
+) -> AccuracyForecast:
+    """As `predict_accuracy` beside the running loss of each training, and the same of a candidate at each of `losses`.
 
-    What is tried changes nothing in what is told of the others.
+    The losses of the candidate change nothing in what is predicted of the others.
     """
-    columns, deviation = _columns([*known, asked]), float(running.std()) or 1.0
-    there = np.column_stack([np.repeat(columns[-1:], len(tried), axis=0), _MORE * (tried - running.mean()) / deviation])
+    columns, deviation = _columns([*networks, candidate]), float(running.std()) or 1.0
+    loss_columns = _MORE * (losses - running.mean()) / deviation
+    there = np.column_stack([np.repeat(columns[-1:], len(losses), axis=0), loss_columns])
     here = np.column_stack([columns[:-1], _MORE * (running - running.mean()) / deviation])
-    found = _told(np.vstack([here, there]), accuracies, _trained(accuracies))
-    return Promised(found[: len(known)], found[len(known) :])
+    predicted = _predicted(np.vstack([here, there]), accuracies, _trained(accuracies))
+    return AccuracyForecast(predicted[: len(networks)], predicted[len(networks) :])
 
 
 def _trained(accuracies: Sequence[float | None]) -> NDArray[np.intp]:
@@ -79,14 +86,14 @@ def _trained(accuracies: Sequence[float | None]) -> NDArray[np.intp]:
     return np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=np.intp)[-MOST:]
 
 
-def _told(columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp]) -> Floats:
+def _predicted(columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp]) -> Floats:
     truth = np.array([accuracies[row] for row in rows], dtype=float)
-    found = posterior(columns[rows], truth, columns).means
-    found[rows] = leave_one_out(columns[rows], truth)
-    return found
+    predicted = posterior(columns[rows], truth, columns).means
+    predicted[rows] = leave_one_out(columns[rows], truth)
+    return predicted
 
 
-def _columns(known: Sequence[Seen]) -> Floats:
+def _columns(networks: Sequence[NetworkFeatures]) -> Floats:
     """(networks, columns): what networks are, and the ranks of their scores."""
-    scores = [standardised(ranks([one.scores[name] for one in known])) for name in NAMES]
-    return np.column_stack([field_columns([one.fields for one in known]), *scores])
+    scores = [standardised(ranks([network.scores[name] for network in networks])) for name in NAMES]
+    return np.column_stack([field_columns([network.fields for network in networks]), *scores])

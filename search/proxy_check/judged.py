@@ -16,7 +16,7 @@ import numpy as np
 from archdsl.search.predict.fields import fields
 from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
 from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
-from archdsl.search.predict.surrogate import Seen, fitted
+from archdsl.search.predict.surrogate import NetworkFeatures, predict_accuracy
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining, EarlierNetwork
 from archdsl.search.worker.scores.every import NAMES
 from archdsl.training.running_loss import MARKS
@@ -34,7 +34,7 @@ _DEALS = 50
 ZERO_COST, MORE_THAN_PARAMS, SHORT_TRAINING = 0.75, 0.2, 0.80
 """Spearman correlations that are aimed at: of the zero-cost rung, of it above params, of the loss after a fifth."""
 RUNG = ("ensemble", "fitted")
-"""A search uses the one that ranks better there (`scores/screen.py`)."""
+"""A search uses the one that ranks better there (`predict/screen.py`)."""
 _SPREAD = 3.0
 """Standard errors that accuracies must lie apart: else most neighbours in rank could as well stand the other way."""
 
@@ -126,18 +126,18 @@ def _columns(known: Networks, truth: Floats, before: Earlier) -> dict[str, Float
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
     scores = [record.scores for record in known]
     columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
-    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _fitted(known, truth.tolist(), before)}
+    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _predicted(known, truth.tolist(), before)}
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
 
 
-def _seen(known: Sequence[CheckedNetwork | EarlierNetwork]) -> list[Seen]:
-    return [Seen(fields(record.document), record.scores) for record in known]
+def _features(known: Sequence[CheckedNetwork | EarlierNetwork]) -> list[NetworkFeatures]:
+    return [NetworkFeatures(fields(record.document), record.scores) for record in known]
 
 
-def _fitted(known: Networks, truth: Sequence[float | None], before: Earlier) -> Floats:
+def _predicted(known: Networks, truth: Sequence[float | None], before: Earlier) -> Floats:
     """The accuracy of each network as all others tell it, with those of earlier checks."""
     earlier = [float(np.mean(row.accuracies)) for row in before]
-    return fitted(_seen([*known, *before]), [*truth, *earlier])[: len(known)]
+    return predict_accuracy(_features([*known, *before]), [*truth, *earlier])[: len(known)]
 
 
 def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
@@ -153,15 +153,17 @@ def _after(count: int, known: Networks, truth: Floats, before: Earlier) -> dict[
     Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
     """
     if not count:
-        told = _fitted(known, [None] * len(known), before)
-        return {name: interval(figure, told, truth)._asdict() for name, figure in _RANKED.items()}
+        predicted = _predicted(known, [None] * len(known), before)
+        return {name: interval(figure, predicted, truth)._asdict() for name, figure in _RANKED.items()}
     generator, drawn = np.random.default_rng(0), []
     for _ in range(_DEALS):
         order = generator.permutation(len(known))
         trained = set(order[:count].tolist())
-        told = _fitted(known, [float(truth[row]) if row in trained else None for row in range(len(known))], before)
+        predicted = _predicted(
+            known, [float(truth[row]) if row in trained else None for row in range(len(known))], before
+        )
         left = order[count:]
-        drawn.append([figure(told[left], truth[left]) for figure in _RANKED.values()])
+        drawn.append([figure(predicted[left], truth[left]) for figure in _RANKED.values()])
     return {
         name: Interval(float(np.mean(values)), *np.quantile(values, (0.05, 0.95)).tolist())._asdict()
         for name, values in zip(_RANKED, zip(*drawn, strict=True), strict=True)
@@ -198,22 +200,24 @@ def _short(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[s
 def _beside(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
-    As a search has it (`training/halving.py`); each network is judged by all others.
+    As a search has it (`predict/early_stopping.py`); each network is judged by all others.
     """
-    seen, place, told = _seen([*known, *before]), SHORT.index(mark), []
+    features, place, predicted = _features([*known, *before]), SHORT.index(mark), []
     for seed in range(truth.shape[1]):
         losses = [record.trainings[seed].training.running[mark - 1] for record in known]
         losses += [row.running[seed % len(row.running)][place] for row in before]
         earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
-        told.append(fitted(seen, [*truth[:, seed].tolist(), *earlier], losses)[: len(known)])
+        predicted.append(predict_accuracy(features, [*truth[:, seed].tolist(), *earlier], losses)[: len(known)])
 
     def between(figure: Callable[..., Any]) -> Callable[..., Any]:
         return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
 
     kept = math.ceil(len(truth) / 3)
     mean = truth.mean(1)
-    found: dict[str, Any] = {name: interval(between(figure), mean, *told)._asdict() for name, figure in _RANKED.items()}
-    return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in told]))}
+    found: dict[str, Any] = {
+        name: interval(between(figure), mean, *predicted)._asdict() for name, figure in _RANKED.items()
+    }
+    return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in predicted]))}
 
 
 def _own(known: Networks, mean: Floats) -> dict[str, Any]:
@@ -222,7 +226,7 @@ def _own(known: Networks, mean: Floats) -> dict[str, Any]:
     accuracies = np.array([training.accuracy for training in trainings])
     seconds = [training.training.seconds or 0.0 for training in trainings]
     cost = float(np.median(seconds)) / _seconds(known)["training"]
-    beside = _judge(fitted(_seen(known), mean.tolist(), accuracies), mean)
+    beside = _judge(predict_accuracy(_features(known), mean.tolist(), accuracies), mean)
     return {
         **_judge(accuracies, mean),
         "beside_scores": beside,

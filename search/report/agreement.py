@@ -14,7 +14,7 @@ from archdsl.language.document import Spec
 from archdsl.search.predict.latency_model import ENOUGH, LatencyModel
 from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
 from archdsl.search.predict.ranks import spearman
-from archdsl.search.predict.surrogate import fitted, seen
+from archdsl.search.predict.surrogate import network_features, predict_accuracy
 from archdsl.search.report.facts import Agreement, Finals, Prediction
 from archdsl.search.report.trials import TrialLine
 
@@ -88,9 +88,9 @@ def _add_fitted(
     features = [
         (row, network, accuracy)
         for row, (trial, accuracy) in zip(rows, trained, strict=True)
-        if trial.hash in specs and (network := seen(specs[trial.hash].to_json(), row)) is not None
+        if trial.hash in specs and (network := network_features(specs[trial.hash].to_json(), row)) is not None
     ]
-    predicted = fitted([network for _, network, _ in features], [accuracy for _, _, accuracy in features])
+    predicted = predict_accuracy([network for _, network, _ in features], [accuracy for _, _, accuracy in features])
     for (row, _, _), value in zip(features, predicted, strict=True):
         row["fitted"] = float(value)
 

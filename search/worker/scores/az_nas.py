@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archdsl.search.worker.scores.surroundings import Batch, blocks, generator, logits, map_of, still
+from archdsl.search.worker.scores.surroundings import Batch, blocks, frozen_eval_mode, generator, logits, map_of
 
 _ENOUGH, _MOST_PROBES = 2, 8
 """Positions probed for each channel, at least; and how often at most a block is probed for that."""
@@ -46,7 +46,7 @@ def az_nas(model: nn.Module, batch: Batch) -> AzNas:
     """The scores of a freshly built model, of whose batch only the shape is read; zeros for one without blocks."""
     source = generator(0)
     noise = torch.randn(batch.images.shape, generator=source).to(batch.images)
-    with still(model), _passing(model) as passed:
+    with frozen_eval_mode(model), _passing(model) as passed:
         logits(model, noise)
         if not passed:
             return AzNas(0.0, 0.0, 0.0)

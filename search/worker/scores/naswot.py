@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archdsl.search.worker.scores.surroundings import Batch, logits, still
+from archdsl.search.worker.scores.surroundings import Batch, frozen_eval_mode, logits
 
 _SWITCHES = (F.gelu, F.relu, torch.relu, F.silu, F.leaky_relu, F.relu6, F.hardswish, F.elu, F.mish)
 
@@ -23,7 +23,7 @@ _SWITCHES = (F.gelu, F.relu, torch.relu, F.silu, F.leaky_relu, F.relu6, F.hardsw
 def naswot(model: nn.Module, batch: Batch) -> float:
     """The score of a freshly built model; the higher the better, minus infinity where two images switch all alike."""
     switches = _Switches(len(batch.images))
-    with still(model), torch.inference_mode(), switches:
+    with frozen_eval_mode(model), torch.inference_mode(), switches:
         logits(model, batch.images)
     sign, value = torch.linalg.slogdet(switches.kernel)
     return float(value) if sign > 0 else -math.inf

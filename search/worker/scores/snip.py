@@ -10,11 +10,11 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from archdsl.search.worker.scores.surroundings import Batch, logits, saliency, still
+from archdsl.search.worker.scores.surroundings import Batch, frozen_eval_mode, logits, saliency
 
 
 def snip(model: nn.Module, batch: Batch) -> float:
     """The score of a freshly built model; the higher the better."""
-    with still(model):
+    with frozen_eval_mode(model):
         cross_entropy(logits(model, batch.images), batch.labels).backward()
         return sum(float((weight * gradient).abs().sum()) for weight, gradient in saliency(model).values())

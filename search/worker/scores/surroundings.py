@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
 
 @contextmanager
-def still(model: nn.Module) -> Iterator[None]:
+def frozen_eval_mode(model: nn.Module) -> Iterator[None]:
     """Nothing is dropped inside, batch norms read the batch and learn nothing, and no gradient is left behind."""
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     modes = [(module, module.training) for module in model.modules()]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archdsl.search.predict.early_stopping import ENOUGH, Halving
-from archdsl.search.predict.surrogate import Seen
+from archdsl.search.predict.early_stopping import ENOUGH, EarlyStopping
+from archdsl.search.predict.surrogate import NetworkFeatures
 from archdsl.search.trial import Training, Trial
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import Lines, Machine, quicken, search
@@ -35,16 +35,16 @@ def measured(latency: float, **changes: Any) -> Trial:
     return trial(latency_ms=latency, **changes)
 
 
-def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> Halving:
+def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> EarlyStopping:
     """Has seen losses of 2.0, 2.1 and so on, the lower the more accurate."""
-    found = Halving(objectives)
+    found = EarlyStopping(objectives)
     for number in range(known):
         found.learn(trained(latencies, 2 + 0.1 * number, 0.9 - 0.05 * number))
     return found
 
 
-def losses_of(found: Halving, candidate: Trial) -> dict[int, float]:
-    return {mark: limit.loss for mark, limit in found.limits(candidate).items()}
+def losses_of(found: EarlyStopping, candidate: Trial) -> dict[int, float]:
+    return found.limits(candidate)
 
 
 def test_a_loss_must_be_in_the_better_half_of_its_rivals() -> None:
@@ -63,10 +63,10 @@ def test_nobody_is_broken_off_before_enough_were_trained_or_for_another_objectiv
 
 
 def test_a_loss_that_does_not_rank_well_here_breaks_nothing_off() -> None:
-    found = Halving(OBJECTIVES)
+    found = EarlyStopping(OBJECTIVES)
     for number in range(2 * ENOUGH):
         found.learn(trained(1.0, 2 + 0.1 * ((7 * number) % 16), 0.5 + 0.01 * number))
-    assert found.promise(4) is not None
+    assert found.forecast(4) is not None
     assert found.limits(measured(2.0)) == {}
 
 
@@ -75,9 +75,9 @@ def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None
     for _ in range(4):
         found.learn(trained(1.0, 3.0, None, marks=4))
     assert losses_of(found, measured(2.0)) == {4: pytest.approx(2.55), 10: pytest.approx(2.35)}
-    promise = found.promise(4)
-    assert promise is not None
-    assert promise.correlation == pytest.approx(1.0)
+    forecast = found.forecast(4)
+    assert forecast is not None
+    assert forecast.correlation == pytest.approx(1.0)
 
 
 def test_trials_that_were_not_trained_teach_nothing() -> None:
@@ -92,9 +92,9 @@ def scored(loss: float, accuracy: float, params: float) -> Trial:
     return replace(trained(1.0, loss, accuracy), scores=dict.fromkeys(NAMES, 1.0) | {"params": params})
 
 
-def beside_scores() -> Halving:
+def beside_scores() -> EarlyStopping:
     """Has seen accuracies that are made of the loss and of the params, neither of which tells them alone."""
-    found, generator = Halving(OBJECTIVES), random.Random(0)
+    found, generator = EarlyStopping(OBJECTIVES), random.Random(0)
     for params in generator.sample(range(100, 140), 40):
         loss = generator.uniform(2, 3)
         found.learn(scored(loss, 0.02 * params - 0.8 * loss, params))
@@ -103,12 +103,12 @@ def beside_scores() -> Halving:
 
 def test_a_loss_beside_the_scores_promises_more_than_either_alone() -> None:
     found = beside_scores()
-    promise = found.promise(4, Seen({}, dict.fromkeys(NAMES, 1.0) | {"params": 120.0}))
-    assert promise is not None
-    assert promise.name == "running loss beside the scores"
-    alone = found.promise(4)
+    forecast = found.forecast(4, NetworkFeatures({}, dict.fromkeys(NAMES, 1.0) | {"params": 120.0}))
+    assert forecast is not None
+    assert forecast.name == "running loss beside the scores"
+    alone = found.forecast(4)
     assert alone is not None
-    assert (alone.name, promise.correlation > 0.9 > alone.correlation) == ("running loss", True)
+    assert (alone.name, forecast.correlation > 0.9 > alone.correlation) == ("running loss", True)
 
 
 def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
@@ -121,11 +121,11 @@ def test_a_network_of_better_scores_may_go_on_with_a_higher_loss() -> None:
 
 def test_the_limit_is_the_loss_that_promises_the_median_of_the_rivals() -> None:
     found, scores = beside_scores(), dict.fromkeys(NAMES, 1.0) | {"params": 120.0}
-    promise = found.promise(10, Seen({}, scores))
-    assert promise is not None
+    forecast = found.forecast(10, NetworkFeatures({}, scores))
+    assert forecast is not None
     limit = losses_of(found, measured(2.0, scores=scores))[10]
-    assert np.interp(limit, promise.losses, promise.promised) == pytest.approx(float(np.median(promise.values)))
-    assert promise.promised[0] > np.median(promise.values) > promise.promised[-1]
+    assert np.interp(limit, forecast.losses, forecast.levels) == pytest.approx(float(np.median(forecast.values)))
+    assert forecast.levels[0] > np.median(forecast.values) > forecast.levels[-1]
 
 
 # ------------------------------------------------------------------------------------------------------- in a search
@@ -154,8 +154,8 @@ def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_fas
         assert (record["outcome"], record["accuracy"]) == ("fell", None)
         assert record["provenance"]["proxy"]["halted"] == 4
         assert len(record["provenance"]["proxy"]["running"]) == 4
-        assert "after 20% of the training, over" in record["reason"]
-        assert " ranks accuracy at " in record["reason"]
+        assert record["reason"].startswith("stopped at 20 %: running loss ")
+        assert record["reason"].endswith(", the level forecast for the median equal-or-cheaper network")
     assert lines.state is not None
     assert lines.state.funnel["halving"] == len(fell)
 

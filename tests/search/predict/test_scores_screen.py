@@ -10,7 +10,7 @@ import pytest
 from archdsl.json_types import JsonObject
 from archdsl.search.predict.rank_ensemble import ensemble
 from archdsl.search.predict.screen import LEAST_CORRELATION, Screen
-from archdsl.search.predict.surrogate import Seen, seen
+from archdsl.search.predict.surrogate import NetworkFeatures, network_features
 from archdsl.search.trial import Trial
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.trials import trial
@@ -45,8 +45,7 @@ def test_scores_are_used_only_while_they_rank_well_here() -> None:
     distrusted = screen_of(known(float(step), 0.1 + 0.01 * ((7 * step) % 20)) for step in range(20))  # in no order
     assert trusted.correlation == pytest.approx(1.0)
     assert trusted.too_low(known(1.5)) == (
-        "among the lowest of those that cost no more by params, snip, synflow, naswot, an order that ranks accuracy "
-        "here at 1.00"
+        "zero-cost score in the lowest 20 % of equal-or-cheaper networks (Spearman with accuracy here: 1.00)"
     )
     assert trusted.too_low(known(10.5)) is None
     assert distrusted.correlation is not None
@@ -62,7 +61,7 @@ def test_scores_that_rank_the_wrong_way_round_here_are_turned_by_fitting_them() 
     assert screen.correlation > 0.95
     reason = screen.too_low(known(18.5))
     assert reason is not None
-    assert "what the networks trained here tell of its kind" in reason
+    assert reason.startswith("predicted accuracy in the lowest 20 % of equal-or-cheaper networks")
     assert screen.too_low(known(0.5)) is None
 
 
@@ -93,5 +92,5 @@ def test_before_enough_networks_were_trained_no_score_is_too_low() -> None:
 
 def test_scores_of_older_runs_that_lack_a_member_teach_nothing() -> None:
     spec: JsonObject = {"nodes": [{"id": "stem", "type": "patch_stem"}]}
-    assert seen(spec, {"naswot": 1.0}) is None
-    assert seen(spec, scores(1.0)) == Seen({"stem.type is patch_stem": 1.0}, scores(1.0))
+    assert network_features(spec, {"naswot": 1.0}) is None
+    assert network_features(spec, scores(1.0)) == NetworkFeatures({"stem.type is patch_stem": 1.0}, scores(1.0))

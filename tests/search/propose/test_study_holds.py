@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.load.spaces import choices_of, space_of
 from archdsl.load.specs import spec_of
-from archdsl.search.predict.early_stopping import Halving, Limit
+from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.propose import network_evolution as evolution
 from archdsl.search.propose import samplers
 from archdsl.search.propose import study as local
@@ -37,11 +37,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     sampler, objectives = request.param
     folder, machine = tmp_path_factory.mktemp("holds") / "run", Machine()
     machine.losses_tell = True
-    limits = {4: Limit(3.3, "running loss", 0.9)}  # 4 - 3 times the accuracy, in the fake machine
+    limits = {4: 3.3}  # 4 - 3 times the accuracy, in the fake machine
     with pytest.MonkeyPatch.context() as patch:
         quicken(patch, folder.parent / "cache")
         patch.setattr(local, "open_storage", RDBStorage)
-        patch.setattr(Halving, "limits", lambda *_: limits)
+        patch.setattr(EarlyStopping, "limits", lambda *_: limits)
         patch.setattr(samplers, "STARTUP", 8)
         patch.setattr(evolution, "LEAST", 8)
         space = UNEVEN | {"objectives": objectives}

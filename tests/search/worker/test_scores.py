@@ -20,7 +20,7 @@ from archdsl.search.worker.scores.every import NAMES, scored
 from archdsl.search.worker.scores.flow import linearised
 from archdsl.search.worker.scores.naswot import naswot
 from archdsl.search.worker.scores.snip import snip
-from archdsl.search.worker.scores.surroundings import Batch, generator, still
+from archdsl.search.worker.scores.surroundings import Batch, frozen_eval_mode, generator
 from archdsl.search.worker.scores.synflow import synflow
 from tests.support.narrow_networks import SMALL, small
 
@@ -200,6 +200,6 @@ def test_scoring_leaves_the_callers_random_state_alone(data: Data) -> None:
 def test_nothing_is_dropped_while_a_network_is_scored() -> None:
     model = build(small("litv2_s").model_copy(update={"drop_path": 0.9}))
     image = torch.randn(2, 3, 64, 64)
-    with still(model.train()), torch.no_grad():
+    with frozen_eval_mode(model.train()), torch.no_grad():
         assert torch.equal(model(image), model(image))
     assert model.training
