@@ -15,13 +15,13 @@ from archdsl.search.evaluate.finalists import LENGTHEN, trainings
 from archdsl.search.evaluate.measuring import PACE
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.worker.messages import (
+    DeviceBusy,
     Event,
     MeasureRequest,
     MeasuringSetting,
     Pace,
     PaceRequest,
     ThreadsRequest,
-    DeviceBusy,
 )
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone

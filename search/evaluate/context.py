@@ -17,7 +17,7 @@ from archdsl.search.store.result import trials_in
 from archdsl.search.store.run_schema import ClockFile
 from archdsl.search.trial import DataFacts, Trial
 from archdsl.search.worker.machine_options import MachineOptions
-from archdsl.search.worker.messages import Event, DeviceBusy
+from archdsl.search.worker.messages import DeviceBusy, Event
 from archdsl.search.worker.pool import WorkerPool
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space

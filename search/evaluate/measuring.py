@@ -17,7 +17,7 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import asked
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
-from archdsl.search.worker.messages import Event, MeasureRequest, MeasuringSetting, Pace, DeviceBusy
+from archdsl.search.worker.messages import DeviceBusy, Event, MeasureRequest, MeasuringSetting, Pace
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds

@@ -26,7 +26,7 @@ from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
 from archdsl.search.trial import LoadedData
 from archdsl.search.worker import messages
-from archdsl.search.worker.messages import Event, Measuring, TrainingProgress, DeviceBusy, event_as_json, parsed
+from archdsl.search.worker.messages import DeviceBusy, Event, Measuring, TrainingProgress, event_as_json, parsed
 from archdsl.search.worker.torch_faults import full_memory, is_broken
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 
 from archdsl import zoo
 from archdsl.compile import build
-from archdsl.errors import SpecError
-from archdsl.graphs import graph, plan
+from archdsl.cost import count
+from archdsl.errors import Problem, SpecError
+from archdsl.graphs import Links, graph, link, plan
+from archdsl.language import plan as planning
+from archdsl.language.checking.draft import Draft
 from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.shape import Map, Tokens
 from tests.support.places import SPECS
@@ -119,3 +124,28 @@ def test_a_spec_made_in_python_that_does_not_hold_together_has_no_graph() -> Non
     headless = spec.model_copy(update={"nodes": spec.nodes[:-1]})
     with pytest.raises(SpecError, match="exactly one head is needed"):
         graph(headless)
+
+
+def test_linking_and_shape_flow_run_once_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    linked = list[str]()
+
+    def counting(draft: Draft, problems: list[Problem]) -> list[Links | None]:
+        linked.append("again")
+        return link(draft, problems)
+
+    monkeypatch.setattr(planning, "link", counting)
+    spec = load_spec("dualvit_s")
+    count(spec), graph(spec), plan(spec, features_only=True)
+    assert linked == ["again"]
+    assert plan(spec) is plan(spec)
+
+
+def test_what_is_worked_out_of_a_document_is_no_part_of_it() -> None:
+    spec, fresh = load_spec("litv2_s"), load_spec("litv2_s")
+    steps, shape = plan(spec), plan(spec)[-1].inputs[0]
+    assert (spec, hash(spec), spec.__getstate__()) == (fresh, hash(fresh), fresh.__getstate__())
+    halved = spec.model_copy(update={"image": 112})
+    assert plan(halved)[-1].inputs[0] != shape
+    assert plan(spec) is steps
+    for again in (copy.copy(spec), copy.deepcopy(spec), pickle.loads(pickle.dumps(spec))):
+        assert plan(again) == steps

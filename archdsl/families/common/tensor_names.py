@@ -1,4 +1,4 @@
-"""How a scheme of published tensor names is written: where stems, stages, merges and heads sit in the authors' networks.
+"""Schemes of published tensor names: where stems, stages, merges and heads sit in the authors' networks.
 
 A scheme is a table from our prefix to theirs. `{n}` and `{i}` in ours are numbers, of a stage in our ids and of a block
 in it; theirs has them in simple arithmetic, `{n-1}` or `{2i+1}`. Names inside a part are the part's own affair
