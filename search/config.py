@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import zip_longest
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -73,9 +74,9 @@ class Settings(BaseModel):
         space = {"space": _space_today(written["space"])} if "space" in written else {}
         return with_runtime(written) | space
 
-    @property
+    @cached_property
     def space_document(self) -> Space:
-        """The space as a document."""
+        """The space as a document, validated when it is first asked for."""
         return Space.model_validate(self.space)
 
     @property
