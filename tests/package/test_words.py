@@ -54,7 +54,7 @@ SENTENCES = (
     "are compared, as what they build in a classifier",
 )
 NAMES = (
-    *("Seat", "Room", "Crew", "Means", "Heart", "Beats", "Alone", "DeviceBusy", "declare", "hand_over"),
+    *("Seat", "Room", "Crew", "Means", "Heart", "Beats", "Alone", "Waiting", "declare", "hand_over"),
     *("Trying", "given_up", "take_over", "Learned", "Promise", "Twin", "aloud", "patience_s", "piped", "strangers"),
 )
 MODULES = ("fitted", "halving", "holes", "knobs", "lift", "phrases", "shapes")
