@@ -23,7 +23,7 @@ from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.propose.candidates import random_candidate
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Network
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.variables import variables
 
@@ -72,17 +72,17 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def drawn(settings: Settings, count: int) -> list[Candidate]:
+def drawn(settings: Settings, count: int) -> list[Network]:
     """Different networks of the space, by seed 0."""
     space, generator, seen = settings.space_document, random.Random(0), set[str]()
-    found: list[Candidate] = []
+    found: list[Network] = []
     while len(found) < count and (drawn := random_candidate(space, variables(space.nodes), settings, seen, generator)):
         found.append(drawn[0])
-        seen.add(drawn[0].hash)
+        seen.add(drawn[0].network_hash)
     return found
 
 
-def _timed(worker: Worker, network: Candidate, settings: Settings, gate_ms: float | None) -> tuple[Measured, float]:
+def _timed(worker: Worker, network: Network, settings: Settings, gate_ms: float | None) -> tuple[Measured, float]:
     """A reading at the gate, and the seconds that it took."""
     began = time.monotonic()
     reading = measure(worker, network.spec, settings, Clock(settings), gate_ms)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from archdsl.cost import Count
 from archdsl.json_types import JsonObject, Scalar
+from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.timing.verdict import LEAST_SHARE
@@ -40,20 +41,31 @@ RUNGS: Mapping[str, str] = {
 """Where a candidate can end, in the order in which it meets the rungs, and what that means."""
 
 
-class Candidate(NamedTuple):
-    """A network that holds and is inside the static budgets."""
+class Network(NamedTuple):
+    """A network that holds: a point of a space, and what it costs."""
 
     spec: Spec
-    hash: str
     counted: Count
+    known_hash: str | None = None
+    """Of its canonical form, where that was worked out already."""
+
+    @property
+    def network_hash(self) -> str:
+        """Of its canonical form: equal networks have equal ones, whatever their names."""
+        return self.known_hash or canonical_hash(self.spec)
+
+    def cost(self, metric: str, dtype: str, batch: int) -> float:
+        """Params, MACs of one image, or bytes of memory at a batch."""
+        if metric == "memory":
+            return self.counted.memory_bytes(dtype, batch)
+        return self.counted.params if metric == "params" else self.counted.macs
 
     def costs(self, settings: Settings) -> dict[str, float]:
         """What the static budgets bound, by metric."""
-        memory = self.counted.memory_bytes(settings.dtype, settings.batch)
-        return {"params": self.counted.params, "MACs": self.counted.macs, "memory": memory}
+        return {name: self.cost(name.lower(), settings.dtype, settings.batch) for name in settings.static_budgets}
 
     def over_budget(self, settings: Settings) -> str | None:
-        """The first static budget that it is over, with both values; None where it keeps all of them."""
+        """The first static budget that it exceeds, with both values; None where it keeps all of them."""
         costs = self.costs(settings)
         for name, budget in settings.static_budgets.items():
             if budget is not None and costs[name] > budget:

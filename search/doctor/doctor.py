@@ -20,10 +20,11 @@ from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits
-from archdsl.search.doctor.points import Network, Points
+from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
+from archdsl.search.trial import Network
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.spaces.variables import variables

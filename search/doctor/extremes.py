@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from archdsl.json_types import Scalar
-from archdsl.search.doctor.points import Network, Points
-from archdsl.search.trial import Choices
+from archdsl.search.doctor.points import Points
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.variables import Variable
 
 Loss = Callable[[Network], float]

@@ -15,8 +15,8 @@ from archdsl.data.agreement import in_built_in_data
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
-from archdsl.search.doctor.points import Network, Points
-from archdsl.search.trial import Choices
+from archdsl.search.doctor.points import Points
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import latency_of
 from archdsl.spaces.variables import variables

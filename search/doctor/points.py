@@ -8,32 +8,19 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from archdsl.cost import Count, cost_of, count, limit_problems
+from archdsl.cost import cost_of, count, limit_problems
 from archdsl.errors import Keys, Problem, SpecError
 from archdsl.graphs import Step
 from archdsl.json_types import JsonObject, Scalar
 from archdsl.language.checking.problems import problems_of
 from archdsl.language.document import Spec, spec_model
 from archdsl.language.nodes import Node, node_models
-from archdsl.search.trial import Choices, Choose
+from archdsl.search.trial import Choices, Choose, Network
 from archdsl.shape import Cost
 from archdsl.spaces.resolve import Point, Unresolved, decide, resolve
 from archdsl.spaces.sampling import broken
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import label_of
-
-
-class Network(NamedTuple):
-    """What a valid point builds, and what that costs."""
-
-    spec: Spec
-    counted: Count
-
-    def cost(self, metric: str, dtype: str, batch: int) -> float:
-        """Params, MACs, or bytes of memory."""
-        if metric == "memory":
-            return self.counted.memory_bytes(dtype, batch)
-        return self.counted.params if metric == "params" else self.counted.macs
 
 
 class Looked(NamedTuple):

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from archdsl.errors import Problem
 from archdsl.json_types import Scalar
-from archdsl.language.canonical import canonical_hash
-from archdsl.search.doctor.points import Looked, Network, Points
-from archdsl.search.trial import Choices
+from archdsl.search.doctor.points import Looked, Points
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
@@ -106,7 +105,7 @@ def _summed(looked: list[Looked], is_whole: bool, size: Size) -> Survey:
 
 def _exact_size(looked: list[Looked]) -> Size:
     networks = [network for _, network, _ in looked if network is not None]
-    return Size(len(networks), 0.0, len({canonical_hash(network.spec) for network in networks}), ())
+    return Size(len(networks), 0.0, len({network.network_hash for network in networks}), ())
 
 
 def _estimated_size(drawn: list[Looked], known: dict[str, Variable]) -> Size:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
-from archdsl.search.doctor.points import Network
 from archdsl.search.evaluate.final_reading import SECONDS as FINAL_READING_S
 from archdsl.search.evaluate.finalists import LENGTHEN, trainings
 from archdsl.search.evaluate.measuring import PACE
 from archdsl.search.predict.latency_model import LatencyModel
+from archdsl.search.trial import Network
 from archdsl.search.worker.messages import (
     DeviceBusy,
     Event,
@@ -201,8 +201,8 @@ class _Session:
             return [self.found.get(index) for index in range(len(self.networks))]
         floor = min(self.found.values()) / 2
         told = []
-        for index, (spec, counted) in enumerate(self.networks):
-            ms = self.model.predicted(spec, counted)
+        for index, network in enumerate(self.networks):
+            ms = self.model.predicted(network.spec, network.counted)
             told.append(self.found.get(index, None if ms is None else max(ms, floor)))
         return told
 

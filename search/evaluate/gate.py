@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from archdsl.language.document import Spec
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.evaluate.rungs import asked
+from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.store.run_schema import NoiseFile
 from archdsl.search.trial import Trial
@@ -39,7 +39,7 @@ def choose_threads(context: Context) -> int | None:
     spec = first_candidate(context.space, settings).spec
     request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
-        reply = asked(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
+        reply = ask_in_time(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
     finally:
         context.clock.go_on()
     return reply.threads

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from archdsl.language.document import Spec
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
-from archdsl.search.evaluate.rungs import asked
+from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
 from archdsl.search.worker.messages import DeviceBusy, Event, MeasureRequest, MeasuringSetting, Pace
@@ -99,7 +99,7 @@ def one_reading(
 
     try:
         usual_s = _SILENCE_S.get(settings.runtime, _PLAIN_SILENCE_S)
-        reply = asked(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
+        reply = ask_in_time(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
     finally:
         clock.go_on()
     return reply.latency.latency(spec.name)

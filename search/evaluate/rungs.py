@@ -67,7 +67,7 @@ def scored(worker: WorkerProtocol, spec: Spec, settings: Settings, data: DataFac
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     request = ScoreRequest(spec.to_json(), data.request, settings.seed, settings.device)
-    return asked(worker, request, _SCORE_SILENCE_S, clock.left)
+    return ask_in_time(worker, request, _SCORE_SILENCE_S, clock.left)
 
 
 class Trained(NamedTuple):
@@ -128,7 +128,7 @@ def train(
         if isinstance(event, TrainingProgress):
             progress(event.share)
 
-    reply = asked(worker, request, _TRAIN_SILENCE_S, clock.left, heard)
+    reply = ask_in_time(worker, request, _TRAIN_SILENCE_S, clock.left, heard)
     outcome = reply.outcome
     if not outcome.finite:
         raise Failed("training gave no finite loss")
@@ -167,7 +167,7 @@ def train(
     return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.not_kept)
 
 
-def asked(
+def ask_in_time(
     worker: WorkerProtocol, request: Request[R], most_s: float, left: float | None, progress: Progress | None = None
 ) -> R:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""

@@ -14,7 +14,7 @@ from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY, MOST_LOST
-from archdsl.search.trial import Candidate, Trial
+from archdsl.search.trial import Network, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 
@@ -41,10 +41,10 @@ def abandon_trial(trial: Trial) -> Trial:
     return replace(trial, outcome="failed", reason=f"the search was killed {MOST_LOST} times while it was tried")
 
 
-def new_trial(network: Candidate, number: int, origin: str | None = None) -> Trial:
+def new_trial(network: Network, number: int, origin: str | None = None) -> Trial:
     """The trial of a candidate of which nothing is known yet, but perhaps the earlier run that it comes from."""
     counted = network.counted
-    return Trial(number, network.hash, network.spec.to_json(), counted.params, counted.macs, origin=origin)
+    return Trial(number, network.network_hash, network.spec.to_json(), counted.params, counted.macs, origin=origin)
 
 
 def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> Trial:

@@ -103,7 +103,7 @@ class SearchLoop:
             return self._work(*handed)
         if role == "train":
             return False
-        counted = sum(is_own for known, is_own in under_way.items() if known not in ended)
+        counted = sum(is_own for network_hash, is_own in under_way.items() if network_hash not in ended)
         over = self._is_over(trials_in(self.context.records) + counted)
         self.study.mark_closed(over)
         if over or (role == "measure" and self.study.ahead >= MOST_AHEAD):

@@ -13,7 +13,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
-from archdsl.search.trial import Candidate, Trial
+from archdsl.search.trial import Network, Trial
 
 
 class Predictors:
@@ -40,7 +40,7 @@ class Predictors:
         self.screen.learn(trial)
         self.early_stopping.learn(trial)
 
-    def predicted_ms(self, found: Candidate) -> float | None:
+    def predicted_ms(self, found: Network) -> float | None:
         """The latency of a network that was not measured; None where nothing can tell it yet."""
         return self._latency.guess(found.spec, found.counted)
 

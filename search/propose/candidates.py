@@ -10,7 +10,7 @@ from archdsl.errors import SpecError
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import draw, point
 from archdsl.search.config import Settings
-from archdsl.search.trial import Candidate, Choices, Choose
+from archdsl.search.trial import Choices, Choose, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 
@@ -27,7 +27,7 @@ class Raised(Refused):
     """A candidate that falls because the code of a block raised what is no refusal."""
 
 
-def candidate(space: Space, choose: Choose, settings: Settings) -> Candidate:
+def candidate(space: Space, choose: Choose, settings: Settings) -> Network:
     """The network of a choice, if it holds and costs what it may.
 
     Raises:
@@ -35,15 +35,16 @@ def candidate(space: Space, choose: Choose, settings: Settings) -> Candidate:
     """
     try:
         spec, _ = point(space, choose)
-        known, counted = canonical_hash(spec), count(spec)
+        network_hash, counted = canonical_hash(spec), count(spec)
     except SpecError as error:
         raise Refused("static", str(error)) from None
     except Exception as error:  # a block of another package may raise anything
         raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
-    found = Candidate(spec.model_copy(update={"name": f"{space.name[:_MOST_OF_A_NAME]}-{known[:8]}"}), known, counted)
-    if (reason := found.over_budget(settings)) is not None:
+    name = f"{space.name[:_MOST_OF_A_NAME]}-{network_hash[:8]}"
+    network = Network(spec.model_copy(update={"name": name}), counted, network_hash)
+    if (reason := network.over_budget(settings)) is not None:
         raise Refused("cost", reason)
-    return found
+    return network
 
 
 def random_candidate(
@@ -53,8 +54,8 @@ def random_candidate(
     seen: set[str],
     generator: random.Random,
     draws: int = 2000,
-    is_hopeless: Callable[[Candidate], bool] = lambda found: False,
-) -> tuple[Candidate, Choices] | None:
+    is_hopeless: Callable[[Network], bool] = lambda found: False,
+) -> tuple[Network, Choices] | None:
     """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws
     find none.
 
@@ -70,6 +71,6 @@ def random_candidate(
         except Refused as refused:
             raised += isinstance(refused, Raised)
             continue
-        if found.hash not in seen and not is_hopeless(found):
+        if found.network_hash not in seen and not is_hopeless(found):
             return found, choices
     return None

@@ -23,7 +23,7 @@ from archdsl.search.propose.evolution import EvolutionSampler
 from archdsl.search.propose.observation import Observation, Params
 from archdsl.search.propose.study import Completed
 from archdsl.search.store.front import ACCURACY
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Network
 from archdsl.spaces.space import Space
 
 LEAST = 10
@@ -42,8 +42,8 @@ class Evolution:
         space: Space,
         parameters: Mapping[str, Parameter],
         settings: Settings,
-        latency: Callable[[Candidate], float | None],
-        too_slow: Callable[[Candidate], bool],
+        latency: Callable[[Network], float | None],
+        too_slow: Callable[[Network], bool],
         gate_ms: float | None = None,
     ) -> None:
         """`latency` predicts ms where it can; `too_slow` says of which networks the search is sure that they are; what
@@ -52,7 +52,7 @@ class Evolution:
         self._space, self._parameters, self._settings = space, parameters, settings
         self._latency, self._too_slow, self._gate_ms = latency, too_slow, gate_ms
         self._metrics = [objective.split()[1] for objective in space.objectives]
-        self._networks: dict[tuple[Any, ...], Candidate | None] = {}
+        self._networks: dict[tuple[Any, ...], Network | None] = {}
         self._features: dict[tuple[Any, ...], Fields | None] = {}
 
     def is_ready(self, known: Sequence[Completed]) -> bool:
@@ -96,13 +96,13 @@ class Evolution:
     def _identify(self, params: Params) -> str | None:
         """The hash of a network; None where it is none that could be tried."""
         found = self._network(params)
-        return None if found is None else found.hash
+        return None if found is None else found.network_hash
 
     def _refuses(self, params: Params, seen: set[str]) -> bool:
         found = self._network(params)
-        return found is None or found.hash in seen or self._too_slow(found)
+        return found is None or found.network_hash in seen or self._too_slow(found)
 
-    def _network(self, params: Params) -> Candidate | None:
+    def _network(self, params: Params) -> Network | None:
         """The network of parameters; None where it is none that could be tried."""
         key = tuple(params.values())
         if key not in self._networks:
@@ -111,7 +111,7 @@ class Evolution:
             self._networks[key] = self._made(params, self._settings)
         return self._networks[key]
 
-    def _made(self, params: Params, settings: Settings) -> Candidate | None:
+    def _made(self, params: Params, settings: Settings) -> Network | None:
         choices = {name: parameter.decode(params[name]) for name, parameter in self._parameters.items()}
         try:
             return candidate(self._space, choices.__getitem__, settings)
@@ -142,7 +142,7 @@ class Evolution:
         return Prediction(values, {_GATE: math.log(latency_ms / self._gate_ms)})
 
 
-def fields_of(found: Candidate) -> Fields:
+def fields_of(found: Network) -> Fields:
     """What a network is, its params and MACs among that."""
     counted = found.counted
     return {**fields(found.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}

@@ -19,7 +19,7 @@ from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.trial_queue import MOST_LOST
-from archdsl.search.trial import Candidate, Choices
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
@@ -39,7 +39,7 @@ class Proposals:
         seen: set[str],
         funnel: Counter[str],
         too_slow: Callable[[Spec], bool] = lambda spec: False,
-        latency: Callable[[Candidate], float | None] = lambda found: None,
+        latency: Callable[[Network], float | None] = lambda found: None,
         gate_ms: float | None = None,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
@@ -47,7 +47,7 @@ class Proposals:
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
         takes longer than `gate_ms` is not trained.
         """
-        self._is_too_slow: Callable[[Candidate], bool] = lambda found: too_slow(found.spec)
+        self._is_too_slow: Callable[[Network], bool] = lambda found: too_slow(found.spec)
         self.study, self.space, self.settings = study, space, settings
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
@@ -70,7 +70,7 @@ class Proposals:
         self._seeds.extend(known)
         self._origins = origins
 
-    def next(self) -> tuple[Candidate, optuna.Trial] | None:
+    def next(self) -> tuple[Network, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
         self._draw_if_fruitless()
         if self.exhausted:
@@ -89,14 +89,14 @@ class Proposals:
                 self.raised.append(refused.args[1])
             self._refuse(trial, *refused.args)
             return None
-        if found.hash in self.seen:
+        if found.network_hash in self.seen:
             self._refuse(trial, "duplicate")
             return None
         if self._is_too_slow(found):
             self._refuse(trial, "predicted")
             return None
-        self.seen.add(found.hash)
-        self.study.begin(trial, found.hash, self._origins.get(found.hash))
+        self.seen.add(found.network_hash)
+        self.study.begin(trial, found.network_hash, self._origins.get(found.network_hash))
         return found, trial
 
     def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
@@ -151,7 +151,7 @@ def seed_choices(settings: Settings) -> list[Choices]:
     return [choices for _, choices in seeds(settings.space_document)]
 
 
-def first_candidate(space: Space, settings: Settings) -> Candidate:
+def first_candidate(space: Space, settings: Settings) -> Network:
     """A seed, or else a random network, that is inside the static budgets.
 
     Raises:
@@ -196,9 +196,7 @@ def _least(space: Space, settings: Settings) -> str:
     )
 
 
-def _drawn(
-    space: Space, settings: Settings, seen: set[str], generator: random.Random
-) -> list[tuple[Candidate, Choices]]:
+def _drawn(space: Space, settings: Settings, seen: set[str], generator: random.Random) -> list[tuple[Network, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
     known = variables(space.nodes)
     found = (random_candidate(space, known, settings, seen, generator, draws=20) for _ in range(_SMALLEST_OF))

@@ -16,7 +16,7 @@ from archdsl.json_types import Scalar
 from archdsl.search.config import Settings
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.study import Completed
-from archdsl.search.trial import Candidate, Choices
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 
@@ -30,12 +30,12 @@ class _Sized(NamedTuple):
     """A network with what its latency rests on."""
 
     choices: Choices
-    found: Candidate
+    network: Network
 
     @property
     def size(self) -> tuple[int, int]:
         """Blocks and MACs."""
-        return sum(getattr(node, "depth", 0) for node in self.found.spec.nodes), self.found.counted.macs
+        return sum(getattr(node, "depth", 0) for node in self.network.spec.nodes), self.network.counted.macs
 
     def share(self, other: _Sized) -> float:
         """Of another network's latency, at most: of its blocks or of its MACs, whichever is more."""
@@ -51,7 +51,7 @@ class Scaled:
         variables: Mapping[str, Variable],
         settings: Settings,
         seeds: Sequence[Choices],
-        too_slow: Callable[[Candidate], bool] = lambda found: False,
+        too_slow: Callable[[Network], bool] = lambda found: False,
         gate_ms: float | None = None,
     ) -> None:
         """`too_slow` says of which networks the search is sure; what takes longer than `gate_ms` falls."""
@@ -64,12 +64,12 @@ class Scaled:
 
     def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
         """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
-        known = {own.found.hash: one for one in measured if (own := self._sized(one.choices)) is not None}
+        known = {own.network.network_hash: one for one in measured if (own := self._sized(one.choices)) is not None}
         ways = sorted((self._way(choices, known) for choices in self._seeds), key=len)
         scaled: list[_Sized | None] = [way[-1] for way in ways if way]
         scaled += [self._smaller(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
         for found in scaled:
-            if found is not None and found.found.hash not in taken and not self._too_slow(found.found):
+            if found is not None and found.network.network_hash not in taken and not self._too_slow(found.network):
                 yield found.choices
 
     def _way(self, choices: Choices, known: Mapping[str, Completed]) -> list[_Sized]:
@@ -77,7 +77,7 @@ class Scaled:
         way, now, is_wider = list[_Sized](), self._smaller(choices, 1.0), False
         while now is not None:
             way.append(now)
-            one = known.get(now.found.hash)
+            one = known.get(now.network.network_hash)
             if one is None:
                 return way
             if one.is_inside:
@@ -146,4 +146,4 @@ class Scaled:
 
     def _keeps(self, now: _Sized) -> bool:
         """Whether it is inside the static budgets, and not surely too slow."""
-        return now.found.over_budget(self._settings) is None and not self._too_slow(now.found)
+        return now.network.over_budget(self._settings) is None and not self._too_slow(now.network)

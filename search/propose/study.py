@@ -201,11 +201,11 @@ class Study(TrialQueue):
         self.note(trial, proposal.attributes)
         return proposal.values
 
-    def begin(self, trial: optuna.Trial, known: str, origin: str | None = None) -> None:
+    def begin(self, trial: optuna.Trial, network_hash: str, origin: str | None = None) -> None:
         """A candidate with this hash is measured now; `origin` is the earlier run that it comes from, if any."""
         if origin is not None and FROM not in trial.user_attrs:
             trial.set_user_attr(FROM, origin)
-        trial.set_user_attr(HASH, known)
+        trial.set_user_attr(HASH, network_hash)
 
     def trained(self, trial: optuna.Trial, values: dict[str, float]) -> None:
         """A candidate inside the budgets, with all its objectives by metric."""

@@ -26,7 +26,7 @@ from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, Chec
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.stopping import stoppable
-from archdsl.search.trial import Candidate, DataFacts, DataRequest
+from archdsl.search.trial import DataFacts, DataRequest, Network
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
@@ -96,7 +96,7 @@ class _Checking:
         self.checked = folder.networks()
         self.facts = folder.read("machine.json", CheckFacts)
         self.data: DataFacts | None = None
-        self.networks: list[Candidate] = []
+        self.networks: list[Network] = []
         """That are to be checked; empty until the data is loaded."""
         self.interrupted = False
         self.before = earlier.read(asked.earlier)
@@ -108,10 +108,10 @@ class _Checking:
             data = self._prepare()
             known = {network.network_hash: network for network in self.checked}
             for number, drawn in enumerate(self.networks):
-                if drawn.hash not in known:
+                if drawn.network_hash not in known:
                     self._add(number, drawn, data)
-                elif known[drawn.hash].reason is None and known[drawn.hash].short is None:
-                    self._complete(known[drawn.hash], drawn, data)  # of an earlier version
+                elif known[drawn.network_hash].reason is None and known[drawn.network_hash].short is None:
+                    self._complete(known[drawn.network_hash], drawn, data)  # of an earlier version
         except OutOfTime:
             self.say("time limit reached: ending with what there is")
         except KeyboardInterrupt:
@@ -142,10 +142,10 @@ class _Checking:
         self.folder.write("machine.json", self.facts.model_dump())
         return data
 
-    def _add(self, number: int, drawn: Candidate, data: DataFacts) -> None:
+    def _add(self, number: int, drawn: Network, data: DataFacts) -> None:
         """Score and train a network, and keep what came of it."""
         counted = drawn.counted
-        network = CheckedNetwork(number, drawn.hash, drawn.spec.to_json(), counted.params, counted.macs)
+        network = CheckedNetwork(number, drawn.network_hash, drawn.spec.to_json(), counted.params, counted.macs)
         try:
             told = scored(self.worker, drawn.spec, self.settings, data, self.clock)
             network = replace(network, scores=told.scores, score_seconds=told.seconds)
@@ -158,7 +158,7 @@ class _Checking:
         self.checked.append(network)
         self.say(f"network {number + 1} of {len(self.networks)}: {_line(network)}")
 
-    def _complete(self, network: CheckedNetwork, drawn: Candidate, data: DataFacts) -> None:
+    def _complete(self, network: CheckedNetwork, drawn: Network, data: DataFacts) -> None:
         """Train a network shortly too, of which all else is known."""
         try:
             completed = replace(network, short=self._short(drawn, data))
@@ -167,7 +167,7 @@ class _Checking:
         self.checked[self.checked.index(network)] = completed
         self.folder.rewrite(self.checked)
 
-    def _short(self, drawn: Candidate, data: DataFacts) -> CheckTraining:
+    def _short(self, drawn: Network, data: DataFacts) -> CheckTraining:
         """A training of its own of a fifth of the length, with a seed that no other training has.
 
         Like a search's, it has at least so many steps where the epochs were not asked for.
@@ -176,7 +176,7 @@ class _Checking:
         return self._trained(drawn, data, self.settings.seed + self.asked.seeds, length)
 
     def _trained(
-        self, drawn: Candidate, data: DataFacts, seed: int, length: Mapping[str, float] | None = None
+        self, drawn: Network, data: DataFacts, seed: int, length: Mapping[str, float] | None = None
     ) -> CheckTraining:
         settings = self.settings.model_copy(update={"seed": seed, **(length or {})})
         trained = train(self.worker, drawn.spec, settings, data, self.clock)

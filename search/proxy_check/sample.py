@@ -7,12 +7,12 @@ import random
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.propose.candidates import random_candidate
-from archdsl.search.trial import Candidate
+from archdsl.search.trial import Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
 
-def sample(space: Space, settings: Settings, count: int) -> list[Candidate]:
+def sample(space: Space, settings: Settings, count: int) -> list[Network]:
     """`count` different networks inside the static budgets, each variable drawn evenly; fewer where there are no more.
 
     The settings' seed decides; a longer sample begins with the shorter one.
@@ -21,12 +21,12 @@ def sample(space: Space, settings: Settings, count: int) -> list[Candidate]:
         SearchError: no network is inside the budgets.
     """
     generator, known = random.Random(f"sample {settings.seed}"), variables(space.nodes)
-    found: dict[str, Candidate] = {}
+    found: dict[str, Network] = {}
     while len(found) < count:
         drawn = random_candidate(space, known, settings, set(found), generator)
         if drawn is None:
             break
-        found[drawn[0].hash] = drawn[0]
+        found[drawn[0].network_hash] = drawn[0]
     if not found:
         raise SearchError(f"no network of the space '{space.name}' is inside the budgets on params, MACs and memory")
     return list(found.values())

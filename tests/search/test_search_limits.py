@@ -34,7 +34,7 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
         result = search(tmp_path / "run", space=space, trials=50, watcher=lines)
     assert result.trials == 3
     assert result.verdict.passed
-    assert "every network that could be drawn from the space was tried, or is surely too slow" in lines.told
+    assert "search space exhausted: the remaining networks are predicted to exceed the latency budget" in lines.told
 
 
 def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
@@ -45,7 +45,7 @@ def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
     result = search(tmp_path / "run", latency_budget_ms=2.0, trials=500, watcher=lines)
     assert 0 < result.trials < 500
     assert all(trial.latency_ms is not None and trial.latency_ms <= 2.0 for trial in result.records)
-    assert "every network that could be drawn from the space was tried, or is surely too slow" in lines.told
+    assert "search space exhausted: the remaining networks are predicted to exceed the latency budget" in lines.told
 
 
 def test_static_budgets_that_no_network_keeps_are_an_error_and_leave_no_run(tmp_path: Path) -> None:

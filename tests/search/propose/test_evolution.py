@@ -38,9 +38,9 @@ def test_children_are_new_and_are_not_predicted_to_be_too_slow() -> None:
         child = bred(evolution(), known, seen, number)
         assert child is not None
         found = candidate(SPACE_, child.__getitem__, settings())
-        assert found.hash not in seen
+        assert found.network_hash not in seen
         assert latency_of(found.spec) <= BUDGET_MS
-        seen.add(found.hash)
+        seen.add(found.network_hash)
 
 
 def test_children_keep_the_static_budgets() -> None:

@@ -16,7 +16,7 @@ from archdsl.search.propose.candidates import candidate
 from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Completed, Study
-from archdsl.search.trial import Candidate, Choices
+from archdsl.search.trial import Choices, Network
 from archdsl.spaces.variables import variables
 from tests.support.places import ROOT
 from tests.support.searching import SPACE, Machine, latency_of, quicken, search, settings
@@ -36,7 +36,7 @@ def over(choices: dict[str, Any], excess: float) -> Completed:
     return Completed(choices, (0.0, 1.0), excess, is_trained=False)
 
 
-def network(choices: dict[str, Any], own: Settings) -> Candidate:
+def network(choices: dict[str, Any], own: Settings) -> Network:
     return candidate(own.space_document, choices.__getitem__, own.without_static_budgets())
 
 
@@ -46,10 +46,10 @@ def first(own: Scaled, measured: list[Completed], taken: set[str]) -> dict[str, 
 
 def hashes(own: Settings) -> set[str]:
     """Of the seeds."""
-    return {network(choices, own).hash for choices in SEEDS}
+    return {network(choices, own).network_hash for choices in SEEDS}
 
 
-def blocks(found: Candidate) -> int:
+def blocks(found: Network) -> int:
     return sum(getattr(node, "depth", 0) for node in found.spec.nodes)
 
 
@@ -80,7 +80,7 @@ def test_no_more_is_taken_away_than_must_be() -> None:
 def test_widths_follow_where_no_depth_can_be_lowered() -> None:
     own, asked = scaled()
     known = SEEDS[0] | {"d1": 1, "d2": 1, "d3": 2, "d4": 1}
-    smaller = first(own, [over(known, 0.5)], {*hashes(asked), network(known, asked).hash})
+    smaller = first(own, [over(known, 0.5)], {*hashes(asked), network(known, asked).network_hash})
     assert smaller is not None
     assert smaller["w"] < known["w"]
 
@@ -88,7 +88,7 @@ def test_widths_follow_where_no_depth_can_be_lowered() -> None:
 def test_what_is_as_small_as_can_be_has_no_smaller_one() -> None:
     own, asked = scaled()
     known = SEEDS[0] | {"stem.patch": 2, "w": 16, "d1": 1, "d2": 1, "d3": 2, "d4": 1}
-    assert first(own, [over(known, 1.0)], {*hashes(asked), network(known, asked).hash}) is None
+    assert first(own, [over(known, 1.0)], {*hashes(asked), network(known, asked).network_hash}) is None
 
 
 def test_a_seed_over_a_static_budget_is_made_smaller_before_anything_is_measured() -> None:
@@ -96,7 +96,7 @@ def test_a_seed_over_a_static_budget_is_made_smaller_before_anything_is_measured
     smaller = first(own, [], set())
     assert smaller is not None
     assert network(smaller, asked).counted.params <= 1.5e6
-    assert first(own, [], {network(smaller, asked).hash}) != smaller
+    assert first(own, [], {network(smaller, asked).network_hash}) != smaller
 
 
 def test_a_budget_that_no_smaller_network_keeps_gives_none() -> None:
@@ -165,7 +165,7 @@ def test_a_smaller_network_that_was_refused_keeps_the_next_one_from_nothing(
     monkeypatch.setattr(study, "completed", lambda: [over(first, 1.0), over(second, 1.0)])
     found = own.next()
     assert found is not None
-    assert found[0].hash == candidate(space, smaller[1].__getitem__, settings()).hash
+    assert found[0].network_hash == candidate(space, smaller[1].__getitem__, settings()).network_hash
 
 
 @pytest.mark.parametrize("name", ["a" * 9 + "-" * 10 + "b" * 45, "a"])
@@ -173,16 +173,16 @@ def test_networks_of_every_space_have_a_name_that_is_allowed(name: str) -> None:
     space = space_of({**SPACE, "name": name})
     known: Choices = {"w": 16, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
     found = candidate(space, known.__getitem__, settings())
-    assert spec_of(found.spec.to_json()).name == f"{name[:55]}-{found.hash[:8]}"
+    assert spec_of(found.spec.to_json()).name == f"{name[:55]}-{found.network_hash[:8]}"
 
 
 def test_wide_ranges_are_lowered_in_few_steps() -> None:
     document = json.loads(json.dumps(SPACE))
     document["nodes"][0]["width"] = {"$int": [16, 2048], "$name": "w"}
     space = space_of(document)
-    looked_at = list[Candidate]()
+    looked_at = list[Network]()
 
-    def never(found: Candidate) -> bool:
+    def never(found: Network) -> bool:
         looked_at.append(found)
         return True
 
@@ -205,7 +205,7 @@ def test_a_seed_that_was_scaled_and_has_room_is_widened_until_it_has_none(seed: 
 
     def measured(choices: dict[str, Any], ms: float) -> None:
         known.append(over(choices, ms / 4.0 - 1)._replace(latency_ms=ms))
-        taken.add(network(choices, asked).hash)
+        taken.add(network(choices, asked).network_hash)
 
     smaller = of_its_kind()[0]
     measured(smaller, 2.5)

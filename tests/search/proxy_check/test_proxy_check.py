@@ -115,8 +115,8 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
 def test_a_longer_sample_begins_with_the_shorter_one() -> None:
     own = settings()
     short, longer = sample(own.space_document, own, 5), sample(own.space_document, own, 9)
-    assert [found.hash for found in longer[:5]] == [found.hash for found in short]
-    assert len({found.hash for found in longer}) == 9
+    assert [found.network_hash for found in longer[:5]] == [found.network_hash for found in short]
+    assert len({found.network_hash for found in longer}) == 9
     other = settings(seed=1)
     assert sample(other.space_document, other, 5) != short
 
