@@ -94,11 +94,12 @@ def test_the_json_schema_knows_an_installed_type(site: Path, document: dict[str,
 def test_what_a_search_measures_may_be_of_an_installed_type(site: Path) -> None:
     """Each candidate is built and timed in a process of its own."""
     code = """
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace
 from archdsl.search.worker.process import Worker
-setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "eager", "threads": 1, "rounds": 3}
+setting = MeasuringSetting("cpu", 1, "float32", "eager", 1)
 with Worker() as worker:
-    reply = worker.ask({"do": "measure", "spec": SPEC, "setting": setting}, 120.0)
-print(reply["latency"]["min_ms"] > 0)
+    reply = worker.ask(MeasureRequest(SPEC, setting, Pace(rounds=3, warmup_s=0.1, settle_s=0.1)), 120.0)
+print(min(reply.latency.samples_ms) > 0)
 """
     assert python(site, code) == "True\n"
 
