@@ -241,8 +241,8 @@ def _above(score: Floats, baseline: Floats, truth: Floats) -> Any:
 
 def _seconds(known: Networks) -> dict[str, float]:
     """Medians: of what each score takes, and of a training."""
-    names = known[0].score_seconds
-    found = {name: float(np.median([record.score_seconds[name] for record in known])) for name in names}
+    scored = [record.score_seconds or {} for record in known]
+    found = {name: float(np.median([seconds[name] for seconds in scored])) for name in scored[0]}
     trainings = [training.training.seconds or 0.0 for record in known for training in record.trainings]
     return {**found, "training": float(np.median(trainings))}
 

@@ -50,8 +50,8 @@ class CheckedNetwork:
     scores: Mapping[str, float] = field(default_factory=dict)
     trainings: tuple[CheckTraining, ...] = ()
     """One a seed."""
-    score_seconds: Mapping[str, float] = field(default_factory=dict)
-    """What the scores took that run the network."""
+    score_seconds: Mapping[str, float] | None = None
+    """What the scores took that run the network; None where it was not scored."""
     short: CheckTraining | None = None
     """Of a fifth of the length; None in the checks of an earlier version."""
 
@@ -93,7 +93,7 @@ class CheckedNetwork:
             "scores": dict(self.scores),
             "trainings": [each.as_json() for each in self.trainings],
         }
-        if self.score_seconds:
+        if self.score_seconds is not None:
             line["seconds"] = dict(self.score_seconds)
         return line if self.short is None else line | {"short": self.short.as_json()}
 
@@ -147,5 +147,5 @@ class _NetworkLine(BaseModel):
     macs: int
     scores: dict[str, float]
     trainings: list[dict[str, JsonValue]]
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] | None = None
     short: dict[str, JsonValue] | None = None
