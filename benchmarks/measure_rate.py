@@ -20,10 +20,10 @@ from archdsl.load.spaces import load_space
 from archdsl.search.config import Settings
 from archdsl.search.defaults import default_space, settings_of
 from archdsl.search.evaluate.measuring import Measured, measure
+from archdsl.search.network import Network
 from archdsl.search.propose.candidates import random_candidate
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import Network
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.variables import variables
 

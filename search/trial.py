@@ -1,24 +1,15 @@
-"""The values that every room of a search speaks of: a network, and what a trial of it told."""
+"""What a trial of a network told: how it was measured, how it was trained, and how far it climbed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from archdsl.cost import Count
-from archdsl.json_types import JsonObject, Scalar
-from archdsl.language.canonical import canonical_hash
-from archdsl.language.document import Spec
-from archdsl.search.config import Settings
+from archdsl.json_types import JsonObject
 from archdsl.timing.verdict import LEAST_SHARE
-
-Choices: TypeAlias = dict[str, Scalar]
-"""A value for every variable of a space that is asked for, by its name."""
-Choose: TypeAlias = Callable[[str], Scalar]
-"""What gives the value of a variable."""
 
 Rung = Literal["latency", "zero_cost", "train", "halving", "train_longer"]
 """The last rung that a trial reached: a reading at the gate, the zero-cost scores, a short training to the end or
@@ -39,79 +30,6 @@ RUNGS: Mapping[str, str] = {
     "trained": "trained",
 }
 """Where a candidate can end, in the order in which it meets the rungs, and what that means."""
-
-
-class Network(NamedTuple):
-    """A network that holds: a point of a space, and what it costs."""
-
-    spec: Spec
-    counted: Count
-    known_hash: str | None = None
-    """Of its canonical form, where that was worked out already."""
-
-    @property
-    def network_hash(self) -> str:
-        """Of its canonical form: equal networks have equal ones, whatever their names."""
-        return self.known_hash or canonical_hash(self.spec)
-
-    def cost(self, metric: str, dtype: str, batch: int) -> float:
-        """Params, MACs of one image, or bytes of memory at a batch."""
-        if metric == "memory":
-            return self.counted.memory_bytes(dtype, batch)
-        return self.counted.params if metric == "params" else self.counted.macs
-
-    def costs(self, settings: Settings) -> dict[str, float]:
-        """What the static budgets bound, by metric."""
-        return {name: self.cost(name.lower(), settings.dtype, settings.batch) for name in settings.static_budgets}
-
-    def over_budget(self, settings: Settings) -> str | None:
-        """The first static budget that it exceeds, with both values; None where it keeps all of them."""
-        costs = self.costs(settings)
-        for name, budget in settings.static_budgets.items():
-            if budget is not None and costs[name] > budget:
-                return f"{name} {costs[name]:.4g} over {budget:.4g}"
-        return None
-
-
-class DataRequest(NamedTuple):
-    """Data as a worker is asked for it."""
-
-    name: str
-    side: int
-    """Height and width of the images in pixels."""
-    seed: int
-    images: int
-    """To train with, at most."""
-
-
-@dataclass(frozen=True)
-class LoadedData:
-    """What a worker tells of the data that it loaded."""
-
-    classes: int
-    channels: int
-    images: int
-    """To train with."""
-    validation: int
-    """Images to validate with."""
-    held_out: int
-    """Images that no choice sees."""
-    chance: float
-    """The share of the largest class."""
-    describe: str
-    """In one line."""
-    fingerprint: str
-    """Of all that was read."""
-
-
-@dataclass(frozen=True)
-class DataFacts(LoadedData):
-    """The data of a search."""
-
-    request: DataRequest
-    """What was asked for, which every training asks for again."""
-    torch: str | None = None
-    """The version of who trains."""
 
 
 @dataclass(frozen=True)

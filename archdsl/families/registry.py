@@ -12,6 +12,7 @@ DECLARATIONS = (
     "common.sequence",
     "lit.spec",
     "litv2.spec",
+    "dat.window",
     "dat.spec",
     "datpp.neighborhood",
     "datpp.spec",

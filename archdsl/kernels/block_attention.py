@@ -12,11 +12,8 @@ from torch import Tensor
 
 from archdsl.errors import WrongUse
 from archdsl.kernels.references import block_attention_reference
-from archdsl.kernels.row_tables import TILE
-from archdsl.kernels.support import HALF, for_inference_only, runs_kernels
-
-WIDTHS = (16, 32, 64, 128)
-"""Channels of a head that the kernel takes."""
+from archdsl.kernels.row_tables import TILE, BlockArguments
+from archdsl.kernels.support import HALF, WIDTHS, check_rows, for_inference_only, runs_kernels
 
 
 @torch.library.custom_op("archdsl::block_attention", mutates_args=())
@@ -33,46 +30,31 @@ def block_attention(
 ) -> Tensor:
     """(B, tokens, heads * d) each -> (B, tokens, heads * d): softmax(scale (q k' + bias)) v, block by block.
 
-    `query_rows` (blocks, 64), `key_rows` (blocks, keys) and `kinds` (blocks,) are those of `row_tables.Blocks`; `bias`
-    (heads, kinds, 64, keys) is in units of q k, as `row_tables.packed_bias` makes it. Tokens of no block: 0.
+    What the arguments are is said in `row_tables.BlockArguments`.
 
     Raises:
         WrongUse: shapes that do not belong together.
     """
-    check(q, k, v, key_rows, bias, heads)
+    arguments = BlockArguments(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
+    check(arguments)
     if runs_kernels(q) and q.dtype in HALF and q.shape[2] // heads in WIDTHS and q.shape[0] > 0:
         from archdsl.kernels.block_attention_kernel import launched
 
-        return launched(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
-    return block_attention_reference(q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
+        return launched(arguments)
+    return block_attention_reference(arguments)
 
 
 @block_attention.register_fake
-def _(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    query_rows: Tensor,
-    key_rows: Tensor,
-    kinds: Tensor,
-    bias: Tensor,
-    heads: int,
-    scale: float,
-) -> Tensor:
+def _(q: Tensor, *_others: Tensor | float) -> Tensor:
     return q.new_empty(q.shape)
 
 
 for_inference_only(block_attention, "block_attention")
 
 
-def check(q: Tensor, k: Tensor, v: Tensor, key_rows: Tensor, bias: Tensor, heads: int) -> None:
+def check(arguments: BlockArguments) -> None:
     """Raises `WrongUse` for tensors that do not belong together."""
-    if q.dim() != 3 or q.shape[2] % heads or any(x.stride(2) != 1 for x in (q, k, v)):
-        raise WrongUse(f"q, k and v must be (B, tokens, {heads} heads * d), channels adjacent; got {tuple(q.shape)}")
-    if k.shape != v.shape or k.stride() != v.stride() or len(k) != len(q) or k.shape[2] != q.shape[2]:
-        raise WrongUse(f"k and v must be alike, and of q's batch and channels; got {tuple(k.shape)}, {tuple(v.shape)}")
-    if len({q.dtype, k.dtype, v.dtype}) > 1:
-        raise WrongUse(f"q, k and v must be of one dtype; got {q.dtype}, {k.dtype} and {v.dtype}")
-    if bias.dim() != 4 or bias.shape[0] != heads or bias.shape[2:] != (TILE, key_rows.shape[1]):
-        wanted = f"({heads}, kinds, {TILE}, {key_rows.shape[1]})"
-        raise WrongUse(f"the bias must be {wanted}; got {tuple(bias.shape)}")
+    check_rows(arguments.q, arguments.k, arguments.v, arguments.heads)
+    heads, keys, bias = arguments.heads, arguments.key_rows.shape[1], arguments.bias
+    if bias.dim() != 4 or bias.shape[0] != heads or bias.shape[2:] != (TILE, keys):
+        raise WrongUse(f"the bias must be ({heads}, kinds, {TILE}, {keys}); got {tuple(bias.shape)}")

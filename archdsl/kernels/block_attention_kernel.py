@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archdsl.kernels.attention_step import attend
 from archdsl.kernels.references import block_attention_reference
-from archdsl.kernels.row_tables import TILE, tiles
+from archdsl.kernels.row_tables import TILE, BlockArguments, tiles
 from archdsl.kernels.tuning import fastest
 
 _LOG2_E = math.log2(math.e)
@@ -80,26 +80,15 @@ class Launch(NamedTuple):
     warps: int
 
 
-def launched(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    query_rows: Tensor,
-    key_rows: Tensor,
-    kinds: Tensor,
-    bias: Tensor,
-    heads: int,
-    scale: float,
-) -> Tensor:
+def launched(arguments: BlockArguments) -> Tensor:
     """`block_attention` by the kernel, launched as was fastest for this shape on this device."""
-    arguments = (q, k, v, query_rows, key_rows, kinds, bias, heads, scale)
-    samples, keys, blocks = len(q), key_rows.shape[1], len(kinds)
-    key = ("block_attention", samples, blocks, keys, heads, q.shape[2] // heads, q.stride(1), k.stride(1))
+    q, k, heads = arguments.q, arguments.k, arguments.heads
+    keys, blocks = arguments.key_rows.shape[1], len(arguments.kinds)
     return fastest(
-        key,
-        candidates(samples, blocks * heads),
-        lambda launch: _run(*arguments, launch),
-        lambda: block_attention_reference(*arguments),
+        ("block_attention", len(q), blocks, keys, heads, q.shape[2] // heads, q.stride(1), k.stride(1)),
+        candidates(len(q), blocks * heads),
+        lambda launch: run(arguments, launch),
+        lambda: block_attention_reference(arguments),
         q,
     )
 
@@ -110,20 +99,11 @@ def candidates(samples: int, pairs: int) -> list[Launch]:
     return [Launch(count, 2, 4) for count in dict.fromkeys(counts)] + [Launch(counts[0], 1, 4)]
 
 
-def _run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    query_rows: Tensor,
-    key_rows: Tensor,
-    kinds: Tensor,
-    bias: Tensor,
-    heads: int,
-    scale: float,
-    launch: Launch,
-) -> Tensor:
+def run(arguments: BlockArguments, launch: Launch) -> Tensor:
+    """`block_attention` by the kernel, launched so."""
+    q, k, v, query_rows, key_rows, kinds, bias, heads, scale = arguments
     samples, _, channels = q.shape
-    out = q.new_zeros(q.shape) if query_rows.numel() < q.shape[1] else q.new_empty(q.shape)
+    out = q.new_empty(q.shape)
     grid = (heads * len(kinds), triton.cdiv(samples, launch.at_once))
     _block_attention[grid](
         q, k, v, out, query_rows, key_rows, kinds, bias, samples, bias.shape[1],

@@ -16,7 +16,7 @@ from archdsl.kernels.tuning import fastest
 
 @triton.jit
 def _gelu(x):
-    """X times the normal distribution, by the error function."""
+    """The exact GELU, by the error function."""
     return 0.5 * x * (1 + tl.erf(x * 0.7071067811865476))
 
 
@@ -115,7 +115,7 @@ def launched(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
     return fastest(
         key,
         candidates(B, H, W, C, len(taps)),
-        lambda launch: _run(x, taps, bias, activation, launch),
+        lambda launch: run(x, taps, bias, activation, launch),
         lambda: depthwise_reference(x, taps, bias, activation),
         x,
     )
@@ -138,7 +138,8 @@ def candidates(B: int, H: int, W: int, C: int, kernel: int) -> list[Launch]:
     return list(dict.fromkeys(launch._replace(columns=min(launch.columns, W)) for launch in found))
 
 
-def _run(x: Tensor, taps: Tensor, bias: Tensor, activation: str, launch: Launch) -> Tensor:
+def run(x: Tensor, taps: Tensor, bias: Tensor, activation: str, launch: Launch) -> Tensor:
+    """`depthwise` by the kernel, launched so."""
     B, H, W, C = x.shape
     kernel, rows = len(taps), launch.rows
     padded = F.pad(taps, (0, 0, 0, 0, rows - 1, rows - 1)) if rows > 1 else taps

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archdsl.kernels.row_tables import BlockArguments
+
 
 def depthwise_reference(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> Tensor:
     """What `depthwise` computes, by torch's convolution in float32, or in float64 for a map of it."""
@@ -16,30 +18,20 @@ def depthwise_reference(x: Tensor, taps: Tensor, bias: Tensor, activation: str) 
     return y.permute(0, 2, 3, 1).to(x.dtype).contiguous()
 
 
-def block_attention_reference(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    query_rows: Tensor,
-    key_rows: Tensor,
-    kinds: Tensor,
-    bias: Tensor,
-    heads: int,
-    scale: float,
-) -> Tensor:
+def block_attention_reference(a: BlockArguments) -> Tensor:
     """What `block_attention` computes, by gathering rows, in float32, or in float64 for tensors of it."""
-    exact = torch.promote_types(q.dtype, torch.float32)
-    B, tokens, channels = q.shape
-    rows, keys = query_rows.long(), key_rows.long()
+    exact = torch.promote_types(a.q.dtype, torch.float32)
+    B, tokens, channels = a.q.shape
+    rows, keys = a.query_rows.long(), a.key_rows.long()
 
     def gathered(x: Tensor, at: Tensor) -> Tensor:  # (B, blocks, heads, rows, d)
-        return x[:, at.clamp(min=0)].unflatten(-1, (heads, -1)).transpose(2, 3).to(exact)
+        return x[:, at.clamp(min=0)].unflatten(-1, (a.heads, -1)).transpose(2, 3).to(exact)
 
-    scores = gathered(q, rows) @ gathered(k, keys).transpose(-2, -1)
-    scores = scale * (scores + bias.to(exact)[:, kinds.long()].transpose(0, 1))
-    out = (scores.softmax(-1) @ gathered(v, keys)).transpose(2, 3).flatten(3)  # (B, blocks, 64, channels)
-    result = q.new_zeros(B, tokens + 1, channels)  # what is no query goes to the last row, which is cut off
-    result[:, torch.where(rows < 0, tokens, rows).flatten()] = out.flatten(1, 2).to(q.dtype)
+    scores = gathered(a.q, rows) @ gathered(a.k, keys).transpose(-2, -1)
+    scores = a.scale * (scores + a.bias.to(exact)[:, a.kinds.long()].transpose(0, 1))
+    out = (scores.softmax(-1) @ gathered(a.v, keys)).transpose(2, 3).flatten(3)  # (B, blocks, 64, channels)
+    result = a.q.new_empty(B, tokens + 1, channels)  # what is no query goes to the last row, which is cut off
+    result[:, torch.where(rows < 0, tokens, rows).flatten()] = out.flatten(1, 2).to(a.q.dtype)
     return result[:, :tokens].contiguous()
 
 

@@ -41,6 +41,23 @@ class Blocks(NamedTuple):
         return Blocks(self.query_rows.to(device), self.key_rows.to(device), self.kinds.to(device), self.apart)
 
 
+class BlockArguments(NamedTuple):
+    """What `block_attention` is called with, in its order."""
+
+    q: Tensor
+    """(B, tokens, heads * d), as are k and v; channels are adjacent, rows at any distance."""
+    k: Tensor
+    v: Tensor
+    query_rows: Tensor
+    """Those of `Blocks`, as are `key_rows` and `kinds`; every token is a query of one block."""
+    key_rows: Tensor
+    kinds: Tensor
+    bias: Tensor
+    """(heads, kinds, 64, keys) in units of q k, as `packed_bias` makes it."""
+    heads: int
+    scale: float
+
+
 def tiles(keys: int) -> tuple[int, int, int]:
     """Up to three tiles of 16 to 128 keys, 0 for none, that hold so many with the least waste, then the fewest.
 

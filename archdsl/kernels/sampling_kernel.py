@@ -68,7 +68,7 @@ def launched(x: Tensor, places: Tensor) -> Tensor:
     return fastest(
         key,
         candidates(x.shape[3] // places.shape[1]),
-        lambda launch: _run(x, places, launch),
+        lambda launch: run(x, places, launch),
         lambda: sample_keys_reference(x, places),
         x,
     )
@@ -80,7 +80,8 @@ def candidates(width: int) -> list[Launch]:
     return [Launch(16, channels, 2), Launch(8, channels, 2), Launch(16, channels // 2, 2)]
 
 
-def _run(x: Tensor, places: Tensor, launch: Launch) -> Tensor:
+def run(x: Tensor, places: Tensor, launch: Launch) -> Tensor:
+    """`sample_keys` by the kernel, launched so."""
     B, H, W, C = x.shape
     groups, points = places.shape[1:3]
     out = torch.empty((B, points, C), dtype=x.dtype, device=x.device)

@@ -13,6 +13,8 @@ from torch._library.custom_ops import CustomOpDef  # torch.library makes it and 
 from archdsl.errors import WrongUse
 
 HALF = (torch.float16, torch.bfloat16)
+WIDTHS = (16, 32, 64, 128)
+"""Channels of a head that the kernels of attention take."""
 
 
 @cache
@@ -27,8 +29,10 @@ def is_interpreted() -> bool:
 
 
 def runs_kernels(x: Tensor) -> bool:
-    """Whether kernels may run on a tensor: it is on CUDA, or they are interpreted."""
-    return has_triton() and (x.is_cuda or is_interpreted())
+    """Whether kernels may run on a tensor: it is on CUDA, or they are interpreted; never in float64, as they sum in
+    float32.
+    """
+    return has_triton() and (x.is_cuda or is_interpreted()) and x.dtype != torch.float64
 
 
 def for_inference_only(operator: CustomOpDef, name: str) -> None:
@@ -42,3 +46,15 @@ def for_inference_only(operator: CustomOpDef, name: str) -> None:
         raise WrongUse(f"{name} is for inference and has no gradient; train the model that archdsl.build gives")
 
     operator.register_autograd(refuse)
+
+
+def check_rows(q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+    """Raises `WrongUse` for queries, keys and values that do not belong together."""
+    if q.dim() != 3 or q.shape[2] % heads or any(x.stride(2) != 1 for x in (q, k, v)):
+        raise WrongUse(f"q, k and v must be (B, tokens, {heads} heads * d), channels adjacent; got {tuple(q.shape)}")
+    if k.shape != v.shape or k.stride() != v.stride() or len(k) != len(q) or k.shape[2] != q.shape[2]:
+        raise WrongUse(f"k and v must be alike, and of q's batch and channels; got {tuple(k.shape)}, {tuple(v.shape)}")
+    if len({q.dtype, k.dtype, v.dtype}) > 1:
+        raise WrongUse(f"q, k and v must be of one dtype; got {q.dtype}, {k.dtype} and {v.dtype}")
+    if k.shape[1] == 0:
+        raise WrongUse("attention needs one key or more")

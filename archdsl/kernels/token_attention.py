@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from archdsl.errors import WrongUse
-from archdsl.kernels.block_attention import WIDTHS
 from archdsl.kernels.references import token_attention_reference
-from archdsl.kernels.support import HALF, for_inference_only, runs_kernels
+from archdsl.kernels.support import HALF, WIDTHS, check_rows, for_inference_only, runs_kernels
 
 
 @torch.library.custom_op("archdsl::token_attention", mutates_args=())
@@ -20,7 +18,7 @@ def token_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -
     Raises:
         WrongUse: shapes that do not belong together.
     """
-    check(q, k, v, heads)
+    check_rows(q, k, v, heads)
     if runs_kernels(q) and q.dtype in HALF and q.shape[2] // heads in WIDTHS and q.numel() > 0:
         from archdsl.kernels.token_attention_kernel import launched
 
@@ -34,13 +32,3 @@ def _(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
 
 
 for_inference_only(token_attention, "token_attention")
-
-
-def check(q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-    """Raises `WrongUse` for tensors that do not belong together."""
-    if q.dim() != 3 or q.shape[2] % heads or any(x.stride(2) != 1 for x in (q, k, v)):
-        raise WrongUse(f"q, k and v must be (B, tokens, {heads} heads * d), channels adjacent; got {tuple(q.shape)}")
-    if k.shape != v.shape or k.stride() != v.stride() or len(k) != len(q) or k.shape[2] != q.shape[2]:
-        raise WrongUse(f"k and v must be alike, and of q's batch and channels; got {tuple(k.shape)}, {tuple(v.shape)}")
-    if k.shape[1] == 0:
-        raise WrongUse("there must be a key at least")

@@ -50,21 +50,11 @@ def _token_attention(
             total = tl.zeros((QUERIES,), tl.float32)
             for step in range(FULL):
                 at = (step * KEYS + tl.arange(0, KEYS))[:, None] * key_row + channel
+                keys = tl.load(k + at).T
+                values = tl.load(v + at)
                 sums, top, total = attend(
-                    x,
-                    tl.load(k + at).T,
-                    tl.load(v + at),
-                    None,
-                    None,
-                    None,
-                    sums,
-                    top,
-                    total,
-                    scale,
-                    False,
-                    False,
-                    False,
-                )
+                    x, keys, values, None, None, None, sums, top, total, scale, False, False, False
+                )  # fmt: skip
         sums, top, total = attend(
             x, last_keys, last_values, None, None, is_key, sums, top, total, scale, False, IS_PADDED, FULL == 0
         )
@@ -88,7 +78,7 @@ def launched(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tenso
     return fastest(
         key,
         candidates(len(q) * heads, q.shape[1], k.shape[1]),
-        lambda launch: _run(q, k, v, heads, scale, launch),
+        lambda launch: run(q, k, v, heads, scale, launch),
         lambda: token_attention_reference(q, k, v, heads, scale),
         q,
     )
@@ -103,7 +93,8 @@ def candidates(pairs: int, queries: int, keys: int) -> list[Launch]:
     return [Launch(TILE, count, 2, 4) for count in dict.fromkeys([*counts, 1])]
 
 
-def _run(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float, launch: Launch) -> Tensor:
+def run(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float, launch: Launch) -> Tensor:
+    """`token_attention` by the kernel, launched so."""
     samples, queries, channels = q.shape
     keys = k.shape[1]
     full = (keys - 1) // launch.keys

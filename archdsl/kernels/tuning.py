@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from archdsl.files import cache_folder, read_json, write_json
+from archdsl.files import cache_folder, installed_version, read_json, write_json
+from archdsl.json_types import JsonObject
 from archdsl.kernels.support import is_interpreted
 
 Launch = TypeVar("Launch", bound=tuple[int, ...])
@@ -28,7 +29,18 @@ TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 """Of the largest value: what a launch may differ by from the reference."""
 _ROUNDS = 5
 _REFERENCE = -1
-_chosen: dict[tuple[Key, str, str], int] = {}
+
+
+class Choice(NamedTuple):
+    """What a choice of a launch holds for: it is an index among these launches."""
+
+    key: Key
+    dtype: str
+    card: str
+    launches: tuple[tuple[int, ...], ...]
+
+
+_chosen: dict[Choice, int] = {}
 
 
 def fastest(
@@ -47,18 +59,18 @@ def fastest(
     """
     if is_interpreted():
         return run(launches[0])
-    full = (key, str(like.dtype), _card(like.device.index or 0))
-    if full not in _chosen:
+    choice = Choice(key, str(like.dtype), _card(like.device.index or 0), tuple(map(tuple, launches)))
+    if choice not in _chosen:
         if torch.cuda.is_current_stream_capturing():
             return run(launches[0])
-        kept = _kept(full, len(launches))
-        _chosen[full] = _measured(full, launches, run, reference, like.dtype) if kept is None else kept
-    index = _chosen[full]
+        kept = _kept(choice, len(launches))
+        _chosen[choice] = _measured(choice, launches, run, reference, like.dtype) if kept is None else kept
+    index = _chosen[choice]
     return reference() if index == _REFERENCE else run(launches[index])
 
 
 def _measured(
-    full: tuple[Key, str, str],
+    choice: Choice,
     launches: Sequence[Launch],
     run: Callable[[Launch], Tensor],
     reference: Callable[[], Tensor],
@@ -72,14 +84,14 @@ def _measured(
         try:
             error = float(((run(launch).float() - wanted).abs().max() / scale).item())
         except Exception as failure:  # whatever a compiler or a driver says
-            _warn(full[0], launch, f"it fails: {' '.join(str(failure).split())[:120]}")
+            _warn(choice.key, launch, f"it fails: {' '.join(str(failure).split())[:120]}")
             continue
         if not error <= TOLERANCE.get(dtype, 1e-5):
-            _warn(full[0], launch, f"it differs from the reference by {error:.1e} of the largest value")
+            _warn(choice.key, launch, f"it differs from the reference by {error:.1e} of the largest value")
             continue
         times[index] = _milliseconds(partial(run, launch))
     best = min(times, key=lambda index: times[index], default=_REFERENCE)
-    _keep(full, best)
+    _keep(choice, best)
     return best
 
 
@@ -108,23 +120,23 @@ def _card(index: int) -> str:
     import triton
 
     name = torch.cuda.get_device_name(index) if torch.cuda.is_available() else "cpu"
-    return f"{name}, torch {torch.__version__}, triton {triton.__version__}"
+    return f"{name}, torch {torch.__version__}, triton {triton.__version__}, archdsl {installed_version()}"
 
 
-def _kept(full: tuple[Key, str, str], count: int) -> int | None:
+def _kept(choice: Choice, count: int) -> int | None:
     """The launch that an earlier process chose, if its file says one of these."""
     with suppress(RuntimeError):  # there is no home folder
-        index = (read_json(_file(full)) or {}).get("launch")
+        index = (read_json(_file(choice)) or {}).get("launch")
         return index if isinstance(index, int) and _REFERENCE <= index < count else None
     return None
 
 
-def _keep(full: tuple[Key, str, str], index: int) -> None:
+def _keep(choice: Choice, index: int) -> None:
     with suppress(OSError, RuntimeError):  # a cache that cannot be written costs time alone
-        key, dtype, card = full
-        write_json(_file(full), {"key": list(key), "dtype": dtype, "card": card, "launch": index}, indent=1)
+        facts: JsonObject = {"key": list(choice.key), "dtype": choice.dtype, "card": choice.card, "launch": index}
+        write_json(_file(choice), facts, indent=1)
 
 
-def _file(full: tuple[Key, str, str]) -> Path:
-    name = hashlib.sha256(json.dumps(full).encode()).hexdigest()[:16]
+def _file(choice: Choice) -> Path:
+    name = hashlib.sha256(json.dumps(choice).encode()).hexdigest()[:16]
     return cache_folder() / "kernels" / f"{name}.json"

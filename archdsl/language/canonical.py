@@ -12,7 +12,8 @@ import json
 from collections.abc import Sequence
 
 from archdsl.families.common.base import Join, Part
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.block import Block
+from archdsl.families.common.stage import Stage
 from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.document import Spec
 from archdsl.language.nodes import BlockStage, Node

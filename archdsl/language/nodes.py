@@ -14,9 +14,10 @@ from pydantic import Discriminator, Field, Tag
 
 from archdsl.families import registry
 from archdsl.families.common.base import Part
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import one_or_several, type_name
 from archdsl.families.common.sequence import Sequence
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.stage import Stage
 from archdsl.language.patterns import ID, SOURCE
 from archdsl.language.type_forms import FieldDefinition, annotated, make_model, tuple_of, union
 

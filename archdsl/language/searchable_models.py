@@ -14,8 +14,8 @@ from typing import Annotated, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from archdsl.families.common.base import Part
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import TAG_MARK, Flag, Integer, Number, SubObject
-from archdsl.families.common.stage import Block
 from archdsl.json_types import Json
 from archdsl.language.nodes import Node, declared, node_models
 from archdsl.language.patterns import LABEL, VARIABLE

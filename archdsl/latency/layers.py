@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Unpack
 
-from archdsl.families.common.stage import Block
+from archdsl.families.common.block import Block
 from archdsl.language.nodes import declared
 from archdsl.latency.measuring import compare
 from archdsl.latency.result import Comparison

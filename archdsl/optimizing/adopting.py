@@ -18,12 +18,6 @@ def adopted(module: nn.Module, form: type[Form]) -> Form:
     return taken
 
 
-def hold(module: nn.Module, **tensors: Tensor) -> None:
-    """Keep tensors with a module: they move with it and are not saved."""
-    for name, tensor in tensors.items():
-        module.register_buffer(name, tensor, persistent=False)
-
-
 class Float32Tables:
     """Tensors by name that follow a module to its device and keep their dtype, whatever the module is cast to."""
 

@@ -43,5 +43,5 @@ def put_forms(module: nn.Module) -> int:
             count += put_forms(child)
             continue
         module._modules[name] = form
-        count += 1 + put_forms(form) * (not isinstance(form, ConvMlp))
+        count += 1 + put_forms(form)
     return count

@@ -22,7 +22,8 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
     """The inference form of a network: a copy in eval mode without gradients, equal to rounding.
 
     It is checked on a sample of noise at the size that the spec is built for, and the shapes that run there are tuned
-    then. Run it at another size once before it is captured or compiled.
+    then. Run it at another size once before it is captured or compiled. Tables are made of the weights as they are:
+    change weights in the network, and make the form again.
 
     Args:
         model: a network in eval mode, of float32, float16 or bfloat16.

@@ -14,8 +14,9 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from archdsl.families.common.base import Head, Join, Merge, Part, Stem
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import SubObject, type_name
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.stage import Stage
 from archdsl.language import introspection
 from archdsl.language.nodes import Node, declared, node_models
 from archdsl.reference import field_docs

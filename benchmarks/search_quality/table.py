@@ -30,7 +30,7 @@ from archdsl.language.document import Spec
 from archdsl.latency import STATS, compare
 from archdsl.load.spaces import load_space, point
 from archdsl.search.config import Settings
-from archdsl.search.trial import DataRequest
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.worker.messages import ScoreRequest, TrainRequest
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space

@@ -31,8 +31,8 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import FINALISTS, LENGTHEN, SEEDS
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import load_data, train
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import DataRequest
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Worker
 from archdsl.zoo import names

@@ -11,7 +11,7 @@ from archdsl.errors import Keys, Problem, short
 from archdsl.json_types import JsonObject, Scalar
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import Survey, Value
-from archdsl.search.trial import Choices
+from archdsl.search.network import Choices
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, alternatives_of, label_of, variables, walk

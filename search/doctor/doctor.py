@@ -24,7 +24,7 @@ from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
-from archdsl.search.trial import Network
+from archdsl.search.network import Network
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.spaces.variables import variables

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from archdsl.json_types import Scalar
 from archdsl.search.doctor.points import Points
-from archdsl.search.trial import Choices, Network
+from archdsl.search.network import Choices, Network
 from archdsl.spaces.variables import Variable
 
 Loss = Callable[[Network], float]

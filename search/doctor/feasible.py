@@ -16,7 +16,7 @@ from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Points
-from archdsl.search.trial import Choices, Network
+from archdsl.search.network import Choices, Network
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import latency_of
 from archdsl.spaces.variables import variables

@@ -21,7 +21,7 @@ from archdsl.language.checking.draft import draft
 from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
-from archdsl.search.trial import Choices, Choose
+from archdsl.search.network import Choices, Choose
 from archdsl.spaces.contradiction import fixed, needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse

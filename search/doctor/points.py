@@ -15,7 +15,7 @@ from archdsl.json_types import JsonObject, Scalar
 from archdsl.language.checking.problems import problems_of
 from archdsl.language.document import Spec, spec_model
 from archdsl.language.nodes import Node, node_models
-from archdsl.search.trial import Choices, Choose, Network
+from archdsl.search.network import Choices, Choose, Network
 from archdsl.shape import Cost
 from archdsl.spaces.resolve import Point, Unresolved, decide, resolve
 from archdsl.spaces.sampling import broken

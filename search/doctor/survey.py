@@ -11,7 +11,7 @@ from typing import NamedTuple
 from archdsl.errors import Problem
 from archdsl.json_types import Scalar
 from archdsl.search.doctor.points import Looked, Points
-from archdsl.search.trial import Choices, Network
+from archdsl.search.network import Choices, Network
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space

@@ -12,17 +12,10 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.final_reading import SECONDS as FINAL_READING_S
 from archdsl.search.evaluate.finalists import LENGTHEN, trainings
 from archdsl.search.evaluate.measuring import PACE
+from archdsl.search.network import Network
 from archdsl.search.predict.latency_model import LatencyModel
-from archdsl.search.trial import Network
-from archdsl.search.worker.messages import (
-    DeviceBusy,
-    Event,
-    MeasureRequest,
-    MeasuringSetting,
-    Pace,
-    PaceRequest,
-    ThreadsRequest,
-)
+from archdsl.search.worker.events import DeviceBusy, Event
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace, PaceRequest, ThreadsRequest
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from archdsl.data.agreement import with_data
 from archdsl.search.config import Settings
+from archdsl.search.loaded_data import DataFacts
 from archdsl.search.propose.study import OpenTrial
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
@@ -15,9 +16,9 @@ from archdsl.search.store.machine_load import MachineLoad
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import trials_in
 from archdsl.search.store.run_schema import ClockFile
-from archdsl.search.trial import DataFacts, Trial
+from archdsl.search.trial import Trial
+from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.machine_options import MachineOptions
-from archdsl.search.worker.messages import DeviceBusy, Event
 from archdsl.search.worker.pool import WorkerPool
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space

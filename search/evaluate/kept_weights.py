@@ -13,7 +13,8 @@ from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.evaluate.trainings import SeedTraining, chosen, longest_trainings
-from archdsl.search.trial import DataFacts, Trial
+from archdsl.search.loaded_data import DataFacts
+from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed
 from archdsl.training.accuracy import PerClass, balanced_accuracy, unpacked
 from archdsl.training.fidelity import fidelity_of

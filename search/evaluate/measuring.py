@@ -17,7 +17,8 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
-from archdsl.search.worker.messages import DeviceBusy, Event, MeasureRequest, MeasuringSetting, Pace
+from archdsl.search.worker.events import DeviceBusy, Event
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds

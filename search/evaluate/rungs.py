@@ -19,19 +19,13 @@ from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
+from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import DataFacts, DataRequest, Training
-from archdsl.search.worker.messages import (
-    Event,
-    LoadRequest,
-    Request,
-    ScoreReply,
-    ScoreRequest,
-    TrainingProgress,
-    TrainRequest,
-)
+from archdsl.search.trial import Training
+from archdsl.search.worker.events import Event, TrainingProgress
+from archdsl.search.worker.messages import LoadRequest, Request, ScoreReply, ScoreRequest, TrainRequest
 from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import fidelity_of

@@ -11,10 +11,11 @@ from archdsl.numbers import accuracy_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.short_training import short_training
+from archdsl.search.network import Network
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY, MOST_LOST
-from archdsl.search.trial import Network, Trial
+from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 

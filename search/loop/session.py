@@ -17,6 +17,7 @@ from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
 from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.trial_run import tell
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.loop.trials import SearchLoop
 from archdsl.search.propose.opening import Choice, Conditions, agreed, described, opened
 from archdsl.search.propose.storage import brief, telling
@@ -27,7 +28,7 @@ from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result, keep, stored
 from archdsl.search.store.stopping import stoppable
 from archdsl.search.store.verdict import Verdict
-from archdsl.search.trial import DataRequest, Trial
+from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import OutOfTime
 from archdsl.search.worker.slot import WorkerProtocol

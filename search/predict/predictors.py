@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from archdsl.language.document import Spec
 from archdsl.latency.tables import Table
 from archdsl.load.specs import spec_of
+from archdsl.search.network import Network
 from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
-from archdsl.search.trial import Network, Trial
+from archdsl.search.trial import Trial
 
 
 class Predictors:

@@ -10,7 +10,7 @@ from archdsl.errors import SpecError
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import draw, point
 from archdsl.search.config import Settings
-from archdsl.search.trial import Choices, Choose, Network
+from archdsl.search.network import Choices, Choose, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 

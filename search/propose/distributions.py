@@ -17,7 +17,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from archdsl.json_types import Scalar
-from archdsl.search.trial import Choices
+from archdsl.search.network import Choices
 from archdsl.spaces.variables import Variable
 
 _EXACT = 2**53

@@ -19,10 +19,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from archdsl.json_types import Scalar
+from archdsl.search.network import Choices
 from archdsl.search.propose.distributions import Parameter, choices
 from archdsl.search.propose.measured_trials import Measured
 from archdsl.search.propose.trial_queue import BUDGET, generation_of
-from archdsl.search.trial import Choices
 
 Parameters = Mapping[str, Parameter]
 

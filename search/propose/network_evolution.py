@@ -15,6 +15,7 @@ from typing import Any
 from optuna.samplers import BaseSampler
 
 from archdsl.search.config import Settings
+from archdsl.search.network import Network
 from archdsl.search.predict.fields import Fields, fields
 from archdsl.search.propose.acquisition import Prediction
 from archdsl.search.propose.candidates import Refused, candidate
@@ -23,7 +24,6 @@ from archdsl.search.propose.evolution import EvolutionSampler
 from archdsl.search.propose.observation import Observation, Params
 from archdsl.search.propose.study import Completed
 from archdsl.search.store.front import ACCURACY
-from archdsl.search.trial import Network
 from archdsl.spaces.space import Space
 
 LEAST = 10

@@ -14,12 +14,12 @@ from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.spaces import draw, seeds
 from archdsl.search.config import Settings
+from archdsl.search.network import Choices, Network
 from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.trial_queue import MOST_LOST
-from archdsl.search.trial import Choices, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from archdsl.json_types import Scalar
 from archdsl.search.config import Settings
+from archdsl.search.network import Choices, Network
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.study import Completed
-from archdsl.search.trial import Choices, Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from archdsl.files import replacing
 from archdsl.json_types import Json
 from archdsl.search.config import Sampler
+from archdsl.search.network import Choices
 from archdsl.search.propose import heartbeat as heart
 from archdsl.search.propose.distributions import choices
 from archdsl.search.propose.heartbeat import HeartbeatThread
@@ -32,7 +33,7 @@ from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.study_names import name_of as name_of
 from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
 from archdsl.search.store.database_url import address
-from archdsl.search.trial import Choices, Trial
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"

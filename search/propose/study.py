@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from archdsl.errors import ArchError, SearchError
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.config import Sampler
+from archdsl.search.network import Choices
 from archdsl.search.propose import samplers
 from archdsl.search.propose.distributions import Form, as_indices, as_places, as_values, choices
 from archdsl.search.propose.measured_trials import ATTRIBUTES, BROKEN_OFF, GATED, Measured, measured_trials
@@ -29,7 +30,6 @@ from archdsl.search.propose.mirror import Mirror, Proposing
 from archdsl.search.propose.storage import brief, open_storage, unheard
 from archdsl.search.propose.trial_queue import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, TrialQueue
 from archdsl.search.store.database_url import shown
-from archdsl.search.trial import Choices
 from archdsl.spaces.variables import Variable
 
 METRICS = {"proxy_accuracy": "proxy accuracy", "latency": "latency, ms", "params": "params", "macs": "MACs of an image"}

@@ -9,10 +9,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.json_types import JsonObject
+from archdsl.search.network import Choices
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.local_coordinator import LocalCoordinator
 from archdsl.search.propose.storage import unheard
-from archdsl.search.trial import Choices, Trial
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
 MOST_LOST = 2

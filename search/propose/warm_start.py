@@ -17,11 +17,13 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import choices_of, point
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
+from archdsl.search.loaded_data import DataFacts
+from archdsl.search.network import Choices
 from archdsl.search.propose.trial_queue import FROM, RESULT
 from archdsl.search.store import cache
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.run_schema import KnownFile
-from archdsl.search.trial import Choices, DataFacts, Trial
+from archdsl.search.trial import Trial
 from archdsl.spaces.space import Space
 
 _FEWER = "were never trained", "are no points of this space", "were trained otherwise"

@@ -19,6 +19,8 @@ from archdsl.errors import ArchError, SearchError
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.rungs import load_data, scored, train
+from archdsl.search.loaded_data import DataFacts, DataRequest
+from archdsl.search.network import Network
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
@@ -26,7 +28,6 @@ from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, Chec
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.stopping import stoppable
-from archdsl.search.trial import DataFacts, DataRequest, Network
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol

@@ -6,8 +6,8 @@ import random
 
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
+from archdsl.search.network import Network
 from archdsl.search.propose.candidates import random_candidate
-from archdsl.search.trial import Network
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 

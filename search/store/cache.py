@@ -18,7 +18,8 @@ from archdsl.files import cache_folder, read_json, write_text
 from archdsl.json_types import Json, JsonObject
 from archdsl.latency.tables import kept
 from archdsl.search.config import Settings
-from archdsl.search.trial import DataFacts, Training
+from archdsl.search.loaded_data import DataFacts
+from archdsl.search.trial import Training
 from archdsl.training.fidelity import fidelity_of
 from archdsl.training.recipe import RECIPE
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 from archdsl.json_types import JsonObject
 from archdsl.latency.result import Latency
 from archdsl.latency.rounds import Pace as PaceOptions
-from archdsl.search.trial import DataRequest, LoadedData
+from archdsl.search.loaded_data import DataRequest, LoadedData
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,6 +26,7 @@ def parsed(kind: type[T], facts: JsonObject) -> T:
     return TypeAdapter(kind).validate_python(facts)
 
 
+@dataclass(frozen=True)
 class Request(ABC, Generic[R]):
     """Something that is asked; R is what is answered."""
 
@@ -34,9 +35,9 @@ class Request(ABC, Generic[R]):
     needs_quiet: ClassVar[bool] = False
     """Whether nobody else may compute on the device meanwhile."""
 
-    @abstractmethod
     def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
+        """As it goes over the pipe: its name, and its parts side by side."""
+        return {"do": self.do, **asdict(self)}
 
     @abstractmethod
     def reply(self, facts: JsonObject) -> R:
@@ -45,53 +46,6 @@ class Request(ABC, Generic[R]):
         Raises:
             ValidationError: it is no such answer.
         """
-
-
-# ------------------------------------------------------------------------------------------------------ on the way
-
-
-@dataclass(frozen=True)
-class DeviceBusy:
-    """The worker waits for the device, on which another process measures."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """The device is free, and the worker measures now."""
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """How far a training is, 0 to 1."""
-
-    share: float
-
-
-Event = DeviceBusy | Measuring | TrainingProgress
-"""What a worker says before its reply."""
-
-
-def event_as_json(event: Event) -> JsonObject:
-    """As it goes over the pipe."""
-    match event:
-        case DeviceBusy(text):
-            return {"waiting": text}
-        case Measuring():
-            return {"measuring": True}
-        case TrainingProgress(share):
-            return {"progress": share}
-
-
-def event_of(facts: JsonObject) -> Event | None:
-    """What a worker said; None where it is of no kind that is known."""
-    share = facts.get("progress")
-    if "waiting" in facts:
-        return DeviceBusy(str(facts["waiting"]))
-    if "measuring" in facts:
-        return Measuring()
-    return TrainingProgress(share) if isinstance(share, int | float) else None
 
 
 # ------------------------------------------------------------------------------------------------------ the device
@@ -212,10 +166,6 @@ class MeasureRequest(Request[MeasureReply]):
     gate_ms: float | None = None
     weights: str | None = None
 
-    def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
-        return {"do": self.do, **asdict(self)}
-
     def reply(self, facts: JsonObject) -> MeasureReply:
         """The reading."""
         return parsed(MeasureReply, facts)
@@ -235,10 +185,6 @@ class ThreadsRequest(Request[ThreadsReply]):
     do, needs_quiet = "threads", True
     spec: dict[str, JsonValue]
     setting: MeasuringSetting
-
-    def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
-        return {"do": self.do, **asdict(self)}
 
     def reply(self, facts: JsonObject) -> ThreadsReply:
         """The number."""
@@ -265,10 +211,6 @@ class ScoreRequest(Request[ScoreReply]):
     data: DataRequest
     seed: int
     device: str
-
-    def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
-        return {"do": self.do, **asdict(self)}
 
     def reply(self, facts: JsonObject) -> ScoreReply:
         """The scores."""
@@ -331,10 +273,6 @@ class TrainRequest(Request[TrainReply]):
     """Running losses, by mark, above which the training is stopped."""
     keep: str | None = None
 
-    def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
-        return {"do": self.do, **asdict(self)}
-
     def reply(self, facts: JsonObject) -> TrainReply:
         """What came of it."""
         return parsed(TrainReply, facts)
@@ -357,10 +295,6 @@ class PaceRequest(Request[PaceReply]):
     batch: int
     device: str
     threads: int | None
-
-    def as_json(self) -> JsonObject:
-        """As it goes over the pipe."""
-        return {"do": self.do, **asdict(self)}
 
     def reply(self, facts: JsonObject) -> PaceReply:
         """The times."""

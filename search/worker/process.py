@@ -23,7 +23,8 @@ import archdsl
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.runtimes.setting import WAITING
-from archdsl.search.worker.messages import Event, Request, event_of
+from archdsl.search.worker.events import Event, event_of
+from archdsl.search.worker.messages import Request
 from archdsl.timing.machine import ROOT_PROCESS
 
 R = TypeVar("R")

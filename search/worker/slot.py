@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from archdsl.search.config import Settings
-from archdsl.search.worker.messages import DeviceBusy, Event, Measuring, Request
+from archdsl.search.worker.events import DeviceBusy, Event, Measuring
+from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Hung, Progress, WorkerGone
 
 _SHARE = 0.9

@@ -51,7 +51,13 @@ def ranking() -> list[str]:
 
 
 def rate() -> list[str]:
-    return [f"{result('measure_rate')['per_minute']:.0f} candidates per minute"]
+    gpu = result("measure_rate_cuda")
+    return [
+        f"{result('measure_rate')['per_minute']:.0f} candidates per minute are measured or rejected on one CPU thread",
+        f"{gpu['provenance']['device_name']} in `{gpu['asked']['runtime']}` mode {gpu['per_minute']:.0f} candidates",
+        f"`{gpu['asked']['space']}`",
+        f"; {gpu['asked']['networks']} networks)",
+    ]
 
 
 def samplers() -> list[str]:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.dat.modules import single
-from archdsl.families.dat.spec import Deformable, ShiftedWindowBlock, WindowBlock
+from archdsl.families.dat.spec import Deformable
+from archdsl.families.dat.window import ShiftedWindowBlock, WindowBlock
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archdsl.compile import Backbone
 from archdsl.families.common import layers
-from archdsl.families.common.stage import Block
+from archdsl.families.common.block import Block
 from archdsl.families.datpp.spec import DeformablePlus
 from archdsl.shape import Map
 from tests.support.goldens import check_summary, fill, read_golden

@@ -31,13 +31,13 @@ for kernel, activation, dtype in ((3, "gelu", torch.float32), (3, "none", half),
     taps, bias = torch.randn(kernel, kernel, 16, device=device), torch.randn(16, device=device)
     wanted = references.depthwise_reference(x.double(), taps.double(), bias.double(), activation)
     launch = depthwise_kernel.Launch(4, 2, 2, 16, 1)
-    found = depthwise_kernel._run(x, taps, bias, activation, launch)
+    found = depthwise_kernel.run(x, taps, bias, activation, launch)
     hold("depthwise", found, wanted, 1e-5 if dtype == torch.float32 else 1e-3)
 
 x, places = torch.randn(2, 3, 4, 24, device=device), torch.randn(2, 3, 5, 2, device=device)
 places[0, 0, 0] = torch.tensor([40.0, -9.0])
 wanted = references.sample_keys_reference(x.double(), places.double())
-hold("sample_keys", sampling_kernel._run(x.to(half), places, sampling_kernel.Launch(16, 16, 1)), wanted, 1e-3)
+hold("sample_keys", sampling_kernel.run(x.to(half), places, sampling_kernel.Launch(16, 16, 1)), wanted, 1e-3)
 
 for heads, blocks, count in (
     (2, row_tables.windows(8, 8, 4, 2), 64),
@@ -49,15 +49,17 @@ for heads, blocks, count in (
     bias = torch.randn(heads, *blocks.apart.shape)
     packed = row_tables.packed_bias(bias, blocks, heads, 0.25).to(device)
     tables = (blocks.query_rows, blocks.key_rows, blocks.kinds, packed, heads, 0.25)
-    wanted = references.block_attention_reference(*(part.double() for part in (q, k, v)), *tables)
-    found = block_attention_kernel._run(q, k, v, *tables, block_attention_kernel.Launch(2, 1, 4))
+    exact = row_tables.BlockArguments(*(part.double() for part in (q, k, v)), *tables)
+    wanted = references.block_attention_reference(exact)
+    arguments = row_tables.BlockArguments(q, k, v, *tables)
+    found = block_attention_kernel.run(arguments, block_attention_kernel.Launch(2, 1, 4))
     hold("block_attention", found, wanted, 2e-3)
 
 for queries, keys in ((70, 5), (9, 130)):
     q, k = torch.randn(2, queries, 32, device=device).to(half), torch.randn(2, keys, 64, device=device).to(half)
     k, v = k.chunk(2, dim=-1)
     wanted = references.token_attention_reference(q.double(), k.double(), v.double(), 2, 0.25)
-    found = token_attention_kernel._run(q, k, v, 2, 0.25, token_attention_kernel.Launch(64, 1, 1, 4))
+    found = token_attention_kernel.run(q, k, v, 2, 0.25, token_attention_kernel.Launch(64, 1, 1, 4))
     hold("token_attention", found, wanted, 2e-3)
 print("right")
 """

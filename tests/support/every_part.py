@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from archdsl.compile import build
 from archdsl.errors import SpecError
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.block import Block
+from archdsl.families.common.stage import Stage
 from archdsl.graphs import Step, plan
 from archdsl.language.document import Spec
 from archdsl.language.nodes import declared, node_models

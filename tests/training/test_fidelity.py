@@ -11,13 +11,13 @@ import pytest
 
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
+from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.proxy_check import api as proxy_check
 from archdsl.search.proxy_check.check import Check
 from archdsl.search.report.commands import search_command
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
-from archdsl.search.trial import DataFacts, DataRequest
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
 from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from archdsl import load_model
 from archdsl.data.loading import Data, load
 from archdsl.load.specs import spec_of
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.propose.proposals import first_candidate
-from archdsl.search.trial import DataRequest
 from archdsl.search.worker.messages import LoadRequest, TrainRequest
 from archdsl.search.worker.process import Worker
 from archdsl.spaces.space import Space

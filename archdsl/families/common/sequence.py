@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import type_name
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.stage import Stage
 
 
 class Sequence(Stage):

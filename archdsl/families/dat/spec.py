@@ -8,7 +8,7 @@ windows are padded, masks are those of the map that runs, tables are resized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -22,18 +22,15 @@ from archdsl.families.common.fields import (
     Kernel,
     Knob,
     LayerNorm,
-    MapBias,
     NoBias,
     Norm,
-    RelativeBias,
     SampledBias,
     Width,
-    Window,
     tag_of,
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
-from archdsl.families.common.stage import Block
 from archdsl.families.dat.offsets import Offsets, ScaledOffsets
+from archdsl.families.dat.window import DatBlock
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -73,92 +70,6 @@ class ConvMerge(Merge):
 
         norm = layers.norm(self.norm, self.width)
         return dat.ConvMerge(x.channels, self.width, self.kernel, self.stride, self.bias, norm)
-
-
-class DatBlock(Block):
-    """What DAT's blocks share: the published names of their MLPs."""
-
-    mixer_names: ClassVar[Mapping[str, str]] = {}
-
-    @property
-    def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
-        """The code's own dwconv MLP, which no published network has, stands without the wrapper of the plain one."""
-        if self.mlp.type == "plain":
-            return {**self.mixer_names, "chunk.linear1": "fc1", "chunk.linear2": "fc2"}
-        return {**self.mixer_names, "linear1": "fc1", "linear2": "fc2", "dwc": "dwconv"}
-
-
-class WindowBlock(DatBlock):
-    """Attention inside windows, with a bias by displacement (section 3.3, after Swin)."""
-
-    type: Literal["window"]
-    heads: Heads
-    window: Annotated[Window, Knob((4, 7))] = 7
-    position_bias: Annotated[MapBias, Knob(({"type": "none"}, {"type": "relative"}))] = RelativeBias(type="relative")
-
-    mixer_names: ClassVar[Mapping[str, str]] = {
-        "proj_qkv": "qkv",
-        "proj_out": "proj",
-        "relative_position_bias_table": "bias.table",
-    }
-
-    def mixer_out(self, x: Map) -> None:
-        """Heads divide the width; a map that the window does not divide is padded."""
-        check_heads(x.channels, self.heads)
-
-    def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
-        """On the padded map: projections, scores and their product with v inside windows."""
-        C, N, area = x.channels, self._padded(x), self.window**2
-        params = 4 * (C * C + C) + self._biased * (2 * self.window - 1) ** 2 * self.heads
-        padded = C * N if x.positions != N else 0
-        return Cost(params, 4 * N * C * C + 2 * N * area * C, padded + self._alive_inside(C, N))
-
-    def _alive_inside(self, C: int, N: int) -> int:
-        """Elements beside the padded map: q, k, v, and with them the bias as it is made, or scores and the result."""
-        bias = self._biased * self.heads * self.window**4  # of all pairs of a window, a head
-        scores = self.heads * N * self.window**2
-        return 3 * N * C + max(self._table_alive, bias + scores + N * C)
-
-    @property
-    def _table_alive(self) -> int:
-        """The table head by head, and the bias of all pairs of a window twice, in the table's order and in theirs."""
-        return self._biased * self.heads * ((2 * self.window - 1) ** 2 + 2 * self.window**4)
-
-    @property
-    def _biased(self) -> bool:
-        return self.position_bias.type == "relative"
-
-    def _padded(self, x: Map) -> int:
-        """Positions of the map padded to whole windows."""
-        return -(-x.height // self.window) * -(-x.width // self.window) * self.window**2
-
-    def mixer(self, x: Map) -> nn.Module:
-        """(B, H, W, C) -> (B, H, W, C)"""
-        from archdsl.families.common import windows
-
-        return windows.WindowAttention(x.channels, self.heads, self.window, self._biased)
-
-
-class ShiftedWindowBlock(WindowBlock):
-    """Attention inside windows shifted by half a window, rounded up, masked where that wraps around (section 3.3)."""
-
-    type: Literal["shifted_window"]  # type: ignore[assignment]  # another type's name
-
-    def _alive_inside(self, C: int, N: int) -> int:
-        """Beside the padded map: q, k, v copied into windows, or with them the bias, the mask that it becomes, scores.
-
-        The mask is of all windows and heads; what tells shift_mask apart is of all windows.
-        """
-        area, pairs = self.window**4, N * self.window**2
-        bias = self.heads * area if self._biased else self.heads
-        masked, attending = bias + pairs + self.heads * pairs, 2 * self.heads * pairs + N * C
-        return 3 * N * C + max(3 * N * C, self._table_alive, masked, attending)
-
-    def mixer(self, x: Map) -> nn.Module:
-        """(B, H, W, C) -> (B, H, W, C)"""
-        from archdsl.families.common import windows
-
-        return windows.ShiftedWindowAttention(x.channels, self.heads, self.window, self._biased)
 
 
 DeformableBias = Annotated[

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from archdsl.errors import ShapeError
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import Flag, Heads, Knob, MapBias, Mlp, RelativeBias, ResidualConvMlp, Window
 from archdsl.families.common.rules import check_heads
-from archdsl.families.common.stage import Block
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:

@@ -10,27 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.base import Stem
 from archdsl.families.common.fields import (
-    DepthwiseBias,
     Heads,
     Integer,
     Kernel,
     Knob,
     LayerNorm,
-    NoBias,
     Norm,
-    Number,
     SampledBias,
-    SubObject,
     Width,
-    tag_of,
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
 from archdsl.families.datpp.neighborhood import PlusBlock
+from archdsl.families.datpp.options import ClampedOffsets, LogBias, PlusBias, PlusOffsets, TanhOffsets
 from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
@@ -73,56 +69,6 @@ class ConvStem(Stem):
         """The map between the convolutions."""
         return Map(self.width // 2, -(-image.height // 2), -(-image.width // 2), image.stride * 2)
 
-
-class FixedBias(SubObject):
-    """A learned table by query and key, whatever the offsets; resized bicubically at another size."""
-
-    type: Literal["fixed"]
-
-
-class LogBias(SubObject):
-    """An MLP of the logarithm of the displacement, as Swin V2's."""
-
-    type: Literal["log"]
-    hidden: Annotated[Integer, Field(ge=1, le=1024, description="channels inside")] = 32
-
-
-class ClampedOffsets(SubObject):
-    """Offsets as they come, the places held inside the map."""
-
-    type: Literal["clamped"]
-
-
-class TanhOffsets(SubObject):
-    """Offsets of at most `range` distances between keys, by tanh; places may leave the map, which counts 0 outside."""
-
-    type: Literal["scaled"]
-    range: Annotated[Number, Field(ge=0, le=64, description="in distances between keys")] = 2
-
-
-class NoOffsets(SubObject):
-    """No offsets: keys are averages over `stride` x `stride` positions, without a bias."""
-
-    type: Literal["none"]
-
-
-PlusOffsets = Annotated[
-    Annotated[ClampedOffsets, Tag("=clamped")]
-    | Annotated[TanhOffsets, Tag("=scaled")]
-    | Annotated[NoOffsets, Tag("=none")],
-    Discriminator(tag_of),
-    Field(description="how far keys may move"),
-]
-
-PlusBias = Annotated[
-    Annotated[NoBias, Tag("=none")]
-    | Annotated[SampledBias, Tag("=sampled")]
-    | Annotated[DepthwiseBias, Tag("=depthwise")]
-    | Annotated[FixedBias, Tag("=fixed")]
-    | Annotated[LogBias, Tag("=log")],
-    Discriminator(tag_of),
-    Field(description="how attention knows positions"),
-]
 
 _EVERY_OFFSETS = ({"type": "clamped"}, {"type": "scaled"}, {"type": "none"})
 _EVERY_BIAS = tuple({"type": name} for name in ("none", "sampled", "depthwise", "fixed", "log"))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from archdsl.families.common.block import TwoPathBlock
 from archdsl.families.common.fields import ConvMlp, Heads, LayerNorm, Mlp, Norm, Ratio, Scale
 from archdsl.families.common.inputs import ALL_PORTS
 from archdsl.families.common.rules import check_heads
-from archdsl.families.common.stage import TwoPathBlock
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.base import Stem
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import (
     BatchNorm,
     ConvMlp,
@@ -30,7 +31,6 @@ from archdsl.families.common.fields import (
     Width,
 )
 from archdsl.families.common.rules import check_heads, check_norm
-from archdsl.families.common.stage import Block
 from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.base import Head, Merge, Stem
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import (
     BatchNorm,
     Flag,
@@ -27,7 +28,7 @@ from archdsl.families.common.fields import (
     Width,
 )
 from archdsl.families.common.rules import check_heads, check_norm
-from archdsl.families.common.stage import Block, Stage
+from archdsl.families.common.stage import Stage
 from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from archdsl.families.common.block import Block
 from archdsl.families.common.fields import ConvMlp, Heads, Knob, Mlp, Number, QkvBias, Window
 from archdsl.families.common.rules import check_heads
-from archdsl.families.common.stage import Block
 from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from archdsl.blocks.fields import Knob, Window
+from archdsl.blocks.stage import Block
 from archdsl.errors import ShapeError
-from archdsl.families.common.fields import Knob, Window
-from archdsl.families.common.stage import Block
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:

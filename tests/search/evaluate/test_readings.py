@@ -10,7 +10,8 @@ import pytest
 from archdsl import load_spec
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.store.clock import Clock
-from archdsl.search.worker.messages import DeviceBusy, Measuring, Request
+from archdsl.search.worker.events import DeviceBusy, Measuring
+from archdsl.search.worker.messages import Request
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
 from tests.support.searching import R, settings

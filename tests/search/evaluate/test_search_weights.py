@@ -16,11 +16,12 @@ from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.evaluate.trainings import trainings_in
 from archdsl.search.evaluate.trial_run import new_trial
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.trial import DataRequest, Trial
+from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space

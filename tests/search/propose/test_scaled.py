@@ -12,11 +12,11 @@ import pytest
 from archdsl.load.spaces import load_space, seeds, space_of
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
+from archdsl.search.network import Choices, Network
 from archdsl.search.propose.candidates import candidate
 from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Completed, Study
-from archdsl.search.trial import Choices, Network
 from archdsl.spaces.variables import variables
 from tests.support.places import ROOT
 from tests.support.searching import SPACE, Machine, latency_of, quicken, search, settings

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SearchError
+from archdsl.search.loaded_data import DataRequest
 from archdsl.search.loop.session import run_search
-from archdsl.search.trial import DataRequest
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Request, ScoreRequest
 from archdsl.search.worker.pool import WorkerPool, device_names

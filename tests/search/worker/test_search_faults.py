@@ -29,6 +29,7 @@ CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
 from archdsl.search.worker import child as worker
+from archdsl.search.worker.actions import ACTIONS
 
 FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "babble"]
 counter = Path(sys.argv[1])
@@ -78,10 +79,10 @@ def train(request, say):
         write_fake_weights(Path(request["keep"]), request, {"validation": fake_named(0.5), "held": fake_named(0.5)})
     return {"outcome": outcome, "threads": 1}
 
-worker._ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
-worker._ACTIONS["threads"] = lambda request, say: {"threads": 1}
-worker._ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}
-worker._ACTIONS["fault"] = lambda request, say: {"size": len(fault(request["name"]))}
+ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
+ACTIONS["threads"] = lambda request, say: {"threads": 1}
+ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}
+ACTIONS["fault"] = lambda request, say: {"size": len(fault(request["name"]))}
 duplicate = os.dup
 os.dup = lambda number: os.environ.setdefault("REPLIES", str(duplicate(number))) and int(os.environ["REPLIES"])
 worker.main()

@@ -1,0 +1,49 @@
+"""A network of a space, and the choices that give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from archdsl.cost import Count
+from archdsl.json_types import Scalar
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.search.config import Settings
+
+Choices: TypeAlias = dict[str, Scalar]
+"""A value for every variable of a space that is asked for, by its name."""
+Choose: TypeAlias = Callable[[str], Scalar]
+"""What gives the value of a variable."""
+
+
+class Network(NamedTuple):
+    """A network that holds: a point of a space, and what it costs."""
+
+    spec: Spec
+    counted: Count
+    known_hash: str | None = None
+    """Of its canonical form, where that was worked out already."""
+
+    @property
+    def network_hash(self) -> str:
+        """Of its canonical form: equal networks have equal ones, whatever their names."""
+        return self.known_hash or canonical_hash(self.spec)
+
+    def cost(self, metric: str, dtype: str, batch: int) -> float:
+        """Params, MACs of one image, or bytes of memory at a batch."""
+        if metric == "memory":
+            return self.counted.memory_bytes(dtype, batch)
+        return self.counted.params if metric == "params" else self.counted.macs
+
+    def costs(self, settings: Settings) -> dict[str, float]:
+        """What the static budgets bound, by metric."""
+        return {name: self.cost(name.lower(), settings.dtype, settings.batch) for name in settings.static_budgets}
+
+    def over_budget(self, settings: Settings) -> str | None:
+        """The first static budget that it exceeds, with both values; None where it keeps all of them."""
+        costs = self.costs(settings)
+        for name, budget in settings.static_budgets.items():
+            if budget is not None and costs[name] > budget:
+                return f"{name} {costs[name]:.4g} over {budget:.4g}"
+        return None

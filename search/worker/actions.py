@@ -1,0 +1,260 @@
+"""What a worker does when it is asked: it loads data, measures, scores and trains, and imports torch when it must."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from archdsl.json_types import JsonObject
+from archdsl.search.loaded_data import LoadedData
+from archdsl.search.worker import messages
+from archdsl.search.worker.events import DeviceBusy, Event, Measuring, TrainingProgress, event_as_json
+from archdsl.search.worker.messages import parsed
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+    from archdsl.data.loading import Data
+    from archdsl.language.document import Spec
+    from archdsl.latency.rounds import Pace as PaceOptions
+    from archdsl.timing.rounds import Rounds
+    from archdsl.training.recipe import Outcome
+    from archdsl.training.saving import Training
+
+Q = TypeVar("Q")
+R = TypeVar("R", bound=messages.Reply)
+Say = Callable[[Event], None]
+"""Tells the parent something before the reply."""
+Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
+"""What answers a request as it came over the pipe; it may say something before."""
+
+_PATIENCE_S = 600.0
+
+
+def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
+    """The device that a search runs on, and what is known of it."""
+    from archdsl.latency.provenance import provenance
+    from archdsl.runtimes.setting import checked_device
+
+    device = checked_device(setting.device)
+    return messages.HelloReply(provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads))
+
+
+def _data(request: messages.LoadRequest, say: Say) -> LoadedData:
+    """The data's classes and channels; it is loaded once."""
+    data = _loaded(*request.data)
+    return LoadedData(
+        classes=data.classes,
+        channels=data.channels,
+        images=len(data.train_labels),
+        validation=len(data.val_labels),
+        held_out=len(data.held_labels),
+        chance=data.chance,
+        describe=data.describe(),
+        fingerprint=_fingerprint(*request.data),
+    )
+
+
+@cache
+def _loaded(name: str, image: int, seed: int, images: int) -> Data:
+    from archdsl.data.loading import load
+
+    return load(name, image, seed, train=images)
+
+
+@cache
+def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
+    """Of the data, all of which is read for it."""
+    return str(_loaded(name, image, seed, images).fingerprint())
+
+
+def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureReply:
+    """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up.
+
+    With a gate the reading ends when it is clear on which side of it the latency lies.
+    """
+    from archdsl.latency import checked_device, measure
+    from archdsl.latency.provenance import gpu_processes
+    from archdsl.load.specs import spec_of
+    from archdsl.timing.device_lock import device_lock
+    from archdsl.timing.gate import decides
+    from archdsl.weights import load_model
+
+    has_waited = False
+
+    def waiting(text: str) -> None:
+        nonlocal has_waited
+        has_waited = True
+        say(DeviceBusy(text))
+
+    def is_decided(taken: Mapping[str, Rounds]) -> bool:
+        gate_ms = request.gate_ms
+        return gate_ms is not None and all(decides(rounds, request.stat, gate_ms) for rounds in taken.values())
+
+    setting, weights = request.setting, request.weights
+    timeout_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    with device_lock(checked_device(setting.device), waiting, timeout_s):
+        if has_waited:
+            say(Measuring())
+        started = time.monotonic()
+        network = spec_of(request.spec) if weights is None else load_model(weights)
+        pace: PaceOptions = {"stop": None if request.gate_ms is None else is_decided}
+        if request.pace is not None:
+            pace |= request.pace.options()
+        latency = measure(
+            network, setting.device, setting.batch, setting.dtype, setting.runtime, setting.threads, **pace
+        )
+        if weights is not None:
+            latency.provenance["gpu_processes"] = gpu_processes(setting.device)
+    reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
+    return messages.MeasureReply(reading, time.monotonic() - started)
+
+
+def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsReply:
+    """The threads on which a network is measured: all cores where these are clearly faster than one."""
+    from archdsl.latency import prepare, steady
+    from archdsl.latency.measuring import seeded
+    from archdsl.latency.threads import fastest_threads
+    from archdsl.load.specs import spec_of
+    from archdsl.timing.device_lock import device_lock
+
+    spec, setting = spec_of(request.spec), request.setting
+    image = (spec.channels, *spec.image_size)
+    with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
+        say(Measuring())
+        runner = prepare(seeded(spec), image, setting.device, setting.batch, setting.dtype, setting.runtime)
+        return messages.ThreadsReply(fastest_threads([runner]))
+
+
+def _pace(request: messages.PaceRequest, say: Say) -> messages.PaceReply:
+    """How long a training step and the validation of an image take."""
+    import torch
+
+    from archdsl.load.specs import spec_of
+    from archdsl.training.pace import noise, pace
+
+    spec = spec_of(request.spec)
+    data = noise(spec, request.batch)
+    if request.device == "cpu":
+        torch.set_num_threads(request.threads or _training_threads(spec, data, len(data.train_labels)))
+    return messages.PaceReply(**pace(spec, request.device, data)._asdict())
+
+
+def _score(request: messages.ScoreRequest, say: Say) -> messages.ScoreReply:
+    """The scores of a network at initialisation, on a batch of training images."""
+    from archdsl.load.specs import spec_of
+    from archdsl.search.worker.scores.every import scored
+
+    told = scored(spec_of(request.spec), _loaded(*request.data), request.seed, request.device)
+    return messages.ScoreReply(told.scores, told.seconds)
+
+
+def _train(request: messages.TrainRequest, say: Say) -> messages.TrainReply:
+    """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.load.specs import spec_of
+    from archdsl.training.recipe import Fidelity, train
+    from archdsl.training.saving import Training
+
+    data = _loaded(*request.data)
+    fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
+    spec, seed, device = spec_of(request.spec), request.seed, request.device
+    if device == "cpu":
+        torch.set_num_threads(request.threads or _training_threads(spec, data, fidelity.batch))
+    torch.manual_seed(seed)
+    said = time.monotonic()
+
+    def progress(step: int, steps: int, loss: float) -> None:
+        nonlocal said
+        if time.monotonic() - said > 0.5:
+            said = time.monotonic()
+            say(TrainingProgress(step / steps))
+
+    deadline = None if request.seconds is None else time.monotonic() + request.seconds
+    limits, model = dict(request.limits), build(spec)
+    outcome = train(
+        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
+    )
+    kept, not_kept = None, None
+    if request.keep and outcome.finished:
+        training = Training(data, _fingerprint(*request.data), fidelity, seed, device, outcome)
+        kept, not_kept = request.keep, _keep(model, Path(request.keep), training)
+    return messages.TrainReply(
+        _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept
+    )
+
+
+def _outcome(outcome: Outcome) -> messages.TrainingOutcome:
+    """What is told of a training: of its evaluations the answers alone, of which accuracies follow."""
+    facts = outcome._asdict()
+    sets = {
+        name: None if evaluation is None else messages.Answers(evaluation.answers, evaluation.images)
+        for name, evaluation in outcome.by_set.items()
+    }
+    return messages.TrainingOutcome(**{**facts, **sets})
+
+
+def _keep(model: Backbone, path: Path, training: Training) -> str | None:
+    """Write the weights; why they could not be written: the accuracy holds all the same."""
+    from archdsl.training.saving import save_trained
+
+    try:
+        save_trained(model, path, training)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+_chosen_threads: dict[int, float] = {}
+
+
+def _training_threads(spec: Spec, data: Data, batch: int) -> int:
+    """The thread count that trains faster here, one or all cores, found out once on the first network.
+
+    On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
+    """
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.timing.cores import physical_cores
+
+    if not _chosen_threads:
+        model = build(spec)
+        images = data.normalise(data.train_images[:batch])
+        for threads in sorted({1, physical_cores()}):
+            torch.set_num_threads(threads)
+            times = []
+            for _ in range(4):
+                started = time.perf_counter()
+                model(images).sum().backward()
+                times.append(time.perf_counter() - started)
+            _chosen_threads[threads] = min(times)
+    return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
+
+
+def _action(kind: type[Q], act: Callable[[Q, Say], R]) -> Action:
+    """What answers a request as it came over the pipe."""
+
+    def answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObject:
+        value = parsed(kind, {name: part for name, part in request.items() if name != "do"})
+        facts: JsonObject = asdict(act(value, lambda event: say(event_as_json(event))))
+        return facts
+
+    return answer
+
+
+ACTIONS: dict[str, Action] = {
+    "hello": _action(messages.MeasuringSetting, _hello),
+    "data": _action(messages.LoadRequest, _data),
+    "measure": _action(messages.MeasureRequest, _measure),
+    "threads": _action(messages.ThreadsRequest, _threads),
+    "train": _action(messages.TrainRequest, _train),
+    "score": _action(messages.ScoreRequest, _score),
+    "pace": _action(messages.PaceRequest, _pace),
+}
+"""By the name of the request."""
