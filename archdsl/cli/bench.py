@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 Specs = Annotated[
-    list[str] | None, typer.Argument(metavar="SPEC", help="zoo names or paths of JSON documents; none with --layers")
+    list[str] | None,
+    typer.Argument(metavar="SPEC", help="zoo names, or paths of JSON documents or .safetensors; none with --layers"),
 ]
 Layers = Annotated[
     bool,

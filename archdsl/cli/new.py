@@ -28,10 +28,12 @@ def command(
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
     """
     from archdsl.language.text.writing import dump
+    from archdsl.load.model_header import MODEL
 
     _check_name(name)
     document = open_document(spec)
-    text = dump(overridden(document, assignments)) if assignments else document.text
+    is_compact = spec.endswith(MODEL)  # the document in a model's header stands on one line
+    text = dump(overridden(document, assignments or [])) if assignments or is_compact else document.text
     output.document(text if name is None else _renamed(text, name))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,10 +10,7 @@ from pathlib import Path
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError, WrongUse, nearest, nearest_only, short
 from archdsl.language.text.reader import MAX_BYTES
-
-MODEL = ".safetensors"
-_MOST_HEADER_BYTES = 10_000_000
-_NO_MODEL = "make one by: archdsl import SPEC FILE -o model.safetensors"
+from archdsl.load.model_header import MODEL, NoModel, read_model_header
 
 
 class UnknownName(WrongUse):
@@ -34,8 +30,7 @@ def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tup
     text = os.fspath(name_or_path)
     is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL))
     if is_path or not isinstance(name_or_path, str):
-        path = Path(text)
-        return (_spec_in(path) if path.suffix == MODEL else _file_bytes(path)), text
+        return _file_bytes(Path(text)), text
     if other := other_kind(text, kind):
         rule = f'this is a document of kind "{"space" if kind == "arch" else "arch"}"'
         raise SpecError([Problem(("kind",), rule, None, f"{other}; {_use(text)}")])
@@ -80,10 +75,20 @@ def _files_called(name: str) -> Iterator[str]:
                 yield f"./{path}"
 
 
-def _file_bytes(path: Path, most: int = MAX_BYTES + 1) -> bytes:
+def _file_bytes(path: Path) -> bytes:
+    """The document in a file: its content, or of a model of ours what its header has.
+
+    Raises:
+        UnknownName: there is no such file.
+        SpecError: it cannot be read, or is a `.safetensors` that is none of ours.
+    """
     try:
+        if path.suffix == MODEL:
+            return read_model_header(path)["spec"].encode("utf-8", "surrogatepass")
         with path.open("rb") as file:
-            return file.read(most)
+            return file.read(MAX_BYTES + 1)
+    except NoModel as error:
+        raise SpecError([Problem((), error.rule, None, error.remedy, str(path))]) from None
     except (FileNotFoundError, NotADirectoryError):
         raise UnknownName(f"no such file: {path}{_beside(path)}") from None
     except (OSError, ValueError) as error:
@@ -99,21 +104,3 @@ def _beside(path: Path) -> str:
                 return f"; did you mean {path}{ending}?"
     is_name = path.suffix == ".json" and path.stem in (*zoo.names(), *zoo.spaces())
     return f"; '{path.stem}' is a name of the zoo" if is_name else ""
-
-
-def _spec_in(path: Path) -> bytes:
-    """The document in the header of a model of ours.
-
-    Raises:
-        UnknownName: there is no such file.
-        SpecError: it is no safetensors file, or has no spec of archdsl in its header.
-    """
-    start = _file_bytes(path, 8)
-    length = int.from_bytes(start, "little")
-    spec = None
-    if len(start) == 8 and length <= _MOST_HEADER_BYTES:
-        with suppress(ValueError, RecursionError, AttributeError):  # no JSON, or another one
-            spec = json.loads(_file_bytes(path, 8 + length)[8:]).get("__metadata__", {}).get("spec")
-    if not isinstance(spec, str):
-        raise SpecError([Problem((), "has no spec of archdsl in its header", None, _NO_MODEL, str(path))])
-    return spec.encode("utf-8", "surrogatepass")

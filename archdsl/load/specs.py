@@ -19,6 +19,7 @@ from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
 from archdsl.language.text.values import json_values
+from archdsl.load.model_header import MODEL
 from archdsl.load.sources import UnknownName, source
 
 __all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
@@ -88,11 +89,13 @@ def override(spec: Spec, assignments: Iterable[str]) -> Spec:
 
 
 def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Parsed:
-    """Run `parse` on the document in `data`; what it refuses gets file, line and column."""
+    """Run `parse` on the document in `data`; what it refuses gets file, line and column; of a model, the file alone."""
     raw = read(data, file)
     try:
         return parse(raw)
     except SpecError as error:
+        if file.endswith(MODEL):
+            raise SpecError(problem._replace(file=file) for problem in error.problems) from None
         positions = locate(data.decode())
         placed = [place(problem, positions, file) for problem in error.problems]
         raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None

@@ -10,14 +10,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.json_types import Json
-
-REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
-_MOST_HEADER = 100_000_000
-"""Bytes; safetensors itself refuses a longer header."""
+from archdsl.load.model_header import REMEDY, NoModel, read_model_header
 
 
 class _Facts(BaseModel):
@@ -146,20 +143,14 @@ def read_header(path: Path) -> dict[str, str]:
 
     Raises:
         WrongUse: there is no such file.
-        WeightsError: it is none of ours.
+        WeightsError: it is none of ours, a part of one, or cannot be read.
     """
     if not path.exists():
         raise WrongUse(f"no such file: {path}")
     if not path.is_file():
         raise WeightsError(f"{path}: is no file; {REMEDY}")
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            table = json.loads(file.read(length)) if length <= _MOST_HEADER else None
-        header = TypeAdapter(dict[str, str]).validate_python(table["__metadata__"] if table is not None else None)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = "" if isinstance(error, ValidationError) else f" ({short(str(error))})"
-        raise WeightsError(f"{path}: is no safetensors file of archdsl{reason}; {REMEDY}") from None
-    if "spec" not in header or "archdsl" not in header:
-        raise WeightsError(f"{path}: has no spec of archdsl in its header; {REMEDY}")
-    return header
+        return read_model_header(path)
+    except (OSError, NoModel) as error:
+        reason = str(error) if isinstance(error, NoModel) else f"cannot be read: {error.strerror or error}"
+        raise WeightsError(f"{path}: {reason}") from None

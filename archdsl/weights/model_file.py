@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
-from archdsl.errors import WeightsError, WrongUse, short
+from archdsl.errors import WeightsError, short
 from archdsl.files import installed_version, replacing
 from archdsl.language.arguments import wrong_file, wrong_model
+from archdsl.load.model_header import REMEDY
 from archdsl.load.specs import parse_spec
-from archdsl.weights.facts import REMEDY as _REMEDY
-from archdsl.weights.facts import ModelFacts
+from archdsl.weights.facts import ModelFacts, read_header
 from archdsl.weights.fitting import check_names
 from archdsl.weights.forms import apply_head_header, check_savable, head_header
 from archdsl.weights.importing import dense_from_classifier
@@ -103,15 +103,9 @@ def load_model(
 def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
-    if not path.exists():
-        raise WrongUse(f"no such file: {path}")
-    if not path.is_file():
-        raise WeightsError(f"{path}: is no file; {_REMEDY}")
+    header = read_header(path)
     try:
         with safe_open(path, framework="pt", device=str(device)) as opened:
-            header: dict[str, str] = opened.metadata() or {}
-            if "spec" not in header or "archdsl" not in header:
-                raise WeightsError(f"{path}: has no spec of archdsl in its header; {_REMEDY}")
             return header, {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118  # no mapping
     except SafetensorError as error:
-        raise WeightsError(f"{path}: is no safetensors file ({short(str(error))}); {_REMEDY}") from None
+        raise WeightsError(f"{path}: is no safetensors file ({short(str(error))}); {REMEDY}") from None

@@ -104,16 +104,46 @@ def test_a_model_of_ours_is_read_by_its_header(here: Path, run: Run) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [{}, {"__metadata__": {}}, {"__metadata__": {"spec": 3}}, {"__metadata__": 3}, [1], b"{", b"\xff", b"[" * 100_000],
+    [{}, {"__metadata__": {}}, {"__metadata__": {"spec": 3, "archdsl": "1"}}, {"__metadata__": 3}],
     ids=str,
 )
-def test_another_safetensors_file_is_refused(here: Path, header: Any) -> None:
+def test_a_safetensors_file_of_others_has_no_spec(here: Path, header: Any) -> None:
     model_file(here / "m.safetensors", header)
-    with pytest.raises(SpecError, match=r"m\.safetensors: has no spec of archdsl in its header; make one by: "):
+    with pytest.raises(SpecError, match=r"^m\.safetensors: has no spec of archdsl in its header; make one by: "):
         load_spec("m.safetensors")
-    (here / "m.safetensors").write_bytes(b"\xff" * 20)  # a header of 2 ** 64 bytes
-    with pytest.raises(SpecError, match="has no spec"):
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"hello, world", b"\xff" * 20, b"\1\0\0\0\0\0\0\0{", b"\3\0\0\0\0\0\0\0[1]"]
+    + [len(text).to_bytes(8, "little") + text for text in (b"\xff", b"[" * 100_000)],
+    ids=lambda content: str(content[:20]),
+)
+def test_what_is_no_safetensors_file_is_refused(here: Path, content: bytes) -> None:
+    (here / "m.safetensors").write_bytes(content)
+    with pytest.raises(SpecError, match=r"^m\.safetensors: is no safetensors file.*; make one by: "):
         load_spec("m.safetensors")
+
+
+def test_a_part_of_a_model_is_refused(here: Path) -> None:
+    tensors = {"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}
+    path = model_file(here / "m.safetensors", {"__metadata__": {"spec": json.dumps(TINY), "archdsl": "1"}, **tensors})
+    data = path.read_bytes() + b"abcd"
+    path.write_bytes(data)
+    assert load_spec(path).name == "tiny"
+    path.write_bytes(data[:-1])
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    whole = f"{len(data) - 1:,} of {len(data):,} bytes are there"
+    assert str(caught.value) == f"{path}: is truncated: {whole}; copy or download it again"
+    path.write_bytes(data[:100])
+    with pytest.raises(
+        SpecError, match=r"is truncated: 92 of its header's .* bytes are there; copy or download it again"
+    ):
+        load_spec(path)
+
+
+def test_a_model_that_is_not_there_is_unknown(here: Path) -> None:
     with pytest.raises(UnknownName, match=r"no such file: n\.safetensors"):
         load_spec("n.safetensors")
 
