@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from archdsl.errors import WrongUse, short
 from archdsl.families.common.features import FeatureInfo, MapFacts, pooling_of
 from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
+from archdsl.families.common.layer_order import layer_numbers
 from archdsl.families.common.parameter_groups import parameter_groups, undecayed
 from archdsl.families.common.stage_modules import Stage
-from archdsl.graphs import Port, ScheduledStep, Step, map_steps, plan, schedule
+from archdsl.families.common.tables import move_parameters
+from archdsl.graphs import Port, ScheduledStep, Step, map_steps, plan, schedule, steps_for
 from archdsl.language.arguments import check_spec
 from archdsl.language.document import Spec
 from archdsl.language.header import MOST_CLASSES
+from archdsl.load.specs import override
 from archdsl.shape import Map
 
 
@@ -37,8 +40,11 @@ class Backbone(nn.Module):
         self.features_only = features_only
         self._schedule = tuple(schedule(steps))
         self.feature_info = FeatureInfo(_info(step) for step in map_steps(spec, steps))
+        self.in_chans = spec.channels
         self.num_classes = 0 if features_only else spec.classes
         self.num_features = self.feature_info[-1]["num_chs"] if features_only else steps[-1].inputs[0].channels
+        self.head_hidden_size = self.num_features
+        self._built_dense = features_only
         for step in steps:
             # Not add_module: an id such as `training` is a fine name for a node, and no attribute of ours is shadowed.
             self._modules[step.node.id] = step.node.build_module(step.part_inputs(spec))
@@ -106,6 +112,35 @@ class Backbone(nn.Module):
         if intermediates_only:
             return maps
         return (maps[-1] if self.features_only else self._read_by_head(alive)), maps
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Remove what some maps of `feature_info` do not need; their indices, which stay valid, are returned.
+
+        The model then gives the list of these maps, as one built with `features_only` does. It keeps its head only with
+        `prune_head=False` and where the last map is among those asked for: nothing is removed then.
+
+        Args:
+            indices: the maps, as in `forward_intermediates`.
+            prune_norm: the last norm is a part of the head, and is removed with it.
+            prune_head: remove the head where nothing else is removed.
+
+        Raises:
+            WrongUse: an index without a map, or no index.
+        """
+        found = self._indices(indices)
+        if not found:
+            raise WrongUse("name at least one map to keep")
+        if not prune_head and found[-1] == len(self.feature_info) - 1:
+            return found
+        self._schedule = tuple(steps_for(self._schedule, [self.feature_info[index]["module"] for index in found]))
+        kept = {step.name for step in self._schedule}
+        self._modules = {name: module for name, module in self._modules.items() if name in kept}
+        self.feature_info = FeatureInfo(self.feature_info[: found[-1] + 1])
+        self.features_only, self.num_classes = True, 0
+        self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
+        return found
 
     def _indices(self, indices: int | Sequence[int] | None) -> list[int]:
         count = len(self.feature_info)
@@ -204,6 +239,34 @@ class Backbone(nn.Module):
         if pool is not None:
             head.global_pool = pool
         self.num_classes = int(num_classes)
+
+    def set_input_size(self, img_size: int | Sequence[int]) -> None:
+        """Build the network for another image size, a side or (height, width), with its tables resized.
+
+        Parameters stay the same tensors, but for tables of another shape; the spec is then one for that size. Hooks on
+        modules inside are lost.
+
+        Raises:
+            SpecError: the network does not hold at that size; it is unchanged then.
+        """
+        sides = img_size if isinstance(img_size, int) else [*img_size]
+        spec = override(self.spec, [f"image={sides}"])
+        with torch.random.fork_rng(devices=[]):
+            other = Backbone(spec, self._built_dense).to(next(self.parameters()).device)
+        if self.num_classes == 0 and not self.features_only:
+            pool = getattr(self.head, "global_pool", None)
+            other.reset_classifier(0, pool if pool in getattr(self.head, "pools", ()) else None)
+        move_parameters(self, other)
+        self._modules = {name: other._modules[name] for name in self._modules}
+        self.spec = spec
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:
+        """The number of a parameter's layer by its name, for timm's layer decay: in the order in which layers run.
+
+        A block is a layer, and so is every stem, merge, join and head; with `coarse` a stage is one layer.
+        """
+        modules = [(step.name, self._modules[step.name]) for step in self._schedule]
+        return layer_numbers([(name, module) for name, module in modules if module is not None], coarse)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute the blocks of every stage in the backward pass instead of keeping their activations."""

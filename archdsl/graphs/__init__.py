@@ -2,10 +2,10 @@
 
 `link` finds sources by name, `flow` carries shapes from the image to the head; both collect every problem. `plan` gives
 the steps of a document that holds in the order in which the network runs, `graph` hands them out for drawing, and
-`schedule` says what is kept for how long.
+`schedule` says what is kept for how long, and `steps_for` what some of its steps need.
 """
 
-from archdsl.graphs.schedule import Port, ScheduledStep, schedule
+from archdsl.graphs.schedule import Port, ScheduledStep, schedule, steps_for
 from archdsl.graphs.steps import graph, map_steps, plan
 from archdsl.language.checking.links import Link, Links, link
 from archdsl.language.checking.shape_flow import flow
@@ -23,4 +23,5 @@ __all__ = [
     "map_steps",
     "plan",
     "schedule",
+    "steps_for",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from archdsl.language.plan import Step
@@ -34,3 +34,14 @@ def schedule(steps: tuple[Step, ...]) -> Iterator[ScheduledStep]:
         gives = tuple((index, name) for name in step.outputs)
         kept = frozenset(gives) if step.node.kind == "head" else frozenset(port for port in gives if port in last)
         yield ScheduledStep(step.node.id, reads, gives, kept, done, step.feature)
+
+
+def steps_for(steps: Sequence[ScheduledStep], names: Container[str]) -> list[ScheduledStep]:
+    """The steps that the outputs of some of them need, which are named; they alone are features."""
+    needed: set[Port] = set()
+    kept = []
+    for step in reversed(steps):
+        if step.name in names or not needed.isdisjoint(step.gives):
+            needed.update(step.reads)
+            kept.append(step._replace(feature=step.name in names))
+    return kept[::-1]

@@ -43,6 +43,32 @@ def resize(grid: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor
     return F.interpolate(exact[None], size=size, mode=mode, align_corners=False)[0]
 
 
+def move_parameters(source: nn.Module, target: nn.Module) -> None:
+    """Give a network the parameters of the same one for another image size, with its tables resized.
+
+    Modules are matched by name; those that `source` does not have are left alone. Parameters are shared, but for tables
+    of another shape. Both are then in the same mode, with the same stages recomputed in the backward pass.
+    """
+    modules = dict(source.named_modules())
+    for name, module in target.named_modules():
+        if (old := modules.get(name)) is None:
+            continue
+        module.training = old.training
+        if isinstance(enable := getattr(old, "grad_checkpointing", None), bool):
+            module.grad_checkpointing = enable  # type: ignore[assignment]  # a flag, which mypy takes for a module
+        module._parameters.update(old._parameters)
+        kept = old._buffers.keys() - old._non_persistent_buffers_set
+        module._buffers.update({key: old._buffers[key] for key in kept})
+        if isinstance(old, Table) and isinstance(module, Table) and module.size != old.size:
+            table = _resized(module, old.table, old.size)
+            module._parameters["table"] = nn.Parameter(table, requires_grad=old.table.requires_grad)
+
+
+def _resized(module: Table, table: Tensor, size: tuple[int, int]) -> Tensor:
+    with torch.no_grad():
+        return module.resized(table, size).to(table.dtype).contiguous()
+
+
 class RelativeBias(nn.Module):
     """A learned bias by whole displacement between the positions of a map or a window, a table a head.
 
