@@ -21,6 +21,7 @@ from archdsl.search.config import Settings
 from archdsl.search.defaults import default_space, settings_of
 from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.network import Network
+from archdsl.search.policy import SHIPPED
 from archdsl.search.propose.candidates import random_candidate
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
@@ -76,7 +77,8 @@ def drawn(settings: Settings, count: int) -> list[Network]:
     """Different networks of the space, by seed 0."""
     space, generator, seen = settings.space_document, random.Random(0), set[str]()
     found: list[Network] = []
-    while len(found) < count and (drawn := random_candidate(space, variables(space.nodes), settings, seen, generator)):
+    known, policy = variables(space.nodes), SHIPPED.drawing
+    while len(found) < count and (drawn := random_candidate(space, known, settings, seen, generator, policy)):
         found.append(drawn[0])
         seen.add(drawn[0].network_hash)
     return found

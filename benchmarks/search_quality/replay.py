@@ -17,6 +17,7 @@ from archdsl.load.spaces import load_space
 from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.loop.session import Search
+from archdsl.search.policy import SHIPPED
 from archdsl.search.propose import study as local
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import State
@@ -113,14 +114,14 @@ def replayed(
             spent = worker.spent + time.monotonic() - started
             found.append(Evaluation(record.network_hash, spent, record.accuracy is not None))
 
-    local.open_storage = lambda url: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
+    local.open_storage = lambda url, locked_s: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
     space = load_space(SPACE)
     settings = settings_of(space, latency_budget_ms=budget_ms, trials=evaluations, seed=seed, **others)
     with tempfile.TemporaryDirectory() as place:
         os.environ["ARCHDSL_CACHE"] = str(Path(place) / "cache")
         folder = RunFolder(Path(place) / "run")
         folder.begin(settings, False, ())
-        context = Context(settings, folder, watch, new_worker=lambda: worker)
+        context = Context(settings, SHIPPED, folder, watch, new_worker=lambda: worker)
         Search(context).run()
         folder.release()
     return found

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from archdsl.data.agreement import with_data
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataFacts
+from archdsl.search.policy import Policy
 from archdsl.search.propose.study import OpenTrial
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
@@ -33,6 +34,7 @@ class Context:
     def __init__(
         self,
         settings: Settings,
+        policy: Policy,
         folder: RunFolder,
         watcher: Watcher = silent,
         is_resumed: bool = False,
@@ -44,7 +46,7 @@ class Context:
         """`started` is the moment of `time.monotonic()` from which time counts; `new_worker` makes what measures and
         trains.
         """
-        self.settings, self.folder, self.watcher = settings, folder, watcher
+        self.settings, self.policy, self.folder, self.watcher = settings, policy, folder, watcher
         self.is_resumed, self.options = is_resumed, options
         before = folder.read("clock.json", ClockFile) if is_resumed else None
         self.clock = Clock(settings, 0.0 if before is None else before.seconds, started)

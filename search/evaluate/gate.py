@@ -8,6 +8,7 @@ from archdsl.language.document import Spec
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.policy.evaluate import GivingUpPolicy
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.store.run_schema import NoiseFile
 from archdsl.search.trial import Trial
@@ -15,9 +16,6 @@ from archdsl.search.worker.messages import MeasuringSetting, ThreadsRequest
 
 THREADS_S = 120.0
 """Seconds without a word after which a worker is taken to hang."""
-FIRST = 5
-"""Trials that all fell before the smallest network is looked for."""
-_HOPELESS = 2.0
 _READINGS, _LEAST_NOISE, _MOST_NOISE = 3, 0.05, 0.15
 """Readings at the start; the least noise is what readings minutes apart differ by, which three in a row do not show."""
 
@@ -36,7 +34,7 @@ def choose_threads(context: Context) -> int | None:
         return None
     if settings.chosen_threads is not None:
         return settings.chosen_threads
-    spec = first_candidate(context.space, settings).spec
+    spec = first_candidate(context.space, settings, context.policy.drawing).spec
     request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
         reply = ask_in_time(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
@@ -52,7 +50,7 @@ def gate_ms(context: Context) -> float | None:
         SearchError: no network of the space is inside the static budgets.
         Failed, WorkerGone: the network could not be measured.
     """
-    found = first_candidate(context.space, context.settings)
+    found = first_candidate(context.space, context.settings, context.policy.drawing)
     budget = context.settings.latency_budget_ms
     if budget is None:
         return None
@@ -71,18 +69,18 @@ def _reading(context: Context, spec: Spec) -> float:
     return latency.ms
 
 
-def all_fell(trials: Sequence[Trial]) -> bool:
+def all_fell(trials: Sequence[Trial], policy: GivingUpPolicy) -> bool:
     """Whether so far everything was too slow, so that the smallest network should be tried."""
-    return len(trials) == FIRST and all(trial.outcome == "fell" for trial in trials)
+    return len(trials) == policy.first and all(trial.outcome == "fell" for trial in trials)
 
 
-def hopeless(trials: Sequence[Trial], budget_ms: float | None) -> str | None:
-    """Why to give up: with the smallest network tried, the fastest one takes more than twice the budget."""
-    if budget_ms is None or len(trials) <= FIRST or any(trial.outcome != "fell" for trial in trials):
+def hopeless(trials: Sequence[Trial], budget_ms: float | None, policy: GivingUpPolicy) -> str | None:
+    """Why to give up: with the smallest network tried, the fastest one takes many times the budget."""
+    if budget_ms is None or len(trials) <= policy.first or any(trial.outcome != "fell" for trial in trials):
         return None
     fastest_ms, nearest = min(((t.latency_ms, t) for t in trials if t.latency_ms is not None), key=lambda pair: pair[0])
     is_disturbed = nearest.measurement is not None and nearest.measurement.is_disturbed
-    if fastest_ms <= _HOPELESS * budget_ms or is_disturbed:
+    if fastest_ms <= policy.hopeless * budget_ms or is_disturbed:
         return None
     return (
         f"the fastest of {len(trials)} networks, the smallest of some hundred among them, takes {fastest_ms:.2f} ms: "

@@ -14,7 +14,7 @@ from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.network import Network
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
-from archdsl.search.propose.trial_queue import LATENCY, MOST_LOST
+from archdsl.search.propose.trial_queue import LATENCY
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
@@ -37,9 +37,9 @@ def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial
     return replace(trial, seconds=round(trial.seconds + time.monotonic() - started, 3))
 
 
-def abandon_trial(trial: Trial) -> Trial:
-    """The trial of a candidate that is not tried again."""
-    return replace(trial, outcome="failed", reason=f"the search was killed {MOST_LOST} times while it was tried")
+def abandon_trial(trial: Trial, times: int) -> Trial:
+    """The trial of a candidate that is not tried again, as it was lost so many times."""
+    return replace(trial, outcome="failed", reason=f"the search was killed {times} times while it was tried")
 
 
 def new_trial(network: Network, number: int, origin: str | None = None) -> Trial:

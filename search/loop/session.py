@@ -19,6 +19,7 @@ from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.trial_run import tell
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.loop.trials import SearchLoop
+from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.opening import Choice, Conditions, agreed, described, opened
 from archdsl.search.propose.storage import brief, telling
 from archdsl.search.propose.study import Study
@@ -119,7 +120,9 @@ class Search:
         context.doing("loading data", "starting")
         context.state.facts = context.pool.greeted()
         self._load_data()
-        study = self._study = opened(context.folder, context.space, context.settings, self._choice(), context.note)
+        study = self._study = opened(
+            context.folder, context.space, context.settings, context.policy, self._choice(), context.note
+        )
         if context.options.role != "train":
             self._use_threads(study, choose_threads(context))
         context.doing("measuring the machine's noise", "starting")
@@ -174,6 +177,7 @@ def run_search(
     *,
     options: MachineOptions = MachineOptions(),  # noqa: B008  # it is immutable
     earlier: Sequence[str] = (),
+    policy: Policy = SHIPPED,
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
 
@@ -192,7 +196,7 @@ def run_search(
             return result
         with telling(out):
             context = Context(
-                settings, folder, watcher, resume, started=started, new_worker=new_worker, options=options
+                settings, policy, folder, watcher, resume, started=started, new_worker=new_worker, options=options
             )
             return Search(context).run()
     except BaseException:

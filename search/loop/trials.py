@@ -23,13 +23,6 @@ from archdsl.search.store.result import trials_in
 from archdsl.search.trial import Trial
 from archdsl.search.worker.pool import Work
 
-MOST_FAILURES = 20
-"""Trials in a row that failed, after which the fault is not the candidates'."""
-MOST_AHEAD = 4
-"""Measured trials that may wait to be trained, before a machine that only measures waits too."""
-POLL_S = 0.5
-"""Between two looks at what other machines did."""
-
 
 class Chosen(NamedTuple):
     """A trial, and what is to be done in it."""
@@ -43,13 +36,21 @@ class SearchLoop:
 
     def __init__(self, context: Context, study: Study, finalists: Finalists) -> None:
         self.context, self.study, self.pool, self._finalists = context, study, context.pool, finalists
-        state = context.state
+        self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
         table = table_of(context.settings, state.facts)
         self._predictors = Predictors(context.trials, state.gate_ms, table, context.space.objectives)
         too_slow, predicted = self._predictors.surely_too_slow, self._predictors.predicted_ms
         self.proposals = Proposals(
-            study, context.space, context.settings, set(), state.funnel, too_slow, predicted, state.gate_ms
+            study,
+            context.space,
+            context.settings,
+            self.policy,
+            set(),
+            state.funnel,
+            too_slow,
+            predicted,
+            state.gate_ms,
         )
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
@@ -74,7 +75,7 @@ class SearchLoop:
                     return
                 else:
                     self.context.doing("waiting for other machines")
-                    time.sleep(POLL_S)
+                    time.sleep(self.policy.sharing.poll_s)
         finally:
             with suppress(Exception):
                 for trial in self.pool.open:
@@ -106,7 +107,7 @@ class SearchLoop:
         counted = sum(is_own for network_hash, is_own in under_way.items() if network_hash not in ended)
         over = self._is_over(trials_in(self.context.records) + counted)
         self.study.mark_closed(over)
-        if over or (role == "measure" and self.study.ahead >= MOST_AHEAD):
+        if over or (role == "measure" and self.study.ahead >= self.policy.sharing.most_ahead):
             return False
         return self._proposed(ended | under_way.keys()) or True
 
@@ -115,7 +116,7 @@ class SearchLoop:
         context, proposals = self.context, self.proposals
         context.doing("choosing what to try next")
         proposals.seen = taken
-        if all_fell(context.trials):
+        if all_fell(context.trials, self.policy.giving_up):
             proposals.ask_for_the_smallest()
         proposal = proposals.next()
         for reason in proposals.raised:
@@ -132,14 +133,14 @@ class SearchLoop:
         if (known := trial.user_attrs.get(RESULT)) is not None:
             cache.put(*known)  # another machine knows it from an earlier run
         if self.study.is_killer(trial):
-            return Chosen(trial, lambda slot: abandon_trial(record))
+            return Chosen(trial, lambda slot: abandon_trial(record, self.policy.study.most_lost))
         return Chosen(
             trial, lambda slot: run_trial(self.context, self._predictors, spec_of(record.document), record, slot)
         )
 
     def _end_one(self) -> None:
         """Wait for a trial to end, and tell everyone of it."""
-        wait_s = POLL_S if self.study.is_shared and self.pool.has_free else None
+        wait_s = self.policy.sharing.poll_s if self.study.is_shared and self.pool.has_free else None
         if (ended := self.pool.ended(wait_s)) is None:
             return
         trial, record = ended
@@ -186,12 +187,13 @@ class SearchLoop:
             return True
         if context.clock.search_is_over or self._is_late:
             return True
-        last = context.trials[self._before :][-MOST_FAILURES:]
-        reason = hopeless(context.trials, context.settings.latency_budget_ms)
+        policy = self.policy.giving_up
+        last = context.trials[self._before :][-policy.most_failures :]
+        reason = hopeless(context.trials, context.settings.latency_budget_ms, policy)
         if self.proposals.exhausted:
             reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
-        elif len(last) == MOST_FAILURES and all(record.outcome == "failed" for record in last):
-            reason = f"the last {MOST_FAILURES} networks failed, the last one so: {last[-1].reason}"
+        elif len(last) == policy.most_failures and all(record.outcome == "failed" for record in last):
+            reason = f"the last {policy.most_failures} networks failed, the last one so: {last[-1].reason}"
         if reason is not None:
             context.note(reason)
         return reason is not None

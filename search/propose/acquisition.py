@@ -15,16 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from archdsl.search.policy import Policy
 from archdsl.search.predict.fields import Fields, field_columns
 from archdsl.search.predict.gaussian_process import MOST, Posterior, posterior
 from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.improvement import improvements
 from archdsl.search.propose.observation import Observation, Params
-
-BY_GAIN = 0.25
-"""Share of the choices in which no cost counts."""
-_LIMIT = 1.1
-"""Up to which cost an improvement counts, those of all points spanning 0 to 1."""
 
 
 class Prediction(NamedTuple):
@@ -47,6 +43,7 @@ class Acquisition:
     signs: Floats
     """1 for an objective that is minimised, -1 for one that is maximised: (objectives,)."""
     features: Features
+    policy: Policy
     predict: Predict | None = None
     gain: int | None = None
     """Place of the objective that is the gain; None draws one each time."""
@@ -55,7 +52,7 @@ class Acquisition:
 
     def ratings(self, known: Sequence[Observation], children: Sequence[Params], generator: random.Random) -> Floats:
         """The expected improvement of each child: (children,). One observation at least is complete."""
-        complete = [one for one in known if one.is_complete]
+        policy, complete = self.policy.evolution, [one for one in known if one.is_complete]
         nothing = Prediction([None] * len(self.signs))
         predictions = [nothing if self.predict is None else self.predict(params) for params in children]
         given = np.array([each.values for each in predictions], dtype=float)  # NaN where it is None
@@ -64,11 +61,11 @@ class Acquisition:
         models = [self._objective(place, known, children, given[:, place]) for place in range(len(self.signs))]
         guessed = np.column_stack([self._natural(place, model.means) for place, model in enumerate(models)])
         both = np.vstack([seen, guessed]) * self.signs
-        costs = _as_one(np.delete(both, gain, axis=1), generator) * (generator.random() >= BY_GAIN)
+        costs = _as_one(np.delete(both, gain, axis=1), generator) * (generator.random() >= policy.gain_share)
         gains = -self.signs[gain] * self._modelled(gain, seen[:, gain])
         means = -self.signs[gain] * models[gain].means
         rated = improvements(
-            costs[: len(seen)], gains, costs[len(seen) :], means, models[gain].deviations, limit=_LIMIT
+            costs[: len(seen)], gains, costs[len(seen) :], means, models[gain].deviations, limit=policy.cost_limit
         )
         return rated * self._chance(known, children, predictions)
 

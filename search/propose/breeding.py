@@ -17,9 +17,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.observation import Observation, Params, Value
 
-OF_NONE = 0.2
-"""Share of the children that are drawn at random: what no parent has, no small change brings."""
-
 Space = Mapping[str, BaseDistribution]
 
 
@@ -28,13 +25,15 @@ class Breeder(NamedTuple):
 
     space: Space
     generator: random.Random
+    random_share: float
+    """Of the children, drawn at random."""
 
     def child(self, parents: Sequence[Params]) -> dict[str, Value]:
         """A child of two parents, or of none."""
         one, two = self.generator.choice(parents), self.generator.choice(parents)
         params = {name: self._inherited(name, one, two) for name in self.space}
         changed = [name for name in self.space if self.generator.random() < 1 / len(self.space)]
-        if self.generator.random() < OF_NONE:
+        if self.generator.random() < self.random_share:
             changed = list(self.space)
         for name in changed or [self.generator.choice(list(self.space))]:
             params[name] = draw(self.space[name], self.generator)

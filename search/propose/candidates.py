@@ -11,10 +11,10 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import draw, point
 from archdsl.search.config import Settings
 from archdsl.search.network import Choices, Choose, Network
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
 
-_MOST_RAISED = 20
 _MOST_OF_A_NAME = 55
 """Characters of a space's name that its networks begin with; with 9 more they are as long as a name may be."""
 
@@ -53,17 +53,18 @@ def random_candidate(
     settings: Settings,
     seen: set[str],
     generator: random.Random,
-    draws: int = 2000,
+    policy: DrawingPolicy,
+    draws: int | None = None,
     is_hopeless: Callable[[Network], bool] = lambda found: False,
 ) -> tuple[Network, Choices] | None:
-    """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws
-    find none.
+    """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws,
+    by default those of the policy, find none.
 
     Where blocks raise from the start on, few draws tell as much.
     """
     raised = 0
-    for drawn in range(draws):
-        if drawn == raised == _MOST_RAISED:
+    for drawn in range(policy.draws if draws is None else draws):
+        if drawn == raised == policy.most_raised:
             return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
         try:

@@ -24,13 +24,11 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.acquisition import Acquisition, Features, Predict
 from archdsl.search.propose.breeding import Breeder, Space, better_half, described
 from archdsl.search.propose.observation import Observation, Params, Tried, Value, observations, union_space
-
-_MOST_BRED = 4
-"""Tries a child that is asked for: a small space may hold no more of them."""
 
 Identify = Callable[[Params], Hashable | None]
 Refuse = Callable[[Params], bool]
@@ -48,7 +46,7 @@ class EvolutionSampler(BaseSampler):
         seed: int | str | None = None,
         *,
         n_startup_trials: int = 10,
-        children: int = 100,
+        children: int = SHIPPED.evolution.children,
         gain: int | None = None,
         log_objectives: Collection[int] = (),
         search_space: Mapping[str, BaseDistribution] | None = None,
@@ -58,6 +56,7 @@ class EvolutionSampler(BaseSampler):
         refuse: Refuse | None = None,
         features: Features | None = None,
         predict: Predict | None = None,
+        policy: Policy = SHIPPED,
     ) -> None:
         """All that follows the seed is optional.
 
@@ -77,8 +76,9 @@ class EvolutionSampler(BaseSampler):
             features: what a point is as numbers, instead of its parameters; a name with " is " in it stands for a word
                 and is absent where the word is another. None for a point that is none.
             predict: what is known of a point before it is tried.
+            policy: the numbers that breeding and predicting go by.
         """
-        self._generator = random.Random(seed)
+        self._generator, self._policy = random.Random(seed), policy
         self._n_startup_trials, self._children = n_startup_trials, children
         self._gain, self._log_objectives = gain, tuple(log_objectives)
         self._search_space, self._observe = search_space, observe
@@ -125,11 +125,12 @@ class EvolutionSampler(BaseSampler):
 
     def _bred(self, parents: Sequence[Params], known: Sequence[Observation], space: Space) -> list[dict[str, Value]]:
         """Children that were not tried and are not refused, each once."""
-        breeder, bred = Breeder(space, self._generator), dict[Hashable, dict[str, Value]]()
+        policy, bred = self._policy.evolution, dict[Hashable, dict[str, Value]]()
+        breeder = Breeder(space, self._generator, policy.random_share)
         identify = self._identify or (lambda params: tuple(params.values()))
         tried = Tried(one.params for one in known)
         taken = {None} if self._identify is None else {None, *(self._identify(one.params) for one in known)}
-        for _ in range(_MOST_BRED * self._children):
+        for _ in range(policy.tries * self._children):
             child = breeder.child(parents)
             identity = None if child in tried else identify(child)
             if identity in taken or identity in bred or (self._refuse is not None and self._refuse(child)):
@@ -141,4 +142,4 @@ class EvolutionSampler(BaseSampler):
 
     def _acquisition(self, signs: Floats, space: Space) -> Acquisition:
         features = self._features or (lambda params: described(space, params))
-        return Acquisition(signs, features, self._predict, self._gain, self._log_objectives)
+        return Acquisition(signs, features, self._policy, self._predict, self._gain, self._log_objectives)

@@ -7,14 +7,12 @@ import threading
 
 from optuna.storages import RDBStorage
 
-BEAT_S, GRACE_S = 15, 90
-"""Seconds between two beats, and of silence after which a trial counts as lost."""
-
 
 class HeartbeatThread:
     """Beats for every trial that is watched."""
 
     def __init__(self, storage: RDBStorage, beat_s: float) -> None:
+        """`beat_s` are the seconds between two beats."""
         self._database, self._beat_s = storage, beat_s
         self._watched: set[int] = set()
         self._ended = threading.Event()

@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 
 from archdsl.search.config import Settings
 from archdsl.search.network import Network
+from archdsl.search.policy import Policy
 from archdsl.search.predict.fields import Fields, fields
 from archdsl.search.propose.acquisition import Prediction
 from archdsl.search.propose.candidates import Refused, candidate
@@ -26,12 +27,8 @@ from archdsl.search.propose.study import Completed
 from archdsl.search.store.front import ACCURACY
 from archdsl.spaces.space import Space
 
-LEAST = 10
-"""Measured networks, beside the seeds, before anything is bred of them."""
 _GATE = "gate"
 """The constraint: the logarithm of the latency over the gate."""
-_MOST_KEPT = 5000
-"""Networks of choices that were bred before, so that they are not checked and counted again."""
 
 
 class Evolution:
@@ -42,6 +39,7 @@ class Evolution:
         space: Space,
         parameters: Mapping[str, Parameter],
         settings: Settings,
+        policy: Policy,
         latency: Callable[[Network], float | None],
         too_slow: Callable[[Network], bool],
         gate_ms: float | None = None,
@@ -50,14 +48,14 @@ class Evolution:
         takes longer than `gate_ms` is not trained.
         """
         self._space, self._parameters, self._settings = space, parameters, settings
-        self._latency, self._too_slow, self._gate_ms = latency, too_slow, gate_ms
+        self._policy, self._latency, self._too_slow, self._gate_ms = policy, latency, too_slow, gate_ms
         self._metrics = [objective.split()[1] for objective in space.objectives]
         self._networks: dict[tuple[Any, ...], Network | None] = {}
         self._features: dict[tuple[Any, ...], Fields | None] = {}
 
     def is_ready(self, known: Sequence[Completed]) -> bool:
         """Whether there is enough to breed of."""
-        return len(known) >= LEAST + len(self._space.seeds)
+        return len(known) >= self._policy.evolution.least + len(self._space.seeds)
 
     def sampler(
         self, known: Sequence[Completed], seen: set[str], seed: int | str, otherwise: BaseSampler
@@ -72,6 +70,7 @@ class Evolution:
         return EvolutionSampler(
             seed,
             n_startup_trials=0,
+            children=self._policy.evolution.children,
             gain=self._space.objectives.index(ACCURACY) if ACCURACY in self._space.objectives else 0,
             log_objectives=[place for place, metric in enumerate(self._metrics) if metric == "latency"],
             search_space={name: parameter.distribution for name, parameter in self._parameters.items()},
@@ -81,6 +80,7 @@ class Evolution:
             refuse=lambda params: self._refuses(params, seen),
             features=self._featured,
             predict=lambda params: self._predicted(params, min(measured_ms, default=1.0) / 2),
+            policy=self._policy,
         )
 
     def _observed(self, one: Completed) -> Observation:
@@ -106,7 +106,7 @@ class Evolution:
         """The network of parameters; None where it is none that could be tried."""
         key = tuple(params.values())
         if key not in self._networks:
-            if len(self._networks) >= _MOST_KEPT:
+            if len(self._networks) >= self._policy.evolution.most_kept:
                 self._networks.clear()
             self._networks[key] = self._made(params, self._settings)
         return self._networks[key]
@@ -122,7 +122,7 @@ class Evolution:
         """What a network is; None where it is none any more. Those that were trained keep no static budget."""
         key = tuple(params.values())
         if key not in self._features:
-            if len(self._features) >= _MOST_KEPT:
+            if len(self._features) >= self._policy.evolution.most_kept:
                 self._features.clear()
             found = self._network(params) or self._made(params, self._settings.without_static_budgets())
             self._features[key] = None if found is None else fields_of(found)

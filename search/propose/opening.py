@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
+from archdsl.search.policy import Policy
 from archdsl.search.propose.study import Study
 from archdsl.search.store.database_url import shown
 from archdsl.search.store.folder import RunFolder
@@ -39,25 +40,28 @@ class Conditions(NamedTuple):
     is_resumed: bool
 
 
-def opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice, note: Callable[[str], None]) -> Study:
+def opened(
+    folder: RunFolder, space: Space, settings: Settings, policy: Policy, choice: Choice, note: Callable[[str], None]
+) -> Study:
     """The study of a search whose data is loaded; `space` has the data's classes and channels.
 
     Raises:
         SearchError: it cannot be opened, or the run keeps it elsewhere.
     """
-    study = _opened(folder, space, settings, choice)
+    study = _opened(folder, space, settings, policy, choice)
     if study.is_older:
         note("an earlier version of archdsl began this study: its parameters stay indices instead of values")
     return study
 
 
-def _opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice) -> Study:
+def _opened(folder: RunFolder, space: Space, settings: Settings, policy: Policy, choice: Choice) -> Study:
     known, seed, sampler = variables(space.nodes), settings.seed, settings.sampler
     storage, place = choice.storage, folder.read("shared.json", SharedFile)
     if storage is None:
         if place is not None:
             raise SearchError(f"{folder.path} shares its study at {place.storage}; name it by --storage")
-        return Study(folder.storage, known, space.objectives, seed, choice.is_resumed, sampler=sampler)
+        resumed = choice.is_resumed
+        return Study(folder.storage, known, space.objectives, seed, resumed, sampler=sampler, policy=policy)
     if place is None and choice.has_records:
         raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
     from archdsl.search.propose.shared_study import Shared
@@ -71,7 +75,7 @@ def _opened(folder: RunFolder, space: Space, settings: Settings, choice: Choice)
         )
     if place is not None:
         name, older = place.study, older if place.study == older else None
-    study = Shared(storage, name, known, space.objectives, seed, sampler, older)
+    study = Shared(storage, name, known, space.objectives, seed, sampler, older, policy=policy)
     folder.write("shared.json", {"storage": shown(storage), "study": study.name})
     return study
 

@@ -15,17 +15,14 @@ from archdsl.language.document import Spec
 from archdsl.load.spaces import draw, seeds
 from archdsl.search.config import Settings
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
-from archdsl.search.propose.trial_queue import MOST_LOST
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
-
-_MOST_FRUITLESS = 3
-"""Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
-_SMALLEST_OF = 300
 
 
 class Proposals:
@@ -36,6 +33,7 @@ class Proposals:
         study: Study,
         space: Space,
         settings: Settings,
+        policy: Policy,
         seen: set[str],
         funnel: Counter[str],
         too_slow: Callable[[Spec], bool] = lambda spec: False,
@@ -48,7 +46,7 @@ class Proposals:
         takes longer than `gate_ms` is not trained.
         """
         self._is_too_slow: Callable[[Network], bool] = lambda found: too_slow(found.spec)
-        self.study, self.space, self.settings = study, space, settings
+        self.study, self.space, self.settings, self.policy = study, space, settings, policy
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
         """Whether drawing at random, too, found nothing new that is not surely too slow."""
@@ -56,10 +54,10 @@ class Proposals:
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
-        self._evolution = Evolution(space, study.parameters, settings, latency, self._is_too_slow, gate_ms)
+        self._evolution = Evolution(space, study.parameters, settings, policy, latency, self._is_too_slow, gate_ms)
         self._asked_for_smallest = False
         seeds = seed_choices(settings)
-        self._scaled = Scaled(space, self._variables, settings, seeds, self._is_too_slow, gate_ms)
+        self._scaled = Scaled(space, self._variables, settings, policy.scaling, seeds, self._is_too_slow, gate_ms)
         self._seeds = deque[tuple[Choices, JsonObject]]((choices, {}) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
@@ -80,7 +78,8 @@ class Proposals:
             self.study.enqueue(choices, facts=facts)
         trial, choices = self.study.ask(self._breeding())
         if self.study.is_killer(trial) and not self.study.was_begun(trial):
-            self._refuse(trial, "static", f"the search was killed {MOST_LOST} times while it was looked at")
+            times = self.policy.study.most_lost
+            self._refuse(trial, "static", f"the search was killed {times} times while it was looked at")
             return None
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
@@ -108,9 +107,15 @@ class Proposals:
         was killed right here and resumed draws it too.
         """
         in_a_row = len(list(takewhile(lambda ended: ended is not None, reversed(self.study.refusals()))))
-        if in_a_row and in_a_row % _MOST_FRUITLESS == 0 and not self.study.has_waiting:
+        if in_a_row and in_a_row % self.policy.drawing.most_fruitless == 0 and not self.study.has_waiting:
             drawn = random_candidate(
-                self.space, self._variables, self.settings, self.seen, self._generator(), is_hopeless=self._is_too_slow
+                self.space,
+                self._variables,
+                self.settings,
+                self.seen,
+                self._generator(),
+                self.policy.drawing,
+                is_hopeless=self._is_too_slow,
             )
             self.exhausted = drawn is None
             if drawn is not None:
@@ -132,9 +137,10 @@ class Proposals:
 
     def ask_for_the_smallest(self) -> None:
         """The network with the fewest MACs of some hundred drawn is tried next; once."""
-        drawn = [] if self._asked_for_smallest else _drawn(self.space, self.settings, self.seen, self._generator())
+        if self._asked_for_smallest:
+            return
         self._asked_for_smallest = True
-        if drawn:
+        if drawn := _drawn(self.space, self.settings, self.policy.drawing, self.seen, self._generator()):
             _, choices = min(drawn, key=lambda found: found[0].counted.macs)
             self.study.enqueue(choices)
 
@@ -151,7 +157,7 @@ def seed_choices(settings: Settings) -> list[Choices]:
     return [choices for _, choices in seeds(settings.space_document)]
 
 
-def first_candidate(space: Space, settings: Settings) -> Network:
+def first_candidate(space: Space, settings: Settings, policy: DrawingPolicy) -> Network:
     """A seed, or else a random network, that is inside the static budgets.
 
     Raises:
@@ -163,11 +169,11 @@ def first_candidate(space: Space, settings: Settings) -> Network:
             return candidate(space, choices.__getitem__, settings)
         except Refused as refused:
             raised = refused.args[1] if isinstance(refused, Raised) else raised
-    drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed))
+    drawn = random_candidate(space, variables(space.nodes), settings, set(), random.Random(settings.seed), policy)
     if drawn is not None:
         return drawn[0]
     raised = raised or _raised(space, settings)
-    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings)
+    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings, policy)
     raise SearchError(f"no network of the space '{space.name}' is inside the budgets{why}")
 
 
@@ -182,9 +188,10 @@ def _raised(space: Space, settings: Settings) -> str | None:
     return None
 
 
-def _least(space: Space, settings: Settings) -> str:
+def _least(space: Space, settings: Settings, policy: DrawingPolicy) -> str:
     """The least of each budgeted cost among random networks, against its budget."""
-    drawn = [found for found, _ in _drawn(space, settings.without_static_budgets(), set(), random.Random(0))]
+    pairs = _drawn(space, settings.without_static_budgets(), policy, set(), random.Random(0))
+    drawn = [found for found, _ in pairs]
     costs = [found.costs(settings) for found in drawn]
     if not costs:
         return ": none that was drawn holds"
@@ -196,8 +203,13 @@ def _least(space: Space, settings: Settings) -> str:
     )
 
 
-def _drawn(space: Space, settings: Settings, seen: set[str], generator: random.Random) -> list[tuple[Network, Choices]]:
+def _drawn(
+    space: Space, settings: Settings, policy: DrawingPolicy, seen: set[str], generator: random.Random
+) -> list[tuple[Network, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
     known = variables(space.nodes)
-    found = (random_candidate(space, known, settings, seen, generator, draws=20) for _ in range(_SMALLEST_OF))
+    found = (
+        random_candidate(space, known, settings, seen, generator, policy, policy.few_draws)
+        for _ in range(policy.smallest_of)
+    )
     return [drawn for drawn in found if drawn is not None]

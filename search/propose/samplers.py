@@ -9,21 +9,15 @@ from __future__ import annotations
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from archdsl.search.config import Sampler
-
-STARTUP = 10
-"""Trials drawn at random, seeds among them, before a model is fitted."""
-MOST_GP = 150
-"""Completed trials after which the Gaussian process takes too long, seconds a proposal; TPE after that."""
-POPULATION = 20
-"""Networks of a generation of NSGA-II: fewer than Optuna's 50, since a search has some tens of trials."""
+from archdsl.search.policy.propose import SamplerPolicy
 
 
-def sampler(name: Sampler, seed: int, completed: int) -> BaseSampler:
+def sampler(name: Sampler, seed: int, completed: int, policy: SamplerPolicy) -> BaseSampler:
     """What proposes the next point, after so many completed trials."""
     if name == "nsga2":
-        return NSGAIISampler(population_size=POPULATION, seed=seed)  # its first generation is random
-    if completed < STARTUP or name in ("auto", "evolution", "random"):
+        return NSGAIISampler(population_size=policy.population, seed=seed)  # its first generation is random
+    if completed < policy.startup or name in ("auto", "evolution", "random"):
         return RandomSampler(seed=seed)
-    if name == "gp" and completed <= MOST_GP:
+    if name == "gp" and completed <= policy.most_gp:
         return GPSampler(seed=seed, n_startup_trials=0)
     return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=0)

@@ -15,15 +15,11 @@ from typing import NamedTuple
 from archdsl.json_types import Scalar
 from archdsl.search.config import Settings
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy.propose import ScalingPolicy
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.study import Completed
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable
-
-_ROOM = 1.1
-"""By how much faster than the gate a network is that is tried wider."""
-_STEP = 7 / 8
-"""Of a number, at most, that is lowered: a range may have thousands of values."""
 
 
 class _Sized(NamedTuple):
@@ -50,13 +46,14 @@ class Scaled:
         space: Space,
         variables: Mapping[str, Variable],
         settings: Settings,
+        policy: ScalingPolicy,
         seeds: Sequence[Choices],
         too_slow: Callable[[Network], bool] = lambda found: False,
         gate_ms: float | None = None,
     ) -> None:
         """`too_slow` says of which networks the search is sure; what takes longer than `gate_ms` falls."""
         self._space, self._settings, self._seeds, self._too_slow = space, settings, seeds, too_slow
-        self._gate_ms = gate_ms
+        self._policy, self._gate_ms = policy, gate_ms
         self._ordered = {
             name: variable.numbers for name, variable in variables.items() if variable.is_ordered and variable.values
         }
@@ -106,7 +103,8 @@ class Scaled:
         for name, values in self._ordered.items():
             if name not in now.choices or (place := values.index(now.choices[name])) == 0:
                 continue
-            value = next((one for one in values[place - 1 :: -1] if one <= _STEP * values[place]), values[0])
+            most = self._policy.step * values[place]
+            value = next((one for one in values[place - 1 :: -1] if one <= most), values[0])
             lower = self._sized(now.choices | {name: value})
             if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
                 continue
@@ -122,7 +120,7 @@ class Scaled:
         """
         room = 1.0 if self._gate_ms is None or not latency_ms else self._gate_ms / latency_ms
         found = list[_Sized]()
-        for name, values in self._ordered.items() if room >= _ROOM else ():
+        for name, values in self._ordered.items() if room >= self._policy.room else ():
             place = values.index(now.choices[name]) if name in now.choices else len(values)
             if not (higher := values[place + 1 :]):
                 continue

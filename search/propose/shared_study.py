@@ -25,7 +25,7 @@ from archdsl.files import replacing
 from archdsl.json_types import Json
 from archdsl.search.config import Sampler
 from archdsl.search.network import Choices
-from archdsl.search.propose import heartbeat as heart
+from archdsl.search.policy import Policy
 from archdsl.search.propose.distributions import choices
 from archdsl.search.propose.heartbeat import HeartbeatThread
 from archdsl.search.propose.storage import brief, unheard
@@ -37,7 +37,6 @@ from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
-_LOCK_S, _TRIES = 60.0, 20
 
 
 class Shared(Study):
@@ -54,6 +53,8 @@ class Shared(Study):
         seed: int,
         sampler: Sampler = "auto",
         older: str | None = None,
+        *,
+        policy: Policy,
     ) -> None:
         """Opens the study, or makes it; where there is none of that name, it joins the one that machines with an
         earlier version of archdsl share by the name `older`.
@@ -61,19 +62,19 @@ class Shared(Study):
         Raises:
             SearchError: the database cannot be reached.
         """
-        self._beat_s, self._grace_s, self._older = heart.BEAT_S, heart.GRACE_S, older
-        super().__init__(url, variables, objectives, seed, resume=True, name=name, sampler=sampler)
-        self._heart = HeartbeatThread(self._rdb, self._beat_s)
+        self._sharing, self._older = policy.sharing, older
+        super().__init__(url, variables, objectives, seed, resume=True, name=name, sampler=sampler, policy=policy)
+        self._heart = HeartbeatThread(self._rdb, self._sharing.beat_s)
 
     def open(self, url: str) -> RDBStorage:
         """The database. Where many processes make its tables at once, all but one fail, and try again."""
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(self._sharing.tries)):
             try:
                 self._rdb = RDBStorage(
                     address(url),
                     {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}},
-                    heartbeat_interval=self._beat_s,
-                    grace_period=self._grace_s,
+                    heartbeat_interval=self._sharing.beat_s,
+                    grace_period=self._sharing.grace_s,
                     heartbeat_stale_trial_callback=lambda study, trial: self._again(trial, lost=1),
                 )
                 self._choose_name()
@@ -104,7 +105,7 @@ class Shared(Study):
         """Only one process chooses at a time; one that hangs is not waited for for ever."""
         connection = self._rdb.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
-            end = time.monotonic() + _LOCK_S
+            end = time.monotonic() + self._sharing.lock_s
             key = {"key": self._study_key}
             while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
                 if time.monotonic() > end:

@@ -13,13 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from archdsl.errors import SearchError
 
-LOCKED_S = 30.0
-"""For how long another process may lock the database."""
 
-
-def open_storage(url: str) -> BaseStorage:
-    """Where Optuna keeps studies: a database, made if there is none."""
-    return RDBStorage(url, {"connect_args": {"timeout": LOCKED_S}})
+def open_storage(url: str, locked_s: float) -> BaseStorage:
+    """Where Optuna keeps studies: a database, made if there is none; another process may lock it for so long."""
+    return RDBStorage(url, {"connect_args": {"timeout": locked_s}})
 
 
 def brief(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from archdsl.errors import ArchError, SearchError
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.config import Sampler
 from archdsl.search.network import Choices
+from archdsl.search.policy import Policy
 from archdsl.search.propose import samplers
 from archdsl.search.propose.distributions import Form, as_indices, as_places, as_values, choices
 from archdsl.search.propose.measured_trials import ATTRIBUTES, BROKEN_OFF, GATED, Measured, measured_trials
@@ -75,6 +76,8 @@ class Study(TrialQueue):
         resume: bool,
         name: str = "search",
         sampler: Sampler = "auto",
+        *,
+        policy: Policy,
     ) -> None:
         """Opens the study, or makes it.
 
@@ -83,7 +86,7 @@ class Study(TrialQueue):
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.variables, self.objectives, self.seed, self.sampler = variables, tuple(objectives), seed, sampler
-        self.name = name
+        self.name, self.policy = name, policy
         try:
             with unheard():
                 self._database = self.open(storage)
@@ -104,7 +107,7 @@ class Study(TrialQueue):
 
     def open(self, url: str) -> BaseStorage:
         """Where Optuna keeps the study."""
-        return open_storage(url)
+        return open_storage(url, self.policy.study.locked_s)
 
     @property
     def must_stay_older(self) -> bool:
@@ -193,7 +196,7 @@ class Study(TrialQueue):
     def _proposed(self, trial: optuna.Trial, seed: int) -> Choices:
         """What a sampler proposes for a trial; what the sampler keeps beside it is noted before its parameters are."""
         trials, measured = self._study.get_trials(deepcopy=False), self._measured()
-        sampler = samplers.sampler(self.sampler, seed, len(measured))
+        sampler = samplers.sampler(self.sampler, seed, len(measured), self.policy.samplers)
         places = {name: as_places(variable) for name, variable in self.variables.items()}
         proposal = Mirror(trials, measured, self.parameters, places).propose(
             _directions(self.objectives), sampler, seed

@@ -10,14 +10,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.json_types import JsonObject
 from archdsl.search.network import Choices
+from archdsl.search.policy import Policy
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.local_coordinator import LocalCoordinator
 from archdsl.search.propose.storage import unheard
 from archdsl.search.trial import Trial
 from archdsl.spaces.variables import Variable
 
-MOST_LOST = 2
-"""Times that a search may be killed while one point is tried, before that point is given up."""
 BUDGET = "budget"
 HASH, RUNG, REASON = "hash", "rung", "reason"
 """Under which names a trial carries its constraint, its network and where and why it was refused."""
@@ -47,6 +46,7 @@ class TrialQueue(LocalCoordinator):
     _study_key: int
     """By which the database knows the study."""
     _database: BaseStorage
+    policy: Policy
     variables: dict[str, Variable]
     parameters: dict[str, Parameter]
     """As the study holds the variables."""
@@ -101,7 +101,7 @@ class TrialQueue(LocalCoordinator):
 
     def is_killer(self, trial: optuna.Trial) -> bool:
         """Whether the search was killed so often while this point was tried that it must not be tried again."""
-        return bool(trial.user_attrs.get(LOST, 0) >= MOST_LOST)
+        return bool(trial.user_attrs.get(LOST, 0) >= self.policy.study.most_lost)
 
     def was_begun(self, trial: optuna.Trial) -> bool:
         """Whether this point came as far as a network when it was lost."""

@@ -21,6 +21,7 @@ from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.rungs import load_data, scored, train
 from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.network import Network
+from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import LEAST, judged
@@ -62,6 +63,8 @@ def check(
     resume: bool = False,
     say: Say = lambda text: None,
     new_worker: Callable[[], WorkerProtocol] = Worker,
+    *,
+    policy: Policy = SHIPPED,
 ) -> dict[str, Any]:
     """Train and score what is not in the folder yet, and judge the scores; `judged.py` says what that gives.
 
@@ -74,7 +77,7 @@ def check(
     folder = CheckFolder(out)
     folder.take(asked.model_dump(mode="json"), resume)
     try:
-        checking = _Checking(asked, folder, say, new_worker())
+        checking = _Checking(asked, policy, folder, say, new_worker())
         try:
             with stoppable():
                 checking.run()
@@ -92,8 +95,9 @@ def check(
 class _Checking:
     """A check while it runs."""
 
-    def __init__(self, asked: Check, folder: CheckFolder, say: Say, worker: WorkerProtocol) -> None:
-        self.asked, self.settings, self.folder, self.say, self.worker = asked, asked.settings, folder, say, worker
+    def __init__(self, asked: Check, policy: Policy, folder: CheckFolder, say: Say, worker: WorkerProtocol) -> None:
+        self.asked, self.settings, self.policy = asked, asked.settings, policy
+        self.folder, self.say, self.worker = folder, say, worker
         self.checked = folder.networks()
         self.facts = folder.read("machine.json", CheckFacts)
         self.data: DataFacts | None = None
@@ -131,7 +135,7 @@ class _Checking:
             self.say(note)
         earlier.networks(self.before, data.describe, self._as_trained())  # refused before anything is trained
         space = with_data(space, {"channels": data.channels, "classes": data.classes}, settings.data)
-        self.networks = sample(space, settings, self.asked.networks)
+        self.networks = sample(space, settings, self.policy.drawing, self.asked.networks)
         self.facts = CheckFacts(
             provenance=machine,
             data=data.describe,

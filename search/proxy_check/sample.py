@@ -7,12 +7,13 @@ import random
 from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.network import Network
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.candidates import random_candidate
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
 
-def sample(space: Space, settings: Settings, count: int) -> list[Network]:
+def sample(space: Space, settings: Settings, policy: DrawingPolicy, count: int) -> list[Network]:
     """`count` different networks inside the static budgets, each variable drawn evenly; fewer where there are no more.
 
     The settings' seed decides; a longer sample begins with the shorter one.
@@ -23,7 +24,7 @@ def sample(space: Space, settings: Settings, count: int) -> list[Network]:
     generator, known = random.Random(f"sample {settings.seed}"), variables(space.nodes)
     found: dict[str, Network] = {}
     while len(found) < count:
-        drawn = random_candidate(space, known, settings, set(found), generator)
+        drawn = random_candidate(space, known, settings, set(found), generator, policy)
         if drawn is None:
             break
         found[drawn[0].network_hash] = drawn[0]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archdsl import load_spec
-from archdsl.search.loop import trials as trying
+from archdsl.search.policy.evaluate import GivingUpPolicy
 from archdsl.search.worker.process import Failed, WorkerGone
-from tests.support.searching import Lines, Machine, after, quicken, search, trials
+from tests.support.searching import RANDOM, Lines, Machine, after, quicken, search, trials
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +79,8 @@ def test_a_loss_that_is_no_number_fails_the_trial(tmp_path: Path) -> None:
     assert not result.verdict.passed
 
 
-def test_when_everything_fails_the_search_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trying, "MOST_FAILURES", 3)
+def test_when_everything_fails_the_search_gives_up(tmp_path: Path) -> None:
+    policy = replace(RANDOM, giving_up=GivingUpPolicy(most_failures=3))
     machine, lines = Machine(), Lines()
 
     def on_ask(request: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ def test_when_everything_fails_the_search_gives_up(tmp_path: Path, monkeypatch: 
             raise Failed("CUDA error: unspecified launch failure")
 
     machine.on_ask = on_ask
-    result = search(tmp_path / "run", machine, trials=50, watcher=lines)
+    result = search(tmp_path / "run", machine, policy=policy, trials=50, watcher=lines)
     assert result.trials == 3
     assert "the last 3 networks failed, the last one so: CUDA error" in lines.told[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from archdsl.search.loop.session import run_search
-from archdsl.search.propose import proposals, storage, study
+from archdsl.search.policy.propose import DrawingPolicy
+from archdsl.search.propose import storage, study
 from archdsl.search.store import folder as run_folder
 from tests.support.places import ROOT
-from tests.support.searching import Machine, quicken, search, settings, when_training
+from tests.support.searching import RANDOM, Machine, quicken, search, settings, when_training
 from tests.support.searching import trials as records
 
 
@@ -71,7 +73,7 @@ for _name in _WRITES:
 def life(monkeypatch: pytest.MonkeyPatch) -> Life:
     """Searches whose process can end before any of its writes."""
     life, stores = Life(), dict[str, Mortal]()
-    monkeypatch.setattr(study, "open_storage", lambda url: stores.setdefault(url, Mortal(life)))
+    monkeypatch.setattr(study, "open_storage", lambda url, locked_s: stores.setdefault(url, Mortal(life)))
     for name in ("append", "write_text"):
         real = getattr(run_folder.RunFolder, name)
 
@@ -101,8 +103,8 @@ def test_a_search_killed_before_any_of_its_writes_and_resumed_tries_what_an_unin
     """Each time killed at another write, with a tight budget, so that seeds, duplicates, random points and the smallest
     network are among what is tried.
     """
-    monkeypatch.setattr(proposals, "_SMALLEST_OF", 10)
-    asked: dict[str, Any] = {"trials": 9, "latency_budget_ms": 1.8, "seed": seed}
+    policy = replace(RANDOM, drawing=DrawingPolicy(smallest_of=10))
+    asked: dict[str, Any] = {"trials": 9, "latency_budget_ms": 1.8, "seed": seed, "policy": policy}
 
     def run(name: str, resume: bool = False) -> None:
         monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / name / "cache"))
@@ -125,8 +127,9 @@ def test_a_search_killed_before_it_has_read_earlier_runs_knows_them_when_it_is_r
     asked: dict[str, Any] = {"trials": 2, "latency_budget_ms": None}
     search(tmp_path / "old", trials=3, latency_budget_ms=None)
     life.left = 2  # what was asked for is written, and which runs
+    earlier, new_worker = [str(tmp_path / "old")], Machine().worker
     with pytest.raises(Killed):
-        run_search(settings(**asked), tmp_path / "new", new_worker=Machine().worker, earlier=[str(tmp_path / "old")])
+        run_search(settings(**asked), tmp_path / "new", new_worker=new_worker, earlier=earlier, policy=RANDOM)
     life.left = None
     result = search(tmp_path / "new", resume=True, **asked)
     known = [record["hash"] for record in records(tmp_path / "new") if "from" in record["provenance"]]

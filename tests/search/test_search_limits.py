@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archdsl.errors import SearchError
-from archdsl.search.evaluate import gate
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.predict.predictors import Predictors
-from archdsl.search.propose import proposals
 from archdsl.search.store.clock import Clock
-from tests.support.searching import Lines, Machine, latency_of, quicken, search, settings, trials
+from tests.support.searching import RANDOM, Lines, Machine, latency_of, quicken, search, settings, trials
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +29,8 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
     space["nodes"][2]["width"] = 32
     space["nodes"][3] = {"id": "stage2", "type": "mlp", "depth": 1}
     lines = Lines()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proposals, "_MOST_FRUITLESS", 1)
-        result = search(tmp_path / "run", space=space, trials=50, watcher=lines)
+    policy = replace(RANDOM, drawing=DrawingPolicy(most_fruitless=1))
+    result = search(tmp_path / "run", space=space, policy=policy, trials=50, watcher=lines)
     assert result.trials == 3
     assert result.verdict.passed
     assert "search space exhausted: the remaining networks are predicted to exceed the latency budget" in lines.told
@@ -59,7 +58,7 @@ def test_static_budgets_that_no_network_keeps_are_an_error_and_leave_no_run(tmp_
 def test_a_hopeless_latency_budget_ends_early_with_the_nearest_miss(tmp_path: Path) -> None:
     machine, lines = Machine(), Lines()
     result = search(tmp_path / "run", machine, latency_budget_ms=0.01, trials=None, time_s=600.0, watcher=lines)
-    assert result.trials == gate.FIRST + 1
+    assert result.trials == RANDOM.giving_up.first + 1
     assert machine.names("train") == []
     assert "nothing in this space comes near 0.01 ms" in lines.told[-1]
     assert not result.verdict.passed

@@ -12,8 +12,8 @@ from archdsl.errors import SearchError
 from archdsl.search import run as run_search
 from archdsl.search.evaluate import trial_run as trial
 from archdsl.search.loop import trials as trying
-from archdsl.search.propose import network_evolution as evolution
-from archdsl.search.propose import samplers
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
 from archdsl.search.store.folder import RunExists, RunFolder
 from tests.support.searching import Machine, after, quicken, search, settings, trials
 
@@ -33,10 +33,8 @@ def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     """
     monkeypatch.undo()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(samplers, "STARTUP", 5)
-    monkeypatch.setattr(samplers, "POPULATION", 4)
-    monkeypatch.setattr(evolution, "LEAST", 4)
-    asked_for: dict[str, Any] = {"trials": 12, "sampler": sampler}
+    policy = Policy(samplers=SamplerPolicy(startup=5, population=4), evolution=EvolutionPolicy(least=4))
+    asked_for: dict[str, Any] = {"trials": 12, "sampler": sampler, "policy": policy}
     search(tmp_path / "whole", **asked_for)
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "other"))
     interrupted, _ = after(3, "train", KeyboardInterrupt())

@@ -11,6 +11,7 @@ from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
 
 from archdsl.load.spaces import draw, point, space_of
+from archdsl.search.policy import Policy
 from archdsl.search.propose.distributions import as_values, choices
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.study import Completed
@@ -39,6 +40,7 @@ def evolution(objectives: list[str] | None = None, **limits: Any) -> Evolution:
         space,
         PARAMETERS,
         settings(**limits),
+        Policy(),
         lambda found: latency_of(found.spec),
         lambda found: latency_of(found.spec) > BUDGET_MS,
     )

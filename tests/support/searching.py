@@ -16,8 +16,9 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.loop.session import run_search
-from archdsl.search.propose import network_evolution as evolution
-from archdsl.search.propose import samplers, study
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
+from archdsl.search.propose import study
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import Result
 from archdsl.search.worker.events import TrainingProgress
@@ -28,6 +29,9 @@ from tests.support.fake_weights import fake_named, write_fake_weights
 
 Reply = dict[str, Any]
 R = TypeVar("R")
+
+RANDOM = Policy(samplers=SamplerPolicy(startup=1000), evolution=EvolutionPolicy(least=1000))
+"""Points are drawn at random, which takes the least time; models have tests of their own."""
 
 SPACE: dict[str, Any] = {
     "kind": "space",
@@ -182,10 +186,16 @@ def settings(**changes: Any) -> Settings:
 
 
 def search(
-    folder: Path, machine: Machine | None = None, resume: bool = False, watcher: Watcher = silent, **changes: Any
+    folder: Path,
+    machine: Machine | None = None,
+    resume: bool = False,
+    watcher: Watcher = silent,
+    policy: Policy = RANDOM,
+    **changes: Any,
 ) -> Result:
     """A whole search with fake workers."""
-    return run_search(settings(**changes), folder, resume, watcher, new_worker=(machine or Machine()).worker)
+    new_worker = (machine or Machine()).worker
+    return run_search(settings(**changes), folder, resume, watcher, new_worker=new_worker, policy=policy)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -224,12 +234,10 @@ def when_training(count: int, act: Any) -> Machine:
 
 
 def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
-    """An empty cache, no pauses, random points, and studies in memory; the rest has tests of its own."""
+    """An empty cache, and studies in memory; the rest has tests of its own."""
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
-    patch.setattr(samplers, "STARTUP", 1000)
-    patch.setattr(evolution, "LEAST", 1000)
-    patch.setattr(study, "open_storage", lambda url: stores.setdefault(url, InMemoryStorage()))
+    patch.setattr(study, "open_storage", lambda url, locked_s: stores.setdefault(url, InMemoryStorage()))
 
 
 class Lines:

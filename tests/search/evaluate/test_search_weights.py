@@ -26,7 +26,7 @@ from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space
 from tests.support.fake_weights import fake_named
-from tests.support.searching import SPACE, Machine, quicken, records, search, settings, when_training
+from tests.support.searching import RANDOM, SPACE, Machine, quicken, records, search, settings, when_training
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
-    own = Context(settings(**changes), RunFolder(folder), is_resumed=True, new_worker=machine.worker)
+    own = Context(settings(**changes), RANDOM, RunFolder(folder), is_resumed=True, new_worker=machine.worker)
     own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
     return own
 
@@ -189,7 +189,12 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
     for file in (folder / "cache").rglob("*.json"):
         file.unlink()
     own = Context(
-        settings(), RunFolder(folder), is_resumed=True, new_worker=machine.worker, options=MachineOptions(role="train")
+        settings(),
+        RANDOM,
+        RunFolder(folder),
+        is_resumed=True,
+        new_worker=machine.worker,
+        options=MachineOptions(role="train"),
     )
     own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
     return own
@@ -197,7 +202,7 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
 
 def begun_record() -> Trial:
     space = Space.model_validate(SPACE)
-    found = first_candidate(space, settings())
+    found = first_candidate(space, settings(), RANDOM.drawing)
     return replace(new_trial(found, 0), latency_ms=1.0)
 
 

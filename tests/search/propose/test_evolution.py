@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from archdsl.search.propose import network_evolution as networks
+from archdsl.search.policy import Policy
 from archdsl.search.propose.candidates import candidate
-from archdsl.search.propose.network_evolution import LEAST, Evolution
+from archdsl.search.propose.network_evolution import Evolution
 from tests.support.bred import BUDGET_MS, PARAMETERS, SPACE_, bred, completed, evolution
 from tests.support.places import ROOT
 from tests.support.searching import Machine, accuracy_of, latency_of, quicken, search, settings
@@ -24,7 +24,7 @@ def spec_of_choices(choices: dict[str, Any]) -> Any:
 
 
 def test_nothing_is_bred_before_there_is_enough_or_of_nothing_that_passed() -> None:
-    known = completed(LEAST)
+    known = completed(Policy().evolution.least)
     assert bred(evolution(), known[:-1], set(), 0) is None
     for excess in (-1.0, 0.5):
         untrained = [one._replace(excess=excess, is_trained=False) for one in known]
@@ -100,8 +100,7 @@ def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(networks, "LEAST", LEAST)
-    asked: dict[str, Any] = {"sampler": "evolution", "trials": 24}
+    asked: dict[str, Any] = {"sampler": "evolution", "trials": 24, "policy": Policy()}
     assert search(tmp_path / "whole", Machine(), **asked).verdict.passed
     search(tmp_path / "parts", Machine(), **{**asked, "trials": 17})
     search(tmp_path / "parts", Machine(), resume=True, **asked)
@@ -120,7 +119,7 @@ def test_the_likelier_a_child_passes_the_gate_the_more_it_counts() -> None:
     space = SPACE_.model_copy(update={"objectives": objectives})
     inside = list[int]()
     for gate_ms in (None, BUDGET_MS):
-        own = Evolution(space, PARAMETERS, settings(), lambda found: None, lambda found: False, gate_ms)
+        own = Evolution(space, PARAMETERS, settings(), Policy(), lambda found: None, lambda found: False, gate_ms)
         children = [bred(own, known, set(), seed, objectives) for seed in range(10)]
         inside.append(sum(latency_of(spec_of_choices(child)) <= BUDGET_MS for child in children if child is not None))
     assert inside[0] < inside[1]

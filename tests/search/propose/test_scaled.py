@@ -13,6 +13,7 @@ from archdsl.load.spaces import load_space, seeds, space_of
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy import Policy
 from archdsl.search.propose.candidates import candidate
 from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.scaled import Scaled
@@ -25,11 +26,12 @@ SHIPPED: dict[str, Any] = json.loads((ROOT / "specs/spaces/lit-dat-64.json").rea
 NUMBERS = ("w", "d1", "d2", "d3", "d4")
 SPACE_ = load_space("lit-dat-64")
 SEEDS = [choices for _, choices in seeds(SPACE_)]
+SCALING = Policy().scaling
 
 
 def scaled(gate_ms: float | None = None, **limits: Any) -> tuple[Scaled, Settings]:
     own = Settings(space=SHIPPED, device="cpu", stat="p10", **limits)
-    return Scaled(SPACE_, variables(SPACE_.nodes), own, SEEDS, gate_ms=gate_ms), own
+    return Scaled(SPACE_, variables(SPACE_.nodes), own, SCALING, SEEDS, gate_ms=gate_ms), own
 
 
 def over(choices: dict[str, Any], excess: float) -> Completed:
@@ -114,7 +116,7 @@ def test_ranges_without_steps_and_numbers_of_zero_are_left_alone() -> None:
     document["nodes"][3]["$one_of"][1]["alpha"] = {"$float": [0.25, 0.75]}
     document["nodes"][1]["out_norm"] = {"$one_of": ["never", "always"]}
     space = space_of(document)
-    own = Scaled(space, variables(space.nodes), settings(space=document), [])
+    own = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [])
     known = {"w": 64, "d1": 4, "mlp": "plain", "stage2": "hilo", "d2": 4, "stage2.hilo.alpha": 0.6}
     known |= {"stage1.out_norm": "never"}
     smaller = first(own, [over(known, 1.0)], set())
@@ -141,7 +143,7 @@ def test_a_search_tries_what_fell_first_again_as_a_smaller_network(
 def test_what_is_surely_too_slow_is_made_smaller_unmeasured_and_keeps_nothing_else_back() -> None:
     """By an exact table, say: a seed that is refused by it is no reason to leave the next one alone."""
     asked = scaled()[1]
-    own = Scaled(SPACE_, variables(SPACE_.nodes), asked, SEEDS, lambda found: blocks(found) > 8)
+    own = Scaled(SPACE_, variables(SPACE_.nodes), asked, SCALING, SEEDS, lambda found: blocks(found) > 8)
     smaller = list(own.each([], hashes(asked)))
     assert len(smaller) == len(SEEDS)
     assert all(blocks(network(choices, asked)) <= 8 for choices in smaller)
@@ -156,9 +158,9 @@ def test_a_smaller_network_that_was_refused_keeps_the_next_one_from_nothing(
     quicken(monkeypatch, tmp_path / "cache")
     first, second = ({"w": 64, "d1": 4, "mlp": mlp, "stage2": "mlp", "d2": 4} for mlp in ("plain", "dwconv"))
     space = space_of(SPACE)
-    study = Study("sqlite://", variables(space.nodes), space.objectives, 0, resume=False)
-    own = Proposals(study, space, settings(), set(), Counter())
-    alone = Scaled(space, variables(space.nodes), settings(), [])
+    study = Study("sqlite://", variables(space.nodes), space.objectives, 0, resume=False, policy=Policy())
+    own = Proposals(study, space, settings(), Policy(), set(), Counter())
+    alone = Scaled(space, variables(space.nodes), settings(), SCALING, [])
     smaller = list(alone.each([over(first, 1.0), over(second, 1.0)], set()))
     study.enqueue(smaller[0])
     study.refused(study.ask()[0], "static")
@@ -186,7 +188,7 @@ def test_wide_ranges_are_lowered_in_few_steps() -> None:
         looked_at.append(found)
         return True
 
-    own = Scaled(space, variables(space.nodes), settings(space=document), [], never)
+    own = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [], never)
     known = {"w": 2048, "d1": 4, "mlp": "plain", "stage2": "mlp", "d2": 4}
     assert list(own.each([over(known, 1.0)], set())) == []
     assert looked_at[-1].spec.nodes[0].width == 16

@@ -20,7 +20,7 @@ from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
 from tests.support.places import ROOT
 from tests.support.searching import accuracy_of, quicken, search, settings, trials
-from tests.support.sharing import database_url, hasten
+from tests.support.sharing import database_url
 from tests.support.studies import stored_study
 
 pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
@@ -30,15 +30,13 @@ pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 MACHINES = """
 import json, os, sys, time
 from pathlib import Path
-from tests.support.searching import Machine, evolution, samplers, settings
-from archdsl.search.propose import heartbeat, shared_study
-from archdsl.search.loop import trials
+from tests.support.searching import Machine, settings
+from tests.support.sharing import SHARING
+from archdsl.search.propose import shared_study
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.loop.session import run_search
 
 shared_study.RDBStorage("sqlite://").engine.dispose()  # what a database needs is imported once for all
-samplers.STARTUP, evolution.LEAST = 1000, 1000
-heartbeat.BEAT_S, heartbeat.GRACE_S, trials.POLL_S = 1, 3, 0.3
 
 def join(url, folder, role, hangs, earlier, asked):
     os.environ["ARCHDSL_CACHE"] = folder + "-cache"
@@ -53,7 +51,8 @@ def join(url, folder, role, hangs, earlier, asked):
 
     machine.on_ask = on_ask
     options = MachineOptions(storage=url, role=role)
-    run_search(settings(**asked), Path(folder), new_worker=machine.worker, options=options, earlier=earlier)
+    more = {"options": options, "earlier": earlier, "policy": SHARING}
+    run_search(settings(**asked), Path(folder), new_worker=machine.worker, **more)
     names = {action: machine.names(action) for action in ("measure", "train")}
     Path(folder + ".json").write_text(json.dumps(names))
 
@@ -82,7 +81,7 @@ postgres = pytest.fixture(scope="module")(database_url)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hasten(monkeypatch, tmp_path / "cache")
+    quicken(monkeypatch, tmp_path / "cache")
 
 
 @contextmanager

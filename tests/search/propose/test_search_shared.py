@@ -13,7 +13,6 @@ from optuna.trial import TrialState
 from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.search.loop.session import run_search
-from archdsl.search.propose import heartbeat as heart
 from archdsl.search.propose.storage import unheard
 from archdsl.search.propose.study_names import name_of
 from archdsl.search.propose.trial_queue import BUDGET
@@ -21,8 +20,8 @@ from archdsl.search.store.database_url import address, shown
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
 from tests.support.postgres import server
-from tests.support.searching import Machine, search, settings, trials
-from tests.support.sharing import database_url, hasten, open_study
+from tests.support.searching import Machine, quicken, search, settings, trials
+from tests.support.sharing import SHARING, database_url, open_study
 from tests.support.studies import stored_study
 from tests.support.trials import trial as made
 
@@ -35,12 +34,12 @@ postgres = pytest.fixture(scope="module")(database_url)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hasten(monkeypatch, tmp_path / "cache")
+    quicken(monkeypatch, tmp_path / "cache")
 
 
 def run(url: str, folder: Path, machine: Machine, role: str = "both", **changes: Any) -> Result:
     options = MachineOptions(storage=url, role=role)  # type: ignore[arg-type]
-    return run_search(settings(**changes), folder, new_worker=machine.worker, options=options)
+    return run_search(settings(**changes), folder, new_worker=machine.worker, options=options, policy=SHARING)
 
 
 def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postgres: str) -> None:
@@ -52,7 +51,7 @@ def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postg
             trial.set_constraint(BUDGET, 5.0)
         with pytest.MonkeyPatch.context() as silence:
             silence.setattr(RDBStorage, "record_heartbeat", lambda *_: None)
-            time.sleep(heart.GRACE_S + 1)
+            time.sleep(SHARING.sharing.grace_s + 1)
             with study.choosing():
                 again, same = study.ask()
         assert same == point
@@ -81,7 +80,7 @@ def test_a_beating_heart_keeps_a_trial(postgres: str) -> None:
     study = open_study(postgres, seed=14)
     try:
         trial, _ = study.ask()
-        time.sleep(heart.GRACE_S + 1)
+        time.sleep(SHARING.sharing.grace_s + 1)
         with study.choosing():
             pass
         with stored_study(postgres, study.name) as stored:

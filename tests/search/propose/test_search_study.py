@@ -13,6 +13,8 @@ from optuna.trial import TrialState
 
 from archdsl.load.spaces import draw, space_of
 from archdsl.search.config import Sampler
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import SamplerPolicy
 from archdsl.search.propose import samplers
 from archdsl.search.propose.study import Study
 from archdsl.search.store.front import front
@@ -39,9 +41,11 @@ def make(url: str) -> Iterator[Make]:
     """Studies with names of their own, closed at the end."""
     made: list[Study] = []
 
-    def make(objectives: tuple[str, ...] = OBJECTIVES, seed: int = 0, sampler: Sampler = "auto") -> Study:
-        name = f"study-{len(made)}"
-        made.append(Study(url, KNOBS, objectives, seed, resume=False, name=name, sampler=sampler))
+    def make(
+        objectives: tuple[str, ...] = OBJECTIVES, seed: int = 0, sampler: Sampler = "auto", **numbers: int
+    ) -> Study:
+        name, policy = f"study-{len(made)}", Policy(samplers=SamplerPolicy(**numbers))
+        made.append(Study(url, KNOBS, objectives, seed, resume=False, name=name, sampler=sampler, policy=policy))
         return made[-1]
 
     yield make
@@ -108,8 +112,7 @@ def test_what_is_filled_in_for_models_is_of_what_was_trained_by_then(make: Make)
 def test_models_see_measured_trials_in_full_and_places_instead_of_values(
     make: Make, found: Found, monkeypatch: pytest.MonkeyPatch, sampler: Sampler
 ) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 1)
-    study, seen, proposed = make(sampler=sampler), list[list[optuna.trial.FrozenTrial]](), samplers.sampler
+    study, seen, proposed = make(sampler=sampler, startup=1), list[list[optuna.trial.FrozenTrial]](), samplers.sampler
 
     def watched(*arguments: Any) -> optuna.samplers.BaseSampler:
         made = proposed(*arguments)
@@ -150,11 +153,9 @@ def values(generator: random.Random) -> dict[str, float]:
     return {"proxy_accuracy": generator.random(), "latency": 5 * generator.random()}
 
 
-def test_equal_seeds_ask_for_equal_points(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 2)
-
+def test_equal_seeds_ask_for_equal_points(make: Make) -> None:
     def points(seed: int) -> list[dict[str, Any]]:
-        study, generator, asked = make(seed=seed, sampler="gp"), random.Random(0), []
+        study, generator, asked = make(seed=seed, sampler="gp", startup=2), random.Random(0), []
         for _ in range(3):
             trial, point = study.ask()
             asked.append(point)
@@ -175,11 +176,8 @@ DEGENERATE: dict[str, Callable[[Study, optuna.Trial, int], None]] = {
 
 @pytest.mark.parametrize("objectives", [OBJECTIVES, ("max proxy_accuracy",)])
 @pytest.mark.parametrize("case", DEGENERATE)
-def test_the_gaussian_process_takes_what_says_nothing(
-    make: Make, monkeypatch: pytest.MonkeyPatch, case: str, objectives: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 1)
-    study = make(objectives, sampler="gp")
+def test_the_gaussian_process_takes_what_says_nothing(make: Make, case: str, objectives: tuple[str, ...]) -> None:
+    study = make(objectives, sampler="gp", startup=1)
     for number in range(3):
         trial, point = study.ask()
         assert point.keys() == KNOBS.keys()
@@ -190,9 +188,8 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, found: Found, mo
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(samplers, "STARTUP", 1)
     monkeypatch.setattr(optuna.samplers.GPSampler, "sample_relative", broken)
-    study = make(sampler="gp")
+    study = make(sampler="gp", startup=1)
     for _ in range(3):
         trial, point = study.ask()
         assert point.keys() == KNOBS.keys()
@@ -200,10 +197,9 @@ def test_a_sampler_that_fails_is_replaced_by_chance(make: Make, found: Found, mo
     assert [trial.state for trial in found(study)] == [TrialState.COMPLETE] * 3
 
 
-def used_samplers(study: Study, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def used_samplers(make: Make, sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which of Optuna's propose each of six trials, a model after two of them and TPE after four."""
-    monkeypatch.setattr(samplers, "STARTUP", 2)
-    monkeypatch.setattr(samplers, "MOST_GP", 3)
+    study = make(sampler=sampler, startup=2, most_gp=3)
     generator, used, choose = random.Random(0), list[str](), samplers.sampler
 
     def watched(*arguments: Any) -> optuna.samplers.BaseSampler:
@@ -218,7 +214,7 @@ def used_samplers(study: Study, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    used = used_samplers(make(sampler="gp"), monkeypatch)
+    used = used_samplers(make, "gp", monkeypatch)
     assert used == ["RandomSampler"] * 2 + ["GPSampler"] * 2 + ["TPESampler"] * 2
 
 
@@ -229,14 +225,11 @@ def test_after_many_trials_tpe_takes_over(make: Make, monkeypatch: pytest.Monkey
 def test_the_sampler_that_was_asked_for_proposes(
     make: Make, monkeypatch: pytest.MonkeyPatch, sampler: Sampler, later: str
 ) -> None:
-    assert used_samplers(make(sampler=sampler), monkeypatch) == ["RandomSampler"] * 2 + [later] * 4
+    assert used_samplers(make, sampler, monkeypatch) == ["RandomSampler"] * 2 + [later] * 4
 
 
-def test_generations_of_nsga2_are_bred_of_the_ones_before(
-    make: Make, found: Found, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(samplers, "POPULATION", 4)
-    study, generator, asked = make(sampler="nsga2"), random.Random(0), []
+def test_generations_of_nsga2_are_bred_of_the_ones_before(make: Make, found: Found) -> None:
+    study, generator, asked = make(sampler="nsga2", population=4), random.Random(0), []
     for _ in range(12):
         trial, point = study.ask()
         asked.append(point)

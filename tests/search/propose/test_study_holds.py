@@ -8,15 +8,15 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.load.spaces import choices_of, space_of
 from archdsl.load.specs import spec_of
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
 from archdsl.search.predict.early_stopping import EarlyStopping
-from archdsl.search.propose import network_evolution as evolution
-from archdsl.search.propose import samplers
 from archdsl.search.propose import study as local
+from archdsl.search.propose.storage import open_storage
 from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
 from tests.support.studies import stored_study
@@ -40,12 +40,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     limits = {4: 3.3}  # 4 - 3 times the accuracy, in the fake machine
     with pytest.MonkeyPatch.context() as patch:
         quicken(patch, folder.parent / "cache")
-        patch.setattr(local, "open_storage", RDBStorage)
+        patch.setattr(local, "open_storage", open_storage)
         patch.setattr(EarlyStopping, "limits", lambda *_: limits)
-        patch.setattr(samplers, "STARTUP", 8)
-        patch.setattr(evolution, "LEAST", 8)
-        space = UNEVEN | {"objectives": objectives}
-        search(folder, machine, trials=18, latency_budget_ms=3.5, sampler=sampler, space=space, seed=2)
+        asked = {"space": UNEVEN | {"objectives": objectives}, "sampler": sampler, "seed": 2}
+        policy = Policy(samplers=SamplerPolicy(startup=8), evolution=EvolutionPolicy(least=8))
+        search(folder, machine, policy=policy, trials=18, latency_budget_ms=3.5, **asked)
     return folder
 
 

@@ -14,6 +14,8 @@ from optuna.trial import TrialState
 
 from archdsl.load.spaces import space_of
 from archdsl.search.config import Sampler
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import SamplerPolicy
 from archdsl.search.propose import samplers
 from archdsl.search.propose.distributions import as_places, choices
 from archdsl.search.propose.study import Study
@@ -32,15 +34,16 @@ SEED = 5
 class Filled:
     """A study that holds what was filled in, of which a sampler itself proposes."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, policy: SamplerPolicy) -> None:
         self._study = optuna.create_study(directions=["maximize", "minimize"])
-        self._sampler = sampler
+        self._sampler, self._policy = sampler, policy
         self._accuracies = list[float]()
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         ended = self._study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
         complete = sum(trial.state == TrialState.COMPLETE for trial in ended)
-        self._study.sampler = samplers.sampler(self._sampler, SEED * 1_000_003 + len(ended), complete)
+        seed = SEED * 1_000_003 + len(ended)
+        self._study.sampler = samplers.sampler(self._sampler, seed, complete, self._policy)
         trial = self._study.ask()
         return trial, choices(trial, PLACES)
 
@@ -65,10 +68,10 @@ def tell(study: Study, trial: optuna.Trial, end: str, accuracy: float, latency: 
 
 
 @pytest.mark.parametrize(("sampler", "count"), [("gp", 9), ("tpe", 24), ("nsga2", 40), ("random", 12)])
-def test_equal_trials_lead_to_equal_proposals(monkeypatch: pytest.MonkeyPatch, sampler: Sampler, count: int) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 4)
-    monkeypatch.setattr(samplers, "POPULATION", 6)
-    study, filled = Study("sqlite://", VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler), Filled(sampler)
+def test_equal_trials_lead_to_equal_proposals(sampler: Sampler, count: int) -> None:
+    policy = Policy(samplers=SamplerPolicy(startup=4, population=6))
+    study = Study("sqlite://", VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler, policy=policy)
+    filled = Filled(sampler, policy.samplers)
     generator, ends = random.Random(0), list[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -84,15 +87,12 @@ def test_equal_trials_lead_to_equal_proposals(monkeypatch: pytest.MonkeyPatch, s
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
-def test_a_trial_that_was_lost_is_proposed_again_and_changes_nothing_after_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sampler: Sampler
-) -> None:
-    monkeypatch.setattr(samplers, "STARTUP", 2)
-    monkeypatch.setattr(samplers, "POPULATION", 3)
+def test_a_trial_that_was_lost_is_proposed_again_and_changes_nothing_after_it(tmp_path: Path, sampler: Sampler) -> None:
+    policy = Policy(samplers=SamplerPolicy(startup=2, population=3))
 
     def points(lost: int | None) -> list[dict[str, Any]]:
         url = f"sqlite:///{tmp_path}/{lost}.db"
-        study, asked = Study(url, VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler), []
+        study, asked = Study(url, VARIABLES, OBJECTIVES, SEED, resume=False, sampler=sampler, policy=policy), []
         for number in range(9):
             trial, point = study.ask()
             if number == lost:

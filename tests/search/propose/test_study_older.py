@@ -15,15 +15,16 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from archdsl.errors import SearchError
 from archdsl.load.spaces import point, space_of
 from archdsl.load.specs import spec_of
-from archdsl.search.propose import network_evolution as evolution
-from archdsl.search.propose import samplers
+from archdsl.search.policy import Policy
+from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
 from archdsl.search.propose import study as local
+from archdsl.search.propose.storage import open_storage
 from archdsl.search.propose.study import FORMAT, Study
 from archdsl.search.propose.study_facts import study_facts
 from archdsl.search.propose.study_names import name_of, older_name_of
@@ -33,17 +34,16 @@ from tests.support.studies import stored_study
 
 OLDER = Path(__file__).parent / "older_run"
 LIMIT = {"latency_budget_ms": 4.0}
+POLICY = Policy(samplers=SamplerPolicy(startup=5, population=6), evolution=EvolutionPolicy(least=8))
+"""A model proposes after few trials."""
 SAYS = "an earlier version of archdsl began this study: its parameters stay indices instead of values"
 
 
 @pytest.fixture
 def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the run, which goes on by a model after few trials."""
+    """A copy of the run, with its study on the disk."""
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(local, "open_storage", RDBStorage)
-    monkeypatch.setattr(samplers, "STARTUP", 5)
-    monkeypatch.setattr(samplers, "POPULATION", 6)
-    monkeypatch.setattr(evolution, "LEAST", 8)
+    monkeypatch.setattr(local, "open_storage", open_storage)
     return Path(shutil.copytree(OLDER, tmp_path / "run"))
 
 
@@ -62,6 +62,7 @@ def go_on(folder: Path, sampler: str, count: int, watcher: Lines) -> None:
         machine,
         True,
         watcher,
+        POLICY,
         trials=count,
         space=document(folder),
         sampler=sampler,
@@ -137,20 +138,21 @@ def variables_of(asked: Any) -> dict[str, Any]:
 
 def test_a_study_that_a_later_version_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = InMemoryStorage()
-    monkeypatch.setattr(local, "open_storage", lambda url: storage)
+    monkeypatch.setattr(local, "open_storage", lambda url, locked_s: storage)
     objectives = ("max proxy_accuracy", "min latency")
-    Study("sqlite://", variables_of(settings()), objectives, 0, resume=False)
+    Study("sqlite://", variables_of(settings()), objectives, 0, resume=False, policy=POLICY)
     optuna.load_study(study_name="search", storage=storage).set_user_attr("format", FORMAT + 1)
     with pytest.raises(SearchError, match=f"format {FORMAT + 1}, which a later version of archdsl made; update"):
-        Study("sqlite://", variables_of(settings()), objectives, 0, resume=True)
+        Study("sqlite://", variables_of(settings()), objectives, 0, resume=True, policy=POLICY)
 
 
 def test_a_study_that_has_no_trials_yet_becomes_one_of_this_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was made by an earlier version, or by this one, which was killed before it said so."""
     storage = InMemoryStorage()
-    monkeypatch.setattr(local, "open_storage", lambda url: storage)
+    monkeypatch.setattr(local, "open_storage", lambda url, locked_s: storage)
     optuna.create_study(study_name="search", storage=storage, directions=["maximize"])
-    with closing(Study("sqlite://", variables_of(settings()), ("max proxy_accuracy",), 0, resume=True)) as study:
+    study = Study("sqlite://", variables_of(settings()), ("max proxy_accuracy",), 0, resume=True, policy=POLICY)
+    with closing(study):
         assert not study.is_older
         assert study.ask()[0].params["w"] in (16, 32, 48, 64)
 

@@ -20,8 +20,8 @@ from archdsl.search.propose.study_names import name_of, older_name_of
 from archdsl.search.store.database_url import address
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.spaces.variables import variables
-from tests.support.searching import Lines, Machine, settings, trials
-from tests.support.sharing import database_url, hasten
+from tests.support.searching import Lines, Machine, quicken, settings, trials
+from tests.support.sharing import SHARING, database_url
 
 pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
 
@@ -34,13 +34,14 @@ BUDGET = 3.0
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hasten(monkeypatch, tmp_path / "cache")
+    quicken(monkeypatch, tmp_path / "cache")
 
 
 def join(url: str, folder: Path, seed: int, count: int, resume: bool = False) -> list[str]:
     """What a machine says while it takes part."""
     lines, asked = Lines(), settings(seed=seed, trials=count, latency_budget_ms=BUDGET)
-    run_search(asked, folder, resume, lines, new_worker=Machine().worker, options=MachineOptions(storage=url))
+    options = MachineOptions(storage=url)
+    run_search(asked, folder, resume, lines, new_worker=Machine().worker, options=options, policy=SHARING)
     return lines.told
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SearchError, WrongUse
+from archdsl.search.policy import Policy
 from archdsl.search.proxy_check import check as proxy_check
 from archdsl.search.proxy_check.api import checked_proxies
 from archdsl.search.proxy_check.check import check
@@ -112,21 +113,24 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
         checked_proxies(file, networks=3, device="cpu", out=tmp_path / "few")
 
 
+DRAWING = Policy().drawing
+
+
 def test_a_longer_sample_begins_with_the_shorter_one() -> None:
     own = settings()
-    short, longer = sample(own.space_document, own, 5), sample(own.space_document, own, 9)
+    short, longer = (sample(own.space_document, own, DRAWING, count) for count in (5, 9))
     assert [found.network_hash for found in longer[:5]] == [found.network_hash for found in short]
     assert len({found.network_hash for found in longer}) == 9
     other = settings(seed=1)
-    assert sample(other.space_document, other, 5) != short
+    assert sample(other.space_document, other, DRAWING, 5) != short
 
 
 def test_a_sample_keeps_the_static_budgets() -> None:
     own = settings(macs_budget=4e6)
-    assert all(found.counted.macs <= 4e6 for found in sample(own.space_document, own, 9))
+    assert all(found.counted.macs <= 4e6 for found in sample(own.space_document, own, DRAWING, 9))
     none = settings(macs_budget=10)
     with pytest.raises(SearchError, match="no network of the space 'tiny' is inside the budgets"):
-        sample(none.space_document, none, 5)
+        sample(none.space_document, none, DRAWING, 5)
 
 
 def test_a_space_with_fewer_networks_than_asked_for_is_checked_on_all_of_them(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import RDBStorage
 
 from archdsl.search.loop import session as runner
 from archdsl.search.propose import study
+from archdsl.search.propose.storage import open_storage
 from archdsl.search.report import read_report
 from tests.support.reported import every_form
 from tests.support.searching import Machine, quicken, search
@@ -56,7 +56,7 @@ def test_a_fault_of_the_report_is_told_and_costs_no_result(monkeypatch: pytest.M
 
 def test_a_study_carries_what_a_dashboard_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(study, "open_storage", RDBStorage)
+    monkeypatch.setattr(study, "open_storage", open_storage)
     result = search(tmp_path / "run", trials=12)
     found = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/run/study.db")
     assert found.metric_names == ["proxy accuracy", "latency, ms"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import resource
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archdsl.errors import SearchError
+from archdsl.search.policy.propose import StudyPolicy
 from archdsl.search.propose import storage, study
 from archdsl.search.store import folder as run_folder
-from tests.support.searching import quicken, search, when_training
+from tests.support.searching import RANDOM, quicken, search, when_training
 from tests.support.searching import trials as records
 from tests.support.trials import trial
 
@@ -77,17 +79,16 @@ def test_a_study_that_is_damaged_while_a_trial_runs_stops_with_one_line_and_goes
 
 @pytest.mark.usefixtures("on_disk")
 def test_a_study_that_another_process_locks_stops_with_one_line_and_goes_on_when_it_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(storage, "LOCKED_S", 0.05)
-    held: list[sqlite3.Connection] = []
+    policy, held = replace(RANDOM, study=StudyPolicy(locked_s=0.05)), list[sqlite3.Connection]()
 
     def lock() -> None:
         held.append(sqlite3.connect(tmp_path / "run" / "study.db", isolation_level=None))
         held[0].execute("BEGIN EXCLUSIVE")
 
     with pytest.raises(SearchError, match="the study cannot be reached any more: database is locked; what was"):
-        search(tmp_path / "run", when_training(2, lock), trials=4)
+        search(tmp_path / "run", when_training(2, lock), policy=policy, trials=4)
     held[0].close()
     before = records(tmp_path / "run")
     assert search(tmp_path / "run", resume=True, trials=4).trials == 4

@@ -16,7 +16,7 @@ from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Request, ScoreRequest
 from archdsl.search.worker.pool import WorkerPool, device_names
 from archdsl.search.worker.process import Failed
-from tests.support.searching import Machine, R, quicken, search, settings
+from tests.support.searching import RANDOM, Machine, R, quicken, search, settings
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,7 @@ def test_workers_train_side_by_side_and_no_network_twice(tmp_path: Path) -> None
         tmp_path / "run",
         new_worker=machine.worker,
         options=MachineOptions(workers=3),
+        policy=RANDOM,
     )
     found = trials(tmp_path / "run")
     assert result.trials == 9
@@ -60,7 +61,8 @@ def test_one_of_many_workers_that_dies_costs_its_trial_alone(tmp_path: Path) -> 
             raise Failed("out of memory")
 
     machine.on_ask = on_ask
-    run_search(settings(trials=8), tmp_path / "run", new_worker=machine.worker, options=MachineOptions(workers=4))
+    options = MachineOptions(workers=4)
+    run_search(settings(trials=8), tmp_path / "run", new_worker=machine.worker, options=options, policy=RANDOM)
     assert len(trials(tmp_path / "run")) == 8
     assert [record["reason"] for record in trials(tmp_path / "run") if record["outcome"] == "failed"] == [
         "out of memory"
@@ -80,6 +82,7 @@ def test_an_interrupt_ends_all_workers_and_their_trials_are_tried_again(tmp_path
         tmp_path / "run",
         new_worker=machine.worker,
         options=MachineOptions(workers=3),
+        policy=RANDOM,
     )
     assert first.interrupted
     machine.on_ask = None

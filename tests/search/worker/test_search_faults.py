@@ -21,7 +21,7 @@ from archdsl.search.worker.process import Failed, Worker
 from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
 from tests.support.places import ROOT
 from tests.support.processes import children_of
-from tests.support.searching import Lines, quicken, search, settings
+from tests.support.searching import RANDOM, Lines, quicken, search, settings
 from tests.support.searching import trials as records
 
 HELLO = HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1))
@@ -106,7 +106,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path, workers: int) -> None:
     options = MachineOptions(workers, trial_s=4.0, trial_bytes=4e9)
-    result = run_search(settings(trials=11), tmp_path / "run", options=options)
+    result = run_search(settings(trials=11), tmp_path / "run", options=options, policy=RANDOM)
     found = records(tmp_path / "run")
     told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
     expected = [

@@ -1,0 +1,32 @@
+"""Every tunable number of a search: a value that is passed to whoever goes by it, and kept in no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from archdsl.search.policy.evaluate import GivingUpPolicy
+from archdsl.search.policy.propose import (
+    DrawingPolicy,
+    EvolutionPolicy,
+    SamplerPolicy,
+    ScalingPolicy,
+    SharingPolicy,
+    StudyPolicy,
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What decides how a search goes about what it was asked for, by what it is about."""
+
+    samplers: SamplerPolicy = field(default_factory=SamplerPolicy)
+    evolution: EvolutionPolicy = field(default_factory=EvolutionPolicy)
+    scaling: ScalingPolicy = field(default_factory=ScalingPolicy)
+    drawing: DrawingPolicy = field(default_factory=DrawingPolicy)
+    study: StudyPolicy = field(default_factory=StudyPolicy)
+    sharing: SharingPolicy = field(default_factory=SharingPolicy)
+    giving_up: GivingUpPolicy = field(default_factory=GivingUpPolicy)
+
+
+SHIPPED = Policy()
+"""What a search goes by where nothing else is passed."""
