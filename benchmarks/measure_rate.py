@@ -87,7 +87,7 @@ def drawn(settings: Settings, count: int) -> list[Network]:
 def _timed(worker: Worker, network: Network, settings: Settings, gate_ms: float | None) -> tuple[Measured, float]:
     """A reading at the gate, and the seconds that it took."""
     began = time.monotonic()
-    reading = measure(worker, network.spec, settings, Clock(settings), gate_ms)
+    reading = measure(worker, network.spec, settings, SHIPPED, Clock(settings, SHIPPED), gate_ms)
     return reading, time.monotonic() - began
 
 

@@ -25,6 +25,7 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.measuring import measure
+from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.worker.process import Worker
 
@@ -113,7 +114,8 @@ def _search(asked: argparse.Namespace, seed: int, place: Path) -> int:
 def _again(records: list[Record], settings: Settings) -> list[float]:
     """The statistic of each network, in ms, all measured in one fresh process as a trial is."""
     with Worker() as fresh:
-        return [measure(fresh, spec_of(record["spec"]), settings, Clock(settings)).ms for record in records]
+        clock = Clock(settings, SHIPPED)
+        return [measure(fresh, spec_of(record["spec"]), settings, SHIPPED, clock).ms for record in records]
 
 
 def hypervolume(front: list[Record], budget_ms: float) -> float:

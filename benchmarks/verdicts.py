@@ -21,6 +21,7 @@ from archdsl.latency.measuring import seeded
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
 from archdsl.search.evaluate.final_reading import read_winner
+from archdsl.search.policy import SHIPPED
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
@@ -82,7 +83,8 @@ def _search(settings: Settings, place: Path) -> SimpleNamespace:
     return SimpleNamespace(
         folder=RunFolder(place),
         settings=settings,
-        clock=Clock(settings.model_copy(update={"trials": 1})),
+        policy=SHIPPED,
+        clock=Clock(settings.model_copy(update={"trials": 1}), SHIPPED),
         new_worker=Worker,
         waits=print,
         note=print,

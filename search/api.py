@@ -12,9 +12,9 @@ from archdsl.runtimes.setting import runtime_of
 from archdsl.search.defaults import absolute, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
+from archdsl.search.policy import SHIPPED
 from archdsl.search.propose.warm_start import check_folders
 from archdsl.search.request import Role, Sampler, SettingsRequest
-from archdsl.search.store.clock import LEAST_TIME_S
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result
@@ -148,11 +148,12 @@ def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> No
     if resume and earlier:
         raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
     check_folders(earlier)
-    if request.time_s is not None and request.time_s < LEAST_TIME_S and not resume:
+    if request.time_s is not None and request.time_s < SHIPPED.time.least_s and not resume:
         raise WrongUse(too_short(request.time_s))
 
 
 def too_short(time_s: float) -> str:
     """Why a limit on the time is refused, and the least that makes sense."""
     rule = f"a time limit of {time_s:g} s is too short: starting, training one network and measuring it takes longer"
-    return f"{rule}; give at least {LEAST_TIME_S:g} s (--time {LEAST_TIME_S:g}s, time_s={LEAST_TIME_S:g})"
+    least = f"{SHIPPED.time.least_s:g}"
+    return f"{rule}; give at least {least} s (--time {least}s, time_s={least})"

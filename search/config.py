@@ -14,8 +14,6 @@ from archdsl.runtimes.setting import runtime_of, with_runtime
 from archdsl.search.request import Sampler as Sampler
 from archdsl.spaces.space import Space
 
-DEFAULT_TIME_S = 600.0
-
 
 class Conditions(TypedDict):
     """What a latency holds for on a machine."""

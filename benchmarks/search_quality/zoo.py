@@ -28,10 +28,10 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
-from archdsl.search.evaluate.finalists import FINALISTS, LENGTHEN, SEEDS
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import load_data, train
 from archdsl.search.loaded_data import DataRequest
+from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Worker
@@ -60,9 +60,10 @@ def main() -> None:
     measured = sorted(_measured(settings), key=lambda one: -one[1])
     inside = [(spec, ms) for spec, ms in measured if ms <= budget_ms][: asked.trials]
     short = _trained(inside, settings, asked.workers)
-    first = sorted(short, key=lambda row: -row["accuracy"])[:FINALISTS]
+    first = sorted(short, key=lambda row: -row["accuracy"])[: SHIPPED.finalists.count]
     by_name = {spec.name: (spec, ms) for spec, ms in inside}
-    rows = _trained([by_name[row["name"]] for row in first], settings, asked.workers, LENGTHEN, SEEDS)
+    lengthen, seeds = SHIPPED.finalists.lengthen, SHIPPED.finalists.seeds
+    rows = _trained([by_name[row["name"]] for row in first], settings, asked.workers, lengthen, seeds)
     best = max(rows, key=lambda row: row["accuracy"])
     as_fast = [row for row in rows if row["ms"] <= winner["ms"]]
     result = {
@@ -161,11 +162,9 @@ def _candidates() -> dict[str, Spec]:
 
 def _measured(settings: Settings) -> list[tuple[Spec, float]]:
     """Each scaled backbone with its ms."""
-    budget_ms = settings.latency_budget_ms
+    specs, clock, budget_ms = _candidates().values(), Clock(settings, SHIPPED), settings.latency_budget_ms
     with Worker() as worker:
-        return [
-            (spec, measure(worker, spec, settings, Clock(settings), budget_ms).ms) for spec in _candidates().values()
-        ]
+        return [(spec, measure(worker, spec, settings, SHIPPED, clock, budget_ms).ms) for spec in specs]
 
 
 def _trained(
@@ -180,11 +179,13 @@ def _trained(
         spec, ms = pair
         worker, trainings = free.get(), list[Record]()
         try:
-            machine = greeted(worker, settings)
-            data = load_data(worker, DataRequest(settings.data, 64, settings.seed, settings.images), machine)
+            machine = greeted(worker, settings, SHIPPED.silence)
+            data = load_data(
+                worker, DataRequest(settings.data, 64, settings.seed, settings.images), machine, SHIPPED.silence
+            )
             for seed in range(settings.seed, settings.seed + seeds):
                 own = settings.model_copy(update={"seed": seed})
-                trained = train(worker, spec, own, data, Clock(own), lengthen=lengthen)
+                trained = train(worker, spec, own, SHIPPED.silence, data, Clock(own, SHIPPED), lengthen=lengthen)
                 trainings.append({"seed": seed, "accuracy": trained.accuracy, "held_out": trained.training.held_out})
         finally:
             free.put(worker)

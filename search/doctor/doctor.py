@@ -25,6 +25,7 @@ from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
 from archdsl.search.network import Network
+from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.spaces.variables import variables
@@ -65,8 +66,10 @@ class Examination(NamedTuple):
     seconds: float
     training: Fidelity
     """The length of a trial's training."""
+    policy: Policy
+    """Of the search that is to come."""
     workers: int = 1
-    """Trials side by side in the search that is to come."""
+    """Trials side by side in it."""
 
     @property
     def is_feasible(self) -> bool:
@@ -85,7 +88,7 @@ class Examination(NamedTuple):
             return None
         everything = self.shares[-1] if self.shares else None
         share = everything.inside / everything.of if everything else 1.0
-        low, high = self.timed.seconds(self.trials, share, self.workers)
+        low, high = self.timed.seconds(self.trials, share, self.policy, self.workers)
         return low, max(low, high)
 
 
@@ -98,6 +101,7 @@ def examine(
     workers: int = 1,
     say: Say = lambda text: None,
     new_worker: Callable[[], WorkerProtocol] | None = None,
+    policy: Policy = SHIPPED,
 ) -> Examination:
     """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
 
@@ -122,7 +126,7 @@ def examine(
     if measure:
         deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
         judged = data.validation + data.held_out
-        known = _timed(networks + ends, settings, judged, deadline, say, new_worker or Worker)
+        known = _timed(networks + ends, settings, policy, judged, deadline, say, new_worker or Worker)
     rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
     for row, ms in zip(rows, known.predicted if known else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
@@ -141,6 +145,7 @@ def examine(
         data,
         time.monotonic() - begun,
         fidelity_of(settings, settings.images),
+        policy,
         workers,
     )
 
@@ -165,6 +170,7 @@ def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
 def _timed(
     networks: list[Network],
     settings: Settings,
+    policy: Policy,
     judged: int,
     deadline: float,
     say: Say,
@@ -176,7 +182,7 @@ def _timed(
     """
     worker = new_worker()
     try:
-        known = timed(worker, networks, settings, deadline, say)
+        known = timed(worker, networks, settings, policy, deadline, say)
         say("training for some steps")
         limits = static_limits(settings)
         most = settings.latency_budget_ms or math.inf

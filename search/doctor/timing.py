@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
-from archdsl.search.evaluate.final_reading import SECONDS as FINAL_READING_S
-from archdsl.search.evaluate.finalists import LENGTHEN, trainings
-from archdsl.search.evaluate.measuring import PACE
+from archdsl.search.evaluate.finalists import trainings
 from archdsl.search.network import Network
+from archdsl.search.policy import Policy
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace, PaceRequest, ThreadsRequest
@@ -28,8 +27,6 @@ ENOUGH = 8
 _MOST_MEASURED = 60
 _AS_A_TRIAL, _QUICK = 2, Pace(rounds=20, warmup_s=0.1, settle_s=0.3, time_limit_s=1.0)
 """Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
-_MEASURE_S = 120.0
-"""Seconds until a worker is taken to hang."""
 _SCORED = 500
 """Images whose validation takes about as long as the scores of a network."""
 _PACED = 3
@@ -54,7 +51,7 @@ class Timed(NamedTuple):
     facts: JsonObject
     """The device, as the worker told it."""
 
-    def seconds(self, trials: int, share: float, workers: int = 1) -> tuple[float, float]:
+    def seconds(self, trials: int, share: float, policy: Policy, workers: int = 1) -> tuple[float, float]:
         """What a search of so many trials takes: if that share of them is trained, and if all are.
 
         Workers train side by side, as fast as one alone at best; measuring takes turns, and finalists are trained one
@@ -63,7 +60,8 @@ class Timed(NamedTuple):
         if not self.train_s:
             return 0.0, 0.0
         train_s = sum(self.train_s) / len(self.train_s)
-        end_s = trainings(trials) * LENGTHEN * train_s + FINAL_READING_S
+        longer = trainings(trials, policy.finalists) * policy.finalists.lengthen
+        end_s = longer * train_s + policy.final_reading.seconds
         return (
             trials * (self.measure_s + share * train_s / workers) + end_s,
             trials * (self.measure_s + train_s / workers) + end_s,
@@ -74,6 +72,7 @@ def timed(
     worker: WorkerProtocol,
     networks: Sequence[Network],
     settings: Settings,
+    policy: Policy,
     deadline: float,
     say: Say = lambda text: None,
 ) -> Timed:
@@ -84,10 +83,10 @@ def timed(
     Raises:
         SearchError: the worker does not start.
     """
-    facts = greeted(worker, settings)
-    settings = _with_threads(worker, networks[0], settings, say)
+    facts = greeted(worker, settings, policy.silence)
+    settings = _with_threads(worker, networks[0], settings, policy, say)
     facts |= {"threads": settings.measuring()["threads"] or facts.get("threads")}
-    session = _Session(worker, networks, settings, say)
+    session = _Session(worker, networks, settings, policy, say)
     begun = time.monotonic()
     for index in _order(networks):
         spent, done = time.monotonic() - begun, len(session.found)
@@ -114,13 +113,13 @@ def timed(
     )
 
 
-def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, say: Say) -> Settings:
+def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, policy: Policy, say: Say) -> Settings:
     """The settings with the threads that a search would choose, on a network."""
     if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
         return settings
     request = ThreadsRequest(network.spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
-        reply = worker.ask(request, _MEASURE_S, telling(say))
+        reply = worker.ask(request, policy.silence.threads_s, telling(say))
     except (Failed, WorkerGone):
         return settings
     return settings.model_copy(update={"chosen_threads": reply.threads})
@@ -159,8 +158,10 @@ def paces(
 class _Session:
     """Networks measured one after another, and what is learned of the others."""
 
-    def __init__(self, worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, say: Say) -> None:
-        self.worker, self.networks, self.settings, self.say = worker, networks, settings, say
+    def __init__(
+        self, worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, policy: Policy, say: Say
+    ) -> None:
+        self.worker, self.networks, self.settings, self.policy, self.say = worker, networks, settings, policy, say
         self.reading_s: list[float] = []
         self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
 
@@ -168,11 +169,11 @@ class _Session:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
         is_as_a_trial = len(self.found) < _AS_A_TRIAL
-        pace = PACE if is_as_a_trial else _QUICK
+        pace = self.policy.measuring.pace if is_as_a_trial else _QUICK
         setting = MeasuringSetting(**self.settings.measuring())
         request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
         try:
-            reply = self.worker.ask(request, _MEASURE_S, telling(self.say))
+            reply = self.worker.ask(request, self.policy.silence.measure_s, telling(self.say))
         except (Failed, WorkerGone):
             self.failed += 1
             return

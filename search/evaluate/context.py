@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -23,9 +24,6 @@ from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.pool import WorkerPool
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
 from archdsl.spaces.space import Space
-
-_REMIND_S = 30.0
-"""Between two lines that say that the search waits for the device."""
 
 
 class Context:
@@ -49,10 +47,10 @@ class Context:
         self.settings, self.policy, self.folder, self.watcher = settings, policy, folder, watcher
         self.is_resumed, self.options = is_resumed, options
         before = folder.read("clock.json", ClockFile) if is_resumed else None
-        self.clock = Clock(settings, 0.0 if before is None else before.seconds, started)
+        self.clock = Clock(settings, policy, 0.0 if before is None else before.seconds, started)
         self.records = folder.records() if is_resumed else []
         self.new_worker = new_worker or options.worker(settings.device)
-        self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, options, self.new_worker)
+        self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, policy.silence, options, self.new_worker)
         self.state = State(settings, str(folder.path), self.clock)
         self.state.trials = trials_in(self.records)
         self.space: Space = settings.space_document
@@ -63,7 +61,7 @@ class Context:
         self.is_interrupted, self.is_ending = False, False
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
         self._noted = set[str]()
-        self._told_waiting = -_REMIND_S
+        self._told_waiting = -math.inf
         self.update_front()
 
     @property
@@ -130,7 +128,7 @@ class Context:
     def waits(self, text: str) -> None:
         """Tell that another process measures on the device, at once and then every half a minute."""
         self.doing(text, self.state.phase)
-        if time.monotonic() - self._told_waiting >= _REMIND_S:
+        if time.monotonic() - self._told_waiting >= self.policy.time.remind_s:
             self._told_waiting = time.monotonic()
             self.watcher(self.state, text)
 

@@ -2,6 +2,7 @@
 
 Three processes, each with at least 3 s and 70 rounds; fewer, one at least, where time is short, and that is printed. A
 reading that leaves the verdict open is doubled, twice at most, while time remains; none is repeated because it missed.
+The numbers are those of the shipped policy.
 """
 
 from __future__ import annotations
@@ -17,26 +18,13 @@ from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import one_reading
-from archdsl.search.store.clock import LEAST_S, PROCESSES, ROUNDS
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
-from archdsl.search.worker.messages import MeasuringSetting, Pace
+from archdsl.search.worker.messages import MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.verdict import Judgement, judge
-
-PACE = Pace(rounds=ROUNDS, least_s=LEAST_S, warmup_s=0.5, settle_s=1.0)
-DOUBLINGS = 2
-_ALONE_ROUNDS = 220
-"""Rounds of a process that will stay the only one: enough blocks for a verdict, some disturbed ones left out."""
-SECONDS = PROCESSES * 9.0
-"""About what a reading takes that need not be doubled: starting, warming up, and 3 s of rounds a process."""
-LONG_CALL_MS = 15.0
-"""Calls that last longer are nearly all disturbed by one neighbour a core: a quiet moment is waited for."""
-_LOOK_S, _MOST_WAIT_S = 1.0, 60.0
-"""Seconds over which a machine is looked at; that a quiet moment is waited for where no time limit says less."""
-_SPARE_CORES = 0.1
 
 
 def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float) -> tuple[Judgement, Reading]:
@@ -49,11 +37,11 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
         OutOfTime: not even one process could measure in time.
         Failed, WorkerGone: it could not be measured by any process.
     """
-    kept, doublings = FinalReadings(context.folder), 0
+    kept, doublings, policy = FinalReadings(context.folder), 0, context.policy.final_reading
     setting: JsonObject = asdict(MeasuringSetting(**context.settings.measuring()))
     setting |= {name: value for name, value in context.state.facts.items() if name in ("device_name", "torch")}
     latencies = kept.of(weights, setting)
-    wanted = len(latencies) + PROCESSES
+    wanted = len(latencies) + policy.processes
     longest_s = context.clock.process_s
     while True:
         while len(latencies) < wanted and (not latencies or _has_time(context, longest_s)):
@@ -71,7 +59,7 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
             longest_s = context.clock.elapsed - started
             expected_ms = median(latencies[-1].samples)
         judged, reading = _judged(context, latencies)
-        is_open = judged.verdict == "UNSURE" and doublings < DOUBLINGS and len(latencies) >= wanted
+        is_open = judged.verdict == "UNSURE" and doublings < policy.doublings and len(latencies) >= wanted
         if not is_open or not _has_time(context, longest_s):
             return judged, reading
         doublings, wanted = doublings + 1, 2 * wanted
@@ -93,18 +81,19 @@ def _has_time(context: Context, seconds: float) -> bool:
 
 
 def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms: float) -> Latency:
-    left = context.clock.left
-    pace = PACE
+    left, policy = context.clock.left, context.policy.final_reading
+    pace = policy.pace
     if left is not None:
         is_alone = left < 2 * context.clock.process_s
-        rounds = _ALONE_ROUNDS if is_alone else PACE.rounds
-        pace = replace(PACE, time_limit_s=max(left, LEAST_S + 2.0), rounds=rounds)
+        rounds = policy.alone_rounds if is_alone else policy.rounds
+        pace = replace(pace, time_limit_s=max(left, policy.least_s + 2.0), rounds=rounds)
     fresh = context.new_worker()
     try:
         return one_reading(
             fresh,
             spec,
             context.settings,
+            context.policy.silence,
             context.clock,
             pace,
             weights=str(weights),
@@ -117,15 +106,15 @@ def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms
 
 def _await_quiet(context: Context, call_ms: float, needed_s: float) -> None:
     """Wait, while time remains, until other processes leave alone the cores that a long call needs."""
-    settings = context.settings
-    if call_ms <= LONG_CALL_MS or settings.device != "cpu":
+    settings, policy = context.settings, context.policy.final_reading
+    if call_ms <= policy.long_call_ms or settings.device != "cpu":
         return
     threads = settings.threads or settings.chosen_threads or physical_cores()
-    spare, begun, is_said = available_cores() - threads + _SPARE_CORES, time.monotonic(), False
-    while (busy := other_cores()) is not None and busy > spare:
+    spare, begun, is_said = available_cores() - threads + policy.spare_cores, time.monotonic(), False
+    while (busy := other_cores(policy.look_s)) is not None and busy > spare:
         left = context.clock.left
-        room_s = _MOST_WAIT_S if left is None else left - 2 * needed_s
-        if time.monotonic() - begun > min(room_s, _MOST_WAIT_S):
+        room_s = policy.most_wait_s if left is None else left - 2 * needed_s
+        if time.monotonic() - begun > min(room_s, policy.most_wait_s):
             context.note(f"no quiet moment came in {time.monotonic() - begun:.0f} s; measuring on a busy machine")
             return
         text = f"waiting for a quiet moment: other processes keep {busy:.1f} cores busy"
@@ -135,12 +124,12 @@ def _await_quiet(context: Context, call_ms: float, needed_s: float) -> None:
             is_said = True
 
 
-def other_cores() -> float | None:
-    """Cores that processes beside this search keep busy, over a second; None where the system does not tell."""
+def other_cores(seconds: float) -> float | None:
+    """Cores that processes beside this search keep busy, over so long; None where the system does not tell."""
     watch = MachineWatch()
     if not watch.known:
         return None
-    time.sleep(_LOOK_S)
+    time.sleep(seconds)
     watch.look()
     window = watch.whole()
     return None if window is None else window.others

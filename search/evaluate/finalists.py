@@ -16,28 +16,23 @@ from archdsl.numbers import accuracy_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.rungs import train
+from archdsl.search.policy.evaluate import FinalistPolicy
 from archdsl.search.store.front import ACCURACY, by_accuracy, front
 from archdsl.search.trial import SeedAccuracy, Trial
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.training.fidelity import fidelity_of
 
-LENGTHEN = 3.0
-"""How many times longer the finalists are trained."""
-FINALISTS = 6
-SEEDS = 3
-"""Rounds, each with initial weights and data orders of its own; after each the better half goes on."""
 
-
-def trainings(finalists: int) -> int:
+def trainings(finalists: int, policy: FinalistPolicy) -> int:
     """Longer trainings of a search with so many networks that could be finalists."""
-    return sum(math.ceil(min(finalists, FINALISTS) / 2**number) for number in range(SEEDS))
+    return sum(math.ceil(min(finalists, policy.count) / 2**number) for number in range(policy.seeds))
 
 
 class Finalists:
     """The finalists of one search, and how far each came."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context, self._policy = context, context.policy.finalists
         self._rounds = Counter[str]()
         """In how many rounds a network was, by hash."""
 
@@ -48,9 +43,9 @@ class Finalists:
         if field:
             count = f"{len(field)} finalist{'s' * (len(field) != 1)}"
             self._context.watcher(
-                self._context.state, f"training {count} {LENGTHEN:g} times as long, as far as time allows"
+                self._context.state, f"training {count} {self._policy.lengthen:g} times as long, as far as time allows"
             )
-        for number in range(SEEDS):
+        for number in range(self._policy.seeds):
             self._rounds.update(trial.network_hash for trial in field)
             if not self._round(field, number):
                 return
@@ -85,7 +80,7 @@ class Finalists:
     def _first(self) -> list[Trial]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
         candidates = self._candidates() if ACCURACY in self._context.space.objectives else self._context.state.front
-        return sorted(candidates, key=by_accuracy)[:FINALISTS]
+        return sorted(candidates, key=by_accuracy)[: self._policy.count]
 
     def _candidates(self) -> list[Trial]:
         """What was trained inside the budget, once a network."""
@@ -100,7 +95,7 @@ class Finalists:
             if len(self._per_seed(trial)) != number:
                 continue
             short_s = None if trial.training is None else trial.training.seconds
-            if left is not None and left < LENGTHEN * (short_s or 0.0):
+            if left is not None and left < self._policy.lengthen * (short_s or 0.0):
                 return False
             try:
                 self._train(trial, context.settings.seed + number)
@@ -128,15 +123,16 @@ class Finalists:
     def _train(self, trial: Trial, seed: int) -> None:
         """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
         context, spec = self._context, spec_of(trial.document)
-        epochs = fidelity_of(context.settings, context.loaded.images, LENGTHEN).epochs
+        epochs = fidelity_of(context.settings, context.loaded.images, self._policy.lengthen).epochs
         context.doing(spec.name, "training the finalists longer")
         trained = train(
             context.worker,
             spec,
             context.settings.model_copy(update={"seed": seed}),
+            context.policy.silence,
             context.loaded,
             context.clock,
-            lengthen=LENGTHEN,
+            lengthen=self._policy.lengthen,
             progress=context.trained_so_far,
             keep=weights_path(context, trial.network_hash, seed, epochs),
         )

@@ -14,11 +14,6 @@ from archdsl.search.store.run_schema import NoiseFile
 from archdsl.search.trial import Trial
 from archdsl.search.worker.messages import MeasuringSetting, ThreadsRequest
 
-THREADS_S = 120.0
-"""Seconds without a word after which a worker is taken to hang."""
-_READINGS, _LEAST_NOISE, _MOST_NOISE = 3, 0.05, 0.15
-"""Readings at the start; the least noise is what readings minutes apart differ by, which three in a row do not show."""
-
 
 def choose_threads(context: Context) -> int | None:
     """The threads that networks are measured on: as asked for or chosen before, else chosen now, on the first network.
@@ -37,34 +32,35 @@ def choose_threads(context: Context) -> int | None:
     spec = first_candidate(context.space, settings, context.policy.drawing).spec
     request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
-        reply = ask_in_time(context.worker, request, THREADS_S, context.clock.left, context.while_waiting)
+        most_s = context.policy.silence.threads_s
+        reply = ask_in_time(context.worker, request, most_s, context.clock, context.while_waiting)
     finally:
         context.clock.go_on()
     return reply.threads
 
 
 def gate_ms(context: Context) -> float | None:
-    """The budget less the machine's noise: how far three readings of one network lie apart. A run keeps its gate.
+    """The budget less the machine's noise: how far readings of one network lie apart. A run keeps its gate.
 
     Raises:
         SearchError: no network of the space is inside the static budgets.
         Failed, WorkerGone: the network could not be measured.
     """
-    found = first_candidate(context.space, context.settings, context.policy.drawing)
+    policy, found = context.policy.gate, first_candidate(context.space, context.settings, context.policy.drawing)
     budget = context.settings.latency_budget_ms
     if budget is None:
         return None
     if (known := context.folder.read("noise.json", NoiseFile)) is not None:
         return known.gate_ms
-    readings = [_reading(context, found.spec) for _ in range(_READINGS)]
-    noise = min(max(max(readings) / min(readings) - 1, _LEAST_NOISE), _MOST_NOISE)
+    readings = [_reading(context, found.spec) for _ in range(policy.readings)]
+    noise = min(max(max(readings) / min(readings) - 1, policy.least_noise), policy.most_noise)
     gate = budget / (1 + noise)
     context.folder.write("noise.json", {"readings_ms": [*readings], "noise": noise, "gate_ms": gate})
     return gate
 
 
 def _reading(context: Context, spec: Spec) -> float:
-    latency = measure(context.worker, spec, context.settings, context.clock, on_wait=context.waits)
+    latency = measure(context.worker, spec, context.settings, context.policy, context.clock, on_wait=context.waits)
     context.machine.note(latency.measurement)
     return latency.ms
 
@@ -75,7 +71,7 @@ def all_fell(trials: Sequence[Trial], policy: GivingUpPolicy) -> bool:
 
 
 def hopeless(trials: Sequence[Trial], budget_ms: float | None, policy: GivingUpPolicy) -> str | None:
-    """Why to give up: with the smallest network tried, the fastest one takes many times the budget."""
+    """Why to give up: with the smallest network tried, the fastest one takes `policy.hopeless` times the budget."""
     if budget_ms is None or len(trials) <= policy.first or any(trial.outcome != "fell" for trial in trials):
         return None
     fastest_ms, nearest = min(((t.latency_ms, t) for t in trials if t.latency_ms is not None), key=lambda pair: pair[0])

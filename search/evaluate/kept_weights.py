@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 from archdsl.errors import ArchError
 from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.evaluate.trainings import SeedTraining, chosen, longest_trainings
@@ -168,7 +167,12 @@ def _epochs(context: Context, training: SeedTraining) -> float:
     """
     if training.epochs is not None:
         return training.epochs
-    return fidelity_of(context.settings, _data(context).images, LENGTHEN if training.is_longer else 1.0).epochs
+    return fidelity_of(context.settings, _data(context).images, _lengthen(context, training)).epochs
+
+
+def _lengthen(context: Context, training: SeedTraining) -> float:
+    """How many times longer than a short training one was."""
+    return context.policy.finalists.lengthen if training.is_longer else 1.0
 
 
 def _data(context: Context) -> DataFacts:
@@ -189,9 +193,10 @@ def _train_again(context: Context, record: Trial, training: SeedTraining, path: 
             worker,
             spec,
             context.settings.model_copy(update={"seed": training.seed}),
+            context.policy.silence,
             data,
             context.clock,
-            lengthen=LENGTHEN if training.is_longer else 1.0,
+            lengthen=_lengthen(context, training),
             progress=context.trained_so_far,
             keep=path,
             anew=True,

@@ -15,6 +15,8 @@ from archdsl.language.document import Spec
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.policy import Policy
+from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
 from archdsl.search.worker.events import DeviceBusy, Event
@@ -23,15 +25,6 @@ from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
-
-PACE = Pace(rounds=120, warmup_s=0.2, settle_s=0.3, time_limit_s=3.0)
-"""How long a candidate is measured at most, in rounds and seconds; the gate mostly decides earlier."""
-_GRAPH_SAMPLE_MS = 10.0
-"""Of a round at the gate where a GPU replays a graph, which nothing on the host disturbs."""
-_READINGS = 2
-_SILENCE_S = {"compile": 600.0}
-"""Seconds without a word after which a worker is taken to hang, where it is not `_PLAIN_SILENCE_S`."""
-_PLAIN_SILENCE_S = 120.0
 
 OnWait = Callable[[str], None]
 """Is told that the device is busy: another process measures on it."""
@@ -48,6 +41,7 @@ def measure(
     worker: WorkerProtocol,
     spec: Spec,
     settings: Settings,
+    policy: Policy,
     clock: Clock,
     gate_ms: float | None = None,
     on_wait: OnWait = lambda text: None,
@@ -58,12 +52,16 @@ def measure(
         OutOfTime: the search's time is over.
         Failed, WorkerGone: as `Worker.ask`.
     """
-    pace = replace(PACE, sample_ms=_GRAPH_SAMPLE_MS) if settings.runtime == "graph" else PACE
+    pace = policy.measuring.pace
+    if settings.runtime == "graph":
+        pace = replace(pace, sample_ms=policy.measuring.graph_sample_ms)
     latencies: list[Latency] = []
-    while len(latencies) < _READINGS and (not latencies or latencies[-1].is_disturbed):
+    while len(latencies) < policy.measuring.readings and (not latencies or latencies[-1].is_disturbed):
         if latencies and clock.left is not None and clock.left < 0:
             break
-        latencies.append(one_reading(worker, spec, settings, clock, pace, gate_ms=gate_ms, on_wait=on_wait))
+        latencies.append(
+            one_reading(worker, spec, settings, policy.silence, clock, pace, gate_ms=gate_ms, on_wait=on_wait)
+        )
     return pooled(latencies, settings.stat)
 
 
@@ -71,6 +69,7 @@ def one_reading(
     worker: WorkerProtocol,
     spec: Spec,
     settings: Settings,
+    policy: SilencePolicy,
     clock: Clock,
     pace: Pace,
     *,
@@ -99,8 +98,8 @@ def one_reading(
             clock.go_on()
 
     try:
-        usual_s = _SILENCE_S.get(settings.runtime, _PLAIN_SILENCE_S)
-        reply = ask_in_time(worker, request, max(usual_s, silence_s or 0.0), clock.left, progress)
+        most_s = max(policy.measuring_s(settings.runtime), silence_s or 0.0)
+        reply = ask_in_time(worker, request, most_s, clock, progress)
     finally:
         clock.go_on()
     return reply.latency.latency(spec.name)

@@ -20,6 +20,7 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataFacts, DataRequest
+from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
@@ -29,8 +30,6 @@ from archdsl.search.worker.messages import LoadRequest, Request, ScoreReply, Sco
 from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import fidelity_of
-
-_DATA_SILENCE_S, _SCORE_SILENCE_S, _TRAIN_SILENCE_S, _LATE_S = 1800.0, 120.0, 600.0, 15.0
 
 R = TypeVar("R")
 
@@ -43,25 +42,27 @@ class StoppedEarly(Exception):
         self.training, self.mark = training, mark
 
 
-def load_data(worker: WorkerProtocol, request: DataRequest, machine: JsonObject) -> DataFacts:
+def load_data(worker: WorkerProtocol, request: DataRequest, machine: JsonObject, policy: SilencePolicy) -> DataFacts:
     """What a worker tells of the data, once it has loaded it; `machine` is what it told of its device.
 
     Raises:
         Failed, WorkerGone: it cannot be loaded.
     """
-    loaded = worker.ask(LoadRequest(request), _DATA_SILENCE_S)
+    loaded = worker.ask(LoadRequest(request), policy.data_s)
     torch = machine.get("torch")
     return DataFacts(**asdict(loaded), request=request, torch=torch if isinstance(torch, str) else None)
 
 
-def scored(worker: WorkerProtocol, spec: Spec, settings: Settings, data: DataFacts, clock: Clock) -> ScoreReply:
+def scored(
+    worker: WorkerProtocol, spec: Spec, settings: Settings, policy: SilencePolicy, data: DataFacts, clock: Clock
+) -> ScoreReply:
     """The scores of a network at initialisation.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     request = ScoreRequest(spec.to_json(), data.request, settings.seed, settings.device)
-    return ask_in_time(worker, request, _SCORE_SILENCE_S, clock.left)
+    return ask_in_time(worker, request, policy.score_s, clock)
 
 
 class Trained(NamedTuple):
@@ -79,6 +80,7 @@ def train(
     worker: WorkerProtocol,
     spec: Spec,
     settings: Settings,
+    policy: SilencePolicy,
     data: DataFacts,
     clock: Clock,
     *,
@@ -122,7 +124,7 @@ def train(
         if isinstance(event, TrainingProgress):
             progress(event.share)
 
-    reply = ask_in_time(worker, request, _TRAIN_SILENCE_S, clock.left, heard)
+    reply = ask_in_time(worker, request, policy.train_s, clock, heard)
     outcome = reply.outcome
     if not outcome.finite:
         raise Failed("training gave no finite loss")
@@ -162,10 +164,10 @@ def train(
 
 
 def ask_in_time(
-    worker: WorkerProtocol, request: Request[R], most_s: float, left: float | None, progress: Progress | None = None
+    worker: WorkerProtocol, request: Request[R], most_s: float, clock: Clock, progress: Progress | None = None
 ) -> R:
     """The reply to a request that may be silent for `most_s` seconds, and not much beyond the search's time."""
-    timeout_s = most_s if left is None else min(most_s, max(left, 0) + _LATE_S)
+    timeout_s = clock.timeout(most_s)
     try:
         return worker.ask(request, timeout_s, progress)
     except Hung:

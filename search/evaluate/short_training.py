@@ -27,7 +27,8 @@ def short_training(
         OutOfTime: as `train`.
         Failed, WorkerGone: it could not be scored; where it could not be trained, the trial says so.
     """
-    trial = replace(trial, scores=scored(worker, spec, settings, context.loaded, context.clock).scores)
+    silence = context.policy.silence
+    trial = replace(trial, scores=scored(worker, spec, settings, silence, context.loaded, context.clock).scores)
     if (too_low := predictors.screen.too_low(trial)) is not None:
         return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
     context.doing(f"trial {trial.number}: training {spec.name}")
@@ -37,6 +38,7 @@ def short_training(
             worker,
             spec,
             settings,
+            silence,
             context.loaded,
             context.clock,
             progress=context.trained_so_far,

@@ -52,7 +52,7 @@ def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> T
     """The trial with its latency: `measured` where it passes the gate, else it fell."""
     settings, gate = slot.settings, context.state.gate_ms
     context.doing(f"trial {trial.number}: measuring {spec.name}")
-    ms, measurement = measure(slot, spec, settings, context.clock, gate, context.waits)
+    ms, measurement = measure(slot, spec, settings, context.policy, context.clock, gate, context.waits)
     context.machine.note(measurement)
     context.state.busy = context.machine.now
     is_inside = settings.latency_budget_ms is None or ms <= settings.latency_budget_ms

@@ -149,7 +149,7 @@ class Search:
     def _load_data(self) -> None:
         context, settings = self.context, self.context.settings
         request = DataRequest(settings.data, square_side(context.space), settings.seed, settings.images)
-        data = load_data(context.worker, request, context.state.facts)
+        data = load_data(context.worker, request, context.state.facts, context.policy.silence)
         context.use_data(data)
         context.note(f"data  {data.describe}")
         if (note := length_note(settings, data.images)) is not None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archdsl.search.policy.evaluate import GivingUpPolicy
+from archdsl.search.policy.evaluate import (
+    FinalistPolicy,
+    FinalReadingPolicy,
+    GatePolicy,
+    GivingUpPolicy,
+    MeasuringPolicy,
+    SilencePolicy,
+    TimePolicy,
+)
 from archdsl.search.policy.propose import (
     DrawingPolicy,
     EvolutionPolicy,
@@ -25,6 +33,12 @@ class Policy:
     drawing: DrawingPolicy = field(default_factory=DrawingPolicy)
     study: StudyPolicy = field(default_factory=StudyPolicy)
     sharing: SharingPolicy = field(default_factory=SharingPolicy)
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    measuring: MeasuringPolicy = field(default_factory=MeasuringPolicy)
+    finalists: FinalistPolicy = field(default_factory=FinalistPolicy)
+    final_reading: FinalReadingPolicy = field(default_factory=FinalReadingPolicy)
+    silence: SilencePolicy = field(default_factory=SilencePolicy)
+    time: TimePolicy = field(default_factory=TimePolicy)
     giving_up: GivingUpPolicy = field(default_factory=GivingUpPolicy)
 
 

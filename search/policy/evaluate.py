@@ -1,8 +1,124 @@
-"""How a network is judged, and when the search gives up."""
+"""How a network is measured and trained, and when the search gives up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from archdsl.search.policy.pace import Pace
+
+
+@dataclass(frozen=True)
+class MeasuringPolicy:
+    """How a candidate is measured."""
+
+    pace: Pace = field(default=Pace(rounds=120, warmup_s=0.2, settle_s=0.3, time_limit_s=3.0))
+    """At most; the gate mostly decides earlier."""
+    graph_sample_ms: float = 10.0
+    """Of a round at the gate where a GPU replays a graph, which nothing on the host disturbs."""
+    readings: int = 2
+    """At most: a reading on a busy machine is followed by another."""
+
+
+@dataclass(frozen=True)
+class GatePolicy:
+    """How noisy a machine is taken to be."""
+
+    readings: int = 3
+    """Of one network, when the search begins."""
+    least_noise: float = 0.05
+    """What readings minutes apart differ by, which some in a row do not show."""
+    most_noise: float = 0.15
+    """Of the budget, that may be kept back for noise."""
+
+
+@dataclass(frozen=True)
+class FinalReadingPolicy:
+    """How the file of a winner is measured, in fresh processes."""
+
+    processes: int = 3
+    """That are pooled, where there is time for them."""
+    rounds: int = 70
+    """Of each process at the least."""
+    least_s: float = 3.0
+    """Of rounds of each process."""
+    start_s: float = 6.0
+    """About what starting a process and warming it up take."""
+    doublings: int = 2
+    """Of the processes, at most, where a reading leaves the verdict open."""
+    alone_rounds: int = 220
+    """Of a process that will stay the only one: enough blocks for a verdict, some disturbed ones left out."""
+    long_call_ms: float = 15.0
+    """Calls that last longer are nearly all disturbed by one neighbour a core: a quiet moment is waited for."""
+    look_s: float = 1.0
+    """Over which a machine is looked at."""
+    most_wait_s: float = 60.0
+    """That a quiet moment is waited for where no time limit says less."""
+    spare_cores: float = 0.1
+    """That other processes may keep busy in a quiet moment, beside the cores that the network leaves."""
+
+    @property
+    def pace(self) -> Pace:
+        """Of one process."""
+        return Pace(rounds=self.rounds, least_s=self.least_s, warmup_s=0.5, settle_s=1.0)
+
+    @property
+    def seconds(self) -> float:
+        """About what a reading takes that need not be doubled."""
+        return self.processes * (self.start_s + self.least_s)
+
+
+@dataclass(frozen=True)
+class FinalistPolicy:
+    """How the most accurate networks of a search are trained longer, by successive halving."""
+
+    lengthen: float = 3.0
+    """How many times longer they are trained."""
+    count: int = 6
+    """In the first round, at most."""
+    seeds: int = 3
+    """Rounds, each with initial weights and data orders of its own; after each the better half goes on."""
+
+
+@dataclass(frozen=True)
+class SilencePolicy:
+    """Seconds without a word, after which a worker is taken to hang; longer than what it was asked for ever took."""
+
+    greeting_s: float = 300.0
+    """Importing torch and finding the device."""
+    data_s: float = 1800.0
+    """Loading the data, which may be a large folder of images."""
+    threads_s: float = 120.0
+    """Comparing numbers of threads."""
+    measure_s: float = 120.0
+    """Measuring a network."""
+    compile_s: float = 600.0
+    """Measuring a network that is compiled first."""
+    score_s: float = 120.0
+    """Scoring a network at initialisation."""
+    train_s: float = 600.0
+    """Training: it tells how far it is."""
+
+    def measuring_s(self, runtime: str) -> float:
+        """Measuring a network in a runtime."""
+        return self.compile_s if runtime == "compile" else self.measure_s
+
+
+@dataclass(frozen=True)
+class TimePolicy:
+    """How a search divides its time."""
+
+    default_s: float = 600.0
+    """Where neither a time nor a number of trials is asked for."""
+    least_s: float = 20.0
+    """Starting, one short training and one fresh process for the winner take about this long, or longer."""
+    search_share: float = 0.75
+    """Of the time, for the search itself; the rest is for training the finalists and measuring the winner."""
+    reserve_share: float = 0.25
+    """Of a short search's time, kept for the winner's measurement: what is left must do for one training."""
+    late_s: float = 15.0
+    """By which a worker's reply may come after the end."""
+    remind_s: float = 30.0
+    """Between two lines that say that the search waits for the device."""
 
 
 @dataclass(frozen=True)

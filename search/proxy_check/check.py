@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from archdsl.data.agreement import square_side, with_data
 from archdsl.errors import ArchError, SearchError
 from archdsl.search.config import Settings
-from archdsl.search.evaluate.finalists import LENGTHEN
 from archdsl.search.evaluate.rungs import load_data, scored, train
 from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.network import Network
@@ -34,7 +33,7 @@ from archdsl.search.worker.process import Failed, OutOfTime, Worker, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
 
-EPOCHS, FULL_STEPS = LENGTHEN * 2.0, int(LENGTHEN * LEAST_STEPS)
+EPOCHS, FULL_STEPS = SHIPPED.finalists.lengthen * 2.0, int(SHIPPED.finalists.lengthen * LEAST_STEPS)
 """Of a full training, and how many steps it has at least: as a search trains its finalists by default."""
 SHORT = 0.2
 """Share of it that a short training of its own takes, with its whole schedule."""
@@ -105,7 +104,7 @@ class _Checking:
         """That are to be checked; empty until the data is loaded."""
         self.interrupted = False
         self.before = earlier.read(asked.earlier)
-        self.clock = Clock(self.settings.model_copy(update={"trials": 1}))  # without a time, no limit
+        self.clock = Clock(self.settings.model_copy(update={"trials": 1}), policy)  # without a time, no limit
 
     def run(self) -> None:
         """The networks one after another, as far as time allows."""
@@ -129,8 +128,8 @@ class _Checking:
         """The data, once it is loaded, in whose channels and classes the networks are drawn."""
         settings, space = self.settings, self.settings.space_document
         request = DataRequest(settings.data, square_side(space), settings.seed, settings.images)
-        machine = greeted(self.worker, settings)
-        data = self.data = load_data(self.worker, request, machine)
+        machine = greeted(self.worker, settings, self.policy.silence)
+        data = self.data = load_data(self.worker, request, machine, self.policy.silence)
         if (note := length_note(settings, data.images)) is not None:
             self.say(note)
         earlier.networks(self.before, data.describe, self._as_trained())  # refused before anything is trained
@@ -152,7 +151,7 @@ class _Checking:
         counted = drawn.counted
         network = CheckedNetwork(number, drawn.network_hash, drawn.spec.to_json(), counted.params, counted.macs)
         try:
-            told = scored(self.worker, drawn.spec, self.settings, data, self.clock)
+            told = scored(self.worker, drawn.spec, self.settings, self.policy.silence, data, self.clock)
             network = replace(network, scores=told.scores, score_seconds=told.seconds)
             for seed in range(self.settings.seed, self.settings.seed + self.asked.seeds):
                 network = replace(network, trainings=(*network.trainings, self._trained(drawn, data, seed)))
@@ -184,7 +183,7 @@ class _Checking:
         self, drawn: Network, data: DataFacts, seed: int, length: Mapping[str, float] | None = None
     ) -> CheckTraining:
         settings = self.settings.model_copy(update={"seed": seed, **(length or {})})
-        trained = train(self.worker, drawn.spec, settings, data, self.clock)
+        trained = train(self.worker, drawn.spec, settings, self.policy.silence, data, self.clock)
         return CheckTraining(trained.accuracy, trained.training, trained.is_cached)
 
     def _as_trained(self) -> Settings:

@@ -10,22 +10,21 @@ from typing import Generic, TypeVar
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings
+from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.search.worker.slot import DeviceLocks, WorkerProtocol, WorkerSlot
 
-_GREETING_S = 300.0
 
-
-def greeted(worker: WorkerProtocol, settings: Settings) -> JsonObject:
+def greeted(worker: WorkerProtocol, settings: Settings, policy: SilencePolicy) -> JsonObject:
     """What a worker tells of the device that networks are measured on (`archdsl.latency.provenance`).
 
     Raises:
         Failed, WorkerGone: as `Worker.ask`.
     """
-    return worker.ask(HelloRequest(MeasuringSetting(**settings.measuring())), _GREETING_S).provenance
+    return worker.ask(HelloRequest(MeasuringSetting(**settings.measuring())), policy.greeting_s).provenance
 
 
 Ticket = TypeVar("Ticket")
@@ -36,8 +35,14 @@ Work = Callable[[WorkerSlot], Trial]
 class WorkerPool(Generic[Ticket]):
     """Seats side by side, one trial each. With one slot, a trial is over when `start` returns: no thread is needed."""
 
-    def __init__(self, settings: Settings, options: MachineOptions, new_worker: Callable[[], WorkerProtocol]) -> None:
-        locks = DeviceLocks()
+    def __init__(
+        self,
+        settings: Settings,
+        policy: SilencePolicy,
+        options: MachineOptions,
+        new_worker: Callable[[], WorkerProtocol],
+    ) -> None:
+        self._policy, locks = policy, DeviceLocks()
         devices = device_names(settings.device, options.workers)
         for device in devices:
             WorkerSlot(new_worker(), settings.model_copy(update={"device": device}), locks, options.trial_s)
@@ -75,7 +80,7 @@ class WorkerPool(Generic[Ticket]):
         devices: list[JsonObject] = []
         for number, slot in enumerate(self.slots, 1):
             try:
-                devices.append(greeted(slot, slot.settings))
+                devices.append(greeted(slot, slot.settings, self._policy))
             except Failed as error:
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
         if len(names := {str(facts.get("device_name")) for facts in devices}) > 1:

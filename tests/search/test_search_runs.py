@@ -16,7 +16,7 @@ from archdsl.search import run as run_search
 from archdsl.search.evaluate import measuring as ladder
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
-from tests.support.searching import Lines, Machine, quicken, records, search, settings, trials
+from tests.support.searching import RANDOM, Lines, Machine, quicken, records, search, settings, trials
 
 FIELDS = [
     "number",
@@ -69,7 +69,8 @@ def test_nine_of_ten_trained_networks_keep_the_budget_when_measured_again(
     folder, machine, _, _ = sixty
     passed = [record for record in trials(folder) if record["accuracy"] is not None]
     again = [
-        ladder.measure(machine.worker(), spec_of(record["spec"]), settings(), Clock(settings())).ms for record in passed
+        ladder.measure(machine.worker(), spec_of(record["spec"]), settings(), RANDOM, Clock(settings(), RANDOM)).ms
+        for record in passed
     ]
     assert sum(ms <= 4.0 for ms in again) >= 0.9 * len(again)
 

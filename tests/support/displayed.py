@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.json_types import JsonObject
+from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.progress import State
 from archdsl.search.trial import SeedAccuracy, Training, Trial
@@ -44,7 +45,9 @@ class Stopped(Clock):
 
 def state(**changes: Any) -> State:
     asked = settings(time_s=600.0, trials=40)
-    made = State(asked, "runs/one", Stopped(asked), "searching", f"trial 7: training {NAMES[2]}", facts=dict(FACTS))
+    made = State(
+        asked, "runs/one", Stopped(asked, SHIPPED), "searching", f"trial 7: training {NAMES[2]}", facts=dict(FACTS)
+    )
     for name, value in changes.items():
         setattr(made, name, value)
     return made

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from archdsl.cli import main
 from archdsl.errors import WrongUse
 from archdsl.search.api import run
 from archdsl.search.evaluate import final_reading
+from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
 from archdsl.search.worker.process import Failed
-from tests.support.searching import SPACE, Lines, Machine, quicken, search
+from tests.support.searching import RANDOM, SPACE, Lines, Machine, quicken, search
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
 
@@ -27,7 +29,7 @@ WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.tx
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(final_reading, "other_cores", lambda: 0.0)
+    monkeypatch.setattr(final_reading, "other_cores", lambda seconds: 0.0)
 
 
 class FinalMachine(Machine):
@@ -210,12 +212,11 @@ def test_an_interrupt_while_the_winner_is_measured_still_ends_with_a_verdict(tmp
 
 def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = iter([2.5, 2.5, 0.0])
-    monkeypatch.setattr(final_reading, "other_cores", lambda: next(busy, 0.0))
+    monkeypatch.setattr(final_reading, "other_cores", lambda seconds: next(busy, 0.0))
     monkeypatch.setattr(final_reading, "available_cores", lambda: 2)
-    monkeypatch.setattr(final_reading, "LONG_CALL_MS", 1.0)
-    doing: list[str] = []
+    policy, doing = replace(RANDOM, final_reading=FinalReadingPolicy(long_call_ms=1.0)), list[str]()
     machine = FinalMachine((4.0, 0.0))
-    search(tmp_path / "run", machine, watcher=lambda state, line: doing.append(state.doing), trials=2)
+    search(tmp_path / "run", machine, watcher=lambda state, line: doing.append(state.doing), policy=policy, trials=2)
     waits = {text for text in doing if "quiet moment" in text}
     assert waits == {"waiting for a quiet moment: other processes keep 2.5 cores busy"}
     assert next(busy, None) is None  # looked at until it was quiet

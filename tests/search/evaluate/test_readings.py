@@ -9,6 +9,7 @@ import pytest
 
 from archdsl import load_spec
 from archdsl.search.evaluate.measuring import Measured, measure
+from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.worker.events import DeviceBusy, Measuring
 from archdsl.search.worker.messages import Request
@@ -42,7 +43,7 @@ class Reader:
 
 def read(reader: Reader, gate_ms: float | None = GATE_MS, **others: Any) -> Measured:
     own = settings(stat="p50")
-    return measure(reader, load_spec("lit_ti"), own, Clock(own), gate_ms, **others)
+    return measure(reader, load_spec("lit_ti"), own, SHIPPED, Clock(own, SHIPPED), gate_ms, **others)
 
 
 @pytest.mark.parametrize("ms", [4.0, 5.1, 20.0])
@@ -93,8 +94,8 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
             return super().ask(request, timeout_s, progress)
 
     own = settings(time_s=30.0, trials=None)
-    clock = Clock(own, now=lambda: now[0])
-    measure(Waits([4.0] * 60), load_spec("lit_ti"), own, clock, GATE_MS, heard.append)
+    clock = Clock(own, SHIPPED, now=lambda: now[0])
+    measure(Waits([4.0] * 60), load_spec("lit_ti"), own, SHIPPED, clock, GATE_MS, heard.append)
     assert heard == ["waiting for process 7"]
     assert (clock.waited, clock.elapsed, clock.left) == (40.0, 2.0, 28.0)
 

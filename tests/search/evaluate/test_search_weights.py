@@ -37,7 +37,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
     own = Context(settings(**changes), RANDOM, RunFolder(folder), is_resumed=True, new_worker=machine.worker)
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"}, RANDOM.silence)
     return own
 
 
@@ -131,7 +131,7 @@ def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
     kept = weights_of(own, record)
     kept.path.unlink()
     machine.finished = False
-    own.clock = Clock(settings(time_s=1.0), spent=5.0)
+    own.clock = Clock(settings(time_s=1.0), RANDOM, spent=5.0)
     with pytest.raises(OutOfTime):
         weights_of(own, record)
     assert machine.asked[-1]["seconds"] == 1
@@ -196,7 +196,7 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
         new_worker=machine.worker,
         options=MachineOptions(role="train"),
     )
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"})
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"}, RANDOM.silence)
     return own
 
 

@@ -120,7 +120,9 @@ class Stub:
 
 def pool(device: str, count: int, told: list[str]) -> WorkerPool[str]:
     names = iter("abcd")
-    return WorkerPool(settings(device=device), MachineOptions(workers=count), lambda: Stub(told, next(names)))
+    return WorkerPool(
+        settings(device=device), RANDOM.silence, MachineOptions(workers=count), lambda: Stub(told, next(names))
+    )
 
 
 def test_while_one_measures_those_on_its_device_hold_still() -> None:

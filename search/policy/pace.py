@@ -1,0 +1,31 @@
+"""How long a network is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.latency.rounds import Pace as PaceOptions
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a network is measured; None is the default of `archdsl.measure`."""
+
+    rounds: int
+    warmup_s: float
+    settle_s: float
+    time_limit_s: float | None = None
+    least_s: float | None = None
+    sample_ms: float | None = None
+    """Of a round, at the least."""
+
+    def options(self) -> PaceOptions:
+        """As `archdsl.measure` takes it."""
+        options: PaceOptions = {"rounds": self.rounds, "warmup_s": self.warmup_s, "settle_s": self.settle_s}
+        if self.time_limit_s is not None:
+            options["time_limit_s"] = self.time_limit_s
+        if self.least_s is not None:
+            options["least_s"] = self.least_s
+        if self.sample_ms is not None:
+            options["sample_ms"] = self.sample_ms
+        return options
