@@ -163,7 +163,12 @@ class _Session:
     ) -> None:
         self.worker, self.networks, self.settings, self.policy, self.say = worker, networks, settings, policy, say
         self.reading_s: list[float] = []
-        self.model, self.found, self.unstable, self.failed = LatencyModel(), dict[int, float](), 0, 0
+        self.model, self.found, self.unstable, self.failed = (
+            LatencyModel(policy.latency_model),
+            dict[int, float](),
+            0,
+            0,
+        )
 
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""

@@ -100,7 +100,7 @@ class Search:
         """Write `report.html`; whatever goes wrong with it, the search has its result."""
         folder = self.context.folder.path
         try:
-            late.call("write_report_page", read_report(folder), folder / "report.html")
+            late.call("write_report_page", read_report(folder, self.context.policy), folder / "report.html")
         except Exception as error:
             self.context.note(f"no report.html was written: {' '.join(str(error).split())[:200]}")
 

@@ -39,7 +39,7 @@ class SearchLoop:
         self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
         table = table_of(context.settings, state.facts)
-        self._predictors = Predictors(context.trials, state.gate_ms, table, context.space.objectives)
+        self._predictors = Predictors(context.trials, self.policy, state.gate_ms, table, context.space.objectives)
         too_slow, predicted = self._predictors.surely_too_slow, self._predictors.predicted_ms
         self.proposals = Proposals(
             study,

@@ -13,6 +13,12 @@ from archdsl.search.policy.evaluate import (
     SilencePolicy,
     TimePolicy,
 )
+from archdsl.search.policy.predict import (
+    EarlyStoppingPolicy,
+    LatencyModelPolicy,
+    ScreenPolicy,
+    SurrogatePolicy,
+)
 from archdsl.search.policy.propose import (
     DrawingPolicy,
     EvolutionPolicy,
@@ -21,6 +27,8 @@ from archdsl.search.policy.propose import (
     SharingPolicy,
     StudyPolicy,
 )
+from archdsl.search.policy.proxy_check import ProxyCheckPolicy
+from archdsl.search.policy.report import ReportPolicy
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Policy:
     drawing: DrawingPolicy = field(default_factory=DrawingPolicy)
     study: StudyPolicy = field(default_factory=StudyPolicy)
     sharing: SharingPolicy = field(default_factory=SharingPolicy)
+    latency_model: LatencyModelPolicy = field(default_factory=LatencyModelPolicy)
+    surrogate: SurrogatePolicy = field(default_factory=SurrogatePolicy)
+    screen: ScreenPolicy = field(default_factory=ScreenPolicy)
+    early_stopping: EarlyStoppingPolicy = field(default_factory=EarlyStoppingPolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)
     measuring: MeasuringPolicy = field(default_factory=MeasuringPolicy)
     finalists: FinalistPolicy = field(default_factory=FinalistPolicy)
@@ -40,6 +52,8 @@ class Policy:
     silence: SilencePolicy = field(default_factory=SilencePolicy)
     time: TimePolicy = field(default_factory=TimePolicy)
     giving_up: GivingUpPolicy = field(default_factory=GivingUpPolicy)
+    proxy_check: ProxyCheckPolicy = field(default_factory=ProxyCheckPolicy)
+    report: ReportPolicy = field(default_factory=ReportPolicy)
 
 
 SHIPPED = Policy()

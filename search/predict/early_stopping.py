@@ -17,22 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from archdsl.search.policy import Policy
 from archdsl.search.predict.ranks import Floats, spearman
 from archdsl.search.predict.surrogate import NetworkFeatures, forecast_accuracy, network_features
 from archdsl.search.store.front import ACCURACY, costs_no_more, losses
 from archdsl.search.trial import Trial
 from archdsl.training.running_loss import MARKS
 
-RUNGS = (MARKS // 5, MARKS // 2)
-"""The marks of the running loss at which a training is judged."""
-ENOUGH = 8
-"""Networks trained to the end before the loss is trusted or not, and rivals before a training is stopped."""
-LEAST_CORRELATION = 0.5
-KEPT = 0.5
-"""Share of the rivals' forecasts that a network's must be among."""
 _ALONE, _BESIDE = "running loss", "running loss beside the scores"
-_LEVELS = 33
-"""Losses from the least to the most that was seen, between which a forecast is taken to be straight."""
 
 
 class _Training(NamedTuple):
@@ -76,7 +68,9 @@ class LossForecast(NamedTuple):
 class EarlyStopping:
     """Which running losses are too high to go on, by what this search has learned."""
 
-    def __init__(self, objectives: Sequence[str]) -> None:
+    def __init__(self, objectives: Sequence[str], policy: Policy) -> None:
+        self._policy = policy
+        self._marks = [round(share * MARKS) for share in policy.early_stopping.looks]
         self._is_an_objective = ACCURACY in objectives
         self._others = [objective for objective in objectives if objective != ACCURACY]
         self._trainings: list[_Training] = []
@@ -92,21 +86,21 @@ class EarlyStopping:
         limits, trainings = dict[int, float](), list(self._trainings)  # one look, as it grows while workers ask
         if not self._is_an_objective:
             return limits
-        costs = losses(trial, self._others)
-        for mark in RUNGS:
+        costs, policy = losses(trial, self._others), self._policy.early_stopping
+        for mark in self._marks:
             reached = _reached(trainings, mark)
             rivals = [costs_no_more(training.costs, costs) for training in reached]
-            forecast = _forecast(reached, mark, _features(trial))
-            if forecast is None or forecast.correlation < LEAST_CORRELATION or sum(rivals) < ENOUGH:
+            forecast = _forecast(reached, mark, _features(trial), self._policy)
+            if forecast is None or forecast.correlation < policy.least_correlation or sum(rivals) < policy.enough:
                 continue
-            least = float(np.quantile(forecast.values[np.array(rivals)], 1 - KEPT))
+            least = float(np.quantile(forecast.values[np.array(rivals)], 1 - policy.kept))
             if (limit := forecast.limit(least)) < math.inf:
                 limits[mark] = limit
         return limits
 
     def forecast(self, mark: int, candidate: NetworkFeatures | None = None) -> LossForecast | None:
         """The better forecast at a mark, for a network of these features; None before there is enough to tell."""
-        return _forecast(_reached(list(self._trainings), mark), mark, candidate)
+        return _forecast(_reached(list(self._trainings), mark), mark, candidate, self._policy)
 
 
 def reason(mark: int, loss: float, limit: float) -> str:
@@ -121,12 +115,14 @@ def _reached(trainings: Sequence[_Training], mark: int) -> list[_Training]:
     return [training for training in trainings if len(training.running) >= mark]
 
 
-def _forecast(reached: Sequence[_Training], mark: int, candidate: NetworkFeatures | None) -> LossForecast | None:
+def _forecast(
+    reached: Sequence[_Training], mark: int, candidate: NetworkFeatures | None, policy: Policy
+) -> LossForecast | None:
     """The better forecast; None before there is enough to tell."""
-    if sum(training.accuracy is not None for training in reached) < ENOUGH:
+    if sum(training.accuracy is not None for training in reached) < policy.early_stopping.enough:
         return None
-    forecasts = [_alone(reached, mark)]
-    if (beside := _beside(reached, mark, candidate)) is not None:
+    forecasts = [_alone(reached, mark, policy.early_stopping.levels)]
+    if (beside := _beside(reached, mark, candidate, policy)) is not None:
         forecasts.append(beside)
     return max(forecasts, key=lambda forecast: forecast.correlation)
 
@@ -136,22 +132,24 @@ def _features(trial: Trial) -> NetworkFeatures | None:
     return network_features(trial.document, trial.scores)
 
 
-def _alone(reached: Sequence[_Training], mark: int) -> LossForecast:
+def _alone(reached: Sequence[_Training], mark: int, count: int) -> LossForecast:
     """The loss by itself."""
     running = _losses(reached, mark)
-    levels = np.linspace(running.min(), running.max(), _LEVELS)
+    levels = np.linspace(running.min(), running.max(), count)
     return LossForecast(_ALONE, _correlation(reached, -running), -running, levels, -levels)
 
 
-def _beside(reached: Sequence[_Training], mark: int, candidate: NetworkFeatures | None) -> LossForecast | None:
+def _beside(
+    reached: Sequence[_Training], mark: int, candidate: NetworkFeatures | None, policy: Policy
+) -> LossForecast | None:
     """The loss beside what is known before; None where that is missing, or where a low loss would forecast no more."""
     features = [training.features for training in reached if training.features is not None]
     if candidate is None or len(features) < len(reached):
         return None
     running = _losses(reached, mark)
-    levels = np.linspace(running.min(), running.max(), _LEVELS)
+    levels = np.linspace(running.min(), running.max(), policy.early_stopping.levels)
     accuracies = [training.accuracy for training in reached]
-    of_trainings, of_candidate = forecast_accuracy(features, accuracies, running, candidate, levels)
+    of_trainings, of_candidate = forecast_accuracy(features, accuracies, running, candidate, levels, policy.surrogate)
     if of_candidate[0] <= of_candidate[-1]:
         return None
     return LossForecast(_BESIDE, _correlation(reached, of_trainings), of_trainings, levels, of_candidate)

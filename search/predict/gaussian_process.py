@@ -18,11 +18,6 @@ from scipy.special import ndtr
 
 from archdsl.search.predict.ranks import Floats
 
-NOISE = 0.1
-"""Variance of the noise of a value, as of a training's seed, as a share of the variance over points."""
-MOST = 1000
-"""Values that are worth to be looked at, the last ones: time grows with their cube."""
-
 
 class Posterior(NamedTuple):
     """The process at the points asked for, given the values that are known: both (points,)."""
@@ -40,32 +35,32 @@ class Posterior(NamedTuple):
         return chance
 
 
-def posterior(rows: Floats, values: Floats, asked: Floats) -> Posterior:
-    """The posterior at the rows asked for.
+def posterior(rows: Floats, values: Floats, asked: Floats, noise: float) -> Posterior:
+    """The posterior at the rows asked for; `noise` is a value's, as a share of the variance over points.
 
     Shapes: (known, columns), (known,), (asked, columns). The variance of the process is the likeliest one.
     """
     extended = np.append(values, 0.0)
     near = np.column_stack([_kernel(asked, rows), np.ones(len(asked))])
-    solved = np.linalg.solve(_system(rows), np.column_stack([extended, near.T]))
+    solved = np.linalg.solve(_system(rows, noise), np.column_stack([extended, near.T]))
     variance = max(float(extended @ solved[:, 0]), 0.0) / max(len(values) - 1, 1)
     unexplained = 1 - np.einsum("ij,ji->i", near, solved[:, 1:])
     return Posterior(near @ solved[:, 0], np.sqrt(variance * np.clip(unexplained, 0, None)))
 
 
-def leave_one_out(rows: Floats, values: Floats) -> Floats:
+def leave_one_out(rows: Floats, values: Floats, noise: float) -> Floats:
     """The mean at each known row by the process of all others (Dubrule 1983): (known,)."""
-    inverse = np.linalg.inv(_system(rows))
+    inverse = np.linalg.inv(_system(rows, noise))
     extended = np.append(values, 0.0)
     means: Floats = (extended - inverse @ extended / np.diag(inverse))[:-1]
     return means
 
 
-def _system(rows: Floats) -> Floats:
+def _system(rows: Floats, noise: float) -> Floats:
     """The covariances of the known values, with a row and a column for the unknown mean."""
     size = len(rows)
     system = np.ones((size + 1, size + 1))
-    system[:size, :size] = _kernel(rows, rows) + NOISE * np.eye(size)
+    system[:size, :size] = _kernel(rows, rows) + noise * np.eye(size)
     system[size, size] = 0
     return system
 

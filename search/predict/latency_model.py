@@ -21,13 +21,8 @@ from archdsl.language.document import Spec
 from archdsl.language.nodes import Node
 from archdsl.latency.tables import Table, load
 from archdsl.search.config import Settings
+from archdsl.search.policy.predict import LatencyModelPolicy
 from archdsl.search.predict.ranks import Floats
-
-ENOUGH = 16
-"""Measured networks before the first prediction by regression."""
-ENOUGH_TO_SCALE = 5
-"""Measured networks before a table is scaled to them: a network alone runs in warmer caches than a table's do."""
-_RIDGE = 1e-3
 
 
 class Fit(NamedTuple):
@@ -46,8 +41,8 @@ class Fit(NamedTuple):
 class LatencyModel:
     """Milliseconds by a table, if there is one, and by regression on measured networks."""
 
-    def __init__(self, table: Table | None = None) -> None:
-        self._table = table
+    def __init__(self, policy: LatencyModelPolicy, table: Table | None = None) -> None:
+        self._policy, self._table = policy, table
         self._ratios: list[float] = []
         self._seen: list[tuple[dict[str, float], float]] = []
         self._fit: Fit | None = None
@@ -63,12 +58,12 @@ class LatencyModel:
     def fit(self) -> Fit:
         """The regression on what was measured so far."""
         if self._fit is None:
-            self._fit = _fitted(self._seen)
+            self._fit = _fitted(self._seen, self._policy.ridge)
         return self._fit
 
     def left_out(self) -> list[tuple[float, float]]:
-        """Of each measured network the ms predicted from all the others and the ms measured; none before `ENOUGH`."""
-        return self.fit().left_out if len(self._seen) >= ENOUGH else []
+        """Of each network measured the ms predicted from all others and that measured; none before there are enough."""
+        return self.fit().left_out if len(self._seen) >= self._policy.enough else []
 
     def predicted(self, spec: Spec, counted: Count | None = None) -> float | None:
         """The ms of a network by regression; None where it has a type of node that was never measured."""
@@ -82,12 +77,12 @@ class LatencyModel:
         with contextlib.suppress(MeasureError):
             if self._table is not None:
                 return self._table.predict(spec) * self._scale
-        return self.predicted(spec, counted) if len(self._seen) >= ENOUGH else None
+        return self.predicted(spec, counted) if len(self._seen) >= self._policy.enough else None
 
     @property
     def _scale(self) -> float:
         """The median ratio of what this search measured to what the tables say; 1 before there is enough."""
-        return float(np.median(self._ratios)) if len(self._ratios) >= ENOUGH_TO_SCALE else 1.0
+        return float(np.median(self._ratios)) if len(self._ratios) >= self._policy.enough_to_scale else 1.0
 
     def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
         """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
@@ -96,7 +91,7 @@ class LatencyModel:
                 predicted_ms = self._table.predict(spec) * self._scale
                 if predicted_ms / (1 + self._table.accuracy.worst) > gate_ms:
                     return predicted_ms
-        if len(self._seen) < ENOUGH:
+        if len(self._seen) < self._policy.enough:
             return None
         predicted = self.predicted(spec)
         over = predicted is not None and predicted / (1 + self.fit().errors[-1]) > gate_ms
@@ -132,7 +127,7 @@ def _kind(node: Node) -> str:
     return "+".join(str(getattr(block, "type", "")) for block in blocks)
 
 
-def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
+def _fitted(seen: list[tuple[dict[str, float], float]], ridge: float) -> Fit:
     """The regression on features and the ms measured, and each network's ms by a fit to all the others."""
     names = sorted({name for found, _ in seen for name in found})
     x = np.array([[found.get(name, 0.0) for name in names] for found, _ in seen])
@@ -140,15 +135,15 @@ def _fitted(seen: list[tuple[dict[str, float], float]]) -> Fit:
     left_out = []
     for index in range(len(y)):
         others = np.arange(len(y)) != index
-        left_out.append((float(x[index] @ _ridge(x[others], y[others])), float(y[index])))
-    return Fit(names, _ridge(x, y), left_out)
+        left_out.append((float(x[index] @ _ridge(x[others], y[others], ridge)), float(y[index])))
+    return Fit(names, _ridge(x, y, ridge), left_out)
 
 
-def _ridge(x: Floats, y: Floats) -> Floats:
+def _ridge(x: Floats, y: Floats, ridge: float) -> Floats:
     """Weights that minimise the relative squared error, lightly held to zero in units of each feature's size."""
     scale = np.abs(x).max(axis=0)
     scale[scale == 0] = 1.0
     rows = x / scale / y[:, None]
-    gram = rows.T @ rows + _RIDGE * np.eye(x.shape[1])
+    gram = rows.T @ rows + ridge * np.eye(x.shape[1])
     solved: Floats = np.linalg.solve(gram, rows.T @ np.ones(len(y))) / scale
     return solved

@@ -11,6 +11,7 @@ from archdsl.language.document import Spec
 from archdsl.latency.tables import Table
 from archdsl.load.specs import spec_of
 from archdsl.search.network import Network
+from archdsl.search.policy import Policy
 from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
@@ -23,12 +24,13 @@ class Predictors:
     def __init__(
         self,
         trials: Iterable[Trial],
+        policy: Policy,
         gate_ms: float | None,
         table: Table | None = None,
         objectives: Sequence[str] = (),
     ) -> None:
-        self._latency, self.screen, self._gate_ms = LatencyModel(table), Screen(objectives), gate_ms
-        self.early_stopping = EarlyStopping(objectives)
+        self._latency, self._gate_ms = LatencyModel(policy.latency_model, table), gate_ms
+        self.screen, self.early_stopping = Screen(objectives, policy), EarlyStopping(objectives, policy)
         self._anything_passed = False
         for trial in trials:
             self.learn(trial)

@@ -13,17 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from archdsl.search.policy import Policy
 from archdsl.search.predict.rank_ensemble import ensemble
 from archdsl.search.predict.ranks import Floats, spearman
 from archdsl.search.predict.surrogate import NetworkFeatures, network_features, predict_accuracy
 from archdsl.search.store.front import ACCURACY, costs_no_more, losses
 from archdsl.search.trial import Trial
-
-ENOUGH = 10
-"""Trained networks before an order is trusted or not, and networks among which one is the lowest."""
-LEAST_CORRELATION = 0.5
-LOWEST_SHARE = 0.2
-"""Share of the networks that score too low to be trained, while the order is trusted."""
 
 
 class Order(NamedTuple):
@@ -45,7 +40,8 @@ class _Scored(NamedTuple):
 class Screen:
     """The zero-cost rung."""
 
-    def __init__(self, objectives: Sequence[str]) -> None:
+    def __init__(self, objectives: Sequence[str], policy: Policy) -> None:
+        self._policy, self._surrogate = policy.screen, policy.surrogate
         self._is_an_objective = ACCURACY in objectives
         self._others = [objective for objective in objectives if objective != ACCURACY]
         self._networks: list[_Scored] = []  # one list, as workers read it while it grows
@@ -58,7 +54,7 @@ class Screen:
     @property
     def correlation(self) -> float | None:
         """Spearman's rank correlation of the better order and proxy accuracy here; None before enough were trained."""
-        best = _best_order(list(self._networks))
+        best = self._best_order(list(self._networks))
         return None if best is None else best.correlation
 
     def too_low(self, trial: Trial) -> str | None:
@@ -67,14 +63,14 @@ class Screen:
         if candidate is None or not self._is_an_objective:
             return None
         networks = [*self._networks, candidate]
-        best = _best_order(networks)
-        if best is None or best.correlation < LEAST_CORRELATION:
+        best, policy = self._best_order(networks), self._policy
+        if best is None or best.correlation < policy.least_correlation:
             return None
         values = best.values[[costs_no_more(network.costs, candidate.costs) for network in networks]]
-        if len(values) <= ENOUGH or best.values[-1] >= np.quantile(values, LOWEST_SHARE):
+        if len(values) <= policy.enough or best.values[-1] >= np.quantile(values, policy.lowest_share):
             return None
         return (
-            f"{best.name} in the lowest {100 * LOWEST_SHARE:.0f} % of equal-or-cheaper networks "
+            f"{best.name} in the lowest {100 * policy.lowest_share:.0f} % of equal-or-cheaper networks "
             f"(Spearman with accuracy here: {best.correlation:.2f})"
         )
 
@@ -82,17 +78,17 @@ class Screen:
         features = network_features(trial.document, trial.scores)
         return None if features is None else _Scored(losses(trial, self._others), features, trial.accuracy)
 
-
-def _best_order(networks: Sequence[_Scored]) -> Order | None:
-    """The order of the networks that ranks the trained ones better; None before enough were trained."""
-    accuracies = [network.accuracy for network in networks]
-    trained = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
-    if len(trained) < ENOUGH:
-        return None
-    truth = [accuracies[row] or 0.0 for row in trained]
-    named = {
-        "zero-cost score": ensemble([network.features.scores for network in networks]),
-        "predicted accuracy": predict_accuracy([network.features for network in networks], accuracies),
-    }
-    orders = [Order(name, values, float(spearman(values[trained], truth))) for name, values in named.items()]
-    return max(orders, key=lambda order: order.correlation)
+    def _best_order(self, networks: Sequence[_Scored]) -> Order | None:
+        """The order of the networks that ranks the trained ones better; None before enough were trained."""
+        accuracies = [network.accuracy for network in networks]
+        trained = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
+        if len(trained) < self._policy.enough:
+            return None
+        truth = [accuracies[row] or 0.0 for row in trained]
+        features = [network.features for network in networks]
+        named = {
+            "zero-cost score": ensemble([each.scores for each in features]),
+            "predicted accuracy": predict_accuracy(features, accuracies, policy=self._surrogate),
+        }
+        orders = [Order(name, values, float(spearman(values[trained], truth))) for name, values in named.items()]
+        return max(orders, key=lambda order: order.correlation)

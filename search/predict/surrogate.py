@@ -13,15 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.json_types import JsonObject
+from archdsl.search.policy.predict import ProcessPolicy, SurrogatePolicy
 from archdsl.search.predict.fields import Fields, field_columns, fields
-from archdsl.search.predict.gaussian_process import MOST, leave_one_out, posterior
+from archdsl.search.predict.gaussian_process import leave_one_out, posterior
 from archdsl.search.predict.ranks import Floats, ranks, standardised
 from archdsl.search.worker.scores.every import NAMES
-
-LEAST = 3
-"""Trained networks, before there is anything to fit."""
-_MORE = 2.0
-"""How much a column of what was seen of a training weighs, beside those of fields and scores."""
 
 Scores = Mapping[str, float]
 
@@ -48,18 +44,21 @@ class AccuracyForecast(NamedTuple):
 
 
 def predict_accuracy(
-    networks: Sequence[NetworkFeatures], accuracies: Sequence[float | None], *more: Sequence[float] | Floats
+    networks: Sequence[NetworkFeatures],
+    accuracies: Sequence[float | None],
+    *more: Sequence[float] | Floats,
+    policy: SurrogatePolicy,
 ) -> Floats:
     """The accuracy of each network, predicted from the others that were trained; all 0 before there are enough.
 
     `accuracies` are None for networks that were not trained; `more` are further columns, a number a network, of what
     was seen of its training.
     """
-    rows = _trained(accuracies)
-    if len(rows) < LEAST:
+    rows = _trained(accuracies, policy.process)
+    if len(rows) < policy.least:
         return np.zeros(len(networks))
-    columns = np.column_stack([_columns(networks), *(_MORE * standardised(column) for column in more)])
-    return _predicted(columns, accuracies, rows)
+    seen = [policy.training_weight * standardised(column) for column in more]
+    return _predicted(np.column_stack([_columns(networks), *seen]), accuracies, rows, policy.process)
 
 
 def forecast_accuracy(
@@ -68,28 +67,33 @@ def forecast_accuracy(
     running: Floats,
     candidate: NetworkFeatures,
     losses: Floats,
+    policy: SurrogatePolicy,
 ) -> AccuracyForecast:
     """As `predict_accuracy` beside the running loss of each training, and the same of a candidate at each of `losses`.
 
     The losses of the candidate change nothing in what is predicted of the others.
     """
     columns, deviation = _columns([*networks, candidate]), float(running.std()) or 1.0
-    loss_columns = _MORE * (losses - running.mean()) / deviation
+    weight, process = policy.training_weight, policy.process
+    loss_columns = weight * (losses - running.mean()) / deviation
     there = np.column_stack([np.repeat(columns[-1:], len(losses), axis=0), loss_columns])
-    here = np.column_stack([columns[:-1], _MORE * (running - running.mean()) / deviation])
-    predicted = _predicted(np.vstack([here, there]), accuracies, _trained(accuracies))
+    here = np.column_stack([columns[:-1], weight * (running - running.mean()) / deviation])
+    predicted = _predicted(np.vstack([here, there]), accuracies, _trained(accuracies, process), process)
     return AccuracyForecast(predicted[: len(networks)], predicted[len(networks) :])
 
 
-def _trained(accuracies: Sequence[float | None]) -> NDArray[np.intp]:
+def _trained(accuracies: Sequence[float | None], policy: ProcessPolicy) -> NDArray[np.intp]:
     """The rows of the last networks that were trained."""
-    return np.array([row for row, accuracy in enumerate(accuracies) if accuracy is not None], dtype=np.intp)[-MOST:]
+    rows = [row for row, accuracy in enumerate(accuracies) if accuracy is not None]
+    return np.array(rows, dtype=np.intp)[-policy.most :]
 
 
-def _predicted(columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp]) -> Floats:
+def _predicted(
+    columns: Floats, accuracies: Sequence[float | None], rows: NDArray[np.intp], policy: ProcessPolicy
+) -> Floats:
     truth = np.array([accuracies[row] for row in rows], dtype=float)
-    predicted = posterior(columns[rows], truth, columns).means
-    predicted[rows] = leave_one_out(columns[rows], truth)
+    predicted = posterior(columns[rows], truth, columns, policy.noise).means
+    predicted[rows] = leave_one_out(columns[rows], truth, policy.noise)
     return predicted
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from archdsl.search.policy import Policy
 from archdsl.search.predict.fields import Fields, field_columns
-from archdsl.search.predict.gaussian_process import MOST, Posterior, posterior
+from archdsl.search.predict.gaussian_process import Posterior, posterior
 from archdsl.search.predict.ranks import Floats
 from archdsl.search.propose.improvement import improvements
 from archdsl.search.propose.observation import Observation, Params
@@ -98,13 +98,14 @@ class Acquisition:
 
     def _fitted(self, points: Sequence[Params], values: Floats, children: Sequence[Params]) -> Posterior:
         """What the values of these points, (points,), tell of each child."""
-        described = [self.features(params) for params in points[-MOST:]]
+        policy = self.policy.surrogate.process
+        described = [self.features(params) for params in points[-policy.most :]]
         rows = [features for features in described if features is not None]
         if not rows:
             return Posterior(np.zeros(len(children)), np.zeros(len(children)))
         columns = field_columns([*rows, *(self.features(params) or {} for params in children)])
         kept = np.array([features is not None for features in described])
-        return posterior(columns[: len(rows)], values[-MOST:][kept], columns[len(rows) :])
+        return posterior(columns[: len(rows)], values[-policy.most :][kept], columns[len(rows) :], policy.noise)
 
     def _modelled(self, place: int, values: Floats) -> Floats:
         """Values of an objective as the model has them; NaN stays.

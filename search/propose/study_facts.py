@@ -15,13 +15,10 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, create_trial
 
+from archdsl.search.policy.report import ReportPolicy
 from archdsl.search.propose.measured_trials import Measured, measured_trials
 from archdsl.search.propose.study import METRICS
 from archdsl.search.propose.trial_queue import REASON, RUNG
-
-LEAST_TRIALS = 10
-"""Networks below which no importance is told: the parameters are about as many."""
-_DEALS = 10
 
 
 class Importance(NamedTuple):
@@ -44,7 +41,7 @@ class StudyFacts(NamedTuple):
     reason: str
 
 
-def study_facts(folder: Path, objectives: Sequence[str]) -> StudyFacts:
+def study_facts(folder: Path, objectives: Sequence[str], policy: ReportPolicy) -> StudyFacts:
     """What the run's database tells. A copy is opened, so that neither a running search nor the folder is touched.
 
     `objectives` are the space's, as `max proxy_accuracy`.
@@ -58,7 +55,7 @@ def study_facts(folder: Path, objectives: Sequence[str]) -> StudyFacts:
             for path in folder.glob("study.db*"):
                 shutil.copy(path, place)
             trials = _read(Path(place) / "study.db")
-        importance = _importance(trials, objectives)
+        importance = _importance(trials, objectives, policy)
     except Exception as error:  # whatever SQLite, SQLAlchemy or Optuna say of a file that is none of theirs
         return _nothing(f"study.db cannot be read: {' '.join(str(error).split())[:160]}")
     refused = (trial.user_attrs for trial in trials if RUNG in trial.user_attrs)
@@ -81,19 +78,19 @@ def _read(database: Path) -> list[FrozenTrial]:
         storage.engine.dispose()
 
 
-def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[Importance]:
+def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy: ReportPolicy) -> list[Importance]:
     """Of accuracy and latency. Only what was trained to the end has an accuracy; what is filled in is left out."""
     measured = measured_trials(trials, objectives)
     trained = [each for each in measured if each.is_trained]
     known = {"proxy_accuracy": trained, "latency": measured}
     metrics = [text.split()[-1] for text in objectives if text.split()]
-    return [_shares(name, known[name], place) for place, name in enumerate(metrics) if name in known]
+    return [_shares(name, known[name], place, policy) for place, name in enumerate(metrics) if name in known]
 
 
-def _shares(name: str, measured: Sequence[Measured], place: int) -> Importance:
+def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportPolicy) -> Importance:
     metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
-    if len(trials) < LEAST_TRIALS:
-        few = f"{len(trials)} networks have one; below {LEAST_TRIALS} the shares would be chance"
+    if len(trials) < policy.importance_trials:
+        few = f"{len(trials)} networks have one; below {policy.importance_trials} the shares would be chance"
         return Importance(metric, len(trials), {}, None, few)
     if len(set(values)) < 2:
         return Importance(metric, len(trials), {}, None, "all networks have the same")
@@ -103,10 +100,10 @@ def _shares(name: str, measured: Sequence[Measured], place: int) -> Importance:
         found = _evaluated(trials, signed)
         shares = dict(sorted(found.items(), key=lambda item: (-round(item[1], 9), item[0])))
         generator = random.Random(0)
-        dealt = [_evaluated(trials, generator.sample(signed, len(signed))) for _ in range(_DEALS)]
+        dealt = [_evaluated(trials, generator.sample(signed, len(signed))) for _ in range(policy.importance_deals)]
     except Exception as error:  # an evaluator may refuse, and in more ways than it says
         return Importance(metric, len(trials), {}, None, f"Optuna cannot tell: {' '.join(str(error).split())[:160]}")
-    by_chance = sum(max(one.values()) for one in dealt) / _DEALS
+    by_chance = sum(max(one.values()) for one in dealt) / policy.importance_deals
     return Importance(metric, len(trials), shares, by_chance, "")
 
 

@@ -23,7 +23,7 @@ from archdsl.search.network import Network
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
-from archdsl.search.proxy_check.judged import LEAST, judged
+from archdsl.search.proxy_check.judged import judged
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
@@ -35,8 +35,6 @@ from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
 
 EPOCHS, FULL_STEPS = SHIPPED.finalists.lengthen * 2.0, int(SHIPPED.finalists.lengthen * LEAST_STEPS)
 """Of a full training, and how many steps it has at least: as a search trains its finalists by default."""
-SHORT = 0.2
-"""Share of it that a short training of its own takes, with its whole schedule."""
 _OF_EARLIER = ("space", "budgets", "seed")
 
 Say = Callable[[str], None]
@@ -49,7 +47,7 @@ class Check(BaseModel):
 
     settings: Settings
     """Of the space, the data and the training; latencies are not measured."""
-    networks: Annotated[int, Field(ge=LEAST)] = 32
+    networks: Annotated[int, Field(ge=SHIPPED.proxy_check.least)] = 32
     seeds: Annotated[int, Field(ge=2)] = 2
     """Of initial weights and data order: trainings of each network."""
     earlier: tuple[str, ...] = ()
@@ -176,7 +174,10 @@ class _Checking:
 
         Like a search's, it has at least so many steps where the epochs were not asked for.
         """
-        length = {"epochs": self.settings.epochs * SHORT, "least_steps": min(self.settings.least_steps, LEAST_STEPS)}
+        length = {
+            "epochs": self.settings.epochs * self.policy.proxy_check.short_share,
+            "least_steps": min(self.settings.least_steps, LEAST_STEPS),
+        }
         return self._trained(drawn, data, self.settings.seed + self.asked.seeds, length)
 
     def _trained(
@@ -213,8 +214,9 @@ class _Checking:
             for found in self.before
         ]
         complete = len(self.checked) >= min(self.asked.networks, len(self.networks or self.checked))
+        told = judged(self.checked, self.facts, self.policy, before)
         ended = {"complete": complete, "interrupted": self.interrupted}
-        return {"asked": asked, **ended, **self.facts.model_dump(), **judged(self.checked, self.facts, before)}
+        return {"asked": asked, **ended, **self.facts.model_dump(), **told}
 
 
 def _line(network: CheckedNetwork) -> str:

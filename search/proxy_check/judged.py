@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from archdsl.search.policy import Policy
+from archdsl.search.policy.predict import SurrogatePolicy
+from archdsl.search.policy.proxy_check import ProxyCheckPolicy
 from archdsl.search.predict.fields import fields
 from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
 from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
@@ -21,58 +24,49 @@ from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, Chec
 from archdsl.search.worker.scores.every import NAMES
 from archdsl.training.running_loss import MARKS
 
-LEAST = 8
-"""Networks, before anything is said of ranks."""
-BEST = 5
-"""The top of the truth that a score should keep in its upper third."""
 SHORT = (2, 4, 10)
-"""At which twentieths of the training its running loss is judged."""
+"""At which twentieths of the training its running loss is judged; what is written of a check has a loss for each."""
 TARGET_MARK = 4
-AFTER = (8, 16, 32)
-"""Trained networks from which the others are told, as a search has them one after another."""
-_DEALS = 50
-ZERO_COST, MORE_THAN_PARAMS, SHORT_TRAINING = 0.75, 0.2, 0.80
-"""Spearman correlations that are aimed at: of the zero-cost rung, of it above params, of the loss after a fifth."""
 RUNG = ("ensemble", "fitted")
 """A search uses the one that ranks better there (`predict/screen.py`)."""
-_SPREAD = 3.0
-"""Standard errors that accuracies must lie apart: else most neighbours in rank could as well stand the other way."""
 
 Networks: TypeAlias = Sequence[CheckedNetwork]
 Earlier: TypeAlias = Sequence[EarlierNetwork]
 _RANKED: dict[str, Callable[..., Any]] = {"spearman": spearman, "kendall": kendall}
 
 
-def judged(records: Networks, data: CheckFacts, before: Earlier = ()) -> dict[str, Any]:
+def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier = ()) -> dict[str, Any]:
     """Everything that the networks of a check tell; `data` says how many images there are to validate and held out.
 
     `before` are rows of earlier checks' results: what is fitted, is fitted to these too, and judged by this one's.
     """
+    least, best, surrogate = policy.proxy_check.least, policy.proxy_check.best, policy.surrogate
     known = [record for record in records if not record.reason]
     found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
-    if len(known) < LEAST:
-        return found | {"refused": f"{len(known)} networks were trained; below {LEAST} nothing is said of ranks"}
+    if len(known) < least:
+        return found | {"refused": f"{len(known)} networks were trained; below {least} nothing is said of ranks"}
     truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in known])
     found |= {"fidelity": known[0].trainings[0].training.fidelity, **_spread(truth, data)}
     found["ceiling"] = {name: _ceiling(figure, truth) for name, figure in _RANKED.items()}
-    if (refused := _refusal(found)) is not None:
+    if (refused := _refusal(found, policy.proxy_check.spread)) is not None:
         return found | {"refused": refused}
     mean = truth.mean(1)
     own = {record.network_hash for record in known}
     before = [row for row in before if row.network_hash not in own]
     found["before"] = len(before)
-    columns = _columns(known, mean, before)
-    found["scores"] = {name: _judge(column, mean) for name, column in columns.items()}
-    counts = [count for count in ((0, *AFTER) if before else AFTER) if count + LEAST <= len(known)]
-    found["fitted_after"] = {str(count): _after(count, known, mean, before) for count in counts}
-    found["short"] = {str(mark): _short(mark, known, truth, before) for mark in SHORT}
+    columns = _columns(known, mean, before, surrogate)
+    found["scores"] = {name: _judge(column, mean, best) for name, column in columns.items()}
+    after = policy.proxy_check.after
+    counts = [count for count in ((0, *after) if before else after) if count + least <= len(known)]
+    found["fitted_after"] = {str(count): _after(count, known, mean, before, policy) for count in counts}
+    found["short"] = {str(mark): _short(mark, known, truth, before, policy) for mark in SHORT}
     if all(record.short is not None for record in known):
-        found["short_of_its_own"] = _own(known, mean)
+        found["short_of_its_own"] = _own(known, mean, policy)
     found["seconds"] = _seconds(known)
     found["cached"] = sum(training.is_cached for record in known for training in record.trainings)
     found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
     found["above_params"] = interval(_above, columns[found["rung"]], columns["params"], mean)._asdict()
-    return found | {"targets": _targets(found), "networks": _rows(known, truth, columns)}
+    return found | {"targets": _targets(found, policy.proxy_check), "networks": _rows(known, truth, columns)}
 
 
 def _accuracy(training: CheckTraining, data: CheckFacts) -> float:
@@ -95,14 +89,14 @@ def _spread(truth: Floats, data: CheckFacts) -> dict[str, Any]:
     }
 
 
-def _refusal(found: Mapping[str, Any]) -> str | None:
+def _refusal(found: Mapping[str, Any], spread: float) -> str | None:
     """Why nothing is ranked: the networks differ by no more than the images tell apart, or than seeds agree on."""
     remedy = "who is better here is noise, and no score is ranked by it; train longer (--epochs, --images)"
     deviation, error = found["accuracy"]["deviation"], found["error"]["by_images"]
-    if deviation < _SPREAD * error:
+    if deviation < spread * error:
         return (
             f"the accuracies of {found['trained']} networks lie {deviation:.2%} apart (standard deviation), less than "
-            f"{_SPREAD:g} times the error of {error:.2%} that so few images leave: {remedy}, or on harder data"
+            f"{spread:g} times the error of {error:.2%} that so few images leave: {remedy}, or on harder data"
         )
     ceiling = found["ceiling"]["spearman"]
     if ceiling["low"] <= 0:
@@ -122,11 +116,11 @@ def _ceiling(figure: Callable[..., Any], truth: Floats) -> dict[str, float]:
     return interval(between, *truth.T)._asdict()
 
 
-def _columns(known: Networks, truth: Floats, before: Earlier) -> dict[str, Floats]:
+def _columns(known: Networks, truth: Floats, before: Earlier, policy: SurrogatePolicy) -> dict[str, Floats]:
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
     scores = [record.scores for record in known]
     columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
-    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _predicted(known, truth.tolist(), before)}
+    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _predicted(known, truth.tolist(), before, policy)}
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
 
 
@@ -134,34 +128,33 @@ def _features(known: Sequence[CheckedNetwork | EarlierNetwork]) -> list[NetworkF
     return [NetworkFeatures(fields(record.document), record.scores) for record in known]
 
 
-def _predicted(known: Networks, truth: Sequence[float | None], before: Earlier) -> Floats:
+def _predicted(known: Networks, truth: Sequence[float | None], before: Earlier, policy: SurrogatePolicy) -> Floats:
     """The accuracy of each network as all others tell it, with those of earlier checks."""
     earlier = [float(np.mean(row.accuracies)) for row in before]
-    return predict_accuracy(_features([*known, *before]), [*truth, *earlier])[: len(known)]
+    return predict_accuracy(_features([*known, *before]), [*truth, *earlier], policy=policy)[: len(known)]
 
 
-def _judge(score: Floats, truth: Floats) -> dict[str, Any]:
+def _judge(score: Floats, truth: Floats, best: int) -> dict[str, Any]:
     """Both rank correlations with their intervals, and what the score's upper third holds of the best."""
     kept = math.ceil(len(truth) / 3)
     found: dict[str, Any] = {name: interval(figure, score, truth)._asdict() for name, figure in _RANKED.items()}
-    return found | {"recall": recall(list(score), list(truth), BEST, kept)}
+    return found | {"recall": recall(list(score), list(truth), best, kept)}
 
 
-def _after(count: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
+def _after(count: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
     """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie.
 
     Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
     """
     if not count:
-        predicted = _predicted(known, [None] * len(known), before)
+        predicted = _predicted(known, [None] * len(known), before, policy.surrogate)
         return {name: interval(figure, predicted, truth)._asdict() for name, figure in _RANKED.items()}
     generator, drawn = np.random.default_rng(0), []
-    for _ in range(_DEALS):
+    for _ in range(policy.proxy_check.deals):
         order = generator.permutation(len(known))
         trained = set(order[:count].tolist())
-        predicted = _predicted(
-            known, [float(truth[row]) if row in trained else None for row in range(len(known))], before
-        )
+        told = [float(truth[row]) if row in trained else None for row in range(len(known))]
+        predicted = _predicted(known, told, before, policy.surrogate)
         left = order[count:]
         drawn.append([figure(predicted[left], truth[left]) for figure in _RANKED.values()])
     return {
@@ -170,13 +163,13 @@ def _after(count: int, known: Networks, truth: Floats, before: Earlier) -> dict[
     }
 
 
-def _short(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
+def _short(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
     """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
 
     A loss shares its seed with a part of the mean; against the other seed it shares nothing.
     """
     losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in known])
-    seeds = truth.shape[1]
+    seeds, best = truth.shape[1], policy.proxy_check.best
     kept = math.ceil(len(truth) / 3)
 
     def own(figure: Callable[..., Any]) -> Interval:
@@ -193,11 +186,11 @@ def _short(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[s
 
     found: dict[str, Any] = {name: own(figure)._asdict() for name, figure in _RANKED.items()}
     found |= {f"{name}_of_other_seed": other(figure)._asdict() for name, figure in _RANKED.items()}
-    found["recall"] = float(np.mean([recall(list(loss), list(truth.mean(1)), BEST, kept) for loss in losses.T]))
-    return found | {"beside_scores": _beside(mark, known, truth, before), "cost": mark / MARKS}
+    found["recall"] = float(np.mean([recall(list(loss), list(truth.mean(1)), best, kept) for loss in losses.T]))
+    return found | {"beside_scores": _beside(mark, known, truth, before, policy), "cost": mark / MARKS}
 
 
-def _beside(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[str, Any]:
+def _beside(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
     As a search has it (`predict/early_stopping.py`); each network is judged by all others.
@@ -207,29 +200,30 @@ def _beside(mark: int, known: Networks, truth: Floats, before: Earlier) -> dict[
         losses = [record.trainings[seed].training.running[mark - 1] for record in known]
         losses += [row.running[seed % len(row.running)][place] for row in before]
         earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
-        predicted.append(predict_accuracy(features, [*truth[:, seed].tolist(), *earlier], losses)[: len(known)])
+        accuracies = [*truth[:, seed].tolist(), *earlier]
+        predicted.append(predict_accuracy(features, accuracies, losses, policy=policy.surrogate)[: len(known)])
 
     def between(figure: Callable[..., Any]) -> Callable[..., Any]:
         return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
 
-    kept = math.ceil(len(truth) / 3)
+    kept, best = math.ceil(len(truth) / 3), policy.proxy_check.best
     mean = truth.mean(1)
     found: dict[str, Any] = {
         name: interval(between(figure), mean, *predicted)._asdict() for name, figure in _RANKED.items()
     }
-    return found | {"recall": float(np.mean([recall(list(one), list(mean), BEST, kept) for one in predicted]))}
+    return found | {"recall": float(np.mean([recall(list(one), list(mean), best, kept) for one in predicted]))}
 
 
-def _own(known: Networks, mean: Floats) -> dict[str, Any]:
+def _own(known: Networks, mean: Floats, policy: Policy) -> dict[str, Any]:
     """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
     trainings = [record.short for record in known if record.short is not None]
     accuracies = np.array([training.accuracy for training in trainings])
     seconds = [training.training.seconds or 0.0 for training in trainings]
     cost = float(np.median(seconds)) / _seconds(known)["training"]
-    beside = _judge(predict_accuracy(_features(known), mean.tolist(), accuracies), mean)
+    predicted = predict_accuracy(_features(known), mean.tolist(), accuracies, policy=policy.surrogate)
     return {
-        **_judge(accuracies, mean),
-        "beside_scores": beside,
+        **_judge(accuracies, mean, policy.proxy_check.best),
+        "beside_scores": _judge(predicted, mean, policy.proxy_check.best),
         "cost": cost,
         "fidelity": trainings[0].training.fidelity,
     }
@@ -247,7 +241,7 @@ def _seconds(known: Networks) -> dict[str, float]:
     return {**found, "training": float(np.median(trainings))}
 
 
-def _targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _targets(found: Mapping[str, Any], policy: ProxyCheckPolicy) -> list[dict[str, Any]]:
     """What is aimed at, what was found, and whether that is enough."""
     rung, short = found["rung"], found["short"][str(TARGET_MARK)]
     own = {"running loss": short, "running loss beside the scores": short["beside_scores"]}
@@ -256,9 +250,13 @@ def _targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     promise = max(own, key=lambda name: own[name]["spearman"]["value"])
     promised = own[promise]["spearman"]["value"]
     rows = [
-        (f"Spearman of the zero-cost rung ({rung})", ZERO_COST, found["scores"][rung]["spearman"]["value"]),
-        ("the same above that of params", MORE_THAN_PARAMS, found["above_params"]["value"]),
-        (f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of a full training", SHORT_TRAINING, promised),
+        (f"Spearman of the zero-cost rung ({rung})", policy.zero_cost, found["scores"][rung]["spearman"]["value"]),
+        ("the same above that of params", policy.more_than_params, found["above_params"]["value"]),
+        (
+            f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of a full training",
+            policy.short_training,
+            promised,
+        ),
     ]
     return [{"what": what, "target": target, "found": value, "met": value >= target} for what, target, value in rows]
 

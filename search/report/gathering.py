@@ -16,6 +16,7 @@ from archdsl.language.document import Spec
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import parse_spec, spec_of
 from archdsl.runtimes.setting import with_runtime
+from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.facts import Report, Rung
@@ -29,8 +30,8 @@ from archdsl.search.trial import RUNGS
 from archdsl.spaces.space import Space
 
 
-def read_report(folder: str | os.PathLike[str]) -> Report:
-    """Everything that a run's folder holds; nothing in it is changed.
+def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Report:
+    """Everything that a run's folder holds; nothing in it is changed. `policy` is the one that the search went by.
 
     Raises:
         NoRun: no search was run there.
@@ -40,7 +41,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
     records = _with_choices(files, specs)
     trials = _first_of_each([trial for trial in records if trial.rung != LONGER])
     longer = _last_of_each([trial for trial in records if trial.rung == LONGER])
-    study = study_facts(files.folder, _objectives(files.settings))
+    study = study_facts(files.folder, _objectives(files.settings), policy.report)
     verdict = verdict_of(files.verdict)
     noise, state = number(files.noise.get("noise")), _state(files.verdict)
     ranked = _front(files, trials)
@@ -59,11 +60,11 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
         rungs=_rungs(trials, study),
         refused=study.reason,
         importance=study.importance,
-        scores=scores(trials, specs),
-        finals=finals(trials, longer),
-        prediction=prediction(trials, specs),
+        scores=scores(trials, specs, policy),
+        finals=finals(trials, longer, policy.report),
+        prediction=prediction(trials, specs, policy),
         winner=_winner(files),
-        next_steps=next_steps(files, state, verdict, trials, ranked, noise),
+        next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
         reproduce=reproduce(files, verdict),
         problems=files.problems,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text
+from archdsl.search.policy.report import ReportPolicy
 from archdsl.search.report.commands import (
     bench_command,
     digits,
@@ -23,10 +24,6 @@ from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 from archdsl.search.report.trials import TrialLine
 
-DEFAULT_NOISE = 0.05
-"""Of a machine whose noise the run does not say: the least that a search assumes."""
-_ROUNDS = 400
-"""Ten times as many as `archdsl bench` takes by itself."""
 _FASTER_RUNTIME = {"cpu": "compile", "cuda": "graph"}
 _LOAD = """import archdsl, sys
 print(archdsl.load_model(sys.argv[1]))"""
@@ -41,6 +38,7 @@ class _Run:
     trials: Sequence[TrialLine]
     front: Sequence[TrialLine]
     noise: float
+    bench_rounds: int
 
     @property
     def settings(self) -> JsonObject:
@@ -73,11 +71,12 @@ def next_steps(
     trials: Sequence[TrialLine],
     front: Sequence[TrialLine],
     noise: float | None,
+    policy: ReportPolicy,
 ) -> list[NextStep]:
     """The steps, the most useful first; none where the run does not say what was searched."""
     if not mapping(files.settings.get("space")):
         return []
-    run = _Run(files, verdict, trials, front, DEFAULT_NOISE if noise is None else noise)
+    run = _Run(files, verdict, trials, front, policy.noise if noise is None else noise, policy.bench_rounds)
     steps = []
     if state != "finished":
         steps.append(NextStep("The search has not ended: continue it where it stopped.", resume_command(files.folder)))
@@ -107,8 +106,8 @@ def _after_unsure(run: _Run) -> Iterator[NextStep]:
         sentence = "Measure the winner again on a quieter machine: stop other programs, then run its script."
         yield NextStep(sentence, shlex.join(["python", str(run.folder / "run_winner.py")]))
     if document is not None:
-        sentence = f"Measure its latency in {_ROUNDS} rounds, ten times the default, for a narrower interval."
-        yield NextStep(sentence, bench_command(run.settings, document, "--rounds", str(_ROUNDS)))
+        sentence = f"Measure its latency in {run.bench_rounds} rounds, ten times the default, for a narrower interval."
+        yield NextStep(sentence, bench_command(run.settings, document, "--rounds", str(run.bench_rounds)))
         if (runtime := _faster_runtime(run.settings)) is not None:
             sentence = f"Measure its latency in the runtime {runtime}, which may be faster."
             yield NextStep(sentence, bench_command({**run.settings, "runtime": runtime}, document))

@@ -29,6 +29,7 @@ from archdsl.render.search import screen
 from archdsl.render.tables import cost_table, zoo_row, zoo_table
 from archdsl.render.tree import show
 from archdsl.search.doctor.doctor import examine
+from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.report import read_report
 from archdsl.search.trial import RUNGS
@@ -130,7 +131,7 @@ def test_reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_proxy_checks() -> None:
-    found: Any = {**KNOWN, **judged(networks(), DATA)}
+    found: Any = {**KNOWN, **judged(networks(), DATA, SHIPPED)}
     hold_whole(proxy_report(found), ["params", "MACs", "SynFlow"])
 
 

@@ -177,7 +177,7 @@ def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> No
     machine = Machine()
     own = opened_for_training(tmp_path, machine)
     record = begun_record()
-    predictors = Predictors([], None, None, own.space.objectives)
+    predictors = Predictors([], RANDOM, None, None, own.space.objectives)
     trained = short_training(own, predictors, own.worker, spec_of(record.document), own.settings, record)
     assert trained.accuracy is not None
     assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archdsl.search.predict.early_stopping import ENOUGH, EarlyStopping
+from archdsl.search.policy import SHIPPED
+from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.surrogate import NetworkFeatures
 from archdsl.search.trial import Training, Trial
 from archdsl.search.worker.scores.every import NAMES
@@ -20,6 +21,7 @@ from tests.support.trials import trial
 
 Record = dict[str, Any]
 OBJECTIVES = ("max proxy_accuracy", "min latency")
+ENOUGH = SHIPPED.early_stopping.enough
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def measured(latency: float, **changes: Any) -> Trial:
 
 def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> EarlyStopping:
     """Has seen losses of 2.0, 2.1 and so on, the lower the more accurate."""
-    found = EarlyStopping(objectives)
+    found = EarlyStopping(objectives, SHIPPED)
     for number in range(known):
         found.learn(trained(latencies, 2 + 0.1 * number, 0.9 - 0.05 * number))
     return found
@@ -63,7 +65,7 @@ def test_nobody_is_broken_off_before_enough_were_trained_or_for_another_objectiv
 
 
 def test_a_loss_that_does_not_rank_well_here_breaks_nothing_off() -> None:
-    found = EarlyStopping(OBJECTIVES)
+    found = EarlyStopping(OBJECTIVES, SHIPPED)
     for number in range(2 * ENOUGH):
         found.learn(trained(1.0, 2 + 0.1 * ((7 * number) % 16), 0.5 + 0.01 * number))
     assert found.forecast(4) is not None
@@ -94,7 +96,7 @@ def scored(loss: float, accuracy: float, params: float) -> Trial:
 
 def beside_scores() -> EarlyStopping:
     """Has seen accuracies that are made of the loss and of the params, neither of which tells them alone."""
-    found, generator = EarlyStopping(OBJECTIVES), random.Random(0)
+    found, generator = EarlyStopping(OBJECTIVES, SHIPPED), random.Random(0)
     for params in generator.sample(range(100, 140), 40):
         loss = generator.uniform(2, 3)
         found.learn(scored(loss, 0.02 * params - 0.8 * loss, params))

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from archdsl.search.predict.gaussian_process import NOISE, leave_one_out, posterior
+from archdsl.search.predict.gaussian_process import leave_one_out, posterior
 from archdsl.search.propose.improvement import improvements
 
 RNG = np.random.default_rng(0)
 COSTS, GAINS = np.array([0.2, 0.5, 0.4, 0.9]), np.array([0.1, 0.6, 0.3, 0.5])
-LIMIT = 1.1
+LIMIT, NOISE = 1.1, 0.1
 
 
 def area(costs: np.ndarray, gains: np.ndarray) -> float:
@@ -57,7 +57,7 @@ def test_the_process_tells_what_its_equations_say() -> None:
     inverse, across, ones = np.linalg.inv(known), np.array([near, far]), np.ones(2)
     mean = (ones @ inverse @ accuracies) / (ones @ inverse @ ones)
     centred = accuracies - mean
-    found = posterior(trained, accuracies, asked)
+    found = posterior(trained, accuracies, asked, NOISE)
     assert found.means[0] == pytest.approx(mean + across @ inverse @ centred)
     of_the_mean = (1 - ones @ inverse @ across) ** 2 / (ones @ inverse @ ones)
     variance = centred @ inverse @ centred / (2 - 1) * (1 - across @ inverse @ across + of_the_mean)
@@ -66,16 +66,18 @@ def test_the_process_tells_what_its_equations_say() -> None:
 
 def test_each_trained_network_is_told_by_the_others() -> None:
     trained, accuracies = RNG.normal(size=(9, 4)), RNG.uniform(0.2, 0.6, 9)
-    found = leave_one_out(trained, accuracies)
+    found = leave_one_out(trained, accuracies, NOISE)
     for row in range(9):
         others = np.arange(9) != row
-        assert found[row] == pytest.approx(posterior(trained[others], accuracies[others], trained[[row]]).means[0])
+        assert found[row] == pytest.approx(
+            posterior(trained[others], accuracies[others], trained[[row]], NOISE).means[0]
+        )
 
 
 def test_far_from_everything_the_likeliest_mean_is_told_and_nothing_is_sure() -> None:
     """The mean in which networks that are alike count as fewer."""
     trained, accuracies = RNG.normal(size=(30, 6)), RNG.uniform(0.2, 0.6, 30)
-    found = posterior(trained, accuracies, np.vstack([trained[:1], np.full((1, 6), 50.0)]))
+    found = posterior(trained, accuracies, np.vstack([trained[:1], np.full((1, 6), 50.0)]), NOISE)
     apart = np.array([[kernel(float(np.linalg.norm(a - b)) / math.sqrt(6)) for b in trained] for a in trained])
     weights = np.linalg.inv(apart + NOISE * np.eye(30)).sum(0)
     assert found.means[1] == pytest.approx(weights @ accuracies / weights.sum())
@@ -84,7 +86,7 @@ def test_far_from_everything_the_likeliest_mean_is_told_and_nothing_is_sure() ->
 
 
 def test_equal_accuracies_are_told_for_sure() -> None:
-    found = posterior(RNG.normal(size=(5, 3)), np.full(5, 0.4), RNG.normal(size=(2, 3)))
+    found = posterior(RNG.normal(size=(5, 3)), np.full(5, 0.4), RNG.normal(size=(2, 3)), NOISE)
     assert found.means == pytest.approx(0.4)
     assert found.deviations == pytest.approx(0.0, abs=1e-6)
 
@@ -94,5 +96,5 @@ def test_how_two_choices_go_together_is_learned() -> None:
     generator = np.random.default_rng(1)
     rows = generator.choice([-1.0, 1.0], size=(60, 4))
     accuracies = 0.4 + 0.1 * rows[:, 0] * rows[:, 1] + generator.normal(0, 0.01, 60)
-    found = posterior(rows[:40], accuracies[:40], rows[40:])
+    found = posterior(rows[:40], accuracies[:40], rows[40:], NOISE)
     assert np.corrcoef(found.means, accuracies[40:])[0, 1] > 0.8

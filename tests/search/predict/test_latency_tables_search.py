@@ -10,10 +10,13 @@ from archdsl import count
 from archdsl.latency.tables import Table
 from archdsl.latency.tables.survey import survey
 from archdsl.load.spaces import space_of
-from archdsl.search.predict.latency_model import ENOUGH, ENOUGH_TO_SCALE, LatencyModel, table_of
+from archdsl.search.policy import SHIPPED
+from archdsl.search.predict.latency_model import LatencyModel, table_of
 from archdsl.spaces.space import Space
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, facts, small_table, space_point
+
+POLICY = SHIPPED.latency_model
 
 
 @pytest.fixture(autouse=True)
@@ -46,28 +49,28 @@ def test_a_search_that_chose_its_threads_uses_the_table_of_these(table: Table) -
 
 def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred(table: Table) -> None:
     spec = space_point()
-    careful = LatencyModel(table._replace(accuracy=table.accuracy._replace(worst=0.5)))
+    careful = LatencyModel(POLICY, table._replace(accuracy=table.accuracy._replace(worst=0.5)))
     ms = table.predict(spec)
     assert careful.surely_over(spec, ms / 1.6) == ms
     assert careful.surely_over(spec, ms / 1.4) is None
-    assert LatencyModel().surely_over(spec, ms / 100) is None
+    assert LatencyModel(POLICY).surely_over(spec, ms / 100) is None
 
 
 def test_tables_are_scaled_to_what_the_search_measures(table: Table, space: Space) -> None:
-    model, specs = LatencyModel(table), survey(space, frozenset(), 1, ENOUGH_TO_SCALE).held_out
+    model, specs = LatencyModel(POLICY, table), survey(space, frozenset(), 1, POLICY.enough_to_scale).held_out
     spec = space_point()
     for number, measured in enumerate(specs):
         assert model.guess(spec) == table.predict(spec), number
         model.learn(measured, 0.8 * table.predict(measured))
     assert model.guess(spec) == pytest.approx(0.8 * table.predict(spec))
     gate = 0.9 * table.predict(spec) / (1 + table.accuracy.worst)
-    assert LatencyModel(table).surely_over(spec, gate) is not None
+    assert LatencyModel(POLICY, table).surely_over(spec, gate) is not None
     assert model.surely_over(spec, gate) is None
 
 
 def test_where_the_table_knows_nothing_the_search_learns_by_itself(table: Table, space: Space) -> None:
-    model = LatencyModel(table._replace(times={}))
-    specs = survey(space, frozenset(), 1, ENOUGH + 4).held_out
+    model = LatencyModel(POLICY, table._replace(times={}))
+    specs = survey(space, frozenset(), 1, POLICY.enough + 4).held_out
     for spec in specs:
         model.learn(spec, 1.0 + count(spec).macs / 1e6)
     assert model.surely_over(specs[0], 0.01) is not None

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import pytest
 
 from archdsl.json_types import JsonObject
+from archdsl.search.policy import SHIPPED
 from archdsl.search.predict.rank_ensemble import ensemble
-from archdsl.search.predict.screen import LEAST_CORRELATION, Screen
+from archdsl.search.predict.screen import Screen
 from archdsl.search.predict.surrogate import NetworkFeatures, network_features
 from archdsl.search.trial import Trial
 from archdsl.search.worker.scores.every import NAMES
@@ -25,7 +26,7 @@ def known(value: float, accuracy: float | None = None, latency: float = 1.0, **o
 
 
 def screen_of(records: Iterable[Trial]) -> Screen:
-    found = Screen(("max proxy_accuracy", "min latency"))
+    found = Screen(("max proxy_accuracy", "min latency"), SHIPPED)
     for record in records:
         found.learn(record)
     return found
@@ -49,7 +50,7 @@ def test_scores_are_used_only_while_they_rank_well_here() -> None:
     )
     assert trusted.too_low(known(10.5)) is None
     assert distrusted.correlation is not None
-    assert distrusted.correlation < LEAST_CORRELATION
+    assert distrusted.correlation < SHIPPED.screen.least_correlation
     assert distrusted.too_low(known(1.5)) is None
 
 
@@ -73,7 +74,7 @@ def test_the_lowest_are_those_among_networks_that_cost_no_more() -> None:
 
 
 def test_where_accuracy_is_no_objective_no_score_is_too_low() -> None:
-    screen = Screen(("min latency",))
+    screen = Screen(("min latency",), SHIPPED)
     for step in range(20):
         screen.learn(known(float(step), 0.01 * step))
     assert screen.too_low(known(0.5)) is None

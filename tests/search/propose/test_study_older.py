@@ -126,7 +126,7 @@ def test_the_network_that_was_under_way_is_tried_next(older: Path) -> None:
 
 
 def test_the_report_leaves_out_accuracies_that_were_invented(older: Path) -> None:
-    facts = study_facts(older, ("max proxy_accuracy", "min latency"))
+    facts = study_facts(older, ("max proxy_accuracy", "min latency"), POLICY.report)
     assert facts.reason == ""
     assert [importance.trials for importance in facts.importance] == [14, 16]
     assert sum(record["accuracy"] is not None for record in records(older)) == 14

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archdsl.errors import SearchError
+from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.check import check
 from archdsl.search.proxy_check.judged import judged
@@ -34,14 +35,14 @@ def wide(count: int, seed: int) -> list[CheckedNetwork]:
 
 def rows(networks: list[CheckedNetwork]) -> list[EarlierNetwork]:
     """As a later check reads them."""
-    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA)}
+    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA, SHIPPED)}
     return earlier.networks([told], "fake", settings(epochs=6.0, images=10))
 
 
 def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
     before = rows(wide(24, seed=1))
     records = wide(12, seed=2)
-    found, alone = judged(records, DATA, before), judged(records, DATA)
+    found, alone = judged(records, DATA, SHIPPED, before), judged(records, DATA, SHIPPED)
     assert (found["before"], alone["before"]) == (24, 0)
     assert found["trained"] == len(found["networks"]) == 12
     assert found["fitted_after"]["0"]["spearman"]["value"] > 0.9
@@ -53,14 +54,14 @@ def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
 
 def test_a_network_is_not_told_by_its_own_training_of_an_earlier_check() -> None:
     records = wide(12, seed=2)
-    again = judged(records, DATA, rows(records))
+    again = judged(records, DATA, SHIPPED, rows(records))
     assert again["before"] == 0
-    assert again["scores"]["fitted"] == judged(records, DATA)["scores"]["fitted"]
+    assert again["scores"]["fitted"] == judged(records, DATA, SHIPPED)["scores"]["fitted"]
 
 
 def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: Path) -> None:
     own = settings(epochs=6.0, images=10)
-    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(wide(12, seed=1), DATA)}
+    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(wide(12, seed=1), DATA, SHIPPED)}
     (tmp_path / "proxy_check.json").write_text(json.dumps(told))
     folder, file = earlier.read([str(tmp_path), str(tmp_path / "proxy_check.json")])
     assert folder == file == json.loads(json.dumps(told))

@@ -9,6 +9,7 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.render.proxy_check import report
+from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
 from tests.support.proxy_checks import DATA, KNOWN, networks, trained
@@ -20,7 +21,7 @@ def shown(found: dict[str, Any], width: int = 120) -> str:
 
 
 def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> None:
-    text = shown(judged(networks(), DATA))
+    text = shown(judged(networks(), DATA, SHIPPED))
     lines = text.splitlines()
     assert lines[0] == (
         "space tiny: 12 networks sampled uniformly inside params <= 8.000 M, memory <= 1.000 MB; cpu (a machine)"
@@ -37,7 +38,7 @@ def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> No
 
 def test_the_screen_says_why_nothing_is_ranked() -> None:
     records = [trained(number, (0.80, 0.82), float(number), (1, 1)) for number in range(12)]
-    text = shown(judged(records, DATA))
+    text = shown(judged(records, DATA, SHIPPED))
     assert "REFUSED  the accuracies of 12 networks lie 0.00% apart" in text
     assert "ranks accuracy" not in text
 
@@ -45,8 +46,12 @@ def test_the_screen_says_why_nothing_is_ranked() -> None:
 def test_the_command_ends_with_1_where_nothing_is_ranked_and_with_130_where_it_was_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused = judged([trained(row, (0.80, 0.82), 1.0, (1, 1)) for row in range(12)], DATA)
-    for found, interrupted, code in ((judged(networks(), DATA), False, 0), (refused, False, 1), (refused, True, 130)):
+    refused = judged([trained(row, (0.80, 0.82), 1.0, (1, 1)) for row in range(12)], DATA, SHIPPED)
+    for found, interrupted, code in (
+        (judged(networks(), DATA, SHIPPED), False, 0),
+        (refused, False, 1),
+        (refused, True, 130),
+    ):
         whole = {**KNOWN, **found, "interrupted": interrupted}
         monkeypatch.setattr(proxy_api, "checked_proxies", lambda *_, found=whole, **__: found)
         assert main(["proxy-check", "lit-dat-64", "--json"]) == code

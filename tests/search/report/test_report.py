@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from archdsl.render.page.page import html
+from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
@@ -80,16 +81,16 @@ def test_the_ladder_counts_every_candidate_once_and_tells_why() -> None:
 
 
 def test_a_rank_correlation_comes_with_how_easily_chance_gives_it() -> None:
-    assert agreement("x", [(1, 1), (2, 2)]).rho is None
-    three = agreement("x", [(1, 1), (2, 2), (3, 3)])
+    assert agreement("x", [(1, 1), (2, 2)], SHIPPED.report).rho is None
+    three = agreement("x", [(1, 1), (2, 2), (3, 3)], SHIPPED.report)
     assert three.n == 3
     assert three.rho == pytest.approx(1.0)
     assert three.chance == pytest.approx(2 / 6)
-    many = agreement("x", [(value, -value) for value in range(20)])
+    many = agreement("x", [(value, -value) for value in range(20)], SHIPPED.report)
     assert many.rho == pytest.approx(-1.0)
     assert many.chance is not None
     assert many.chance < 0.01
-    assert agreement("x", [(1, 1), (1, 2), (1, 3)]).chance == 1.0
+    assert agreement("x", [(1, 1), (1, 2), (1, 3)], SHIPPED.report).chance == 1.0
 
 
 def test_finalists_are_told_before_and_after_longer_training() -> None:

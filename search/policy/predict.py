@@ -1,0 +1,66 @@
+"""When what a search learned of its own measurements is trusted, and how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LatencyModelPolicy:
+    """When latencies are predicted."""
+
+    enough: int = 16
+    """Measured networks before the first prediction by regression."""
+    enough_to_scale: int = 5
+    """Measured networks before a table is scaled to them: a network alone runs in warmer caches than a table's do."""
+    ridge: float = 1e-3
+    """By which weights are held to zero, in units of each feature's size."""
+
+
+@dataclass(frozen=True)
+class ProcessPolicy:
+    """What a Gaussian process is fitted to."""
+
+    noise: float = 0.1
+    """Variance of the noise of a value, as of a training's seed, as a share of the variance over points."""
+    most: int = 1000
+    """Values that are worth to be looked at, the last ones: time grows with their cube."""
+
+
+@dataclass(frozen=True)
+class SurrogatePolicy:
+    """How accuracies are predicted."""
+
+    least: int = 3
+    """Trained networks, before there is anything to fit."""
+    training_weight: float = 2.0
+    """Of a column of what was seen of a training, beside those of fields and scores."""
+    process: ProcessPolicy = field(default_factory=ProcessPolicy)
+
+
+@dataclass(frozen=True)
+class ScreenPolicy:
+    """When a network scores too low to be trained."""
+
+    enough: int = 10
+    """Trained networks before an order is trusted or not, and networks among which one is the lowest."""
+    least_correlation: float = 0.5
+    """Spearman's, of an order with the accuracies here, from which it is trusted."""
+    lowest_share: float = 0.2
+    """Of the networks, that score too low while the order is trusted."""
+
+
+@dataclass(frozen=True)
+class EarlyStoppingPolicy:
+    """When the training of a network is stopped."""
+
+    looks: tuple[float, ...] = (0.2, 0.5)
+    """Shares of the steps after which a training is judged."""
+    enough: int = 8
+    """Networks trained to the end before the loss is trusted or not, and rivals before a training is stopped."""
+    least_correlation: float = 0.5
+    """Spearman's, of a forecast with the accuracies here, from which it is trusted."""
+    kept: float = 0.5
+    """Share of the rivals' forecasts that a network's must be among: by a half the limit is the median."""
+    levels: int = 33
+    """Losses from the least to the most that was seen, between which a forecast is taken to be straight."""
