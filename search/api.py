@@ -133,7 +133,7 @@ def run(
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
-        require_feasible(settings)
+        require_feasible(settings, SHIPPED.descent)
     folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders)
 

@@ -95,8 +95,9 @@ def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
         return ()
     from archdsl.language.text.positions import locate, place
     from archdsl.search.doctor.impossible import warnings_of
+    from archdsl.search.policy import SHIPPED
 
-    problems = warnings_of(document.content)
+    problems = warnings_of(document.content, SHIPPED.proof)
     positions = locate(document.text) if problems else None
     placed = [place(problem, positions, title(path)) for problem in problems if positions]
     return tuple(sorted(placed, key=lambda problem: (problem.line or 0, problem.column or 0)))

@@ -70,8 +70,8 @@ def command(
     from archdsl.render.doctor import report
     from archdsl.search.defaults import default_space, settings_of
     from archdsl.search.doctor.dead import told
-    from archdsl.search.doctor.doctor import DEFAULT_TIME_S, examine
     from archdsl.search.doctor.doctor import as_json as facts
+    from archdsl.search.doctor.doctor import examine
     from archdsl.search.request import SettingsRequest
 
     space = space or default_space(options["device"])
@@ -80,7 +80,7 @@ def command(
     examination = examine(
         settings,
         measure=not no_measure,
-        time_s=time or DEFAULT_TIME_S,
+        time_s=time,
         trials=trials,
         workers=workers,
         say=output.remark,

@@ -16,9 +16,6 @@ from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, alternatives_of, label_of, variables, walk
 
-DRAWS = 200
-"""Choices drawn with a value before it is called dead, where the space was not looked at as a whole."""
-
 
 class Dead(NamedTuple):
     """A value that no valid network has."""
@@ -43,8 +40,11 @@ class Hole(NamedTuple):
     around: Choices
 
 
-def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
-    """The dead values in document order; what stands inside a dead alternative is not told again."""
+def dead_values(space: Space, points: Points, survey: Survey, draws: int) -> list[Dead]:
+    """The dead values in document order; what stands inside a dead alternative is not told again.
+
+    `draws` choices are drawn with a value before it is called dead, where the space was not looked at as a whole.
+    """
     holes = holes_of(space)
     found: dict[Value, Dead] = {}
     for name, variable in variables(space.nodes).items():
@@ -52,7 +52,7 @@ def dead_values(space: Space, points: Points, survey: Survey) -> list[Dead]:
             if (name, value) in survey.alive:
                 continue
             places = [place for place in holes[name] if not any(outer in found for outer in place.around.items())]
-            dead = _dead(space, points, survey, name, value, places) if places else None
+            dead = _dead(space, points, survey, draws, name, value, places) if places else None
             if dead is not None:
                 found[name, value] = dead
     return list(found.values())
@@ -74,11 +74,13 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
     return found
 
 
-def _dead(space: Space, points: Points, survey: Survey, name: str, value: Scalar, places: list[Hole]) -> Dead | None:
+def _dead(
+    space: Space, points: Points, survey: Survey, draws: int, name: str, value: Scalar, places: list[Hole]
+) -> Dead | None:
     """Why a value that was not seen in a network is dead; None if it is alive after all."""
     blame = survey.blame.get((name, value), Counter[Problem]())
     if not survey.is_whole:
-        drawn = _blame_of_drawn(space, points, name, value, places)
+        drawn = _blame_of_drawn(space, points, draws, name, value, places)
         if drawn is None:
             return None
         blame = drawn
@@ -87,11 +89,11 @@ def _dead(space: Space, points: Points, survey: Survey, name: str, value: Scalar
 
 
 def _blame_of_drawn(
-    space: Space, points: Points, name: str, value: Scalar, places: list[Hole]
+    space: Space, points: Points, draws: int, name: str, value: Scalar, places: list[Hole]
 ) -> Counter[Problem] | None:
     """Why choices drawn with a value are no networks; None as soon as one is."""
     blame = Counter[Problem]()
-    for choices in _drawn_with(variables(space.nodes), name, value, places):
+    for choices in _drawn_with(variables(space.nodes), draws, name, value, places):
         looked = points.look(choices.__getitem__)
         if looked.network is not None:
             return None
@@ -100,10 +102,12 @@ def _blame_of_drawn(
     return blame
 
 
-def _drawn_with(known: dict[str, Variable], name: str, value: Scalar, places: list[Hole]) -> Iterator[Choices]:
+def _drawn_with(
+    known: dict[str, Variable], draws: int, name: str, value: Scalar, places: list[Hole]
+) -> Iterator[Choices]:
     """Choices at random that have a value, in each of its places in turn."""
     generator = random.Random(0)
-    for index in range(DRAWS):
+    for index in range(draws):
         forced = places[index % len(places)].around | {name: value}
         yield {other: draw(variable, generator) for other, variable in known.items()} | forced
 

@@ -26,16 +26,11 @@ from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
 from archdsl.search.network import Network
 from archdsl.search.policy import SHIPPED, Policy
+from archdsl.search.policy.doctor import DescentPolicy
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.spaces.variables import variables
 from archdsl.training.fidelity import Fidelity, fidelity_of
-
-DEFAULT_TIME_S, DEFAULT_TRIALS = 60.0, 100
-_TRAINING_SHARE = 0.1
-"""Of the allowance, kept for the pace of training."""
-_MEASURING_SHARE = 0.6
-"""Of the allowance, left to measuring however long the counting took."""
 
 Say = Callable[[str], None]
 
@@ -96,35 +91,37 @@ def examine(
     settings: Settings,
     *,
     measure: bool = True,
-    time_s: float = DEFAULT_TIME_S,
+    time_s: float | None = None,
     trials: int | None = None,
     workers: int = 1,
     say: Say = lambda text: None,
     new_worker: Callable[[], WorkerProtocol] | None = None,
     policy: Policy = SHIPPED,
 ) -> Examination:
-    """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
+    """Look at the space of `settings`, within about `time_s` seconds, by default a minute, if latencies are measured.
 
     Raises:
         SpecError: no network of the space was found.
         SearchError: the data cannot be loaded, the space states other channels, or the worker that measures does not
             start.
     """
-    begun = time.monotonic()
+    begun, asked = time.monotonic(), policy.examination
     say("loading data")
     data = data_facts(settings)
     points = Points(with_data(settings.space_document, data._asdict(), settings.data))
     settings = settings.model_copy(update={"images": data.images})
     say("looking at the space")
-    found = survey(points.space, points, settings.seed)
+    found = survey(points.space, points, policy.survey, settings.seed)
     if not found.found:
         raise SpecError([problem for problem, _ in found.refused.most_common(1)])
-    dead = dead_values(points.space, points, found)
+    dead = dead_values(points.space, points, found, policy.survey.dead_draws)
     networks = [network for _, network in found.found]
-    ends = [] if found.is_whole else _ends(points, found, settings)
+    ends = [] if found.is_whole else _ends(points, found, settings, policy.descent)
     known = None
     if measure:
-        deadline = max(begun + time_s * (1 - _TRAINING_SHARE), time.monotonic() + time_s * _MEASURING_SHARE)
+        allowed_s = asked.time_s if time_s is None else time_s
+        until = begun + allowed_s * (1 - asked.training_share)
+        deadline = max(until, time.monotonic() + allowed_s * asked.measuring_share)
         judged = data.validation + data.held_out
         known = _timed(networks + ends, settings, policy, judged, deadline, say, new_worker or Worker)
     rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
@@ -141,7 +138,7 @@ def examine(
         shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
         known,
         _remedies(rows, settings, known),
-        trials or settings.trials or DEFAULT_TRIALS,
+        trials or settings.trials or asked.trials,
         data,
         time.monotonic() - begun,
         fidelity_of(settings, settings.images),
@@ -150,7 +147,7 @@ def examine(
     )
 
 
-def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
+def _ends(points: Points, found: Survey, settings: Settings, policy: DescentPolicy) -> list[Network]:
     """Networks of the least and the most of each cost that one-variable steps reach from the best of those found."""
     known = variables(points.space.nodes)
     reached = []
@@ -161,7 +158,7 @@ def _ends(points: Points, found: Survey, settings: Settings) -> list[Network]:
                 return sign * network.cost(metric, settings.dtype, settings.batch)
 
             start, _ = min(found.found, key=lambda pair: loss(pair[1]))
-            end = descend(points, known, start, loss)
+            end = descend(points, known, start, loss, policy)
             if end is not None:
                 reached.append(end[0])
     return reached
@@ -188,7 +185,8 @@ def _timed(
         most = settings.latency_budget_ms or math.inf
         fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
         chosen = fit or [network for network, _ in known.measured]
-        return known._replace(train_s=paces(worker, chosen, settings, fidelity_of(settings, settings.images), judged))
+        fidelity = fidelity_of(settings, settings.images)
+        return known._replace(train_s=paces(worker, chosen, settings, policy.examination, fidelity, judged))
     finally:
         worker.stop()
 

@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping
 from archdsl.json_types import Scalar
 from archdsl.search.doctor.points import Points
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy.doctor import DescentPolicy
 from archdsl.spaces.variables import Variable
 
 Loss = Callable[[Network], float]
-_MOST_VALUES = 12
-_MOST_ROUNDS = 4
 
 
 def descend(
-    points: Points, known: Mapping[str, Variable], start: Mapping[str, Scalar], loss: Loss, enough: float | None = None
+    points: Points,
+    known: Mapping[str, Variable],
+    start: Mapping[str, Scalar],
+    loss: Loss,
+    policy: DescentPolicy,
+    enough: float | None = None,
 ) -> tuple[Network, Choices] | None:
     """The network of least loss that is reached from a choice, with its choices; None if nothing on the way holds.
 
@@ -23,10 +27,10 @@ def descend(
     """
     choices = _complete(known, start)
     best = points.look(choices.__getitem__).network
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(policy.most_rounds):
         before = best
         for name, variable in known.items():
-            for value in _tried(variable):
+            for value in _tried(variable, policy.most_values):
                 changed = {**choices, name: value}
                 network = points.look(changed.__getitem__).network
                 if network is not None and (best is None or loss(network) < loss(best)):
@@ -44,11 +48,11 @@ def _complete(known: Mapping[str, Variable], start: Mapping[str, Scalar]) -> Cho
     return {**first, **start}
 
 
-def _tried(variable: Variable) -> list[Scalar]:
+def _tried(variable: Variable, most: int) -> list[Scalar]:
     """Values that a step tries: all, or the ends and some evenly between."""
     if not variable.values:
         return [variable.low, (variable.low + variable.high) / 2, variable.high]
     last = len(variable.values) - 1
-    if last < _MOST_VALUES:
+    if last < most:
         return list(variable.values)
-    return [variable.values[round(index * last / (_MOST_VALUES - 1))] for index in range(_MOST_VALUES)]
+    return [variable.values[round(index * last / (most - 1))] for index in range(most)]

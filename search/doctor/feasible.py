@@ -17,11 +17,11 @@ from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Points
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy.doctor import DescentPolicy
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import latency_of
 from archdsl.spaces.variables import variables
 
-_DRAWS = 100
 _ROOM = 1.01
 
 METRICS = ("params", "macs", "memory")
@@ -56,7 +56,7 @@ def static_limits(settings: Settings) -> dict[str, float]:
     return {name: budget for name, budget in named.items() if budget is not None}
 
 
-def require_feasible(settings: Settings) -> None:
+def require_feasible(settings: Settings, policy: DescentPolicy) -> None:
     """Refuse budgets that nothing found in the space keeps; of data that is not known, the least is assumed.
 
     Raises:
@@ -68,18 +68,20 @@ def require_feasible(settings: Settings) -> None:
     space = settings.space_document
     least = space.model_copy(update={"channels": 1, "classes": 1})
     points = Points(in_built_in_data(space, settings.data) or least)
-    rows = found_rows(points, settings, limits)
+    rows = found_rows(points, settings, policy, limits)
     if rows and not any(inside(row, limits) for row in rows):
         remedies = "; or ".join(str(remedy) for remedy in remedies_of(rows, limits))
         raise SearchError(f"no network of the space '{space.name}' was found inside the budgets: {remedies}")
 
 
-def found_rows(points: Points, settings: Settings, limits: Mapping[str, float]) -> list[dict[str, float]]:
+def found_rows(
+    points: Points, settings: Settings, policy: DescentPolicy, limits: Mapping[str, float]
+) -> list[dict[str, float]]:
     """The costs of networks drawn, and of what steps reach from the best one; ends with the first inside the limits."""
     known, generator = variables(points.space.nodes), random.Random(0)
     rows: list[dict[str, float]] = []
     best: tuple[float, Choices] | None = None
-    for _ in range(_DRAWS):
+    for _ in range(policy.draws):
         choices = {name: draw(variable, generator) for name, variable in known.items()}
         network = points.look(choices.__getitem__).network
         if network is None:
@@ -91,7 +93,8 @@ def found_rows(points: Points, settings: Settings, limits: Mapping[str, float]) 
         best = min(best or (excess, choices), (excess, choices), key=lambda pair: pair[0])
     weights = [limits, *({metric: limit} for metric, limit in limits.items())]
     for weight in weights if best is not None else ():
-        reached = descend(points, known, best[1] if best else {}, partial(_excess, settings=settings, limits=weight))
+        loss = partial(_excess, settings=settings, limits=weight)
+        reached = descend(points, known, best[1] if best else {}, loss, policy)
         if reached is not None:
             rows.append(costs_of(reached[0], settings))
     return rows

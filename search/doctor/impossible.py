@@ -22,6 +22,7 @@ from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
 from archdsl.search.network import Choices, Choose
+from archdsl.search.policy.doctor import ProofPolicy
 from archdsl.spaces.contradiction import fixed, needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse
@@ -30,16 +31,6 @@ from archdsl.spaces.resolve import Point, Unresolved, resolve, satisfied
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables, walk
-
-_DRAWS = 8
-"""Choices drawn with each value before a proof is sought."""
-MOST_CHOICES = 2_000
-"""Choices of a set of variables that are looked at; where there are more, that set decides nothing."""
-MOST_IN_ALL = 4_000
-"""Choices looked at for all values, so that a check ends in seconds."""
-
-MOST_VALUES = 100
-"""Values of one variable that are looked at; of a range in finer steps none is."""
 
 Value = tuple[str, Scalar]
 
@@ -58,13 +49,13 @@ class Impossible(NamedTuple):
         return Problem(self.keys, rule, None, "remove it, or change what forbids it")
 
 
-def warnings_of(space: Space) -> list[Problem]:
+def warnings_of(space: Space, policy: ProofPolicy) -> list[Problem]:
     """What of a space can never occur, each with its place: nodes that nobody reads, and impossible values."""
     unread = unread_nodes(space)
     remedy = 'name it in the "from" of a later node, or remove it'
     rule = "can never occur: no node reads it, whichever alternatives are chosen"
     problems = [Problem(("nodes", index), f"{space.nodes[index]['id']} {rule}", None, remedy) for index in unread]
-    values = [found for found in impossible_values(space) if found.keys[1] not in unread]
+    values = [found for found in impossible_values(space, policy) if found.keys[1] not in unread]
     return problems + [found.problem() for found in values]
 
 
@@ -88,25 +79,25 @@ def unread_nodes(space: Space) -> list[int]:
         left = kept
 
 
-def impossible_values(space: Space) -> list[Impossible]:
+def impossible_values(space: Space, policy: ProofPolicy) -> list[Impossible]:
     """The impossible values in document order; what stands inside an impossible alternative is not told again."""
-    return list(_Proofs(space).impossible())
+    return list(_Proofs(space, policy).impossible())
 
 
 class _Proofs:
-    def __init__(self, space: Space) -> None:
-        self.space, self.holes = space, holes_of(space)
+    def __init__(self, space: Space, policy: ProofPolicy) -> None:
+        self.space, self.policy, self.holes = space, policy, holes_of(space)
         self.variables = variables(space.nodes)
         self.points, self.generator = Points(space), random.Random(0)
         self.alive: set[Value] = set()
-        self.left = MOST_IN_ALL
+        self.left = policy.most_in_all
         self.constraints = {index: needed_variables(space, [text]) for index, text in enumerate(space.constraints)}
         self.nodes = {index: self._variables_of_node(index) for index in range(len(space.nodes))}
 
     def impossible(self) -> Iterator[Impossible]:
         impossible: set[Value] = set()
         for name, variable in self.variables.items():
-            for value in variable.values if len(variable.values) <= MOST_VALUES else ():
+            for value in variable.values if len(variable.values) <= self.policy.most_values else ():
                 places = [place for place in self.holes[name] if not impossible & set(place.around.items())]
                 if not places or self._seen(name, value, places):
                     continue
@@ -117,7 +108,7 @@ class _Proofs:
 
     def _seen(self, name: str, value: Scalar, places: list[Hole]) -> bool:
         """Whether a valid point has the value, among some drawn with it."""
-        for draws in range(_DRAWS):
+        for draws in range(self.policy.draws):
             if (name, value) in self.alive or self.left <= 0:
                 break
             self.left -= 1
@@ -157,7 +148,7 @@ class _Proofs:
             return None
         for looked_at, choose in enumerate(EveryChoice(choices)):
             self.left -= 1
-            if looked_at == MOST_CHOICES or self.left < 0:
+            if looked_at == self.policy.most_choices or self.left < 0:
                 return None
             used, problem = self._look(choose) if whole else partial.look(choose)
             if name not in used:

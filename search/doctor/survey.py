@@ -12,14 +12,11 @@ from archdsl.errors import Problem
 from archdsl.json_types import Scalar
 from archdsl.search.doctor.points import Looked, Points
 from archdsl.search.network import Choices, Network
+from archdsl.search.policy.doctor import SurveyPolicy
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, variables
-
-MOST_CHOICES = 10_000
-"""Choices up to which a space is looked at as a whole."""
-SAMPLES = 2_000
 
 Value = tuple[str, Scalar]
 """A variable's name, and one of its values."""
@@ -53,33 +50,33 @@ class Survey(NamedTuple):
     """Why choices were no points."""
 
 
-def survey(space: Space, points: Points, seed: int = 0) -> Survey:
+def survey(space: Space, points: Points, policy: SurveyPolicy, seed: int = 0) -> Survey:
     """Look at a space: as a whole, or at some thousand choices, uniform in each variable."""
     known = variables(space.nodes)
-    whole = _whole(points, known)
+    whole = _whole(points, known, policy.most_choices)
     if whole is not None:
         return _summed(whole, True, _exact_size(whole))
     generator = random.Random(seed)
-    drawn = [points.look(lambda name: draw(known[name], generator)) for _ in range(SAMPLES)]
+    drawn = [points.look(lambda name: draw(known[name], generator)) for _ in range(policy.samples)]
     return _summed(drawn, False, _estimated_size(drawn, known))
 
 
-def _whole(points: Points, known: dict[str, Variable]) -> list[Looked] | None:
+def _whole(points: Points, known: dict[str, Variable], most: int) -> list[Looked] | None:
     """Every choice, or None if they are too many."""
     if not all(variable.values for variable in known.values()):
         return None
-    if _at_least(known, points) > MOST_CHOICES:
+    if _at_least(known, points, most) > most:
         return None
     return list(_look_at_all(points, known))
 
 
-def _at_least(known: dict[str, Variable], points: Points) -> int:
+def _at_least(known: dict[str, Variable], points: Points, most: int) -> int:
     """The number of choices, counted no further than needed; their networks are not made."""
     counted = 0
     for choose in EveryChoice(known):
         points.decide(choose)
         counted += 1
-        if counted > MOST_CHOICES:
+        if counted > most:
             break
     return counted
 

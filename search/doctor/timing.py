@@ -12,25 +12,16 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import trainings
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
+from archdsl.search.policy.doctor import ExaminationPolicy
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.worker.events import DeviceBusy, Event
-from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace, PaceRequest, ThreadsRequest
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, PaceRequest, ThreadsRequest
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.training.fidelity import Fidelity
 
 Say = Callable[[str], None]
-
-ENOUGH = 8
-"""Measured networks from which the others are predicted."""
-_MOST_MEASURED = 60
-_AS_A_TRIAL, _QUICK = 2, Pace(rounds=20, warmup_s=0.1, settle_s=0.3, time_limit_s=1.0)
-"""Networks measured as a trial does it, to tell how long that takes; how the others are, so that there are more."""
-_SCORED = 500
-"""Images whose validation takes about as long as the scores of a network."""
-_PACED = 3
-_LEAST_AT_END = 3
 
 
 class Timed(NamedTuple):
@@ -83,18 +74,18 @@ def timed(
     Raises:
         SearchError: the worker does not start.
     """
-    facts = greeted(worker, settings, policy.silence)
+    asked, facts = policy.examination, greeted(worker, settings, policy.silence)
     settings = _with_threads(worker, networks[0], settings, policy, say)
     facts |= {"threads": settings.measuring()["threads"] or facts.get("threads")}
     session = _Session(worker, networks, settings, policy, say)
     begun = time.monotonic()
-    for index in _order(networks):
+    for index in _order(networks)[: asked.most_measured]:
         spent, done = time.monotonic() - begun, len(session.found)
-        if done >= 2 and time.monotonic() + (1 + _LEAST_AT_END) * spent / max(done, 1) > deadline:
+        if done >= 2 and time.monotonic() + (1 + asked.fastest) * spent / max(done, 1) > deadline:
             break
         say(f"measuring network {done + 1}: {networks[index].counted.macs / 1e6:.0f} M MACs")
         session.take(index)
-    for _ in range(_LEAST_AT_END):
+    for _ in range(asked.fastest):
         fastest = session.fastest_untaken()
         if fastest is not None:
             say("measuring the network that is predicted to be the fastest")
@@ -136,22 +127,28 @@ def telling(say: Say) -> Callable[[Event], None]:
 
 
 def paces(
-    worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, fidelity: Fidelity, judged: int
+    worker: WorkerProtocol,
+    networks: Sequence[Network],
+    settings: Settings,
+    policy: ExaminationPolicy,
+    fidelity: Fidelity,
+    judged: int,
 ) -> list[float]:
-    """Seconds that trainings of this length take, of up to three networks spread over those given.
+    """Seconds that trainings of this length take, of some networks spread over those given.
 
     Told from some steps on noise; scoring and validation are in it, of `judged` images to validate and held out.
     """
     ordered = sorted(networks, key=lambda network: network.counted.macs)
-    chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * _PACED)] for part in range(_PACED)] if ordered else []
+    parts = range(policy.paced if ordered else 0)
+    chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * policy.paced)] for part in parts]
     found = []
     for network in chosen:
         request = PaceRequest(network.spec.to_json(), fidelity.batch, settings.device, settings.threads)
         try:
-            reply = worker.ask(request, 120.0)
+            reply = worker.ask(request, policy.pace_s)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply.step_s + (judged + _SCORED) * reply.image_s)
+        found.append(fidelity.steps * reply.step_s + (judged + policy.scored_images) * reply.image_s)
     return found
 
 
@@ -173,8 +170,8 @@ class _Session:
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
-        is_as_a_trial = len(self.found) < _AS_A_TRIAL
-        pace = self.policy.measuring.pace if is_as_a_trial else _QUICK
+        is_as_a_trial = len(self.found) < self.policy.examination.as_a_trial
+        pace = self.policy.measuring.pace if is_as_a_trial else self.policy.examination.pace
         setting = MeasuringSetting(**self.settings.measuring())
         request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
         try:
@@ -192,7 +189,7 @@ class _Session:
     @property
     def is_enough(self) -> bool:
         """Whether the others are predicted."""
-        return len(self.found) >= ENOUGH
+        return len(self.found) >= self.policy.examination.enough
 
     def predicted(self) -> list[float | None]:
         """Of every network the ms: measured, else predicted, never below the half of the least measured."""
@@ -217,4 +214,4 @@ def _order(networks: Sequence[Network]) -> list[int]:
     """The least and the most MACs first, then at random."""
     by_macs = sorted(range(len(networks)), key=lambda index: networks[index].counted.macs)
     drawn = random.Random(0).sample(range(len(networks)), len(networks))
-    return list(dict.fromkeys([by_macs[0], by_macs[-1], *drawn]))[:_MOST_MEASURED]
+    return list(dict.fromkeys([by_macs[0], by_macs[-1], *drawn]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from archdsl.search.policy.doctor import DescentPolicy, ExaminationPolicy, ProofPolicy, SurveyPolicy
 from archdsl.search.policy.evaluate import (
     FinalistPolicy,
     FinalReadingPolicy,
@@ -52,6 +53,10 @@ class Policy:
     silence: SilencePolicy = field(default_factory=SilencePolicy)
     time: TimePolicy = field(default_factory=TimePolicy)
     giving_up: GivingUpPolicy = field(default_factory=GivingUpPolicy)
+    survey: SurveyPolicy = field(default_factory=SurveyPolicy)
+    proof: ProofPolicy = field(default_factory=ProofPolicy)
+    descent: DescentPolicy = field(default_factory=DescentPolicy)
+    examination: ExaminationPolicy = field(default_factory=ExaminationPolicy)
     proxy_check: ProxyCheckPolicy = field(default_factory=ProxyCheckPolicy)
     report: ReportPolicy = field(default_factory=ReportPolicy)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from archdsl.latency.rounds import Pace as PaceOptions
+if TYPE_CHECKING:
+    from archdsl.latency.rounds import Pace as PaceOptions
 
 
 @dataclass(frozen=True)

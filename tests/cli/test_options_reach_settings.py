@@ -89,7 +89,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("archdsl.search.api.run_search", begin)
-    monkeypatch.setattr("archdsl.search.api.require_feasible", lambda settings: None)
+    monkeypatch.setattr("archdsl.search.api.require_feasible", lambda settings, policy: None)
     return found
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.search.doctor.doctor import Examination, examine
+from archdsl.search.policy import SHIPPED, Policy
+from archdsl.search.policy.doctor import SurveyPolicy
 from tests.support.searching import SPACE, Machine, settings
 
 Raw = dict[str, Any]
@@ -18,10 +20,20 @@ def space(**changes: Any) -> Raw:
 
 
 def examined(
-    document: Raw | None = None, measure: bool = False, machine: Machine | None = None, **more: Any
+    document: Raw | None = None,
+    measure: bool = False,
+    machine: Machine | None = None,
+    policy: Policy = SHIPPED,
+    **more: Any,
 ) -> Examination:
     asked = settings(space=document or space(), **{"latency_budget_ms": None, "trials": None, **more})
-    return examine(asked, measure=measure, time_s=2.0, new_worker=(machine or Machine()).worker)
+    new_worker = (machine or Machine()).worker
+    return examine(asked, measure=measure, time_s=2.0, new_worker=new_worker, policy=policy)
+
+
+def sampling(most_choices: int, samples: int) -> Policy:
+    """Looks at larger spaces by so many samples."""
+    return Policy(survey=SurveyPolicy(most_choices, samples))
 
 
 def written(folder: Path, document: Raw) -> Path:

@@ -15,10 +15,11 @@ from archdsl.data.agreement import BUILT_IN_DATA
 from archdsl.load.spaces import point, space_of
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
-from archdsl.search.doctor import doctor, survey
+from archdsl.search.doctor import doctor
+from archdsl.search.doctor.dead import told
 from archdsl.search.doctor.points import Points
-from archdsl.search.doctor.timing import ENOUGH
-from tests.support.examining import Raw, examined, space, written
+from archdsl.search.policy import SHIPPED
+from tests.support.examining import Raw, examined, sampling, space, written
 from tests.support.searching import Machine
 
 # -------------------------------------------------------------------------------------------------------- what it holds
@@ -59,11 +60,8 @@ def test_every_point_of_a_space_is_looked_at_as_the_language_resolves_it() -> No
             assert network.spec == point(document, choices.__getitem__)[0]
 
 
-def test_a_large_space_is_sampled_and_its_size_estimated_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = examined()
-    monkeypatch.setattr(survey, "MOST_CHOICES", 100)
-    monkeypatch.setattr(survey, "SAMPLES", 300)
-    found = examined()
+def test_a_large_space_is_sampled_and_its_size_estimated_with_an_error() -> None:
+    whole, found = examined(), examined(policy=sampling(100, 300))
     assert not found.survey.is_whole
     size = found.survey.size
     assert size.error > 0
@@ -72,11 +70,10 @@ def test_a_large_space_is_sampled_and_its_size_estimated_with_an_error(monkeypat
     assert found.ranges["macs"].most == whole.ranges["macs"].most
 
 
-def test_a_range_without_steps_makes_the_points_infinitely_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "SAMPLES", 50)
+def test_a_range_without_steps_makes_the_points_infinitely_many() -> None:
     document = space()
     document["nodes"][3]["$one_of"][1]["alpha"] = {"$float": [0.2, 0.9]}
-    found = examined(document)
+    found = examined(document, policy=sampling(10_000, 50))
     assert found.survey.size.continuous == ("stage2.hilo.alpha",)
 
 
@@ -96,12 +93,7 @@ def dead_space() -> Raw:
     return document
 
 
-@pytest.mark.parametrize("most", [10_000, 10])
-def test_dead_values_are_told_with_their_reason_and_place(
-    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(survey, "MOST_CHOICES", most)
-    monkeypatch.setattr(survey, "SAMPLES", 200)
+def test_dead_values_are_told_with_their_reason_and_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, dead_space())
     assert main(["doctor", str(path), "--no-measure", "--device", "cpu", "--json"]) == 0
     width, heads = json.loads(capsys.readouterr().out)["dead"]
@@ -113,7 +105,16 @@ def test_dead_values_are_told_with_their_reason_and_place(
     assert heads["path"] == "nodes[3].$one_of[1].heads.$one_of[1]"
     assert "the constraint w != 48 does not hold" in width["rule"]
     assert "must be a multiple of heads" in heads["rule"]
-    assert ("no network has it" in width["rule"]) == (most > 10)
+    assert "no network has it" in width["rule"]
+
+
+def test_dead_values_of_a_space_that_is_not_looked_at_as_a_whole_are_drawn_first() -> None:
+    width, heads = (told(dead) for dead in examined(dead_space(), policy=sampling(10, 200)).dead)
+    assert width.keys == ("nodes", 0, "width", "$one_of", 2)
+    assert heads.keys == ("nodes", 3, "$one_of", 1, "heads", "$one_of", 1)
+    assert width.rule.startswith("w = 48 is dead: none of 200 choices drawn with it is a network: ")
+    assert "the constraint w != 48 does not hold" in width.rule
+    assert "must be a multiple of heads" in heads.rule
 
 
 def test_what_stands_inside_a_dead_alternative_is_not_told_again() -> None:
@@ -121,10 +122,8 @@ def test_what_stands_inside_a_dead_alternative_is_not_told_again() -> None:
     assert [(dead.name, dead.value) for dead in found.dead] == [("stage2", "hilo")]
 
 
-def test_a_rare_value_that_was_not_drawn_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "MOST_CHOICES", 10)
-    monkeypatch.setattr(survey, "SAMPLES", 3)
-    assert not examined().dead
+def test_a_rare_value_that_was_not_drawn_is_alive() -> None:
+    assert not examined(policy=sampling(10, 3)).dead
 
 
 # ------------------------------------------------------------------------------------------------------- as it is shown
@@ -152,5 +151,5 @@ def test_json_has_the_same_facts(
     assert told["feasible"]
     assert told["trials"] == 7
     assert told["size"]["points"] == 512
-    assert len(told["latency"]["measured_ms"]) >= ENOUGH
+    assert len(told["latency"]["measured_ms"]) >= SHIPPED.examination.enough
     assert told["search_s"][0] < told["search_s"][1]

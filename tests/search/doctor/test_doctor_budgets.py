@@ -12,13 +12,14 @@ from archdsl.load.spaces import point, space_of
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search import run as run_search
-from archdsl.search.doctor import doctor, survey
+from archdsl.search.doctor import doctor
 from archdsl.search.doctor.feasible import remedies_of, require_feasible
 from archdsl.search.doctor.points import Points
-from archdsl.search.doctor.timing import ENOUGH
+from archdsl.search.doctor.survey import survey
+from archdsl.search.policy import SHIPPED
 from archdsl.spaces.resolve import Choices
 from archdsl.training.pace import noise, pace
-from tests.support.examining import examined, space, written
+from tests.support.examining import examined, sampling, space, written
 from tests.support.searching import Machine, settings
 
 
@@ -27,7 +28,7 @@ def test_latencies_are_measured_on_some_and_predicted_for_the_others() -> None:
     found = examined(measure=True, machine=machine, latency_budget_ms=3.0)
     timed = found.timed
     assert timed is not None
-    assert ENOUGH <= len(timed.measured) == len(machine.names("measure")) < 512
+    assert SHIPPED.examination.enough <= len(timed.measured) == len(machine.names("measure")) < 512
     assert len(timed.predicted) == 512
     assert timed.errors == sorted(timed.errors)
     assert 0 < found.ranges["latency"].least < found.ranges["latency"].median < found.ranges["latency"].most
@@ -36,12 +37,10 @@ def test_latencies_are_measured_on_some_and_predicted_for_the_others() -> None:
     assert latency.low <= latency.inside / latency.of <= latency.high
 
 
-def test_the_share_of_a_sample_has_an_interval_and_that_of_a_whole_space_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_of_a_sample_has_an_interval_and_that_of_a_whole_space_none() -> None:
     whole = examined(params_budget=1e5).shares[0]
     assert whole.low == whole.inside / whole.of == whole.high
-    monkeypatch.setattr(survey, "MOST_CHOICES", 100)
-    monkeypatch.setattr(survey, "SAMPLES", 400)
-    drawn = examined(params_budget=1e5).shares[0]
+    drawn = examined(params_budget=1e5, policy=sampling(100, 400)).shares[0]
     assert drawn.low < drawn.inside / drawn.of < drawn.high
     assert drawn.low < whole.low < drawn.high
 
@@ -117,16 +116,17 @@ def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match=r"params 0\.001 M: the least found is .* would be feasible"):
         run_search(written(tmp_path, space()), device="cpu", params_budget=1e3, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    require_feasible(settings(params_budget=1e6))
-    require_feasible(settings(params_budget=None))
+    require_feasible(settings(params_budget=1e6), SHIPPED.descent)
+    require_feasible(settings(params_budget=None), SHIPPED.descent)
 
 
 def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
     smallest = space_of(space(classes=1, channels=1))
-    least = min(network.counted.params for _, network in survey.survey(smallest, Points(smallest)).found)
-    require_feasible(settings(params_budget=least, data="elsewhere"))
+    found = survey(smallest, Points(smallest), SHIPPED.survey).found
+    least = min(network.counted.params for _, network in found)
+    require_feasible(settings(params_budget=least, data="elsewhere"), SHIPPED.descent)
     with pytest.raises(SearchError, match="no network of the space"):
-        require_feasible(settings(params_budget=least, data="shapetex"))
+        require_feasible(settings(params_budget=least, data="shapetex"), SHIPPED.descent)
 
 
 def test_the_pace_of_training_is_of_real_steps() -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from archdsl.errors import SpecError
 from archdsl.load.spaces import load_space, space_of
-from archdsl.search.doctor import impossible
 from archdsl.search.doctor.impossible import impossible_values, warnings_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import survey
+from archdsl.search.policy import SHIPPED
+from archdsl.search.policy.doctor import ProofPolicy
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 from tests.support.commands import Run, command_line
@@ -39,8 +40,8 @@ def with_heads(constraints: list[str], *heads: int) -> Raw:
     return document
 
 
-def values(found: Space) -> set[tuple[str, Any]]:
-    return {(one.name, one.value) for one in impossible_values(found)}
+def values(found: Space, policy: ProofPolicy = SHIPPED.proof) -> set[tuple[str, Any]]:
+    return {(one.name, one.value) for one in impossible_values(found, policy)}
 
 
 def test_every_impossible_value_is_told_with_its_place_and_reason(run: Run, tmp_path: Path) -> None:
@@ -80,8 +81,7 @@ def test_standard_input_is_looked_at_too(run: Run, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("most", [2000, 60], ids=["decided", "partly"])
-def test_what_is_told_is_what_looking_at_every_choice_finds(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(impossible, "MOST_CHOICES", most)
+def test_what_is_told_is_what_looking_at_every_choice_finds(most: int) -> None:
     generator, looked_at = random.Random(most), 0
     while looked_at < 12:
         chosen = generator.sample(CONSTRAINTS, generator.randint(1, 4))
@@ -90,16 +90,16 @@ def test_what_is_told_is_what_looking_at_every_choice_finds(most: int, monkeypat
         except SpecError:
             continue  # they contradict each other
         looked_at += 1
-        alive = survey(found, Points(found)).alive
+        alive = survey(found, Points(found), SHIPPED.survey).alive
         dead = {(name, value) for name, one in variables(found.nodes).items() for value in one.values} - alive
-        told = values(found)
+        told = values(found, ProofPolicy(most_choices=most))
         assert told <= dead, chosen
         inside = {(name, value) for name, value in dead if name.startswith("stage2.") and ("stage2", "hilo") in told}
         assert most < 2000 or dead - told <= inside, chosen
 
 
 def test_shipped_spaces_have_none() -> None:
-    assert impossible_values(load_space("lit-dat-64")) == impossible_values(load_space("lit-dat-224")) == []
+    assert values(load_space("lit-dat-64")) == values(load_space("lit-dat-224")) == set()
 
 
 def large(**header: Any) -> Raw:
@@ -151,7 +151,7 @@ def test_who_reads_a_class_token_follows_from_the_alternative() -> None:
     document = raw({"id": "stage1", "$one_of": [token, plain]})
     document["nodes"] = [node for node in document["nodes"] if node["id"] != HEAD["id"]] + [head]
     found = space_of(document)
-    alive = survey(found, Points(found)).alive
+    alive = survey(found, Points(found), SHIPPED.survey).alive
     assert {name for name, _ in alive} == {"stage1", "out"}
     assert values(found).isdisjoint(alive)
 
@@ -185,11 +185,11 @@ def test_a_node_that_nothing_reads_in_any_alternative_is_told_once() -> None:
     extra = MLP | {"id": "extra", "depth": one_of(1, 2)}
     after = {"id": "after", "$one_of": [{"type": "mlp", "depth": 1, "from": "stem"}]}
     rule = "extra can never occur: no node reads it, whichever alternatives are chosen"
-    assert [str(problem) for problem in warnings_of(space_of(raw(MLP, extra, after)))] == [
+    assert [str(problem) for problem in warnings_of(space_of(raw(MLP, extra, after)), SHIPPED.proof)] == [
         'nodes[1]: stage1 can never occur: no node reads it, whichever alternatives are chosen; name it in the "from" '
         "of a later node, or remove it",
         f'nodes[2]: {rule}; name it in the "from" of a later node, or remove it',
     ]
     sometimes = {"id": "after", "$one_of": [*after["$one_of"], {"type": "mlp", "depth": 1, "$label": "deep"}]}
-    assert warnings_of(space_of(raw(MLP, extra, sometimes))) == []
-    assert warnings_of(space_of(raw(MLP, extra))) == []
+    assert warnings_of(space_of(raw(MLP, extra, sometimes)), SHIPPED.proof) == []
+    assert warnings_of(space_of(raw(MLP, extra)), SHIPPED.proof) == []
