@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from archdsl.search.loop import session as runner
+from archdsl.search.policy import Policy
 from archdsl.search.propose import study
 from archdsl.search.propose.storage import open_storage
 from archdsl.search.report import read_report
@@ -45,7 +46,7 @@ def test_a_fault_of_the_report_is_told_and_costs_no_result(monkeypatch: pytest.M
     quicken(monkeypatch, tmp_path / "cache")
     told: list[str] = []
 
-    def broken(folder: Path) -> None:
+    def broken(folder: Path, policy: Policy) -> None:
         raise ValueError("of no\nkind")
 
     monkeypatch.setattr(runner, "read_report", broken)
