@@ -129,7 +129,7 @@ def run(
     _check(request, resume, folders)
     if resume:
         if out is None:
-            raise SearchError("name the run to resume by its folder")
+            raise SearchError("give the folder of the run to resume (out=)")
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
@@ -146,7 +146,7 @@ def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> No
         SearchError: an earlier run cannot be read.
     """
     if resume and earlier:
-        raise WrongUse("a run takes over earlier trials when it begins, not when it is resumed")
+        raise WrongUse("earlier runs (--from, earlier=) can be given when a run begins, not when it is resumed")
     check_folders(earlier)
     if request.time_s is not None and request.time_s < SHIPPED.time.least_s and not resume:
         raise WrongUse(too_short(request.time_s))

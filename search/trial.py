@@ -19,11 +19,11 @@ Outcome = Literal["failed", "fell", "measured", "trained", "cached"]
 """`fell` at its rung; `measured` and not trained yet, on a machine that only measures; `cached`: trained before."""
 
 RUNGS: Mapping[str, str] = {
-    "static": "no valid network: shapes or constraints",
+    "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
-    "duplicate": "the same network as one before",
-    "predicted": "over the latency budget by more than the prediction was ever wrong",
-    "latency": "over the latency budget as measured",
+    "duplicate": "the same network as an earlier candidate",
+    "predicted": "predicted latency over the budget by more than the largest prediction error so far",
+    "latency": "measured latency over the gate",
     "zero_cost": "zero-cost score or predicted accuracy in the lowest 20 % of equal-or-cheaper networks",
     "halving": "training stopped early: its running loss is too high",
     "failed": "failed while measured or trained",

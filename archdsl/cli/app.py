@@ -42,7 +42,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "search": (search.command, "Search for the best backbone inside a latency budget."),
     "doctor": (doctor.command, "Examine a search space before the first trial."),
     "proxy-check": (proxy_check.command, "Check how well scores and short training rank networks."),
-    "report": (report.command, "Show the report of a search, and write it as a page."),
+    "report": (report.command, "Show the report of a search, and write it as an HTML page."),
     "cache": (cache.command, "Show or clear the cache that searches share."),
     "import": (import_.command, "Load a published checkpoint into a backbone."),
     "export-weights": (export_weights.command, "Write a model's weights under their published names."),
@@ -50,7 +50,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 }
 for _name, (_command, _help) in _COMMANDS.items():
     app.command(_name, short_help=_help)(_command)
-app.add_typer(lut.app, name="lut", short_help="Predict latencies from measured times of blocks.")
+app.add_typer(lut.app, name="lut", short_help="Predict latencies from the measured times of blocks.")
 
 
 def _version(asked: bool) -> None:
@@ -71,9 +71,10 @@ def options(
         bool, typer.Option("--verbose", "-v", help="print the traceback of an error inside archdsl")
     ] = False,
 ) -> None:
-    """A language for hierarchical vision backbones, and a search tool that keeps its latency budget.
+    """Describe hierarchical vision backbones in JSON, and search for one that meets a latency budget.
 
-    A SPEC is a name from `archdsl zoo`, or a path: it contains a /, or ends in .json or .safetensors.
+    A SPEC is a name that `archdsl zoo` lists, or a path. An argument that contains a / or ends in .json or .safetensors
+    is read as a path.
 
     -q and -v may also follow the command. Exit codes: 0 success; 1 the request failed; 2 the command line is wrong;
     130 interrupted.

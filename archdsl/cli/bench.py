@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 Specs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SPEC", help="zoo names, or paths of JSON documents or .safetensors; none with --layers"),
+    typer.Argument(metavar="SPEC", help="zoo names, or paths of .json or .safetensors files; none with --layers"),
 ]
 Layers = Annotated[
     bool,
     typer.Option(
-        "--layers", help="measure single mixers instead, in the setting of LITv2's authors: 14x14, 768 channels"
+        "--layers",
+        help="measure single mixers (attention, convolution) instead of backbones, as LITv2's authors do: "
+        "maps of 14x14 positions and 768 channels",
     ),
 ]
 Device = Annotated[
@@ -57,7 +59,10 @@ Dtype = Annotated[
 Rounds = Annotated[
     int | None,
     typer.Option(
-        "--rounds", metavar="N", parser=whole(100_000), help="samples of each network (default: 40; with --layers, 12)"
+        "--rounds",
+        metavar="N",
+        parser=whole(100_000),
+        help="rounds; each measures every network once (default: 40; with --layers, 12)",
     ),
 ]
 Limit = Annotated[
@@ -94,8 +99,8 @@ def command(
 
     Weights are random, from a fixed seed. The networks take turns: each round measures every SPEC once and the first
     one twice (A/A), which shows how large a difference this run cannot detect. A network that is measured alone, as for
-    the verdict of a search, usually reads lower. A latency is marked unstable if it drifts by more than 5 %, if fewer
-    than ten or fewer than a quarter of its rounds were undisturbed, or if the process had less than half a core.
+    the verdict of a search, usually has a lower latency. A latency is marked unstable if it drifts by more than 5 %, if
+    fewer than ten or fewer than a quarter of its rounds were undisturbed, or if the process had less than half a core.
 
     With --layers, single mixers are measured, and their images per second are printed beside those that the authors
     of LITv2 published.

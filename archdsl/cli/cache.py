@@ -24,10 +24,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without asking")]
 
 
 def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
-    """Show or clear the cache: results of short trainings, so that no network is trained twice, and latency tables.
+    """Show or clear the cache: the results of short trainings, and latency tables.
 
-    It is in $ARCHDSL_CACHE, or else in the user's cache folder. Runs keep their own results: clearing the cache makes
-    later searches slower, and changes nothing else.
+    Searches reuse both, so that no network is trained twice. The cache is in the folder $ARCHDSL_CACHE (default: a
+    folder in the user's cache folder). Runs keep their own results: clearing the cache makes later searches slower, and
+    changes nothing else.
 
     \b
     Examples:

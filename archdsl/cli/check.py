@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="PATH", help="zoo names, paths of JSON documents or .safetensors, or - for standard input"),
+    typer.Argument(metavar="PATH", help="zoo names, paths of .json or .safetensors files, or - for standard input"),
 ]
 
 

@@ -57,7 +57,7 @@ def overridden(document: Document, assignments: list[str]) -> Spec:
     from archdsl.load.specs import override
 
     if not isinstance(document.content, Spec):
-        raise typer.BadParameter("it sets fields of a backbone; this is a search space", param_hint="'--set'")
+        raise typer.BadParameter("only a backbone has fields to set; this is a search space", param_hint="'--set'")
     return override(document.content, assignments)
 
 

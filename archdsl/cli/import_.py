@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from archdsl.compile import Backbone
     from archdsl.weights import Imported
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="published checkpoint, of torch.save or safetensors")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="published checkpoint, in the format of torch.save or safetensors")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="file to write")]
 Classes = Annotated[
     int | None,
@@ -63,7 +65,7 @@ def command(
     """Load a published checkpoint into a backbone, and write both to one file.
 
     FILE is read as data: no code that it names is imported or run. It must have every tensor of the backbone and no
-    further one; tensors beside the backbone (a detector's neck and heads; with --features-only, the classifier) are
+    others; tensors beside the backbone (a detector's neck and heads; with --features-only, the classifier) are
     left out and listed. Tables made for another image size are resized.
 
     \b
@@ -110,7 +112,7 @@ def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:
         reason = "is a folder" if out.is_dir() else "its folder does not exist"
         raise typer.BadParameter(f"{out} cannot be written: {reason}", param_hint=where)
     if out.exists() and file.exists() and out.samefile(file):
-        raise typer.BadParameter(f"{out} is the file that is read; name another", param_hint=where)
+        raise typer.BadParameter(f"{out} is the input file; give another output file", param_hint=where)
 
 
 def _summary(model: Backbone, imported: Imported, out: Path) -> str:

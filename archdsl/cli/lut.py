@@ -74,10 +74,10 @@ class BuildOptions(TableOptions):
             metavar="N",
             parser=whole(100_000),
             show_default=False,
-            help="samples of each part and network, per pass (default: 40)",
+            help="rounds per pass; each measures every block and network once (default: 40)",
         ),
     ]
-    again: Annotated[bool, typer.Option("--again", help="measure parts again that were measured before")]
+    again: Annotated[bool, typer.Option("--again", help="measure again the blocks that were measured before")]
 
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -85,7 +85,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @app.callback()
 def lut() -> None:
-    """Predict latencies from the times of parts, each measured once on this device.
+    """Predict latencies from the times of blocks, each measured once on this device.
 
     A table holds for one space, device, thread count and set of versions; with any other it is refused. It states its
     own prediction error. A search with the same batch, dtype, runtime and statistic uses the table of the thread count
@@ -93,7 +93,7 @@ def lut() -> None:
     """
 
 
-@app.command(short_help="Measure the parts of a space, and state the prediction error.")
+@app.command(short_help="Measure the blocks of a space, and state the prediction error.")
 @with_options(BuildOptions, batch=1, dtype="float32", calibration=16, held_out=32, rounds=40, again=False)
 def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
     """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
@@ -117,10 +117,10 @@ def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **optio
     _print(tables[options["stat"] or default_stat(options["device"] or default_device())], as_json)
 
 
-@app.command(short_help="Show a table: its error, its parts, and what it was measured on.")
+@app.command(short_help="Show a table: its error, its blocks, and what it was measured on.")
 @with_options(TableOptions, batch=1, dtype="float32")
 def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[TableOptions]) -> None:
-    """Show the latency table of a space for a setting; a stale table is refused.
+    """Show the latency table of a space; a table of other versions is refused.
 
     \b
     Examples:

@@ -10,10 +10,8 @@ import typer
 from archdsl.errors import nearest
 from archdsl.search.request import Role, Sampler
 
-Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a JSON document or .safetensors")]
-Names = Annotated[
-    list[str], typer.Argument(metavar="SPEC", help="zoo names, or paths of JSON documents or .safetensors")
-]
+Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a .json or .safetensors file")]
+Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names, or paths of .json or .safetensors files")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,7 +73,7 @@ Stat = Annotated[
         "--stat",
         metavar="min|p10|p50|p90",
         callback=chosen("statistic", _stats),
-        help="statistic of the latency (default: p50)",
+        help="statistic of the latency; p50 is the median (default: p50)",
     ),
 ]
 

@@ -25,10 +25,10 @@ Csv = Annotated[
 def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False) -> None:
     """Show the report of a search in the terminal, and write it as one self-contained HTML page.
 
-    It has the Pareto front, how many networks passed each step, the importance of each parameter, proxy accuracy
-    against final accuracy, the error of the latency prediction, the winner's graph, the origin of every number, and the
-    commands that reproduce the run. The report of an interrupted run covers what was done. With --json the facts are
-    printed instead, and a page is written only if --html names it.
+    The report has the Pareto front, how many networks passed each step, the importance of each parameter, proxy
+    accuracy against final accuracy, the error of the latency prediction, the winner's graph, the origin of every
+    number, and the commands that reproduce the run. The report of an interrupted run covers what was done. With --json
+    the facts are printed instead, and a page is written only if --html names it.
 
     \b
     Examples:

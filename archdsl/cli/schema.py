@@ -20,7 +20,7 @@ Kind = Annotated[
 def command(kind: Kind) -> None:
     """Print the JSON Schema (2020-12) of a kind of document, by which editors complete and check documents.
 
-    Save it to a file, and name that file in "$schema" of your document. It has the types of installed packages too.
+    Save it to a file, and name that file in "$schema" of your document. It includes the types of installed packages.
 
     \b
     Examples:

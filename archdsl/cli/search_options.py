@@ -11,7 +11,9 @@ from archdsl.cli.units import amount, duration_ms, memory, rate
 
 Space = Annotated[
     str | None,
-    typer.Argument(metavar="SPACE", help="name or path of a search space (default: the shipped one for the device)"),
+    typer.Argument(
+        metavar="SPACE", help="name or path of a search space (default: lit-dat-224 on a GPU, lit-dat-64 on a CPU)"
+    ),
 ]
 Device = Annotated[
     str | None,
@@ -39,7 +41,7 @@ Epochs = Annotated[
         metavar="X",
         min=0.01,
         max=1000,
-        help="epochs of short training (default: 2, or as many as 150 steps take)",
+        help="epochs of short training (default: 2; more on small data, for 150 steps)",
     ),
 ]
 
@@ -53,7 +55,7 @@ class LatencyBudgets(TypedDict):
             "--latency-budget",
             metavar="TIME",
             parser=duration_ms,
-            help="maximum latency of one batch, e.g. 5ms (default: the budget of the space)",
+            help="maximum latency of one batch, e.g. 5ms (default: the budget of the space, if any)",
         ),
     ]
     throughput_budget: Annotated[
@@ -62,7 +64,7 @@ class LatencyBudgets(TypedDict):
             "--throughput-budget",
             metavar="RATE",
             parser=rate,
-            help="minimum images per second at --batch, e.g. 200/s",
+            help="minimum images per second at --batch, e.g. 200/s (default: the budget of the space, if any)",
         ),
     ]
 
@@ -71,11 +73,22 @@ class StaticBudgets(TypedDict):
     """Budgets that are checked without measuring."""
 
     params_budget: Annotated[
-        float | None, typer.Option("--params-budget", metavar="N", parser=amount, help="maximum parameters, e.g. 30M")
+        float | None,
+        typer.Option(
+            "--params-budget",
+            metavar="N",
+            parser=amount,
+            help="maximum parameters, e.g. 30M (default: the budget of the space, if any)",
+        ),
     ]
     macs_budget: Annotated[
         float | None,
-        typer.Option("--macs-budget", metavar="N", parser=amount, help="maximum MACs of one image, e.g. 4G"),
+        typer.Option(
+            "--macs-budget",
+            metavar="N",
+            parser=amount,
+            help="maximum MACs of one image, e.g. 4G (default: the budget of the space, if any)",
+        ),
     ]
     memory_budget: Annotated[
         float | None,
@@ -83,7 +96,8 @@ class StaticBudgets(TypedDict):
             "--memory-budget",
             metavar="SIZE",
             parser=memory,
-            help="maximum memory of weights and peak activations, e.g. 200MB",
+            help="maximum memory of weights and peak activations, e.g. 200MB "
+            "(default: the budget of the space, if any)",
         ),
     ]
 
@@ -118,7 +132,7 @@ class TrainingData(TypedDict):
         typer.Option(
             "--data",
             metavar="NAME|PATH",
-            help="training data: shapetex, digits, a folder with a folder per class, an .npz file, or hf:NAME "
+            help="training data: shapetex, digits, a folder with one folder per class, an .npz file, or hf:NAME "
             "(default: shapetex)",
         ),
     ]
@@ -131,6 +145,10 @@ class TrainingData(TypedDict):
     seed: Annotated[
         int | None,
         typer.Option(
-            "--seed", metavar="N", min=0, max=2**31 - 1, help="seed of sampling, data order and weights (default: 0)"
+            "--seed",
+            metavar="N",
+            min=0,
+            max=2**31 - 1,
+            help="seed of sampling, data order and initial weights (default: 0)",
         ),
     ]

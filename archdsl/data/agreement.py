@@ -19,7 +19,7 @@ def square_side(space: Space) -> int:
     """
     image = space.image_size
     if image[0] != image[1]:
-        raise SearchError(f"search data is square; the space '{space.name}' has images of {image}")
+        raise SearchError(f"images of a search must be square; the space '{space.name}' has image {image}")
     return int(image[0])
 
 
@@ -30,7 +30,7 @@ def check_channels(space: Space, channels: int, data: str) -> None:
         SearchError: it does.
     """
     if "channels" in space.model_fields_set and space.channels != channels:
-        rule = f"the space '{space.name}' states channels {space.channels}, and the data {data} has channels {channels}"
+        rule = f"the space '{space.name}' has channels {space.channels}, but the data {data} has channels {channels}"
         remedy = f'write "channels": {channels} in the space, or remove it, or name other data by --data'
         raise SearchError(f"{rule}; {remedy}")
 

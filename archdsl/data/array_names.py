@@ -19,8 +19,8 @@ CLASS_NAMES = ("class_names", "classes", "label_names", "names", "target_names",
 """Arrays that name the classes, where they hold strings."""
 _PREFIXES: dict[SetName, str] = {"train": "", "val": "val_", "test": "test_"}
 WANTED = (
-    "wanted are images and labels, perhaps with val_ and test_ before them; also read: x_train and y_train, "
-    "train_images and train_labels, X and y, data and targets"
+    "name the arrays images and labels, with val_ and test_ before them for the other sets; also recognised: "
+    "x_train and y_train, train_images and train_labels, X and y, data and targets"
 )
 
 
@@ -64,7 +64,7 @@ def _only(names: Sequence[str], set_name: SetName, what: What) -> str | None:
     if usual in meant and all(_meaning(name) == _meaning(usual) for name in meant):
         return usual
     if len(meant) > 1:
-        rule = f"two arrays are the {what} of one set: {meant[0]} and {meant[1]}"
+        rule = f"two arrays hold the {what} of one set: {meant[0]} and {meant[1]}"
         raise SearchError(f"{rule}; keep one of them, named {usual}")
     return meant[0] if meant else None
 

@@ -75,14 +75,14 @@ def labels_of(name: str, dataset: Dataset, pictures: str, column: str) -> Column
     for wanted in (pictures, column):
         if wanted not in dataset.features:
             rule = f"each split must have the columns '{pictures}' and '{column}'"
-            raise SearchError(f"{name}: {rule}; one lacks '{wanted}'")
+            raise SearchError(f"{name}: {rule}; one split lacks '{wanted}'")
     values = dataset.select_columns([column])[:][column]
     names = getattr(dataset.features[column], "names", None)
     missing = np.array([value is None or (names is not None and value == -1) for value in values], dtype=np.bool_)
     kinds = {str if isinstance(value, str) else type(value) for value in values if value is not None}
     if len(kinds) > 1 or not kinds <= {int, bool, str}:
         got = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise SearchError(f"{name}: labels in '{column}' must be integers or strings, one for an image; got {got}")
+        raise SearchError(f"{name}: labels in '{column}' must be integers or strings, one per image; got {got}")
     if names is None or kinds == {str}:
         filled = ["" if value is None and kinds == {str} else value or 0 for value in values]
         return Column(np.array(filled), missing)

@@ -104,17 +104,17 @@ def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:
     """No class may be lost for want of images.
 
     Raises:
-        SearchError: a class folder has no file that counts as an image, or there is no image at all.
+        SearchError: a class folder has no image file, or there is no image at all.
     """
-    read = f"read are {', '.join(sorted(SUFFIXES))}"
+    read = f"readable formats: {', '.join(sorted(SUFFIXES))}"
     if not listing.files:
-        raise SearchError(f"{root}: no images found; data is one folder a class, with images in it; {read}")
+        raise SearchError(f"{root}: no images found; expected one folder per class, with images in it; {read}")
     without = sorted({path.name for path in folders_in(folder)} - set(listing.labels.tolist()))
     if without:
         rest = _files_in(folder / without[0])[1]
         got = f"{rest.total():,} other file{'s' * (rest.total() != 1)}: {_by_ending(rest)}" if rest else "no file"
-        rule = f"class '{without[0]}' has no file that counts as an image; got {got}"
-        more = f" (as {len(without) - 1} more: {listed(without[1:])})" if without[1:] else ""
+        rule = f"class '{without[0]}' has no image file; got {got}"
+        more = f" (nor have {len(without) - 1} more: {listed(without[1:])})" if without[1:] else ""
         raise SearchError(f"{root}: {rule}{more}; {read}; convert its files, or remove the folder")
 
 
@@ -166,7 +166,9 @@ def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: Labels
     missing = np.setdiff1d(np.arange(len(names)), train.labels)
     if len(missing) or not len(val):
         what = (
-            f"class '{names[missing[0]]}' has none to train with" if len(missing) else "there is none to validate with"
+            f"class '{names[missing[0]]}' has no readable training image"
+            if len(missing)
+            else "there is no readable validation image"
         )
         first = f", the first {lost[0]}" if lost else ""
         raise SearchError(f"{root}: too few readable images; {what} ({len(lost)} unreadable{first})")

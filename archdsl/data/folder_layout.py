@@ -116,9 +116,9 @@ def _is_class(root: Path, sets: dict[Path, SetName]) -> bool:
     train = next(iter(sets))
     if _images_in(train):
         return True
-    rule = f"'{train.name}' has class folders inside and '{others[0].name}' beside it holds images"
-    remedy = f"move '{train.name}' into a folder of its own if it is a set, its images out of their folders if a class"
-    raise SearchError(f"{root}: {rule}: set or class cannot be told; {remedy}")
+    rule = f"'{train.name}' has class folders inside but '{others[0].name}' beside it holds images"
+    remedy = "if it is a set, move it into a folder of its own; if it is a class, move its images out of their folders"
+    raise SearchError(f"{root}: {rule}: it is unclear whether '{train.name}' is a set or a class; {remedy}")
 
 
 def _split(root: Path, sets: dict[Path, SetName], notes: Sequence[str]) -> Layout:
@@ -130,14 +130,14 @@ def _split(root: Path, sets: dict[Path, SetName], notes: Sequence[str]) -> Layou
     chosen = dict[SetName, Path]()
     for path, name in sets.items():
         if name in chosen:
-            rule = f"two folders are the set '{name}': {chosen[name].name} and {path.name}"
-            raise SearchError(f"{root}: {rule}; keep one of them, or name --data another folder")
+            rule = f"two folders are named like the set '{name}': {chosen[name].name} and {path.name}"
+            raise SearchError(f"{root}: {rule}; keep one of them, or give another folder with --data")
         chosen[name] = path
     classes = _names_in(chosen["train"])
     for path in folders_in(root):
         if path not in sets and not _images_in(path) and _alike(classes, _names_in(path)):
-            rule = f"'{path.name}' holds the classes of '{chosen['train'].name}', and its name is that of no set"
-            raise SearchError(f"{root}: {rule}; rename or move it; known: {spellings()}")
+            rule = f"'{path.name}' holds the same classes as '{chosen['train'].name}', but is not named like a set"
+            raise SearchError(f"{root}: {rule}; rename or move it; names of sets: {spellings()}")
     kept = {name: _unwrapped(path) for name, path in chosen.items()}
     every = [*notes, *_unread(*sets, root), *_loose(root), *(note for path in kept.values() for note in _loose(path))]
     return Layout(kept["train"], kept.get("val"), kept.get("test"), tuple(every))
@@ -159,11 +159,13 @@ def _refuse_sets_as_classes(root: Path, sets: dict[Path, SetName]) -> None:
     """
     folders = _class_folders(root)
     if sets and len(sets) == len(folders):
-        rule = f"there is no set to train with; got {listed([path.name for path in folders])}"
-        raise SearchError(f"{root}: {rule}; known: {spellings()}; or name --data the folder with the classes itself")
+        rule = f"there is no training set; got {listed([path.name for path in folders])}"
+        raise SearchError(
+            f"{root}: {rule}; names of sets: {spellings()}; or give --data the folder that holds the classes"
+        )
     plain = [path.name for path in folders if _images_in(path)]
     if len(plain) == len(folders) and _are_sets_by_name(plain):
-        rule = f"{listed(plain)} are sets by their names, but have no class folders inside"
+        rule = f"{listed(plain)} are named like sets, but have no class folders inside"
         remedy = f"put each class into a folder: {plain[0]}/CLASS/; if they are classes, move them into {root}/train/"
         raise SearchError(f"{root}: {rule}; {remedy}")
     inside = {path.name: _names_in(path) for path in folders if not _images_in(path)} | {"": plain}
@@ -173,8 +175,10 @@ def _refuse_sets_as_classes(root: Path, sets: dict[Path, SetName]) -> None:
         if _alike(inside[first], inside[second]):
             both = f"'{first}' and '{second}' hold" if second else f"'{first}' holds the same folders as {root.name}:"
             shared = listed(sorted({*inside[first]} & {*inside[second]}))
-            rule = f"{both} {'the same folders: ' if second else ''}{shared}; they look like sets, and are not named so"
-            remedy = f"name sets {spellings()}; if they are classes, move them into {root}/train/"
+            rule = (
+                f"{both} {'the same folders: ' if second else ''}{shared}; they look like sets, but not by their names"
+            )
+            remedy = f"name the sets {spellings()}; if they are classes, move them into {root}/train/"
             raise SearchError(f"{root}: {rule}; {remedy}")
 
 
@@ -201,8 +205,8 @@ def _unread(*read: Path) -> list[str]:
     names = [path.name for path in folders_in(root) if path not in kept]
     sets = [name for name, meant in sets_of(names).items() if meant]
     rest = [name for name in names if name not in sets]
-    notes = [f"folders not read: {listed(rest)}"] if rest else []
-    return [*notes, *(f"the set '{name}' is not read: it has no class folders with images" for name in sets)]
+    notes = [f"folders ignored: {listed(rest)}"] if rest else []
+    return [*notes, *(f"the set '{name}' is ignored: it has no class folders with images" for name in sets)]
 
 
 def _loose(folder: Path) -> list[str]:
@@ -210,4 +214,4 @@ def _loose(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         count = sum(is_image(entry.name) and entry.is_file() for entry in entries)
     images = "1 image" if count == 1 else f"{count:,} images"
-    return [f"{images} beside the class folders of '{folder.name}' not read"] if count else []
+    return [f"{images} beside the class folders of '{folder.name}' ignored"] if count else []

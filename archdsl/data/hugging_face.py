@@ -58,7 +58,10 @@ def read_dataset(name: str, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     train, val, held = parts
     refuse_empty(name, train, val, names, lost)
     without = sorted(set(getattr(first.features[label], "names", None) or ()) - {*names.tolist()})
-    notes += [*hidden, *([f"no training image of {listed(without)}: no class here"] if without else [])]
+    notes += [
+        *hidden,
+        *([f"no training image of {listed(without)}: these are not counted as classes"] if without else []),
+    ]
     every = (*notes, *scales, *drawn_apart(kept))
     return Split(train, val, held, tuple(str(kind) for kind in names), every), len(lost)
 
@@ -120,7 +123,7 @@ def _sets(name: str, loaded: Dataset | Mapping[str, Dataset]) -> tuple[list[Data
         raise SearchError(f"{name}: a dataset must have a split 'train'; {got}; known: {spellings()}")
     rest = [str(split) for split in loaded if split not in chosen]
     sets = [None if split is None else loaded[split] for split in chosen]
-    return sets, [f"splits not read: {listed(rest)}"] if rest else []
+    return sets, [f"splits ignored: {listed(rest)}"] if rest else []
 
 
 def _split_of(name: str, splits: list[str], wanted: SetName, usual: str) -> str | None:
@@ -129,7 +132,7 @@ def _split_of(name: str, splits: list[str], wanted: SetName, usual: str) -> str 
     if usual in meant or not meant:
         return usual if meant else None
     if len(meant) > 1:
-        raise SearchError(f"{name}: two splits are the set '{wanted}': {', '.join(meant)}; keep one of them")
+        raise SearchError(f"{name}: two splits are named like the set '{wanted}': {', '.join(meant)}; keep one of them")
     return meant[0]
 
 

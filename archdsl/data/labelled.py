@@ -92,7 +92,7 @@ def three(labels: Sequence[Labels | None], names: Labels, seed: int, sizes: Size
     Raises:
         SearchError: as `split`.
     """
-    for later, what in zip(labels[1:], ("validation", "what is held out"), strict=True):
+    for later, what in zip(labels[1:], ("validation", "held-out"), strict=True):
         if later is not None:
             refuse_new(names, later, what)
     first, val, held = (None if some is None else np.searchsorted(names, some) for some in labels)
@@ -122,7 +122,7 @@ def refuse_new(names: Labels, labels: Labels, what: str) -> None:
     """No set may know a class that training does not."""
     new = np.setdiff1d(labels, names)
     if len(new):
-        raise SearchError(f"{what} has a class that training has not: '{new[0]}'; known: {listed(names)}")
+        raise SearchError(f"the {what} set has a class that the training set lacks: '{new[0]}'; known: {listed(names)}")
 
 
 def parted(numbers: Numbers, seed: int, train: int, validation: int, names: Sequence[str]) -> tuple[Indices, Indices]:

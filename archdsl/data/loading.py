@@ -83,7 +83,7 @@ def _named(name: str) -> Iterator[None]:
 
 def _unknown(name: str, path: Path) -> str:
     """Why nothing could be loaded under this name."""
-    known = f"{', '.join(BUILT_IN)}, a folder with one folder a class, a .npz file, or hf:NAME of Hugging Face"
+    known = f"{', '.join(BUILT_IN)}, a folder with one folder per class, a .npz file, or hf:NAME of Hugging Face"
     if path.exists():
         return f"{name}: data must be a folder or a .npz file; known: {known}"
     if os.sep in name or "/" in name or path.suffix:

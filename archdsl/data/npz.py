@@ -15,7 +15,7 @@ from archdsl.data.scales import on_one_scale, values_of
 from archdsl.errors import SearchError
 
 _MOST_GAPS = 10_000
-_HOW = "np.savez(FILE, images=..., labels=...) writes one that is read"
+_HOW = "np.savez(FILE, images=..., labels=...) writes a readable file"
 
 
 AnyArray: TypeAlias = NDArray[np.generic]
@@ -57,7 +57,7 @@ def read_npz(path: Path, seed: int, sizes: Sizes) -> Split:
         parts = split(named, seed, sizes)
     except SearchError as error:
         raise SearchError(f"{path}: {error}") from error.__cause__
-    notes = [f"arrays not read: {listed(arrays.unread)}"] if arrays.unread else []
+    notes = [f"arrays ignored: {listed(arrays.unread)}"] if arrays.unread else []
     notes += _classes_without_images(sets[0], parts, arrays.class_names)
     return parts._replace(notes=(*notes, *parts.notes))
 
@@ -65,13 +65,13 @@ def read_npz(path: Path, seed: int, sizes: Sizes) -> Split:
 def _arrays(path: Path) -> _Arrays:
     """What a file holds; only what is read of it is loaded."""
     if not path.stat().st_size:
-        raise SearchError(f"no readable .npz of plain arrays; the file is empty; {_HOW}")
+        raise SearchError(f"not a readable .npz of plain arrays; the file is empty; {_HOW}")
     try:
         with path.open("rb") as raw:
             file = np.load(raw, allow_pickle=False)
             if isinstance(file, np.ndarray):
-                rule = "it holds one array without a name, as a .npy does"
-                raise SearchError(f"no readable .npz of plain arrays; {rule}: {_described(file)}; {_HOW}")
+                rule = "it holds a single array without a name, like a .npy file"
+                raise SearchError(f"not a readable .npz of plain arrays; {rule}: {_described(file)}; {_HOW}")
             with file:
                 return _chosen(file)
     except SearchError:
@@ -79,10 +79,10 @@ def _arrays(path: Path) -> _Arrays:
     except Exception as error:  # broken, truncated, encrypted or pickled files make numpy and zipfile raise many kinds
         said = " ".join(str(error).split())[:200] or type(error).__name__
         if "unsafely" in said:  # numpy's advice for what is no zip archive; a pickle runs whatever code it holds
-            said = "it is no zip archive, perhaps a pickle, which is never loaded"
+            said = "it is not a zip archive, but perhaps a pickle, which is never loaded"
         elif "pickle" in said:
             said += "; pickled objects are never loaded: save arrays of numbers or strings"
-        raise SearchError(f"no readable .npz of plain arrays; {said}; {_HOW}") from error
+        raise SearchError(f"not a readable .npz of plain arrays; {said}; {_HOW}") from error
 
 
 def _chosen(file: _Opened) -> _Arrays:
@@ -110,11 +110,11 @@ def _labelled(arrays: _Arrays, names: SetArrays) -> Labelled:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iuUS":
-        remedy = "; of one-hot labels take labels.argmax(1)" if labels.ndim == 2 else ""
+        remedy = "; for one-hot labels save labels.argmax(1)" if labels.ndim == 2 else ""
         raise SearchError(f"{names.labels} must be (N,) integers or strings; got {_described(labels)}{remedy}")
     pictures = _pictures(names.images, arrays.values[names.images])
     if len(pictures) != len(labels) or not len(labels):
-        rule = f"{names.images} and {names.labels} must be equally many, and at least one"
+        rule = f"{names.images} and {names.labels} must have the same length, at least 1"
         raise SearchError(f"{rule}; got {len(pictures)} and {len(labels)}")
     return Labelled(pictures, labels.astype(np.str_ if labels.dtype.kind in "US" else np.int64))
 
@@ -161,13 +161,13 @@ def _refuse_other_kinds(arrays: _Arrays, sets: Sequence[Labelled | None]) -> Non
         if other is None or others is None:
             continue
         if first.images.shape[1] != other.images.shape[1] or first.labels.dtype.kind != other.labels.dtype.kind:
-            rule = f"{others.images} and {others.labels} must be of the kind of {names.images} and {names.labels}"
+            rule = f"{others.images} and {others.labels} must match {names.images} and {names.labels}"
             got = [f"{part.images.shape[1]} channels and {part.labels.dtype} labels" for part in (first, other)]
             raise SearchError(f"{rule}; got {' and '.join(got)}")
         values = values or values_of(first.images, str(arrays.values[names.images].dtype))
         theirs = values_of(other.images, str(arrays.values[others.images].dtype))
         if not on_one_scale(values, theirs):
-            rule = f"{names.images} and {others.images} must be on one scale, since they are normalised alike"
+            rule = f"{names.images} and {others.images} must use one scale of values, such as 0 to 255"
             raise SearchError(f"{rule}; got {values} and {theirs}; multiply or divide one of them")
 
 
@@ -180,7 +180,7 @@ def _named(sets: Sequence[Labelled | None], titles: Names | None) -> list[Labell
     if titles is None:
         return list(sets)
     if len(np.unique(titles)) < len(titles):
-        raise SearchError(f"names of classes must differ; got {listed(titles)}")
+        raise SearchError(f"class names must differ; got {listed(titles)}")
     named = list[Labelled | None]()
     for part in sets:
         if part is None:
@@ -205,7 +205,9 @@ def _classes_without_images(first: Labelled | None, parts: Split, titles: Names 
         expected = {*np.setdiff1d(whole, first.labels).tolist()}
     else:
         expected = set()
-    return [f"no training image of class {listed(sorted(expected))}: no class here"] if expected else []
+    return (
+        [f"no training image of class {listed(sorted(expected))}: these are not counted as classes"] if expected else []
+    )
 
 
 def _described(array: AnyArray) -> str:

@@ -62,7 +62,7 @@ class GreyScales:
         own = next(fits, None)
         if own is None:
             ends = "1 or 255" if kind == "floats" else "255 or 65,535"
-            raise UnreadableImage(f"greys of {kind} must be from 0 to {ends}; got {low:g} to {high:g}")
+            raise UnreadableImage(f"greyscale {kind} must be from 0 to {ends}; got {low:g} to {high:g}")
         white = max(own, self._white.get(kind, 0))
         self.is_outdated |= white > self._white.get(kind, white)
         self._white[kind] = white
@@ -74,10 +74,10 @@ class GreyScales:
         """What is said of the scales."""
         notes = []
         for kind, white in sorted(self._white.items()):
-            notes.append(f"greys of {kind} are scaled alike, with {white:,} as white")
+            notes.append(f"greyscale images of {kind} share one scale, with {white:,} as white")
             if dark := self._narrower[kind]:
                 count, stay = f"{dark:,} of {self._pictures[kind]:,} images", "stays" if dark == 1 else "stay"
-                notes[-1] += f"; {count} would fit a narrower scale and {stay} dark"
+                notes[-1] += f"; {count} would fit a smaller range and {stay} dark"
         return notes
 
 

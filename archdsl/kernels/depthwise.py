@@ -49,7 +49,7 @@ def check(x: Tensor, taps: Tensor, bias: Tensor, activation: str) -> None:
         shapes = f"{tuple(x.shape)}, {tuple(taps.shape)} and {tuple(bias.shape)}"
         raise WrongUse(f"depthwise takes (B, H, W, C), taps (K, K, C) with an odd K, and bias (C,); got {shapes}")
     if activation not in ACTIVATIONS:
-        raise WrongUse(f"activation: known: {', '.join(ACTIVATIONS)}; got '{activation}'")
+        raise WrongUse(f"activation must be one of {', '.join(ACTIVATIONS)}; got '{activation}'")
 
 
 def taps_of(convolution: nn.Conv2d, *, is_residual: bool = False) -> tuple[Tensor, Tensor]:

@@ -140,7 +140,7 @@ def _stripe(place: Tensor, length: int, side: int, shift: int) -> Tensor:
 def _padded(query_rows: Tensor, key_rows: Tensor, kinds: Tensor, apart: Tensor) -> Blocks:
     queries, keys = query_rows.shape[1], key_rows.shape[1]
     if queries > TILE:
-        raise WrongUse(f"attention by blocks takes up to {TILE} queries a block; got {queries}")
+        raise WrongUse(f"attention by blocks takes up to {TILE} queries per block; got {queries}")
     more = sum(tiles(keys)) - keys
     return Blocks(
         F.pad(query_rows, (0, TILE - queries), value=-1).int().contiguous(),

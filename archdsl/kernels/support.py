@@ -53,7 +53,9 @@ def check_rows(q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
     if q.dim() != 3 or q.shape[2] % heads or any(x.stride(2) != 1 for x in (q, k, v)):
         raise WrongUse(f"q, k and v must be (B, tokens, {heads} heads * d), channels adjacent; got {tuple(q.shape)}")
     if k.shape != v.shape or k.stride() != v.stride() or len(k) != len(q) or k.shape[2] != q.shape[2]:
-        raise WrongUse(f"k and v must be alike, and of q's batch and channels; got {tuple(k.shape)}, {tuple(v.shape)}")
+        raise WrongUse(
+            f"k and v must have the same shape, and the batch and channels of q; got {tuple(k.shape)}, {tuple(v.shape)}"
+        )
     if len({q.dtype, k.dtype, v.dtype}) > 1:
         raise WrongUse(f"q, k and v must be of one dtype; got {q.dtype}, {k.dtype} and {v.dtype}")
     if k.shape[1] == 0:

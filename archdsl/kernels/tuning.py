@@ -97,7 +97,7 @@ def _measured(
 
 def _warn(key: Key, launch: tuple[int, ...], why: str) -> None:
     name = " ".join(map(str, key))
-    warnings.warn(f"a kernel launch is left out: {name}, {tuple(launch)}: {why}", RuntimeWarning, stacklevel=4)
+    warnings.warn(f"a kernel configuration is left out: {name}, {tuple(launch)}: {why}", RuntimeWarning, stacklevel=4)
 
 
 def _milliseconds(run: Callable[[], Tensor]) -> float:

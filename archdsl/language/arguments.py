@@ -25,9 +25,9 @@ def wrong_spec(function: str, value: Any, wanted: str = "a Spec") -> TypeError:
     if isinstance(value, str | os.PathLike):
         remedy = f"use archdsl.load_spec({os.fspath(value)!r})"
     elif isinstance(value, dict):
-        remedy = "use archdsl.load_spec(...) of it"
+        remedy = "call archdsl.load_spec on it"
     elif _is_space(value):
-        remedy = "use a point of it, as archdsl.spaces.point gives one"
+        remedy = "draw a backbone from it with archdsl.spaces.point"
     elif isinstance(getattr(value, "spec", None), Spec):
         remedy = "use its .spec"
     return _error(function, wanted, value, remedy)
@@ -41,7 +41,7 @@ def wrong_model(function: str, value: Any) -> TypeError:
         is_file = str(path).endswith(".safetensors")
         remedy = f"use archdsl.{f'load_model({path!r})' if is_file else f'build(archdsl.load_spec({path!r}))'}"
     elif isinstance(value, Spec):
-        remedy = "use archdsl.build(...) of it"
+        remedy = "call archdsl.build on it"
     else:
         inside = [name for name in _WRAPPED if isinstance(getattr(getattr(value, name, None), "spec", None), Spec)]
         remedy = f"use its .{inside[0]}" if inside else ""
@@ -56,7 +56,7 @@ def wrong_file(function: str, value: Any, remedy: str = "") -> TypeError:
 def wrong_weights(function: str, value: Any) -> TypeError:
     """The error of a function that takes a checkpoint."""
     remedy = "use its state_dict()" if hasattr(value, "state_dict") else ""
-    return _error(function, "what torch.load gives, or the path of a checkpoint", value, remedy)
+    return _error(function, "what torch.load returns, or the path of a checkpoint", value, remedy)
 
 
 def wrong_document(function: str, value: Any, kind: str) -> TypeError:
@@ -66,10 +66,10 @@ def wrong_document(function: str, value: Any, kind: str) -> TypeError:
         same = isinstance(value, Spec) == (kind == "backbone")
         remedy = "it is loaded already" if same else f"it is no {kind}"
     elif isinstance(value, bytes | bytearray):
-        remedy = "use json.loads(...) of it"
+        remedy = "call json.loads on it"
     elif hasattr(value, "read"):
-        remedy = "use json.load(...) of it"
-    return _error(function, f"the name of a {kind}, a path, or a dict as json.load gives it", value, remedy)
+        remedy = "call json.load on it"
+    return _error(function, f"the name of a {kind}, a path, or a dict such as json.load returns", value, remedy)
 
 
 def checked_assignments(value: Any) -> list[str]:

@@ -11,7 +11,7 @@ from archdsl.errors import short
 from archdsl.json_types import Json, JsonObject
 
 MODEL = ".safetensors"
-REMEDY = "make one by: archdsl import SPEC FILE -o model.safetensors"
+REMEDY = "make one with: archdsl import SPEC FILE -o model.safetensors"
 _MOST_BYTES = 100_000_000
 """Of a header; safetensors itself refuses a longer one."""
 
@@ -54,7 +54,7 @@ def _table(file: BinaryIO) -> tuple[JsonObject, int]:
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > _MOST_BYTES:
-        raise NoModel("is no safetensors file")
+        raise NoModel("is not a safetensors file")
     text = file.read(length)
     if len(text) < length and text.startswith(b"{"):
         raise NoModel(
@@ -63,9 +63,9 @@ def _table(file: BinaryIO) -> tuple[JsonObject, int]:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NoModel(f"is no safetensors file ({short(str(error))})") from None
+        raise NoModel(f"is not a safetensors file ({short(str(error))})") from None
     if not isinstance(table, dict):
-        raise NoModel("is no safetensors file")
+        raise NoModel("is not a safetensors file")
     return table, 8 + length
 
 

@@ -58,7 +58,7 @@ def _meant(name: str, kind: str | None) -> str:
     """What an unknown name may stand for: a file that is here, else the nearest name of the wanted kind."""
     file = next(_files_called(name), None)
     if file is not None:
-        return f"for the file write {file}"
+        return f"to read the file, write {file}"
     if kind is None:
         return nearest(name, [*zoo.names(), *zoo.spaces()])
     names, others = (zoo.names(), zoo.spaces()) if kind == "arch" else (zoo.spaces(), zoo.names())
@@ -103,4 +103,4 @@ def _beside(path: Path) -> str:
             if path.suffix != ending and Path(f"{path}{ending}").is_file():
                 return f"; did you mean {path}{ending}?"
     is_name = path.suffix == ".json" and path.stem in (*zoo.names(), *zoo.spaces())
-    return f"; '{path.stem}' is a name of the zoo" if is_name else ""
+    return f"; '{path.stem}' is a name in the zoo" if is_name else ""

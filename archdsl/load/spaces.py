@@ -146,7 +146,7 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
     seed = space.seeds[index]
     name, *assignments = seed if isinstance(seed, list | tuple) and seed else [seed]
     if not all(isinstance(text, str) for text in (name, *assignments)):
-        rule = "a seed is a zoo name, or [name, override, ...]"
+        rule = "a seed must be a zoo name, or [name, override, ...]"
         return [Problem(keys, rule, short(seed), 'write "litv2_s", or ["litv2_s", "image=64"]')]
     if other := other_kind(name, "arch"):
         return [Problem(keys, other, None, "name a backbone")]
@@ -157,7 +157,7 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
     except SpecError as error:
         return [Problem(keys, *_of_another(problem)) for problem in error.problems]
     if choices_of(space, spec) is None:
-        rule = f"the seed is no point of the space{_difference(space, spec)}"
+        rule = f"the seed is not a point of the space{_difference(space, spec)}"
         return [Problem(keys, rule, short(seed), "change its overrides or the space")]
     return []
 
@@ -191,6 +191,6 @@ def _no_point_problems(space: Space) -> list[Problem]:
     if problems := contradiction_problems(space):
         return problems
     rule, value, remedy = _of_another(first[0])
-    rule = f"none of {_TRIES} points drawn from the space holds; the first one fails by: {rule}"
+    rule = f"none of {_TRIES} networks drawn from the space is valid; the first one fails because {rule}"
     constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()
     return [Problem(constraint, rule, value, remedy)]

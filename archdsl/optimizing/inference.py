@@ -40,7 +40,7 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
         raise wrong_model("optimize", model)
     like = next(model.parameters())
     if model.training:
-        raise WrongUse("optimize makes the inference form; call model.eval() first")
+        raise WrongUse("optimize needs a model in evaluation mode; call model.eval() first")
     if like.dtype not in TOLERANCE:
         raise WrongUse(f"optimize takes float32, float16 or bfloat16; this model is of {like.dtype}")
     plain = copy.deepcopy(model).requires_grad_(False)
@@ -51,8 +51,8 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
     error = _difference(plain, form, like)
     if error <= TOLERANCE[like.dtype]:
         return form
-    what = f"the inference form differs by {error:.1e} of the largest output in {like.dtype}"
-    warnings.warn(f"{what}; the network is used as it is", RuntimeWarning, stacklevel=2)
+    what = f"the optimized network differs by {error:.1e} of the largest output in {like.dtype}"
+    warnings.warn(f"{what}; the original network is used", RuntimeWarning, stacklevel=2)
     return plain
 
 

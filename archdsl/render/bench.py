@@ -48,7 +48,7 @@ def doubts(comparison: Comparison) -> list[str]:
     same = [name for name in others if not comparison.differs(name)]
     lines = []
     if same:
-        lines.append(f"No difference from {comparison.first.name} is shown for {', '.join(same)}.")
+        lines.append(f"No significant difference from {comparison.first.name}: {', '.join(same)}.")
     if unstable:
         lines.append(f"Unstable: {', '.join(unstable)}.")
     if noise > TOLERANCE:
@@ -84,4 +84,4 @@ def _interleaved(comparison: Comparison) -> str:
     """What runs in turn, and what that does to the numbers: each finds the caches full of another's data."""
     count, first = len(comparison.latencies), comparison.first.name
     turns = f"all {count} in turn, {first} twice" if count > 1 else f"{first} twice"
-    return f"Each round measures {turns}; one measured alone, as for a search's verdict, is usually faster."
+    return f"Each round measures {turns}; a network measured alone, as for a search's verdict, is usually faster."

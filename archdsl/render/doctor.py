@@ -86,14 +86,14 @@ def _measured(timed: Timed, stat: str) -> str:
         line += f", {timed.failed} failed"
     if not timed.errors:
         least = min((ms for _, ms in timed.measured), default=0.0)
-        return f"{line}, the least {least:.3g} ms; too few to predict the others"
+        return f"{line}, the fastest at {least:.3g} ms; these are too few to predict the others"
     errors = f"median error {median(timed.errors):.0%}, largest {timed.errors[-1]:.0%}, on networks left out of the fit"
     return f"{line}; the others are predicted ({errors})"
 
 
 def _dead(dead: Sequence[str]) -> list[RenderableType]:
     if not dead:
-        return [Prose("dead  nothing: every value occurs in a valid network")]
+        return [Prose("dead  no value: every value occurs in a valid network")]
     lines = [Prose(line, indent=_INDENT, hanging=_INDENT) for line in dead]
     return [Prose(f"dead  {counted(len(dead), 'value')} that no valid network has"), *lines]
 
@@ -161,12 +161,12 @@ def _verdict_parts(examination: Examination) -> tuple[str, str, str]:
         if timed is not None and timed.unstable and any(remedy.metric == "latency" for remedy in remedies):
             reason += "; the measurements were unstable: repeat this on a quiet machine"
         budgets = "the budget" if len(remedies) == 1 else "all budgets together"
-        return "INFEASIBLE", f"no network that was found keeps {budgets}: {reason}", "bold red"
+        return "INFEASIBLE", f"none of the networks that were examined meets {budgets}: {reason}", "bold red"
     if examination.unmeasured:
         return "feasible", "by the counted costs; latencies were not measured", "bold"
     if _is_latency_open(examination):
-        reason = "too few networks were measured to say which keep the latency budget; give a longer --time"
+        reason = "too few networks were measured to say which meet the latency budget; give a longer --time"
         return "feasible", f"by the counted costs; {reason}", "bold"
     if not examination.shares and examination.settings.latency_budget_ms is None:
-        return "feasible", "there is no budget to keep", ""
-    return "feasible", "at least one network that was found keeps all budgets", "bold green"
+        return "feasible", "there is no budget to meet", ""
+    return "feasible", "at least one network that was examined meets all budgets", "bold green"

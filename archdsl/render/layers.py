@@ -34,8 +34,8 @@ def _sources(bench: LayerBench) -> list[str]:
     """What the columns are, and where theirs differs from ours."""
     lines = [
         f"here: measured, by {bench.comparison.stat} of the latencies. Params and MACs (for one image) are computed.",
-        "10900X, 3090: what LITv2's authors print for an i9-10900X and an RTX 3090 (2022, torch 1.8.1, batch 64, no "
-        "warm-up). Other machines and another torch: compare rows within a column, no column with another.",
+        "10900X, 3090: published by LITv2's authors for an i9-10900X and an RTX 3090 (2022, torch 1.8.1, batch 64, no "
+        "warm-up). Other machines and another torch: compare rows within a column, not columns.",
     ]
     return lines + [f"{layer.name}: {layer.note}." for layer in bench.layers if layer.note]
 

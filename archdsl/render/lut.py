@@ -65,8 +65,12 @@ def _brief(value: Json) -> str:
 def _rest(table: Table) -> str:
     more = len(table.times) - MOST_ROWS
     is_whole = table.made["every_point_seen"]
-    origin = "the parts are those of every point of the space" if is_whole else "the parts are those of sampled points"
-    return (f"and {more} parts more; " if more > 0 else "") + origin + "."
+    origin = (
+        "these are the blocks of every network of the space"
+        if is_whole
+        else "these are the blocks of the networks that were sampled"
+    )
+    return (f"and {more} more blocks; " if more > 0 else "") + origin + "."
 
 
 def _notes(table: Table) -> list[str]:
@@ -74,12 +78,13 @@ def _notes(table: Table) -> list[str]:
     asked, facts, made = table.setting, table.provenance, table.made
     threads = [counted(asked["threads"], "thread")] if asked["threads"] else []
     setting = [f"batch {asked['batch']}", asked["dtype"], asked["runtime"], *threads]
-    networks = f"{made['parts_timed']} parts timed in {made['carriers']} networks, {made['calibration']} to calibrate"
+    carriers = f"{made['parts_timed']} blocks measured in {made['carriers']} networks"
+    networks = f"{carriers}, {made['calibration']} networks to calibrate"
     parts_at = made.get("parts_at", asked["stat"])
-    parts = f"; parts at {parts_at}, which predicts whole networks better" if parts_at != asked["stat"] else ""
+    parts = f"; blocks by {parts_at}, which predicts whole networks better" if parts_at != asked["stat"] else ""
     versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
     return [
-        f"Two halves of the same rounds differ by {table.noise:.1%} on average: no prediction can be more exact.",
+        f"Two halves of the same rounds differ by {table.noise:.1%} on average: no prediction can be more accurate.",
         f"{asked['stat']} of {made['rounds']} rounds, ms per batch, {', '.join(setting)}{parts}; {networks}.",
         ", ".join([facts["device_name"], *versions, facts["date"]]),
     ]

@@ -82,10 +82,10 @@ def _table(result: Facts) -> RenderableType:
         Column("", [Text(note) for _, _, note in rows], drop=3),
     ]
     notes = [
-        "In brackets the 90 % interval over bootstrap samples of the networks or, where a model is fitted to some of "
-        "them, over the choice of those. Fitted: the accuracy that a model predicts from the structures and scores of "
-        "other networks. Top 5 kept: the share of the five most accurate networks that is in a score's upper third. "
-        "One seed's loss is compared with the mean accuracy of all seeds.",
+        "In brackets: the 90 % interval over bootstrap samples of the networks or, for a model that is fitted to some "
+        "of them, over the choice of these. Fitted: the accuracy that a model predicts from the structures and scores "
+        "of other networks. Top 5 kept: the share of the five most accurate networks that are in the best third by a "
+        "score. The loss of one seed is compared with the mean accuracy of all seeds.",
         f"Medians: {_costs(result['seconds'])}. Trainings taken from the cache: {result['cached']}.",
     ]
     return Sheet(columns, notes)
@@ -105,7 +105,7 @@ def _fewer(count: int, before: int) -> str:
 
 def _costs(seconds: Facts) -> str:
     scores = sum(value for name, value in seconds.items() if name != "training")
-    return f"all scores take {scores:.1f} s, a training {seconds['training']:.0f} s"
+    return f"all scores of a network take {scores:.1f} s, a training {seconds['training']:.0f} s"
 
 
 def _interval(interval: Facts) -> Text:

@@ -66,7 +66,7 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.verdict.attempts:
         yield "Measured again in fresh processes", [_attempts(report)]
     yield "Front", _front(report)
-    yield "Ladder", [_ladder(report)]
+    yield "Where candidates ended", [_rungs(report)]
     yield "Parameter importance", _importance(report)
     yield "Proxy against final accuracy", _finals(report)
     yield "Predicted against measured latency", [Prose(texts.prediction_text(report.prediction))]
@@ -113,7 +113,7 @@ def _front(report: Report) -> Iterator[RenderableType]:
     yield from (Prose(f"{row.name}: {row.overrides}", hanging=_INDENT) for row in rows if row.choices)
 
 
-def _ladder(report: Report) -> RenderableType:
+def _rungs(report: Report) -> RenderableType:
     rows = report.rungs
     most = max([row.ended for row in rows] + [1])
     reached = [sum(later.ended for later in rows[place:]) for place in range(len(rows))]

@@ -219,7 +219,7 @@ def rung_reasons(rung: Rung, most: int) -> list[str]:
 
 
 def refused_text(report: Report) -> str:
-    """Why the ladder is incomplete; empty where it is not."""
+    """Why the count of candidates is incomplete; empty where it is not."""
     text = "The number of candidates that were rejected before they were measured is unknown"
     return f"{text}: {report.refused}." if report.refused else ""
 

@@ -1,4 +1,4 @@
-"""A search as it runs, and what it found: progress, best so far, the front as a small plot, the ladder."""
+"""A search as it runs, and what it found: progress, best so far, the front as a small plot, where candidates ended."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def screen(state: State) -> RenderableType:
         parts.append(Line(f"best so far  {describe(best)}", "bold"))
         parts.append(Line(f"proxy accuracy after {fidelity_text(best)}", "dim"))
         parts.append(Plot([point(trial) for trial in state.front], settings.latency_budget_ms, stat=settings.stat))
-    parts.append(Prose(ladder(state.funnel), hanging=" " * len("ladder  ")))
+    parts.append(Prose(funnel_text(state.funnel), hanging=" " * len("candidates  ")))
     return Group(*parts)
 
 
@@ -107,10 +107,10 @@ def _progress(state: State) -> RenderableType:
     return Progress(min(max(shares, default=0.0), 1.0), (count, clock(state.elapsed) + limit, training))
 
 
-def ladder(funnel: Mapping[str, int]) -> str:
+def funnel_text(funnel: Mapping[str, int]) -> str:
     """How many candidates ended at which rung, the cheapest first."""
     counts = [f"{name} {funnel[name]}" for name in RUNGS if funnel.get(name)]
-    return "ladder  " + (" | ".join(counts) or "no candidate yet")
+    return "candidates  " + (" | ".join(counts) or "none yet")
 
 
 def summary(result: Result) -> RenderableType:

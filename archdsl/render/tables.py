@@ -67,7 +67,7 @@ def zoo_table(rows: Sequence[ZooRow]) -> RenderableType:
         _numbers("top-1 %", [f"{paper.imagenet_top1:.1f}" if paper.imagenet_top1 else "" for paper in papers], drop=6),
         Column("arXiv", _cells(paper.arxiv or "" for paper in papers), drop=8),
     ]
-    notes = ["Params and MACs (for one image) are computed; paper and ImageNet top-1 are what the paper prints."]
+    notes = ["Params and MACs (for one image) are computed; paper and ImageNet top-1 are the published values."]
     return Sheet(columns, notes if rows else ())
 
 

@@ -37,7 +37,7 @@ def space_problems(raw: JsonObject) -> list[Problem]:
         problems += weights_problems(header)
         for index, name in enumerate(header.objectives):
             if name in header.objectives[:index]:
-                problems.append(_doubled("objectives", index, name, "an objective is named once"))
+                problems.append(_doubled("objectives", index, name, "each objective must be named only once"))
     nodes = raw.get("nodes")
     if "nodes" not in raw:
         return [*problems, Problem((), "nodes is required", None, 'add "nodes": [...]')]
@@ -121,7 +121,7 @@ def _budget_problems(budgets: Json) -> Iterator[Problem]:
         with suppress(ValidationError):
             budget = Budget.model_validate(written)
             if budget.metric in metrics:
-                yield _doubled("budgets", index, budget.metric, "a metric has one budget")
+                yield _doubled("budgets", index, budget.metric, "each metric must have only one budget")
             elif budget.metric in MEASURED and set(MEASURED) & set(metrics):
                 rule = "a document bounds latency or throughput: a throughput is the batch over the latency"
                 yield _doubled("budgets", index, budget.metric, rule)

@@ -65,7 +65,7 @@ def other_form(model: Backbone, missing: Iterable[str], unexpected: Iterable[str
         left, new = left | set(published_names(model, left).values()), new | set(published_names(dense, new).values())
     fits = set(unexpected) and new.issuperset(unexpected) and left.issuperset(missing)
     return (
-        "the checkpoint is of a dense-prediction build; ask for that (features_only=True, --features-only)"
+        "the checkpoint is of a dense-prediction build; load it as one (features_only=True, --features-only)"
         if fits
         else ""
     )

@@ -32,7 +32,7 @@ _MOST_SPREAD = 2**20
 _MOST_HEADER = 2**26
 _OTHERS = {
     b"<": "an HTML page: the download gave a page instead of the file",
-    b"version https://git-lfs": "a Git LFS pointer: fetch the file itself by git lfs pull",
+    b"version https://git-lfs": "a Git LFS pointer: fetch the file itself with git lfs pull",
     b"\x1f\x8b": "a gzip file: unpack it first",
 }
 
@@ -64,7 +64,7 @@ def read_file(path: Path) -> Contents:
     if not path.exists():
         raise WrongUse(f"no such file: {path}")
     if not path.is_file():
-        raise WeightsError(f"{path}: is no file{' but a folder' * path.is_dir()}; give the checkpoint's own path")
+        raise WeightsError(f"{path}: is not a file{' but a folder' * path.is_dir()}; give the path of the checkpoint")
     if path.stat().st_size == 0:
         raise WeightsError(f"{path}: is empty")
     with path.open("rb") as file:
@@ -87,7 +87,7 @@ def _contents(path: Path, data: mmap.mmap) -> _Opened:
     for start, what in _OTHERS.items():
         if data[: len(start)] == start:
             raise WeightsError(f"is {what}")
-    raise WeightsError("is no checkpoint: neither torch.save's format nor safetensors")
+    raise WeightsError("is not a checkpoint: neither torch.save's format nor safetensors")
 
 
 def _with_arrays(tensor: Callable[[TensorLike], Tensor], most: int) -> Callable[[TensorLike], Tensor]:
@@ -164,9 +164,9 @@ def _zip(data: mmap.mmap) -> _Opened:
 
 def _pickles(data: mmap.mmap) -> _Opened:
     if read_pickle(data) != _MAGIC:
-        raise WeightsError("is a pickle, but not of torch.save; save the state_dict by torch.save")
+        raise WeightsError("is a pickle, but not of torch.save; save the state_dict with torch.save")
     if read_pickle(data) != _PROTOCOL:
-        raise WeightsError("is of a protocol that is not known")
+        raise WeightsError("uses an unknown protocol")
     system = read_pickle(data)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise WeightsError("was written on a big-endian machine; save it anew on a little-endian one")

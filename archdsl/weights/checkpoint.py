@@ -110,7 +110,7 @@ def _checkpoint_in(contents: Contents, key: str | None, wanted: Mapping[str, fro
     start, value = at(contents.value, key) if key is not None else ((), contents.value)
     places = list(sets_in(value, start))
     if not places and key is not None:
-        raise WeightsError(f"what lies at {short(key)} is no dictionary of weights")
+        raise WeightsError(f"the value at {short(key)} is not a dictionary of weights")
     if not places:
         raise WeightsError(f"there are no weights in it; {what_instead(value)}")
     candidates = [fit for place, values in places for fit in _candidates(place, values, wanted)]
@@ -147,7 +147,9 @@ def _chosen(candidates: Sequence[_Candidate]) -> tuple[_Candidate, tuple[str, ..
     unclear = [fit.label for fit in ranked if fit.rank == first.rank or len(USUAL) in first.rank]
     if len(unclear) > 1:
         keys = ", ".join(short(label) for label in unclear[:8])
-        raise WeightsError(f"weights that fit are under {len(unclear)} keys: {keys}; name one (--key, key= in Python)")
+        raise WeightsError(
+            f"weights that fit are under {len(unclear)} keys: {keys}; choose one with --key (key= in Python)"
+        )
     labels = [fit.label if fit.place == first.place else ".".join(fit.place) for fit in close if fit != first]
     return first, tuple(dict.fromkeys(label for label in labels if label))
 
@@ -170,7 +172,9 @@ def _read(chosen: _Candidate, tensor: Callable[[TensorLike], Tensor]) -> Checkpo
     """
     for name in chosen.matched.values():
         if not is_tensor(chosen.values[name]):
-            raise WeightsError(f"{short(name)} is no tensor but {kind(chosen.values[name])}; name another key (--key)")
+            raise WeightsError(
+                f"{short(name)} is not a tensor but {kind(chosen.values[name])}; choose another key with --key"
+            )
     values = tensors_in(chosen.values)
     names = under(values, chosen.prefix, chosen.matched)
     used = set(names.values())

@@ -148,7 +148,7 @@ def read_header(path: Path) -> dict[str, str]:
     if not path.exists():
         raise WrongUse(f"no such file: {path}")
     if not path.is_file():
-        raise WeightsError(f"{path}: is no file; {REMEDY}")
+        raise WeightsError(f"{path}: is not a file; {REMEDY}")
     try:
         return read_model_header(path)
     except (OSError, NoModel) as error:

@@ -59,7 +59,9 @@ def check_savable(model: Backbone) -> None:
     if not wrong:
         return
     name = wrong[0]
-    remedy = "use reset_classifier(N) for another number of classes; save a changed network's state_dict by torch.save"
+    remedy = (
+        "use reset_classifier(N) for another number of classes; save a changed network's state_dict with torch.save"
+    )
     raise WeightsError(
         f"{len(wrong)} of the model's tensors are not those of its spec, so that the file could not be loaded: "
         f"{name} is {_shape(given, name)} here and {_shape(wanted, name)} in the spec; {remedy}"

@@ -108,4 +108,4 @@ def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[
         with safe_open(path, framework="pt", device=str(device)) as opened:
             return header, {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118  # no mapping
     except SafetensorError as error:
-        raise WeightsError(f"{path}: is no safetensors file ({short(str(error))}); {REMEDY}") from None
+        raise WeightsError(f"{path}: is not a safetensors file ({short(str(error))}); {REMEDY}") from None

@@ -122,7 +122,11 @@ def value_keys(place: Hole, value: Scalar) -> Keys:
 
 def told(dead: Dead) -> Problem:
     """A dead value as something to be told at its place."""
-    how = "no network has it" if dead.is_proven else f"none of {dead.looked_at:,} choices drawn with it is a network"
+    how = (
+        "no valid network has it"
+        if dead.is_proven
+        else f"none of {dead.looked_at:,} combinations drawn with it is valid"
+    )
     reasons = "; ".join(
         f"{count} of {dead.looked_at}: {problem}" if count < dead.looked_at else str(problem)
         for problem, count in dead.reasons

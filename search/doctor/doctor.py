@@ -110,7 +110,7 @@ def examine(
     data = data_facts(settings)
     points = Points(with_data(settings.space_document, data._asdict(), settings.data))
     settings = settings.model_copy(update={"images": data.images})
-    say("looking at the space")
+    say("examining the space")
     found = survey(points.space, points, policy.survey, settings.seed)
     if not found.found:
         raise SpecError([problem for problem, _ in found.refused.most_common(1)])
@@ -180,7 +180,7 @@ def _timed(
     worker = new_worker()
     try:
         known = timed(worker, networks, settings, policy, deadline, say)
-        say("training for some steps")
+        say("timing some training steps")
         limits = static_limits(settings)
         most = settings.latency_budget_ms or math.inf
         fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]

@@ -39,13 +39,13 @@ class Remedy(NamedTuple):
     """Images a batch, where a latency was asked for as images a second: the remedy is said so too."""
 
     def __str__(self) -> str:
-        """`params 0.1 M: the least found is 0.2345 M; --params-budget 0.237M would be feasible`."""
+        """`params 0.1 M: the lowest found is 0.2345 M; --params-budget 0.237M would be feasible`."""
         if self.batch is not None:
             asked, most = latency_of(1, self.batch) / self.budget, latency_of(1, self.batch) / self.least
             feasible = f"--throughput-budget {_rounded_down(most)}/s would be feasible"
-            return f"throughput {asked:.4g}/s: the most found is {most:.4g}/s; {feasible}"
+            return f"throughput {asked:.4g}/s: the highest found is {most:.4g}/s; {feasible}"
         unit, name = _UNITS[self.metric]
-        least = f"the least found is {self.least / unit:.4g} {name}"
+        least = f"the lowest found is {self.least / unit:.4g} {name}"
         feasible = f"--{self.metric}-budget {_rounded_up(self.least / unit)}{name} would be feasible"
         return f"{self.metric} {self.budget / unit:.4g} {name}: {least}; {feasible}"
 
@@ -71,7 +71,7 @@ def require_feasible(settings: Settings, policy: DescentPolicy) -> None:
     rows = found_rows(points, settings, policy, limits)
     if rows and not any(inside(row, limits) for row in rows):
         remedies = "; or ".join(str(remedy) for remedy in remedies_of(rows, limits))
-        raise SearchError(f"no network of the space '{space.name}' was found inside the budgets: {remedies}")
+        raise SearchError(f"no network of the space '{space.name}' that was examined is inside the budgets: {remedies}")
 
 
 def found_rows(

@@ -101,7 +101,7 @@ def _attempt(context: Context, trial: Trial) -> Attempt:
     spec, kept = spec_of(trial.document), None
     context.doing(spec.name, "measuring the winner in fresh processes")
     if context.data is None:
-        return Attempt(spec, trial, None, None, None, "the data was not loaded, on which its accuracy is judged")
+        return Attempt(spec, trial, None, None, None, "its accuracy cannot be computed, since the data was not loaded")
     try:
         kept, chance = weights_of(context, trial), context.data.chance
         if not beats_chance(kept, chance):

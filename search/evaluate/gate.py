@@ -79,6 +79,6 @@ def hopeless(trials: Sequence[Trial], budget_ms: float | None, policy: GivingUpP
     if fastest_ms <= policy.hopeless * budget_ms or is_disturbed:
         return None
     return (
-        f"the fastest of {len(trials)} networks, the smallest of some hundred among them, takes {fastest_ms:.2f} ms: "
-        f"nothing in this space comes near {budget_ms:g} ms"
+        f"the fastest of {len(trials)} networks, among them the smallest of some hundred draws, takes "
+        f"{fastest_ms:.2f} ms: no network of this space comes near the budget of {budget_ms:g} ms"
     )

@@ -177,14 +177,14 @@ def _lengthen(context: Context, training: SeedTraining) -> float:
 
 def _data(context: Context) -> DataFacts:
     if context.data is None:
-        raise Failed("its weights are not here, and the search ended before its data was loaded")
+        raise Failed("its weights were not kept, and the search ended before the data was loaded")
     return context.data
 
 
 def _train_again(context: Context, record: Trial, training: SeedTraining, path: Path) -> None:
     """Train a network as it was trained, for its weights, by a worker of its own: those of the search may be gone."""
     data, spec = _data(context), spec_of(record.document)
-    text = f"training {spec.name} again, as its weights are not here"
+    text = f"training {spec.name} again, since its weights were not kept"
     context.doing(text, "training the winner")
     context.watcher(context.state, text)
     worker = context.new_worker()

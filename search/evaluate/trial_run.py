@@ -39,7 +39,7 @@ def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial
 
 def abandon_trial(trial: Trial, times: int) -> Trial:
     """The trial of a candidate that is not tried again, as it was lost so many times."""
-    return replace(trial, outcome="failed", reason=f"the search was killed {times} times while it was tried")
+    return replace(trial, outcome="failed", reason=f"the search was killed {times} times while this network was tried")
 
 
 def new_trial(network: Network, number: int, origin: str | None = None) -> Trial:

@@ -58,7 +58,9 @@ class Search:
                     context.note("time limit reached before the first trial")
                 except KeyboardInterrupt:
                     context.is_interrupted = True
-                    context.note("interrupted: ending with what there is; once more stops at once")
+                    context.note(
+                        "interrupted: ending the search with the results so far; press Ctrl-C again to stop at once"
+                    )
                 context.pool.stop()  # it must not disturb what is measured now
                 verdict = settle(context, self._finalists)
                 self._note_waiting()

@@ -114,7 +114,7 @@ class SearchLoop:
     def _proposed(self, taken: set[str]) -> Chosen | None:
         """A candidate that is worth a trial; None where the proposal is of no use."""
         context, proposals = self.context, self.proposals
-        context.doing("choosing what to try next")
+        context.doing("choosing the next network")
         proposals.seen = taken
         if all_fell(context.trials, self.policy.giving_up):
             proposals.ask_for_the_smallest()
@@ -193,7 +193,7 @@ class SearchLoop:
         if self.proposals.exhausted:
             reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
         elif len(last) == policy.most_failures and all(record.outcome == "failed" for record in last):
-            reason = f"the last {policy.most_failures} networks failed, the last one so: {last[-1].reason}"
+            reason = f"the last {policy.most_failures} networks failed, the last one because: {last[-1].reason}"
         if reason is not None:
             context.note(reason)
         return reason is not None

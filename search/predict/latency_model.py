@@ -2,8 +2,8 @@
 
 A table of the space, where there is a fresh one for the setting (`archdsl lut build`), with its error on networks held
 out; and a ridge regression of milliseconds on the blocks and MACs of each type of node, which speaks only once it has
-seen enough. Each rejects only what lies over the gate by more than it was ever wrong, so that it saves time and decides
-nothing close. What both let through is measured.
+seen enough. Each rejects only what exceeds the gate by more than its largest error so far, so that it saves time and
+decides nothing close. What both let through is measured.
 """
 
 from __future__ import annotations

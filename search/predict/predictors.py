@@ -48,7 +48,7 @@ class Predictors:
         return self._latency.guess(found.spec, found.counted)
 
     def surely_too_slow(self, spec: Spec) -> bool:
-        """Whether a network is over the gate by more than the prediction was ever wrong.
+        """Whether a network exceeds the gate by more than the largest prediction error so far.
 
         Never before something measured passed the gate: what has seen slow networks alone finds all of them slow.
         """

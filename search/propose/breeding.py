@@ -82,7 +82,7 @@ def draw(distribution: BaseDistribution, generator: random.Random) -> Value:
             return generator.uniform(low, high)
         case FloatDistribution(low=low, high=high, step=float(step)):
             return min(_stepped(low, step, generator.randrange(round((high - low) / step) + 1)), high)
-    raise TypeError(f"a distribution of no known kind: {distribution}")
+    raise TypeError(f"an unsupported distribution: {distribution}")
 
 
 def _stepped(low: float, step: float, count: int) -> float:

@@ -106,7 +106,7 @@ def _suggested(trial: optuna.Trial, name: str, parameter: Parameter) -> Scalar:
             return trial.suggest_float(name, low, high, step=step, log=log)
         case CategoricalDistribution(choices=categories):
             return trial.suggest_categorical(name, categories)
-    raise TypeError(f"a parameter of no kind that is known: {parameter.distribution}")
+    raise TypeError(f"an unsupported distribution: {parameter.distribution}")
 
 
 def _range(variable: Variable) -> FloatDistribution:

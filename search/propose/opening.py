@@ -59,11 +59,11 @@ def _opened(folder: RunFolder, space: Space, settings: Settings, policy: Policy,
     storage, place = choice.storage, folder.read("shared.json", SharedFile)
     if storage is None:
         if place is not None:
-            raise SearchError(f"{folder.path} shares its study at {place.storage}; name it by --storage")
+            raise SearchError(f"{folder.path} shares its study at {place.storage}; give that with --storage")
         resumed = choice.is_resumed
         return Study(folder.storage, known, space.objectives, seed, resumed, sampler=sampler, policy=policy)
     if place is None and choice.has_records:
-        raise SearchError(f"{folder.path} keeps its study to itself; begin a shared run with --from {folder.path}")
+        raise SearchError(f"{folder.path} has a study that is not shared; begin a shared run with --from {folder.path}")
     from archdsl.search.propose.shared_study import Shared
     from archdsl.search.propose.study_names import name_of, older_name_of
 
@@ -71,7 +71,8 @@ def _opened(folder: RunFolder, space: Space, settings: Settings, policy: Policy,
     older: str | None = older_name_of(settings)
     if place is not None and place.study not in (name, older):
         raise SearchError(
-            f"{folder.path} shares the study {place.study}, its settings now name {name}; begin another run"
+            f"{folder.path} shares the study {place.study}, but its settings now belong to study {name}; "
+            f"begin another run"
         )
     if place is not None:
         name, older = place.study, older if place.study == older else None
@@ -87,7 +88,7 @@ def agreed(study: Study, settings: Settings, space: Space, mine: Conditions) -> 
         SearchError: the study is about other data, or about another device.
     """
     if study.get_or_set("data", mine.fingerprint) != mine.fingerprint:
-        raise SearchError("the machines that share this study have other data; give each the same")
+        raise SearchError("the machines that share this study have other data; give all of them the same data")
     if not mine.is_measuring:
         return None
     conditions = {"runtime": settings.runtime, "stat": settings.stat}

@@ -79,7 +79,7 @@ class Proposals:
         trial, choices = self.study.ask(self._breeding())
         if self.study.is_killer(trial) and not self.study.was_begun(trial):
             times = self.policy.study.most_lost
-            self._refuse(trial, "static", f"the search was killed {times} times while it was looked at")
+            self._refuse(trial, "static", f"the search was killed {times} times while this network was examined")
             return None
         try:
             found = candidate(self.space, choices.__getitem__, self.settings)
@@ -173,7 +173,11 @@ def first_candidate(space: Space, settings: Settings, policy: DrawingPolicy) -> 
     if drawn is not None:
         return drawn[0]
     raised = raised or _raised(space, settings)
-    why = f": none that was drawn holds; a block failed: {raised}" if raised else _least(space, settings, policy)
+    why = (
+        f": none of the networks drawn is valid; a block failed: {raised}"
+        if raised
+        else _least(space, settings, policy)
+    )
     raise SearchError(f"no network of the space '{space.name}' is inside the budgets{why}")
 
 
@@ -194,10 +198,10 @@ def _least(space: Space, settings: Settings, policy: DrawingPolicy) -> str:
     drawn = [found for found, _ in pairs]
     costs = [found.costs(settings) for found in drawn]
     if not costs:
-        return ": none that was drawn holds"
+        return ": none of the networks drawn is valid"
     least = {name: min(cost[name] for cost in costs) for name in costs[0]}
     return "".join(
-        f"; {name}: {least[name]:,.0f} is the least of {len(drawn)} drawn, the budget {budget:,.0f}"
+        f"; {name}: the lowest of {len(drawn)} networks drawn is {least[name]:,.0f}, the budget is {budget:,.0f}"
         for name, budget in settings.static_budgets.items()
         if budget is not None
     )

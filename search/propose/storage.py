@@ -34,7 +34,7 @@ def telling(folder: Path) -> Iterator[None]:
     Raises:
         SearchError: the study was lost, or the folder cannot be written.
     """
-    safe = f"what was finished is in {folder}/trials.jsonl; go on with --resume"
+    safe = f"the finished trials are in {folder}/trials.jsonl; continue with --resume"
     try:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:

@@ -102,7 +102,7 @@ class Study(TrialQueue):
         except ArchError:
             raise
         except Exception as error:
-            remedy = "move it away to go on without what the optimiser learned" if resume else "use another folder"
+            remedy = "move it away to continue without the trials that it holds" if resume else "use another folder"
             raise SearchError(f"{shown(storage)}: {brief(error)}; {remedy}") from None
 
     def open(self, url: str) -> BaseStorage:

@@ -90,10 +90,10 @@ def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy
 def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportPolicy) -> Importance:
     metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
     if len(trials) < policy.importance_trials:
-        few = f"{len(trials)} networks have one; below {policy.importance_trials} the shares would be chance"
+        few = f"{len(trials)} networks have a value; fewer than {policy.importance_trials} give shares by chance"
         return Importance(metric, len(trials), {}, None, few)
     if len(set(values)) < 2:
-        return Importance(metric, len(trials), {}, None, "all networks have the same")
+        return Importance(metric, len(trials), {}, None, "all networks have the same value")
     best = -1 if name == "proxy_accuracy" else 1  # the evaluator looks at what is least
     signed = [best * value for value in values]
     try:
@@ -102,7 +102,9 @@ def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportP
         generator = random.Random(0)
         dealt = [_evaluated(trials, generator.sample(signed, len(signed))) for _ in range(policy.importance_deals)]
     except Exception as error:  # an evaluator may refuse, and in more ways than it says
-        return Importance(metric, len(trials), {}, None, f"Optuna cannot tell: {' '.join(str(error).split())[:160]}")
+        return Importance(
+            metric, len(trials), {}, None, f"Optuna cannot compute it: {' '.join(str(error).split())[:160]}"
+        )
     by_chance = sum(max(one.values()) for one in dealt) / policy.importance_deals
     return Importance(metric, len(trials), shares, by_chance, "")
 

@@ -26,7 +26,7 @@ from archdsl.search.store.run_schema import KnownFile
 from archdsl.search.trial import Trial
 from archdsl.spaces.space import Space
 
-_FEWER = "were never trained", "are no points of this space", "were trained otherwise"
+_FEWER = "were never trained", "are not in this space", "were trained differently"
 NEVER, ELSEWHERE, OTHERWISE = _FEWER
 
 
@@ -137,12 +137,12 @@ def _taken(trial: Trial, space: Space, settings: Settings, data: DataFacts, reas
 
 
 def _line(path: str, trials: int, reasons: Counter[str], difference: str) -> str:
-    """`runs/a: 12 of 20 trials are known here; 5 were never trained, 3 are no points of this space`."""
+    """`runs/a: 12 of 20 trials can be reused; 5 were never trained, 3 are not in this space`."""
     parts = [f"{reasons[reason]} {reason}" for reason in _FEWER if reasons[reason]]
     if reasons[OTHERWISE]:
         parts[-1] += f" ({difference or 'other data, device type, torch or recipe'})"
     taken = trials - reasons.total()
-    return f"{path}: {taken} of {trials} trials are known here" + (f"; {', '.join(parts)}" if parts else "")
+    return f"{path}: {taken} of {trials} trials can be reused" + (f"; {', '.join(parts)}" if parts else "")
 
 
 def _difference(before: Settings, now: Settings) -> str:
@@ -162,4 +162,4 @@ def check_folders(folders: Iterable[str]) -> None:
         try:
             RunFolder(Path(path)).settings()
         except SearchError as error:
-            raise SearchError(str(error).replace("no run to resume", "no run to take trials from")) from None
+            raise SearchError(str(error).replace("no run to resume", "no run to reuse")) from None

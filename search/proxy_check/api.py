@@ -66,7 +66,7 @@ def checked_proxies(
         SpecError, MeasureError, RunExists, SearchError: as `run`.
     """
     if resume and out is None:
-        raise WrongUse("name the check to resume by its folder")
+        raise WrongUse("give the folder of the check to resume (out=)")
     request = SettingsRequest(
         params_budget=params_budget,
         macs_budget=macs_budget,

@@ -115,10 +115,10 @@ class _Checking:
                 elif known[drawn.network_hash].reason is None and known[drawn.network_hash].short is None:
                     self._complete(known[drawn.network_hash], drawn, data)  # of an earlier version
         except OutOfTime:
-            self.say("time limit reached: ending with what there is")
+            self.say("time limit reached: reporting the results so far")
         except KeyboardInterrupt:
             self.interrupted = True
-            self.say("interrupted: ending with what there is")
+            self.say("interrupted: reporting the results so far")
         finally:
             self.worker.stop()
 
@@ -197,7 +197,7 @@ class _Checking:
     def judged(self) -> dict[str, Any]:
         """What the records tell, with where it comes from."""
         if self.facts is None:
-            raise SearchError("the check was ended before it began; go on with --resume")
+            raise SearchError("the check ended before it began; continue with --resume")
         settings = self.settings
         document = json.dumps(settings.space, sort_keys=True).encode()
         asked = {

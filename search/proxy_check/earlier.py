@@ -39,7 +39,7 @@ def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[Ear
         for name, value in now.items():
             if known.get(name) != value and not (name == "data" and _is_same_data(known["data"], data)):
                 raise SearchError(
-                    f"an earlier check is of other trainings, which tell nothing of these: {name} {known.get(name)} "
+                    f"the earlier check used other trainings, which say nothing about these: {name} {known.get(name)} "
                     f"there, {value} here"
                 )
         found |= {row["hash"]: _network(row) for row in check["networks"]}
@@ -61,9 +61,9 @@ def _read(path: Path) -> Facts:
     try:
         found = json.loads(file.read_bytes())
     except OSError as error:
-        raise SearchError(f"{file} cannot be read: {error.strerror or error}; name the folder of a check") from None
+        raise SearchError(f"{file} cannot be read: {error.strerror or error}; give the folder of a check") from None
     except ValueError:
-        raise SearchError(f"{file} is not JSON; name the folder of a check, or what it told with --json") from None
+        raise SearchError(f"{file} is not JSON; give the folder of a check, or the JSON that it printed") from None
     rows = found.get("networks") if isinstance(found, dict) else None
     if (
         not isinstance(rows, list)
@@ -71,7 +71,7 @@ def _read(path: Path) -> Facts:
         or "data" not in found
         or not all(map(_is_whole, rows))
     ):
-        raise SearchError(f"{file} tells of no networks that were ranked by this version of archdsl; check them again")
+        raise SearchError(f"{file} holds no networks that this version of archdsl ranked; repeat the check")
     return dict(found)
 
 

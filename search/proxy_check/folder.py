@@ -32,7 +32,7 @@ class CheckFolder(RunFolder):
         """
         try:
             if (self.path / ASKED).exists() and not resume:
-                raise RunExists(f"{self.path} holds a check already; go on with --resume, or name another folder")
+                raise RunExists(f"{self.path} already holds a check; continue it with --resume, or give another folder")
             if resume and not (self.path / ASKED).exists():
                 raise SearchError(f"{self.path} holds no check to resume")
             self._check(resume=False)
@@ -40,7 +40,7 @@ class CheckFolder(RunFolder):
             self._take_lock()
             if resume and (differences := _differences(self.asked(), asked)):
                 self.release()
-                raise SearchError(f"{self.path} holds a check of something else: {differences}")
+                raise SearchError(f"{self.path} holds a check with other settings: {differences}")
             self.write(ASKED, asked)
         except OSError as error:
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None

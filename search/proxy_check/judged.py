@@ -44,7 +44,7 @@ def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier 
     known = [record for record in records if not record.reason]
     found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
     if len(known) < least:
-        return found | {"refused": f"{len(known)} networks were trained; below {least} nothing is said of ranks"}
+        return found | {"refused": f"{len(known)} networks were trained; a ranking needs at least {least}"}
     truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in known])
     found |= {"fidelity": known[0].trainings[0].training.fidelity, **_spread(truth, data)}
     found["ceiling"] = {name: _ceiling(figure, truth) for name, figure in _RANKED.items()}
@@ -91,7 +91,7 @@ def _spread(truth: Floats, data: CheckFacts) -> dict[str, Any]:
 
 def _refusal(found: Mapping[str, Any], spread: float) -> str | None:
     """Why nothing is ranked: the networks differ by no more than the images tell apart, or than seeds agree on."""
-    remedy = "who is better here is noise, and no score is ranked by it; train longer (--epochs, --images)"
+    remedy = "the differences are noise, and no score can be judged by them; train longer (--epochs, --images)"
     deviation, error = found["accuracy"]["deviation"], found["error"]["by_images"]
     if deviation < spread * error:
         return (
@@ -101,7 +101,7 @@ def _refusal(found: Mapping[str, Any], spread: float) -> str | None:
     ceiling = found["ceiling"]["spearman"]
     if ceiling["low"] <= 0:
         return (
-            f"another seed ranks the same {found['trained']} networks otherwise, Spearman {ceiling['value']:.2f} "
+            f"another seed ranks the same {found['trained']} networks differently, Spearman {ceiling['value']:.2f} "
             f"[{ceiling['low']:.2f}, {ceiling['high']:.2f}]: {remedy}, or more networks"
         )
     return None
@@ -251,7 +251,11 @@ def _targets(found: Mapping[str, Any], policy: ProxyCheckPolicy) -> list[dict[st
     promised = own[promise]["spearman"]["value"]
     rows = [
         (f"Spearman of the zero-cost rung ({rung})", policy.zero_cost, found["scores"][rung]["spearman"]["value"]),
-        ("the same above that of params", policy.more_than_params, found["above_params"]["value"]),
+        (
+            "Spearman of the zero-cost rung minus that of params",
+            policy.more_than_params,
+            found["above_params"]["value"],
+        ),
         (
             f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of a full training",
             policy.short_training,

@@ -82,7 +82,9 @@ def _specs(files: RunFiles) -> dict[str, Spec]:
                 unread[network_hash] = _first_line(error)
     if unread:
         first = next(iter(unread.values()))
-        files.problems.append(f"trials.jsonl: networks that this archdsl cannot read: {len(unread)}; one: {first}")
+        files.problems.append(
+            f"trials.jsonl: this version of archdsl cannot read {len(unread)} networks; the first: {first}"
+        )
     return specs
 
 
@@ -170,7 +172,7 @@ def _rungs(trials: Sequence[TrialLine], study: StudyFacts) -> list[Rung]:
     return [
         Rung(
             name,
-            RUNGS.get(name, "a rung that this archdsl does not know"),
+            RUNGS.get(name, "a rung that this version of archdsl does not know"),
             sum(ended.get(name, Counter()).values()),
             spent[name] or None,
             [(reason, times) for reason, times in ended.get(name, Counter()).most_common() if reason],
@@ -195,4 +197,4 @@ def _winner(files: RunFiles) -> Spec | None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["it has an unknown mistake"])[0]
+    return (str(error).splitlines() or ["unknown error"])[0]

@@ -152,9 +152,11 @@ def _records(path: Path, problems: list[str]) -> list[JsonObject]:
         if isinstance(record, dict):
             records.append(record)
         elif place == len(lines):
-            problems.append(f"{path.name}:{place}: the last line was cut off, as by a kill; it is left out")
+            problems.append(
+                f"{path.name}:{place}: the last line is cut off, perhaps because the search was killed; it is left out"
+            )
         else:
-            problems.append(f"{path.name}:{place}: no record; the line is left out")
+            problems.append(f"{path.name}:{place}: not a record; the line is left out")
     return records
 
 

@@ -21,14 +21,14 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
     if not mapping(settings.get("space")):
         return []
     write_space = space_command(files)
-    commands = [("the space, as it was searched", write_space)] if write_space else []
-    commands.append(("the search", search_command(settings, space_argument(settings))))
-    longer = "this run's end once more, or more of it with a larger --trials or --time"
+    commands = [("write the space to a file", write_space)] if write_space else []
+    commands.append(("search again", search_command(settings, space_argument(settings))))
+    longer = "print the result of this run again, or continue it with a larger --trials or --time"
     commands.append((longer, resume_command(folder)))
     if verdict.has_winner:
         script = folder / "run_winner.py"
         if script.is_file():
-            commands.append(("the winner's verdict, without the search", shlex.join(["python", str(script)])))
+            commands.append(("measure the winner again, without the search", shlex.join(["python", str(script)])))
         else:  # a run of an earlier version
-            commands.append(("the winner's latency", bench_command(settings, folder / "winner.json")))
+            commands.append(("measure the winner's latency", bench_command(settings, folder / "winner.json")))
     return commands

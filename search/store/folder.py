@@ -91,7 +91,7 @@ class RunFolder:
         if resume and not (self.path / "run.json").exists():
             raise SearchError(f"{self.path} holds no run to resume")
         if not resume and any((self.path / name).exists() for name in _OF_A_RUN):
-            raise RunExists(f"{self.path} holds a run already; go on with --resume, or name another folder")
+            raise RunExists(f"{self.path} already holds a run; continue it with --resume, or give another folder")
 
     def _merged(self, settings: Settings) -> Settings:
         before = self.settings()
@@ -103,7 +103,7 @@ class RunFolder:
     def _take_lock(self) -> None:
         self._lock = try_lock(self.path / ".lock")
         if self._lock is None:
-            raise SearchError(f"another search works in {self.path}")
+            raise SearchError(f"another search is running in {self.path}")
 
     def release(self) -> None:
         """Let another process take the folder."""

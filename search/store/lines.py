@@ -57,4 +57,4 @@ def _parsed(line: bytes, parse: Callable[[JsonObject], T], place: str) -> T:
         wrong = validation_message(error)
     except ValueError as error:
         wrong = str(error)
-    raise SearchError(f"{place}: no record: {wrong}; remove the line")
+    raise SearchError(f"{place}: not a record: {wrong}; remove the line")

@@ -33,9 +33,9 @@ class MachineOptions(NamedTuple):
             WrongUse: a role without a shared study, a database that is none, or a number that is no amount.
         """
         if self.role not in get_args(Role):
-            raise WrongUse(f"--role: known: {', '.join(get_args(Role))}; got '{self.role}'")
+            raise WrongUse(f"--role must be one of {', '.join(get_args(Role))}; got '{self.role}'")
         if self.role != "both" and self.storage is None:
-            raise WrongUse(f"--role {self.role} is for a study that machines share; name it by --storage")
+            raise WrongUse(f"--role {self.role} needs a study that machines share; give it with --storage")
         for name, value in (
             ("workers", self.workers),
             ("trial-time", self.trial_s),

@@ -84,7 +84,8 @@ class WorkerPool(Generic[Ticket]):
             except Failed as error:
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
         if len(names := {str(facts.get("device_name")) for facts in devices}) > 1:
-            raise SearchError(f"the devices of the workers differ: {', '.join(sorted(names))}; name one by its number")
+            rule = f"the devices of the workers differ: {', '.join(sorted(names))}"
+            raise SearchError(f"{rule}; choose one by its number, e.g. --device cuda:0")
         return devices[0]
 
     def start(self, trial: Ticket, work: Work) -> None:

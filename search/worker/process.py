@@ -86,7 +86,7 @@ class Worker:
             return request.reply(facts)
         except ValidationError:
             self.stop()
-            raise WorkerGone(f"the worker said what is no reply: {str(facts)[:80]!r}") from None
+            raise WorkerGone(f"the worker sent an invalid reply: {str(facts)[:80]!r}") from None
 
     def exchange(self, request: JsonObject, timeout_s: float, heard: Callable[[JsonObject], None]) -> JsonObject:
         """The reply to one request, both as they go over the pipe; `heard` is called with what comes before it.
@@ -182,7 +182,7 @@ class Worker:
         try:
             reply: JsonObject = json.loads(line)
         except ValueError:
-            raise WorkerGone(f"the worker said what is no reply: {line[:80]!r}") from None
+            raise WorkerGone(f"the worker sent an invalid reply: {line[:80]!r}") from None
         return reply
 
     def _gone(self) -> WorkerGone:

@@ -146,7 +146,7 @@ class WorkerSlot:
             self._left = left - (time.monotonic() - began - waited)
 
     def _over(self) -> OverTime:
-        return OverTime(f"it took longer than the {self._trial_s:g} s that a trial may")
+        return OverTime(f"it took longer than the {self._trial_s:g} s that a trial may take")
 
 
 def usable_bytes() -> int | None:

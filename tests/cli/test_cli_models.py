@@ -71,7 +71,7 @@ def test_new_writes_the_document_of_a_model_to_be_edited(run: Run, model: Path, 
 
 def foreign(path: Path) -> str:
     path.write_bytes((2).to_bytes(8, "little") + b"{}")
-    return "has no spec of archdsl in its header; make one by: archdsl import SPEC FILE -o model.safetensors"
+    return "has no spec of archdsl in its header; make one with: archdsl import SPEC FILE -o model.safetensors"
 
 
 def truncated(path: Path) -> str:

@@ -128,7 +128,9 @@ def test_a_key_names_a_nested_set_or_a_prefix(run: Run, folder: Path) -> None:
     best = {name: tensor + 2 for name, tensor in state.items()}
     torch.save({"run": {"last": state, "best": best}, "flat": average}, "sets.pth")
     line = "import small.json sets.pth -o a.safetensors"
-    assert 'weights that fit are under 2 keys: "run.last", "run.best"; name one (--key' in run(*line.split()).err
+    assert (
+        'weights that fit are under 2 keys: "run.last", "run.best"; choose one with --key (' in run(*line.split()).err
+    )
     for key, value in (("run.best", 2), ("flat.ema_model", 1), ("ema_model", 1)):
         assert run(*line.split(), "--key", key).code == 0
         assert torch.equal(load_model("a.safetensors").state_dict()["head.fc.bias"], state["head.bias"] + value)
@@ -158,11 +160,11 @@ def test_export_gives_the_published_names_again(run: Run, folder: Path) -> None:
         ("import small.json small.pth -o a.safetensors --image 64,96", 2, "use 64x96 (height x width)"),
         ("import small.json small.pth -o a.safetensors --key ema", 1, 'there is no key "ema"'),
         ("import small.json small.pth -o a.safetensors --set classes=7", 1, "set classes=10 to keep its classifier"),
-        ("import small.json . -o a.safetensors", 1, ".: is no file but a folder"),
-        ("import small.json small.json -o a.safetensors", 1, "small.json: is no checkpoint"),
+        ("import small.json . -o a.safetensors", 1, ".: is not a file but a folder"),
+        ("import small.json small.json -o a.safetensors", 1, "small.json: is not a checkpoint"),
         ("import small.json empty.pth -o a.safetensors", 1, "empty.pth: is empty"),
-        ("export-weights small.pth -o small.pth", 2, "small.pth is the file that is read; name another"),
-        ("export-weights small.pth -o a.pth", 1, "small.pth: is no safetensors file"),
+        ("export-weights small.pth -o small.pth", 2, "small.pth is the input file; give another output file"),
+        ("export-weights small.pth -o a.pth", 1, "small.pth: is not a safetensors file"),
         ("export-weights none.safetensors -o a.pth", 2, "no such file: none.safetensors"),
         ("export-weights small.safetensors -o .", 2, "cannot be written: is a folder"),
     ],

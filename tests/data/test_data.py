@@ -102,7 +102,7 @@ def test_importing_the_data_does_not_import_torch() -> None:
     ("name", "message"),
     [
         ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'? known: digits, shapetex, a folder"),
-        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder a class, a .npz"),
+        ("imagenet", "no data set 'imagenet'; known: digits, shapetex, a folder with one folder per class, a .npz"),
         ("here/photos", "here/photos: no such file or folder; known: digits"),
         ("photos.npz", "photos.npz: no such file or folder"),
     ],

@@ -61,7 +61,9 @@ def test_a_folder_that_comes_with_a_test_set_alone_validates_on_images_of_its_tr
 def test_a_class_that_only_validation_has_is_refused(tmp_path: Path) -> None:
     folder(tmp_path / "train")
     folder(tmp_path / "val", names=("cat", "cow"))
-    with pytest.raises(SearchError, match="validation has a class that training has not: 'cow'; known: cat, dog"):
+    with pytest.raises(
+        SearchError, match="validation set has a class that the training set lacks: 'cow'; known: cat, dog"
+    ):
         load(str(tmp_path), 16, 0)
 
 
@@ -115,7 +117,7 @@ def test_greys_of_16_bits_keep_their_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "each", "message"),
     [
-        ((), 0, "no images found; data is one folder a class"),
+        ((), 0, "no images found; expected one folder per class"),
         (("cat",), 6, r"data must have at least 2 classes; got 1 \(cat\)"),
         (("cat", "dog"), 1, "each class needs at least 2 images, one to train and one to validate; class 'cat' has 1"),
     ],
@@ -141,7 +143,7 @@ def test_a_class_without_an_image_is_refused_with_its_name(
     (folder(tmp_path / place) / "pig" / "inner").mkdir(parents=True)
     for name in files:
         (tmp_path / place / "pig" / "inner" / name).write_bytes(b"no image")
-    with pytest.raises(SearchError, match=f"class 'pig' has no file that counts as an image; {got}; read are .avif"):
+    with pytest.raises(SearchError, match=f"class 'pig' has no image file; {got}; readable formats: .avif"):
         load(str(tmp_path), 16, 0)
 
 
@@ -172,6 +174,6 @@ def test_a_class_of_broken_files_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"no image")
     with pytest.raises(
-        SearchError, match=r"too few readable images; class 'dog' has none to train with \(6 unreadable"
+        SearchError, match=r"too few readable images; class 'dog' has no readable training image \(6 unreadable"
     ):
         load(str(tmp_path), 16, 0)

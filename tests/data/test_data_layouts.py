@@ -105,28 +105,31 @@ def test_classes_may_be_called_like_sets_where_they_hold_images(
     [
         (
             "A/cat A/dog B/cat B/dog",
-            "'A' and 'B' hold the same folders: cat, dog; they look like sets, .* name sets train",
+            "'A' and 'B' hold the same folders: cat, dog; they look like sets, .* name the sets train",
         ),
         ("one/cat one/dog two/cat two/owl", "'one' and 'two' hold the same folders: cat"),
         ("cat/train cat/test dog/train dog/test", "'cat' and 'dog' hold the same folders: test, train"),
         ("cat dog more/cat more/dog", "'more' holds the same folders as .*: cat, dog"),
-        ("train test", r"test, train are sets by their names, but have no class folders inside; .*/train/"),
-        ("train_cat train_dog test_cat test_dog", "test_cat, test_dog, train_cat, train_dog are sets by their names"),
-        ("trainA trainB testA testB", "are sets by their names, but have no class folders inside"),
-        ("val/cat val/dog test/cat test/dog", "there is no set to train with; got test, val; known: train"),
-        ("Test/cat Test/dog", "there is no set to train with; got Test"),
-        ("train/a train/b val/a val/b dev/a dev/b", "two folders are the set 'val': dev and val; keep one of them"),
-        ("train/a train/b Train_2/a Train_2/b", "two folders are the set 'train'"),
+        ("train test", r"test, train are named like sets, but have no class folders inside; .*/train/"),
+        ("train_cat train_dog test_cat test_dog", "test_cat, test_dog, train_cat, train_dog are named like sets"),
+        ("trainA trainB testA testB", "are named like sets, but have no class folders inside"),
+        ("val/cat val/dog test/cat test/dog", "there is no training set; got test, val; names of sets: train"),
+        ("Test/cat Test/dog", "there is no training set; got Test"),
+        (
+            "train/a train/b val/a val/b dev/a dev/b",
+            "two folders are named like the set 'val': dev and val; keep one of them",
+        ),
+        ("train/a train/b Train_2/a Train_2/b", "two folders are named like the set 'train'"),
         (
             "train/a train/b rest/a rest/b",
-            "'rest' holds the classes of 'train', and its name is that of no set; rename",
+            "'rest' holds the same classes as 'train', but is not named like a set; rename",
         ),
-        ("train/steam train/diesel bus", "'train' has class folders inside and 'bus' beside it holds images"),
+        ("train/steam train/diesel bus", "'train' has class folders inside but 'bus' beside it holds images"),
         (
             "train/cat train/dog test/cat test/cow",
-            "what is held out has a class that training has not: 'cow'; known: cat",
+            "held-out set has a class that the training set lacks: 'cow'; known: cat",
         ),
-        ("train/cat train/dog test/Cat", "what is held out has a class that training has not: 'Cat'"),
+        ("train/cat train/dog test/Cat", "held-out set has a class that the training set lacks: 'Cat'"),
     ],
 )
 def test_folders_that_may_be_either_are_refused(tmp_path: Path, places: str, message: str) -> None:
@@ -138,8 +141,8 @@ def test_folders_that_may_be_either_are_refused(tmp_path: Path, places: str, mes
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(folders(tmp_path, "train/cat train/dog Test notes/") / "train" / "cover.png")
     told = load(str(tmp_path), 8, 0).describe()
-    assert "; folders not read: notes; the set 'Test' is not read: it has no class folders with images;" in told
-    assert "1 image beside the class folders of 'train' not read" in told
+    assert "; folders ignored: notes; the set 'Test' is ignored: it has no class folders with images;" in told
+    assert "1 image beside the class folders of 'train' ignored" in told
 
 
 def test_classes_that_a_set_has_no_image_of_are_said(tmp_path: Path) -> None:

@@ -88,19 +88,19 @@ def test_arrays_by_other_usual_names_are_read(
 def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
     path = npz(tmp_path, images=GREY, labels=NUMBERS, ids=NUMBERS, x=GREY)
     told = load(path, 8, 0).describe()
-    assert "; arrays not read: ids, x;" in told
+    assert "; arrays ignored: ids, x;" in told
     assert told.endswith("; validation and held-out images are drawn from the training set")
 
 
 def test_classes_may_have_names_and_none_is_lost_in_silence(tmp_path: Path) -> None:
     data = load(npz(tmp_path, images=GREY, labels=NUMBERS % 3, class_names=np.array(["c", "b", "a", "d"])), 8, 0)
     assert data.class_names == ("b", "c")  # 3, 7 and 9 leave 0, 1 and 0
-    assert "; no training image of class a, d: no class here" in data.describe()
+    assert "; no training image of class a, d: these are not counted as classes" in data.describe()
     data = load(npz(tmp_path, images=GREY, labels=NUMBERS), 8, 0)
-    assert "; no training image of class 4, 5, 6, 8: no class here" in data.describe()
+    assert "; no training image of class 4, 5, 6, 8: these are not counted as classes" in data.describe()
     objects = np.array(["a", "b", "c"], dtype=object)
     data = load(npz(tmp_path, images=GREY, labels=NUMBERS // 4, class_names=objects), 8, 0)
-    assert (data.class_names, "arrays not read: class_names" in data.describe()) == (("0", "1", "2"), True)
+    assert (data.class_names, "arrays ignored: class_names" in data.describe()) == (("0", "1", "2"), True)
 
 
 BYTES = RNG.integers(0, 256, (30, 8, 10), dtype=np.uint8)
@@ -126,7 +126,9 @@ UNIT = (BYTES / 255).astype(np.float32)
 @pytest.mark.parametrize("name", ["val", "test"])
 def test_sets_on_two_scales_are_refused(tmp_path: Path, first: Any, second: Any, told: str, name: str) -> None:
     more = {f"{name}_images": second, f"{name}_labels": NUMBERS}
-    with pytest.raises(SearchError, match=f"images and {name}_images must be on one scale, .*; {told}; multiply or"):
+    with pytest.raises(
+        SearchError, match=f"images and {name}_images must use one scale of values, .*; {told}; multiply or"
+    ):
         load(npz(tmp_path, images=first, labels=NUMBERS, **more), 8, 0)
 
 
@@ -165,22 +167,25 @@ def test_sets_may_differ_in_layout_and_size(tmp_path: Path) -> None:
         ({"images": GREY}, "array 'labels' is missing; got images"),
         (
             {"x": GREY},
-            "array 'labels' is missing; got x; wanted are images and labels, .* also read: x_train and y_train",
+            "array 'labels' is missing; got x; name the arrays .* also recognised: x_train and y_train",
         ),
         (
             {"arr_0": GREY, "arr_1": NUMBERS},
-            "array 'images' is missing; got arr_0, arr_1; wanted are images and labels",
+            "array 'images' is missing; got arr_0, arr_1; name the arrays images and labels",
         ),
-        ({"val_images": GREY, "val_labels": NUMBERS}, "array 'images' is missing; got val_images, val_labels; wanted"),
-        ({}, "array 'images' is missing; got no array; wanted"),
+        (
+            {"val_images": GREY, "val_labels": NUMBERS},
+            "array 'images' is missing; got val_images, val_labels; name the arrays",
+        ),
+        ({}, "array 'images' is missing; got no array; name the arrays"),
         (
             {"x_train": GREY, "images": GREY, "labels": NUMBERS},
-            "two arrays are the images of one set: x_train and images",
+            "two arrays hold the images of one set: x_train and images",
         ),
-        ({"images": GREY, "labels": np.eye(30)}, r"got \(30, 30\) float64; of one-hot labels take labels.argmax\(1\)"),
+        ({"images": GREY, "labels": np.eye(30)}, r"got \(30, 30\) float64; for one-hot labels save labels.argmax\(1\)"),
         (
             {"images": GREY, "labels": NUMBERS, "val_images": GREY, "val_labels": NUMBERS.astype(str)},
-            "val_images and val_labels must be of the kind of images and labels; got 1 channels and int64 labels and 1",
+            "val_images and val_labels must match images and labels; got 1 channels and int64 labels and 1",
         ),
         (
             {
@@ -197,10 +202,10 @@ def test_sets_may_differ_in_layout_and_size(tmp_path: Path) -> None:
         ),
         (
             {"images": GREY, "labels": NUMBERS % 3, "class_names": np.array(["a", "b", "b"])},
-            "names of classes must differ; got a, b, b",
+            "class names must differ; got a, b, b",
         ),
-        ({"images": GREY, "labels": NUMBERS[:-1]}, "must be equally many, and at least one; got 30 and 29"),
-        ({"images": GREY[:0], "labels": NUMBERS[:0]}, "must be equally many, and at least one; got 0 and 0"),
+        ({"images": GREY, "labels": NUMBERS[:-1]}, "must have the same length, at least 1; got 30 and 29"),
+        ({"images": GREY[:0], "labels": NUMBERS[:0]}, "must have the same length, at least 1; got 0 and 0"),
         ({"images": GREY, "labels": NUMBERS / 2}, r"labels must be \(N,\) integers or strings; got \(30,\) float64"),
         ({"images": GREY[0], "labels": NUMBERS[:8]}, r"images must be numbers, .*; got \(8, 10\) uint8"),
         (
@@ -209,16 +214,19 @@ def test_sets_may_differ_in_layout_and_size(tmp_path: Path) -> None:
         ),
         ({"images": GREY.astype(str), "labels": NUMBERS}, r"images must be numbers, .*; got \(30, 8, 10\) <U"),
         ({"images": np.where(GREY > 250, np.nan, GREY), "labels": NUMBERS}, "images must be finite"),
-        ({"images": GREY.astype(object), "labels": NUMBERS}, "no readable .npz of plain arrays; Object arrays cannot"),
+        (
+            {"images": GREY.astype(object), "labels": NUMBERS},
+            "not a readable .npz of plain arrays; Object arrays cannot",
+        ),
         ({"images": GREY, "labels": NUMBERS * 0}, r"data must have at least 2 classes; got 1 \(0\)"),
         ({"images": GREY, "labels": NUMBERS, "val_images": GREY}, "array 'val_labels' is missing"),
         (
             {"images": GREY, "labels": NUMBERS, "val_images": GREY, "val_labels": NUMBERS + 1},
-            "validation has a class that training has not: '4'; known: 3, 7, 9",
+            "validation set has a class that the training set lacks: '4'; known: 3, 7, 9",
         ),
         (
             {"images": GREY, "labels": NUMBERS, "val_images": RNG.random((30, 3, 8, 8)), "val_labels": NUMBERS},
-            "must be of the kind of images and labels; got 1 channels and int64 labels and 3 channels",
+            "must match images and labels; got 1 channels and int64 labels and 3 channels",
         ),
     ],
 )
@@ -234,7 +242,7 @@ def test_a_broken_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.npz"
     for content in (b"", b"no archive", whole[: len(whole) // 2], bare.getvalue()):
         path.write_bytes(content)
-        with pytest.raises(SearchError, match=r"broken\.npz: no readable \.npz of plain arrays"):
+        with pytest.raises(SearchError, match=r"broken\.npz: not a readable \.npz of plain arrays"):
             load(str(path), 8, 0)
 
 
@@ -251,8 +259,8 @@ def test_what_is_no_npz_says_what_it_is_and_how_one_is_written(tmp_path: Path) -
         archive.writestr("labels.npy", b"junk")
     for content, told in (
         (b"", "the file is empty"),
-        (bare.getvalue(), r"it holds one array without a name, as a \.npy does: \(30, 8, 10\) uint8"),
-        (pickled, "it is no zip archive, perhaps a pickle, which is never loaded"),
+        (bare.getvalue(), r"it holds a single array without a name, like a \.npy file: \(30, 8, 10\) uint8"),
+        (pickled, "it is not a zip archive, but perhaps a pickle, which is never loaded"),
         (damaged, "Bad CRC-32"),
         (junk.getvalue(), ""),
     ):
@@ -260,7 +268,7 @@ def test_what_is_no_npz_says_what_it_is_and_how_one_is_written(tmp_path: Path) -
             path = tmp_path / name
             path.write_bytes(content)
             with pytest.raises(
-                SearchError, match=rf"no readable \.npz of plain arrays; {told}.*; np\.savez\("
+                SearchError, match=rf"not a readable \.npz of plain arrays; {told}.*; np\.savez\("
             ) as caught:
                 load(str(path), 8, 0)
             assert str(caught.value).startswith(str(path))
@@ -278,5 +286,5 @@ def test_an_array_that_claims_more_than_memory_is_refused(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as file:
         file.writestr("images.npy", head.getvalue())
         file.writestr("labels.npy", head.getvalue())
-    with pytest.raises(SearchError, match=r"no readable \.npz of plain arrays"):
+    with pytest.raises(SearchError, match=r"not a readable \.npz of plain arrays"):
         load(str(tmp_path / "huge.npz"), 8, 0)

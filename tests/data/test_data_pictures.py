@@ -81,7 +81,7 @@ def test_a_picture_of_two_levels_is_black_and_white(tmp_path: Path) -> None:
     ids=["negative", "-1 to 1", "to 65535", "NaN", "inf", "over 16 bits", "negative integers"],
 )
 def test_greys_on_no_usual_scale_count_as_unreadable(tmp_path: Path, values: NDArray[Any]) -> None:
-    with pytest.raises(UnreadableImage, match=r"greys of (floats|integers) must be from 0 to .*; got"):
+    with pytest.raises(UnreadableImage, match=r"greyscale (floats|integers) must be from 0 to .*; got"):
         shown(grey(values), tmp_path / "odd.tif")
 
 
@@ -137,7 +137,7 @@ def test_unreadable_greys_are_counted_and_a_class_of_them_is_refused_with_the_re
     for number in range(6):
         grey(-RAMP.astype(np.float32)).save(tmp_path / "b" / f"{number}.tif")
     with pytest.raises(
-        SearchError, match=r"class 'b' has none .* unreadable, the first .*tif: greys of floats must be"
+        SearchError, match=r"class 'b' has no readable .* unreadable, the first .*tif: greyscale floats must be"
     ):
         load(str(tmp_path), 16, 0)
 
@@ -172,8 +172,8 @@ def level_of_each(root: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("kind", "dark", "bright", "said"),
     [
-        (np.uint16, 200, 51400, "greys of integers are scaled alike, with 65,535 as white"),
-        (np.float32, 0.5, 204, "greys of floats are scaled alike, with 255 as white"),
+        (np.uint16, 200, 51400, "greyscale images of integers share one scale, with 65,535 as white"),
+        (np.float32, 0.5, 204, "greyscale images of floats share one scale, with 255 as white"),
     ],
 )
 def test_a_dark_frame_among_bright_ones_stays_dark_and_that_is_said(
@@ -182,14 +182,14 @@ def test_a_dark_frame_among_bright_ones_stays_dark_and_that_is_said(
     mixed = greys(tmp_path / "mixed", kind, {"a": [dark, bright, bright, bright], "b": [bright] * 4})
     shown_as = 200 if kind is np.uint16 else 204
     assert level_of_each(mixed) == [0, *[shown_as] * 7]
-    assert f"{said}; 1 of 8 images would fit a narrower scale and stays dark" in load(str(mixed), 16, 0).describe()
+    assert f"{said}; 1 of 8 images would fit a smaller range and stays dark" in load(str(mixed), 16, 0).describe()
 
 
 def test_greys_that_agree_in_their_scale_keep_it(tmp_path: Path) -> None:
     plain = greys(tmp_path / "plain", np.uint16, {"a": [200] * 4, "b": [100] * 4})
     assert level_of_each(plain) == [100] * 4 + [200] * 4
     described = load(str(plain), 16, 0).describe()
-    assert "greys of integers are scaled alike, with 255 as white" in described
+    assert "greyscale images of integers share one scale, with 255 as white" in described
     assert "narrower" not in described
 
 

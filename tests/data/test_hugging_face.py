@@ -148,7 +148,7 @@ def test_splits_of_other_spellings_are_kept_and_the_rest_is_said(hub: Any) -> No
     hub({"Training": dataset(12), "valid": dataset(6), "TEST": dataset(4), "unsupervised": dataset(8)})
     data = load("hf:farm", 16, 0)
     assert (len(data.train_labels), len(data.val_labels), len(data.held_labels)) == (12, 6, 4)
-    assert data.describe().endswith("; splits not read: unsupervised")
+    assert data.describe().endswith("; splits ignored: unsupervised")
     hub({"train": dataset(12), "dev": dataset(6), "validation": dataset(4)})
     data = load("hf:farm", 16, 0)
     assert len(data.val_labels) + len(data.held_labels) == 4  # the usual name goes before others
@@ -160,7 +160,10 @@ def test_a_class_that_no_training_image_has_is_said(hub: Any) -> None:
     hub(farm)
     data = load("hf:farm", 16, 0)
     assert data.class_names == ("ant", "cow")
-    assert "; no training image of hen: no class here; validation and held-out images are drawn" in data.describe()
+    assert (
+        "; no training image of hen: these are not counted as classes; validation and held-out images are drawn"
+        in data.describe()
+    )
 
 
 def test_labels_may_be_strings_or_minus_one_and_one(hub: Any) -> None:
@@ -209,11 +212,11 @@ def test_labels_may_be_numbers_without_names(hub: Any) -> None:
         (dataset(12, labels=[[0, 1]] * 12), "labels in 'label' must be integers or strings, .*; got list"),
         (
             {"train": dataset(12), "test": Dataset({"picture": IMAGE()}, picture=[picture(0)])},
-            "each split must have the columns 'picture' and 'label'; one lacks 'label'",
+            "each split must have the columns 'picture' and 'label'; one split lacks 'label'",
         ),
         (
             {"train": dataset(12), "dev": dataset(6), "eval": dataset(4)},
-            "two splits are the set 'val': dev, eval; keep",
+            "two splits are named like the set 'val': dev, eval; keep",
         ),
     ],
     ids=[

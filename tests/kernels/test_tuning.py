@@ -68,10 +68,12 @@ def test_a_launch_that_differs_or_fails_is_left_out_with_a_warning_that_names_it
     with pytest.warns(RuntimeWarning) as warned:
         assert chosen(Launch(15, 1), Launch(0, 1), Launch(10, 9)) == RIGHT
     first, second = (str(warning.message) for warning in warned)
-    assert first == "a kernel launch is left out: depthwise 3, (15, 1): it differs from the reference by 5.0e-01 " + (
-        "of the largest value"
+    assert (
+        first
+        == "a kernel configuration is left out: depthwise 3, (15, 1): it differs from the reference by 5.0e-01 "
+        + ("of the largest value")
     )
-    assert second == "a kernel launch is left out: depthwise 3, (0, 1): it fails: out of resource: registers"
+    assert second == "a kernel configuration is left out: depthwise 3, (0, 1): it fails: out of resource: registers"
 
 
 def test_where_no_launch_is_right_the_reference_runs() -> None:

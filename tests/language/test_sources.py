@@ -39,7 +39,7 @@ def model_file(path: Path, header: Any) -> Path:
 def test_a_name_of_a_file_that_is_here_is_pointed_to_it(here: Path, run: Run, file: str) -> None:
     (here / file).parent.mkdir(exist_ok=True)
     (here / file).write_text(json.dumps(TINY), encoding="utf-8")
-    told = f'no such zoo name: "mine"; for the file write ./{file}'
+    told = f'no such zoo name: "mine"; to read the file, write ./{file}'
     assert unknown("mine") == unknown("mine", load_space) == told
     for command in ("show", "check", "cost", "new", "doctor"):
         assert run(command, "mine")[::2] == (2, f"{told}\n")
@@ -90,7 +90,7 @@ def test_a_seed_that_is_a_space_says_so() -> None:
 def test_a_path_without_its_ending_or_of_a_zoo_name_is_told(here: Path) -> None:
     (here / "mine.json").write_text(json.dumps(TINY), encoding="utf-8")
     assert unknown("./mine") == "no such file: mine; did you mean mine.json?"
-    assert unknown("litv2_s.json") == "no such file: litv2_s.json; 'litv2_s' is a name of the zoo"
+    assert unknown("litv2_s.json") == "no such file: litv2_s.json; 'litv2_s' is a name in the zoo"
     assert unknown("./nothing.json") == "no such file: nothing.json"
 
 
@@ -109,7 +109,7 @@ def test_a_model_of_ours_is_read_by_its_header(here: Path, run: Run) -> None:
 )
 def test_a_safetensors_file_of_others_has_no_spec(here: Path, header: Any) -> None:
     model_file(here / "m.safetensors", header)
-    with pytest.raises(SpecError, match=r"^m\.safetensors: has no spec of archdsl in its header; make one by: "):
+    with pytest.raises(SpecError, match=r"^m\.safetensors: has no spec of archdsl in its header; make one with: "):
         load_spec("m.safetensors")
 
 
@@ -121,7 +121,7 @@ def test_a_safetensors_file_of_others_has_no_spec(here: Path, header: Any) -> No
 )
 def test_what_is_no_safetensors_file_is_refused(here: Path, content: bytes) -> None:
     (here / "m.safetensors").write_bytes(content)
-    with pytest.raises(SpecError, match=r"^m\.safetensors: is no safetensors file.*; make one by: "):
+    with pytest.raises(SpecError, match=r"^m\.safetensors: is not a safetensors file.*; make one with: "):
         load_spec("m.safetensors")
 
 

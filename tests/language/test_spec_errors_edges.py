@@ -30,8 +30,8 @@ EDGES: list[Change] = [
     (
         '"from": "stage1"',
         '"from": "stage2"',
-        "8:58: nodes[2].from: a node stands after all that it reads; 'stage2' stands at nodes[3]; "
-        'got "stage2"; move that up, or read an earlier node',
+        "8:58: nodes[2].from: a node must come after all nodes that it reads; 'stage2' is nodes[3]; "
+        'got "stage2"; move it up, or read an earlier node',
     ),
     (
         '"from": "stage1"',
@@ -65,7 +65,7 @@ EDGES: list[Change] = [
     (
         '"from": "stage1"',
         '"from": "stem"',
-        '7:5: nodes[1]: nobody reads stage1; name it in the "from" of a later node, or remove it',
+        '7:5: nodes[1]: no node reads stage1; name it in the "from" of a later node, or remove it',
     ),
     (
         '"id": "stage1"',
@@ -81,13 +81,13 @@ EDGES: list[Change] = [
     (
         '"id": "stage2", "type": "hilo"',
         '"id": "stage2", "type": "hilo", "from": "head"',
-        "9:46: nodes[3].from: a node stands after all that it reads; 'head' stands at nodes[6]; got "
-        '"head"; move that up, or read an earlier node',
+        "9:46: nodes[3].from: a node must come after all nodes that it reads; 'head' is nodes[6]; got "
+        '"head"; move it up, or read an earlier node',
     ),
     (
         '["stage2", "stage3"]',
         '["stage2"]',
-        '10:5: nodes[4]: nobody reads stage3; name it in the "from" of a later node, or remove it',
+        '10:5: nodes[4]: no node reads stage3; name it in the "from" of a later node, or remove it',
         '13:48: nodes[5].from: add_join reads 2 to 16 sources; got 1; list them in "from"',
     ),
     (
@@ -103,7 +103,7 @@ EDGES: list[Change] = [
     (
         '["stage2", "stage3"]',
         '["stage1", "stage2"]',
-        '10:5: nodes[4]: nobody reads stage3; name it in the "from" of a later node, or remove it',
+        '10:5: nodes[4]: no node reads stage3; name it in the "from" of a later node, or remove it',
         "13:5: nodes[5]: add_join needs equal maps (join reads 32x16x16 from stage1 and 64x8x8 from "
         "stage2); give the branches one width and resolution, or use concat_join for maps of one size",
     ),
@@ -132,18 +132,18 @@ EDGES: list[Change] = [
     (
         '"type": "mean_head"',
         '"type": "mean_head", "from": "stage3"',
-        '13:5: nodes[5]: nobody reads join; name it in the "from" of a later node, or remove it',
+        '13:5: nodes[5]: no node reads join; name it in the "from" of a later node, or remove it',
     ),
     (
         '"type": "hilo", "depth": 2, "heads": 4, "window": 2, "alpha": 0.5, "norm": {"type": "group"}',
         '"type": "attention", "depth": 2, "heads": 4, "class_token": true',
-        "9:82: nodes[3].class_token: nobody reads the class token of stage2; got true; set it false, "
+        "9:82: nodes[3].class_token: no node reads the class token of stage2; got true; set it false, "
         "or read it with a class_token_head",
     ),
     (
         '"type": "mean_head"',
         '"type": "class_token_head", "from": "stage2"',
-        '13:5: nodes[5]: nobody reads join; name it in the "from" of a later node, or remove it',
+        '13:5: nodes[5]: no node reads join; name it in the "from" of a later node, or remove it',
         "14:56: nodes[6].from: head reads class, and stage2 gives pixels; read a stage that makes a class token",
     ),
 ]
@@ -172,6 +172,6 @@ def test_where_no_stem_or_head_is_the_known_ones_are_named() -> None:
 def test_a_cycle_is_told_at_the_source_that_closes_it() -> None:
     first = {"id": "a", "type": "add_join", "from": ["stem", "c"]}
     assert told(STEM, first, STAGE | {"id": "b"}, STAGE | {"id": "c"}, HEAD) == [
-        "nodes[1].from[1]: a node stands after all that it reads; 'c' stands at nodes[3]; got \"c\"; "
-        "move that up, or read an earlier node"
+        "nodes[1].from[1]: a node must come after all nodes that it reads; 'c' is nodes[3]; got \"c\"; "
+        "move it up, or read an earlier node"
     ]

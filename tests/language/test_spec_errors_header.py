@@ -121,7 +121,7 @@ HEADER: list[Change] = [
     (
         '"features": ["stage2"]',
         '"features": ["stage2", "stage2"]',
-        '4:105: features[1]: a feature is listed once; got "stage2"; remove one of the two',
+        '4:105: features[1]: each feature must be listed only once; got "stage2"; remove one of the two',
     ),
     (
         '"features": ["stage2"]',

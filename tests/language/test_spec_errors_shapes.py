@@ -124,7 +124,7 @@ SHORT: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = {
         [STEM, TOKEN, TOKEN_HEAD | {"from": "stage1.pixels"}],
         {},
         [
-            "nodes[1].class_token: nobody reads the class token of stage1; got true; "
+            "nodes[1].class_token: no node reads the class token of stage1; got true; "
             "set it false, or read it with a class_token_head",
             'nodes[2].from: head reads class, and stage1 gives pixels and class; write "stage1"',
         ],

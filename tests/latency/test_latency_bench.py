@@ -79,10 +79,10 @@ fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]
 slow     10.00  10.00  10.02  10.04    0.2%  1.000 [1.000, 1.000]
 A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
 
-No difference from litv2_s is shown for slow.
+No significant difference from litv2_s: slow.
 Ratio of p10 to litv2_s; A/A is litv2_s measured again.
-Each round measures all 3 in turn, litv2_s twice; one measured alone, as for a
-search's verdict, is usually faster.
+Each round measures all 3 in turn, litv2_s twice; a network measured alone, as
+for a search's verdict, is usually faster.
 ms per batch, batch 1, 3x224x224, float32, eager, 20 rounds
 Some CPU @ 2 GHz, 2 threads, torch 2.13.0"""
 
@@ -99,7 +99,7 @@ def test_the_caption_names_the_wait_policy_of_the_threads() -> None:
         found = Latency("net", (10.0,) * 20, facts | {"omp_wait_policy": policy})
         lines = caption(Comparison("p50", {"net": found}, found))
         assert lines[-1].endswith(last)
-        assert lines[1].startswith("Each round measures net twice; one measured alone,")
+        assert lines[1].startswith("Each round measures net twice; a network measured alone,")
 
 
 def test_the_table_is_as_drawn() -> None:

@@ -115,7 +115,7 @@ def test_a_damaged_file_counts_as_none(table: Table, space: Space, cache: Path) 
 def test_a_cache_that_cannot_be_written_is_told(table: Table, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / "file").write_text("")
     monkeypatch.setenv("ARCHDSL_CACHE", str(cache / "file"))
-    with pytest.raises(MeasureError, match=r"the table cannot be kept: .*; name a folder by ARCHDSL_CACHE"):
+    with pytest.raises(MeasureError, match=r"the table cannot be written: .*; set ARCHDSL_CACHE to a folder"):
         save(table)
 
 
@@ -176,7 +176,7 @@ def test_a_space_too_small_for_a_table_names_the_options_to_change(
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(SPACE))
     assert main(["lut", "build", str(path), "--device", "cpu", "--held-out", "999"]) == 1
-    assert "ask for fewer by --calibration and --held-out" in capsys.readouterr().err
+    assert "give smaller --calibration and --held-out" in capsys.readouterr().err
 
 
 def test_the_command_that_measures_a_network_with_other_parts_works(

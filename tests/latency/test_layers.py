@@ -63,15 +63,15 @@ MSA    2.36 M  521.43 M     505  4403   640    0.2%  1.000  [1.000, 1.000]
 HiLo   2.20 M  298.30 M    1029  5104  1280    0.2%  0.500  [0.500, 0.500]
 
 Ratio of p10 to MSA; A/A is MSA measured again.
-Each round measures all 2 in turn, MSA twice; one measured alone, as for a
+Each round measures all 2 in turn, MSA twice; a network measured alone, as for a
 search's verdict, is usually faster.
 images per second, batch 64, 14x14x768, float32, eager, 20 rounds
 Some CPU @ 2 GHz, 2 threads, torch 2.13.0
 here: measured, by p10 of the latencies. Params and MACs (for one image) are
 computed.
-10900X, 3090: what LITv2's authors print for an i9-10900X and an RTX 3090 (2022,
-torch 1.8.1, batch 64, no warm-up). Other machines and another torch: compare
-rows within a column, no column with another."""
+10900X, 3090: published by LITv2's authors for an i9-10900X and an RTX 3090
+(2022, torch 1.8.1, batch 64, no warm-up). Other machines and another torch:
+compare rows within a column, not columns."""
 
 
 def rendered(again: float = 1.0, width: int = 80) -> str:

@@ -196,7 +196,7 @@ def test_a_budget_is_read_under_either_name_and_written_as_runtime(fields: dict[
     [
         (
             {"runtime": "graph", "mode": "eager"},
-            "x.json:LINE:4: budgets[0].mode: mode is the former name of runtime, which is given too and differs; "
+            "x.json:LINE:4: budgets[0].mode: mode is the former name of runtime, which has another value; "
             'got "eager"; remove mode',
         ),
         (

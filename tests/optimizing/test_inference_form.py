@@ -79,6 +79,6 @@ def test_a_form_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> Non
         return count
 
     monkeypatch.setattr("archdsl.optimizing.inference.put_forms", wrong)
-    with pytest.warns(RuntimeWarning, match="the inference form differs by .* used as it is"):
+    with pytest.warns(RuntimeWarning, match="the optimized network differs by .* is used"):
         form = optimize(model, fused=True)
     assert {type(module) for module in form.modules()} == {type(module) for module in model.modules()}

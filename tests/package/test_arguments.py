@@ -32,11 +32,11 @@ def test_what_takes_a_spec_says_so(name: str) -> None:
     takes = f"{name} takes a Spec" + " or an nn.Module" * (name == "measure")
     assert told("litv2_s") == f"{takes}; got the str \"litv2_s\"; use archdsl.load_spec('litv2_s')"
     assert told(Path("a.json")).endswith("use archdsl.load_spec('a.json')")
-    assert told({"kind": "arch"}) == f"{takes}; got a dict; use archdsl.load_spec(...) of it"
+    assert told({"kind": "arch"}) == f"{takes}; got a dict; call archdsl.load_spec on it"
     assert told(None) == f"{takes}; got None"
     assert told([SPEC]) == f"{takes}; got a list"
     assert told(3) == f"{takes}; got the int 3"
-    assert told(SPACE).startswith(f"{takes}; got the Space 'lit-dat-64'; use a point of it")
+    assert told(SPACE).startswith(f"{takes}; got the Space 'lit-dat-64'; draw a backbone from it")
 
 
 def test_a_model_has_its_spec() -> None:
@@ -68,13 +68,13 @@ def test_override_takes_a_list_of_texts(assignments: Any, told: str) -> None:
     ids=["load_spec", "load_space"],
 )
 def test_loading_takes_a_name_a_path_or_a_dict(function: Any, kind: str, same: Any, other: Any) -> None:
-    takes = f"{function.__name__} takes the name of a {kind}, a path, or a dict as json.load gives it; got "
+    takes = f"{function.__name__} takes the name of a {kind}, a path, or a dict such as json.load returns; got "
     assert refusal(function, same).startswith(takes)
     assert refusal(function, same).endswith("it is loaded already")
     assert refusal(function, other).endswith(f"it is no {kind}")
-    assert refusal(function, b"{}") == f"{takes}a bytes; use json.loads(...) of it"
+    assert refusal(function, b"{}") == f"{takes}a bytes; call json.loads on it"
     with Path(__file__).open() as file:
-        assert refusal(function, file) == f"{takes}a TextIOWrapper; use json.load(...) of it"
+        assert refusal(function, file) == f"{takes}a TextIOWrapper; call json.load on it"
     others: list[Any] = [None, [], 3, torch.nn.Flatten()]
     for value in others:
         assert refusal(function, value).startswith(takes)
@@ -92,7 +92,7 @@ def test_what_takes_a_model_says_so(tmp_path: Path) -> None:
         takes = f"{name} takes a model that archdsl.build made; got "
         assert refusal(function, "litv2_s").endswith("use archdsl.build(archdsl.load_spec('litv2_s'))")
         assert refusal(function, "a.safetensors").endswith("use archdsl.load_model('a.safetensors')")
-        assert refusal(function, SPEC) == f"{takes}the Spec 'litv2_s'; use archdsl.build(...) of it"
+        assert refusal(function, SPEC) == f"{takes}the Spec 'litv2_s'; call archdsl.build on it"
         assert refusal(function, torch.nn.DataParallel(model)) == f"{takes}a DataParallel; use its .module"
         assert refusal(function, torch.nn.Flatten()) == f"{takes}a Flatten"
         assert refusal(function, None) == f"{takes}None"
@@ -104,7 +104,7 @@ def test_files_and_checkpoints_are_named() -> None:
     assert refusal(archdsl.save_model, model, None) == "save_model takes the path of a file; got None"
     assert refusal(archdsl.load_model, model) == "load_model takes the path of a file; got a Backbone"
     assert refusal(archdsl.load_model, {}).endswith("use archdsl.import_weights(model, ...) for tensors by name")
-    takes = "import_weights takes what torch.load gives, or the path of a checkpoint; got "
+    takes = "import_weights takes what torch.load returns, or the path of a checkpoint; got "
     assert refusal(archdsl.import_weights, model, model) == f"{takes}a Backbone; use its state_dict()"
     assert refusal(archdsl.import_weights, model, None) == f"{takes}None"
 

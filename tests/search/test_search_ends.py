@@ -90,7 +90,7 @@ def test_when_everything_fails_the_search_gives_up(tmp_path: Path) -> None:
     machine.on_ask = on_ask
     result = search(tmp_path / "run", machine, policy=policy, trials=50, watcher=lines)
     assert result.trials == 3
-    assert "the last 3 networks failed, the last one so: CUDA error" in lines.told[-1]
+    assert "the last 3 networks failed, the last one because: CUDA error" in lines.told[-1]
 
 
 def test_an_interrupted_search_ends_with_what_there_is(tmp_path: Path) -> None:

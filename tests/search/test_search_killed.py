@@ -156,7 +156,7 @@ def test_a_network_that_kills_the_search_twice_is_not_tried_again(tmp_path: Path
     result = search(tmp_path / "run", machine, resume=True, trials=6)
     failed = [record for record in records(tmp_path / "run") if record["outcome"] == "failed"]
     assert [record["spec"]["name"] for record in failed] == killer
-    assert failed[0]["reason"] == "the search was killed 2 times while it was tried"
+    assert failed[0]["reason"] == "the search was killed 2 times while this network was tried"
     assert machine.names("train").count(killer[0]) == 2
     assert result.trials == 6
 

@@ -49,7 +49,7 @@ def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
 
 def test_static_budgets_that_no_network_keeps_are_an_error_and_leave_no_run(tmp_path: Path) -> None:
     with pytest.raises(
-        SearchError, match=r"inside the budgets; params: [0-9,]+ is the least of 300 drawn, the budget 100"
+        SearchError, match=r"inside the budgets; params: the lowest of 300 networks drawn is [0-9,]+, the budget is 100"
     ):
         search(tmp_path / "run", params_budget=100.0)
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
@@ -60,7 +60,7 @@ def test_a_hopeless_latency_budget_ends_early_with_the_nearest_miss(tmp_path: Pa
     result = search(tmp_path / "run", machine, latency_budget_ms=0.01, trials=None, time_s=600.0, watcher=lines)
     assert result.trials == RANDOM.giving_up.first + 1
     assert machine.names("train") == []
-    assert "nothing in this space comes near 0.01 ms" in lines.told[-1]
+    assert "no network of this space comes near the budget of 0.01 ms" in lines.told[-1]
     assert not result.verdict.passed
     assert result.verdict.record == min(result.records, key=lambda trial: trial.latency_ms or 0.0)
     assert not (tmp_path / "run" / "winner.json").exists()

@@ -138,7 +138,7 @@ def test_other_settings_are_refused_on_resuming(tmp_path: Path) -> None:
 
 def test_a_run_is_not_overwritten_and_none_is_not_resumed(tmp_path: Path) -> None:
     search(tmp_path / "run", trials=1)
-    with pytest.raises(RunExists, match="holds a run already; go on with --resume"):
+    with pytest.raises(RunExists, match="already holds a run; continue it with --resume"):
         search(tmp_path / "run", trials=1)
     with pytest.raises(SearchError, match="holds no run to resume"):
         search(tmp_path / "other", resume=True)
@@ -150,7 +150,7 @@ def test_two_searches_do_not_work_in_one_folder(tmp_path: Path) -> None:
     search(tmp_path / "run", trials=1)
     holder = RunFolder(tmp_path / "run")
     holder.begin(settings(trials=1), resume=True)
-    with pytest.raises(SearchError, match="another search works in"):
+    with pytest.raises(SearchError, match="another search is running in"):
         search(tmp_path / "run", resume=True)
     holder.release()
     search(tmp_path / "run", resume=True)

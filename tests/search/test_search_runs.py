@@ -163,5 +163,5 @@ def test_settings_of_the_device_reach_the_worker(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_told(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="trials: Input should be greater than or equal to 1; got 0"):
         run_search("lit-dat-64", trials=0, device="cpu", out=tmp_path / "run")
-    with pytest.raises(SearchError, match="name the run to resume by its folder"):
+    with pytest.raises(SearchError, match=r"give the folder of the run to resume \(out=\)"):
         run_search(resume=True)

@@ -63,7 +63,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "two budgets of one metric": (
         "budgets",
         [{"metric": "params", "max": 5, "unit": "M"}, {"metric": "params", "max": 6, "unit": "M"}],
-        ['budgets[1]: a metric has one budget; got "params"; remove one of the two'],
+        ['budgets[1]: each metric must have only one budget; got "params"; remove one of the two'],
     ),
     "an objective that is none": (
         "objectives/0",
@@ -97,7 +97,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "seeds",
         [5],
         [
-            "seeds[0]: a seed is a zoo name, or [name, override, ...]; got 5; "
+            "seeds[0]: a seed must be a zoo name, or [name, override, ...]; got 5; "
             'write "litv2_s", or ["litv2_s", "image=64"]'
         ],
     ),
@@ -128,7 +128,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "seeds",
         ["litv2_s"],
         [
-            'seeds[0]: the seed is no point of the space: its image is 224, the space\'s 32; got "litv2_s"; '
+            'seeds[0]: the seed is not a point of the space: its image is 224, the space\'s 32; got "litv2_s"; '
             "change its overrides or the space"
         ],
     ),
@@ -136,7 +136,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "seeds",
         [["litv2_s", "image=32"]],
         [
-            "seeds[0]: the seed is no point of the space: the space has no node 'merge1'; "
+            "seeds[0]: the seed is not a point of the space: the space has no node 'merge1'; "
             'got ["litv2_s", "image=32"]; change its overrides or the space'
         ],
     ),

@@ -110,7 +110,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "nodes/3/heads",
         {"$expr": "d + 16"},
         [
-            "none of 200 points drawn from the space holds; the first one fails by: nodes[3].heads: "
+            "none of 200 networks drawn from the space is valid; the first one fails because nodes[3].heads: "
             "width 16 must be a multiple of heads (stage3 reads 16x8x8 from stage2); got heads 18; use 4, 8 or 16"
         ],
     ),

@@ -66,7 +66,7 @@ def script(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.mkdir(), r"is no file but a folder; give the checkpoint's own path"),
+        (lambda path: path.mkdir(), r"is not a file but a folder; give the path of the checkpoint"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_text("hello, world"), "neither torch.save's format nor safetensors"),
         (lambda path: path.write_text("<!DOCTYPE html><html>"), "is an HTML page"),

@@ -82,12 +82,12 @@ def test_keys_of_a_later_version_are_left_out(older: Path) -> None:
 def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "odd.safetensors"
     file.write_bytes(content)
-    with pytest.raises(WeightsError, match="make one by"):
+    with pytest.raises(WeightsError, match="make one with"):
         read_facts(file)
 
 
 def test_no_file_and_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="no such file"):
         read_facts(tmp_path / "none.safetensors")
-    with pytest.raises(ArchError, match="is no file"):
+    with pytest.raises(ArchError, match="is not a file"):
         read_facts(tmp_path)

@@ -109,7 +109,7 @@ def test_of_two_sets_the_one_that_evaluation_reads_is_taken_unless_asked(write: 
     assert_loaded(built, average)
     with pytest.raises(WeightsError, match=r"there is no key \"state_dict_em\"; did you mean 'state_dict_ema'\?"):
         import_weights(built, path, key="state_dict_em")
-    with pytest.raises(WeightsError, match='what lies at "arch" is no dictionary of weights'):
+    with pytest.raises(WeightsError, match='the value at "arch" is not a dictionary of weights'):
         import_weights(built, path, key="arch")
 
 

@@ -89,7 +89,8 @@ def test_a_dense_builds_checkpoint_is_told_as_that_where_a_classifier_is_wanted(
     for state in (export_weights(dense := build(spec, features_only=True)), dense.state_dict()):
         for classes in (None, 3):
             with pytest.raises(
-                WeightsError, match=r"the checkpoint is of a dense-prediction build; ask for that \(features_only=True"
+                WeightsError,
+                match=r"the checkpoint is of a dense-prediction build; load it as one \(features_only=True",
             ):
                 import_file(spec, {f"backbone.{name}": tensor for name, tensor in state.items()}, classes=classes)
 

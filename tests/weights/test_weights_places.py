@@ -133,7 +133,7 @@ def test_weights_are_taken_before_their_averages_wherever_they_stand(write: Writ
 def test_of_several_without_a_usual_place_one_must_be_named(write: Write) -> None:
     state = published(model())
     value = {"a_net": state, "b": {"net.x": moved(state)}}
-    message = r'weights that fit are under 2 keys: "a_net", "b\.net\.x"; name one \(--key, key= in Python\)'
+    message = r'weights that fit are under 2 keys: "a_net", "b\.net\.x"; choose one with --key \(key= in Python\)'
     with pytest.raises(WeightsError, match=message):
         import_weights(model(), write(value))
     assert assert_loads(write, value, key="a_net").container == "a_net"
@@ -143,7 +143,7 @@ def test_of_several_without_a_usual_place_one_must_be_named(write: Write) -> Non
 
 
 def test_a_wanted_name_without_a_tensor_is_told_as_what_it_is() -> None:
-    with pytest.raises(WeightsError, match=r'"norm\.bias" is no tensor but a list'):
+    with pytest.raises(WeightsError, match=r'"norm\.bias" is not a tensor but a list'):
         import_weights(model(), published(model()) | {"norm.bias": [0.0] * 32})
 
 

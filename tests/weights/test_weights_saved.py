@@ -95,15 +95,15 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_files_without_our_header_are_refused_with_a_remedy(kept: tuple[Backbone, Path], tmp_path: Path) -> None:
     built, path = kept
-    remedy = r"make one by: archdsl import SPEC FILE -o model\.safetensors"
+    remedy = r"make one with: archdsl import SPEC FILE -o model\.safetensors"
     plain, checkpoint = tmp_path / "plain.safetensors", tmp_path / "checkpoint.pth"
     save_file(built.state_dict(), plain)
     torch.save(built.state_dict(), checkpoint)
     with pytest.raises(WeightsError, match=f"has no spec of archdsl in its header; {remedy}"):
         load_model(plain)
-    with pytest.raises(WeightsError, match=f"is no safetensors file.*; {remedy}"):
+    with pytest.raises(WeightsError, match=f"is not a safetensors file.*; {remedy}"):
         load_model(checkpoint)
-    with pytest.raises(WeightsError, match=f"is no file; {remedy}"):
+    with pytest.raises(WeightsError, match=f"is not a file; {remedy}"):
         load_model(tmp_path)
     with pytest.raises(WrongUse, match="no such file"):
         load_model(tmp_path / "none.safetensors")

@@ -84,8 +84,8 @@ def _source(
     elif places[name] == index:
         problems.append(Problem(keys, "a node cannot read itself", short(name), "name an earlier node"))
     elif places[name] > index:
-        rule = f"a node stands after all that it reads; '{name}' stands at nodes[{places[name]}]"
-        problems.append(Problem(keys, rule, short(name), "move that up, or read an earlier node"))
+        rule = f"a node must come after all nodes that it reads; '{name}' is nodes[{places[name]}]"
+        problems.append(Problem(keys, rule, short(name), "move it up, or read an earlier node"))
     else:
         return _Source(keys, places[name], port or None)
     return None
@@ -198,9 +198,9 @@ def _unread_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]:
             continue
         keys, name = ("nodes", index), node.id
         if index not in read:
-            yield Problem(keys, f"nobody reads {name}", None, 'name it in the "from" of a later node, or remove it')
+            yield Problem(keys, f"no node reads {name}", None, 'name it in the "from" of a later node, or remove it')
         elif getattr(node, "class_token", False) and not {(index, "class"), (index, None)} & reads:
-            rule = f"nobody reads the class token of {name}"
+            rule = f"no node reads the class token of {name}"
             yield Problem((*keys, "class_token"), rule, "true", "set it false, or read it with a class_token_head")
 
 
@@ -236,4 +236,6 @@ def _feature_problems(draft: Draft, places: dict[str, int]) -> Iterator[Problem]
         elif node is not None and "pixels" not in node.gives:
             yield Problem(("features", place), f"{name} gives no map", short(name), "name a node that gives pixels")
         elif name in listed[:place]:
-            yield Problem(("features", place), "a feature is listed once", short(name), "remove one of the two")
+            yield Problem(
+                ("features", place), "each feature must be listed only once", short(name), "remove one of the two"
+            )

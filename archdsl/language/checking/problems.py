@@ -80,7 +80,7 @@ def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Pro
         return _missing(keys, value)
     if kind == "extra_forbidden":
         if (field := introspection.former_names(introspection.at(model, loc[:-1])).get(name)) is not None:
-            rule = f"{name} is the former name of {field}, which is given too and differs"
+            rule = f"{name} is the former name of {field}, which has another value"
             return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
         owner, names = _owner(keys, loc, model)
         in_space = any(key.startswith("$") for key in names)

@@ -61,10 +61,10 @@ def build_tables(
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     file = kept.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
     known = {} if again else _known(file)
-    notify(f"surveying {space.name} ...")
+    notify(f"listing the blocks of {space.name} ...")
     found = survey(space, frozenset(known), calibration, held_out, seed)
     new = len(found.keys - set(known))
-    notify(f"{len(found.keys)} parts, {new} of them to be timed in {len(found.carriers)} networks")
+    notify(f"{len(found.keys)} distinct blocks, {new} of them to be measured, in {len(found.carriers)} networks")
     session = measured(found, setting, threads, stat, rounds, notify)
     times = known | _times(session)
     _keep(file, {"facts": facts, "times": times})
@@ -124,7 +124,7 @@ def _keep(file: Path, content: dict[str, Any]) -> None:
         write_json(file, content, indent=1)
     except OSError as error:
         raise MeasureError(
-            f"{file.parent} cannot be written: {error.strerror}; name a folder by ARCHDSL_CACHE"
+            f"{file.parent} cannot be written: {error.strerror}; set ARCHDSL_CACHE to a folder"
         ) from None
 
 

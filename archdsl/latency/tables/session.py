@@ -71,7 +71,7 @@ def measured(survey: Survey, setting: Setting, threads: int | None, stat: str, r
         more = _pass(survey, setting, threads, rounds, notify)
         session = session.joined(more) if session is not None else more
         noise = session.noise(stat)
-        notify(f"pass {number}: the two halves of all rounds lie {noise:.1%} apart")
+        notify(f"pass {number}: the two halves of the rounds differ by {noise:.1%}")
         if noise <= STEADY:
             break
     assert session is not None

@@ -53,10 +53,11 @@ def survey(space: Space, known: frozenset[str], calibration: int, held_out: int,
     carriers = list(_cover({name: own - known for name, own in found.items()}))
     rest = sorted(set(pool) - set(carriers))
     if len(rest) < calibration + held_out:
-        rule = f"space '{space.name}' has {len(pool)} networks, and {len(carriers)} of them carry its parts"
-        asked = f"{calibration} to calibrate on and {held_out} held out"
-        remedy = "ask for fewer by --calibration and --held-out (calibration= and held_out=)"
-        raise MeasureError(f"{rule}; the others are not enough for {asked}; {remedy}")
+        needed = f"{len(carriers)} of them are needed to measure its blocks"
+        rule = f"space '{space.name}' has {len(pool)} networks, and {needed}"
+        asked = f"{calibration} to calibrate on and {held_out} to determine the error on"
+        remedy = "give smaller --calibration and --held-out (calibration= and held_out=)"
+        raise MeasureError(f"{rule}; the rest are too few for {asked}; {remedy}")
     chosen = [pool[name] for name in generator.sample(rest, calibration + held_out)]
     return Survey(
         tuple(pool[name] for name in carriers),

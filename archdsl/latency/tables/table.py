@@ -102,7 +102,7 @@ def total(spec: Spec, times: Mapping[str, float], whole: frozenset[str]) -> Sum:
         what = missing.facts.get("part", missing.facts.get("ends", {})).get("type", "a stage's ends")
         reads = " and ".join("x".join(map(str, shape)) for shape in missing.facts["reads"])
         rule = f"{spec.name}: the table has no time for {what} reading {reads} (node {missing.node})"
-        raise MeasureError(f"{rule}; build the table of a space that holds it, or measure the network")
+        raise MeasureError(f"{rule}; build the table of a space that contains this block, or measure the network")
     return Sum(sum(times[part.key] for part in found), len(found), count(spec).params / 1e6)
 
 
@@ -128,7 +128,7 @@ def save(table: Table) -> str:
         write_json(file, table.as_json(), indent=1)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MeasureError(f"the table cannot be kept: {reason}; name a folder by ARCHDSL_CACHE") from None
+        raise MeasureError(f"the table cannot be written: {reason}; set ARCHDSL_CACHE to a folder") from None
     return str(file)
 
 

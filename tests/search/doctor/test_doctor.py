@@ -105,14 +105,14 @@ def test_dead_values_are_told_with_their_reason_and_place(tmp_path: Path, capsys
     assert heads["path"] == "nodes[3].$one_of[1].heads.$one_of[1]"
     assert "the constraint w != 48 does not hold" in width["rule"]
     assert "must be a multiple of heads" in heads["rule"]
-    assert "no network has it" in width["rule"]
+    assert "no valid network has it" in width["rule"]
 
 
 def test_dead_values_of_a_space_that_is_not_looked_at_as_a_whole_are_drawn_first() -> None:
     width, heads = (told(dead) for dead in examined(dead_space(), policy=sampling(10, 200)).dead)
     assert width.keys == ("nodes", 0, "width", "$one_of", 2)
     assert heads.keys == ("nodes", 3, "$one_of", 1, "heads", "$one_of", 1)
-    assert width.rule.startswith("w = 48 is dead: none of 200 choices drawn with it is a network: ")
+    assert width.rule.startswith("w = 48 is dead: none of 200 combinations drawn with it is valid: ")
     assert "the constraint w != 48 does not hold" in width.rule
     assert "must be a multiple of heads" in heads.rule
 
@@ -138,7 +138,7 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
     assert f"p10 measured on {len(found.timed.measured)} networks; the others are predicted (median" in out
     assert "dead  1 value that no valid network has\n  space.json:1:2: a dead one" in out
     assert "time  100 trials take" in out
-    assert "feasible  at least one network that was found keeps all budgets" in out
+    assert "feasible  at least one network that was examined meets all budgets" in out
 
 
 def test_json_has_the_same_facts(

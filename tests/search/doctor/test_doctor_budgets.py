@@ -86,7 +86,7 @@ def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
     asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--batch", "4"]
     assert main([*asked, "--throughput-budget", "100K/s"]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "throughput 1e+05/s: the most found is" in out
+    assert "throughput 1e+05/s: the highest found is" in out
     rate = out.partition("--throughput-budget ")[2].split()[0]
     assert main([*asked, "--throughput-budget", rate]) == 0
 
@@ -96,8 +96,8 @@ def test_budgets_that_only_together_leave_nothing_are_told_together() -> None:
     assert not remedies_of(rows, {"params": 5e6, "macs": 9e6, "memory": 5.0})
     told = [str(remedy) for remedy in remedies_of(rows, {"params": 5e6, "macs": 5e6, "memory": 5.0})]
     assert told == [
-        "params 5 M: the least found is 8 M; --params-budget 8.08M would be feasible",
-        "macs 5 M: the least found is 9 M; --macs-budget 9.09M would be feasible",
+        "params 5 M: the lowest found is 8 M; --params-budget 8.08M would be feasible",
+        "macs 5 M: the lowest found is 9 M; --macs-budget 9.09M would be feasible",
     ]
 
 
@@ -109,11 +109,11 @@ def test_what_is_said_to_be_feasible_is(tmp_path: Path, capsys: pytest.CaptureFi
     budget = out.partition("--params-budget ")[2].split()[0]
     assert "INFEASIBLE" in out
     assert main([*asked, "--params-budget", budget]) == 0
-    assert "feasible  at least one network that was found keeps all budgets" in capsys.readouterr().out
+    assert "feasible  at least one network that was examined meets all budgets" in capsys.readouterr().out
 
 
 def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match=r"params 0\.001 M: the least found is .* would be feasible"):
+    with pytest.raises(SearchError, match=r"params 0\.001 M: the lowest found is .* would be feasible"):
         run_search(written(tmp_path, space()), device="cpu", params_budget=1e3, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     require_feasible(settings(params_budget=1e6), SHIPPED.descent)

@@ -75,8 +75,8 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
     for data, told in (
         ("nowhere/photos", "nowhere/photos: no such file or folder; known: digits"),
         ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'?"),
-        (str(tmp_path / "empty.npz"), "empty.npz: no readable .npz of plain arrays; the file is empty"),
-        (str(tmp_path / "pets"), "pets: too few readable images; class 'cat' has none to train with"),
+        (str(tmp_path / "empty.npz"), "empty.npz: not a readable .npz of plain arrays; the file is empty"),
+        (str(tmp_path / "pets"), "pets: too few readable images; class 'cat' has no readable training image"),
     ):
         assert main(["doctor", path, "--device", "cpu", "--data", data, *more]) == 1
         ended = capsys.readouterr()
@@ -86,7 +86,7 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
 
 
 def test_a_rectangle_is_refused_as_in_a_search() -> None:
-    with pytest.raises(SearchError, match=r"search data is square; the space 'tiny' has images of \(32, 64\)"):
+    with pytest.raises(SearchError, match=r"images of a search must be square; the space 'tiny' has image \(32, 64\)"):
         examined(space(image=[32, 64]))
 
 

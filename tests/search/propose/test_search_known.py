@@ -66,9 +66,9 @@ def test_trials_of_another_space_are_known_where_they_are_points_of_this_one(tmp
     assert len(trials(tmp_path / "new")) == 4 + len(taken)
     numbers = [record["number"] for record in trials(tmp_path / "new")]
     assert sorted(numbers) == list(range(len(numbers)))
-    (told,) = [line for line in lines.told if "are known here" in line]
-    assert told.startswith(f"{tmp_path / 'old'}: {len(points)} of 12 trials are known here; ")
-    assert f"{len(old) - len(points)} are no points of this space" in told
+    (told,) = [line for line in lines.told if "can be reused" in line]
+    assert told.startswith(f"{tmp_path / 'old'}: {len(points)} of 12 trials can be reused; ")
+    assert f"{len(old) - len(points)} are not in this space" in told
 
 
 def test_what_was_trained_otherwise_is_not_known_and_that_is_told(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_what_was_trained_otherwise_is_not_known_and_that_is_told(tmp_path: Path
     lines = Lines()
     again(tmp_path / "new", Machine(), lines, epochs=1.0, latency_budget_ms=None)
     assert not any("from" in record["provenance"] for record in trials(tmp_path / "new"))
-    (told,) = [line for line in lines.told if "are known here" in line]
-    assert "0 of 5 trials are known here" in told
-    assert "were trained otherwise (epochs 2.0 there, 1.0 here)" in told
+    (told,) = [line for line in lines.told if "can be reused" in line]
+    assert "0 of 5 trials can be reused" in told
+    assert "were trained differently (epochs 2.0 there, 1.0 here)" in told
 
 
 def test_a_resumed_search_still_knows_what_it_took_over(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_a_resumed_search_still_knows_what_it_took_over(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused_before_anything_begins(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match="holds no run to take trials from"):
+    with pytest.raises(SearchError, match="holds no run to reuse"):
         run_search("lit-dat-64", device="cpu", out=tmp_path / "new", earlier=[tmp_path / "nothing"])
     assert not (tmp_path / "new").exists()
-    with pytest.raises(WrongUse, match="when it begins"):
+    with pytest.raises(WrongUse, match="when a run begins"):
         run_search(out=tmp_path / "new", resume=True, earlier=[tmp_path / "old"])
 
 

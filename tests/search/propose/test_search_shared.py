@@ -121,7 +121,7 @@ def test_a_database_that_is_lost_mid_trial_ends_the_search_with_one_line(tmp_pat
                 database.stop()
 
         machine.on_ask = on_ask
-        with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; what was finished is in"):
+        with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; the finished trials are in"):
             run(database.url, tmp_path / "run", machine, trials=4, latency_budget_ms=None)
     assert len(trials(tmp_path / "run")) == 2
 
@@ -152,11 +152,11 @@ def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> N
 
 def test_a_run_that_is_resumed_keeps_its_study_where_it_is(postgres: str, tmp_path: Path) -> None:
     run(postgres, tmp_path / "run", Machine(), trials=2, seed=17)
-    with pytest.raises(SearchError, match=r"shares its study at postgresql://archdsl@.*; name it by --stor"):
+    with pytest.raises(SearchError, match=r"shares its study at postgresql://archdsl@.*; give that with --stor"):
         search(tmp_path / "run", resume=True, trials=3, seed=17)
     search(tmp_path / "own", trials=2, seed=17)
     options = MachineOptions(storage=postgres)
-    with pytest.raises(SearchError, match=r"own keeps its study to itself; begin a shared run with --from .*own"):
+    with pytest.raises(SearchError, match=r"own has a study that is not shared; begin a shared run with --from .*own"):
         run_search(settings(trials=3, seed=17), tmp_path / "own", True, new_worker=Machine().worker, options=options)
 
 
@@ -183,7 +183,7 @@ def test_machines_that_share_a_study_measure_with_one_runtime_and_one_statistic(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--role", "train"], "--role train is for a study that machines share; name it by --storage"),
+        (["--role", "train"], "--role train needs a study that machines share; give it with --storage"),
         (["--role", "watch"], "unknown role 'watch'; known: both, measure, train"),
         (["--storage", "sqlite:///x.db"], "a study is shared through postgresql://USER@HOST/DATABASE"),
     ],

@@ -119,5 +119,7 @@ def test_a_run_of_another_study_is_not_joined(postgres: str, tmp_path: Path) -> 
     join(postgres, tmp_path / "one", 32, 1)
     shared = tmp_path / "one" / "shared.json"
     shared.write_text(json.dumps(json.loads(shared.read_text()) | {"study": "tiny-0"}))
-    with pytest.raises(SearchError, match=r"shares the study tiny-0, its settings now name tiny-.*; begin anoth"):
+    with pytest.raises(
+        SearchError, match=r"shares the study tiny-0, but its settings now belong to study tiny-.*; begin anoth"
+    ):
         join(postgres, tmp_path / "one", 32, 2, resume=True)

@@ -101,13 +101,13 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
     assert first["asked"]["epochs"] == 720.0  # 450 steps of 16 of the 10 images
     assert again["asked"] == first["asked"] | {"networks": 9}
     assert len(machine.names("train")) == 36
-    with pytest.raises(SearchError, match="something else: seeds: 3 there, 2 now"):
+    with pytest.raises(SearchError, match="other settings: seeds: 3 there, 2 now"):
         checked_proxies(seeds=2, out=tmp_path / "check", resume=True)
-    with pytest.raises(SearchError, match="something else: space: another space"):
+    with pytest.raises(SearchError, match="other settings: space: another space"):
         checked_proxies("lit-dat-64", out=tmp_path / "check", resume=True)
     with pytest.raises(SearchError, match="holds no check to resume"):
         checked_proxies(out=tmp_path / "none", resume=True)
-    with pytest.raises(WrongUse, match="name the check to resume by its folder"):
+    with pytest.raises(WrongUse, match=r"give the folder of the check to resume \(out=\)"):
         checked_proxies(resume=True)
     with pytest.raises(WrongUse, match="networks: Input should be greater than or equal to 8; got 3"):
         checked_proxies(file, networks=3, device="cpu", out=tmp_path / "few")
@@ -142,9 +142,9 @@ def test_a_space_with_fewer_networks_than_asked_for_is_checked_on_all_of_them(tm
 
 def test_another_check_in_the_folder_is_refused(tmp_path: Path) -> None:
     check(asked(8), tmp_path / "check", new_worker=Machine().worker)
-    with pytest.raises(RunExists, match="holds a check already; go on with --resume"):
+    with pytest.raises(RunExists, match="already holds a check; continue it with --resume"):
         check(asked(8), tmp_path / "check", new_worker=Machine().worker)
-    with pytest.raises(SearchError, match=r"a check of something else: epochs: 2\.0 there, 4\.0 now"):
+    with pytest.raises(SearchError, match=r"a check with other settings: epochs: 2\.0 there, 4\.0 now"):
         check(asked(8, epochs=4.0), tmp_path / "check", resume=True, new_worker=Machine().worker)
     with pytest.raises(SearchError, match="holds no check to resume"):
         check(asked(8), tmp_path / "none", resume=True, new_worker=Machine().worker)

@@ -66,9 +66,9 @@ def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: 
     folder, file = earlier.read([str(tmp_path), str(tmp_path / "proxy_check.json")])
     assert folder == file == json.loads(json.dumps(told))
     assert len(earlier.networks([folder, file], "fake", own)) == 12  # each once
-    with pytest.raises(SearchError, match="tell nothing of these: data fake there, digits here"):
+    with pytest.raises(SearchError, match="say nothing about these: data fake there, digits here"):
         earlier.networks([folder], "digits", own)
-    with pytest.raises(SearchError, match=r"tell nothing of these: epochs 6\.0 there, 2\.0 here"):
+    with pytest.raises(SearchError, match=r"say nothing about these: epochs 6\.0 there, 2\.0 here"):
         earlier.networks([folder], "fake", settings(epochs=2.0, images=10))
     with pytest.raises(SearchError, match="cannot be read: No such file"):
         earlier.read([str(tmp_path / "absent")])
@@ -78,7 +78,7 @@ def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: 
     for change in ({"networks": None}, {"networks": [{"hash": "a"}]}, {"asked": ...}):
         damaged = {name: value for name, value in (told | change).items() if value is not ...}
         (tmp_path / "text").write_text(json.dumps(damaged))
-        with pytest.raises(SearchError, match="tells of no networks that were ranked by this version"):
+        with pytest.raises(SearchError, match="holds no networks that this version of archdsl ranked"):
             earlier.read([str(tmp_path / "text")])
 
 

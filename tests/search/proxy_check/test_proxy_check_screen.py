@@ -33,7 +33,7 @@ def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> No
     assert table.index("ceiling") < table.index("params") < table.index("loss after 10%")
     assert "1.00 [1.00, 1.00]" in table
     assert "MET     Spearman of the zero-cost rung (ensemble): 1.00 (target: 0.75)" in text
-    assert "MISSED  the same above that of params: 0.00 (target: 0.20)" in text
+    assert "MISSED  Spearman of the zero-cost rung minus that of params: 0.00 (target: 0.20)" in text
 
 
 def test_the_screen_says_why_nothing_is_ranked() -> None:

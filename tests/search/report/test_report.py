@@ -113,7 +113,7 @@ def test_every_measured_network_is_predicted_from_the_others() -> None:
 def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is_too_little() -> None:
     accuracy, latency = recorded().importance
     assert (accuracy.trials, accuracy.shares) == (7, {})
-    assert accuracy.reason == "7 networks have one; below 10 the shares would be chance"
+    assert accuracy.reason == "7 networks have a value; fewer than 10 give shares by chance"
     assert sum(latency.shares.values()) == pytest.approx(1.0)
     assert latency.by_chance is not None
     assert 0 < latency.by_chance < 1

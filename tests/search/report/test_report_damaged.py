@@ -61,8 +61,8 @@ def no_numbers(run: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "a last line cut off": (cut_last_line, "trials.jsonl:20: the last line was cut off"),
-    "lines that are no records": (spoil_a_line, "trials.jsonl:2: no record"),
+    "a last line cut off": (cut_last_line, "trials.jsonl:20: the last line is cut off"),
+    "lines that are no records": (spoil_a_line, "trials.jsonl:2: not a record"),
     "a later version": (from_the_future, "hologram"),
     "killed before the end": (without("verdict.json", "winner.json", "front.json"), "the search has not ended"),
     "no winner": (without("winner.json"), "There is no winner"),

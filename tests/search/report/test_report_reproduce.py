@@ -33,7 +33,7 @@ def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.M
 
     monkeypatch.setattr("archdsl.search.api.run", remember)
     monkeypatch.chdir(write_space(recorded(), tmp_path))
-    command = dict(recorded().reproduce)["the search"]
+    command = dict(recorded().reproduce)["search again"]
     assert main(shlex.split(command)[1:]) == 130
     space = asked.pop("space")
     named = {field.name for field in fields(SettingsRequest)}
@@ -43,7 +43,7 @@ def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.M
 
 def write_space(report: Report, folder: Path) -> Path:
     """The folder, with the searched space in it, as the report's first command writes it."""
-    first = shlex.split(dict(report.reproduce)["the space, as it was searched"])
+    first = shlex.split(dict(report.reproduce)["write the space to a file"])
     code, file = first[: first.index(">")], first[first.index(">") + 1]
     done = subprocess.run([sys.executable, *code[1:]], capture_output=True, text=True, check=True)
     (folder / file).write_text(done.stdout)
@@ -54,7 +54,7 @@ def test_a_shipped_space_is_named_and_not_written_out(run: Path) -> None:
     shipped = load_space("lit-dat-64").model_dump(mode="json", by_alias=True, exclude_unset=True)
     edit(run, "run.json", lambda settings: settings | {"space": shipped})
     (what, command), *_ = read_report(run).reproduce
-    assert what == "the search"
+    assert what == "search again"
     assert command.startswith("archdsl search lit-dat-64 ")
 
 
@@ -75,7 +75,7 @@ def test_a_space_of_ones_own_is_written_out_first(run: Path, tmp_path: Path) -> 
     name = "my own; rm -rf.json"
     space = json.loads((write_space(report, tmp_path) / name).read_text())
     assert space == json.loads((run / "run.json").read_text())["space"]
-    assert shlex.split(dict(report.reproduce)["the search"])[2] == f"./{name}"
+    assert shlex.split(dict(report.reproduce)["search again"])[2] == f"./{name}"
 
 
 def test_the_recorded_settings_are_those_of_today() -> None:

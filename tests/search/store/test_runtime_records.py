@@ -67,7 +67,7 @@ def test_the_report_of_an_old_run_tells_its_runtime() -> None:
     assert "mode" not in rows[0]
     assert {row["runtime"] for row in rows if row["p50_ms"]} == {"eager"}
     assert report.facts["runtime"] == report.settings["runtime"] == "eager"
-    assert "--runtime eager" in dict(report.reproduce)["the search"]
+    assert "--runtime eager" in dict(report.reproduce)["search again"]
 
 
 def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ def test_a_full_disk_ends_the_search_with_one_line_and_loses_no_finished_trial(t
         file.rename(aside)
         file.symlink_to("/dev/full")
 
-    with pytest.raises(SearchError, match=r"No space left on device; what was finished is in .*; go on with --resume"):
+    with pytest.raises(
+        SearchError, match=r"No space left on device; the finished trials are in .*; continue with --resume"
+    ):
         search(tmp_path / "run", when_training(3, fill), trials=6)
     aside.replace(file)
     before = records(tmp_path / "run")
@@ -66,10 +68,10 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_study_that_is_damaged_while_a_trial_runs_stops_with_one_line_and_goes_on_without_it(tmp_path: Path) -> None:
     file = tmp_path / "run" / "study.db"
     machine = when_training(2, lambda: file.write_bytes(b"x" * file.stat().st_size))
-    with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; what was finished is in"):
+    with pytest.raises(SearchError, match=r"the study cannot be reached any more: .*; the finished trials are in"):
         search(tmp_path / "run", machine, trials=5)
     before = records(tmp_path / "run")
-    with pytest.raises(SearchError, match=r"study\.db: file is not a database; move it away to go on without"):
+    with pytest.raises(SearchError, match=r"study\.db: file is not a database; move it away to continue without"):
         search(tmp_path / "run", resume=True, trials=5)
     file.unlink()
     assert search(tmp_path / "run", resume=True, trials=5).trials == 5

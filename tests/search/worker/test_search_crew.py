@@ -143,7 +143,10 @@ def test_each_worker_has_a_gpu_of_its_own_unless_one_is_named() -> None:
 
 
 def test_workers_on_unlike_or_missing_devices_are_refused() -> None:
-    with pytest.raises(SearchError, match=r"the devices of the workers differ: a T4, an H100; name one by its number"):
+    with pytest.raises(
+        SearchError,
+        match=r"the devices of the workers differ: a T4, an H100; choose one by its number, e.g. --device cuda:0",
+    ):
         pool("cuda", 2, []).greeted()
     with pytest.raises(SearchError, match="worker 4 of 4: no GPU 3"):
         pool("cuda", 4, []).greeted()

@@ -111,14 +111,14 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
     told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
     expected = [
         "the worker was killed by SIGSEGV",
-        "it took longer than the 4 s that a trial may",
+        "it took longer than the 4 s that a trial may take",
         "out of memory",
         "out of GPU memory: CUDA out of memory. Tried to allocate 2 GiB",
         "ZeroDivisionError: a third-party block divides",
         "training gave no finite loss",
         "the worker was killed by SIGKILL",
         "the worker ended (1): a third-party block leaves",
-        "the worker said what is no reply: b'no reply'",
+        "the worker sent an invalid reply: b'no reply'",
     ]
     assert told == expected if workers == 1 else sorted(told) == sorted(expected)
     assert len({record["hash"] for record in found}) == result.trials == 11
@@ -189,5 +189,7 @@ def test_blocks_that_all_raise_end_the_search_with_one_line(tmp_path: Path, monk
         raise ZeroDivisionError("a third-party block divides")
 
     monkeypatch.setattr(candidates, "count", count)
-    with pytest.raises(SearchError, match=r"none that was drawn holds; a block failed: ZeroDivisionError: a third-par"):
+    with pytest.raises(
+        SearchError, match=r"none of the networks drawn is valid; a block failed: ZeroDivisionError: a third-par"
+    ):
         search(tmp_path / "run")
