@@ -83,7 +83,7 @@ def test_the_errors_are_those_of_the_seeds_and_of_the_images() -> None:
 def test_below_eight_networks_nothing_is_said_of_ranks() -> None:
     failed = [replace(record, reason="out of memory") for record in networks()[:5]]
     found = judged([*failed, *networks()[5:]], DATA, SHIPPED)
-    assert found["refused"] == "7 networks were trained; below 8 nothing is said of ranks"
+    assert found["refused"] == "7 networks were trained; a ranking needs at least 8"
     assert (found["trained"], found["failed"]) == (7, 5)
 
 
