@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archdsl.load.specs import load_spec as load_spec
     from archdsl.load.specs import override as override
     from archdsl.optimizing import optimize as optimize
+    from archdsl.runtimes.exported import export as export
     from archdsl.spaces.space import Space as Space
     from archdsl.weights import export_weights as export_weights
     from archdsl.weights import import_weights as import_weights
@@ -46,6 +47,7 @@ _HOME = {
     "WeightsError": "errors",
     "build": "compile",
     "count": "cost",
+    "export": "runtimes.exported",
     "export_weights": "weights",
     "graph": "graphs",
     "import_weights": "weights",

@@ -5,6 +5,7 @@
     ├── ShapeError      a part does not fit its input; the graph adds which node it is
     ├── WeightsError    a checkpoint does not fit the model
     ├── MeasureError    a latency could not be measured
+    ├── ExportError     a network cannot be written to a file, or the file is wrong
     ├── SearchError     a search cannot start or go on
     └── WrongUse        what was named is not there, or may not be used: exit code 2
 
@@ -95,6 +96,10 @@ class WeightsError(ArchError):
 
 class MeasureError(ArchError):
     """A latency could not be measured."""
+
+
+class ExportError(ArchError):
+    """A network cannot be written to a file for another tool, or the file that was written is wrong."""
 
 
 class SearchError(ArchError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -70,6 +71,12 @@ def read_json(path: Path) -> JsonObject | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def try_lock(path: Path) -> BaseFileLock | None:

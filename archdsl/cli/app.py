@@ -13,6 +13,7 @@ from archdsl.cli import (
     check,
     cost,
     doctor,
+    export,
     export_weights,
     import_,
     lut,
@@ -45,6 +46,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "report": (report.command, "Show the report of a search, and write it as an HTML page."),
     "cache": (cache.command, "Show or clear the cache that searches share."),
     "import": (import_.command, "Load a published checkpoint into a backbone."),
+    "export": (export.command, "Write a network to a file that other tools run."),
     "export-weights": (export_weights.command, "Write a model's weights under their published names."),
     "schema": (schema.command, "Print the JSON Schema of a kind of document."),
 }

@@ -1,0 +1,164 @@
+"""`archdsl export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.documents import open_specs
+from archdsl.cli.import_ import check_out
+from archdsl.cli.options import Json, Name, Set, whole
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+    from archdsl.language.document import Spec
+    from archdsl.runtimes.exported import Exported
+    from archdsl.weights import ModelFacts
+
+MODEL = ".safetensors"
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="onnx|pt2|python|safetensors", help="format of the file (default: what its ending says)"
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="file to write: .onnx, .pt2, .py or .safetensors")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="trained weights: a .safetensors of archdsl or a published checkpoint (default: those in SPEC, if it is a "
+        ".safetensors)",
+    ),
+]
+Features = Annotated[bool, typer.Option("--features-only", help="export the form for dense prediction: maps, no head")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        metavar="float32|float16|int8",
+        show_default=False,
+        help="what the network computes in (default: float32); int8 for ONNX alone",
+    ),
+]
+Dynamic = Annotated[bool, typer.Option("--dynamic-batch", help="let the batch of the file change (default: fixed)")]
+Batch = Annotated[
+    int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch of the file (default: 1)")
+]
+Opset = Annotated[
+    int | None,
+    typer.Option("--opset", metavar="N", parser=whole(100), help="version of ONNX's operators (default: 20)"),
+]
+
+
+def command(
+    spec: Name,
+    out: Out,
+    format_name: Format = None,
+    weights: Weights = None,
+    assignments: Set = None,
+    features_only: Features = False,
+    dtype: Dtype = "float32",
+    dynamic_batch: Dynamic = False,
+    batch: Batch = 1,
+    opset: Opset = None,
+    as_json: Json = False,
+) -> None:
+    """Write a network to a file that other tools run: ONNX, torch.export's pt2, or Python source.
+
+    The file is for one image size (--set image=[H,W] for another one) and one batch. Before it gets its name, it is run
+    on three inputs beside the network; it is refused if an output differs by more than 1e-4 of the largest one
+    (float16: 1e-2). It holds the spec and, if they are known, the classes, the preprocessing and the accuracy.
+
+    \b
+    Examples:
+      archdsl export winner.safetensors -o winner.onnx
+      archdsl export litv2_s --weights litv2_s.pth --features-only --set image=[512,768] -o litv2_s.onnx
+      archdsl export winner.safetensors --dynamic-batch -o winner.pt2
+      archdsl export winner.safetensors -o winner.py
+    """
+    from archdsl.runtimes.exported import DEFAULT_OPSET, export, format_of
+
+    format_ = format_of(out, format_name)
+    check_out(out, Path(spec))
+    (document,) = open_specs([spec], assignments)
+    model, facts = _model(spec, document, weights, features_only, bool(assignments))
+    output.remark(f"exporting {document.name} to {out} ...")
+    done = export(
+        model,
+        out,
+        format_,
+        dtype=dtype,  # type: ignore[arg-type]  # it is checked there
+        dynamic_batch=dynamic_batch,
+        batch=batch,
+        opset=opset or DEFAULT_OPSET,
+        facts=facts,
+    )
+    if as_json:
+        return output.result_json({"name": document.name, **done.as_json()})
+    return output.lines(*_lines(done))
+
+
+def _model(
+    argument: str, spec: Spec, weights: Path | None, features_only: bool, is_changed: bool
+) -> tuple[Backbone, ModelFacts | None]:
+    """The network with its weights, and what their file says of itself."""
+    import torch
+
+    from archdsl.compile import build
+    from archdsl.weights import import_file, load_model, read_facts
+
+    file = weights or (Path(argument) if argument.endswith(MODEL) else None)
+    if file is None:
+        output.remark("warning: no --weights are given; the file gets initial weights, from a fixed seed")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return build(spec, features_only), None
+    is_ours = file.suffix == MODEL and _is_ours(file)
+    facts = read_facts(file) if is_ours else None
+    if is_ours and weights is None and not is_changed:
+        return load_model(file, features_only=features_only or None), facts
+    model, imported = import_file(spec, file, features_only=features_only)
+    for table in imported.resized:
+        output.remark(f"resized: {table}")
+    return model, facts
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a .safetensors is a model of ours, which says of itself what it is."""
+    from archdsl.errors import WeightsError
+    from archdsl.weights.facts import read_header
+
+    try:
+        read_header(file)
+    except WeightsError:
+        return False
+    return True
+
+
+def _lines(done: Exported) -> list[str]:
+    """What was written, and how it was checked."""
+    size = "x".join(map(str, done.image))
+    batch = "any batch" if done.batch is None else f"batch {done.batch}"
+    opset = "" if done.opset is None else f"opset {done.opset}, "
+    files = ", ".join(map(str, done.files))
+    lines = [f"{files}: {done.format}, {opset}{done.dtype}, {batch} of {size} -> {', '.join(done.outputs)}"]
+    lines[0] += f", {done.bytes / 1e6:.1f} MB"
+    batches = " and ".join(map(str, done.checked_batches))
+    lines.append(
+        f"checked on two inputs of noise and one of zeros at batch {batches}: "
+        f"largest difference {done.largest_error:.1e} of the largest output"
+    )
+    if done.perturbed_error is not None:
+        lines.append(
+            "all-zero parameters (untrained offsets or tables) show in no output, so a second file with noise in their "
+            f"place was checked too: {done.perturbed_error:.1e}"
+        )
+    return lines

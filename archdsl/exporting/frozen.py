@@ -1,0 +1,62 @@
+"""The copy of a network that is exported: in eval mode, without gradients, on the CPU, reading and giving float32."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+
+Net = TypeVar("Net", bound=nn.Module)
+Outputs = tuple[Tensor, ...]
+"""The logits (B, classes), or the maps (B, C, H, W) of a dense-prediction build, from fine to coarse."""
+
+_SEED = 0
+_PERTURBATION = 0.5
+"""Standard deviation of what an all-zero parameter is replaced by. Offsets of half a position leave a map's grid."""
+
+
+class Float32Interface(nn.Module):
+    """A network as a file holds it: float32 images in, float32 outputs out, whatever it computes in.
+
+    Files of every dtype are called alike then, and a picture is prepared in one way for all of them.
+    """
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net = net
+        self.dtype = dtype
+
+    def forward(self, images: Tensor) -> Outputs:
+        """(B, C, H, W) -> what the network gives, always as a tuple"""
+        outputs = self.net(images.to(self.dtype))
+        return tuple(each.float() for each in (outputs if isinstance(outputs, list | tuple) else (outputs,)))
+
+
+def frozen(model: Net, dtype: torch.dtype = torch.float32) -> Net:
+    """A copy of a network in eval mode, without gradients, on the CPU; the network is left as it is."""
+    return copy.deepcopy(model).cpu().to(dtype).eval().requires_grad_(False)
+
+
+def zero_parameters(model: nn.Module) -> list[str]:
+    """Parameters whose values are all 0, as offsets and tables are before training.
+
+    What they multiply or add does not show in any output, so that a file in which it is wrong looks right.
+    """
+    return [name for name, values in model.named_parameters() if not values.any()]
+
+
+def perturbed(model: Backbone) -> Backbone:
+    """A copy whose all-zero parameters have seeded noise instead, so that every part of it shows in its outputs."""
+    zeros = zero_parameters(model)
+    other = copy.deepcopy(model)
+    noise = torch.Generator().manual_seed(_SEED)
+    with torch.no_grad():
+        for name in zeros:
+            values = other.get_parameter(name)
+            values.copy_(torch.randn(values.shape, generator=noise) * _PERTURBATION)
+    return other

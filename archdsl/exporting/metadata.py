@@ -1,0 +1,36 @@
+"""What an exported file says of itself: the keys of a model file's header, for the size that the file is for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from archdsl.files import installed_version
+from archdsl.weights.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+
+
+def metadata(model: Backbone, size: tuple[int, int], facts: ModelFacts | None) -> dict[str, str]:
+    """The spec and, where they are known, classes, preprocessing, accuracy and provenance; every value is a text.
+
+    `size` is the height and width that the file is for: a picture is resized to it.
+    """
+    known = facts or ModelFacts()
+    if known.preprocessing is not None:
+        preprocessing = known.preprocessing.model_copy(update={"size": size})
+        known = known.model_copy(update={"preprocessing": preprocessing})
+    return {
+        "archdsl": installed_version(),
+        "features_only": json.dumps(model.features_only),
+        "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
+        **known.header(),
+    }
+
+
+def output_names(model: Backbone) -> list[str]:
+    """Names of a network's outputs: `logits`, `features` without a classifier, or the nodes whose maps it gives."""
+    if model.features_only:
+        return [str(each["module"]) for each in model.feature_info]
+    return ["logits" if model.num_classes > 0 else "features"]

@@ -1,0 +1,158 @@
+"""ONNX files: one file with its weights, a static or a dynamic batch, and what it says of itself."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.errors import ExportError
+from archdsl.exporting.tracing import traced
+
+if TYPE_CHECKING:
+    import onnx
+
+INPUT = "images"
+DEFAULT_OPSET = 20
+"""The first with GELU and with sampling of more than two dimensions as operators of their own."""
+_LEAST_OPSET = 18
+"""The lowest that torch's exporter writes."""
+_LARGEST = 2 * 1024**3
+"""Bytes of one file in protobuf, the format of ONNX."""
+
+
+class OnnxFacts(NamedTuple):
+    """What was written: the operator set, the number of operators, and the versions that wrote it."""
+
+    opset: int
+    operators: int
+    versions: dict[str, str]
+
+
+def write_onnx(
+    net: nn.Module,
+    images: Tensor,
+    file: Path,
+    outputs: Sequence[str],
+    *,
+    dynamic_batch: bool = False,
+    opset: int = DEFAULT_OPSET,
+    metadata: Mapping[str, str] | None = None,
+) -> OnnxFacts:
+    """Write a network as one ONNX file; it is not run here.
+
+    Args:
+        net: in eval mode and without gradients, see `frozen`.
+        images: (B, C, H, W) of the size that the file is for, and of its batch where that is static.
+        file: written in place, not in one step.
+        outputs: names of the network's outputs.
+        dynamic_batch: whether the batch may change.
+        opset: the version of ONNX's operators.
+        metadata: the file's `metadata_props`.
+
+    Raises:
+        ExportError: a package is missing, the network cannot be converted, needs more than 2 GB, or comes out with
+            another opset or batch than asked for.
+    """
+    check_packages()
+    if opset < _LEAST_OPSET:
+        raise ExportError(f"opset must be at least {_LEAST_OPSET}, the lowest that torch writes; got {opset}")
+    size = sum(values.numel() * values.element_size() for values in net.state_dict().values())
+    if size >= _LARGEST:
+        raise ExportError(f"the weights need {size / 1024**3:.1f} GB, and one ONNX file holds 2; use --format pt2")
+    model = _converted(net, images, outputs, dynamic_batch, opset)
+    written = _opset(model)
+    if written != opset:
+        raise ExportError(f"torch wrote opset {written} where {opset} was asked for; use {written}")
+    _check_batch(model, len(images), dynamic_batch)
+    import onnx
+
+    onnx.helper.set_model_props(model, dict(metadata or {}))
+    onnx.checker.check_model(model)
+    onnx.save_model(model, file)
+    return OnnxFacts(written, len(model.graph.node), versions())
+
+
+def check_packages() -> None:
+    """Raises `ExportError` where the packages that ONNX files need are absent."""
+    for name in ("onnx", "onnxscript"):
+        try:
+            __import__(name)
+        except ImportError:
+            raise ExportError(f"ONNX files need the package {name}; pip install 'archdsl[onnx]'") from None
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that write an ONNX file."""
+    import onnx
+    import onnxscript
+
+    return {"torch": str(torch.__version__), "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
+
+
+def _converted(
+    net: nn.Module, images: Tensor, outputs: Sequence[str], dynamic_batch: bool, opset: int
+) -> onnx.ModelProto:
+    sample = images if not dynamic_batch or len(images) > 1 else images.repeat(2, 1, 1, 1)
+    with _silent():
+        try:
+            graph = traced(net, sample, dynamic_batch, for_onnx=True)
+            program = torch.onnx.export(
+                graph,
+                (),
+                input_names=[INPUT],
+                output_names=list(outputs),
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # torch's exporter raises errors of many kinds; a user's network is none of its bugs
+            raise ExportError(f"torch cannot convert the network to ONNX: {_first_line(error)}") from error
+    assert program is not None  # torch gives a program unless it writes a file itself
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def _first_line(error: BaseException) -> str:
+    """The innermost cause, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the exporter's remarks on its own progress; what it refuses is raised."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return max(int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx"))
+
+
+def _check_batch(model: onnx.ModelProto, batch: int, dynamic_batch: bool) -> None:
+    """Raises `ExportError` where an input or output has another batch than asked for."""
+    for value in [*model.graph.input, *model.graph.output]:
+        first = value.type.tensor_type.shape.dim[0]
+        is_dynamic = first.HasField("dim_param")
+        if is_dynamic != dynamic_batch or (not is_dynamic and first.dim_value != batch):
+            written = f"'{first.dim_param}'" if is_dynamic else str(first.dim_value)
+            asked = "a dynamic batch" if dynamic_batch else f"a batch of {batch}"
+            raise ExportError(f"{asked} was asked for, but that of '{value.name}' came out as {written}")

@@ -1,0 +1,37 @@
+"""pt2 files: torch's graph of a network with its weights, which `torch.export.load` reads without archdsl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.errors import ExportError
+from archdsl.exporting.tracing import traced
+
+
+def write_pt2(
+    net: nn.Module,
+    images: Tensor,
+    file: Path,
+    *,
+    dynamic_batch: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write a network's graph, and give the number of its operators; the arguments are those of `write_onnx`.
+
+    `metadata` are the archive's extra files: `torch.export.load(file, extra_files={"spec": ""})` reads one.
+
+    Raises:
+        ExportError: torch cannot trace the network.
+    """
+    sample = images if not dynamic_batch or len(images) > 1 else images.repeat(2, 1, 1, 1)
+    try:
+        graph = traced(net, sample, dynamic_batch)
+    except Exception as error:  # torch raises errors of many kinds
+        raise ExportError(f"torch cannot trace the network: {' '.join(str(error).split())[:300]}") from error
+    with file.open("wb") as out:
+        torch.export.save(graph, out, extra_files=dict(metadata or {}))
+    return sum(node.op == "call_function" for node in graph.graph.nodes)

@@ -1,0 +1,86 @@
+"""A written file against the network that it comes from: how far their outputs for the same images differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from archdsl.errors import ExportError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from archdsl.exporting.frozen import Outputs
+
+Reader = Callable[["Tensor"], "Outputs"]
+"""The network in an opened file: images (B, C, H, W) of float32 -> its outputs, float32 on the CPU."""
+
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
+"""Of the largest value of an output. Right files differ by 1e-5 at most in float32, wrong ones by 2e-3 at least."""
+
+_NOISE_SEEDS = (0, 1)
+
+
+class Difference(NamedTuple):
+    """The largest difference of a file from its network: a share of the largest value of that output."""
+
+    largest: float
+    output: str
+    batch: int
+
+
+def difference(
+    reader: Reader, model: nn.Module, image: tuple[int, int, int], batches: Sequence[int], outputs: Sequence[str]
+) -> Difference:
+    """How far a file differs from its network, for each batch on two inputs of noise and one of zeros.
+
+    Args:
+        reader: the opened file.
+        model: the network, in eval mode, in float32 on the CPU.
+        image: (C, H, W).
+        batches: the sizes that are tried.
+        outputs: names of the outputs, in their order.
+
+    Raises:
+        ExportError: an output of the file is missing, has another shape, or is not finite.
+    """
+    worst = Difference(0.0, outputs[0], batches[0])
+    for batch in batches:
+        for images in _inputs((batch, *image)):
+            with torch.inference_mode():
+                given, written = model(images), reader(images)
+            wanted = tuple(given) if isinstance(given, list | tuple) else (given,)
+            _check(written, wanted, outputs)
+            for name, ours, theirs in zip(outputs, wanted, written, strict=True):
+                largest = float((theirs - ours).abs().max() / ours.abs().max().clamp(min=1e-12))
+                worst = max(worst, Difference(largest, name, batch), key=lambda each: each.largest)
+    return worst
+
+
+def refuse(worst: Difference, dtype: str) -> None:
+    """Raises `ExportError` where a file differs by more than rounding in its dtype explains."""
+    if dtype in TOLERANCE and not worst.largest <= TOLERANCE[dtype]:
+        raise ExportError(
+            f"the file is wrong: '{worst.output}' differs by {worst.largest:.1e} of its largest value at batch "
+            f"{worst.batch}, and {dtype} allows {TOLERANCE[dtype]:.0e}; nothing was written"
+        )
+
+
+def _inputs(shape: tuple[int, ...]) -> list[Tensor]:
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in _NOISE_SEEDS]
+    return [*noise, torch.zeros(shape)]
+
+
+def _check(written: Outputs, wanted: Outputs, outputs: Sequence[str]) -> None:
+    """Raises `ExportError` where outputs are missing, have other shapes, or are not finite."""
+    if len(written) != len(wanted):
+        raise ExportError(f"the file is wrong: it gives {len(written)} outputs, the network {len(wanted)}")
+    for name, ours, theirs in zip(outputs, wanted, written, strict=True):
+        if ours.shape != theirs.shape:
+            shapes = f"{tuple(theirs.shape)}, not {tuple(ours.shape)}"
+            raise ExportError(f"the file is wrong: the shape of '{name}' is {shapes}; nothing was written")
+        for whose, values in (("the network", ours), ("the file", theirs)):
+            if not bool(torch.isfinite(values).all()):
+                raise ExportError(f"{whose} gives NaN or infinities in '{name}'; nothing was written")

@@ -1,0 +1,129 @@
+"""`archdsl.export`: a file has its name only after it was held against the network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+import archdsl
+from archdsl.compile import Backbone, build
+from archdsl.errors import ExportError, WrongUse
+from archdsl.exporting.frozen import perturbed
+from archdsl.runtimes import exported
+from archdsl.runtimes.exported import export
+from tests.support.small_networks import FAMILIES, equal, images, shaken, small
+
+OTHERS = FAMILIES[1:]
+"""`tests/compile` traces them at every run, as pt2 files do."""
+LOADED = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "archdsl":
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import torch
+program = torch.export.load("net.pt2").module()
+torch.save(program(torch.load("images.pt")), "logits.pt")
+"""
+
+
+@pytest.fixture
+def network() -> Backbone:
+    return shaken("lit_ti", most=1)
+
+
+@pytest.mark.parametrize("name", ["lit_ti", "mixed", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+def test_a_pt2_file_gives_the_same_numbers_at_any_batch(name: str, tmp_path: Path) -> None:
+    built = shaken(name, most=1)
+    done = export(built, tmp_path / "net.pt2", dynamic_batch=True)
+    program: Any = torch.export.load(tmp_path / "net.pt2").module()
+    for batch in (1, 4):
+        assert equal(program(images(batch))[0], built(images(batch)))
+    assert (done.format, done.batch, done.largest_error, done.checked_batches) == ("pt2", None, 0.0, (1, 3))
+
+
+def test_a_pt2_file_is_read_without_archdsl(network: Backbone, tmp_path: Path) -> None:
+    export(network, tmp_path / "net.pt2")
+    torch.save(images(1), tmp_path / "images.pt")
+    subprocess.run([sys.executable, "-c", LOADED], cwd=tmp_path, check=True)
+    assert equal(torch.load(tmp_path / "logits.pt")[0], network(images(1)))
+    kept = {"spec": "", "features_only": ""}
+    torch.export.load(tmp_path / "net.pt2", extra_files=kept)
+    assert kept["features_only"] == "false"
+    assert '"name":"lit_ti"' in kept["spec"]
+
+
+def test_a_safetensors_file_of_half_precision_is_a_model_of_ours(tmp_path: Path) -> None:
+    done = export(perturbed(build(small("lit_ti", most=1))), tmp_path / "net.safetensors", dtype="float16")
+    loaded = archdsl.load_model(tmp_path / "net.safetensors")
+    assert next(loaded.parameters()).dtype == torch.float16
+    assert 0 < done.largest_error < 1e-2
+
+
+def test_a_wrong_file_is_refused_and_removed(
+    network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = exported.frozen
+    other = shaken("lit_ti", most=2)
+    monkeypatch.setattr(exported, "frozen", lambda model, *dtype: right(other if dtype else model, *dtype))
+    with pytest.raises(ExportError, match=r"the file is wrong: 'logits' differs by .* float32 allows 1e-04"):
+        export(network, tmp_path / "net.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_export_leaves_what_was_there(
+    network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    (tmp_path / "net.pt2").write_text("before")
+    monkeypatch.setattr(exported, "difference", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export(network, tmp_path / "net.pt2")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.pt2", "before")]
+
+
+def test_a_network_that_gives_nan_is_refused(network: Backbone, tmp_path: Path) -> None:
+    network.get_classifier().get_parameter("bias")[0] = float("nan")
+    with pytest.raises(ExportError, match="the network gives NaN or infinities in 'logits'"):
+        export(network, tmp_path / "net.pt2")
+
+
+def test_the_network_stays_as_it_is(network: Backbone, tmp_path: Path) -> None:
+    network.train().requires_grad_(True)
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    export(network, tmp_path / "net.safetensors")
+    assert network.training
+    assert all(values.requires_grad for values in network.parameters())
+    assert all(torch.equal(values, before[name]) for name, values in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"file": "net.bin"}, r"must end in .onnx, .pt2, .py or .safetensors, or name a format"),
+        ({"file": "net.pt2", "format": "onnx"}, r"must end in .onnx"),
+        ({"file": "net.onnx", "format": "onyx"}, "unknown format 'onyx'; did you mean 'onnx'"),
+        ({"file": "net.onnx", "dtype": "int4"}, "dtype must be float32, float16 or int8; got 'int4'"),
+        ({"file": "net.pt2", "dtype": "int8"}, "int8 is written to ONNX files alone; got format 'pt2'"),
+        ({"file": "net.onnx", "batch": 0}, "batch must be at least 1; got 0"),
+        ({"file": "net.onnx", "image": (64,)}, "image must be"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_work(
+    network: Backbone, tmp_path: Path, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(WrongUse, match=said):
+        export(network, tmp_path / arguments.pop("file"), **arguments)
+
+
+def test_what_is_no_model_of_ours_is_named() -> None:
+    with pytest.raises(TypeError, match=r"export takes a model that archdsl\.build made"):
+        export("litv2_s", "net.onnx")  # type: ignore[arg-type]

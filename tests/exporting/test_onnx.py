@@ -1,0 +1,178 @@
+"""ONNX files: what onnxruntime alone computes from them is what the network computes, and they say what they are."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+from archdsl.compile import build
+from archdsl.errors import ExportError
+from archdsl.exporting.frozen import frozen, perturbed
+from archdsl.exporting.onnx_file import write_onnx
+from archdsl.load.specs import spec_of
+from archdsl.runtimes.exported import Exported, export
+from archdsl.runtimes.onnx_session import open_session, outputs_of
+from archdsl.runtimes.verify import difference, refuse
+from archdsl.weights.facts import ModelFacts, Preprocessing, Resize
+from tests.support.small_networks import FAMILIES, images, shaken, small
+
+onnx = pytest.importorskip("onnx", reason="the extra archdsl[onnx] is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra archdsl[onnx] is not installed")
+pytest.importorskip("onnxscript", reason="the extra archdsl[onnx] is not installed")
+
+ROUNDING = 5e-5
+"""Of the largest output, in float32: a lightweight network of large random weights differs by 2e-5."""
+DYNAMIC = ("lit_s", "dat_t", "datpp_t", "fcvit_tiny")
+QUICK = [(name, name in DYNAMIC) for name in (*FAMILIES, "mixed")] + [("mixed", True)]
+OTHERS = [(name, name not in DYNAMIC) for name in FAMILIES]
+
+
+def computed(file: Path, x: Tensor) -> list[Tensor]:
+    """The outputs of a file by onnxruntime with nothing of ours."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return [torch.from_numpy(each) for each in session.run(None, {"images": x.numpy()})]
+
+
+def furthest(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours.detach() - theirs).abs().max() / ours.detach().abs().max())
+
+
+def bias_network(image: int = 56) -> archdsl.Backbone:
+    """Attention over a map of image / 8 positions a side, whose bias by displacement counts for much."""
+    nodes = [
+        {"id": "stem", "type": "patch_stem", "patch": 8, "width": 16},
+        {"id": "stage1", "type": "attention", "depth": 1, "heads": 2, "position_bias": {"type": "relative"}},
+        {"id": "head", "type": "mean_head"},
+    ]
+    spec = spec_of({"kind": "arch", "version": 1, "name": "bias", "image": image, "classes": 5, "nodes": nodes})
+    torch.manual_seed(0)
+    built = build(spec).eval()
+    for name, values in built.named_parameters():
+        if name.endswith("table"):
+            nn.init.normal_(values, std=2.0)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("name", "dynamic_batch"), [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
+)
+def test_a_file_computes_what_the_network_computes(name: str, dynamic_batch: bool, tmp_path: Path) -> None:
+    built = shaken(name, most=1)
+    done = export(built, tmp_path / "net.onnx", dynamic_batch=dynamic_batch)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+    assert done.perturbed_error is None
+    assert done.largest_error < ROUNDING
+    for batch in (1, 2, 5) if dynamic_batch else (1,):
+        (logits,) = computed(tmp_path / "net.onnx", images(batch))
+        assert furthest(built(images(batch)), logits) < ROUNDING
+
+
+@pytest.mark.parametrize("name", ["dualvit_s", "mixed"])
+def test_the_maps_of_dense_prediction_have_the_names_of_their_nodes(name: str, tmp_path: Path) -> None:
+    built = shaken(name, features_only=True, most=1)
+    done = export(built, tmp_path / "net.onnx", image=(96, 64))
+    maps = computed(tmp_path / "net.onnx", images(1, 96, 64))
+    assert list(done.outputs) == [each["module"] for each in built.feature_info]
+    for ours, theirs in zip(built(images(1, 96, 64)), maps, strict=True):
+        assert furthest(ours, theirs) < ROUNDING
+
+
+def test_sampling_takes_the_form_that_onnxruntime_runs_fast(tmp_path: Path) -> None:
+    export(shaken("dat_t", most=1), tmp_path / "net.onnx")
+    nodes = [node for node in onnx.load(tmp_path / "net.onnx").graph.node if node.op_type == "GridSample"]
+    assert nodes
+    for node in nodes:
+        assert {each.name: each.i for each in node.attribute}["align_corners"] == 0
+
+
+def test_a_table_is_resized_by_torch_and_not_by_the_converter(tmp_path: Path) -> None:
+    """13 to 15 entries: onnxscript's own bicubic resizing of a constant is wrong there, and the check sees it."""
+    built = bias_network()
+    done = export(built, tmp_path / "right.onnx", image=(64, 64))
+    assert done.largest_error < ROUNDING
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            frozen(built), (images(1),), tmp_path / "wrong.onnx", dynamo=True, external_data=False, verbose=False
+        )
+    session = open_session(tmp_path / "wrong.onnx")
+    worst = difference(lambda x: outputs_of(session, x), built, (3, 64, 64), (1,), ("logits",))
+    with pytest.raises(ExportError, match=r"'logits' differs by .* at batch 1, and float32 allows"):
+        refuse(worst, "float32")
+
+
+def test_parameters_of_zeros_are_checked_by_a_second_file(tmp_path: Path) -> None:
+    """Offsets are 0 after initialisation: whatever a file did with them would show in no output."""
+    torch.manual_seed(0)
+    built = build(small("lit_ti", most=1)).eval()
+    before = {name: values.clone() for name, values in built.state_dict().items()}
+    done = export(built, tmp_path / "net.onnx")
+    assert done.perturbed_error is not None
+    assert done.perturbed_error < ROUNDING
+    assert all(torch.equal(values, before[name]) for name, values in built.state_dict().items())
+    (logits,) = computed(tmp_path / "net.onnx", images(1))
+    assert furthest(built(images(1)), logits) < ROUNDING
+
+
+def test_a_file_says_what_a_user_must_know(tmp_path: Path) -> None:
+    preprocessing = Preprocessing(
+        size=(64, 64),
+        channels="RGB",
+        range=(0, 1),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        resize=Resize(filter="bilinear", antialias=True),
+        crop=None,
+    )
+    facts = ModelFacts(classes=("a", "ü"), preprocessing=preprocessing)
+    built = bias_network()
+    export(built, tmp_path / "net.onnx", image=(64, 96), facts=facts)
+    written = {each.key: each.value for each in onnx.load(tmp_path / "net.onnx").metadata_props}
+    assert json.loads(written["classes"]) == ["a", "ü"]
+    assert json.loads(written["preprocessing"])["size"] == [64, 96]
+    assert json.loads(written["preprocessing"])["mean"] == [0.5, 0.5, 0.5]
+    assert archdsl.load_spec(json.loads(written["spec"])) == built.spec
+    assert json.loads(written["features_only"]) is False
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float16", 1e-2), ("int8", 0.2)])
+def test_other_dtypes_read_and_give_float32(dtype: str, limit: float, tmp_path: Path) -> None:
+    built = perturbed(build(small("lit_ti", most=1)).eval())
+    plain = export(built, tmp_path / "plain.onnx")
+    done: Exported = export(built, tmp_path / "net.onnx", dtype=dtype)  # type: ignore[arg-type]  # a literal
+    (logits,) = computed(tmp_path / "net.onnx", images(1))
+    assert logits.dtype == torch.float32
+    assert 1e-5 < furthest(built(images(1)), logits) < limit
+    assert done.bytes < 0.6 * plain.bytes
+    assert onnx.load(tmp_path / "net.onnx").metadata_props
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_another_opset_is_written_where_it_is_right(opset: int, tmp_path: Path) -> None:
+    done = export(bias_network(), tmp_path / "net.onnx", opset=opset)
+    (version,) = [each.version for each in onnx.load(tmp_path / "net.onnx").opset_import if each.domain == ""]
+    assert version == done.opset == opset
+
+
+@pytest.mark.parametrize("opset", [16, 99])
+def test_an_opset_that_torch_does_not_write_is_refused(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="opset"):
+        export(bias_network(), tmp_path / "net.onnx", opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+class _FixedOutput(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (2, C), whatever B is"""
+        return x.mean(dim=(0, 2, 3)).expand(2, -1)
+
+
+def test_a_batch_that_came_out_fixed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="a dynamic batch was asked for, but that of 'logits' came out as 2"):
+        write_onnx(_FixedOutput(), images(2), tmp_path / "net.onnx", ["logits"], dynamic_batch=True)
