@@ -55,13 +55,13 @@ def move_parameters(source: nn.Module, target: nn.Module) -> None:
             continue
         module.training = old.training
         if isinstance(enable := getattr(old, "grad_checkpointing", None), bool):
-            module.grad_checkpointing = enable  # type: ignore[assignment]  # a flag, which mypy takes for a module
+            module.grad_checkpointing = enable
         module._parameters.update(old._parameters)
         kept = old._buffers.keys() - old._non_persistent_buffers_set
         module._buffers.update({key: old._buffers[key] for key in kept})
         if isinstance(old, Table) and isinstance(module, Table) and module.size != old.size:
             table = _resized(module, old.table, old.size)
-            module._parameters["table"] = nn.Parameter(table, requires_grad=old.table.requires_grad)
+            module.table = nn.Parameter(table, requires_grad=old.table.requires_grad)
 
 
 def _resized(module: Table, table: Tensor, size: tuple[int, int]) -> Tensor:

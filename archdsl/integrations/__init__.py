@@ -1,0 +1,1 @@
+"""Backbones in other libraries: timm's model registry, and the Hugging Face Hub."""
