@@ -135,19 +135,18 @@ def short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def nearest_only(name: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown name: the nearest known one; empty where none is near."""
-    names = sorted(set(known))
-    written = {known.lower(): known for known in names}
+def nearest_only(name: str, allowed: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest allowed name; empty where none is near."""
+    written = {each.lower(): each for each in sorted(set(allowed))}
     close = difflib.get_close_matches(name[:80].lower(), written, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{written[close[0]]}'?"
     return ""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown name: the nearest known one, else all of them if they are few."""
-    names = sorted(set(known))
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest allowed name, else all of them if they are few."""
+    names = sorted(set(allowed))
     return nearest_only(name, names) or (f"known: {', '.join(names)}" if 0 < len(names) <= 40 else "")
 
 

@@ -19,8 +19,8 @@ def spaces() -> list[str]:
 
 def text(name: str) -> bytes | None:
     """The document of a zoo name or a shipped space, or None."""
-    found = _documents().get(name) or _spaces().get(name)
-    return found.read_bytes() if found is not None else None
+    path = _documents().get(name) or _spaces().get(name)
+    return path.read_bytes() if path is not None else None
 
 
 @cache

@@ -69,7 +69,7 @@ def command(
     from archdsl.render.console import stdout
     from archdsl.render.doctor import report
     from archdsl.search.defaults import default_space, settings_of
-    from archdsl.search.doctor.dead import told
+    from archdsl.search.doctor.dead import dead_value_problem
     from archdsl.search.doctor.doctor import as_json as facts
     from archdsl.search.doctor.doctor import examine
     from archdsl.search.request import SettingsRequest
@@ -85,7 +85,7 @@ def command(
         workers=workers,
         say=output.remark,
     )
-    dead = placed([told(value) for value in examination.dead], space)
+    dead = placed([dead_value_problem(value) for value in examination.dead], space)
     if as_json:
         output.result_json(facts(examination, [problem.as_json() for problem in dead]))
     else:

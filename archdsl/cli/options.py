@@ -21,11 +21,11 @@ Set = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
-def chosen(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:
+def chosen(what: str, allowed: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:
     """A check for an option that takes one of some names; they are asked for when a value is there to be checked."""
 
     def check(value: str | None) -> str | None:
-        if value is not None and value not in (names := list(known())):
+        if value is not None and value not in (names := list(allowed())):
             raise typer.BadParameter(f"unknown {what} '{value}'; {nearest(value, names)}")
         return value
 

@@ -83,13 +83,13 @@ def _named(name: str) -> Iterator[None]:
 
 def _unknown(name: str, path: Path) -> str:
     """Why nothing could be loaded under this name."""
-    known = f"{', '.join(BUILT_IN)}, a folder with one folder per class, a .npz file, or hf:NAME of Hugging Face"
+    accepted = f"{', '.join(BUILT_IN)}, a folder with one folder per class, a .npz file, or hf:NAME of Hugging Face"
     if path.exists():
-        return f"{name}: data must be a folder or a .npz file; known: {known}"
+        return f"{name}: data must be a folder or a .npz file; known: {accepted}"
     if os.sep in name or "/" in name or path.suffix:
-        return f"{name}: no such file or folder; known: {known}"
+        return f"{name}: no such file or folder; known: {accepted}"
     hint = nearest(name, BUILT_IN)
-    return f"no data set '{name}'; {hint + ' ' if hint.startswith('did') else ''}known: {known}"
+    return f"no data set '{name}'; {hint + ' ' if hint.startswith('did') else ''}known: {accepted}"
 
 
 def _shapetex(image: int, seed: int, sizes: Sizes) -> Data:

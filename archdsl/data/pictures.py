@@ -59,15 +59,15 @@ class GreyScales:
             UnreadableImage: its values are on no scale that is read.
         """
         fits = (most for most in _WHITES[kind] if -_SLACK * most <= low and high <= most * (1 + _SLACK))
-        own = next(fits, None)
-        if own is None:
+        scale = next(fits, None)
+        if scale is None:
             ends = "1 or 255" if kind == "floats" else "255 or 65,535"
             raise UnreadableImage(f"greyscale {kind} must be from 0 to {ends}; got {low:g} to {high:g}")
-        white = max(own, self._white.get(kind, 0))
+        white = max(scale, self._white.get(kind, 0))
         self.is_outdated |= white > self._white.get(kind, white)
         self._white[kind] = white
         self._pictures[kind] += 1
-        self._narrower[kind] += own < white
+        self._narrower[kind] += scale < white
         return white
 
     def notes(self) -> list[str]:

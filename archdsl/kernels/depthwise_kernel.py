@@ -128,14 +128,14 @@ def candidates(B: int, H: int, W: int, C: int, kernel: int) -> list[Launch]:
     """
     block = 64 if C % 64 == 0 or C > 64 else 32
     if kernel == 3:
-        found = [Launch(columns, rows, 4, block, 4) for columns, rows in ((4, 7), (2, 7), (4, 4))]
+        launches = [Launch(columns, rows, 4, block, 4) for columns, rows in ((4, 7), (2, 7), (4, 4))]
     elif B * H * W * C > 2**20:
         whole = min(W, 14)
-        found = [Launch(whole, 2, 2, block, 2), Launch(7, 2, 2, block, 2)]
+        launches = [Launch(whole, 2, 2, block, 2), Launch(7, 2, 2, block, 2)]
     else:
-        found = [Launch(columns, 1, 1, channels, 1) for columns in (7, 4) for channels in (64, 32)]
-        found.append(Launch(min(W, 14), 1, 1, 32, 1))
-    return list(dict.fromkeys(launch._replace(columns=min(launch.columns, W)) for launch in found))
+        launches = [Launch(columns, 1, 1, channels, 1) for columns in (7, 4) for channels in (64, 32)]
+        launches.append(Launch(min(W, 14), 1, 1, 32, 1))
+    return list(dict.fromkeys(launch._replace(columns=min(launch.columns, W)) for launch in launches))
 
 
 def run(x: Tensor, taps: Tensor, bias: Tensor, activation: str, launch: Launch) -> Tensor:

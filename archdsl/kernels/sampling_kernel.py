@@ -32,7 +32,7 @@ def _sample_keys(
     # a place far outside, or one that is no number, must not become an address
     column = tl.clamp(left, -2.0, W + 1.0).to(tl.int32)
     row = tl.clamp(top, -2.0, H + 1.0).to(tl.int32)
-    own = x + sample.to(tl.int64) * (H * W * GROUPS * WIDTH) + group * WIDTH
+    channels_of_group = x + sample.to(tl.int64) * (H * W * GROUPS * WIDTH) + group * WIDTH
     written = out + (sample.to(tl.int64) * points + point[:, None]) * (GROUPS * WIDTH) + group * WIDTH
     for begin in tl.static_range(0, WIDTH, CHANNELS):
         channel = begin + tl.arange(0, CHANNELS)
@@ -47,7 +47,7 @@ def _sample_keys(
                 share_across = across - left if j else 1 - (across - left)
                 share = tl.where(is_inside, share_down * share_across, 0.0)
                 place = ((y * W + z) * (GROUPS * WIDTH))[:, None] + channel[None]
-                value = tl.load(own + place, mask=is_inside[:, None] & is_channel[None], other=0.0)
+                value = tl.load(channels_of_group + place, mask=is_inside[:, None] & is_channel[None], other=0.0)
                 total += share[:, None] * value.to(tl.float32)
         is_written = is_point[:, None] & is_channel[None]
         tl.store(written + channel[None], total.to(out.dtype.element_ty), mask=is_written)

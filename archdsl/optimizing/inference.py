@@ -61,6 +61,6 @@ def _difference(plain: Backbone, form: Backbone, like: Tensor) -> float:
     noise = torch.randn(2, plain.spec.channels, *plain.spec.image_size, generator=torch.Generator().manual_seed(0))
     x = noise.to(like)
     with torch.inference_mode():
-        wanted, found = plain(x), form(x)
-    pairs = list(zip(wanted, found, strict=True)) if isinstance(wanted, list) else [(wanted, found)]
+        wanted, actual = plain(x), form(x)
+    pairs = list(zip(wanted, actual, strict=True)) if isinstance(wanted, list) else [(wanted, actual)]
     return max(float(((b.float() - a.float()).abs().max() / a.float().abs().max()).item()) for a, b in pairs)

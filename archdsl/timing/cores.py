@@ -43,8 +43,8 @@ def _quotas() -> list[float]:
     lines = read_text(Path("/proc/self/cgroup")).splitlines()
     group = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
     folders = [CGROUPS / group, *(CGROUPS / group).parents]
-    found = [parse_quota(read_text(folder / "cpu.max")) for folder in folders if folder.is_relative_to(CGROUPS)]
-    return [quota for quota in found if quota is not None]
+    quotas = [parse_quota(read_text(folder / "cpu.max")) for folder in folders if folder.is_relative_to(CGROUPS)]
+    return [quota for quota in quotas if quota is not None]
 
 
 def read_text(path: Path) -> str:

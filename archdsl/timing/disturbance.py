@@ -35,9 +35,11 @@ def undisturbed(rounds: Sequence[Round], threads: int, cores: int, watch: Machin
     shares = [taken.cpu_share for taken in rounds]
     best = 1.0 if threads == 1 or not rounds else float(np.percentile(shares, 90))
     counts = [_is_within(share, best) for share in shares]
-    if threads > 1 and watch is not None and watch.known:
+    if threads > 1 and watch is not None and watch.is_available:
         spare = cores - threads + _SPARE_CORES
-        counts = [own and _is_quiet(taken, spare, watch) for own, taken in zip(counts, rounds, strict=True)]
+        counts = [
+            is_counted and _is_quiet(taken, spare, watch) for is_counted, taken in zip(counts, rounds, strict=True)
+        ]
     return Rounds(tuple(taken.ms for taken in rounds), tuple(counts))
 
 

@@ -18,9 +18,9 @@ def decides(rounds: Rounds, stat: str, gate_ms: float) -> bool:
     counting = rounds.counting
     if len(counting) >= _FEW and min(counting) > _FAR * gate_ms:
         return True
-    found = estimate([rounds], stat, _DRAWS)
-    if found is None or found.blocks < _SOME_BLOCKS:
+    estimated = estimate([rounds], stat, _DRAWS)
+    if estimated is None or estimated.blocks < _SOME_BLOCKS:
         return False
-    if found.low > gate_ms and percentile(counting, STATS[stat]) > _CLEAR * gate_ms:
+    if estimated.low > gate_ms and percentile(counting, STATS[stat]) > _CLEAR * gate_ms:
         return True
-    return found.blocks >= _BLOCKS and not found.low <= gate_ms < found.high
+    return estimated.blocks >= _BLOCKS and not estimated.low <= gate_ms < estimated.high

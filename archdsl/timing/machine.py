@@ -1,6 +1,6 @@
 """What else runs on the machine while something is measured: CPU time of other processes, and throttling.
 
-Linux alone tells it (`/proc`); elsewhere nothing is known, and `MachineWatch.known` says so.
+Linux alone tells it (`/proc`); elsewhere nothing is known, and `MachineWatch.is_available` says so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class MachineWatch:
         """`root` is the process whose whole tree belongs to the measurement; by default this process."""
         self._root = os.getpid() if root is None else root
         self._snapshots: list[Snapshot] = []
-        self.known = self.look() is not None
+        self.is_available = self.look() is not None
 
     def look(self) -> Snapshot | None:
         """Take a snapshot, if the last one is a quarter of a second old."""

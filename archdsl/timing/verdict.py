@@ -38,10 +38,10 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
         value = f"{_text(stat, pooled)}; " if pooled is not None else ""
         return Judgement("PASS", f"{value}no latency budget was given", pooled)
     if pooled is None:
-        return Judgement("UNSURE", f"none of {rounds} rounds was undisturbed", None, True)
+        return Judgement("UNSURE", f"none of {rounds:,} rounds was undisturbed", None, True)
     if pooled.share < LEAST_SHARE:
         were = "was" if pooled.undisturbed == 1 else "were"
-        reason = f"only {pooled.undisturbed} of {rounds} rounds {were} undisturbed, fewer than a quarter"
+        reason = f"only {pooled.undisturbed:,} of {rounds:,} rounds {were} undisturbed, fewer than a quarter"
         return Judgement("UNSURE", reason, pooled, True)
     if pooled.blocks < LEAST_BLOCKS:
         blocks = f"{pooled.blocks} of the {LEAST_BLOCKS} blocks needed"

@@ -159,8 +159,9 @@ def _steps(
         rows = _on(device, next(batches))
         images = data.normalise(_augmented(data.train_images[rows], data.flips))
         with torch.autocast(device.type, torch.bfloat16, enabled=execution.bf16):
-            given = model(images)
-        logits = given[0] if isinstance(given, tuple) else given  # a head that labels tokens gives those beside them
+            outputs = model(images)
+        # a head that labels tokens returns their labels beside the logits
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
         loss = cross_entropy(logits.float(), data.train_labels[rows], label_smoothing=0.1)
         unread.append(loss.detach())
         if execution.reads_every_step or step in marks:

@@ -15,25 +15,25 @@ from archdsl.weights.forms import apart, blank
 from archdsl.weights.names import names_by, published_names, scheme_of
 
 
-def _mostly(names: Iterable[str], given: Mapping[str, Tensor]) -> bool:
+def _mostly(names: Iterable[str], tensors: Mapping[str, Tensor]) -> bool:
     """Whether more than half of the names are there."""
-    are_there = [name in given for name in names]
+    are_there = [name in tensors for name in names]
     return sum(are_there) * 2 > len(are_there)
 
 
-def other_names(model: Backbone, ours: Iterable[str], given: Mapping[str, Tensor]) -> str:
+def other_names(model: Backbone, ours: Iterable[str], tensors: Mapping[str, Tensor]) -> str:
     """Whose names a checkpoint has, where they are not those of the spec's `weights`."""
     names = {scheme: names_by(SCHEMES[scheme], model, ours).values() for scheme in SCHEMES}
-    theirs = [scheme for scheme in SCHEMES if _mostly(names[scheme], given)]
+    theirs = [scheme for scheme in SCHEMES if _mostly(names[scheme], tensors)]
     if not theirs or model.spec.weights in theirs:
         return ""
     return f"its names are those of '{theirs[0]}'; set weights={theirs[0]}"
 
 
-def other_shapes(model: Backbone, wrong: Sequence[str], given: Mapping[str, Tensor]) -> str:
+def other_shapes(model: Backbone, wrong: Sequence[str], tensors: Mapping[str, Tensor]) -> str:
     """The remedy where only the classifier is wrong, or a table whose shape does not tell its size."""
     if not model.features_only and class_tensors(model).issuperset(wrong):
-        classes = given[wrong[0]].shape[0] if given[wrong[0]].dim() else 1
+        classes = tensors[wrong[0]].shape[0] if tensors[wrong[0]].dim() else 1
         return f"set classes={classes} to keep its classifier, or ask for a new one (new_head=True, --classes N)"
     if any(name.endswith(".table") for name in wrong):
         return "say which image size its tables were made for, if it was not square (image=, --image HxW)"

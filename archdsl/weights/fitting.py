@@ -12,14 +12,14 @@ from archdsl.errors import WeightsError
 _MOST_NAMED = 10
 
 
-def check_names(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], hint: str = "") -> None:
+def check_names(wanted: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor], hint: str = "") -> None:
     """Every wanted name is given, and no other.
 
     Raises:
         WeightsError: names are missing or unexpected, each with the nearest of the other side; `hint` ends the line.
     """
-    missing = {name: tensor for name, tensor in wanted.items() if name not in given}
-    unexpected = {name: tensor for name, tensor in given.items() if name not in wanted}
+    missing = {name: tensor for name, tensor in wanted.items() if name not in checkpoint}
+    unexpected = {name: tensor for name, tensor in checkpoint.items() if name not in wanted}
     if not missing and not unexpected:
         return
     tensors = f"{len(missing)} of {len(wanted)} tensors missing, {len(unexpected)} unexpected"
@@ -35,9 +35,9 @@ def other_shapes_error(lines: Sequence[str], hint: str = "") -> WeightsError:
     return WeightsError("\n".join([first, *lines[:_MOST_NAMED], *_more(len(lines))]))
 
 
-def fits(given: Tensor, ours: Tensor) -> bool:
+def fits(tensor: Tensor, ours: Tensor) -> bool:
     """Equal shapes, or a published 1x1 convolution (C, D, 1, 1) that is a Linear (C, D) here."""
-    return given.shape == ours.shape or (ours.dim() == 2 and given.shape == (*ours.shape, 1, 1))
+    return tensor.shape == ours.shape or (ours.dim() == 2 and tensor.shape == (*ours.shape, 1, 1))
 
 
 def _listed(what: str, names: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> list[str]:

@@ -28,15 +28,15 @@ def apart(model: Backbone) -> Apart:
     return Apart(tuple(name for name in whole if name not in ours), tuple(name for name in ours if name not in whole))
 
 
-def fresh(forms: Apart, published: Mapping[str, str], given: set[str]) -> set[str]:
+def fresh(forms: Apart, published: Mapping[str, str], present: set[str]) -> set[str]:
     """What a classifier's checkpoint lacks for a dense-prediction build: the names that this alone has.
 
-    Nothing, if the checkpoint has one of them (`given`): it is of such a build itself then. A norm whose published name
-    a classifier's norm has as well (Dual-ViT's last) is not new.
+    Nothing, if the checkpoint has one of them (`present`): it is of such a build itself then. A norm whose published
+    name a classifier's norm has as well (Dual-ViT's last) is not new.
     """
     shared = {published[name] for name in forms.left}
     alone = {name for name in forms.new if published[name] not in shared}
-    return set() if alone & given else alone
+    return set() if alone & present else alone
 
 
 def _named(model: Backbone) -> list[str]:
@@ -54,8 +54,8 @@ def blank(model: Backbone, dense: bool | None = None) -> Backbone:
 
 def check_savable(model: Backbone) -> None:
     """Raises `WeightsError` where a model's tensors are not those of its spec, so that its file could not be loaded."""
-    wanted, given = blank(model).state_dict(), model.state_dict()
-    wrong = [name for name in {**wanted, **given} if _shape(wanted, name) != _shape(given, name)]
+    expected, actual = blank(model).state_dict(), model.state_dict()
+    wrong = [name for name in {**expected, **actual} if _shape(expected, name) != _shape(actual, name)]
     if not wrong:
         return
     name = wrong[0]
@@ -64,7 +64,7 @@ def check_savable(model: Backbone) -> None:
     )
     raise WeightsError(
         f"{len(wrong)} of the model's tensors are not those of its spec, so that the file could not be loaded: "
-        f"{name} is {_shape(given, name)} here and {_shape(wanted, name)} in the spec; {remedy}"
+        f"{name} is {_shape(actual, name)} here and {_shape(expected, name)} in the spec; {remedy}"
     )
 
 

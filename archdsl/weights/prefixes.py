@@ -17,7 +17,7 @@ def matches(names: Iterable[str], wanted: frozenset[str]) -> dict[str, dict[str,
 
     A wrapper's part inside a name is seen through, unless the wanted name has it too.
     """
-    found: dict[str, dict[str, str]] = {}
+    by_prefix: dict[str, dict[str, str]] = {}
     for name in names:
         parts = name.split(".")
         for start in range(min(len(parts), _LONGEST)):
@@ -26,8 +26,8 @@ def matches(names: Iterable[str], wanted: frozenset[str]) -> dict[str, dict[str,
                 rest = unwrapped(rest)
             if rest in wanted:
                 prefix = "".join(f"{part}." for part in parts[:start])
-                found.setdefault(prefix, {}).setdefault(rest, name)
-    return found
+                by_prefix.setdefault(prefix, {}).setdefault(rest, name)
+    return by_prefix
 
 
 def unwrapped(name: str) -> str:
@@ -38,14 +38,14 @@ def unwrapped(name: str) -> str:
 
 def under(names: Iterable[str], prefix: str, matched: Mapping[str, str]) -> dict[str, str]:
     """The names under a prefix, without it and without wrappers' parts, each with the one that it has."""
-    given = {theirs: name for name, theirs in matched.items()}
-    found = dict(matched)
+    taken = {theirs: name for name, theirs in matched.items()}
+    names_under = dict(matched)
     for name in names:
-        if name.startswith(prefix) and name not in given:
+        if name.startswith(prefix) and name not in taken:
             rest = name[len(prefix) :]
             plain = unwrapped(rest)
-            found[rest if plain in found else plain] = name
-    return found
+            names_under[rest if plain in names_under else plain] = name
+    return names_under
 
 
 def common(names: Iterable[str]) -> str:

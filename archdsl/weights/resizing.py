@@ -23,7 +23,7 @@ class Resized(NamedTuple):
         return f"{self.name}: {self.old[0]}x{self.old[1]} -> {self.new[0]}x{self.new[1]}"
 
 
-def resized(model: Backbone, name: str, given: Tensor, built: Backbone | None) -> tuple[Tensor, Resized] | None:
+def resized(model: Backbone, name: str, tensor: Tensor, built: Backbone | None) -> tuple[Tensor, Resized] | None:
     """A table for another size made for this model's; None if the tensor is no table, or not of that kind.
 
     `built` is the same network for the checkpoint's image size, where that is known; else the table's shape tells.
@@ -31,10 +31,10 @@ def resized(model: Backbone, name: str, given: Tensor, built: Backbone | None) -
     owner = _owner(model, name)
     if not isinstance(owner, Table) or not name.endswith(".table"):
         return None
-    size = owner.size_of(given) if built is None else _size_there(built, name, given)
+    size = owner.size_of(tensor) if built is None else _size_there(built, name, tensor)
     if size is None:
         return None
-    return owner.resized(given, size), Resized(name, size, owner.size)
+    return owner.resized(tensor, size), Resized(name, size, owner.size)
 
 
 def built_for(model: Backbone, image: int | tuple[int, int]) -> Backbone:
@@ -44,10 +44,10 @@ def built_for(model: Backbone, image: int | tuple[int, int]) -> Backbone:
         return build(override(model.spec, [f"image={text}"]), model.features_only)
 
 
-def _size_there(built: Backbone, name: str, given: Tensor) -> tuple[int, int] | None:
+def _size_there(built: Backbone, name: str, tensor: Tensor) -> tuple[int, int] | None:
     owner = _owner(built, name)
     assert isinstance(owner, Table)
-    return owner.size if owner.table.shape == given.shape else None
+    return owner.size if owner.table.shape == tensor.shape else None
 
 
 def _owner(model: nn.Module, name: str) -> nn.Module:

@@ -77,12 +77,12 @@ def named(module: str, name: str) -> Name:
     Raises:
         WeightsError: any other.
     """
-    given = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
-    if given.text in _KNOWN or given.text in _ONLY_NAMED or given.text.startswith(_INERT_MODULES):
-        return given
-    if _storage_dtype(given) or _dtype(given):
-        return given
-    raise _refused(given.text)
+    imported = Name(f"{'builtins' if module == '__builtin__' else module}.{name}")
+    if imported.text in _KNOWN or imported.text in _ONLY_NAMED or imported.text.startswith(_INERT_MODULES):
+        return imported
+    if _storage_dtype(imported) or _dtype(imported):
+        return imported
+    raise _refused(imported.text)
 
 
 def _is_inert(name: str) -> bool:

@@ -120,7 +120,7 @@ def value_keys(place: Hole, value: Scalar) -> Keys:
     return (*place.keys, "$int" if "$int" in place.hole else "$float")
 
 
-def told(dead: Dead) -> Problem:
+def dead_value_problem(dead: Dead) -> Problem:
     """A dead value as something to be told at its place."""
     how = (
         "no valid network has it"

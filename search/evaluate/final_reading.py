@@ -127,7 +127,7 @@ def _await_quiet(context: Context, call_ms: float, needed_s: float) -> None:
 def other_cores(seconds: float) -> float | None:
     """Cores that processes beside this search keep busy, over so long; None where the system does not tell."""
     watch = MachineWatch()
-    if not watch.known:
+    if not watch.is_available:
         return None
     time.sleep(seconds)
     watch.look()

@@ -111,7 +111,7 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "an activation": (
         lambda: depthwise(torch.ones(1, 2, 2, 3), torch.ones(3, 3, 3), torch.ones(3), "relu"),
-        "known: none, gelu; got 'relu'",
+        "must be one of none, gelu; got 'relu'",
     ),
     "groups": (lambda: sample_keys(torch.ones(1, 2, 2, 3), torch.ones(1, 2, 4, 2)), "places"),
     "heads": (lambda: token_attention(*rows(4), 3, 1.0), "3 heads"),

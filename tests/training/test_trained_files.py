@@ -19,6 +19,7 @@ from archdsl import load_model
 from archdsl.data.loading import Data, load
 from archdsl.load.specs import spec_of
 from archdsl.search.loaded_data import DataRequest
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.worker.messages import LoadRequest, TrainRequest
 from archdsl.search.worker.process import Worker
@@ -45,7 +46,7 @@ def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
     """A training of a small network on this data, as the search asks for it."""
     loaded = load(data, 32, 0, 200)
     space = Space.model_validate({**SPACE, "classes": loaded.classes, "channels": loaded.channels})
-    found = first_candidate(space, settings())
+    found = first_candidate(space, settings(), DrawingPolicy())
     own: Facts = {"data": DataRequest(data, 32, 0, 200), "epochs": 2.0, "images": 200, "batch": 16, "seed": 3}
     own |= {"device": "cpu", "threads": 1, "keep": None if keep is None else str(keep)}
     return TrainRequest(found.spec.to_json(), **{**own, **changes})

@@ -12,6 +12,7 @@ from archdsl import load_model
 from archdsl.compile import build
 from archdsl.errors import ArchError, WeightsError, WrongUse
 from archdsl.load.spaces import load_space
+from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.weights import ModelFacts, read_facts, save_model
 from tests.support.searching import settings
@@ -21,7 +22,10 @@ from tests.support.searching import settings
 def older(tmp_path: Path) -> Path:
     """A file as earlier versions wrote it."""
     torch.manual_seed(0)
-    save_model(build(first_candidate(load_space("lit-dat-64"), settings()).spec), tmp_path / "older.safetensors")
+    save_model(
+        build(first_candidate(load_space("lit-dat-64"), settings(), DrawingPolicy()).spec),
+        tmp_path / "older.safetensors",
+    )
     return tmp_path / "older.safetensors"
 
 
