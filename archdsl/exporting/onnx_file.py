@@ -81,11 +81,11 @@ def write_onnx(
 
 def check_packages() -> None:
     """Raises `ExportError` where the packages that ONNX files need are absent."""
-    for name in ("onnx", "onnxscript"):
-        try:
-            __import__(name)
-        except ImportError:
-            raise ExportError(f"ONNX files need the package {name}; pip install 'archdsl[onnx]'") from None
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401  # torch's converter is built on it
+    except ImportError as error:
+        raise ExportError(f"ONNX files need the package {error.name}; pip install 'archdsl[onnx]'") from None
 
 
 def versions() -> dict[str, str]:

@@ -26,18 +26,20 @@ EXAMPLES = [
     if line.strip().startswith("archdsl ")
 ]
 
-SLOW = ("archdsl bench ", "archdsl report ", "archdsl import ")
+SLOW = ("archdsl bench ", "archdsl report ", "archdsl import ", "archdsl export ")
 """Examples that load torch or a report in a process of their own; other tests give these commands inside this one."""
 
 
 def checkpoint(folder: Path) -> None:
-    """What the examples of import and export-weights begin with, made small."""
+    """What the examples of import, export and export-weights begin with, made small."""
     import torch
 
     from archdsl import build, export_weights, override, save_model
 
-    model = build(override(load_spec("lit_s"), SMALL.split()[1::2]))
-    torch.save({"model": export_weights(model)}, folder / "lit_s.pth")
+    for name in ("lit_s", "litv2_s"):
+        model = build(override(load_spec(name), SMALL.split()[1::2]))
+        torch.save({"model": export_weights(model)}, folder / f"{name}.pth")
+    save_model(model, folder / "winner.safetensors")
     save_model(model, folder / "lit_s.safetensors")
 
 
@@ -49,7 +51,9 @@ def checkpoint(folder: Path) -> None:
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
-    if {"import", "export-weights"} & set(line.split()):
+    if "litv2_s.pth" in line:
+        quick = f" {SMALL}"
+    if {"import", "export", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{line}{quick}\n'
     if line.startswith("archdsl report"):
