@@ -41,9 +41,9 @@ def count_and_run(module: nn.Module, *inputs: Tensor) -> tuple[Counted, Any]:
     module.eval()
     with torch.no_grad():
         flops = FlopCounterMode(display=False)
-        with as_the_papers_count(), Samples(), flops:
+        with as_the_papers_count(), Quickly(), flops:
             module(*inputs)
-        with OneRule(), Samples(), PeakElements(module, inputs) as elements:
+        with OneRule(), Quickly(), PeakElements(module, inputs) as elements:
             out = module(*inputs)
     macs, odd = divmod(flops.get_total_flops(), 2)
     assert not odd
@@ -94,8 +94,11 @@ def map_of(channels: int, height: int, width: int, device: str = "meta") -> Tens
     return torch.zeros(1, height, width, channels, device=device).permute(0, 3, 1, 2)
 
 
-class Samples(TorchFunctionMode):
-    """On the meta device sampling gives a map at once, which torch works out there in hundreds of operations."""
+class Quickly(TorchFunctionMode):
+    """On the meta device four functions give their map at once, which torch works out there in many operations.
+
+    None of them counts as multiply-adds. Each lays its result out as torch does.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -103,7 +106,17 @@ class Samples(TorchFunctionMode):
         if func is F.grid_sample and args[0].is_meta:
             x, grid = args  # (N, C, H, W), (N, rows, columns, xy)
             return x.new_zeros(*x.shape[:2], *grid.shape[1:3])
+        if func in (F.layer_norm, F.gelu) and args[0].is_meta:
+            return torch.zeros_like(args[0])
+        if func is F.interpolate and args[0].is_meta:
+            return _resized(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def _resized(x: Tensor, size: tuple[int, int], **how: Any) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size)"""
+    layout = torch.channels_last if _is_channels_last(x) else torch.contiguous_format
+    return torch.empty(*x.shape[:2], *size, device=x.device, dtype=x.dtype, memory_format=layout)
 
 
 class OneRule(TorchFunctionMode):
