@@ -85,7 +85,7 @@ class Search:
             context.state.facts,
             context.machine.disturbed,
         )
-        keep(context.folder, result, context.clock.elapsed)
+        keep(context.folder, result, context.policy.final_reading, context.clock.elapsed)
         self._write_report()
         return result
 

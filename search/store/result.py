@@ -13,6 +13,7 @@ from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
+from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import NO_READING, Reading
@@ -90,10 +91,10 @@ def trials_in(records: Sequence[Trial]) -> int:
     return len({record.network_hash for record in records if record.origin is None})
 
 
-def keep(folder: RunFolder, result: Result, seconds: float) -> None:
+def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds: float) -> None:
     """Write `verdict.json` and the winner's files; where there is no winner, `nearest.json` in their place."""
     verdict, settings = result.verdict, result.settings
-    write_winner(folder, settings, verdict)
+    write_winner(folder, settings, policy, verdict)
     validation = None if verdict.accuracy is None else verdict.accuracy.validation
     known = validation or verdict.record
     outcome: JsonObject = {

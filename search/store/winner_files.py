@@ -11,13 +11,14 @@ from archdsl.files import replacing
 from archdsl.json_types import JsonObject
 from archdsl.language.text.writing import dump
 from archdsl.search.config import Settings
+from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.verdict import Verdict
 
 WINNER_FILES = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
 
 
-def write_winner(folder: RunFolder, settings: Settings, verdict: Verdict) -> None:
+def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPolicy, verdict: Verdict) -> None:
     """Write the winner's files, or the nearest miss; what an earlier part of the run left there is replaced.
 
     Raises:
@@ -34,12 +35,12 @@ def write_winner(folder: RunFolder, settings: Settings, verdict: Verdict) -> Non
         with replacing(folder.path / "winner.safetensors") as partial:
             shutil.copyfile(verdict.weights, partial)  # byte for byte what was measured
     folder.write_text("winner.json", dump(verdict.spec))
-    folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings))
+    folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings, policy))
     folder.write_text("README.txt", usage(verdict.spec.name))
 
 
-def script(name: str, conditions: JsonObject, settings: Settings) -> str:
-    """A program that measures `winner.safetensors` beside it again under the verdict's conditions."""
+def script(name: str, conditions: JsonObject, settings: Settings, policy: FinalReadingPolicy) -> str:
+    """A program that measures `winner.safetensors` beside it again under the verdict's conditions, and for as long."""
     kept = ("device", "batch", "dtype", "runtime", "threads")
     values = {
         "NAME": name,
@@ -47,6 +48,9 @@ def script(name: str, conditions: JsonObject, settings: Settings) -> str:
         "STAT": settings.stat,
         "BUDGET_MS": settings.latency_budget_ms,
         "ENVIRONMENT": conditions["environment"],
+        "PROCESSES": policy.processes,
+        "ROUNDS": policy.rounds,
+        "LEAST_S": policy.least_s,
     }
     return _SCRIPT.format(**{key: repr(value) for key, value in values.items()})
 
@@ -68,7 +72,7 @@ NAME = {NAME}
 SETTING = {SETTING}
 STAT, BUDGET_MS = {STAT}, {BUDGET_MS}
 ENVIRONMENT = {ENVIRONMENT}
-PROCESSES = 3
+PROCESSES = {PROCESSES}
 
 
 def measure_once() -> None:
@@ -79,7 +83,7 @@ def measure_once() -> None:
     import archdsl
 
     model = archdsl.load_model(Path(__file__).with_name("winner.safetensors"))
-    latency = archdsl.measure(model, **SETTING, rounds=70, least_s=3.0)
+    latency = archdsl.measure(model, **SETTING, rounds={ROUNDS}, least_s={LEAST_S})
     print(json.dumps([latency.samples, latency.rounds.undisturbed]))
 
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -29,7 +25,7 @@ from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of, too_wide
-from tests.support.searching import SPACE, Machine, quicken, search, settings
+from tests.support.searching import Machine, quicken, search, settings
 
 
 class Winner:
@@ -265,28 +261,3 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
     assert told["space"] == "tiny"
     assert told["trials"] == 2
     assert spec_of(told["winner"]).name == told["winner"]["name"]
-
-
-@pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
-def test_a_real_search_keeps_its_promise_from_the_command_line(tmp_path: Path, space: str) -> None:
-    """A network measured and trained for a moment, on data of one channel in which brightness tells the class."""
-    (tmp_path / "tiny.json").write_text(json.dumps(SPACE))
-    named, size = ("./tiny.json", 32) if space == "tiny" else (space, 64)
-    labels = np.arange(160) % 2
-    noise = np.random.default_rng(0).integers(0, 60, (160, size, size), dtype=np.uint8)
-    np.savez(tmp_path / "data.npz", images=noise + (labels * 180).astype(np.uint8)[:, None, None], labels=labels)
-    asked = f"search {named} --device cpu --threads 1 --latency-budget 2s --trials 1"
-    asked += " --epochs 3 --images 80 --data data.npz"
-    environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}
-    run = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
-    ended = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
-    outcome = json.loads((tmp_path / "run" / "verdict.json").read_text())
-    assert outcome["verdict"] in ("PASS", "UNSURE"), ended.stderr  # UNSURE where the machine is busy
-    assert ended.returncode == (outcome["verdict"] != "PASS")
-    assert ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
-    assert f"{outcome['verdict']}  {space}-" in ended.stdout
-    winner = json.loads((tmp_path / "run" / "winner.json").read_text())
-    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 2)
-    records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
-    assert len({record["number"] for record in records}) == 1
-    assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)

@@ -15,6 +15,7 @@ from archdsl import count
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
+from archdsl.search.evaluate import final_reading
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
@@ -237,6 +238,7 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     """An empty cache, and studies in memory; the rest has tests of its own."""
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
+    patch.setattr(final_reading, "other_cores", lambda seconds: 0.0)  # or a quiet moment of this machine is waited for
     patch.setattr(study, "open_storage", lambda url, locked_s: stores.setdefault(url, InMemoryStorage()))
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from archdsl.cli import main
@@ -21,7 +17,7 @@ from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
 from archdsl.search.worker.process import Failed
-from tests.support.searching import RANDOM, SPACE, Lines, Machine, quicken, search
+from tests.support.searching import RANDOM, Lines, Machine, quicken, search
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
 
@@ -29,7 +25,6 @@ WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.tx
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(final_reading, "other_cores", lambda seconds: 0.0)
 
 
 class FinalMachine(Machine):
@@ -228,40 +223,3 @@ def test_a_search_too_short_for_anything_is_refused_at_once(tmp_path: Path, caps
     assert not (tmp_path / "run").exists()
     with pytest.raises(WrongUse, match="a time limit of 19 s is too short"):
         run("lit-dat-64", time_s=19.0, device="cpu")
-
-
-def real_search(folder: Path) -> Path:
-    """A search of one small network on 60 images in which brightness tells the class."""
-    (folder / "tiny.json").write_text(json.dumps(SPACE))
-    labels = np.arange(240) % 3
-    noise = np.random.default_rng(0).integers(0, 60, (240, 32, 32), dtype=np.uint8)
-    np.savez(folder / "data.npz", images=noise + (labels * 90).astype(np.uint8)[:, None, None], labels=labels)
-    asked = "search ./tiny.json --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
-    environment = {**os.environ, "ARCHDSL_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
-    assert ran.returncode in (0, 1), ran.stderr
-    outcome = json.loads((folder / "run" / "verdict.json").read_text())
-    assert outcome["verdict"] in ("PASS", "UNSURE"), ran.stderr  # UNSURE on a busy machine
-    assert ran.returncode == (outcome["verdict"] != "PASS")
-    return folder / "run"
-
-
-def test_what_is_handed_over_can_be_measured_and_used_without_the_search(tmp_path: Path) -> None:
-    """`run_winner.py` prints the verdict's statistic, and the lines of `README.txt` name the class of a picture."""
-    from PIL import Image
-
-    folder = real_search(tmp_path)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "error", str(folder / "run_winner.py")]
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.returncode in (0, 1), ran.stderr
-    assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
-    assert "threads 1" in ran.stdout
-    assert "rounds were undisturbed" in ran.stdout
-    lines = (folder / "README.txt").read_text().splitlines()
-    code = "\n".join(line[4:] for line in lines if line.startswith("    "))
-    Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
-    used = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
-    assert used.returncode == 0, used.stderr
-    assert used.stdout.strip() == "2"

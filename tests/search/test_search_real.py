@@ -1,0 +1,82 @@
+"""Searches of real networks in processes of their own: what is printed, what is kept, and what is handed over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from archdsl.load.specs import spec_of
+from tests.support.bright_images import write_bright_images
+from tests.support.searching import SPACE
+
+pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
+
+
+class Searched(NamedTuple):
+    """A run folder, and how the search in it ended."""
+
+    folder: Path
+    ended: subprocess.CompletedProcess[str]
+    verdict: dict[str, Any]
+
+
+def search(place: Path, space: str, size: int) -> Searched:
+    """A search of one network, on grey images of three classes."""
+    (place / "tiny.json").write_text(json.dumps(SPACE))
+    write_bright_images(place / "data.npz", classes=3, count=240, size=size, channels=1)
+    asked = f"search {space} --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
+    environment = {**os.environ, "ARCHDSL_CACHE": str(place / "cache")}
+    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
+    ended = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=500)
+    assert ended.returncode in (0, 1), ended.stderr
+    return Searched(place / "run", ended, json.loads((place / "run" / "verdict.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    return search(tmp_path_factory.mktemp("tiny"), "./tiny.json", 32)
+
+
+@pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
+def test_a_real_search_keeps_its_promise_from_the_command_line(
+    request: pytest.FixtureRequest, tmp_path: Path, space: str
+) -> None:
+    """A network measured and trained for a moment, on data of one channel in which brightness tells the class."""
+    found: Searched = request.getfixturevalue("tiny") if space == "tiny" else search(tmp_path, space, 64)
+    verdict = found.verdict["verdict"]
+    assert verdict in ("PASS", "UNSURE"), found.ended.stderr  # UNSURE where the machine is busy
+    assert found.ended.returncode == (verdict != "PASS")
+    assert found.ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert f"{verdict}  {space}-" in found.ended.stdout
+    winner = json.loads((found.folder / "winner.json").read_text())
+    assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 3)
+    records = [json.loads(line) for line in (found.folder / "trials.jsonl").read_text().splitlines()]
+    assert len({record["number"] for record in records}) == 1
+    assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)
+
+
+def test_what_is_handed_over_can_be_measured_and_used_without_the_search(tiny: Searched) -> None:
+    """`run_winner.py` prints the verdict's statistic, and the lines of `README.txt` name the class of a picture."""
+    from PIL import Image
+
+    folder = tiny.folder
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "error", str(folder / "run_winner.py")]
+    ran = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode in (0, 1), ran.stderr
+    assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
+    assert "threads 1" in ran.stdout
+    assert "rounds were undisturbed" in ran.stdout
+    lines = (folder / "README.txt").read_text().splitlines()
+    code = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
+    used = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    assert used.stdout.strip() == "2"
