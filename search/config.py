@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 from typing import Annotated, Any, Literal, TypedDict
@@ -13,6 +14,34 @@ from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import runtime_of, with_runtime
 from archdsl.search.request import Sampler as Sampler
 from archdsl.spaces.space import Space
+
+METRICS = {"params": "params", "macs": "MACs", "memory": "memory"}
+"""What is counted of a network without building it, and what messages call it."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a network may cost; None where there is no limit."""
+
+    latency_ms: float | None = None
+    """Of one batch, at the statistic."""
+    throughput: float | None = None
+    """Images per second, where the latency was asked for so."""
+    params: float | None = None
+    macs: float | None = None
+    """Of one image."""
+    memory: float | None = None
+    """Bytes of weights and peak activations at the batch."""
+
+    @property
+    def static(self) -> dict[str, float]:
+        """The limits that are checked without building anything, by metric."""
+        limits = {"params": self.params, "macs": self.macs, "memory": self.memory}
+        return {metric: limit for metric, limit in limits.items() if limit is not None}
+
+    def allows_ms(self, latency_ms: float) -> bool:
+        """Whether a latency is inside the budget."""
+        return self.latency_ms is None or latency_ms <= self.latency_ms
 
 
 class Conditions(TypedDict):
@@ -78,13 +107,11 @@ class Settings(BaseModel):
         return Space.model_validate(self.space)
 
     @property
-    def static_budgets(self) -> dict[str, float | None]:
-        """Bounds that are checked without building anything, by metric."""
-        return {"params": self.params_budget, "MACs": self.macs_budget, "memory": self.memory_budget}
-
-    def without_static_budgets(self) -> Settings:
-        """The same, with the latency as the only bound."""
-        return self.model_copy(update={"params_budget": None, "macs_budget": None, "memory_budget": None})
+    def budgets(self) -> Budgets:
+        """What a network may cost, as one value; `run.json` has a name for each."""
+        return Budgets(
+            self.latency_budget_ms, self.throughput_budget, self.params_budget, self.macs_budget, self.memory_budget
+        )
 
     def measuring(self) -> Conditions:
         """What a latency depends on beside the network and the machine."""

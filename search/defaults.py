@@ -14,13 +14,12 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.spaces import load_space
 from archdsl.runtimes.setting import DTYPES
-from archdsl.search.config import Settings
+from archdsl.search.config import METRICS, Settings
 from archdsl.search.request import SettingsRequest
 from archdsl.spaces.space import Budget, Space, latency_of
 from archdsl.training.fidelity import LEAST_STEPS
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
-_STATIC = ("params", "macs", "memory")
 _NO_BUDGET = Budget(metric="latency", unit="ms")
 """In the place of a space's own budget where it has none: it names no limit and no condition."""
 
@@ -47,7 +46,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
     return _checked(
         {
             "space": document_of(space),
-            **{f"{metric}_budget": budget.limit for metric in _STATIC if (budget := space.budget(metric))},
+            **{f"{metric}_budget": budget.limit for metric in METRICS if (budget := space.budget(metric))},
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
             **_promised(request, measured, setting.batch),

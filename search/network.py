@@ -9,7 +9,7 @@ from archdsl.cost import Count
 from archdsl.json_types import Scalar
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
-from archdsl.search.config import Settings
+from archdsl.search.config import METRICS, Settings
 
 Choices: TypeAlias = dict[str, Scalar]
 """A value for every variable of a space that is asked for, by its name."""
@@ -38,12 +38,12 @@ class Network(NamedTuple):
 
     def costs(self, settings: Settings) -> dict[str, float]:
         """What the static budgets bound, by metric."""
-        return {name: self.cost(name.lower(), settings.dtype, settings.batch) for name in settings.static_budgets}
+        return {metric: self.cost(metric, settings.dtype, settings.batch) for metric in METRICS}
 
     def over_budget(self, settings: Settings) -> str | None:
         """The first static budget that it exceeds, with both values; None where it keeps all of them."""
         costs = self.costs(settings)
-        for name, budget in settings.static_budgets.items():
-            if budget is not None and costs[name] > budget:
-                return f"{name} {costs[name]:.4g} over {budget:.4g}"
+        for metric, budget in settings.budgets.static.items():
+            if costs[metric] > budget:
+                return f"{METRICS[metric]} {costs[metric]:.4g} over {budget:.4g}"
         return None

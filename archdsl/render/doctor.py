@@ -119,7 +119,7 @@ def _name(examination: Examination, metric: str) -> str:
 
 def _is_latency_open(examination: Examination) -> bool:
     """Whether there is a latency budget of which too few measurements say who keeps it."""
-    has_budget = examination.settings.latency_budget_ms is not None
+    has_budget = examination.settings.budgets.latency_ms is not None
     return has_budget and all(share.metric != "latency" for share in examination.shares)
 
 
@@ -167,6 +167,6 @@ def _verdict_parts(examination: Examination) -> tuple[str, str, str]:
     if _is_latency_open(examination):
         reason = "too few networks were measured to say which meet the latency budget; give a longer --time"
         return "feasible", f"by the counted costs; {reason}", "bold"
-    if not examination.shares and examination.settings.latency_budget_ms is None:
+    if not examination.shares and examination.settings.budgets.latency_ms is None:
         return "feasible", "there is no budget to meet", ""
     return "feasible", "at least one network that was examined meets all budgets", "bold green"

@@ -17,7 +17,7 @@ from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
 from archdsl.render.texts import clock, counted
-from archdsl.render.verdict import verdict_lines
+from archdsl.render.verdict import rate_text, verdict_lines
 from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def screen(state: State) -> RenderableType:
         settings, best = state.settings, state.front[0]
         parts.append(Line(f"best so far  {describe(best)}", "bold"))
         parts.append(Line(f"proxy accuracy after {fidelity_text(best)}", "dim"))
-        parts.append(Plot([point(trial) for trial in state.front], settings.latency_budget_ms, stat=settings.stat))
+        parts.append(Plot([point(trial) for trial in state.front], settings.budgets.latency_ms, stat=settings.stat))
     parts.append(Prose(funnel_text(state.funnel), hanging=" " * len("candidates  ")))
     return Group(*parts)
 
 
 def heading(settings: Settings, facts: JsonObject) -> str:
     """What is searched, for what, on what."""
-    budget = "" if settings.latency_budget_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
+    budget = "" if settings.budgets.latency_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
     name = facts.get("device_name")
     device = f"{settings.device} ({name})" if name else settings.device
     setting = f"batch {settings.batch}, {settings.dtype}, {settings.runtime}"
@@ -93,8 +93,7 @@ def heading(settings: Settings, facts: JsonObject) -> str:
 
 def budget_text(settings: Settings) -> str:
     """`5 ms`; of a throughput budget `40 ms (200 images/s)`."""
-    rate = "" if settings.throughput_budget is None else f" ({settings.throughput_budget:g} images/s)"
-    return f"{settings.latency_budget_ms:g} ms{rate}"
+    return f"{settings.budgets.latency_ms:g} ms{rate_text(settings)}"
 
 
 def _progress(state: State) -> RenderableType:
@@ -130,5 +129,5 @@ def summary(result: Result) -> RenderableType:
             points = {trial.network_hash: point(trial) for trial in result.front}
             winner = verdict.record if verdict.has_winner else None
             best = None if winner is None else points.get(winner.network_hash)
-            parts.append(Plot(list(points.values()), settings.latency_budget_ms, best, settings.stat))
+            parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
     return Group(*parts, *verdict_lines(result))

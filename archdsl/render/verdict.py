@@ -48,12 +48,12 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
 
 def _first_line(result: Result) -> str:
     """`PASS  NAME: p50 4.05 ms [4.01, 4.12] lies within the budget of 5 ms`."""
-    verdict, budget = result.verdict, result.settings.latency_budget_ms
+    verdict, budget = result.verdict, result.settings.budgets.latency_ms
     if verdict.spec is None:
         return f"{verdict.verdict}  nothing was measured: {verdict.reason}"
     if verdict.reading is not None:
         nearest = "" if verdict.has_winner else "nearest miss "
-        rate = _rate(result.settings)
+        rate = rate_text(result.settings)
         return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}"
     if verdict.verdict == "UNSURE":
         return f"UNSURE  nearest miss {verdict.spec.name}: {verdict.reason}"
@@ -63,7 +63,7 @@ def _first_line(result: Result) -> str:
     if verdict.has_winner:  # of an earlier version, which kept no reading
         return f"{verdict.verdict}  {where}{_inside(budget)}"
     if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{_rate(result.settings)}"
+        return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{rate_text(result.settings)}"
     return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
 
 
@@ -71,9 +71,9 @@ def _inside(budget: float | None) -> str:
     return "" if budget is None else f" lies within the budget of {budget:g} ms"
 
 
-def _rate(settings: Settings) -> str:
-    """The budget as it was asked for, where that was images a second."""
-    return "" if settings.throughput_budget is None else f" ({settings.throughput_budget:g} images/s)"
+def rate_text(settings: Settings) -> str:
+    """The budget as it was asked for, where that was images per second: ` (200 images/s)`."""
+    return "" if settings.budgets.throughput is None else f" ({settings.budgets.throughput:g} images/s)"
 
 
 def reading_lines(reading: Reading) -> Iterator[str]:

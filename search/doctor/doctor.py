@@ -15,11 +15,11 @@ from typing import NamedTuple
 from archdsl.data.agreement import with_data
 from archdsl.errors import SpecError
 from archdsl.json_types import JsonObject
-from archdsl.search.config import Settings
+from archdsl.search.config import METRICS, Settings
 from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
-from archdsl.search.doctor.feasible import METRICS, Remedy, costs_of, inside, remedies_of, static_limits
+from archdsl.search.doctor.feasible import Remedy, inside, remedies_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import Share, shares
 from archdsl.search.doctor.survey import Survey, survey
@@ -74,7 +74,7 @@ class Examination(NamedTuple):
     @property
     def unmeasured(self) -> bool:
         """Whether there is a latency budget that nothing is known of."""
-        return self.settings.latency_budget_ms is not None and (self.timed is None or not self.timed.measured)
+        return self.settings.budgets.latency_ms is not None and (self.timed is None or not self.timed.measured)
 
     @property
     def search_s(self) -> tuple[float, float] | None:
@@ -124,12 +124,12 @@ def examine(
         deadline = max(until, time.monotonic() + allowed_s * asked.measuring_share)
         judged = data.validation + data.held_out
         known = _timed(networks + ends, settings, policy, judged, deadline, say, new_worker or Worker)
-    rows = [dict[str, float](costs_of(network, settings)) for network in networks + ends]
+    rows = [network.costs(settings) for network in networks + ends]
     for row, ms in zip(rows, known.predicted if known else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
-    limits = static_limits(settings)
-    if known is not None and known.errors and settings.latency_budget_ms is not None:
-        limits["latency"] = settings.latency_budget_ms
+    limits = settings.budgets.static
+    if known is not None and known.errors and settings.budgets.latency_ms is not None:
+        limits["latency"] = settings.budgets.latency_ms
     return Examination(
         settings,
         found,
@@ -181,9 +181,12 @@ def _timed(
     try:
         known = timed(worker, networks, settings, policy, deadline, say)
         say("timing some training steps")
-        limits = static_limits(settings)
-        most = settings.latency_budget_ms or math.inf
-        fit = [network for network, ms in known.measured if ms <= most and inside(costs_of(network, settings), limits)]
+        limits = settings.budgets.static
+        fit = [
+            network
+            for network, ms in known.measured
+            if settings.budgets.allows_ms(ms) and inside(network.costs(settings), limits)
+        ]
         chosen = fit or [network for network, _ in known.measured]
         fidelity = fidelity_of(settings, settings.images)
         return known._replace(train_s=paces(worker, chosen, settings, policy.examination, fidelity, judged))
@@ -193,14 +196,14 @@ def _timed(
 
 def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | None) -> list[Remedy]:
     """What would make the budgets feasible. No latency is believed to be below the least that was measured."""
-    limits = static_limits(settings)
-    if known is None or not known.measured or settings.latency_budget_ms is None:
+    limits = settings.budgets.static
+    if known is None or not known.measured or settings.budgets.latency_ms is None:
         return remedies_of(rows, limits)
     floor = min(ms for _, ms in known.measured)
-    limits["latency"] = settings.latency_budget_ms
+    limits["latency"] = settings.budgets.latency_ms
     believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
     remedies = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
-    as_rate = settings.throughput_budget is not None
+    as_rate = settings.budgets.throughput is not None
     return [
         remedy._replace(batch=settings.batch) if as_rate and remedy.metric == "latency" else remedy
         for remedy in remedies

@@ -24,7 +24,6 @@ from archdsl.spaces.variables import variables
 
 _ROOM = 1.01
 
-METRICS = ("params", "macs", "memory")
 _UNITS = {"params": (1e6, "M"), "macs": (1e6, "M"), "memory": (1e6, "MB"), "latency": (1.0, "ms")}
 
 
@@ -50,19 +49,13 @@ class Remedy(NamedTuple):
         return f"{self.metric} {self.budget / unit:.4g} {name}: {least}; {feasible}"
 
 
-def static_limits(settings: Settings) -> dict[str, float]:
-    """The budgets that need no measuring, by metric."""
-    named = {name: getattr(settings, f"{name}_budget") for name in METRICS}
-    return {name: budget for name, budget in named.items() if budget is not None}
-
-
 def require_feasible(settings: Settings, policy: DescentPolicy) -> None:
     """Refuse budgets that nothing found in the space keeps; of data that is not known, the least is assumed.
 
     Raises:
         SearchError: no network is inside the static budgets; says which budgets would be feasible.
     """
-    limits = static_limits(settings)
+    limits = settings.budgets.static
     if not limits:
         return
     space = settings.space_document
@@ -86,7 +79,7 @@ def found_rows(
         network = points.look(choices.__getitem__).network
         if network is None:
             continue
-        rows.append(costs_of(network, settings))
+        rows.append(network.costs(settings))
         if inside(rows[-1], limits):
             return rows
         excess = max(rows[-1][metric] / limit for metric, limit in limits.items())
@@ -96,13 +89,8 @@ def found_rows(
         loss = partial(_excess, settings=settings, limits=weight)
         reached = descend(points, known, best[1] if best else {}, loss, policy)
         if reached is not None:
-            rows.append(costs_of(reached[0], settings))
+            rows.append(reached[0].costs(settings))
     return rows
-
-
-def costs_of(network: Network, settings: Settings) -> dict[str, float]:
-    """What the static budgets bound."""
-    return {metric: network.cost(metric, settings.dtype, settings.batch) for metric in METRICS}
 
 
 def inside(row: Mapping[str, float], limits: Mapping[str, float]) -> bool:
@@ -131,7 +119,7 @@ def remedies_of(rows: Sequence[Mapping[str, float]], limits: Mapping[str, float]
 
 def _excess(network: Network, *, settings: Settings, limits: Mapping[str, float]) -> float:
     """By how much a network is over the limit that it exceeds most, as a ratio."""
-    costs = costs_of(network, settings)
+    costs = network.costs(settings)
     return max(costs[metric] / limit for metric, limit in limits.items())
 
 

@@ -69,7 +69,7 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
 
 def _judged(context: Context, latencies: Sequence[Latency]) -> tuple[Judgement, Reading]:
     settings = context.settings
-    judged = judge([latency.rounds for latency in latencies], settings.stat, settings.latency_budget_ms)
+    judged = judge([latency.rounds for latency in latencies], settings.stat, settings.budgets.latency_ms)
     conditions = conditions_of(latencies, settings.stat)
     return judged, Reading.of(latencies, judged.estimate, settings.stat, conditions)
 

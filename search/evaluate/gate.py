@@ -47,7 +47,7 @@ def gate_ms(context: Context) -> float | None:
         Failed, WorkerGone: the network could not be measured.
     """
     policy, found = context.policy.gate, first_candidate(context.space, context.settings, context.policy.drawing)
-    budget = context.settings.latency_budget_ms
+    budget = context.settings.budgets.latency_ms
     if budget is None:
         return None
     if (known := context.folder.read("noise.json", NoiseFile)) is not None:

@@ -55,11 +55,11 @@ def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> T
     ms, measurement = measure(slot, spec, settings, context.policy, context.clock, gate, context.waits)
     context.machine.note(measurement)
     context.state.busy = context.machine.now
-    is_inside = settings.latency_budget_ms is None or ms <= settings.latency_budget_ms
+    is_inside = settings.budgets.allows_ms(ms)
     trial = replace(trial, latency_ms=ms, measurement=measurement, inside_budget=is_inside, outcome="measured")
     if gate is None or ms <= gate:
         return trial
-    budget = settings.latency_budget_ms or gate
+    budget = settings.budgets.latency_ms or gate
     noise = f"budget {budget:g} ms - {100 * (1 - gate / budget):.0f} % noise"
     reason = f"{settings.stat} {ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
     return replace(trial, outcome="fell", reason=reason)

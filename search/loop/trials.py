@@ -189,7 +189,7 @@ class SearchLoop:
             return True
         policy = self.policy.giving_up
         last = context.trials[self._before :][-policy.most_failures :]
-        reason = hopeless(context.trials, context.settings.latency_budget_ms, policy)
+        reason = hopeless(context.trials, context.settings.budgets.latency_ms, policy)
         if self.proposals.exhausted:
             reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
         elif len(last) == policy.most_failures and all(record.outcome == "failed" for record in last):

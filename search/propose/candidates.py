@@ -27,8 +27,8 @@ class Raised(Refused):
     """A candidate that falls because the code of a block raised what is no refusal."""
 
 
-def candidate(space: Space, choose: Choose, settings: Settings) -> Network:
-    """The network of a choice, if it holds and costs what it may.
+def candidate(space: Space, choose: Choose, settings: Settings | None) -> Network:
+    """The network of a choice, if it holds and costs what it may; without settings it may cost anything.
 
     Raises:
         Refused: at the rung "static" or "cost".
@@ -42,7 +42,7 @@ def candidate(space: Space, choose: Choose, settings: Settings) -> Network:
         raise Raised("static", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     name = f"{space.name[:_MOST_OF_A_NAME]}-{network_hash[:8]}"
     network = Network(spec.model_copy(update={"name": name}), counted, network_hash)
-    if (reason := network.over_budget(settings)) is not None:
+    if settings is not None and (reason := network.over_budget(settings)) is not None:
         raise Refused("cost", reason)
     return network
 
@@ -50,7 +50,7 @@ def candidate(space: Space, choose: Choose, settings: Settings) -> Network:
 def random_candidate(
     space: Space,
     variables: dict[str, Variable],
-    settings: Settings,
+    settings: Settings | None,
     seen: set[str],
     generator: random.Random,
     policy: DrawingPolicy,

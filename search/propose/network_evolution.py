@@ -111,7 +111,7 @@ class Evolution:
             self._networks[key] = self._made(params, self._settings)
         return self._networks[key]
 
-    def _made(self, params: Params, settings: Settings) -> Network | None:
+    def _made(self, params: Params, settings: Settings | None) -> Network | None:
         choices = {name: parameter.decode(params[name]) for name, parameter in self._parameters.items()}
         try:
             return candidate(self._space, choices.__getitem__, settings)
@@ -124,7 +124,7 @@ class Evolution:
         if key not in self._features:
             if len(self._features) >= self._policy.evolution.most_kept:
                 self._features.clear()
-            found = self._network(params) or self._made(params, self._settings.without_static_budgets())
+            found = self._network(params) or self._made(params, None)
             self._features[key] = None if found is None else fields_of(found)
         return self._features[key]
 

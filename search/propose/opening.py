@@ -126,7 +126,7 @@ def described(settings: Settings, space: Space, gate_ms: float | None, device: s
     """What a dashboard shows of a study."""
     return {
         "space": space.name,
-        "latency budget, ms": settings.latency_budget_ms,
+        "latency budget, ms": settings.budgets.latency_ms,
         "latency gate, ms": gate_ms,
         "statistic": settings.stat,
         "device": device,

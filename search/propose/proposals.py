@@ -13,7 +13,7 @@ from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.spaces import draw, seeds
-from archdsl.search.config import Settings
+from archdsl.search.config import METRICS, Settings
 from archdsl.search.network import Choices, Network
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import DrawingPolicy
@@ -194,21 +194,21 @@ def _raised(space: Space, settings: Settings) -> str | None:
 
 def _least(space: Space, settings: Settings, policy: DrawingPolicy) -> str:
     """The least of each budgeted cost among random networks, against its budget."""
-    pairs = _drawn(space, settings.without_static_budgets(), policy, set(), random.Random(0))
+    pairs = _drawn(space, None, policy, set(), random.Random(0))
     drawn = [found for found, _ in pairs]
     costs = [found.costs(settings) for found in drawn]
     if not costs:
         return ": none of the networks drawn is valid"
-    least = {name: min(cost[name] for cost in costs) for name in costs[0]}
+    least = {metric: min(cost[metric] for cost in costs) for metric in METRICS}
     return "".join(
-        f"; {name}: the lowest of {len(drawn)} networks drawn is {least[name]:,.0f}, the budget is {budget:,.0f}"
-        for name, budget in settings.static_budgets.items()
-        if budget is not None
+        f"; {METRICS[metric]}: the lowest of {len(drawn)} networks drawn is {least[metric]:,.0f}, "
+        f"the budget is {limit:,.0f}"
+        for metric, limit in settings.budgets.static.items()
     )
 
 
 def _drawn(
-    space: Space, settings: Settings, policy: DrawingPolicy, seen: set[str], generator: random.Random
+    space: Space, settings: Settings | None, policy: DrawingPolicy, seen: set[str], generator: random.Random
 ) -> list[tuple[Network, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
     known = variables(space.nodes)

@@ -136,7 +136,7 @@ class Scaled:
         key = tuple(choices.items())
         if key not in self._looked_at:
             try:
-                found = candidate(self._space, choices.__getitem__, self._settings.without_static_budgets())
+                found = candidate(self._space, choices.__getitem__, None)
                 self._looked_at[key] = _Sized(choices, found)
             except Refused:
                 self._looked_at[key] = None

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.data.agreement import square_side, with_data
 from archdsl.errors import ArchError, SearchError
-from archdsl.search.config import Settings
+from archdsl.search.config import METRICS, Settings
 from archdsl.search.evaluate.rungs import load_data, scored, train
 from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.network import Network
@@ -205,7 +205,7 @@ class _Checking:
             "space_sha256": hashlib.sha256(document).hexdigest(),
             "networks": self.asked.networks,
             "seeds": self.asked.seeds,
-            "budgets": {name: limit for name, limit in settings.static_budgets.items() if limit is not None},
+            "budgets": {METRICS[metric]: limit for metric, limit in settings.budgets.static.items()},
             **self._as_trained().model_dump(include={"epochs", "images", "seed", "device", "threads"}),
         }
         before = earlier.networks(self.before, self.facts.data, self._as_trained())

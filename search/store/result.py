@@ -65,7 +65,7 @@ class Result(NamedTuple):
             "winner": self.winner.to_json() if self.winner else None,
             "nearest_miss": verdict.spec.to_json() if verdict.spec and not verdict.has_winner else None,
             "stat": self.settings.stat,
-            "budget_ms": self.settings.latency_budget_ms,
+            "budget_ms": self.settings.budgets.latency_ms,
             "front": [trial.as_json() for trial in self.front],
             "trials": self.trials,
             "disturbed_readings": list(self.disturbed),
@@ -99,7 +99,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
     known = validation or verdict.record
     outcome: JsonObject = {
         **_judged(verdict),
-        "budget_ms": settings.latency_budget_ms,
+        "budget_ms": settings.budgets.latency_ms,
         "stat": settings.stat,
         "name": verdict.spec.name if verdict.spec else None,
         "hash": verdict.record.network_hash if verdict.record else None,

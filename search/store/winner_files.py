@@ -46,7 +46,7 @@ def script(name: str, conditions: JsonObject, settings: Settings, policy: FinalR
         "NAME": name,
         "SETTING": {key: conditions[key] for key in kept},
         "STAT": settings.stat,
-        "BUDGET_MS": settings.latency_budget_ms,
+        "BUDGET_MS": settings.budgets.latency_ms,
         "ENVIRONMENT": conditions["environment"],
         "PROCESSES": policy.processes,
         "ROUNDS": policy.rounds,

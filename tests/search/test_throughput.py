@@ -11,6 +11,7 @@ import typer
 
 from archdsl.cli.units import rate
 from archdsl.errors import SearchError
+from archdsl.search.config import Budgets
 from archdsl.search.defaults import resumed_settings, settings_of
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.folder import RunFolder
@@ -30,6 +31,15 @@ CPU = SettingsRequest(device="cpu")
 def test_images_a_second_become_milliseconds(said: dict[str, Any], ms: float) -> None:
     """Without either the space's own budget stands, which is 5 ms in this one."""
     assert settings_of("lit-dat-64", replace(CPU, **said)).latency_budget_ms == ms
+
+
+def test_budgets_are_one_value_and_stand_in_a_run_each_by_its_name() -> None:
+    asked = settings_of("lit-dat-64", replace(CPU, throughput_budget=400.0, batch=4, macs_budget=1e9))
+    assert asked.budgets == Budgets(latency_ms=10.0, throughput=400.0, params=asked.params_budget, macs=1e9)
+    assert "budgets" not in asked.model_dump()
+    assert asked.budgets.static == {"params": asked.params_budget, "macs": 1e9}
+    assert [asked.budgets.allows_ms(ms) for ms in (9.9, 10.0, 10.1)] == [True, True, False]
+    assert Budgets().allows_ms(1e9)
 
 
 def test_a_throughput_must_be_above_zero() -> None:

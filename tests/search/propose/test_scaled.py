@@ -39,7 +39,7 @@ def over(choices: dict[str, Any], excess: float) -> Completed:
 
 
 def network(choices: dict[str, Any], own: Settings) -> Network:
-    return candidate(own.space_document, choices.__getitem__, own.without_static_budgets())
+    return candidate(own.space_document, choices.__getitem__, None)
 
 
 def first(own: Scaled, measured: list[Completed], taken: set[str]) -> dict[str, Any] | None:
