@@ -14,10 +14,15 @@ class Pace:
     """How long a network is measured; None is the default of `archdsl.measure`."""
 
     rounds: int
+    """At the least, where there is time for them."""
     warmup_s: float
+    """Before the first round."""
     settle_s: float
+    """By which the warm-up goes on while the device has not settled."""
     time_limit_s: float | None = None
+    """After which no round begins, the warm-up counted."""
     least_s: float | None = None
+    """Of rounds."""
     sample_ms: float | None = None
     """Of a round, at the least."""
 
