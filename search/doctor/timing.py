@@ -192,10 +192,10 @@ class _Session:
         return len(self.found) >= self.policy.examination.enough
 
     def predicted(self) -> list[float | None]:
-        """Of every network the ms: measured, else predicted, never below the half of the least measured."""
+        """Of every network the ms: measured, else predicted, never far below the least measured."""
         if not self.is_enough:
             return [self.found.get(index) for index in range(len(self.networks))]
-        floor = min(self.found.values()) / 2
+        floor = min(self.found.values()) * self.policy.latency_model.least_share
         told = []
         for index, network in enumerate(self.networks):
             ms = self.model.predicted(network.spec, network.counted)

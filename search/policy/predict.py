@@ -15,6 +15,8 @@ class LatencyModelPolicy:
     """Measured networks before a table is scaled to them: a network alone runs in warmer caches than a table's do."""
     ridge: float = 1e-3
     """By which weights are held to zero, in units of each feature's size."""
+    least_share: float = 0.5
+    """Of the lowest latency measured, below which no prediction is believed."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ class Evolution:
         if not self.is_ready(known) or not any(one.is_trained for one in known):
             return otherwise
         observed = [self._observed(one) for one in known]
-        measured_ms = [one.latency_ms for one in known if one.latency_ms]
+        lowest_ms = min((one.latency_ms for one in known if one.latency_ms), default=1.0)
+        least_ms = lowest_ms * self._policy.latency_model.least_share
         return EvolutionSampler(
             seed,
             n_startup_trials=0,
@@ -79,7 +80,7 @@ class Evolution:
             identify=self._identify,
             refuse=lambda params: self._refuses(params, seen),
             features=self._featured,
-            predict=lambda params: self._predicted(params, min(measured_ms, default=1.0) / 2),
+            predict=lambda params: self._predicted(params, least_ms),
             policy=self._policy,
         )
 
