@@ -155,7 +155,7 @@ def test_networks_that_fail_are_counted_and_left_out(tmp_path: Path) -> None:
     machine.finite = False
     found = check(asked(8), tmp_path / "check", new_worker=machine.worker)
     assert (found["trained"], found["failed"]) == (0, 8)
-    assert found["refused"] == "0 networks were trained; below 8 nothing is said of ranks"
+    assert found["refused"] == "0 networks were trained; a ranking needs at least 8"
 
 
 def test_what_is_there_when_time_is_over_is_judged(tmp_path: Path) -> None:
