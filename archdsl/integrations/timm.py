@@ -27,7 +27,7 @@ from archdsl.weights.resizing import resized
 try:
     from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 except ModuleNotFoundError as error:
-    if error.name != "timm":
+    if (error.name or "").partition(".")[0] != "timm":
         raise
     raise ModuleNotFoundError("archdsl.timm needs timm; pip install 'archdsl[timm]'", name="timm") from None
 

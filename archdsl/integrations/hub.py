@@ -1,0 +1,122 @@
+"""Backbones on the Hugging Face Hub, or in a folder of its form: `model.safetensors`, `config.json` and a model card.
+
+`model.safetensors` is a file as `archdsl.save_model` writes it, so that it is a whole network by itself; `config.json`
+tells the same spec to those who read that alone. Nothing is imported or run from what is downloaded.
+"""
+# Annotations are not strings here: the mixin reads those of `__init__` to know how to write and read its values.
+
+import os
+from pathlib import Path
+from typing import Any
+
+from archdsl.compile import Backbone
+from archdsl.errors import WeightsError, WrongUse
+from archdsl.json_types import JsonObject
+from archdsl.language.document import Spec
+from archdsl.load.specs import load_spec
+from archdsl.weights.facts import ModelFacts, read_facts
+from archdsl.weights.model_file import load_model, save_model
+
+try:
+    from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "huggingface_hub":
+        raise
+    message = "archdsl.integrations.hub needs huggingface_hub; pip install 'archdsl[hub]'"
+    raise ModuleNotFoundError(message, name="huggingface_hub") from None
+
+from archdsl.integrations.model_card import TAGS, model_card
+
+WEIGHTS = "model.safetensors"
+
+
+def _document(spec: Spec) -> JsonObject:
+    return spec.to_json()
+
+
+class HubBackbone(
+    Backbone,
+    PyTorchModelHubMixin,
+    library_name="archdsl",
+    tags=[*TAGS],
+    pipeline_tag="image-classification",
+    coders={Spec: (_document, load_spec)},
+):
+    """A backbone with `save_pretrained`, `from_pretrained` and `push_to_hub`, as huggingface_hub's mixin has them.
+
+    `facts` are what a file says of itself: classes, preprocessing, accuracy and provenance. They stand in
+    `model.safetensors` and on the model card; set them anew after further training.
+    """
+
+    def __init__(self, spec: Spec, features_only: bool = False) -> None:
+        super().__init__(spec, features_only)
+        self.facts = ModelFacts()
+
+    @classmethod
+    def of(cls, model: Backbone | str | os.PathLike[str], facts: ModelFacts | None = None) -> "HubBackbone":
+        """A network that shares the tensors of a built one, or that of a `.safetensors` of ours with all it says.
+
+        `facts` replace what a file says.
+
+        Raises:
+            WrongUse, WeightsError, SpecError: as `archdsl.load_model`.
+        """
+        if not isinstance(model, Backbone):
+            facts = read_facts(model) if facts is None else facts
+            model = load_model(model)
+        made = cls.__new__(cls, model.spec, model.features_only)
+        made.__dict__.update({name: value for name, value in vars(model).items() if not name.startswith("_hub_mixin")})
+        made.facts = facts or ModelFacts()
+        return made
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write the weights; the spec may be another one than at the start, as after `reset_classifier`."""
+        self._hub_mixin_config = {"spec": _document(self.spec), "features_only": self.features_only}
+        save_model(self, save_directory / WEIGHTS, facts=self.facts)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        map_location: str = "cpu",
+        strict: bool = True,
+        spec: Spec | None = None,
+        features_only: bool | None = None,
+        **model_kwargs: Any,
+    ) -> "HubBackbone":
+        """The network in a folder, or in a repository of the Hub.
+
+        Raises:
+            WrongUse: a keyword that there is not, or no weights in the folder.
+            WeightsError, SpecError: as `archdsl.load_model`; also where config.json has another spec than the weights.
+        """
+        if model_kwargs or not strict:
+            names = ", ".join([*model_kwargs, *([] if strict else ["strict"])])
+            raise WrongUse(f"from_pretrained cannot set {names}; use features_only, map_location or archdsl.override")
+        file = Path(model_id) / WEIGHTS
+        if not Path(model_id).is_dir():
+            downloaded = hf_hub_download(
+                model_id,
+                WEIGHTS,
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+            )
+            file = Path(downloaded)
+        facts = read_facts(file)
+        model = load_model(file, map_location, features_only)
+        if spec is not None and spec != model.spec:
+            raise WeightsError(f"{file}: its spec is not the one of config.json; save the network again")
+        return cls.of(model, facts)
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The card of this network; keywords are further metadata, e.g. `license="apache-2.0"`."""
+        return model_card(self.spec, self.facts, self.features_only, **kwargs)
