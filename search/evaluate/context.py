@@ -49,7 +49,7 @@ class Context:
         before = folder.read("clock.json", ClockFile) if is_resumed else None
         self.clock = Clock(settings, policy, 0.0 if before is None else before.seconds, started)
         self.records = folder.records() if is_resumed else []
-        self.new_worker = new_worker or options.worker(settings.device)
+        self.new_worker = new_worker or options.worker(settings.device, policy.worker)
         self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, policy.silence, options, self.new_worker)
         self.state = State(settings, str(folder.path), self.clock)
         self.state.trials = trials_in(self.records)

@@ -13,6 +13,7 @@ from archdsl.search.policy.evaluate import (
     MeasuringPolicy,
     SilencePolicy,
     TimePolicy,
+    WorkerPolicy,
 )
 from archdsl.search.policy.predict import (
     EarlyStoppingPolicy,
@@ -50,6 +51,7 @@ class Policy:
     measuring: MeasuringPolicy = field(default_factory=MeasuringPolicy)
     finalists: FinalistPolicy = field(default_factory=FinalistPolicy)
     final_reading: FinalReadingPolicy = field(default_factory=FinalReadingPolicy)
+    worker: WorkerPolicy = field(default_factory=WorkerPolicy)
     silence: SilencePolicy = field(default_factory=SilencePolicy)
     time: TimePolicy = field(default_factory=TimePolicy)
     giving_up: GivingUpPolicy = field(default_factory=GivingUpPolicy)

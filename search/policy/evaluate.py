@@ -80,6 +80,16 @@ class FinalistPolicy:
 
 
 @dataclass(frozen=True)
+class WorkerPolicy:
+    """How workers are started."""
+
+    start_s: float = 120.0
+    """Until a process that was started is taken to hang."""
+    memory_share: float = 0.9
+    """Of the host's memory, that workers on a CPU may take together: the rest is the search's own."""
+
+
+@dataclass(frozen=True)
 class SilencePolicy:
     """Seconds without a word, after which a worker is taken to hang; longer than what it was asked for ever took."""
 

@@ -83,8 +83,12 @@ class SharingPolicy:
     """Of silence, after which a trial counts as lost."""
     lock_s: float = 60.0
     """For the choice of another process: one that hangs is not waited for for ever."""
+    connect_s: int = 10
+    """To reach the database."""
     tries: int = 20
     """To open the database: where many processes make its tables at once, all but one fail."""
+    retry_s: float = 0.2
+    """Between two of these."""
     poll_s: float = 0.5
     """Between two looks at what other machines did."""
     most_ahead: int = 4

@@ -72,7 +72,7 @@ class Shared(Study):
             try:
                 self._rdb = RDBStorage(
                     address(url),
-                    {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}},
+                    {"pool_pre_ping": True, "connect_args": {"connect_timeout": self._sharing.connect_s}},
                     heartbeat_interval=self._sharing.beat_s,
                     grace_period=self._sharing.grace_s,
                     heartbeat_stale_trial_callback=lambda study, trial: self._again(trial, lost=1),
@@ -82,7 +82,7 @@ class Shared(Study):
             except SQLAlchemyError as error:
                 if not tries_left or "connection" in brief(error):
                     raise
-                time.sleep(0.2)
+                time.sleep(self._sharing.retry_s)
         raise AssertionError
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from archdsl.errors import WrongUse
+from archdsl.search.policy.evaluate import WorkerPolicy
 from archdsl.search.request import Role as Role
 from archdsl.search.worker.process import Worker
 from archdsl.search.worker.slot import WorkerProtocol, usable_bytes
@@ -49,9 +50,9 @@ class MachineOptions(NamedTuple):
             address(self.storage)
         return self
 
-    def worker(self, device: str) -> Callable[[], WorkerProtocol]:
+    def worker(self, device: str, policy: WorkerPolicy) -> Callable[[], WorkerProtocol]:
         """What starts a worker whose memory is bounded. CUDA's own reserve is not, unless it is asked for."""
         if self.trial_bytes is not None:
-            return partial(Worker, int(self.trial_bytes))
-        usable = usable_bytes() if device == "cpu" else None
-        return partial(Worker, None if usable is None else usable // self.workers)
+            return partial(Worker, int(self.trial_bytes), policy.start_s)
+        usable = usable_bytes(policy.memory_share) if device == "cpu" else None
+        return partial(Worker, None if usable is None else usable // self.workers, policy.start_s)

@@ -23,6 +23,7 @@ import archdsl
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.runtimes.setting import WAITING
+from archdsl.search.policy import SHIPPED
 from archdsl.search.worker.events import Event, event_of
 from archdsl.search.worker.messages import Request
 from archdsl.timing.machine import ROOT_PROCESS
@@ -32,7 +33,6 @@ Progress = Callable[[Event], None]
 
 COMMAND = [sys.executable, "-P", "-m", "archdsl.search.worker.child"]
 """-P, so that no file of the user's folder is imported in place of a module."""
-_START_S = 120.0
 
 
 class OutOfTime(Exception):
@@ -54,9 +54,9 @@ class Failed(SearchError):
 class Worker:
     """A child process with torch loaded. It is started when first asked, and again after it died."""
 
-    def __init__(self, memory_bytes: int | None = None) -> None:
-        """`memory_bytes` is what the child may take of the host's memory."""
-        self._memory_bytes = memory_bytes
+    def __init__(self, memory_bytes: int | None = None, start_s: float = SHIPPED.worker.start_s) -> None:
+        """`memory_bytes` is what the child may take of the host's memory; it is to be ready after `start_s` seconds."""
+        self._memory_bytes, self._start_s = memory_bytes, start_s
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._errors: IO[bytes] | None = None
@@ -161,7 +161,7 @@ class Worker:
                 self._errors.close()
             raise SearchError(f"no worker can be started: {error.strerror or error}") from None
         _confine(self._process.pid, self._memory_bytes)
-        self._reply(_START_S)  # that it is ready
+        self._reply(self._start_s)  # that it is ready
 
     def _reply(self, timeout_s: float) -> JsonObject:
         """The next line of the worker, as JSON."""

@@ -14,8 +14,6 @@ from archdsl.search.worker.events import DeviceBusy, Event, Measuring
 from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Hung, Progress, WorkerGone
 
-_SHARE = 0.9
-
 R = TypeVar("R")
 
 
@@ -149,12 +147,12 @@ class WorkerSlot:
         return OverTime(f"it took longer than the {self._trial_s:g} s that a trial may take")
 
 
-def usable_bytes() -> int | None:
-    """Most of the memory of this machine or container, in bytes; None where it cannot be known."""
+def usable_bytes(share: float) -> int | None:
+    """A share of the memory of this machine or container, in bytes; None where it cannot be known."""
     found = []
     with suppress(OSError, ValueError, IndexError):
         found.append(int(Path("/proc/meminfo").read_text().split()[1]) * 1024)
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # "max" where there is no limit
             found.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-    return int(_SHARE * min(found)) if found else None
+    return int(share * min(found)) if found else None

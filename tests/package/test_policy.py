@@ -25,10 +25,8 @@ NO_POLICY = {
     "store/machine_load.py": {"_LEAST_SHARE"},  # which messages and docs name
     "worker/actions.py": {"_PATIENCE_S"},  # of the process that measures, to which no policy is sent
     "worker/child.py": {"_PR_SET_PDEATHSIG"},  # of Linux
-    "worker/process.py": {"_START_S"},  # of a process that was told nothing yet
     "worker/scores/az_nas.py": {"_ENOUGH", "_MOST_PROBES"},  # what a score is
     "worker/scores/every.py": {"IMAGES", "_LEAST"},  # what a score is
-    "worker/slot.py": {"_SHARE"},  # which docs name
 }
 
 

@@ -152,11 +152,12 @@ def data_limit(worker: WorkerProtocol) -> int:
 
 @pytest.mark.usefixtures("faulty")
 def test_memory_is_shared_out_on_a_cpu_and_left_alone_on_a_gpu() -> None:
-    usable, own = usable_bytes(), resource.getrlimit(resource.RLIMIT_DATA)[0]
+    policy = RANDOM.worker
+    usable, own = usable_bytes(policy.memory_share), resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert usable is not None
-    assert data_limit(MachineOptions(workers=2).worker("cpu")()) == usable // 2
-    assert data_limit(MachineOptions(workers=2).worker("cuda")()) == own
-    assert data_limit(MachineOptions(trial_bytes=5e9).worker("cuda")()) == 5_000_000_000
+    assert data_limit(MachineOptions(workers=2).worker("cpu", policy)()) == usable // 2
+    assert data_limit(MachineOptions(workers=2).worker("cuda", policy)()) == own
+    assert data_limit(MachineOptions(trial_bytes=5e9).worker("cuda", policy)()) == 5_000_000_000
 
 
 def test_a_worker_that_cannot_be_started_ends_the_search_with_one_line(
