@@ -16,7 +16,7 @@ from archdsl.load.spaces import point, space_of
 from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search.doctor import doctor
-from archdsl.search.doctor.dead import told
+from archdsl.search.doctor.dead import dead_value_problem
 from archdsl.search.doctor.points import Points
 from archdsl.search.policy import SHIPPED
 from tests.support.examining import Raw, examined, sampling, space, written
@@ -109,7 +109,7 @@ def test_dead_values_are_told_with_their_reason_and_place(tmp_path: Path, capsys
 
 
 def test_dead_values_of_a_space_that_is_not_looked_at_as_a_whole_are_drawn_first() -> None:
-    width, heads = (told(dead) for dead in examined(dead_space(), policy=sampling(10, 200)).dead)
+    width, heads = (dead_value_problem(dead) for dead in examined(dead_space(), policy=sampling(10, 200)).dead)
     assert width.keys == ("nodes", 0, "width", "$one_of", 2)
     assert heads.keys == ("nodes", 3, "$one_of", 1, "heads", "$one_of", 1)
     assert width.rule.startswith("w = 48 is dead: none of 200 combinations drawn with it is valid: ")
