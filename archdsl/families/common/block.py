@@ -93,10 +93,17 @@ class Block(Part):
 
     def build(self, x: Map) -> nn.Module:
         """The residual block, (B, H, W, C) -> (B, H, W, C)."""
-        from archdsl.families.common.layers import ResidualBlock, mlp
+        from archdsl.families.common.layers import ResidualBlock, mlp, norm
 
+        C, mixer = x.channels, self.mixer(x)
         return ResidualBlock(
-            x.channels, self.norm, self.mixer(x), mlp(self.mlp, x.channels), self.layer_scale, self.local_perception
+            C,
+            norm(self.norm, C) if mixer is not None else None,
+            mixer,
+            norm(self.norm, C),
+            mlp(self.mlp, C),
+            self.layer_scale,
+            self.local_perception,
         )
 
     def infer_cost(self, inputs: Inputs) -> Cost:

@@ -164,13 +164,17 @@ def mlp(spec: fields.PlainMlp | fields.ConvMlp | fields.ResidualConvMlp, channel
 
 
 class ResidualBlock(nn.Module):
-    """Pre-norm residual block: local perception, mixer and MLP, each added to its input; what is absent is None."""
+    """Pre-norm residual block: local perception, mixer and MLP, each added to its input; what is absent is None.
+
+    `norm1` and `mixer` are absent together.
+    """
 
     def __init__(
         self,
         channels: int,
-        norms: fields.LayerNorm | fields.BatchNorm | fields.GroupNorm,
+        norm1: nn.Module | None,
         mixer: nn.Module | None,
+        norm2: nn.Module,
         mlp: nn.Module,
         layer_scale: float | None,
         local_perception: bool,
@@ -181,10 +185,10 @@ class ResidualBlock(nn.Module):
             return nn.Identity() if layer_scale is None else LayerScale(channels, layer_scale)
 
         self.local = Depthwise(channels, 3) if local_perception else None
-        self.norm1 = norm(norms, channels) if mixer is not None else None
+        self.norm1 = norm1
         self.mixer = mixer
         self.scale1 = scale() if mixer is not None else None
-        self.norm2 = norm(norms, channels)
+        self.norm2 = norm2
         self.mlp = mlp
         self.scale2 = scale()
         self.drop_path = DropPath()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.families.common.layers import Depthwise, DropPath, LayerScale, Mlp, norm, normed
-
-if TYPE_CHECKING:
-    from archdsl.families.common import fields
+from archdsl.families.common.layers import Depthwise, DropPath, LayerScale, Mlp, normed
 
 
 def attend(heads: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -81,7 +77,7 @@ class DualPath(nn.Module):
     """Semantics attend to themselves and to the pixels and have an MLP; then pixels attend to them and have theirs.
 
     The pixels are normed once for both attentions. Norms of semantics are layer norms of eps 1e-5 whatever those of
-    pixels are. Without `mlp` the pixels have no reader and leave as they came, local perception aside.
+    pixels are. Without `norm2` and `mlp` the pixels have no reader and leave as they came, local perception aside.
     """
 
     two_paths = True
@@ -90,7 +86,8 @@ class DualPath(nn.Module):
         self,
         channels: int,
         heads: int,
-        norms: fields.LayerNorm | fields.BatchNorm | fields.GroupNorm,
+        norm1: nn.Module,
+        norm2: nn.Module | None,
         mlp: nn.Module | None,
         semantic_hidden: int,
         layer_scale: float | None,
@@ -98,7 +95,7 @@ class DualPath(nn.Module):
     ) -> None:
         super().__init__()
         self.local = Depthwise(channels, 3) if local_perception else None
-        self.norm1 = norm(norms, channels)
+        self.norm1 = norm1
         self.semantic_norm1 = nn.LayerNorm(channels)
         self.semantic_mixer = SelfAttention(channels, heads)
         self.semantic_scale1 = scale(channels, layer_scale)
@@ -109,11 +106,11 @@ class DualPath(nn.Module):
         self.semantic_mlp = ReluMlp(channels, semantic_hidden, channels)
         self.semantic_scale3 = scale(channels, layer_scale)
         self.mlp = mlp
-        if mlp is not None:
+        if mlp is not None and norm2 is not None:
             self.semantic_norm4 = nn.LayerNorm(channels)
             self.mixer = Attention(channels, heads)
             self.scale1 = scale(channels, layer_scale)
-            self.norm2 = norm(norms, channels)
+            self.norm2 = norm2
             self.scale2 = scale(channels, layer_scale)
         self.drop_path = DropPath()
 
@@ -153,7 +150,8 @@ class JointPath(nn.Module):
         self,
         channels: int,
         heads: int,
-        norms: fields.LayerNorm | fields.BatchNorm | fields.GroupNorm,
+        norm1: nn.Module,
+        norm2: nn.Module,
         mlp: nn.Module | None,
         semantic_hidden: int | None,
         layer_scale: float | None,
@@ -161,10 +159,10 @@ class JointPath(nn.Module):
     ) -> None:
         super().__init__()
         self.local = Depthwise(channels, 3) if local_perception else None
-        self.norm1 = norm(norms, channels)
+        self.norm1 = norm1
         self.mixer = Attention(channels, heads)
         self.scale1 = scale(channels, layer_scale)
-        self.norm2 = norm(norms, channels)
+        self.norm2 = norm2
         self.mlp = mlp
         self.semantic_mlp = None if semantic_hidden is None else Mlp(channels, semantic_hidden)
         self.scale2 = scale(channels, layer_scale)

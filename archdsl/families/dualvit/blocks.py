@@ -89,10 +89,17 @@ class DualPath(_Pathways):
         from archdsl.families.common import layers
         from archdsl.families.dualvit import block_modules as dualvit_blocks
 
-        C = x.channels
-        mlp = layers.mlp(self.mlp, C) if "pixels" in read else None
-        hidden = self._semantic_hidden(C)
-        return dualvit_blocks.DualPath(C, self.heads, self.norm, mlp, hidden, self.layer_scale, self.local_perception)
+        C, with_pixels = x.channels, "pixels" in read
+        return dualvit_blocks.DualPath(
+            C,
+            self.heads,
+            layers.norm(self.norm, C),
+            layers.norm(self.norm, C) if with_pixels else None,
+            layers.mlp(self.mlp, C) if with_pixels else None,
+            self._semantic_hidden(C),
+            self.layer_scale,
+            self.local_perception,
+        )
 
 
 class JointPath(_Pathways):
@@ -142,6 +149,13 @@ class JointPath(_Pathways):
         from archdsl.families.dualvit import block_modules as dualvit_blocks
 
         C = x.channels
-        mlp = layers.mlp(self.mlp, C) if "pixels" in read else None
-        hidden = self._semantic_hidden(C) if "semantics" in read else None
-        return dualvit_blocks.JointPath(C, self.heads, self.norm, mlp, hidden, self.layer_scale, self.local_perception)
+        return dualvit_blocks.JointPath(
+            C,
+            self.heads,
+            layers.norm(self.norm, C),
+            layers.norm(self.norm, C),
+            layers.mlp(self.mlp, C) if "pixels" in read else None,
+            self._semantic_hidden(C) if "semantics" in read else None,
+            self.layer_scale,
+            self.local_perception,
+        )
