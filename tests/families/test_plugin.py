@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.installed import SPEC, acme, install, python, run
+from tests.support.installed import EVERY_KIND, NODES_OF_EVERY_KIND, SPEC, acme, install, python, run
 from tests.support.places import ROOT
 
 SCHEMAS = ROOT / "archdsl" / "schemas"
@@ -104,85 +104,20 @@ print(min(reply.latency.samples_ms) > 0)
     assert python(site, code) == "True\n"
 
 
-EVERY_KIND = """
-from __future__ import annotations
-from typing import Literal
-from archdsl.blocks.base import Head, Join, Merge, Stem
-from archdsl.blocks.fields import Width
-from archdsl.blocks.stage import Block
-from archdsl.shape import Cost, Map, Tokens
-
-class OwnStem(Stem):
-    type: Literal["own.stem"]
-    width: Width
-    def out(self, image: Map) -> Map:
-        return Map(self.width, image.height // 4, image.width // 4, image.stride * 4)
-    def cost(self, image: Map) -> Cost:
-        return Cost(16 * image.channels * self.width + self.width, 0, image.elements)
-    def build(self, image: Map):
-        from torch import nn
-        return nn.Conv2d(image.channels, self.width, 4, 4)
-
-class OwnMerge(Merge):
-    type: Literal["own.merge"]
-    width: Width
-    def out(self, x: Map) -> Map:
-        return Map(self.width, x.height // 2, x.width // 2, x.stride * 2)
-    def cost(self, x: Map) -> Cost:
-        return Cost(4 * x.channels * self.width + self.width, 0, x.elements)
-    def build(self, x: Map):
-        from torch import nn
-        return nn.Conv2d(x.channels, self.width, 2, 2)
-
-class OwnBlock(Block):
-    type: Literal["own.block"]
-    def cost(self, x: Map) -> Cost:
-        return Cost(x.channels ** 2 + x.channels, 0, x.elements)
-    def build(self, x: Map):
-        from torch import nn
-        return nn.Linear(x.channels, x.channels)
-
-class OwnJoin(Join):
-    type: Literal["own.join"]
-    def out(self, *maps: Map) -> Map:
-        return maps[0]
-    def cost(self, *maps: Map) -> Cost:
-        return Cost(0, 0, sum(x.elements for x in maps))
-    def build(self, *maps: Map):
-        from archdsl.families.common import join_modules
-        return join_modules.AddJoin()
-
-class OwnHead(Head):
-    type: Literal["own.head"]
-    def out(self, x: Map, classes: int) -> Tokens:
-        return Tokens(classes)
-    def cost(self, x: Map, classes: int) -> Cost:
-        return Cost(x.channels * classes + classes, 0, x.elements)
-    def build(self, x: Map, classes: int):
-        from torch import nn
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(x.channels, classes))
-"""
-
-
 def test_a_package_declares_parts_of_every_kind_by_the_hooks_of_its_kind(site: Path) -> None:
     (site / "own.py").write_text(EVERY_KIND)
     install(site, "own", "own")
-    code = """
+    code = (
+        f"nodes = {NODES_OF_EVERY_KIND}\n"
+        + """
 from archdsl.load.specs import spec_of
-nodes = [
-    {"id": "stem", "type": "own.stem", "width": 8},
-    {"id": "stage1", "type": "own.block", "depth": 2},
-    {"id": "join", "type": "own.join", "from": ["stem", "stage1"]},
-    {"id": "merge", "type": "own.merge", "width": 16},
-    {"id": "stage2", "type": "own.block", "depth": 1},
-    {"id": "head", "type": "own.head"},
-]
 spec = spec_of(SPEC | {"nodes": nodes})
 print([node.params for node in archdsl.count(spec).nodes], archdsl.graph(spec).nodes["merge"]["shape"])
 import torch
 model = archdsl.build(spec)
 print(sum(parameter.numel() for parameter in model.parameters()), tuple(model(torch.zeros(2, 3, 32, 32)).shape))
 """
+    )
     params = [3 * 16 * 8 + 8, 2 * (8 * 8 + 8), 0, 4 * 8 * 16 + 16, 16 * 16 + 16, 16 * 4 + 4]
     assert python(site, code).splitlines() == [f"{params} 16x4x4", f"{sum(params)} (2, 4)"]
 

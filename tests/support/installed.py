@@ -25,6 +25,75 @@ SPEC: dict[str, Any] = {
 }  # fmt: skip
 
 
+EVERY_KIND = """
+from __future__ import annotations
+from typing import Literal
+from archdsl.blocks.base import Head, Join, Merge, Stem
+from archdsl.blocks.fields import Width
+from archdsl.blocks.stage import Block
+from archdsl.shape import Cost, Map, Tokens
+
+class OwnStem(Stem):
+    type: Literal["own.stem"]
+    width: Width
+    def out(self, image: Map) -> Map:
+        return Map(self.width, image.height // 4, image.width // 4, image.stride * 4)
+    def cost(self, image: Map) -> Cost:
+        return Cost(16 * image.channels * self.width + self.width, 0, image.elements)
+    def build(self, image: Map):
+        from torch import nn
+        return nn.Conv2d(image.channels, self.width, 4, 4)
+
+class OwnMerge(Merge):
+    type: Literal["own.merge"]
+    width: Width
+    def out(self, x: Map) -> Map:
+        return Map(self.width, x.height // 2, x.width // 2, x.stride * 2)
+    def cost(self, x: Map) -> Cost:
+        return Cost(4 * x.channels * self.width + self.width, 0, x.elements)
+    def build(self, x: Map):
+        from torch import nn
+        return nn.Conv2d(x.channels, self.width, 2, 2)
+
+class OwnBlock(Block):
+    type: Literal["own.block"]
+    def cost(self, x: Map) -> Cost:
+        return Cost(x.channels ** 2 + x.channels, 0, x.elements)
+    def build(self, x: Map):
+        from torch import nn
+        return nn.Linear(x.channels, x.channels)
+
+class OwnJoin(Join):
+    type: Literal["own.join"]
+    def out(self, *maps: Map) -> Map:
+        return maps[0]
+    def cost(self, *maps: Map) -> Cost:
+        return Cost(0, 0, sum(x.elements for x in maps))
+    def build(self, *maps: Map):
+        from archdsl.families.common import join_modules
+        return join_modules.AddJoin()
+
+class OwnHead(Head):
+    type: Literal["own.head"]
+    def out(self, x: Map, classes: int) -> Tokens:
+        return Tokens(classes)
+    def cost(self, x: Map, classes: int) -> Cost:
+        return Cost(x.channels * classes + classes, 0, x.elements)
+    def build(self, x: Map, classes: int):
+        from torch import nn
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(x.channels, classes))
+"""
+
+NODES_OF_EVERY_KIND: list[dict[str, Any]] = [
+    {"id": "stem", "type": "own.stem", "width": 8},
+    {"id": "stage1", "type": "own.block", "depth": 2},
+    {"id": "join", "type": "own.join", "from": ["stem", "stage1"]},
+    {"id": "merge", "type": "own.merge", "width": 16},
+    {"id": "stage2", "type": "own.block", "depth": 1},
+    {"id": "head", "type": "own.head"},
+]
+
+
 def install(site: Path, name: str, module: str) -> None:
     """Offer the module of a package under our entry point, as pip would."""
     info = site / f"{name}-0.1.dist-info"
