@@ -91,5 +91,6 @@ def _drawn(blocks: Floats, percent: float, draws: int) -> Floats:
     parts = []
     for begin in range(0, draws, at_a_time):
         rows = generator.integers(0, len(blocks), (min(at_a_time, draws - begin), len(blocks)))
-        parts.append(np.percentile(blocks[rows].reshape(len(rows), -1), percent, axis=1))
+        drawn = blocks[rows].reshape(len(rows), -1)
+        parts.append(np.percentile(drawn, percent, axis=1, overwrite_input=True))
     return np.concatenate(parts)

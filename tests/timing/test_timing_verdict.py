@@ -136,7 +136,7 @@ def test_of_a_thousand_networks_exactly_at_the_budget_at_most_five_percent_pass(
 
 def test_reading_again_what_failed_does_not_make_it_pass() -> None:
     """However often a network over its budget is read, the pooled rounds say so."""
-    failing = [judge(processes(BUDGET_MS * 1.03, seed), "p50", BUDGET_MS).verdict for seed in range(200)]
+    failing = [judge(processes(BUDGET_MS * 1.03, seed), "p50", BUDGET_MS, 200).verdict for seed in range(200)]
     assert "PASS" not in failing
     pooled = [taken for seed in range(20) for taken in processes(BUDGET_MS * 1.03, seed)]
     assert judge(pooled, "p50", BUDGET_MS).verdict == "FAIL"
