@@ -82,6 +82,7 @@ def command(
       archdsl export winner.safetensors -o winner.onnx
       archdsl export litv2_s --weights litv2_s.pth --features-only --set image=[512,768] -o litv2_s.onnx
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
+      archdsl export winner.safetensors -o winner.py
     """
     from archdsl.runtimes.exported import DEFAULT_OPSET, export, format_of
 

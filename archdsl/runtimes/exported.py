@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import runpy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -17,6 +19,7 @@ from archdsl.exporting.metadata import metadata, output_names
 from archdsl.exporting.onnx_file import DEFAULT_OPSET as DEFAULT_OPSET
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
+from archdsl.exporting.python_source import write_python
 from archdsl.files import replacing, sha256_of
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import wrong_file, wrong_model
@@ -45,7 +48,7 @@ class Exported:
     image: (C, H, W) that it is for. batch: of a static file; None where it may change. largest_error: the largest
     difference from the network in the checks, as a share of the largest value of that output; `perturbed_error` is that
     of a second file, written from the same network with noise in the place of all-zero parameters, and None where there
-    are none. opset and operators: of ONNX; operators of pt2 too. files: all that was written.
+    are none. opset and operators: of ONNX; operators of pt2 too. files: all that was written, of so many `bytes`.
     """
 
     file: Path
@@ -139,6 +142,8 @@ def export(
         OSError: the file cannot be written.
     """
     job, path = _checked(model, file, format, image, batch, dynamic_batch, dtype, opset, facts)
+    if job.format == "python":
+        return _export_python(job, path)
     perturbed_error = None
     with replacing(path) as partial:
         if zero_parameters(job.model) and job.format in ("onnx", "pt2"):
@@ -147,6 +152,24 @@ def export(
             perturbed_error = _held_against(job, other, partial).largest
         written = _write(job, job.model, partial)
         worst = _held_against(job, job.model, partial)
+    return _exported(job, written, worst.largest, perturbed_error, (path,))
+
+
+def _export_python(job: _Job, path: Path) -> Exported:
+    """Source and weights, written to a folder beside `path` and moved from there once they are checked."""
+    with TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as folder:
+        network = frozen(job.model, _TORCH[job.dtype])
+        source, *others = write_python(network, Path(folder) / path.name, job.metadata)
+        worst = _held_against(job, job.model, source)
+        files = [file.replace(path.with_name(file.name)) for file in (*others, source)]
+    return _exported(job, _Written(), worst.largest, None, tuple(reversed(files)))
+
+
+def _exported(
+    job: _Job, written: _Written, error: float, perturbed_error: float | None, files: tuple[Path, ...]
+) -> Exported:
+    """What is told of files that have their names."""
+    path = files[0]
     return Exported(
         path,
         job.format,
@@ -154,14 +177,14 @@ def export(
         job.image,
         job.batch,
         job.outputs,
-        worst.largest,
+        error,
         perturbed_error,
         job.checked_batches,
         written.opset,
         written.operators,
-        path.stat().st_size,
+        sum(file.stat().st_size for file in files),
         sha256_of(path),
-        (path,),
+        files,
     )
 
 
@@ -216,8 +239,16 @@ def _reader(format: Format, file: Path) -> Reader:  # noqa: A002
         with file.open("rb") as opened:
             program = torch.export.load(opened).module()
         return lambda images: tuple(program(images))
-    net = Float32Interface(frozen(load_model(file)), torch.float32).eval()
+    model = _built_by_source(file) if format == "python" else load_model(file)
+    net = Float32Interface(frozen(model), torch.float32).eval()
     return lambda images: tuple(net(images))
+
+
+def _built_by_source(file: Path) -> nn.Module:
+    """The network that a file of source builds with the weights beside it."""
+    names = runpy.run_path(str(file))
+    model: nn.Module = names["build"](file.with_suffix(".pt"))
+    return model
 
 
 def _checked(

@@ -17,6 +17,8 @@ from archdsl.compile import Backbone, build
 from archdsl.errors import ExportError, WeightsError
 from archdsl.exporting.python_source import python_source, write_python
 from archdsl.load.specs import load_spec, override, spec_of
+from archdsl.runtimes import exported
+from archdsl.runtimes.exported import Dtype, export
 from tests.support.installed import EVERY_KIND, NODES_OF_EVERY_KIND, acme, install, python
 from tests.support.places import SPECS
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
@@ -65,7 +67,9 @@ def check(model: Backbone, file: Path) -> None:
 
 
 def test_a_file_gives_the_same_numbers_without_archdsl_for_every_family_and_a_hybrid(tmp_path: Path) -> None:
-    models = {f"{name}_{form}": shaken(name, form == "maps") for name in NETWORKS for form in ("logits", "maps")}
+    models = {
+        f"{name}_{form}": shaken(name, form == "maps", most=1) for name in NETWORKS for form in ("logits", "maps")
+    }
     for name, model in models.items():
         assert write_python(model, tmp_path / f"{name}.py", {}) == (tmp_path / f"{name}.py", tmp_path / f"{name}.pt")
         torch.save(images(), tmp_path / f"{name}.images")
@@ -102,7 +106,8 @@ def test_what_is_set_after_the_network_is_built_is_in_the_file(tmp_path: Path) -
     headless.reset_classifier(0)
     mapped.reset_classifier(0, "")
     other.reset_classifier(7)
-    other.stage1.blocks[0].drop_path.rate = 0.25
+    drop_path: Any = other.get_submodule("stage1.blocks.0.drop_path")
+    drop_path.rate = 0.25
     models = {"headless": headless, "mapped": mapped, "other": other.eval()}
     for name, model in models.items():
         write_python(model, tmp_path / f"{name}.py", {})
@@ -121,6 +126,27 @@ def test_half_precision_is_kept(tmp_path: Path) -> None:
     check(model, tmp_path / "half.py")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_export_is_source_and_weights_held_against_the_network(dtype: Dtype, tmp_path: Path) -> None:
+    done = export(shaken("dat_t", most=1), tmp_path / "net.py", dtype=dtype)
+    assert (done.format, done.batch, done.checked_batches) == ("python", None, (1, 3))
+    assert done.largest_error <= {"float32": 0.0, "float16": 1e-2}[dtype]
+    assert done.files == (tmp_path / "net.py", tmp_path / "net.pt")
+    assert sorted(tmp_path.iterdir()) == sorted(done.files)
+
+
+def test_source_that_gives_other_numbers_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoiled(model: Backbone, file: Path, facts: dict[str, str]) -> tuple[Path, ...]:
+        written = write_python(model, file, facts)
+        file.write_text(file.read_text().replace("F.gelu(x)", "F.relu(x)"))
+        return written
+
+    monkeypatch.setattr(exported, "write_python", spoiled)
+    with pytest.raises(ExportError, match="the file is wrong: 'logits' differs by"):
+        export(shaken("lit_s", most=1), tmp_path / "net.py")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("features_only", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_source_passes_a_linter_and_imports_torch_and_the_standard_library_alone(
@@ -128,7 +154,7 @@ def test_the_source_passes_a_linter_and_imports_torch_and_the_standard_library_a
 ) -> None:
     source = python_source(build(small(name, most=1), features_only), "net", FACTS)
     imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
-    modules = {getattr(node, "module", None) or node.names[0].name for node in imported}  # type: ignore[union-attr]
+    modules = {getattr(node, "module", None) or node.names[0].name for node in imported}
     assert {module.split(".")[0] for module in modules} <= {"torch", *sys.stdlib_module_names}
     (tmp_path / "net.py").write_text(source)
     rules = ["--isolated", "--line-length", "120", "--select", "E,F,I,W"]
@@ -208,11 +234,12 @@ def test_a_title_cannot_end_the_docstring() -> None:
 
 def test_a_replaced_module_is_refused_by_name_and_nothing_is_written(tmp_path: Path) -> None:
     model = build(small("lit_s", most=1))
-    model.stage1.blocks[0].scale2 = nn.Tanh()
+    block: Any = model.get_submodule("stage1.blocks.0")
+    block.scale2 = nn.Tanh()
     with pytest.raises(ExportError, match=r"stage1\.blocks\.0\.scale2 was replaced by a Tanh"):
         write_python(model, tmp_path / "net.py", {})
     model = build(small("lit_s", most=1))
-    model.stem.proj = nn.Conv2d(3, 5, 4)
+    model.get_submodule("stem").proj = nn.Conv2d(3, 5, 4)
     with pytest.raises(WeightsError, match=r"stem\.proj"):
         write_python(model, tmp_path / "net.py", {})
     assert list(tmp_path.iterdir()) == []
