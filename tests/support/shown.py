@@ -7,6 +7,7 @@ A comment right before a block says what is other than usual:
     <!-- test: output varies -->                     run as it stands; what is printed may differ
     <!-- test: exit code 1 -->                       run as it stands, and fails as it should
     <!-- test: not run: it needs a GPU -->           its options are looked up, nothing else
+    <!-- test: needs timm -->                        of Python: run where the package is installed
     <!-- test: file acme/blocks.py -->               the block is written to that file
     <!-- test: installed acme = acme.blocks -->      ... and offered as an entry point, as pip would offer it
     <!-- test: lines of tiny -->                     nodes or fields of the document of that name
@@ -42,6 +43,7 @@ from archdsl.search.policy.evaluate import FinalReadingPolicy, MeasuringPolicy
 from archdsl.search.policy.pace import Pace
 from tests.support.bright_images import write_bright_images
 from tests.support.places import ROOT as ROOT
+from tests.support.timm_here import is_installed
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
@@ -92,7 +94,7 @@ class Session:
         self._folder, self._capture = folder, capture
         self._variables: dict[str, Any] = {"__name__": "__main__"}
         self._documents: dict[str, dict[str, Any]] = {}
-        self._printed = ""
+        self._printed: str | None = ""
         self._has_package = False
         programs = folder / "programs"
         for name, arguments in (("archdsl", "-m archdsl"), ("python", "")):
@@ -130,7 +132,7 @@ class Session:
             assert tomllib.loads(block.text)
             if (offered := block.marked("installed")) is not None:
                 self._install(*offered.split(" = "))
-        elif block.marked("printed") is not None:
+        elif block.marked("printed") is not None and self._printed is not None:
             return self._printed
         return block.text
 
@@ -142,7 +144,10 @@ class Session:
             text, count = re.subn(rf"\b{name}( ?= ?)[^,)\n]+", rf"{name}\g<1>{value}", text)
             assert count == 1, f"{name} is not set once in {block.text}"
         code = compile("\n" * (block.line - 1) + text, str(page), "exec")
-        if block.reason is None:
+        needed = block.marked("needs")
+        if needed is not None and not is_installed(needed):
+            self._printed = None  # what it prints is not known here
+        elif block.reason is None:
             self._capture.readouterr()
             exec(code, self._variables)
             self._printed = self._capture.readouterr().out.decode()
