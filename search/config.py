@@ -153,6 +153,6 @@ def _difference(place: str, before: Json, now: Json) -> tuple[str, str, str]:
         return _difference(f"{place}.{names[0]}", before.get(names[0]), now.get(names[0]))
     if isinstance(before, list) and isinstance(now, list):
         pairs = list(zip_longest(before, now))
-        index = next(index for index, (one, other) in enumerate(pairs) if one != other)
+        index = next(index for index, (former, latter) in enumerate(pairs) if former != latter)
         return _difference(f"{place}[{index}]", *pairs[index])
     return place, short(before), short(now)

@@ -219,7 +219,7 @@ class Trial:
             ValidationError: it is none.
         """
         line = _Line.model_validate(record)
-        known = line.provenance
+        provenance = line.provenance
         return cls(
             number=line.number,
             network_hash=line.hash,
@@ -233,10 +233,10 @@ class Trial:
             inside_budget=line.inside_budget,
             accuracy=line.accuracy,
             seconds=line.seconds,
-            origin=known.origin,
-            measurement=None if known.latency is None else Measurement.from_json(known.latency),
-            scores=known.scores,
-            training=None if known.proxy is None else Training.from_json(known.proxy),
+            origin=provenance.origin,
+            measurement=None if provenance.latency is None else Measurement.from_json(provenance.latency),
+            scores=provenance.scores,
+            training=None if provenance.proxy is None else Training.from_json(provenance.proxy),
         )
 
     def as_json(self) -> JsonObject:

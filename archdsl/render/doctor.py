@@ -62,7 +62,7 @@ def _costs(examination: Examination) -> RenderableType:
         Column("median", [Text(_text(metric, costs.median)) for metric, costs in rows], right=True),
         Column("most", [Text(_text(metric, costs.most)) for metric, costs in rows], right=True),
     ]
-    points = f"{len(examination.survey.found):,}"
+    points = f"{len(examination.survey.valid):,}"
     counted_on = f"Counted by formula on all {points} points."
     if not examination.survey.is_whole:
         counted_on = (

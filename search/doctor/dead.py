@@ -46,22 +46,24 @@ def dead_values(space: Space, points: Points, survey: Survey, draws: int) -> lis
     `draws` choices are drawn with a value before it is called dead, where the space was not looked at as a whole.
     """
     holes = holes_of(space)
-    found: dict[Value, Dead] = {}
+    dead_by_value: dict[Value, Dead] = {}
     for name, variable in variables(space.nodes).items():
         for value in variable.values:
             if (name, value) in survey.alive:
                 continue
-            places = [place for place in holes[name] if not any(outer in found for outer in place.around.items())]
+            places = [
+                place for place in holes[name] if not any(outer in dead_by_value for outer in place.around.items())
+            ]
             dead = _dead(space, points, survey, draws, name, value, places) if places else None
             if dead is not None:
-                found[name, value] = dead
-    return list(found.values())
+                dead_by_value[name, value] = dead
+    return list(dead_by_value.values())
 
 
 def holes_of(space: Space) -> dict[str, list[Hole]]:
     """The places of every variable; what stands around a place comes before it."""
     written = {keys: (name, hole) for name, hole, keys in walk(space.nodes)}
-    found: dict[str, list[Hole]] = {}
+    holes_by_name: dict[str, list[Hole]] = {}
     for keys, (name, hole) in written.items():
         around: Choices = {}
         for length, key in enumerate(keys):
@@ -70,8 +72,8 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
                 place = keys[length + 1]
                 assert isinstance(place, int)
                 around[outer] = label_of(alternatives_of(alternatives)[place])
-        found.setdefault(name, []).append(Hole(hole, keys, around))
-    return found
+        holes_by_name.setdefault(name, []).append(Hole(hole, keys, around))
+    return holes_by_name
 
 
 def _dead(
@@ -103,20 +105,20 @@ def _blame_of_drawn(
 
 
 def _drawn_with(
-    known: dict[str, Variable], draws: int, name: str, value: Scalar, places: list[Hole]
+    by_name: dict[str, Variable], draws: int, name: str, value: Scalar, places: list[Hole]
 ) -> Iterator[Choices]:
     """Choices at random that have a value, in each of its places in turn."""
     generator = random.Random(0)
     for index in range(draws):
         forced = places[index % len(places)].around | {name: value}
-        yield {other: draw(variable, generator) for other, variable in known.items()} | forced
+        yield {other: draw(variable, generator) for other, variable in by_name.items()} | forced
 
 
 def value_keys(place: Hole, value: Scalar) -> Keys:
     """Where a value is written; one of a range, where the range is."""
     alternatives = place.hole.get("$one_of")
     if isinstance(alternatives, list | tuple):
-        return (*place.keys, "$one_of", [label_of(found) for found in alternatives].index(value))
+        return (*place.keys, "$one_of", [label_of(alternative) for alternative in alternatives].index(value))
     return (*place.keys, "$int" if "$int" in place.hole else "$float")
 
 

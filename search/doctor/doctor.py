@@ -111,33 +111,38 @@ def examine(
     points = Points(with_data(settings.space_document, data._asdict(), settings.data))
     settings = settings.model_copy(update={"images": data.images})
     say("examining the space")
-    found = survey(points.space, points, policy.survey, settings.seed)
-    if not found.found:
-        raise SpecError([problem for problem, _ in found.refused.most_common(1)])
-    dead = dead_values(points.space, points, found, policy.survey.dead_draws)
-    networks = [network for _, network in found.found]
-    ends = [] if found.is_whole else _ends(points, found, settings, policy.descent)
-    known = None
+    surveyed = survey(points.space, points, policy.survey, settings.seed)
+    if not surveyed.valid:
+        raise SpecError([problem for problem, _ in surveyed.refused.most_common(1)])
+    dead = dead_values(points.space, points, surveyed, policy.survey.dead_draws)
+    networks = [network for _, network in surveyed.valid]
+    ends = [] if surveyed.is_whole else _ends(points, surveyed, settings, policy.descent)
+    latencies = None
     if measure:
         allowed_s = asked.time_s if time_s is None else time_s
         until = begun + allowed_s * (1 - asked.training_share)
         deadline = max(until, time.monotonic() + allowed_s * asked.measuring_share)
         judged = data.validation + data.held_out
-        known = _timed(networks + ends, settings, policy, judged, deadline, say, new_worker or Worker)
+        latencies = _timed(networks + ends, settings, policy, judged, deadline, say, new_worker or Worker)
     rows = [network.costs(settings) for network in networks + ends]
-    for row, ms in zip(rows, known.predicted if known else (), strict=False):
+    for row, ms in zip(rows, latencies.predicted if latencies else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
     limits = settings.budgets.static
-    if known is not None and known.errors and settings.budgets.latency_ms is not None:
+    if latencies is not None and latencies.errors and settings.budgets.latency_ms is not None:
         limits["latency"] = settings.budgets.latency_ms
     return Examination(
         settings,
-        found,
-        _ranges(rows, len(networks), [*METRICS, *(["latency"] if known and known.errors else [])]),
+        surveyed,
+        _ranges(rows, len(networks), [*METRICS, *(["latency"] if latencies and latencies.errors else [])]),
         dead,
-        shares(rows[: len(networks)], limits, found.is_whole, median(known.errors) if known and known.errors else 0.0),
-        known,
-        _remedies(rows, settings, known),
+        shares(
+            rows[: len(networks)],
+            limits,
+            surveyed.is_whole,
+            median(latencies.errors) if latencies and latencies.errors else 0.0,
+        ),
+        latencies,
+        _remedies(rows, settings, latencies),
         trials or settings.trials or asked.trials,
         data,
         time.monotonic() - begun,
@@ -147,9 +152,9 @@ def examine(
     )
 
 
-def _ends(points: Points, found: Survey, settings: Settings, policy: DescentPolicy) -> list[Network]:
+def _ends(points: Points, surveyed: Survey, settings: Settings, policy: DescentPolicy) -> list[Network]:
     """Networks of the least and the most of each cost that one-variable steps reach from the best of those found."""
-    known = variables(points.space.nodes)
+    by_name = variables(points.space.nodes)
     reached = []
     for metric in METRICS:
         for sign in (1, -1):
@@ -157,8 +162,8 @@ def _ends(points: Points, found: Survey, settings: Settings, policy: DescentPoli
             def loss(network: Network, metric: str = metric, sign: int = sign) -> float:
                 return sign * network.cost(metric, settings.dtype, settings.batch)
 
-            start, _ = min(found.found, key=lambda pair: loss(pair[1]))
-            end = descend(points, known, start, loss, policy)
+            start, _ = min(surveyed.valid, key=lambda pair: loss(pair[1]))
+            end = descend(points, by_name, start, loss, policy)
             if end is not None:
                 reached.append(end[0])
     return reached
@@ -179,27 +184,27 @@ def _timed(
     """
     worker = new_worker()
     try:
-        known = timed(worker, networks, settings, policy, deadline, say)
+        latencies = timed(worker, networks, settings, policy, deadline, say)
         say("timing some training steps")
         limits = settings.budgets.static
         fit = [
             network
-            for network, ms in known.measured
+            for network, ms in latencies.measured
             if settings.budgets.allows_ms(ms) and inside(network.costs(settings), limits)
         ]
-        chosen = fit or [network for network, _ in known.measured]
+        chosen = fit or [network for network, _ in latencies.measured]
         fidelity = fidelity_of(settings, settings.images)
-        return known._replace(train_s=paces(worker, chosen, settings, policy.examination, fidelity, judged))
+        return latencies._replace(train_s=paces(worker, chosen, settings, policy.examination, fidelity, judged))
     finally:
         worker.stop()
 
 
-def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | None) -> list[Remedy]:
+def _remedies(rows: list[dict[str, float]], settings: Settings, latencies: Timed | None) -> list[Remedy]:
     """What would make the budgets feasible. No latency is believed to be below the least that was measured."""
     limits = settings.budgets.static
-    if known is None or not known.measured or settings.budgets.latency_ms is None:
+    if latencies is None or not latencies.measured or settings.budgets.latency_ms is None:
         return remedies_of(rows, limits)
-    floor = min(ms for _, ms in known.measured)
+    floor = min(ms for _, ms in latencies.measured)
     limits["latency"] = settings.budgets.latency_ms
     believed = [{**row, "latency": max(row["latency"], floor)} for row in rows]
     remedies = remedies_of([row for row in believed if row["latency"] < math.inf], limits)
@@ -212,30 +217,31 @@ def _remedies(rows: list[dict[str, float]], settings: Settings, known: Timed | N
 
 def _ranges(rows: list[dict[str, float]], sampled: int, metrics: list[str]) -> dict[str, Range]:
     """The ends over everything found, the median over what was sampled."""
-    found = {}
+    by_metric = {}
     for metric in metrics:
         values = [row[metric] for row in rows if row[metric] < math.inf]
         middle = [row[metric] for row in rows[:sampled] if row[metric] < math.inf]
         if middle:
-            found[metric] = Range(min(values), median(middle), max(values))
-    return found
+            by_metric[metric] = Range(min(values), median(middle), max(values))
+    return by_metric
 
 
-def as_json(found: Examination, dead: list[JsonObject]) -> JsonObject:
+def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
     """The facts for programs; `dead` are the dead values as their problems say them, with their places."""
-    timed, settings = found.timed, found.settings
+    timed, settings = examination.timed, examination.settings
     return {
         "space": settings.space["name"],
-        "feasible": found.is_feasible,
-        "size": found.survey.size._asdict() | {"looked_at": found.survey.looked_at, "whole": found.survey.is_whole},
-        "ranges": {metric: found.ranges[metric]._asdict() for metric in found.ranges},
-        "sampled": len(found.survey.found),
-        "data": found.data._asdict(),
+        "feasible": examination.is_feasible,
+        "size": examination.survey.size._asdict()
+        | {"looked_at": examination.survey.looked_at, "whole": examination.survey.is_whole},
+        "ranges": {metric: examination.ranges[metric]._asdict() for metric in examination.ranges},
+        "sampled": len(examination.survey.valid),
+        "data": examination.data._asdict(),
         "dead": dead,
-        "shares": [share._asdict() for share in found.shares],
+        "shares": [share._asdict() for share in examination.shares],
         "remedies": [
             {"metric": remedy.metric, "budget": remedy.budget, "least": remedy.least, "told": str(remedy)}
-            for remedy in found.remedies
+            for remedy in examination.remedies
         ],
         "latency": None
         if timed is None
@@ -250,9 +256,9 @@ def as_json(found: Examination, dead: list[JsonObject]) -> JsonObject:
             "train_s": timed.train_s,
             "provenance": timed.facts,
         },
-        "trials": found.trials,
-        "training": str(found.training),
-        "workers": found.workers,
-        "search_s": found.search_s,
-        "seconds": found.seconds,
+        "trials": examination.trials,
+        "training": str(examination.training),
+        "workers": examination.workers,
+        "search_s": examination.search_s,
+        "seconds": examination.seconds,
     }

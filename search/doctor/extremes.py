@@ -15,7 +15,7 @@ Loss = Callable[[Network], float]
 
 def descend(
     points: Points,
-    known: Mapping[str, Variable],
+    by_name: Mapping[str, Variable],
     start: Mapping[str, Scalar],
     loss: Loss,
     policy: DescentPolicy,
@@ -25,11 +25,11 @@ def descend(
 
     Each variable in turn takes its best value, until a round brings nothing, or the loss is `enough`.
     """
-    choices = _complete(known, start)
+    choices = _complete(by_name, start)
     best = points.look(choices.__getitem__).network
     for _ in range(policy.most_rounds):
         before = best
-        for name, variable in known.items():
+        for name, variable in by_name.items():
             for value in _tried(variable, policy.most_values):
                 changed = {**choices, name: value}
                 network = points.look(changed.__getitem__).network
@@ -42,9 +42,9 @@ def descend(
     return None if best is None else (best, choices)
 
 
-def _complete(known: Mapping[str, Variable], start: Mapping[str, Scalar]) -> Choices:
+def _complete(by_name: Mapping[str, Variable], start: Mapping[str, Scalar]) -> Choices:
     """A value for every variable, the first where none is chosen."""
-    first = {name: variable.values[0] if variable.values else variable.low for name, variable in known.items()}
+    first = {name: variable.values[0] if variable.values else variable.low for name, variable in by_name.items()}
     return {**first, **start}
 
 

@@ -71,11 +71,11 @@ def found_rows(
     points: Points, settings: Settings, policy: DescentPolicy, limits: Mapping[str, float]
 ) -> list[dict[str, float]]:
     """The costs of networks drawn, and of what steps reach from the best one; ends with the first inside the limits."""
-    known, generator = variables(points.space.nodes), random.Random(0)
+    by_name, generator = variables(points.space.nodes), random.Random(0)
     rows: list[dict[str, float]] = []
     best: tuple[float, Choices] | None = None
     for _ in range(policy.draws):
-        choices = {name: draw(variable, generator) for name, variable in known.items()}
+        choices = {name: draw(variable, generator) for name, variable in by_name.items()}
         network = points.look(choices.__getitem__).network
         if network is None:
             continue
@@ -87,7 +87,7 @@ def found_rows(
     weights = [limits, *({metric: limit} for metric, limit in limits.items())]
     for weight in weights if best is not None else ():
         loss = partial(_excess, settings=settings, limits=weight)
-        reached = descend(points, known, best[1] if best else {}, loss, policy)
+        reached = descend(points, by_name, best[1] if best else {}, loss, policy)
         if reached is not None:
             rows.append(reached[0].costs(settings))
     return rows

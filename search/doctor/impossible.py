@@ -55,8 +55,8 @@ def warnings_of(space: Space, policy: ProofPolicy) -> list[Problem]:
     remedy = 'name it in the "from" of a later node, or remove it'
     rule = "can never occur: no node reads it, whichever alternatives are chosen"
     problems = [Problem(("nodes", index), f"{space.nodes[index]['id']} {rule}", None, remedy) for index in unread]
-    values = [found for found in impossible_values(space, policy) if found.keys[1] not in unread]
-    return problems + [found.problem() for found in values]
+    values = [value for value in impossible_values(space, policy) if value.keys[1] not in unread]
+    return problems + [value.problem() for value in values]
 
 
 def unread_nodes(space: Space) -> list[int]:

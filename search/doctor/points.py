@@ -98,5 +98,5 @@ class Points:
         node = self.space.nodes[index]
         if "$one_of" in node:
             label = point.choices[node.get("$name", name)]
-            keys += ("$one_of", [label_of(found) for found in node["$one_of"]].index(label))
+            keys += ("$one_of", [label_of(alternative) for alternative in node["$one_of"]].index(label))
         return problem._replace(keys=(*keys, *problem.keys[2:]))

@@ -25,17 +25,17 @@ class Share(NamedTuple):
 def shares(rows: list[dict[str, float]], limits: dict[str, float], is_whole: bool, error: float) -> list[Share]:
     """The share inside each budget and, last, inside all of them."""
     several = [(metric, {metric: limit}) for metric, limit in limits.items()]
-    found = []
+    by_budget = []
     for metric, bound in [*several, ("all", limits)] if limits else []:
-        known = [row for row in rows if all(row.get(name, math.inf) < math.inf for name in bound)]
-        if not known:
+        complete = [row for row in rows if all(row.get(name, math.inf) < math.inf for name in bound)]
+        if not complete:
             continue
-        counts = [sum(inside(row, _moved(bound, shift)) for row in known) for shift in (-error, 0.0, error)]
-        low, high = counts[0] / len(known), counts[2] / len(known)
+        counts = [sum(inside(row, _moved(bound, shift)) for row in complete) for shift in (-error, 0.0, error)]
+        low, high = counts[0] / len(complete), counts[2] / len(complete)
         if not is_whole:
-            low, high = _wilson(counts[0], len(known))[0], _wilson(counts[2], len(known))[1]
-        found.append(Share(metric, bound.get(metric), counts[1], len(known), low, high))
-    return found
+            low, high = _wilson(counts[0], len(complete))[0], _wilson(counts[2], len(complete))[1]
+        by_budget.append(Share(metric, bound.get(metric), counts[1], len(complete), low, high))
+    return by_budget
 
 
 def _moved(bound: dict[str, float], shift: float) -> dict[str, float]:

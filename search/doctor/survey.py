@@ -37,7 +37,7 @@ class Size(NamedTuple):
 class Survey(NamedTuple):
     """The valid points among the choices that were looked at."""
 
-    found: list[tuple[Choices, Network]]
+    valid: list[tuple[Choices, Network]]
     looked_at: int
     is_whole: bool
     """Whether every choice of the space was looked at."""
@@ -52,28 +52,28 @@ class Survey(NamedTuple):
 
 def survey(space: Space, points: Points, policy: SurveyPolicy, seed: int = 0) -> Survey:
     """Look at a space: as a whole, or at some thousand choices, uniform in each variable."""
-    known = variables(space.nodes)
-    whole = _whole(points, known, policy.most_choices)
+    by_name = variables(space.nodes)
+    whole = _whole(points, by_name, policy.most_choices)
     if whole is not None:
         return _summed(whole, True, _exact_size(whole))
     generator = random.Random(seed)
-    drawn = [points.look(lambda name: draw(known[name], generator)) for _ in range(policy.samples)]
-    return _summed(drawn, False, _estimated_size(drawn, known))
+    drawn = [points.look(lambda name: draw(by_name[name], generator)) for _ in range(policy.samples)]
+    return _summed(drawn, False, _estimated_size(drawn, by_name))
 
 
-def _whole(points: Points, known: dict[str, Variable], most: int) -> list[Looked] | None:
+def _whole(points: Points, by_name: dict[str, Variable], most: int) -> list[Looked] | None:
     """Every choice, or None if they are too many."""
-    if not all(variable.values for variable in known.values()):
+    if not all(variable.values for variable in by_name.values()):
         return None
-    if _at_least(known, points, most) > most:
+    if _at_least(by_name, points, most) > most:
         return None
-    return list(_look_at_all(points, known))
+    return list(_look_at_all(points, by_name))
 
 
-def _at_least(known: dict[str, Variable], points: Points, most: int) -> int:
+def _at_least(by_name: dict[str, Variable], points: Points, most: int) -> int:
     """The number of choices, counted no further than needed; their networks are not made."""
     counted = 0
-    for choose in EveryChoice(known):
+    for choose in EveryChoice(by_name):
         points.decide(choose)
         counted += 1
         if counted > most:
@@ -81,23 +81,23 @@ def _at_least(known: dict[str, Variable], points: Points, most: int) -> int:
     return counted
 
 
-def _look_at_all(points: Points, known: dict[str, Variable]) -> Iterator[Looked]:
-    for choose in EveryChoice(known):
+def _look_at_all(points: Points, by_name: dict[str, Variable]) -> Iterator[Looked]:
+    for choose in EveryChoice(by_name):
         yield points.look(choose)
 
 
 def _summed(looked: list[Looked], is_whole: bool, size: Size) -> Survey:
-    found, refused, alive = [], Counter[Problem](), set[Value]()
+    valid, refused, alive = [], Counter[Problem](), set[Value]()
     blame: dict[Value, Counter[Problem]] = defaultdict(Counter)
     for choices, network, problem in looked:
         if network is not None:
-            found.append((choices, network))
+            valid.append((choices, network))
             alive.update(choices.items())
         elif problem is not None:
             refused[problem] += 1
             for value in choices.items():
                 blame[value][problem] += 1
-    return Survey(found, len(looked), is_whole, size, blame, alive, refused)
+    return Survey(valid, len(looked), is_whole, size, blame, alive, refused)
 
 
 def _exact_size(looked: list[Looked]) -> Size:
@@ -105,11 +105,11 @@ def _exact_size(looked: list[Looked]) -> Size:
     return Size(len(networks), 0.0, len({network.network_hash for network in networks}), ())
 
 
-def _estimated_size(drawn: list[Looked], known: dict[str, Variable]) -> Size:
+def _estimated_size(drawn: list[Looked], by_name: dict[str, Variable]) -> Size:
     """A choice's chance is that of the values that it needs: its inverse, where it is a point, has the size as mean."""
-    continuous = tuple(name for name, variable in known.items() if not variable.values)
+    continuous = tuple(name for name, variable in by_name.items() if not variable.values)
     counts = [
-        0.0 if network is None else math.prod(float(len(known[name].values) or 1) for name in choices)
+        0.0 if network is None else math.prod(float(len(by_name[name].values) or 1) for name in choices)
         for choices, network, _ in drawn
     ]
     mean = sum(counts) / len(counts)

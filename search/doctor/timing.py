@@ -80,7 +80,7 @@ def timed(
     session = _Session(worker, networks, settings, policy, say)
     begun = time.monotonic()
     for index in _order(networks)[: asked.most_measured]:
-        spent, done = time.monotonic() - begun, len(session.found)
+        spent, done = time.monotonic() - begun, len(session.latency_ms)
         if done >= 2 and time.monotonic() + (1 + asked.fastest) * spent / max(done, 1) > deadline:
             break
         say(f"measuring network {done + 1}: {networks[index].counted.macs / 1e6:.0f} M MACs")
@@ -91,9 +91,9 @@ def timed(
             say("measuring the network that is predicted to be the fastest")
             session.take(fastest)
     reading_s = sum(session.reading_s) / max(len(session.reading_s), 1)
-    measure_s = reading_s * (1 + session.unstable / max(len(session.found), 1))  # these are read once more
+    measure_s = reading_s * (1 + session.unstable / max(len(session.latency_ms), 1))  # these are read once more
     return Timed(
-        [(networks[index], ms) for index, ms in session.found.items()],
+        [(networks[index], ms) for index, ms in session.latency_ms.items()],
         session.unstable,
         session.failed,
         session.model.fit().errors if session.is_enough else [],
@@ -141,15 +141,15 @@ def paces(
     ordered = sorted(networks, key=lambda network: network.counted.macs)
     parts = range(policy.paced if ordered else 0)
     chosen = [ordered[(2 * part + 1) * len(ordered) // (2 * policy.paced)] for part in parts]
-    found = []
+    seconds = []
     for network in chosen:
         request = PaceRequest(network.spec.to_json(), fidelity.batch, settings.device, settings.threads)
         try:
             reply = worker.ask(request, policy.pace_s)
         except (Failed, WorkerGone):
             continue
-        found.append(fidelity.steps * reply.step_s + (judged + policy.scored_images) * reply.image_s)
-    return found
+        seconds.append(fidelity.steps * reply.step_s + (judged + policy.scored_images) * reply.image_s)
+    return seconds
 
 
 class _Session:
@@ -160,7 +160,7 @@ class _Session:
     ) -> None:
         self.worker, self.networks, self.settings, self.policy, self.say = worker, networks, settings, policy, say
         self.reading_s: list[float] = []
-        self.model, self.found, self.unstable, self.failed = (
+        self.model, self.latency_ms, self.unstable, self.failed = (
             LatencyModel(policy.latency_model),
             dict[int, float](),
             0,
@@ -170,7 +170,7 @@ class _Session:
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
         spec = self.networks[index].spec
-        is_as_a_trial = len(self.found) < self.policy.examination.as_a_trial
+        is_as_a_trial = len(self.latency_ms) < self.policy.examination.as_a_trial
         pace = self.policy.measuring.pace if is_as_a_trial else self.policy.examination.pace
         setting = MeasuringSetting(**self.settings.measuring())
         request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
@@ -182,32 +182,34 @@ class _Session:
         latency = reply.latency.latency(spec.name)
         if is_as_a_trial:
             self.reading_s.append(reply.seconds)  # without waiting for the device
-        self.found[index] = ms = latency.stat(self.settings.stat)
+        self.latency_ms[index] = ms = latency.stat(self.settings.stat)
         self.unstable += latency.unstable
         self.model.learn(spec, ms)
 
     @property
     def is_enough(self) -> bool:
         """Whether the others are predicted."""
-        return len(self.found) >= self.policy.examination.enough
+        return len(self.latency_ms) >= self.policy.examination.enough
 
     def predicted(self) -> list[float | None]:
         """Of every network the ms: measured, else predicted, never far below the least measured."""
         if not self.is_enough:
-            return [self.found.get(index) for index in range(len(self.networks))]
-        floor = min(self.found.values()) * self.policy.latency_model.least_share
-        told = []
+            return [self.latency_ms.get(index) for index in range(len(self.networks))]
+        floor = min(self.latency_ms.values()) * self.policy.latency_model.least_share
+        predictions = []
         for index, network in enumerate(self.networks):
             ms = self.model.predicted(network.spec, network.counted)
-            told.append(self.found.get(index, None if ms is None else max(ms, floor)))
-        return told
+            predictions.append(self.latency_ms.get(index, None if ms is None else max(ms, floor)))
+        return predictions
 
     def fastest_untaken(self) -> int | None:
         """The network with the least predicted latency that was not measured; None if nothing can be said."""
         if not self.is_enough:
             return None
-        known = [(ms, index) for index, ms in enumerate(self.predicted()) if ms is not None and index not in self.found]
-        return min(known)[1] if known else None
+        untaken = [
+            (ms, index) for index, ms in enumerate(self.predicted()) if ms is not None and index not in self.latency_ms
+        ]
+        return min(untaken)[1] if untaken else None
 
 
 def _order(networks: Sequence[Network]) -> list[int]:

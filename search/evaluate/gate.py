@@ -46,13 +46,13 @@ def gate_ms(context: Context) -> float | None:
         SearchError: no network of the space is inside the static budgets.
         Failed, WorkerGone: the network could not be measured.
     """
-    policy, found = context.policy.gate, first_candidate(context.space, context.settings, context.policy.drawing)
+    policy, network = context.policy.gate, first_candidate(context.space, context.settings, context.policy.drawing)
     budget = context.settings.budgets.latency_ms
     if budget is None:
         return None
-    if (known := context.folder.read("noise.json", NoiseFile)) is not None:
-        return known.gate_ms
-    readings = [_reading(context, found.spec) for _ in range(policy.readings)]
+    if (kept := context.folder.read("noise.json", NoiseFile)) is not None:
+        return kept.gate_ms
+    readings = [_reading(context, network.spec) for _ in range(policy.readings)]
     noise = min(max(max(readings) / min(readings) - 1, policy.least_noise), policy.most_noise)
     gate = budget / (1 + noise)
     context.folder.write("noise.json", {"readings_ms": [*readings], "noise": noise, "gate_ms": gate})

@@ -16,17 +16,17 @@ def winner_accuracy(records: Sequence[Trial], network_hash: str, kept: KeptWeigh
     `chance` is the share of the largest class, which an accuracy must exceed by two standard errors.
     """
     over_seeds = held_out(records, network_hash)
-    own = None
+    on_held_out = None
     if kept.held_out_accuracy is not None:
         accuracy, error, images = kept.held_out_accuracy, kept.held_out_error, kept.held_out_images
-        own = HeldOutAccuracy(accuracy, error, images, kept.fidelity, mean=accuracy)
+        on_held_out = HeldOutAccuracy(accuracy, error, images, kept.fidelity, mean=accuracy)
         if over_seeds is not None:
             seeds, least, most = over_seeds.seeds, over_seeds.least, over_seeds.most
-            own = replace(own, seeds=seeds, least=least, most=most, mean=over_seeds.accuracy)
+            on_held_out = replace(on_held_out, seeds=seeds, least=least, most=most, mean=over_seeds.accuracy)
     validation = ValidationAccuracy(
         kept.validation_accuracy, kept.validation_error, kept.validation_images, kept.fidelity, *kept.trained_seeds
     )
-    return WinnerAccuracy(own, validation, chance, kept.per_class, kept.balanced_accuracy)
+    return WinnerAccuracy(on_held_out, validation, chance, kept.per_class, kept.balanced_accuracy)
 
 
 def held_out(records: Sequence[Trial], network_hash: str | None) -> HeldOutAccuracy | None:

@@ -108,18 +108,18 @@ def one_reading(
 def pooled(latencies: Sequence[Latency], stat: str) -> Measured:
     """Readings of one network as one: the statistic over all undisturbed rounds, or over all where none is."""
     rounds = [latency.rounds for latency in latencies]
-    found = estimate(rounds, stat)
+    estimated = estimate(rounds, stat)
     every = [ms for taken in rounds for ms in taken.ms]
-    ms = percentile(every, STATS[stat]) if found is None else found.value
+    ms = percentile(every, STATS[stat]) if estimated is None else estimated.value
     undisturbed, last = sum(sum(taken.undisturbed) for taken in rounds), latencies[-1]
     drifts = undisturbed >= LEAST_ROUNDS and last.drift > TOLERANCE  # of fewer rounds it cannot be told
     measurement = Measurement(
         **{f"{name}_ms": _statistic(rounds, every, percent) for name, percent in STATS.items()},
         spread=last.spread,
-        unstable=found is None or found.share < LEAST_SHARE or drifts,
+        unstable=estimated is None or estimated.share < LEAST_SHARE or drifts,
         provenance=last.provenance,
         stat=stat,
-        interval_ms=None if found is None else (found.low, found.high),
+        interval_ms=None if estimated is None else (estimated.low, estimated.high),
         samples=len(every),
         rounds=len(every),
         undisturbed=undisturbed,

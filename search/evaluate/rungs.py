@@ -102,8 +102,8 @@ def train(
         WorkerGone: as `Worker.ask`.
     """
     key = training_key(canonical_hash(spec), settings, data, lengthen)
-    if not anew and (known := cache.get_training(key)) is not None:
-        return Trained(known.accuracy, known.seconds, known.training, is_cached=True)
+    if not anew and (cached := cache.get_training(key)) is not None:
+        return Trained(cached.accuracy, cached.seconds, cached.training, is_cached=True)
     started, left = time.monotonic(), clock.left_to_train
     fidelity = fidelity_of(settings, data.images, lengthen)
     request = TrainRequest(

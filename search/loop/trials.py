@@ -123,15 +123,15 @@ class SearchLoop:
             context.note(f"a block failed while its costs were counted, and is left out: {reason}")
         if proposal is None:
             return None
-        found, trial = proposal
+        network, trial = proposal
         number = self.study.number(trial, self._next)
         self._next = number + 1
-        return self._work(trial, new_trial(found, number, trial.user_attrs.get(FROM)))
+        return self._work(trial, new_trial(network, number, trial.user_attrs.get(FROM)))
 
     def _work(self, trial: OpenTrial, record: Trial) -> Chosen:
         """What is to be done in a trial of the study, of which the record says what is known so far."""
-        if (known := trial.user_attrs.get(RESULT)) is not None:
-            cache.put(*known)  # another machine knows it from an earlier run
+        if (cached := trial.user_attrs.get(RESULT)) is not None:
+            cache.put(*cached)  # another machine knows it from an earlier run
         if self.study.is_killer(trial):
             return Chosen(trial, lambda slot: abandon_trial(record, self.policy.study.most_lost))
         return Chosen(
@@ -157,9 +157,9 @@ class SearchLoop:
 
     def _learn_of_others(self) -> None:
         """What other machines finished becomes part of this run."""
-        known = {record.network_hash for record in self.context.trials} if self.study.is_shared else set()
+        recorded = {record.network_hash for record in self.context.trials} if self.study.is_shared else set()
         for record in self.study.records():
-            if record.network_hash not in known:
+            if record.network_hash not in recorded:
                 self.context.add(record)
                 self._learn(record)
 

@@ -16,12 +16,12 @@ _IS = " is "
 
 def fields(document: JsonObject) -> Fields:
     """By place: the logarithm of each number, and 1 for each word that stands there. `document` is a spec as JSON."""
-    found = dict[str, float]()
+    values_by_place = dict[str, float]()
     nodes = document["nodes"]
     for node in nodes if isinstance(nodes, list) else ():
         if isinstance(node, dict):
-            found.update(_of({name: value for name, value in node.items() if name != "id"}, str(node["id"])))
-    return found
+            values_by_place.update(_of({name: value for name, value in node.items() if name != "id"}, str(node["id"])))
+    return values_by_place
 
 
 def field_columns(seen: Sequence[Fields]) -> Floats:
@@ -29,18 +29,20 @@ def field_columns(seen: Sequence[Fields]) -> Floats:
 
     A number that a network does not have is taken for the mean of the others, a word for absent.
     """
-    columns = [standardised(_column(name, seen)) for name in sorted({name for found in seen for name in found})]
+    columns = [
+        standardised(_column(name, seen)) for name in sorted({name for of_network in seen for name in of_network})
+    ]
     kept = [column for column in columns if column.any()]
     return np.column_stack(kept) if kept else np.zeros((len(seen), 0))
 
 
 def _of(value: Json, place: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
-        for name, own in value.items():
-            yield from _of(own, f"{place}.{name}")
+        for name, inner in value.items():
+            yield from _of(inner, f"{place}.{name}")
     elif isinstance(value, list | tuple):
-        for index, own in enumerate(value):
-            yield from _of(own, f"{place}.{index}")
+        for index, inner in enumerate(value):
+            yield from _of(inner, f"{place}.{index}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield place, math.copysign(math.log1p(abs(value)), value)
     else:
@@ -49,6 +51,6 @@ def _of(value: Json, place: str) -> Iterator[tuple[str, float]]:
 
 def _column(name: str, seen: Sequence[Fields]) -> Floats:
     if _IS in name:
-        return np.array([found.get(name, 0.0) for found in seen])
-    known = [found[name] for found in seen if name in found]
-    return np.array([found.get(name, sum(known) / len(known)) for found in seen])
+        return np.array([of_network.get(name, 0.0) for of_network in seen])
+    numbers = [of_network[name] for of_network in seen if name in of_network]
+    return np.array([of_network.get(name, sum(numbers) / len(numbers)) for of_network in seen])

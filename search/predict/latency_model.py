@@ -67,10 +67,10 @@ class LatencyModel:
 
     def predicted(self, spec: Spec, counted: Count | None = None) -> float | None:
         """The ms of a network by regression; None where it has a type of node that was never measured."""
-        fit, found = self.fit(), features(spec, counted)
-        if not set(found) <= set(fit.names):
+        fit, terms = self.fit(), features(spec, counted)
+        if not set(terms) <= set(fit.names):
             return None
-        return float(np.array([found.get(name, 0.0) for name in fit.names]) @ fit.weights)
+        return float(np.array([terms.get(name, 0.0) for name in fit.names]) @ fit.weights)
 
     def guess(self, spec: Spec, counted: Count | None = None) -> float | None:
         """The ms of a network by the table, else by regression; None before either can tell it."""
@@ -100,10 +100,10 @@ class LatencyModel:
 
 def table_of(settings: Settings, facts: JsonObject) -> Table | None:
     """The fresh table of a search's space, setting and threads on the device of these facts, or None."""
-    own = settings.measuring() | {"stat": settings.stat}
-    own["threads"] = own["threads"] or facts.get("threads")
+    setting = settings.measuring() | {"stat": settings.stat}
+    setting["threads"] = setting["threads"] or facts.get("threads")
     try:
-        return load(settings.space_document, own, facts)
+        return load(settings.space_document, setting, facts)
     except (MeasureError, RuntimeError):  # the latter where there is no home folder
         return None
 
@@ -113,13 +113,13 @@ def features(spec: Spec, counted: Count | None = None) -> dict[str, float]:
 
     A sequence is of the type of its blocks.
     """
-    found = {"one": 1.0}
+    terms = {"intercept": 1.0}
     for node, cost in zip(spec.nodes, (counted or count(spec)).nodes, strict=True):
         kind = _kind(node)
         blocks, macs = f"{kind} blocks", f"{kind} MACs"
-        found[blocks] = found.get(blocks, 0.0) + float(getattr(node, "depth", 1))
-        found[macs] = found.get(macs, 0.0) + cost.macs / 1e6
-    return found
+        terms[blocks] = terms.get(blocks, 0.0) + float(getattr(node, "depth", 1))
+        terms[macs] = terms.get(macs, 0.0) + cost.macs / 1e6
+    return terms
 
 
 def _kind(node: Node) -> str:
@@ -129,8 +129,8 @@ def _kind(node: Node) -> str:
 
 def _fitted(seen: list[tuple[dict[str, float], float]], ridge: float) -> Fit:
     """The regression on features and the ms measured, and each network's ms by a fit to all the others."""
-    names = sorted({name for found, _ in seen for name in found})
-    x = np.array([[found.get(name, 0.0) for name in names] for found, _ in seen])
+    names = sorted({name for terms, _ in seen for name in terms})
+    x = np.array([[terms.get(name, 0.0) for name in names] for terms, _ in seen])
     y = np.array([latency for _, latency in seen])
     left_out = []
     for index in range(len(y)):

@@ -43,9 +43,9 @@ class Predictors:
         self.screen.learn(trial)
         self.early_stopping.learn(trial)
 
-    def predicted_ms(self, found: Network) -> float | None:
+    def predicted_ms(self, network: Network) -> float | None:
         """The latency of a network that was not measured; None where nothing can tell it yet."""
-        return self._latency.guess(found.spec, found.counted)
+        return self._latency.guess(network.spec, network.counted)
 
     def surely_too_slow(self, spec: Spec) -> bool:
         """Whether a network exceeds the gate by more than the largest prediction error so far.

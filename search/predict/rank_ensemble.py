@@ -22,5 +22,5 @@ def ensemble(seen: Sequence[Mapping[str, float]], members: Sequence[str] = MEMBE
     if not seen:
         return np.zeros(0)
     logs = [np.log(ranks([scores[name] for scores in seen]) / len(seen)) for name in members]
-    found: Floats = np.exp(np.mean(logs, axis=0))
-    return found
+    combined: Floats = np.exp(np.mean(logs, axis=0))
+    return combined

@@ -30,16 +30,16 @@ class Interval(NamedTuple):
 
 def ranks(values: Sequence[float] | Floats) -> Floats:
     """(..., n) -> (..., n): from 1 for the lowest, ties at their mean rank."""
-    found: Floats = rankdata(np.asarray(values, float), axis=-1)
-    return found
+    ranked: Floats = rankdata(np.asarray(values, float), axis=-1)
+    return ranked
 
 
 def standardised(column: Sequence[float] | Floats) -> Floats:
     """Of mean 0 and variance 1; all 0 where it is constant."""
     values = np.asarray(column, dtype=float)
     centred, deviation = values - values.mean(), float(values.std())
-    found: Floats = centred / deviation if deviation > 1e-9 * float(np.abs(values).max()) else np.zeros_like(values)
-    return found
+    scaled: Floats = centred / deviation if deviation > 1e-9 * float(np.abs(values).max()) else np.zeros_like(values)
+    return scaled
 
 
 def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Floats:
@@ -63,15 +63,15 @@ def kendall(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Floats:
 def _normed(product: Floats, squares: Floats) -> Floats:
     """A product by the root of its sides' squares; 0 where that is 0."""
     size = np.sqrt(squares)
-    found: Floats = np.divide(product, size, out=np.zeros_like(size), where=size > 0)
-    return found
+    quotient: Floats = np.divide(product, size, out=np.zeros_like(size), where=size > 0)
+    return quotient
 
 
 def recall(score: Sequence[float], truth: Sequence[float], best: int, kept: int) -> float:
     """Share of the `best` of the truth that are among the `kept` highest scores; a tie is broken as it stands."""
     top = set(np.argsort(-np.asarray(truth, float), kind="stable")[:best].tolist())
-    found = set(np.argsort(-np.asarray(score, float), kind="stable")[:kept].tolist())
-    return len(top & found) / max(len(top), 1)
+    chosen = set(np.argsort(-np.asarray(score, float), kind="stable")[:kept].tolist())
+    return len(top & chosen) / max(len(top), 1)
 
 
 def interval(

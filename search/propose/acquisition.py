@@ -50,15 +50,15 @@ class Acquisition:
     log_objectives: Collection[int] = ()
     """Places of objectives that are modelled by their logarithm."""
 
-    def ratings(self, known: Sequence[Observation], children: Sequence[Params], generator: random.Random) -> Floats:
+    def ratings(self, observed: Sequence[Observation], children: Sequence[Params], generator: random.Random) -> Floats:
         """The expected improvement of each child: (children,). One observation at least is complete."""
-        policy, complete = self.policy.evolution, [one for one in known if one.is_complete]
+        policy, complete = self.policy.evolution, [observation for observation in observed if observation.is_complete]
         nothing = Prediction([None] * len(self.signs))
         predictions = [nothing if self.predict is None else self.predict(params) for params in children]
-        given = np.array([each.values for each in predictions], dtype=float)  # NaN where it is None
+        exact = np.array([each.values for each in predictions], dtype=float)  # NaN where it is None
         gain = generator.randrange(len(self.signs)) if self.gain is None else self.gain
-        seen = np.array([one.values for one in complete], dtype=float)
-        models = [self._objective(place, known, children, given[:, place]) for place in range(len(self.signs))]
+        seen = np.array([observation.values for observation in complete], dtype=float)
+        models = [self._objective(place, observed, children, exact[:, place]) for place in range(len(self.signs))]
         guessed = np.column_stack([self._natural(place, model.means) for place, model in enumerate(models)])
         both = np.vstack([seen, guessed]) * self.signs
         costs = _as_one(np.delete(both, gain, axis=1), generator) * (generator.random() >= policy.gain_share)
@@ -67,32 +67,32 @@ class Acquisition:
         rated = improvements(
             costs[: len(seen)], gains, costs[len(seen) :], means, models[gain].deviations, limit=policy.cost_limit
         )
-        return rated * self._chance(known, children, predictions)
+        return rated * self._chance(observed, children, predictions)
 
     def _objective(
-        self, place: int, known: Sequence[Observation], children: Sequence[Params], given: Floats
+        self, place: int, observed: Sequence[Observation], children: Sequence[Params], exact: Floats
     ) -> Posterior:
         """An objective of each child, as it is modelled: as it is given, and by the model where that is NaN."""
-        given = self._modelled(place, given)
-        if not np.isnan(given).any():
-            return Posterior(given, np.zeros(len(children)))
-        values = [(one.params, one.values[place]) for one in known]
+        exact = self._modelled(place, exact)
+        if not np.isnan(exact).any():
+            return Posterior(exact, np.zeros(len(children)))
+        values = [(observation.params, observation.values[place]) for observation in observed]
         targets = [(params, value) for params, value in values if value is not None]
         points = [params for params, _ in targets]
         model = self._fitted(points, self._modelled(place, np.array([value for _, value in targets])), children)
-        is_open = np.isnan(given)
-        return Posterior(np.where(is_open, model.means, given), np.where(is_open, model.deviations, 0.0))
+        is_open = np.isnan(exact)
+        return Posterior(np.where(is_open, model.means, exact), np.where(is_open, model.deviations, 0.0))
 
     def _chance(
-        self, known: Sequence[Observation], children: Sequence[Params], predictions: Sequence[Prediction]
+        self, observed: Sequence[Observation], children: Sequence[Params], predictions: Sequence[Prediction]
     ) -> Floats:
         """How likely each child keeps all constraints: (children,)."""
         chance = np.ones(len(children))
-        for name in sorted({name for one in known for name in one.constraints}):
-            rows = [one for one in known if name in one.constraints]
-            values = np.array([one.constraints[name] for one in rows])
-            model = self._fitted([one.params for one in rows], values, children)
-            means = [each.constraints.get(name, own) for each, own in zip(predictions, model.means, strict=True)]
+        for name in sorted({name for observation in observed for name in observation.constraints}):
+            rows = [observation for observation in observed if name in observation.constraints]
+            values = np.array([observation.constraints[name] for observation in rows])
+            model = self._fitted([observation.params for observation in rows], values, children)
+            means = [each.constraints.get(name, mean) for each, mean in zip(predictions, model.means, strict=True)]
             chance = chance * model._replace(means=np.array(means)).chance_below(0.0)
         return chance
 

@@ -30,8 +30,8 @@ class Breeder(NamedTuple):
 
     def child(self, parents: Sequence[Params]) -> dict[str, Value]:
         """A child of two parents, or of none."""
-        one, two = self.generator.choice(parents), self.generator.choice(parents)
-        params = {name: self._inherited(name, one, two) for name in self.space}
+        left, right = self.generator.choice(parents), self.generator.choice(parents)
+        params = {name: self._inherited(name, left, right) for name in self.space}
         changed = [name for name in self.space if self.generator.random() < 1 / len(self.space)]
         if self.generator.random() < self.random_share:
             changed = list(self.space)
@@ -39,10 +39,10 @@ class Breeder(NamedTuple):
             params[name] = draw(self.space[name], self.generator)
         return params
 
-    def _inherited(self, name: str, one: Params, two: Params) -> Value:
+    def _inherited(self, name: str, left: Params, right: Params) -> Value:
         """The value of one parent by chance; of the other where that has none, and a new one where neither has."""
-        first = self.generator.choice((one, two))
-        for parent in (first, one, two):
+        chosen = self.generator.choice((left, right))
+        for parent in (chosen, left, right):
             if name in parent:
                 value: Value = parent[name]
                 if is_inside(self.space[name], value):
@@ -50,15 +50,15 @@ class Breeder(NamedTuple):
         return draw(self.space[name], self.generator)
 
 
-def better_half(known: Sequence[Observation], signs: Floats) -> list[Params]:
+def better_half(observed: Sequence[Observation], signs: Floats) -> list[Params]:
     """The better half of complete observations: by how many others each is beaten in everything.
 
     `signs` are 1 for an objective that is minimised and -1 for one that is maximised: (objectives,).
     """
-    values = np.array([one.values for one in known], dtype=float).reshape(-1, len(signs)) * signs
-    beaten = [int((values <= own).all(1).sum() - (values == own).all(1).sum()) for own in values]
-    order = sorted(range(len(known)), key=lambda index: beaten[index])
-    return [known[index].params for index in order[: math.ceil(len(order) / 2)]]
+    values = np.array([observation.values for observation in observed], dtype=float).reshape(-1, len(signs)) * signs
+    beaten = [int((values <= row).all(1).sum() - (values == row).all(1).sum()) for row in values]
+    order = sorted(range(len(observed)), key=lambda index: beaten[index])
+    return [observed[index].params for index in order[: math.ceil(len(order) / 2)]]
 
 
 def draw(distribution: BaseDistribution, generator: random.Random) -> Value:

@@ -55,7 +55,7 @@ def random_candidate(
     generator: random.Random,
     policy: DrawingPolicy,
     draws: int | None = None,
-    is_hopeless: Callable[[Network], bool] = lambda found: False,
+    is_hopeless: Callable[[Network], bool] = lambda network: False,
 ) -> tuple[Network, Choices] | None:
     """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws,
     by default those of the policy, find none.
@@ -68,10 +68,10 @@ def random_candidate(
             return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
         try:
-            found = candidate(space, choices.__getitem__, settings)
+            network = candidate(space, choices.__getitem__, settings)
         except Refused as refused:
             raised += isinstance(refused, Raised)
             continue
-        if found.network_hash not in seen and not is_hopeless(found):
-            return found, choices
+        if network.network_hash not in seen and not is_hopeless(network):
+            return network, choices
     return None

@@ -103,18 +103,18 @@ class EvolutionSampler(BaseSampler):
         if not search_space:
             return {}
         if self._observe is not None:
-            known = self._observe(study)
+            observed = self._observe(study)
         else:
-            known = observations(study.get_trials(deepcopy=False), len(study.directions), trial.number)
-        valued = [one for one in known if any(value is not None for value in one.values)]
-        parents = [one for one in valued if one.is_complete]
+            observed = observations(study.get_trials(deepcopy=False), len(study.directions), trial.number)
+        valued = [observation for observation in observed if any(value is not None for value in observation.values)]
+        parents = [observation for observation in valued if observation.is_complete]
         if not parents or len(valued) < self._n_startup_trials:
             return {}
         signs = np.array([-1.0 if each == StudyDirection.MAXIMIZE else 1.0 for each in study.directions])
-        children = self._bred(better_half(parents, signs), known, search_space)
+        children = self._bred(better_half(parents, signs), observed, search_space)
         if not children:
             return {}
-        ratings = self._acquisition(signs, search_space).ratings(known, children, self._generator)
+        ratings = self._acquisition(signs, search_space).ratings(observed, children, self._generator)
         return dict(children[int(np.argmax(ratings))])
 
     def sample_independent(
@@ -123,13 +123,17 @@ class EvolutionSampler(BaseSampler):
         """A value by the independent sampler."""
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
-    def _bred(self, parents: Sequence[Params], known: Sequence[Observation], space: Space) -> list[dict[str, Value]]:
+    def _bred(self, parents: Sequence[Params], observed: Sequence[Observation], space: Space) -> list[dict[str, Value]]:
         """Children that were not tried and are not refused, each once."""
         policy, bred = self._policy.evolution, dict[Hashable, dict[str, Value]]()
         breeder = Breeder(space, self._generator, policy.random_share)
         identify = self._identify or (lambda params: tuple(params.values()))
-        tried = Tried(one.params for one in known)
-        taken = {None} if self._identify is None else {None, *(self._identify(one.params) for one in known)}
+        tried = Tried(observation.params for observation in observed)
+        taken = (
+            {None}
+            if self._identify is None
+            else {None, *(self._identify(observation.params) for observation in observed)}
+        )
         for _ in range(policy.tries * self._children):
             child = breeder.child(parents)
             identity = None if child in tried else identify(child)

@@ -26,8 +26,8 @@ def improvements(
     ends = np.append(costs[order], limit)
     levels = np.append(gains.min(), np.maximum.accumulate(gains[order]))
     widths = np.clip(ends - np.maximum(starts, asked[:, None]), 0, None)
-    found: Floats = (widths * _excess(means[:, None], deviations[:, None], levels)).sum(1)
-    return found
+    improvement: Floats = (widths * _excess(means[:, None], deviations[:, None], levels)).sum(1)
+    return improvement
 
 
 def _excess(mean: Floats, deviation: Floats, level: Floats) -> Floats:
@@ -35,5 +35,5 @@ def _excess(mean: Floats, deviation: Floats, level: Floats) -> Floats:
     over = mean - level
     distance = over / np.where(deviation > 0, deviation, 1.0)
     density = np.exp(-(distance**2) / 2) / np.sqrt(2 * np.pi)
-    found: Floats = np.where(deviation > 0, over * ndtr(distance) + deviation * density, np.clip(over, 0, None))
-    return found
+    improvement: Floats = np.where(deviation > 0, over * ndtr(distance) + deviation * density, np.clip(over, 0, None))
+    return improvement

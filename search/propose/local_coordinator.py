@@ -51,9 +51,9 @@ class LocalCoordinator:
     def mark_closed(self, is_over: bool) -> None:
         """Let machines that train know whether there is more to come."""
 
-    def get_or_set(self, name: str, own: Json) -> Json:
+    def get_or_set(self, name: str, value: Json) -> Json:
         """What the first machine said of something; ours, if we are the first."""
-        return own
+        return value
 
     def copy_to(self, folder: Path) -> None:
         """Leave what is known of all trials in the run's folder, where the study is not there already."""

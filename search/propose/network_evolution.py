@@ -53,20 +53,20 @@ class Evolution:
         self._networks: dict[tuple[Any, ...], Network | None] = {}
         self._features: dict[tuple[Any, ...], Fields | None] = {}
 
-    def is_ready(self, known: Sequence[Completed]) -> bool:
+    def is_ready(self, completed: Sequence[Completed]) -> bool:
         """Whether there is enough to breed of."""
-        return len(known) >= self._policy.evolution.least + len(self._space.seeds)
+        return len(completed) >= self._policy.evolution.least + len(self._space.seeds)
 
     def sampler(
-        self, known: Sequence[Completed], seen: set[str], seed: int | str, otherwise: BaseSampler
+        self, completed: Sequence[Completed], seen: set[str], seed: int | str, otherwise: BaseSampler
     ) -> BaseSampler:
         """What proposes the most promising of some children; `otherwise` where there is nothing to breed of yet, or
         nothing new is bred. `seen` are hashes of networks that need no further trial.
         """
-        if not self.is_ready(known) or not any(one.is_trained for one in known):
+        if not self.is_ready(completed) or not any(trial.is_trained for trial in completed):
             return otherwise
-        observed = [self._observed(one) for one in known]
-        lowest_ms = min((one.latency_ms for one in known if one.latency_ms), default=1.0)
+        observed = [self._observed(trial) for trial in completed]
+        lowest_ms = min((trial.latency_ms for trial in completed if trial.latency_ms), default=1.0)
         least_ms = lowest_ms * self._policy.latency_model.least_share
         return EvolutionSampler(
             seed,
@@ -84,24 +84,24 @@ class Evolution:
             policy=self._policy,
         )
 
-    def _observed(self, one: Completed) -> Observation:
+    def _observed(self, trial: Completed) -> Observation:
         """A measured network: all objectives of one that was trained, of others their latency."""
-        params = {name: parameter.encode(one.choices[name]) for name, parameter in self._parameters.items()}
-        values = [one.latency_ms if metric == "latency" else None for metric in self._metrics]
+        params = {name: parameter.encode(trial.choices[name]) for name, parameter in self._parameters.items()}
+        values = [trial.latency_ms if metric == "latency" else None for metric in self._metrics]
         constraints = dict[str, float]()
-        if self._gate_ms is not None and one.latency_ms:
-            over = math.log(one.latency_ms / self._gate_ms)
-            constraints[_GATE] = min(over, 0.0) if one.is_trained else over
-        return Observation(params, one.values if one.is_trained else values, constraints)
+        if self._gate_ms is not None and trial.latency_ms:
+            over = math.log(trial.latency_ms / self._gate_ms)
+            constraints[_GATE] = min(over, 0.0) if trial.is_trained else over
+        return Observation(params, trial.values if trial.is_trained else values, constraints)
 
     def _identify(self, params: Params) -> str | None:
         """The hash of a network; None where it is none that could be tried."""
-        found = self._network(params)
-        return None if found is None else found.network_hash
+        network = self._network(params)
+        return None if network is None else network.network_hash
 
     def _refuses(self, params: Params, seen: set[str]) -> bool:
-        found = self._network(params)
-        return found is None or found.network_hash in seen or self._too_slow(found)
+        network = self._network(params)
+        return network is None or network.network_hash in seen or self._too_slow(network)
 
     def _network(self, params: Params) -> Network | None:
         """The network of parameters; None where it is none that could be tried."""
@@ -125,25 +125,25 @@ class Evolution:
         if key not in self._features:
             if len(self._features) >= self._policy.evolution.most_kept:
                 self._features.clear()
-            found = self._network(params) or self._made(params, None)
-            self._features[key] = None if found is None else fields_of(found)
+            network = self._network(params) or self._made(params, None)
+            self._features[key] = None if network is None else fields_of(network)
         return self._features[key]
 
     def _predicted(self, params: Params, least_ms: float) -> Prediction:
         """What is known of a network: its costs, and its latency where that is predicted, at least so many ms."""
-        found = self._network(params)
-        if found is None:
+        network = self._network(params)
+        if network is None:
             return Prediction([None] * len(self._metrics))
-        ms = self._latency(found)
+        ms = self._latency(network)
         latency_ms = None if ms is None else max(ms, least_ms)
-        known = {"latency": latency_ms, "params": float(found.counted.params), "macs": float(found.counted.macs)}
-        values = [known.get(metric) for metric in self._metrics]
+        costs = {"latency": latency_ms, "params": float(network.counted.params), "macs": float(network.counted.macs)}
+        values = [costs.get(metric) for metric in self._metrics]
         if latency_ms is None or self._gate_ms is None:
             return Prediction(values)
         return Prediction(values, {_GATE: math.log(latency_ms / self._gate_ms)})
 
 
-def fields_of(found: Network) -> Fields:
+def fields_of(network: Network) -> Fields:
     """What a network is, its params and MACs among that."""
-    counted = found.counted
-    return {**fields(found.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}
+    counted = network.counted
+    return {**fields(network.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}

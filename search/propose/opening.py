@@ -55,13 +55,13 @@ def opened(
 
 
 def _opened(folder: RunFolder, space: Space, settings: Settings, policy: Policy, choice: Choice) -> Study:
-    known, seed, sampler = variables(space.nodes), settings.seed, settings.sampler
+    by_name, seed, sampler = variables(space.nodes), settings.seed, settings.sampler
     storage, place = choice.storage, folder.read("shared.json", SharedFile)
     if storage is None:
         if place is not None:
             raise SearchError(f"{folder.path} shares its study at {place.storage}; give that with --storage")
         resumed = choice.is_resumed
-        return Study(folder.storage, known, space.objectives, seed, resumed, sampler=sampler, policy=policy)
+        return Study(folder.storage, by_name, space.objectives, seed, resumed, sampler=sampler, policy=policy)
     if place is None and choice.has_records:
         raise SearchError(f"{folder.path} has a study that is not shared; begin a shared run with --from {folder.path}")
     from archdsl.search.propose.shared_study import Shared
@@ -76,7 +76,7 @@ def _opened(folder: RunFolder, space: Space, settings: Settings, policy: Policy,
         )
     if place is not None:
         name, older = place.study, older if place.study == older else None
-    study = Shared(storage, name, known, space.objectives, seed, sampler, older, policy=policy)
+    study = Shared(storage, name, by_name, space.objectives, seed, sampler, older, policy=policy)
     folder.write("shared.json", {"storage": shown(storage), "study": study.name})
     return study
 

@@ -37,7 +37,7 @@ class Proposals:
         seen: set[str],
         funnel: Counter[str],
         too_slow: Callable[[Spec], bool] = lambda spec: False,
-        latency: Callable[[Network], float | None] = lambda found: None,
+        latency: Callable[[Network], float | None] = lambda network: None,
         gate_ms: float | None = None,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
@@ -45,7 +45,7 @@ class Proposals:
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
         takes longer than `gate_ms` is not trained.
         """
-        self._is_too_slow: Callable[[Network], bool] = lambda found: too_slow(found.spec)
+        self._is_too_slow: Callable[[Network], bool] = lambda network: too_slow(network.spec)
         self.study, self.space, self.settings, self.policy = study, space, settings, policy
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
@@ -61,11 +61,11 @@ class Proposals:
         self._seeds = deque[tuple[Choices, JsonObject]]((choices, {}) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
-    def add(self, known: Iterable[tuple[Choices, JsonObject]], origins: dict[str, str]) -> None:
+    def add(self, earlier: Iterable[tuple[Choices, JsonObject]], origins: dict[str, str]) -> None:
         """Propose these choices after the seeds, each once, with what stands beside its trial; `origins` are the
         earlier runs of networks, by hash.
         """
-        self._seeds.extend(known)
+        self._seeds.extend(earlier)
         self._origins = origins
 
     def next(self) -> tuple[Network, optuna.Trial] | None:
@@ -82,21 +82,21 @@ class Proposals:
             self._refuse(trial, "static", f"the search was killed {times} times while this network was examined")
             return None
         try:
-            found = candidate(self.space, choices.__getitem__, self.settings)
+            network = candidate(self.space, choices.__getitem__, self.settings)
         except Refused as refused:
             if isinstance(refused, Raised):
                 self.raised.append(refused.args[1])
             self._refuse(trial, *refused.args)
             return None
-        if found.network_hash in self.seen:
+        if network.network_hash in self.seen:
             self._refuse(trial, "duplicate")
             return None
-        if self._is_too_slow(found):
+        if self._is_too_slow(network):
             self._refuse(trial, "predicted")
             return None
-        self.seen.add(found.network_hash)
-        self.study.begin(trial, found.network_hash, self._origins.get(found.network_hash))
-        return found, trial
+        self.seen.add(network.network_hash)
+        self.study.begin(trial, network.network_hash, self._origins.get(network.network_hash))
+        return network, trial
 
     def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1
@@ -125,15 +125,15 @@ class Proposals:
         """Evolution, where it proposes what is next; something scaled is next until there is enough to breed of."""
         if self.settings.sampler not in ("auto", "evolution") or self.study.has_waiting:
             return None
-        known = self.study.completed()
-        if not self._evolution.is_ready(known):
-            for scaled in self._scaled.each(known, self.seen):
+        completed = self.study.completed()
+        if not self._evolution.is_ready(completed):
+            for scaled in self._scaled.each(completed, self.seen):
                 self.study.enqueue(scaled)
                 if self.study.has_waiting:  # it may have been asked for before, and refused
                     return None
             return None
         seed = self._seed()
-        return lambda otherwise: self._evolution.sampler(known, self.seen, seed, otherwise)
+        return lambda otherwise: self._evolution.sampler(completed, self.seen, seed, otherwise)
 
     def ask_for_the_smallest(self) -> None:
         """The network with the fewest MACs of some hundred drawn is tried next; once."""
@@ -141,7 +141,7 @@ class Proposals:
             return
         self._asked_for_smallest = True
         if drawn := _drawn(self.space, self.settings, self.policy.drawing, self.seen, self._generator()):
-            _, choices = min(drawn, key=lambda found: found[0].counted.macs)
+            _, choices = min(drawn, key=lambda pair: pair[0].counted.macs)
             self.study.enqueue(choices)
 
     def _generator(self) -> random.Random:
@@ -195,8 +195,8 @@ def _raised(space: Space, settings: Settings) -> str | None:
 def _least(space: Space, settings: Settings, policy: DrawingPolicy) -> str:
     """The least of each budgeted cost among random networks, against its budget."""
     pairs = _drawn(space, None, policy, set(), random.Random(0))
-    drawn = [found for found, _ in pairs]
-    costs = [found.costs(settings) for found in drawn]
+    drawn = [network for network, _ in pairs]
+    costs = [network.costs(settings) for network in drawn]
     if not costs:
         return ": none of the networks drawn is valid"
     least = {metric: min(cost[metric] for cost in costs) for metric in METRICS}
@@ -211,9 +211,9 @@ def _drawn(
     space: Space, settings: Settings | None, policy: DrawingPolicy, seen: set[str], generator: random.Random
 ) -> list[tuple[Network, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
-    known = variables(space.nodes)
-    found = (
-        random_candidate(space, known, settings, seen, generator, policy, policy.few_draws)
+    by_name = variables(space.nodes)
+    drawn = (
+        random_candidate(space, by_name, settings, seen, generator, policy, policy.few_draws)
         for _ in range(policy.smallest_of)
     )
-    return [drawn for drawn in found if drawn is not None]
+    return [pair for pair in drawn if pair is not None]

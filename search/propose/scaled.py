@@ -35,7 +35,7 @@ class _Sized(NamedTuple):
 
     def share(self, other: _Sized) -> float:
         """Of another network's latency, at most: of its blocks or of its MACs, whichever is more."""
-        return max(own / max(whole, 1) for own, whole in zip(self.size, other.size, strict=True))
+        return max(side / max(whole, 1) for side, whole in zip(self.size, other.size, strict=True))
 
 
 class Scaled:
@@ -48,7 +48,7 @@ class Scaled:
         settings: Settings,
         policy: ScalingPolicy,
         seeds: Sequence[Choices],
-        too_slow: Callable[[Network], bool] = lambda found: False,
+        too_slow: Callable[[Network], bool] = lambda network: False,
         gate_ms: float | None = None,
     ) -> None:
         """`too_slow` says of which networks the search is sure; what takes longer than `gate_ms` falls."""
@@ -61,26 +61,32 @@ class Scaled:
 
     def each(self, measured: Sequence[Completed], taken: set[str]) -> Iterator[Choices]:
         """Networks that are not taken yet: the next of every seed, the least scaled so far first, then the others'."""
-        known = {own.network.network_hash: one for one in measured if (own := self._sized(one.choices)) is not None}
-        ways = sorted((self._way(choices, known) for choices in self._seeds), key=len)
+        by_hash = {
+            sized.network.network_hash: trial for trial in measured if (sized := self._sized(trial.choices)) is not None
+        }
+        ways = sorted((self._way(choices, by_hash) for choices in self._seeds), key=len)
         scaled: list[_Sized | None] = [way[-1] for way in ways if way]
-        scaled += [self._smaller(one.choices, 1 / (1 + one.excess)) for one in measured if not one.is_inside]
-        for found in scaled:
-            if found is not None and found.network.network_hash not in taken and not self._too_slow(found.network):
-                yield found.choices
+        scaled += [self._smaller(trial.choices, 1 / (1 + trial.excess)) for trial in measured if not trial.is_inside]
+        for smaller in scaled:
+            if (
+                smaller is not None
+                and smaller.network.network_hash not in taken
+                and not self._too_slow(smaller.network)
+            ):
+                yield smaller.choices
 
-    def _way(self, choices: Choices, known: Mapping[str, Completed]) -> list[_Sized]:
+    def _way(self, choices: Choices, by_hash: Mapping[str, Completed]) -> list[_Sized]:
         """What was measured of a seed, scaled again and again, and what is next; empty where nothing is."""
         way, now, is_wider = list[_Sized](), self._smaller(choices, 1.0), False
         while now is not None:
             way.append(now)
-            one = known.get(now.network.network_hash)
-            if one is None:
+            trial = by_hash.get(now.network.network_hash)
+            if trial is None:
                 return way
-            if one.is_inside:
-                now, is_wider = self._wider(now, one.latency_ms), True
+            if trial.is_inside:
+                now, is_wider = self._wider(now, trial.latency_ms), True
             else:
-                now = None if is_wider else self._smaller(now.choices, 1 / (1 + one.excess))
+                now = None if is_wider else self._smaller(now.choices, 1 / (1 + trial.excess))
                 now = None if now in way else now
         return []
 
@@ -89,29 +95,29 @@ class Scaled:
         slow or over a static budget.
         """
         whole = self._sized(choices)
-        found, now = None, whole
+        smallest, now = None, whole
         while now is not None and whole is not None:
-            found = now if self._keeps(now) else None
-            if found is not None and now.share(whole) <= share:
-                return found
+            smallest = now if self._keeps(now) else None
+            if smallest is not None and now.share(whole) <= share:
+                return smallest
             now = self._lowered(now, whole)
-        return found
+        return smallest
 
     def _lowered(self, now: _Sized, whole: _Sized) -> _Sized | None:
         """One number lowered by an eighth at least, so that the network is smaller; None where none can be."""
-        found = list[tuple[tuple[bool, float, int], _Sized]]()
+        candidates = list[tuple[tuple[bool, float, int], _Sized]]()
         for name, values in self._ordered.items():
             if name not in now.choices or (place := values.index(now.choices[name])) == 0:
                 continue
             most = self._policy.step * values[place]
-            value = next((one for one in values[place - 1 :: -1] if one <= most), values[0])
+            value = next((each for each in values[place - 1 :: -1] if each <= most), values[0])
             lower = self._sized(now.choices | {name: value})
             if lower is None or lower.size >= now.size or lower.size[1] > now.size[1]:
                 continue
             before = whole.choices[name]
             kept = value / before if isinstance(before, int | float) and before else 0.0
-            found.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
-        return max(found, key=lambda each: each[0])[1] if found else None
+            candidates.append(((lower.size[0] < now.size[0], kept, -lower.size[1]), lower))
+        return max(candidates, key=lambda each: each[0])[1] if candidates else None
 
     def _wider(self, now: _Sized, latency_ms: float | None) -> _Sized | None:
         """One number raised that adds MACs but no block, the one that adds the most; None where there is no room.
@@ -119,16 +125,16 @@ class Scaled:
         MACs grow with the square of a width, a latency with the MACs at most.
         """
         room = 1.0 if self._gate_ms is None or not latency_ms else self._gate_ms / latency_ms
-        found = list[_Sized]()
+        candidates = list[_Sized]()
         for name, values in self._ordered.items() if room >= self._policy.room else ():
             place = values.index(now.choices[name]) if name in now.choices else len(values)
             if not (higher := values[place + 1 :]):
                 continue
-            value = next((one for one in higher if one >= math.sqrt(room) * values[place]), higher[-1])
+            value = next((each for each in higher if each >= math.sqrt(room) * values[place]), higher[-1])
             wider = self._sized(now.choices | {name: value})
             if wider is not None and wider.size[0] == now.size[0] and self._keeps(wider):
-                found.append(wider)
-        most = max(found, key=lambda wider: wider.size[1], default=now)
+                candidates.append(wider)
+        most = max(candidates, key=lambda wider: wider.size[1], default=now)
         return most if most.size[1] > now.size[1] else None
 
     def _sized(self, choices: Choices) -> _Sized | None:
@@ -136,8 +142,8 @@ class Scaled:
         key = tuple(choices.items())
         if key not in self._looked_at:
             try:
-                found = candidate(self._space, choices.__getitem__, None)
-                self._looked_at[key] = _Sized(choices, found)
+                network = candidate(self._space, choices.__getitem__, None)
+                self._looked_at[key] = _Sized(choices, network)
             except Refused:
                 self._looked_at[key] = None
         return self._looked_at[key]

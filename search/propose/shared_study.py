@@ -141,8 +141,8 @@ class Shared(Study):
 
     def number(self, trial: optuna.Trial, least: int) -> int:
         """The number of a trial that begins, kept with it: no machine gives it again."""
-        known = [other.user_attrs.get(_NUMBER, -1) for other in self._study.get_trials(deepcopy=False)]
-        number = int(max(known)) + 1
+        numbers = [other.user_attrs.get(_NUMBER, -1) for other in self._study.get_trials(deepcopy=False)]
+        number = int(max(numbers)) + 1
         trial.set_user_attr(_NUMBER, number)
         return number
 
@@ -203,15 +203,15 @@ class Shared(Study):
         """The hashes of networks that some machine works on, or will, and whether each is a trial of this search."""
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         attributes = (trial.user_attrs for trial in running + self._waiting_trained())
-        return {known[HASH]: FROM not in known for known in attributes if HASH in known}
+        return {attribute[HASH]: FROM not in attribute for attribute in attributes if HASH in attribute}
 
-    def get_or_set(self, name: str, own: Json) -> Json:
+    def get_or_set(self, name: str, value: Json) -> Json:
         """What the first machine said of something; ours, if we are the first."""
         with self.choosing():
-            known = self._study.user_attrs
-            if name not in known:
-                self._study.set_user_attr(name, own)
-            return known.get(name, own)
+            attributes = self._study.user_attrs
+            if name not in attributes:
+                self._study.set_user_attr(name, value)
+            return attributes.get(name, value)
 
     def copy_to(self, folder: Path) -> None:
         """Leave the study, as it is now, in `study.db`, where a report and a dashboard find it without the server."""

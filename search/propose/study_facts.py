@@ -82,9 +82,9 @@ def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy
     """Of accuracy and latency. Only what was trained to the end has an accuracy; what is filled in is left out."""
     measured = measured_trials(trials, objectives)
     trained = [each for each in measured if each.is_trained]
-    known = {"proxy_accuracy": trained, "latency": measured}
+    by_metric = {"proxy_accuracy": trained, "latency": measured}
     metrics = [text.split()[-1] for text in objectives if text.split()]
-    return [_shares(name, known[name], place, policy) for place, name in enumerate(metrics) if name in known]
+    return [_shares(name, by_metric[name], place, policy) for place, name in enumerate(metrics) if name in by_metric]
 
 
 def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportPolicy) -> Importance:
@@ -97,15 +97,15 @@ def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportP
     best = -1 if name == "proxy_accuracy" else 1  # the evaluator looks at what is least
     signed = [best * value for value in values]
     try:
-        found = _evaluated(trials, signed)
-        shares = dict(sorted(found.items(), key=lambda item: (-round(item[1], 9), item[0])))
+        evaluated = _evaluated(trials, signed)
+        shares = dict(sorted(evaluated.items(), key=lambda item: (-round(item[1], 9), item[0])))
         generator = random.Random(0)
         dealt = [_evaluated(trials, generator.sample(signed, len(signed))) for _ in range(policy.importance_deals)]
     except Exception as error:  # an evaluator may refuse, and in more ways than it says
         return Importance(
             metric, len(trials), {}, None, f"Optuna cannot compute it: {' '.join(str(error).split())[:160]}"
         )
-    by_chance = sum(max(one.values()) for one in dealt) / policy.importance_deals
+    by_chance = sum(max(shares_by_chance.values()) for shares_by_chance in dealt) / policy.importance_deals
     return Importance(metric, len(trials), shares, by_chance, "")
 
 

@@ -39,14 +39,14 @@ class EarlierRuns(NamedTuple):
     """The folder that each network comes from, by hash."""
 
 
-class Known(NamedTuple):
+class EarlierResults(NamedTuple):
     """What earlier runs bring into a study."""
 
     choices: list[Choices]
     """Of the networks whose accuracy is known, the most accurate first."""
     origins: dict[str, str]
     """The folder that each of them comes from, by hash, in the same order."""
-    told: list[str]
+    notes: list[str]
     """A line for each folder: how many of how many, and why not the others."""
 
 
@@ -65,16 +65,16 @@ def load_earlier_runs(
     the study, which need what was trained too.
 
     Raises:
-        SearchError: as `known_from`.
+        SearchError: as `earlier_results`.
     """
     kept = folder.read("known.json", KnownFile)
     if kept is None:
         return EarlierRuns([], {})
     choices, origins = kept.choices, kept.origins
     if choices is None:
-        known = known_from(kept.folders, space, settings, data)
-        choices, origins = known.choices, known.origins
-        for line in known.told:
+        findings = earlier_results(kept.folders, space, settings, data)
+        choices, origins = findings.choices, findings.origins
+        for line in findings.notes:
             note(line)
         kept = KnownFile(folders=kept.folders, choices=choices, origins=origins)
         folder.write("known.json", kept.model_dump())
@@ -88,17 +88,17 @@ def load_earlier_runs(
 def _result(network_hash: str, settings: Settings, data: DataFacts) -> JsonObject:
     """What was trained, with its name in the cache, for machines that do not have it."""
     key = cache.training_key(network_hash, settings, data)
-    found = cache.get(key)
-    return {} if found is None else {RESULT: [key, found]}
+    cached = cache.get(key)
+    return {} if cached is None else {RESULT: [key, cached]}
 
 
-def known_from(folders: Sequence[str], space: Space, settings: Settings, data: DataFacts) -> Known:
+def earlier_results(folders: Sequence[str], space: Space, settings: Settings, data: DataFacts) -> EarlierResults:
     """What the runs in these folders know of a space, in the data's channels and classes; it goes into the cache.
 
     Raises:
         SearchError: a folder holds no run that can be read.
     """
-    found, told = dict[str, tuple[float, str, Choices]](), list[str]()
+    by_hash, notes = dict[str, tuple[float, str, Choices]](), list[str]()
     for path in folders:
         folder = RunFolder(Path(path))
         before, records = folder.settings(), folder.records()
@@ -106,11 +106,13 @@ def known_from(folders: Sequence[str], space: Space, settings: Settings, data: D
         reasons = Counter[str]()
         for record in trials:
             choices = _taken(record, space, settings, data, reasons)
-            if choices is not None and record.network_hash not in found:
-                found[record.network_hash] = record.accuracy or 0.0, path, choices
-        told.append(_line(path, len(trials), reasons, _difference(before, settings)))
-    ranked = sorted(found.items(), key=lambda item: -item[1][0])
-    return Known([choices for _, (_, _, choices) in ranked], {known: path for known, (_, path, _) in ranked}, told)
+            if choices is not None and record.network_hash not in by_hash:
+                by_hash[record.network_hash] = record.accuracy or 0.0, path, choices
+        notes.append(_line(path, len(trials), reasons, _difference(before, settings)))
+    ranked = sorted(by_hash.items(), key=lambda item: -item[1][0])
+    return EarlierResults(
+        [choices for _, (_, _, choices) in ranked], {network_hash: path for network_hash, (_, path, _) in ranked}, notes
+    )
 
 
 def _taken(trial: Trial, space: Space, settings: Settings, data: DataFacts, reasons: Counter[str]) -> Choices | None:

@@ -120,13 +120,13 @@ class Contents(NamedTuple):
 def contents() -> Contents:
     """What is kept, counted."""
     files, tables = _files(), kept.files()
-    told = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
-    seconds = (result.get("seconds") for _, result in told)
-    times = [stat.st_mtime for stat, _ in told]
+    entries = [(path.stat(), get(path.stem) or {}) for path in files if path.exists()]
+    seconds = (result.get("seconds") for _, result in entries)
+    times = [stat.st_mtime for stat, _ in entries]
     return Contents(
         folder=cache_folder(),
-        results=len(told),
-        bytes=sum(stat.st_size for stat, _ in told),
+        results=len(entries),
+        bytes=sum(stat.st_size for stat, _ in entries),
         seconds=sum(spent for spent in seconds if isinstance(spent, int | float)),
         oldest=min(times, default=None),
         newest=max(times, default=None),
@@ -156,5 +156,5 @@ def _path(name: str) -> Path:
 
 def _files() -> list[Path]:
     """The files that `put` wrote."""
-    found = sorted(cache_folder().glob("[0-9a-f][0-9a-f]/*.json"))
-    return [path for path in found if _NAME.fullmatch(path.name) and path.name[:2] == path.parent.name]
+    paths = sorted(cache_folder().glob("[0-9a-f][0-9a-f]/*.json"))
+    return [path for path in paths if _NAME.fullmatch(path.name) and path.name[:2] == path.parent.name]

@@ -37,7 +37,9 @@ class FinalReadings:
             provenance=latency.provenance,
         )
         kept[weights.name] = [*kept.get(weights.name, []), reading]
-        self._folder.write(FILE, {name: [one.model_dump() for one in readings] for name, readings in kept.items()})
+        self._folder.write(
+            FILE, {name: [reading.model_dump() for reading in readings] for name, readings in kept.items()}
+        )
 
     def _read(self) -> dict[str, list[ReadingFile]]:
         return self._folder.read(FILE, dict[str, list[ReadingFile]]) or {}

@@ -152,13 +152,13 @@ class RunFolder:
             SearchError: it cannot be read, or holds something else than a run wrote there.
         """
         try:
-            found = json.loads((self.path / name).read_bytes())
+            content = json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path / name} cannot be read: {error}") from None
         try:
-            return TypeAdapter(kind).validate_python(found)
+            return TypeAdapter(kind).validate_python(content)
         except ValidationError as error:
             raise SearchError(f"{self.path / name} is damaged: {validation_message(error)}") from None
 

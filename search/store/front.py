@@ -60,9 +60,9 @@ def losses(trial: Judged, objectives: Sequence[str]) -> tuple[float, ...]:
     return tuple(signed)
 
 
-def costs_no_more(one: Sequence[float], other: Sequence[float]) -> bool:
+def costs_no_more(first: Sequence[float], second: Sequence[float]) -> bool:
     """Whether nothing of the first is worse, each being so that less is better."""
-    return all(a <= b for a, b in zip(one, other, strict=True))
+    return all(a <= b for a, b in zip(first, second, strict=True))
 
 
 def front(trials: Iterable[J], objectives: Sequence[str]) -> list[J]:
@@ -79,5 +79,5 @@ def by_accuracy(trial: Judged) -> tuple[float, float]:
     return -(trial.accuracy or 0.0), trial.latency_ms or 0.0
 
 
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and costs_no_more(one, other)
+def _dominates(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+    return first != second and costs_no_more(first, second)

@@ -96,14 +96,14 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
     verdict, settings = result.verdict, result.settings
     write_winner(folder, settings, policy, verdict)
     validation = None if verdict.accuracy is None else verdict.accuracy.validation
-    known = validation or verdict.record
+    shown = validation or verdict.record
     outcome: JsonObject = {
         **_judged(verdict),
         "budget_ms": settings.budgets.latency_ms,
         "stat": settings.stat,
         "name": verdict.spec.name if verdict.spec else None,
         "hash": verdict.record.network_hash if verdict.record else None,
-        "accuracy": known.accuracy if known else None,
+        "accuracy": shown.accuracy if shown else None,
         "attempts": [attempt.as_json() for attempt in verdict.attempts],
         "finished": not result.interrupted,
         "trials": result.trials,
@@ -125,7 +125,7 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
     if outcome is None or not outcome.finished or _goes_on(settings, outcome):
         return None
     records = folder.records()
-    record = next((found for found in records if found.network_hash == outcome.hash), None)
+    record = next((each for each in records if each.network_hash == outcome.hash), None)
     if record is None and outcome.hash is not None:
         raise SearchError(f"{folder.path}/verdict.json names a network that trials.jsonl does not hold")
     try:

@@ -163,8 +163,8 @@ class WinnerAccuracy:
         Raises:
             ValidationError: a part is of another type.
         """
-        found = _ACCURACY.validate_python(outcome)
-        return None if found.held_out is None and found.validation is None else found
+        accuracy = _ACCURACY.validate_python(outcome)
+        return None if accuracy.held_out is None and accuracy.validation is None else accuracy
 
     def as_json(self) -> JsonObject:
         """The keys of `verdict.json`."""

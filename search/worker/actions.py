@@ -148,8 +148,8 @@ def _score(request: messages.ScoreRequest, say: Say) -> messages.ScoreReply:
     from archdsl.load.specs import spec_of
     from archdsl.search.worker.scores.every import scored
 
-    told = scored(spec_of(request.spec), _loaded(*request.data), request.seed, request.device)
-    return messages.ScoreReply(told.scores, told.seconds)
+    scoring = scored(spec_of(request.spec), _loaded(*request.data), request.seed, request.device)
+    return messages.ScoreReply(scoring.scores, scoring.seconds)
 
 
 def _train(request: messages.TrainRequest, say: Say) -> messages.TrainReply:

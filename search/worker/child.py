@@ -78,8 +78,8 @@ def _answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObjec
             return {"done": True, "failed": str(error), "broken": is_broken(error)}
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(str(error).split())[:300]
-        told = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
-        return {"done": True, "failed": told, "broken": is_broken(error)}
+        message = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"
+        return {"done": True, "failed": message, "broken": is_broken(error)}
 
 
 if __name__ == "__main__":

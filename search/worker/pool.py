@@ -132,5 +132,5 @@ class WorkerPool(Generic[Ticket]):
 
 def device_names(device: str, workers: int) -> list[str]:
     """The device of each worker: where CUDA is named without a number, each has a GPU of its own."""
-    own = device == "cuda" and workers > 1
-    return [f"cuda:{number}" if own else device for number in range(workers)]
+    is_one_each = device == "cuda" and workers > 1
+    return [f"cuda:{number}" if is_one_each else device for number in range(workers)]

@@ -226,11 +226,11 @@ def _signal(number: int) -> str:
 
 def _environment() -> dict[str, str]:
     """The child's: what this process and its children compute does not count as a neighbour's."""
-    own = {"PYTHONPATH": os.pathsep.join(_import_path()), ROOT_PROCESS: str(os.getpid())}
-    return {**WAITING, **os.environ, **own}
+    added = {"PYTHONPATH": os.pathsep.join(_import_path()), ROOT_PROCESS: str(os.getpid())}
+    return {**WAITING, **os.environ, **added}
 
 
 def _import_path() -> list[str]:
     """Where this archdsl is imported from, and whatever the user added."""
-    own = str(Path(archdsl.__file__).parent.parent)
-    return [own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    package = str(Path(archdsl.__file__).parent.parent)
+    return [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -60,8 +60,8 @@ class DeviceLocks:
                 hold(False)
 
 
-def _is_near(one: WorkerSlot, other: WorkerSlot) -> bool:
-    return one.settings.device == other.settings.device
+def _is_near(slot: WorkerSlot, other: WorkerSlot) -> bool:
+    return slot.settings.device == other.settings.device
 
 
 class WorkerSlot:
@@ -149,10 +149,10 @@ class WorkerSlot:
 
 def usable_bytes(share: float) -> int | None:
     """A share of the memory of this machine or container, in bytes; None where it cannot be known."""
-    found = []
+    limits = []
     with suppress(OSError, ValueError, IndexError):
-        found.append(int(Path("/proc/meminfo").read_text().split()[1]) * 1024)
+        limits.append(int(Path("/proc/meminfo").read_text().split()[1]) * 1024)
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # "max" where there is no limit
-            found.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-    return int(share * min(found)) if found else None
+            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return int(share * min(limits)) if limits else None

@@ -50,9 +50,9 @@ def az_nas(model: nn.Module, batch: Batch) -> AzNas:
         logits(model, noise)
         if not passed:
             return AzNas(0.0, 0.0, 0.0)
-        entropies = [entropy(found.outputs.detach()) for found in passed]
+        entropies = [entropy(layer.outputs.detach()) for layer in passed]
         gains = [after - before for before, after in pairwise(entropies)]
-        norms = [spectral_norm(found.inputs, found.outputs, source) for found in passed]
+        norms = [spectral_norm(layer.inputs, layer.outputs, source) for layer in passed]
     return AzNas(sum(entropies), min(gains, default=0.0), sum(2 - s - 1 / max(s, 1e-6) for s in norms) / len(norms))
 
 

@@ -20,12 +20,12 @@ from archdsl.search.worker.scores.surroundings import blocks, saliency
 
 def dss(pipes: nn.Module) -> float:
     """The score of a network as pipes; the higher the better."""
-    found = 0.0
+    score = 0.0
     for block in blocks(pipes):
         for name, (weight, gradient) in saliency(block).items():
             if weight.ndim > 1 and OFFSET not in name:
-                found += float((weight * gradient).sum()) if "mlp" in name else _nuclear(weight) * _nuclear(gradient)
-    return math.log(found) if 0 < found < math.inf else -math.inf
+                score += float((weight * gradient).sum()) if "mlp" in name else _nuclear(weight) * _nuclear(gradient)
+    return math.log(score) if 0 < score < math.inf else -math.inf
 
 
 def _nuclear(matrix: Tensor) -> float:

@@ -41,10 +41,10 @@ def frozen_eval_mode(model: nn.Module) -> Iterator[None]:
 
 def logits(model: nn.Module, images: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, classes), also of a head that gives token labels beside them."""
-    given = model(images)
-    found = given[0] if isinstance(given, tuple) else given
-    assert isinstance(found, Tensor)
-    return found
+    outputs = model(images)
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    assert isinstance(first, Tensor)
+    return first
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
@@ -52,11 +52,11 @@ def blocks(model: nn.Module) -> list[nn.Module]:
     return [block for module in model.modules() if isinstance(module, Stage) for block in module.blocks]
 
 
-def map_of(given: Any) -> Tensor:
+def map_of(outputs: Any) -> Tensor:
     """The map (B, H, W, C) of what a block reads or gives: the first where semantics go beside it."""
-    found = given[0] if isinstance(given, tuple) else given
-    assert isinstance(found, Tensor)
-    return found
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    assert isinstance(first, Tensor)
+    return first
 
 
 def saliency(model: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:

@@ -122,7 +122,7 @@ def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
 
 def test_data_of_unknown_classes_is_taken_for_the_least() -> None:
     smallest = space_of(space(classes=1, channels=1))
-    found = survey(smallest, Points(smallest), SHIPPED.survey).found
+    found = survey(smallest, Points(smallest), SHIPPED.survey).valid
     least = min(network.counted.params for _, network in found)
     require_feasible(settings(params_budget=least, data="elsewhere"), SHIPPED.descent)
     with pytest.raises(SearchError, match="no network of the space"):
