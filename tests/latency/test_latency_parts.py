@@ -102,7 +102,7 @@ def test_what_is_known_needs_no_carrier(space: Space) -> None:
 
 
 def test_a_space_with_too_few_networks_is_refused(space: Space) -> None:
-    with pytest.raises(MeasureError, match=r"space 'tiny' has \d+ networks.* ask for fewer"):
+    with pytest.raises(MeasureError, match=r"space 'tiny' has \d+ networks.* give smaller --calibration"):
         survey(space, frozenset(), 10_000, 1)
 
 

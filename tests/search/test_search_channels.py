@@ -17,7 +17,7 @@ from tests.support.examining import space, written
 from tests.support.proxy_checks import asked
 from tests.support.searching import Lines, Machine, quicken, search
 
-BOTH = r"the space 'tiny' states channels {}, and the data {} has channels {}; write \"channels\": {} in the space"
+BOTH = r"the space 'tiny' has channels {}, but the data {} has channels {}; write \"channels\": {} in the space"
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_the_command_line_says_both_values(
     path = str(written(tmp_path, space(channels=3)))
     assert main([command, path, "--device", "cpu", "--data", "digits"]) == 1
     err = capsys.readouterr().err
-    assert "states channels 3, and the data digits has channels 1" in err
+    assert "has channels 3, but the data digits has channels 1" in err
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists()
 
@@ -89,5 +89,5 @@ def test_the_doctor_refuses_other_channels_of_a_file(tmp_path: Path, capsys: pyt
     data = greys(tmp_path)
     asked_for = ["doctor", str(written(tmp_path, space(channels=3))), "--device", "cpu", "--data", data, "--no-measure"]
     assert main(asked_for) == 1
-    assert f"states channels 3, and the data {data} has channels 1" in capsys.readouterr().err
+    assert f"has channels 3, but the data {data} has channels 1" in capsys.readouterr().err
     assert main(["doctor", str(written(tmp_path, space(channels=1))), *asked_for[2:]]) == 0

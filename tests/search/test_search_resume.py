@@ -116,7 +116,7 @@ def test_a_broken_line_in_the_middle_is_told_with_its_number(tmp_path: Path) -> 
     search(tmp_path / "run", trials=2)
     file = tmp_path / "run" / "trials.jsonl"
     file.write_bytes(b'{"num\n' + file.read_bytes())
-    with pytest.raises(SearchError, match=r"trials\.jsonl:1: no record"):
+    with pytest.raises(SearchError, match=r"trials\.jsonl:1: not a record"):
         search(tmp_path / "run", resume=True, trials=3)
 
 

@@ -49,5 +49,5 @@ def test_a_line_that_is_no_record_is_told_by_who_goes_on_and_who_takes_over(
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:
         file.write(line + "\n")
     number = len((tmp_path / "run" / "trials.jsonl").read_text().splitlines())
-    with pytest.raises(SearchError, match=rf"trials\.jsonl:{number}: no record: {told}.*; remove the line"):
+    with pytest.raises(SearchError, match=rf"trials\.jsonl:{number}: not a record: {told}.*; remove the line"):
         search(tmp_path / "run", resume=True, trials=3)

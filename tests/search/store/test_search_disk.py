@@ -89,7 +89,7 @@ def test_a_study_that_another_process_locks_stops_with_one_line_and_goes_on_when
         held.append(sqlite3.connect(tmp_path / "run" / "study.db", isolation_level=None))
         held[0].execute("BEGIN EXCLUSIVE")
 
-    with pytest.raises(SearchError, match="the study cannot be reached any more: database is locked; what was"):
+    with pytest.raises(SearchError, match="the study cannot be reached any more: database is locked; the finished"):
         search(tmp_path / "run", when_training(2, lock), policy=policy, trials=4)
     held[0].close()
     before = records(tmp_path / "run")
