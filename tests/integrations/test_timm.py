@@ -248,6 +248,29 @@ def test_a_model_saved_for_the_hub_by_timm_is_made_again_from_its_folder(tmp_pat
     assert torch.equal(again(picture(32)), model(picture(32)))
 
 
+def test_the_keywords_that_timms_training_script_passes_are_taken(tmp_path: Path) -> None:
+    source = build(load_spec(SMALL))
+    save_model(source, tmp_path / "small.safetensors")
+    unset = dict.fromkeys(("drop_path_rate", "drop_block_rate", "global_pool", "bn_momentum", "bn_eps"))
+    model = timm.create_model(
+        "archdsl_any",
+        spec=SMALL,
+        pretrained=True,
+        in_chans=3,
+        num_classes=5,
+        drop_rate=0.0,
+        scriptable=False,
+        checkpoint_path="",
+        pretrained_cfg_overlay={"file": str(tmp_path / "small.safetensors"), "num_classes": -1},
+        **unset,
+    )
+    assert model.num_classes == 5
+    assert torch.equal(model.state_dict()["head.norm.weight"], source.state_dict()["head.norm.weight"])
+    assert torch.equal(model.state_dict()["stem.proj.weight"], source.state_dict()["stem.proj.weight"])
+    model.set_grad_checkpointing(enable=True)
+    assert isinstance(model.get_classifier(), nn.Linear)
+
+
 TRAIN = """
 import runpy, sys
 from tests.support.timm_here import need_timm
