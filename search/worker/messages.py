@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -16,6 +16,9 @@ from archdsl.search.policy.pace import Pace as Pace
 T = TypeVar("T")
 R = TypeVar("R")
 
+_ADAPTERS: dict[type[object], TypeAdapter[Any]] = {}
+"""By the type that each reads: making one takes ten times as long as reading a message."""
+
 
 def parsed(kind: type[T], facts: JsonObject) -> T:
     """A message of this kind as it came over the pipe.
@@ -23,7 +26,10 @@ def parsed(kind: type[T], facts: JsonObject) -> T:
     Raises:
         ValidationError: it is none.
     """
-    return TypeAdapter(kind).validate_python(facts)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    message: T = _ADAPTERS[kind].validate_python(facts)
+    return message
 
 
 @dataclass(frozen=True)

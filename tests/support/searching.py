@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from optuna.storages import InMemoryStorage
 
 from archdsl import count
 from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate import final_reading
@@ -80,6 +83,16 @@ def accuracy_of(spec: Any) -> float:
     return 1 - 1 / (1.2 + counted.macs / 8e6) - 0.05 * jitter
 
 
+@cache
+def _spec(text: str) -> Spec:
+    return spec_of(json.loads(text))
+
+
+def asked_spec(request: Reply) -> Spec:
+    """The network that a request is about; it is asked about often."""
+    return _spec(json.dumps(request["spec"]))
+
+
 class FakeWorker:
     """Answers as a worker would; `asked` is shared by all that one `Machine` makes."""
 
@@ -111,7 +124,7 @@ class FakeWorker:
         return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
 
     def _measure(self, request: Reply) -> Reply:
-        machine, spec = self.machine, spec_of(request["spec"])
+        machine, spec = self.machine, asked_spec(request)
         ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
         ms = ms if machine.fixed_ms is None else machine.fixed_ms
         is_final = request.get("weights") is not None
@@ -140,7 +153,7 @@ class FakeWorker:
         return {"step_s": 0.01, "image_s": 0.001}
 
     def _train(self, request: Reply) -> Reply:
-        accuracy = accuracy_of(spec_of(request["spec"])) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
+        accuracy = accuracy_of(asked_spec(request)) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
         outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
         loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
         halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
@@ -238,6 +251,7 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     """An empty cache, and studies in memory; the rest has tests of its own."""
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
+    patch.setattr(os, "fsync", lambda file: None)  # no test has a power cut
     patch.setattr(final_reading, "other_cores", lambda seconds: 0.0)  # or a quiet moment of this machine is waited for
     patch.setattr(study, "open_storage", lambda url, locked_s: stores.setdefault(url, InMemoryStorage()))
 
