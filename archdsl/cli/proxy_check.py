@@ -85,12 +85,12 @@ def command(space: Space = None, *, as_json: Json = False, **options: Unpack[Pro
     from archdsl.render.proxy_check import report
     from archdsl.search.proxy_check.api import checked_proxies
 
-    verdict = checked_proxies(space, **options, say=output.remark)
+    result = checked_proxies(space, **options, say=output.remark)
     if as_json:
-        output.result_json(verdict)
+        output.result_json(result.as_json())
     else:
-        stdout().print(report(verdict), soft_wrap=True)
-    if verdict["interrupted"]:
+        stdout().print(report(result), soft_wrap=True)
+    if result.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if verdict["refused"]:
+    if result.judgement.refused:
         raise typer.Exit(FAILED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,8 +11,8 @@ from rich.text import Text
 from archdsl.numbers import bytes_text, macs_text, params_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.prose import Prose
-
-Facts = Mapping[str, Any]
+from archdsl.search.predict.ranks import Interval
+from archdsl.search.proxy_check.result import Accuracies, CheckResult, Correlations, Ranking, ScoreQuality, Target
 
 _TITLES = {"macs": "MACs", "az_nas": "AZ-NAS", "dss": "DSS", "synflow": "SynFlow", "snip": "SNIP", "naswot": "NASWOT"}
 _BASELINES = ("params", "macs")
@@ -20,75 +20,100 @@ _NOTES = dict.fromkeys(_BASELINES, "baseline")
 _BUDGETS = {"params": params_text, "MACs": macs_text, "memory": bytes_text}
 
 
-def report(result: Facts) -> RenderableType:
+class _Row(NamedTuple):
+    title: str
+    correlations: Correlations
+    recall: float | None
+    note: str
+
+
+def report(result: CheckResult) -> RenderableType:
     """The whole result, or why nothing is ranked."""
+    judgement = result.judgement
     parts: list[RenderableType] = [Prose(_heading(result), hanging="  ")]
-    if "accuracy" in result:
-        parts += [Prose(_accuracies(result)), Prose(_noise(result), "dim")]
-    if result["refused"]:
-        return Group(*parts, Prose(f"REFUSED  {result['refused']}", "bold red", hanging="  "))
-    parts += [Text(), _table(result), Text(), *(_target(target) for target in result["targets"])]
+    if judgement.accuracies is not None:
+        parts.append(Prose(_accuracies(judgement.accuracies, result.asked.seeds)))
+        parts.append(Prose(_noise(judgement.accuracies, result), "dim"))
+    if judgement.refused:
+        parts.append(Prose(f"REFUSED  {judgement.refused}", "bold red", hanging="  "))
+    if judgement.accuracies is not None and judgement.ranking is not None:
+        parts += [Text(), _table(judgement.accuracies.ceiling, judgement.ranking), Text()]
+        parts += [_target(target) for target in judgement.ranking.targets]
     return Group(*parts)
 
 
-def _heading(result: Facts) -> str:
-    asked = result["asked"]
-    limits = [f"{name} <= {_BUDGETS[name](round(limit))}" for name, limit in asked["budgets"].items()]
+def _heading(result: CheckResult) -> str:
+    asked, judgement = result.asked, result.judgement
+    limits = [f"{name} <= {_BUDGETS[name](round(limit))}" for name, limit in asked.budgets.items()]
     inside = f" inside {', '.join(limits)}" if limits else ""
-    failed = f", {result['failed']} failed" if result["failed"] else ""
-    machine = result["provenance"].get("device_name")
-    device = f"{asked['device']} ({machine})" if machine else asked["device"]
-    return f"space {asked['space']}: {result['trained']} networks sampled uniformly{inside}{failed}; {device}"
+    failed = f", {judgement.failed} failed" if judgement.failed else ""
+    machine = result.facts.provenance.get("device_name")
+    device = f"{asked.device} ({machine})" if machine else asked.device
+    return f"space {asked.space}: {judgement.trained} networks sampled uniformly{inside}{failed}; {device}"
 
 
-def _accuracies(result: Facts) -> str:
-    accuracy = result["accuracy"]
+def _accuracies(accuracies: Accuracies, seeds: int) -> str:
     return (
-        f"trained for {result['fidelity']} with {result['asked']['seeds']} seeds: accuracies {accuracy['least']:.1%} "
-        f"to {accuracy['most']:.1%}, mean {accuracy['mean']:.1%}, standard deviation {accuracy['deviation']:.1%}"
+        f"trained for {accuracies.fidelity} with {seeds} seeds: accuracies {accuracies.least:.1%} "
+        f"to {accuracies.most:.1%}, mean {accuracies.mean:.1%}, standard deviation {accuracies.deviation:.1%}"
     )
 
 
-def _noise(result: Facts) -> str:
-    error = result["error"]
+def _noise(accuracies: Accuracies, result: CheckResult) -> str:
+    facts = result.facts
     return (
-        f"{result['data']}; standard error of a mean accuracy: {error['by_seed']:.1%} from its seeds, "
-        f"{error['by_images']:.1%} from its {result['validation'] + result['held_out']:,} images"
+        f"{facts.data}; standard error of a mean accuracy: {accuracies.error_by_seed:.1%} from its seeds, "
+        f"{accuracies.error_by_images:.1%} from its {facts.validation + facts.held_out:,} images"
     )
 
 
-def _table(result: Facts) -> RenderableType:
+def _table(ceiling: Correlations, ranking: Ranking) -> RenderableType:
     """A row a score, the best first, under the ceiling; then the running losses."""
-    scores = sorted(result["scores"].items(), key=lambda row: -row[1]["spearman"]["value"])
-    rows = [("another seed (the ceiling)", result["ceiling"] | {"recall": None}, "")]
-    for name, facts in scores:
-        rows.append((_TITLES.get(name, name), facts, _note(name, result["before"])))
-        if name == "fitted":
-            fits = result["fitted_after"].items()
-            rows += [(_fewer(int(count), result["before"]), interval, "") for count, interval in fits]
-    for facts in result["short"].values():
-        other = facts["spearman_of_other_seed"]["value"]
-        rows.append((f"loss after {facts['cost']:.0%} of training", facts, f"{other:.2f} with the other seed"))
-        rows.append(("  beside the scores, fitted", facts["beside_scores"], "to accuracies of the same seed"))
-    if (separate := result.get("short_of_its_own")) is not None:
-        cost = f"{separate['cost']:.0%} of a training's time, another seed"
-        rows.append((f"accuracy after {separate['fidelity']}", separate, cost))
-        rows.append(("  beside the scores, fitted", separate["beside_scores"], ""))
+    rows = [_Row("another seed (the ceiling)", ceiling, None, ""), *_score_rows(ranking), *_short_rows(ranking)]
     columns = [
-        Column("ranks accuracy", [Text(name) for name, _, _ in rows]),
-        Column("Spearman", [_interval(facts["spearman"]) for _, facts, _ in rows], right=True),
-        Column("Kendall", [_interval(facts["kendall"]) for _, facts, _ in rows], right=True, drop=1),
-        Column("top 5 kept", [_share(facts.get("recall")) for _, facts, _ in rows], right=True, drop=2),
-        Column("", [Text(note) for _, _, note in rows], drop=3),
+        Column("ranks accuracy", [Text(row.title) for row in rows]),
+        Column("Spearman", [_interval(row.correlations.spearman) for row in rows], right=True),
+        Column("Kendall", [_interval(row.correlations.kendall) for row in rows], right=True, drop=1),
+        Column("top 5 kept", [_share(row.recall) for row in rows], right=True, drop=2),
+        Column("", [Text(row.note) for row in rows], drop=3),
     ]
     notes = [
         "In brackets: the 90 % interval over bootstrap samples of the networks or, for a model that is fitted to some "
         "of them, over the choice of these. Fitted: the accuracy that a model predicts from the structures and scores "
         "of other networks. Top 5 kept: the share of the five most accurate networks that are in the best third by a "
         "score. The loss of one seed is compared with the mean accuracy of all seeds.",
-        f"Medians: {_costs(result['seconds'])}. Trainings taken from the cache: {result['cached']}.",
+        f"Medians: {_costs(ranking.seconds)}. Trainings taken from the cache: {ranking.cached}.",
     ]
     return Sheet(columns, notes)
+
+
+def _score_rows(ranking: Ranking) -> list[_Row]:
+    """The scores, the best first; under the fitted one those of fewer networks."""
+    rows: list[_Row] = []
+    for name, score in sorted(ranking.scores.items(), key=lambda row: -row[1].correlations.spearman.value):
+        rows.append(_quality_row(_TITLES.get(name, name), score, _note(name, ranking.before)))
+        if name == "fitted":
+            fits = ranking.fitted_after.items()
+            rows += [_Row(_fewer(count, ranking.before), fitted, None, "") for count, fitted in fits]
+    return rows
+
+
+def _short_rows(ranking: Ranking) -> list[_Row]:
+    """The running losses, and the short training where there is one."""
+    rows: list[_Row] = []
+    for loss in ranking.running_loss.values():
+        other = f"{loss.other_seed.spearman.value:.2f} with the other seed"
+        rows.append(_quality_row(f"loss after {loss.cost:.0%} of training", loss.quality, other))
+        rows.append(_quality_row("  beside the scores, fitted", loss.beside_scores, "to accuracies of the same seed"))
+    if (training := ranking.short_training) is not None:
+        cost = f"{training.cost:.0%} of a training's time, another seed"
+        rows.append(_quality_row(f"accuracy after {training.fidelity}", training.quality, cost))
+        rows.append(_quality_row("  beside the scores, fitted", training.beside_scores, ""))
+    return rows
+
+
+def _quality_row(title: str, quality: ScoreQuality, note: str) -> _Row:
+    return _Row(title, quality.correlations, quality.recall, note)
 
 
 def _note(name: str, before: int) -> str:
@@ -103,20 +128,19 @@ def _fewer(count: int, before: int) -> str:
     return f"  to {' and '.join(filter(None, (f'{count} of these' if count else '', earlier)))}"
 
 
-def _costs(seconds: Facts) -> str:
+def _costs(seconds: Mapping[str, float]) -> str:
     scores = sum(value for name, value in seconds.items() if name != "training")
     return f"all scores of a network take {scores:.1f} s, a training {seconds['training']:.0f} s"
 
 
-def _interval(interval: Facts) -> Text:
-    return Text(f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]")
+def _interval(interval: Interval) -> Text:
+    return Text(f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]")
 
 
 def _share(value: float | None) -> Text:
     return Text("" if value is None else f"{value:.0%}")
 
 
-def _target(target: Facts) -> RenderableType:
-    style, word = ("bold green", "MET   ") if target["met"] else ("bold red", "MISSED")
-    figures = f"{target['found']:.2f} (target: {target['target']:.2f})"
-    return Prose(f"{word}  {target['what']}: {figures}", style, hanging="  ")
+def _target(target: Target) -> RenderableType:
+    style, word = ("bold green", "MET   ") if target.is_met else ("bold red", "MISSED")
+    return Prose(f"{word}  {target.what}: {target.found:.2f} (target: {target.target:.2f})", style, hanging="  ")

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,6 +15,7 @@ from archdsl.load.spaces import load_space
 from archdsl.search.defaults import absolute, document_of, first_of, new_folder, settings_of
 from archdsl.search.proxy_check.check import EPOCHS, FULL_STEPS, Check, check
 from archdsl.search.proxy_check.folder import CheckFolder
+from archdsl.search.proxy_check.result import CheckResult
 from archdsl.search.request import SettingsRequest
 from archdsl.spaces.space import Space
 
@@ -39,7 +39,7 @@ def checked_proxies(
     resume: bool = False,
     earlier: Sequence[str] = (),
     say: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
+) -> CheckResult:
     """How well scores and short training rank networks of a space, by full training with several seeds.
 
     Args:

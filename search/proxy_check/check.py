@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,7 @@ from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.folder import ASKED, CheckFolder
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
+from archdsl.search.proxy_check.result import CheckRequest, CheckResult
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.stopping import stoppable
@@ -35,7 +36,6 @@ from archdsl.training.fidelity import LEAST_STEPS, fidelity_of, length_note
 
 EPOCHS, FULL_STEPS = SHIPPED.finalists.lengthen * 2.0, int(SHIPPED.finalists.lengthen * LEAST_STEPS)
 """Of a full training, and how many steps it has at least: as a search trains its finalists by default."""
-_OF_EARLIER = ("space", "budgets", "seed")
 
 Say = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def check(
     new_worker: Callable[[], WorkerProtocol] = Worker,
     *,
     policy: Policy = SHIPPED,
-) -> dict[str, Any]:
+) -> CheckResult:
     """Train and score what is not in the folder yet, and judge the scores; `judged.py` says what that gives.
 
     Once the time is over, or on Ctrl-C, what is there is judged; `complete` and `interrupted` tell that.
@@ -83,7 +83,7 @@ def check(
                 folder.remove(ASKED)  # refused before it began, as for its data: the same folder may be named again
             raise
         found = checking.judged()
-        folder.write("proxy_check.json", found)
+        folder.write(earlier.RESULT, found.as_json())
         return found
     finally:
         folder.release()
@@ -194,29 +194,36 @@ class _Checking:
         epochs = fidelity_of(self.settings, images or self.settings.images).epochs
         return self.settings.model_copy(update={"epochs": epochs})
 
-    def judged(self) -> dict[str, Any]:
+    def judged(self) -> CheckResult:
         """What the records tell, with where it comes from."""
         if self.facts is None:
             raise SearchError("the check ended before it began; continue with --resume")
-        settings = self.settings
-        document = json.dumps(settings.space, sort_keys=True).encode()
-        asked = {
-            "space": settings.space["name"],
-            "space_sha256": hashlib.sha256(document).hexdigest(),
-            "networks": self.asked.networks,
-            "seeds": self.asked.seeds,
-            "budgets": {METRICS[metric]: limit for metric, limit in settings.budgets.static.items()},
-            **self._as_trained().model_dump(include={"epochs", "images", "seed", "device", "threads"}),
-        }
         before = earlier.networks(self.before, self.facts.data, self._as_trained())
-        asked["earlier"] = [
-            {"networks": len(found["networks"]), **{name: found["asked"].get(name) for name in _OF_EARLIER}}
-            for found in self.before
-        ]
-        complete = len(self.checked) >= min(self.asked.networks, len(self.networks or self.checked))
-        told = judged(self.checked, self.facts, self.policy, before)
-        ended = {"complete": complete, "interrupted": self.interrupted}
-        return {"asked": asked, **ended, **self.facts.model_dump(), **told}
+        return CheckResult(
+            asked=self._request(),
+            complete=len(self.checked) >= min(self.asked.networks, len(self.networks or self.checked)),
+            interrupted=self.interrupted,
+            facts=self.facts,
+            judgement=judged(self.checked, self.facts, self.policy, before),
+        )
+
+    def _request(self) -> CheckRequest:
+        """What was asked for, with the length that trainings have."""
+        settings = self._as_trained()
+        document = json.dumps(settings.space, sort_keys=True).encode()
+        return CheckRequest(
+            space=settings.space["name"],
+            space_sha256=hashlib.sha256(document).hexdigest(),
+            networks=self.asked.networks,
+            seeds=self.asked.seeds,
+            budgets={METRICS[metric]: limit for metric, limit in settings.budgets.static.items()},
+            device=settings.device,
+            threads=settings.threads,
+            epochs=settings.epochs,
+            images=settings.images,
+            seed=settings.seed,
+            earlier=tuple(check.source for check in self.before),
+        )
 
 
 def _line(network: CheckedNetwork) -> str:

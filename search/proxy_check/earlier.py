@@ -4,21 +4,53 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from archdsl.errors import SearchError
+from archdsl.json_types import Json
 from archdsl.search.config import Settings
 from archdsl.search.proxy_check.networks import EarlierNetwork
+from archdsl.search.proxy_check.result import EarlierSource
 from archdsl.search.worker.scores.every import NAMES
 
 RESULT = "proxy_check.json"
 
-Facts = dict[str, Any]
+
+@dataclass(frozen=True)
+class EarlierCheck:
+    """What an earlier check found, and by which trainings."""
+
+    source: EarlierSource
+    data: str
+    """In one line."""
+    epochs: float | None
+    """Of a full training; None where the check does not say, as with `images`."""
+    images: int | None
+    networks: tuple[EarlierNetwork, ...]
+
+    @classmethod
+    def from_json(cls, found: Json) -> EarlierCheck:
+        """What `proxy_check.json` holds, or a check told with `--json`.
+
+        Raises:
+            ValidationError: it is none, or ranked nothing.
+        """
+        read = _ResultFile.model_validate(found)
+        asked, rows = read.asked, read.networks
+        source = EarlierSource(len(rows), asked.space, asked.budgets, asked.seed)
+        networks = tuple(
+            EarlierNetwork(
+                row.hash, row.spec, tuple(row.accuracies), row.scores, tuple(tuple(losses) for losses in row.running)
+            )
+            for row in rows
+        )
+        return cls(source, read.data, asked.epochs, asked.images, networks)
 
 
-def read(paths: Sequence[str]) -> list[Facts]:
+def read(paths: Sequence[str]) -> list[EarlierCheck]:
     """What these checks found; each is its folder or the JSON that it told.
 
     Raises:
@@ -27,28 +59,28 @@ def read(paths: Sequence[str]) -> list[Facts]:
     return [_read(Path(path)) for path in paths]
 
 
-def networks(checks: Sequence[Facts], data: str, settings: Settings) -> list[EarlierNetwork]:
+def networks(checks: Sequence[EarlierCheck], data: str, settings: Settings) -> list[EarlierNetwork]:
     """The networks of all checks, each once.
 
     Raises:
         SearchError: one was trained on other data, or for another length.
     """
-    now, found = {"data": data, "epochs": settings.epochs, "images": settings.images}, dict[str, EarlierNetwork]()
+    found = dict[str, EarlierNetwork]()
     for check in checks:
-        known = check["asked"] | {"data": check["data"]}
-        for name, value in now.items():
-            if known.get(name) != value and not (name == "data" and _is_same_data(known["data"], data)):
-                raise SearchError(
-                    f"the earlier check used other trainings, which say nothing about these: {name} {known.get(name)} "
-                    f"there, {value} here"
-                )
-        found |= {row["hash"]: _network(row) for row in check["networks"]}
+        if not _is_same_data(check.data, data):
+            raise _of_other_trainings("data", check.data, data)
+        if check.epochs != settings.epochs:
+            raise _of_other_trainings("epochs", check.epochs, settings.epochs)
+        if check.images != settings.images:
+            raise _of_other_trainings("images", check.images, settings.images)
+        found |= {network.network_hash: network for network in check.networks}
     return list(found.values())
 
 
-def _network(row: Facts) -> EarlierNetwork:
-    running = tuple(tuple(losses) for losses in row["running"])
-    return EarlierNetwork(row["hash"], row["spec"], tuple(row["accuracies"]), row["scores"], running)
+def _of_other_trainings(name: str, before: str | float | None, now: str | float) -> SearchError:
+    return SearchError(
+        f"the earlier check used other trainings, which say nothing about these: {name} {before} there, {now} here"
+    )
 
 
 def _is_same_data(before: str, now: str) -> bool:
@@ -56,28 +88,48 @@ def _is_same_data(before: str, now: str) -> bool:
     return before.partition("; ")[0] == now.partition("; ")[0]
 
 
-def _read(path: Path) -> Facts:
+def _read(path: Path) -> EarlierCheck:
     file = path / RESULT if path.is_dir() else path
     try:
-        found = json.loads(file.read_bytes())
+        return EarlierCheck.from_json(json.loads(file.read_bytes()))
     except OSError as error:
         raise SearchError(f"{file} cannot be read: {error.strerror or error}; give the folder of a check") from None
+    except ValidationError:
+        raise SearchError(f"{file} holds no networks that this version of archdsl ranked; repeat the check") from None
     except ValueError:
         raise SearchError(f"{file} is not JSON; give the folder of a check, or the JSON that it printed") from None
-    rows = found.get("networks") if isinstance(found, dict) else None
-    if (
-        not isinstance(rows, list)
-        or not isinstance(found.get("asked"), dict)
-        or "data" not in found
-        or not all(map(_is_whole, rows))
-    ):
-        raise SearchError(f"{file} holds no networks that this version of archdsl ranked; repeat the check")
-    return dict(found)
 
 
-def _is_whole(row: Any) -> bool:
-    try:
-        numbers = [*row["accuracies"], *(row["scores"][name] for name in NAMES), *chain.from_iterable(row["running"])]
-        return bool(row["hash"] and row["spec"]["nodes"]) and all(isinstance(number, int | float) for number in numbers)
-    except (KeyError, TypeError):
-        return False
+class _ReadModel(BaseModel):
+    """What must be there; there may be more."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Asked(_ReadModel):
+    space: str | None = None
+    budgets: dict[str, float] | None = None
+    seed: int | None = None
+    epochs: float | None = None
+    images: int | None = None
+
+
+class _Row(_ReadModel):
+    hash: str
+    spec: dict[str, JsonValue]
+    accuracies: list[float]
+    scores: dict[str, float]
+    running: list[list[float]]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> _Row:
+        """Every score of today is there, so that models can be fitted to them."""
+        if not (self.hash and self.spec.get("nodes") and all(name in self.scores for name in NAMES)):
+            raise ValueError("the network has no hash, no nodes, or not every score")
+        return self
+
+
+class _ResultFile(_ReadModel):
+    asked: _Asked
+    data: str
+    networks: list[_Row]

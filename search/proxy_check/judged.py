@@ -9,18 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, permutations
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from archdsl.search.policy import Policy
 from archdsl.search.policy.predict import SurrogatePolicy
-from archdsl.search.policy.proxy_check import ProxyCheckPolicy
 from archdsl.search.predict.fields import fields
 from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
 from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
 from archdsl.search.predict.surrogate import NetworkFeatures, predict_accuracy
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining, EarlierNetwork
+from archdsl.search.proxy_check.result import (
+    Accuracies,
+    Correlations,
+    Judgement,
+    RankedNetwork,
+    Ranking,
+    RunningLossQuality,
+    ScoreQuality,
+    ShortTrainingQuality,
+    Target,
+)
 from archdsl.search.worker.scores.every import NAMES
 from archdsl.training.running_loss import MARKS
 
@@ -32,41 +42,25 @@ RUNG = ("ensemble", "fitted")
 
 Networks: TypeAlias = Sequence[CheckedNetwork]
 Earlier: TypeAlias = Sequence[EarlierNetwork]
-_RANKED: dict[str, Callable[..., Any]] = {"spearman": spearman, "kendall": kendall}
+Correlation: TypeAlias = Callable[[Floats, Floats], Floats]
 
 
-def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier = ()) -> dict[str, Any]:
+def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier = ()) -> Judgement:
     """Everything that the networks of a check tell; `data` says how many images there are to validate and held out.
 
     `before` are rows of earlier checks' results: what is fitted, is fitted to these too, and judged by this one's.
     """
-    least, best, surrogate = policy.proxy_check.least, policy.proxy_check.best, policy.surrogate
     known = [record for record in records if not record.reason]
-    found: dict[str, Any] = {"trained": len(known), "failed": len(records) - len(known), "refused": None}
-    if len(known) < least:
-        return found | {"refused": f"{len(known)} networks were trained; a ranking needs at least {least}"}
+    trained, failed, least = len(known), len(records) - len(known), policy.proxy_check.least
+    if trained < least:
+        return Judgement(trained, failed, f"{trained} networks were trained; a ranking needs at least {least}")
     truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in known])
-    found |= {"fidelity": known[0].trainings[0].training.fidelity, **_spread(truth, data)}
-    found["ceiling"] = {name: _ceiling(figure, truth) for name, figure in _RANKED.items()}
-    if (refused := _refusal(found, policy.proxy_check.spread)) is not None:
-        return found | {"refused": refused}
-    mean = truth.mean(1)
+    accuracies = _accuracies(known[0].trainings[0].training.fidelity, truth, data)
+    if (refused := _refusal(accuracies, trained, policy.proxy_check.spread)) is not None:
+        return Judgement(trained, failed, refused, accuracies)
     own = {record.network_hash for record in known}
-    before = [row for row in before if row.network_hash not in own]
-    found["before"] = len(before)
-    columns = _columns(known, mean, before, surrogate)
-    found["scores"] = {name: _judge(column, mean, best) for name, column in columns.items()}
-    after = policy.proxy_check.after
-    counts = [count for count in ((0, *after) if before else after) if count + least <= len(known)]
-    found["fitted_after"] = {str(count): _after(count, known, mean, before, policy) for count in counts}
-    found["short"] = {str(mark): _short(mark, known, truth, before, policy) for mark in SHORT}
-    if all(record.short is not None for record in known):
-        found["short_of_its_own"] = _own(known, mean, policy)
-    found["seconds"] = _seconds(known)
-    found["cached"] = sum(training.is_cached for record in known for training in record.trainings)
-    found["rung"] = max(RUNG, key=lambda name: found["scores"][name]["spearman"]["value"])
-    found["above_params"] = interval(_above, columns[found["rung"]], columns["params"], mean)._asdict()
-    return found | {"targets": _targets(found, policy.proxy_check), "networks": _rows(known, truth, columns)}
+    others = [row for row in before if row.network_hash not in own]
+    return Judgement(trained, failed, None, accuracies, _ranking(known, truth, others, policy))
 
 
 def _accuracy(training: CheckTraining, data: CheckFacts) -> float:
@@ -76,44 +70,94 @@ def _accuracy(training: CheckTraining, data: CheckFacts) -> float:
     return (training.accuracy * first + (held_out or 0.0) * second) / (first + second)
 
 
-def _spread(truth: Floats, data: CheckFacts) -> dict[str, Any]:
+def _accuracies(fidelity: str | None, truth: Floats, data: CheckFacts) -> Accuracies:
     """How far mean accuracies lie apart, and their standard errors: by their seeds, and by the number of images."""
     mean, seeds = truth.mean(1), truth.shape[1]
-    by_seed = math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds)
     middle = float(mean.mean())
-    by_images = math.sqrt(middle * (1 - middle) / (data.validation + data.held_out))
-    deviation = float(mean.std(ddof=1))
-    return {
-        "accuracy": {"least": float(mean.min()), "mean": middle, "most": float(mean.max()), "deviation": deviation},
-        "error": {"by_seed": by_seed, "by_images": by_images},
-    }
+    return Accuracies(
+        fidelity=fidelity,
+        least=float(mean.min()),
+        mean=middle,
+        most=float(mean.max()),
+        deviation=float(mean.std(ddof=1)),
+        error_by_seed=math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds),
+        error_by_images=math.sqrt(middle * (1 - middle) / (data.validation + data.held_out)),
+        ceiling=_both(lambda figure: _ceiling(figure, truth)),
+    )
 
 
-def _refusal(found: Mapping[str, Any], spread: float) -> str | None:
+def _refusal(found: Accuracies, trained: int, spread: float) -> str | None:
     """Why nothing is ranked: the networks differ by no more than the images tell apart, or than seeds agree on."""
     remedy = "the differences are noise, and no score can be judged by them; train longer (--epochs, --images)"
-    deviation, error = found["accuracy"]["deviation"], found["error"]["by_images"]
+    deviation, error = found.deviation, found.error_by_images
     if deviation < spread * error:
         return (
-            f"the accuracies of {found['trained']} networks lie {deviation:.2%} apart (standard deviation), less than "
+            f"the accuracies of {trained} networks lie {deviation:.2%} apart (standard deviation), less than "
             f"{spread:g} times the error of {error:.2%} that so few images leave: {remedy}, or on harder data"
         )
-    ceiling = found["ceiling"]["spearman"]
-    if ceiling["low"] <= 0:
+    ceiling = found.ceiling.spearman
+    if ceiling.low <= 0:
         return (
-            f"another seed ranks the same {found['trained']} networks differently, Spearman {ceiling['value']:.2f} "
-            f"[{ceiling['low']:.2f}, {ceiling['high']:.2f}]: {remedy}, or more networks"
+            f"another seed ranks the same {trained} networks differently, Spearman {ceiling.value:.2f} "
+            f"[{ceiling.low:.2f}, {ceiling.high:.2f}]: {remedy}, or more networks"
         )
     return None
 
 
-def _ceiling(figure: Callable[..., Any], truth: Floats) -> dict[str, float]:
+def _both(interval_of: Callable[[Correlation], Interval]) -> Correlations:
+    """Both rank correlations, each with its interval."""
+    return Correlations(interval_of(spearman), interval_of(kendall))
+
+
+def _ceiling(figure: Correlation, truth: Floats) -> Interval:
     """The mean over pairs of seeds."""
 
-    def between(*seeds: Floats) -> Any:
-        return np.mean([figure(a, b) for a, b in combinations(seeds, 2)], axis=0)
+    def between(*seeds: Floats) -> Floats:
+        return _mean([figure(a, b) for a, b in combinations(seeds, 2)])
 
-    return interval(between, *truth.T)._asdict()
+    return interval(between, *truth.T)
+
+
+def _mean(figures: Sequence[Floats]) -> Floats:
+    found: Floats = np.mean(figures, axis=0)
+    return found
+
+
+def _ranking(known: Networks, truth: Floats, before: Earlier, policy: Policy) -> Ranking:
+    """How well scores, running losses and short trainings rank the networks; `truth` has a column a seed."""
+    mean, checking = truth.mean(1), policy.proxy_check
+    columns = _columns(known, mean, before, policy.surrogate)
+    scores = {name: _judge(column, mean, checking.best) for name, column in columns.items()}
+    trained = (0, *checking.after) if before else checking.after
+    counts = [count for count in trained if count + checking.least <= len(known)]
+    running_loss = {mark: _running_loss(mark, known, truth, before, policy) for mark in SHORT}
+    has_short = all(record.short is not None for record in known)
+    short_training = _short_training(known, mean, policy) if has_short else None
+    rung = max(RUNG, key=lambda name: scores[name].correlations.spearman.value)
+    above_params = interval(_above, columns[rung], columns["params"], mean)
+    return Ranking(
+        before=len(before),
+        scores=scores,
+        fitted_after={count: _after(count, known, mean, before, policy) for count in counts},
+        running_loss=running_loss,
+        short_training=short_training,
+        seconds=_seconds(known),
+        cached=sum(training.is_cached for record in known for training in record.trainings),
+        rung=rung,
+        above_params=above_params,
+        targets=(
+            Target(
+                f"Spearman of the zero-cost rung ({rung})",
+                checking.zero_cost,
+                scores[rung].correlations.spearman.value,
+            ),
+            Target(
+                "Spearman of the zero-cost rung minus that of params", checking.more_than_params, above_params.value
+            ),
+            _short_target(checking.short_training, running_loss[TARGET_MARK], short_training),
+        ),
+        networks=_rows(known, truth, columns),
+    )
 
 
 def _columns(known: Networks, truth: Floats, before: Earlier, policy: SurrogatePolicy) -> dict[str, Floats]:
@@ -134,63 +178,74 @@ def _predicted(known: Networks, truth: Sequence[float | None], before: Earlier, 
     return predict_accuracy(_features([*known, *before]), [*truth, *earlier], policy=policy)[: len(known)]
 
 
-def _judge(score: Floats, truth: Floats, best: int) -> dict[str, Any]:
+def _judge(score: Floats, truth: Floats, best: int) -> ScoreQuality:
     """Both rank correlations with their intervals, and what the score's upper third holds of the best."""
+    return ScoreQuality(_both(lambda figure: interval(figure, score, truth)), _recall([score], truth, best))
+
+
+def _judge_mean(each: Sequence[Floats], truth: Floats, best: int) -> ScoreQuality:
+    """As `_judge`, of the mean over several scores."""
+
+    def mean_of(figure: Correlation) -> Interval:
+        return interval(lambda mean, *scores: _mean([figure(score, mean) for score in scores]), truth, *each)
+
+    return ScoreQuality(_both(mean_of), _recall(each, truth, best))
+
+
+def _recall(each: Sequence[Floats], truth: Floats, best: int) -> float:
+    """The share of the most accurate networks in a score's upper third, the mean over the scores."""
     kept = math.ceil(len(truth) / 3)
-    found: dict[str, Any] = {name: interval(figure, score, truth)._asdict() for name, figure in _RANKED.items()}
-    return found | {"recall": recall(list(score), list(truth), best, kept)}
+    return float(np.mean([recall(list(score), list(truth), best, kept) for score in each]))
 
 
-def _after(count: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
+def _after(count: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> Correlations:
     """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie.
 
     Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
     """
     if not count:
-        predicted = _predicted(known, [None] * len(known), before, policy.surrogate)
-        return {name: interval(figure, predicted, truth)._asdict() for name, figure in _RANKED.items()}
-    generator, drawn = np.random.default_rng(0), []
+        of_earlier = _predicted(known, [None] * len(known), before, policy.surrogate)
+        return _both(lambda figure: interval(figure, of_earlier, truth))
+    generator, drawn = np.random.default_rng(0), list[tuple[Floats, Floats]]()
     for _ in range(policy.proxy_check.deals):
         order = generator.permutation(len(known))
         trained = set(order[:count].tolist())
         told = [float(truth[row]) if row in trained else None for row in range(len(known))]
         predicted = _predicted(known, told, before, policy.surrogate)
         left = order[count:]
-        drawn.append([figure(predicted[left], truth[left]) for figure in _RANKED.values()])
-    return {
-        name: Interval(float(np.mean(values)), *np.quantile(values, (0.05, 0.95)).tolist())._asdict()
-        for name, values in zip(_RANKED, zip(*drawn, strict=True), strict=True)
-    }
+        drawn.append((predicted[left], truth[left]))
+
+    def over_deals(figure: Correlation) -> Interval:
+        values = [figure(predicted, accuracies) for predicted, accuracies in drawn]
+        low, high = np.quantile(values, (0.05, 0.95)).tolist()
+        return Interval(float(np.mean(values)), low, high)
+
+    return _both(over_deals)
 
 
-def _short(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
+def _running_loss(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> RunningLossQuality:
     """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
 
     A loss shares its seed with a part of the mean; against the other seed it shares nothing.
     """
     losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in known])
-    seeds, best = truth.shape[1], policy.proxy_check.best
-    kept = math.ceil(len(truth) / 3)
+    seeds = truth.shape[1]
 
-    def own(figure: Callable[..., Any]) -> Interval:
-        return interval(
-            lambda mean, *each: np.mean([figure(loss, mean) for loss in each], axis=0), truth.mean(1), *losses.T
-        )
-
-    def other(figure: Callable[..., Any]) -> Interval:
-        def crossed(*both: Floats) -> Any:
-            pairs = permutations(range(seeds), 2)
-            return np.mean([figure(both[seeds + a], both[b]) for a, b in pairs], axis=0)
+    def other(figure: Correlation) -> Interval:
+        def crossed(*both: Floats) -> Floats:
+            return _mean([figure(both[seeds + a], both[b]) for a, b in permutations(range(seeds), 2)])
 
         return interval(crossed, *truth.T, *losses.T)
 
-    found: dict[str, Any] = {name: own(figure)._asdict() for name, figure in _RANKED.items()}
-    found |= {f"{name}_of_other_seed": other(figure)._asdict() for name, figure in _RANKED.items()}
-    found["recall"] = float(np.mean([recall(list(loss), list(truth.mean(1)), best, kept) for loss in losses.T]))
-    return found | {"beside_scores": _beside(mark, known, truth, before, policy), "cost": mark / MARKS}
+    return RunningLossQuality(
+        quality=_judge_mean(list(losses.T), truth.mean(1), policy.proxy_check.best),
+        other_seed=_both(other),
+        beside_scores=_beside(mark, known, truth, before, policy),
+        cost=mark / MARKS,
+    )
 
 
-def _beside(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> dict[str, Any]:
+def _beside(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> ScoreQuality:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
     As a search has it (`predict/early_stopping.py`); each network is judged by all others.
@@ -202,34 +257,24 @@ def _beside(mark: int, known: Networks, truth: Floats, before: Earlier, policy: 
         earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
         accuracies = [*truth[:, seed].tolist(), *earlier]
         predicted.append(predict_accuracy(features, accuracies, losses, policy=policy.surrogate)[: len(known)])
-
-    def between(figure: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda mean, *each: np.mean([figure(one, mean) for one in each], axis=0)
-
-    kept, best = math.ceil(len(truth) / 3), policy.proxy_check.best
-    mean = truth.mean(1)
-    found: dict[str, Any] = {
-        name: interval(between(figure), mean, *predicted)._asdict() for name, figure in _RANKED.items()
-    }
-    return found | {"recall": float(np.mean([recall(list(one), list(mean), best, kept) for one in predicted]))}
+    return _judge_mean(predicted, truth.mean(1), policy.proxy_check.best)
 
 
-def _own(known: Networks, mean: Floats, policy: Policy) -> dict[str, Any]:
+def _short_training(known: Networks, mean: Floats, policy: Policy) -> ShortTrainingQuality:
     """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
     trainings = [record.short for record in known if record.short is not None]
     accuracies = np.array([training.accuracy for training in trainings])
     seconds = [training.training.seconds or 0.0 for training in trainings]
-    cost = float(np.median(seconds)) / _seconds(known)["training"]
     predicted = predict_accuracy(_features(known), mean.tolist(), accuracies, policy=policy.surrogate)
-    return {
-        **_judge(accuracies, mean, policy.proxy_check.best),
-        "beside_scores": _judge(predicted, mean, policy.proxy_check.best),
-        "cost": cost,
-        "fidelity": trainings[0].training.fidelity,
-    }
+    return ShortTrainingQuality(
+        quality=_judge(accuracies, mean, policy.proxy_check.best),
+        beside_scores=_judge(predicted, mean, policy.proxy_check.best),
+        cost=float(np.median(seconds)) / _seconds(known)["training"],
+        fidelity=trainings[0].training.fidelity,
+    )
 
 
-def _above(score: Floats, baseline: Floats, truth: Floats) -> Any:
+def _above(score: Floats, baseline: Floats, truth: Floats) -> Floats:
     return spearman(score, truth) - spearman(baseline, truth)
 
 
@@ -241,40 +286,30 @@ def _seconds(known: Networks) -> dict[str, float]:
     return {**found, "training": float(np.median(trainings))}
 
 
-def _targets(found: Mapping[str, Any], policy: ProxyCheckPolicy) -> list[dict[str, Any]]:
-    """What is aimed at, what was found, and whether that is enough."""
-    rung, short = found["rung"], found["short"][str(TARGET_MARK)]
-    own = {"running loss": short, "running loss beside the scores": short["beside_scores"]}
-    if (apart := found.get("short_of_its_own")) is not None:
-        own |= {"accuracy": apart, "accuracy beside the scores": apart["beside_scores"]}
-    promise = max(own, key=lambda name: own[name]["spearman"]["value"])
-    promised = own[promise]["spearman"]["value"]
-    rows = [
-        (f"Spearman of the zero-cost rung ({rung})", policy.zero_cost, found["scores"][rung]["spearman"]["value"]),
-        (
-            "Spearman of the zero-cost rung minus that of params",
-            policy.more_than_params,
-            found["above_params"]["value"],
-        ),
-        (
-            f"Spearman of the {promise} after {TARGET_MARK / MARKS:.0%} of a full training",
-            policy.short_training,
-            promised,
-        ),
-    ]
-    return [{"what": what, "target": target, "found": value, "met": value >= target} for what, target, value in rows]
+def _short_target(
+    target: float, running_loss: RunningLossQuality, short_training: ShortTrainingQuality | None
+) -> Target:
+    """The target of short training, of the way to read one that ranks best."""
+    ways = {"running loss": running_loss.quality, "running loss beside the scores": running_loss.beside_scores}
+    if short_training is not None:
+        ways |= {"accuracy": short_training.quality, "accuracy beside the scores": short_training.beside_scores}
+    best = max(ways, key=lambda name: ways[name].correlations.spearman.value)
+    what = f"Spearman of the {best} after {TARGET_MARK / MARKS:.0%} of a full training"
+    return Target(what, target, ways[best].correlations.spearman.value)
 
 
-def _rows(known: Networks, truth: Floats, columns: Mapping[str, Floats]) -> list[dict[str, Any]]:
+def _rows(known: Networks, truth: Floats, columns: Mapping[str, Floats]) -> tuple[RankedNetwork, ...]:
     """A row a network, so that every figure can be worked out again."""
-    return [
-        {
-            "hash": record.network_hash,
-            "spec": record.document,
-            "accuracies": [round(value, 4) for value in truth[row].tolist()],
-            "scores": {name: float(f"{column[row]:.6g}") for name, column in columns.items()},
-            "running": [[training.training.running[mark - 1] for mark in SHORT] for training in record.trainings],
-            "short": None if record.short is None else round(record.short.accuracy, 4),
-        }
+    return tuple(
+        RankedNetwork(
+            network_hash=record.network_hash,
+            document=record.document,
+            accuracies=tuple(round(value, 4) for value in truth[row].tolist()),
+            scores={name: float(f"{column[row]:.6g}") for name, column in columns.items()},
+            running=tuple(
+                tuple(training.training.running[mark - 1] for mark in SHORT) for training in record.trainings
+            ),
+            short=None if record.short is None else round(record.short.accuracy, 4),
+        )
         for row, record in enumerate(known)
-    ]
+    )

@@ -37,7 +37,7 @@ from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
 from tests.support.displayed import FRONT, LONGER, state
 from tests.support.drawn import DRAWN, document
-from tests.support.proxy_checks import DATA, KNOWN, networks
+from tests.support.proxy_checks import DATA, networks, whole
 from tests.support.reported import copied_run
 from tests.support.screens import text_of, too_wide
 from tests.support.searching import settings
@@ -131,8 +131,7 @@ def test_reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_proxy_checks() -> None:
-    found: Any = {**KNOWN, **judged(networks(), DATA, SHIPPED)}
-    hold_whole(proxy_report(found), ["params", "MACs", "SynFlow"])
+    hold_whole(proxy_report(whole(judged(networks(), DATA, SHIPPED))), ["params", "MACs", "SynFlow"])
 
 
 COMMANDS = {

@@ -8,6 +8,7 @@ from typing import Any
 from archdsl.json_types import JsonObject
 from archdsl.search.proxy_check.check import Check
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
+from archdsl.search.proxy_check.result import Accuracies, CheckRequest, CheckResult, Judgement, Ranking
 from archdsl.search.trial import Training
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import settings
@@ -55,7 +56,32 @@ def networks(noise: float = 0.005, seed: int = 0) -> list[CheckedNetwork]:
     return records
 
 
-KNOWN: dict[str, Any] = {
-    "asked": {"space": "tiny", "seeds": 2, "budgets": {"params": 8e6, "memory": 1e6}, "device": "cpu"},
-    **DATA.model_dump(),
-}
+def whole(judgement: Judgement, interrupted: bool = False) -> CheckResult:
+    """The result of a check whose networks tell this."""
+    request = CheckRequest(
+        space="tiny",
+        space_sha256="",
+        networks=12,
+        seeds=2,
+        budgets={"params": 8e6, "memory": 1e6},
+        device="cpu",
+        threads=None,
+        epochs=6.0,
+        images=10,
+        seed=0,
+        earlier=(),
+    )
+    return CheckResult(request, not interrupted, interrupted, DATA, judgement)
+
+
+def ranking_of(judgement: Judgement) -> Ranking:
+    """The ranking of networks that are not refused."""
+    assert judgement.refused is None
+    assert judgement.ranking is not None
+    return judgement.ranking
+
+
+def accuracies_of(judgement: Judgement) -> Accuracies:
+    """Of networks that are enough."""
+    assert judgement.accuracies is not None
+    return judgement.accuracies

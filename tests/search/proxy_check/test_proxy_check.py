@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from archdsl.search.policy import Policy
 from archdsl.search.proxy_check import check as proxy_check
 from archdsl.search.proxy_check.api import checked_proxies
 from archdsl.search.proxy_check.check import check
+from archdsl.search.proxy_check.result import CheckResult, RankedNetwork
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.folder import RunExists
-from tests.support.proxy_checks import asked
+from tests.support.proxy_checks import asked, ranking_of
 from tests.support.searching import SPACE, Machine, quicken, settings
 
 
@@ -24,10 +26,14 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
+def ranked(result: CheckResult) -> tuple[RankedNetwork, ...]:
+    return ranking_of(result.judgement).networks
+
+
 def test_a_check_trains_every_network_with_every_seed_once(tmp_path: Path) -> None:
     machine = Machine()
     found = check(asked(), tmp_path / "check", new_worker=machine.worker)
-    assert (found["trained"], found["failed"], found["complete"], found["interrupted"]) == (10, 0, True, False)
+    assert (found.judgement.trained, found.judgement.failed, found.complete, found.interrupted) == (10, 0, True, False)
     names = machine.names("train")
     assert len(names) == 30
     assert len(set(names)) == 10
@@ -35,7 +41,7 @@ def test_a_check_trains_every_network_with_every_seed_once(tmp_path: Path) -> No
     assert asked_for == [(0, 2.0), (1, 2.0), (2, 0.4)] * 10
     assert machine.names("score") == names[::3]
     assert not machine.names("measure")
-    assert json.loads((tmp_path / "check" / "proxy_check.json").read_text()) == json.loads(json.dumps(found))
+    assert json.loads((tmp_path / "check" / "proxy_check.json").read_text()) == found.as_json()
 
 
 def test_a_check_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -48,7 +54,7 @@ def test_a_check_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     found = check(asked(), tmp_path / "whole", resume=True, new_worker=again.worker)
     assert len(again.names("score")) == 6
     assert again.names("train") == []  # the results are in the cache
-    assert found["networks"] == whole["networks"]
+    assert ranked(found) == ranked(whole)
 
 
 def test_what_an_earlier_version_did_not_train_shortly_is_made_up_for(tmp_path: Path) -> None:
@@ -59,7 +65,7 @@ def test_what_an_earlier_version_did_not_train_shortly_is_made_up_for(tmp_path: 
     machine = Machine()
     found = check(asked(), tmp_path / "check", resume=True, new_worker=machine.worker)
     assert not machine.names("score")
-    assert found["networks"] == whole["networks"]
+    assert ranked(found) == ranked(whole)
     assert [json.loads(line)["short"]["accuracy"] for line in file.read_text().splitlines()]
 
 
@@ -69,14 +75,14 @@ def test_a_check_of_an_earlier_version_that_knew_fewer_settings_can_be_resumed(t
     written = json.loads(file.read_text())
     del written["settings"]["sampler"]
     file.write_text(json.dumps(written))
-    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker)["trained"] == 9
+    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker).judgement.trained == 9
 
 
 def test_more_networks_can_be_asked_for_later(tmp_path: Path) -> None:
     check(asked(8), tmp_path / "check", new_worker=Machine().worker)
     machine = Machine()
     found = check(asked(12), tmp_path / "check", resume=True, new_worker=machine.worker)
-    assert found["trained"] == 12
+    assert found.judgement.trained == 12
     assert len(machine.names("score")) == 4
 
 
@@ -86,7 +92,7 @@ def test_a_check_of_an_earlier_version_that_called_the_runtime_mode_can_be_resum
     kept = json.loads(file.read_text())
     kept["settings"]["mode"] = kept["settings"].pop("runtime")
     file.write_text(json.dumps(kept))
-    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker)["trained"] == 9
+    assert check(asked(9), tmp_path / "check", resume=True, new_worker=Machine().worker).judgement.trained == 9
     assert json.loads(file.read_text())["settings"]["runtime"] == "eager"
 
 
@@ -97,9 +103,9 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(proxy_check.check, "__defaults__", (False, lambda text: None, machine.worker))
     first = checked_proxies(file, networks=8, seeds=3, macs_budget=4e6, device="cpu", out=tmp_path / "check")
     again = checked_proxies(networks=9, out=tmp_path / "check", resume=True)
-    assert (first["asked"]["seeds"], first["asked"]["budgets"]) == (3, {"MACs": 4e6})
-    assert first["asked"]["epochs"] == 720.0  # 450 steps of 16 of the 10 images
-    assert again["asked"] == first["asked"] | {"networks": 9}
+    assert (first.asked.seeds, first.asked.budgets) == (3, {"MACs": 4e6})
+    assert first.asked.epochs == 720.0  # 450 steps of 16 of the 10 images
+    assert again.asked == replace(first.asked, networks=9)
     assert len(machine.names("train")) == 36
     with pytest.raises(SearchError, match="other settings: seeds: 3 there, 2 now"):
         checked_proxies(seeds=2, out=tmp_path / "check", resume=True)
@@ -137,7 +143,7 @@ def test_a_space_with_fewer_networks_than_asked_for_is_checked_on_all_of_them(tm
     nodes = [{**SPACE["nodes"][0], "width": 16}, *SPACE["nodes"][1:2], {"id": "head", "type": "mean_head"}]
     own = asked(50, space={**SPACE, "nodes": nodes})
     found = check(own, tmp_path / "check", new_worker=Machine().worker)
-    assert (found["trained"], found["complete"]) == (8, True)
+    assert (found.judgement.trained, found.complete) == (8, True)
 
 
 def test_another_check_in_the_folder_is_refused(tmp_path: Path) -> None:
@@ -154,15 +160,15 @@ def test_networks_that_fail_are_counted_and_left_out(tmp_path: Path) -> None:
     machine = Machine()
     machine.finite = False
     found = check(asked(8), tmp_path / "check", new_worker=machine.worker)
-    assert (found["trained"], found["failed"]) == (0, 8)
-    assert found["refused"] == "0 networks were trained; a ranking needs at least 8"
+    assert (found.judgement.trained, found.judgement.failed) == (0, 8)
+    assert found.judgement.refused == "0 networks were trained; a ranking needs at least 8"
 
 
 def test_what_is_there_when_time_is_over_is_judged(tmp_path: Path) -> None:
     machine = Machine()
     machine.finished = False  # as a training whose deadline came
     found = check(asked(8, time_s=0.5), tmp_path / "check", new_worker=machine.worker)
-    assert (found["trained"], found["complete"]) == (0, False)
+    assert (found.judgement.trained, found.complete) == (0, False)
 
 
 def test_an_interrupted_check_tells_so_and_keeps_its_networks(tmp_path: Path) -> None:
@@ -174,4 +180,4 @@ def test_an_interrupted_check_tells_so_and_keeps_its_networks(tmp_path: Path) ->
 
     machine.on_ask = interrupt
     found = check(asked(10), tmp_path / "check", new_worker=machine.worker)
-    assert (found["trained"], found["complete"], found["interrupted"]) == (8, False, True)
+    assert (found.judgement.trained, found.complete, found.interrupted) == (8, False, True)

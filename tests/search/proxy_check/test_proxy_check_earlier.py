@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from archdsl.errors import SearchError
+from archdsl.json_types import JsonObject
 from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check import earlier
 from archdsl.search.proxy_check.check import check
+from archdsl.search.proxy_check.earlier import EarlierCheck
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.proxy_check.networks import CheckedNetwork, EarlierNetwork
-from tests.support.proxy_checks import DATA, asked, trained
+from archdsl.search.proxy_check.result import EarlierSource
+from tests.support.proxy_checks import DATA, asked, ranking_of, trained
 from tests.support.searching import Machine, quicken, settings
 
 
@@ -35,36 +38,40 @@ def wide(count: int, seed: int) -> list[CheckedNetwork]:
 
 def rows(networks: list[CheckedNetwork]) -> list[EarlierNetwork]:
     """As a later check reads them."""
-    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA, SHIPPED)}
-    return earlier.networks([told], "fake", settings(epochs=6.0, images=10))
+    return earlier.networks([EarlierCheck.from_json(told(networks))], "fake", settings(epochs=6.0, images=10))
+
+
+def told(networks: list[CheckedNetwork]) -> JsonObject:
+    """What a check of 6 epochs of 10 images told of them."""
+    return {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA, SHIPPED).as_json()}
 
 
 def test_networks_of_earlier_checks_tell_of_those_of_a_new_one() -> None:
     before = rows(wide(24, seed=1))
     records = wide(12, seed=2)
-    found, alone = judged(records, DATA, SHIPPED, before), judged(records, DATA, SHIPPED)
-    assert (found["before"], alone["before"]) == (24, 0)
-    assert found["trained"] == len(found["networks"]) == 12
-    assert found["fitted_after"]["0"]["spearman"]["value"] > 0.9
-    fits = [told["scores"]["fitted"]["spearman"]["value"] for told in (alone, found)]
+    found, alone = ranking_of(judged(records, DATA, SHIPPED, before)), ranking_of(judged(records, DATA, SHIPPED))
+    assert (found.before, alone.before) == (24, 0)
+    assert len(found.networks) == 12
+    assert found.fitted_after[0].spearman.value > 0.9
+    fits = [ranking.scores["fitted"].correlations.spearman.value for ranking in (alone, found)]
     assert fits[0] < fits[1]
-    promises = [told["short"]["4"]["beside_scores"]["spearman"]["value"] for told in (alone, found)]
-    assert promises[0] < promises[1]
+    forecasts = [ranking.running_loss[4].beside_scores.correlations.spearman.value for ranking in (alone, found)]
+    assert forecasts[0] < forecasts[1]
 
 
 def test_a_network_is_not_told_by_its_own_training_of_an_earlier_check() -> None:
     records = wide(12, seed=2)
-    again = judged(records, DATA, SHIPPED, rows(records))
-    assert again["before"] == 0
-    assert again["scores"]["fitted"] == judged(records, DATA, SHIPPED)["scores"]["fitted"]
+    again = ranking_of(judged(records, DATA, SHIPPED, rows(records)))
+    assert again.before == 0
+    assert again.scores["fitted"] == ranking_of(judged(records, DATA, SHIPPED)).scores["fitted"]
 
 
 def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: Path) -> None:
     own = settings(epochs=6.0, images=10)
-    told = {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(wide(12, seed=1), DATA, SHIPPED)}
-    (tmp_path / "proxy_check.json").write_text(json.dumps(told))
+    result = told(wide(12, seed=1))
+    (tmp_path / "proxy_check.json").write_text(json.dumps(result))
     folder, file = earlier.read([str(tmp_path), str(tmp_path / "proxy_check.json")])
-    assert folder == file == json.loads(json.dumps(told))
+    assert folder == file == EarlierCheck.from_json(result)
     assert len(earlier.networks([folder, file], "fake", own)) == 12  # each once
     with pytest.raises(SearchError, match="say nothing about these: data fake there, digits here"):
         earlier.networks([folder], "digits", own)
@@ -76,7 +83,7 @@ def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: 
     with pytest.raises(SearchError, match="is not JSON"):
         earlier.read([str(tmp_path / "text")])
     for change in ({"networks": None}, {"networks": [{"hash": "a"}]}, {"asked": ...}):
-        damaged = {name: value for name, value in (told | change).items() if value is not ...}
+        damaged = {name: value for name, value in (result | change).items() if value is not ...}
         (tmp_path / "text").write_text(json.dumps(damaged))
         with pytest.raises(SearchError, match="holds no networks that this version of archdsl ranked"):
             earlier.read([str(tmp_path / "text")])
@@ -86,5 +93,5 @@ def test_a_check_is_told_what_earlier_ones_know(tmp_path: Path) -> None:
     first = check(asked(), tmp_path / "first", new_worker=Machine().worker)
     again = asked(seed=1).model_copy(update={"earlier": (str(tmp_path / "first"),)})
     second = check(again, tmp_path / "second", new_worker=Machine().worker)
-    assert second["asked"]["earlier"] == [{"networks": 10, "space": first["asked"]["space"], "budgets": {}, "seed": 0}]
-    assert 0 < second["before"] <= 10
+    assert second.asked.earlier == (EarlierSource(networks=10, space=first.asked.space, budgets={}, seed=0),)
+    assert 0 < ranking_of(second.judgement).before <= 10

@@ -10,7 +10,7 @@ import pytest
 from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.proxy_check.networks import CheckFacts
-from tests.support.proxy_checks import DATA, networks, trained, training
+from tests.support.proxy_checks import DATA, accuracies_of, networks, ranking_of, trained, training
 
 
 def images(validation: int, held_out: int) -> CheckFacts:
@@ -18,14 +18,14 @@ def images(validation: int, held_out: int) -> CheckFacts:
 
 
 def test_scores_that_rank_all_networks_rightly_meet_every_target_but_the_one_above_params() -> None:
-    found = judged(networks(), DATA, SHIPPED)
-    assert found["refused"] is None
-    assert found["ceiling"]["spearman"]["value"] == pytest.approx(1)
-    assert found["scores"]["ensemble"]["spearman"]["value"] == pytest.approx(1)
-    assert found["scores"]["snip"]["recall"] == 0.8  # the upper third of 12 holds 4 of the 5 best
-    assert found["short"]["4"]["spearman_of_other_seed"]["value"] == pytest.approx(1)
-    assert [target["met"] for target in found["targets"]] == [True, False, True]
-    assert found["targets"][1]["found"] == 0
+    judgement = judged(networks(), DATA, SHIPPED)
+    assert accuracies_of(judgement).ceiling.spearman.value == pytest.approx(1)
+    found = ranking_of(judgement)
+    assert found.scores["ensemble"].correlations.spearman.value == pytest.approx(1)
+    assert found.scores["snip"].recall == 0.8  # the upper third of 12 holds 4 of the 5 best
+    assert found.running_loss[4].other_seed.spearman.value == pytest.approx(1)
+    assert [target.is_met for target in found.targets] == [True, False, True]
+    assert found.targets[1].found == 0
 
 
 def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do() -> None:
@@ -35,12 +35,12 @@ def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do
         width, score = rng.choice([16, 32, 48, 64]), rng.random()
         accuracy = 0.2 + 0.004 * width + 0.2 * score
         records.append(trained(number, (accuracy, accuracy + 0.001), score, (2.0, 2.0), width))
-    found = judged(records, DATA, SHIPPED)
-    after = {count: facts["spearman"]["value"] for count, facts in found["fitted_after"].items()}
-    assert list(after) == ["8", "16"]
-    assert 0.5 < after["8"] < after["16"] < found["scores"]["fitted"]["spearman"]["value"]
-    assert found["fitted_after"]["8"]["spearman"]["low"] < after["8"] < found["fitted_after"]["8"]["spearman"]["high"]
-    assert judged(networks(), DATA, SHIPPED)["fitted_after"] == {}  # of 12, too few would be left
+    found = ranking_of(judged(records, DATA, SHIPPED))
+    after = {count: fitted.spearman for count, fitted in found.fitted_after.items()}
+    assert list(after) == [8, 16]
+    assert 0.5 < after[8].value < after[16].value < found.scores["fitted"].correlations.spearman.value
+    assert after[8].low < after[8].value < after[8].high
+    assert ranking_of(judged(networks(), DATA, SHIPPED)).fitted_after == {}  # of 12, too few would be left
 
 
 def test_accuracies_are_those_of_all_images_that_were_not_trained_on() -> None:
@@ -50,41 +50,41 @@ def test_accuracies_are_those_of_all_images_that_were_not_trained_on() -> None:
         )
         for network in networks()
     ]
-    found = judged(records, images(1000, 500), SHIPPED)
-    assert found["accuracy"]["mean"] == pytest.approx(0.475 - 0.06 / 3, abs=0.004)
+    found = accuracies_of(judged(records, images(1000, 500), SHIPPED))
+    assert found.mean == pytest.approx(0.475 - 0.06 / 3, abs=0.004)
 
 
 def test_a_spread_within_noise_is_refused_in_words() -> None:
     records = [trained(number, (0.80 + 0.002 * number, 0.82), float(number), (1, 1)) for number in range(12)]
     found = judged(records, DATA, SHIPPED)
-    assert "scores" not in found
-    assert (
-        "less than 3 times the error of 0.87% that so few images leave: the differences are noise" in found["refused"]
-    )
-    assert "train longer (--epochs, --images)" in found["refused"]
+    assert found.ranking is None
+    assert found.refused is not None
+    assert "less than 3 times the error of 0.87% that so few images leave: the differences are noise" in found.refused
+    assert "train longer (--epochs, --images)" in found.refused
 
 
 def test_a_ranking_that_another_seed_does_not_repeat_is_refused_in_words() -> None:
     rng = random.Random(1)
     records = [trained(row, (rng.random(), rng.random()), float(row), (1, 1)) for row in range(12)]
     found = judged(records, DATA, SHIPPED)
-    assert "scores" not in found
-    assert found["refused"].startswith("another seed ranks the same 12 networks differently, Spearman ")
-    assert "the differences are noise" in found["refused"]
+    assert found.ranking is None
+    assert found.refused is not None
+    assert found.refused.startswith("another seed ranks the same 12 networks differently, Spearman ")
+    assert "the differences are noise" in found.refused
 
 
 def test_the_errors_are_those_of_the_seeds_and_of_the_images() -> None:
     records = [trained(row, (0.5 + 0.03 * row, 0.5 - 0.03 * row), 1.0, (1, 1)) for row in (1, -1) * 4]
-    found = judged(records, images(50, 50), SHIPPED)
-    assert found["error"]["by_seed"] == pytest.approx(0.03)  # two accuracies 0.06 apart: 0.03 sqrt 2 each
-    assert found["error"]["by_images"] == pytest.approx(0.05)
+    found = accuracies_of(judged(records, images(50, 50), SHIPPED))
+    assert found.error_by_seed == pytest.approx(0.03)  # two accuracies 0.06 apart: 0.03 sqrt 2 each
+    assert found.error_by_images == pytest.approx(0.05)
 
 
 def test_below_eight_networks_nothing_is_said_of_ranks() -> None:
     failed = [replace(record, reason="out of memory") for record in networks()[:5]]
     found = judged([*failed, *networks()[5:]], DATA, SHIPPED)
-    assert found["refused"] == "7 networks were trained; a ranking needs at least 8"
-    assert (found["trained"], found["failed"]) == (7, 5)
+    assert found.refused == "7 networks were trained; a ranking needs at least 8"
+    assert (found.trained, found.failed) == (7, 5)
 
 
 def test_a_loss_is_judged_by_the_other_seed_alone_too() -> None:
@@ -94,10 +94,9 @@ def test_a_loss_is_judged_by_the_other_seed_alone_too() -> None:
         for network in networks(noise=0.1, seed=3)
     ]
     short = judged(records, images(10**6, 10**6), SHIPPED)
-    assert short["refused"] is None
-    facts = short["short"]["4"]
-    assert facts["spearman"]["value"] > facts["spearman_of_other_seed"]["value"]
-    assert facts["spearman_of_other_seed"]["value"] == pytest.approx(short["ceiling"]["spearman"]["value"])
+    loss = ranking_of(short).running_loss[4]
+    assert loss.quality.correlations.spearman.value > loss.other_seed.spearman.value
+    assert loss.other_seed.spearman.value == pytest.approx(accuracies_of(short).ceiling.spearman.value)
 
 
 def test_a_short_training_of_its_own_is_judged_by_itself_and_beside_the_scores() -> None:
@@ -105,9 +104,10 @@ def test_a_short_training_of_its_own_is_judged_by_itself_and_beside_the_scores()
         replace(network, short=training(0.1 + 0.01 * number, 2.0, seconds=12.0, fidelity="1.2 epochs"))
         for number, network in enumerate(networks())
     ]
-    found = judged(records, DATA, SHIPPED)
-    own = found["short_of_its_own"]
-    assert (own["spearman"]["value"], own["cost"]) == (pytest.approx(1), pytest.approx(0.2))
-    assert own["beside_scores"]["spearman"]["value"] == pytest.approx(1, abs=0.02)
+    own = ranking_of(judged(records, DATA, SHIPPED)).short_training
+    assert own is not None
+    assert own.quality.correlations.spearman.value == pytest.approx(1)
+    assert own.cost == pytest.approx(0.2)
+    assert own.beside_scores.correlations.spearman.value == pytest.approx(1, abs=0.02)
     records[3] = replace(records[3], short=None)
-    assert "short_of_its_own" not in judged(records, DATA, SHIPPED)
+    assert ranking_of(judged(records, DATA, SHIPPED)).short_training is None

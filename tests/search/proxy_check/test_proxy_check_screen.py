@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -12,12 +11,13 @@ from archdsl.render.proxy_check import report
 from archdsl.search.policy import SHIPPED
 from archdsl.search.proxy_check import api as proxy_api
 from archdsl.search.proxy_check.judged import judged
-from tests.support.proxy_checks import DATA, KNOWN, networks, trained
+from archdsl.search.proxy_check.result import Judgement
+from tests.support.proxy_checks import DATA, networks, trained, whole
 from tests.support.screens import text_of
 
 
-def shown(found: dict[str, Any], width: int = 120) -> str:
-    return text_of(report({**KNOWN, **found}), width)
+def shown(found: Judgement, width: int = 120) -> str:
+    return text_of(report(whole(found)), width)
 
 
 def test_the_screen_shows_every_score_under_its_ceiling_and_every_target() -> None:
@@ -52,9 +52,9 @@ def test_the_command_ends_with_1_where_nothing_is_ranked_and_with_130_where_it_w
         (refused, False, 1),
         (refused, True, 130),
     ):
-        whole = {**KNOWN, **found, "interrupted": interrupted}
-        monkeypatch.setattr(proxy_api, "checked_proxies", lambda *_, found=whole, **__: found)
+        result = whole(found, interrupted)
+        monkeypatch.setattr(proxy_api, "checked_proxies", lambda *_, result=result, **__: result)
         assert main(["proxy-check", "lit-dat-64", "--json"]) == code
-        assert json.loads(capsys.readouterr().out)["refused"] == found["refused"]
+        assert json.loads(capsys.readouterr().out)["refused"] == found.refused
         assert main(["proxy-check", "lit-dat-64"]) == code
-        assert ("REFUSED" in capsys.readouterr().out) is (found["refused"] is not None)
+        assert ("REFUSED" in capsys.readouterr().out) is (found.refused is not None)
