@@ -39,7 +39,7 @@ from archdsl.cli import main
 from archdsl.search import api
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
-from archdsl.search.policy.evaluate import FinalReadingPolicy, MeasuringPolicy
+from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
 from archdsl.search.policy.pace import Pace
 from tests.support.bright_images import write_bright_images
 from tests.support.places import ROOT as ROOT
@@ -203,10 +203,12 @@ class Session:
 
 
 QUICK = Policy(
-    measuring=MeasuringPolicy(Pace(rounds=40, warmup_s=0.05, settle_s=0.1, time_limit_s=1.0)),
+    gate=GatePolicy(readings=1),
+    measuring=MeasuringPolicy(Pace(rounds=40, warmup_s=0.05, settle_s=0.1, time_limit_s=1.0), readings=1),
+    finalists=FinalistPolicy(seeds=1),
     final_reading=FinalReadingPolicy(processes=1, rounds=400, least_s=0.1, doublings=0, long_call_ms=math.inf),
 )
-"""A search goes by it: as many rounds as a verdict needs, in one process, and no more where they leave it open."""
+"""What the searches of pages go by: as many rounds as a verdict needs, in one process, and one seed for a finalist."""
 
 
 def changed(whole: dict[str, Any], lines: str) -> dict[str, Any]:
