@@ -225,7 +225,7 @@ def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) ->
     ]
     assert weights_of(own, record) == kept
     kept.path.unlink()
-    with pytest.raises(Failed, match="ended before its data was loaded"):
+    with pytest.raises(Failed, match="ended before the data was loaded"):
         weights_of(own, record)
 
 
