@@ -39,7 +39,8 @@ def copy_definitions(
 ) -> Copy:
     """The source of some definitions and of all that they use, each after what it uses.
 
-    Methods and constants of a module's class that nothing in the file speaks of are left out, unless torch calls them.
+    Methods of a class that nothing in the file speaks of are left out, unless torch or Python calls them, and so are
+    constants of a module's class.
     Annotations of what is not in the file are left out. Two definitions of one name are told apart by their packages.
 
     Args:
@@ -109,15 +110,14 @@ class _Copier:
         return scan
 
     def _dropped(self, definition: Definition) -> Iterator[ast.stmt]:
-        """Members of a module's class that nothing in the file names."""
+        """Members of a class that nothing in the file names; of one that is no module's, methods alone."""
         statement, *_ = self._sources.statements(definition)
         kind = getattr(sys.modules[definition.module], definition.name, None)
-        if not isinstance(statement, ast.ClassDef) or not isinstance(kind, type) or not issubclass(kind, nn.Module):
+        if not isinstance(statement, ast.ClassDef) or not isinstance(kind, type):
             return
-        of_torch = [base for base in kind.__mro__ if base.__module__.split(".")[0] == "torch"]
+        called = self._used.union(*(vars(base) for base in kind.__mro__ if not self._sources.has(base.__module__)))
         for index, member in enumerate(statement.body):
-            names = _member_names(member)
-            called = self._used.union(*(vars(base) for base in of_torch))
+            names = _member_names(member) if issubclass(kind, nn.Module) or isinstance(member, Function) else []
             if names and not any(name in called or name.startswith("__") for name in names):
                 yield member
                 if not isinstance(member, Function) and is_text(statement.body[index + 1 : index + 2]):
@@ -245,7 +245,9 @@ class _Offsets:
             return self._whole.rindex(b"->", 0, start) - 1, end, b""
         if isinstance(place, ast.arg):
             start, end = self.span(place)
-            return start + len(place.arg.encode()), end, b""
+            default = re.match(rb"\s*=\s*", self._whole[end : end + 40])
+            end += default.end() if default else 0
+            return start + len(place.arg.encode()), end, b"=" if default else b""
         return self.span(place.target)[1], self.span(place.annotation)[1], b""
 
 

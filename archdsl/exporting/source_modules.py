@@ -116,6 +116,10 @@ class Sources:
         self._packages = frozenset(packages)
         self._read: dict[str, ModuleSource] = {}
 
+    def has(self, module: str) -> bool:
+        """Whether definitions of a module are copied."""
+        return module.split(".")[0] in self._packages
+
     def module(self, name: str) -> ModuleSource:
         """A module, read once."""
         if name not in self._read:
@@ -142,7 +146,7 @@ class Sources:
         imported = source.imports.get(name)
         if imported is None:
             return Unknown(name)
-        if imported.module.split(".")[0] not in self._packages:
+        if not self.has(imported.module):
             return imported
         return ModuleName(imported.module) if imported.name is None else self.member(imported.module, imported.name)
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.compile import build
-from archdsl.families.common.stage_modules import PositionEmbedding, Stage
+from archdsl.families.common.stage_modules import PositionEmbedding, TokenStage
 from archdsl.families.common.tables import RelativeBias
 from archdsl.families.lit import modules as lit
 from archdsl.families.litv2 import modules as litv2
@@ -132,7 +132,7 @@ def test_attention_is_q_k_v_in_turn_over_the_whole_map_with_the_bias_added_after
 
 def test_a_class_token_stands_in_front_and_takes_the_first_row_of_the_table() -> None:
     table = PositionEmbedding(4, 2, 3, first=1)
-    stage = shaken(Stage([lit.Attention(4, 2, True, None)], table, 4, {}, False))
+    stage = shaken(TokenStage([lit.Attention(4, 2, True, None)], 4, table))
     x = noise(2, 4, 2, 3)
     tokens = torch.cat([stage.class_token.expand(2, -1, -1), x.flatten(2).transpose(1, 2)], dim=1) + table.table
     tokens = stage.blocks[0](tokens[:, None])[:, 0]

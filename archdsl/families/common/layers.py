@@ -176,8 +176,8 @@ class ResidualBlock(nn.Module):
         mixer: nn.Module | None,
         norm2: nn.Module,
         mlp: nn.Module,
-        layer_scale: float | None,
-        local_perception: bool,
+        layer_scale: float | None = None,
+        local_perception: bool = False,
     ) -> None:
         super().__init__()
 

@@ -108,21 +108,20 @@ class Stage(Part):
     ) -> nn.Module:
         """The stage's module; `read` and `features` as in `cost`."""
         from archdsl.families.common.layers import norm
-        from archdsl.families.common.stage_modules import PositionEmbedding, Stage
+        from archdsl.families.common.stage_modules import PositionEmbedding, Stage, TokenStage, TwoPathStage
 
-        tokens = self._tokens(read)
         position = None
         if self.position_embedding:
             position = PositionEmbedding(x.channels, x.height, x.width, self._token_rows())
+        blocks = [block.build_module(Inputs((x,), read=needed)) for block, needed in self._built(read)]
         *_, last = self.blocks_in_order()
-        return Stage(
-            [block.build_module(Inputs((x,), read=needed)) for block, needed in self._built(read)],
-            position,
-            x.channels if tokens else None,
-            {port: norm(last.norm, x.channels) for port in self._normed_ports(read, features)},
-            self.out_norm == "always",
-            semantics is not None and "semantics" in read,
-        )
+        norms = {port: norm(last.norm, x.channels) for port in self._normed_ports(read, features)} or None
+        norm_all = self.out_norm == "always"
+        if self._tokens(read):
+            return TokenStage(blocks, x.channels, position, norms, norm_all)
+        if semantics is not None:
+            return TwoPathStage(blocks, "semantics" in read, position, norms, norm_all)
+        return Stage(blocks, position, norms, norm_all)
 
     def infer_cost(self, inputs: Inputs) -> Cost:
         """What it costs for one image."""

@@ -1,4 +1,4 @@
-"""A stage: blocks at one resolution and width, with what stands at its entry and its exit."""
+"""Stages: blocks at one resolution and width, with what stands at their entry and their exit."""
 
 from __future__ import annotations
 
@@ -52,55 +52,28 @@ class Stage(nn.Module):
     """Blocks one after the other.
 
     What leaves is raw, unless `norm_all` gives every reader the ports normed; else `out_norm` is for `feature` alone.
-    A class token (LIT-Ti) goes through the blocks in front of the positions, which are then a map of one row; `forward`
-    gives the map and the token. Semantics (Dual-ViT) go beside the map through the blocks with `two_paths`; the others
-    pass them on.
     """
-
-    undecayed = ("class_token",)
 
     def __init__(
         self,
         blocks: Sequence[nn.Module],
-        position_embedding: PositionEmbedding | None,
-        token_channels: int | None,
-        out_norm: Mapping[str, nn.Module],
-        norm_all: bool,
-        gives_semantics: bool = False,
+        position_embedding: PositionEmbedding | None = None,
+        out_norm: Mapping[str, nn.Module] | None = None,
+        norm_all: bool = False,
     ) -> None:
         super().__init__()
         self.position_embedding = position_embedding
-        self.class_token: nn.Parameter | None = None
-        if token_channels is not None:
-            self.class_token = nn.Parameter(torch.zeros(1, 1, token_channels))
-            nn.init.trunc_normal_(self.class_token, std=0.02)
         self.blocks = nn.ModuleList(blocks)
         self.out_norm = nn.ModuleDict(out_norm)
         self.norm_all = norm_all
-        self.gives_semantics = gives_semantics
         self.grad_checkpointing = False
 
-    def forward(self, x: Tensor, semantics: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> (B, C, H, W), and (B, 1, C) with a class token, or (B, M, C) with semantics that are read"""
-        H, W = x.shape[2:]
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)"""
         x = self._entered(to_last(x))
         for block in self.blocks:
-            if semantics is not None and getattr(block, "two_paths", False):
-                x, semantics = self._run(block, x, semantics)
-            else:
-                x = self._run(block, x)
-        if semantics is not None and self.gives_semantics:
-            return to_first(self._normed("pixels", x)), self._normed("semantics", semantics[:, None])[:, 0]
-        if self.class_token is None:
-            return to_first(self._normed("pixels", x))
-        token = x[:, 0, :1].clone()  # a copy, so that the map is not kept with it
-        x = x[:, 0, 1:].reshape(x.shape[0], H, W, x.shape[3])
-        return to_first(self._normed("pixels", x)), self._normed("class", token)
-
-    def _run(self, block: nn.Module, *inputs: Tensor) -> Any:
-        """One block, recomputed in the backward pass where that is asked"""
-        again = self.grad_checkpointing and self.training
-        return checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)
+            x = self._run(block, x)
+        return to_first(self._normed("pixels", x))
 
     def feature(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W): the map as a dense-prediction reader gets it"""
@@ -109,16 +82,79 @@ class Stage(nn.Module):
         return to_first(normed(self.out_norm["pixels"], to_last(x)))
 
     def _entered(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> what the blocks read: the same, or (B, 1, 1 + H * W, C) with a class token in front"""
-        if self.position_embedding is not None:
-            x = self.position_embedding(x)
-        if self.class_token is None:
-            return x
+        """(B, H, W, C) -> (B, H, W, C): what the blocks read"""
+        return x if self.position_embedding is None else self.position_embedding(x)
+
+    def _run(self, block: nn.Module, *inputs: Tensor) -> Any:
+        """One block, recomputed in the backward pass where that is asked"""
+        again = self.grad_checkpointing and self.training
+        return checkpoint(block, *inputs, use_reentrant=False) if again else block(*inputs)
+
+    def _normed(self, port: str, x: Tensor) -> Tensor:
+        """A port as all readers get it; one that nobody reads has no norm."""
+        return normed(self.out_norm[port], x) if self.norm_all and port in self.out_norm else x
+
+
+class TokenStage(Stage):
+    """A stage with a class token (LIT-Ti): the blocks read it in front of the positions, as a map of one row."""
+
+    undecayed = ("class_token",)
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        token_channels: int,
+        position_embedding: PositionEmbedding | None = None,
+        out_norm: Mapping[str, nn.Module] | None = None,
+        norm_all: bool = False,
+    ) -> None:
+        super().__init__(blocks, position_embedding, out_norm, norm_all)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, token_channels))
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # the token too
+        """(B, C, H, W) -> (B, C, H, W) and (B, 1, C)"""
+        H, W = x.shape[2:]
+        x = self._with_token(self._entered(to_last(x)))
+        for block in self.blocks:
+            x = self._run(block, x)
+        token = x[:, 0, :1].clone()  # a copy, so that the map is not kept with it
+        x = x[:, 0, 1:].reshape(x.shape[0], H, W, x.shape[3])
+        return to_first(self._normed("pixels", x)), self._normed("class", token)
+
+    def _with_token(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, 1, 1 + H * W, C)"""
         token: Tensor = self.class_token
         if self.position_embedding is not None:
             token = self.position_embedding.of_token(token)
         return torch.cat([token.expand(x.shape[0], -1, -1), x.flatten(1, 2)], dim=1)[:, None]
 
-    def _normed(self, port: str, x: Tensor) -> Tensor:
-        """A port as all readers get it; one that nobody reads has no norm."""
-        return normed(self.out_norm[port], x) if self.norm_all and port in self.out_norm else x
+
+class TwoPathStage(Stage):
+    """A stage that semantics go through beside the map (Dual-ViT): blocks without `two_paths` pass them on.
+
+    They are given where they are read (`gives_semantics`).
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        gives_semantics: bool,
+        position_embedding: PositionEmbedding | None = None,
+        out_norm: Mapping[str, nn.Module] | None = None,
+        norm_all: bool = False,
+    ) -> None:
+        super().__init__(blocks, position_embedding, out_norm, norm_all)
+        self.gives_semantics = gives_semantics
+
+    def forward(self, x: Tensor, semantics: Tensor) -> Tensor | tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(B, C, H, W), (B, M, C) -> the same, or (B, C, H, W) alone"""
+        x = self._entered(to_last(x))
+        for block in self.blocks:
+            if getattr(block, "two_paths", False):
+                x, semantics = self._run(block, x, semantics)
+            else:
+                x = self._run(block, x)
+        if not self.gives_semantics:
+            return to_first(self._normed("pixels", x))
+        return to_first(self._normed("pixels", x)), self._normed("semantics", semantics[:, None])[:, 0]

@@ -90,8 +90,8 @@ class DualPath(nn.Module):
         norm2: nn.Module | None,
         mlp: nn.Module | None,
         semantic_hidden: int,
-        layer_scale: float | None,
-        local_perception: bool,
+        layer_scale: float | None = None,
+        local_perception: bool = False,
     ) -> None:
         super().__init__()
         self.local = Depthwise(channels, 3) if local_perception else None
@@ -154,8 +154,8 @@ class JointPath(nn.Module):
         norm2: nn.Module,
         mlp: nn.Module | None,
         semantic_hidden: int | None,
-        layer_scale: float | None,
-        local_perception: bool,
+        layer_scale: float | None = None,
+        local_perception: bool = False,
     ) -> None:
         super().__init__()
         self.local = Depthwise(channels, 3) if local_perception else None

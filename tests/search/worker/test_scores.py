@@ -107,7 +107,7 @@ def staged(*blocks: nn.Module) -> nn.Module:
     class Whole(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stage = Stage(blocks, None, None, {}, norm_all=False)
+            self.stage = Stage(blocks)
 
         def forward(self, x: Tensor) -> Tensor:
             out: Tensor = self.stage(x)
