@@ -143,4 +143,4 @@ def _share(value: float | None) -> Text:
 
 def _target(target: Target) -> RenderableType:
     style, word = ("bold green", "MET   ") if target.is_met else ("bold red", "MISSED")
-    return Prose(f"{word}  {target.what}: {target.found:.2f} (target: {target.target:.2f})", style, hanging="  ")
+    return Prose(f"{word}  {target.what}: {target.value:.2f} (target: {target.target:.2f})", style, hanging="  ")

@@ -82,9 +82,9 @@ def check(
             if not resume and not checking.checked:
                 folder.remove(ASKED)  # refused before it began, as for its data: the same folder may be named again
             raise
-        found = checking.judged()
-        folder.write(earlier.RESULT, found.as_json())
-        return found
+        result = checking.judged()
+        folder.write(earlier.RESULT, result.as_json())
+        return result
     finally:
         folder.release()
 
@@ -108,12 +108,12 @@ class _Checking:
         """The networks one after another, as far as time allows."""
         try:
             data = self._prepare()
-            known = {network.network_hash: network for network in self.checked}
+            by_hash = {network.network_hash: network for network in self.checked}
             for number, drawn in enumerate(self.networks):
-                if drawn.network_hash not in known:
+                if drawn.network_hash not in by_hash:
                     self._add(number, drawn, data)
-                elif known[drawn.network_hash].reason is None and known[drawn.network_hash].short is None:
-                    self._complete(known[drawn.network_hash], drawn, data)  # of an earlier version
+                elif by_hash[drawn.network_hash].reason is None and by_hash[drawn.network_hash].short is None:
+                    self._complete(by_hash[drawn.network_hash], drawn, data)  # of an earlier version
         except OutOfTime:
             self.say("time limit reached: reporting the results so far")
         except KeyboardInterrupt:
@@ -149,8 +149,8 @@ class _Checking:
         counted = drawn.counted
         network = CheckedNetwork(number, drawn.network_hash, drawn.spec.to_json(), counted.params, counted.macs)
         try:
-            told = scored(self.worker, drawn.spec, self.settings, self.policy.silence, data, self.clock)
-            network = replace(network, scores=told.scores, score_seconds=told.seconds)
+            scoring = scored(self.worker, drawn.spec, self.settings, self.policy.silence, data, self.clock)
+            network = replace(network, scores=scoring.scores, score_seconds=scoring.seconds)
             for seed in range(self.settings.seed, self.settings.seed + self.asked.seeds):
                 network = replace(network, trainings=(*network.trainings, self._trained(drawn, data, seed)))
             network = replace(network, short=self._short(drawn, data))
@@ -189,8 +189,8 @@ class _Checking:
 
     def _as_trained(self) -> Settings:
         """The settings with the epochs of a full training, to which small data may have raised them."""
-        known = self.data or self.facts
-        images = None if known is None else known.images  # an earlier version did not write how many there are
+        facts = self.data or self.facts
+        images = None if facts is None else facts.images  # an earlier version did not write how many there are
         epochs = fidelity_of(self.settings, images or self.settings.images).epochs
         return self.settings.model_copy(update={"epochs": epochs})
 

@@ -32,13 +32,13 @@ class EarlierCheck:
     networks: tuple[EarlierNetwork, ...]
 
     @classmethod
-    def from_json(cls, found: Json) -> EarlierCheck:
+    def from_json(cls, document: Json) -> EarlierCheck:
         """What `proxy_check.json` holds, or a check told with `--json`.
 
         Raises:
             ValidationError: it is none, or ranked nothing.
         """
-        read = _ResultFile.model_validate(found)
+        read = _ResultFile.model_validate(document)
         asked, rows = read.asked, read.networks
         source = EarlierSource(len(rows), asked.space, asked.budgets, asked.seed)
         networks = tuple(
@@ -65,7 +65,7 @@ def networks(checks: Sequence[EarlierCheck], data: str, settings: Settings) -> l
     Raises:
         SearchError: one was trained on other data, or for another length.
     """
-    found = dict[str, EarlierNetwork]()
+    by_hash = dict[str, EarlierNetwork]()
     for check in checks:
         if not _is_same_data(check.data, data):
             raise _of_other_trainings("data", check.data, data)
@@ -73,8 +73,8 @@ def networks(checks: Sequence[EarlierCheck], data: str, settings: Settings) -> l
             raise _of_other_trainings("epochs", check.epochs, settings.epochs)
         if check.images != settings.images:
             raise _of_other_trainings("images", check.images, settings.images)
-        found |= {network.network_hash: network for network in check.networks}
-    return list(found.values())
+        by_hash |= {network.network_hash: network for network in check.networks}
+    return list(by_hash.values())
 
 
 def _of_other_trainings(name: str, before: str | float | None, now: str | float) -> SearchError:

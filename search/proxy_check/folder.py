@@ -51,10 +51,10 @@ class CheckFolder(RunFolder):
         Raises:
             SearchError: there is none, or it cannot be read.
         """
-        found = self.read(ASKED, dict[str, JsonValue])
-        if found is None or not isinstance(found.get("settings"), dict):
+        asked = self.read(ASKED, dict[str, JsonValue])
+        if asked is None or not isinstance(asked.get("settings"), dict):
             raise SearchError(f"{self.path} holds no check to resume")
-        return found
+        return asked
 
     def networks(self) -> list[CheckedNetwork]:
         """Every line of `networks.jsonl`.

@@ -50,17 +50,17 @@ def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier 
 
     `before` are rows of earlier checks' results: what is fitted, is fitted to these too, and judged by this one's.
     """
-    known = [record for record in records if not record.reason]
-    trained, failed, least = len(known), len(records) - len(known), policy.proxy_check.least
+    complete = [record for record in records if not record.reason]
+    trained, failed, least = len(complete), len(records) - len(complete), policy.proxy_check.least
     if trained < least:
         return Judgement(trained, failed, f"{trained} networks were trained; a ranking needs at least {least}")
-    truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in known])
-    accuracies = _accuracies(known[0].trainings[0].training.fidelity, truth, data)
+    truth = np.array([[_accuracy(training, data) for training in record.trainings] for record in complete])
+    accuracies = _accuracies(complete[0].trainings[0].training.fidelity, truth, data)
     if (refused := _refusal(accuracies, trained, policy.proxy_check.spread)) is not None:
         return Judgement(trained, failed, refused, accuracies)
-    own = {record.network_hash for record in known}
-    others = [row for row in before if row.network_hash not in own]
-    return Judgement(trained, failed, None, accuracies, _ranking(known, truth, others, policy))
+    hashes = {record.network_hash for record in complete}
+    others = [row for row in before if row.network_hash not in hashes]
+    return Judgement(trained, failed, None, accuracies, _ranking(complete, truth, others, policy))
 
 
 def _accuracy(training: CheckTraining, data: CheckFacts) -> float:
@@ -86,16 +86,16 @@ def _accuracies(fidelity: str | None, truth: Floats, data: CheckFacts) -> Accura
     )
 
 
-def _refusal(found: Accuracies, trained: int, spread: float) -> str | None:
+def _refusal(accuracies: Accuracies, trained: int, spread: float) -> str | None:
     """Why nothing is ranked: the networks differ by no more than the images tell apart, or than seeds agree on."""
     remedy = "the differences are noise, and no score can be judged by them; train longer (--epochs, --images)"
-    deviation, error = found.deviation, found.error_by_images
+    deviation, error = accuracies.deviation, accuracies.error_by_images
     if deviation < spread * error:
         return (
             f"the accuracies of {trained} networks lie {deviation:.2%} apart (standard deviation), less than "
             f"{spread:g} times the error of {error:.2%} that so few images leave: {remedy}, or on harder data"
         )
-    ceiling = found.ceiling.spearman
+    ceiling = accuracies.ceiling.spearman
     if ceiling.low <= 0:
         return (
             f"another seed ranks the same {trained} networks differently, Spearman {ceiling.value:.2f} "
@@ -119,30 +119,30 @@ def _ceiling(figure: Correlation, truth: Floats) -> Interval:
 
 
 def _mean(figures: Sequence[Floats]) -> Floats:
-    found: Floats = np.mean(figures, axis=0)
-    return found
+    average: Floats = np.mean(figures, axis=0)
+    return average
 
 
-def _ranking(known: Networks, truth: Floats, before: Earlier, policy: Policy) -> Ranking:
+def _ranking(networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> Ranking:
     """How well scores, running losses and short trainings rank the networks; `truth` has a column a seed."""
     mean, checking = truth.mean(1), policy.proxy_check
-    columns = _columns(known, mean, before, policy.surrogate)
+    columns = _columns(networks, mean, before, policy.surrogate)
     scores = {name: _judge(column, mean, checking.best) for name, column in columns.items()}
     trained = (0, *checking.after) if before else checking.after
-    counts = [count for count in trained if count + checking.least <= len(known)]
-    running_loss = {mark: _running_loss(mark, known, truth, before, policy) for mark in SHORT}
-    has_short = all(record.short is not None for record in known)
-    short_training = _short_training(known, mean, policy) if has_short else None
+    counts = [count for count in trained if count + checking.least <= len(networks)]
+    running_loss = {mark: _running_loss(mark, networks, truth, before, policy) for mark in SHORT}
+    has_short = all(record.short is not None for record in networks)
+    short_training = _short_training(networks, mean, policy) if has_short else None
     rung = max(RUNG, key=lambda name: scores[name].correlations.spearman.value)
     above_params = interval(_above, columns[rung], columns["params"], mean)
     return Ranking(
         before=len(before),
         scores=scores,
-        fitted_after={count: _after(count, known, mean, before, policy) for count in counts},
+        fitted_after={count: _after(count, networks, mean, before, policy) for count in counts},
         running_loss=running_loss,
         short_training=short_training,
-        seconds=_seconds(known),
-        cached=sum(training.is_cached for record in known for training in record.trainings),
+        seconds=_seconds(networks),
+        cached=sum(training.is_cached for record in networks for training in record.trainings),
         rung=rung,
         above_params=above_params,
         targets=(
@@ -156,26 +156,26 @@ def _ranking(known: Networks, truth: Floats, before: Earlier, policy: Policy) ->
             ),
             _short_target(checking.short_training, running_loss[TARGET_MARK], short_training),
         ),
-        networks=_rows(known, truth, columns),
+        networks=_rows(networks, truth, columns),
     )
 
 
-def _columns(known: Networks, truth: Floats, before: Earlier, policy: SurrogatePolicy) -> dict[str, Floats]:
+def _columns(networks: Networks, truth: Floats, before: Earlier, policy: SurrogatePolicy) -> dict[str, Floats]:
     """Each score of all networks; params and MACs are the baselines. Fitted is each network by all others."""
-    scores = [record.scores for record in known]
-    columns = {name: np.array([found[name] for found in scores]) for name in NAMES}
-    own = {"ensemble": ensemble(scores, MEMBERS), "fitted": _predicted(known, truth.tolist(), before, policy)}
-    return columns | {"az_nas": ensemble(scores, AZ_NAS)} | own
+    scores = [record.scores for record in networks]
+    columns = {name: np.array([of_network[name] for of_network in scores]) for name in NAMES}
+    predictors = {"ensemble": ensemble(scores, MEMBERS), "fitted": _predicted(networks, truth.tolist(), before, policy)}
+    return columns | {"az_nas": ensemble(scores, AZ_NAS)} | predictors
 
 
-def _features(known: Sequence[CheckedNetwork | EarlierNetwork]) -> list[NetworkFeatures]:
-    return [NetworkFeatures(fields(record.document), record.scores) for record in known]
+def _features(networks: Sequence[CheckedNetwork | EarlierNetwork]) -> list[NetworkFeatures]:
+    return [NetworkFeatures(fields(record.document), record.scores) for record in networks]
 
 
-def _predicted(known: Networks, truth: Sequence[float | None], before: Earlier, policy: SurrogatePolicy) -> Floats:
+def _predicted(networks: Networks, truth: Sequence[float | None], before: Earlier, policy: SurrogatePolicy) -> Floats:
     """The accuracy of each network as all others tell it, with those of earlier checks."""
     earlier = [float(np.mean(row.accuracies)) for row in before]
-    return predict_accuracy(_features([*known, *before]), [*truth, *earlier], policy=policy)[: len(known)]
+    return predict_accuracy(_features([*networks, *before]), [*truth, *earlier], policy=policy)[: len(networks)]
 
 
 def _judge(score: Floats, truth: Floats, best: int) -> ScoreQuality:
@@ -198,20 +198,20 @@ def _recall(each: Sequence[Floats], truth: Floats, best: int) -> float:
     return float(np.mean([recall(list(score), list(truth), best, kept) for score in each]))
 
 
-def _after(count: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> Correlations:
+def _after(count: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> Correlations:
     """How well so many trained networks tell the others: over which these are, the mean and where nine in ten lie.
 
     Those of earlier checks tell too; by them alone there is one order, and its interval is the networks'.
     """
     if not count:
-        of_earlier = _predicted(known, [None] * len(known), before, policy.surrogate)
+        of_earlier = _predicted(networks, [None] * len(networks), before, policy.surrogate)
         return _both(lambda figure: interval(figure, of_earlier, truth))
     generator, drawn = np.random.default_rng(0), list[tuple[Floats, Floats]]()
     for _ in range(policy.proxy_check.deals):
-        order = generator.permutation(len(known))
+        order = generator.permutation(len(networks))
         trained = set(order[:count].tolist())
-        told = [float(truth[row]) if row in trained else None for row in range(len(known))]
-        predicted = _predicted(known, told, before, policy.surrogate)
+        targets = [float(truth[row]) if row in trained else None for row in range(len(networks))]
+        predicted = _predicted(networks, targets, before, policy.surrogate)
         left = order[count:]
         drawn.append((predicted[left], truth[left]))
 
@@ -223,12 +223,12 @@ def _after(count: int, known: Networks, truth: Floats, before: Earlier, policy: 
     return _both(over_deals)
 
 
-def _running_loss(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> RunningLossQuality:
+def _running_loss(mark: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> RunningLossQuality:
     """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
 
     A loss shares its seed with a part of the mean; against the other seed it shares nothing.
     """
-    losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in known])
+    losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in networks])
     seeds = truth.shape[1]
 
     def other(figure: Correlation) -> Interval:
@@ -240,36 +240,36 @@ def _running_loss(mark: int, known: Networks, truth: Floats, before: Earlier, po
     return RunningLossQuality(
         quality=_judge_mean(list(losses.T), truth.mean(1), policy.proxy_check.best),
         other_seed=_both(other),
-        beside_scores=_beside(mark, known, truth, before, policy),
+        beside_scores=_beside(mark, networks, truth, before, policy),
         cost=mark / MARKS,
     )
 
 
-def _beside(mark: int, known: Networks, truth: Floats, before: Earlier, policy: Policy) -> ScoreQuality:
+def _beside(mark: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> ScoreQuality:
     """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
 
     As a search has it (`predict/early_stopping.py`); each network is judged by all others.
     """
-    features, place, predicted = _features([*known, *before]), SHORT.index(mark), []
+    features, place, predicted = _features([*networks, *before]), SHORT.index(mark), []
     for seed in range(truth.shape[1]):
-        losses = [record.trainings[seed].training.running[mark - 1] for record in known]
+        losses = [record.trainings[seed].training.running[mark - 1] for record in networks]
         losses += [row.running[seed % len(row.running)][place] for row in before]
         earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
         accuracies = [*truth[:, seed].tolist(), *earlier]
-        predicted.append(predict_accuracy(features, accuracies, losses, policy=policy.surrogate)[: len(known)])
+        predicted.append(predict_accuracy(features, accuracies, losses, policy=policy.surrogate)[: len(networks)])
     return _judge_mean(predicted, truth.mean(1), policy.proxy_check.best)
 
 
-def _short_training(known: Networks, mean: Floats, policy: Policy) -> ShortTrainingQuality:
+def _short_training(networks: Networks, mean: Floats, policy: Policy) -> ShortTrainingQuality:
     """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
-    trainings = [record.short for record in known if record.short is not None]
+    trainings = [record.short for record in networks if record.short is not None]
     accuracies = np.array([training.accuracy for training in trainings])
     seconds = [training.training.seconds or 0.0 for training in trainings]
-    predicted = predict_accuracy(_features(known), mean.tolist(), accuracies, policy=policy.surrogate)
+    predicted = predict_accuracy(_features(networks), mean.tolist(), accuracies, policy=policy.surrogate)
     return ShortTrainingQuality(
         quality=_judge(accuracies, mean, policy.proxy_check.best),
         beside_scores=_judge(predicted, mean, policy.proxy_check.best),
-        cost=float(np.median(seconds)) / _seconds(known)["training"],
+        cost=float(np.median(seconds)) / _seconds(networks)["training"],
         fidelity=trainings[0].training.fidelity,
     )
 
@@ -278,12 +278,12 @@ def _above(score: Floats, baseline: Floats, truth: Floats) -> Floats:
     return spearman(score, truth) - spearman(baseline, truth)
 
 
-def _seconds(known: Networks) -> dict[str, float]:
+def _seconds(networks: Networks) -> dict[str, float]:
     """Medians: of what each score takes, and of a training."""
-    scored = [record.score_seconds or {} for record in known]
-    found = {name: float(np.median([seconds[name] for seconds in scored])) for name in scored[0]}
-    trainings = [training.training.seconds or 0.0 for record in known for training in record.trainings]
-    return {**found, "training": float(np.median(trainings))}
+    scored = [record.score_seconds or {} for record in networks]
+    medians = {name: float(np.median([seconds[name] for seconds in scored])) for name in scored[0]}
+    trainings = [training.training.seconds or 0.0 for record in networks for training in record.trainings]
+    return {**medians, "training": float(np.median(trainings))}
 
 
 def _short_target(
@@ -298,7 +298,7 @@ def _short_target(
     return Target(what, target, ways[best].correlations.spearman.value)
 
 
-def _rows(known: Networks, truth: Floats, columns: Mapping[str, Floats]) -> tuple[RankedNetwork, ...]:
+def _rows(networks: Networks, truth: Floats, columns: Mapping[str, Floats]) -> tuple[RankedNetwork, ...]:
     """A row a network, so that every figure can be worked out again."""
     return tuple(
         RankedNetwork(
@@ -311,5 +311,5 @@ def _rows(known: Networks, truth: Floats, columns: Mapping[str, Floats]) -> tupl
             ),
             short=None if record.short is None else round(record.short.accuracy, 4),
         )
-        for row, record in enumerate(known)
+        for row, record in enumerate(networks)
     )

@@ -109,16 +109,16 @@ class Target:
 
     what: str
     target: float
-    found: float
+    value: float
 
     @property
     def is_met(self) -> bool:
         """Whether that is enough."""
-        return self.found >= self.target
+        return self.value >= self.target
 
     def as_json(self) -> JsonObject:
         """The same, with whether it is met."""
-        return {"what": self.what, "target": self.target, "found": self.found, "met": self.is_met}
+        return {"what": self.what, "target": self.target, "found": self.value, "met": self.is_met}
 
 
 @dataclass(frozen=True)
@@ -174,15 +174,15 @@ class Ranking:
 
     def as_json(self) -> JsonObject:
         """Every figure; a short training only where there is one."""
-        found: JsonObject = {
+        facts: JsonObject = {
             "before": self.before,
             "scores": {name: quality.as_json() for name, quality in self.scores.items()},
             "fitted_after": {str(count): fitted.as_json() for count, fitted in self.fitted_after.items()},
             "short": {str(mark): quality.as_json() for mark, quality in self.running_loss.items()},
         }
         if self.short_training is not None:
-            found["short_of_its_own"] = self.short_training.as_json()
-        return found | {
+            facts["short_of_its_own"] = self.short_training.as_json()
+        return facts | {
             "seconds": dict(self.seconds),
             "cached": self.cached,
             "rung": self.rung,
@@ -207,10 +207,10 @@ class Judgement:
 
     def as_json(self) -> JsonObject:
         """All in one object; what is not known is left out."""
-        found: JsonObject = {"trained": self.trained, "failed": self.failed, "refused": self.refused}
+        facts: JsonObject = {"trained": self.trained, "failed": self.failed, "refused": self.refused}
         for part in (self.accuracies, self.ranking):
-            found |= {} if part is None else part.as_json()
-        return found
+            facts |= {} if part is None else part.as_json()
+        return facts
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,8 @@ class EarlierSource:
 
     def as_json(self) -> JsonObject:
         """As the result lists it."""
-        found: JsonObject = {"networks": self.networks, "space": self.space, "budgets": None, "seed": self.seed}
-        return found if self.budgets is None else found | {"budgets": dict(self.budgets)}
+        facts: JsonObject = {"networks": self.networks, "space": self.space, "budgets": None, "seed": self.seed}
+        return facts if self.budgets is None else facts | {"budgets": dict(self.budgets)}
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ def sample(space: Space, settings: Settings, policy: DrawingPolicy, count: int) 
     Raises:
         SearchError: no network is inside the budgets.
     """
-    generator, known = random.Random(f"sample {settings.seed}"), variables(space.nodes)
-    found: dict[str, Network] = {}
-    while len(found) < count:
-        drawn = random_candidate(space, known, settings, set(found), generator, policy)
+    generator, by_name = random.Random(f"sample {settings.seed}"), variables(space.nodes)
+    by_hash: dict[str, Network] = {}
+    while len(by_hash) < count:
+        drawn = random_candidate(space, by_name, settings, set(by_hash), generator, policy)
         if drawn is None:
             break
-        found[drawn[0].network_hash] = drawn[0]
-    if not found:
+        by_hash[drawn[0].network_hash] = drawn[0]
+    if not by_hash:
         raise SearchError(f"no network of the space '{space.name}' is inside the budgets on params, MACs and memory")
-    return list(found.values())
+    return list(by_hash.values())

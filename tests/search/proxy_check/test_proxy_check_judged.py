@@ -25,7 +25,7 @@ def test_scores_that_rank_all_networks_rightly_meet_every_target_but_the_one_abo
     assert found.scores["snip"].recall == 0.8  # the upper third of 12 holds 4 of the 5 best
     assert found.running_loss[4].other_seed.spearman.value == pytest.approx(1)
     assert [target.is_met for target in found.targets] == [True, False, True]
-    assert found.targets[1].found == 0
+    assert found.targets[1].value == 0
 
 
 def test_what_few_trained_networks_tell_of_the_others_is_told_beside_what_all_do() -> None:
