@@ -187,7 +187,7 @@ def test_averages_leave_out_what_the_stride_does_not_divide() -> None:
 )
 def test_one_key_a_side_is_refused_when_a_spec_is_read(fields: Facts, side: int, message: str) -> None:
     block = DeformablePlus.model_validate({"type": "deformable_plus", "heads": 2, "groups": 1, **fields})
-    with pytest.raises(ShapeError, match=f"at least 2 keys a side must fit on the map of {side}x9; {message}"):
+    with pytest.raises(ShapeError, match=f"at least 2 keys per side must fit on the map of {side}x9; {message}"):
         block.out(Map(16, side, 9))
 
 
@@ -198,7 +198,7 @@ def test_one_key_a_side_is_refused_when_an_image_runs() -> None:
         model(torch.zeros(1, 3, 33, 47))
         with pytest.raises(ShapeError, match="the map must hold a map of 2 keys a side at stride 8; got 8x8 positions"):
             model(torch.zeros(1, 3, 32, 32))
-    with pytest.raises(SpecError, match=r"nodes\[1\].blocks\[1\].stride: at least 2 keys a side must fit"):
+    with pytest.raises(SpecError, match=r"nodes\[1\].blocks\[1\].stride: at least 2 keys per side must fit"):
         override(load_spec("datpp_t"), ["image=32"])
 
 

@@ -32,8 +32,12 @@ class Block(Part):
 
     norm: Norm = LayerNorm(type="layer")
     mlp: Mlp = PlainMlp(type="plain")
-    layer_scale: Annotated[Scale | None, Field(description="initial value, or null for none")] = None
-    local_perception: Annotated[Flag, Field(description="x + depthwise 3x3 of x, first of all")] = False
+    layer_scale: Annotated[
+        Scale | None, Field(description="initial value of the learned scale of each branch, or null for no scale")
+    ] = None
+    local_perception: Annotated[Flag, Field(description="first add a depthwise 3x3 convolution of the input to it")] = (
+        False
+    )
 
     def mixer_out(self, x: Map) -> None:
         """The shape rule of the mixer: raises `ShapeError` where x does not fit."""

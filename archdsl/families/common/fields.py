@@ -31,7 +31,7 @@ Flag = StrictBool
 
 Width = Annotated[Integer, Field(ge=4, le=8192, description="channels out"), Knob((32, 64, 96, 128))]
 Depth = Annotated[Integer, Field(ge=1, le=64, description="blocks in the stage"), Knob((1, 2, 3))]
-Heads = Annotated[Integer, Field(ge=1, le=256, description="attention heads; divides the width"), Knob((1, 2, 4))]
+Heads = Annotated[Integer, Field(ge=1, le=256, description="attention heads; must divide the width"), Knob((1, 2, 4))]
 Window = Annotated[Integer, Field(ge=1, le=128, description="side of a window or pooling cell, in positions")]
 Kernel = Annotated[Integer, Field(ge=1, le=31, description="side of the spatial convolution")]
 Eps = Annotated[Number, Field(gt=0, le=1, description="added to the variance")]
@@ -84,7 +84,9 @@ class GroupNorm(SubObject):
 
     type: Literal["group"]
     eps: Eps = 1e-5
-    groups: Annotated[Integer, Field(ge=1, le=256, description="of channels, normed apart; divides the channels")] = 1
+    groups: Annotated[
+        Integer, Field(ge=1, le=256, description="groups of channels, normalised separately; must divide the channels")
+    ] = 1
 
 
 Norm = Annotated[
@@ -157,5 +159,5 @@ class DepthwiseBias(SubObject):
 MapBias = Annotated[
     Annotated[NoBias, Tag("=none")] | Annotated[RelativeBias, Tag("=relative")],
     Discriminator(tag_of),
-    Field(description="how attention knows positions"),
+    Field(description="position bias of the attention"),
 ]

@@ -28,10 +28,12 @@ class Stage(Part):
     kind = "stage"
 
     depth: Depth
-    position_embedding: Annotated[Flag, Field(description="learned, added once at entry")] = False
+    position_embedding: Annotated[Flag, Field(description="add a learned position table at the entry of the stage")] = (
+        False
+    )
     out_norm: Annotated[
         Literal["never", "features", "always"],
-        Field(description="who gets the output normed: nobody, a dense-prediction build, or every reader"),
+        Field(description="who reads a normalised output: nobody, a dense-prediction build, or every reader"),
         Knob(("never", "features", "always")),
     ] = "features"
 

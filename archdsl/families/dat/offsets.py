@@ -10,20 +10,22 @@ from archdsl.families.common.fields import Number, SubObject, tag_of
 
 
 class ScaledOffsets(SubObject):
-    """Offsets held by tanh to `range` halves of the distance between keys: 2 reaches the next one."""
+    """Offsets bounded by tanh to `range` halves of the distance between keys: 2 reaches the next key."""
 
     type: Literal["scaled"]
-    range: Annotated[Number, Field(gt=0, le=64, description="in halves of the distance between keys")] = 2
+    range: Annotated[
+        Number, Field(gt=0, le=64, description="largest offset, in halves of the distance between keys")
+    ] = 2
 
 
 class FreeOffsets(SubObject):
-    """Offsets as they come."""
+    """Offsets without a bound."""
 
     type: Literal["free"]
 
 
 class SquashedOffsets(SubObject):
-    """Places held inside the map by tanh, the references with them."""
+    """Places, the reference points included, bounded to the map by tanh."""
 
     type: Literal["squashed"]
 
@@ -33,5 +35,5 @@ Offsets = Annotated[
     | Annotated[FreeOffsets, Tag("=free")]
     | Annotated[SquashedOffsets, Tag("=squashed")],
     Discriminator(tag_of),
-    Field(description="how far keys may move"),
+    Field(description="how the offsets of keys are bounded"),
 ]

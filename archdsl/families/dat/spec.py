@@ -44,7 +44,7 @@ class ConvMerge(Merge):
     width: Width
     kernel: Annotated[Kernel, Knob((2, 3))] = 3
     stride: Annotated[Integer, Field(ge=1, le=16, description="input positions per output position")] = 2
-    bias: Annotated[Flag, Field(description="the convolution has one")] = True
+    bias: Annotated[Flag, Field(description="the convolution has a bias")] = True
     norm: Norm = LayerNorm(type="layer")
 
     def out(self, x: Map) -> Map:
@@ -77,7 +77,7 @@ DeformableBias = Annotated[
     | Annotated[SampledBias, Tag("=sampled")]
     | Annotated[DepthwiseBias, Tag("=depthwise")],
     Discriminator(tag_of),
-    Field(description="how attention knows positions"),
+    Field(description="position bias of the attention"),
 ]
 
 
@@ -87,10 +87,12 @@ class Deformable(DatBlock):
     type: Literal["deformable"]
     heads: Heads
     groups: Annotated[
-        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
+        Integer,
+        Field(ge=1, le=256, description="groups of channels with keys of their own; must divide heads"),
+        Knob((2, 1)),
     ]
     kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
-    stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2))] = 1
+    stride: Annotated[Integer, Field(ge=1, le=16, description="distance between keys, in positions"), Knob((1, 2))] = 1
     offsets: Annotated[Offsets, Knob(({"type": "scaled"}, {"type": "free"}, {"type": "squashed"}))] = ScaledOffsets(
         type="scaled"
     )

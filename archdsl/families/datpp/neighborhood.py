@@ -21,7 +21,9 @@ class PlusBlock(Block):
     """What DAT++'s blocks share: local perception, an MLP with a convolution, and the published names of its layers."""
 
     mlp: Mlp = ResidualConvMlp(type="dwconv_residual")
-    local_perception: Annotated[Flag, Field(description="x + depthwise 3x3 of x, first of all")] = True
+    local_perception: Annotated[Flag, Field(description="first add a depthwise 3x3 convolution of the input to it")] = (
+        True
+    )
 
     mixer_names: ClassVar[Mapping[str, str]] = {}
     mixer_convolutions: ClassVar[tuple[str, ...]] = ()

@@ -31,16 +31,16 @@ class LogBias(SubObject):
 
 
 class ClampedOffsets(SubObject):
-    """Offsets as they come, the places held inside the map."""
+    """Offsets without a bound; the places are clamped to the map."""
 
     type: Literal["clamped"]
 
 
 class TanhOffsets(SubObject):
-    """Offsets of at most `range` distances between keys, by tanh; places may leave the map, which counts 0 outside."""
+    """Offsets bounded by tanh to `range` distances between keys; places may leave the map, which is 0 outside."""
 
     type: Literal["scaled"]
-    range: Annotated[Number, Field(ge=0, le=64, description="in distances between keys")] = 2
+    range: Annotated[Number, Field(ge=0, le=64, description="largest offset, in distances between keys")] = 2
 
 
 class NoOffsets(SubObject):
@@ -54,7 +54,7 @@ PlusOffsets = Annotated[
     | Annotated[TanhOffsets, Tag("=scaled")]
     | Annotated[NoOffsets, Tag("=none")],
     Discriminator(tag_of),
-    Field(description="how far keys may move"),
+    Field(description="how the offsets of keys are bounded"),
 ]
 
 PlusBias = Annotated[
@@ -64,5 +64,5 @@ PlusBias = Annotated[
     | Annotated[FixedBias, Tag("=fixed")]
     | Annotated[LogBias, Tag("=log")],
     Discriminator(tag_of),
-    Field(description="how attention knows positions"),
+    Field(description="position bias of the attention"),
 ]

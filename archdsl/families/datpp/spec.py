@@ -80,10 +80,12 @@ class DeformablePlus(PlusBlock):
     type: Literal["deformable_plus"]
     heads: Heads
     groups: Annotated[
-        Integer, Field(ge=1, le=256, description="of channels, each sampled by itself; divides heads"), Knob((2, 1))
+        Integer,
+        Field(ge=1, le=256, description="groups of channels with keys of their own; must divide heads"),
+        Knob((2, 1)),
     ]
     kernel: Annotated[Kernel, Field(description="side of the convolution in the offset network"), Knob((3, 5, 7, 9))]
-    stride: Annotated[Integer, Field(ge=1, le=16, description="positions per key along a side"), Knob((1, 2, 4))]
+    stride: Annotated[Integer, Field(ge=1, le=16, description="distance between keys, in positions"), Knob((1, 2, 4))]
     offsets: Annotated[PlusOffsets, Knob(_EVERY_OFFSETS)] = ClampedOffsets(type="clamped")
     position_bias: Annotated[PlusBias, Knob(_EVERY_BIAS)] = SampledBias(type="sampled")
 
@@ -109,13 +111,13 @@ class DeformablePlus(PlusBlock):
         return {"position_bias": {"type": "none"}, "groups": None, "kernel": None}
 
     def mixer_out(self, x: Map) -> None:
-        """Heads divide the width, groups the heads; there are keys, 2 a side to measure a grid of samples by."""
+        """Heads divide the width, groups the heads; the map holds at least 2 keys per side (1 without offsets)."""
         check_heads(x.channels, self.heads)
         check_groups(self.heads, self.groups)
         fewest, side = (1 if self.offsets.type == "none" else 2), min(x.height, x.width)
         if self._keys(side, self.stride) < fewest:
             fit = next((s for s in range(self.stride - 1, 0, -1) if self._keys(side, s) >= fewest), None)
-            rule = f"at least {fewest} key{'s' * (fewest - 1)} a side must fit on the map of {x.height}x{x.width}"
+            rule = f"at least {fewest} key{'s' * (fewest - 1)} per side must fit on the map of {x.height}x{x.width}"
             remedy = "use a larger image" if fit is None else f"use stride {fit} or a larger image"
             raise ShapeError(rule, f"kernel {self.kernel} at stride {self.stride}", remedy, "stride")
 

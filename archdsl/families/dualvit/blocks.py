@@ -23,7 +23,9 @@ class _Pathways(TwoPathBlock):
     heads: Heads
     semantic_ratio: Annotated[Ratio, Field(description="semantic MLP hidden width / width, rounded down")] = 4
     norm: Norm = LayerNorm(type="layer", eps=1e-6)
-    layer_scale: Annotated[Scale | None, Field(description="initial value, or null for none")] = 1e-6
+    layer_scale: Annotated[
+        Scale | None, Field(description="initial value of the learned scale of each branch, or null for no scale")
+    ] = 1e-6
 
     def mixer_out(self, x: Map) -> None:
         """Heads divide the width."""
@@ -103,7 +105,7 @@ class DualPath(_Pathways):
 
 
 class JointPath(_Pathways):
-    """Attention over pixels and semantics together, then an MLP of each its own."""
+    """Attention over pixels and semantics together, then separate MLPs for both."""
 
     type: Literal["joint_path"]
     semantic_ratio: Annotated[Ratio, Field(description="semantic MLP hidden width / width, rounded down")] = 2

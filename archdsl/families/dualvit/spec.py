@@ -83,7 +83,7 @@ class SemanticStem(Merge):
     }
 
     def out(self, x: Map) -> Tokens:
-        """A token a whole window; rows and columns that fill none are dropped."""
+        """One token per whole window; rows and columns that do not fill a window are dropped."""
         count = (x.height // self.window) * (x.width // self.window)
         if not count:
             values = f"window {self.window} on {x.height}x{x.width}"
@@ -110,7 +110,7 @@ class SemanticStem(Merge):
 
 
 class SemanticMerge(Merge):
-    """A Linear and a norm, which bring the semantic tokens to another width; their number stays."""
+    """A Linear and a norm, which change the width of the semantic tokens; their number stays."""
 
     type: Literal["semantic_merge"]
     width: Width
@@ -152,7 +152,9 @@ class ClassAttentionHead(Head):
     heads: Heads
     mlp: Mlp = PlainMlp(type="plain", ratio=2)
     norm: Norm = LayerNorm(type="layer", eps=1e-6)
-    token_label: Annotated[Flag, Field(description="a second Linear on every pixel; training then gives a pair")] = True
+    token_label: Annotated[
+        Flag, Field(description="add a second Linear on every pixel; training then returns a pair")
+    ] = True
 
     reads = ("pixels", "semantics")
     optional = frozenset({"semantics"})

@@ -79,7 +79,7 @@ class OverlapStem(Stem):
 
 
 class FcvitConv(Block):
-    """A step a kernel: global context added, depthwise convolution, bottleneck, GELU (section 4).
+    """One step per kernel: add a global context, depthwise convolution, bottleneck, GELU (section 4).
 
     `compete` and `weighted` are the published networks' context; spatial and channel attention, a single step and
     `squeeze` 1 are options of the published code that none of its networks uses.
@@ -91,22 +91,30 @@ class FcvitConv(Block):
         Field(min_length=1, max_length=2, description="side of the depthwise convolution of each step"),
         Knob(((11, 11), (7, 7), (11,))),
     ] = (11, 11)
-    heads: Annotated[Heads, Field(description="heads of the context; they divide the width")] = 8
+    heads: Annotated[Heads, Field(description="heads of the context; must divide the width")] = 8
     reduction: Annotated[
         Integer, Field(ge=1, le=256, description="width / hidden width of the context"), Knob((4, 8))
     ] = 8
     squeeze: Annotated[
         Integer,
-        Field(ge=1, le=256, description="width / hidden width of the bottleneck, 16 at least; 1: a single Linear"),
+        Field(
+            ge=1, le=256, description="width / hidden width of the bottleneck, which is at least 16; 1: a single Linear"
+        ),
         Knob((1, 4, 8)),
     ] = 8
-    compete: Annotated[Flag, Field(description="the context's hidden units are maxima of two, not GELUs")] = True
-    weighted: Annotated[Flag, Field(description="positions take from the context as they are like it")] = True
-    spatial_attention: Annotated[Flag, Field(description="a gate a position and channel after the steps")] = False
-    channel_attention: Annotated[Flag, Field(description="an addend a channel after the MLP")] = False
+    compete: Annotated[
+        Flag, Field(description="the hidden units of the context are maxima of two values, not GELUs")
+    ] = True
+    weighted: Annotated[
+        Flag, Field(description="weight the context of a position by its similarity to the position")
+    ] = True
+    spatial_attention: Annotated[Flag, Field(description="gate each position and channel after the steps")] = False
+    channel_attention: Annotated[Flag, Field(description="add a computed value to each channel after the MLP")] = False
     norm: Norm = GroupNorm(type="group")
     mlp: Mlp = ConvMlp(type="dwconv")
-    layer_scale: Annotated[Scale | None, Field(description="initial value, or null for none")] = 1e-5
+    layer_scale: Annotated[
+        Scale | None, Field(description="initial value of the learned scale of each branch, or null for no scale")
+    ] = 1e-5
 
     convolutions = (
         "mlp.fc1.weight",

@@ -118,7 +118,7 @@ class MlpBlock(Block):
 class ClassTokenStage(Stage):
     """A stage that can put a learned class token in front of its map (LIT-Ti's last)."""
 
-    class_token: Annotated[Flag, Field(description="a learned token in front, given out as `class`")] = False
+    class_token: Annotated[Flag, Field(description="put a learned token in front, and output it as `class`")] = False
 
     @property
     def gives(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
@@ -151,7 +151,7 @@ class ClassTokenStage(Stage):
 
 
 class Attention(Block):
-    """Self-attention over the whole map and the class token, with a bias by displacement if asked (section 3.2)."""
+    """Self-attention over the whole map and the class token, optionally with a bias by displacement (section 3.2)."""
 
     type: Literal["attention"]
     heads: Heads
