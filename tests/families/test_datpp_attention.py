@@ -206,7 +206,7 @@ def test_averages_need_one_key_alone() -> None:
     raw = {"type": "deformable_plus", "heads": 2, "groups": 1, "kernel": 3, "stride": 4, "offsets": {"type": "none"}}
     block = DeformablePlus.model_validate(raw)
     block.out(Map(16, 4, 5))
-    with pytest.raises(ShapeError, match="at least 1 key a side"):
+    with pytest.raises(ShapeError, match="at least 1 key per side"):
         block.out(Map(16, 3, 9))
     with pytest.raises(ShapeError, match="an average of 4x4 positions"):
         block.build(Map(16, 8, 8))(torch.zeros(1, 3, 9, 16))

@@ -43,7 +43,7 @@ class OffsetNetwork(dat.OffsetNetwork):
             ShapeError: fewer than two keys a side, which have no distance for the grid to be measured in.
         """
         if min(self.keys(q.shape[1]), self.keys(q.shape[2])) < 2:
-            raise too_small(q.shape[1], q.shape[2], f"a map of 2 keys a side at stride {self.conv.stride[0]}")
+            raise too_small(q.shape[1], q.shape[2], f"a map of 2 keys per side at stride {self.conv.stride[0]}")
         return super().forward(q)
 
     def keys(self, side: int) -> int:
