@@ -58,7 +58,7 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        metavar="eager|graph|compile",
+        metavar="eager|graph|compile|onnxruntime|openvino",
         callback=chosen("runtime", _runtimes),
         help="what executes the network (default: graph on a GPU, eager on a CPU)",
     ),

@@ -110,7 +110,8 @@ def _latencies(
         del built
         if is_free:
             with refusing(setting, next(iter(images.values()))):
-                threads = fastest_threads(runners.values())
+                threads = fastest_threads(runners.values(), setting.executor)
+                runners = {name: setting.executor.with_threads(runner, threads) for name, runner in runners.items()}
         host = host_of(setting, threads)
         wall, busy = time.perf_counter(), time.process_time()
         with refusing(setting, next(iter(images.values()))):
@@ -118,7 +119,8 @@ def _latencies(
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
         origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
-    return [_latency(name, taken, origin | {"image": list(images[name])}) for name, taken in rounds.items()]
+    facts = {name: setting.executor.facts(runner) for name, runner in runners.items()}
+    return [_latency(name, taken, origin | {"image": [*images[name]]} | facts[name]) for name, taken in rounds.items()]
 
 
 def host_of(setting: Setting, threads: int | None) -> Host:

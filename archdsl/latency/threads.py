@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 
-from archdsl.runtimes.runner import Runner
+from archdsl.runtimes.runtime import Runner, Runtime
 from archdsl.timing.cores import physical_cores
 
 _PROBE_S, _LEAST_RUNS = 0.1, 3
@@ -14,7 +14,7 @@ WORTH = 1.5
 """By what factor all cores must be faster than one: what gains less is disturbed by every neighbour for little."""
 
 
-def fastest_threads(runners: Iterable[Runner]) -> int:
+def fastest_threads(runners: Iterable[Runner], runtime: Runtime) -> int:
     """All physical cores where these are `WORTH` times faster, else one; torch is left set to it.
 
     By the geometric mean of the networks' shortest runs.
@@ -30,7 +30,7 @@ def fastest_threads(runners: Iterable[Runner]) -> int:
     found: dict[int, float] = {}
     for threads in (cores, 1):
         torch.set_num_threads(threads)
-        found[threads] = math.fsum(math.log(_shortest(runner)) for runner in runners)
+        found[threads] = math.fsum(math.log(_shortest(runtime.with_threads(runner, threads))) for runner in runners)
     best = cores if found[1] - found[cores] >= len(runners) * math.log(WORTH) else 1
     torch.set_num_threads(best)
     return best

@@ -5,10 +5,13 @@ from __future__ import annotations
 from archdsl.errors import MeasureError, WrongUse, one_of
 from archdsl.runtimes.cuda_graph import CudaGraph
 from archdsl.runtimes.eager import Eager
+from archdsl.runtimes.onnxruntime import OnnxRuntime
+from archdsl.runtimes.openvino import OpenVino
 from archdsl.runtimes.runtime import Runtime
 from archdsl.runtimes.torch_compile import TorchCompile
 
-_BY_NAME: dict[str, Runtime] = {runtime.name: runtime for runtime in (Eager(), CudaGraph(), TorchCompile())}
+_OURS = (Eager(), CudaGraph(), TorchCompile(), OnnxRuntime(), OpenVino())
+_BY_NAME: dict[str, Runtime] = {runtime.name: runtime for runtime in _OURS}
 RUNTIMES = tuple(_BY_NAME)
 
 

@@ -24,7 +24,7 @@ class CudaGraph(Runtime):
     host_waits = False
     passes = 8
 
-    def check(self, device: str) -> None:
+    def check(self, device: str, dtype: str) -> None:
         """As `Runtime.check`."""
         if device == "cpu":
             rule = "runtime graph replays a CUDA graph and needs a GPU; got device cpu"

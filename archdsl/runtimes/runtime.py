@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from archdsl.json_types import JsonObject
+
     NetInput = Tensor | tuple[Tensor, ...]
     """What a module is called with, as one argument."""
 
@@ -17,11 +19,11 @@ Runner = Callable[[], None]
 
 
 class Runtime(ABC):
-    """What executes a network: torch op by op, a replayed CUDA graph, `torch.compile`."""
+    """What executes a network: torch op by op, a replayed CUDA graph, `torch.compile`, a session of an exported file."""
 
     name: ClassVar[str]
     threads_may_change: ClassVar[bool] = False
-    """Whether a runner may be called with another number of threads than it was made with."""
+    """Whether `with_threads` can change the number of threads that a runner was made with."""
     host_waits: ClassVar[bool] = True
     """Whether a call includes work of the host, so that other processes on its cores disturb it."""
     runs_modules: ClassVar[bool] = False
@@ -29,8 +31,8 @@ class Runtime(ABC):
     passes: ClassVar[int] = 1
     """Passes per call when a part of a network is timed alone: enough that the cost of a call hardly counts."""
 
-    def check(self, device: str) -> None:  # noqa: B027  # most run on every device
-        """Refuse a device that the runtime cannot use.
+    def check(self, device: str, dtype: str) -> None:  # noqa: B027  # most run on every device
+        """Refuse a device or a dtype that the runtime cannot use, and a runtime whose package is absent.
 
         Raises:
             MeasureError: it cannot.
@@ -43,8 +45,17 @@ class Runtime(ABC):
     def runner(self, net: nn.Module, x: NetInput) -> Runner:
         """The forward pass as a call. It has run once, so that compiling or capturing is over.
 
-        `net` and `x` are on their device, in their dtype; call it within `steady` and `refusing`.
+        `net` and `x` are on their device, in their dtype; call it within `steady` and `refusing`. A CPU's threads are
+        those that torch is set to.
         """
+
+    def with_threads(self, runner: Runner, threads: int) -> Runner:
+        """The same pass on another number of threads, to which torch is set already."""
+        return runner
+
+    def facts(self, runner: Runner) -> JsonObject:
+        """What a latency's provenance says of the runner beside its setting: nothing where modules run as they are."""
+        return {}
 
 
 def forward(net: Callable[[NetInput], Tensor], x: NetInput) -> Runner:

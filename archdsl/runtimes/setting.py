@@ -93,7 +93,7 @@ class Setting(NamedTuple):
         if dtype not in DTYPES:
             raise MeasureError(f"dtype must be {one_of(list(dict.fromkeys(DTYPES.values())))}; got '{dtype}'")
         runtime = default_runtime(device) if runtime is None else runtime
-        runtime_named(runtime).check(device)
+        runtime_named(runtime).check(device, DTYPES[dtype])
         return cls(device, batch, DTYPES[dtype], runtime)
 
 

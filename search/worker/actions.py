@@ -118,6 +118,7 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     from archdsl.latency import prepare, steady
     from archdsl.latency.measuring import seeded
     from archdsl.latency.threads import fastest_threads
+    from archdsl.runtimes.by_name import runtime_named
     from archdsl.load.specs import spec_of
     from archdsl.timing.device_lock import device_lock
 
@@ -126,7 +127,7 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
         say(Measuring())
         runner = prepare(seeded(spec), image, setting.device, setting.batch, setting.dtype, setting.runtime)
-        return messages.ThreadsReply(fastest_threads([runner]))
+        return messages.ThreadsReply(fastest_threads([runner], runtime_named(setting.runtime)))
 
 
 def _pace(request: messages.PaceRequest, say: Say) -> messages.PaceReply:

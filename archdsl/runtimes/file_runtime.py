@@ -1,0 +1,162 @@
+"""Runtimes that run a file: the network is exported, the file is held against it, and that very file is measured."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from archdsl.errors import ExportError, MeasureError, one_of
+from archdsl.runtimes.runtime import Runner, Runtime
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from archdsl.exporting.frozen import Outputs
+    from archdsl.json_types import JsonObject
+    from archdsl.runtimes.runtime import NetInput
+
+
+class Session(ABC):
+    """An opened file, for a number of threads."""
+
+    @abstractmethod
+    def bound(self, images: Tensor) -> Runner:
+        """One pass over images (B, C, H, W) of float32 on buffers that are made now."""
+
+    @abstractmethod
+    def outputs(self, images: Tensor) -> Outputs:
+        """What the file gives for images (B, C, H, W) of float32: its outputs, float32 on the CPU.
+
+        Raises:
+            ExportError: the runtime cannot run the file on them.
+        """
+
+    @abstractmethod
+    def options(self) -> JsonObject:
+        """What is in force, as the runtime itself says: precision, threads."""
+
+
+class FilePass:
+    """One forward pass of a file, and the file itself, which is kept as long as the pass."""
+
+    def __init__(self, runtime: FileRuntime, file: Path, images: Tensor, threads: int, folder: Folder | None) -> None:
+        self._runtime, self.file, self._images, self._folder = runtime, file, images, folder
+        self.session = runtime.open(file, threads)
+        self._run = self.session.bound(images)
+        self._run()
+
+    def __call__(self) -> None:
+        """Run once."""
+        self._run()
+
+    def on(self, threads: int) -> FilePass:
+        """The same pass with another number of threads, which a session is made for."""
+        return FilePass(self._runtime, self.file, self._images, threads, self._folder)
+
+    def facts(self) -> JsonObject:
+        """What was measured: the file's hash and size, versions, and what is in force."""
+        from archdsl.files import sha256_of
+
+        return {
+            "sha256": sha256_of(self.file),
+            "bytes": self.file.stat().st_size,
+            "versions": {**self._runtime.versions()},
+            "options": self.session.options(),
+        }
+
+
+Folder = tempfile.TemporaryDirectory[str]
+
+
+class FileRuntime(Runtime):
+    """A runtime that opens an ONNX file; it runs on a CPU."""
+
+    threads_may_change = True
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    package: ClassVar[str]
+    """What has to be installed; the extra of archdsl has the same name as `extra`."""
+    extra: ClassVar[str]
+
+    @abstractmethod
+    def open(self, file: Path, threads: int) -> Session:
+        """A session of a file for so many threads.
+
+        Raises:
+            ExportError: the runtime cannot run the file.
+        """
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Of the packages that write and run the file."""
+
+    @abstractmethod
+    def is_installed(self) -> bool:
+        """Whether its package is there."""
+
+    def check(self, device: str, dtype: str) -> None:
+        """As `Runtime.check`."""
+        if device != "cpu":
+            raise MeasureError(f"runtime {self.name} runs on a CPU here; got device {device}; use graph or eager")
+        if dtype not in self.dtypes:
+            raise MeasureError(f"runtime {self.name} takes dtype {one_of(self.dtypes)}; got {dtype}")
+        if not self.is_installed():
+            remedy = f"pip install 'archdsl[{self.extra}]'"
+            raise MeasureError(f"runtime {self.name} needs the package {self.package}; {remedy}")
+
+    def runner(self, net: nn.Module, x: NetInput) -> FilePass:
+        """As `Runtime.runner`: the network is exported to a file in a temporary folder and held against it first."""
+        import torch
+
+        from archdsl.exporting.frozen import Float32Interface
+        from archdsl.exporting.onnx_file import write_onnx
+        from archdsl.runtimes.verify import difference, refuse
+
+        if isinstance(x, tuple):
+            raise MeasureError(f"runtime {self.name} runs whole networks, on one tensor of images")
+        folder = tempfile.TemporaryDirectory(prefix="archdsl-")
+        file, images = Path(folder.name) / "network.onnx", x.float()
+        names = _names(net, x)
+        dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
+        try:
+            write_onnx(Float32Interface(net, x.dtype).eval(), images, file, names)
+            opened = FilePass(self, file, images, torch.get_num_threads(), folder)
+            image = (images.shape[1], images.shape[2], images.shape[3])
+            reference = Float32Interface(net, x.dtype).eval()
+            refuse(difference(opened.session.outputs, reference, image, (len(images),), names), dtype)
+        except ExportError as error:
+            folder.cleanup()
+            raise MeasureError(f"runtime {self.name}: {error}") from error
+        return opened
+
+    def with_threads(self, runner: Runner, threads: int) -> Runner:
+        """As `Runtime.with_threads`."""
+        return runner.on(threads) if isinstance(runner, FilePass) else runner
+
+    def facts(self, runner: Runner) -> JsonObject:
+        """As `Runtime.facts`: the file's hash and size, versions, and what is in force."""
+        return {"file": runner.facts()} if isinstance(runner, FilePass) else {}
+
+    def runner_of(self, file: Path, images: Tensor) -> FilePass:
+        """The pass of a file that is there."""
+        import torch
+
+        try:
+            return FilePass(self, file, images, torch.get_num_threads(), None)
+        except ExportError as error:
+            raise MeasureError(f"{file}: {error}") from error
+
+
+def _names(net: nn.Module, x: Tensor) -> list[str]:
+    """Names of a network's outputs: a module that is none of ours numbers them."""
+    import torch
+
+    from archdsl.compile import Backbone
+    from archdsl.exporting.metadata import output_names
+
+    if isinstance(net, Backbone):
+        return output_names(net)
+    with torch.inference_mode():
+        given = net(x)
+    return [f"output{number}" for number in range(len(given) if isinstance(given, list | tuple) else 1)]
