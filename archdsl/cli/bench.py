@@ -56,6 +56,10 @@ Dtype = Annotated[
         help="data type of weights and images (default: float32)",
     ),
 ]
+Features = Annotated[
+    bool,
+    typer.Option("--features-only", help="measure the form for dense prediction, which gives maps and has no head"),
+]
 Rounds = Annotated[
     int | None,
     typer.Option(
@@ -90,6 +94,7 @@ def command(
     mode: Mode = None,
     threads: Threads = None,
     stat: Stat = None,
+    features_only: Features = False,
     rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
@@ -126,7 +131,9 @@ def command(
     if layers:
         result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
     else:
-        result = compare(items, *setting, threads, stat=stat, on_wait=output.remark, **pace)
+        result = compare(
+            items, *setting, threads, features_only=features_only, stat=stat, on_wait=output.remark, **pace
+        )
     if out is not None:
         out.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:

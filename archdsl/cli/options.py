@@ -39,9 +39,9 @@ def _dtypes() -> Iterable[str]:
 
 
 def _runtimes() -> Iterable[str]:
-    from archdsl.runtimes.setting import RUNTIMES
+    from archdsl.runtimes.by_name import runtimes
 
-    return RUNTIMES
+    return runtimes()
 
 
 def _stats() -> Iterable[str]:

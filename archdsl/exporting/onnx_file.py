@@ -79,6 +79,27 @@ def write_onnx(
     return OnnxFacts(written, len(model.graph.node), versions())
 
 
+def input_shape(file: Path) -> list[int | None]:
+    """(B, C, H, W) of a file's input; None where a size may change.
+
+    Raises:
+        ExportError: there is no such file, or it is no ONNX file of one tensor of images.
+    """
+    check_packages()
+    import onnx
+
+    try:
+        graph = onnx.load_model(file, load_external_data=False).graph
+        (value,) = [each for each in graph.input if each.name not in {weights.name for weights in graph.initializer}]
+        sides = [each.dim_value if each.HasField("dim_value") else None for each in value.type.tensor_type.shape.dim]
+        _, _, _, _ = sides
+    except OSError as error:
+        raise ExportError(f"{file}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # protobuf's errors, and what is no network of images
+        raise ExportError(f"{file}: is no ONNX file of one tensor of images (B, C, H, W)") from error
+    return sides
+
+
 def check_packages() -> None:
     """Raises `ExportError` where the packages that ONNX files need are absent."""
     try:

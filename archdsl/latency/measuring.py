@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archdsl.errors import MeasureError
@@ -16,7 +17,9 @@ from archdsl.latency.result import AGAIN, Comparison, Latency
 from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
-from archdsl.runtimes.runner import prepare, refusing, steady
+from archdsl.runtimes.file_runtime import FileRuntime
+from archdsl.runtimes.runner import noise, prepare, refusing, steady
+from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import available_cores
 from archdsl.timing.device_lock import OnWait
@@ -37,22 +40,24 @@ def measure(
     *,
     mode: str | None = None,
     image: Image | None = None,
+    features_only: bool = False,
     on_wait: OnWait | None = None,
     **pace: Unpack[Pace],
 ) -> Latency:
-    """The latency of a spec, built with seeded weights, or of an `nn.Module`, which is left as it is.
+    """The latency of a spec, built with seeded weights, of an `nn.Module`, which is left as it is, or of a file.
 
-    `image` is needed for a module without a `spec`. `threads` default to all physical cores of a CPU if they are 1.5
-    times faster than one, else to one; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager`
-    on a CPU; `mode` is its former name. `on_wait` is called with a sentence while another process measures on the
-    device; by default it prints to stderr.
+    A file is a `Path` that an export wrote, for a runtime that runs such files; it must be for the batch asked for.
+    `features_only` builds a spec for dense prediction, without its head. `image` is needed for a module without a
+    `spec`. `threads` default to all physical cores of a CPU if they are 1.5 times faster than one, else to one; to all
+    if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is its former name.
+    `on_wait` is called with a sentence while another process measures on the device; by default it prints to stderr.
 
     Raises:
         WrongUse: `runtime` and `mode` differ.
         MeasureError: the setting is refused, or the forward pass fails.
     """
     setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
-    return _latencies({_name(subject): subject}, setting, threads, image, pace, on_wait)[0]
+    return _latencies({_name(subject): subject}, setting, threads, image, features_only, pace, on_wait)[0]
 
 
 def compare(
@@ -65,6 +70,7 @@ def compare(
     *,
     mode: str | None = None,
     image: Image | None = None,
+    features_only: bool = False,
     stat: str | None = None,
     on_wait: OnWait | None = None,
     **pace: Unpack[Pace],
@@ -83,7 +89,8 @@ def compare(
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
     setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
-    *latencies, again = _latencies({**items, AGAIN: next(iter(items.values()))}, setting, threads, image, pace, on_wait)
+    both = {**items, AGAIN: next(iter(items.values()))}
+    *latencies, again = _latencies(both, setting, threads, image, features_only, pace, on_wait)
     return Comparison(stat, {item.name: item for item in latencies}, again)
 
 
@@ -92,6 +99,7 @@ def _latencies(
     setting: Setting,
     threads: int | None,
     image: Image | None,
+    features_only: bool,
     pace: Pace,
     on_wait: OnWait | None,
 ) -> list[Latency]:
@@ -99,14 +107,14 @@ def _latencies(
     import torch
 
     for subject in subjects.values():
-        if not isinstance(subject, Spec | torch.nn.Module):
-            raise wrong_spec("measure", subject, "a Spec or an nn.Module")
+        if not isinstance(subject, Spec | torch.nn.Module | Path):
+            raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an exported file")
     setting.executor.begin()
-    images = {name: _image(subject, image) for name, subject in subjects.items()}
+    images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
     is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
-        built = {name: _module(item, setting.device) for name, item in subjects.items()}
-        runners = {name: prepare(module, images[name], *setting) for name, module in built.items()}
+        built = {name: _module(item, setting.device, features_only) for name, item in subjects.items()}
+        runners = {name: _prepared(item, images[name], setting) for name, item in built.items()}
         del built
         if is_free:
             with refusing(setting, next(iter(images.values()))):
@@ -156,14 +164,27 @@ def _device_name(device: Any) -> str | None:
     return device
 
 
-def _module(subject: Any, device: str) -> nn.Module:
-    """A module as it is; a spec built, on a GPU where that is what is measured: drawing weights is slow on a CPU."""
+def _module(subject: Any, device: str, features_only: bool) -> nn.Module | Path:
+    """A module or a file as it is; a spec built on the device: a CPU draws weights slowly."""
     import torch
 
-    return subject if isinstance(subject, torch.nn.Module) else seeded(subject, device)
+    return subject if isinstance(subject, torch.nn.Module | Path) else seeded(subject, device, features_only)
 
 
-def seeded(spec: Spec, device: str = "cpu") -> nn.Module:
+def _prepared(subject: nn.Module | Path, image: Image, setting: Setting) -> Runner:
+    if not isinstance(subject, Path):
+        return prepare(subject, image, *setting)
+    return _of_files(setting, subject).runner_of(subject, noise(setting, image))
+
+
+def _of_files(setting: Setting, file: Path) -> FileRuntime:
+    runtime = setting.executor
+    if not isinstance(runtime, FileRuntime):
+        raise MeasureError(f"runtime {setting.runtime} runs no files; got {file}; use onnxruntime")
+    return runtime
+
+
+def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.Module:
     """The module of a spec, built on a device with weights that are the same each time there."""
     import torch
 
@@ -175,12 +196,14 @@ def seeded(spec: Spec, device: str = "cpu") -> nn.Module:
         if place.type == "cuda":
             with torch.cuda.device(place):
                 torch.cuda.manual_seed(0)
-        module: nn.Module = build(spec)
+        module: nn.Module = build(spec, features_only)
     return module
 
 
-def _image(subject: Any, image: Image | None) -> Image:
-    """The (C, H, W) asked for, else the spec's own."""
+def _image(subject: Any, image: Image | None, setting: Setting) -> Image:
+    """The (C, H, W) asked for, else the file's or the spec's own."""
+    if isinstance(subject, Path):
+        return _of_files(setting, subject).image_of(subject, setting.batch)
     if image is None:
         spec: Any = getattr(subject, "spec", subject)
         size = getattr(spec, "image", None)

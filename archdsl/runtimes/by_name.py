@@ -1,6 +1,14 @@
-"""Runtimes by name, and the one that a device uses where none is named."""
+"""Runtimes by name, and the one that a device uses where none is named.
+
+An installed package adds a runtime by the entry point `archdsl.runtimes`: a subclass of `Runtime`, made without
+arguments.
+"""
 
 from __future__ import annotations
+
+import warnings
+from functools import cache
+from importlib.metadata import entry_points
 
 from archdsl.errors import MeasureError, WrongUse, one_of
 from archdsl.runtimes.cuda_graph import CudaGraph
@@ -11,8 +19,28 @@ from archdsl.runtimes.runtime import Runtime
 from archdsl.runtimes.torch_compile import TorchCompile
 
 _OURS = (Eager(), CudaGraph(), TorchCompile(), OnnxRuntime(), OpenVino())
-_BY_NAME: dict[str, Runtime] = {runtime.name: runtime for runtime in _OURS}
-RUNTIMES = tuple(_BY_NAME)
+RUNTIMES = tuple(runtime.name for runtime in _OURS)
+"""Ours."""
+
+
+@cache
+def runtimes() -> dict[str, Runtime]:
+    """Ours, and those of installed packages, by name.
+
+    Warns:
+        UserWarning: naming a package whose runtime cannot be used; the others are not concerned.
+    """
+    by_name: dict[str, Runtime] = {runtime.name: runtime for runtime in _OURS}
+    for entry in sorted(entry_points(group="archdsl.runtimes")):
+        try:
+            runtime = entry.load()()
+            if not isinstance(runtime, Runtime) or runtime.name in by_name:
+                raise TypeError(f"it must be a Runtime with a name of its own; got {runtime!r}")
+            by_name[runtime.name] = runtime
+        except (Exception, SystemExit) as error:
+            said = f"runtime '{entry.name}' ({entry.value}) is left out: {type(error).__name__}: {error}"
+            warnings.warn(said, stacklevel=2)
+    return by_name
 
 
 def runtime_named(name: str) -> Runtime:
@@ -21,9 +49,9 @@ def runtime_named(name: str) -> Runtime:
     Raises:
         MeasureError: there is none.
     """
-    if name not in _BY_NAME:
-        raise MeasureError(f"runtime must be {one_of(RUNTIMES)}; got '{name}'")
-    return _BY_NAME[name]
+    if name not in runtimes():
+        raise MeasureError(f"runtime must be {one_of(list(runtimes()))}; got '{name}'")
+    return runtimes()[name]
 
 
 def default_runtime(device: str) -> str:

@@ -74,6 +74,7 @@ class FileRuntime(Runtime):
     """A runtime that opens an ONNX file; it runs on a CPU."""
 
     threads_may_change = True
+    times_parts = False
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     package: ClassVar[str]
     """What has to be installed; the extra of archdsl has the same name as `extra`."""
@@ -139,13 +140,35 @@ class FileRuntime(Runtime):
         return {"file": runner.facts()} if isinstance(runner, FilePass) else {}
 
     def runner_of(self, file: Path, images: Tensor) -> FilePass:
-        """The pass of a file that is there."""
+        """The pass of a file that is there, which was held against its network when it was written.
+
+        Raises:
+            MeasureError: the runtime cannot run it.
+        """
         import torch
 
         try:
-            return FilePass(self, file, images, torch.get_num_threads(), None)
+            return FilePass(self, file, images.float(), torch.get_num_threads(), None)
         except ExportError as error:
             raise MeasureError(f"{file}: {error}") from error
+
+    @staticmethod
+    def image_of(file: Path, batch: int) -> tuple[int, int, int]:
+        """(C, H, W) that a file reads.
+
+        Raises:
+            MeasureError: it is no ONNX file, or is for another batch.
+        """
+        from archdsl.exporting.onnx_file import input_shape
+
+        try:
+            first, *image = input_shape(file)
+        except ExportError as error:
+            raise MeasureError(str(error)) from error
+        if first not in (None, batch):
+            raise MeasureError(f"{file}: is for a batch of {first}; got batch {batch}")
+        channels, height, width = (int(side or 0) for side in image)
+        return channels, height, width
 
 
 def _names(net: nn.Module, x: Tensor) -> list[str]:

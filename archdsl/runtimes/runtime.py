@@ -19,7 +19,7 @@ Runner = Callable[[], None]
 
 
 class Runtime(ABC):
-    """What executes a network: torch op by op, a replayed CUDA graph, `torch.compile`, a session of an exported file."""
+    """What executes a network: torch op by op, a replayed CUDA graph, `torch.compile`, or a session of a file."""
 
     name: ClassVar[str]
     threads_may_change: ClassVar[bool] = False
@@ -28,6 +28,8 @@ class Runtime(ABC):
     """Whether a call includes work of the host, so that other processes on its cores disturb it."""
     runs_modules: ClassVar[bool] = False
     """Whether each module's `forward` runs in Python on every call, so that a part can be timed inside its network."""
+    times_parts: ClassVar[bool] = True
+    """Whether a part of a network can be timed alone, so that tables of latencies hold for the runtime."""
     passes: ClassVar[int] = 1
     """Passes per call when a part of a network is timed alone: enough that the cost of a call hardly counts."""
 

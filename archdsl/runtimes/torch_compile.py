@@ -19,6 +19,7 @@ class TorchCompile(Runtime):
     """Compiled code is for the number of threads that it was compiled with."""
 
     name = "compile"
+    times_parts = False
 
     def begin(self) -> None:
         """As `Runtime.begin`."""

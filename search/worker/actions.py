@@ -118,8 +118,8 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     from archdsl.latency import prepare, steady
     from archdsl.latency.measuring import seeded
     from archdsl.latency.threads import fastest_threads
-    from archdsl.runtimes.by_name import runtime_named
     from archdsl.load.specs import spec_of
+    from archdsl.runtimes.by_name import runtime_named
     from archdsl.timing.device_lock import device_lock
 
     spec, setting = spec_of(request.spec), request.setting

@@ -13,9 +13,10 @@ import torch
 import archdsl
 from archdsl.compile import Backbone, build
 from archdsl.errors import ExportError, WrongUse
-from archdsl.exporting.frozen import perturbed
+from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.runtimes import exported
 from archdsl.runtimes.exported import export
+from archdsl.weights.facts import ModelFacts
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
 
 OTHERS = FAMILIES[1:]
@@ -66,10 +67,30 @@ def test_a_safetensors_file_of_half_precision_is_a_model_of_ours(tmp_path: Path)
     assert 0 < done.largest_error < 1e-2
 
 
+def test_a_python_file_is_run_without_archdsl_before_it_gets_its_name(network: Backbone, tmp_path: Path) -> None:
+    done = export(network, tmp_path / "net.py", facts=ModelFacts(classes=("a", "b")))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pt", "net.py"]
+    assert done.files == (tmp_path / "net.py", tmp_path / "net.pt")
+    assert (done.largest_error, done.batch, done.checked_batches) == (0.0, None, (1, 3))
+    assert '"b",' in (tmp_path / "net.py").read_text(encoding="utf-8")
+
+
+def test_a_python_file_that_needs_archdsl_is_refused(
+    network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(model: Backbone, file: Path, facts: Any) -> None:
+        file.write_text("import archdsl\n", encoding="utf-8")
+
+    monkeypatch.setattr(exported, "write_python", write)
+    with pytest.raises(ExportError, match="it does not run without archdsl: ImportError: an exported file must not"):
+        export(network, tmp_path / "net.py")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_wrong_file_is_refused_and_removed(
     network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = exported.frozen
+    right = frozen
     other = shaken("lit_ti", most=2)
     monkeypatch.setattr(exported, "frozen", lambda model, *dtype: right(other if dtype else model, *dtype))
     with pytest.raises(ExportError, match=r"the file is wrong: 'logits' differs by .* float32 allows 1e-04"):

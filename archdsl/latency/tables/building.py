@@ -16,7 +16,16 @@ from archdsl.latency.tables import kept
 from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
 from archdsl.latency.tables.session import Notify, Session, measured
 from archdsl.latency.tables.survey import Survey, survey
-from archdsl.latency.tables.table import DECIDING, HeldOut, Table, save, setting_of, space_digest, total
+from archdsl.latency.tables.table import (
+    DECIDING,
+    HeldOut,
+    Table,
+    check_times_parts,
+    save,
+    setting_of,
+    space_digest,
+    total,
+)
 from archdsl.runtimes.setting import Setting, runtime_of
 from archdsl.spaces.space import Space
 from archdsl.timing.cores import physical_cores
@@ -52,10 +61,11 @@ def build_tables(
     unless `again`.
 
     Raises:
-        WrongUse: `runtime` and `mode` differ.
+        WrongUse: `runtime` and `mode` differ, or the runtime cannot time a part of a network alone.
         MeasureError: the setting is refused, a forward pass fails, or the space has too few networks.
     """
     begun, setting = time.monotonic(), Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
+    check_times_parts(setting)
     stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.cost import count
-from archdsl.errors import MeasureError
+from archdsl.errors import MeasureError, WrongUse
 from archdsl.files import read_json, write_json
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import provenance
@@ -132,6 +132,13 @@ def save(table: Table) -> str:
     return str(file)
 
 
+def check_times_parts(setting: Setting) -> None:
+    """Raises `WrongUse` for a runtime that optimises a network as a whole: its time is no sum of the parts'."""
+    if not setting.executor.times_parts:
+        rule = f"tables hold for runtimes that run a network part by part; {setting.runtime} fuses parts"
+        raise WrongUse(f"{rule}; use eager or graph, or measure whole networks: archdsl bench SPEC")
+
+
 def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any], argument: str | None = None) -> Table:
     """The table of a space for a setting; `facts` are the provenance of the device as it is now.
 
@@ -163,6 +170,7 @@ def load_here(
     Raises:
         StaleTable, MeasureError: as `load`.
     """
+    check_times_parts(setting)
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
     return load(

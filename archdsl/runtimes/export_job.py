@@ -1,0 +1,143 @@
+"""What an export is asked for, checked, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+
+from archdsl.errors import WrongUse, nearest, one_of, short
+from archdsl.exporting.metadata import metadata, output_names
+from archdsl.json_types import JsonObject
+from archdsl.language.arguments import wrong_file, wrong_model
+from archdsl.weights.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from archdsl.compile import Backbone
+
+Format = Literal["onnx", "pt2", "python", "safetensors"]
+ENDINGS: Mapping[Format, str] = {"onnx": ".onnx", "pt2": ".pt2", "python": ".py", "safetensors": ".safetensors"}
+Dtype = Literal["float32", "float16", "int8"]
+TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16, "int8": torch.float32}
+_FREE_BATCH = {"python", "safetensors"}
+"""Formats whose files take any batch and any image size, since they are run by torch."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written and checked.
+
+    image: (C, H, W) that it is for. batch: of a static file; None where it may change. largest_error: the largest
+    difference from the network in the checks, as a share of the largest value of that output; `perturbed_error` is that
+    of a second file, written from the same network with noise in the place of all-zero parameters, and None where there
+    are none. opset and operators: of ONNX; operators of pt2 too. files: all that was written.
+    """
+
+    file: Path
+    format: Format
+    dtype: Dtype
+    image: tuple[int, int, int]
+    batch: int | None
+    outputs: tuple[str, ...]
+    largest_error: float
+    perturbed_error: float | None
+    checked_batches: tuple[int, ...]
+    opset: int | None
+    operators: int | None
+    bytes: int
+    sha256: str
+    files: tuple[Path, ...]
+
+    def as_json(self) -> JsonObject:
+        """The same facts for programs."""
+        facts: JsonObject = asdict(self)
+        return facts | {"file": str(self.file), "files": [str(each) for each in self.files]}
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """What to write: the network and all that was asked for, checked."""
+
+    model: Backbone
+    format: Format
+    dtype: Dtype
+    image: tuple[int, int, int]
+    batch: int | None
+    opset: int
+    facts: ModelFacts | None
+    outputs: tuple[str, ...]
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says of itself."""
+        return metadata(self.model, self.image[1:], self.facts)
+
+    @property
+    def checked_batches(self) -> tuple[int, ...]:
+        """The file's own batch; where it may change, one image and three."""
+        return (1, 3) if self.batch is None else (self.batch,)
+
+
+def checked_job(
+    model: Backbone,
+    file: str | os.PathLike[str],
+    format: Format | None,  # noqa: A002
+    image: tuple[int, int] | None,
+    batch: int,
+    dynamic_batch: bool,
+    dtype: Dtype,
+    opset: int,
+    facts: ModelFacts | None,
+) -> tuple[ExportJob, Path]:
+    """The arguments of `export`, held to their ranges and to each other."""
+    from archdsl.compile import Backbone
+
+    if not isinstance(model, Backbone):
+        raise wrong_model("export", model)
+    if not isinstance(file, str | os.PathLike):
+        raise wrong_file("export", file)
+    path = Path(file)
+    wanted = format_of(path, format)
+    if type(batch) is not int or batch < 1:
+        raise WrongUse(f"batch must be at least 1; got {batch}")
+    if dtype not in get_args(Dtype):
+        raise WrongUse(f"dtype must be {one_of(get_args(Dtype))}; got '{dtype}'")
+    if dtype == "int8" and wanted != "onnx":
+        raise WrongUse(f"int8 is written to ONNX files alone; got format '{wanted}'")
+    size = model.spec.image_size if image is None else tuple(image)
+    if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise WrongUse(f"image must be (height, width) in pixels; got {short(size)}")
+    job = ExportJob(
+        model,
+        wanted,
+        dtype,
+        (model.spec.channels, size[0], size[1]),
+        None if dynamic_batch or wanted in _FREE_BATCH else batch,
+        opset,
+        facts,
+        tuple(output_names(model)),
+    )
+    return job, path
+
+
+def format_of(file: Path, format: str | None = None) -> Format:  # noqa: A002
+    """The format that is named, else the one that a file's ending says.
+
+    Raises:
+        WrongUse: there is no such format, or the file's ending is that of another one or of none.
+    """
+    if format is not None and format not in ENDINGS:
+        raise WrongUse(f"unknown format '{format}'; {nearest(format, ENDINGS)}")
+    by_ending = {ending: name for name, ending in ENDINGS.items()}
+    if format is None:
+        if file.suffix not in by_ending:
+            raise WrongUse(f"{file} must end in {one_of(list(by_ending))}, or name a format")
+        return by_ending[file.suffix]
+    wanted: Format = format  # type: ignore[assignment]  # it is one of the keys
+    if file.suffix != ENDINGS[wanted]:
+        raise WrongUse(f"{file} must end in {ENDINGS[wanted]}: format {wanted}")
+    return wanted
