@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from archdsl.exporting.frozen import Outputs
     from archdsl.json_types import JsonObject
     from archdsl.runtimes.runtime import NetInput
+
+
+class _Folder:
+    """A temporary folder that goes with the last pass of its file, or with the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="archdsl-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 class Session(ABC):
@@ -41,7 +51,7 @@ class Session(ABC):
 class FilePass:
     """One forward pass of a file, and the file itself, which is kept as long as the pass."""
 
-    def __init__(self, runtime: FileRuntime, file: Path, images: Tensor, threads: int, folder: Folder | None) -> None:
+    def __init__(self, runtime: FileRuntime, file: Path, images: Tensor, threads: int, folder: _Folder | None) -> None:
         self._runtime, self.file, self._images, self._folder = runtime, file, images, folder
         self.session = runtime.open(file, threads)
         self._run = self.session.bound(images)
@@ -65,9 +75,6 @@ class FilePass:
             "versions": {**self._runtime.versions()},
             "options": self.session.options(),
         }
-
-
-Folder = tempfile.TemporaryDirectory[str]
 
 
 class FileRuntime(Runtime):
@@ -116,8 +123,8 @@ class FileRuntime(Runtime):
 
         if isinstance(x, tuple):
             raise MeasureError(f"runtime {self.name} runs whole networks, on one tensor of images")
-        folder = tempfile.TemporaryDirectory(prefix="archdsl-")
-        file, images = Path(folder.name) / "network.onnx", x.float()
+        folder = _Folder()
+        file, images = folder.path / "network.onnx", x.float()
         names = _names(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
         try:
@@ -127,7 +134,7 @@ class FileRuntime(Runtime):
             reference = Float32Interface(net, x.dtype).eval()
             refuse(difference(opened.session.outputs, reference, image, (len(images),), names), dtype)
         except ExportError as error:
-            folder.cleanup()
+            folder.remove()
             raise MeasureError(f"runtime {self.name}: {error}") from error
         return opened
 

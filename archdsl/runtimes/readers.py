@@ -42,10 +42,12 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["exported"] = module
 spec.loader.exec_module(module)
 network = module.build()
+dtype = next(network.parameters()).dtype
 print("ready", flush=True)
 for line in sys.stdin:
+    images = torch.load(line.strip(), weights_only=True)
     with torch.inference_mode():
-        torch.save(network(torch.load(line.strip(), weights_only=True)), line.strip())
+        torch.save(network(images.to(dtype)), line.strip())
     print("done", flush=True)
 """
 

@@ -18,7 +18,8 @@ from archdsl.errors import ExportError, WeightsError
 from archdsl.exporting.python_source import python_source, write_python
 from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.runtimes import exported
-from archdsl.runtimes.exported import Dtype, export
+from archdsl.runtimes.export_job import Dtype
+from archdsl.runtimes.exported import export
 from tests.support.installed import EVERY_KIND, NODES_OF_EVERY_KIND, acme, install, python
 from tests.support.places import SPECS
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small

@@ -1,0 +1,145 @@
+"""ONNX Runtime and OpenVINO: the network is exported, held against itself, and that very file is measured."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import archdsl
+from archdsl.errors import MeasureError, WrongUse
+from archdsl.exporting.frozen import Float32Interface, perturbed
+from archdsl.exporting.onnx_file import write_onnx
+from archdsl.files import sha256_of
+from archdsl.latency import Setting, compare
+from archdsl.latency.tables import build_tables
+from archdsl.load.spaces import load_space
+from archdsl.runtimes import by_name
+from archdsl.runtimes.by_name import runtime_named
+from archdsl.runtimes.eager import Eager
+from archdsl.runtimes.exported import export
+from archdsl.runtimes.file_runtime import FilePass
+from tests.support.commands import Run, command_line
+from tests.support.small_networks import images, shaken, small
+
+run = pytest.fixture(command_line)
+
+NAMES = [
+    pytest.param(name, marks=pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is not installed"))
+    for name in ("onnxruntime", "openvino")
+]
+QUICK: dict[str, Any] = {"rounds": 3, "least_s": 0.0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: str) -> None:
+    latency = archdsl.measure(small("mixed"), "cpu", runtime=name, threads=1, **QUICK)
+    facts = latency.provenance
+    assert min(latency.samples) > 0
+    assert (facts["runtime"], facts["threads"]) == (name, 1)
+    assert len(facts["file"]["sha256"]) == 64
+    assert {name, "onnx", "torch"} <= set(facts["file"]["versions"])
+    options = {"onnxruntime": {"spinning": False, "threads": 1}, "openvino": {"enable_cpu_pinning": "False"}}[name]
+    assert options.items() <= facts["file"]["options"].items()
+
+
+def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    facts = archdsl.measure(small("lit_ti", 1), "cpu", runtime="openvino", threads=1, **QUICK).provenance
+    assert "float" in facts["file"]["options"]["inference_precision_hint"].lower()
+    assert "bf" not in facts["file"]["options"]["inference_precision_hint"].lower()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_session_gives_what_the_network_gives_on_any_number_of_threads(name: str) -> None:
+    built, x = shaken("mixed"), images(1)
+    torch.set_num_threads(1)
+    runtime = runtime_named(name)
+    once = runtime.runner(built, x)
+    assert isinstance(once, FilePass)
+    twice = runtime.with_threads(once, 2)
+    assert isinstance(twice, FilePass)
+    for opened in (once, twice):
+        (logits,) = opened.session.outputs(x)
+        assert torch.allclose(logits, built(x), rtol=0, atol=1e-4 * float(built(x).abs().max()))
+    assert once.session.options() != twice.session.options()
+    assert once.file == twice.file
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_file_is_never_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(net: Float32Interface, *arguments: Any, **options: Any) -> Any:
+        other = Float32Interface(perturbed(archdsl.build(small("lit_ti", 1))), net.dtype).eval()
+        return write_onnx(other, *arguments, **options)
+
+    monkeypatch.setattr("archdsl.exporting.onnx_file.write_onnx", write)
+    with pytest.raises(MeasureError, match=rf"runtime {name}: the file is wrong: 'logits' differs by"):
+        archdsl.measure(small("lit_ti", 1), "cpu", runtime=name, threads=1, **QUICK)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> None:
+    export(shaken("lit_ti", most=1), tmp_path / "net.onnx", batch=2)
+    latency = archdsl.measure(tmp_path / "net.onnx", "cpu", 2, runtime=name, threads=1, **QUICK)
+    assert latency.provenance["file"]["sha256"] == sha256_of(tmp_path / "net.onnx")
+    assert latency.provenance["image"] == [3, 64, 64]
+    with pytest.raises(MeasureError, match="is for a batch of 2; got batch 1"):
+        archdsl.measure(tmp_path / "net.onnx", "cpu", runtime=name)
+    with pytest.raises(MeasureError, match="runtime eager runs no files"):
+        archdsl.measure(tmp_path / "net.onnx", "cpu", runtime="eager")
+    (tmp_path / "no.onnx").write_text("no network")
+    with pytest.raises(MeasureError, match=r"no\.onnx: is no ONNX file of one tensor of images"):
+        archdsl.measure(tmp_path / "no.onnx", "cpu", runtime=name)
+    with pytest.raises(MeasureError, match=r"absent\.onnx: cannot be read: No such file"):
+        archdsl.measure(tmp_path / "absent.onnx", "cpu", runtime=name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_backbones_without_a_head_are_measured(name: str) -> None:
+    measured = compare({"a": small("lit_ti", 1)}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
+    assert measured.first.provenance["file"]["bytes"] > 0
+
+
+def test_what_a_runtime_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("onnxruntime"):
+        with pytest.raises(MeasureError, match="runtime onnxruntime takes dtype float32 or float16; got bfloat16"):
+            Setting.checked("cpu", 1, "bfloat16", "onnxruntime")
+    with pytest.raises(MeasureError, match="runtime openvino runs on a CPU here; got device cuda"):
+        runtime_named("openvino").check("cuda", "float32")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MeasureError, match=r"needs the package openvino; pip install 'archdsl\[openvino\]'"):
+        Setting.checked("cpu", 1, "float32", "openvino")
+
+
+def test_tables_of_parts_hold_for_eager_and_graph_alone(run: Run) -> None:
+    with pytest.raises(WrongUse, match="tables hold for runtimes that run a network part by part; compile fuses parts"):
+        build_tables(load_space("lit-dat-64"), "cpu", runtime="compile")
+    ended = run("lut", "build", "lit-dat-64", "--device", "cpu", "--runtime", "compile")
+    assert ended.code == 2
+    assert "use eager or graph" in ended.err
+
+
+class Counting(Eager):
+    """What an installed package might add."""
+
+    name = "counting"
+
+
+def test_an_installed_package_adds_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [
+        EntryPoint("counting", f"{__name__}:Counting", "archdsl.runtimes"),
+        EntryPoint("broken", f"{__name__}:Absent", "archdsl.runtimes"),
+    ]
+    monkeypatch.setattr(by_name, "entry_points", lambda group: here)
+    by_name.runtimes.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"runtime 'broken' .* is left out: AttributeError"):
+            assert "counting" in by_name.runtimes()
+        latency = archdsl.measure(small("lit_ti", 1), "cpu", runtime="counting", threads=1, **QUICK)
+        assert latency.provenance["runtime"] == "counting"
+    finally:
+        by_name.runtimes.cache_clear()
