@@ -13,7 +13,16 @@ from torch import nn
 
 from archdsl.errors import ExportError
 from archdsl.exporting.references import Function, Reference, Scan
-from archdsl.exporting.source_modules import Definition, Imported, ModuleName, Sources, Target, is_text
+from archdsl.exporting.source_modules import (
+    Definition,
+    Imported,
+    ModuleName,
+    Sources,
+    Target,
+    Unknown,
+    imports_of,
+    is_text,
+)
 
 _LINT_COMMENT = re.compile(rb"[ \t]+# (?:type: ignore|noqa)[^\n]*")
 _Edit = tuple[int, int, bytes]
@@ -91,16 +100,26 @@ class _Copier:
                 return
             started.add(definition)
             scan = self._scan(definition)
+            self._check_imports(definition, scan)
             for reference in scan.references:
                 target, _ = self._target(definition.module, reference)
                 if isinstance(target, ModuleName):
-                    raise ExportError(f"{definition.module} uses a whole module, {target.name}, which cannot be copied")
+                    raise _not_copied(definition, f"uses a whole module, {target.name}")
+                if isinstance(target, Unknown) and not target.is_builtin and not target.name.startswith("__"):
+                    raise _not_copied(definition, f"uses a name that its module does not define, {target.name}")
                 if isinstance(target, Definition):
                     visit(target)
             self._scans[definition] = scan
 
         for root in roots:
             visit(root)
+
+    def _check_imports(self, definition: Definition, scan: Scan) -> None:
+        """Raises `ExportError` for an import inside a function of what is copied, which the file could not import."""
+        package = definition.module.rpartition(".")[0]
+        for imported in (each for statement in scan.imports for each in imports_of(statement, package)):
+            if self._sources.has(imported.module):
+                raise _not_copied(definition, f"imports {imported.module} inside a function")
 
     def _scan(self, definition: Definition) -> Scan:
         statement, *_ = self._sources.statements(definition)
@@ -249,6 +268,10 @@ class _Offsets:
             end += default.end() if default else 0
             return start + len(place.arg.encode()), end, b"=" if default else b""
         return self.span(place.target)[1], self.span(place.annotation)[1], b""
+
+
+def _not_copied(definition: Definition, reason: str) -> ExportError:
+    return ExportError(f"{definition.module}.{definition.name} {reason}; name what it needs by imports at the top")
 
 
 def _check_bound(imports: set[Imported]) -> None:

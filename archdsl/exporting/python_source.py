@@ -49,9 +49,9 @@ _SET_TRAINING = (
 def write_python(model: Backbone, file: Path, facts: Mapping[str, str]) -> tuple[Path, ...]:
     """Write a network as source, and its weights as tensors to a file of the same name that ends in `.pt`.
 
-    The source imports torch and the standard library alone. `build()` in it gives a module whose tensors have the names
-    of the model's, and whose outputs are bit for bit the same in eval mode. Both files are replaced after both are
-    written.
+    The source imports torch and the standard library alone, and what a third party's block imports. `build()` in it
+    gives a module whose tensors have the names of the model's, and whose outputs are bit for bit the same in eval mode.
+    Both files are replaced after both are written.
 
     Args:
         model: what `build` or `load_model` gives.
@@ -95,7 +95,8 @@ class _Source:
     def text(self) -> str:
         """The whole file."""
         network = self._network()
-        imports = _import_lines(self._imports | self._copy.imports)
+        self._imports |= self._copy.imports
+        imports = _import_lines(self._imports)
         constants = [*self._constants()]
         blocks = [*self._copy.texts, network, self._build(), self._main()]
         head = "\n".join([f'"""{self._docstring()}"""', "", "from __future__ import annotations", "", *imports, ""])
@@ -191,9 +192,9 @@ if __name__ == "__main__":
         title = f": {paper.title}" if paper is not None and paper.title else ""
         number = f" (arXiv:{paper.arxiv})" if paper is not None and paper.arxiv else ""
         channels, (height, width) = spec.channels, spec.image_size
-        written = (
-            f"Written by archdsl {installed_version()}; needs PyTorch alone. The weights are in {self._module}.pt."
-        )
+        others = {imported.module.split(".")[0] for imported in self._imports} - {"torch", *sys.stdlib_module_names}
+        needs = f"needs PyTorch and {', '.join(sorted(others))}" if others else "needs PyTorch alone"
+        written = f"Written by archdsl {installed_version()}; {needs}. The weights are in {self._module}.pt."
         return f"""\
 {textwrap.fill(_plain(spec.name + title + number), WIDTH)}
 

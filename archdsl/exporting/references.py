@@ -35,6 +35,7 @@ class Scan(ast.NodeVisitor):
         self.references: list[Reference] = []
         self.annotations: list[tuple[ast.arg | ast.AnnAssign | Function, tuple[Reference, ...]]] = []
         self.attributes: set[str] = set()
+        self.imports: list[ast.Import | ast.ImportFrom] = []
         self._is_kept = is_kept
         self._local: frozenset[str] = frozenset()
         self._depth = 0
@@ -53,6 +54,14 @@ class Scan(ast.NodeVisitor):
         """A text that could be the name of an attribute, as getattr takes it."""
         if isinstance(node.value, str) and node.value.isidentifier():
             self.attributes.add(node.value)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """An import inside a function."""
+        self.imports.append(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """As any import."""
+        self.imports.append(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """What stands outside its body, and what is kept of that."""

@@ -293,6 +293,42 @@ except archdsl.ArchError as error:
     assert "Inner cannot be had; define it at the top of a module's file" in python(site, code)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("from . import blocks", "acme.modules.Pool imports acme inside a function"),
+        ("import archdsl.shape", "acme.modules.Pool imports archdsl inside a function"),
+        ("print(undefined)", "acme.modules.Pool uses a name that its module does not define, undefined"),
+    ],
+)
+def test_code_that_cannot_be_copied_is_refused_with_its_reason(line: str, reason: str, site: Path) -> None:
+    file = site / "acme" / "modules.py"
+    file.write_text(file.read_text().replace("        first = ", f"        {line}\n        first = "))
+    code = """
+from archdsl.load.specs import spec_of
+from archdsl.exporting.python_source import python_source
+try:
+    python_source(archdsl.build(spec_of(SPEC)), "net", {})
+except archdsl.ArchError as error:
+    print(error)
+"""
+    assert python(site, code) == f"{reason}; name what it needs by imports at the top\n"
+
+
+def test_a_package_that_a_third_partys_block_needs_is_named(site: Path) -> None:
+    file = site / "acme" / "modules.py"
+    text = file.read_text().replace("import torch.nn", "import numpy as np\nimport torch.nn", 1)
+    file.write_text(text.replace("self.window = window", "self.window = int(np.int64(window))"))
+    code = """
+from archdsl.load.specs import spec_of
+from archdsl.exporting.python_source import python_source
+print(python_source(archdsl.build(spec_of(SPEC)), "net", {}))
+"""
+    source = python(site, code)
+    assert "needs PyTorch and numpy." in source
+    assert "import numpy as np\nimport torch\n" in source
+
+
 def shaken_of(model: Backbone) -> Backbone:
     """A model in eval mode, no tensor of it at its initial value."""
     source = torch.Generator().manual_seed(1)
