@@ -46,7 +46,7 @@ def measure(
 ) -> Latency:
     """The latency of a spec, built with seeded weights, of an `nn.Module`, which is left as it is, or of a file.
 
-    A file is a `Path` that an export wrote, for a runtime that runs such files; it must be for the batch asked for.
+    A file is the `Path` of an .onnx file, for a runtime that runs such files; it must be for the batch asked for.
     `features_only` builds a spec for dense prediction, without its head. `image` is needed for a module without a
     `spec`. `threads` default to all physical cores of a CPU if they are 1.5 times faster than one, else to one; to all
     if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU; `mode` is its former name.
@@ -107,8 +107,9 @@ def _latencies(
     import torch
 
     for subject in subjects.values():
-        if not isinstance(subject, Spec | torch.nn.Module | Path):
-            raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an exported file")
+        is_file = isinstance(subject, Path) and subject.suffix == ".onnx"
+        if not is_file and not isinstance(subject, Spec | torch.nn.Module):
+            raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
     setting.executor.begin()
     images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
     is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from archdsl.errors import ExportError
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ def open_session(file: Path, threads: int = 1) -> onnxruntime.InferenceSession:
 
 def outputs_of(session: onnxruntime.InferenceSession, images: Tensor) -> Outputs:
     """What a session gives for images (B, C, H, W): all its outputs, in float32."""
+    import torch
+
     name = session.get_inputs()[0].name
     try:
         given = session.run(None, {name: images.numpy()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,11 @@ class OpenVino(FileRuntime):
 
     def is_installed(self) -> bool:
         """As `FileRuntime.is_installed`."""
-        return importlib.util.find_spec("openvino") is not None
+        try:
+            import openvino  # noqa: F401
+        except ImportError:
+            return False
+        return True
 
     def versions(self) -> dict[str, str]:
         """As `FileRuntime.versions`."""

@@ -134,7 +134,7 @@ class RankedNetwork:
     running: tuple[tuple[float, ...], ...]
     """Of each training the running losses at the marks of `judged.SHORT`."""
     short: float | None
-    """The accuracy of the short training; None where there was none."""
+    """The accuracy after short training; None where there was none."""
 
     def as_json(self) -> JsonObject:
         """As a row of `proxy_check.json`, which a later check reads."""

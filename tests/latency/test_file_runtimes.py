@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_what_a_runtime_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> No
             Setting.checked("cpu", 1, "bfloat16", "onnxruntime")
     with pytest.raises(MeasureError, match="runtime openvino runs on a CPU here; got device cuda"):
         runtime_named("openvino").check("cuda", "float32")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MeasureError, match=r"needs the package openvino; pip install 'archdsl\[openvino\]'"):
         Setting.checked("cpu", 1, "float32", "openvino")
 

@@ -128,7 +128,7 @@ def test_threads_are_those_on_which_the_networks_are_faster(
             {"runtime": "graph"},
             "runtime graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile",
         ),
-        ({"runtime": "fast"}, "runtime must be eager, graph or compile; got 'fast'"),
+        ({"runtime": "fast"}, "runtime must be eager, graph, compile, onnxruntime or openvino; got 'fast'"),
         ({"dtype": "int8"}, "dtype must be float32, float16 or bfloat16; got 'int8'"),
         ({"batch": 0}, "batch must be at least 1; got 0"),
         ({"threads": 0}, "threads must be at least 1; got 0"),

@@ -79,8 +79,11 @@ def test_bench_and_tables_take_the_default_of_the_device(
 
 
 def test_a_runtime_is_chosen_by_its_name_and_an_unknown_one_is_refused() -> None:
-    assert [runtime_named(name).name for name in RUNTIMES] == ["eager", "graph", "compile"]
-    with pytest.raises(MeasureError, match="runtime must be eager, graph or compile; got 'fast'"):
+    assert [runtime_named(name).name for name in RUNTIMES] == [*RUNTIMES]
+    assert RUNTIMES == ("eager", "graph", "compile", "onnxruntime", "openvino")
+    with pytest.raises(
+        MeasureError, match="runtime must be eager, graph, compile, onnxruntime or openvino; got 'fast'"
+    ):
         runtime_named("fast")
 
 
@@ -165,7 +168,9 @@ def test_python_takes_the_former_name_and_refuses_two_that_differ(
 
 
 def test_the_runtime_is_the_fifth_argument() -> None:
-    with pytest.raises(MeasureError, match="runtime must be eager, graph or compile; got 'fast'"):
+    with pytest.raises(
+        MeasureError, match="runtime must be eager, graph, compile, onnxruntime or openvino; got 'fast'"
+    ):
         archdsl.measure(_module(), "cpu", 1, "float32", "fast", image=(1, 2, 2))
 
 

@@ -29,7 +29,7 @@ def test_what_takes_a_spec_says_so(name: str) -> None:
         more = [["image=64"]] if name == "override" else []
         return refusal(getattr(archdsl, name), value, *more)
 
-    takes = f"{name} takes a Spec" + " or an nn.Module" * (name == "measure")
+    takes = f"{name} takes a Spec" + ", an nn.Module or the Path of an .onnx file" * (name == "measure")
     assert told("litv2_s") == f"{takes}; got the str \"litv2_s\"; use archdsl.load_spec('litv2_s')"
     assert told(Path("a.json")).endswith("use archdsl.load_spec('a.json')")
     assert told({"kind": "arch"}) == f"{takes}; got a dict; call archdsl.load_spec on it"
