@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-import importlib
-import importlib.util
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -52,9 +51,9 @@ class ModuleSource:
     """The text of a module in lines of UTF-8, which syntax trees count in, its tree, and what its top names are."""
 
     def __init__(self, name: str) -> None:
-        module = importlib.import_module(name)
+        module = sys.modules.get(name)  # whoever uses a name of it at run time has imported it
         try:
-            text = inspect.getsource(module)
+            text = inspect.getsource(module) if module is not None else ""
         except (OSError, TypeError):
             text = ""
         self.name = name
@@ -63,7 +62,7 @@ class ModuleSource:
         self.statements: dict[str, tuple[ast.stmt, ...]] = {}
         self.imports: dict[str, Imported] = {}
         for index, statement in enumerate(self.tree.body):
-            self._bind(statement, self.tree.body[index + 1 :], module.__package__ or "")
+            self._bind(statement, self.tree.body[index + 1 :], getattr(module, "__package__", None) or "")
 
     def _bind(self, statement: ast.stmt, after: list[ast.stmt], package: str) -> None:
         if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
@@ -86,8 +85,8 @@ def imports_of(statement: ast.Import | ast.ImportFrom, package: str) -> Iterator
     """One import a name."""
     for alias in statement.names:
         if isinstance(statement, ast.ImportFrom):
-            written = "." * statement.level + (statement.module or "")
-            module = importlib.util.resolve_name(written, package) if statement.level else written
+            above = package.split(".")[: 1 - statement.level or None] if statement.level else []
+            module = ".".join([*above, *filter(None, [statement.module])])
             yield Imported(module, alias.name, alias.asname or alias.name)
         elif alias.asname:
             yield Imported(alias.name, None, alias.asname)
