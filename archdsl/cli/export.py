@@ -23,7 +23,7 @@ MODEL = ".safetensors"
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="onnx|pt2|python|safetensors", help="format of the file (default: what its ending says)"
+        "--format", metavar="onnx|pt2|python|safetensors", help="format of the file (default: by the ending of FILE)"
     ),
 ]
 Out = Annotated[
@@ -45,13 +45,13 @@ Dtype = Annotated[
         "--dtype",
         metavar="float32|float16|int8",
         show_default=False,
-        help="what the network computes in (default: float32); int8 for ONNX alone",
+        help="data type of the computation; int8 for ONNX only (default: float32)",
     ),
 ]
-Dynamic = Annotated[bool, typer.Option("--dynamic-batch", help="let the batch of the file change (default: fixed)")]
-Batch = Annotated[
-    int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch of the file (default: 1)")
+Dynamic = Annotated[
+    bool, typer.Option("--dynamic-batch", help="allow any batch size (default: the batch size of --batch only)")
 ]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1)")]
 Opset = Annotated[
     int | None,
     typer.Option("--opset", metavar="N", parser=whole(100), help="version of ONNX's operators (default: 20)"),
@@ -73,9 +73,9 @@ def command(
 ) -> None:
     """Write a network to a file that other tools run: ONNX, torch.export's pt2, or Python source.
 
-    The file is for one image size (--set image=[H,W] for another one) and one batch. Before it gets its name, it is run
-    on three inputs beside the network; it is refused if an output differs by more than 1e-4 of the largest one
-    (float16: 1e-2). It holds the spec and, if they are known, the classes, the preprocessing and the accuracy.
+    The file is for one image size (--set image=[H,W] sets another) and one batch size. It is run on three inputs before
+    it gets its name; it is refused if an output differs from the network's by more than 1e-4 of the largest one
+    (float16: 1e-2). The file holds the spec and, if available, the classes, the preprocessing and the accuracy.
 
     \b
     Examples:

@@ -86,7 +86,7 @@ def test_the_version_is_told(run: Run) -> None:
             ["new", "litv2_s", "--name", "No Name"],
             "'No Name' is not a valid name; use lower-case letters, digits, _, - and .",
         ),
-        (["new", "lit-dat-64", "--set", "image=32"], "it sets fields of a backbone; this is a search space"),
+        (["new", "lit-dat-64", "--set", "image=32"], "only a backbone has fields to set; this is a search space"),
         (["show", "litv2"], 'no such zoo name: "litv2"; did you mean'),
         (["show", "litv2.json"], "no such file: litv2.json"),
         (["check", "nowhere/litv2_s"], "no such file: nowhere/litv2_s"),
