@@ -58,7 +58,7 @@ def main() -> None:
         "specs": SPECS,
         "rounds": ROUNDS,
         "torch_imported": "torch" in sys.modules,
-        "provenance": provenance("cpu", "none", 1, "none", 1),
+        "provenance": provenance("cpu", "none", 1, "none", 1).as_json(),
     }
     text = json.dumps(result, indent=2)
     (Path(__file__).parent / "results" / "cost_speed.json").write_text(text + "\n")

@@ -50,12 +50,12 @@ def main() -> None:
         "what": "latencies predicted from the times of parts against measured ones, relative error",
         "asked": {name: value for name, value in vars(asked).items() if name != "results"},
         "goals": GOALS,
-        "made": plain.made,
+        "made": plain.made._asdict(),
         "held_out": {stat: _told(table) for stat, table in tables.items()},
         "one_by_one": _one_by_one(space, tables, asked.networks),
         "predicted_a_minute": round(_rate(space, plain)),
         "rows": {stat: [row._asdict() for row in tables[stat].held_out] for stat in ("min", "p10", "p50")},
-        "provenance": plain.provenance,
+        "provenance": plain.provenance.as_json(),
     }
     text = json.dumps(result, indent=2)
     asked.results.write_text(text + "\n")
@@ -86,7 +86,7 @@ def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[s
     table = next(iter(tables.values()))
     known = {row.hash for row in table.held_out}
     specs = [spec for spec in _drawn(space, 4 * networks) if canonical_hash(spec) not in known][:networks]
-    setting = {name: table.setting[name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+    setting = {name: value for name, value in table.setting._asdict().items() if name != "stat"}
     with Worker() as worker:
         worker.ask(HelloRequest(MeasuringSetting(**setting)), 300.0)
         started = time.monotonic()

@@ -156,11 +156,12 @@ def predict(
         (spec.name, _predicted(table, spec, name, assignments)) for spec, name in zip(backbones, specs, strict=True)
     ]
     if as_json:
-        facts = {"setting": table.setting, "accuracy": table.accuracy._asdict(), "provenance": table.provenance}
+        setting, accuracy = table.setting._asdict(), table.accuracy._asdict()
         rows: list[json_types.Json] = [
             {"name": n, "ms": ms, "images_per_second": table.images_per_second(ms)} for n, ms in predicted
         ]
-        return output.result_json({"items": rows, **facts})
+        origin = table.provenance.as_json()
+        return output.result_json({"items": rows, "setting": setting, "accuracy": accuracy, "provenance": origin})
     from archdsl.render.console import stdout
     from archdsl.render.lut import predictions
 

@@ -7,9 +7,10 @@ measured anew beside theirs, which were taken on other machines, without warm-up
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from archdsl.families.common.block import Block
+from archdsl.json_types import Json, JsonObject
 from archdsl.language.nodes import declared
 from archdsl.latency.measuring import compare
 from archdsl.latency.result import Comparison
@@ -17,6 +18,9 @@ from archdsl.latency.rounds import Pace
 from archdsl.runtimes.setting import sleep_while_waiting
 from archdsl.shape import Cost, Map
 from archdsl.timing.device_lock import OnWait
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MAP = Map(768, 14, 14, 16)
 BATCH = 64
@@ -46,7 +50,7 @@ class Layer(NamedTuple):
     """
 
     name: str
-    block: dict[str, Any]
+    block: JsonObject
     printed: Printed
     beside: int = 0
     note: str = ""
@@ -55,24 +59,26 @@ class Layer(NamedTuple):
         """Parameters and MACs of the mixer alone."""
         return self._block().mixer_cost(MAP)
 
-    def module(self) -> Any:
+    def module(self) -> nn.Module:
         """The mixer, (B, 14, 14, 768) -> (B, 14, 14, 768), with weights that are the same each time."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            return self._block().mixer(MAP)
+            mixer = self._block().mixer(MAP)
+        assert mixer is not None
+        return mixer
 
     def _block(self) -> Block:
-        block = dict(declared())[self.block["type"]].model_validate(self.block)
+        block = dict(declared())[str(self.block["type"])].model_validate(self.block)
         assert isinstance(block, Block)
         block.mixer_out(MAP)
         return block
 
 
-_UNBIASED = {"heads": 12, "window": 7, "position_bias": {"type": "none"}}
+_UNBIASED: JsonObject = {"heads": 12, "window": 7, "position_bias": {"type": "none"}}
 _KEYS = MAP.elements  # as many keys as positions
-_DEFORMABLE = {"heads": 12, "groups": 3, "kernel": 5, "offsets": {"type": "scaled", "range": 2}}
+_DEFORMABLE: JsonObject = {"heads": 12, "groups": 3, "kernel": 5, "offsets": {"type": "scaled", "range": 2}}
 
 LAYERS = (
     Layer("MSA", {"type": "attention", "heads": 12}, Printed(2.36, 521.43, 505, 4403)),
@@ -104,21 +110,32 @@ class LayerBench(NamedTuple):
     def rate(self, name: str) -> float:
         """Images a second by the comparison's statistic."""
         latency = self.comparison.latencies[name]
-        return 1e3 * float(latency.provenance["batch"]) / latency.stat(self.comparison.stat)
+        return 1e3 * latency.origin.batch / latency.stat(self.comparison.stat)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The same facts for programs."""
-        found = self.comparison.as_json()
-        items = [self._facts(layer) | item for layer, item in zip(self.layers, found["items"], strict=True)]
-        return {"published": {"source": SOURCE, **MACHINES}, **found, "items": items}
+        rows = zip(self.layers, self.comparison.rows(), strict=True)
+        items: list[Json] = [self._facts(layer) | row for layer, row in rows]
+        return {"published": {"source": SOURCE, **MACHINES}, **self.comparison.as_json(), "items": items}
 
-    def _facts(self, layer: Layer) -> dict[str, Any]:
-        """What is known of a layer beside its latency."""
+    def _facts(self, layer: Layer) -> JsonObject:
+        """The facts of a layer beside its latency."""
         cost, printed = layer.cost(), layer.printed
-        rates = {"cpu_images_per_second": printed.cpu, "gpu_images_per_second": printed.gpu}
-        published = {"params": round(printed.params * 1e6), "macs": round(printed.mmacs * 1e6), **rates}
-        facts = {"block": layer.block, "params": cost.params, "macs": cost.macs, "macs_counted_beside": layer.beside}
-        return {**facts, "note": layer.note, "published": published, "images_per_second": self.rate(layer.name)}
+        published: JsonObject = {
+            "params": round(printed.params * 1e6),
+            "macs": round(printed.mmacs * 1e6),
+            "cpu_images_per_second": printed.cpu,
+            "gpu_images_per_second": printed.gpu,
+        }
+        return {
+            "block": layer.block,
+            "params": cost.params,
+            "macs": cost.macs,
+            "macs_counted_beside": layer.beside,
+            "note": layer.note,
+            "published": published,
+            "images_per_second": self.rate(layer.name),
+        }
 
 
 def bench_layers(
@@ -145,5 +162,5 @@ def bench_layers(
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}
     setting = (device, batch, dtype, runtime, threads)
-    found = compare(modules, *setting, mode=mode, image=image, stat=stat, on_wait=on_wait, **chosen)
-    return LayerBench(LAYERS, found)
+    comparison = compare(modules, *setting, mode=mode, image=image, stat=stat, on_wait=on_wait, **chosen)
+    return LayerBench(LAYERS, comparison)

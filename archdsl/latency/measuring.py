@@ -6,9 +6,10 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from archdsl.errors import MeasureError
+from archdsl.json_types import JsonObject
 from archdsl.language.arguments import wrong_spec
 from archdsl.language.document import Spec
 from archdsl.language.sizes import sides_in
@@ -27,11 +28,14 @@ from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
+
+    Subject = Spec | nn.Module | Path
 
 
 def measure(
-    subject: Any,
+    subject: Subject,
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
@@ -61,7 +65,7 @@ def measure(
 
 
 def compare(
-    items: Mapping[str, Any],
+    items: Mapping[str, Subject],
     device: str | None = None,
     batch: int = 1,
     dtype: str = "float32",
@@ -95,7 +99,7 @@ def compare(
 
 
 def _latencies(
-    subjects: Mapping[str, Any],
+    subjects: Mapping[str, Subject],
     setting: Setting,
     threads: int | None,
     image: Image | None,
@@ -126,7 +130,7 @@ def _latencies(
         with refusing(setting, next(iter(images.values()))):
             rounds = measure_all(runners, device=setting.device, host=host, **pace)
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
-        origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+        origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads).as_json()
     origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
     facts = {name: setting.executor.facts(runner) for name, runner in runners.items()}
     return [_latency(name, taken, origin | {"image": [*images[name]]} | facts[name]) for name, taken in rounds.items()]
@@ -141,7 +145,7 @@ def host_of(setting: Setting, threads: int | None) -> Host:
     return Host(is_waiting=setting.executor.host_waits)
 
 
-def _beside(watch: MachineWatch | None) -> dict[str, Any]:
+def _beside(watch: MachineWatch | None) -> JsonObject:
     """What ran beside the measurement; null where this machine does not tell."""
     window = watch.whole() if watch is not None else None
     return {
@@ -150,22 +154,22 @@ def _beside(watch: MachineWatch | None) -> dict[str, Any]:
     }
 
 
-def _latency(name: str, taken: Rounds, origin: dict[str, Any]) -> Latency:
+def _latency(name: str, taken: Rounds, origin: JsonObject) -> Latency:
     disturbed = frozenset(number for number, counts in enumerate(taken.undisturbed) if not counts)
-    facts = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
+    facts: JsonObject = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
     return Latency(name, taken.ms, origin | facts, disturbed)
 
 
-def _device_name(device: Any) -> str | None:
+def _device_name(device: str | torch.device | None) -> str | None:
     """A device as `measure` names it; torch's own devices have a name too."""
-    if type(device).__name__ == "device":
-        return str(device)
-    if device is not None and not isinstance(device, str):
+    if device is None or isinstance(device, str):
+        return device
+    if type(device).__name__ != "device":
         raise TypeError(f"measure takes a device by its name, as 'cpu' or 'cuda:0'; got {device!r}")
-    return device
+    return str(device)
 
 
-def _module(subject: Any, device: str, features_only: bool) -> nn.Module | Path:
+def _module(subject: Subject, device: str, features_only: bool) -> nn.Module | Path:
     """A module or a file as it is; a spec built on the device: a CPU draws weights slowly."""
     import torch
 
@@ -201,14 +205,14 @@ def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.M
     return module
 
 
-def _image(subject: Any, image: Image | None, setting: Setting) -> Image:
+def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:
     """The (C, H, W) asked for, else the file's or the spec's own."""
     if isinstance(subject, Path):
         return _of_files(setting, subject).image_of(subject, setting.batch)
     if image is None:
-        spec: Any = getattr(subject, "spec", subject)
+        spec = subject if isinstance(subject, Spec) else getattr(subject, "spec", None)
         size = getattr(spec, "image", None)
-        if size is None:
+        if spec is None or size is None:
             raise MeasureError(f"the image size of {_name(subject)} is unknown; give one, such as image=(3, 224, 224)")
         image = (spec.channels, *((size, size) if isinstance(size, int) else size))
     whole = isinstance(image, tuple | list) and all(type(side) is int for side in image)
@@ -219,6 +223,6 @@ def _image(subject: Any, image: Image | None, setting: Setting) -> Image:
     return (image[0], image[1], image[2])
 
 
-def _name(subject: Any) -> str:
+def _name(subject: Subject) -> str:
     """The spec's name, else the class's."""
     return str(getattr(getattr(subject, "spec", subject), "name", None) or type(subject).__name__)

@@ -7,45 +7,147 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from archdsl.errors import MeasureError
 from archdsl.files import installed_version
+from archdsl.json_types import Json, JsonObject
+from archdsl.runtimes.setting import with_runtime
 from archdsl.timing.cores import physical_cores, read_text
 
 _SMI_S = 10.0
 _told_by_smi: dict[str, tuple[float, list[str | None]]] = {}
 ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that change how fast a network runs on a CPU."""
+_CLOCKS = ("sm_mhz", "memory_mhz", "celsius")
+"""In the order of the query."""
 
 
-def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> dict[str, Any]:
-    """Facts that stand beside a measured number, ready for JSON; null where this machine does not tell.
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Facts that stand beside a measured number; None where this machine does not tell."""
 
-    Clocks are those of the last ten seconds, in MHz and degrees Celsius: call it right after measuring.
+    device: str
+    dtype: str
+    batch: int
+    runtime: str
+    threads: int | None
+    device_name: str
+    """Of the GPU, or of the CPU."""
+    archdsl: str
+    torch: str
+    cuda: str | None
+    cudnn: int | None
+    python: str
+    os: str
+    cpu: str
+    cpus: int | None
+    physical_cores: int
+    malloc: str
+    """What sets the allocator."""
+    omp_wait_policy: str
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables of `ENVIRONMENT` that are set; earlier versions did not tell them."""
+    load_average: tuple[float, float, float] | None
+    """Over 1, 5 and 15 minutes."""
+    driver: str | None
+    clocks: dict[str, int] | None
+    """Of the GPU at that moment: sm_mhz, memory_mhz, celsius."""
+    date: str
+
+    def as_json(self) -> JsonObject:
+        """The facts for programs."""
+        loads = None if self.load_average is None else [*self.load_average]
+        return {**asdict(self), "load_average": loads}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Json]) -> Provenance:
+        """What `as_json` gave, also with further facts beside it, and what earlier versions wrote.
+
+        Raises:
+            MeasureError: a fact is missing, or of another kind.
+        """
+        return _read(_PROVENANCE, with_runtime(facts))
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What is noted of one measurement beside its provenance, as far as it was."""
+
+    image: tuple[int, ...] = ()
+    """(C, H, W) of what was run."""
+    calls: int = 1
+    """Calls per round."""
+    cpu_share: float | None = None
+    """Cores that the process kept busy."""
+    other_cores: float | None = None
+    """Cores that other processes kept busy."""
+    load_average: tuple[float, float, float] | None = None
+    gpu_processes: tuple[str, ...] | None = None
+    """Other processes that computed on the GPU."""
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Json]) -> Noted:
+        """What the provenance of a latency holds of it.
+
+        Raises:
+            MeasureError: a fact is of another kind.
+        """
+        return _read(_NOTED, facts)
+
+
+_PROVENANCE, _NOTED = TypeAdapter(Provenance), TypeAdapter(Noted)
+Value = TypeVar("Value")
+
+
+def _read(adapter: TypeAdapter[Value], facts: Mapping[str, Json]) -> Value:
+    try:
+        return adapter.validate_python(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise MeasureError(f"the provenance of a measurement cannot be read: {place}: {first['msg']}") from None
+
+
+def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int | None) -> Provenance:
+    """Where a number comes from that was measured just now in this setting.
+
+    Clocks are those of the moment of the call: call it right after measuring.
     """
-    cpu = cpu_name()
-    return {
-        "device": device,
-        "dtype": dtype,
-        "batch": batch,
-        "runtime": runtime,
-        "threads": threads,
-        "device_name": cpu,
-        **_versions(),
-        "os": platform.platform(),
-        "cpu": cpu,
-        "cpus": os.cpu_count(),
-        "physical_cores": physical_cores(),
-        "malloc": _malloc(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
-        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        "load_average": _load(),
-        **_gpu(device),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    import torch
+
+    cudnn, gpu = torch.backends.cudnn, _gpu(device)
+    return Provenance(
+        device=device,
+        dtype=dtype,
+        batch=batch,
+        runtime=runtime,
+        threads=threads,
+        device_name=gpu.name or cpu_name(),
+        archdsl=installed_version(),
+        torch=str(torch.__version__),
+        cuda=torch.version.cuda or torch.version.hip,
+        cudnn=cudnn.version() if cudnn.is_available() else None,
+        python=platform.python_version(),
+        os=platform.platform(),
+        cpu=cpu_name(),
+        cpus=os.cpu_count(),
+        physical_cores=physical_cores(),
+        malloc=_malloc(),
+        omp_wait_policy=os.environ.get("OMP_WAIT_POLICY", "default"),
+        environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        load_average=_load(),
+        driver=gpu.driver,
+        clocks=gpu.clocks,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def cpu_name() -> str:
@@ -56,36 +158,27 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine() or "unknown"
 
 
-def _versions() -> dict[str, Any]:
-    """Of torch, what it was built with, python and archdsl."""
-    import torch
+class _Gpu(NamedTuple):
+    """Of a GPU; for a CPU only the defaults."""
 
-    cudnn: Any = torch.backends.cudnn  # untyped
-    return {
-        "archdsl": installed_version(),
-        "torch": str(torch.__version__),
-        "cuda": torch.version.cuda or torch.version.hip,
-        "cudnn": cudnn.version() if cudnn.is_available() else None,
-        "python": platform.python_version(),
-    }
+    name: str | None = None
+    driver: str | None = None
+    clocks: dict[str, int] | None = None
 
 
-def _gpu(device: str) -> dict[str, Any]:
-    """Name, driver and clocks of a GPU; for a CPU only the nulls, so that every provenance has the same keys."""
+def _gpu(device: str) -> _Gpu:
     if not device.startswith("cuda"):
-        return {"driver": None, "clocks": None}
+        return _Gpu()
     import torch
 
     properties = torch.cuda.get_device_properties(torch.device(device))
-    name = torch.cuda.get_device_name(torch.device(device))
     # By uuid: nvidia-smi does not count as torch does under CUDA_VISIBLE_DEVICES.
-    driver, *clocks = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
-    names = ("sm_mhz", "memory_mhz", "celsius")
-    known = {name: int(value) for name, value in zip(names, clocks, strict=True) if value and value.isdigit()}
-    return {"device_name": name, "driver": driver, "clocks": known or None}
+    driver, *values = _smi(f"GPU-{properties.uuid}") if hasattr(properties, "uuid") else [None] * 4
+    clocks = {name: int(value) for name, value in zip(_CLOCKS, values, strict=True) if value and value.isdigit()}
+    return _Gpu(torch.cuda.get_device_name(torch.device(device)), driver, clocks or None)
 
 
-def gpu_processes(device: str) -> list[str] | None:
+def gpu_processes(device: str) -> list[Json] | None:
     """Names of other processes that compute on a GPU, as nvidia-smi tells them; None where it does not, and on a CPU.
 
     Inside a container it mostly sees none.
@@ -140,8 +233,9 @@ def _malloc() -> str:
     return " ".join(settings) or f"{' '.join(platform.libc_ver()).strip() or platform.system()} default"
 
 
-def _load() -> list[float] | None:
+def _load() -> tuple[float, float, float] | None:
     """Load over 1, 5 and 15 minutes."""
     with suppress(OSError, AttributeError):
-        return [round(load, 2) for load in os.getloadavg()]
+        one, five, fifteen = os.getloadavg()
+        return round(one, 2), round(five, 2), round(fifteen, 2)
     return None

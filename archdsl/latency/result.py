@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from archdsl.json_types import Json, JsonObject
+from archdsl.latency.provenance import Noted, Provenance
 from archdsl.latency.stats import STATS, Ratio, checked_stat, percentile, ratio
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
@@ -23,7 +25,8 @@ class Latency(NamedTuple):
 
     name: str
     samples: tuple[float, ...]
-    provenance: dict[str, Any]
+    provenance: JsonObject
+    """`Provenance.as_json`, with what was noted of this measurement beside it."""
     disturbed: frozenset[int] = frozenset()
     """Numbers of the rounds, from 0, in which the process did not have its cores to itself."""
 
@@ -43,6 +46,24 @@ class Latency(NamedTuple):
         device = self.provenance.get("device")
         facts = [repr(self.name), *stats, f"{len(self.samples)} rounds", *([str(device)] if device else [])]
         return f"Latency({', '.join(facts)}{', unstable' if self.samples and self.unstable else ''})"
+
+    @property
+    def origin(self) -> Provenance:
+        """Device, versions and setting.
+
+        Raises:
+            MeasureError: the provenance lacks one of them.
+        """
+        return Provenance.from_json(self.provenance)
+
+    @property
+    def noted(self) -> Noted:
+        """What was noted of this measurement.
+
+        Raises:
+            MeasureError: the provenance has something else in its place.
+        """
+        return Noted.from_json(self.provenance)
 
     def stat(self, name: str) -> float:
         """`min`, `p10`, `p50` or `p90` of the undisturbed rounds, in ms per batch."""
@@ -84,7 +105,7 @@ class Latency(NamedTuple):
     @property
     def is_disturbed(self) -> bool:
         """Whether less than a quarter of the rounds were undisturbed, or the process had less than half a core."""
-        share = self.provenance.get("cpu_share")
+        share = self.noted.cpu_share
         return self.rounds.share < LEAST_SHARE or (share is not None and share < 0.5)
 
     @property
@@ -93,12 +114,17 @@ class Latency(NamedTuple):
         few = sum(self.rounds.undisturbed) < LEAST_ROUNDS
         return few or self.is_disturbed or self.drift > TOLERANCE
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The same facts for programs."""
-        numbers = {f"{stat}_ms": self.stat(stat) for stat in STATS}
-        state = {"spread": self.spread, "unstable": self.unstable, "samples_ms": list(self.samples)}
-        state |= {"disturbed_rounds": sorted(self.disturbed)}
-        return {"name": self.name, **numbers, **state, "provenance": self.provenance}
+        return {
+            "name": self.name,
+            **{f"{stat}_ms": self.stat(stat) for stat in STATS},
+            "spread": self.spread,
+            "unstable": self.unstable,
+            "samples_ms": [*self.samples],
+            "disturbed_rounds": [*sorted(self.disturbed)],
+            "provenance": self.provenance,
+        }
 
 
 class Comparison(NamedTuple):
@@ -136,8 +162,8 @@ class Comparison(NamedTuple):
         kept = [number for number in range(len(item.samples)) if number not in disturbed]
         if len(kept) < LEAST_ROUNDS:
             kept = list(range(len(item.samples)))
-        own, base = (tuple(taken.samples[number] for number in kept) for taken in (item, self.first))
-        return ratio(own, base, self.stat)
+        samples, base = (tuple(latency.samples[number] for number in kept) for latency in (item, self.first))
+        return ratio(samples, base, self.stat)
 
     @property
     def unstable(self) -> bool:
@@ -147,15 +173,19 @@ class Comparison(NamedTuple):
 
     def differs(self, name: str) -> bool:
         """Whether an item is shown to differ from the first: its interval excludes 1, its ratio exceeds the noise."""
-        found = self.ratios[name]
-        return not found.low <= 1 <= found.high and abs(found.value - 1) > abs(self.noise.value - 1)
+        of_it = self.ratios[name]
+        return not of_it.low <= 1 <= of_it.high and abs(of_it.value - 1) > abs(self.noise.value - 1)
 
-    def as_json(self) -> dict[str, Any]:
-        """The same facts for programs."""
+    def rows(self) -> list[JsonObject]:
+        """The facts of each item, with its ratio to the first."""
         ratios = self.ratios
-        rows = [
+        return [
             item.as_json() | {"ratio": ratios[name]._asdict(), "differs": self.differs(name)}
             for name, item in self.latencies.items()
         ]
+
+    def as_json(self) -> JsonObject:
+        """The same facts for programs."""
+        rows: list[Json] = [*self.rows()]
         again = self.again.as_json() | {"ratio": self.noise._asdict()}
         return {"stat": self.stat, "unstable": self.unstable, "items": rows, "again": again}

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 from archdsl.errors import MeasureError
 from archdsl.runtimes.runner import Runner
@@ -183,7 +183,7 @@ def _event_timer(run: Runner, calls: int) -> Lap:
     """Time between two events on the GPU, launches included where the GPU waits for them."""
     import torch
 
-    cuda: Any = torch.cuda  # partly untyped
+    cuda = torch.cuda
     begin, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
     cuda.synchronize()
     cpu_s, started = time.process_time(), time.perf_counter()

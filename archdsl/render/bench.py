@@ -67,16 +67,16 @@ def _rounds(comparison: Comparison) -> str:
 
 def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
-    facts = comparison.first.provenance
-    images = {"x".join(map(str, item.provenance["image"])): None for item in comparison.latencies.values()}
-    how = [facts["dtype"], facts["runtime"], _rounds(comparison)]
-    setting = [f"batch {facts['batch']}", ", ".join(images), *how]
-    threads = [f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"] if facts["threads"] else []
-    versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
-    policy = facts.get("omp_wait_policy", "default")
-    waiting = [f"OMP_WAIT_POLICY={policy}"] if facts["threads"] and policy != "default" else []
+    facts = comparison.first.origin
+    images = {"x".join(map(str, item.noted.image)): None for item in comparison.latencies.values()}
+    how = [facts.dtype, facts.runtime, _rounds(comparison)]
+    setting = [f"batch {facts.batch}", ", ".join(images), *how]
+    threads = [f"{facts.threads} thread{'s' * (facts.threads != 1)}"] if facts.threads else []
+    versions = [f"torch {facts.torch}"] + [f"driver {facts.driver}"] * bool(facts.driver)
+    policy = facts.omp_wait_policy
+    waiting = [f"OMP_WAIT_POLICY={policy}"] if facts.threads and policy != "default" else []
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
-    machine = [facts["device_name"], *threads, *versions, *waiting]
+    machine = [facts.device_name, *threads, *versions, *waiting]
     return [ratio, _interleaved(comparison), ", ".join([unit, *setting]), ", ".join(machine)]
 
 

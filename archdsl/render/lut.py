@@ -64,7 +64,7 @@ def _brief(value: Json) -> str:
 
 def _rest(table: Table) -> str:
     more = len(table.times) - MOST_ROWS
-    is_whole = table.made["every_point_seen"]
+    is_whole = table.made.every_point_seen
     origin = (
         "these are the blocks of every network of the space"
         if is_whole
@@ -76,15 +76,15 @@ def _rest(table: Table) -> str:
 def _notes(table: Table) -> list[str]:
     """What the error is to be compared with, and what was measured on what, how often."""
     asked, facts, made = table.setting, table.provenance, table.made
-    threads = [counted(asked["threads"], "thread")] if asked["threads"] else []
-    setting = [f"batch {asked['batch']}", asked["dtype"], asked["runtime"], *threads]
-    carriers = f"{made['parts_timed']} blocks measured in {made['carriers']} networks"
-    networks = f"{carriers}, {made['calibration']} networks to calibrate"
-    parts_at = made.get("parts_at", asked["stat"])
-    parts = f"; blocks by {parts_at}, which predicts whole networks better" if parts_at != asked["stat"] else ""
-    versions = [f"torch {facts['torch']}"] + [f"driver {facts['driver']}"] * bool(facts["driver"])
+    threads = [counted(asked.threads, "thread")] if asked.threads else []
+    setting = [f"batch {asked.batch}", asked.dtype, asked.runtime, *threads]
+    carriers = f"{made.parts_timed} blocks measured in {made.carriers} networks"
+    networks = f"{carriers}, {made.calibration} networks to calibrate"
+    parts_at = made.parts_at or asked.stat
+    parts = f"; blocks by {parts_at}, which predicts whole networks better" if parts_at != asked.stat else ""
+    versions = [f"torch {facts.torch}"] + [f"driver {facts.driver}"] * bool(facts.driver)
     return [
         f"Two halves of the same rounds differ by {table.noise:.1%} on average: no prediction can be more accurate.",
-        f"{asked['stat']} of {made['rounds']} rounds, ms per batch, {', '.join(setting)}{parts}; {networks}.",
-        ", ".join([facts["device_name"], *versions, facts["date"]]),
+        f"{asked.stat} of {made.rounds} rounds, ms per batch, {', '.join(setting)}{parts}; {networks}.",
+        ", ".join([facts.device_name, *versions, facts.date]),
     ]

@@ -118,10 +118,9 @@ def _measure(table: Table, specs: Mapping[str, Spec], settings: Settings) -> Non
             found = compare(items, **settings.measuring(), warmup_s=0.05, settle_s=0.2)
             seconds = round((time.monotonic() - began) / len(asked), 3)
             for known, latency in found.latencies.items():
-                told = latency.as_json()
-                kept = {f"{stat}_ms": round(told[f"{stat}_ms"], 4) for stat in STATS}
+                kept = {f"{stat}_ms": round(latency.stat(stat), 4) for stat in STATS}
                 rows[known]["readings"].append(kept | {"seconds": seconds})
-                table["provenance"] = told["provenance"]
+                table["provenance"] = latency.provenance
             write(table)
         print(f"measured {number + 1} of {PASSES} times", flush=True)
 

@@ -19,7 +19,8 @@ from archdsl.families.common.stage import Stage
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.language.nodes import Node
-from archdsl.latency.tables import Table, load
+from archdsl.latency.provenance import Provenance
+from archdsl.latency.tables import Table, TableSetting, load
 from archdsl.search.config import Settings
 from archdsl.search.policy.predict import LatencyModelPolicy
 from archdsl.search.predict.ranks import Floats
@@ -100,10 +101,17 @@ class LatencyModel:
 
 def table_of(settings: Settings, facts: JsonObject) -> Table | None:
     """The fresh table of a search's space, setting and threads on the device of these facts, or None."""
-    setting = settings.measuring() | {"stat": settings.stat}
-    setting["threads"] = setting["threads"] or facts.get("threads")
     try:
-        return load(settings.space_document, setting, facts)
+        now = Provenance.from_json(facts)
+        asked = TableSetting(
+            settings.device,
+            settings.batch,
+            settings.dtype,
+            settings.runtime,
+            settings.measuring()["threads"] or now.threads,
+            settings.stat,
+        )
+        return load(settings.space_document, asked, now)
     except (MeasureError, RuntimeError):  # the latter where there is no home folder
         return None
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue, TypeAdapter
 
-from archdsl.json_types import JsonObject
+from archdsl.json_types import Json, JsonObject
 from archdsl.latency.result import Latency
 from archdsl.timing.estimate import STATS, Estimate, percentile
 
@@ -47,7 +47,7 @@ class Reading(NamedTuple):
             len(every),
             len(counting),
             len(latencies),
-            int(latencies[0].provenance.get("calls", 1)),
+            latencies[0].noted.calls,
             conditions,
         )
 
@@ -84,11 +84,11 @@ NO_READING: JsonObject = dict.fromkeys(name for name in Reading._fields if name 
 
 def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
     """What a reading holds under: the setting, the environment, and how busy the machine was, the worst of it."""
-    facts = [latency.provenance for latency in latencies]
-    first = facts[0]
-    loads = [taken["load_average"][0] for taken in facts if taken.get("load_average")]
-    shares = [taken["cpu_share"] for taken in facts if taken.get("cpu_share") is not None]
-    others = [taken["other_cores"] for taken in facts if taken.get("other_cores") is not None]
+    first, noted = latencies[0].provenance, [latency.noted for latency in latencies]
+    loads = [taken.load_average[0] for taken in noted if taken.load_average]
+    shares = [taken.cpu_share for taken in noted if taken.cpu_share is not None]
+    others = [taken.other_cores for taken in noted if taken.other_cores is not None]
+    gpu_processes: list[Json] = [*sorted({name for taken in noted for name in taken.gpu_processes or ()})]
     names = ("threads", "batch", "dtype", "runtime", "device", "device_name", *_VERSIONS)
     return {
         "stat": stat,
@@ -98,7 +98,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
         "load": max(loads, default=None),
         "cpu_share": min(shares, default=None),
         "other_cores": max(others, default=None),
-        "gpu_processes": sorted({name for taken in facts for name in taken.get("gpu_processes") or ()}) or None,
+        "gpu_processes": gpu_processes or None,
     }
 
 

@@ -40,7 +40,8 @@ def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
     from archdsl.runtimes.setting import checked_device
 
     device = checked_device(setting.device)
-    return messages.HelloReply(provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads))
+    machine = provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads)
+    return messages.HelloReply(machine.as_json())
 
 
 def _data(request: messages.LoadRequest, say: Say) -> LoadedData:

@@ -16,6 +16,7 @@ from archdsl.errors import MeasureError, WrongUse
 from archdsl.exporting.frozen import Float32Interface, perturbed
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.files import sha256_of
+from archdsl.json_types import JsonObject, number_in, object_in, text_in
 from archdsl.latency import Setting, compare
 from archdsl.latency.tables import build_tables
 from archdsl.load.spaces import load_space
@@ -42,17 +43,22 @@ def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: s
     facts = latency.provenance
     assert min(latency.samples) > 0
     assert (facts["runtime"], facts["threads"]) == (name, 1)
-    assert len(facts["file"]["sha256"]) == 64
-    assert {name, "onnx", "torch"} <= set(facts["file"]["versions"])
-    options = {"onnxruntime": {"spinning": False, "threads": 1}, "openvino": {"enable_cpu_pinning": "False"}}[name]
-    assert options.items() <= facts["file"]["options"].items()
+    file = object_in(facts["file"])
+    assert len(text_in(file["sha256"])) == 64
+    assert {name, "onnx", "torch"} <= set(object_in(file["versions"]))
+    options: dict[str, JsonObject] = {
+        "onnxruntime": {"spinning": False, "threads": 1},
+        "openvino": {"enable_cpu_pinning": "False"},
+    }
+    assert options[name].items() <= object_in(file["options"]).items()
 
 
 def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
     facts = archdsl.measure(small("lit_ti", 1), "cpu", runtime="openvino", threads=1, **QUICK).provenance
-    assert "float" in facts["file"]["options"]["inference_precision_hint"].lower()
-    assert "bf" not in facts["file"]["options"]["inference_precision_hint"].lower()
+    hint = text_in(object_in(object_in(facts["file"])["options"])["inference_precision_hint"]).lower()
+    assert "float" in hint
+    assert "bf" not in hint
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,7 +92,7 @@ def test_a_wrong_file_is_never_measured(name: str, monkeypatch: pytest.MonkeyPat
 def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> None:
     export(shaken("lit_ti", most=1), tmp_path / "net.onnx", batch=2)
     latency = archdsl.measure(tmp_path / "net.onnx", "cpu", 2, runtime=name, threads=1, **QUICK)
-    assert latency.provenance["file"]["sha256"] == sha256_of(tmp_path / "net.onnx")
+    assert object_in(latency.provenance["file"])["sha256"] == sha256_of(tmp_path / "net.onnx")
     assert latency.provenance["image"] == [3, 64, 64]
     with pytest.raises(MeasureError, match="is for a batch of 2; got batch 1"):
         archdsl.measure(tmp_path / "net.onnx", "cpu", runtime=name)
@@ -102,7 +108,7 @@ def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_backbones_without_a_head_are_measured(name: str) -> None:
     measured = compare({"a": small("lit_ti", 1)}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
-    assert measured.first.provenance["file"]["bytes"] > 0
+    assert number_in(object_in(measured.first.provenance["file"])["bytes"]) > 0
 
 
 def test_what_a_runtime_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from archdsl.latency import Comparison, Latency, ratio
+from archdsl.latency.provenance import provenance
 from archdsl.render.bench import bench_table, caption, milliseconds
 from tests.support.benched import STEADY, synthetic
 from tests.support.screens import text_of
@@ -93,8 +94,8 @@ Measure again, on a quieter machine or with more rounds."""
 
 
 def test_the_caption_names_the_wait_policy_of_the_threads() -> None:
-    facts = {"device_name": "a machine", "batch": 1, "dtype": "float32", "runtime": "eager", "threads": 2}
-    facts |= {"torch": "2.13.0", "driver": None, "image": [3, 64, 64]}
+    facts = provenance("cpu", "float32", 1, "eager", 2).as_json()
+    facts |= {"device_name": "a machine", "torch": "2.13.0", "image": [3, 64, 64]}
     for policy, last in (("PASSIVE", "torch 2.13.0, OMP_WAIT_POLICY=PASSIVE"), ("default", "torch 2.13.0")):
         found = Latency("net", (10.0,) * 20, facts | {"omp_wait_policy": policy})
         lines = caption(Comparison("p50", {"net": found}, found))

@@ -56,7 +56,7 @@ def test_a_table_predicts_networks_that_it_was_not_made_from(table: Table, space
 
 def test_throughput_is_images_a_second_at_the_tables_batch(table: Table) -> None:
     assert table.images_per_second(5.0) == 200.0
-    assert table._replace(setting=table.setting | {"batch": 8}).images_per_second(5.0) == 1600.0
+    assert table._replace(setting=table.setting._replace(batch=8)).images_per_second(5.0) == 1600.0
 
 
 def test_a_part_that_the_table_has_not_is_named(table: Table) -> None:
@@ -102,14 +102,32 @@ def test_a_table_of_another_form_of_the_space_is_refused(table: Table, space: Sp
 @pytest.mark.parametrize("change", [{"batch": 2}, {"runtime": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}])
 def test_a_table_is_for_its_setting_alone(table: Table, space: Space, change: dict[str, Any]) -> None:
     with pytest.raises(MeasureError, match="there is no table of tiny on cpu"):
-        tables.load(space, table.setting | change, facts(table))
+        tables.load(space, table.setting._replace(**change), facts(table))
+
+
+def test_a_table_of_an_earlier_version_is_read(table: Table, space: Space, cache: Path) -> None:
+    """Which called the runtime `mode`, and told nothing of the environment."""
+    for file in (cache / "latency").glob("table-*.json"):
+        written = json.loads(file.read_text())
+        for facts_of in (written["setting"], written["provenance"]):
+            facts_of["mode"] = facts_of.pop("runtime")
+        del written["provenance"]["environment"]
+        file.write_text(json.dumps(written))
+    read = tables.load(space, table.setting, facts(table))
+    assert read == table._replace(provenance=facts(table, environment={}))
 
 
 def test_a_damaged_file_counts_as_none(table: Table, space: Space, cache: Path) -> None:
-    for file in (cache / "latency").glob("table-*.json"):
-        file.write_text("{")
-    with pytest.raises(MeasureError, match="there is no table"):
-        tables.load(space, table.setting, facts(table))
+    for content in (
+        "{",
+        "[]",
+        '{"format": 1, "space": "tiny"}',
+        json.dumps(table.as_json() | {"times": {"a": "slow"}}),
+    ):
+        for file in (cache / "latency").glob("table-*.json"):
+            file.write_text(content)
+        with pytest.raises(MeasureError, match="there is no table"):
+            tables.load(space, table.setting, facts(table))
 
 
 def test_a_cache_that_cannot_be_written_is_told(table: Table, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

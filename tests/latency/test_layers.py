@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from archdsl.latency import Comparison, Latency
 from archdsl.latency.layers import LAYERS, MAP, Layer, LayerBench, bench_layers
+from archdsl.latency.provenance import provenance
 from archdsl.render.layers import layers_table
 from tests.support.meta_counter import count_module
 from tests.support.screens import text_of
@@ -49,7 +52,8 @@ def test_a_layer_has_the_same_weights_each_time_and_leaves_the_seed_alone() -> N
 def test_layers_are_measured_side_by_side_in_one_run() -> None:
     found = bench_layers("cpu", batch=1, threads=1, rounds=3, warmup_s=0.0, time_limit_s=0.1)
     assert list(found.comparison.latencies) == [layer.name for layer in found.layers]
-    for layer, item in zip(found.layers, found.as_json()["items"], strict=True):
+    items: Any = found.as_json()["items"]
+    for layer, item in zip(found.layers, items, strict=True):
         assert item["images_per_second"] == pytest.approx(1e3 / item["p50_ms"])
         assert item["provenance"]["image"] == [14, 14, 768]
         assert item["macs"] + item["macs_counted_beside"] == pytest.approx(item["published"]["macs"], abs=5e3)
@@ -76,8 +80,9 @@ compare rows within a column, not columns."""
 
 def rendered(again: float = 1.0, width: int = 80) -> str:
     """The table of two layers, made up; `again` is what the first takes the second time."""
-    facts = {"device_name": "Some CPU @ 2 GHz", "batch": 64, "dtype": "float32", "runtime": "eager", "threads": 2}
-    facts |= {"torch": "2.13.0", "driver": None, "rounds": 20, "image": [14, 14, 768], "cpu_share": 1.8}
+    facts = provenance("cpu", "float32", 64, "eager", 2).as_json()
+    facts |= {"device_name": "Some CPU @ 2 GHz", "torch": "2.13.0", "omp_wait_policy": "default"}
+    facts |= {"rounds": 20, "image": [14, 14, 768], "cpu_share": 1.8}
     latencies = {
         name: Latency(name, tuple(factor * ms for ms in STEADY), facts)
         for name, factor in {"MSA": 1, "HiLo": 0.5}.items()

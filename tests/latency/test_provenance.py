@@ -6,12 +6,14 @@ import json
 
 import pytest
 
-from archdsl.latency.provenance import provenance
+from archdsl.errors import MeasureError
+from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance, provenance
 from archdsl.timing.cores import count_cores, parse_quota, physical_cores
 
 
 def test_provenance_has_the_same_keys_everywhere() -> None:
-    facts = provenance("cpu", "float32", 1, "eager", 2)
+    facts = provenance("cpu", "float32", 1, "eager", 2).as_json()
     assert set(facts) == {
         *(
             "device",
@@ -45,9 +47,19 @@ def test_provenance_has_the_same_keys_everywhere() -> None:
     assert physical_cores() >= 1
 
 
+def test_provenance_is_read_from_its_json_and_from_that_of_earlier_versions() -> None:
+    origin = provenance("cpu", "float32", 1, "eager", 2)
+    written: JsonObject = {**json.loads(json.dumps(origin.as_json())), "rounds": 40}
+    assert Provenance.from_json(written) == origin
+    written["mode"] = written.pop("runtime")
+    assert Provenance.from_json(written) == origin
+    with pytest.raises(MeasureError, match=r"provenance of a measurement cannot be read: torch: Field required"):
+        Provenance.from_json({name: value for name, value in written.items() if name != "torch"})
+
+
 def test_the_allocator_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
-    assert "MALLOC_ARENA_MAX=2" in provenance("cpu", "float32", 1, "eager", 2)["malloc"]
+    assert "MALLOC_ARENA_MAX=2" in provenance("cpu", "float32", 1, "eager", 2).malloc
 
 
 def test_hyperthreads_are_one_core() -> None:

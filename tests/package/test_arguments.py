@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import archdsl
+from archdsl.json_types import JsonObject
 from archdsl.latency import Comparison, Latency, compare
 
 SPEC = archdsl.load_spec("litv2_s")
@@ -127,7 +128,7 @@ def test_the_image_of_a_module_has_channels_too(image: Any) -> None:
 
 
 def test_values_are_shown_on_one_line() -> None:
-    facts = {"device": "cpu", "cpu_share": 1.0}
+    facts: JsonObject = {"device": "cpu", "cpu_share": 1.0}
     items = {"a": Latency("a", (10.0,) * 20, facts), "b": Latency("b", (5.0,) * 20, facts)}
     shown = [
         (items["a"], "Latency('a', p50 10 ms, p10 10 ms, p90 10 ms, 20 rounds, cpu)"),

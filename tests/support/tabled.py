@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from archdsl import count
 from archdsl.language.document import Spec
 from archdsl.latency import tables
+from archdsl.latency.provenance import Provenance
 from archdsl.latency.tables import Table, building
 from archdsl.latency.tables.parts import parts
 from archdsl.latency.tables.session import Session
@@ -54,8 +56,8 @@ def small_table(space: Space, monkeypatch: pytest.MonkeyPatch) -> Table:
     return tables.build_tables(space, "cpu", **FEW)["p10"]
 
 
-def facts(table: Table, **changes: Any) -> dict[str, Any]:
-    return table.provenance | changes
+def facts(table: Table, **changes: Any) -> Provenance:
+    return replace(table.provenance, **changes)
 
 
 def space_point() -> Spec:

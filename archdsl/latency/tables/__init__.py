@@ -12,6 +12,6 @@ from archdsl.latency.tables.calibration import Accuracy as Accuracy
 from archdsl.latency.tables.calibration import accuracy as accuracy
 from archdsl.latency.tables.table import StaleTable as StaleTable
 from archdsl.latency.tables.table import Table as Table
+from archdsl.latency.tables.table import TableSetting as TableSetting
 from archdsl.latency.tables.table import load as load
 from archdsl.latency.tables.table import load_here as load_here
-from archdsl.latency.tables.table import setting_of as setting_of

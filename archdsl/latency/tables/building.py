@@ -5,24 +5,26 @@ from __future__ import annotations
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
 from archdsl.errors import MeasureError
 from archdsl.files import read_json, write_json
+from archdsl.json_types import JsonInput
 from archdsl.language.canonical import canonical_hash
 from archdsl.latency.provenance import provenance
 from archdsl.latency.stats import STATS, checked_stat, default_stat, percentile
 from archdsl.latency.tables import kept
-from archdsl.latency.tables.calibration import Sum, accuracy, error, fitted
+from archdsl.latency.tables.calibration import Calibration, Sum, accuracy, error, fitted
 from archdsl.latency.tables.session import Notify, Session, measured
 from archdsl.latency.tables.survey import Survey, survey
 from archdsl.latency.tables.table import (
-    DECIDING,
     HeldOut,
+    Made,
     Table,
+    TableSetting,
     check_times_parts,
+    deciding,
     save,
-    setting_of,
     space_digest,
     total,
 )
@@ -32,6 +34,9 @@ from archdsl.timing.cores import physical_cores
 
 CALIBRATION, HELD_OUT, ROUNDS = 16, 32, 40
 _FASTEST = "min"
+
+Times: TypeAlias = dict[str, dict[str, float]]
+"""Milliseconds of each part, by its key and the statistic."""
 
 
 def build_tables(
@@ -68,57 +73,82 @@ def build_tables(
     check_times_parts(setting)
     stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    file = kept.path("parts", [setting, threads, {name: facts[name] for name in DECIDING}])
-    known = {} if again else _known(file)
+    origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+    file = kept.path("parts", [setting, threads, deciding(origin)])
+    earlier = {} if again else _earlier_times(file)
     notify(f"listing the blocks of {space.name} ...")
-    found = survey(space, frozenset(known), calibration, held_out, seed)
-    new = len(found.keys - set(known))
-    notify(f"{len(found.keys)} distinct blocks, {new} of them to be measured, in {len(found.carriers)} networks")
-    session = measured(found, setting, threads, stat, rounds, notify)
-    times = known | _times(session)
-    _keep(file, {"facts": facts, "times": times})
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    made: dict[str, Any] = {"parts": len(found.keys), "parts_timed": new, "every_point_seen": found.complete}
-    made |= {"carriers": len(found.carriers), "calibration": calibration, "rounds": len(session.whole[0])}
-    made |= {"seconds": round(time.monotonic() - begun, 1)}
+    surveyed = survey(space, frozenset(earlier), calibration, held_out, seed)
+    new = len(surveyed.keys - set(earlier))
+    notify(f"{len(surveyed.keys)} distinct blocks, {new} of them to be measured, in {len(surveyed.carriers)} networks")
+    session = measured(surveyed, setting, threads, stat, rounds, notify)
+    times = earlier | _times(session)
+    _keep(file, {"facts": origin.as_json(), "times": times})
+    origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+    made = Made(
+        parts=len(surveyed.keys),
+        parts_timed=new,
+        every_point_seen=surveyed.complete,
+        carriers=len(surveyed.carriers),
+        calibration=calibration,
+        rounds=len(session.whole[0]),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    times = {key: times[key] for key in surveyed.keys}
     tables = {}
     for each in STATS:
-        own = {key: times[key] for key in found.keys}
-        table = _table(space, setting_of(setting, threads, each), found, session, own)
-        tables[each] = table._replace(made=made | table.made, provenance=facts)
+        fit = _fitted(surveyed, session, times, each)
+        tables[each] = Table(
+            space=space.name,
+            space_digest=space_digest(space),
+            setting=TableSetting(*setting, threads, each),
+            times=_at(times, fit.source),
+            whole=surveyed.whole,
+            calibration=fit.calibration,
+            accuracy=accuracy([row.predicted_ms for row in fit.held_out], [row.measured_ms for row in fit.held_out]),
+            noise=session.noise(each),
+            held_out=fit.held_out,
+            made=made._replace(parts_at=fit.source),
+            provenance=origin,
+        )
         save(tables[each])
     return tables
 
 
-def _table(
-    space: Space, own: dict[str, Any], found: Survey, session: Session, times: dict[str, dict[str, float]]
-) -> Table:
+class _Fit(NamedTuple):
+    """From the parts of networks to their time: which statistic of the parts, how they are summed up, how well."""
+
+    source: str
+    calibration: Calibration
+    held_out: tuple[HeldOut, ...]
+
+
+def _fitted(surveyed: Survey, session: Session, times: Times, stat: str) -> _Fit:
     """Calibrated on some of the whole networks, tested on the others.
 
     Parts are taken at the table's statistic, or at their fastest where that tells the calibration's networks better:
     what disturbs a machine for a moment hits one part or another, and a network as a whole.
     """
-    specs, split = [*found.calibration, *found.held_out], len(found.calibration)
-    whole = [percentile(taken, STATS[own["stat"]]) for taken in session.whole]
+    specs, split = [*surveyed.calibration, *surveyed.held_out], len(surveyed.calibration)
+    whole = [percentile(taken, STATS[stat]) for taken in session.whole]
     sums, errors = dict[str, list[Sum]](), dict[str, float]()
-    for source in dict.fromkeys((own["stat"], _FASTEST)):
-        ms = {key: each[source] for key, each in times.items()}
-        sums[source] = [total(spec, ms, found.whole) for spec in specs]
+    for source in dict.fromkeys((stat, _FASTEST)):
+        ms = _at(times, source)
+        sums[source] = [total(spec, ms, surveyed.whole) for spec in specs]
         errors[source] = error(sums[source][:split], whole[:split])
     source = min(errors, key=errors.__getitem__)
-    fit = fitted(sums[source][:split], whole[:split])
-    predicted = [fit(one) for one in sums[source][split:]]
-    rows = [
-        HeldOut(canonical_hash(spec), guess, ms)
-        for spec, guess, ms in zip(found.held_out, predicted, whole[split:], strict=True)
-    ]
-    found_out = accuracy(predicted, whole[split:]), session.noise(own["stat"]), tuple(rows)
-    ms = {key: each[source] for key, each in times.items()}
-    return Table(space.name, space_digest(space), own, ms, found.whole, fit, *found_out, {"parts_at": source}, {})
+    calibration = fitted(sums[source][:split], whole[:split])
+    rows = zip(surveyed.held_out, sums[source][split:], whole[split:], strict=True)
+    return _Fit(
+        source, calibration, tuple(HeldOut(canonical_hash(spec), calibration(parts), ms) for spec, parts, ms in rows)
+    )
 
 
-def _known(file: Path) -> dict[str, dict[str, float]]:
+def _at(times: Times, stat: str) -> dict[str, float]:
+    """The times of parts by one statistic."""
+    return {key: by_stat[stat] for key, by_stat in times.items()}
+
+
+def _earlier_times(file: Path) -> Times:
     """The times of parts that were measured earlier, by key and statistic."""
     times = (read_json(file) or {}).get("times")
     rows = times.items() if isinstance(times, dict) else ()
@@ -129,7 +159,7 @@ def _known(file: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def _keep(file: Path, content: dict[str, Any]) -> None:
+def _keep(file: Path, content: JsonInput) -> None:
     try:
         write_json(file, content, indent=1)
     except OSError as error:
@@ -138,7 +168,7 @@ def _keep(file: Path, content: dict[str, Any]) -> None:
         ) from None
 
 
-def _times(session: Session) -> dict[str, dict[str, float]]:
+def _times(session: Session) -> Times:
     """Each statistic of each part; of one that several carriers have, the median over them."""
     return {
         key: {

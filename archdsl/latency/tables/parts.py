@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import Step, plan
-from archdsl.json_types import objects_in
+from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.canonical import canonical
 from archdsl.language.document import Spec
+from archdsl.shape import Shape
 
 _ENTRY = ("position_embedding", "out_norm")
 """Fields of a stage that act at its ends, not in its blocks."""
@@ -29,9 +30,9 @@ class Part(NamedTuple):
     """Equal for parts that take equal time, as JSON text."""
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """What the key says."""
-        found: dict[str, Any] = json.loads(self.key)
+        found: JsonObject = json.loads(self.key)
         return found
 
 
@@ -45,12 +46,12 @@ def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
     )
 
 
-def _parts_of(step: Step, fields: dict[str, Any], classes: int, whole: frozenset[str]) -> Iterator[Part]:
+def _parts_of(step: Step, fields: JsonObject, classes: int, whole: frozenset[str]) -> Iterator[Part]:
     node, name = step.node, step.node.id
-    around: dict[str, Any] = {"reads": [_sides(shape) for shape in step.inputs], "read": sorted(step.read)}
+    around: JsonObject = {"reads": [_sides(shape) for shape in step.inputs], "read": [*sorted(step.read)]}
     own = {name: value for name, value in fields.items() if name != "from"}
     if not isinstance(node, Stage):
-        head = {"classes": classes} if node.kind == "head" else {}
+        head: JsonObject = {"classes": classes} if node.kind == "head" else {}
         yield Part(name, None, _key({"part": own, **around, **head}))
         return
     own["out_norm"] = "always" if own.get("out_norm") == "always" else "never"  # features are not handed out here
@@ -65,21 +66,21 @@ def _parts_of(step: Step, fields: dict[str, Any], classes: int, whole: frozenset
     yield Part(name, None, _key({"ends": stage, **around}))
 
 
-def _split(node: Stage, fields: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _split(node: Stage, fields: JsonObject) -> tuple[list[JsonObject], JsonObject]:
     """The fields of each of a stage's blocks, and those of the stage itself."""
     rest = {name: value for name, value in fields.items() if name != "depth"}
     if "blocks" in rest:
-        blocks: list[dict[str, Any]] = rest.pop("blocks")
+        blocks = objects_in(rest.pop("blocks"))
         return blocks, {name: value for name, value in rest.items() if name != "type"}
     names = type(next(node.blocks_in_order())).model_fields
     block = {name: rest.pop(name) for name in [*rest] if name in names}
     return [block] * node.depth, rest
 
 
-def _sides(shape: Any) -> list[int]:
+def _sides(shape: Shape) -> list[Json]:
     """A map's (C, H, W) or tokens' (C, M): what an image position stands for takes no time."""
     return [int(side) for side in shape[:3]]
 
 
-def _key(facts: dict[str, Any]) -> str:
+def _key(facts: JsonObject) -> str:
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=float)

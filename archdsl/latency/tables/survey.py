@@ -6,17 +6,21 @@ import itertools
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.errors import MeasureError, SpecError
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import plan
+from archdsl.json_types import Scalar
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.latency.tables.parts import parts
 from archdsl.load.spaces import draw, point
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, variables
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MOST_POINTS = 12_000
 """Points up to which a space is walked through; of a larger one so many are drawn at most."""
@@ -83,7 +87,7 @@ def indivisible(specs: Iterable[Spec]) -> frozenset[str]:
     return frozenset(name for name, yes in divisible.items() if not yes)
 
 
-def blocks_of(module: Any, depth: int) -> list[Any] | None:
+def blocks_of(module: nn.Module, depth: int) -> list[nn.Module] | None:
     """The modules of a stage's blocks in order, or None where it does not hold them so."""
     from torch import nn
 
@@ -112,12 +116,12 @@ def _pool(space: Space, generator: random.Random) -> tuple[dict[str, Spec], bool
     return pool, small
 
 
-def _all(known: Mapping[str, Variable]) -> Iterator[dict[str, Any]]:
+def _all(known: Mapping[str, Variable]) -> Iterator[dict[str, Scalar]]:
     for values in itertools.product(*(variable.values for variable in known.values())):
         yield dict(zip(known, values, strict=True))
 
 
-def _drawn(known: Mapping[str, Variable], generator: random.Random) -> Iterator[dict[str, Any]]:
+def _drawn(known: Mapping[str, Variable], generator: random.Random) -> Iterator[dict[str, Scalar]]:
     for _ in range(MOST_POINTS):
         yield {name: draw(variable, generator) for name, variable in known.items()}
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from archdsl.cost import count
 from archdsl.errors import MeasureError, WrongUse
 from archdsl.files import read_json, write_json
+from archdsl.json_types import JsonObject, list_in, object_in
 from archdsl.language.document import Spec
-from archdsl.latency.provenance import provenance
+from archdsl.latency.provenance import Provenance, provenance
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.tables import kept
 from archdsl.latency.tables.calibration import Accuracy, Calibration, Sum
@@ -40,13 +43,41 @@ class HeldOut(NamedTuple):
     measured_ms: float
 
 
+class TableSetting(NamedTuple):
+    """What a table holds for, beside the device's facts."""
+
+    device: str
+    batch: int
+    dtype: str
+    runtime: str
+    threads: int | None
+    stat: str
+
+
+class Made(NamedTuple):
+    """How a table was made."""
+
+    parts: int
+    parts_timed: int
+    """Those whose time was not known from an earlier table."""
+    every_point_seen: bool
+    """Whether no part of the space is missing."""
+    carriers: int
+    """Networks that the parts were timed in."""
+    calibration: int
+    """Networks that the sum of the parts was calibrated on."""
+    rounds: int
+    seconds: float
+    parts_at: str | None = None
+    """The statistic of the parts' times; None is that of the table."""
+
+
 class Table(NamedTuple):
     """The times of a space's parts, and what was found out about predicting with them."""
 
     space: str
     space_digest: str
-    setting: dict[str, Any]
-    """device, batch, dtype, runtime, threads, stat."""
+    setting: TableSetting
     times: dict[str, float]
     """Milliseconds of each part, by key."""
     whole: frozenset[str]
@@ -57,9 +88,8 @@ class Table(NamedTuple):
     noise: float
     """How far two halves of the rounds lie apart, in the mean over whole networks: no prediction can be nearer."""
     held_out: tuple[HeldOut, ...]
-    made: dict[str, Any]
-    """How: numbers of carriers, calibration networks, rounds, seconds, ..."""
-    provenance: dict[str, Any]
+    made: Made
+    provenance: Provenance
 
     def predict(self, spec: Spec) -> float:
         """Predicted ms a batch, without building anything.
@@ -71,22 +101,20 @@ class Table(NamedTuple):
 
     def images_per_second(self, ms: float) -> float:
         """Throughput at the table's batch."""
-        return float(self.setting["batch"]) * 1000 / ms
+        return self.setting.batch * 1000 / ms
 
-    def differences(self, space: Space | None, facts: Mapping[str, Any]) -> list[str]:
+    def differences(self, space: Space | None, now: Provenance) -> list[str]:
         """What is no longer as it was when the table was made, each with both values."""
-        found = [
-            f"{name} was {self.provenance.get(name)} and is {facts.get(name)}"
-            for name in DECIDING
-            if self.provenance.get(name) != facts.get(name)
-        ]
-        changed = space is not None and space_digest(space) != self.space_digest
-        return found + ["the space's nodes or constraints have changed"] * changed
+        before, here = deciding(self.provenance), deciding(now)
+        changed = [f"{name} was {before[name]} and is {here[name]}" for name in DECIDING if before[name] != here[name]]
+        is_another = space is not None and space_digest(space) != self.space_digest
+        return changed + ["the space's nodes or constraints have changed"] * is_another
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The table for programs, and for the file that keeps it."""
-        fields = self._asdict() | {"whole": sorted(self.whole), "calibration": self.calibration._asdict()}
-        fields |= {"accuracy": self.accuracy._asdict(), "held_out": [row._asdict() for row in self.held_out]}
+        fields = self._asdict() | {"whole": sorted(self.whole), "provenance": self.provenance.as_json()}
+        fields |= {name: fields[name]._asdict() for name in ("setting", "calibration", "accuracy", "made")}
+        fields |= {"held_out": [row._asdict() for row in self.held_out]}
         return {"format": FORMAT, **fields}
 
 
@@ -99,8 +127,9 @@ def total(spec: Spec, times: Mapping[str, float], whole: frozenset[str]) -> Sum:
     found = parts(spec, whole)
     missing = next((part for part in found if part.key not in times), None)
     if missing is not None:
-        what = missing.facts.get("part", missing.facts.get("ends", {})).get("type", "a stage's ends")
-        reads = " and ".join("x".join(map(str, shape)) for shape in missing.facts["reads"])
+        facts = missing.facts
+        what = object_in(facts.get("part", facts.get("ends", {}))).get("type", "a stage's ends")
+        reads = " and ".join("x".join(map(str, list_in(shape))) for shape in list_in(facts["reads"]))
         rule = f"{spec.name}: the table has no time for {what} reading {reads} (node {missing.node})"
         raise MeasureError(f"{rule}; build the table of a space that contains this block, or measure the network")
     return Sum(sum(times[part.key] for part in found), len(found), count(spec).params / 1e6)
@@ -112,9 +141,10 @@ def space_digest(space: Space) -> str:
     return kept.digest({name: document.get(name) for name in ("image", "nodes", "constraints")})
 
 
-def setting_of(setting: Setting, threads: int | None, stat: str) -> dict[str, Any]:
-    """What a table holds for, beside the device's facts."""
-    return {**setting._asdict(), "threads": threads, "stat": stat}
+def deciding(provenance: Provenance) -> JsonObject:
+    """The facts with which latencies change."""
+    facts = provenance.as_json()
+    return {name: facts[name] for name in DECIDING}
 
 
 def save(table: Table) -> str:
@@ -139,8 +169,8 @@ def check_times_parts(setting: Setting) -> None:
         raise WrongUse(f"{rule}; use eager or graph, or measure whole networks: archdsl bench SPEC")
 
 
-def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any], argument: str | None = None) -> Table:
-    """The table of a space for a setting; `facts` are the provenance of the device as it is now.
+def load(space: Space, setting: TableSetting, now: Provenance, argument: str | None = None) -> Table:
+    """The table of a space for a setting; `now` is the provenance of the device as it is now.
 
     `argument` is what names the space on a command line, its path where it has one; by default its name.
 
@@ -148,16 +178,14 @@ def load(space: Space, setting: Mapping[str, Any], facts: Mapping[str, Any], arg
         StaleTable: there is one, made under other conditions.
         MeasureError: there is none.
     """
-    setting = with_runtime(setting)
-    found = read_json(_file(space.name, setting))
-    what = (
-        f"{space.name} on {setting['device']} at {', '.join(f'{k} {v}' for k, v in setting.items() if k != 'device')}"
-    )
+    content = read_json(_file(space.name, setting))
+    values = [f"{name} {value}" for name, value in setting._asdict().items() if name != "device"]
+    what = f"{space.name} on {setting.device} at {', '.join(values)}"
     remedy = f"build it: archdsl lut build {shlex.quote(argument or space.name)}{options_text(setting)}"
-    if found is None or found.get("format") != FORMAT:
+    table = None if content is None else _parsed(content)
+    if table is None:
         raise MeasureError(f"there is no table of {what}; {remedy}")
-    table = _parsed(found)
-    if differences := table.differences(space, facts):
+    if differences := table.differences(space, now):
         raise StaleTable(f"the table of {what} is stale: {'; '.join(differences)}; {remedy}")
     return table
 
@@ -172,27 +200,37 @@ def load_here(
     """
     check_times_parts(setting)
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
-    facts = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    return load(
-        space, setting_of(setting, threads, checked_stat(stat or default_stat(setting.device))), facts, argument
-    )
+    now = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
+    asked = TableSetting(*setting, threads, checked_stat(stat or default_stat(setting.device)))
+    return load(space, asked, now, argument)
 
 
-def options_text(setting: Mapping[str, Any]) -> str:
+def options_text(setting: TableSetting) -> str:
     """The options of a command line that give a setting; threads and runtime always, since their defaults vary."""
-    plain = {"device": None, "batch": 1, "dtype": "float32", "runtime": "", "threads": None}
-    return "".join(f" --{name} {setting[name]}" for name, value in plain.items() if setting[name] != value)
+    usual = {"device": None, "batch": 1, "dtype": "float32", "runtime": "", "threads": None}
+    asked = setting._asdict()
+    return "".join(f" --{name} {asked[name]}" for name, value in usual.items() if asked[name] != value)
 
 
-def _file(space: str, setting: Mapping[str, Any]) -> Path:
+def _file(space: str, setting: TableSetting) -> Path:
     """A table's file: it is named by the setting as earlier versions wrote it, so that their tables are read."""
-    return kept.path(f"table-{space}", {"mode" if name == "runtime" else name: setting[name] for name in setting})
+    values = {"mode" if name == "runtime" else name: value for name, value in setting._asdict().items()}
+    return kept.path(f"table-{space}", values)
 
 
-def _parsed(found: dict[str, Any]) -> Table:
-    fields = {name: value for name, value in found.items() if name != "format"}
-    fields |= {"whole": frozenset(found["whole"]), "calibration": Calibration(**found["calibration"])}
-    fields |= {name: with_runtime(found[name]) for name in ("setting", "provenance")}
-    fields |= {"accuracy": Accuracy(**found["accuracy"])}
-    fields |= {"held_out": tuple(HeldOut(**row) for row in found["held_out"])}
-    return Table(**fields)
+_TABLE = TypeAdapter(Table)
+
+
+def _parsed(content: JsonObject) -> Table | None:
+    """The table in a file, also of versions that called the runtime `mode`; None of a damaged one or another form."""
+    if content.get("format") != FORMAT:
+        return None
+    fields = {name: value for name, value in content.items() if name != "format"}
+    for name in ("setting", "provenance"):
+        value = fields.get(name)
+        if isinstance(value, dict):
+            fields[name] = with_runtime(value)
+    try:
+        return _TABLE.validate_python(fields)
+    except ValidationError:
+        return None

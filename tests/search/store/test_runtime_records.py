@@ -11,7 +11,8 @@ import pytest
 import archdsl
 from archdsl.errors import MeasureError
 from archdsl.latency import tables
-from archdsl.latency.tables import building, kept
+from archdsl.latency.provenance import provenance
+from archdsl.latency.tables import TableSetting, building, kept
 from archdsl.load.spaces import space_of
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.config import Settings
@@ -75,7 +76,7 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(building, "measured", measured)
     space = space_of(json.loads(json.dumps(SPACE)))
     table = tables.build_tables(space, "cpu", **FEW)["p50"]
-    assert table.setting["runtime"] == table.provenance["runtime"] == "eager"
+    assert table.setting.runtime == table.provenance.runtime == "eager"
     before: dict[str, str | int] = {"device": "cpu", "batch": 1, "dtype": "float32", "mode": "eager", "threads": 1}
     before["stat"] = "p50"
     file = kept.path("table-tiny", before)  # as earlier versions named it
@@ -85,8 +86,7 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pyte
         "provenance": {**content["provenance"], "mode": content["provenance"].pop("runtime")},
     }
     file.write_text(json.dumps(content))
-    for setting in (table.setting, before):
-        assert tables.load(space, setting, facts(table)) == table
+    assert tables.load(space, table.setting, facts(table)) == table
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_the_command_that_builds_a_missing_table_names_the_runtime(
     device: str, runtime: str, options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path))
-    setting = {"device": device, "batch": 1, "dtype": "float32", "runtime": runtime, "threads": None, "stat": "p50"}
+    setting = TableSetting(device, 1, "float32", runtime, None, "p50")
     with pytest.raises(
         MeasureError, match=rf"runtime {runtime}.*; build it: archdsl lut build tiny --device {device}{options}$"
     ):
-        tables.load(space_of(SPACE), setting, {})
+        tables.load(space_of(SPACE), setting, provenance("cpu", "float32", 1, runtime, None))
 
 
 @pytest.mark.parametrize(
