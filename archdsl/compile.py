@@ -129,18 +129,18 @@ class Backbone(nn.Module):
         Raises:
             WrongUse: an index without a map, or no index.
         """
-        found = self._indices(indices)
-        if not found:
+        chosen = self._indices(indices)
+        if not chosen:
             raise WrongUse("name at least one map to keep")
-        if not prune_head and found[-1] == len(self.feature_info) - 1:
-            return found
-        self._schedule = tuple(steps_for(self._schedule, [self.feature_info[index]["module"] for index in found]))
+        if not prune_head and chosen[-1] == len(self.feature_info) - 1:
+            return chosen
+        self._schedule = tuple(steps_for(self._schedule, [self.feature_info[index]["module"] for index in chosen]))
         kept = {step.name for step in self._schedule}
         self._modules = {name: module for name, module in self._modules.items() if name in kept}
-        self.feature_info = FeatureInfo(self.feature_info[: found[-1] + 1])
+        self.feature_info = FeatureInfo(self.feature_info[: chosen[-1] + 1])
         self.features_only, self.num_classes = True, 0
         self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
-        return found
+        return chosen
 
     def _indices(self, indices: int | Sequence[int] | None) -> list[int]:
         count = len(self.feature_info)

@@ -75,13 +75,13 @@ def _recorded(classes: Iterable[type[nn.Module]]) -> Iterator[dict[nn.Module, Ca
     calls: dict[nn.Module, Call] = {}
     wanted = list(dict.fromkeys(classes))
     with _LOCK:
-        own = {kind: vars(kind).get("__init__") for kind in wanted}
+        originals = {kind: vars(kind).get("__init__") for kind in wanted}
         try:
             for kind in wanted:
                 setattr(kind, "__init__", _recording(kind, calls))  # noqa: B010  # mypy knows no class here
             yield calls
         finally:
-            for kind, original in own.items():
+            for kind, original in originals.items():
                 if original is None:
                     delattr(kind, "__init__")
                 else:
@@ -106,12 +106,12 @@ def _call(signature: inspect.Signature, arguments: tuple[object, ...], named: Ma
     bound = signature.bind(*arguments, **named)
     parameters = list(signature.parameters.values())[1:]
     by_kind = {parameter.kind: parameter.name for parameter in parameters}
-    given = {
+    values = {
         parameter.name: bound.arguments[parameter.name]
         for parameter in parameters
         if parameter.name in bound.arguments and not _is_default(bound.arguments[parameter.name], parameter.default)
     }
-    return Call(given, by_kind.get(inspect.Parameter.VAR_POSITIONAL), by_kind.get(inspect.Parameter.VAR_KEYWORD))
+    return Call(values, by_kind.get(inspect.Parameter.VAR_POSITIONAL), by_kind.get(inspect.Parameter.VAR_KEYWORD))
 
 
 def _is_default(value: object, default: object) -> bool:

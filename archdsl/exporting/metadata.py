@@ -17,15 +17,15 @@ def metadata(model: Backbone, size: tuple[int, int], facts: ModelFacts | None) -
 
     `size` is the height and width that the file is for: a picture is resized to it.
     """
-    known = facts or ModelFacts()
-    if known.preprocessing is not None:
-        preprocessing = known.preprocessing.model_copy(update={"size": size})
-        known = known.model_copy(update={"preprocessing": preprocessing})
+    stated = facts or ModelFacts()
+    if stated.preprocessing is not None:
+        preprocessing = stated.preprocessing.model_copy(update={"size": size})
+        stated = stated.model_copy(update={"preprocessing": preprocessing})
     return {
         "archdsl": installed_version(),
         "features_only": json.dumps(model.features_only),
         "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
-        **known.header(),
+        **stated.header(),
     }
 
 

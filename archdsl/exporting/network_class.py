@@ -161,9 +161,9 @@ def forward_lines(steps: tuple[Step, ...], parts: nn.Module, classes: int) -> It
         wanted = {port: names[port] for port in step.gives if port in step.kept}
         if step.feature:
             wanted.setdefault(step.gives[0], names[step.gives[0]])
-        given = step.gives if _gives_tuple(step, module) else step.gives[:1]
-        targets = ", ".join(wanted.get(port, "_") for port in given)
-        comment = ", ".join(_shape(port[1], shapes[port[1]]) for port in given if port in wanted)
+        ports = step.gives if _gives_tuple(step, module) else step.gives[:1]
+        targets = ", ".join(wanted.get(port, "_") for port in ports)
+        comment = ", ".join(_shape(port[1], shapes[port[1]]) for port in ports if port in wanted)
         yield f"{_BODY}{targets} = {run}  # {comment}"
         if step.feature:
             value = names[step.gives[0]]

@@ -21,10 +21,10 @@ def model_card(spec: Spec, facts: ModelFacts, features_only: bool = False, **dat
     """The card of a network; `data` is further metadata of huggingface_hub's `ModelCardData`, e.g. `license`."""
     tags = [*TAGS, *(tag for tag in data.pop("tags", None) or () if tag not in TAGS)]
     task = "image-feature-extraction" if features_only else _TASK
-    told: dict[str, Any] = {"library_name": "archdsl", "tags": tags, "pipeline_tag": task}
+    metadata: dict[str, Any] = {"library_name": "archdsl", "tags": tags, "pipeline_tag": task}
     if facts.accuracy is not None:
-        told |= {"model_name": spec.name, "eval_results": _results(facts.accuracy)}
-    card = ModelCardData(**{**told, **data})
+        metadata |= {"model_name": spec.name, "eval_results": _results(facts.accuracy)}
+    card = ModelCardData(**{**metadata, **data})
     return ModelCard(f"---\n{card.to_yaml()}\n---\n\n" + "\n\n".join(_sections(spec, facts, features_only)) + "\n")
 
 

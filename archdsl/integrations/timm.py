@@ -138,8 +138,12 @@ def _config(spec: Spec) -> Config:
     }
     paper = spec.paper
     if paper is not None:
-        told = {"crop_pct": paper.crop, "paper_name": paper.title, "paper_ids": paper.arxiv and f"arXiv:{paper.arxiv}"}
-        config |= {key: value for key, value in told.items() if value is not None}
+        from_paper = {
+            "crop_pct": paper.crop,
+            "paper_name": paper.title,
+            "paper_ids": paper.arxiv and f"arXiv:{paper.arxiv}",
+        }
+        config |= {key: value for key, value in from_paper.items() if value is not None}
     return config
 
 
