@@ -72,7 +72,7 @@ def test_commands_take_one_of_four(run: Run, command: list[str]) -> None:
     assert (ended.code, ended.out) == (2, "")
     assert "unknown statistic 'p99'; did you mean 'p90'?" in ended.err
     shown = " ".join(run(*command, "--help").out.split())
-    assert "--stat min|p10|p50|p90 statistic of the latency (default: p50)" in shown
+    assert "--stat min|p10|p50|p90 statistic of the latency; p50 is the median (default: p50)" in shown
 
 
 @pytest.mark.parametrize("subject", ["spec", "layers"])
