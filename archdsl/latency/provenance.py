@@ -236,6 +236,6 @@ def _malloc() -> str:
 def _load() -> tuple[float, float, float] | None:
     """Load over 1, 5 and 15 minutes."""
     with suppress(OSError, AttributeError):
-        one, five, fifteen = os.getloadavg()
-        return round(one, 2), round(five, 2), round(fifteen, 2)
+        one_minute, five_minutes, fifteen_minutes = os.getloadavg()
+        return round(one_minute, 2), round(five_minutes, 2), round(fifteen_minutes, 2)
     return None

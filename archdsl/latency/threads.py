@@ -27,11 +27,13 @@ def fastest_threads(runners: Iterable[Runner], runtime: Runtime) -> int:
     runners, cores = list(runners), physical_cores()
     if cores == 1:
         return 1
-    found: dict[int, float] = {}
+    log_seconds: dict[int, float] = {}
     for threads in (cores, 1):
         torch.set_num_threads(threads)
-        found[threads] = math.fsum(math.log(_shortest(runtime.with_threads(runner, threads))) for runner in runners)
-    best = cores if found[1] - found[cores] >= len(runners) * math.log(WORTH) else 1
+        log_seconds[threads] = math.fsum(
+            math.log(_shortest(runtime.with_threads(runner, threads))) for runner in runners
+        )
+    best = cores if log_seconds[1] - log_seconds[cores] >= len(runners) * math.log(WORTH) else 1
     torch.set_num_threads(best)
     return best
 

@@ -188,5 +188,5 @@ def _names(net: nn.Module, x: Tensor) -> list[str]:
     if isinstance(net, Backbone):
         return output_names(net)
     with torch.inference_mode():
-        given = net(x)
-    return [f"output{number}" for number in range(len(given) if isinstance(given, list | tuple) else 1)]
+        outputs = net(x)
+    return [f"output{number}" for number in range(len(outputs) if isinstance(outputs, list | tuple) else 1)]

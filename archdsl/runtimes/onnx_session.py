@@ -48,7 +48,7 @@ def outputs_of(session: onnxruntime.InferenceSession, images: Tensor) -> Outputs
 
     name = session.get_inputs()[0].name
     try:
-        given = session.run(None, {name: images.numpy()})
+        outputs = session.run(None, {name: images.numpy()})
     except Exception as error:
         raise ExportError(f"ONNX Runtime cannot run the file: {' '.join(str(error).split())[:300]}") from error
-    return tuple(torch.from_numpy(each) for each in given)
+    return tuple(torch.from_numpy(each) for each in outputs)

@@ -78,10 +78,10 @@ class _OpenVinoSession(Session):
         import torch
 
         try:
-            given = self._compiled(images.numpy())
+            outputs = self._compiled(images.numpy())
         except RuntimeError as error:
             raise ExportError(f"OpenVINO cannot run the file: {' '.join(str(error).split())[:300]}") from error
-        return tuple(torch.from_numpy(given[output].copy()) for output in self._compiled.outputs)
+        return tuple(torch.from_numpy(outputs[output].copy()) for output in self._compiled.outputs)
 
     def options(self) -> JsonObject:
         """As `Session.options`."""

@@ -50,8 +50,8 @@ def difference(
     for batch in batches:
         for images in _inputs((batch, *image)):
             with torch.inference_mode():
-                given, written = model(images), reader(images)
-            wanted = tuple(given) if isinstance(given, list | tuple) else (given,)
+                returned, written = model(images), reader(images)
+            wanted = tuple(returned) if isinstance(returned, list | tuple) else (returned,)
             _check(written, wanted, outputs)
             for name, ours, theirs in zip(outputs, wanted, written, strict=True):
                 largest = float((theirs - ours).abs().max() / ours.abs().max().clamp(min=1e-12))

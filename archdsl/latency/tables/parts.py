@@ -32,8 +32,8 @@ class Part(NamedTuple):
     @property
     def facts(self) -> JsonObject:
         """What the key says."""
-        found: JsonObject = json.loads(self.key)
-        return found
+        facts: JsonObject = json.loads(self.key)
+        return facts
 
 
 def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
@@ -49,16 +49,17 @@ def parts(spec: Spec, whole: frozenset[str] = frozenset()) -> tuple[Part, ...]:
 def _parts_of(step: Step, fields: JsonObject, classes: int, whole: frozenset[str]) -> Iterator[Part]:
     node, name = step.node, step.node.id
     around: JsonObject = {"reads": [_sides(shape) for shape in step.inputs], "read": [*sorted(step.read)]}
-    own = {name: value for name, value in fields.items() if name != "from"}
+    written = {name: value for name, value in fields.items() if name != "from"}
     if not isinstance(node, Stage):
         head: JsonObject = {"classes": classes} if node.kind == "head" else {}
-        yield Part(name, None, _key({"part": own, **around, **head}))
+        yield Part(name, None, _key({"part": written, **around, **head}))
         return
-    own["out_norm"] = "always" if own.get("out_norm") == "always" else "never"  # features are not handed out here
+    # features are not handed out here
+    written["out_norm"] = "always" if written.get("out_norm") == "always" else "never"
     if node.type in whole:
-        yield Part(name, None, _key({"part": own, **around}))
+        yield Part(name, None, _key({"part": written, **around}))
         return
-    blocks, stage = _split(node, own)
+    blocks, stage = _split(node, written)
     inside = {name: value for name, value in stage.items() if name not in _ENTRY}
     keys = {id(block): _key({"part": block, "stage": inside, **around}) for block in blocks}
     for index, block in enumerate(blocks):

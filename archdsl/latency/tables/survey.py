@@ -43,8 +43,8 @@ class Survey(NamedTuple):
     """Whether all points of the space were walked through, so that no part is missing."""
 
 
-def survey(space: Space, known: frozenset[str], calibration: int, held_out: int, seed: int = 0) -> Survey:
-    """What to measure of a space; `known` are parts whose time is known, which need no carrier.
+def survey(space: Space, timed: frozenset[str], calibration: int, held_out: int, seed: int = 0) -> Survey:
+    """What to measure of a space; `timed` are parts whose time is known, which need no carrier.
 
     Raises:
         MeasureError: the space has fewer networks than that.
@@ -52,9 +52,9 @@ def survey(space: Space, known: frozenset[str], calibration: int, held_out: int,
     generator = random.Random(seed)
     pool, complete = _pool(space, generator)
     whole = indivisible(pool.values())
-    found = {name: frozenset(part.key for part in parts(spec, whole)) for name, spec in pool.items()}
-    keys = frozenset[str]().union(*found.values())
-    carriers = list(_cover({name: own - known for name, own in found.items()}))
+    keys_by_name = {name: frozenset(part.key for part in parts(spec, whole)) for name, spec in pool.items()}
+    keys = frozenset[str]().union(*keys_by_name.values())
+    carriers = list(_cover({name: needed - timed for name, needed in keys_by_name.items()}))
     rest = sorted(set(pool) - set(carriers))
     if len(rest) < calibration + held_out:
         needed = f"{len(carriers)} of them are needed to measure its blocks"
@@ -91,39 +91,39 @@ def blocks_of(module: nn.Module, depth: int) -> list[nn.Module] | None:
     """The modules of a stage's blocks in order, or None where it does not hold them so."""
     from torch import nn
 
-    found = getattr(module, "blocks", None)
-    return list(found) if isinstance(found, nn.ModuleList) and len(found) == depth else None
+    blocks = getattr(module, "blocks", None)
+    return list(blocks) if isinstance(blocks, nn.ModuleList) and len(blocks) == depth else None
 
 
 def _pool(space: Space, generator: random.Random) -> tuple[dict[str, Spec], bool]:
     """Distinct networks by hash: all of a small space, many of a large one; and whether these are all."""
-    known = variables(space.nodes)
-    small = all(variable.values for variable in known.values())
-    small = small and math.prod(len(variable.values) for variable in known.values()) <= MOST_POINTS
+    by_name = variables(space.nodes)
+    small = all(variable.values for variable in by_name.values())
+    small = small and math.prod(len(variable.values) for variable in by_name.values()) <= MOST_POINTS
     pool: dict[str, Spec] = {}
     seen, fruitless = set[str](), 0
-    for choices in _all(known) if small else _drawn(known, generator):
+    for choices in _all(by_name) if small else _drawn(by_name, generator):
         try:
             spec, _ = point(space, choices.__getitem__)
         except SpecError:
             continue
-        own = {part.key for part in parts(spec)}
-        fruitless = 0 if own - seen else fruitless + 1
-        seen |= own
+        held = {part.key for part in parts(spec)}
+        fruitless = 0 if held - seen else fruitless + 1
+        seen |= held
         pool.setdefault(canonical_hash(spec), spec)
         if not small and fruitless >= FRUITLESS:
             break
     return pool, small
 
 
-def _all(known: Mapping[str, Variable]) -> Iterator[dict[str, Scalar]]:
-    for values in itertools.product(*(variable.values for variable in known.values())):
-        yield dict(zip(known, values, strict=True))
+def _all(by_name: Mapping[str, Variable]) -> Iterator[dict[str, Scalar]]:
+    for values in itertools.product(*(variable.values for variable in by_name.values())):
+        yield dict(zip(by_name, values, strict=True))
 
 
-def _drawn(known: Mapping[str, Variable], generator: random.Random) -> Iterator[dict[str, Scalar]]:
+def _drawn(by_name: Mapping[str, Variable], generator: random.Random) -> Iterator[dict[str, Scalar]]:
     for _ in range(MOST_POINTS):
-        yield {name: draw(variable, generator) for name, variable in known.items()}
+        yield {name: draw(variable, generator) for name, variable in by_name.items()}
 
 
 def _cover(wanted: dict[str, frozenset[str]]) -> Iterator[str]:

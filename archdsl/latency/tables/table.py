@@ -124,15 +124,15 @@ def total(spec: Spec, times: Mapping[str, float], whole: frozenset[str]) -> Sum:
     Raises:
         MeasureError: the time of a part is not known.
     """
-    found = parts(spec, whole)
-    missing = next((part for part in found if part.key not in times), None)
+    of_network = parts(spec, whole)
+    missing = next((part for part in of_network if part.key not in times), None)
     if missing is not None:
         facts = missing.facts
         what = object_in(facts.get("part", facts.get("ends", {}))).get("type", "a stage's ends")
         reads = " and ".join("x".join(map(str, list_in(shape))) for shape in list_in(facts["reads"]))
         rule = f"{spec.name}: the table has no time for {what} reading {reads} (node {missing.node})"
         raise MeasureError(f"{rule}; build the table of a space that contains this block, or measure the network")
-    return Sum(sum(times[part.key] for part in found), len(found), count(spec).params / 1e6)
+    return Sum(sum(times[part.key] for part in of_network), len(of_network), count(spec).params / 1e6)
 
 
 def space_digest(space: Space) -> str:
