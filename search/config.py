@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from archdsl.errors import WrongUse, short
 from archdsl.json_types import Json, JsonObject
@@ -59,7 +59,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    space: dict[str, Any]
+    space: dict[str, JsonValue]
     """The space document, as JSON values."""
     latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
     throughput_budget: Annotated[float, Field(gt=0)] | None = None

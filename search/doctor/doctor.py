@@ -237,7 +237,7 @@ def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
         "ranges": {metric: examination.ranges[metric]._asdict() for metric in examination.ranges},
         "sampled": len(examination.survey.valid),
         "data": examination.data._asdict(),
-        "dead": dead,
+        "dead": [*dead],
         "shares": [share._asdict() for share in examination.shares],
         "remedies": [
             {"metric": remedy.metric, "budget": remedy.budget, "least": remedy.least, "told": str(remedy)}
@@ -247,18 +247,18 @@ def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
         if timed is None
         else {
             "stat": settings.stat,
-            "measured_ms": [ms for _, ms in timed.measured],
+            "measured_ms": [*(ms for _, ms in timed.measured)],
             "unstable": timed.unstable,
             "failed": timed.failed,
             "median_error": median(timed.errors) if timed.errors else None,
             "largest_error": timed.errors[-1] if timed.errors else None,
             "measure_s": timed.measure_s,
-            "train_s": timed.train_s,
+            "train_s": [*timed.train_s],
             "provenance": timed.facts,
         },
         "trials": examination.trials,
         "training": str(examination.training),
         "workers": examination.workers,
-        "search_s": examination.search_s,
+        "search_s": None if examination.search_s is None else [*examination.search_s],
         "seconds": examination.seconds,
     }

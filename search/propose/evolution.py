@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import optuna
@@ -98,7 +97,7 @@ class EvolutionSampler(BaseSampler):
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Value]:
         """The most promising of some children; nothing where there is too little to breed of, or no child is new."""
         if not search_space:
             return {}
@@ -119,9 +118,10 @@ class EvolutionSampler(BaseSampler):
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
+    ) -> Value:
         """A value by the independent sampler."""
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        value: Value = self._independent.sample_independent(study, trial, param_name, param_distribution)
+        return value
 
     def _bred(self, parents: Sequence[Params], observed: Sequence[Observation], space: Space) -> list[dict[str, Value]]:
         """Children that were not tried and are not refused, each once."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from optuna.samplers import BaseSampler
 
@@ -22,7 +21,7 @@ from archdsl.search.propose.acquisition import Prediction
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.evolution import EvolutionSampler
-from archdsl.search.propose.observation import Observation, Params
+from archdsl.search.propose.observation import Observation, Params, Value
 from archdsl.search.propose.study import Completed
 from archdsl.search.store.front import ACCURACY
 from archdsl.spaces.space import Space
@@ -50,8 +49,8 @@ class Evolution:
         self._space, self._parameters, self._settings = space, parameters, settings
         self._policy, self._latency, self._too_slow, self._gate_ms = policy, latency, too_slow, gate_ms
         self._metrics = [objective.split()[1] for objective in space.objectives]
-        self._networks: dict[tuple[Any, ...], Network | None] = {}
-        self._features: dict[tuple[Any, ...], Fields | None] = {}
+        self._networks: dict[tuple[Value, ...], Network | None] = {}
+        self._features: dict[tuple[Value, ...], Fields | None] = {}
 
     def is_ready(self, completed: Sequence[Completed]) -> bool:
         """Whether there is enough to breed of."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 Value = None | bool | int | float | str
 """Of a parameter, as Optuna's distributions have them."""
-Params = Mapping[str, Any]
-"""Values by the names of their parameters; a caller knows their types."""
+Params = Mapping[str, Value]
+"""Values by the names of their parameters."""
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.data.agreement import square_side, with_data
 from archdsl.errors import ArchError, SearchError
+from archdsl.json_types import text_in
 from archdsl.search.config import METRICS, Settings
 from archdsl.search.evaluate.rungs import load_data, scored, train
 from archdsl.search.loaded_data import DataFacts, DataRequest
@@ -212,7 +213,7 @@ class _Checking:
         settings = self._as_trained()
         document = json.dumps(settings.space, sort_keys=True).encode()
         return CheckRequest(
-            space=settings.space["name"],
+            space=text_in(settings.space["name"]),
             space_sha256=hashlib.sha256(document).hexdigest(),
             networks=self.asked.networks,
             seeds=self.asked.seeds,
