@@ -83,7 +83,7 @@ def python_reader(file: Path) -> Iterator[Reader]:
     """
     with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
         exchange, remarks = Path(folder) / "exchange.pt", Path(folder) / "stderr"
-        command = [sys.executable, "-c", _PROGRAM, str(file)]
+        command = [sys.executable, "-c", _PROGRAM, str(file.absolute())]
         with (
             remarks.open("w") as stderr,
             subprocess.Popen(

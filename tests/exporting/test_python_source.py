@@ -136,6 +136,11 @@ def test_an_export_is_source_and_weights_held_against_the_network(dtype: Dtype, 
     assert sorted(tmp_path.iterdir()) == sorted(done.files)
 
 
+def test_an_export_may_be_named_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert export(build(small("lit_s", most=1)), "net.py").files == (Path("net.py"), Path("net.pt"))
+
+
 def test_source_that_gives_other_numbers_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoiled(model: Backbone, file: Path, facts: dict[str, str]) -> tuple[Path, ...]:
         written = write_python(model, file, facts)

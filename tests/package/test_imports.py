@@ -20,7 +20,6 @@ BY_STRING = ("import_module", "__import__", "find_spec", "spec_from_file_locatio
 
 MAY_IMPORT_BY_STRING = {
     "archdsl": "public names load when first used",
-    "archdsl.exporting.source_modules": "the module of a class whose source is written to a file",
     "archdsl.families.registry": "our declarations in their order, then those of installed packages",
     "archdsl.late": "what a lower room calls in a higher one",
     "archdsl.runtimes.by_name": "runtimes of installed packages",
