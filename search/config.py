@@ -73,7 +73,7 @@ class Settings(BaseModel):
     stat: Literal["min", "p10", "p50", "p90"]
     batch: Annotated[int, Field(ge=1)] = 1
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    runtime: Literal["eager", "graph", "compile"] = "eager"
+    runtime: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")] = "eager"
     threads: Annotated[int, Field(ge=1)] | None = None
     """As asked for."""
     chosen_threads: Annotated[int, Field(ge=1)] | None = None

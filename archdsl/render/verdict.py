@@ -40,7 +40,8 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
-            names += ["winner.safetensors", "run_winner.py", "README.txt"]
+            exported = ["winner.onnx"] * ("file" in verdict.reading.conditions)
+            names += ["winner.safetensors", *exported, "run_winner.py", "README.txt"]
         yield from (whole(f"{result.folder}/{name}") for name in names)
     if result.disturbed.readings:
         yield Prose(f"the machine was busy: {result.disturbed}", "yellow")
@@ -96,6 +97,8 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
     yield f"batch {facts.get('batch')}"
     yield str(facts.get("dtype"))
     yield f"runtime {facts.get('runtime')}"
+    versions = mapping(mapping(facts.get("file")).get("versions"))
+    yield from (f"{name} {versions[name]}" for name in [facts.get("runtime")] if name in versions)
     if threads := number(facts.get("threads")):
         yield counted(int(threads), "thread")
     name = facts.get("device_name")

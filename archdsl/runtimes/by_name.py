@@ -54,6 +54,16 @@ def runtime_named(name: str) -> Runtime:
     return runtimes()[name]
 
 
+def threads_may_change(name: str) -> bool:
+    """Whether a network can be tried on several numbers of threads in that runtime."""
+    return runtime_named(name).threads_may_change
+
+
+def runs_files(name: str) -> bool:
+    """Whether that runtime runs an exported file instead of modules."""
+    return runtime_named(name).runs_files
+
+
 def default_runtime(device: str) -> str:
     """`graph` on a GPU, whose eager latency at a small batch is the host's time to launch kernels; `eager` on a CPU."""
     return CudaGraph.name if device.startswith("cuda") else Eager.name

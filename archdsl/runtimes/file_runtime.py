@@ -82,6 +82,7 @@ class FileRuntime(Runtime):
 
     threads_may_change = True
     times_parts = False
+    runs_files = True
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     package: ClassVar[str]
     """What has to be installed; the extra of archdsl has the same name as `extra`."""

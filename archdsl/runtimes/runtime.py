@@ -26,6 +26,8 @@ class Runtime(ABC):
     """Whether `with_threads` can change the number of threads that a runner was made with."""
     host_waits: ClassVar[bool] = True
     """Whether a call includes work of the host, so that other processes on its cores disturb it."""
+    runs_files: ClassVar[bool] = False
+    """Whether what runs is an exported ONNX file, which can be handed over."""
     runs_modules: ClassVar[bool] = False
     """Whether each module's `forward` runs in Python on every call, so that a part can be timed inside its network."""
     times_parts: ClassVar[bool] = True

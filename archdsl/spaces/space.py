@@ -56,7 +56,8 @@ class Budget(BaseModel):
     batch: Annotated[Integer, Field(ge=1, le=65536)] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     runtime: Annotated[
-        Literal["eager", "graph", "compile"] | None, Field(validation_alias=AliasChoices("runtime", "mode"))
+        Literal["eager", "graph", "compile", "onnxruntime", "openvino"] | None,
+        Field(validation_alias=AliasChoices("runtime", "mode")),
     ] = None
 
     @model_validator(mode="before")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from archdsl.json_types import JsonObject
+from archdsl.runtimes.by_name import threads_may_change
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import trainings
 from archdsl.search.network import Network
@@ -106,7 +107,7 @@ def timed(
 
 def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, policy: Policy, say: Say) -> Settings:
     """The settings with the threads that a search would choose, on a network."""
-    if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
+    if settings.threads is not None or settings.device != "cpu" or not threads_may_change(settings.runtime):
         return settings
     request = ThreadsRequest(network.spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:

@@ -16,11 +16,14 @@ from statistics import median
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.kept_files import onnx_beside
 from archdsl.search.evaluate.measuring import one_reading
+from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
-from archdsl.search.worker.messages import MeasuringSetting
+from archdsl.search.worker.messages import ExportRequest, MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
@@ -38,6 +41,7 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
         Failed, WorkerGone: it could not be measured by any process.
     """
     kept, doublings, policy = FinalReadings(context.folder), 0, context.policy.final_reading
+    weights = file_to_measure(context, spec, weights)
     setting: JsonObject = asdict(MeasuringSetting(**context.settings.measuring()))
     setting |= {name: value for name, value in context.state.facts.items() if name in ("device_name", "torch")}
     latencies = kept.of(weights, setting)
@@ -65,6 +69,30 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
         doublings, wanted = doublings + 1, 2 * wanted
         if wanted > len(latencies):
             context.note(f"{spec.name}: {judged.reason}; measuring in {wanted - len(latencies)} more processes")
+
+
+def file_to_measure(context: Context, spec: Spec, weights: Path) -> Path:
+    """The file that is measured and handed over: that of the weights, or an ONNX file beside it where files are run.
+
+    The ONNX file is written once, and held against its network before it has its name.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: it could not be written.
+    """
+    settings = context.settings
+    if not runs_files(settings.runtime):
+        return weights
+    file = onnx_beside(weights)
+    if file.is_file() and file.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
+        return file
+    context.doing(f"exporting {spec.name}", context.state.phase)
+    fresh = context.new_worker()
+    try:
+        request = ExportRequest(str(weights), str(file), MeasuringSetting(**settings.measuring()))
+        ask_in_time(fresh, request, context.policy.silence.export_s, context.clock)
+    finally:
+        fresh.stop()
+    return file
 
 
 def _judged(context: Context, latencies: Sequence[Latency]) -> tuple[Judgement, Reading]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archdsl.language.document import Spec
+from archdsl.runtimes.by_name import threads_may_change
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import ask_in_time
@@ -25,7 +26,7 @@ def choose_threads(context: Context) -> int | None:
         Failed, WorkerGone: the network could not be measured.
     """
     settings = context.settings
-    if settings.threads is not None or settings.device != "cpu" or settings.runtime != "eager":
+    if settings.threads is not None or settings.device != "cpu" or not threads_may_change(settings.runtime):
         return None
     if settings.chosen_threads is not None:
         return settings.chosen_threads

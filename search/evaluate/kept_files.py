@@ -15,12 +15,17 @@ from archdsl.search.evaluate.trainings import chosen, longest_trainings
 from archdsl.search.trial import Trial
 
 FOLDER = "weights"
-_NAME = re.compile(r"([0-9a-f]+)-(\d+)-(.+)\.safetensors")
+_NAME = re.compile(r"([0-9a-f]+)-(\d+)-(.+)\.(safetensors|onnx)")
 
 
 def weights_path(context: Context, network: str, seed: int, epochs: float) -> Path:
     """Where the weights of a training are, if they are kept."""
     return (context.folder.path / FOLDER / _name(network, seed, epochs)).absolute()
+
+
+def onnx_beside(weights: Path) -> Path:
+    """Where the exported file of a training is, if there is one."""
+    return weights.with_suffix(".onnx")
 
 
 def remove_unneeded(context: Context, may_win: set[str], is_training: bool = True) -> None:
@@ -40,7 +45,7 @@ def remove_unneeded(context: Context, may_win: set[str], is_training: bool = Tru
         match = _NAME.fullmatch(path.name)
         is_ours = match is not None or path.name.endswith(".partial")
         may_be_open = is_training and (match is None or match[1] not in by_hash)
-        if is_ours and path.name not in needed and not may_be_open:
+        if is_ours and path.with_suffix(".safetensors").name not in needed and not may_be_open:
             with suppress(OSError):  # it costs room on the disk and nothing else
                 path.unlink()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.policy.pace import Pace
 
 
@@ -103,6 +104,8 @@ class SilencePolicy:
     """Measuring a network."""
     compile_s: float = 600.0
     """Measuring a network that is compiled first."""
+    export_s: float = 300.0
+    """Exporting a network and holding the file against it, and measuring one in a runtime that runs files."""
     score_s: float = 120.0
     """Scoring a network at initialisation."""
     train_s: float = 600.0
@@ -110,7 +113,9 @@ class SilencePolicy:
 
     def measuring_s(self, runtime: str) -> float:
         """Measuring a network in a runtime."""
-        return self.compile_s if runtime == "compile" else self.measure_s
+        if runtime == "compile":
+            return self.compile_s
+        return self.export_s if runs_files(runtime) else self.measure_s
 
 
 @dataclass(frozen=True)

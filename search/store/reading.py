@@ -93,6 +93,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
     return {
         "stat": stat,
         **{name: first.get(name) for name in names},
+        **({"file": first["file"]} if "file" in first else {}),
         "inference_mode": True,
         "environment": first.get("environment") or {},
         "load": max(loads, default=None),

@@ -6,16 +6,19 @@ A search that ends with FAIL leaves none of them, but `nearest.json`, the networ
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from archdsl.files import replacing
 from archdsl.json_types import JsonObject
 from archdsl.language.text.writing import dump
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.config import Settings
 from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.verdict import Verdict
 
-WINNER_FILES = ("winner.json", "winner.safetensors", "run_winner.py", "README.txt")
+WEIGHTS, EXPORTED = "winner.safetensors", "winner.onnx"
+WINNER_FILES = ("winner.json", WEIGHTS, EXPORTED, "run_winner.py", "README.txt")
 
 
 def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPolicy, verdict: Verdict) -> None:
@@ -31,19 +34,31 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
         if verdict.verdict is not None and verdict.spec is not None:
             folder.write_text("nearest.json", dump(verdict.spec))
         return
+    is_exported = runs_files(settings.runtime)
+    if not is_exported:
+        folder.remove(EXPORTED)
     if verdict.weights is not None:
-        with replacing(folder.path / "winner.safetensors") as partial:
-            shutil.copyfile(verdict.weights, partial)  # byte for byte what was measured
+        _copy(Path(verdict.weights), folder.path / WEIGHTS)
+        if is_exported:
+            _copy(Path(verdict.weights).with_suffix(".onnx"), folder.path / EXPORTED)
     folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings, policy))
-    folder.write_text("README.txt", usage(verdict.spec.name))
+    folder.write_text("README.txt", usage(verdict.spec.name, is_exported))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Byte for byte what was measured."""
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def script(name: str, conditions: JsonObject, settings: Settings, policy: FinalReadingPolicy) -> str:
-    """A program that measures `winner.safetensors` beside it again under the verdict's conditions, and for as long."""
+    """A program that measures the winner's file beside it again under the verdict's conditions, and for as long."""
+    is_exported = runs_files(settings.runtime)
     kept = ("device", "batch", "dtype", "runtime", "threads")
     values = {
         "NAME": name,
+        "FILE": EXPORTED if is_exported else WEIGHTS,
         "SETTING": {key: conditions[key] for key in kept},
         "STAT": settings.stat,
         "BUDGET_MS": settings.budgets.latency_ms,
@@ -68,7 +83,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAME = {NAME}
+NAME, FILE = {NAME}, {FILE}
 SETTING = {SETTING}
 STAT, BUDGET_MS = {STAT}, {BUDGET_MS}
 ENVIRONMENT = {ENVIRONMENT}
@@ -82,8 +97,9 @@ def measure_once() -> None:
     os.environ.update(ENVIRONMENT)  # it counts from before torch is imported
     import archdsl
 
-    model = archdsl.load_model(Path(__file__).with_name("winner.safetensors"))
-    latency = archdsl.measure(model, **SETTING, rounds={ROUNDS}, least_s={LEAST_S})
+    file = Path(__file__).with_name(FILE)
+    subject = file if file.suffix == ".onnx" else archdsl.load_model(file)
+    latency = archdsl.measure(subject, **SETTING, rounds={ROUNDS}, least_s={LEAST_S})
     print(json.dumps([latency.samples, latency.rounds.undisturbed]))
 
 
@@ -116,21 +132,36 @@ if __name__ == "__main__":
 '''
 
 
-def usage(name: str) -> str:
-    """How to use a winner: a text with code that runs beside its file."""
-    return _USAGE.format(name=name)
+def usage(name: str, is_exported: bool) -> str:
+    """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl."""
+    how = _WITH_ONNX if is_exported else _WITH_ARCHDSL
+    return _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + how.format(preparation=_PREPARATION)
 
 
-_USAGE = """\
+_FILES = """\
 {name}, the winner of this search
 
 winner.json         the network as a document: archdsl show winner.json
 winner.safetensors  its trained weights; the header holds the document, the classes, the preprocessing and the accuracy
-run_winner.py       measures it again, in three fresh processes under the verdict's conditions
+{exported}run_winner.py       measures it again, in three fresh processes under the verdict's conditions
 verdict.json        what was measured, and under which conditions
 report.html         the whole search
-
-Classify a photograph (with Pillow and archdsl installed; facts.preprocessing is how the training images were prepared):
+"""
+_EXPORTED_LINE = "winner.onnx         the file that was measured; its metadata hold the same as the header\n"
+_PREPARATION = """\
+    picture = ImageOps.exif_transpose(Image.open("picture.jpg"))
+    if picture.mode.startswith("I;16"):  # greys of 16 bits
+        picture = Image.fromarray((np.asarray(picture) / 257).astype("uint8"))
+    picture = picture.convert(how["channels"])
+    scaling = Image.Resampling[how["resize"]["filter"].upper()]
+    if how["crop"]:
+        picture = ImageOps.fit(picture, (width, height), scaling)
+    picture = picture.resize((width, height), scaling)
+    pixels = np.asarray(picture, dtype="float32").reshape(height, width, -1) / 255
+    images = ((pixels - how["mean"]) / how["std"]).astype("float32").transpose(2, 0, 1)[None]\
+"""
+_WITH_ARCHDSL = """
+Classify a photograph (with Pillow and archdsl installed; `how` is how the training images were prepared):
 
     import numpy as np
     import torch
@@ -141,17 +172,27 @@ Classify a photograph (with Pillow and archdsl installed; facts.preprocessing is
 
     facts = read_facts("winner.safetensors")
     model = archdsl.load_model("winner.safetensors").eval()
-    how, (height, width) = facts.preprocessing, facts.preprocessing.size
-    picture = ImageOps.exif_transpose(Image.open("picture.jpg"))
-    if picture.mode.startswith("I;16"):  # greys of 16 bits
-        picture = Image.fromarray((np.asarray(picture) / 257).astype("uint8"))
-    picture = picture.convert(how.channels)
-    scaling = {{"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}}[how.resize.filter]
-    if how.crop:
-        picture = ImageOps.fit(picture, (width, height), scaling)
-    picture = picture.resize((width, height), scaling)
-    pixels = np.asarray(picture, dtype="float32").reshape(height, width, -1) / 255
-    x = torch.from_numpy((pixels - how.mean) / how.std).float().permute(2, 0, 1)[None]
+    how = facts.preprocessing.model_dump()
+    height, width = how["size"]
+{preparation}
     with torch.inference_mode():
-        print(facts.classes[model(x).argmax().item()])
+        print(facts.classes[model(torch.from_numpy(images)).argmax().item()])
+"""
+_WITH_ONNX = """
+Classify a photograph (with Pillow and onnxruntime installed, without archdsl; `how` is how the training images were
+prepared):
+
+    import json
+
+    import numpy as np
+    import onnxruntime
+    from PIL import Image, ImageOps
+
+    session = onnxruntime.InferenceSession("winner.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    how = json.loads(facts["preprocessing"])
+    height, width = how["size"]
+{preparation}
+    (logits,) = session.run(None, {{"images": images}})
+    print(json.loads(facts["classes"])[logits[0].argmax()])
 """

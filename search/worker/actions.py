@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archdsl.data.loading import Data
     from archdsl.language.document import Spec
     from archdsl.latency.rounds import Pace as PaceOptions
+    from archdsl.runtimes.export_job import Dtype
     from archdsl.timing.rounds import Rounds
     from archdsl.training.recipe import Outcome
     from archdsl.training.saving import Training
@@ -82,7 +83,6 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
     from archdsl.load.specs import spec_of
     from archdsl.timing.device_lock import device_lock
     from archdsl.timing.gate import decides
-    from archdsl.weights import load_model
 
     has_waited = False
 
@@ -101,7 +101,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         if has_waited:
             say(Measuring())
         started = time.monotonic()
-        network = spec_of(request.spec) if weights is None else load_model(weights)
+        network = spec_of(request.spec) if weights is None else _subject(Path(weights))
         pace: PaceOptions = {"stop": None if request.gate_ms is None else is_decided}
         if request.pace is not None:
             pace |= request.pace.options()
@@ -112,6 +112,25 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
             latency.provenance["gpu_processes"] = gpu_processes(setting.device)
     reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
     return messages.MeasureReply(reading, time.monotonic() - started)
+
+
+def _subject(file: Path) -> Backbone | Path:
+    """What is measured of a file that is handed over: an ONNX file itself, or the network in a file of ours."""
+    from archdsl.weights import load_model
+
+    return file if file.suffix == ".onnx" else load_model(file)
+
+
+def _export(request: messages.ExportRequest, say: Say) -> messages.ExportReply:
+    """An ONNX file of a trained network, which says what the weights' file says of itself."""
+    from archdsl.runtimes.exported import export
+    from archdsl.weights import load_model, read_facts
+
+    setting, facts = request.setting, read_facts(request.weights)
+    dtype: Dtype = "float16" if setting.dtype == "float16" else "float32"
+    model = load_model(request.weights)
+    done = export(model, request.file, "onnx", batch=setting.batch, dtype=dtype, facts=facts)
+    return messages.ExportReply(done.sha256, done.largest_error)
 
 
 def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsReply:
@@ -255,6 +274,7 @@ ACTIONS: dict[str, Action] = {
     "data": _action(messages.LoadRequest, _data),
     "measure": _action(messages.MeasureRequest, _measure),
     "threads": _action(messages.ThreadsRequest, _threads),
+    "export": _action(messages.ExportRequest, _export),
     "train": _action(messages.TrainRequest, _train),
     "score": _action(messages.ScoreRequest, _score),
     "pace": _action(messages.PaceRequest, _pace),

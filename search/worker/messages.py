@@ -138,7 +138,7 @@ class MeasureReply:
 
 @dataclass(frozen=True)
 class MeasureRequest(Request[MeasureReply]):
-    """Measure a network, or the one in the file `weights`; with a gate only until it is clear on which side it lies."""
+    """Measure a network, or the file `weights`, ours or ONNX; with a gate, until it is clear on which side it lies."""
 
     do, needs_quiet = "measure", True
     spec: dict[str, JsonValue]
@@ -171,6 +171,29 @@ class ThreadsRequest(Request[ThreadsReply]):
     def reply(self, facts: JsonObject) -> ThreadsReply:
         """The number."""
         return parsed(ThreadsReply, facts)
+
+
+@dataclass(frozen=True)
+class ExportReply:
+    """The file that was written and held against its network."""
+
+    sha256: str
+    largest_error: float
+    """As a share of the largest output."""
+
+
+@dataclass(frozen=True)
+class ExportRequest(Request[ExportReply]):
+    """Export the network in the file `weights` to an ONNX file for a setting."""
+
+    do = "export"
+    weights: str
+    file: str
+    setting: MeasuringSetting
+
+    def reply(self, facts: JsonObject) -> ExportReply:
+        """The file."""
+        return parsed(ExportReply, facts)
 
 
 # -------------------------------------------------------------------------------------------------------- training
@@ -283,4 +306,4 @@ class PaceRequest(Request[PaceReply]):
         return parsed(PaceReply, facts)
 
 
-Reply = HelloReply | LoadedData | MeasureReply | ThreadsReply | ScoreReply | TrainReply | PaceReply
+Reply = HelloReply | LoadedData | MeasureReply | ThreadsReply | ExportReply | ScoreReply | TrainReply | PaceReply

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from archdsl.files import sha256_of
 from archdsl.load.specs import spec_of
 from tests.support.bright_images import write_bright_images
 from tests.support.searching import SPACE
@@ -27,13 +28,37 @@ class Searched(NamedTuple):
     verdict: dict[str, Any]
 
 
-def search(place: Path, space: str, size: int) -> Searched:
+ALONE = """
+import sys
+class Refusal:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("archdsl", "torch"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refusal())
+"""
+"""What a program begins with that must need neither archdsl nor torch."""
+MEASURED = """
+import json, time
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("winner.onnx")
+(images,) = session.get_inputs()
+x = np.zeros(images.shape, dtype="float32")
+times = []
+for _ in range(30):
+    begun = time.perf_counter()
+    session.run(None, {images.name: x})
+    times.append(1e3 * (time.perf_counter() - begun))
+print(json.dumps([sorted(times)[15], images.shape]))
+"""
+
+
+def search(place: Path, space: str, size: int, *more: str) -> Searched:
     """A search of one network, on grey images of three classes."""
     (place / "tiny.json").write_text(json.dumps(SPACE))
     write_bright_images(place / "data.npz", classes=3, count=240, size=size, channels=1)
     asked = f"search {space} --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
     environment = {**os.environ, "ARCHDSL_CACHE": str(place / "cache")}
-    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
+    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), *more, "--out", "run"]
     ended = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode in (0, 1), ended.stderr
     return Searched(place / "run", ended, json.loads((place / "run" / "verdict.json").read_text()))
@@ -74,9 +99,43 @@ def test_what_is_handed_over_can_be_measured_and_used_without_the_search(tiny: S
     assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
     assert "threads 1" in ran.stdout
     assert "rounds were undisturbed" in ran.stdout
-    lines = (folder / "README.txt").read_text().splitlines()
-    code = "\n".join(line[4:] for line in lines if line.startswith("    "))
     Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
-    used = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    used = subprocess.run(
+        [sys.executable, "-c", code_in(folder)], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert used.returncode == 0, used.stderr
     assert used.stdout.strip() == "2"
+
+
+def code_in(folder: Path) -> str:
+    """The program that a run's README.txt shows."""
+    lines = (folder / "README.txt").read_text().splitlines()
+    return "\n".join(line[4:] for line in lines if line.startswith("    "))
+
+
+def test_what_onnxruntime_measured_is_handed_over_and_needs_neither_archdsl_nor_torch(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra archdsl[onnx] is not installed")
+    (folder, done, verdict) = search(tmp_path, "./tiny.json", 32, "--runtime", "onnxruntime")
+    assert verdict["verdict"] in ("PASS", "UNSURE"), done.stderr
+    assert verdict["conditions"]["runtime"] == "onnxruntime"
+    assert verdict["conditions"]["file"]["sha256"] == sha256_of(folder / "winner.onnx")
+    assert "winner.onnx" in done.stdout
+    Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
+    for code in (code_in(folder), MEASURED):
+        used = subprocess.run([sys.executable, "-c", ALONE + code], cwd=folder, capture_output=True, text=True)
+        assert used.returncode == 0, used.stderr
+        if code is MEASURED:
+            ms, shape = json.loads(used.stdout)
+            assert (ms > 0, shape) == (True, [1, 1, 32, 32])
+        else:
+            assert used.stdout.strip() == "2"
+    again = subprocess.run(
+        [sys.executable, "-W", "error", str(folder / "run_winner.py"), "--once"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert again.returncode == 0, again.stderr
