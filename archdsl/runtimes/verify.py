@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from archdsl.errors import ExportError
+from archdsl.exporting.frozen import Float32Interface
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,6 +22,7 @@ Reader = Callable[["Tensor"], "Outputs"]
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
 """Of the largest value of an output. Right files differ by 1e-5 at most in float32, wrong ones by 2e-3 at least."""
 
+_ROUNDING = 1e-5
 _NOISE_SEEDS = (0, 1)
 
 
@@ -36,6 +39,10 @@ def difference(
 ) -> Difference:
     """How far a file differs from its network, for each batch on two inputs of noise and one of zeros.
 
+    Where rounding alone makes more than a part in 100,000, the file is held against the network in float64 as well, and
+    the smaller difference counts: deformable sampling near the border of a map enlarges rounding, in the network's own
+    float32 as in the file's.
+
     Args:
         reader: the opened file.
         model: the network, in eval mode, in float32 on the CPU.
@@ -49,14 +56,36 @@ def difference(
     worst = Difference(0.0, outputs[0], batches[0])
     for batch in batches:
         for images in _inputs((batch, *image)):
-            with torch.inference_mode():
-                returned, written = model(images), reader(images)
-            wanted = tuple(returned) if isinstance(returned, list | tuple) else (returned,)
+            wanted, written = _outputs(model, images), reader(images)
             _check(written, wanted, outputs)
-            for name, ours, theirs in zip(outputs, wanted, written, strict=True):
-                largest = float((theirs - ours).abs().max() / ours.abs().max().clamp(min=1e-12))
-                worst = max(worst, Difference(largest, name, batch), key=lambda each: each.largest)
+            largest, name = _largest(written, wanted, outputs)
+            if largest > _ROUNDING:
+                exact = _outputs(_in_float64(model), images.double())
+                largest, name = min((largest, name), _largest(written, exact, outputs))
+            worst = max(worst, Difference(largest, name, batch), key=lambda each: each.largest)
     return worst
+
+
+def _in_float64(model: nn.Module) -> nn.Module:
+    exact = copy.deepcopy(model).double()
+    if isinstance(exact, Float32Interface):
+        exact.dtype = torch.float64
+    return exact
+
+
+def _outputs(model: nn.Module, images: Tensor) -> Outputs:
+    with torch.inference_mode():
+        returned = model(images)
+    return tuple(returned) if isinstance(returned, list | tuple) else (returned,)
+
+
+def _largest(written: Outputs, wanted: Outputs, outputs: Sequence[str]) -> tuple[float, str]:
+    """The largest difference of all outputs, each as a share of its largest value, and which output it is in."""
+    shares = [
+        float((theirs - ours).abs().max() / ours.abs().max().clamp(min=1e-12))
+        for ours, theirs in zip(wanted, written, strict=True)
+    ]
+    return max(zip(shares, outputs, strict=True))
 
 
 def refuse(worst: Difference, dtype: str) -> None:

@@ -138,7 +138,7 @@ def test_commands_refuse_two_that_differ_and_name_both(
     assert run(*command, "--device", "cpu", "--mode", "graph").err == ended.err
     ended = run(*command, "--runtime", "fast")
     assert ended.code == 2
-    assert "unknown runtime 'fast'; known: compile, eager, graph" in ended.err
+    assert "unknown runtime 'fast'; known: compile, eager, graph, onnxruntime, openvino" in ended.err
 
 
 def _module() -> torch.nn.Module:
@@ -206,8 +206,8 @@ def test_a_budget_is_read_under_either_name_and_written_as_runtime(fields: dict[
         ),
         (
             {"mode": "fast"},
-            'x.json:LINE:12: budgets[0].mode: mode must be "eager", "graph" or "compile"; got "fast"; '
-            "known: compile, eager, graph",
+            'x.json:LINE:12: budgets[0].mode: mode must be "eager", "graph", "compile", "onnxruntime" or "openvino"; '
+            'got "fast"; known: compile, eager, graph, onnxruntime, openvino',
         ),
         (
             {"metric": "params", "unit": "M", "mode": "eager"},
