@@ -53,9 +53,9 @@ def ranking() -> list[str]:
 def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
-        f"{result('measure_rate')['per_minute']:.0f} candidates per minute are measured or rejected on one CPU thread",
-        f"{gpu['provenance']['device_name']} in `{gpu['asked']['runtime']}` mode {gpu['per_minute']:.0f} candidates",
-        f"`{gpu['asked']['space']}`",
+        f"On one CPU thread {result('measure_rate')['per_minute']:.0f} candidates per minute are measured or rejected",
+        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it is {gpu['per_minute']:.0f} "
+        f"candidates per minute of `{gpu['asked']['space']}`",
         f"; {gpu['asked']['networks']} networks)",
     ]
 
@@ -88,10 +88,10 @@ def beside_the_zoo() -> list[str]:
     seeds = [training["held_out"] for training in winner["trainings"]]
     best, second = sorted(found["finalists"], key=lambda each: -each["held_out"])[:2]
     return [
-        f"reaches {percent(winner['held_out'], 1)} on held-out images, the mean of three seeds from "
-        f"{100 * min(seeds):.1f} to {percent(max(seeds), 1)}, at {winner['ms']:.1f} ms",
+        f"reached {percent(winner['held_out'], 1)} on held-out images at {winner['ms']:.1f} ms (mean of three seeds, "
+        f"which reached {100 * min(seeds):.1f} to {percent(max(seeds), 1)})",
         f"Of {found['measured']} published backbones",
-        f"reaches {percent(best['held_out'], 1)} at {best['ms']:.1f} ms",
+        f"reached {percent(best['held_out'], 1)} at {best['ms']:.1f} ms",
         f"the next {percent(second['held_out'], 1)} at {second['ms']:.1f} ms",
     ]
 
