@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,6 @@ class OpenVino(FileRuntime):
 
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""
-        import openvino
-
         wanted = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -52,9 +51,21 @@ class OpenVino(FileRuntime):
             _PRECISION: "f32",
         }
         try:
-            return _OpenVinoSession(openvino.Core().compile_model(str(file), "CPU", wanted))
+            return _OpenVinoSession(_core().compile_model(str(file), "CPU", wanted))
         except RuntimeError as error:
             raise ExportError(f"OpenVINO cannot run the file: {' '.join(str(error).split())[:300]}") from error
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's core, one per process.
+
+    Where the processor has AMX, each core gives signal handlers a stack of its own. With two cores the stack that is
+    left after both are gone is one that was freed, and the next signal (Ctrl-C) ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class _OpenVinoSession(Session):

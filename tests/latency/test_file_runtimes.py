@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import signal
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -51,6 +53,20 @@ def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: s
         "openvino": {"enable_cpu_pinning": "False"},
     }
     assert options[name].items() <= object_in(file["options"]).items()
+
+
+def test_a_signal_after_openvino_ended_its_sessions_reaches_python() -> None:
+    """With a core for each session the stack of signal handlers was freed, where the processor has AMX."""
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    runtime, built = runtime_named("openvino"), shaken("lit_ti", most=1)
+    first, second = (runtime.runner(built, images(1)) for _ in range(2))
+    del first, second
+    gc.collect()
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() -> None:
