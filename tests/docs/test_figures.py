@@ -54,8 +54,8 @@ def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
         f"On one CPU thread {result('measure_rate')['per_minute']:.0f} candidates per minute are measured or rejected",
-        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it is {gpu['per_minute']:.0f} "
-        f"candidates per minute of `{gpu['asked']['space']}`",
+        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it is "
+        f"{gpu['per_minute']:.0f} candidates per minute of `{gpu['asked']['space']}`",
         f"; {gpu['asked']['networks']} networks)",
     ]
 

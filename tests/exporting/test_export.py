@@ -19,8 +19,6 @@ from archdsl.runtimes.exported import export
 from archdsl.weights.facts import ModelFacts
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
 
-OTHERS = FAMILIES[1:]
-"""`tests/compile` traces them at every run, as pt2 files do."""
 LOADED = """
 import sys
 class Refuse:
@@ -36,11 +34,12 @@ torch.save(program(torch.load("images.pt")), "logits.pt")
 
 @pytest.fixture
 def network() -> Backbone:
-    return shaken("lit_ti", most=1)
+    return shaken("quick")
 
 
-@pytest.mark.parametrize("name", ["lit_ti", "mixed", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@pytest.mark.parametrize("name", ["mixed", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES)])
 def test_a_pt2_file_gives_the_same_numbers_at_any_batch(name: str, tmp_path: Path) -> None:
+    """Of every family in `make test-all`; `tests/compile` traces them at every run, as pt2 files do."""
     built = shaken(name, most=1)
     done = export(built, tmp_path / "net.pt2", dynamic_batch=True)
     program: Any = torch.export.load(tmp_path / "net.pt2").module()
@@ -51,17 +50,17 @@ def test_a_pt2_file_gives_the_same_numbers_at_any_batch(name: str, tmp_path: Pat
 
 def test_a_pt2_file_is_read_without_archdsl(network: Backbone, tmp_path: Path) -> None:
     export(network, tmp_path / "net.pt2")
-    torch.save(images(1), tmp_path / "images.pt")
+    torch.save(images(1, 32, 32), tmp_path / "images.pt")
     subprocess.run([sys.executable, "-c", LOADED], cwd=tmp_path, check=True)
-    assert equal(torch.load(tmp_path / "logits.pt")[0], network(images(1)))
+    assert equal(torch.load(tmp_path / "logits.pt")[0], network(images(1, 32, 32)))
     kept = {"spec": "", "features_only": ""}
     torch.export.load(tmp_path / "net.pt2", extra_files=kept)
     assert kept["features_only"] == "false"
-    assert '"name":"lit_ti"' in kept["spec"]
+    assert '"name":"quick"' in kept["spec"]
 
 
 def test_a_safetensors_file_of_half_precision_is_a_model_of_ours(tmp_path: Path) -> None:
-    done = export(perturbed(build(small("lit_ti", most=1))), tmp_path / "net.safetensors", dtype="float16")
+    done = export(perturbed(build(small("quick"))), tmp_path / "net.safetensors", dtype="float16")
     loaded = archdsl.load_model(tmp_path / "net.safetensors")
     assert next(loaded.parameters()).dtype == torch.float16
     assert 0 < done.largest_error < 1e-2
@@ -91,7 +90,7 @@ def test_a_wrong_file_is_refused_and_removed(
     network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = frozen
-    other = shaken("lit_ti", most=2)
+    other = perturbed(build(small("quick")))
     monkeypatch.setattr(exported, "frozen", lambda model, *dtype: right(other if dtype else model, *dtype))
     with pytest.raises(ExportError, match=r"the file is wrong: 'logits' differs by .* float32 allows 1e-04"):
         export(network, tmp_path / "net.pt2")

@@ -41,7 +41,7 @@ QUICK: dict[str, Any] = {"rounds": 3, "least_s": 0.0}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: str) -> None:
-    latency = archdsl.measure(small("mixed"), "cpu", runtime=name, threads=1, **QUICK)
+    latency = archdsl.measure(small("quick"), "cpu", runtime=name, threads=1, **QUICK)
     facts = latency.provenance
     assert min(latency.samples) > 0
     assert (facts["runtime"], facts["threads"]) == (name, 1)
@@ -58,8 +58,8 @@ def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: s
 def test_a_signal_after_openvino_ended_its_sessions_reaches_python() -> None:
     """With a core for each session the stack of signal handlers was freed, where the processor has AMX."""
     pytest.importorskip("openvino", reason="openvino is not installed")
-    runtime, built = runtime_named("openvino"), shaken("lit_ti", most=1)
-    first, second = (runtime.runner(built, images(1)) for _ in range(2))
+    runtime, built = runtime_named("openvino"), shaken("quick")
+    first, second = (runtime.runner(built, images(1, 32, 32)) for _ in range(2))
     del first, second
     gc.collect()
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
@@ -71,7 +71,7 @@ def test_a_signal_after_openvino_ended_its_sessions_reaches_python() -> None:
 
 def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
-    facts = archdsl.measure(small("lit_ti", 1), "cpu", runtime="openvino", threads=1, **QUICK).provenance
+    facts = archdsl.measure(small("quick"), "cpu", runtime="openvino", threads=1, **QUICK).provenance
     hint = text_in(object_in(object_in(facts["file"])["options"])["inference_precision_hint"]).lower()
     assert "float" in hint
     assert "bf" not in hint
@@ -79,7 +79,7 @@ def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_session_gives_what_the_network_gives_on_any_number_of_threads(name: str) -> None:
-    built, x = shaken("mixed"), images(1)
+    built, x = shaken("quick"), images(1, 32, 32)
     torch.set_num_threads(1)
     runtime = runtime_named(name)
     once = runtime.runner(built, x)
@@ -96,20 +96,20 @@ def test_a_session_gives_what_the_network_gives_on_any_number_of_threads(name: s
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_file_is_never_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(net: Float32Interface, *arguments: Any, **options: Any) -> Any:
-        other = Float32Interface(perturbed(archdsl.build(small("lit_ti", 1))), net.dtype).eval()
+        other = Float32Interface(perturbed(archdsl.build(small("quick"))), net.dtype).eval()
         return write_onnx(other, *arguments, **options)
 
     monkeypatch.setattr("archdsl.exporting.onnx_file.write_onnx", write)
     with pytest.raises(MeasureError, match=rf"runtime {name}: the file is wrong: 'logits' differs by"):
-        archdsl.measure(small("lit_ti", 1), "cpu", runtime=name, threads=1, **QUICK)
+        archdsl.measure(small("quick"), "cpu", runtime=name, threads=1, **QUICK)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> None:
-    export(shaken("lit_ti", most=1), tmp_path / "net.onnx", batch=2)
+    export(shaken("quick"), tmp_path / "net.onnx", batch=2)
     latency = archdsl.measure(tmp_path / "net.onnx", "cpu", 2, runtime=name, threads=1, **QUICK)
     assert object_in(latency.provenance["file"])["sha256"] == sha256_of(tmp_path / "net.onnx")
-    assert latency.provenance["image"] == [3, 64, 64]
+    assert latency.provenance["image"] == [3, 32, 32]
     with pytest.raises(MeasureError, match="is for a batch of 2; got batch 1"):
         archdsl.measure(tmp_path / "net.onnx", "cpu", runtime=name)
     with pytest.raises(MeasureError, match="runtime eager runs no files"):
@@ -123,7 +123,7 @@ def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_backbones_without_a_head_are_measured(name: str) -> None:
-    measured = compare({"a": small("lit_ti", 1)}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
+    measured = compare({"a": small("quick")}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
     assert number_in(object_in(measured.first.provenance["file"])["bytes"]) > 0
 
 
@@ -162,7 +162,7 @@ def test_an_installed_package_adds_a_runtime(monkeypatch: pytest.MonkeyPatch) ->
     try:
         with pytest.warns(UserWarning, match=r"runtime 'broken' .* is left out: AttributeError"):
             assert "counting" in by_name.runtimes()
-        latency = archdsl.measure(small("lit_ti", 1), "cpu", runtime="counting", threads=1, **QUICK)
+        latency = archdsl.measure(small("quick"), "cpu", runtime="counting", threads=1, **QUICK)
         assert latency.provenance["runtime"] == "counting"
     finally:
         by_name.runtimes.cache_clear()

@@ -30,13 +30,25 @@ MIXED: dict[str, Any] = {
 }  # fmt: skip
 
 
+QUICK: dict[str, Any] = {
+    "kind": "arch", "version": 1, "name": "quick", "image": 32, "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": 16},
+        {"id": "merge1", "type": "deformable_merge", "width": 32},
+        {"id": "stage2", "type": "hilo", "depth": 1, "heads": 4, "window": 2},
+        {"id": "head", "type": "mean_head"},
+    ],
+}  # fmt: skip
+"""A network that is exported in a second, with offsets."""
+
+
 def small(name: str, most: int = 2) -> Spec:
     """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one.
 
     With `most` of 1, only a sequence has the second.
     """
-    if name == "mixed":
-        return spec_of(MIXED)
+    if name in ("mixed", "quick"):
+        return spec_of(MIXED if name == "mixed" else QUICK)
     spec = load_spec(name)
     stages = [node for node in spec.nodes if node.kind == "stage"]
     short = [f"{node.id}.depth={min(node.depth, 2 if node.type == 'sequence' else most)}" for node in stages]
