@@ -51,7 +51,10 @@ Dtype = Annotated[
 Dynamic = Annotated[
     bool, typer.Option("--dynamic-batch", help="allow any batch size (default: the batch size of --batch only)")
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1)")]
+Batch = Annotated[
+    int,
+    typer.Option("--batch", metavar="N", parser=whole(65536), show_default=False, help="images per batch (default: 1)"),
+]
 Opset = Annotated[
     int | None,
     typer.Option("--opset", metavar="N", parser=whole(100), help="version of ONNX's operators (default: 20)"),
@@ -75,7 +78,8 @@ def command(
 
     The file is for one image size (--set image=[H,W] sets another) and one batch size. It is run on three inputs before
     it gets its name; it is refused if an output differs from the network's by more than 1e-4 of the largest one
-    (float16: 1e-2). The file holds the spec and, if available, the classes, the preprocessing and the accuracy.
+    (float16: 1e-2; int8: the difference is printed). The file holds the spec and, if available, the classes, the
+    preprocessing and the accuracy.
 
     \b
     Examples:
@@ -84,10 +88,11 @@ def command(
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
       archdsl export winner.safetensors -o winner.py
     """
-    from archdsl.runtimes.exported import DEFAULT_OPSET, export, format_of
+    from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, export, format_of
 
     format_ = format_of(out, format_name)
     check_out(out, Path(spec))
+    check_dtype(format_, dtype)
     (document,) = open_specs([spec], assignments)
     model, facts = _model(spec, document, weights, features_only, bool(assignments))
     output.remark(f"exporting {document.name} to {out} ...")
@@ -152,8 +157,9 @@ def _lines(done: Exported) -> list[str]:
     lines = [f"{files}: {done.format}, {opset}{done.dtype}, {batch} of {size} -> {', '.join(done.outputs)}"]
     lines[0] += f", {done.bytes / 1e6:.1f} MB"
     batches = " and ".join(map(str, done.checked_batches))
+    how = "compared" if done.dtype == "int8" else "checked"  # int8 has no limit
     lines.append(
-        f"checked on two inputs of noise and one of zeros at batch {batches}: "
+        f"{how} on two inputs of noise and one of zeros at batch {batches}: "
         f"largest difference {done.largest_error:.1e} of the largest output"
     )
     if done.perturbed_error is not None:

@@ -109,10 +109,10 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
 def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **options: Unpack[SearchOptions]) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
-    Candidates over a budget are never trained. The winner's file is measured again in fresh processes. PASS, FAIL or
-    UNSURE is printed; only PASS has exit code 0. The run's folder holds the winner's files (winner.json,
-    winner.safetensors, run_winner.py, README.txt), verdict.json, front.json, trials.jsonl and report.html;
-    `archdsl report` prints it.
+    A candidate is trained only if it is faster than the gate: the budget minus this machine's noise. The winner's file
+    is measured again in fresh processes. PASS, FAIL or UNSURE is printed; only PASS has exit code 0. The run's folder
+    holds the winner's files (winner.json, winner.safetensors, run_winner.py, README.txt; in ONNX Runtime and OpenVINO
+    also winner.onnx), verdict.json, front.json, trials.jsonl and report.html; `archdsl report` prints it.
 
     \b
     Examples:

@@ -104,10 +104,7 @@ def checked_job(
     wanted = format_of(path, format)
     if type(batch) is not int or batch < 1:
         raise WrongUse(f"batch must be at least 1; got {batch}")
-    if dtype not in get_args(Dtype):
-        raise WrongUse(f"dtype must be {one_of(get_args(Dtype))}; got '{dtype}'")
-    if dtype == "int8" and wanted != "onnx":
-        raise WrongUse(f"int8 is written to ONNX files alone; got format '{wanted}'")
+    check_dtype(wanted, dtype)
     size = model.spec.image_size if image is None else tuple(image)
     if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise WrongUse(f"image must be (height, width) in pixels; got {short(size)}")
@@ -122,6 +119,14 @@ def checked_job(
         tuple(output_names(model)),
     )
     return job, path
+
+
+def check_dtype(format: Format, dtype: str) -> None:  # noqa: A002
+    """Raises `WrongUse` for an unknown dtype, or one that a format does not hold."""
+    if dtype not in get_args(Dtype):
+        raise WrongUse(f"dtype must be {one_of(get_args(Dtype))}; got '{dtype}'")
+    if dtype == "int8" and format != "onnx":
+        raise WrongUse(f"dtype int8 needs a file that ends in .onnx; got format '{format}'")
 
 
 def format_of(file: Path, format: str | None = None) -> Format:  # noqa: A002

@@ -21,6 +21,7 @@ from archdsl.exporting.python_source import write_python
 from archdsl.files import replacing, sha256_of
 from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job
 from archdsl.runtimes.export_job import Exported as Exported
+from archdsl.runtimes.export_job import check_dtype as check_dtype
 from archdsl.runtimes.export_job import format_of as format_of
 from archdsl.runtimes.readers import READERS
 from archdsl.runtimes.verify import Difference, difference, refuse

@@ -90,7 +90,8 @@ def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy
 def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportPolicy) -> Importance:
     metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
     if len(trials) < policy.importance_trials:
-        few = f"{len(trials)} networks have a value; fewer than {policy.importance_trials} give shares by chance"
+        have = "1 network has" if len(trials) == 1 else f"{len(trials)} networks have"
+        few = f"{have} a value; fewer than {policy.importance_trials} give shares by chance"
         return Importance(metric, len(trials), {}, None, few)
     if len(set(values)) < 2:
         return Importance(metric, len(trials), {}, None, "all networks have the same value")

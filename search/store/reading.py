@@ -94,7 +94,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
         "stat": stat,
         **{name: first.get(name) for name in names},
         **({"file": first["file"]} if "file" in first else {}),
-        "inference_mode": True,
+        "inference_mode": "file" not in first,
         "environment": first.get("environment") or {},
         "load": max(loads, default=None),
         "cpu_share": min(shares, default=None),
