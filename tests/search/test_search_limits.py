@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from archdsl.errors import SearchError
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.store.clock import Clock
-from tests.support.searching import RANDOM, Lines, Machine, latency_of, quicken, search, settings, trials
+from tests.support.searching import RANDOM, SPACE, Lines, Machine, latency_of, quicken, search, trials
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
-    space = {**settings().space, "nodes": [dict(node) for node in settings().space["nodes"]]}
+    space = copy.deepcopy(SPACE)
     space["nodes"][0]["width"] = 16
     space["nodes"][1] = {"id": "stage1", "type": "mlp", "depth": {"$int": [1, 3]}}
     space["nodes"][2]["width"] = 32

@@ -156,20 +156,28 @@ def test_infinite_values_and_ranges_that_change_do_no_harm() -> None:
     assert study.best_value < 0.2
 
 
+def total(params: Params) -> int:
+    """The sum of two whole coordinates."""
+    x, y = params["x"], params["y"]
+    assert isinstance(x, int)
+    assert isinstance(y, int)
+    return x + y
+
+
 def test_what_a_caller_knows_of_its_points_is_used() -> None:
     """Points of equal sums are one, odd ones are refused, and what is predicted is not modelled."""
     asked = list[Params]()
 
     def predict(params: Params) -> Prediction:
         asked.append(params)
-        return Prediction([float(params["x"] + params["y"])])
+        return Prediction([float(total(params))])
 
     sampler = EvolutionSampler(
         seed=0,
         n_startup_trials=1,
-        identify=lambda params: params["x"] + params["y"],
-        refuse=lambda params: bool((params["x"] + params["y"]) % 2),
-        features=lambda params: {"sum": float(params["x"] + params["y"])},
+        identify=lambda params: total(params),
+        refuse=lambda params: bool(total(params) % 2),
+        features=lambda params: {"sum": float(total(params))},
         predict=predict,
     )
     study = optuna.create_study(sampler=sampler)
@@ -177,7 +185,7 @@ def test_what_a_caller_knows_of_its_points_is_used() -> None:
     study.optimize(lambda trial: trial.suggest_int("x", 0, 9) + trial.suggest_int("y", 0, 9), n_trials=10)
     assert [trial.value for trial in study.trials][:2] == [18, 0]
     assert {trial.value for trial in study.trials} == set(range(0, 20, 2))
-    assert all((params["x"] + params["y"]) % 2 == 0 for params in asked)
+    assert all(total(params) % 2 == 0 for params in asked)
 
 
 def test_with_a_search_space_all_parameters_are_bred_together() -> None:
