@@ -91,7 +91,10 @@ def command(
     from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, export, format_of
 
     format_ = format_of(out, format_name)
-    check_out(out, Path(spec))
+    for source in filter(None, (Path(spec), weights)):
+        check_out(out, source)
+        if format_ == "python":
+            check_out(out.with_suffix(".pt"), source)
     check_dtype(format_, dtype)
     (document,) = open_specs([spec], assignments)
     model, facts = _model(spec, document, weights, features_only, bool(assignments))

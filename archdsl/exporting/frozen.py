@@ -55,8 +55,9 @@ def perturbed(model: Backbone) -> Backbone:
     zeros = zero_parameters(model)
     other = copy.deepcopy(model)
     noise = torch.Generator().manual_seed(_SEED)
+    parameters = dict(other.named_parameters())  # get_parameter takes a node called forward for the method
     with torch.no_grad():
         for name in zeros:
-            values = other.get_parameter(name)
+            values = parameters[name]
             values.copy_(torch.randn(values.shape, generator=noise) * _PERTURBATION)
     return other
