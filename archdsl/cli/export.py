@@ -88,7 +88,7 @@ def command(
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
       archdsl export winner.safetensors -o winner.py
     """
-    from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, export, format_of
+    from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, check_target, export, format_of
 
     format_ = format_of(out, format_name)
     for source in filter(None, (Path(spec), weights)):
@@ -96,6 +96,7 @@ def command(
         if format_ == "python":
             check_out(out.with_suffix(".pt"), source)
     check_dtype(format_, dtype)
+    check_target(out, format_)
     (document,) = open_specs([spec], assignments)
     model, facts = _model(spec, document, weights, features_only, bool(assignments))
     output.remark(f"exporting {document.name} to {out} ...")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, TypeVar
+from itertools import count
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from archdsl.compile import Backbone
+from archdsl.compile import Backbone
 
 Net = TypeVar("Net", bound=nn.Module)
 Outputs = tuple[Tensor, ...]
@@ -23,11 +23,14 @@ _PERTURBATION = 0.5
 class Float32Interface(nn.Module):
     """A network as a file holds it: float32 images in, float32 outputs out, whatever it computes in.
 
-    Files of every dtype are called alike then, and a picture is prepared in one way for all of them.
+    Files of every dtype are called alike then, and a picture is prepared in one way for all of them. The network is a
+    copy, whose nodes are renamed where torch cannot trace them under their names.
     """
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
+        if isinstance(net, Backbone):
+            _rename_nodes(net)
         self.net = net
         self.dtype = dtype
 
@@ -35,6 +38,19 @@ class Float32Interface(nn.Module):
         """(B, C, H, W) -> what the network gives, always as a tuple"""
         outputs = self.net(images.to(self.dtype))
         return tuple(each.float() for each in (outputs if isinstance(outputs, list | tuple) else (outputs,)))
+
+
+def _rename_nodes(network: Backbone) -> None:
+    """Append a `_` to the names of nodes that `getattr` does not find, by which torch looks for the modules of a graph.
+
+    For a node called `forward` it gives the method.
+    """
+    names = {name: name for name in network._modules}
+    for name, module in network._modules.items():
+        if getattr(network, name, None) is not module:
+            names[name] = next(free for free in (f"{name}{'_' * n}" for n in count(1)) if free not in names.values())
+    network._modules = {names[name]: module for name, module in network._modules.items()}
+    network._schedule = tuple(step._replace(name=names[step.name]) for step in network._schedule)
 
 
 def frozen(model: Net, dtype: torch.dtype = torch.float32) -> Net:

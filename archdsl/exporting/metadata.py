@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 
 from archdsl.files import installed_version
 from archdsl.weights.facts import ModelFacts
+from archdsl.weights.forms import head_header
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
 
+INPUT = "images"
+"""The name of a file's input."""
 
-def metadata(model: Backbone, size: tuple[int, int], facts: ModelFacts | None) -> dict[str, str]:
+
+def metadata(model: Backbone, size: tuple[int, int], dtype: str, facts: ModelFacts | None) -> dict[str, str]:
     """The spec and, where they are known, classes, preprocessing, accuracy and provenance; every value is a text.
 
-    `size` is the height and width that the file is for: a picture is resized to it.
+    `size` is the height and width that the file is for: a picture is resized to it. An accuracy was measured at the
+    size of the preprocessing and with the weights as they were: a file of another size, or of int8, states none.
     """
     stated = facts or ModelFacts()
+    measured_at = model.spec.image_size if stated.preprocessing is None else stated.preprocessing.size
+    if dtype == "int8" or size != measured_at:
+        stated = stated.model_copy(update={"accuracy": None})
     if stated.preprocessing is not None:
         preprocessing = stated.preprocessing.model_copy(update={"size": size})
         stated = stated.model_copy(update={"preprocessing": preprocessing})
@@ -26,11 +34,13 @@ def metadata(model: Backbone, size: tuple[int, int], facts: ModelFacts | None) -
         "features_only": json.dumps(model.features_only),
         "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
         **stated.header(),
+        **head_header(model),
     }
 
 
 def output_names(model: Backbone) -> list[str]:
     """Names of a network's outputs: `logits`, `features` without a classifier, or the nodes whose maps it gives."""
     if model.features_only:
-        return [str(each["module"]) for each in model.feature_info]
+        names = [str(each["module"]) for each in model.feature_info]
+        return [f"{name}_map" if name == INPUT else name for name in names]  # inputs and outputs share their names
     return ["logits" if model.num_classes > 0 else "features"]

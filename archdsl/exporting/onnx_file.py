@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import ExportError
+from archdsl.exporting.metadata import INPUT
 from archdsl.exporting.tracing import traced
 
 if TYPE_CHECKING:
     import onnx
 
-INPUT = "images"
 DEFAULT_OPSET = 20
 """The first with GELU and with sampling of more than two dimensions as operators of their own."""
-_LEAST_OPSET = 18
+LEAST_OPSET = 18
 """The lowest that torch's exporter writes."""
 _LARGEST = 2 * 1024**3
 """Bytes of one file in protobuf, the format of ONNX."""
@@ -61,8 +61,6 @@ def write_onnx(
             another opset or batch than asked for.
     """
     check_packages()
-    if opset < _LEAST_OPSET:
-        raise ExportError(f"opset must be at least {_LEAST_OPSET}, the lowest that torch writes; got {opset}")
     size = sum(values.numel() * values.element_size() for values in net.state_dict().values())
     if size >= _LARGEST:
         raise ExportError(f"the weights need {size / 1024**3:.1f} GB, and one ONNX file holds 2; use --format pt2")

@@ -11,6 +11,7 @@ Two calls are traced in another form than the modules have, equal to rounding:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,41 +62,47 @@ def _resized_tables(net: nn.Module, images: Tensor) -> list[Tensor | None]:
     return [None if result.requires_grad else result.detach() for result in seen.results]
 
 
-class _Interpolations(TorchFunctionMode):
+class _Calls(TorchFunctionMode, ABC):
+    """Sees every call of a function of torch."""
+
+    def __torch_function__(
+        self,
+        func: _Function,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, dict(kwargs or {}))
+
+    @abstractmethod
+    def call(self, func: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the call gives."""
+
+
+class _Interpolations(_Calls):
     """Keeps what every call of `F.interpolate` gives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.results: list[Tensor] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
+    def call(self, func: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `_Calls.call`."""
+        result = func(*args, **kwargs)
         if func is F.interpolate:
             self.results.append(result)
         return result
 
 
-class _ForConverters(TorchFunctionMode):
+class _ForConverters(_Calls):
     """Gives resized tables in the place of their resizing, and samples without align_corners."""
 
     def __init__(self, resized: list[Tensor | None]) -> None:
         super().__init__()
         self._resized: Iterator[Tensor | None] = iter(resized)
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
+    def call(self, func: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `_Calls.call`."""
         if func is F.interpolate:
             table = next(self._resized)
             if table is not None:

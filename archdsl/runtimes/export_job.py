@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from archdsl.errors import WrongUse, nearest, one_of, short
 from archdsl.exporting.metadata import metadata, output_names
+from archdsl.exporting.onnx_file import LEAST_OPSET
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import wrong_file, wrong_model
 from archdsl.weights.facts import ModelFacts
@@ -74,7 +76,7 @@ class ExportJob:
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the file says of itself."""
-        return metadata(self.model, self.image[1:], self.facts)
+        return metadata(self.model, self.image[1:], self.dtype, self.facts)
 
     @property
     def checked_batches(self) -> tuple[int, ...]:
@@ -86,7 +88,7 @@ def checked_job(
     model: Backbone,
     file: str | os.PathLike[str],
     format: Format | None,  # noqa: A002
-    image: tuple[int, int] | None,
+    image: int | tuple[int, int] | None,
     batch: int,
     dynamic_batch: bool,
     dtype: Dtype,
@@ -102,12 +104,16 @@ def checked_job(
         raise wrong_file("export", file)
     path = Path(file)
     wanted = format_of(path, format)
-    if type(batch) is not int or batch < 1:
-        raise WrongUse(f"batch must be at least 1; got {batch}")
     check_dtype(wanted, dtype)
-    size = model.spec.image_size if image is None else tuple(image)
-    if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        raise WrongUse(f"image must be (height, width) in pixels; got {short(size)}")
+    check_target(path, wanted)
+    if type(batch) is not int or batch < 1:
+        raise WrongUse(f"batch must be a whole number, at least 1; got {short(batch)}")
+    if type(dynamic_batch) is not bool:
+        raise WrongUse(f"dynamic_batch must be True or False; got {short(dynamic_batch)}")
+    if type(opset) is not int or opset < LEAST_OPSET:
+        raise WrongUse(f"opset must be a whole number, at least {LEAST_OPSET}; got {short(opset)}")
+    _check_facts(model, facts)
+    size = _size(model.spec.image_size if image is None else image)
     job = ExportJob(
         model,
         wanted,
@@ -119,6 +125,37 @@ def checked_job(
         tuple(output_names(model)),
     )
     return job, path
+
+
+def _size(image: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of images; one side is that of a square."""
+    sides = (image, image) if type(image) is int else image
+    if isinstance(sides, tuple | list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides):
+        return sides[0], sides[1]
+    raise WrongUse(f"image must be (height, width) in pixels, or one side; got {short(image)}")
+
+
+def _check_facts(model: Backbone, facts: ModelFacts | None) -> None:
+    if facts is not None and not isinstance(facts, ModelFacts):
+        raise TypeError(f"export takes facts as archdsl.weights.read_facts gives them; got a {type(facts).__name__}")
+    named = None if facts is None else facts.classes
+    if named is not None and model.num_classes > 0 and len(named) != model.num_classes:
+        raise WrongUse(f"facts name {len(named)} classes, and the network has {model.num_classes}")
+
+
+def check_target(file: Path, format: Format) -> None:  # noqa: A002
+    """Raises `WrongUse` for what cannot be written, or source whose name hides a module that it imports."""
+    for path in files_of(format, file):
+        if path.is_dir() or not path.parent.is_dir():
+            reason = "is a folder" if path.is_dir() else "its folder does not exist"
+            raise WrongUse(f"{path} cannot be written: {reason}")
+    if format == "python" and (file.stem == "torch" or file.stem in sys.stdlib_module_names):
+        raise WrongUse(f"{file.name} would hide the module '{file.stem}' from what it imports; use another name")
+
+
+def files_of(format: Format, file: Path) -> tuple[Path, ...]:  # noqa: A002
+    """All that is written: source has its weights beside it."""
+    return (file, file.with_suffix(".pt")) if format == "python" else (file,)
 
 
 def check_dtype(format: Format, dtype: str) -> None:  # noqa: A002

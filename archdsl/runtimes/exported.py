@@ -19,9 +19,10 @@ from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
 from archdsl.exporting.python_source import write_python
 from archdsl.files import replacing, sha256_of
-from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job
+from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job, files_of
 from archdsl.runtimes.export_job import Exported as Exported
 from archdsl.runtimes.export_job import check_dtype as check_dtype
+from archdsl.runtimes.export_job import check_target as check_target
 from archdsl.runtimes.export_job import format_of as format_of
 from archdsl.runtimes.readers import READERS
 from archdsl.runtimes.verify import Difference, difference, refuse
@@ -47,7 +48,7 @@ def export(
     file: str | os.PathLike[str],
     format: Format | None = None,  # noqa: A002  # the flag's name
     *,
-    image: tuple[int, int] | None = None,
+    image: int | tuple[int, int] | None = None,
     batch: int = 1,
     dynamic_batch: bool = False,
     dtype: Dtype = "float32",
@@ -66,7 +67,7 @@ def export(
         file: replaced in one step, after the check; nothing is left under this name by an export that fails.
         format: `onnx`, `pt2` (torch.export), `python` (source that needs torch alone, with its weights beside it) or
             `safetensors` (our own); by default what the file's ending says.
-        image: height and width; by default the spec's.
+        image: height and width, or the side of a square; by default the spec's.
         batch: images per batch of a static file.
         dynamic_batch: whether the batch may change.
         dtype: what the network computes in: float32, float16, or int8 for ONNX (weights and products of matrices).
@@ -82,13 +83,13 @@ def export(
     job, path = checked_job(model, file, format, image, batch, dynamic_batch, dtype, opset, facts)
     perturbed_error = None
     with _unnamed(job, path) as partial:
-        if zero_parameters(job.model) and job.format in ("onnx", "pt2"):
+        if zero_parameters(job.model):
             other = perturbed(job.model)
             _write(job, other, partial)
             perturbed_error = _held_against(job, other, partial).largest
         written = _write(job, job.model, partial)
         worst = _held_against(job, job.model, partial)
-    files = _files(job.format, path)
+    files = files_of(job.format, path)
     return Exported(
         path,
         job.format,
@@ -107,11 +108,6 @@ def export(
     )
 
 
-def _files(format: Format, file: Path) -> tuple[Path, ...]:  # noqa: A002
-    """All that is written: source has its weights beside it."""
-    return (file, file.with_suffix(".pt")) if format == "python" else (file,)
-
-
 @contextmanager
 def _unnamed(job: ExportJob, file: Path) -> Iterator[Path]:
     """A path to write to; what stands there replaces `file` at the end, and is removed after an error.
@@ -124,7 +120,7 @@ def _unnamed(job: ExportJob, file: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         yield Path(folder) / file.name
-        for path in reversed(_files(job.format, file)):
+        for path in reversed(files_of(job.format, file)):
             (Path(folder) / path.name).replace(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 import torch
 
 import archdsl
+from archdsl.cli import main
 from archdsl.compile import Backbone, build
 from archdsl.errors import ExportError, WrongUse
 from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.runtimes import exported
 from archdsl.runtimes.exported import export
 from archdsl.weights.facts import ModelFacts
-from tests.support.small_networks import FAMILIES, equal, images, shaken, small
+from tests.support.small_networks import FAMILIES, QUICK, equal, images, shaken, small
 
 LOADED = """
 import sys
@@ -67,7 +69,7 @@ def test_a_safetensors_file_of_half_precision_is_a_model_of_ours(tmp_path: Path)
 
 
 def test_a_python_file_is_run_without_archdsl_before_it_gets_its_name(network: Backbone, tmp_path: Path) -> None:
-    done = export(network, tmp_path / "net.py", facts=ModelFacts(classes=("a", "b")))
+    done = export(network, tmp_path / "net.py", facts=ModelFacts(classes=tuple("abcdefghij")))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pt", "net.py"]
     assert done.files == (tmp_path / "net.py", tmp_path / "net.pt")
     assert (done.largest_error, done.batch, done.checked_batches) == (0.0, None, (1, 3))
@@ -133,8 +135,17 @@ def test_the_network_stays_as_it_is(network: Backbone, tmp_path: Path) -> None:
         ({"file": "net.onnx", "format": "onyx"}, "unknown format 'onyx'; did you mean 'onnx'"),
         ({"file": "net.onnx", "dtype": "int4"}, "dtype must be float32, float16 or int8; got 'int4'"),
         ({"file": "net.pt2", "dtype": "int8"}, r"dtype int8 needs a file that ends in \.onnx; got format 'pt2'"),
-        ({"file": "net.onnx", "batch": 0}, "batch must be at least 1; got 0"),
+        ({"file": "net.onnx", "batch": 0}, "batch must be a whole number, at least 1; got 0"),
+        ({"file": "net.onnx", "batch": "2"}, 'batch must be a whole number, at least 1; got "2"'),
+        ({"file": "net.onnx", "dynamic_batch": "no"}, 'dynamic_batch must be True or False; got "no"'),
         ({"file": "net.onnx", "image": (64,)}, "image must be"),
+        ({"file": "net.onnx", "image": 32.0}, r"image must be \(height, width\) in pixels, or one side; got 32"),
+        ({"file": "net.pt2", "opset": "20"}, 'opset must be a whole number, at least 18; got "20"'),
+        ({"file": "net.onnx", "opset": 17}, "opset must be a whole number, at least 18; got 17"),
+        ({"file": "torch.py"}, r"torch\.py would hide the module 'torch' from what it imports"),
+        ({"file": "copy.py"}, r"copy\.py would hide the module 'copy'"),
+        ({"file": "absent/net.py"}, "its folder does not exist"),
+        ({"file": "net.py", "facts": ModelFacts(classes=("a",))}, "facts name 1 classes, and the network has 10"),
     ],
 )
 def test_what_cannot_be_is_said_before_the_work(
@@ -142,6 +153,39 @@ def test_what_cannot_be_is_said_before_the_work(
 ) -> None:
     with pytest.raises(WrongUse, match=said):
         export(network, tmp_path / arguments.pop("file"), **arguments)
+
+
+def test_a_folder_is_never_written_over(network: Backbone, tmp_path: Path) -> None:
+    (tmp_path / "net.pt").mkdir()
+    with pytest.raises(WrongUse, match=r"net\.pt cannot be written: is a folder"):
+        export(network, tmp_path / "net.py")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_the_side_of_a_square_is_an_image_size(network: Backbone, tmp_path: Path) -> None:
+    assert export(network, tmp_path / "net.safetensors", image=48).image == (3, 48, 48)
+
+
+def test_the_weights_that_are_read_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Source has its weights in a file of the same name that ends in `.pt`, which may be the checkpoint itself."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.json").write_text(json.dumps(QUICK))
+    for name, out in (("net.pt", "net.py"), ("mine.safetensors", "mine.safetensors")):
+        (tmp_path / name).write_text("weights")
+        assert main(["export", "net.json", "--weights", name, "-o", out]) == 2
+        assert "is the input file" in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == "weights"
+
+
+def test_facts_of_another_kind_are_refused(network: Backbone, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"export takes facts as archdsl\.weights\.read_facts gives them; got a dict"):
+        export(network, tmp_path / "net.onnx", facts={})  # type: ignore[arg-type]
+
+
+def test_source_of_an_untrained_network_is_held_against_a_perturbed_copy_too(tmp_path: Path) -> None:
+    assert export(build(small("quick")).eval(), tmp_path / "net.py").perturbed_error == 0.0
 
 
 def test_what_is_no_model_of_ours_is_named() -> None:

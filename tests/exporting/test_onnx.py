@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.compile import build
-from archdsl.errors import ExportError
+from archdsl.errors import ArchError, ExportError, WrongUse
 from archdsl.exporting.frozen import frozen, perturbed
+from archdsl.exporting.metadata import metadata
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.load.specs import spec_of
 from archdsl.runtimes.exported import Exported, export
 from archdsl.runtimes.onnx_session import open_session, outputs_of
 from archdsl.runtimes.verify import difference, refuse
-from archdsl.weights.facts import ModelFacts, Preprocessing, Resize
+from archdsl.weights.facts import Accuracy, DataFacts, Measured, ModelFacts, Preprocessing, Resize
 from tests.support.small_networks import FAMILIES, images, shaken, small
 
 onnx = pytest.importorskip("onnx", reason="the extra archdsl[onnx] is not installed")
@@ -137,11 +138,24 @@ def test_a_file_says_what_a_user_must_know(tmp_path: Path) -> None:
         resize=Resize(filter="bilinear", antialias=True),
         crop=None,
     )
-    facts = ModelFacts(classes=("a", "ü"), preprocessing=preprocessing)
+    accuracy = Accuracy(
+        validation=Measured(accuracy=0.5, images=4, standard_error=0.25, per_class={}),
+        held_out=None,
+        data=DataFacts(name="few", fingerprint="1"),
+    )
+    classes = ("a", "ü", "c", "d", "e")
+    facts = ModelFacts(classes=classes, preprocessing=preprocessing, accuracy=accuracy)
     built = bias_network()
     export(built, tmp_path / "net.onnx", image=(64, 96), facts=facts)
     written = {each.key: each.value for each in onnx.load(tmp_path / "net.onnx").metadata_props}
-    assert json.loads(written["classes"]) == ["a", "ü"]
+    assert json.loads(written["classes"]) == list(classes)
+    assert "accuracy" not in written, "it was measured at another size"
+    same = metadata(built, (64, 64), "float32", facts)
+    assert json.loads(same["accuracy"])["validation"]["accuracy"] == 0.5
+    assert "accuracy" not in metadata(built, (64, 64), "int8", facts), "int8 are other weights"
+    headless = copy.deepcopy(built)
+    headless.reset_classifier(0)
+    assert metadata(headless, (64, 64), "float32", None)["num_classes"] == "0"
     assert json.loads(written["preprocessing"])["size"] == [64, 96]
     assert json.loads(written["preprocessing"])["mean"] == [0.5, 0.5, 0.5]
     assert archdsl.load_spec(json.loads(written["spec"])) == built.spec
@@ -167,9 +181,9 @@ def test_another_opset_is_written_where_it_is_right(opset: int, tmp_path: Path) 
     assert version == done.opset == opset
 
 
-@pytest.mark.parametrize("opset", [16, 99])
-def test_an_opset_that_torch_does_not_write_is_refused(opset: int, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="opset"):
+@pytest.mark.parametrize(("opset", "error"), [(16, WrongUse), (99, ExportError)])
+def test_an_opset_that_torch_does_not_write_is_refused(opset: int, error: type[ArchError], tmp_path: Path) -> None:
+    with pytest.raises(error, match="opset"):
         export(bias_network(), tmp_path / "net.onnx", opset=opset)
     assert not list(tmp_path.iterdir())
 
@@ -183,3 +197,18 @@ class _FixedOutput(nn.Module):
 def test_a_batch_that_came_out_fixed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="a dynamic batch was asked for, but that of 'logits' came out as 2"):
         write_onnx(_FixedOutput(), images(2), tmp_path / "net.onnx", ["logits"], dynamic_batch=True)
+
+
+def test_nodes_may_be_called_as_methods_and_as_the_input(tmp_path: Path) -> None:
+    """`forward` and `training` are names of a module's own, and `images` is that of the file's input."""
+    nodes = [
+        {"id": "forward", "type": "patch_stem", "width": 16},
+        {"id": "training", "type": "deformable_merge", "width": 32},
+        {"id": "images", "type": "hilo", "depth": 1, "heads": 4, "window": 2},
+        {"id": "head", "type": "mean_head"},
+    ]
+    spec = spec_of({"kind": "arch", "version": 1, "name": "named", "image": 32, "classes": 5, "nodes": nodes})
+    done = export(build(spec, features_only=True).eval(), tmp_path / "net.onnx")
+    assert done.perturbed_error is not None
+    assert done.outputs[-1] == "images_map"
+    assert len(computed(tmp_path / "net.onnx", images(1, 32, 32))) == len(done.outputs)
