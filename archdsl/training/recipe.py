@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.data.loading import Data
@@ -15,6 +15,7 @@ from archdsl.errors import SearchError
 from archdsl.training.accuracy import Evaluation, evaluate
 from archdsl.training.execution import Execution, execution_on
 from archdsl.training.fidelity import Fidelity as Fidelity
+from archdsl.training.loop import Batch, Progress, Span, Update, run_steps
 from archdsl.training.running_loss import Running, ends_of_marks
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ LR = 1.5e-3
 """AdamW's peak rate at a batch of 32; it follows the square root of the batch, so 1.1e-3 at the default of 16."""
 RECIPE = 2
 """To be raised with every change of the recipe: stored accuracies are named by it."""
-
-Progress = Callable[[int, int, float], None]
-"""Called after every step with the step, the steps in all and the loss that was read last, nan before the first."""
 
 
 class Outcome(NamedTuple):
@@ -140,52 +138,30 @@ def _steps(
     deadline: float | None,
     progress: Progress | None,
 ) -> Iterator[list[float]]:
-    """The losses of the steps since the last look, until the last step, the deadline, or a loss that is not finite."""
+    """The losses of the steps since the last reading (`run_steps`)."""
     import torch
-    from torch.nn.functional import cross_entropy
 
     optimizer = _optimizer(model, lr * math.sqrt(fidelity.batch / 32))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / fidelity.steps))
-    device = data.train_labels.device
-    batches = _batches(fidelity)
-    marks = set(ends_of_marks(fidelity.steps))
-    unread: list[Tensor] = []
-    value = math.nan
+    update = Update(optimizer, lambda done, peak: peak * _rate(done / fidelity.steps), clip=1.0)
+    span = Span(1, fidelity.steps, fidelity.steps, frozenset(ends_of_marks(fidelity.steps)), deadline)
     model.train()
-    for step in range(1, fidelity.steps + 1):
-        if deadline is not None and time.monotonic() > deadline:
-            yield _read(unread)
-            return
-        rows = _on(device, next(batches))
+    autocast = torch.bfloat16 if execution.bf16 else None
+    return run_steps(model, _batches(data, fidelity), update, _loss, span, execution, autocast, progress)
+
+
+def _loss(logits: Tensor, batch: Batch) -> Tensor:
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits, batch.targets, label_smoothing=0.1)
+
+
+def _batches(data: Data, fidelity: Fidelity) -> Iterator[Batch]:
+    """One full batch after another, shifted and flipped anew each time."""
+    device = data.train_labels.device
+    for numbers in _rows(fidelity):
+        rows = _on(device, numbers)
         images = data.normalise(_augmented(data.train_images[rows], data.flips))
-        with torch.autocast(device.type, torch.bfloat16, enabled=execution.bf16):
-            outputs = model(images)
-        # a head that labels tokens returns their labels beside the logits
-        logits = outputs[0] if isinstance(outputs, tuple) else outputs
-        loss = cross_entropy(logits.float(), data.train_labels[rows], label_smoothing=0.1)
-        unread.append(loss.detach())
-        if execution.reads_every_step or step in marks:
-            values, unread = _read(unread), []
-            yield values
-            value = values[-1]
-            if not math.isfinite(value):
-                return
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if progress:
-            progress(step, fidelity.steps, value)
-
-
-def _read(losses: list[Tensor]) -> list[float]:
-    """The values of losses on their device, which the host waits for; they end with the first that is not finite."""
-    import torch
-
-    values: list[float] = torch.stack(losses).tolist() if losses else []
-    finite = next((place for place, value in enumerate(values, 1) if not math.isfinite(value)), len(values))
-    return values[:finite]
+        yield Batch(images, data.train_labels[rows])
 
 
 def _on(device: torch.device, tensor: Tensor) -> Tensor:
@@ -213,7 +189,7 @@ def _rate(done: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (done - warm) / (1 - warm))
 
 
-def _batches(fidelity: Fidelity) -> Iterator[Tensor]:
+def _rows(fidelity: Fidelity) -> Iterator[Tensor]:
     """Row numbers of one batch after another, each full; every image is read once before any is read again."""
     import torch
 
