@@ -90,7 +90,7 @@ def _search(settings: Settings, place: Path) -> SimpleNamespace:
         note=print,
         doing=lambda *_: None,
         watcher=lambda *_: None,
-        state=SimpleNamespace(phase="", facts={}),
+        state=SimpleNamespace(phase="", facts=None),
         machine=MachineLoad(print),
     )
 

@@ -28,7 +28,7 @@ def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
     """The examination of a space; `dead` is a line for each dead value."""
     timed = examination.timed
     parts: list[RenderableType] = [
-        Prose(heading(examination.settings, timed.facts if timed else {}), hanging=_INDENT),
+        Prose(heading(examination.settings, timed.provenance if timed else None), hanging=_INDENT),
         Prose(f"data  {examination.data.description}", hanging=_INDENT),
         Prose(_size(examination), hanging=_INDENT),
         _costs(examination),

@@ -47,8 +47,8 @@ def _heading(result: CheckResult) -> str:
     limits = [f"{name} <= {_BUDGETS[name](round(limit))}" for name, limit in asked.budgets.items()]
     inside = f" inside {', '.join(limits)}" if limits else ""
     failed = f", {judgement.failed} failed" if judgement.failed else ""
-    machine = result.facts.provenance.get("device_name")
-    device = f"{asked.device} ({machine})" if machine else asked.device
+    machine = result.facts.provenance
+    device = asked.device if machine is None else f"{asked.device} ({machine.device_name})"
     return f"space {asked.space}: {judgement.trained} networks sampled uniformly{inside}{failed}; {device}"
 
 

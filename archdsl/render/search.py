@@ -21,7 +21,7 @@ from archdsl.render.verdict import rate_text, verdict_lines
 from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
-    from archdsl.json_types import JsonObject
+    from archdsl.latency.provenance import Provenance
     from archdsl.search.config import Settings
     from archdsl.search.store.progress import State
     from archdsl.search.store.result import Result
@@ -51,7 +51,7 @@ class Display:
         """Shows a change of the search; `line` is worth keeping."""
         if self._quiet:
             return
-        if state.facts and not self._opened:
+        if state.facts is not None and not self._opened:
             self._opened = True
             self._say(heading(state.settings, state.facts))
             self._say(f"results are written to {state.folder}")
@@ -82,11 +82,10 @@ def screen(state: State) -> RenderableType:
     return Group(*parts)
 
 
-def heading(settings: Settings, facts: JsonObject) -> str:
+def heading(settings: Settings, machine: Provenance | None) -> str:
     """What is searched, for what, on what."""
     budget = "" if settings.budgets.latency_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
-    name = facts.get("device_name")
-    device = f"{settings.device} ({name})" if name else settings.device
+    device = settings.device if machine is None else f"{settings.device} ({machine.device_name})"
     setting = f"batch {settings.batch}, {settings.dtype}, {settings.runtime}"
     return f"space {settings.space['name']}: {budget}{setting}, {device}"
 

@@ -254,7 +254,7 @@ def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
             "largest_error": timed.errors[-1] if timed.errors else None,
             "measure_s": timed.measure_s,
             "train_s": [*timed.train_s],
-            "provenance": timed.facts,
+            "provenance": timed.provenance.as_json(),
         },
         "trials": examination.trials,
         "training": str(examination.training),

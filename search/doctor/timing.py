@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.runtimes.by_name import threads_may_change
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import trainings
@@ -40,8 +41,8 @@ class Timed(NamedTuple):
     """Seconds that measuring one network takes, as a trial does it."""
     train_s: list[float]
     """Seconds that training takes at the search's fidelity, of a few networks."""
-    facts: JsonObject
-    """The device, as the worker told it."""
+    provenance: Provenance
+    """The device and the setting."""
 
     def seconds(self, trials: int, share: float, policy: Policy, workers: int = 1) -> tuple[float, float]:
         """What a search of so many trials takes: if that share of them is trained, and if all are.
@@ -75,9 +76,8 @@ def timed(
     Raises:
         SearchError: the worker does not start.
     """
-    asked, facts = policy.examination, greeted(worker, settings, policy.silence)
+    asked, machine = policy.examination, greeted(worker, settings, policy.silence)
     settings = _with_threads(worker, networks[0], settings, policy, say)
-    facts |= {"threads": settings.measuring()["threads"] or facts.get("threads")}
     session = _Session(worker, networks, settings, policy, say)
     begun = time.monotonic()
     for index in _order(networks)[: asked.most_measured]:
@@ -101,7 +101,7 @@ def timed(
         session.predicted(),
         measure_s,
         [],
-        facts,
+        replace(machine, threads=settings.measuring()["threads"] or machine.threads),
     )
 
 

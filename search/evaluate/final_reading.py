@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
 from archdsl.runtimes.by_name import runs_files
@@ -42,9 +41,7 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
     """
     kept, doublings, policy = FinalReadings(context.folder), 0, context.policy.final_reading
     weights = file_to_measure(context, spec, weights)
-    setting: JsonObject = asdict(MeasuringSetting(**context.settings.measuring()))
-    setting |= {name: value for name, value in context.state.facts.items() if name in ("device_name", "torch")}
-    latencies = kept.of(weights, setting)
+    latencies = kept.of(weights, context.settings.measuring(), context.state.facts)
     wanted = len(latencies) + policy.processes
     longest_s = context.clock.process_s
     while True:

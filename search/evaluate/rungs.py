@@ -15,9 +15,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.policy.evaluate import SilencePolicy
@@ -42,15 +42,14 @@ class StoppedEarly(Exception):
         self.training, self.mark = training, mark
 
 
-def load_data(worker: WorkerProtocol, request: DataRequest, machine: JsonObject, policy: SilencePolicy) -> DataFacts:
+def load_data(worker: WorkerProtocol, request: DataRequest, machine: Provenance, policy: SilencePolicy) -> DataFacts:
     """What a worker tells of the data, once it has loaded it; `machine` is what it told of its device.
 
     Raises:
         Failed, WorkerGone: it cannot be loaded.
     """
     loaded = worker.ask(LoadRequest(request), policy.data_s)
-    torch = machine.get("torch")
-    return DataFacts(**asdict(loaded), request=request, torch=torch if isinstance(torch, str) else None)
+    return DataFacts(**asdict(loaded), request=request, torch=machine.torch)
 
 
 def scored(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from archdsl import late
 from archdsl.data.agreement import square_side
+from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
@@ -120,8 +121,8 @@ class Search:
         """The data's classes and channels go into the space; the machine's noise sets the gate."""
         context = self.context
         context.doing("loading data", "starting")
-        context.state.facts = context.pool.greeted()
-        self._load_data()
+        machine = context.state.facts = context.pool.greeted()
+        self._load_data(machine)
         study = self._study = opened(
             context.folder, context.space, context.settings, context.policy, self._choice(), context.note
         )
@@ -129,10 +130,9 @@ class Search:
             self._use_threads(study, choose_threads(context))
         context.doing("measuring the machine's noise", "starting")
         is_measuring = context.options.role != "train"
-        device_name = context.state.facts.get("device_name")
         mine = Conditions(
             gate_ms=gate_ms(context) if is_measuring else None,
-            device_name=device_name if isinstance(device_name, str) else None,
+            device_name=machine.device_name,
             fingerprint=context.loaded.fingerprint,
             is_measuring=is_measuring,
             is_resumed=self.context.is_resumed,
@@ -148,10 +148,10 @@ class Search:
         context = self.context
         return Choice(context.options.storage, self.context.is_resumed, bool(context.records))
 
-    def _load_data(self) -> None:
+    def _load_data(self, machine: Provenance) -> None:
         context, settings = self.context, self.context.settings
         request = DataRequest(settings.data, square_side(context.space), settings.seed, settings.images)
-        data = load_data(context.worker, request, context.state.facts, context.policy.silence)
+        data = load_data(context.worker, request, machine, context.policy.silence)
         context.use_data(data)
         context.note(f"data  {data.describe}")
         if (note := length_note(settings, data.images)) is not None:

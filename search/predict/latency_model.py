@@ -16,7 +16,6 @@ import numpy as np
 from archdsl.cost import Count, count
 from archdsl.errors import MeasureError
 from archdsl.families.common.stage import Stage
-from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.language.nodes import Node
 from archdsl.latency.provenance import Provenance
@@ -99,10 +98,11 @@ class LatencyModel:
         return predicted if over else None
 
 
-def table_of(settings: Settings, facts: JsonObject) -> Table | None:
-    """The fresh table of a search's space, setting and threads on the device of these facts, or None."""
+def table_of(settings: Settings, now: Provenance | None) -> Table | None:
+    """The fresh table of a search's space, setting and threads on the device as it is now, or None."""
+    if now is None:
+        return None
     try:
-        now = Provenance.from_json(facts)
         asked = TableSetting(
             settings.device,
             settings.batch,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 
+from archdsl.errors import MeasureError
 from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.search.trial import Training
 
 
@@ -111,12 +114,23 @@ class EarlierNetwork:
     """Of each training the running losses at the marks of `judged.SHORT`."""
 
 
+def _provenance_in(value: Provenance | JsonObject | None) -> Provenance | None:
+    """As `machine.json` holds it, also one of an earlier version."""
+    if isinstance(value, Provenance):
+        return value
+    try:
+        return Provenance.from_json(value or {})
+    except MeasureError:
+        return None
+
+
 class CheckFacts(BaseModel):
     """`machine.json`: where a check is trained, and on what data."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    provenance: dict[str, JsonValue]
+    provenance: Annotated[Provenance | None, BeforeValidator(_provenance_in)]
+    """The device; None where the file does not tell what this version needs to know of it."""
     data: str
     """In one line."""
     chance: float | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.latency.result import Latency
+from archdsl.search.config import Conditions
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.run_schema import ReadingFile
 
@@ -18,14 +19,14 @@ class FinalReadings:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
-    def of(self, weights: Path, setting: JsonObject) -> list[Latency]:
-        """What was read of a file under a setting, a process each.
+    def of(self, weights: Path, setting: Conditions, machine: Provenance | None) -> list[Latency]:
+        """What was read of a file under a setting, a process each; on this machine, where it is known.
 
         Raises:
             SearchError: the file of readings is damaged.
         """
         latencies = [_latency(reading) for reading in self._read().get(weights.name, [])]
-        return [latency for latency in latencies if _is_under(latency, setting)]
+        return [latency for latency in latencies if _is_under(latency, setting, machine)]
 
     def add(self, weights: Path, latency: Latency) -> None:
         """Keep one more process's reading of a file."""
@@ -49,6 +50,9 @@ def _latency(reading: ReadingFile) -> Latency:
     return Latency(reading.name, tuple(reading.samples_ms), reading.provenance, frozenset(reading.disturbed))
 
 
-def _is_under(latency: Latency, setting: JsonObject) -> bool:
-    """Whether a reading was taken under a setting."""
-    return all(latency.provenance.get(name) == value for name, value in setting.items())
+def _is_under(latency: Latency, setting: Conditions, machine: Provenance | None) -> bool:
+    """Whether a reading was taken under a setting, on this device with this version of torch."""
+    noted = latency.provenance
+    if machine is not None and (noted.get("device_name"), noted.get("torch")) != (machine.device_name, machine.torch):
+        return False
+    return all(noted.get(name) == value for name, value in setting.items())

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Trial
@@ -28,8 +28,8 @@ class State:
     gate_ms: float | None = None
     """What a candidate must measure to be trained: the budget less the machine's noise."""
     front: list[Trial] = field(default_factory=list)
-    facts: JsonObject = field(default_factory=dict)
-    """The device and the data, as the worker told them."""
+    facts: Provenance | None = None
+    """The device that networks are measured on; None until a worker has told it."""
     notes: list[str] = field(default_factory=list)
     busy: str = ""
     """What disturbs the machine now; empty where nothing does."""

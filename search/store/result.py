@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from archdsl.errors import SearchError
+from archdsl.errors import MeasureError, SearchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
+from archdsl.latency.provenance import Provenance
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.policy.evaluate import FinalReadingPolicy
@@ -34,8 +35,8 @@ class Result(NamedTuple):
     front: list[Trial]
     verdict: Verdict
     interrupted: bool
-    facts: JsonObject
-    """The device, as the worker told it."""
+    facts: Provenance | None
+    """The device that networks were measured on; None where `verdict.json` does not tell it."""
     disturbed: Disturbed = Disturbed(0, 0)
     """Readings that a busy machine disturbed."""
 
@@ -110,7 +111,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
         "disturbed_readings": list(result.disturbed),
         "seconds": round(seconds, 3),
         "limits": _limits(settings).model_dump(),
-        "device": result.facts,
+        "device": {} if result.facts is None else result.facts.as_json(),
     }
     folder.write("verdict.json", outcome)
 
@@ -132,8 +133,16 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
         verdict = _verdict(outcome, record)
     except ValidationError as error:
         raise SearchError(f"{folder.path}/verdict.json is damaged: {validation_message(error)}") from None
-    disturbed = Disturbed(*outcome.disturbed_readings)
-    return Result(folder.path, settings, records, folder.front(), verdict, False, outcome.device, disturbed)
+    disturbed, device = Disturbed(*outcome.disturbed_readings), _device(outcome)
+    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed)
+
+
+def _device(outcome: VerdictFile) -> Provenance | None:
+    """None where the file does not tell of the device what this version needs to know."""
+    try:
+        return Provenance.from_json(outcome.device)
+    except MeasureError:
+        return None
 
 
 def _verdict(outcome: VerdictFile, record: Trial | None) -> Verdict:

@@ -42,7 +42,7 @@ def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
 
     device = checked_device(setting.device)
     machine = provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads)
-    return messages.HelloReply(machine.as_json())
+    return messages.HelloReply(machine)
 
 
 def _data(request: messages.LoadRequest, say: Say) -> LoadedData:

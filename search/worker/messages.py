@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import JsonValue, TypeAdapter
 
 from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.latency.result import Latency
 from archdsl.search.loaded_data import DataRequest, LoadedData
 from archdsl.search.policy.pace import Pace as Pace
@@ -72,8 +73,7 @@ class MeasuringSetting:
 class HelloReply:
     """The device of a worker."""
 
-    provenance: dict[str, JsonValue]
-    """As `archdsl.latency.provenance` tells it."""
+    provenance: Provenance
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from archdsl.errors import SearchError
-from archdsl.json_types import JsonObject
+from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
 from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.trial import Trial
@@ -18,8 +18,8 @@ from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.search.worker.slot import DeviceLocks, WorkerProtocol, WorkerSlot
 
 
-def greeted(worker: WorkerProtocol, settings: Settings, policy: SilencePolicy) -> JsonObject:
-    """What a worker tells of the device that networks are measured on (`archdsl.latency.provenance`).
+def greeted(worker: WorkerProtocol, settings: Settings, policy: SilencePolicy) -> Provenance:
+    """What a worker tells of the device that networks are measured on.
 
     Raises:
         Failed, WorkerGone: as `Worker.ask`.
@@ -71,19 +71,19 @@ class WorkerPool(Generic[Ticket]):
         """The trials that are under way."""
         return [trial for trial, _ in self._busy.values()]
 
-    def greeted(self) -> JsonObject:
+    def greeted(self) -> Provenance:
         """What the workers tell of their devices, which must be alike: a latency counts on any of them.
 
         Raises:
             SearchError: one has no device, or one that differs.
         """
-        devices: list[JsonObject] = []
+        devices: list[Provenance] = []
         for number, slot in enumerate(self.slots, 1):
             try:
                 devices.append(greeted(slot, slot.settings, self._policy))
             except Failed as error:
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
-        if len(names := {str(facts.get("device_name")) for facts in devices}) > 1:
+        if len(names := {device.device_name for device in devices}) > 1:
             rule = f"the devices of the workers differ: {', '.join(sorted(names))}"
             raise SearchError(f"{rule}; choose one by its number, e.g. --device cuda:0")
         return devices[0]

@@ -42,7 +42,7 @@ def test_the_live_view_shows_progress_the_best_so_far_the_front_and_the_ladder(g
 
 
 def test_the_live_view_begins_with_nothing(golden: Golden) -> None:
-    golden("search_live_empty", text_of(screen(state(facts={}, phase="starting", doing="loading data"))))
+    golden("search_live_empty", text_of(screen(state(facts=None, phase="starting", doing="loading data"))))
 
 
 CONDITIONS: dict[str, Any] = {
@@ -169,7 +169,7 @@ def test_a_candidate_reads_as_one_line() -> None:
 def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -> None:
     console = Console(file=io.StringIO(), width=40, color_system=None)
     with Display(console) as display:
-        display(state(facts={}), None)
+        display(state(facts=None), None)
         display(state(), None)
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]

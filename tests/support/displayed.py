@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from archdsl.json_types import JsonObject
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.progress import State
 from archdsl.search.trial import SeedAccuracy, Training, Trial
+from tests.support.devices import fake_device
 from tests.support.searching import settings
 
 NAMES = ("tiny-0aaaaaaa", "tiny-1bbbbbbb", "tiny-2ccccccc")
@@ -32,7 +32,7 @@ FRONT = [
 PER_SEED = (SeedAccuracy(0, 0.71, 0.69), SeedAccuracy(1, 0.69, 0.65))
 TWICE = Training(fidelity="6 epochs", held_out=0.65, per_seed=PER_SEED, spread=0.02)
 LONGER = replace(FRONT[0], rung="train_longer", accuracy=0.7, training=TWICE)
-FACTS: JsonObject = {"device": "cpu", "device_name": "a machine"}
+FACTS = fake_device()
 
 
 class Stopped(Clock):
@@ -45,9 +45,7 @@ class Stopped(Clock):
 
 def state(**changes: Any) -> State:
     asked = settings(time_s=600.0, trials=40)
-    made = State(
-        asked, "runs/one", Stopped(asked, SHIPPED), "searching", f"trial 7: training {NAMES[2]}", facts=dict(FACTS)
-    )
+    made = State(asked, "runs/one", Stopped(asked, SHIPPED), "searching", f"trial 7: training {NAMES[2]}", facts=FACTS)
     for name, value in changes.items():
         setattr(made, name, value)
     return made

@@ -11,9 +11,10 @@ from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, Chec
 from archdsl.search.proxy_check.result import Accuracies, CheckRequest, CheckResult, Judgement, Ranking
 from archdsl.search.trial import Training
 from archdsl.search.worker.scores.every import NAMES
+from tests.support.devices import fake_device
 from tests.support.searching import settings
 
-DATA = CheckFacts(provenance={"device_name": "a machine"}, data="fake: 10 images", validation=1000, held_out=1000)
+DATA = CheckFacts(provenance=fake_device(), data="fake: 10 images", validation=1000, held_out=1000)
 
 
 def asked(networks: int = 10, **changes: Any) -> Check:

@@ -29,6 +29,7 @@ from archdsl.search.worker.events import TrainingProgress
 from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Progress
 from archdsl.search.worker.scores.every import NAMES
+from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named, write_fake_weights
 
 Reply = dict[str, Any]
@@ -116,7 +117,7 @@ class FakeWorker:
         self.machine.stopped += 1
 
     def _hello(self, request: Reply) -> Reply:
-        return {"provenance": {"device": request["device"], "device_name": self.machine.name, "torch": "2.0"}}
+        return {"provenance": fake_device(self.machine.name, request["device"]).as_json()}
 
     def _data(self, request: Reply) -> Reply:
         described = {"describe": "fake: 10 images", "fingerprint": "0" * 16, "chance": 0.1, "images": 10}

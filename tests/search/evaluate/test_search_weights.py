@@ -25,6 +25,7 @@ from archdsl.search.trial import Trial
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space
+from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named
 from tests.support.searching import RANDOM, SPACE, Machine, quicken, records, search, settings, when_training
 
@@ -37,7 +38,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
     own = Context(settings(**changes), RANDOM, RunFolder(folder), is_resumed=True, new_worker=machine.worker)
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"}, RANDOM.silence)
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
     return own
 
 
@@ -196,7 +197,7 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
         new_worker=machine.worker,
         options=MachineOptions(role="train"),
     )
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), {"torch": "2.0"}, RANDOM.silence)
+    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
     return own
 
 

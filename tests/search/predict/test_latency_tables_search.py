@@ -36,15 +36,15 @@ def table(space: Space, monkeypatch: pytest.MonkeyPatch) -> Table:
 
 
 def test_a_search_uses_the_fresh_table_of_its_setting_and_none_other(table: Table) -> None:
-    assert table_of(settings(space=SPACE, threads=1), facts(table).as_json()) == table
-    assert table_of(settings(space=SPACE, threads=1), facts(table, torch="1.0").as_json()) is None
-    assert table_of(settings(space=SPACE, threads=1, batch=4), facts(table).as_json()) is None
+    assert table_of(settings(space=SPACE, threads=1), facts(table)) == table
+    assert table_of(settings(space=SPACE, threads=1), facts(table, torch="1.0")) is None
+    assert table_of(settings(space=SPACE, threads=1, batch=4), facts(table)) is None
 
 
 def test_a_search_that_chose_its_threads_uses_the_table_of_these(table: Table) -> None:
     own = settings(space=SPACE)
-    assert table_of(own.model_copy(update={"chosen_threads": 1}), facts(table).as_json()) == table
-    assert table_of(own.model_copy(update={"chosen_threads": 2}), facts(table).as_json()) is None
+    assert table_of(own.model_copy(update={"chosen_threads": 1}), facts(table)) == table
+    assert table_of(own.model_copy(update={"chosen_threads": 2}), facts(table)) is None
 
 
 def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred(table: Table) -> None:

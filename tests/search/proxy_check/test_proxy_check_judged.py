@@ -14,7 +14,7 @@ from tests.support.proxy_checks import DATA, accuracies_of, networks, ranking_of
 
 
 def images(validation: int, held_out: int) -> CheckFacts:
-    return CheckFacts(provenance={}, data="fake", validation=validation, held_out=held_out)
+    return CheckFacts(provenance=None, data="fake", validation=validation, held_out=held_out)
 
 
 def test_scores_that_rank_all_networks_rightly_meet_every_target_but_the_one_above_params() -> None:

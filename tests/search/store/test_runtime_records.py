@@ -17,9 +17,11 @@ from archdsl.load.spaces import space_of
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.config import Settings
 from archdsl.search.propose.study_names import name_of, older_name_of
+from archdsl.search.proxy_check.networks import CheckFacts
 from archdsl.search.report.gathering import read_report
 from archdsl.search.report.sheet import csv_text
 from archdsl.search.store.folder import RunFolder
+from tests.support.devices import fake_device
 from tests.support.places import GOLDEN
 from tests.support.searching import SPACE, Machine, quicken, search, settings
 from tests.support.tabled import FEW, facts, measured
@@ -55,6 +57,29 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path: Path, monkeypatch: pyt
     (folder / "run.json").write_text(json.dumps({**asked, "mode": "graph"}))
     with pytest.raises(archdsl.ArchError, match=r"run.json cannot be read"):
         RunFolder(folder).settings()
+
+
+def test_the_device_in_a_verdict_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+    folder = tmp_path / "run"
+    search(folder, trials=2, latency_budget_ms=None)
+    verdict = json.loads((folder / "verdict.json").read_text())
+    for device in ({"device_name": "an H100", "mode": "graph"}, {"device_name": 7}, {}):
+        written = {name: value for name, value in verdict["device"].items() if name not in ("environment", "runtime")}
+        (folder / "verdict.json").write_text(json.dumps({**verdict, "device": {**written, **device} if device else {}}))
+        result = search(folder, resume=True, trials=2, latency_budget_ms=None)
+        told = None if result.facts is None else (result.facts.device_name, result.facts.runtime)
+        assert told == (("an H100", "graph") if "mode" in device else None)
+
+
+def test_a_check_of_an_earlier_version_tells_its_device() -> None:
+    facts = {"data": "fake", "validation": 10, "held_out": 10}
+    written = fake_device("an H100").as_json()
+    old = {"mode" if name == "runtime" else name: value for name, value in written.items() if name != "environment"}
+    assert CheckFacts.model_validate({"provenance": old, **facts}).provenance == fake_device("an H100")
+    assert CheckFacts.model_validate({"provenance": {"device_name": "an H100"}, **facts}).provenance is None
+    again = CheckFacts.model_validate(CheckFacts.model_validate({"provenance": written, **facts}).model_dump())
+    assert again.provenance == fake_device("an H100")
 
 
 def test_settings_without_a_space_are_refused_as_such() -> None:

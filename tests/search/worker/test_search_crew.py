@@ -16,6 +16,7 @@ from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Request, ScoreRequest
 from archdsl.search.worker.pool import WorkerPool, device_names
 from archdsl.search.worker.process import Failed
+from tests.support.devices import fake_device
 from tests.support.searching import RANDOM, Machine, R, quicken, search, settings
 
 
@@ -107,7 +108,7 @@ class Stub:
         self.told.append(f"{self.name} {request.do}s")
         if self.name == "d":
             raise Failed("no GPU 3")
-        device = {"device_name": "an H100" if self.name == "a" else "a T4"}
+        device = fake_device("an H100" if self.name == "a" else "a T4", "cuda").as_json()
         facts: Any = {"provenance": device, "latency": {"samples_ms": [1.0], "provenance": device}}
         return request.reply({**facts, "scores": {}, "seconds": 0.0 if request.needs_quiet else {}})
 

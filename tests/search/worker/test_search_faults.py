@@ -28,6 +28,7 @@ HELLO = HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1))
 CHILD = """
 import ctypes, json, os, signal, sys, time
 from pathlib import Path
+from archdsl.latency.provenance import provenance
 from archdsl.search.worker import child as worker
 from archdsl.search.worker.actions import ACTIONS
 
@@ -35,7 +36,7 @@ FAULTS = ["segfault", "hang", "memory", "gpu", "raise", "nan", "kill", "exit", "
 counter = Path(sys.argv[1])
 
 def hello(request, say):
-    return {"provenance": {"device": "cpu", "device_name": "a machine", "torch": "2.0"}}
+    return {"provenance": provenance("cpu", "float32", 1, "eager", 1).as_json()}
 
 def data(request, say):
     facts = {"describe": "fake", "fingerprint": "0" * 16, "chance": 0.1, "images": 10, "validation": 9, "held_out": 9}

@@ -143,7 +143,7 @@ def test_the_real_worker_measures_and_says_why_it_cannot() -> None:
     setting: Any = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "graph", "threads": 1}
     with Worker() as worker:
         hello = worker.ask(HelloRequest(MeasuringSetting("cpu", 1, "float32", "eager", 1)), 120.0)
-        assert hello.provenance["device"] == "cpu"
+        assert hello.provenance.device == "cpu"
         with pytest.raises(Failed, match="runtime graph replays a CUDA graph and needs a GPU"):
             worker.exchange({"do": "measure", "spec": document, "setting": setting}, 120.0, silent)
         with pytest.raises(Failed, match="KeyError: 'nothing'"):
