@@ -17,6 +17,7 @@ from archdsl.search.policy.evaluate import (
 )
 from archdsl.search.policy.predict import (
     EarlyStoppingPolicy,
+    FormulaPolicy,
     LatencyModelPolicy,
     ScreenPolicy,
     SurrogatePolicy,
@@ -44,6 +45,7 @@ class Policy:
     study: StudyPolicy = field(default_factory=StudyPolicy)
     sharing: SharingPolicy = field(default_factory=SharingPolicy)
     latency_model: LatencyModelPolicy = field(default_factory=LatencyModelPolicy)
+    formula: FormulaPolicy = field(default_factory=FormulaPolicy)
     surrogate: SurrogatePolicy = field(default_factory=SurrogatePolicy)
     screen: ScreenPolicy = field(default_factory=ScreenPolicy)
     early_stopping: EarlyStoppingPolicy = field(default_factory=EarlyStoppingPolicy)
