@@ -22,7 +22,8 @@ RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
     "duplicate": "the same network as an earlier candidate",
-    "predicted": "predicted latency over the budget by more than the largest prediction error so far",
+    "predicted": "predicted latency over the budget by more than the error of the prediction",
+    "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
     "latency": "measured latency over the gate",
     "zero_cost": "zero-cost score or predicted accuracy in the lowest 20 % of equal-or-cheaper networks",
     "halving": "training stopped early: its running loss is too high",
@@ -30,6 +31,8 @@ RUNGS: Mapping[str, str] = {
     "trained": "trained",
 }
 """Where a candidate can end, in the order in which it meets the rungs, and what that means."""
+ONLY_OF_FILES = ("preselection",)
+"""Rungs of searches alone whose runtime runs exported files."""
 
 
 @dataclass(frozen=True)

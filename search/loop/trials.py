@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from archdsl.load.specs import spec_of
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
@@ -17,7 +18,7 @@ from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import FROM, HASH, RESULT
-from archdsl.search.propose.warm_start import load_earlier_runs
+from archdsl.search.propose.warm_start import earlier_latencies, load_earlier_runs
 from archdsl.search.store import cache
 from archdsl.search.store.result import trials_in
 from archdsl.search.trial import Trial
@@ -39,8 +40,15 @@ class SearchLoop:
         self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
         table = table_of(context.settings, state.facts)
-        self._predictors = Predictors(context.trials, self.policy, state.gate_ms, table, context.space.objectives)
-        too_slow, predicted = self._predictors.surely_too_slow, self._predictors.predicted_ms
+        self._predictors = predictors = Predictors(
+            context.trials,
+            self.policy,
+            state.gate_ms,
+            table,
+            context.space.objectives,
+            needs_export=runs_files(context.settings.runtime),
+            earlier=earlier_latencies(context.folder, context.settings, state.facts),
+        )
         self.proposals = Proposals(
             study,
             context.space,
@@ -48,9 +56,11 @@ class SearchLoop:
             self.policy,
             set(),
             state.funnel,
-            too_slow,
-            predicted,
+            predictors.surely_too_slow,
+            predictors.predicted_ms,
             state.gate_ms,
+            why_too_slow=predictors.why_too_slow,
+            why_too_inaccurate=predictors.why_too_inaccurate,
         )
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(

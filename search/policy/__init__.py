@@ -19,6 +19,7 @@ from archdsl.search.policy.predict import (
     EarlyStoppingPolicy,
     FormulaPolicy,
     LatencyModelPolicy,
+    PreselectionPolicy,
     ScreenPolicy,
     SurrogatePolicy,
 )
@@ -47,6 +48,7 @@ class Policy:
     latency_model: LatencyModelPolicy = field(default_factory=LatencyModelPolicy)
     formula: FormulaPolicy = field(default_factory=FormulaPolicy)
     surrogate: SurrogatePolicy = field(default_factory=SurrogatePolicy)
+    preselection: PreselectionPolicy = field(default_factory=PreselectionPolicy)
     screen: ScreenPolicy = field(default_factory=ScreenPolicy)
     early_stopping: EarlyStoppingPolicy = field(default_factory=EarlyStoppingPolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)

@@ -82,3 +82,17 @@ class FormulaPolicy:
     """By which a prediction must exceed the gate at least. In a study of 24 networks the formula was off by 9 to 12 %
     at the median and by about 25 % at most; the few networks that it is fitted to at first do not show that.
     """
+
+
+@dataclass(frozen=True)
+class PreselectionPolicy:
+    """Which candidates are accurate enough, by prediction, to be exported."""
+
+    enough: int = 10
+    """Trained networks before their predicted accuracies are trusted or not, and rivals that cost no more."""
+    least_correlation: float = 0.5
+    """Spearman's, of predicted and trained accuracy here, from which the prediction is trusted."""
+    kept_share: float = 0.5
+    """Of equal-or-cheaper networks, among whose predicted accuracies a candidate's must be to be exported: an export
+    costs a fifth to a half of a trial, which is better spent on the upper half.
+    """

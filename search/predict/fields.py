@@ -24,6 +24,11 @@ def fields(document: JsonObject) -> Fields:
     return values_by_place
 
 
+def described(document: JsonObject, params: float, macs: float) -> Fields:
+    """What a network is, its params and MACs among that."""
+    return {**fields(document), "params": math.log1p(params), "MACs": math.log1p(macs)}
+
+
 def field_columns(seen: Sequence[Fields]) -> Floats:
     """(networks, fields): of mean 0 and variance 1; without those in which all are alike.
 

@@ -14,23 +14,31 @@ from archdsl.families.common.stage import Stage
 from archdsl.language.document import Spec
 
 BLOCKS: Mapping[str, int] = {
-    "mlp": 9,
+    "mlp": 10,
     "attention": 34,
     "hilo": 61,
-    "window": 33,
+    "window": 34,
     "shifted_window": 50,
     "deformable": 72,
     "neighborhood": 46,
     "deformable_plus": 76,
-    "fcvit_conv": 104,
+    "dual_path": 88,
+    "joint_path": 54,
+    "fcvit_conv": 105,
 }
 """Of one block."""
 NODES: Mapping[str, int] = {
     "patch_stem": 3,
     "conv_stem": 8,
+    "deep_stem": 10,
+    "overlap_stem": 3,
+    "semantic_stem": 37,
     "deformable_merge": 21,
     "conv_merge": 3,
+    "semantic_merge": 5,
     "mean_head": 3,
+    "class_token_head": 3,
+    "class_attention_head": 47,
 }
 """Of a stem, merge, join or head."""
 STAGE_ENDS = 1

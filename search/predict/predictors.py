@@ -13,6 +13,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
 from archdsl.search.predict.early_stopping import EarlyStopping
+from archdsl.search.predict.exclusion import LatencyFormula, PredictedAccuracy
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
 from archdsl.search.trial import Trial
@@ -28,30 +29,65 @@ class Predictors:
         gate_ms: float | None,
         table: Table | None = None,
         objectives: Sequence[str] = (),
+        *,
+        needs_export: bool = False,
+        earlier: Iterable[tuple[Spec, float]] = (),
     ) -> None:
+        """`needs_export` tells whether a network is exported before it is measured, so that a formula is worth its
+        while; `earlier` are networks that other runs measured under the same conditions, with their ms.
+        """
         self._latency, self._gate_ms = LatencyModel(policy.latency_model, table), gate_ms
+        self._formula = LatencyFormula(policy.formula) if needs_export else None
+        self._accuracy = PredictedAccuracy(objectives, policy) if needs_export else None
         self.screen, self.early_stopping = Screen(objectives, policy), EarlyStopping(objectives, policy)
         self._anything_passed = False
+        for spec, latency_ms in earlier:
+            self._learn_latency(spec, latency_ms)
         for trial in trials:
             self.learn(trial)
 
     def learn(self, trial: Trial) -> None:
         """One finished trial."""
         if trial.latency_ms is not None:
-            self._latency.learn(spec_of(trial.document), trial.latency_ms)
+            spec = spec_of(trial.document)
+            self._latency.learn(spec, trial.latency_ms)
+            if trial.measurement is None or trial.measurement.undisturbed != 0:
+                self._learn_latency(spec, trial.latency_ms)
             self._anything_passed |= self._gate_ms is None or trial.latency_ms <= self._gate_ms
+        if self._accuracy is not None:
+            self._accuracy.learn(trial)
         self.screen.learn(trial)
         self.early_stopping.learn(trial)
 
+    def _learn_latency(self, spec: Spec, latency_ms: float) -> None:
+        if self._formula is not None:
+            self._formula.learn(spec, latency_ms)
+
     def predicted_ms(self, network: Network) -> float | None:
         """The latency of a network that was not measured; None where nothing can tell it yet."""
-        return self._latency.guess(network.spec, network.counted)
+        guess = self._latency.guess(network.spec, network.counted)
+        if guess is not None or self._formula is None:
+            return guess
+        return self._formula.predicted(network.spec, network.counted)
 
     def surely_too_slow(self, spec: Spec) -> bool:
-        """Whether a network exceeds the gate by more than the largest prediction error so far.
+        """Whether a network exceeds the gate by more than the predictions erred so far.
 
         Never before something measured passed the gate: what has seen slow networks alone finds all of them slow.
         """
-        if self._gate_ms is None or not self._anything_passed:
-            return False
-        return self._latency.surely_over(spec, self._gate_ms) is not None
+        return self._anything_passed and self.why_too_slow(spec) is not None
+
+    def why_too_slow(self, spec: Spec) -> str | None:
+        """The figures by which a network is predicted to exceed the gate; None where it may pass."""
+        if self._gate_ms is None:
+            return None
+        if self._formula is not None and (reason := self._formula.too_slow(spec, self._gate_ms)) is not None:
+            return reason
+        predicted_ms = self._latency.surely_over(spec, self._gate_ms)
+        if predicted_ms is None:
+            return None
+        return f"predicted {predicted_ms:.2f} ms is too slow (gate {self._gate_ms:.2f} ms)"
+
+    def why_too_inaccurate(self, network: Network) -> str | None:
+        """Why a network is not worth its export by its predicted accuracy; None where it is, or needs none."""
+        return None if self._accuracy is None else self._accuracy.too_low(network, self.predicted_ms(network))

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from archdsl.search.config import Settings
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
-from archdsl.search.predict.fields import Fields, fields
+from archdsl.search.predict.fields import Fields, described
 from archdsl.search.propose.acquisition import Prediction
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.distributions import Parameter
@@ -125,7 +125,11 @@ class Evolution:
             if len(self._features) >= self._policy.evolution.most_kept:
                 self._features.clear()
             network = self._network(params) or self._made(params, None)
-            self._features[key] = None if network is None else fields_of(network)
+            self._features[key] = (
+                None
+                if network is None
+                else described(network.spec.to_json(), network.counted.params, network.counted.macs)
+            )
         return self._features[key]
 
     def _predicted(self, params: Params, least_ms: float) -> Prediction:
@@ -140,9 +144,3 @@ class Evolution:
         if latency_ms is None or self._gate_ms is None:
             return Prediction(values)
         return Prediction(values, {_GATE: math.log(latency_ms / self._gate_ms)})
-
-
-def fields_of(network: Network) -> Fields:
-    """What a network is, its params and MACs among that."""
-    counted = network.counted
-    return {**fields(network.spec.to_json()), "params": math.log1p(counted.params), "MACs": math.log1p(counted.macs)}

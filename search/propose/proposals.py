@@ -39,12 +39,17 @@ class Proposals:
         too_slow: Callable[[Spec], bool] = lambda spec: False,
         latency: Callable[[Network], float | None] = lambda network: None,
         gate_ms: float | None = None,
+        *,
+        why_too_slow: Callable[[Spec], str | None] = lambda spec: None,
+        why_too_inaccurate: Callable[[Network], str | None] = lambda network: None,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
 
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
-        takes longer than `gate_ms` is not trained.
+        takes longer than `gate_ms` is not trained. `why_too_slow` and `why_too_inaccurate` give the figures of what is
+        refused before it is measured; the latter holds for what an optimiser proposes, not for seeds and random points.
         """
+        self._why_too_slow, self._why_too_inaccurate = why_too_slow, why_too_inaccurate
         self._is_too_slow: Callable[[Network], bool] = lambda network: too_slow(network.spec)
         self.study, self.space, self.settings, self.policy = study, space, settings, policy
         self.seen, self.funnel = seen, funnel
@@ -76,7 +81,8 @@ class Proposals:
         while self._seeds and not self.study.has_waiting:
             choices, facts = self._seeds.popleft()
             self.study.enqueue(choices, facts=facts)
-        trial, choices = self.study.ask(self._breeding())
+        breeding, is_proposed = self._breeding(), not self.study.has_waiting
+        trial, choices = self.study.ask(breeding)
         if self.study.is_killer(trial) and not self.study.was_begun(trial):
             times = self.policy.study.most_lost
             self._refuse(trial, "static", f"the search was killed {times} times while this network was examined")
@@ -92,7 +98,10 @@ class Proposals:
             self._refuse(trial, "duplicate")
             return None
         if self._is_too_slow(network):
-            self._refuse(trial, "predicted")
+            self._refuse(trial, "predicted", self._why_too_slow(network.spec))
+            return None
+        if is_proposed and (reason := self._why_too_inaccurate(network)) is not None:
+            self._refuse(trial, "preselection", reason)
             return None
         self.seen.add(network.network_hash)
         self.study.begin(trial, network.network_hash, self._origins.get(network.network_hash))

@@ -7,13 +7,15 @@ An accuracy is taken over only if everything that it depends on is equal; a late
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.errors import SearchError, SpecError
 from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.load.spaces import choices_of, point
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
@@ -83,6 +85,32 @@ def load_earlier_runs(
         trained = _result(network_hash, settings, data) if is_shared else {}
         facts.append({FROM: path, **trained})
     return EarlierRuns(list(zip(choices, facts, strict=True)), origins)
+
+
+def earlier_latencies(folder: RunFolder, settings: Settings, machine: JsonObject) -> list[tuple[Spec, float]]:
+    """Networks with their ms, as the runs that the run of `folder` begins with measured them under the same conditions.
+
+    They serve predictions alone. `machine` is what a worker told of the device.
+    """
+    kept = folder.read("known.json", KnownFile)
+    measured = list[tuple[Spec, float]]()
+    for path in () if kept is None else kept.folders:
+        with suppress(SearchError):  # it was there when the run began
+            before, records = RunFolder(Path(path)).settings(), RunFolder(Path(path)).records()
+            if (before.measuring(), before.stat) == (settings.measuring(), settings.stat):
+                measured += _latencies(records, machine)
+    return measured
+
+
+def _latencies(records: Iterable[Trial], machine: JsonObject) -> Iterator[tuple[Spec, float]]:
+    """Of the trials whose latencies were measured on such a machine, in rounds that nothing disturbed."""
+    for trial in records:
+        measurement = trial.measurement
+        if trial.is_longer or trial.latency_ms is None or measurement is None or measurement.undisturbed == 0:
+            continue
+        if (measurement.provenance or {}).get("device_name") == machine.get("device_name"):
+            with suppress(SpecError):  # a type of a package that is not installed here
+                yield spec_of(trial.document), trial.latency_ms
 
 
 def _result(network_hash: str, settings: Settings, data: DataFacts) -> JsonObject:

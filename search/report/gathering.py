@@ -26,7 +26,7 @@ from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.trials import LONGER, TrialLine, trial_of
 from archdsl.search.report.verdicts import verdict_of
 from archdsl.search.store.front import front
-from archdsl.search.trial import RUNGS
+from archdsl.search.trial import ONLY_OF_FILES, RUNGS
 from archdsl.spaces.space import Space
 
 
@@ -161,13 +161,14 @@ class _Point(NamedTuple):
 
 
 def _rungs(trials: Sequence[TrialLine], study: StudyFacts) -> list[Rung]:
-    """Every rung that a candidate can end at, and those of a later version that one did."""
+    """Every rung that a candidate can end at, and those that not every search has, or a later version's, if one did."""
     ended: dict[str, Counter[str]] = {}
     for (name, reason), times in study.refusals.items():
         ended.setdefault(name, Counter())[reason] += times
     for trial in trials:
         ended.setdefault(trial.last_rung, Counter())[_reason(trial)] += 1
-    names = [*RUNGS, *sorted(set(ended) - set(RUNGS))]
+    names = [name for name in RUNGS if name in ended or name not in ONLY_OF_FILES]
+    names += sorted(set(ended) - set(RUNGS))
     spent = {name: sum(trial.seconds for trial in trials if trial.last_rung == name) for name in names}
     return [
         Rung(

@@ -150,6 +150,10 @@ class FakeWorker:
     def _threads(self, request: Reply) -> Reply:
         return {"threads": 1}
 
+    def _export(self, request: Reply) -> Reply:
+        Path(request["file"]).write_text("an exported network")
+        return {"sha256": "0" * 64, "largest_error": 0.0}
+
     def _pace(self, request: Reply) -> Reply:
         return {"step_s": 0.01, "image_s": 0.001}
 
