@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,12 +17,11 @@ from archdsl.errors import MeasureError
 from archdsl.files import installed_version
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
-from archdsl.timing.cores import physical_cores, read_text
+from archdsl.timing.host import cpu_name as cpu_name
+from archdsl.timing.host import host_facts
 
 _SMI_S = 10.0
 _told_by_smi: dict[str, tuple[float, list[str | None]]] = {}
-ENVIRONMENT = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables that change how fast a network runs on a CPU."""
 _CLOCKS = ("sm_mhz", "memory_mhz", "celsius")
 """In the order of the query."""
 
@@ -135,27 +131,10 @@ def provenance(device: str, dtype: str, batch: int, runtime: str, threads: int |
         torch=str(torch.__version__),
         cuda=torch.version.cuda or torch.version.hip,
         cudnn=cudnn.version() if cudnn.is_available() else None,
-        python=platform.python_version(),
-        os=platform.platform(),
-        cpu=cpu_name(),
-        cpus=os.cpu_count(),
-        physical_cores=physical_cores(),
-        malloc=_malloc(),
-        omp_wait_policy=os.environ.get("OMP_WAIT_POLICY", "default"),
-        environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        load_average=_load(),
         driver=gpu.driver,
         clocks=gpu.clocks,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        **host_facts(),
     )
-
-
-def cpu_name() -> str:
-    """The model's name in /proc/cpuinfo, else what `platform` says, else the architecture."""
-    for line in read_text(Path("/proc/cpuinfo")).splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or "unknown"
 
 
 class _Gpu(NamedTuple):
@@ -222,20 +201,3 @@ def _ask_smi(uuid: str) -> list[str | None]:
         if len(values) == 4:
             return values
     return [None] * 4
-
-
-def _malloc() -> str:
-    """What sets the allocator, as text."""
-    names = [
-        name for name in sorted(os.environ) if name.startswith("MALLOC_") or name in {"LD_PRELOAD", "GLIBC_TUNABLES"}
-    ]
-    settings = [f"{name}={os.environ[name]}" for name in names if os.environ[name]]
-    return " ".join(settings) or f"{' '.join(platform.libc_ver()).strip() or platform.system()} default"
-
-
-def _load() -> tuple[float, float, float] | None:
-    """Load over 1, 5 and 15 minutes."""
-    with suppress(OSError, AttributeError):
-        one_minute, five_minutes, fifteen_minutes = os.getloadavg()
-        return round(one_minute, 2), round(five_minutes, 2), round(fifteen_minutes, 2)
-    return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.errors import ExportError, MeasureError, one_of
+from archdsl.runtimes.array_session import ArraySession
 from archdsl.runtimes.runtime import Runner, Runtime
 
 if TYPE_CHECKING:
@@ -28,24 +29,29 @@ class _Folder:
         self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-class Session(ABC):
-    """An opened file, for a number of threads."""
+class Session:
+    """An opened file, for a number of threads, with tensors in and out."""
 
-    @abstractmethod
+    def __init__(self, session: ArraySession) -> None:
+        self._session = session
+
     def bound(self, images: Tensor) -> Runner:
         """One pass over images (B, C, H, W) of float32 on buffers that are made now."""
+        return self._session.bound(images.contiguous().numpy())
 
-    @abstractmethod
     def outputs(self, images: Tensor) -> Outputs:
         """What the file gives for images (B, C, H, W) of float32: its outputs, float32 on the CPU.
 
         Raises:
             ExportError: the runtime cannot run the file on them.
         """
+        import torch
 
-    @abstractmethod
+        return tuple(torch.from_numpy(each) for each in self._session.outputs(images.contiguous().numpy()))
+
     def options(self) -> JsonObject:
         """What is in force, as the runtime itself says: precision, threads."""
+        return {**self._session.options()}
 
 
 class FilePass:

@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.errors import ExportError
+from archdsl.runtimes.array_session import ArraySession, Floats
 
 if TYPE_CHECKING:
     import onnxruntime
-    from torch import Tensor
-
-    from archdsl.exporting.frozen import Outputs
 
 CPU_PROVIDER = "CPUExecutionProvider"
 _WARNINGS = 3
 """Of ONNX Runtime's log: errors and worse alone. It remarks on what it optimises."""
 
 
-def open_session(file: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session on the CPU with so many threads, all optimisations, and threads that sleep while they wait.
+class OnnxSession(ArraySession):
+    """All optimisations, and threads that sleep while they wait.
 
     Threads that spin while they wait slow down whatever else runs on the machine, as in `runtimes.setting.WAITING`.
-
-    Raises:
-        ExportError: onnxruntime is not installed, or it cannot run the file.
     """
+
+    def __init__(self, file: Path, threads: int = 1) -> None:
+        """On the CPU.
+
+        Raises:
+            ExportError: onnxruntime is not installed, or it cannot run the file.
+        """
+        self._session, self._threads = _opened(file, threads), threads
+
+    def bound(self, images: Floats) -> Callable[[], None]:
+        """As `ArraySession.bound`; inputs and outputs keep their buffers from call to call."""
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._session.get_inputs()[0].name, images)
+        for output in self._session.get_outputs():
+            binding.bind_output(output.name)
+
+        def run() -> None:
+            self._session.run_with_iobinding(binding)
+
+        return run
+
+    def outputs(self, images: Floats) -> list[Floats]:
+        """As `ArraySession.outputs`."""
+        name = self._session.get_inputs()[0].name
+        try:
+            return list(self._session.run(None, {name: images}))
+        except Exception as error:  # its errors have no common class of their own
+            raise _refused(error) from error
+
+    def options(self) -> dict[str, str | int | bool]:
+        """As `ArraySession.options`."""
+        return {"threads": self._threads, "provider": CPU_PROVIDER, "spinning": False}
+
+
+def _opened(file: Path, threads: int) -> onnxruntime.InferenceSession:
     try:
         import onnxruntime
     except ImportError:
@@ -38,17 +69,9 @@ def open_session(file: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     options.log_severity_level = _WARNINGS
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=[CPU_PROVIDER])
-    except Exception as error:  # its errors have no common class of their own
-        raise ExportError(f"ONNX Runtime cannot run the file: {' '.join(str(error).split())[:300]}") from error
-
-
-def outputs_of(session: onnxruntime.InferenceSession, images: Tensor) -> Outputs:
-    """What a session gives for images (B, C, H, W): all its outputs, in float32."""
-    import torch
-
-    name = session.get_inputs()[0].name
-    try:
-        outputs = session.run(None, {name: images.numpy()})
     except Exception as error:
-        raise ExportError(f"ONNX Runtime cannot run the file: {' '.join(str(error).split())[:300]}") from error
-    return tuple(torch.from_numpy(each) for each in outputs)
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> ExportError:
+    return ExportError(f"ONNX Runtime cannot run the file: {' '.join(str(error).split())[:300]}")

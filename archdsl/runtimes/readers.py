@@ -14,7 +14,8 @@ import torch
 
 from archdsl.errors import ExportError
 from archdsl.exporting.frozen import Float32Interface, frozen
-from archdsl.runtimes.onnx_session import open_session, outputs_of
+from archdsl.runtimes.file_runtime import Session
+from archdsl.runtimes.onnx_session import OnnxSession
 from archdsl.weights.model_file import load_model
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ for line in sys.stdin:
 @contextmanager
 def onnx_reader(file: Path) -> Iterator[Reader]:
     """An ONNX file by ONNX Runtime."""
-    session = open_session(file)
-    yield lambda images: outputs_of(session, images)
+    yield Session(OnnxSession(file)).outputs
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from archdsl.timing.interleaved import Runner as Runner
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
 
     NetInput = Tensor | tuple[Tensor, ...]
     """What a module is called with, as one argument."""
-
-Runner = Callable[[], None]
-"""One forward pass; on a GPU it returns before the pass has ended."""
 
 
 class Runtime(ABC):

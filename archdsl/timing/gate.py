@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
 
@@ -24,3 +27,14 @@ def decides(rounds: Rounds, stat: str, gate_ms: float) -> bool:
     if estimated.low > gate_ms and percentile(counting, STATS[stat]) > _CLEAR * gate_ms:
         return True
     return estimated.blocks >= _BLOCKS and not estimated.low <= gate_ms < estimated.high
+
+
+class GateStop(NamedTuple):
+    """Ends a measurement once it is clear for every network on which side of a gate it lies."""
+
+    stat: str
+    gate_ms: float
+
+    def __call__(self, taken: Mapping[str, Rounds]) -> bool:
+        """Whether the rounds so far decide it."""
+        return all(decides(rounds, self.stat, self.gate_ms) for rounds in taken.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from archdsl.language.document import Spec
     from archdsl.latency.rounds import Pace as PaceOptions
     from archdsl.runtimes.export_job import Dtype
-    from archdsl.timing.rounds import Rounds
     from archdsl.training.recipe import Outcome
     from archdsl.training.saving import Training
 
@@ -82,7 +81,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
     from archdsl.latency.provenance import gpu_processes
     from archdsl.load.specs import spec_of
     from archdsl.timing.device_lock import device_lock
-    from archdsl.timing.gate import decides
+    from archdsl.timing.gate import GateStop
 
     has_waited = False
 
@@ -91,10 +90,6 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         has_waited = True
         say(DeviceBusy(text))
 
-    def is_decided(taken: Mapping[str, Rounds]) -> bool:
-        gate_ms = request.gate_ms
-        return gate_ms is not None and all(decides(rounds, request.stat, gate_ms) for rounds in taken.values())
-
     setting, weights = request.setting, request.weights
     timeout_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
     with device_lock(checked_device(setting.device), waiting, timeout_s):
@@ -102,7 +97,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
             say(Measuring())
         started = time.monotonic()
         network = spec_of(request.spec) if weights is None else _subject(Path(weights))
-        pace: PaceOptions = {"stop": None if request.gate_ms is None else is_decided}
+        pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
         if request.pace is not None:
             pace |= request.pace.options()
         latency = measure(

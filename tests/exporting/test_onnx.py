@@ -19,7 +19,8 @@ from archdsl.exporting.metadata import metadata
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.load.specs import spec_of
 from archdsl.runtimes.exported import Exported, export
-from archdsl.runtimes.onnx_session import open_session, outputs_of
+from archdsl.runtimes.file_runtime import Session
+from archdsl.runtimes.onnx_session import OnnxSession
 from archdsl.runtimes.verify import difference, refuse
 from archdsl.weights.facts import Accuracy, DataFacts, Measured, ModelFacts, Preprocessing, Resize
 from tests.support.small_networks import FAMILIES, images, shaken, small
@@ -109,8 +110,8 @@ def test_a_table_is_resized_by_torch_and_not_by_the_converter(tmp_path: Path) ->
         torch.onnx.export(
             frozen(built), (images(1),), tmp_path / "wrong.onnx", dynamo=True, external_data=False, verbose=False
         )
-    session = open_session(tmp_path / "wrong.onnx")
-    worst = difference(lambda x: outputs_of(session, x), built, (3, 64, 64), (1,), ("logits",))
+    session = Session(OnnxSession(tmp_path / "wrong.onnx"))
+    worst = difference(session.outputs, built, (3, 64, 64), (1,), ("logits",))
     with pytest.raises(ExportError, match=r"'logits' differs by .* at batch 1, and float32 allows"):
         refuse(worst, "float32")
 
