@@ -40,6 +40,7 @@ class SearchLoop:
         self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
         table = table_of(context.settings, state.facts)
+        device_name = None if state.facts is None else state.facts.device_name
         self._predictors = predictors = Predictors(
             context.trials,
             self.policy,
@@ -47,7 +48,7 @@ class SearchLoop:
             table,
             context.space.objectives,
             needs_export=runs_files(context.settings.runtime),
-            earlier=earlier_latencies(context.folder, context.settings, state.facts),
+            earlier=earlier_latencies(context.folder, context.settings, device_name),
         )
         self.proposals = Proposals(
             study,

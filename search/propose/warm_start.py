@@ -87,10 +87,10 @@ def load_earlier_runs(
     return EarlierRuns(list(zip(choices, facts, strict=True)), origins)
 
 
-def earlier_latencies(folder: RunFolder, settings: Settings, machine: JsonObject) -> list[tuple[Spec, float]]:
+def earlier_latencies(folder: RunFolder, settings: Settings, device_name: str | None) -> list[tuple[Spec, float]]:
     """Networks with their ms, as the runs that the run of `folder` begins with measured them under the same conditions.
 
-    They serve predictions alone. `machine` is what a worker told of the device.
+    They serve predictions alone. `device_name` is that of the device here; None where no worker told it.
     """
     kept = folder.read("known.json", KnownFile)
     measured = list[tuple[Spec, float]]()
@@ -98,17 +98,17 @@ def earlier_latencies(folder: RunFolder, settings: Settings, machine: JsonObject
         with suppress(SearchError):  # it was there when the run began
             before, records = RunFolder(Path(path)).settings(), RunFolder(Path(path)).records()
             if (before.measuring(), before.stat) == (settings.measuring(), settings.stat):
-                measured += _latencies(records, machine)
+                measured += _latencies(records, device_name)
     return measured
 
 
-def _latencies(records: Iterable[Trial], machine: JsonObject) -> Iterator[tuple[Spec, float]]:
-    """Of the trials whose latencies were measured on such a machine, in rounds that nothing disturbed."""
+def _latencies(records: Iterable[Trial], device_name: str | None) -> Iterator[tuple[Spec, float]]:
+    """Of the trials whose latencies were measured on such a device, in rounds that nothing disturbed."""
     for trial in records:
         measurement = trial.measurement
         if trial.is_longer or trial.latency_ms is None or measurement is None or measurement.undisturbed == 0:
             continue
-        if (measurement.provenance or {}).get("device_name") == machine.get("device_name"):
+        if (measurement.provenance or {}).get("device_name") == device_name:
             with suppress(SpecError):  # a type of a package that is not installed here
                 yield spec_of(trial.document), trial.latency_ms
 

@@ -152,12 +152,12 @@ def test_runs_that_measured_under_the_same_conditions_teach_the_formula(
     same, slower = settings(runtime="onnxruntime", threads=1), settings(runtime="openvino", threads=1)
     folder = RunFolder(tmp_path / "b")
     folder.begin(same, False, [str(tmp_path / "a"), str(tmp_path / "gone")])
-    machine = {"device_name": "a machine"}
+    machine = "a machine"
     taken = earlier_latencies(folder, same, machine)
     assert len(taken) == 8
     assert all(ms == pytest.approx(latency_of(spec)) for spec, ms in taken)
     assert earlier_latencies(folder, slower, machine) == []
-    assert earlier_latencies(folder, same, {"device_name": "another"}) == []
+    assert earlier_latencies(folder, same, "another machine") == []
     learned = Predictors([], replace(SHIPPED, formula=FormulaPolicy(enough=8)), 1e-2, needs_export=True, earlier=taken)
     assert learned.why_too_slow(NETWORKS[0].spec) is not None
     folder.release()
