@@ -135,6 +135,11 @@ def short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """What an error says, on one line of at most `limit` characters; its class where it says nothing."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
 def nearest_only(name: str, allowed: Iterable[str]) -> str:
     """The remedy for an unknown name: the nearest allowed name; empty where none is near."""
     written = {each.lower(): each for each in sorted(set(allowed))}

@@ -25,7 +25,7 @@ from archdsl.data.labelled import (
     three,
 )
 from archdsl.data.pictures import GreyScales, need_pillow, read_alike, read_picture
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, one_line
 
 _NO_PICTURES = frozenset(
     (".cfg", ".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml")
@@ -144,15 +144,10 @@ def _read(files: list[Path], numbers: Numbers, image: int, scales: GreyScales) -
         try:
             pictures[len(kept)] = read_picture(path, image, scales)
         except Exception as error:  # OSError, SyntaxError, struct.error, ...: whatever a broken file makes Pillow raise
-            lost.append(f"{path.parent.name}/{path.name}: {brief(error)}")
+            lost.append(f"{path.parent.name}/{path.name}: {one_line(error, 200)}")
         else:
             kept.append(row)
     return Labelled(pictures[: len(kept)], numbers[kept]), lost
-
-
-def brief(error: Exception) -> str:
-    """What an error says, on one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: Labels, lost: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data.dataset_columns import SETS, Dataset, columns_of, labelled_sets, labels_of
-from archdsl.data.folder import brief, refuse_empty
+from archdsl.data.folder import refuse_empty
 from archdsl.data.labelled import (
     Drawn,
     Labelled,
@@ -24,7 +24,7 @@ from archdsl.data.labelled import (
 )
 from archdsl.data.pictures import GreyScales, fitted, need_pillow, read_alike
 from archdsl.data.set_names import SetName, set_of, spellings
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, one_line
 
 PREFIX = "hf:"
 """Before a name of the hub, perhaps with a configuration after a second colon: `hf:mnist`, `hf:user/birds:small`."""
@@ -145,7 +145,7 @@ def _read(
         try:
             pictures[len(kept)] = fitted(dataset[row][column], image, scales)
         except Exception as error:  # as of a folder's files: whatever a broken image makes its decoder raise
-            lost.append(f"row {row}: {brief(error)}")
+            lost.append(f"row {row}: {one_line(error, 200)}")
         else:
             kept.append(place)
     return Labelled(pictures[: len(kept)], numbers[kept]), lost

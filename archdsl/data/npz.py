@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archdsl.data.array_names import CLASS_NAMES, SetArrays, sets_in
 from archdsl.data.labelled import Labelled, Pixels, Sizes, Split, listed, split
 from archdsl.data.scales import on_one_scale, values_of
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, one_line
 
 _MOST_GAPS = 10_000
 _HOW = "np.savez(FILE, images=..., labels=...) writes a readable file"
@@ -77,7 +77,7 @@ def _arrays(path: Path) -> _Arrays:
     except SearchError:
         raise
     except Exception as error:  # broken, truncated, encrypted or pickled files make numpy and zipfile raise many kinds
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = one_line(error, 200)
         if "unsafely" in said:  # numpy's advice for what is no zip archive; a pickle runs whatever code it holds
             said = "it is not a zip archive, but perhaps a pickle, which is never loaded"
         elif "pickle" in said:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archdsl.errors import ExportError
+from archdsl.errors import ExportError, one_line
 from archdsl.exporting.metadata import INPUT
 from archdsl.exporting.tracing import traced
 
@@ -118,10 +118,9 @@ def versions() -> dict[str, str]:
 def _converted(
     net: nn.Module, images: Tensor, outputs: Sequence[str], dynamic_batch: bool, opset: int
 ) -> onnx.ModelProto:
-    sample = images if not dynamic_batch or len(images) > 1 else images.repeat(2, 1, 1, 1)
     with _silent():
         try:
-            graph = traced(net, sample, dynamic_batch, for_onnx=True)
+            graph = traced(net, images, dynamic_batch, for_onnx=True)
             program = torch.onnx.export(
                 graph,
                 (),
@@ -133,17 +132,17 @@ def _converted(
                 verbose=False,
             )
         except Exception as error:  # torch's exporter raises errors of many kinds; a user's network is none of its bugs
-            raise ExportError(f"torch cannot convert the network to ONNX: {_first_line(error)}") from error
+            raise ExportError(f"torch cannot convert the network to ONNX: {_innermost(error)}") from error
     assert program is not None  # torch gives a program unless it writes a file itself
     model: onnx.ModelProto = program.model_proto
     return model
 
 
-def _first_line(error: BaseException) -> str:
+def _innermost(error: BaseException) -> str:
     """The innermost cause, on one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return one_line(error)
 
 
 @contextmanager

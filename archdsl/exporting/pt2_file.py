@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from archdsl.errors import ExportError
+from archdsl.errors import ExportError, one_line
 from archdsl.exporting.tracing import traced
 
 
@@ -27,11 +27,10 @@ def write_pt2(
     Raises:
         ExportError: torch cannot trace the network.
     """
-    sample = images if not dynamic_batch or len(images) > 1 else images.repeat(2, 1, 1, 1)
     try:
-        graph = traced(net, sample, dynamic_batch)
+        graph = traced(net, images, dynamic_batch)
     except Exception as error:  # torch raises errors of many kinds
-        raise ExportError(f"torch cannot trace the network: {' '.join(str(error).split())[:300]}") from error
+        raise ExportError(f"torch cannot trace the network: {one_line(error)}") from error
     with file.open("wb") as out:
         torch.export.save(graph, out, extra_files=dict(metadata or {}))
     return sum(node.op == "call_function" for node in graph.graph.nodes)

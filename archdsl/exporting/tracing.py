@@ -36,7 +36,7 @@ def traced(net: nn.Module, images: Tensor, dynamic_batch: bool = False, *, for_o
 
     Args:
         net: in eval mode and without gradients.
-        images: of the size that the graph is for. A dynamic batch needs two images or more here.
+        images: of the size that the graph is for.
         dynamic_batch: whether the batch may change, from 1 to 4,096.
         for_onnx: whether tables and sampling take the forms that converters to ONNX and their runtimes get right.
 
@@ -44,6 +44,8 @@ def traced(net: nn.Module, images: Tensor, dynamic_batch: bool = False, *, for_o
         RuntimeError: torch cannot trace it, or the batch came out fixed though it should not.
     """
     shapes = ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},) if dynamic_batch else None
+    if dynamic_batch and len(images) == 1:
+        images = images.repeat(2, 1, 1, 1)  # torch takes a batch of one for a fixed one
     if not for_onnx:
         with torch.no_grad():
             return torch.export.export(net, (images,), dynamic_shapes=shapes)

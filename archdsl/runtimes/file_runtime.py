@@ -103,12 +103,18 @@ class FileRuntime(Runtime):
         """
 
     @abstractmethod
+    def package_version(self) -> str:
+        """The version of `package`.
+
+        Raises:
+            ImportError: it is not installed, or cannot be imported.
+        """
+
     def versions(self) -> dict[str, str]:
         """Of the packages that write and run the file."""
+        from archdsl.exporting.onnx_file import versions
 
-    @abstractmethod
-    def is_installed(self) -> bool:
-        """Whether its package is there."""
+        return {self.package: self.package_version(), **versions()}
 
     def check(self, device: str, dtype: str) -> None:
         """As `Runtime.check`."""
@@ -116,9 +122,11 @@ class FileRuntime(Runtime):
             raise MeasureError(f"runtime {self.name} runs on a CPU here; got device {device}; use graph or eager")
         if dtype not in self.dtypes:
             raise MeasureError(f"runtime {self.name} takes dtype {one_of(self.dtypes)}; got {dtype}")
-        if not self.is_installed():
+        try:
+            self.package_version()
+        except ImportError:
             remedy = f"pip install 'archdsl[{self.extra}]'"
-            raise MeasureError(f"runtime {self.name} needs the package {self.package}; {remedy}")
+            raise MeasureError(f"runtime {self.name} needs the package {self.package}; {remedy}") from None
 
     def runner(self, net: nn.Module, x: NetInput) -> FilePass:
         """As `Runtime.runner`: the network is exported to a file in a temporary folder and held against it first."""

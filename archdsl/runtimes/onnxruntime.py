@@ -15,21 +15,11 @@ class OnnxRuntime(FileRuntime):
     package, extra = "onnxruntime", "onnx"
     dtypes = ("float32", "float16")
 
-    def is_installed(self) -> bool:
-        """As `FileRuntime.is_installed`."""
-        try:
-            import onnxruntime  # noqa: F401
-        except ImportError:
-            return False
-        return True
-
-    def versions(self) -> dict[str, str]:
-        """As `FileRuntime.versions`."""
+    def package_version(self) -> str:
+        """As `FileRuntime.package_version`."""
         import onnxruntime
 
-        from archdsl.exporting.onnx_file import versions
-
-        return {"onnxruntime": onnxruntime.__version__, **versions()}
+        return str(onnxruntime.__version__)
 
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""

@@ -14,21 +14,11 @@ class OpenVino(FileRuntime):
     name = "openvino"
     package, extra = "openvino", "openvino"
 
-    def is_installed(self) -> bool:
-        """As `FileRuntime.is_installed`."""
-        try:
-            import openvino  # noqa: F401
-        except ImportError:
-            return False
-        return True
-
-    def versions(self) -> dict[str, str]:
-        """As `FileRuntime.versions`."""
+    def package_version(self) -> str:
+        """As `FileRuntime.package_version`."""
         import openvino
 
-        from archdsl.exporting.onnx_file import versions
-
-        return {"openvino": openvino.__version__, **versions()}
+        return str(openvino.__version__)
 
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""

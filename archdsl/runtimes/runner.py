@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from archdsl.errors import MeasureError
+from archdsl.errors import MeasureError, one_line
 from archdsl.runtimes.runtime import Runner as Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import physical_cores
@@ -97,7 +97,7 @@ def refusing(setting: Setting, image: Image) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = one_line(error, 200)
         full = isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", said)
         what = f"{setting.runtime} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
         if full:
