@@ -19,7 +19,7 @@ from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.file_runtime import FileRuntime
-from archdsl.runtimes.runner import noise, prepare, refusing, steady
+from archdsl.runtimes.runner import noise, placed, prepare, refusing, steady
 from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import available_cores
@@ -119,7 +119,7 @@ def _latencies(
     is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
         built = {name: _module(item, setting.device, features_only) for name, item in subjects.items()}
-        runners = {name: _prepared(item, images[name], setting) for name, item in built.items()}
+        runners = {name: prepared(item, images[name], setting) for name, item in built.items()}
         del built
         if is_free:
             with refusing(setting, next(iter(images.values()))):
@@ -176,7 +176,12 @@ def _module(subject: Subject, device: str, features_only: bool) -> nn.Module | P
     return subject if isinstance(subject, torch.nn.Module | Path) else seeded(subject, device, features_only)
 
 
-def _prepared(subject: nn.Module | Path, image: Image, setting: Setting) -> Runner:
+def prepared(subject: nn.Module | Path, image: Image, setting: Setting) -> Runner:
+    """A runner of a copy of a module as `prepare` makes it, or of an exported file.
+
+    Raises:
+        MeasureError: as `prepare`, or the runtime cannot run the file.
+    """
     if not isinstance(subject, Path):
         return prepare(subject, image, *setting)
     return _of_files(setting, subject).runner_of(subject, noise(setting, image))
@@ -203,6 +208,18 @@ def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.M
                 torch.cuda.manual_seed(0)
         module: nn.Module = build(spec, features_only)
     return module
+
+
+def export_seeded(spec: Spec, file: Path, device: str, batch: int, dtype: str, runtime: str) -> None:
+    """The network of a spec, with seeded weights, exported for a setting to a file that `measure` takes.
+
+    Raises:
+        MeasureError: the runtime runs no files, the setting is refused, or the network cannot be exported.
+    """
+    setting = Setting.checked(device, batch, dtype, runtime)
+    image = (spec.channels, *spec.image_size)
+    with refusing(setting, image):
+        _of_files(setting, file).write(placed(seeded(spec, device), setting), noise(setting, image), file)
 
 
 def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:

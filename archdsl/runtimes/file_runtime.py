@@ -130,6 +130,25 @@ class FileRuntime(Runtime):
 
     def runner(self, net: nn.Module, x: NetInput) -> FilePass:
         """As `Runtime.runner`: the network is exported to a file in a temporary folder and held against it first."""
+        folder = _Folder()
+        try:
+            return self._written(net, x, folder.path / "network.onnx", folder)
+        except MeasureError:
+            folder.remove()
+            raise
+
+    def write(self, net: nn.Module, x: Tensor, file: Path) -> None:
+        """The network exported to a file for images like x, under this name once it was held against the network.
+
+        Raises:
+            MeasureError: it cannot be exported, the runtime cannot run it, or it differs from the network.
+        """
+        from archdsl.files import replacing
+
+        with replacing(file) as partial:
+            self._written(net, x, partial, None)
+
+    def _written(self, net: nn.Module, x: NetInput, file: Path, folder: _Folder | None) -> FilePass:
         import torch
 
         from archdsl.exporting.frozen import Float32Interface
@@ -138,9 +157,7 @@ class FileRuntime(Runtime):
 
         if isinstance(x, tuple):
             raise MeasureError(f"runtime {self.name} runs whole networks, on one tensor of images")
-        folder = _Folder()
-        file, images = folder.path / "network.onnx", x.float()
-        names = _names(net, x)
+        images, names = x.float(), _names(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
         try:
             write_onnx(Float32Interface(net, x.dtype).eval(), images, file, names)
@@ -149,7 +166,6 @@ class FileRuntime(Runtime):
             reference = Float32Interface(net, x.dtype).eval()
             refuse(difference(opened.session.outputs, reference, image, (len(images),), names), dtype)
         except ExportError as error:
-            folder.remove()
             raise MeasureError(f"runtime {self.name}: {error}") from error
         return opened
 

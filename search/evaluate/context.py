@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from archdsl.data.agreement import with_data
+from archdsl.language.document import Spec
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.config import Settings
+from archdsl.search.evaluate.exported_files import ExportedFiles
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.policy import Policy
 from archdsl.search.propose.study import OpenTrial
@@ -57,6 +62,7 @@ class Context:
         """With the classes and the channels of the data, once it is loaded."""
         self.data: DataFacts | None = None
         """What the worker tells of the data; None until it is loaded."""
+        self.exported = ExportedFiles(folder.path, policy.exported_files)
         self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
         self.is_interrupted, self.is_ending = False, False
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
@@ -79,6 +85,15 @@ class Context:
     def worker(self) -> WorkerSlot:
         """Who does what is no trial."""
         return self.pool.slots[0]
+
+    @contextmanager
+    def exported_file(self, spec: Spec) -> Iterator[Path | None]:
+        """Where the exported file of a network is kept meanwhile; None where the runtime runs modules."""
+        if not runs_files(self.settings.runtime):
+            yield None
+            return
+        with self.exported.using(spec) as file:
+            yield file
 
     def use_data(self, data: DataFacts) -> None:
         """The data's classes and channels go into the space."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from archdsl.language.document import Spec
 from archdsl.runtimes.by_name import threads_may_change
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.measuring import export_candidate, measure
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.policy.evaluate import GivingUpPolicy
 from archdsl.search.propose.proposals import first_candidate
@@ -31,12 +31,15 @@ def choose_threads(context: Context) -> int | None:
     if settings.chosen_threads is not None:
         return settings.chosen_threads
     spec = first_candidate(context.space, settings, context.policy.drawing).spec
-    request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()))
-    try:
-        most_s = context.policy.silence.threads_s
-        reply = ask_in_time(context.worker, request, most_s, context.clock, context.while_waiting)
-    finally:
-        context.clock.go_on()
+    silence = context.policy.silence
+    with context.exported_file(spec) as file:
+        if file is not None:
+            export_candidate(context.worker, spec, settings, silence, context.clock, file)
+        request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()), file and str(file))
+        try:
+            reply = ask_in_time(context.worker, request, silence.threads_s, context.clock, context.while_waiting)
+        finally:
+            context.clock.go_on()
     return reply.threads
 
 
@@ -61,7 +64,16 @@ def gate_ms(context: Context) -> float | None:
 
 
 def _reading(context: Context, spec: Spec) -> float:
-    latency = measure(context.worker, spec, context.settings, context.policy, context.clock, on_wait=context.waits)
+    with context.exported_file(spec) as file:
+        latency = measure(
+            context.worker,
+            spec,
+            context.settings,
+            context.policy,
+            context.clock,
+            on_wait=context.waits,
+            file=file,
+        )
     context.machine.note(latency.measurement)
     return latency.ms
 

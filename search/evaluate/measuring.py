@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.language.document import Spec
@@ -20,7 +21,7 @@ from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
 from archdsl.search.worker.events import DeviceBusy, Event
-from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace
+from archdsl.search.worker.messages import CandidateRequest, MeasureRequest, MeasuringSetting, Pace
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
@@ -45,8 +46,11 @@ def measure(
     clock: Clock,
     gate_ms: float | None = None,
     on_wait: OnWait = lambda text: None,
+    file: Path | None = None,
 ) -> Measured:
     """The latency of a network; with a gate only as long as it takes to say on which side of it the network lies.
+
+    `file` is where its exported file is, or is written first; None where modules are run.
 
     Raises:
         OutOfTime: the search's time is over.
@@ -55,14 +59,30 @@ def measure(
     pace = policy.measuring.pace
     if settings.runtime == "graph":
         pace = replace(pace, sample_ms=policy.measuring.graph_sample_ms)
+    if file is not None:
+        export_candidate(worker, spec, settings, policy.silence, clock, file)
     latencies: list[Latency] = []
     while len(latencies) < policy.measuring.readings and (not latencies or latencies[-1].is_disturbed):
         if latencies and clock.left is not None and clock.left < 0:
             break
         latencies.append(
-            one_reading(worker, spec, settings, policy.silence, clock, pace, gate_ms=gate_ms, on_wait=on_wait)
+            one_reading(
+                worker, spec, settings, policy.silence, clock, pace, gate_ms=gate_ms, on_wait=on_wait, file=file
+            )
         )
     return pooled(latencies, settings.stat)
+
+
+def export_candidate(
+    worker: WorkerProtocol, spec: Spec, settings: Settings, policy: SilencePolicy, clock: Clock, file: Path
+) -> None:
+    """Export a network that was not trained, unless it was: nobody holds still meanwhile.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `measure`.
+    """
+    request = CandidateRequest(spec.to_json(), str(file), MeasuringSetting(**settings.measuring()))
+    ask_in_time(worker, request, policy.export_s, clock)
 
 
 def one_reading(
@@ -75,10 +95,11 @@ def one_reading(
     *,
     gate_ms: float | None = None,
     weights: str | None = None,
+    file: Path | None = None,
     silence_s: float | None = None,
     on_wait: OnWait = lambda text: None,
 ) -> Latency:
-    """One reading by a worker; of the network in the file `weights`, if one is named.
+    """One reading by a worker; of the network in the file `weights`, if one is named, or of its exported `file`.
 
     A worker that says nothing for `silence_s` seconds, where that is longer than usual, is taken to hang.
 
@@ -88,7 +109,7 @@ def one_reading(
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     setting = MeasuringSetting(**settings.measuring())
-    request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights)
+    request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights, file and str(file))
 
     def progress(event: Event) -> None:
         if isinstance(event, DeviceBusy):

@@ -52,7 +52,8 @@ def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> T
     """The trial with its latency: `measured` where it passes the gate, else it fell."""
     settings, gate = slot.settings, context.state.gate_ms
     context.doing(f"trial {trial.number}: measuring {spec.name}")
-    ms, measurement = measure(slot, spec, settings, context.policy, context.clock, gate, context.waits)
+    with context.exported_file(spec) as file:
+        ms, measurement = measure(slot, spec, settings, context.policy, context.clock, gate, context.waits, file)
     context.machine.note(measurement)
     context.state.busy = context.machine.now
     is_inside = settings.budgets.allows_ms(ms)

@@ -68,6 +68,7 @@ class Search:
                 self._copy_study()
             finally:
                 context.pool.stop()
+                context.exported.remove()
                 if self._study is not None:
                     self._study.close()
                 with suppress(OSError):  # or it would hide what went wrong before
@@ -121,6 +122,7 @@ class Search:
         """The data's classes and channels go into the space; the machine's noise sets the gate."""
         context = self.context
         context.doing("loading data", "starting")
+        context.exported.remove()  # those of a search that was killed
         machine = context.state.facts = context.pool.greeted()
         self._load_data(machine)
         study = self._study = opened(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.search.policy.doctor import DescentPolicy, ExaminationPolicy, ProofPolicy, SurveyPolicy
 from archdsl.search.policy.evaluate import (
+    ExportedFilesPolicy,
     FinalistPolicy,
     FinalReadingPolicy,
     GatePolicy,
@@ -53,6 +54,7 @@ class Policy:
     early_stopping: EarlyStoppingPolicy = field(default_factory=EarlyStoppingPolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)
     measuring: MeasuringPolicy = field(default_factory=MeasuringPolicy)
+    exported_files: ExportedFilesPolicy = field(default_factory=ExportedFilesPolicy)
     finalists: FinalistPolicy = field(default_factory=FinalistPolicy)
     final_reading: FinalReadingPolicy = field(default_factory=FinalReadingPolicy)
     worker: WorkerPolicy = field(default_factory=WorkerPolicy)

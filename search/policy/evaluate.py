@@ -21,6 +21,16 @@ class MeasuringPolicy:
 
 
 @dataclass(frozen=True)
+class ExportedFilesPolicy:
+    """How much room the exported files of candidates take in a run's folder."""
+
+    most: int = 8
+    """Files: what is measured again is measured soon, as when a machine was busy."""
+    most_bytes: int = 512 * 1024**2
+    """Of all files together; those that are being measured are kept in any case."""
+
+
+@dataclass(frozen=True)
 class GatePolicy:
     """How noisy a machine is taken to be."""
 

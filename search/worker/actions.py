@@ -96,7 +96,8 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         if has_waited:
             say(Measuring())
         started = time.monotonic()
-        network = spec_of(request.spec) if weights is None else _subject(Path(weights))
+        file = request.weights or request.file
+        network = spec_of(request.spec) if file is None else _subject(Path(file))
         pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
         if request.pace is not None:
             pace |= request.pace.options()
@@ -107,6 +108,17 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
             latency.provenance["gpu_processes"] = gpu_processes(setting.device)
     reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
     return messages.MeasureReply(reading, time.monotonic() - started)
+
+
+def _candidate(request: messages.CandidateRequest, say: Say) -> messages.CandidateReply:
+    """The exported file of a network that was not trained: of a latency its weights decide nothing."""
+    from archdsl.latency.measuring import export_seeded
+    from archdsl.load.specs import spec_of
+
+    setting, file = request.setting, Path(request.file)
+    if not file.is_file():
+        export_seeded(spec_of(request.spec), file, setting.device, setting.batch, setting.dtype, setting.runtime)
+    return messages.CandidateReply(file.stat().st_size)
 
 
 def _subject(file: Path) -> Backbone | Path:
@@ -130,8 +142,8 @@ def _export(request: messages.ExportRequest, say: Say) -> messages.ExportReply:
 
 def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsReply:
     """The threads on which a network is measured: all cores where these are clearly faster than one."""
-    from archdsl.latency import prepare, steady
-    from archdsl.latency.measuring import seeded
+    from archdsl.latency import Setting, steady
+    from archdsl.latency.measuring import prepared, seeded
     from archdsl.latency.threads import fastest_threads
     from archdsl.load.specs import spec_of
     from archdsl.runtimes.by_name import runtime_named
@@ -141,7 +153,10 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     image = (spec.channels, *spec.image_size)
     with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
         say(Measuring())
-        runner = prepare(seeded(spec), image, setting.device, setting.batch, setting.dtype, setting.runtime)
+        subject = seeded(spec) if request.file is None else Path(request.file)
+        runner = prepared(
+            subject, image, Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
+        )
         return messages.ThreadsReply(fastest_threads([runner], runtime_named(setting.runtime)))
 
 
@@ -267,6 +282,7 @@ def _action(kind: type[Q], act: Callable[[Q, Say], R]) -> Action:
 ACTIONS: dict[str, Action] = {
     "hello": _action(messages.MeasuringSetting, _hello),
     "data": _action(messages.LoadRequest, _data),
+    "candidate": _action(messages.CandidateRequest, _candidate),
     "measure": _action(messages.MeasureRequest, _measure),
     "threads": _action(messages.ThreadsRequest, _threads),
     "export": _action(messages.ExportRequest, _export),

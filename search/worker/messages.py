@@ -137,8 +137,32 @@ class MeasureReply:
 
 
 @dataclass(frozen=True)
+class CandidateReply:
+    """The file is there; its size in bytes."""
+
+    bytes: int
+
+
+@dataclass(frozen=True)
+class CandidateRequest(Request[CandidateReply]):
+    """Export a network that was not trained to `file`, for a setting, unless it is there."""
+
+    do = "candidate"
+    spec: dict[str, JsonValue]
+    file: str
+    setting: MeasuringSetting
+
+    def reply(self, facts: JsonObject) -> CandidateReply:
+        """The file."""
+        return parsed(CandidateReply, facts)
+
+
+@dataclass(frozen=True)
 class MeasureRequest(Request[MeasureReply]):
-    """Measure a network, or the file `weights`, ours or ONNX; with a gate, until it is clear on which side it lies."""
+    """Measure a network, or the file `weights`, ours or ONNX; with a gate, until it is clear on which side it lies.
+
+    `file` is the exported file of a network that was not trained, where there is one.
+    """
 
     do, needs_quiet = "measure", True
     spec: dict[str, JsonValue]
@@ -147,6 +171,7 @@ class MeasureRequest(Request[MeasureReply]):
     stat: str = "p50"
     gate_ms: float | None = None
     weights: str | None = None
+    file: str | None = None
 
     def reply(self, facts: JsonObject) -> MeasureReply:
         """The reading."""
@@ -167,6 +192,7 @@ class ThreadsRequest(Request[ThreadsReply]):
     do, needs_quiet = "threads", True
     spec: dict[str, JsonValue]
     setting: MeasuringSetting
+    file: str | None = None
 
     def reply(self, facts: JsonObject) -> ThreadsReply:
         """The number."""
@@ -306,4 +332,14 @@ class PaceRequest(Request[PaceReply]):
         return parsed(PaceReply, facts)
 
 
-Reply = HelloReply | LoadedData | MeasureReply | ThreadsReply | ExportReply | ScoreReply | TrainReply | PaceReply
+Reply = (
+    HelloReply
+    | LoadedData
+    | CandidateReply
+    | MeasureReply
+    | ThreadsReply
+    | ExportReply
+    | ScoreReply
+    | TrainReply
+    | PaceReply
+)

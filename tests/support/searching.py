@@ -150,6 +150,13 @@ class FakeWorker:
     def _threads(self, request: Reply) -> Reply:
         return {"threads": 1}
 
+    def _candidate(self, request: Reply) -> Reply:
+        file = Path(request["file"])
+        if not file.is_file():
+            self.machine.exported.append(file)
+            file.write_bytes(b"an exported network")
+        return {"bytes": file.stat().st_size}
+
     def _export(self, request: Reply) -> Reply:
         Path(request["file"]).write_text("an exported network")
         return {"sha256": "0" * 64, "largest_error": 0.0}
@@ -187,6 +194,8 @@ class Machine:
         self.seed_noise, self.hidden = 0.0, 0.02
         self.losses_tell = False
         self.asked: list[Reply] = []
+        self.exported: list[Path] = []
+        """Files of candidates, in the order in which they were written."""
         self.stopped = 0
         self.on_ask: Callable[[Reply], None] | None = None
 
