@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from archdsl.compile import build as build
     from archdsl.cost import Count as Count
     from archdsl.cost import count as count
+    from archdsl.deriving import Inheritance as Inheritance
+    from archdsl.deriving import inherit as inherit
     from archdsl.errors import ArchError as ArchError
     from archdsl.errors import Problem as Problem
     from archdsl.errors import ShapeError as ShapeError
@@ -38,6 +40,7 @@ _HOME = {
     "ArchError": "errors",
     "Backbone": "compile",
     "Count": "cost",
+    "Inheritance": "deriving",
     "Latency": "latency",
     "Problem": "errors",
     "ShapeError": "errors",
@@ -51,6 +54,7 @@ _HOME = {
     "export_weights": "weights",
     "graph": "graphs",
     "import_weights": "weights",
+    "inherit": "deriving",
     "load_model": "weights",
     "load_space": "load.spaces",
     "load_spec": "load.specs",

@@ -141,8 +141,8 @@ def _steps(
     """The losses of the steps since the last reading (`run_steps`)."""
     import torch
 
-    optimizer = _optimizer(model, lr * math.sqrt(fidelity.batch / 32))
-    update = Update(optimizer, lambda done, peak: peak * _rate(done / fidelity.steps), clip=1.0)
+    optimizer = adamw(model, lr * math.sqrt(fidelity.batch / 32))
+    update = Update(optimizer, lambda done, peak: peak * rate_at(done / fidelity.steps), clip=1.0)
     span = Span(1, fidelity.steps, fidelity.steps, frozenset(ends_of_marks(fidelity.steps)), deadline)
     model.train()
     autocast = torch.bfloat16 if execution.bf16 else None
@@ -169,7 +169,7 @@ def _on(device: torch.device, tensor: Tensor) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def _optimizer(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """AdamW; what has one dimension or none (biases, norms, scales) does not decay."""
     import torch
 
@@ -181,7 +181,7 @@ def _optimizer(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=True)
 
 
-def _rate(done: float) -> float:
+def rate_at(done: float) -> float:
     """Share of the peak rate: a rise over the first tenth of the steps, then half a cosine down to nothing."""
     warm = 0.1
     if done < warm:

@@ -54,18 +54,23 @@ def blank(model: Backbone, dense: bool | None = None) -> Backbone:
 
 def check_savable(model: Backbone) -> None:
     """Raises `WeightsError` where a model's tensors are not those of its spec, so that its file could not be loaded."""
-    expected, actual = blank(model).state_dict(), model.state_dict()
-    wrong = [name for name in {**expected, **actual} if _shape(expected, name) != _shape(actual, name)]
+    wrong = unlike_spec(model)
     if not wrong:
         return
-    name = wrong[0]
     remedy = (
         "use reset_classifier(N) for another number of classes; save a changed network's state_dict with torch.save"
     )
     raise WeightsError(
         f"{len(wrong)} of the model's tensors are not those of its spec, so that the file could not be loaded: "
-        f"{name} is {_shape(actual, name)} here and {_shape(expected, name)} in the spec; {remedy}"
+        f"{wrong[0]}; {remedy}"
     )
+
+
+def unlike_spec(model: Backbone) -> tuple[str, ...]:
+    """For each tensor that is not as in the model's spec, its name and both shapes."""
+    expected, actual = blank(model).state_dict(), model.state_dict()
+    wrong = [name for name in {**expected, **actual} if _shape(expected, name) != _shape(actual, name)]
+    return tuple(f"{name} is {_shape(actual, name)} here and {_shape(expected, name)} in the spec" for name in wrong)
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> str:

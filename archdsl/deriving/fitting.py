@@ -1,0 +1,175 @@
+"""One block fitted to a wanted output: AdamW on the squared error, and the better of before and after is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.errors import WrongUse, short
+from archdsl.training.recipe import adamw, rate_at
+
+Maps: TypeAlias = tuple[Tensor, ...]
+"""What a module reads or gives, of all images: one map, or a map and semantics."""
+
+EXACT = 1e-9
+"""Relative squared error below which there is nothing to fit."""
+_EVALUATED = 128
+"""Images at a time where nothing is learned."""
+
+
+@dataclass(frozen=True)
+class RefitSettings:
+    """How a block is fitted. steps: of 40 (quick) or 120. lr: peak rate. batch: images of a step."""
+
+    steps: int = 120
+    lr: float = 3e-3
+    batch: int = 32
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raises `WrongUse` for a setting out of its range."""
+        for name, value, least in (("steps", self.steps, 1), ("batch", self.batch, 2), ("seed", self.seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise WrongUse(f"{name} must be a whole number from {least} on; got {short(value)}")
+        is_number = isinstance(self.lr, int | float) and not isinstance(self.lr, bool)
+        if not is_number or not 0 < self.lr < math.inf:
+            raise WrongUse(f"lr must be a number above 0; got {short(self.lr)}")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Errors before and after, relative to what the block adds, and whether the fit stayed finite."""
+
+    before: float
+    after: float
+    finite: bool = True
+
+
+def through(module: nn.Module, inputs: Maps) -> Maps:
+    """What a module gives for all images, without gradients."""
+    parts = []
+    with torch.no_grad():
+        for rows in _rows(inputs):
+            given = module(*rows)
+            parts.append(given if isinstance(given, tuple) else (given,))
+    return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+
+
+def _rows(maps: Maps) -> Iterator[Maps]:
+    return zip(*(torch.split(each, _EVALUATED) for each in maps), strict=True)
+
+
+def measure_batch_norm(module: nn.Module, inputs: Maps) -> bool:
+    """The statistics of a module's batch norms, averaged over all images; whether it has any."""
+    norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d) and each.track_running_stats]
+    if not norms:
+        return False
+    with batch_statistics(norms, cumulative=True):
+        through(module, inputs)
+    return True
+
+
+@contextmanager
+def batch_statistics(norms: Sequence[nn.BatchNorm2d], cumulative: bool) -> Iterator[None]:
+    """Batch norms read the batch; with `cumulative` their running statistics begin anew and become its average."""
+    kept = [(norm, norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        if cumulative:
+            norm.reset_running_stats()
+            norm.momentum = None
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum, training in kept:
+            norm.momentum = momentum
+            norm.train(training)
+
+
+def fit(module: nn.Module, inputs: Maps, targets: Maps, settings: RefitSettings) -> Fit:
+    """Fit a module in evaluation mode to what it should give; its better weights stay.
+
+    The error is the mean over outputs of the squared error divided by the energy of what the module should add to its
+    input, or of the target about its mean where the shapes differ. Errors before and after are of all images, with
+    batch norm measured on them.
+    """
+    scales = [_energy(inputs, target, place) for place, target in enumerate(targets)]
+    before = _error(module, inputs, targets, scales)
+    if before <= EXACT:
+        return Fit(before, before)
+    best, kept = before, _copied(module)
+    if measure_batch_norm(module, inputs):
+        measured = _error(module, inputs, targets, scales)
+        best, kept = (measured, _copied(module)) if measured < best else (best, kept)
+    finite = _learn(module, inputs, targets, scales, settings)
+    if finite:
+        measure_batch_norm(module, inputs)
+        after = _error(module, inputs, targets, scales)
+        finite = math.isfinite(after)
+        if after < best:
+            return Fit(before, after)
+    module.load_state_dict(kept)
+    return Fit(before, best, finite)
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def _energy(inputs: Maps, target: Tensor, place: int) -> float:
+    given = inputs[place] if place < len(inputs) else None
+    added = target - given if given is not None and given.shape == target.shape else target - target.mean()
+    energy = float(added.square().mean())
+    return energy if energy > 0 else max(float(target.square().mean()), torch.finfo(target.dtype).tiny)
+
+
+def _error(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float]) -> float:
+    total = 0.0
+    with torch.no_grad():
+        for rows, wanted in zip(_rows(inputs), _rows(targets), strict=True):
+            total += float(_loss(module, rows, wanted, scales)) * len(rows[0])
+    return total / len(inputs[0])
+
+
+def _loss(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float]) -> Tensor:
+    given = module(*inputs)
+    outputs = given if isinstance(given, tuple) else (given,)
+    errors = [
+        (output - wanted).square().mean() / scale
+        for output, wanted, scale in zip(outputs, targets, scales, strict=True)
+    ]
+    return torch.stack(errors).mean()
+
+
+def _learn(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float], settings: RefitSettings) -> bool:
+    """The steps; False where a loss was not finite, after which the weights are of no use."""
+    optimizer = adamw(module, settings.lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step / settings.steps))
+    source = torch.Generator().manual_seed(settings.seed)
+    norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
+    count = len(inputs[0])
+    with batch_statistics(norms, cumulative=False), torch.enable_grad():
+        for _ in range(settings.steps):
+            rows = torch.randint(count, (min(settings.batch, count),), generator=source).to(inputs[0].device)
+            # torch's backward of a group norm in channels last crashes where its input has no gradient.
+            given = tuple(each.requires_grad_() for each in _taken(inputs, rows))
+            loss = _loss(module, given, _taken(targets, rows), scales)
+            if not bool(loss.isfinite()):
+                return False
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    optimizer.zero_grad(set_to_none=True)
+    return all(bool(parameter.isfinite().all()) for parameter in module.parameters())
+
+
+def _taken(maps: Maps, rows: Tensor) -> Maps:
+    return tuple(each[rows] for each in maps)

@@ -1,0 +1,184 @@
+"""The trained network that another one inherits from: a model, a file of ours, or a checkpoint with its spec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from archdsl import zoo
+from archdsl.compile import Backbone, build
+from archdsl.errors import ArchError, WeightsError
+from archdsl.language.document import Spec
+from archdsl.load.model_header import MODEL
+from archdsl.load.specs import load_spec, override
+from archdsl.weights.advice import class_tensors
+from archdsl.weights.checkpoint import Source, read_checkpoint
+from archdsl.weights.facts import ModelFacts, read_facts
+from archdsl.weights.importing import import_weights
+from archdsl.weights.matching import check, matched
+from archdsl.weights.model_file import load_model
+
+Published: TypeAlias = tuple["Spec | str | os.PathLike[str]", Source]
+"""The spec of a checkpoint (or its zoo name, or its path), and the checkpoint: a file or a state dict."""
+ParentLike: TypeAlias = "Backbone | str | os.PathLike[str] | Published"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A trained network.
+
+    built: names of tensors that it was only built with, which its checkpoint does not have. sha256: of its file.
+    """
+
+    model: Backbone
+    name: str
+    facts: ModelFacts = field(default_factory=ModelFacts)
+    built: frozenset[str] = frozenset()
+    sha256: str | None = None
+
+
+def read_parent(parent: ParentLike, key: str | None = None, image: int | tuple[int, int] | None = None) -> Parent:
+    """The parent in any of its forms.
+
+    Raises:
+        WrongUse: there is no such file or zoo name.
+        WeightsError: the file is no checkpoint, or its weights are not those of its spec.
+        TypeError: it is something else.
+    """
+    if isinstance(parent, Backbone):
+        return Parent(parent, parent.spec.name)
+    if isinstance(parent, str | os.PathLike):
+        return _own_file(Path(parent))
+    if isinstance(parent, tuple) and len(parent) == 2:
+        spec, source = parent
+        if isinstance(spec, str | os.PathLike):
+            spec = load_spec(spec)
+        if isinstance(spec, Spec) and isinstance(source, Mapping | str | os.PathLike):
+            return published_parent(spec, source, key, image)
+    raise _wrong_parent(parent)
+
+
+def _wrong_parent(value: object) -> TypeError:
+    inside = next((name for name in ("module", "_orig_mod") if isinstance(getattr(value, name, None), Backbone)), None)
+    remedy = f"; use its .{inside}" if inside else ""
+    if isinstance(value, Spec):
+        remedy = "; a spec has no weights: give (spec, checkpoint)"
+    elif isinstance(value, dict):
+        remedy = "; a state dict needs its spec: give (spec, state_dict)"
+    wanted = "a model that archdsl.build made, the path of a .safetensors of archdsl, or a pair (spec, checkpoint)"
+    return TypeError(f"inherit takes as parent {wanted}; got a {type(value).__name__}{remedy}")
+
+
+def _own_file(path: Path) -> Parent:
+    if path.suffix != MODEL and not path.exists():
+        load_model(path)  # says that there is no such file
+    if path.suffix != MODEL:
+        raise WeightsError(f"{path}: is no {MODEL} of archdsl; give its spec too: parent=(spec, {str(path)!r})")
+    model = load_model(path)
+    return Parent(model, path.name, read_facts(path))
+
+
+def published_parent(
+    spec: Spec, source: Source, key: str | None = None, image: int | tuple[int, int] | None = None
+) -> Parent:
+    """A checkpoint in the network of its spec, with as many classes as it has, as a classifier or for dense prediction.
+
+    Raises:
+        WeightsError: it is not of this spec in either form.
+    """
+    try:
+        return _loaded(spec, source, key, image, dense=False)
+    except WeightsError as first:
+        try:
+            return _loaded(spec, source, key, image, dense=True)
+        except ArchError:
+            raise first from None
+
+
+def _loaded(spec: Spec, source: Source, key: str | None, image: int | tuple[int, int] | None, dense: bool) -> Parent:
+    has_classifier = False
+    if not dense:
+        found = _classes(spec, source, key)
+        has_classifier = found is not None
+        if found is not None and found != spec.classes:
+            spec = override(spec, [f"classes={found}"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(spec, dense).eval()
+    imported = import_weights(model, source, key=key, image=image, new_head=not dense and not has_classifier)
+    return Parent(model, spec.name, built=frozenset(imported.new), sha256=imported.sha256)
+
+
+def _classes(spec: Spec, source: Source, key: str | None) -> int | None:
+    """How many classes a checkpoint's classifier has; None where it has none."""
+    with torch.device("meta"):
+        model = build(spec)
+    match = matched(model, source, key, new_head=False)
+    theirs = (match.theirs.get(match.names[name]) for name in class_tensors(model))
+    return next((len(tensor) for tensor in theirs if tensor is not None and tensor.dim()), None)
+
+
+def parent_of_file(
+    spec: Spec, file: Path, key: str | None = None, image: int | tuple[int, int] | None = None, named: str | None = None
+) -> Parent:
+    """The parent in a file, for a network of `spec`: a model of ours, or a checkpoint of a spec that is known.
+
+    Tried are the spec that is `named`; else `spec` itself, and the published backbones.
+
+    Raises:
+        WrongUse: there is no such file or zoo name.
+        WeightsError: the file is no checkpoint, or of none of these.
+    """
+    if named is None and file.suffix == MODEL and _is_ours(file):
+        return _own_file(file)
+    if named is not None:
+        return published_parent(load_spec(named), file, key, image)
+    specs = [spec, *_published(spec)]
+    tensors = read_checkpoint(file, key).tensors
+    for candidate in specs:
+        if _fits(candidate, tensors):
+            return published_parent(candidate, file, key, image)
+    tried = ", ".join(each.name for each in specs[:9]) + ", ..." * (len(specs) > 9)
+    raise WeightsError(f"{file}: fits none of {tried}; name the spec that it is of (--parent SPEC)")
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        read_facts(file)
+    except WeightsError:
+        return False
+    return True
+
+
+def _published(spec: Spec) -> Iterable[Spec]:
+    """The published backbones whose tensors have names of the same scheme; all of them where the spec has none."""
+    specs = [load_spec(name) for name in zoo.names()]
+    return [each for each in specs if spec.weights in (None, each.weights)]
+
+
+def _fits(spec: Spec, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a checkpoint has the tensors of a spec, in its number of classes and in either form."""
+    for dense in (False, True):
+        with torch.device("meta"):
+            model = build(spec, dense)
+        try:
+            match = matched(model, tensors, None, new_head=not dense and _classes(spec, tensors, None) is None)
+            check(model, match)
+        except WeightsError:
+            continue
+        skipped = set() if dense else class_tensors(model)
+        wanted = {name: tensor for name, tensor in match.wanted.items() if name not in skipped}
+        if all(_same(name, match.theirs[match.names[name]].shape, tensor.shape) for name, tensor in wanted.items()):
+            return True
+    return False
+
+
+def _same(name: str, theirs: torch.Size, ours: torch.Size) -> bool:
+    """Tables may be of another image size; a Linear may be a convolution 1x1."""
+    return name.endswith(".table") or theirs == ours or theirs == (*ours, 1, 1)

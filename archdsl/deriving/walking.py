@@ -1,0 +1,305 @@
+"""A network's tensors from a parent's, module by module along both graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.compile import Backbone
+from archdsl.deriving import tensors
+from archdsl.deriving.axes import Axis, even, joined, same
+from archdsl.deriving.counterparts import NodePair, alike, name_there
+from archdsl.deriving.heads import Scope, scopes_inside
+from archdsl.deriving.tensors import Made
+from archdsl.families.common.join_modules import ConcatJoin
+from archdsl.families.common.layers import ConvMlp, LayerScale, ResidualConvMlp
+from archdsl.families.common.stage_modules import Stage
+from archdsl.families.common.tables import Table
+from archdsl.families.datpp.displacement import FixedBias
+from archdsl.families.datpp.neighborhood_modules import NeighborhoodAttention
+from archdsl.families.dualvit.modules import SemanticStem
+from archdsl.families.fcvit.modules import TokenMixer
+from archdsl.families.lit.modules import DeformableMerge
+from archdsl.graphs import Port, ScheduledStep, Step, plan
+from archdsl.shape import Map, Tokens
+from archdsl.weights.names import COUNTERS
+
+_LAST = (
+    *("mixer.proj", "mixer.l_proj", "mixer.h_proj", "mlp.fc2", "mlp.mlp.fc2", "mlp.attention.conv2"),
+    *("local", "semantic_mixer.qkv", "semantic_reader.kv", "semantic_mlp.fc2"),
+)
+"""What a block's branches end with, by path; of attention without a projection what gives its values."""
+_START_AT_0 = ("local", "position_embedding")
+"""Parts that a block or a stage adds to its input: new ones keep the function so."""
+
+
+@dataclass
+class Taken:
+    """What a walk found: values by our names, and the parent's tensor that each came from."""
+
+    values: dict[str, Made] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+class Walk:
+    """One inheritance, before anything is written."""
+
+    def __init__(self, child: Backbone, parent: Backbone, classes: Axis | None, not_theirs: frozenset[str]) -> None:
+        """`classes` are the rows of the classifier; `not_theirs` are tensors that the parent was only built with."""
+        self.child, self.parent = child, parent
+        self.classes, self.not_theirs = classes, not_theirs
+        self.taken = Taken()
+
+    def run(self, pairs: Sequence[NodePair]) -> Taken:
+        """Values for every tensor of the child."""
+        by_name = {pair.name: pair for pair in pairs}
+        ours, theirs = _widths(self.child), _widths(self.parent)
+        axes: dict[Port, Axis] = {}
+        for step in self.child._schedule:
+            pair = by_name[step.name]
+            module = self.child._modules[step.name]
+            assert module is not None
+            parent = self.parent._modules[pair.parent] if pair.parent is not None else None
+            if parent is None or pair.parent is None:
+                self._new(module, step.name)
+                continue
+            scope = self._scope(step, module, ours[step.name], theirs[pair.parent], axes)
+            for port in step.gives:
+                axes[port] = _given(port, step, module, scope, axes)
+            self._node(module, parent, pair, scope)
+        return self.taken
+
+    def _scope(
+        self, step: ScheduledStep, module: nn.Module, ours: _Widths, theirs: _Widths, axes: Mapping[Port, Axis]
+    ) -> Scope:
+        """What a node reads and writes; what it reads has the axis of who wrote it, where the sizes are right."""
+        reads = even(ours.read, theirs.read)
+        known = axes.get(step.reads[0]) if step.reads else None
+        if known is not None and known.sizes == reads.sizes:
+            reads = known
+        kind = self.child.spec.node(step.name).kind
+        keeps = kind in ("stage", "head") or isinstance(module, SemanticStem)
+        return Scope(reads, reads if keeps else even(ours.written, theirs.written), repeats=kind == "stem")
+
+    def _node(self, child: nn.Module, parent: nn.Module, pair: NodePair, scope: Scope) -> None:
+        assert pair.parent is not None
+        if isinstance(child, Stage) and isinstance(parent, Stage):
+            self._stage(child, parent, pair, scope)
+            return
+        inside: dict[str, Scope] = {}
+        if self.child.spec.node(pair.name).kind == "head" and self.classes is not None:
+            inside = dict.fromkeys(("fc", "aux_fc"), Scope(scope.reads, self.classes))
+        self._module(child, parent, pair.name, pair.parent, scope, inside)
+
+    def _stage(self, child: Stage, parent: Stage, pair: NodePair, scope: Scope) -> None:
+        blocks, old = list(child.blocks), list(parent.blocks)
+        own = {name: module for name, module in child.named_children() if name != "blocks"}
+        for name, module in own.items():
+            other = parent._modules.get(name)
+            self._child(child, name, module, other, (f"{pair.name}.{name}", f"{pair.parent}.{name}"), scope, {})
+        self._own(child, parent, pair.name, str(pair.parent), scope, {})
+        for place, block in enumerate(blocks):
+            source = pair.blocks[place]
+            name = f"{pair.name}.blocks.{place}"
+            if source is None:
+                self._new(block, name)
+                continue
+            self._module(block, old[source], name, f"{pair.parent}.blocks.{source}", scope, {})
+            if place in pair.extra:
+                self._silence(block, name)
+
+    def _module(
+        self, child: nn.Module, parent: nn.Module, name: str, there: str, scope: Scope, inside: Mapping[str, Scope]
+    ) -> None:
+        """Everything in a module from the parent's; `inside` has the scopes of submodules, by their paths."""
+        if isinstance(child, nn.Sequential) != isinstance(parent, nn.Sequential):
+            self._unwrapped(child, parent, name, there, scope)
+            return
+        if not alike(child, parent):
+            self._new(child, name)
+            return
+        if isinstance(child, Table) and isinstance(parent, Table):
+            self._keep(f"{name}.table", f"{there}.table", tensors.table(child, parent, scope.writes))
+            return
+        inside = {**inside, **scopes_inside(child, parent, scope)}
+        self._own(child, parent, name, there, scope, inside)
+        for key, module in child.named_children():
+            old = name_there(child, parent, key)
+            names = (f"{name}.{key}", f"{there}.{old}")
+            scopes = _below(inside, key)
+            self._child(child, key, module, parent._modules.get(old), names, inside.get(key, scope), scopes)
+        if isinstance(child, ConvMlp):
+            self._mlp(child, parent, name)
+
+    def _child(
+        self,
+        owner: nn.Module,
+        key: str,
+        child: nn.Module,
+        parent: nn.Module | None,
+        names: tuple[str, str],
+        scope: Scope,
+        inside: Mapping[str, Scope],
+    ) -> None:
+        is_nothing = isinstance(parent, nn.Identity)
+        if parent is not None and (not is_nothing or isinstance(child, nn.Identity)):
+            self._module(child, parent, *names, scope, inside)
+            return
+        self._new(child, names[0])
+        if key in _START_AT_0 or (key == "offset" and isinstance(owner, DeformableMerge)):
+            self._start(child, names[0], 0)
+        elif is_nothing and isinstance(child, LayerScale):
+            self._start(child, names[0], 1)
+
+    def _start(self, child: nn.Module, name: str, value: float) -> None:
+        for path, tensor in _tensors(child, name):
+            self.taken.values[path] = tensors.started(tensor, value)
+
+    def _unwrapped(self, child: nn.Module, parent: nn.Module, name: str, there: str, scope: Scope) -> None:
+        """An MLP with channel attention after it, and one without."""
+        if isinstance(parent, nn.Sequential):
+            inner = parent._modules.get("mlp")
+            if inner is not None:
+                self._module(child, inner, name, f"{there}.mlp", scope, {})
+                return
+        mlp = child._modules.get("mlp")
+        self._new(child, name)
+        if isinstance(child, nn.Sequential) and mlp is not None:
+            self._module(mlp, parent, f"{name}.mlp", there, scope, {})
+
+    def _own(
+        self, child: nn.Module, parent: nn.Module, name: str, there: str, scope: Scope, inside: Mapping[str, Scope]
+    ) -> None:
+        """The tensors that are a module's own."""
+        theirs = dict(_own_tensors(parent))
+        for key, ours in _own_tensors(child):
+            source = f"{there}.{key}"
+            old = theirs.get(key)
+            if old is None or source in self.not_theirs or old.dim() != ours.dim():
+                # A bias that the parent has not adds nothing yet; statistics of a norm are those that it is built with.
+                is_bias = key == "bias" and "weight" in theirs
+                self.taken.values[f"{name}.{key}"] = tensors.started(ours, 0) if is_bias else Made(ours, "new")
+                continue
+            self._keep(f"{name}.{key}", source, _made(child, parent, key, old, ours, inside.get(key, scope)))
+
+    def _keep(self, name: str, source: str, made: Made) -> None:
+        self.taken.values[name] = made
+        if made.state != "new":
+            self.taken.sources[name] = source
+
+    def _new(self, child: nn.Module, name: str) -> None:
+        for path, tensor in _tensors(child, name):
+            self.taken.values[path] = Made(tensor, "new")
+
+    def _mlp(self, child: ConvMlp, parent: nn.Module, name: str) -> None:
+        """The depthwise convolution between two Linears, where the parent has another or none: the same function."""
+        weight, bias = f"{name}.dwconv.weight", f"{name}.dwconv.bias"
+        identity = torch.zeros_like(child.dwconv.weight)
+        middle = child.dwconv.kernel_size[0] // 2
+        identity[:, :, middle, middle] = 1
+        adds, added = (float(isinstance(each, ResidualConvMlp)) for each in (child, parent))
+        if not isinstance(parent, ConvMlp):
+            self.taken.values[weight] = Made(identity * (1 - adds), "new", "starts as the identity")
+            self.taken.values[bias] = tensors.started(child.dwconv.bias.detach(), 0)  # type: ignore[union-attr]
+        elif adds != added:
+            made = self.taken.values[weight]
+            self.taken.values[weight] = made._replace(value=made.value + identity * (added - adds))
+
+    def _silence(self, block: nn.Module, name: str) -> None:
+        """Let the branches of a block that the parent has not add nothing yet."""
+        for path in silent_at_0(block):
+            key = f"{name}.{path}"
+            if key in self.taken.values:
+                self.taken.values[key] = tensors.started(self.taken.values[key].value, 0)
+                self.taken.sources.pop(key, None)
+
+
+def _below(inside: Mapping[str, Scope], key: str) -> dict[str, Scope]:
+    """The scopes of what is inside a submodule, by their paths in it."""
+    return {path.removeprefix(f"{key}."): scope for path, scope in inside.items() if path.startswith(f"{key}.")}
+
+
+@dataclass(frozen=True)
+class _Widths:
+    """Channels that a node reads first, and that it writes."""
+
+    read: int
+    written: int
+
+
+def _widths(model: Backbone) -> dict[str, _Widths]:
+    steps = plan(model.spec, model._built_dense)
+    return {step.node.id: _Widths(_channels(step.inputs[0], model), _written(step)) for step in steps}
+
+
+def _channels(shape: object, model: Backbone) -> int:
+    return shape.channels if isinstance(shape, Map | Tokens) else model.spec.channels
+
+
+def _written(step: Step) -> int:
+    shape = next(iter(step.outputs.values()))
+    return shape.channels
+
+
+def _given(port: Port, step: ScheduledStep, module: nn.Module, scope: Scope, axes: Mapping[Port, Axis]) -> Axis:
+    """The axis of a port: a stage gives on what it reads, a join puts its maps one after another."""
+    read = [axes.get(each) for each in step.reads]
+    known = [axis for axis in read if axis is not None]
+    if isinstance(module, ConcatJoin) and len(known) == len(read):
+        return joined(*known)
+    if isinstance(module, Stage) and port[1] == "semantics" and len(read) > 1 and read[1] is not None:
+        return read[1]
+    return scope.writes
+
+
+def _made(child: nn.Module, parent: nn.Module, key: str, theirs: Tensor, ours: Tensor, scope: Scope) -> Made:
+    """One tensor of a module, by what its dimensions are."""
+    sizes = list(zip(ours.shape, theirs.shape, strict=True))
+    if isinstance(child, nn.Conv1d | nn.Conv2d) and isinstance(parent, nn.Conv1d | nn.Conv2d) and key == "weight":
+        placed, is_resized = tensors.kernel(theirs, child, parent)
+        inner = same(1) if child.groups > 1 else scope.input(*sizes[1])
+        return tensors.sliced(placed, ours, [scope.output(*sizes[0]), inner], is_resized)
+    if isinstance(child, NeighborhoodAttention):
+        return tensors.grid_table(theirs, ours, scope.output(*sizes[0]))
+    if isinstance(child, FixedBias) and isinstance(parent, FixedBias):
+        return tensors.pair_table(child, parent, scope.output(*sizes[0]))
+    if isinstance(child, SemanticStem) and isinstance(parent, SemanticStem):
+        return tensors.square_rows(theirs, ours, (child.grid, parent.grid), even(*sizes[1]))
+    if ours.dim() == 3:  # a class token (1, 1, C)
+        made = tensors.sliced(theirs[0, 0], ours[0, 0], [scope.output(*sizes[2])])
+        return made._replace(value=made.value[None, None])
+    if ours.dim() == 2:
+        return tensors.sliced(theirs, ours, [scope.output(*sizes[0]), scope.input(*sizes[1])])
+    return tensors.sliced(theirs, ours, [scope.output(*sizes[0])])
+
+
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for key, parameter in module._parameters.items():
+        if parameter is not None:
+            yield key, parameter.detach()
+    for key, buffer in module._buffers.items():
+        if buffer is not None and key not in module._non_persistent_buffers_set and not f".{key}".endswith(COUNTERS):
+            yield key, buffer
+
+
+def _tensors(module: nn.Module, name: str) -> Iterator[tuple[str, Tensor]]:
+    """All tensors inside a module, by their names in the network."""
+    for path, inner in module.named_modules():
+        for key, tensor in _own_tensors(inner):
+            yield ".".join(each for each in (name, path, key) if each), tensor
+
+
+def silent_at_0(block: nn.Module) -> list[str]:
+    """The tensors of a block that let its branches add nothing where they are 0."""
+    inside = dict(block.named_modules())
+    names = [f"{path}.gamma" for path, module in inside.items() if isinstance(module, LayerScale)]
+    if names:
+        return [*names, *(f"local.{key}" for key in ("weight", "bias") if "local" in inside)]
+    last = [path for path in _LAST if path in inside]
+    mixer = block._modules.get("mixer")
+    if isinstance(mixer, TokenMixer):
+        last.append(f"mixer.steps.{len(mixer.steps) - 1}.{'fc1' if mixer.steps[-1].fc2 is None else 'fc2'}")
+    return [f"{path}.{key}" for path in last for key in ("weight", "bias")]
