@@ -9,6 +9,8 @@
     ├── SearchError     a search cannot start or go on
     └── WrongUse        what was named is not there, or may not be used: exit code 2
 
+`WrongSetting` is a MeasureError and a WrongUse.
+
 A message says where, which rule, which values and what to do. Where is added once, by the layer that knows it: a part
 speaks of its shape, the graph adds the node, the reader the file, line and column.
 """
@@ -108,6 +110,10 @@ class SearchError(ArchError):
 
 class WrongUse(ArchError):
     """What was named is not there, or may not be used so: the command line is wrong, no document and no search."""
+
+
+class WrongSetting(MeasureError, WrongUse):
+    """A runtime does not take the device, the dtype or the batch that were asked for."""
 
 
 def json_path(keys: Keys) -> str:

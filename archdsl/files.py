@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +17,9 @@ from archdsl.json_types import JsonInput, JsonObject
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+_LONG_NAME = 200
+"""Bytes; file systems allow 255."""
 
 
 def cache_folder() -> Path:
@@ -35,13 +40,59 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old or the new content, whole. The name begins with a dot and ends with `.partial`.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{_short_name(path.name)}.{os.getpid()}.partial")
     try:
         yield partial
         partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _short_name(name: str) -> str:
+    """A name that leaves room for more: that of a file may be as long as the file system allows."""
+    written = os.fsencode(name)
+    return name if len(written) <= _LONG_NAME else f"{name[:32]}.{hashlib.sha256(written).hexdigest()[:16]}"
+
+
+def replace_together(files: Iterable[tuple[Path, Path]]) -> None:
+    """Give written files their names in one folder; whoever gives names there in this way at the same time waits.
+
+    Files that belong together are then all of one writer.
+
+    Raises:
+        OSError: a file cannot be named.
+    """
+    pairs = list(files)
+    with _alone_in(pairs[0][1].parent):
+        for written, path in pairs:
+            written.replace(path)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """A lock on the folder itself, which leaves no file; none where its file system has no such locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def why_unwritable(path: Path) -> str | None:
+    """Why no file of this name can be written, found out before it is; None where nothing speaks against it."""
+    try:
+        if path.is_dir():
+            return "is a folder"
+        if not path.parent.is_dir():
+            return "its folder does not exist"
+        path.exists()  # raises for a name that is too long
+        with tempfile.TemporaryFile(dir=path.parent):
+            return None
+    except OSError as error:
+        return error.strerror or type(error).__name__
 
 
 def write_text(path: Path, text: str) -> None:

@@ -122,7 +122,7 @@ def _model(
     import torch
 
     from archdsl.compile import build
-    from archdsl.weights import import_file, load_model, read_facts
+    from archdsl.weights import import_file, load_model
 
     file = weights or (Path(argument) if argument.endswith(MODEL) else None)
     if file is None:
@@ -131,13 +131,24 @@ def _model(
             torch.manual_seed(0)
             return build(spec, features_only), None
     is_ours = file.suffix == MODEL and _is_ours(file)
-    facts = read_facts(file) if is_ours else None
+    facts = _facts_of(file, spec) if is_ours else None
     if is_ours and weights is None and not is_changed:
         return load_model(file, features_only=features_only or None), facts
     model, imported = import_file(spec, file, features_only=features_only)
     for table in imported.resized:
         output.remark(f"resized: {table}")
     return model, facts
+
+
+def _facts_of(file: Path, spec: Spec) -> ModelFacts:
+    """What a file says of itself; its accuracy is that of its own network alone."""
+    from archdsl.language.canonical import canonical_hash
+    from archdsl.load.specs import load_spec
+    from archdsl.weights import read_facts
+
+    facts = read_facts(file)
+    is_same = canonical_hash(load_spec(file)) == canonical_hash(spec)
+    return facts if is_same else facts.model_copy(update={"accuracy": None})
 
 
 def _is_ours(file: Path) -> bool:

@@ -12,6 +12,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Json, Name, Set, whole
+from archdsl.files import why_unwritable
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
@@ -108,8 +109,7 @@ def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:
     where = "'--out'"
     if endings and out.suffix not in endings:
         raise typer.BadParameter(f"{out} must end in {' or '.join(endings)}", param_hint=where)
-    if out.is_dir() or not out.parent.is_dir():
-        reason = "is a folder" if out.is_dir() else "its folder does not exist"
+    if (reason := why_unwritable(out)) is not None:
         raise typer.BadParameter(f"{out} cannot be written: {reason}", param_hint=where)
     if out.exists() and file.exists() and out.samefile(file):
         raise typer.BadParameter(f"{out} is the input file; give another output file", param_hint=where)

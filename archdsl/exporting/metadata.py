@@ -6,23 +6,36 @@ import json
 from typing import TYPE_CHECKING
 
 from archdsl.files import installed_version
+from archdsl.load.specs import override
 from archdsl.weights.facts import ModelFacts
 from archdsl.weights.forms import head_header
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
+    from archdsl.language.document import Spec
 
 INPUT = "images"
 """The name of a file's input."""
 
 
-def metadata(model: Backbone, size: tuple[int, int], dtype: str, facts: ModelFacts | None) -> dict[str, str]:
+def sized(spec: Spec, size: tuple[int, int]) -> Spec:
+    """The document for images of another height and width.
+
+    Raises:
+        SpecError: a part cannot have images of that size.
+    """
+    if size == spec.image_size:
+        return spec
+    return override(spec, [f"image={json.dumps(size[0] if size[0] == size[1] else size)}"])
+
+
+def metadata(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) -> dict[str, str]:
     """The spec and, where they are known, classes, preprocessing, accuracy and provenance; every value is a text.
 
-    `size` is the height and width that the file is for: a picture is resized to it. An accuracy was measured at the
+    `spec` is the model's for the size that the file is for: a picture is resized to it. An accuracy was measured at the
     size of the preprocessing and with the weights as they were: a file of another size, or of int8, states none.
     """
-    stated = facts or ModelFacts()
+    stated, size = facts or ModelFacts(), spec.image_size
     measured_at = model.spec.image_size if stated.preprocessing is None else stated.preprocessing.size
     if dtype == "int8" or size != measured_at:
         stated = stated.model_copy(update={"accuracy": None})
@@ -32,7 +45,7 @@ def metadata(model: Backbone, size: tuple[int, int], dtype: str, facts: ModelFac
     return {
         "archdsl": installed_version(),
         "features_only": json.dumps(model.features_only),
-        "spec": json.dumps(model.spec.to_json(), separators=(",", ":"), ensure_ascii=False),
+        "spec": json.dumps(spec.to_json(), separators=(",", ":"), ensure_ascii=False),
         **stated.header(),
         **head_header(model),
     }

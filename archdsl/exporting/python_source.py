@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import re
 import sys
 import textwrap
@@ -19,7 +20,7 @@ from archdsl.exporting.layout import WIDTH, filled, laid_out, literal, text
 from archdsl.exporting.network_class import IMAGES, Writer, constructor_lines, forward_lines, uses_feature
 from archdsl.exporting.source_modules import Definition, Imported
 from archdsl.families.common.initial_values import set_drop_path
-from archdsl.files import installed_version, replacing
+from archdsl.files import installed_version
 from archdsl.graphs import plan
 from archdsl.weights.forms import check_savable
 
@@ -46,17 +47,20 @@ _SET_TRAINING = (
 )
 
 
-def write_python(model: Backbone, file: Path, facts: Mapping[str, str]) -> tuple[Path, ...]:
+def write_python(
+    model: Backbone, file: Path, facts: Mapping[str, str], size: tuple[int, int] | None = None
+) -> tuple[Path, ...]:
     """Write a network as source, and its weights as tensors to a file of the same name that ends in `.pt`.
 
     The source imports torch and the standard library alone, and what a third party's block imports. `build()` in it
     gives a module whose tensors have the names of the model's, and whose outputs are bit for bit the same in eval mode.
-    Both files are replaced after both are written.
+    Both files are written in place, not in one step.
 
     Args:
         model: what `build` or `load_model` gives.
         file: ends in `.py`.
         facts: keys of a model file's header, each JSON; classes and preprocessing are written into the source.
+        size: height and width of the images in its examples; by default the spec's.
 
     Returns:
         The files that were written.
@@ -68,23 +72,23 @@ def write_python(model: Backbone, file: Path, facts: Mapping[str, str]) -> tuple
     """
     check_savable(model)
     weights = file.with_suffix(".pt")
-    source = python_source(model, file.stem, facts)
+    source = python_source(model, file.stem, facts, size)
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(weights) as tensors, replacing(file) as code:
-        torch.save(state, tensors)
-        code.write_text(source, encoding="utf-8")
+    torch.save(state, weights)
+    file.write_text(source, encoding="utf-8")
     return file, weights
 
 
-def python_source(model: Backbone, module: str, facts: Mapping[str, str]) -> str:
+def python_source(model: Backbone, module: str, facts: Mapping[str, str], size: tuple[int, int] | None = None) -> str:
     """The text of the file `module`.py; see `write_python`."""
-    return _Source(model, module, facts).text()
+    return _Source(model, module, facts, size or model.spec.image_size).text()
 
 
 class _Source:
-    def __init__(self, model: Backbone, module: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, model: Backbone, module: str, facts: Mapping[str, str], size: tuple[int, int]) -> None:
         self._model = model
         self._module = module
+        self._size = size
         self._facts = facts
         self._steps = plan(model.spec, model.features_only)
         self._rebuilt = rebuilt(model)
@@ -138,7 +142,7 @@ class _Source:
         for name, module in (("OrderedDict", "collections"), ("SimpleNamespace", "types")):
             if any(f"{name}(" in line for line in made):
                 self._imports.add(Imported(module, name, name))
-        height, width = spec.image_size
+        height, width = self._size
         gives = "a list of maps" if model.features_only else f"{_outputs(model)} (B, {model.num_classes or 'C'})"
         return "\n".join(
             [
@@ -169,7 +173,7 @@ def build(weights: str | Path | None = {_WEIGHTS}) -> {self._class}:
     def _main(self) -> str:
         spec = self._model.spec
         dtype = next(self._model.parameters()).dtype
-        zeros = ", ".join(map(str, (1, spec.channels, *spec.image_size)))
+        zeros = ", ".join(map(str, (1, spec.channels, *self._size)))
         cast = "" if dtype == torch.float32 else f", dtype={dtype}"
         shown = "[tuple(each.shape) for each in output]" if self._model.features_only else "tuple(output.shape)"
         return f"""\
@@ -191,7 +195,7 @@ if __name__ == "__main__":
         spec, paper = self._model.spec, self._model.spec.paper
         title = f": {paper.title}" if paper is not None and paper.title else ""
         number = f" (arXiv:{paper.arxiv})" if paper is not None and paper.arxiv else ""
-        channels, (height, width) = spec.channels, spec.image_size
+        channels, (height, width) = spec.channels, self._size
         others = {imported.module.split(".")[0] for imported in self._imports} - {"torch", *sys.stdlib_module_names}
         needs = f"needs PyTorch and {', '.join(sorted(others))}" if others else "needs PyTorch alone"
         written = f"Written by archdsl {installed_version()}; {needs}. The weights are in {self._module}.pt."
@@ -200,8 +204,7 @@ if __name__ == "__main__":
 
 {textwrap.fill(_plain(written), WIDTH)}
 
-    import torch
-    from {_plain(self._module)} import build
+{textwrap.indent(_import_of(self._module), "    ")}
 
     model = build()  # in eval mode, on the CPU
     with torch.inference_mode():
@@ -211,6 +214,16 @@ It can be trained further: parameters are PyTorch's, and drop path works in trai
 
 SPDX-License-Identifier: Apache-2.0
 """
+
+
+def _import_of(module: str) -> str:
+    """How a script imports `build`; a file whose name is no identifier is loaded by its path."""
+    if module.isidentifier() and not keyword.iskeyword(module):
+        return f"import torch\nfrom {module} import build"
+    return (
+        "import runpy\nimport torch\n\n"
+        f'build = runpy.run_path({text(module + ".py")})["build"]  # its name is none that `import` takes'
+    )
 
 
 def _outputs(model: Backbone) -> str:

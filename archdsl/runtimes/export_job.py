@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from archdsl.errors import WrongUse, nearest, one_of, short
-from archdsl.exporting.metadata import metadata, output_names
+from archdsl.exporting.metadata import metadata, output_names, sized
 from archdsl.exporting.onnx_file import LEAST_OPSET
+from archdsl.files import why_unwritable
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import wrong_file, wrong_model
 from archdsl.weights.facts import ModelFacts
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
+    from archdsl.language.document import Spec
 
 Format = Literal["onnx", "pt2", "python", "safetensors"]
 ENDINGS: Mapping[Format, str] = {"onnx": ".onnx", "pt2": ".pt2", "python": ".py", "safetensors": ".safetensors"}
@@ -65,6 +67,8 @@ class ExportJob:
     """What to write: the network and all that was asked for, checked."""
 
     model: Backbone
+    spec: Spec
+    """That of the model, for the size of the images."""
     format: Format
     dtype: Dtype
     image: tuple[int, int, int]
@@ -76,7 +80,7 @@ class ExportJob:
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the file says of itself."""
-        return metadata(self.model, self.image[1:], self.dtype, self.facts)
+        return metadata(self.model, self.spec, self.dtype, self.facts)
 
     @property
     def checked_batches(self) -> tuple[int, ...]:
@@ -116,6 +120,7 @@ def checked_job(
     size = _size(model.spec.image_size if image is None else image)
     job = ExportJob(
         model,
+        sized(model.spec, size),
         wanted,
         dtype,
         (model.spec.channels, size[0], size[1]),
@@ -146,8 +151,7 @@ def _check_facts(model: Backbone, facts: ModelFacts | None) -> None:
 def check_target(file: Path, format: Format) -> None:  # noqa: A002
     """Raises `WrongUse` for what cannot be written, or source whose name hides a module that it imports."""
     for path in files_of(format, file):
-        if path.is_dir() or not path.parent.is_dir():
-            reason = "is a folder" if path.is_dir() else "its folder does not exist"
+        if (reason := why_unwritable(path)) is not None:
             raise WrongUse(f"{path} cannot be written: {reason}")
     if format == "python" and (file.stem == "torch" or file.stem in sys.stdlib_module_names):
         raise WrongUse(f"{file.name} would hide the module '{file.stem}' from what it imports; use another name")

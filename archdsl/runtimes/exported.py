@@ -18,7 +18,7 @@ from archdsl.exporting.onnx_file import DEFAULT_OPSET as DEFAULT_OPSET
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
 from archdsl.exporting.python_source import write_python
-from archdsl.files import replacing, sha256_of
+from archdsl.files import replace_together, replacing, sha256_of
 from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job, files_of
 from archdsl.runtimes.export_job import Exported as Exported
 from archdsl.runtimes.export_job import check_dtype as check_dtype
@@ -89,7 +89,8 @@ def export(
             perturbed_error = _held_against(job, other, partial).largest
         written = _write(job, job.model, partial)
         worst = _held_against(job, job.model, partial)
-    files = files_of(job.format, path)
+        size = sum(each.stat().st_size for each in files_of(job.format, partial))
+        digest = sha256_of(partial)
     return Exported(
         path,
         job.format,
@@ -102,9 +103,9 @@ def export(
         job.checked_batches,
         written.opset,
         written.operators,
-        sum(each.stat().st_size for each in files),
-        sha256_of(path),
-        files,
+        size,
+        digest,
+        files_of(job.format, path),
     )
 
 
@@ -112,16 +113,16 @@ def export(
 def _unnamed(job: ExportJob, file: Path) -> Iterator[Path]:
     """A path to write to; what stands there replaces `file` at the end, and is removed after an error.
 
-    Source names itself and its weights, so it is written under its name in a folder of its own.
+    Source names itself and its weights, so it is written under its name in a folder of its own. Both get their names
+    together: two exports to one name leave the files of one of them.
     """
     if job.format != "python":
         with replacing(file) as partial:
             yield partial
         return
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".archdsl-", dir=file.parent) as folder:
         yield Path(folder) / file.name
-        for path in reversed(files_of(job.format, file)):
-            (Path(folder) / path.name).replace(path)
+        replace_together((Path(folder) / path.name, path) for path in reversed(files_of(job.format, file)))
 
 
 def _write(job: ExportJob, model: Backbone, file: Path) -> _Written:
@@ -131,7 +132,7 @@ def _write(job: ExportJob, model: Backbone, file: Path) -> _Written:
         save_model(network, file, facts=job.facts)
         return _Written()
     if job.format == "python":
-        write_python(network, file, job.metadata)
+        write_python(network, file, job.metadata, job.image[1:])
         return _Written()
     net = Float32Interface(network, TORCH_DTYPES[job.dtype]).eval()
     images = torch.zeros(job.batch or 1, *job.image)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from archdsl.errors import ExportError, MeasureError, one_of
+from archdsl.errors import ExportError, MeasureError, WrongSetting, one_of
 from archdsl.runtimes.array_session import ArraySession
 from archdsl.runtimes.runtime import Runner, Runtime
 
@@ -119,9 +119,9 @@ class FileRuntime(Runtime):
     def check(self, device: str, dtype: str) -> None:
         """As `Runtime.check`."""
         if device != "cpu":
-            raise MeasureError(f"runtime {self.name} runs on a CPU here; got device {device}; use graph or eager")
+            raise WrongSetting(f"runtime {self.name} runs on a CPU here; got device {device}; use graph or eager")
         if dtype not in self.dtypes:
-            raise MeasureError(f"runtime {self.name} takes dtype {one_of(self.dtypes)}; got {dtype}")
+            raise WrongSetting(f"runtime {self.name} takes dtype {one_of(self.dtypes)}; got {dtype}")
         try:
             self.package_version()
         except ImportError:
@@ -195,7 +195,8 @@ class FileRuntime(Runtime):
         """(C, H, W) that a file reads.
 
         Raises:
-            MeasureError: it is no ONNX file, or is for another batch.
+            MeasureError: it is no ONNX file.
+            WrongSetting: it is for another batch.
         """
         from archdsl.exporting.onnx_file import input_shape
 
@@ -204,7 +205,7 @@ class FileRuntime(Runtime):
         except ExportError as error:
             raise MeasureError(str(error)) from error
         if first not in (None, batch):
-            raise MeasureError(f"{file}: is for a batch of {first}; got batch {batch}")
+            raise WrongSetting(f"{file}: is for a batch of {first}; got batch {batch}")
         channels, height, width = (int(side or 0) for side in image)
         return channels, height, width
 

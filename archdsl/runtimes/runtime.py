@@ -38,7 +38,7 @@ class Runtime(ABC):
         """Refuse a device or a dtype that the runtime cannot use, and a runtime whose package is absent.
 
         Raises:
-            MeasureError: it cannot.
+            MeasureError: it cannot; a `WrongSetting` where it never takes that device or dtype.
         """
 
     def begin(self) -> None:  # noqa: B027  # most keep nothing

@@ -14,6 +14,8 @@ from archdsl.load.specs import override
 from archdsl.weights.forms import apart, blank
 from archdsl.weights.names import names_by, published_names, scheme_of
 
+_NEW_HEAD = "ask for a new one (new_head=True, archdsl import --classes N)"
+
 
 def _mostly(names: Iterable[str], tensors: Mapping[str, Tensor]) -> bool:
     """Whether more than half of the names are there."""
@@ -34,9 +36,10 @@ def other_shapes(model: Backbone, wrong: Sequence[str], tensors: Mapping[str, Te
     """The remedy where only the classifier is wrong, or a table whose shape does not tell its size."""
     if not model.features_only and class_tensors(model).issuperset(wrong):
         classes = tensors[wrong[0]].shape[0] if tensors[wrong[0]].dim() else 1
-        return f"set classes={classes} to keep its classifier, or ask for a new one (new_head=True, --classes N)"
+        return f"set classes={classes} to keep its classifier, or {_NEW_HEAD}"
     if any(name.endswith(".table") for name in wrong):
-        return "say which image size its tables were made for, if it was not square (image=, --image HxW)"
+        how = "image=, archdsl import --image HxW"
+        return f"say which image size its tables were made for, if it was not square ({how})"
     return ""
 
 
@@ -47,7 +50,7 @@ def no_classifier(model: Backbone, missing: Iterable[str], published: Mapping[st
         return ""
     names = class_tensors(model)
     if lacking <= names | {published[name] for name in names if name in published}:
-        return "the checkpoint has no classifier; ask for a new one (new_head=True, --classes N)"
+        return f"the checkpoint has no classifier; {_NEW_HEAD}"
     return ""
 
 

@@ -31,6 +31,7 @@ from archdsl.weights.prefixes import common, matches, under
 
 Source: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 """A checkpoint: what `torch.load` gives, or the path of a file."""
+_KEY = "archdsl import --key (key= in Python)"
 
 
 class Checkpoint(NamedTuple):
@@ -147,9 +148,7 @@ def _chosen(candidates: Sequence[_Candidate]) -> tuple[_Candidate, tuple[str, ..
     unclear = [fit.label for fit in ranked if fit.rank == first.rank or len(USUAL) in first.rank]
     if len(unclear) > 1:
         keys = ", ".join(short(label) for label in unclear[:8])
-        raise WeightsError(
-            f"weights that fit are under {len(unclear)} keys: {keys}; choose one with --key (key= in Python)"
-        )
+        raise WeightsError(f"weights that fit are under {len(unclear)} keys: {keys}; choose one with {_KEY}")
     labels = [fit.label if fit.place == first.place else ".".join(fit.place) for fit in close if fit != first]
     return first, tuple(dict.fromkeys(label for label in labels if label))
 
@@ -173,7 +172,7 @@ def _read(chosen: _Candidate, tensor: Callable[[TensorLike], Tensor]) -> Checkpo
     for name in chosen.matched.values():
         if not is_tensor(chosen.values[name]):
             raise WeightsError(
-                f"{short(name)} is not a tensor but {kind(chosen.values[name])}; choose another key with --key"
+                f"{short(name)} is not a tensor but {kind(chosen.values[name])}; choose another with {_KEY}"
             )
     values = tensors_in(chosen.values)
     names = under(values, chosen.prefix, chosen.matched)

@@ -128,9 +128,8 @@ def test_a_key_names_a_nested_set_or_a_prefix(run: Run, folder: Path) -> None:
     best = {name: tensor + 2 for name, tensor in state.items()}
     torch.save({"run": {"last": state, "best": best}, "flat": average}, "sets.pth")
     line = "import small.json sets.pth -o a.safetensors"
-    assert (
-        'weights that fit are under 2 keys: "run.last", "run.best"; choose one with --key (' in run(*line.split()).err
-    )
+    said = 'weights that fit are under 2 keys: "run.last", "run.best"; choose one with archdsl import --key ('
+    assert said in run(*line.split()).err
     for key, value in (("run.best", 2), ("flat.ema_model", 1), ("ema_model", 1)):
         assert run(*line.split(), "--key", key).code == 0
         assert torch.equal(load_model("a.safetensors").state_dict()["head.fc.bias"], state["head.bias"] + value)

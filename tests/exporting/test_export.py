@@ -79,7 +79,7 @@ def test_a_python_file_is_run_without_archdsl_before_it_gets_its_name(network: B
 def test_a_python_file_that_needs_archdsl_is_refused(
     network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(model: Backbone, file: Path, facts: Any) -> None:
+    def write(model: Backbone, file: Path, *facts: Any) -> None:
         file.write_text("import archdsl\n", encoding="utf-8")
 
     monkeypatch.setattr(exported, "write_python", write)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import archdsl
-from archdsl.errors import MeasureError, WrongUse
+from archdsl.errors import MeasureError, WrongSetting, WrongUse
 from archdsl.exporting.frozen import Float32Interface, perturbed
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.files import sha256_of
@@ -110,7 +110,7 @@ def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> Non
     latency = archdsl.measure(tmp_path / "net.onnx", "cpu", 2, runtime=name, threads=1, **QUICK)
     assert object_in(latency.provenance["file"])["sha256"] == sha256_of(tmp_path / "net.onnx")
     assert latency.provenance["image"] == [3, 32, 32]
-    with pytest.raises(MeasureError, match="is for a batch of 2; got batch 1"):
+    with pytest.raises(WrongSetting, match="is for a batch of 2; got batch 1"):
         archdsl.measure(tmp_path / "net.onnx", "cpu", runtime=name)
     with pytest.raises(MeasureError, match="runtime eager runs no files"):
         archdsl.measure(tmp_path / "net.onnx", "cpu", runtime="eager")
@@ -136,6 +136,22 @@ def test_what_a_runtime_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MeasureError, match=r"needs the package openvino; pip install 'archdsl\[openvino\]'"):
         Setting.checked("cpu", 1, "float32", "openvino")
+
+
+@pytest.mark.parametrize(
+    "command", [["bench", "lit_s"], ["search", "lit-dat-64", "--time", "20s"], ["doctor", "lit-dat-64"]]
+)
+@pytest.mark.parametrize(("name", "dtype"), [("onnxruntime", "bfloat16"), ("openvino", "float16")])
+def test_a_dtype_that_a_file_runtime_never_takes_is_a_wrong_command_line(
+    run: Run, command: list[str], name: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run(*command, "--device", "cpu", "--runtime", name, "--dtype", dtype)
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"runtime {name} takes dtype float32")
+    assert line.endswith(f"; got {dtype}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tables_of_parts_hold_for_eager_and_graph_alone(run: Run) -> None:

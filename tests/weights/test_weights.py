@@ -109,7 +109,7 @@ def test_shapes_must_be_equal() -> None:
     state = published(built) | {"head.weight": torch.zeros(5, 32), "head.bias": torch.zeros(5)}
     assert refused(built, state) == [
         "2 tensors have another shape; set classes=5 to keep its classifier, "
-        "or ask for a new one (new_head=True, --classes N)",
+        "or ask for a new one (new_head=True, archdsl import --classes N)",
         "head.weight: the checkpoint has (5, 32), the model (10, 32)",
         "head.bias: the checkpoint has (5,), the model (10,)",
     ]

@@ -156,9 +156,8 @@ def test_a_model_without_a_classifier_leaves_one_out_and_one_with_asks_for_it() 
     state = export_weights(built)
     assert not {"head.weight", "head.bias"} & state.keys()
     import_weights(built, state)
-    with pytest.raises(
-        WeightsError, match=r"the checkpoint has no classifier; ask for a new one \(new_head=True, --classes N\)"
-    ):
+    said = r"the checkpoint has no classifier; ask for a new one \(new_head=True, archdsl import --classes N\)"
+    with pytest.raises(WeightsError, match=said):
         import_weights(model(), state)
     assert import_file(model().spec, state, classes=3)[1].new == ("head.fc.weight", "head.fc.bias")
 

@@ -133,7 +133,7 @@ def test_weights_are_taken_before_their_averages_wherever_they_stand(write: Writ
 def test_of_several_without_a_usual_place_one_must_be_named(write: Write) -> None:
     state = published(model())
     value = {"a_net": state, "b": {"net.x": moved(state)}}
-    message = r'weights that fit are under 2 keys: "a_net", "b\.net\.x"; choose one with --key \(key= in Python\)'
+    message = r'weights that fit are under 2 keys: "a_net", "b\.net\.x"; choose one with archdsl import --key'
     with pytest.raises(WeightsError, match=message):
         import_weights(model(), write(value))
     assert assert_loads(write, value, key="a_net").container == "a_net"
