@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 Specs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SPEC", help="zoo names, or paths of .json or .safetensors files; none with --layers"),
+    typer.Argument(
+        metavar="SPEC", help="zoo names, or paths of .json, .safetensors or .onnx files; none with --layers"
+    ),
 ]
 Layers = Annotated[
     bool,
@@ -118,7 +121,12 @@ def command(
     """
     _check_subjects(specs, assignments, layers)
     runtime = runtime_of(runtime, mode)
-    items = {} if layers else labelled(open_specs(specs or [], assignments), specs or [])
+    items = {} if layers else labelled([_opened(spec, assignments) for spec in specs or []], specs or [])
+    if any(isinstance(item, Path) for item in items.values()):
+        if assignments or features_only:
+            wrong = "'--set'" if assignments else "'--features-only'"
+            raise typer.BadParameter("an exported file cannot be changed; give its spec", param_hint=wrong)
+        device, runtime = device or "cpu", runtime or "onnxruntime"
     _check_writable(out)
     from archdsl.latency import Setting, compare
     from archdsl.latency.layers import BATCH, LAYERS, bench_layers
@@ -171,17 +179,31 @@ def _check_subjects(specs: list[str] | None, assignments: list[str] | None, laye
         raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 
 
-def labelled(specs: list[Spec], arguments: list[str]) -> dict[str, Spec]:
-    """The specs by name; those of one name by what was written, or numbered where that is the same too."""
-    names = Counter(spec.name for spec in specs)
-    items: dict[str, Spec] = {}
-    for spec, argument in zip(specs, arguments, strict=True):
-        label = plain = spec.name if names[spec.name] == 1 else argument
+def _opened(argument: str, assignments: list[str] | None) -> Spec | Path:
+    """An exported file as it is, else a backbone with fields set."""
+    from archdsl.load.sources import EXPORTED, UnknownName
+
+    if not argument.endswith(EXPORTED):
+        return open_specs([argument], assignments)[0]
+    if not Path(argument).is_file():
+        raise UnknownName(f"no such file: {argument}")
+    return Path(argument)
+
+
+def labelled(subjects: Sequence[Spec | Path], arguments: list[str]) -> dict[str, Spec | Path]:
+    """Specs by their names, files by their paths; those of one name by what was written, or numbered where that is the
+    same too.
+    """
+    own = [str(subject) if isinstance(subject, Path) else subject.name for subject in subjects]
+    names = Counter(own)
+    items: dict[str, Spec | Path] = {}
+    for subject, name, argument in zip(subjects, own, arguments, strict=True):
+        label = plain = name if names[name] == 1 else argument
         number = 1
         while label in items:
             number += 1
             label = f"{plain} #{number}"
-        items[label] = spec
+        items[label] = subject
     return items
 
 

@@ -85,8 +85,10 @@ def placed(problems: list[Problem], argument: str) -> list[Problem]:
         UnknownName: there is no such name or file.
     """
     from archdsl.language.text.positions import locate, place
-    from archdsl.load.specs import source
+    from archdsl.load.sources import is_embedded, source
 
     data, file = source(argument)
+    if is_embedded(file):
+        return [problem._replace(file=file) for problem in problems]
     positions = locate(data.decode())
     return [place(problem, positions, file) for problem in problems]

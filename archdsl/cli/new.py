@@ -27,13 +27,18 @@ def command(
       archdsl new litv2_s > mine.json
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
     """
+    from archdsl.language.document import Spec
     from archdsl.language.text.writing import dump
-    from archdsl.load.model_header import MODEL
+    from archdsl.load.sources import is_embedded
 
     _check_name(name)
     document = open_document(spec)
-    is_compact = spec.endswith(MODEL)  # the document in a model's header stands on one line
-    text = dump(overridden(document, assignments or [])) if assignments or is_compact else document.text
+    content = overridden(document, assignments) if assignments else document.content
+    text = document.text
+    if isinstance(content, Spec) and (assignments or is_embedded(spec)):  # embedded documents stand on one line
+        text = dump(content)
+    elif is_embedded(spec):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
     output.document(text if name is None else _renamed(text, name))
 
 

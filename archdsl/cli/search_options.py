@@ -12,7 +12,9 @@ from archdsl.cli.units import amount, duration_ms, memory, rate
 Space = Annotated[
     str | None,
     typer.Argument(
-        metavar="SPACE", help="name or path of a search space (default: lit-dat-224 on a GPU, lit-dat-64 on a CPU)"
+        metavar="SPACE",
+        help="name or path of a search space, or the run.json of a search for its space "
+        "(default: lit-dat-224 on a GPU, lit-dat-64 on a CPU)",
     ),
 ]
 Device = Annotated[

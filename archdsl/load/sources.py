@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +13,8 @@ from archdsl.errors import Problem, SpecError, WrongUse, nearest, nearest_only, 
 from archdsl.language.text.reader import MAX_BYTES
 from archdsl.load.model_header import MODEL, NoModel, read_model_header
 
+EXPORTED, RUN = ".onnx", "run.json"
+
 
 class UnknownName(WrongUse):
     """Neither a zoo name nor a file: the command line is wrong, not a document."""
@@ -20,15 +23,16 @@ class UnknownName(WrongUse):
 def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tuple[bytes, str]:
     """The bytes of a document by its zoo name, the name of a shipped space or its path, and what messages call it.
 
-    An argument with a path separator, or ending in `.json` or `.safetensors` (a model of ours, which has its spec in
-    its header), is a path, else a name. `kind` is "arch" or "space" where only one of them is wanted.
+    An argument with a path separator, or ending in `.json`, `.safetensors` (a model of ours, which has its spec in its
+    header) or `.onnx` (which is refused) is a path, else a name. The `run.json` of a search stands for the space that
+    was searched. `kind` is "arch" or "space" where only one of them is wanted.
 
     Raises:
         UnknownName: there is no such name or file.
         SpecError: the file cannot be read as a document, or the name is one of the other kind.
     """
     text = os.fspath(name_or_path)
-    is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL))
+    is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL, EXPORTED))
     if is_path or not isinstance(name_or_path, str):
         return _file_bytes(Path(text)), text
     if other := other_kind(text, kind):
@@ -38,6 +42,11 @@ def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tup
     if data is None:
         raise UnknownName(f"no such zoo name: {short(text)}; {_meant(text, kind)}")
     return data, text
+
+
+def is_embedded(file: str) -> bool:
+    """Whether a document is a part of its file, in which it has no lines and columns of its own."""
+    return file.endswith(MODEL) or Path(file).name == RUN
 
 
 def other_kind(name: str, kind: str | None) -> str:
@@ -86,7 +95,10 @@ def _file_bytes(path: Path) -> bytes:
         if path.suffix == MODEL:
             return read_model_header(path)["spec"].encode("utf-8", "surrogatepass")
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
+        if path.suffix == EXPORTED:
+            raise NoModel("is an exported network, not a spec", _instead_of(path))
+        return _space_of_a_run(data) if path.name == RUN else data
     except NoModel as error:
         raise SpecError([Problem((), error.rule, None, error.remedy, str(path))]) from None
     except (FileNotFoundError, NotADirectoryError):
@@ -94,6 +106,23 @@ def _file_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError([Problem((), f"cannot be read: {reason}", file=str(path))]) from None
+
+
+def _instead_of(exported: Path) -> str:
+    """What to do with an exported file, which has its spec in its metadata at best."""
+    model = exported.with_suffix(MODEL)
+    source = str(model) if model.is_file() else "the .safetensors or .json that it was exported from"
+    return f"give {source}; archdsl bench measures the file itself"
+
+
+def _space_of_a_run(data: bytes) -> bytes:
+    """The space in the settings of a search; what is none stays as it is."""
+    try:
+        written = json.loads(data)
+    except (ValueError, RecursionError):
+        return data
+    space = written.get("space") if isinstance(written, dict) and "kind" not in written else None
+    return json.dumps(space, ensure_ascii=False).encode() if isinstance(space, dict) else data
 
 
 def _beside(path: Path) -> str:

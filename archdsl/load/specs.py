@@ -19,8 +19,7 @@ from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
 from archdsl.language.text.values import json_values
-from archdsl.load.model_header import MODEL
-from archdsl.load.sources import UnknownName, source
+from archdsl.load.sources import UnknownName, is_embedded, source
 
 __all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
 
@@ -94,7 +93,7 @@ def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Pa
     try:
         return parse(raw)
     except SpecError as error:
-        if file.endswith(MODEL):
+        if is_embedded(file):
             raise SpecError(problem._replace(file=file) for problem in error.problems) from None
         positions = locate(data.decode())
         placed = [place(problem, positions, file) for problem in error.problems]

@@ -23,9 +23,6 @@ _COUNTED = {
     "macs_budget": ("macs-budget", 1e6, "M"),
     "memory_budget": ("memory-budget", 1e6, "MB"),
 }
-_SPACE_OF_A_RUN = """import json, sys
-run = json.load(open(sys.argv[1]))
-print(json.dumps(run["space"]))"""
 
 
 def search_command(settings: Mapping[str, Json], space: str, earlier: Path | None = None) -> str:
@@ -54,19 +51,11 @@ def doctor_command(settings: Mapping[str, Json], space: str) -> str:
     return shlex.join(["archdsl", "doctor", space, *limits, *_options(settings, (*_MEASURED, "data"))])
 
 
-def space_command(files: RunFiles) -> str:
-    """Writes the searched space beside the reader; empty where `space_argument` needs no file."""
-    name = _space_name(files.settings)
-    if _is_shipped(name, mapping(files.settings.get("space"))):
-        return ""
-    words = shlex.join(["python", "-c", _SPACE_OF_A_RUN, str(files.folder / "run.json")])
-    return f"{words} > {shlex.quote(f'{name}.json')}"
-
-
-def space_argument(settings: JsonObject) -> str:
-    """What a command calls the searched space: the name of a shipped one, or the file that `space_command` writes."""
-    name = _space_name(settings)
-    return name if _is_shipped(name, mapping(settings.get("space"))) else f"./{name}.json"
+def space_argument(files: RunFiles) -> str:
+    """What a command calls the searched space: the name of a shipped one, or the run's settings, which hold it."""
+    name = text(mapping(files.settings.get("space")).get("name"), "space")
+    path = str(files.folder / "run.json")
+    return name if _is_shipped(name, mapping(files.settings.get("space"))) else path
 
 
 def digits(value: float) -> str:
@@ -96,10 +85,6 @@ def _options(settings: Mapping[str, Json], names: tuple[str, ...]) -> list[str]:
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             words += [f"--{name}", digits(value) if isinstance(value, float) else str(value)]
     return words
-
-
-def _space_name(settings: JsonObject) -> str:
-    return text(mapping(settings.get("space")).get("name"), "space")
 
 
 def _is_shipped(name: str, space: JsonObject) -> bool:

@@ -18,15 +18,12 @@ from archdsl.search.report.commands import (
     resume_command,
     search_command,
     space_argument,
-    space_command,
 )
 from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 from archdsl.search.report.trials import TrialLine
 
 _FASTER_RUNTIME = {"cpu": "compile", "cuda": "graph"}
-_LOAD = """import archdsl, sys
-print(archdsl.load_model(sys.argv[1]))"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class _Run:
 
     def search(self, **changes: str | float) -> str:
         """A new search of the space with some settings changed."""
-        return search_command({**self.settings, **changes}, space_argument(self.settings))
+        return search_command({**self.settings, **changes}, space_argument(self.files))
 
 
 def next_steps(
@@ -83,13 +80,14 @@ def next_steps(
     follow = _FOLLOW.get(verdict.word)
     for step in follow(run) if follow is not None else ():
         steps.append(step)
-    return _with_space(steps, files)
+    return steps
 
 
 def _after_pass(run: _Run) -> Iterator[NextStep]:
     if run.has("winner.safetensors"):
-        load = shlex.join(["python", "-c", _LOAD, str(run.folder / "winner.safetensors")])
-        yield NextStep("Load the winner with its trained weights; archdsl.load_model returns a torch.nn.Module.", load)
+        words = ["archdsl", "export", str(run.folder / "winner.safetensors"), "-o", str(run.folder / "winner.py")]
+        sentence = "Write the winner with its trained weights as a PyTorch module that needs no archdsl."
+        yield NextStep(sentence, shlex.join(words))
     if run.has("run_winner.py"):
         sentence = "Measure the winner again in three fresh processes, under the conditions of the verdict."
         yield NextStep(sentence, shlex.join(["python", str(run.folder / "run_winner.py")]))
@@ -126,7 +124,7 @@ def _after_fail(run: _Run) -> Iterator[NextStep]:
         sentence = f"Search with the runtime {runtime}, in which the same networks may be faster."
         yield NextStep(sentence, run.search(runtime=runtime))
     sentence = "Examine how much of the space lies inside the budgets, without training anything."
-    yield NextStep(sentence, doctor_command(run.settings, space_argument(run.settings)))
+    yield NextStep(sentence, doctor_command(run.settings, space_argument(run.files)))
     yield NextStep("Choose another space: the last line names those that archdsl ships.", "archdsl zoo")
 
 
@@ -197,13 +195,3 @@ def _faster_runtime(settings: JsonObject) -> str | None:
     """A runtime that runs a network's operations with less overhead than this one; None where it is used already."""
     runtime = _FASTER_RUNTIME.get(text(settings.get("device")).split(":")[0])
     return runtime if text(settings.get("runtime")) == "eager" else None
-
-
-def _with_space(steps: Sequence[NextStep], files: RunFiles) -> list[NextStep]:
-    """Before the first step that reads the space from a file one that writes it."""
-    command, name = space_command(files), space_argument(files.settings)
-    reads = [place for place, step in enumerate(steps) if command and name in shlex.split(step.command)]
-    if not reads:
-        return list(steps)
-    write = NextStep(f"Write the space to {name}, which the commands below read.", command)
-    return [*steps[: reads[0]], write, *steps[reads[0] :]]

@@ -9,7 +9,6 @@ from archdsl.search.report.commands import (
     resume_command,
     search_command,
     space_argument,
-    space_command,
 )
 from archdsl.search.report.facts import Verdict
 from archdsl.search.report.reading import RunFiles, mapping
@@ -20,9 +19,7 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
     settings, folder = files.settings, files.folder
     if not mapping(settings.get("space")):
         return []
-    write_space = space_command(files)
-    commands = [("write the space to a file", write_space)] if write_space else []
-    commands.append(("search again", search_command(settings, space_argument(settings))))
+    commands = [("search again", search_command(settings, space_argument(files)))]
     longer = "print the result of this run again, or continue it with a larger --trials or --time"
     commands.append((longer, resume_command(folder)))
     if verdict.has_winner:

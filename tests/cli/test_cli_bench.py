@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,6 +12,8 @@ import typer
 from archdsl import load_spec
 from archdsl.cli.bench import labelled
 from archdsl.cli.options import check_device
+from archdsl.errors import MeasureError
+from archdsl.runtimes.setting import Setting
 from tests.support.commands import Run, command_line, tiny_document
 
 run = pytest.fixture(command_line)
@@ -65,6 +68,27 @@ def test_labels_are_names_else_arguments_else_numbered() -> None:
     assert list(labelled([one, other], ["lit_s", "litv2_s"])) == ["lit_s", "litv2_s"]
     assert list(labelled([one, one, other], ["lit_s", "a/lit.json", "litv2_s"])) == ["lit_s", "a/lit.json", "litv2_s"]
     assert list(labelled([one, one, one], ["lit_s"] * 3)) == ["lit_s", "lit_s #2", "lit_s #3"]
+
+
+def test_an_exported_file_is_measured_as_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, asked = tmp_path / "w.onnx", dict[str, Any]()
+    file.write_bytes(b"onnx")
+
+    def compare(items: dict[str, Any], device: str, batch: int, dtype: str, runtime: str, *_: Any, **__: Any) -> None:
+        asked.update(items, device=device, runtime=runtime)
+        raise MeasureError("measured")
+
+    monkeypatch.setattr("archdsl.runtimes.setting.Setting.checked", lambda *asked: Setting(*asked))
+    monkeypatch.setattr("archdsl.latency.compare", compare)
+    ended = run("bench", file)
+    assert (ended.code, ended.err.splitlines()[-1]) == (1, "measured")
+    assert asked == {str(file): file, "device": "cpu", "runtime": "onnxruntime"}
+    for option in (["--set", "image=64"], ["--features-only"]):
+        ended = run("bench", file, *option)
+        assert ended.code == 2
+        assert "an exported file cannot be changed; give its spec" in " ".join(ended.err.split())
+    ended = run("bench", tmp_path / "other.onnx")
+    assert (ended.code, ended.err) == (2, f"no such file: {tmp_path / 'other.onnx'}\n")
 
 
 @pytest.mark.parametrize("device", [None, "cpu", "cuda", "cuda:1"])

@@ -207,3 +207,21 @@ def test_override_takes_any_assignments_in_turn() -> None:
     wanted = override(spec, ["image=64", "classes=10"])
     assert override(spec, ("image=64", "classes=10")) == override(spec, iter(["image=64", "classes=10"])) == wanted
     assert override(spec, []) == override(spec, ()) == spec
+
+
+@pytest.mark.parametrize("command", ["show", "check", "cost", "new", "search", "doctor", "export"])
+def test_an_exported_file_is_no_spec_and_says_what_to_give(command: str, run: Run, here: Path) -> None:
+    (here / "w.onnx").write_bytes(b"\x08\x0a onnx")
+    words = [command, "w.onnx", *(["-o", "x.py"] if command == "export" else [])]
+    source = "give the .safetensors or .json that it was exported from"
+    line = f"w.onnx: is an exported network, not a spec; {source}; archdsl bench measures the file itself\n"
+    ended = run(*words)
+    assert (ended.code, ended.out + ended.err) == (1, line)
+    (here / "w.safetensors").touch()
+    ended = run(*words)
+    assert (ended.code, ended.out + ended.err) == (1, line.replace(source, "give w.safetensors"))
+
+
+def test_an_exported_file_that_is_not_there_is_no_name(run: Run, here: Path) -> None:
+    ended = run("show", "w.onnx")
+    assert (ended.code, ended.err) == (2, "no such file: w.onnx\n")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from archdsl.cli import main
 from archdsl.load.spaces import load_space
 from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
-from archdsl.search.report import Report, read_report
+from archdsl.search.report import read_report
 from archdsl.search.report.commands import search_command
 from archdsl.search.request import SettingsRequest
 from tests.support.reported import RECORDED, copied_run, edit, recorded
@@ -24,7 +22,7 @@ from tests.support.reported import RECORDED, copied_run, edit, recorded
 run = pytest.fixture(copied_run)
 
 
-def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
     def remember(space: str, **given: Any) -> None:
@@ -32,22 +30,12 @@ def test_the_commands_to_reproduce_ask_for_the_same_search(monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr("archdsl.search.api.run", remember)
-    monkeypatch.chdir(write_space(recorded(), tmp_path))
     command = dict(recorded().reproduce)["search again"]
     assert main(shlex.split(command)[1:]) == 130
     space = asked.pop("space")
     named = {field.name for field in fields(SettingsRequest)}
     request = SettingsRequest(**{name: value for name, value in asked.items() if name in named})
     assert settings_of(space, request) == Settings(**json.loads((RECORDED / "run.json").read_text()))
-
-
-def write_space(report: Report, folder: Path) -> Path:
-    """The folder, with the searched space in it, as the report's first command writes it."""
-    first = shlex.split(dict(report.reproduce)["write the space to a file"])
-    code, file = first[: first.index(">")], first[first.index(">") + 1]
-    done = subprocess.run([sys.executable, *code[1:]], capture_output=True, text=True, check=True)
-    (folder / file).write_text(done.stdout)
-    return folder
 
 
 def test_a_shipped_space_is_named_and_not_written_out(run: Path) -> None:
@@ -69,13 +57,19 @@ def test_a_budget_keeps_all_its_digits(budget: float) -> None:
     assert float(words[words.index("--latency-budget") + 1].removesuffix("ms")) == budget
 
 
-def test_a_space_of_ones_own_is_written_out_first(run: Path, tmp_path: Path) -> None:
-    edit(run, "run.json", lambda settings: settings | {"space": settings["space"] | {"name": "my own; rm -rf"}})
-    report = read_report(run)
-    name = "my own; rm -rf.json"
-    space = json.loads((write_space(report, tmp_path) / name).read_text())
-    assert space == json.loads((run / "run.json").read_text())["space"]
-    assert shlex.split(dict(report.reproduce)["search again"])[2] == f"./{name}"
+def test_a_space_of_ones_own_is_read_from_the_settings_of_the_run(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(run, "run.json", lambda settings: settings | {"space": settings["space"] | {"name": "my-own"}})
+    words = shlex.split(dict(read_report(run).reproduce)["search again"])
+    assert words[:3] == ["archdsl", "search", str(run / "run.json")]
+    written = json.loads((run / "run.json").read_text())["space"]
+    assert load_space(words[2]) == load_space(written)
+    assert main(["new", words[2]]) == 0
+    assert json.loads(capsys.readouterr().out) == written
+    edit(run, "run.json", lambda settings: settings | {"space": settings["space"] | {"image": "x"}})
+    assert main(["check", words[2]]) == 1
+    assert capsys.readouterr().out.startswith(f"{words[2]}: image: image must be an integer")
 
 
 def test_the_recorded_settings_are_those_of_today() -> None:
