@@ -11,6 +11,7 @@ from archdsl.graphs import Link, Step, plan
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec
 from archdsl.language.document import Spec
+from archdsl.numbers import bytes_text, macs_text, params_text
 from archdsl.shape import Cost
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
@@ -147,23 +148,17 @@ def limit_problems(counted: Count) -> list[Problem]:
     """Whether a document stays inside the bounds on whole documents; told at the node that costs most."""
     memory = [BYTES["float32"] * (node.params + node.activations) for node in counted.nodes]
     limits = (
-        ("parameters", counted.params, MOST_PARAMS, [node.params for node in counted.nodes]),
-        ("MACs for one image", counted.macs, MOST_MACS, [node.macs for node in counted.nodes]),
-        ("bytes of memory for one image in float32", counted.memory_bytes(), MOST_MEMORY, memory),
+        ("parameters", params_text, counted.params, MOST_PARAMS, [node.params for node in counted.nodes]),
+        ("MACs for one image", macs_text, counted.macs, MOST_MACS, [node.macs for node in counted.nodes]),
+        ("of memory for one image in float32", bytes_text, counted.memory_bytes(), MOST_MEMORY, memory),
     )
     return [
         Problem(
             ("nodes", parts.index(max(parts))),
-            f"a document has at most {_rounded(most)} {name}",
-            f"{_rounded(value)}, most of it here",
+            f"a document has at most {text(most)} {name}",
+            f"{text(value)}, most of it here",
             "make width, depth or image smaller",
         )
-        for name, value, most, parts in limits
+        for name, text, value, most, parts in limits
         if value > most
     ]
-
-
-def _rounded(value: int) -> str:
-    """`1.5e9`"""
-    digits, _, power = f"{value:.2e}".partition("e")
-    return f"{float(digits):g}e{int(power)}"

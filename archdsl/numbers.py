@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 
 def params_text(params: int) -> str:
@@ -19,6 +20,20 @@ def bytes_text(count: int) -> str:
     """111_376_000 -> `111.4 MB`; 1 MB is 10^6 bytes."""
     text = _scaled(count)
     return f"{text}B" if " " in text else f"{text} B"
+
+
+def plain_text(value: float, digits: int = 6) -> str:
+    """A number rounded to so many significant digits: 84_400.0 -> `84,400`, 5.0 -> `5`.
+
+    From 10^15 on its order of magnitude stands beside it: `8.44 x 10^19`.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    rounded = Decimal(f"{value:.{digits}g}")
+    if abs(rounded) < 10**15:
+        return f"{rounded:,f}"
+    factor, _, power = f"{rounded:e}".partition("e+")
+    return f"{factor.rstrip('0').rstrip('.') if '.' in factor else factor} x 10^{power}"
 
 
 def share_text(part: int, whole: int) -> str:
@@ -49,7 +64,7 @@ def accuracy_text(accuracy: float | None, error: float | None = None) -> str:
 def _scaled(value: int) -> str:
     """Below 1000 as it is."""
     text, prefix, scaled = str(value), "", float(value)
-    while abs(float(text)) >= 1000 and prefix != "T":
-        scaled, prefix = scaled / 1000, {"": "k", "k": "M", "M": "G", "G": "T"}[prefix]
+    while abs(float(text)) >= 1000 and prefix != "E":
+        scaled, prefix = scaled / 1000, {"": "k", "k": "M", "M": "G", "G": "T", "T": "P", "P": "E"}[prefix]
         text = f"{scaled:#.4g}"  # rounds, so that 999_999 is 1.000 M
     return f"{text} {prefix}".strip()

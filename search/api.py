@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archdsl.errors import SearchError, WrongUse
+from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
 from archdsl.search.defaults import absolute, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
@@ -154,6 +155,6 @@ def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> No
 
 def too_short(time_s: float) -> str:
     """Why a limit on the time is refused, and the least that makes sense."""
-    rule = f"a time limit of {time_s:g} s is too short: starting, training one network and measuring it takes longer"
-    least = f"{SHIPPED.time.least_s:g}"
+    limit, least = plain_text(time_s), plain_text(SHIPPED.time.least_s)
+    rule = f"a time limit of {limit} s is too short: starting, training one network and measuring it takes longer"
     return f"{rule}; give at least {least} s (--time {least}s, time_s={least})"

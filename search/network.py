@@ -9,7 +9,7 @@ from archdsl.cost import Count
 from archdsl.json_types import Scalar
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
-from archdsl.search.config import METRICS, Settings
+from archdsl.search.config import COST_TEXTS, METRICS, Settings
 
 Choices: TypeAlias = dict[str, Scalar]
 """A value for every variable of a space that is asked for, by its name."""
@@ -45,5 +45,6 @@ class Network(NamedTuple):
         costs = self.costs(settings)
         for metric, budget in settings.budgets.static.items():
             if costs[metric] > budget:
-                return f"{METRICS[metric]} {costs[metric]:.4g} over {budget:.4g}"
+                text = COST_TEXTS[metric]
+                return f"{METRICS[metric]} {text(round(costs[metric]))} over {text(round(budget))}"
         return None

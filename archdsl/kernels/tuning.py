@@ -21,6 +21,7 @@ from torch import Tensor
 from archdsl.files import cache_folder, installed_version, read_json, write_json
 from archdsl.json_types import JsonObject
 from archdsl.kernels.support import is_interpreted
+from archdsl.numbers import plain_text
 
 Launch = TypeVar("Launch", bound=tuple[int, ...])
 Key = tuple[str | int, ...]
@@ -87,7 +88,7 @@ def _measured(
             _warn(choice.key, launch, f"it fails: {' '.join(str(failure).split())[:120]}")
             continue
         if not error <= TOLERANCE.get(dtype, 1e-5):
-            _warn(choice.key, launch, f"it differs from the reference by {error:.1e} of the largest value")
+            _warn(choice.key, launch, f"it differs from the reference by {plain_text(error, 2)} of the largest value")
             continue
         times[index] = _milliseconds(partial(run, launch))
     best = min(times, key=lambda index: times[index], default=_REFERENCE)

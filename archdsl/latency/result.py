@@ -7,6 +7,7 @@ from typing import NamedTuple
 from archdsl.json_types import Json, JsonObject
 from archdsl.latency.provenance import Noted, Provenance
 from archdsl.latency.stats import STATS, Ratio, checked_stat, percentile, ratio
+from archdsl.numbers import plain_text
 from archdsl.timing.rounds import Rounds
 from archdsl.timing.verdict import LEAST_SHARE
 
@@ -42,7 +43,9 @@ class Latency(NamedTuple):
 
     def __repr__(self) -> str:
         """`Latency('litv2_s', p50 12.35 ms, p10 12.1 ms, p90 13.02 ms, 40 rounds, cpu)`"""
-        stats = [f"{stat} {self.stat(stat):.4g} ms" for stat in ("p50", "p10", "p90")] if self.samples else []
+        stats = (
+            [f"{stat} {plain_text(self.stat(stat), 4)} ms" for stat in ("p50", "p10", "p90")] if self.samples else []
+        )
         device = self.provenance.get("device")
         facts = [repr(self.name), *stats, f"{len(self.samples)} rounds", *([str(device)] if device else [])]
         return f"Latency({', '.join(facts)}{', unstable' if self.samples and self.unstable else ''})"
@@ -136,7 +139,7 @@ class Comparison(NamedTuple):
 
     def __repr__(self) -> str:
         """`Comparison(p10: litv2_s 12.35 ms, lit_s 10.2 ms; A/A 1.002, 40 rounds, cpu)`"""
-        items = [f"{name} {item.stat(self.stat):.4g} ms" for name, item in self.latencies.items()]
+        items = [f"{name} {plain_text(item.stat(self.stat), 4)} ms" for name, item in self.latencies.items()]
         device = self.first.provenance.get("device")
         facts = [f"A/A {self.noise.value:.3f}", f"{len(self.first.samples)} rounds", *([str(device)] if device else [])]
         return f"Comparison({self.stat}: {', '.join(items)}; {', '.join(facts)})"

@@ -12,6 +12,7 @@ from archdsl.compile import Backbone
 from archdsl.errors import WrongUse
 from archdsl.kernels.support import HALF, has_triton
 from archdsl.language.arguments import wrong_model
+from archdsl.numbers import plain_text
 from archdsl.optimizing.forms import put_forms
 
 TOLERANCE = {torch.float32: 3e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -51,7 +52,7 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
     error = _difference(plain, form, like)
     if error <= TOLERANCE[like.dtype]:
         return form
-    what = f"the optimized network differs by {error:.1e} of the largest output in {like.dtype}"
+    what = f"the optimized network differs by {plain_text(error, 2)} of the largest output in {like.dtype}"
     warnings.warn(f"{what}; the original network is used", RuntimeWarning, stacklevel=2)
     return plain
 

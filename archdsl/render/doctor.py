@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from archdsl.numbers import bytes_text, macs_text, params_text
+from archdsl.numbers import plain_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.prose import Prose
 from archdsl.render.search import heading
 from archdsl.render.texts import clock, counted
+from archdsl.search.config import COST_TEXTS
 
 if TYPE_CHECKING:
     from archdsl.search.doctor.doctor import Examination
     from archdsl.search.doctor.timing import Timed
 
 _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "latency", "all": "all budgets"}
-_TEXTS: dict[str, Callable[[int], str]] = {"params": params_text, "macs": macs_text, "memory": bytes_text}
 _INDENT = "  "
 
 
@@ -48,7 +48,8 @@ def _size(examination: Examination) -> str:
     if survey.is_whole:
         return f"size  {survey.looked_at:,} combinations, {size.points:,.0f} valid, {size.networks:,} distinct networks"
     sampled = f"estimated from {survey.looked_at:,} sampled combinations"
-    size_text = f"size  about {size.points:.3g} +- {size.error:.1g} valid points (standard error, {sampled})"
+    points = f"{plain_text(size.points, 3)} ± {plain_text(size.error, 1)}"
+    size_text = f"size  about {points} valid points (standard error, {sampled})"
     if size.continuous:
         size_text += f", times infinitely many values of {', '.join(size.continuous)}"
     return size_text
@@ -74,7 +75,7 @@ def _costs(examination: Examination) -> RenderableType:
 
 
 def _text(metric: str, value: float) -> str:
-    return f"{value:.3g} ms" if metric == "latency" else _TEXTS[metric](round(value))
+    return f"{plain_text(value, 3)} ms" if metric == "latency" else COST_TEXTS[metric](round(value))
 
 
 def _measured(timed: Timed, stat: str) -> str:
@@ -86,7 +87,7 @@ def _measured(timed: Timed, stat: str) -> str:
         line += f", {timed.failed} failed"
     if not timed.errors:
         least = min((ms for _, ms in timed.measured), default=0.0)
-        return f"{line}, the fastest at {least:.3g} ms; these are too few to predict the others"
+        return f"{line}, the fastest at {plain_text(least, 3)} ms; these are too few to predict the others"
     errors = f"median error {median(timed.errors):.0%}, largest {timed.errors[-1]:.0%}, on networks left out of the fit"
     return f"{line}; the others are predicted ({errors})"
 

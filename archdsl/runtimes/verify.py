@@ -10,6 +10,7 @@ import torch
 
 from archdsl.errors import ExportError
 from archdsl.exporting.frozen import Float32Interface
+from archdsl.numbers import plain_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -91,9 +92,10 @@ def _largest(written: Outputs, wanted: Outputs, outputs: Sequence[str]) -> tuple
 def refuse(worst: Difference, dtype: str) -> None:
     """Raises `ExportError` where a file differs by more than rounding in its dtype explains."""
     if dtype in TOLERANCE and not worst.largest <= TOLERANCE[dtype]:
+        largest, allowed = plain_text(worst.largest, 2), plain_text(TOLERANCE[dtype], 2)
         raise ExportError(
-            f"the file is wrong: '{worst.output}' differs by {worst.largest:.1e} of its largest value at batch "
-            f"{worst.batch}, and {dtype} allows {TOLERANCE[dtype]:.0e}; nothing was written"
+            f"the file is wrong: '{worst.output}' differs by {largest} of its largest value at batch {worst.batch}, "
+            f"and {dtype} allows {allowed}; nothing was written"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from archdsl.numbers import plain_text
 from archdsl.timing.estimate import DRAWS, Estimate, estimate
 from archdsl.timing.rounds import Rounds
 
@@ -49,10 +50,12 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
         return Judgement("UNSURE", reason, pooled, True)
     interval = _text(stat, pooled)
     if pooled.high <= budget_ms:
-        return Judgement("PASS", f"{interval} lies within the budget of {budget_ms:.4g} ms", pooled)
+        return Judgement("PASS", f"{interval} lies within the budget of {plain_text(budget_ms, 4)} ms", pooled)
     if pooled.low <= budget_ms:
-        return Judgement("UNSURE", f"{interval}: the interval contains the budget of {budget_ms:.4g} ms", pooled)
-    return Judgement("FAIL", f"{interval} exceeds the budget of {budget_ms:.4g} ms", pooled)
+        return Judgement(
+            "UNSURE", f"{interval}: the interval contains the budget of {plain_text(budget_ms, 4)} ms", pooled
+        )
+    return Judgement("FAIL", f"{interval} exceeds the budget of {plain_text(budget_ms, 4)} ms", pooled)
 
 
 def _text(stat: str, pooled: Estimate) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from archdsl.data.agreement import in_built_in_data
 from archdsl.errors import SearchError
+from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.points import Points
@@ -42,11 +43,11 @@ class Remedy(NamedTuple):
         if self.batch is not None:
             asked, most = latency_of(1, self.batch) / self.budget, latency_of(1, self.batch) / self.least
             feasible = f"--throughput-budget {_rounded_down(most)}/s would be feasible"
-            return f"throughput {asked:.4g}/s: the highest found is {most:.4g}/s; {feasible}"
+            return f"throughput {plain_text(asked, 4)}/s: the highest found is {plain_text(most, 4)}/s; {feasible}"
         unit, name = _UNITS[self.metric]
-        least = f"the lowest found is {self.least / unit:.4g} {name}"
+        least = f"the lowest found is {plain_text(self.least / unit, 4)} {name}"
         feasible = f"--{self.metric}-budget {_rounded_up(self.least / unit)}{name} would be feasible"
-        return f"{self.metric} {self.budget / unit:.4g} {name}: {least}; {feasible}"
+        return f"{self.metric} {plain_text(self.budget / unit, 4)} {name}: {least}; {feasible}"
 
 
 def require_feasible(settings: Settings, policy: DescentPolicy) -> None:
@@ -125,9 +126,14 @@ def _excess(network: Network, *, settings: Settings, limits: Mapping[str, float]
 
 def _rounded_down(value: float) -> str:
     """As `_rounded_up`, of what must be reached."""
-    return f"{value / _ROOM:.3g}"
+    return _as_typed(value / _ROOM)
 
 
 def _rounded_up(value: float) -> str:
     """Three digits with a little room, so that what was found stays inside."""
-    return f"{value * _ROOM:.3g}"
+    return _as_typed(value * _ROOM)
+
+
+def _as_typed(value: float) -> str:
+    """Three digits, as an option takes them: without separators or an exponent."""
+    return plain_text(value, 3).replace(",", "")

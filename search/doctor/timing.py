@@ -89,7 +89,8 @@ def timed(
     for _ in range(asked.fastest):
         fastest = session.fastest_untaken()
         if fastest is not None:
-            say("measuring the network that is predicted to be the fastest")
+            mine = f"measuring network {len(session.latency_ms) + 1}: {networks[fastest].counted.macs / 1e6:.0f} M MACs"
+            say(f"{mine}, predicted to be the fastest of those not measured yet")
             session.take(fastest)
     reading_s = sum(session.reading_s) / max(len(session.reading_s), 1)
     measure_s = reading_s * (1 + session.unstable / max(len(session.latency_ms), 1))  # these are read once more

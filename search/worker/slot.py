@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.worker.events import DeviceBusy, Event, Measuring
 from archdsl.search.worker.messages import Request
@@ -144,7 +145,7 @@ class WorkerSlot:
             self._left = left - (time.monotonic() - began - waited)
 
     def _over(self) -> OverTime:
-        return OverTime(f"it took longer than the {self._trial_s:g} s that a trial may take")
+        return OverTime(f"it took longer than the {plain_text(self._trial_s)} s that a trial may take")
 
 
 def usable_bytes(share: float) -> int | None:

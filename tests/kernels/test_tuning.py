@@ -70,7 +70,7 @@ def test_a_launch_that_differs_or_fails_is_left_out_with_a_warning_that_names_it
     first, second = (str(warning.message) for warning in warned)
     assert (
         first
-        == "a kernel configuration is left out: depthwise 3, (15, 1): it differs from the reference by 5.0e-01 "
+        == "a kernel configuration is left out: depthwise 3, (15, 1): it differs from the reference by 0.5 "
         + ("of the largest value")
     )
     assert second == "a kernel configuration is left out: depthwise 3, (0, 1): it fails: out of resource: registers"

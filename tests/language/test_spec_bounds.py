@@ -15,25 +15,25 @@ LARGE: dict[str, tuple[list[dict[str, Any]], int, list[str]]] = {
     "parameters": (
         [STEM | {"width": 4096}, PLAIN | {"depth": 12}, HEAD],
         32,
-        ["nodes[1]: " + ROOM.format("1e9 parameters", "1.61e9")],
+        ["nodes[1]: " + ROOM.format("1.000 G parameters", "1.611 G")],
     ),
     "MACs": (
         [STEM | {"width": 512}, PLAIN | {"depth": 30}, HEAD],
         1024,
-        ["nodes[1]: " + ROOM.format("3e12 MACs for one image", "4.12e12")],
+        ["nodes[1]: " + ROOM.format("3.000 T MACs for one image", "4.125 T")],
     ),
     "memory": (
         [STEM, STAGE, HEAD],
         1024,
-        ["nodes[1]: " + ROOM.format("1.6e10 bytes of memory for one image in float32", "3.44e10")],
+        ["nodes[1]: " + ROOM.format("16.00 GB of memory for one image in float32", "34.38 GB")],
     ),
     "all three": (
         [STEM | {"width": 8192}, STAGE | {"depth": 64}, HEAD],
         4096,
         [
-            "nodes[1]: " + ROOM.format("1e9 parameters", "5.15e10"),
-            "nodes[1]: " + ROOM.format("3e12 MACs for one image", "1.21e18"),
-            "nodes[1]: " + ROOM.format("1.6e10 bytes of memory for one image in float32", "9.24e12"),
+            "nodes[1]: " + ROOM.format("1.000 G parameters", "51.55 G"),
+            "nodes[1]: " + ROOM.format("3.000 T MACs for one image", "1.207 E"),
+            "nodes[1]: " + ROOM.format("16.00 GB of memory for one image in float32", "9.243 TB"),
         ],
     ),
 }

@@ -22,7 +22,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget of nothing": (
         "budgets/0/max",
         0,
-        ["budgets[0].max: max must be more than 0; got 0; use more than 0 and at most 1e+12"],
+        ["budgets[0].max: max must be more than 0; got 0; use more than 0 and at most 1000000000000"],
     ),
     "a budget for what is no metric": (
         "budgets/0/metric",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -76,8 +77,10 @@ def default(model: type[BaseModel], loc: Location) -> str | None:
 
 
 def number_text(value: float) -> str:
-    """A bound as people write it: 0.25, 16."""
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+    """A bound as people write it: 0.25, 16, 1000000000000."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    return f"{Decimal(f'{value:g}'):f}"
 
 
 def _number_in(value: Json) -> float | None:

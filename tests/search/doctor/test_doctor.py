@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from archdsl.search.doctor.dead import dead_value_problem
 from archdsl.search.doctor.points import Points
 from archdsl.search.policy import SHIPPED
 from tests.support.examining import Raw, examined, sampling, space, written
-from tests.support.searching import Machine
+from tests.support.screens import text_of
+from tests.support.searching import Machine, settings
 
 # -------------------------------------------------------------------------------------------------------- what it holds
 
@@ -139,6 +141,18 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
     assert "dead  1 value that no valid network has\n  space.json:1:2: a dead one" in out
     assert "time  100 trials take" in out
     assert "feasible  at least one network that was examined meets all budgets" in out
+
+
+def test_each_measurement_is_told_once_and_a_sampled_size_in_plain_numbers() -> None:
+    told: list[str] = []
+    asked = settings(space=space(), latency_budget_ms=None, trials=None)
+    found = doctor.examine(asked, time_s=2.0, new_worker=Machine().worker, policy=sampling(10, 300), say=told.append)
+    measuring = [line for line in told if line.startswith("measuring network ")]
+    assert len(set(measuring)) == len(measuring)
+    assert sum("predicted to be the fastest of those not measured yet" in line for line in measuring) == 3
+    size = text_of(report(found, []), 200)
+    assert re.search(r"size  about \d+ ± \d+ valid points", size)
+    assert not re.search(r"\de[+-]\d", size)
 
 
 def test_json_has_the_same_facts(

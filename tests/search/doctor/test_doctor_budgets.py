@@ -86,7 +86,7 @@ def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
     asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--batch", "4"]
     assert main([*asked, "--throughput-budget", "100K/s"]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "throughput 1e+05/s: the highest found is" in out
+    assert "throughput 100,000/s: the highest found is" in out
     rate = out.partition("--throughput-budget ")[2].split()[0]
     assert main([*asked, "--throughput-budget", rate]) == 0
 
