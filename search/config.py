@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -11,12 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from archdsl.errors import WrongUse, short
 from archdsl.json_types import Json, JsonObject
+from archdsl.numbers import bytes_text, macs_text, params_text, plain_text
 from archdsl.runtimes.setting import runtime_of, with_runtime
 from archdsl.search.request import Sampler as Sampler
 from archdsl.spaces.space import Space
 
 METRICS = {"params": "params", "macs": "MACs", "memory": "memory"}
 """What is counted of a network without building it, and what messages call it."""
+COST_TEXTS: dict[str, Callable[[int], str]] = {"params": params_text, "macs": macs_text, "memory": bytes_text}
+"""How a count of each is written."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,10 @@ class Settings(BaseModel):
         return self.model_dump(include={"data", "images", "seed"})
 
     def differences(self, other: Settings) -> list[str]:
-        """Fields in which two settings differ, both values told; how long to go on may differ."""
+        """Options in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
         kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads")]
-        differing = [_difference(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
-        return [f"{place}: {before} in the run, {now} now" for place, before, now in differing]
+        return [difference_text(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
 
 
 def _text(value: Json) -> str | None:
@@ -144,6 +147,31 @@ def _space_today(space: Json) -> Json:
     if not isinstance(space, dict) or not isinstance(budgets := space.get("budgets"), list | tuple):
         return space
     return {**space, "budgets": [with_runtime(each) if isinstance(each, dict) else each for each in budgets]}
+
+
+def difference_text(field: str, before: Json, now: Json) -> str:
+    """`--latency-budget: 5ms in the run, 6ms now`: a field of the settings, and values of it, as people type them."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        place, before, now = _difference(field, before, now)
+        return f"SPACE, {place.removeprefix('space.')}: {before} in the run, {now} now"
+    option, scale, unit = _TYPED.get(field, (f"--{field.replace('_', '-')}", 1.0, ""))
+    return f"{option}: {_typed(before, scale, unit)} in the run, {_typed(now, scale, unit)} now"
+
+
+_TYPED = {
+    "latency_budget_ms": ("--latency-budget", 1.0, "ms"),
+    "throughput_budget": ("--throughput-budget", 1.0, "/s"),
+    "params_budget": ("--params-budget", 1e6, "M"),
+    "macs_budget": ("--macs-budget", 1e6, "M"),
+    "memory_budget": ("--memory-budget", 1e6, "MB"),
+    "least_steps": ("least steps of a training", 1.0, ""),
+}
+
+
+def _typed(value: Json, scale: float, unit: str) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{plain_text(value / scale, 12).replace(',', '')}{unit}"
+    return "none" if value is None else str(value)
 
 
 def _difference(place: str, before: Json, now: Json) -> tuple[str, str, str]:

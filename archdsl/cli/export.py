@@ -126,7 +126,7 @@ def _model(
 
     file = weights or (Path(argument) if argument.endswith(MODEL) else None)
     if file is None:
-        output.remark("warning: no --weights are given; the file gets initial weights, from a fixed seed")
+        output.remark(f"warning: the file gets initial weights, from a fixed seed{_instead(argument)}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return build(spec, features_only), None
@@ -151,6 +151,15 @@ def _facts_of(file: Path, spec: Spec) -> ModelFacts:
     return facts if is_same else facts.model_copy(update={"accuracy": None})
 
 
+def _instead(argument: str) -> str:
+    """Where trained weights are: in a model of the same name beside a document, else where --weights names them."""
+    beside = Path(argument).with_suffix(MODEL)
+    is_path = "/" in argument or argument.endswith(".json")
+    if is_path and beside.is_file() and _is_ours(beside):
+        return f", though trained weights lie beside it: export {beside} instead"
+    return "; give trained ones with --weights"
+
+
 def _is_ours(file: Path) -> bool:
     """Whether a .safetensors is a model of ours, which says of itself what it is."""
     from archdsl.errors import WeightsError
@@ -165,6 +174,8 @@ def _is_ours(file: Path) -> bool:
 
 def _lines(done: Exported) -> list[str]:
     """What was written, and how it was checked."""
+    from archdsl.numbers import plain_text
+
     size = "x".join(map(str, done.image))
     batch = "any batch" if done.batch is None else f"batch {done.batch}"
     opset = "" if done.opset is None else f"opset {done.opset}, "
@@ -175,11 +186,11 @@ def _lines(done: Exported) -> list[str]:
     how = "compared" if done.dtype == "int8" else "checked"  # int8 has no limit
     lines.append(
         f"{how} on two inputs of noise and one of zeros at batch {batches}: "
-        f"largest difference {done.largest_error:.1e} of the largest output"
+        f"largest difference {plain_text(done.largest_error, 2)} of the largest output"
     )
     if done.perturbed_error is not None:
         lines.append(
             "all-zero parameters (untrained offsets or tables) show in no output, so a second file with noise in their "
-            f"place was checked too: {done.perturbed_error:.1e}"
+            f"place was checked too: {plain_text(done.perturbed_error, 2)}"
         )
     return lines

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from archdsl.numbers import plain_text
 from archdsl.render.prose import Prose
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -46,7 +47,7 @@ class Plot:
         """What each mark is."""
         marks = [f"{NETWORK} network of the Pareto front"]
         marks += [f"{WINNER} winner"] if self.winner is not None else []
-        return marks + ([f"{BUDGET} budget of {self.limit:g} ms"] if self.limit is not None else [])
+        return marks + ([f"{BUDGET} budget of {plain_text(self.limit)} ms"] if self.limit is not None else [])
 
 
 def scatter(

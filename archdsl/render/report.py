@@ -9,7 +9,6 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from archdsl.cost import count
-from archdsl.numbers import macs_text, params_text
 from archdsl.render import report_texts as texts
 from archdsl.render.columns import Column, Sheet, whole
 from archdsl.render.plot import Plot
@@ -64,13 +63,13 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.problems:
         yield "Not readable", [Prose(problem, hanging=_INDENT) for problem in report.problems]
     if report.verdict.attempts:
-        yield "Measured again in fresh processes", [_attempts(report)]
+        yield texts.ATTEMPTS, [_attempts(report)]
     yield "Front", _front(report)
     yield "Where candidates ended", [_rungs(report)]
     yield "Parameter importance", _importance(report)
     yield "Proxy against final accuracy", _finals(report)
     yield "Predicted against measured latency", [Prose(texts.prediction_text(report.prediction))]
-    yield "What ranks the proxy accuracy here", [Prose(texts.agreement_text(each)) for each in report.scores]
+    yield "What ranks the proxy accuracy here", [Prose(line) for line in texts.agreement_lines(report.scores)]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
     if report.verdict.per_class:
@@ -84,10 +83,11 @@ def _attempts(report: Report) -> RenderableType:
     columns = [
         Column("network", _cells(row.name for row in rows), least=16),
         Column("", _cells(row.word for row in rows)),
-        Column(f"{report.stat} ms", _cells(texts.ms_text(row.latency) for row in rows), right=True),
+        Column("again ms", _cells(texts.ms_text(row.latency) for row in rows), right=True),
         Column("in its trial", _cells(texts.ms_text(row.gate_reading) for row in rows), right=True, drop=1),
     ]
-    return Sheet(columns, [printable(f"{row.name}: {row.reason}") for row in rows if row.reason])
+    verdict = texts.verdict_line(report)  # which has one of the reasons
+    return Sheet(columns, [printable(f"{row.name}: {row.reason}") for row in rows if row.reason not in verdict])
 
 
 def _front(report: Report) -> Iterator[RenderableType]:
@@ -102,8 +102,8 @@ def _front(report: Report) -> Iterator[RenderableType]:
         Column("proxy acc.", _cells(accuracies), right=True),
         Column("longer", _cells(longer.get(row.hash, "") for row in rows), right=True, drop=1),
         Column(f"{report.stat} ms", _cells(texts.measured_text(row) for row in rows), right=True),
-        Column("params", _cells(texts.cost_text(row.params, params_text, "") for row in rows), right=True, drop=2),
-        Column("MACs", _cells(texts.cost_text(row.macs, macs_text, "") for row in rows), right=True, drop=3),
+        Column("params", _cells(texts.cost_text(row.params, "params", "") for row in rows), right=True, drop=2),
+        Column("MACs", _cells(texts.cost_text(row.macs, "macs", "") for row in rows), right=True, drop=3),
     ]
     yield Sheet(columns, [printable(texts.proxy_text(report))])
     points = {row.hash: (row.latency, 100 * row.accuracy) for row in rows if row.latency and row.accuracy is not None}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
-from archdsl.numbers import accuracy_text, bytes_text, macs_text, params_text, standard_error
+from archdsl.numbers import accuracy_text, plain_text, standard_error
+from archdsl.render.budgets import budget_texts, origin
 from archdsl.render.texts import clock, counted
-from archdsl.render.verdict import held_out_text, reading_lines
+from archdsl.render.verdict import exported_text, held_out_text, reading_lines
+from archdsl.search.config import COST_TEXTS, Settings
 from archdsl.search.report.reading import number
 
 if TYPE_CHECKING:
@@ -23,13 +26,15 @@ IMPORTANCE_CAVEAT = (
     "describes this run's networks alone. It shows neither a cause nor a direction, and means nothing where it is near "
     "the share that chance gives."
 )
+ATTEMPTS = "Networks that were tried as the winner"
+"""Heading of a table in which a network may stand that was not measured again."""
 FEW = 10
 """Networks below which a rank correlation is called weak evidence."""
 
-_STATIC_BUDGETS: dict[str, tuple[str, Callable[[int], str]]] = {
-    "params_budget": ("params", params_text),
-    "macs_budget": ("MACs for one image", macs_text),
-    "memory_budget": ("memory of weights and peak activations", bytes_text),
+_STATIC_BUDGETS = {
+    "params": "params",
+    "macs": "MACs for one image",
+    "memory": "memory of weights and peak activations",
 }
 _ENDS = {
     "finished": "",
@@ -41,11 +46,27 @@ _ENDS = {
 def heading(report: Report) -> str:
     """What was searched, for what, on what."""
     settings, facts = report.settings, report.facts
-    budget = "" if report.budget_ms is None else f"{report.stat} <= {report.budget_ms:g} ms, "
     name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "unknown device"
     setting = [f"batch {settings['batch']}"] if "batch" in settings else []
     setting += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
-    return f"space {report.space}: {budget}{', '.join([*setting, f'{device} ({name})' if name else str(device)])}"
+    setting.append(f"{device} ({name})" if name else str(device))
+    return f"space {report.space}: {', '.join([*_budgets(report), *setting])}"
+
+
+def _budgets(report: Report) -> list[str]:
+    """Every budget with its origin; where the settings cannot be read, the latency budget alone."""
+    if (settings := _settings(report)) is not None:
+        return budget_texts(settings)
+    return [] if report.budget_ms is None else [f"{report.stat} <= {plain_text(report.budget_ms)} ms"]
+
+
+def _settings(report: Report) -> Settings | None:
+    """The search's settings; None where this version cannot read them or their space."""
+    try:
+        settings = Settings.model_validate(report.settings)
+        return settings if settings.space_document.name else None
+    except (ArchError, ValueError):
+        return None
 
 
 def state_text(report: Report) -> str:
@@ -70,10 +91,10 @@ def verdict_line(report: Report) -> str:
     where = f"{verdict.name}: {report.stat} {verdict.latency:.2f} ms"
     again = " measured again in a fresh process" if verdict.attempts else ""
     if verdict.passed:
-        inside = "no latency budget was given" if budget is None else f"within the budget of {budget:g} ms"
+        inside = "no latency budget was given" if budget is None else f"within the budget of {plain_text(budget)} ms"
         return f"PASS  {where}{again}, {inside}"
     if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where}{again}, exceeds the budget of {budget:g} ms"
+        return f"FAIL  nearest miss {where}{again}, exceeds the budget of {plain_text(budget)} ms"
     return f"{verdict.word}  nearest miss {where}{reason}"
 
 
@@ -87,15 +108,22 @@ def condition_lines(report: Report) -> list[str]:
 def held_out_line(report: Report) -> str:
     """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
     verdict = report.verdict
-    return held_out_text(verdict.held_out) if verdict.has_winner and verdict.held_out is not None else ""
+    if not verdict.has_winner or verdict.held_out is None:
+        return ""
+    exported = exported_text(verdict.reading)
+    return held_out_text(verdict.held_out) + (f"; {exported}" if exported else "")
 
 
 def budget_rows(report: Report) -> list[tuple[str, str]]:
-    """What is bounded, and by what."""
-    rows = [] if report.budget_ms is None else [(f"{report.stat} latency per batch", f"{report.budget_ms:g} ms")]
-    for name, (metric, text) in _STATIC_BUDGETS.items():
-        if (limit := number(report.settings.get(name))) is not None:
-            rows.append((metric, text(int(limit))))
+    """What is bounded, from where, and by what."""
+    settings = _settings(report)
+    limits = [("latency", f"{report.stat} latency per batch", report.budget_ms)]
+    limits += [(name, shown, number(report.settings.get(f"{name}_budget"))) for name, shown in _STATIC_BUDGETS.items()]
+    rows = []
+    for metric, shown, limit in limits:
+        if limit is not None:
+            text = f"{plain_text(limit)} ms" if metric == "latency" else COST_TEXTS[metric](round(limit))
+            rows.append((shown if settings is None else f"{shown} ({origin(settings, metric)})", text))
     return rows
 
 
@@ -148,9 +176,9 @@ def percent_text(value: float | None, error: float | None = None) -> str:
     return accuracy_text(value, error)
 
 
-def cost_text(value: float | None, text: Callable[[int], str], missing: str = "-") -> str:
-    """A number of params or MACs."""
-    return missing if value is None else text(int(value))
+def cost_text(value: float | None, metric: str, missing: str = "-") -> str:
+    """A number of `params` or `macs`."""
+    return missing if value is None else COST_TEXTS[metric](int(value))
 
 
 def measured_text(trial: TrialLine) -> str:
@@ -174,9 +202,15 @@ def proxy_text(report: Report) -> str:
     )
 
 
-def agreement_text(agreement: Agreement) -> str:
-    """A rank correlation under the name of what it ranks."""
-    return f"{agreement.name}: {_agreement_figures(agreement)}"
+def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
+    """A rank correlation under the name of what it ranks; one line for all that rank too few networks."""
+    too_few = [agreement for agreement in agreements if agreement.rho is None or agreement.chance is None]
+    for agreement in agreements:
+        if agreement not in too_few:
+            yield f"{agreement.name}: {_agreement_figures(agreement)}"
+    for count in sorted({agreement.n for agreement in too_few}, reverse=True):
+        names = ", ".join(agreement.name for agreement in too_few if agreement.n == count)
+        yield f"{names}: {counted(count, 'network')}, too few for a rank correlation"
 
 
 def _agreement_figures(agreement: Agreement) -> str:

@@ -11,13 +11,14 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from archdsl.render.budgets import budget_texts
 from archdsl.render.candidates import describe, fidelity_text, front_table, point, proxy_line
 from archdsl.render.columns import Line
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
 from archdsl.render.texts import clock, counted
-from archdsl.render.verdict import rate_text, verdict_lines
+from archdsl.render.verdict import verdict_lines
 from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
@@ -84,15 +85,9 @@ def screen(state: State) -> RenderableType:
 
 def heading(settings: Settings, machine: Provenance | None) -> str:
     """What is searched, for what, on what."""
-    budget = "" if settings.budgets.latency_ms is None else f"{settings.stat} <= {budget_text(settings)}, "
     device = settings.device if machine is None else f"{settings.device} ({machine.device_name})"
-    setting = f"batch {settings.batch}, {settings.dtype}, {settings.runtime}"
-    return f"space {settings.space['name']}: {budget}{setting}, {device}"
-
-
-def budget_text(settings: Settings) -> str:
-    """`5 ms`; of a throughput budget `40 ms (200 images/s)`."""
-    return f"{settings.budgets.latency_ms:g} ms{rate_text(settings)}"
+    setting = [f"batch {settings.batch}", settings.dtype, settings.runtime, device]
+    return f"space {settings.space['name']}: {', '.join([*budget_texts(settings), *setting])}"
 
 
 def _progress(state: State) -> RenderableType:

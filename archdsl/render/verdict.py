@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from archdsl.json_types import JsonObject
-from archdsl.numbers import accuracy_text
+from archdsl.numbers import accuracy_text, plain_text
+from archdsl.render.budgets import rate_text
 from archdsl.render.columns import whole
 from archdsl.render.prose import Prose
 from archdsl.render.texts import counted
 from archdsl.search.report.reading import items, mapping, number
 
 if TYPE_CHECKING:
-    from archdsl.search.config import Settings
     from archdsl.search.store.reading import Reading
     from archdsl.search.store.result import Result
     from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy
@@ -31,12 +31,15 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
     if verdict.verdict is None:
         yield Prose(str(verdict.reason))
         return
-    yield Prose(_first_line(result), STYLES[verdict.verdict], hanging=_INDENT)
+    first_line = _first_line(result)
+    yield Prose(first_line, STYLES[verdict.verdict], hanging=_INDENT)
     if verdict.reading is not None:
         yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
-    yield from (Prose(line, indent=_INDENT) for line in _passed_over(result))
+    yield from (Prose(line, indent=_INDENT) for line in _passed_over(result, first_line))
     if verdict.has_winner:
         yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy))
+        if line := exported_text(verdict.reading):
+            yield Prose(line, indent=_INDENT)
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
@@ -64,17 +67,12 @@ def _first_line(result: Result) -> str:
     if verdict.has_winner:  # of an earlier version, which kept no reading
         return f"{verdict.verdict}  {where}{_inside(budget)}"
     if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where} exceeds the budget of {budget:g} ms{rate_text(result.settings)}"
+        return f"FAIL  nearest miss {where} exceeds the budget of {plain_text(budget)} ms{rate_text(result.settings)}"
     return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
 
 
 def _inside(budget: float | None) -> str:
-    return "" if budget is None else f" lies within the budget of {budget:g} ms"
-
-
-def rate_text(settings: Settings) -> str:
-    """The budget as it was asked for, where that was images per second: ` (200 images/s)`."""
-    return "" if settings.budgets.throughput is None else f" ({settings.budgets.throughput:g} images/s)"
+    return "" if budget is None else f" lies within the budget of {plain_text(budget)} ms"
 
 
 def reading_lines(reading: Reading) -> Iterator[str]:
@@ -107,23 +105,25 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
         yield "torch.inference_mode"
     yield from (f"{name}={value}" for name, value in mapping(facts.get("environment")).items())
     if (load := number(facts.get("load"))) is not None:
-        yield f"load average {load:g}"
+        yield f"load average {plain_text(load)}"
     if (share := number(facts.get("cpu_share"))) is not None:
-        yield f"CPU share {share:g} cores"
+        yield f"CPU share {plain_text(share)} cores"
     if (others := number(facts.get("other_cores"))) is not None:
-        yield f"other processes used {others:g} cores"
+        yield f"other processes used {plain_text(others)} cores"
     elif facts.get("device") == "cpu":
         yield "other processes cannot be seen on this system"
     if processes := items(facts.get("gpu_processes")):
         yield f"other processes on the GPU: {', '.join(map(str, processes))}"
 
 
-def _passed_over(result: Result) -> Iterator[str]:
-    """Why the first row of the table and the networks tried before the winner did not win."""
+def _passed_over(result: Result, first_line: str) -> Iterator[str]:
+    """Why the first row of the table and the networks tried before the winner did not win; but what `first_line` says
+    already.
+    """
     verdict = result.verdict
     winner = verdict.record.network_hash if verdict.has_winner and verdict.record else None
     for attempt in verdict.attempts:
-        if attempt.network_hash != winner and attempt.reason:
+        if attempt.network_hash != winner and attempt.reason not in first_line:
             yield f"{attempt.name} is not the winner: {attempt.reason}"
     tried = {attempt.network_hash for attempt in verdict.attempts}
     first = result.front[0] if result.front else None
@@ -161,6 +161,16 @@ def held_out_text(facts: HeldOutAccuracy) -> str:
     beside = f"; the mean over {seeds} is {accuracy_text(facts.mean)}" if seeds else ""
     images = f"{facts.images:,} held-out images, which no choice has seen"
     return f"accuracy of winner.safetensors on {images}: {value}, after {facts.fidelity}{beside}"
+
+
+def exported_text(reading: Reading | None) -> str:
+    """What is known of the answers of an exported winner, whose accuracy was not measured; empty where none is."""
+    if reading is None or "file" not in reading.conditions:
+        return ""
+    return (
+        "winner.onnx has the same weights; its outputs were compared with this network's on two inputs of noise and "
+        "one of zeros, but its accuracy on images was not measured"
+    )
 
 
 def _tie_lines(ties: Sequence[Tie], accuracy: WinnerAccuracy | None) -> Iterator[Prose]:

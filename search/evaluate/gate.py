@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archdsl.language.document import Spec
+from archdsl.numbers import plain_text
 from archdsl.runtimes.by_name import threads_may_change
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import export_candidate, measure
@@ -93,5 +94,5 @@ def hopeless(trials: Sequence[Trial], budget_ms: float | None, policy: GivingUpP
         return None
     return (
         f"the fastest of {len(trials)} networks, among them the smallest of some hundred draws, takes "
-        f"{fastest_ms:.2f} ms: no network of this space comes near the budget of {budget_ms:g} ms"
+        f"{fastest_ms:.2f} ms: no network of this space comes near the budget of {plain_text(budget_ms)} ms"
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
-from archdsl.numbers import accuracy_text
+from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.short_training import short_training
@@ -61,7 +61,7 @@ def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> T
     if gate is None or ms <= gate:
         return trial
     budget = settings.budgets.latency_ms or gate
-    noise = f"budget {budget:g} ms - {100 * (1 - gate / budget):.0f} % noise"
+    noise = f"budget {plain_text(budget)} ms - {100 * (1 - gate / budget):.0f} % noise"
     reason = f"{settings.stat} {ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
     return replace(trial, outcome="fell", reason=reason)
 
@@ -107,4 +107,5 @@ def line(trial: Trial) -> str:
         text += f", {trial.latency_ms:.2f} ms"
     if trial.accuracy is not None:
         text += f", accuracy {accuracy_text(trial.accuracy, trial.error)}"
+        text += " (accuracy from the cache)" if trial.outcome == "cached" else ""
     return text + (f": {trial.reason}" if trial.reason else "")

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from pydantic import JsonValue, ValidationError
 
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, WrongUse
 from archdsl.files import write_text
 from archdsl.json_types import JsonObject
-from archdsl.search.config import Settings
+from archdsl.search.config import Settings, difference_text
 from archdsl.search.proxy_check.networks import CheckedNetwork
 from archdsl.search.store.folder import RunExists, RunFolder
 from archdsl.search.store.lines import append_line, read_lines
@@ -27,8 +27,8 @@ class CheckFolder(RunFolder):
 
         Raises:
             RunExists: it holds a check or a run, and `resume` is false.
-            SearchError: there is no check to resume, it is another one, another process works in it, or the folder
-                cannot be written.
+            WrongUse: it holds a check with other settings.
+            SearchError: there is no check to resume, another process works in it, or the folder cannot be written.
         """
         try:
             if (self.path / ASKED).exists() and not resume:
@@ -40,7 +40,8 @@ class CheckFolder(RunFolder):
             self._take_lock()
             if resume and (differences := _differences(self.asked(), asked)):
                 self.release()
-                raise SearchError(f"{self.path} holds a check with other settings: {differences}")
+                remedy = "leave this out to continue that check, or give another folder to begin a new one"
+                raise WrongUse(f"{self.path} holds a check with other settings: {differences}; {remedy}")
             self.write(ASKED, asked)
         except OSError as error:
             raise SearchError(f"{self.path} cannot be written: {error.strerror or error}") from None
@@ -87,7 +88,4 @@ def _differences(before: JsonObject, now: JsonObject) -> str:
     """What differs, both values told; empty where nothing does."""
     first, second = _essence(before), _essence(now)
     differ = [name for name in first | second if first.get(name) != second.get(name)]
-    return "; ".join(
-        f"{name}: another space" if name == "space" else f"{name}: {first.get(name)} there, {second.get(name)} now"
-        for name in differ
-    )
+    return "; ".join(difference_text(name, first.get(name), second.get(name)) for name in differ)

@@ -51,8 +51,8 @@ class RunFolder:
 
         Raises:
             RunExists: there is a run and `resume` is false.
-            SearchError: there is none to resume, its settings differ, another process works in it, or the folder
-                cannot be written.
+            WrongUse: there is one, and its settings differ.
+            SearchError: there is none to resume, another process works in it, or the folder cannot be written.
         """
         try:
             self._check(resume)
@@ -96,7 +96,8 @@ class RunFolder:
     def _merged(self, settings: Settings) -> Settings:
         before = self.settings()
         if differing := settings.differences(before):
-            raise SearchError(f"{self.path} was searched with other settings: {'; '.join(differing)}")
+            remedy = "leave this out to continue that search, or give another folder to begin a new one"
+            raise WrongUse(f"{self.path} holds a search with other settings: {'; '.join(differing)}; {remedy}")
         limits = {name: getattr(settings, name) for name in ("trials", "time_s") if getattr(settings, name) is not None}
         return before.model_copy(update=limits)
 

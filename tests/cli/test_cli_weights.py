@@ -43,6 +43,17 @@ def test_import_writes_a_model_and_says_what_it_did(run: Run, folder: Path) -> N
     assert torch.equal(again.state_dict()["head.fc.bias"], published(model())["head.bias"])
 
 
+def test_a_warning_of_initial_weights_names_the_trained_ones_beside_the_spec(run: Run, folder: Path) -> None:
+    ended = run("export", "small.json", "-o", "initial.safetensors")
+    warning = "warning: the file gets initial weights, from a fixed seed"
+    assert (ended.code, ended.err.splitlines()[0]) == (0, f"{warning}; give trained ones with --weights")
+    assert run("import", "small.json", "small.pth", "-o", "small.safetensors").code == 0
+    ended = run("export", "./small.json", "-o", "initial.safetensors")
+    beside = "though trained weights lie beside it: export small.safetensors instead"
+    assert ended.err.splitlines()[0] == f"{warning}, {beside}"
+    assert "warning" not in run("export", "small.safetensors", "-o", "trained.safetensors").err
+
+
 def test_import_for_another_size_and_other_classes(run: Run, folder: Path) -> None:
     line = "import small.json small.pth -o fine.safetensors --set image=96 --classes 7 --seed 5"
     ended = run(*line.split())

@@ -134,6 +134,29 @@ def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str)
     assert line in text.splitlines()
 
 
+def test_the_reason_of_a_failure_is_printed_once() -> None:
+    reason = "p50 5.61 ms [5.56, 5.68] exceeds the budget of 5 ms"
+    second = "p50 5.92 ms [5.90, 5.95] exceeds the budget of 5 ms"
+    attempts = [
+        AttemptSummary(NAMES[0], FRONT[0].network_hash, "FAIL", reason, latency_ms=5.61),
+        AttemptSummary(NAMES[1], FRONT[1].network_hash, "FAIL", second, latency_ms=5.92),
+    ]
+    failed = verdict("FAIL", reason, reading=reading(5.61), attempts=attempts)
+    text = text_of(summary(result(failed, FRONT, latency_budget_ms=5.0)), width=120)
+    assert text.count(reason) == 1
+    assert f"{NAMES[1]} is not the winner: {second}" in text
+
+
+def test_the_accuracy_says_which_file_it_is_of_and_what_is_known_of_the_exported_one() -> None:
+    file = {"file": {"sha256": "0" * 64}}
+    for conditions, is_exported in ((CONDITIONS, False), (CONDITIONS | file, True)):
+        passed = verdict("PASS", "in time", reading=reading(conditions=conditions), accuracy=ACCURACY)
+        text = " ".join(text_of(summary(result(passed, FRONT)), width=120).split())
+        assert "accuracy of winner.safetensors on 1,000 held-out images" in text
+        assert ("but its accuracy on images was not measured" in text) is is_exported
+        assert ("runs/one/winner.onnx" in text) is is_exported
+
+
 @pytest.mark.parametrize(
     "points", [[(1.0, 50.0)], [(1.0, 50.0), (1.0, 50.0)], [(120.0, 0.0), (0.5, 100.0)]], ids=["one", "equal", "far"]
 )
@@ -173,7 +196,7 @@ def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -
         display(state(), None)
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
-        "space tiny: p10 <= 6 ms, batch 1, float32, eager, cpu (a machine)",
+        "space tiny: p10 <= 6 ms (asked for), batch 1, float32, eager, cpu (a machine)",
         "results are written to runs/one",
         "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
     ]
@@ -219,8 +242,9 @@ def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pyt
     assert command("--out", tmp_path / "run", "--resume") == 0
     assert "PASS  tiny-" in capsys.readouterr().out
     assert command("--out", tmp_path / "run") == 2
-    assert command("--out", tmp_path / "run", "--resume", "--seed", 3) == 1
-    assert "seed: 0 in the run, 3 now" in capsys.readouterr().err
+    assert command("--out", tmp_path / "run", "--resume", "--seed", 3, "--latency-budget", "5.5ms") == 2
+    differing = "--latency-budget: 6ms in the run, 5.5ms now; --seed: 0 in the run, 3 now; leave this out to continue"
+    assert differing in capsys.readouterr().err
     assert command("--resume") == 2
     assert command("--out", tmp_path / "other", "--resume") == 1
     assert command("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight") == 1

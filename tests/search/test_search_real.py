@@ -78,7 +78,7 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(
     verdict = found.verdict["verdict"]
     assert verdict in ("PASS", "UNSURE"), found.ended.stderr  # UNSURE where the machine is busy
     assert found.ended.returncode == (verdict != "PASS")
-    assert found.ended.stderr.startswith(f"space {space}: p50 <= 2000 ms, batch 1, float32, eager, cpu")
+    assert found.ended.stderr.startswith(f"space {space}: p50 <= 2,000 ms (asked for), batch 1, float32, eager, cpu")
     assert f"{verdict}  {space}-" in found.ended.stdout
     winner = json.loads((found.folder / "winner.json").read_text())
     assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 3)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, WrongUse
 from archdsl.search import run as run_search
 from archdsl.search.evaluate import trial_run as trial
 from archdsl.search.loop import trials as trying
@@ -123,14 +123,14 @@ def test_a_broken_line_in_the_middle_is_told_with_its_number(tmp_path: Path) -> 
 def test_other_settings_are_refused_on_resuming(tmp_path: Path) -> None:
     search(tmp_path / "run", trials=1)
     with pytest.raises(
-        SearchError, match=r"other settings: epochs: 2\.0 in the run, 3\.0 now; seed: 0 in the run, 1 now"
+        WrongUse, match="other settings: --epochs: 2 in the run, 3 now; --seed: 0 in the run, 1 now; leave this out"
     ):
         run_search(out=tmp_path / "run", resume=True, seed=1, epochs=3.0)
-    with pytest.raises(SearchError, match=r'space\.name: "tiny" in the run, "lit-dat-64" now'):
+    with pytest.raises(WrongUse, match='SPACE, name: "tiny" in the run, "lit-dat-64" now'):
         run_search("lit-dat-64", out=tmp_path / "run", resume=True)
     changed = json.loads(json.dumps(settings().space))
     changed["nodes"][1]["depth"]["$int"][1] = 3
-    with pytest.raises(SearchError, match=r"space\.nodes\[1\]\.depth\.\$int\[1\]: 4 in the run, 3 now"):
+    with pytest.raises(WrongUse, match=r"SPACE, nodes\[1\]\.depth\.\$int\[1\]: 4 in the run, 3 now"):
         search(tmp_path / "run", resume=True, trials=1, space=changed)
     again = run_search(out=tmp_path / "run", resume=True, seed=0, device="cpu", dtype="fp32")
     assert again.trials == 1

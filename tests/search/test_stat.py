@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.errors import MeasureError, SearchError
+from archdsl.errors import MeasureError, SearchError, WrongUse
 from archdsl.latency import default_stat, tables
 from archdsl.latency.tables import building
 from archdsl.load.spaces import space_of
@@ -51,7 +51,7 @@ def test_a_run_keeps_the_statistic_that_it_was_begun_with(tmp_path: Path, monkey
     assert begun.as_json()["stat"] == "p10"
     assert run_search(out=folder, resume=True).as_json()["stat"] == "p10"
     assert run_search(out=folder, resume=True, stat="p10").as_json()["stat"] == "p10"
-    with pytest.raises(SearchError, match='stat: "p10" in the run, "p50" now'):
+    with pytest.raises(WrongUse, match="--stat: p10 in the run, p50 now"):
         run_search(out=folder, resume=True, stat="p50")
 
 

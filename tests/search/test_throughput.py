@@ -55,7 +55,7 @@ def test_a_run_is_resumed_with_the_throughput_that_it_was_begun_with(tmp_path: P
     same = resumed_settings(folder.settings(), None, SettingsRequest(throughput_budget=400.0))
     other = resumed_settings(folder.settings(), None, SettingsRequest(throughput_budget=200.0))
     assert same.differences(begun) == []
-    assert {text.partition(":")[0] for text in other.differences(begun)} == {"latency_budget_ms", "throughput_budget"}
+    assert {text.partition(":")[0] for text in other.differences(begun)} == {"--latency-budget", "--throughput-budget"}
 
 
 def test_a_rate_is_written_with_its_unit() -> None:

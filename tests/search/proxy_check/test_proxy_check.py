@@ -107,9 +107,9 @@ def test_a_check_is_resumed_as_it_was_asked_for(tmp_path: Path, monkeypatch: pyt
     assert first.asked.epochs == 720.0  # 450 steps of 16 of the 10 images
     assert again.asked == replace(first.asked, networks=9)
     assert len(machine.names("train")) == 36
-    with pytest.raises(SearchError, match="other settings: seeds: 3 there, 2 now"):
+    with pytest.raises(WrongUse, match="other settings: --seeds: 3 in the run, 2 now; leave this out"):
         checked_proxies(seeds=2, out=tmp_path / "check", resume=True)
-    with pytest.raises(SearchError, match="other settings: space: another space"):
+    with pytest.raises(WrongUse, match='other settings: SPACE, name: "tiny" in the run, "lit-dat-64" now'):
         checked_proxies("lit-dat-64", out=tmp_path / "check", resume=True)
     with pytest.raises(SearchError, match="holds no check to resume"):
         checked_proxies(out=tmp_path / "none", resume=True)
@@ -150,7 +150,7 @@ def test_another_check_in_the_folder_is_refused(tmp_path: Path) -> None:
     check(asked(8), tmp_path / "check", new_worker=Machine().worker)
     with pytest.raises(RunExists, match="already holds a check; continue it with --resume"):
         check(asked(8), tmp_path / "check", new_worker=Machine().worker)
-    with pytest.raises(SearchError, match=r"a check with other settings: epochs: 2\.0 there, 4\.0 now"):
+    with pytest.raises(WrongUse, match="a check with other settings: --epochs: 2 in the run, 4 now"):
         check(asked(8, epochs=4.0), tmp_path / "check", resume=True, new_worker=Machine().worker)
     with pytest.raises(SearchError, match="holds no check to resume"):
         check(asked(8), tmp_path / "none", resume=True, new_worker=Machine().worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -17,7 +18,7 @@ from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
 from tests.support.golden_texts import Golden
 from tests.support.places import ROOT
-from tests.support.reported import RECORDED, copied_run, edit_records, recorded, terminal
+from tests.support.reported import RECORDED, copied_run, edit, edit_records, recorded, terminal
 
 run = pytest.fixture(copied_run)
 
@@ -118,3 +119,33 @@ def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is
     assert latency.by_chance is not None
     assert 0 < latency.by_chance < 1
     assert {"w", "d3", "stage3"} <= set(latency.shares)
+
+
+def test_what_ranks_too_few_networks_is_said_in_one_line() -> None:
+    few = [(1.0, 0.5), (2.0, 0.6)]
+    scores = [agreement(name, few, SHIPPED.report) for name in ("snip", "synflow", "params")]
+    known = agreement("latency", [(1.0, 0.5), (2.0, 0.6), (3.0, 0.7)], SHIPPED.report)
+    report = dataclasses.replace(recorded(), scores=[*scores, known])
+    line = "snip, synflow, params: 2 networks, too few for a rank correlation"
+    for shown in (" ".join(terminal(report).split()), html(report)):
+        assert line in shown
+        assert "snip: 2 networks" not in shown
+        assert "latency: Spearman 1.00 over 3 networks" in shown
+
+
+def test_a_network_that_was_not_measured_again_does_not_stand_under_a_heading_that_says_so(run: Path) -> None:
+    reason = "there was no time to train it again for its weights"
+    attempt = {"name": "other", "hash": "0" * 16, "verdict": "FAIL", "passed": False, "reason": reason}
+    edit(run, "verdict.json", lambda verdict: verdict | {"attempts": [attempt, *verdict["attempts"]]})
+    for shown in (terminal(read_report(run)), html(read_report(run))):
+        assert "Networks that were tried as the winner" in shown
+        assert "Measured again in fresh processes" not in shown
+    assert f"other: {reason}" in terminal(read_report(run))
+
+
+def test_the_reason_that_the_verdict_gives_is_not_repeated_below_the_table(run: Path) -> None:
+    reason = "the validation accuracy is not above chance"
+    attempt = {"name": "other", "hash": "0" * 16, "verdict": "FAIL", "passed": False, "reason": reason}
+    failed = {"verdict": "FAIL", "passed": False, "reason": reason, "attempts": [attempt], "latency": None}
+    edit(run, "verdict.json", lambda verdict: verdict | failed)
+    assert terminal(read_report(run)).count(reason) == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.searching import Machine, quicken, records, search
+from tests.support.searching import Lines, Machine, quicken, records, search
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +17,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_another_run_takes_accuracies_from_the_cache_and_measures_again(tmp_path: Path) -> None:
     search(tmp_path / "one", trials=4)
     machine = Machine()
-    result = search(tmp_path / "two", machine, trials=4)
+    lines = Lines()
+    result = search(tmp_path / "two", machine, watcher=lines, trials=4)
     assert {trial.outcome for trial in result.records} == {"cached"}
     assert result.winner is not None
     assert machine.names("train") == [result.winner.name]  # for its weights, which the cache does not hold
     assert len(machine.names("measure")) >= 4
     one, two = ([record["accuracy"] for record in records(tmp_path / name)] for name in ("one", "two"))
     assert one == two
+    told = [line for line in lines.told if line.startswith("trial ")]
+    assert [line.endswith("% (accuracy from the cache)") for line in told] == [", accuracy " in line for line in told]
+    assert sum(line.endswith("(accuracy from the cache)") for line in told) == 4 - sum(": p10" in line for line in told)
 
 
 def test_other_training_settings_and_damaged_entries_miss_the_cache(tmp_path: Path) -> None:

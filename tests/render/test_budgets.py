@@ -1,0 +1,59 @@
+"""The first line of a search: every budget in force, and where it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from archdsl.numbers import plain_text
+from archdsl.render.budgets import budget_texts
+from archdsl.search.defaults import settings_of
+from archdsl.search.request import SettingsRequest
+from tests.support.searching import SPACE
+
+
+def texts(*own: dict[str, object], **asked: float) -> list[str]:
+    from archdsl.spaces.space import Space
+
+    space = Space.model_validate({**SPACE, "budgets": list(own)})
+    return budget_texts(settings_of(space, SettingsRequest(device="cpu", **asked)))
+
+
+LATENCY = {"metric": "latency", "max": 5, "unit": "ms"}
+PARAMS = {"metric": "params", "max": 8, "unit": "M"}
+
+
+def test_budgets_of_the_space_and_budgets_that_were_asked_for_are_both_stated() -> None:
+    assert texts() == []
+    assert texts(LATENCY, PARAMS) == ["p50 <= 5 ms (of the space)", "params <= 8.000 M (of the space)"]
+    assert texts(LATENCY, PARAMS, latency_budget_ms=4.0, macs_budget=2e9) == [
+        "p50 <= 4 ms (asked for)",
+        "params <= 8.000 M (of the space)",
+        "MACs <= 2.000 G (asked for)",
+    ]
+    assert texts(PARAMS, params_budget=3e6, memory_budget=2e8) == [
+        "params <= 3.000 M (asked for)",
+        "memory <= 200.0 MB (asked for)",
+    ]
+
+
+def test_a_throughput_is_stated_beside_the_latency_that_it_means() -> None:
+    own = {"metric": "throughput", "min": 200, "unit": "/s"}
+    assert texts(own) == ["p50 <= 5 ms (200 images/s, of the space)"]
+    assert texts(own, throughput_budget=100.0) == ["p50 <= 10 ms (100 images/s, asked for)"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (84_400.0, 3, "84,400"),
+        (84_449.0, 3, "84,400"),
+        (5.0, 6, "5"),
+        (4.76, 6, "4.76"),
+        (0.00001234, 3, "0.0000123"),
+        (8.443e19, 3, "8.44 x 10^19"),
+        (1e16, 3, "1 x 10^16"),
+        (float("inf"), 3, "inf"),
+    ],
+)
+def test_a_number_is_never_written_with_an_e(value: float, digits: int, text: str) -> None:
+    assert plain_text(value, digits) == text
