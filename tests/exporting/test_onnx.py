@@ -15,7 +15,7 @@ import archdsl
 from archdsl.compile import build
 from archdsl.errors import ArchError, ExportError, WrongUse
 from archdsl.exporting.frozen import frozen, perturbed
-from archdsl.exporting.metadata import metadata
+from archdsl.exporting.metadata import metadata, sized
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.load.specs import spec_of
 from archdsl.runtimes.exported import Exported, export
@@ -151,15 +151,16 @@ def test_a_file_says_what_a_user_must_know(tmp_path: Path) -> None:
     written = {each.key: each.value for each in onnx.load(tmp_path / "net.onnx").metadata_props}
     assert json.loads(written["classes"]) == list(classes)
     assert "accuracy" not in written, "it was measured at another size"
-    same = metadata(built, (64, 64), "float32", facts)
+    square = sized(built.spec, (64, 64))
+    same = metadata(built, square, "float32", facts)
     assert json.loads(same["accuracy"])["validation"]["accuracy"] == 0.5
-    assert "accuracy" not in metadata(built, (64, 64), "int8", facts), "int8 are other weights"
+    assert "accuracy" not in metadata(built, square, "int8", facts), "int8 are other weights"
     headless = copy.deepcopy(built)
     headless.reset_classifier(0)
-    assert metadata(headless, (64, 64), "float32", None)["num_classes"] == "0"
+    assert metadata(headless, square, "float32", None)["num_classes"] == "0"
     assert json.loads(written["preprocessing"])["size"] == [64, 96]
     assert json.loads(written["preprocessing"])["mean"] == [0.5, 0.5, 0.5]
-    assert archdsl.load_spec(json.loads(written["spec"])) == built.spec
+    assert archdsl.load_spec(json.loads(written["spec"])) == archdsl.override(built.spec, ["image=[64,96]"])
     assert json.loads(written["features_only"]) is False
 
 

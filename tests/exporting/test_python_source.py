@@ -142,8 +142,8 @@ def test_an_export_may_be_named_from_the_working_folder(tmp_path: Path, monkeypa
 
 
 def test_source_that_gives_other_numbers_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoiled(model: Backbone, file: Path, facts: dict[str, str]) -> tuple[Path, ...]:
-        written = write_python(model, file, facts)
+    def spoiled(model: Backbone, file: Path, *facts: Any) -> tuple[Path, ...]:
+        written = write_python(model, file, *facts)
         file.write_text(file.read_text().replace("F.gelu(x)", "F.relu(x)"))
         return written
 
