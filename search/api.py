@@ -35,6 +35,7 @@ def run(
     batch: int | None = None,
     dtype: str | None = None,
     runtime: str | None = None,
+    features_only: bool | None = None,
     threads: int | None = None,
     stat: str | None = None,
     data: str | os.PathLike[str] | None = None,
@@ -71,6 +72,8 @@ def run(
         dtype: "float32" (the default), "float16" or "bfloat16" when measured.
         runtime: what executes the network when measured: "eager", "graph" or "compile"; "graph" by default on a GPU,
             "eager" on a CPU.
+        features_only: measure the backbone for dense prediction, which gives maps and has no head: the latency budget
+            is its, and so is `winner.onnx`. Accuracy, params and MACs stay those of the classifier.
         threads: CPU threads; by default all physical cores if they are 1.5 times faster than one, else 1.
         stat: the statistic of the latency: "min", "p10", "p50" (the default) or "p90".
         data: training data: "shapetex" (the default), "digits", a folder with a folder per class, an `.npz` file, a
@@ -116,6 +119,7 @@ def run(
         batch=batch,
         dtype=dtype,
         runtime=runtime_of(runtime, mode),
+        features_only=features_only,
         threads=threads,
         stat=stat,
         data=None if data is None else absolute(data),

@@ -56,6 +56,7 @@ class Conditions(TypedDict):
     dtype: str
     runtime: str
     threads: int | None
+    features_only: bool
 
 
 class Settings(BaseModel):
@@ -78,6 +79,8 @@ class Settings(BaseModel):
     batch: Annotated[int, Field(ge=1)] = 1
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     runtime: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")] = "eager"
+    features_only: bool = False
+    """Whether the latency is that of the backbone for dense prediction, without its head."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """As asked for."""
     chosen_threads: Annotated[int, Field(ge=1)] | None = None
@@ -125,6 +128,7 @@ class Settings(BaseModel):
             "dtype": self.dtype,
             "runtime": self.runtime,
             "threads": self.threads or self.chosen_threads,
+            "features_only": self.features_only,
         }
 
     def training_key(self) -> JsonObject:

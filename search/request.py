@@ -37,6 +37,8 @@ class SettingsRequest:
     """`float32`, `float16` or `bfloat16` when measured; by default that of the space's budget, else `float32`."""
     runtime: str | None = None
     """What executes the network when measured; by default that of the space's budget, else that of the device."""
+    features_only: bool | None = None
+    """Whether the latency is that of the backbone for dense prediction, which gives maps and has no head."""
     threads: int | None = None
     """CPU threads when measured; by default the faster of one and all physical cores, decided when the run begins."""
     stat: str | None = None

@@ -122,6 +122,14 @@ class Conditions(TypedDict):
         ),
     ]
     runtime: options.Runtime
+    features_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--features-only",
+            help="measure the backbone for dense prediction, which gives maps and has no head",
+            show_default=False,
+        ),
+    ]
     threads: options.Threads
     stat: options.Stat
 

@@ -210,16 +210,17 @@ def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.M
     return module
 
 
-def export_seeded(spec: Spec, file: Path, device: str, batch: int, dtype: str, runtime: str) -> None:
+def export_seeded(spec: Spec, file: Path, setting: Setting, features_only: bool = False) -> None:
     """The network of a spec, with seeded weights, exported for a setting to a file that `measure` takes.
 
     Raises:
-        MeasureError: the runtime runs no files, the setting is refused, or the network cannot be exported.
+        MeasureError: the runtime runs no files, or the network cannot be exported.
     """
-    setting = Setting.checked(device, batch, dtype, runtime)
     image = (spec.channels, *spec.image_size)
     with refusing(setting, image):
-        _of_files(setting, file).write(placed(seeded(spec, device), setting), noise(setting, image), file)
+        _of_files(setting, file).write(
+            placed(seeded(spec, setting.device, features_only), setting), noise(setting, image), file
+        )
 
 
 def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:

@@ -49,6 +49,7 @@ def heading(report: Report) -> str:
     name, device = facts.get("device_name"), settings.get("device") or facts.get("device") or "unknown device"
     setting = [f"batch {settings['batch']}"] if "batch" in settings else []
     setting += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
+    setting += ["features only"] * bool(settings.get("features_only"))
     setting.append(f"{device} ({name})" if name else str(device))
     return f"space {report.space}: {', '.join([*_budgets(report), *setting])}"
 

@@ -99,8 +99,11 @@ class LatencyModel:
 
 
 def table_of(settings: Settings, now: Provenance | None) -> Table | None:
-    """The fresh table of a search's space, setting and threads on the device as it is now, or None."""
-    if now is None:
+    """The fresh table of a search's space, setting and threads on the device as it is now, or None.
+
+    Tables are of classifiers: there is none for backbones without head.
+    """
+    if now is None or settings.features_only:
         return None
     try:
         asked = TableSetting(

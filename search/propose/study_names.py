@@ -27,6 +27,8 @@ def name_of(settings: Settings) -> str:
     Each device has a runtime of its own where none is asked for, so that a device's default is no part of the name.
     """
     asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
+    if not settings.features_only:
+        del asked["features_only"]  # the name stays that of studies from before there was a choice
     if settings.runtime == default_runtime(settings.device):
         asked["runtime"] = "eager"  # what a machine that trains on a CPU has, whatever others measure in
     return _name(settings, asked | {"format": FORMAT})

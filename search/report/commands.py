@@ -11,7 +11,7 @@ from archdsl import zoo
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 
-_MEASURED = ("device", "batch", "dtype", "runtime", "threads", "stat")
+_MEASURED = ("device", "batch", "dtype", "runtime", "features_only", "threads", "stat")
 _PLAIN = (*_MEASURED, "data", "epochs", "images", "sampler", "trials", "seed")
 _UNITS = {
     "latency_budget_ms": ("latency-budget", "ms"),
@@ -82,7 +82,9 @@ def _options(settings: Mapping[str, Json], names: tuple[str, ...]) -> list[str]:
     words = []
     for name in names:
         value = settings.get(name)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
             words += [f"--{name}", digits(value) if isinstance(value, float) else str(value)]
     return words
 

@@ -55,4 +55,4 @@ def _is_under(latency: Latency, setting: Conditions, machine: Provenance | None)
     noted = latency.provenance
     if machine is not None and (noted.get("device_name"), noted.get("torch")) != (machine.device_name, machine.torch):
         return False
-    return all(noted.get(name) == value for name, value in setting.items())
+    return all(noted.get(name, False if name == "features_only" else None) == value for name, value in setting.items())

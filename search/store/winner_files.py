@@ -9,7 +9,9 @@ import shutil
 from pathlib import Path
 
 from archdsl.files import replacing
+from archdsl.graphs.steps import map_steps, plan
 from archdsl.json_types import JsonObject
+from archdsl.language.document import Spec
 from archdsl.language.text.writing import dump
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.config import Settings
@@ -43,7 +45,8 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
             _copy(Path(verdict.weights).with_suffix(".onnx"), folder.path / EXPORTED)
     folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings, policy))
-    folder.write_text("README.txt", usage(verdict.spec.name, is_exported))
+    maps = maps_of(verdict.spec) if settings.features_only else None
+    folder.write_text("README.txt", usage(verdict.spec.name, is_exported, maps))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -60,6 +63,7 @@ def script(name: str, conditions: JsonObject, settings: Settings, policy: FinalR
         "NAME": name,
         "FILE": EXPORTED if is_exported else WEIGHTS,
         "SETTING": {key: conditions[key] for key in kept},
+        "FEATURES_ONLY": settings.features_only or None,
         "STAT": settings.stat,
         "BUDGET_MS": settings.budgets.latency_ms,
         "ENVIRONMENT": conditions["environment"],
@@ -85,6 +89,7 @@ from pathlib import Path
 
 NAME, FILE = {NAME}, {FILE}
 SETTING = {SETTING}
+FEATURES_ONLY = {FEATURES_ONLY}
 STAT, BUDGET_MS = {STAT}, {BUDGET_MS}
 ENVIRONMENT = {ENVIRONMENT}
 PROCESSES = {PROCESSES}
@@ -98,7 +103,7 @@ def measure_once() -> None:
     import archdsl
 
     file = Path(__file__).with_name(FILE)
-    subject = file if file.suffix == ".onnx" else archdsl.load_model(file)
+    subject = file if file.suffix == ".onnx" else archdsl.load_model(file, features_only=FEATURES_ONLY)
     latency = archdsl.measure(subject, **SETTING, rounds={ROUNDS}, least_s={LEAST_S})
     print(json.dumps([latency.samples, latency.rounds.undisturbed]))
 
@@ -132,10 +137,23 @@ if __name__ == "__main__":
 '''
 
 
-def usage(name: str, is_exported: bool) -> str:
-    """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl."""
-    how = _WITH_ONNX if is_exported else _WITH_ARCHDSL
-    return _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + how.format(preparation=_PREPARATION)
+def maps_of(spec: Spec) -> str:
+    """The outputs of a backbone for dense prediction, as `stage1 (64, 56, 56), ...`: (C, H, W) from fine to coarse."""
+    steps = map_steps(spec, plan(spec, features_only=True))
+    sides = {step.node.id: next(iter(step.outputs.values())) for step in steps}
+    return ", ".join(f"{name} {tuple(int(side) for side in shape[:3])}" for name, shape in sides.items())
+
+
+def usage(name: str, is_exported: bool, maps: str | None = None) -> str:
+    """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl.
+
+    `maps` are the outputs of a winner that was measured without its head.
+    """
+    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported)
+    if maps is not None:
+        how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
+        return files + _MAPS.format(maps=maps) + how
+    return files + (_WITH_ONNX if is_exported else _WITH_ARCHDSL).format(preparation=_PREPARATION)
 
 
 _FILES = """\
@@ -199,4 +217,34 @@ prepared):
 {preparation}
     (logits,) = session.run(None, {{"images": images}})
     print(json.loads(facts["classes"])[logits[0].argmax()])
+"""
+_MAPS = """
+The latency is that of the backbone for dense prediction, without its head. Its outputs are feature maps, each (C, H, W)
+for one image: {maps}.
+winner.safetensors holds the trained classifier, whose accuracy is stated. A classifier has no layer norms at its maps,
+so these are new in the backbone: train it further together with your own head.
+"""
+_MAPS_WITH_ONNX = """
+Compute the maps (with onnxruntime and numpy installed, without archdsl):
+
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession("winner.onnx")
+    (images,) = session.get_inputs()
+    maps = session.run(None, {images.name: np.zeros(images.shape, dtype="float32")})
+    for output, values in zip(session.get_outputs(), maps):
+        print(output.name, values.shape)
+"""
+_MAPS_WITH_ARCHDSL = """
+Compute the maps (with archdsl installed):
+
+    import torch
+
+    import archdsl
+
+    model = archdsl.load_model("winner.safetensors", features_only=True).eval()
+    with torch.inference_mode():
+        for values in model(torch.zeros(1, model.in_chans, *model.spec.image_size)):
+            print(tuple(values.shape))
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
@@ -97,13 +98,23 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
             say(Measuring())
         started = time.monotonic()
         file = request.weights or request.file
-        network = spec_of(request.spec) if file is None else _subject(Path(file))
+        is_dense = setting.features_only
+        network = spec_of(request.spec) if file is None else _subject(Path(file), is_dense)
         pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
         if request.pace is not None:
             pace |= request.pace.options()
         latency = measure(
-            network, setting.device, setting.batch, setting.dtype, setting.runtime, setting.threads, **pace
+            network,
+            setting.device,
+            setting.batch,
+            setting.dtype,
+            setting.runtime,
+            setting.threads,
+            features_only=is_dense,
+            **pace,
         )
+        if is_dense:
+            latency.provenance["features_only"] = True
         if weights is not None:
             latency.provenance["gpu_processes"] = gpu_processes(setting.device)
     reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
@@ -112,30 +123,40 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
 
 def _candidate(request: messages.CandidateRequest, say: Say) -> messages.CandidateReply:
     """The exported file of a network that was not trained: of a latency its weights decide nothing."""
+    from archdsl.latency import Setting
     from archdsl.latency.measuring import export_seeded
     from archdsl.load.specs import spec_of
 
     setting, file = request.setting, Path(request.file)
     if not file.is_file():
-        export_seeded(spec_of(request.spec), file, setting.device, setting.batch, setting.dtype, setting.runtime)
+        checked = Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
+        export_seeded(spec_of(request.spec), file, checked, features_only=setting.features_only)
     return messages.CandidateReply(file.stat().st_size)
 
 
-def _subject(file: Path) -> Backbone | Path:
+def _subject(file: Path, features_only: bool) -> Backbone | Path:
     """What is measured of a file that is handed over: an ONNX file itself, or the network in a file of ours."""
+    return file if file.suffix == ".onnx" else _trained(file, features_only)
+
+
+def _trained(file: Path, features_only: bool) -> Backbone:
+    """The network in a file of ours; for dense prediction without its head."""
     from archdsl.weights import load_model
 
-    return file if file.suffix == ".onnx" else load_model(file)
+    with warnings.catch_warnings():
+        if features_only:  # the winner's README says that norms of the maps are new
+            warnings.simplefilter("ignore", UserWarning)
+        return load_model(file, features_only=features_only or None)
 
 
 def _export(request: messages.ExportRequest, say: Say) -> messages.ExportReply:
     """An ONNX file of a trained network, which says what the weights' file says of itself."""
     from archdsl.runtimes.exported import export
-    from archdsl.weights import load_model, read_facts
+    from archdsl.weights import read_facts
 
     setting, facts = request.setting, read_facts(request.weights)
     dtype: Dtype = "float16" if setting.dtype == "float16" else "float32"
-    model = load_model(request.weights)
+    model = _trained(Path(request.weights), setting.features_only)
     done = export(model, request.file, "onnx", batch=setting.batch, dtype=dtype, facts=facts)
     return messages.ExportReply(done.sha256, done.largest_error)
 
@@ -153,7 +174,7 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     image = (spec.channels, *spec.image_size)
     with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
         say(Measuring())
-        subject = seeded(spec) if request.file is None else Path(request.file)
+        subject = seeded(spec, features_only=setting.features_only) if request.file is None else Path(request.file)
         runner = prepared(
             subject, image, Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
         )

@@ -67,6 +67,8 @@ class MeasuringSetting:
     dtype: str
     runtime: str
     threads: int | None
+    features_only: bool = False
+    """Whether it is the backbone for dense prediction that is measured, without its head."""
 
 
 @dataclass(frozen=True)
