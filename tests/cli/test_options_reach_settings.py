@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "dtype": ("--dtype bf16", "bfloat16"),
     "runtime": ("--runtime compile", "compile"),
     "mode": ("--mode compile", "compile"),
+    "features_only": ("--features-only", True),
     "threads": ("--threads 3", 3),
     "stat": ("--stat p90", "p90"),
     "data": ("--data digits", "digits"),
