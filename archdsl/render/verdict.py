@@ -95,10 +95,10 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
     yield f"batch {facts.get('batch')}"
     yield str(facts.get("dtype"))
     yield f"runtime {facts.get('runtime')}"
-    if facts.get("features_only"):
-        yield "features only, without head"
     versions = mapping(mapping(facts.get("file")).get("versions"))
     yield from (f"{name} {versions[name]}" for name in [facts.get("runtime")] if name in versions)
+    if facts.get("features_only"):
+        yield "features only, without head"
     if threads := number(facts.get("threads")):
         yield counted(int(threads), "thread")
     name = facts.get("device_name")

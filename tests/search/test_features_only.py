@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.errors import SearchError
+from archdsl.errors import WrongUse
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.specs import spec_of
 from archdsl.render.search import heading, summary
@@ -48,7 +48,7 @@ def test_every_measurement_and_what_is_told_of_the_winner_is_of_the_backbone(run
 
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     search(tmp_path / "run", features_only=True, trials=2)
-    with pytest.raises(SearchError, match="features_only: true in the run, false now"):
+    with pytest.raises(WrongUse, match="--features-only: True in the run, False now"):
         search(tmp_path / "run", resume=True, trials=3)
 
 
