@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEARCH ?= --latency-budget 5ms --time 6m
 
-.PHONY: search test test-all check docs clean
+.PHONY: search test test-all check ruff types contracts docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,12 +20,17 @@ test: .venv/installed
 test-all: .venv/installed
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15
 
-check: .venv/installed
+check: ruff types contracts docs
+
+ruff: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: .venv/installed
 	$(BIN)/mypy
+
+contracts: .venv/installed
 	$(BIN)/lint-imports
-	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
 
 docs: .venv/installed
 	$(BIN)/sphinx-build -W --keep-going docs build/docs
