@@ -48,6 +48,17 @@ Features = Annotated[
     bool, typer.Option("--features-only", help="load the form for dense prediction, which has no head")
 ]
 
+Partial = Annotated[
+    bool,
+    typer.Option("--partial", help="take over what fits from FILE, a checkpoint of another network or a model of ours"),
+]
+ParentSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--parent", metavar="SPEC", help="with --partial, the spec that FILE is of; found out for published ones"
+    ),
+]
+
 _PARTS_NAMED = 5
 
 
@@ -61,6 +72,8 @@ def command(
     key: Key = None,
     image: Image = None,
     features_only: Features = False,
+    partial: Partial = False,
+    parent: ParentSpec = None,
     as_json: Json = False,
 ) -> None:
     """Load a published checkpoint into a backbone, and write both to one file.
@@ -69,14 +82,25 @@ def command(
     others; tensors beside the backbone (a detector's neck and heads; with --features-only, the classifier) are
     left out and listed. Tables made for another image size are resized.
 
+    With --partial FILE may be of a network with other depths, widths, merges or mixers, published or ours. What the two
+    have in common is taken over, and a report says what became of every block; the rest keeps its initial values.
+
     \b
     Examples:
       archdsl import lit_s lit_s.pth -o lit_s.safetensors
       archdsl import lit_s lit_s.pth --set image=384 --classes 10 -o fine.safetensors
+      archdsl import lit_s lit_s.pth --set stage3.depth=4 --partial -o cut.safetensors
     """
     check_out(out, file, (".safetensors",))
     made_for = None if image is None else _size(image)
     (backbone,) = open_specs([spec], assignments)
+    if parent is not None and not partial:
+        raise typer.BadParameter("says what --partial takes over from; add --partial", param_hint="'--parent'")
+    if partial:
+        from archdsl.cli.partial_import import Wanted, import_partially
+
+        wanted = Wanted(backbone, spec, classes, seed, features_only)
+        return import_partially(wanted, file, out, key=key, made_for=made_for, parent=parent, as_json=as_json)
     from archdsl.weights import import_file, save_model
 
     model, imported = import_file(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone
-from archdsl.deriving.axes import Axis, same
+from archdsl.deriving.axes import Axis, absent, same
 from archdsl.deriving.counterparts import NodePair, node_pairs
 from archdsl.deriving.fitting import RefitSettings
 from archdsl.deriving.parents import Parent, ParentLike, read_parent
@@ -65,9 +65,8 @@ def inherit(
         image: the image size that a checkpoint was made for, as in `import_weights`.
 
     Raises:
-        WrongUse: other input channels than the parent's, a model without memory or in its inference form, images or
-            settings that do not hold, or no such file.
-        WeightsError: the parent's weights are not those of its spec.
+        WrongUse: a model without memory or in its inference form, images or settings that do not hold, no such file.
+        WeightsError: the parent's weights are not those of its spec, or it reads other channels than the model.
         TypeError: the model or the parent is something else.
     """
     _check_model(model)
@@ -86,11 +85,14 @@ def inherit_from(
     settings: RefitSettings | None = None,
     classes: Sequence[str] | None = None,
     parent_classes: Sequence[str] | None = None,
+    has_new_classes: bool = False,
 ) -> Inheritance:
-    """As `inherit`, from a parent that was read."""
+    """As `inherit`, from a parent that was read; with `has_new_classes` the classifier is new whatever its size."""
     _check_pair(model, source.model)
     names = parent_classes if parent_classes is not None else source.facts.classes
     rows, notes = _class_rows(model, source.model, classes, names)
+    if has_new_classes and rows is not None:
+        rows, notes = absent(model.num_classes, source.model.num_classes), ["classifier: new, as asked for"]
     pairs = node_pairs(model, source.model)
     taken = Walk(model, source.model, rows, source.built).run(pairs)
     state = dict(_state(model))
@@ -136,7 +138,7 @@ def _check_pair(model: Backbone, parent: Backbone) -> None:
     if model is parent:
         raise WrongUse("the model and the parent are the same object; build a second one")
     if model.spec.channels != parent.spec.channels:
-        raise WrongUse(
+        raise WeightsError(
             f"the model reads {model.spec.channels} channels, the parent {parent.spec.channels}; "
             f"set channels={parent.spec.channels}"
         )
@@ -159,7 +161,7 @@ def _class_rows(
         return Axis(index, of, label="matched by name"), [f"classifier: {known} of {count} classes matched by name"]
     if count == of:
         return same(count), []
-    return Axis(torch.full((count,), -1), of), [f"classifier: new, for {count} classes instead of {of}"]
+    return absent(count, of), [f"classifier: new, for {count} classes instead of {of}"]
 
 
 def _state(model: Backbone) -> Iterator[tuple[str, Tensor]]:

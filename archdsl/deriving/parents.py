@@ -139,13 +139,11 @@ def parent_of_file(
         return _own_file(file)
     if named is not None:
         return published_parent(load_spec(named), file, key, image)
-    specs = [spec, *_published(spec)]
     tensors = read_checkpoint(file, key).tensors
-    for candidate in specs:
+    for candidate in (spec, *_published(spec)):
         if _fits(candidate, tensors):
             return published_parent(candidate, file, key, image)
-    tried = ", ".join(each.name for each in specs[:9]) + ", ..." * (len(specs) > 9)
-    raise WeightsError(f"{file}: fits none of {tried}; name the spec that it is of (--parent SPEC)")
+    raise WeightsError(f"{file}: is neither of {spec.name} nor of a published backbone; name its spec (--parent SPEC)")
 
 
 def _is_ours(file: Path) -> bool:
@@ -157,20 +155,23 @@ def _is_ours(file: Path) -> bool:
 
 
 def _published(spec: Spec) -> Iterable[Spec]:
-    """The published backbones whose tensors have names of the same scheme; all of them where the spec has none."""
-    specs = [load_spec(name) for name in zoo.names()]
-    return [each for each in specs if spec.weights in (None, each.weights)]
+    """The published backbones, first those whose tensors have names of the same scheme."""
+    return sorted((load_spec(name) for name in zoo.names()), key=lambda each: each.weights != spec.weights)
 
 
 def _fits(spec: Spec, tensors: Mapping[str, Tensor]) -> bool:
     """Whether a checkpoint has the tensors of a spec, in its number of classes and in either form."""
-    for dense in (False, True):
-        with torch.device("meta"):
-            model = build(spec, dense)
+    try:
+        has_classifier = _classes(spec, tensors, None) is not None
+    except WeightsError:
+        return False
+    for dense in (False,) if has_classifier else (False, True):
         try:
-            match = matched(model, tensors, None, new_head=not dense and _classes(spec, tensors, None) is None)
+            with torch.device("meta"):
+                model = build(spec, dense)
+            match = matched(model, tensors, None, new_head=not dense and not has_classifier)
             check(model, match)
-        except WeightsError:
+        except ArchError:  # names that differ, or no map to hand out
             continue
         skipped = set() if dense else class_tensors(model)
         wanted = {name: tensor for name, tensor in match.wanted.items() if name not in skipped}
