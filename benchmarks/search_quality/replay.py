@@ -21,8 +21,8 @@ from archdsl.search.policy import SHIPPED
 from archdsl.search.propose import study as local
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import State
-from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Failed, Progress
+from archdsl.search.worker.request import Request
 from archdsl.training.running_loss import MARKS
 
 STAT = "p10"

@@ -31,8 +31,8 @@ from archdsl.latency import STATS, compare
 from archdsl.load.spaces import load_space, point
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataRequest
-from archdsl.search.worker.messages import ScoreRequest, TrainRequest
 from archdsl.search.worker.process import Worker
+from archdsl.search.worker.training_messages import ScoreRequest, TrainRequest
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 from archdsl.training.fidelity import Fidelity

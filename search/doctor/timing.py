@@ -17,10 +17,11 @@ from archdsl.search.policy import Policy
 from archdsl.search.policy.doctor import ExaminationPolicy
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.worker.events import DeviceBusy, Event
-from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, PaceRequest, ThreadsRequest
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, ThreadsRequest
 from archdsl.search.worker.pool import greeted
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.search.worker.training_messages import PaceRequest
 from archdsl.training.fidelity import Fidelity
 
 Say = Callable[[str], None]

@@ -26,9 +26,10 @@ from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Training
 from archdsl.search.worker.events import Event, TrainingProgress
-from archdsl.search.worker.messages import LoadRequest, Request, ScoreReply, ScoreRequest, TrainRequest
 from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
+from archdsl.search.worker.request import Request
 from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.search.worker.training_messages import LoadRequest, ScoreReply, ScoreRequest, TrainRequest
 from archdsl.training.fidelity import fidelity_of
 
 R = TypeVar("R")

@@ -1,4 +1,4 @@
-"""What a worker does when it is asked: it loads data, measures, scores and trains, and imports torch when it must."""
+"""What a worker does when it is asked: it measures and exports here; it imports torch when it must."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
-from archdsl.search.worker import messages
-from archdsl.search.worker.events import DeviceBusy, Event, Measuring, TrainingProgress, event_as_json
-from archdsl.search.worker.messages import parsed
+from archdsl.search.worker import messages, training_actions, training_messages
+from archdsl.search.worker.events import DeviceBusy, Measuring, event_as_json
+from archdsl.search.worker.request import parsed
+from archdsl.search.worker.training_actions import Say
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
-    from archdsl.data.loading import Data
-    from archdsl.language.document import Spec
     from archdsl.latency.rounds import Pace as PaceOptions
     from archdsl.runtimes.export_job import Dtype
-    from archdsl.training.recipe import Outcome
-    from archdsl.training.saving import Training
 
 Q = TypeVar("Q")
-R = TypeVar("R", bound=messages.Reply)
-Say = Callable[[Event], None]
-"""Tells the parent something before the reply."""
+Reply = (
+    messages.HelloReply
+    | LoadedData
+    | messages.CandidateReply
+    | messages.MeasureReply
+    | messages.ThreadsReply
+    | messages.ExportReply
+    | training_messages.ScoreReply
+    | training_messages.TrainReply
+    | training_messages.PaceReply
+)
+R = TypeVar("R", bound=Reply)
 Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
 """What answers a request as it came over the pipe; it may say something before."""
 
@@ -43,34 +48,6 @@ def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
     device = checked_device(setting.device)
     machine = provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads)
     return messages.HelloReply(machine)
-
-
-def _data(request: messages.LoadRequest, say: Say) -> LoadedData:
-    """The data's classes and channels; it is loaded once."""
-    data = _loaded(*request.data)
-    return LoadedData(
-        classes=data.classes,
-        channels=data.channels,
-        images=len(data.train_labels),
-        validation=len(data.val_labels),
-        held_out=len(data.held_labels),
-        chance=data.chance,
-        describe=data.describe(),
-        fingerprint=_fingerprint(*request.data),
-    )
-
-
-@cache
-def _loaded(name: str, image: int, seed: int, images: int) -> Data:
-    from archdsl.data.loading import load
-
-    return load(name, image, seed, train=images)
-
-
-@cache
-def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
-    """Of the data, all of which is read for it."""
-    return str(_loaded(name, image, seed, images).fingerprint())
 
 
 def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureReply:
@@ -181,114 +158,6 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
         return messages.ThreadsReply(fastest_threads([runner], runtime_named(setting.runtime)))
 
 
-def _pace(request: messages.PaceRequest, say: Say) -> messages.PaceReply:
-    """How long a training step and the validation of an image take."""
-    import torch
-
-    from archdsl.load.specs import spec_of
-    from archdsl.training.pace import noise, pace
-
-    spec = spec_of(request.spec)
-    data = noise(spec, request.batch)
-    if request.device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(spec, data, len(data.train_labels)))
-    return messages.PaceReply(**pace(spec, request.device, data)._asdict())
-
-
-def _score(request: messages.ScoreRequest, say: Say) -> messages.ScoreReply:
-    """The scores of a network at initialisation, on a batch of training images."""
-    from archdsl.load.specs import spec_of
-    from archdsl.search.worker.scores.every import scored
-
-    scoring = scored(spec_of(request.spec), _loaded(*request.data), request.seed, request.device)
-    return messages.ScoreReply(scoring.scores, scoring.seconds)
-
-
-def _train(request: messages.TrainRequest, say: Say) -> messages.TrainReply:
-    """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
-    import torch
-
-    from archdsl.compile import build
-    from archdsl.load.specs import spec_of
-    from archdsl.training.recipe import Fidelity, train
-    from archdsl.training.saving import Training
-
-    data = _loaded(*request.data)
-    fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
-    spec, seed, device = spec_of(request.spec), request.seed, request.device
-    if device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(spec, data, fidelity.batch))
-    torch.manual_seed(seed)
-    said = time.monotonic()
-
-    def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal said
-        if time.monotonic() - said > 0.5:
-            said = time.monotonic()
-            say(TrainingProgress(step / steps))
-
-    deadline = None if request.seconds is None else time.monotonic() + request.seconds
-    limits, model = dict(request.limits), build(spec)
-    outcome = train(
-        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
-    )
-    kept, not_kept = None, None
-    if request.keep and outcome.finished:
-        training = Training(data, _fingerprint(*request.data), fidelity, seed, device, outcome)
-        kept, not_kept = request.keep, _keep(model, Path(request.keep), training)
-    return messages.TrainReply(
-        _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept
-    )
-
-
-def _outcome(outcome: Outcome) -> messages.TrainingOutcome:
-    """What is told of a training: of its evaluations the answers alone, of which accuracies follow."""
-    facts = outcome._asdict()
-    sets = {
-        name: None if evaluation is None else messages.Answers(evaluation.answers, evaluation.images)
-        for name, evaluation in outcome.by_set.items()
-    }
-    return messages.TrainingOutcome(**{**facts, **sets})
-
-
-def _keep(model: Backbone, path: Path, training: Training) -> str | None:
-    """Write the weights; why they could not be written: the accuracy holds all the same."""
-    from archdsl.training.saving import save_trained
-
-    try:
-        save_trained(model, path, training)
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-_chosen_threads: dict[int, float] = {}
-
-
-def _training_threads(spec: Spec, data: Data, batch: int) -> int:
-    """The thread count that trains faster here, one or all cores, found out once on the first network.
-
-    On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
-    """
-    import torch
-
-    from archdsl.compile import build
-    from archdsl.timing.cores import physical_cores
-
-    if not _chosen_threads:
-        model = build(spec)
-        images = data.normalise(data.train_images[:batch])
-        for threads in sorted({1, physical_cores()}):
-            torch.set_num_threads(threads)
-            times = []
-            for _ in range(4):
-                started = time.perf_counter()
-                model(images).sum().backward()
-                times.append(time.perf_counter() - started)
-            _chosen_threads[threads] = min(times)
-    return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
-
-
 def _action(kind: type[Q], act: Callable[[Q, Say], R]) -> Action:
     """What answers a request as it came over the pipe."""
 
@@ -302,13 +171,13 @@ def _action(kind: type[Q], act: Callable[[Q, Say], R]) -> Action:
 
 ACTIONS: dict[str, Action] = {
     "hello": _action(messages.MeasuringSetting, _hello),
-    "data": _action(messages.LoadRequest, _data),
+    "data": _action(training_messages.LoadRequest, training_actions.load_data),
     "candidate": _action(messages.CandidateRequest, _candidate),
     "measure": _action(messages.MeasureRequest, _measure),
     "threads": _action(messages.ThreadsRequest, _threads),
     "export": _action(messages.ExportRequest, _export),
-    "train": _action(messages.TrainRequest, _train),
-    "score": _action(messages.ScoreRequest, _score),
-    "pace": _action(messages.PaceRequest, _pace),
+    "train": _action(training_messages.TrainRequest, training_actions.train_network),
+    "score": _action(training_messages.ScoreRequest, training_actions.score),
+    "pace": _action(training_messages.PaceRequest, training_actions.pace_of),
 }
 """By the name of the request."""

@@ -25,7 +25,7 @@ from archdsl.json_types import JsonObject
 from archdsl.runtimes.setting import WAITING
 from archdsl.search.policy import SHIPPED
 from archdsl.search.worker.events import Event, event_of
-from archdsl.search.worker.messages import Request
+from archdsl.search.worker.request import Request
 from archdsl.timing.machine import ROOT_PROCESS
 
 R = TypeVar("R")

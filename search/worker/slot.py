@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.worker.events import DeviceBusy, Event, Measuring
-from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Hung, Progress, WorkerGone
+from archdsl.search.worker.request import Request
 
 R = TypeVar("R")
 

@@ -26,8 +26,8 @@ from archdsl.search.propose import study
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import Result
 from archdsl.search.worker.events import TrainingProgress
-from archdsl.search.worker.messages import Request
 from archdsl.search.worker.process import Progress
+from archdsl.search.worker.request import Request
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named, write_fake_weights

@@ -21,8 +21,8 @@ from archdsl.load.specs import spec_of
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.proposals import first_candidate
-from archdsl.search.worker.messages import LoadRequest, TrainRequest
 from archdsl.search.worker.process import Worker
+from archdsl.search.worker.training_messages import LoadRequest, TrainRequest
 from archdsl.spaces.space import Space
 from archdsl.training import saving
 from archdsl.training.accuracy import evaluate, packed, unpacked

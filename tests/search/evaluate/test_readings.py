@@ -12,7 +12,7 @@ from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.worker.events import DeviceBusy, Measuring
-from archdsl.search.worker.messages import Request
+from archdsl.search.worker.request import Request
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
 from tests.support.searching import R, settings

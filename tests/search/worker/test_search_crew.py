@@ -13,9 +13,11 @@ from archdsl.errors import SearchError
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.loop.session import run_search
 from archdsl.search.worker.machine_options import MachineOptions
-from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Request, ScoreRequest
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting
 from archdsl.search.worker.pool import WorkerPool, device_names
 from archdsl.search.worker.process import Failed
+from archdsl.search.worker.request import Request
+from archdsl.search.worker.training_messages import ScoreRequest
 from tests.support.devices import fake_device
 from tests.support.searching import RANDOM, Machine, R, quicken, search, settings
 
