@@ -12,7 +12,7 @@ from archdsl.deriving.axes import Axis, absent, same
 from archdsl.deriving.counterparts import NodePair, node_pairs
 from archdsl.deriving.fitting import RefitSettings
 from archdsl.deriving.parents import Parent, ParentLike, read_parent
-from archdsl.deriving.refitting import check_images, refit_blocks
+from archdsl.deriving.refitting import check_images, check_runs, refit_blocks
 from archdsl.deriving.report import Inheritance, InheritedTensor, RefittedBlock
 from archdsl.deriving.walking import Taken, Walk
 from archdsl.errors import WeightsError, WrongUse
@@ -75,6 +75,7 @@ def inherit(
     source = read_parent(parent, key, image)
     if refit is not None:
         check_images(model, refit)
+        check_runs(source.model, refit)
     return inherit_from(model, source, refit, settings, classes, parent_classes)
 
 

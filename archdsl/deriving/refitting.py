@@ -8,6 +8,7 @@ are corrected by those behind, and memory does not grow with depth.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,7 +19,7 @@ from archdsl.compile import Backbone
 from archdsl.deriving.counterparts import NodePair
 from archdsl.deriving.fitting import EXACT, Maps, RefitSettings, fit, measure_batch_norm, through
 from archdsl.deriving.report import RefittedBlock
-from archdsl.errors import WrongUse
+from archdsl.errors import ArchError, WrongUse
 from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import Port, ScheduledStep
 
@@ -32,6 +33,8 @@ def check_images(model: Backbone, images: Tensor) -> None:
     dtype = next(model.parameters()).dtype
     if dtype not in (torch.float32, torch.float64):
         raise WrongUse(f"a refit needs a model of float32 or float64; this one is of {dtype}: call model.float() first")
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise WrongUse("a refit needs weights that can learn; build the model outside of torch.inference_mode")
     if not images.is_floating_point():
         raise WrongUse(f"refit images are of {images.dtype}; give floats, normalised as the parent reads them")
     wanted = (model.spec.channels, *model.spec.image_size)
@@ -42,6 +45,15 @@ def check_images(model: Backbone, images: Tensor) -> None:
         raise WrongUse(f"a refit needs at least {_LEAST_IMAGES} images, better some hundreds; got {len(images)}")
     if not bool(images.isfinite().all()):
         raise WrongUse("refit images hold NaN or infinities")
+
+
+def check_runs(parent: Backbone, images: Tensor) -> None:
+    """Raises `WrongUse` where the parent does not run at the size of the images."""
+    with torch.no_grad(), _evaluating(parent):
+        try:
+            parent(images[:1].to(next(parent.parameters())))
+        except ArchError as error:
+            raise WrongUse(f"the parent does not run at {images.shape[2]}x{images.shape[3]}: {error}") from None
 
 
 def refit_blocks(
@@ -169,12 +181,12 @@ class _Refit:
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return RefittedBlock(name, "skipped", note="frozen")
         found = fit(module, inputs, targets, self.settings)
+        before, after = (error if math.isfinite(error) else None for error in (found.before, found.after))
         if not found.finite:
-            note = "the fit gave NaN or infinities, and was undone"
-            return RefittedBlock(name, "not finite", found.before, found.after, note)
+            return RefittedBlock(name, "not finite", before, after, "the fit gave NaN or infinities, and was undone")
         if found.after < found.before:
-            return RefittedBlock(name, "fitted", found.before, found.after)
-        return RefittedBlock(name, "exact" if found.before <= EXACT else "kept", found.before, found.after)
+            return RefittedBlock(name, "fitted", before, after)
+        return RefittedBlock(name, "exact" if found.before <= EXACT else "kept", before, after)
 
 
 def _end(pair: NodePair, place: int, count: int) -> int:

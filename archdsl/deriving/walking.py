@@ -180,7 +180,7 @@ class Walk:
             old = theirs.get(key)
             if old is None or source in self.not_theirs or old.dim() != ours.dim():
                 # A bias that the parent has not adds nothing yet; statistics of a norm are those that it is built with.
-                is_bias = key == "bias" and "weight" in theirs
+                is_bias = old is None and key == "bias" and "weight" in theirs
                 self.taken.values[f"{name}.{key}"] = tensors.started(ours, 0) if is_bias else Made(ours, "new")
                 continue
             self._keep(f"{name}.{key}", source, _made(child, parent, key, old, ours, inside.get(key, scope)))
@@ -202,7 +202,8 @@ class Walk:
         identity[:, :, middle, middle] = 1
         adds, added = (float(isinstance(each, ResidualConvMlp)) for each in (child, parent))
         if not isinstance(parent, ConvMlp):
-            self.taken.values[weight] = Made(identity * (1 - adds), "new", "starts as the identity")
+            note = "starts at 0" if adds else "starts as the identity"
+            self.taken.values[weight] = Made(identity * (1 - adds), "new", note)
             self.taken.values[bias] = tensors.started(child.dwconv.bias.detach(), 0)  # type: ignore[union-attr]
         elif adds != added:
             made = self.taken.values[weight]
@@ -268,12 +269,13 @@ def _made(child: nn.Module, parent: nn.Module, key: str, theirs: Tensor, ours: T
         return tensors.pair_table(child, parent, scope.output(*sizes[0]))
     if isinstance(child, SemanticStem) and isinstance(parent, SemanticStem):
         return tensors.square_rows(theirs, ours, (child.grid, parent.grid), even(*sizes[1]))
-    if ours.dim() == 3:  # a class token (1, 1, C)
+    if ours.shape[:-1] == theirs.shape[:-1] == (1, 1):  # a class token
         made = tensors.sliced(theirs[0, 0], ours[0, 0], [scope.output(*sizes[2])])
         return made._replace(value=made.value[None, None])
-    if ours.dim() == 2:
-        return tensors.sliced(theirs, ours, [scope.output(*sizes[0]), scope.input(*sizes[1])])
-    return tensors.sliced(theirs, ours, [scope.output(*sizes[0])])
+    if ours.dim() in (1, 2):
+        read = [scope.input(*size) for size in sizes[1:]]
+        return tensors.sliced(theirs, ours, [scope.output(*sizes[0]), *read])
+    return tensors.sliced(theirs, ours, []) if ours.shape == theirs.shape else Made(ours, "new")
 
 
 def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

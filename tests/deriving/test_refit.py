@@ -143,3 +143,20 @@ def test_settings_and_dtypes_that_do_not_hold_are_refused(parent: Backbone) -> N
         archdsl.inherit(heir().half(), parent, refit=IMAGES)
     with pytest.raises(TypeError, match="refit takes a tensor of images; got a list"):
         archdsl.inherit(heir(), parent, refit=[IMAGES])  # type: ignore[arg-type]
+
+
+def test_a_parent_with_nan_leaves_blocks_as_inherited_and_names_them(parent: Backbone) -> None:
+    broken, child = copy.deepcopy(parent), heir()
+    torch.nn.init.constant_(broken.stage2.blocks[1].mlp.fc1.bias, float("nan"))  # type: ignore[union-attr, index]
+    report = archdsl.inherit(child, broken, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
+    outcomes = {one.name: one.outcome for one in report.refits}
+    assert outcomes["stage2.blocks.0"] == "exact"
+    assert outcomes["stage2.blocks.1"] == outcomes["stage2.blocks.3"] == "not finite"
+    assert [one.before for one in report.refits if one.name == "stage2.blocks.1"] == [None]
+
+
+def test_a_model_that_cannot_learn_is_refused(parent: Backbone) -> None:
+    with torch.inference_mode():
+        child = heir()
+    with pytest.raises(WrongUse, match=r"build the model outside of torch\.inference_mode"):
+        archdsl.inherit(child, parent, refit=IMAGES)
