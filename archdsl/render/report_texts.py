@@ -96,6 +96,8 @@ def verdict_line(report: Report) -> str:
         return f"PASS  {where}{again}, {inside}"
     if budget is not None and verdict.latency > budget:
         return f"FAIL  nearest miss {where}{again}, exceeds the budget of {plain_text(budget)} ms"
+    if verdict.word == "UNSURE" and (budget is None or verdict.latency <= budget):
+        return f"UNSURE  {verdict.name}{reason}"
     return f"{verdict.word}  nearest miss {where}{reason}"
 
 

@@ -60,7 +60,8 @@ def _first_line(result: Result) -> str:
         rate = rate_text(result.settings)
         return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}"
     if verdict.verdict == "UNSURE":
-        return f"UNSURE  nearest miss {verdict.spec.name}: {verdict.reason}"
+        nearest = "" if verdict.record is not None and verdict.record.inside_budget else "nearest miss "
+        return f"UNSURE  {nearest}{verdict.spec.name}: {verdict.reason}"
     if verdict.latency is None:
         return f"FAIL  {verdict.spec.name} could not be measured again: {verdict.reason}"
     where = f"{verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms"

@@ -12,9 +12,10 @@ from dataclasses import replace
 from statistics import mean
 
 from archdsl.load.specs import spec_of
-from archdsl.numbers import accuracy_text
+from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
+from archdsl.search.evaluate.kept_weights import retraining_s
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.policy.evaluate import FinalistPolicy
 from archdsl.search.store.front import ACCURACY, by_accuracy, front
@@ -35,16 +36,13 @@ class Finalists:
         self._context, self._policy = context, context.policy.finalists
         self._rounds = Counter[str]()
         """In how many rounds a network was, by hash."""
+        self._is_announced = False
 
     def train(self) -> None:
         """Train the finalists longer, as far as time allows; the records tell how they did."""
         remove_unneeded(self._context, self.may_win(), is_training=False)
+        self.keep_time()
         field = self._first()
-        if field:
-            count = f"{len(field)} finalist{'s' * (len(field) != 1)}"
-            self._context.watcher(
-                self._context.state, f"training {count} {self._policy.lengthen:g} times as long, as far as time allows"
-            )
         for number in range(self._policy.seeds):
             self._rounds.update(trial.network_hash for trial in field)
             if not self._round(field, number):
@@ -72,6 +70,13 @@ class Finalists:
         kept = {trial.network_hash for trial in front(longer, self._context.space.objectives)}
         return [trial for trial in ranked if trial.network_hash in kept or self._accuracy(trial) is None]
 
+    def keep_time(self) -> None:
+        """Keep the time that training the likely winner again takes, if its weights are not here."""
+        context = self._context
+        if context.options.role != "train":
+            likely = next(iter(self.ranked()), None)
+            context.clock.keep_for_retraining(0.0 if likely is None else retraining_s(context, likely))
+
     def may_win(self) -> set[str]:
         """Networks, by hash, whose weights may still be asked for: finalists, those that could be, and the front."""
         longer = {record.network_hash for record in self._context.records if record.is_longer}
@@ -95,15 +100,27 @@ class Finalists:
             if len(self._per_seed(trial)) != number:
                 continue
             short_s = None if trial.training is None else trial.training.seconds
-            if left is not None and left < self._policy.lengthen * (short_s or 0.0):
+            needed_s = self._policy.lengthen * (short_s or 0.0)
+            if left is not None and left < needed_s:
+                self._announce(f"that takes about {needed_s:.0f} s, and {max(left, 0):.0f} s are left for it")
                 return False
+            self._announce()
             try:
                 self._train(trial, context.settings.seed + number)
             except OutOfTime:
+                context.watcher(context.state, f"finalist {trial.name}: the time ended during its longer training")
                 return False
             except (Failed, WorkerGone):
                 continue
         return True
+
+    def _announce(self, why_not: str = "") -> None:
+        """Say once that finalists are trained longer, or why none is."""
+        longer = f"trained {plain_text(self._policy.lengthen)} times as long"
+        line = f"no finalist is {longer}: {why_not}" if why_not else f"finalists are {longer}, while there is time"
+        if not self._is_announced:
+            self._context.watcher(self._context.state, line)
+        self._is_announced = True
 
     def _longer(self, trial: Trial) -> Trial | None:
         """What is known of a finalist that was trained longer: its last record, the mean over the most seeds."""
@@ -150,8 +167,9 @@ class Finalists:
             )
         )
         remove_unneeded(context, self.may_win())
+        self.keep_time()
         text = f"finalist {spec.name}: {_accuracies_text(accuracies, last.error)} after {last.fidelity}"
-        context.watcher(context.state, text)
+        context.watcher(context.state, text + " (accuracy from the cache)" * trained.is_cached)
 
 
 def _accuracies_text(accuracies: list[float], error: float | None) -> str:

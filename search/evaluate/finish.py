@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from archdsl.search.evaluate.kept_weights import (
     beats_chance,
     indistinguishable,
     recorded_training,
+    retraining_s,
     weights_of,
 )
 from archdsl.search.store.reading import Reading
@@ -43,11 +45,15 @@ class Attempt(NamedTuple):
     reason: str
     is_by_chance: bool = False
     """Whether its accuracy is no better than always naming the largest class."""
+    is_out_of_time: bool = False
+    """Whether time alone was missing: it is inside the budget by its trial, and was not measured again."""
 
     @property
     def verdict(self) -> Word:
         """PASS, FAIL or UNSURE."""
-        return "FAIL" if self.judged is None else self.judged.verdict
+        if self.judged is None:
+            return "UNSURE" if self.is_out_of_time else "FAIL"
+        return self.judged.verdict
 
     def summary(self, stat: str) -> AttemptSummary:
         """What `verdict.json` tells of it."""
@@ -70,10 +76,12 @@ def _timing(reading: Reading, stat: str) -> JsonObject:
 def settle(context: Context, finalists: Finalists) -> Verdict:
     """Write the front, and find the first network that keeps the budget when its file is measured again.
 
-    Finalists are tried first, then the others of the front. The next one is tried after a FAIL and after an interval
-    that contains the budget; where the machine is what leaves it open, the next would be UNSURE as well. If none
-    passes, the first UNSURE one is the winner. Once the time is over, only the fastest of those that are left is tried.
+    Finalists are tried first, then the others of the front; one whose weights are not here, and that there is no time
+    to train again, is tried when all others are. The next one is tried after a FAIL and after an interval that contains
+    the budget; where the machine is what leaves it open, the next would be UNSURE as well. If none passes, the first
+    UNSURE one that was measured is the winner. Once the time is over, only the fastest of those that are left is tried.
     """
+    context.clock.keep_for_retraining(0.0)  # now is the time that was kept
     ranked = finalists.ranked()
     context.state.front = finalists.front()
     context.folder.write_front(context.state.front)
@@ -83,13 +91,20 @@ def settle(context: Context, finalists: Finalists) -> Verdict:
     left = list(ranked)
     while left and not context.is_ending:
         late = bool(attempts) and context.clock.left is not None and context.clock.left < 0
-        trial = min(left, key=_latency) if late else left[0]
+        ready = [trial for trial in left if _has_weights_in_time(context, trial)]
+        trial = min(ready or left, key=_latency) if late else (ready or left)[0]
         left = [] if late else [other for other in left if other is not trial]
         attempt = _attempt(context, trial)
         attempts.append(attempt)
         if attempt.verdict == "PASS" or (attempt.judged is not None and attempt.judged.is_disturbed):
             break
     return _verdict(context, ranked, attempts)
+
+
+def _has_weights_in_time(context: Context, trial: Trial) -> bool:
+    """Whether a network's weights are here, or there is time to train it again for them."""
+    left, needed_s = context.clock.left_to_train, retraining_s(context, trial)
+    return left is None or needed_s == 0 or needed_s <= left
 
 
 def _latency(trial: Trial) -> float:
@@ -108,9 +123,10 @@ def _attempt(context: Context, trial: Trial) -> Attempt:
             return Attempt(spec, trial, kept, None, None, _no_better_than_chance(kept, chance), is_by_chance=True)
         context.doing(spec.name, "measuring the winner in fresh processes")
         judged, reading = read_winner(context, spec, kept.path, trial.latency_ms or 0.0)
-    except (Failed, WorkerGone, OutOfTime) as error:
-        what = "train it again for its weights" if kept is None else "measure it again"
-        return Attempt(spec, trial, kept, None, None, str(error) or f"there was no time to {what}")
+    except OutOfTime:
+        return Attempt(spec, trial, kept, None, None, _out_of_time(context, trial, kept), is_out_of_time=True)
+    except (Failed, WorkerGone) as error:
+        return Attempt(spec, trial, kept, None, None, str(error))
     except KeyboardInterrupt:
         if context.is_interrupted:  # once more stops at once
             raise
@@ -118,6 +134,17 @@ def _attempt(context: Context, trial: Trial) -> Attempt:
         return Attempt(spec, trial, kept, None, None, "the search was interrupted before it was measured again")
     context.watcher(context.state, f"{spec.name}: {judged.verdict}: {judged.reason}")
     return Attempt(spec, trial, kept, judged, reading, judged.reason)
+
+
+def _out_of_time(context: Context, trial: Trial, kept: KeptWeights | None) -> str:
+    """Why a network inside the budget is neither handed over nor refused."""
+    stat = context.settings.stat
+    trial_ms = "" if trial.latency_ms is None else f" ({stat} {trial.latency_ms:.2f} ms in its trial)"
+    missing = "there was no time to measure it again"
+    if kept is None:
+        is_cached = "since its accuracy came from the cache, which keeps no weights, " * (trial.outcome == "cached")
+        missing = f"its weights are not here, {is_cached}and there was no time to train it again"
+    return f"it is inside the budget{trial_ms}, but {missing}"
 
 
 def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
@@ -132,7 +159,8 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt]) -> 
     if attempts:
         _keep_in_front(context, attempts)
     passed = next((attempt for attempt in attempts if attempt.verdict == "PASS"), None)
-    winner = passed or next((attempt for attempt in attempts if attempt.verdict == "UNSURE"), None)
+    unsure = [attempt for attempt in attempts if attempt.verdict == "UNSURE"]
+    winner = passed or next((attempt for attempt in unsure if attempt.judged is not None), None)
     if winner is not None:
         assert winner.kept is not None
         network_hash = winner.trial.network_hash
@@ -147,6 +175,10 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt]) -> 
             _ties(context, ranked, winner),
             str(winner.kept.path),
         )
+    if unsure:
+        resume = shlex.join(["archdsl", "search", "--out", str(context.folder.path), "--resume"])
+        reason = f"{unsure[0].reason}; give more time: {resume} --time {math.ceil(2 * (context.clock.limit or 0.0))}s"
+        return Verdict("UNSURE", reason, unsure[0].spec, unsure[0].trial, None, summaries)
     measured = [(attempt.reading.value_ms, attempt) for attempt in attempts if attempt.reading is not None]
     if not measured:
         return _nearest_miss(context, attempts, summaries)

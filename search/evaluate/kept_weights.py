@@ -11,7 +11,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import train
-from archdsl.search.evaluate.trainings import SeedTraining, chosen, longest_trainings
+from archdsl.search.evaluate.trainings import SeedTraining, chosen, chosen_record, longest_trainings, trainings_in
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed
@@ -97,6 +97,17 @@ def weights_of(context: Context, record: Trial) -> KeptWeights:
     if facts is None:
         raise Failed(f"{path}: the weights that were written cannot be read")
     return _kept(path, facts, training, trainings)
+
+
+def retraining_s(context: Context, record: Trial) -> float:
+    """Seconds that training a network again for its weights takes, as long as its training took; 0 if they are here."""
+    trained = chosen_record(context.records, record.network_hash)
+    training = None if trained is None else chosen(trainings_in(trained))
+    if trained is None or trained.training is None or training is None or training.epochs is None:
+        return 0.0
+    if weights_path(context, record.network_hash, training.seed, training.epochs).is_file():
+        return 0.0
+    return context.policy.final_reading.start_s + (trained.training.seconds or trained.seconds)
 
 
 class Judged(Protocol):

@@ -25,9 +25,15 @@ class SeedTraining(NamedTuple):
 
 def longest_trainings(records: Iterable[Trial], network_hash: str) -> list[SeedTraining]:
     """Of a network, one a seed: its longer trainings, else its short one; empty if it has none."""
+    record = chosen_record(records, network_hash)
+    return [] if record is None else trainings_in(record)
+
+
+def chosen_record(records: Iterable[Trial], network_hash: str) -> Trial | None:
+    """The last record of a network's longer trainings, else of its short one; None if it was not trained."""
     trained = [record for record in records if record.network_hash == network_hash and record.accuracy is not None]
     longer = [record for record in trained if record.is_longer]
-    return trainings_in((longer or trained)[-1]) if trained else []
+    return (longer or trained)[-1] if trained else None
 
 
 def trainings_in(record: Trial) -> list[SeedTraining]:

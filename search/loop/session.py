@@ -17,6 +17,7 @@ from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
 from archdsl.search.evaluate.rungs import load_data
+from archdsl.search.evaluate.time_plan import at_the_start
 from archdsl.search.evaluate.trial_run import tell
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.loop.trials import SearchLoop
@@ -52,6 +53,8 @@ class Search:
             try:
                 try:
                     study = self._prepare()
+                    if context.options.role == "both" and (note := at_the_start(context.clock, context.policy)):
+                        context.note(note)
                     SearchLoop(context, study, self._finalists).run()
                     if context.options.role == "both":
                         self._finalists.train()

@@ -12,6 +12,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.kept_files import remove_unneeded
+from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.predict.predictors import Predictors
@@ -70,7 +71,8 @@ class SearchLoop:
         self.proposals.add(earlier.points, earlier.origins)
         self._before = len(context.trials)
         self._next = max((record.number for record in context.trials), default=-1) + 1
-        self._is_late = False
+        self._is_late, self._is_paced = False, False
+        finalists.keep_time()
 
     def run(self) -> None:
         """Until a limit, or until there is nothing more to try; and until the others have done their part."""
@@ -181,7 +183,12 @@ class SearchLoop:
         context.state.trials = trials_in(context.records)
         context.update_front()
         remove_unneeded(context, self._finalists.may_win())
+        self._finalists.keep_time()
         context.watcher(context.state, line(record))
+        if record.outcome == "trained" and record.training is not None and not self._is_paced:
+            self._is_paced = True
+            if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
+                context.note(note)
 
     def _is_done(self) -> bool:
         """Whether no other machine has anything to do, or there is no time to wait for it."""

@@ -75,8 +75,8 @@ class Verdict:
 
     @property
     def has_winner(self) -> bool:
-        """Whether a network is handed over: it passed, or may pass."""
-        return self.word in ("PASS", "UNSURE")
+        """Whether a network is handed over: it passed, or was measured again and may pass."""
+        return self.word == "PASS" or (self.word == "UNSURE" and self.reading is not None)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,9 @@ def _after_pass(run: _Run) -> Iterator[NextStep]:
 
 
 def _after_unsure(run: _Run) -> Iterator[NextStep]:
+    if run.verdict.reading is None and (limit_s := number(run.settings.get("time_s"))) is not None:
+        sentence = "Continue the search with twice the time, in which the network can be trained again and measured."
+        yield NextStep(sentence, resume_command(run.folder, "--time", f"{digits(2 * limit_s)}s"))
     document = next((run.folder / name for name in ("winner.json", "nearest.json") if run.has(name)), None)
     if run.has("run_winner.py"):
         sentence = "Measure the winner again on a quieter machine: stop other programs, then run its script."

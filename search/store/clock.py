@@ -33,6 +33,7 @@ class Clock:
         self._processes = reading.processes
         self._paused: float | None = None
         self._waited = 0.0
+        self._retraining_s = 0.0
         unlimited = settings.time_s is None and settings.trials is None
         self.limit = self._policy.default_s if unlimited else settings.time_s
 
@@ -66,14 +67,31 @@ class Clock:
         return most_s if left is None else min(most_s, max(left, 0) + self._policy.late_s)
 
     @property
-    def left_to_train(self) -> float | None:
-        """Seconds until a training must have ended, so that the winner can still be measured."""
+    def reading_s(self) -> float:
+        """Seconds that are kept for the winner's measurement."""
         limit = self.limit or 0.0
         share_s = self._policy.reserve_share * limit
-        reserve = min(max(self.process_s, share_s), self._processes * self.process_s, limit / 2)
-        return None if self.left is None else self.left - reserve
+        return min(max(self.process_s, share_s), self._processes * self.process_s, limit / 2)
+
+    @property
+    def left_to_train(self) -> float | None:
+        """Seconds until a training must have ended, so that the winner can still be trained again and measured."""
+        return None if self.left is None else self.left - self.reading_s - self._retraining_s
+
+    def keep_for_retraining(self, seconds: float) -> None:
+        """Keep so long for training the likely winner again, whose weights are not here; nothing if time is short."""
+        self._retraining_s = 0.0
+        left = self.left_to_train
+        self._retraining_s = seconds if left is not None and seconds <= left else 0.0
+
+    @property
+    def search_ends_s(self) -> float | None:
+        """Seconds after the start at which no further candidate is tried, where no time is kept for a retraining."""
+        return None if self.limit is None else self.limit * self._policy.search_share
 
     @property
     def search_is_over(self) -> bool:
         """Whether no further candidate is to be tried."""
-        return self.limit is not None and self.elapsed > self.limit * self._policy.search_share
+        if self.search_ends_s is None:
+            return False
+        return self.elapsed > self.search_ends_s or (self._retraining_s > 0 and (self.left_to_train or 0.0) <= 0)

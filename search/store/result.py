@@ -167,12 +167,12 @@ def _verdict(outcome: VerdictFile, record: Trial | None) -> Verdict:
 
 
 def _goes_on(settings: Settings, outcome: VerdictFile) -> bool:
-    """Whether both limits leave room beyond what was done under other ones."""
+    """Whether both limits leave room beyond what was done under other ones; time alone where only time was missing."""
     if _limits(settings) == outcome.limits:
         return False
     more_trials = settings.trials is None or settings.trials > outcome.trials
     more_time = settings.time_s is None or settings.time_s > outcome.seconds
-    return more_trials and more_time
+    return more_time and (more_trials or outcome.is_out_of_time)
 
 
 def _limits(settings: Settings) -> LimitsFile:

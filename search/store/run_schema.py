@@ -68,6 +68,12 @@ class VerdictFile(RunFile):
     ties: list[Object] = []
     disturbed_readings: list[int] = [0, 0]
 
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether only time was missing to hand over its network: it is UNSURE, and was not measured again."""
+        mine = [attempt for attempt in self.attempts if attempt.get("hash") == self.hash]
+        return any(attempt.get("verdict") == "UNSURE" and attempt.get("latency") is None for attempt in mine)
+
 
 class ReadingFile(RunFile):
     """One reading in `final_readings.json`."""
