@@ -10,7 +10,7 @@ from pathlib import Path
 from archdsl.errors import SearchError, WrongUse
 from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
-from archdsl.search.defaults import absolute, new_folder, resumed_settings, settings_of
+from archdsl.search.defaults import absolute, default_note, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import SHIPPED
@@ -70,8 +70,8 @@ def run(
         device: "cpu", "cuda" or "cuda:N"; CUDA by default if there is one.
         batch: images per batch when measured; 1 by default.
         dtype: "float32" (the default), "float16" or "bfloat16" when measured.
-        runtime: what executes the network when measured: "eager", "graph" or "compile"; "graph" by default on a GPU,
-            "eager" on a CPU.
+        runtime: what executes the network when measured: "eager", "graph", "compile", "onnxruntime" or "openvino". By
+            default "graph" on a GPU; on a CPU "onnxruntime" where its packages are installed, else "eager".
         features_only: measure the backbone for dense prediction, which gives maps and has no head: the latency budget
             is its, and so is `winner.onnx`. Accuracy, params and MACs stay those of the classifier.
         threads: CPU threads; by default all physical cores if they are 1.5 times faster than one, else 1.
@@ -132,15 +132,17 @@ def run(
     )
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     _check(request, resume, folders)
+    notes = list[str]()
     if resume:
         if out is None:
             raise SearchError("give the folder of the run to resume (out=)")
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
+        notes = [note for note in [default_note(settings, request)] if note is not None]
         require_feasible(settings, SHIPPED.descent)
     folder = Path(out) if out is not None else new_folder(settings)
-    return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders)
+    return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders, notes=notes)
 
 
 def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from archdsl.data.loading import BUILT_IN, DEFAULT
 from archdsl.errors import SearchError, WrongUse
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.spaces import load_space
+from archdsl.runtimes.by_name import DefaultRuntime
 from archdsl.runtimes.setting import DTYPES
 from archdsl.search.config import METRICS, Settings
 from archdsl.search.request import SettingsRequest
@@ -35,12 +36,12 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
 
     if not isinstance(space, Space):
         space = load_space(space if space is not None else default_space(request.device))
-    measured = space.budget("latency") or space.budget("throughput") or _NO_BUDGET
+    measured = _measured(space)
     setting = Setting.checked(
         request.device or measured.device or default_device(),
         request.batch or measured.batch or 1,
         request.dtype or measured.dtype or "float32",
-        request.runtime or measured.runtime,
+        request.runtime or measured.runtime or default_runtime_of(space, request).name,
     )
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     return _checked(
@@ -55,6 +56,33 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             "stat": checked_stat(request.stat or measured.stat or default_stat(setting.device)),
         }
     )
+
+
+def default_runtime_of(space: Space, request: SettingsRequest) -> DefaultRuntime:
+    """The runtime of a search where neither the request nor the space names one, with its reason.
+
+    Raises:
+        MeasureError: there is no such device here, or no such dtype.
+    """
+    from archdsl.latency import checked_device, default_device
+    from archdsl.runtimes.setting import deployment_runtime
+
+    measured = _measured(space)
+    dtype = request.dtype or measured.dtype or "float32"
+    device = checked_device(request.device or measured.device or default_device())
+    return deployment_runtime(device, DTYPES.get(dtype, dtype))
+
+
+def default_note(settings: Settings, request: SettingsRequest) -> str | None:
+    """Which runtime is measured in and why, where none was named; None where one was."""
+    space = settings.space_document
+    named = request.runtime or _measured(space).runtime
+    return None if named is not None else str(default_runtime_of(space, request))
+
+
+def _measured(space: Space) -> Budget:
+    """The space's own budget that is measured."""
+    return space.budget("latency") or space.budget("throughput") or _NO_BUDGET
 
 
 def default_space(device: str | None = None) -> str:

@@ -131,9 +131,12 @@ def command(
     from archdsl.latency import Setting, compare
     from archdsl.latency.layers import BATCH, LAYERS, bench_layers
 
+    if runtime is None and not layers:
+        runtime = _default_runtime(device, dtype)
     setting = Setting.checked(device, batch or (BATCH if layers else 1), dtype, runtime)
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
-    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime} ...")
+    exporting = ", after an export that takes seconds per network" if setting.executor.runs_files else ""
+    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime}{exporting} ...")
     pace = _pace(rounds, time_limit)
     result: Comparison | LayerBench
     if layers:
@@ -150,6 +153,16 @@ def command(
 
     stdout().print(_table(result), soft_wrap=True)
     return None
+
+
+def _default_runtime(device: str | None, dtype: str) -> str:
+    """The runtime of backbones where none is named; it is printed with its reason."""
+    from archdsl.latency import checked_device, default_device
+    from archdsl.runtimes.setting import DTYPES, deployment_runtime
+
+    default = deployment_runtime(checked_device(device or default_device()), DTYPES[dtype])
+    output.remark(str(default))
+    return default.name
 
 
 def _pace(rounds: int | None, time_limit_s: float | None) -> Pace:

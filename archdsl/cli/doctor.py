@@ -68,7 +68,7 @@ def command(
     """
     from archdsl.render.console import stdout
     from archdsl.render.doctor import report
-    from archdsl.search.defaults import default_space, settings_of
+    from archdsl.search.defaults import default_note, default_space, settings_of
     from archdsl.search.doctor.dead import dead_value_problem
     from archdsl.search.doctor.doctor import as_json as facts
     from archdsl.search.doctor.doctor import examine
@@ -76,7 +76,10 @@ def command(
 
     space = space or default_space(options["device"])
     options["runtime"] = runtime_of(options["runtime"], mode)
-    settings = settings_of(space, SettingsRequest(**options))
+    request = SettingsRequest(**options)
+    settings = settings_of(space, request)
+    if (note := default_note(settings, request)) is not None:
+        output.remark(note)
     examination = examine(
         settings,
         measure=not no_measure,

@@ -10,7 +10,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Names, Runtime, Set, Stat, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Names, Set, Stat, check_runtime, runtime_of, whole
 from archdsl.cli.unpacking import with_options
 
 if TYPE_CHECKING:
@@ -36,7 +36,15 @@ class TableOptions(TypedDict):
         ),
     ]
     dtype: Dtype
-    runtime: Runtime
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            "--runtime",
+            metavar="eager|graph",
+            callback=check_runtime,
+            help="what executes the blocks (default: graph on a GPU, eager on a CPU)",
+        ),
+    ]
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),

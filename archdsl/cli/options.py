@@ -51,6 +51,7 @@ def _stats() -> Iterable[str]:
 
 
 check_dtype = chosen("dtype", _dtypes)
+check_runtime = chosen("runtime", _runtimes)
 chosen_sampler = chosen("sampler", lambda: get_args(Sampler))
 chosen_role = chosen("role", lambda: get_args(Role))
 
@@ -59,8 +60,8 @@ Runtime = Annotated[
     typer.Option(
         "--runtime",
         metavar="eager|graph|compile|onnxruntime|openvino",
-        callback=chosen("runtime", _runtimes),
-        help="what executes the network (default: graph on a GPU, eager on a CPU)",
+        callback=check_runtime,
+        help="what executes the network (default: graph on a GPU; on a CPU onnxruntime where installed, else eager)",
     ),
 ]
 Mode = Annotated[

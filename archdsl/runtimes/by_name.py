@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from importlib.metadata import entry_points
+from typing import NamedTuple
 
 from archdsl.errors import MeasureError, WrongUse, one_of
 from archdsl.runtimes.cuda_graph import CudaGraph
@@ -64,9 +65,39 @@ def runs_files(name: str) -> bool:
     return runtime_named(name).runs_files
 
 
+class DefaultRuntime(NamedTuple):
+    """The runtime that is taken where none is named, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        """`runtime: onnxruntime (installed; the default on a CPU)`."""
+        return f"runtime: {self.name} ({self.reason})"
+
+
 def default_runtime(device: str) -> str:
-    """`graph` on a GPU, whose eager latency at a small batch is the host's time to launch kernels; `eager` on a CPU."""
+    """The runtime of calls from Python, of tables and of single layers, which run modules as they are.
+
+    `graph` on a GPU, whose eager latency at a small batch is the host's time to launch kernels; `eager` on a CPU.
+    """
     return CudaGraph.name if device.startswith("cuda") else Eager.name
+
+
+def deployment_runtime(device: str, dtype: str) -> DefaultRuntime:
+    """The runtime of `archdsl search`, `doctor` and `bench`, which measure what would be deployed; imports no package.
+
+    `graph` on a GPU; on a CPU ONNX Runtime where its packages are installed and it takes the dtype, else `eager`.
+    """
+    exported = OnnxRuntime()
+    if device.startswith("cuda"):
+        return DefaultRuntime(CudaGraph.name, "the default on a GPU")
+    if dtype not in exported.dtypes:
+        return DefaultRuntime(Eager.name, f"the default on a CPU for {dtype}, which {exported.name} does not take")
+    if missing := exported.missing_packages():
+        remedy = f"after pip install 'archdsl[{exported.extra}]' it is {exported.name}"
+        return DefaultRuntime(Eager.name, f"the default on a CPU without {one_of(missing)}; {remedy}")
+    return DefaultRuntime(exported.name, "installed; the default on a CPU")
 
 
 def runtime_of(runtime: str | None, mode: str | None) -> str | None:

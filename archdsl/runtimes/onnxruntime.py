@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from archdsl.runtimes.file_runtime import FileRuntime, Session
@@ -15,6 +16,10 @@ class OnnxRuntime(FileRuntime):
     package, extra = "onnxruntime", "onnx"
     dtypes = ("float32", "float16")
 
+    def missing_packages(self) -> list[str]:
+        """What has to be installed before a network can be exported and run, found without importing anything."""
+        return [name for name in ("onnx", "onnxscript", "onnxruntime") if not _is_importable(name)]
+
     def package_version(self) -> str:
         """As `FileRuntime.package_version`."""
         import onnxruntime
@@ -24,3 +29,10 @@ class OnnxRuntime(FileRuntime):
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""
         return Session(OnnxSession(file, threads))
+
+
+def _is_importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # a module of that name has been put in its place, without a specification
+        return False

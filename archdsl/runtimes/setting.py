@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from archdsl.errors import MeasureError, one_of
 from archdsl.runtimes.by_name import RUNTIMES as RUNTIMES
 from archdsl.runtimes.by_name import default_runtime as default_runtime
+from archdsl.runtimes.by_name import deployment_runtime as deployment_runtime
 from archdsl.runtimes.by_name import runtime_named
 from archdsl.runtimes.by_name import runtime_of as runtime_of
 from archdsl.runtimes.runtime import Runtime
@@ -82,7 +83,7 @@ class Setting(NamedTuple):
 
     @classmethod
     def checked(cls, device: str | None, batch: int, dtype: str, runtime: str | None) -> Setting:
-        """Canonical names; None stands for the default device, and for the device's default runtime.
+        """Canonical names; None stands for the default device, and for the runtime of its calls from Python.
 
         Raises:
             MeasureError: one is unknown, or cannot run here.

@@ -46,13 +46,13 @@ class Search:
         self._finalists = Finalists(context)
         self._study: Study | None = None
 
-    def run(self) -> Result:
+    def run(self, notes: Sequence[str] = ()) -> Result:
         """Search until the trials or the time are used up, then choose and measure the winner."""
         context = self.context
         with stoppable():
             try:
                 try:
-                    study = self._prepare()
+                    study = self._prepare(notes)
                     if context.options.role == "both" and (note := at_the_start(context.clock, context.policy)):
                         context.note(note)
                     SearchLoop(context, study, self._finalists).run()
@@ -121,12 +121,14 @@ class Search:
 
     # ------------------------------------------------------------------------------------------------- preparation
 
-    def _prepare(self) -> Study:
+    def _prepare(self, notes: Sequence[str]) -> Study:
         """The data's classes and channels go into the space; the machine's noise sets the gate."""
         context = self.context
         context.doing("loading data", "starting")
         context.exported.remove()  # those of a search that was killed
         machine = context.state.facts = context.pool.greeted()
+        for note in notes:
+            context.note(note)
         self._load_data(machine)
         study = self._study = opened(
             context.folder, context.space, context.settings, context.policy, self._choice(), context.note
@@ -184,11 +186,12 @@ def run_search(
     *,
     options: MachineOptions = MachineOptions(),  # noqa: B008  # it is immutable
     earlier: Sequence[str] = (),
+    notes: Sequence[str] = (),
     policy: Policy = SHIPPED,
 ) -> Result:
     """Run or resume the search of `settings` in the folder `out`; a finished one gives its result again.
 
-    `earlier` are folders of runs whose trials a new search knows from the start.
+    `earlier` are folders of runs whose trials a new search knows from the start; `notes` are told when it begins.
 
     Raises:
         RunExists: there is a run, and `resume` is false.
@@ -205,7 +208,7 @@ def run_search(
             context = Context(
                 settings, policy, folder, watcher, resume, started=started, new_worker=new_worker, options=options
             )
-            return Search(context).run()
+            return Search(context).run(notes)
     except BaseException:
         folder.forget()
         raise

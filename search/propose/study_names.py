@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archdsl.data.loading import BUILT_IN
 from archdsl.json_types import JsonObject
-from archdsl.runtimes.setting import default_runtime
+from archdsl.runtimes.setting import default_runtime, deployment_runtime
 from archdsl.search.config import Settings
 from archdsl.search.propose.study import FORMAT
 
@@ -24,12 +24,14 @@ _OLDER = {
 def name_of(settings: Settings) -> str:
     """The name of the study that a search of such settings shares: the machines may differ in device and limits.
 
-    Each device has a runtime of its own where none is asked for, so that a device's default is no part of the name.
+    Each machine has a runtime of its own where none is asked for, so that a machine's default is no part of the name.
+    Machines that measure agree on the runtime before a number counts (`opening.agreed`).
     """
     asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
     if not settings.features_only:
         del asked["features_only"]  # the name stays that of studies from before there was a choice
-    if settings.runtime == default_runtime(settings.device):
+    defaults = deployment_runtime(settings.device, settings.dtype).name, default_runtime(settings.device)
+    if settings.runtime in defaults:
         asked["runtime"] = "eager"  # what a machine that trains on a CPU has, whatever others measure in
     return _name(settings, asked | {"format": FORMAT})
 

@@ -93,7 +93,8 @@ def checked_proxies(
 
 
 def _new(space: Space | str | os.PathLike[str] | None, request: SettingsRequest, counts: JsonObject) -> Check:
-    """A check as it is asked for, with defaults for all else."""
+    """A check as it is asked for, with defaults for all else. It measures no latency: its runtime needs no package."""
+    request = replace(request, runtime="eager")
     if request.epochs is not None:
         settings = settings_of(space, request)
     else:

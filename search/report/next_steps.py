@@ -23,7 +23,7 @@ from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 from archdsl.search.report.trials import TrialLine
 
-_FASTER_RUNTIME = {"cpu": "compile", "cuda": "graph"}
+_FASTER_RUNTIME = {"cpu": "onnxruntime", "cuda": "graph"}
 
 
 @dataclass(frozen=True)
@@ -197,4 +197,6 @@ def _two_digits(value: float, rounded: Callable[[float], int]) -> float:
 def _faster_runtime(settings: JsonObject) -> str | None:
     """A runtime that runs a network's operations with less overhead than this one; None where it is used already."""
     runtime = _FASTER_RUNTIME.get(text(settings.get("device")).split(":")[0])
+    if runtime == "onnxruntime" and settings.get("dtype") == "bfloat16":
+        runtime = "compile"  # which takes it
     return runtime if text(settings.get("runtime")) == "eager" else None

@@ -22,7 +22,8 @@ tiny = pytest.fixture(tiny_document)
 
 def test_bench_measures_side_by_side(run: Run, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    few = ["--device", "cpu", "--threads", "1", "--rounds", "3", "--time-limit", "2s", "--batch", "2"]
+    few = ["--device", "cpu", "--runtime", "eager", "--threads", "1", "--rounds", "3", "--time-limit", "2s"]
+    few += ["--batch", "2"]
     ended = run("bench", tiny, tiny, *few, "--json", "-o", out)
     assert ended.code == 0, ended.err
     assert ended.err.startswith(f"measuring {tiny}, {tiny} #2: batch 2")

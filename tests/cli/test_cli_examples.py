@@ -49,7 +49,7 @@ def checkpoint(folder: Path) -> None:
     [pytest.param(line, marks=pytest.mark.slow if line.startswith(SLOW) else ()) for line in EXAMPLES],
 )
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
-    few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else SMALL)
+    few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else f"--runtime eager {SMALL}")
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
     if "litv2_s.pth" in line:
         quick = f" {SMALL}"

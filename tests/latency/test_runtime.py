@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from archdsl.errors import MeasureError, SpecError, WrongUse
 from archdsl.latency import RUNTIMES, Setting, compare, default_runtime, layers, prepare, tables
 from archdsl.load.spaces import parse_space, space_of
 from archdsl.reference.jsonschema import space_schema
-from archdsl.runtimes.by_name import runtime_named, runtime_of
+from archdsl.runtimes import onnxruntime
+from archdsl.runtimes.by_name import deployment_runtime, runtime_named, runtime_of
 from archdsl.search import run as run_search
 from archdsl.search.defaults import settings_of
 from archdsl.search.request import SettingsRequest
@@ -45,24 +48,95 @@ def with_budget(**fields: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------ defaults
 
 
-def test_the_default_is_graph_on_a_gpu_and_eager_on_a_cpu(gpu: None) -> None:
+@pytest.fixture(params=["installed", "onnx", "onnxscript", "onnxruntime"])
+def absent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The package of ONNX Runtime's extra that is not installed, or "installed" where all are."""
+    name = str(request.param)
+    monkeypatch.setattr(onnxruntime, "find_spec", lambda each: None if each == name else object())
+    return name
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has ONNX Runtime's extra, whatever this one has."""
+    monkeypatch.setattr(onnxruntime, "find_spec", lambda name: object())
+    monkeypatch.setattr(onnxruntime.OnnxRuntime, "package_version", lambda self: "1.0")
+
+
+def test_calls_from_python_run_modules_on_a_cpu_and_graphs_on_a_gpu(gpu: None) -> None:
     assert [default_runtime(device) for device in ("cpu", "cuda", "cuda:1")] == ["eager", "graph", "graph"]
     assert Setting.checked(None, 1, "float32", None) == ("cuda", 1, "float32", "graph")
     assert Setting.checked("cuda", 1, "float32", "eager").runtime == "eager"
     assert Setting.checked("cpu", 1, "float32", None).runtime == "eager"
 
 
-def test_a_search_takes_the_default_of_its_device_unless_the_space_or_the_user_says_otherwise(gpu: None) -> None:
+def test_what_is_deployed_on_a_cpu_is_onnxruntime_where_all_its_packages_are_installed(absent: str) -> None:
+    """Each in a sentence that says why; a package is looked for, and not imported."""
+    default = deployment_runtime("cpu", "float32")
+    if absent == "installed":
+        assert str(default) == "runtime: onnxruntime (installed; the default on a CPU)"
+        assert deployment_runtime("cpu", "float16").name == "onnxruntime"
+    else:
+        remedy = "after pip install 'archdsl[onnx]' it is onnxruntime"
+        assert str(default) == f"runtime: eager (the default on a CPU without {absent}; {remedy})"
+    refused = "runtime: eager (the default on a CPU for bfloat16, which onnxruntime does not take)"
+    assert str(deployment_runtime("cpu", "bfloat16")) == refused
+    assert str(deployment_runtime("cuda:1", "float32")) == "runtime: graph (the default on a GPU)"
+
+
+def test_finding_the_default_imports_none_of_the_packages() -> None:
+    code = (
+        "import sys; from archdsl.runtimes.by_name import deployment_runtime; deployment_runtime('cpu', 'float32');"
+        "assert not {'onnx', 'onnxscript', 'onnxruntime', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_search_takes_the_default_of_its_device_unless_the_space_or_the_user_says_otherwise(
+    gpu: None, installed: None
+) -> None:
     unnamed = SettingsRequest()
     assert settings_of(space_of(SPACE), unnamed).runtime == "graph"
-    assert settings_of(space_of(SPACE), SettingsRequest(device="cpu")).runtime == "eager"
+    assert settings_of(space_of(SPACE), SettingsRequest(device="cpu")).runtime == "onnxruntime"
+    assert settings_of(space_of(SPACE), SettingsRequest(device="cpu", dtype="bf16")).runtime == "eager"
+    assert settings_of(space_of(with_budget(device="cpu")), unnamed).runtime == "onnxruntime"
+    assert settings_of(space_of(with_budget(device="cpu", dtype="bfloat16")), unnamed).runtime == "eager"
     assert settings_of(space_of(SPACE), SettingsRequest(runtime="eager")).runtime == "eager"
     assert settings_of(space_of(with_budget(mode="eager")), unnamed).runtime == "eager"
+    assert settings_of(space_of(with_budget(mode="eager")), SettingsRequest(device="cpu")).runtime == "eager"
     assert settings_of(space_of(with_budget(mode="eager")), SettingsRequest(runtime="compile")).runtime == "compile"
 
 
+@pytest.mark.parametrize("command", ["doctor", "search"])
+def test_doctor_and_search_print_the_default_with_its_reason_and_nothing_where_one_is_named(
+    command: str, installed: None, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def searched(*_: Any, notes: list[str], **__: Any) -> Any:
+        told.extend(notes)
+        raise MeasureError("stopped")
+
+    def examined(*_: Any, **__: Any) -> Any:
+        raise MeasureError("stopped")
+
+    monkeypatch.setattr("archdsl.search.api.run_search", searched)
+    monkeypatch.setattr("archdsl.search.doctor.doctor.examine", examined)
+    space = tmp_path / "space.json"
+    for document, named, expected in (
+        (SPACE, [], ["runtime: onnxruntime (installed; the default on a CPU)"]),
+        (SPACE, ["--runtime", "eager"], []),
+        (with_budget(runtime="eager"), [], []),
+    ):
+        space.write_text(json.dumps(document))
+        told.clear()
+        ended = run(command, space, "--device", "cpu", *named)
+        assert ended.err.endswith("stopped\n")
+        assert [*told, *(line for line in ended.err.splitlines() if line.startswith("runtime:"))] == expected
+
+
 def test_bench_and_tables_take_the_default_of_the_device(
-    gpu: None, run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    gpu: None, installed: None, run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
 
@@ -72,7 +146,13 @@ def test_bench_and_tables_take_the_default_of_the_device(
 
     monkeypatch.setattr("archdsl.latency.compare", stopped)
     monkeypatch.setattr("archdsl.latency.tables.load_here", stopped)
-    assert run("bench", tiny).err.startswith("measuring tiny: batch 1, float32, graph ...")
+    assert run("bench", tiny).err.startswith(
+        "runtime: graph (the default on a GPU)\nmeasuring tiny: batch 1, float32, graph ...\n"
+    )
+    assert run("bench", tiny, "--device", "cpu").err.startswith(
+        "runtime: onnxruntime (installed; the default on a CPU)\n"
+        "measuring tiny: batch 1, float32, onnxruntime, after an export that takes seconds per network ...\n"
+    )
     assert run("bench", tiny, "--mode", "eager").err.startswith("measuring tiny: batch 1, float32, eager ...")
     assert run("lut", "show", "lit-dat-64").err.endswith("stopped\n")
     assert Setting("cuda", 1, "float32", "graph") in seen

@@ -52,13 +52,14 @@ print(json.dumps([sorted(times)[15], images.shape]))
 """
 
 
-def search(place: Path, space: str, size: int, *more: str) -> Searched:
+def search(place: Path, space: str, size: int, runtime: str = "eager") -> Searched:
     """A search of one network, on grey images of three classes."""
     (place / "tiny.json").write_text(json.dumps(SPACE))
     write_bright_images(place / "data.npz", classes=3, count=240, size=size, channels=1)
     asked = f"search {space} --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
+    asked += f" --runtime {runtime}"
     environment = {**os.environ, "ARCHDSL_CACHE": str(place / "cache")}
-    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), *more, "--out", "run"]
+    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
     ended = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode in (0, 1), ended.stderr
     return Searched(place / "run", ended, json.loads((place / "run" / "verdict.json").read_text()))
@@ -118,7 +119,7 @@ def test_what_onnxruntime_measured_is_handed_over_and_needs_neither_archdsl_nor_
 
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason="the extra archdsl[onnx] is not installed")
-    (folder, done, verdict) = search(tmp_path, "./tiny.json", 32, "--runtime", "onnxruntime")
+    (folder, done, verdict) = search(tmp_path, "./tiny.json", 32, "onnxruntime")
     assert verdict["verdict"] in ("PASS", "UNSURE"), done.stderr
     assert verdict["conditions"]["runtime"] == "onnxruntime"
     assert verdict["conditions"]["file"]["sha256"] == sha256_of(folder / "winner.onnx")

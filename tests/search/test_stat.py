@@ -77,7 +77,7 @@ def test_commands_take_one_of_four(run: Run, command: list[str]) -> None:
 
 @pytest.mark.parametrize("subject", ["spec", "layers"])
 def test_bench_compares_by_it(run: Run, tiny: Path, subject: str) -> None:
-    what = [str(tiny)] if subject == "spec" else ["--layers", "--batch", "1"]
+    what = [str(tiny), "--runtime", "eager"] if subject == "spec" else ["--layers", "--batch", "1"]
     found = json.loads(run("-q", "bench", *what, *FAST, "--stat", "p90", "--json").out)
     assert found["stat"] == "p90"
     if subject == "layers":

@@ -71,6 +71,22 @@ def test_trials_of_another_space_are_known_where_they_are_points_of_this_one(tmp
     assert f"{len(old) - len(points)} are not in this space" in told
 
 
+def test_a_latency_of_an_earlier_run_in_another_runtime_gates_nothing(tmp_path: Path) -> None:
+    """Its trainings are taken over; every network is measured anew, in the runtime of this search."""
+    search(tmp_path / "old", trials=6, latency_budget_ms=9.0, runtime="eager")
+    machine = Machine()
+    machine.speed = 0.5
+    again(tmp_path / "new", machine, Lines(), trials=1, runtime="onnxruntime")
+    taken = [record for record in trials(tmp_path / "new") if "from" in record["provenance"]]
+    before = {record["hash"]: record["latency"] for record in trials(tmp_path / "old")}
+    assert taken
+    for record in taken:
+        assert record["latency"] < 0.6 * before[record["hash"]]
+        assert record["provenance"]["latency"]["provenance"]["runtime"] == "onnxruntime"
+    measured = [request["setting"]["runtime"] for request in machine.asked if request["do"] == "measure"]
+    assert {*measured} == {"onnxruntime"}
+
+
 def test_what_was_trained_otherwise_is_not_known_and_that_is_told(tmp_path: Path) -> None:
     search(tmp_path / "old", trials=5, latency_budget_ms=None)
     lines = Lines()

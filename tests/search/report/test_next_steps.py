@@ -96,7 +96,7 @@ def test_an_unsure_verdict_asks_for_quiet_rounds_another_runtime_or_a_budget_tha
     steps = unsure(run).next_steps
     assert options(steps, "quieter machine") == ["python", str(run / "run_winner.py")]
     assert after(options(steps, "400 rounds"), "--rounds") == "400"
-    assert after(options(steps, "runtime compile"), "--runtime") == "compile"
+    assert after(options(steps, "runtime onnxruntime"), "--runtime") == "onnxruntime"
     assert after(options(steps, "ends at 9.23 ms"), "--latency-budget") == "9.3ms"
 
 
@@ -109,7 +109,7 @@ def test_a_failure_names_the_nearest_budget_longer_search_another_runtime_and_ot
     assert nearest <= budget * (1 - report.noise)  # the gate of a search under that budget lets it through
     assert budget < 1.1 * nearest / (1 - report.noise)
     assert after(options(steps, "twice the limits"), "--time") == "840s"
-    assert after(options(steps, "runtime compile"), "--runtime") == "compile"
+    assert after(options(steps, "runtime onnxruntime"), "--runtime") == "onnxruntime"
     assert options(steps, "without training anything")[:2] == ["archdsl", "doctor"]
     assert options(steps, "another space") == ["archdsl", "zoo"]
 

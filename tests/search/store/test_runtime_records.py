@@ -154,3 +154,13 @@ def test_a_gpu_and_cpus_that_train_for_it_share_a_study_by_default() -> None:
     own = settings(device="cuda", runtime="graph")
     assert name_of(own) == name_of(settings(device="cpu", runtime="eager"))
     assert older_name_of(own) != name_of(own)
+
+
+def test_machines_with_and_without_onnxruntime_share_a_study_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that trains need not have it; those that measure agree on one runtime before a number counts."""
+    monkeypatch.setattr("archdsl.runtimes.onnxruntime.find_spec", lambda name: object())
+    measuring = name_of(settings(device="cpu", runtime="onnxruntime"))
+    assert name_of(settings(device="cpu", runtime="openvino")) != measuring
+    monkeypatch.setattr("archdsl.runtimes.onnxruntime.find_spec", lambda name: None)
+    assert name_of(settings(device="cpu", runtime="eager")) == measuring
+    assert name_of(settings(device="cpu", runtime="onnxruntime")) != measuring
