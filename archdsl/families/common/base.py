@@ -8,7 +8,8 @@ A part is a stem, merge, block, join or head. Its declaration is a frozen pydant
 4. `cost(shape)`: parameters, MACs and peak activation elements in closed form;
 5. `build(shape)`: the module. It imports torch's side when called, and reads no tensor value, so that it also builds
    on the meta device;
-6. `published`: names inside the module that differ from the published ones, ours to theirs.
+6. `published`: names inside the module that differ from the published ones, theirs to ours; of our families the tables
+   stand in names.py.
 
 A declaration is known by being defined: schema, graph, compiler, cost, renderer and space read `Part.kinds`. A third
 party's `type` is written with its package, `acme.mixer`.

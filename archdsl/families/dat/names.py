@@ -1,4 +1,4 @@
-"""Tensor names of DAT's authors' networks."""
+"""Tensor names of DAT's authors' networks; tables inside a part are theirs to ours."""
 
 from archdsl.families.common.tensor_names import Scheme
 
@@ -18,3 +18,17 @@ DAT = Scheme(
     inside=(),
     skip=(".relative_position_index", ".attn_mask"),
 )
+
+DEFORMABLE = {f"proj_{part}": part for part in "qkv"} | {
+    "proj_out": "proj",
+    "conv_offset.0": "offset.conv",
+    "conv_offset.1.norm": "offset.norm",
+    "conv_offset.3": "offset.fc",
+}
+BIAS_TABLE = {"mixer.rpe_table": "mixer.bias.table"}
+DEPTHWISE_BIAS = {"mixer.rpe_table": "mixer.bias"}
+"""Either bias has the published name of the table."""
+DEFORMABLE_CONVOLUTIONS = tuple(f"mixer.{part}.weight" for part in ("q", "k", "v", "proj", "offset.fc"))
+PLAIN_MLP = {"chunk.linear1": "fc1", "chunk.linear2": "fc2"}
+CONV_MLP = {"linear1": "fc1", "linear2": "fc2", "dwc": "dwconv"}
+"""The code's own dwconv MLP, which no published network has, stands without the wrapper of the plain one."""

@@ -29,6 +29,7 @@ from archdsl.families.common.fields import (
     tag_of,
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
+from archdsl.families.dat import names
 from archdsl.families.dat.offsets import Offsets, ScaledOffsets
 from archdsl.families.dat.window import DatBlock
 from archdsl.shape import Cost, Map
@@ -100,15 +101,13 @@ class Deformable(DatBlock):
         SampledBias(type="sampled")
     )
 
-    convolutions = tuple(f"mixer.{part}.weight" for part in ("q", "k", "v", "proj", "offset.fc"))
+    convolutions = names.DEFORMABLE_CONVOLUTIONS
 
     @property
     def mixer_names(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
-        """The published name of either bias is that of the table."""
-        names = {f"proj_{part}": part for part in "qkv"} | {"proj_out": "proj"}
-        names |= {"conv_offset.0": "offset.conv", "conv_offset.1.norm": "offset.norm", "conv_offset.3": "offset.fc"}
-        sampled = self.position_bias.type == "sampled"
-        return names | {"mixer.rpe_table": "mixer.bias.table" if sampled else "mixer.bias"}
+        """Those of the offset network and of the bias that it has."""
+        bias = names.BIAS_TABLE if self.position_bias.type == "sampled" else names.DEPTHWISE_BIAS
+        return names.DEFORMABLE | bias
 
     def mixer_out(self, x: Map) -> None:
         """Heads divide the width, groups the heads."""

@@ -14,6 +14,7 @@ from archdsl.families.common.fields import (
     Window,
 )
 from archdsl.families.common.rules import check_heads
+from archdsl.families.dat import names
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ class DatBlock(Block):
 
     @property
     def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
-        """The code's own dwconv MLP, which no published network has, stands without the wrapper of the plain one."""
-        if self.mlp.type == "plain":
-            return {**self.mixer_names, "chunk.linear1": "fc1", "chunk.linear2": "fc2"}
-        return {**self.mixer_names, "linear1": "fc1", "linear2": "fc2", "dwc": "dwconv"}
+        """Those of the mixer, then of the MLP that it has."""
+        return {**self.mixer_names, **(names.PLAIN_MLP if self.mlp.type == "plain" else names.CONV_MLP)}
 
 
 class WindowBlock(DatBlock):

@@ -11,6 +11,7 @@ from archdsl.errors import ShapeError
 from archdsl.families.common.block import Block
 from archdsl.families.common.fields import Flag, Heads, Knob, MapBias, Mlp, RelativeBias, ResidualConvMlp, Window
 from archdsl.families.common.rules import check_heads
+from archdsl.families.datpp import names
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -31,15 +32,12 @@ class PlusBlock(Block):
     @property
     def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
         """The two kinds of MLP are published under different names."""
-        if self.mlp.type == "plain":
-            return {**self.mixer_names, "mlp.chunk.linear1": "mlp.fc1", "mlp.chunk.linear2": "mlp.fc2"}
-        names = {"mlp.linear1.0": "mlp.fc1", "mlp.linear2.0": "mlp.fc2", "mlp.dwc": "mlp.dwconv"}
-        return {**self.mixer_names, **names}
+        return {**self.mixer_names, **(names.PLAIN_MLP if self.mlp.type == "plain" else names.CONV_MLP)}
 
     @property
     def convolutions(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the document
         """Those of the plain MLP are published as what they are."""
-        mlp = () if self.mlp.type == "plain" else ("mlp.fc1.weight", "mlp.fc2.weight")
+        mlp = () if self.mlp.type == "plain" else names.CONV_MLP_CONVOLUTIONS
         return (*mlp, *self.mixer_convolutions)
 
 

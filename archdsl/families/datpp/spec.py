@@ -8,7 +8,7 @@ it gives NaN, are refused where a stage has one key a side, and that every table
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ from archdsl.families.common.fields import (
     Width,
 )
 from archdsl.families.common.rules import check_groups, check_heads, check_norm
+from archdsl.families.datpp import names
 from archdsl.families.datpp.neighborhood import PlusBlock
 from archdsl.families.datpp.options import ClampedOffsets, LogBias, PlusBias, PlusOffsets, TanhOffsets
 from archdsl.json_types import JsonObject
@@ -89,15 +90,8 @@ class DeformablePlus(PlusBlock):
     offsets: Annotated[PlusOffsets, Knob(_EVERY_OFFSETS)] = ClampedOffsets(type="clamped")
     position_bias: Annotated[PlusBias, Knob(_EVERY_BIAS)] = SampledBias(type="sampled")
 
-    mixer_convolutions = tuple(f"mixer.{name}.weight" for name in ("q", "k", "v", "proj", "offset.fc"))
-
-    @property
-    def mixer_names(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the document
-        """All kinds of bias are published under one name."""
-        names = {f"proj_{part}": part for part in "qkv"} | {"proj_out": "proj"}
-        names |= {"conv_offset.0": "offset.conv", "conv_offset.1.norm": "offset.norm", "conv_offset.3": "offset.fc"}
-        names |= {"rpe_table": "bias.table", "rpe_table.0": "bias.fc1", "rpe_table.2": "bias.fc2"}
-        return names | {"rpe_table.weight": "bias.weight", "rpe_table.bias": "bias.bias"}
+    mixer_names: ClassVar[Mapping[str, str]] = names.DEFORMABLE
+    mixer_convolutions = names.DEFORMABLE_CONVOLUTIONS
 
     @property
     def bias(self) -> str:

@@ -11,6 +11,7 @@ from archdsl.families.common.block import TwoPathBlock
 from archdsl.families.common.fields import ConvMlp, Heads, LayerNorm, Mlp, Norm, Ratio, Scale
 from archdsl.families.common.inputs import ALL_PORTS
 from archdsl.families.common.rules import check_heads
+from archdsl.families.dualvit import names
 from archdsl.shape import Cost, Map
 
 if TYPE_CHECKING:
@@ -45,23 +46,7 @@ class DualPath(_Pathways):
     type: Literal["dual_path"]
     mlp: Mlp = ConvMlp(type="dwconv", ratio=8)
 
-    published: ClassVar[Mapping[str, str]] = {
-        "attn.qkv_proxy.0": "semantic_norm1",
-        "attn.qkv_proxy.1": "semantic_mixer.qkv",
-        "attn.gamma1": "semantic_scale1.gamma",
-        "attn.q_proxy_ln": "semantic_norm2",
-        "attn.q_proxy": "semantic_reader.q",
-        "attn.kv_proxy": "semantic_reader.kv",
-        "attn.gamma2": "semantic_scale2.gamma",
-        "attn.p_ln": "semantic_norm3",
-        "attn.mlp_proxy.0": "semantic_mlp.fc1",
-        "attn.mlp_proxy.2": "semantic_mlp.fc2",
-        "attn.gamma3": "semantic_scale3.gamma",
-        "attn.proxy_ln": "semantic_norm4",
-        "attn": "mixer",
-        "gamma1": "scale1.gamma",
-        "gamma2": "scale2.gamma",
-    }
+    published: ClassVar[Mapping[str, str]] = names.DUAL_PATH
 
     def cost(self, x: Map, tokens: int = 0, read: frozenset[str] = ALL_PORTS) -> Cost:
         """Three attentions and two MLPs; where nobody reads the pixels, what refines the semantics alone."""
@@ -111,13 +96,7 @@ class JointPath(_Pathways):
     semantic_ratio: Annotated[Ratio, Field(description="semantic MLP hidden width / width, rounded down")] = 2
     mlp: Mlp = ConvMlp(type="dwconv")
 
-    published: ClassVar[Mapping[str, str]] = {
-        "attn": "mixer",
-        "gamma1": "scale1.gamma",
-        "mlp.fc_proxy.0": "semantic_mlp.fc1",
-        "mlp.fc_proxy.2": "semantic_mlp.fc2",
-        "gamma2": "scale2.gamma",
-    }
+    published: ClassVar[Mapping[str, str]] = names.JOINT_PATH
 
     def cost(self, x: Map, tokens: int = 0, read: frozenset[str] = ALL_PORTS) -> Cost:
         """One attention, and the MLPs of the ports that are read."""

@@ -18,6 +18,7 @@ from archdsl.families.common.base import Head, Merge, Stem
 from archdsl.families.common.fields import Flag, Heads, Integer, Knob, LayerNorm, Mlp, Norm, PlainMlp, Width, Window
 from archdsl.families.common.inputs import Inputs
 from archdsl.families.common.rules import check_heads, check_norm, check_semantics
+from archdsl.families.dualvit import names
 from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:
@@ -32,14 +33,7 @@ class DeepStem(Stem):
     hidden: Annotated[Integer, Field(ge=1, le=8192, description="channels inside"), Knob((16, 32, 64))]
     norm: Norm = LayerNorm(type="layer")
 
-    published: ClassVar[Mapping[str, str]] = {
-        "conv.0": "conv1",
-        "conv.1": "norm1",
-        "conv.3": "conv2",
-        "conv.4": "norm2",
-        "conv.6": "conv3",
-        "conv.7": "norm3",
-    }
+    published: ClassVar[Mapping[str, str]] = names.DEEP_STEM
 
     def out(self, image: Map) -> Map:
         """H / 4, rounded up twice."""
@@ -73,14 +67,7 @@ class SemanticStem(Merge):
     window: Annotated[Window, Knob((2, 4, 7))] = 7
 
     gives = ("semantics",)
-    published: ClassVar[Mapping[str, str]] = {
-        "q_embed.0": "query_norm",
-        "q_embed.1": "query",
-        "q": "queries",
-        "se.0": "gate.fc1",
-        "se.2": "gate.fc2",
-        "proxy_ln": "norm",
-    }
+    published: ClassVar[Mapping[str, str]] = names.SEMANTIC_STEM
 
     def out(self, x: Map) -> Tokens:
         """One token per whole window; rows and columns that do not fill a window are dropped."""
@@ -117,7 +104,7 @@ class SemanticMerge(Merge):
     norm: Norm = LayerNorm(type="layer")
 
     reads = gives = ("semantics",)
-    published: ClassVar[Mapping[str, str]] = {"proj_proxy.0": "proj", "proj_proxy.1": "norm"}
+    published: ClassVar[Mapping[str, str]] = names.SEMANTIC_MERGE
 
     def out(self, x: Tokens) -> Tokens:
         """As many tokens."""
@@ -158,7 +145,7 @@ class ClassAttentionHead(Head):
 
     reads = ("pixels", "semantics")
     optional = frozenset({"semantics"})
-    published: ClassVar[Mapping[str, str]] = {"attn": "mixer"}
+    published: ClassVar[Mapping[str, str]] = names.CLASS_ATTENTION_HEAD
 
     def infer_outputs(self, inputs: Inputs) -> dict[str, Shape]:
         """`classes` logits; semantics are beside the map where they are read."""

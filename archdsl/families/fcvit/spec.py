@@ -31,6 +31,7 @@ from archdsl.families.common.fields import (
     Width,
 )
 from archdsl.families.common.rules import check_heads, check_norm
+from archdsl.families.fcvit import names
 from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
@@ -116,42 +117,12 @@ class FcvitConv(Block):
         Scale | None, Field(description="initial value of the learned scale of each branch, or null for no scale")
     ] = 1e-5
 
-    convolutions = (
-        "mlp.fc1.weight",
-        "mlp.fc2.weight",
-        "mixer.attention.fc1.weight",
-        "mixer.attention.fc2.weight",
-        *(f"steps.{step}.fc{place}.weight" for step in (0, 1) for place in (1, 2)),
-    )
+    convolutions = names.CONVOLUTIONS
 
     @property
     def published(self) -> Mapping[str, str]:  # type: ignore[override]  # depends on the options
-        """The published code calls three things fc1, and names layers of a Sequential by number."""
-        names = {
-            "layer_scale_1": "scale1.gamma",
-            "layer_scale_2": "scale2.gamma",
-            "channel_mixer": "mlp.mlp" if self.channel_attention else "mlp",
-            "channel_mixer.channel_att.channelConv1": "mlp.attention.conv1",
-            "channel_mixer.channel_att.channelConv2": "mlp.attention.conv2",
-            "token_mixer.spatial_att.spatial_att.0": "mixer.attention.conv",
-            "token_mixer.spatial_att.spatial_att.1": "mixer.attention.fc1",
-            "token_mixer.spatial_att.spatial_att.3": "mixer.attention.fc2",
-        }
-        for step in (1, 2):
-            names |= {theirs.format(step): f"mixer.steps.{step - 1}.{ours}" for theirs, ours in self._step_names()}
-        return names
-
-    def _step_names(self) -> tuple[tuple[str, str], ...]:
-        """(theirs, ours) inside the mixer's half {} and step."""
-        first, second = ("fc1", "fc2") if self.compete else ("fc.0", "fc.2")
-        return (
-            (f"token_mixer.gc{{}}.{first}", "context.fc1"),
-            (f"token_mixer.gc{{}}.{second}", "context.fc2"),
-            ("token_mixer.gc{}", "context"),
-            ("token_mixer.dw{}", "conv"),
-            ("token_mixer.fc{}" + (".0" if self.squeeze > 1 else ""), "fc1"),
-            ("token_mixer.fc{}.2", "fc2"),
-        )
+        """The published code names layers by the options that they come of."""
+        return names.block(self.channel_attention, self.compete, is_squeezed=self.squeeze > 1)
 
     def effective(self) -> JsonObject:
         """Equal networks: heads matter where positions are weighed."""

@@ -1,4 +1,4 @@
-"""Tensor names of LIT's and LITv2's authors' networks, and of LIT-Ti's."""
+"""Tensor names of LIT's and LITv2's authors' networks, and of LIT-Ti's; tables inside a part are theirs to ours."""
 
 from archdsl.families.common.tensor_names import Scheme
 
@@ -28,3 +28,6 @@ LIT_TI = Scheme(
     inside=(),
     skip=(".num_batches_tracked",),
 )
+
+DEFORMABLE_MERGE = {"dconv.conv_offset": "offset", "dconv": "conv", "norm_layer": "norm"}
+ATTENTION = {"attn": "mixer", "relative_position_bias_table": "bias.table"}

@@ -29,6 +29,7 @@ from archdsl.families.common.fields import (
 )
 from archdsl.families.common.rules import check_heads, check_norm
 from archdsl.families.common.stage import Stage
+from archdsl.families.lit import names
 from archdsl.shape import Cost, Map, Shape, Tokens
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class DeformableMerge(Merge):
     width: Width
     norm: Norm = BatchNorm(type="batch")
 
-    published: ClassVar[Mapping[str, str]] = {"dconv.conv_offset": "offset", "dconv": "conv", "norm_layer": "norm"}
+    published: ClassVar[Mapping[str, str]] = names.DEFORMABLE_MERGE
 
     def out(self, x: Map) -> Map:
         """H // 2: an odd map loses its last row or column."""
@@ -159,7 +160,7 @@ class Attention(Block):
     qkv_bias: QkvBias = True
 
     stage = ClassTokenStage
-    published: ClassVar[Mapping[str, str]] = {"attn": "mixer", "relative_position_bias_table": "bias.table"}
+    published: ClassVar[Mapping[str, str]] = names.ATTENTION
 
     def mixer_out(self, x: Map) -> None:
         """Heads divide the width."""

@@ -15,6 +15,7 @@ from pydantic import Field
 from archdsl.families.common.block import Block
 from archdsl.families.common.fields import ConvMlp, Heads, Knob, Mlp, Number, QkvBias, Window
 from archdsl.families.common.rules import check_heads
+from archdsl.families.litv2 import names
 from archdsl.json_types import JsonObject
 from archdsl.shape import Cost, Map
 
@@ -32,7 +33,7 @@ class HiLo(Block):
     qkv_bias: QkvBias = True
     mlp: Mlp = ConvMlp(type="dwconv")
 
-    published: ClassVar[Mapping[str, str]] = {"attn": "mixer"}
+    published: ClassVar[Mapping[str, str]] = names.HILO
 
     @property
     def low_heads(self) -> int:
