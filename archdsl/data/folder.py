@@ -24,7 +24,7 @@ from archdsl.data.labelled import (
     listed,
     three,
 )
-from archdsl.data.pictures import GreyScales, need_pillow, read_alike, read_picture
+from archdsl.data.pictures import GreyScales, Sides, need_pillow, read_alike, read_picture, two_sides
 from archdsl.errors import SearchError, one_line
 
 _NO_PICTURES = frozenset(
@@ -42,14 +42,30 @@ class Listing(NamedTuple):
     others: Counter[str]
 
 
-def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
-    """At most so many images at `image` x `image`, RGB, and how many files could not be read.
+class DrawnFiles(NamedTuple):
+    """The files of a set that are drawn, and the number of each one's class."""
 
-    Only the images drawn are opened, so a folder of millions is as quick as a small one.
+    files: list[Path]
+    numbers: Numbers
+
+
+class ListedFolder(NamedTuple):
+    """The files that are drawn of a folder, none of which was opened."""
+
+    sets: tuple[DrawnFiles, DrawnFiles, DrawnFiles]
+    """To train, to validate, and held out."""
+    class_names: Labels
+    notes: tuple[str, ...]
+    """What is to be said of the folders."""
+    drawn_apart: tuple[str, ...]
+
+
+def list_folder(root: Path, seed: int, sizes: Sizes) -> ListedFolder:
+    """At most so many files of a folder.
 
     Raises:
         SearchError: Pillow is missing, the folders may be sets as well as classes, a class has no image, or there are
-            too few classes or readable images.
+            too few classes.
     """
     need_pillow()
     places = layout(root)
@@ -60,26 +76,41 @@ def read_folder(root: Path, image: int, seed: int, sizes: Sizes) -> tuple[Split,
     labels = [None if listing is None else listing.labels for listing in listings]
     names = class_names(first.labels)
     drawn = three(labels, names, seed, sizes)
-    (parts, lost), scales = read_alike(lambda scales: _sets(listings, drawn, names, image, scales))
+    train, val, held = (_files_of(listings, some, names) for some in drawn)
+    notes = (*places.notes, *_other_files(listings))
+    return ListedFolder((train, val, held), names, notes, tuple(drawn_apart(labels)))
+
+
+def read_folder(listed: ListedFolder, root: Path, image: Sides) -> tuple[Split, int]:
+    """The images of a listed folder, RGB, and how many files could not be read.
+
+    Only the images drawn are opened, so a folder of millions is as quick as a small one.
+
+    Raises:
+        SearchError: there are too few readable images.
+    """
+    (parts, lost), scales = read_alike(lambda scales: _sets(listed.sets, image, scales))
     train, val, held = parts
-    refuse_empty(root, train, val, names, lost)
-    notes = (*places.notes, *_other_files(listings), *scales, *_darkness(train), *drawn_apart(labels))
-    return Split(train, val, held, tuple(str(name) for name in names), notes), len(lost)
+    refuse_empty(root, train, val, listed.class_names, lost)
+    notes = (*listed.notes, *scales, *_darkness(train), *listed.drawn_apart)
+    return Split(train, val, held, tuple(str(name) for name in listed.class_names), notes), len(lost)
 
 
-def _sets(
-    listings: Sequence[Listing | None], drawn: Sequence[Drawn], names: Labels, image: int, scales: GreyScales
-) -> tuple[list[Labelled], list[str]]:
-    """The readable images of each set that is drawn, and of each other one why it is not."""
-    sets, lost = list[Labelled](), list[str]()
-    for source, rows in drawn:
-        listing = listings[source]
-        assert listing is not None
-        numbers = np.searchsorted(names, listing.labels[rows])
-        part, missed = _read([listing.files[row] for row in rows], numbers, image, scales)
-        sets.append(part)
+def _files_of(listings: Sequence[Listing | None], drawn: Drawn, names: Labels) -> DrawnFiles:
+    listing = listings[drawn.source]
+    assert listing is not None
+    numbers = np.searchsorted(names, listing.labels[drawn.rows])
+    return DrawnFiles([listing.files[row] for row in drawn.rows], numbers)
+
+
+def _sets(sets: Sequence[DrawnFiles], image: Sides, scales: GreyScales) -> tuple[list[Labelled], list[str]]:
+    """The readable images of each set, and of each other one why it is not."""
+    parts, lost = list[Labelled](), list[str]()
+    for some in sets:
+        part, missed = _read(some.files, some.numbers, image, scales)
+        parts.append(part)
         lost += missed
-    return sets, lost
+    return parts, lost
 
 
 def _listing(folder: Path) -> Listing:
@@ -136,9 +167,9 @@ def _darkness(train: Labelled) -> list[str]:
     return [f"the training images are nearly black: their largest value is {high} of 255"] if high < _DARK else []
 
 
-def _read(files: list[Path], numbers: Numbers, image: int, scales: GreyScales) -> tuple[Labelled, list[str]]:
+def _read(files: list[Path], numbers: Numbers, image: Sides, scales: GreyScales) -> tuple[Labelled, list[str]]:
     """The readable ones of the files, and of each other one why it is not."""
-    pictures = np.empty((len(files), 3, image, image), np.uint8)
+    pictures = np.empty((len(files), 3, *two_sides(image)), np.uint8)
     kept, lost = list[int](), list[str]()
     for row, path in enumerate(files):
         try:

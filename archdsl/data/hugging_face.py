@@ -22,7 +22,7 @@ from archdsl.data.labelled import (
     listed,
     three,
 )
-from archdsl.data.pictures import GreyScales, fitted, need_pillow, read_alike
+from archdsl.data.pictures import GreyScales, Sides, fitted, need_pillow, read_alike, two_sides
 from archdsl.data.set_names import SetName, set_of, spellings
 from archdsl.errors import SearchError, one_line
 
@@ -36,8 +36,8 @@ def is_saved(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _SAVED)
 
 
-def read_dataset(name: str, image: int, seed: int, sizes: Sizes) -> tuple[Split, int]:
-    """At most so many images at `image` x `image`, RGB, and how many could not be read; only those drawn are decoded.
+def read_dataset(name: str, image: Sides, seed: int, sizes: Sizes) -> tuple[Split, int]:
+    """At most so many images of the sides `image`, RGB, and how many could not be read; only those drawn are decoded.
 
     `name` is a folder, or `hf:NAME` or `hf:NAME:CONFIGURATION`.
 
@@ -72,7 +72,7 @@ def _parts(
     column: str,
     drawn: Sequence[Drawn],
     names: Labels,
-    image: int,
+    image: Sides,
     scales: GreyScales,
 ) -> tuple[list[Labelled], list[str]]:
     """The readable images of each set that is drawn, and of each other one why it is not."""
@@ -137,10 +137,10 @@ def _split_of(name: str, splits: list[str], wanted: SetName, usual: str) -> str 
 
 
 def _read(
-    dataset: Dataset, column: str, rows: NDArray[np.intp], numbers: Numbers, image: int, scales: GreyScales
+    dataset: Dataset, column: str, rows: NDArray[np.intp], numbers: Numbers, image: Sides, scales: GreyScales
 ) -> tuple[Labelled, list[str]]:
     """The readable ones of the rows, and of each other one why it is not."""
-    pictures, kept, lost = np.empty((len(rows), 3, image, image), np.uint8), list[int](), list[str]()
+    pictures, kept, lost = np.empty((len(rows), 3, *two_sides(image)), np.uint8), list[int](), list[str]()
     for place, row in enumerate(rows.tolist()):
         try:
             pictures[len(kept)] = fitted(dataset[row][column], image, scales)

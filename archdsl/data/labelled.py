@@ -35,7 +35,8 @@ class Labelled:
 class Sizes(NamedTuple):
     """At most how many images to train with, to choose by, and to hold out of all choices."""
 
-    train: int
+    train: int | None
+    """None: all, but for a tenth of them each to choose by and to hold out, where these do not come apart."""
     validation: int
     held_out: int
 
@@ -101,7 +102,10 @@ def three(labels: Sequence[Labels | None], names: Labels, seed: int, sizes: Size
     if val is None:
         kept, rest = parted(first, seed, sizes.train, wanted, [str(name) for name in names])
     else:
-        kept, rest = balanced(first, seed)[: max(sizes.train, len(names))], balanced(val, seed + 1)[:wanted]
+        kept, rest = (
+            balanced(first, seed)[: None if sizes.train is None else max(sizes.train, len(names))],
+            balanced(val, seed + 1)[:wanted],
+        )
     source = 0 if val is None else 1
     if held is not None:
         return Drawn(0, kept), Drawn(source, rest), Drawn(2, balanced(held, seed + 2)[: sizes.held_out])
@@ -125,18 +129,23 @@ def refuse_new(names: Labels, labels: Labels, what: str) -> None:
         raise SearchError(f"the {what} set has a class that the training set lacks: '{new[0]}'; known: {listed(names)}")
 
 
-def parted(numbers: Numbers, seed: int, train: int, validation: int, names: Sequence[str]) -> tuple[Indices, Indices]:
+def parted(
+    numbers: Numbers, seed: int, train: int | None, validation: int, names: Sequence[str]
+) -> tuple[Indices, Indices]:
     """Indices of the training and of the validation images; where there are too few, both shrink alike.
 
-    Training keeps what was asked for as long as that is at most half of all. Validation is drawn first, so that a class
-    of two images has one in each.
+    Training keeps what was asked for as long as that is at most half of all; where all were asked for, validation takes
+    at most a fifth. Validation is drawn first, so that a class of two images has one in each.
     """
     counts = np.bincount(numbers)
-    total, wanted, classes = len(numbers), train + validation, len(counts)
+    total, classes = len(numbers), len(counts)
     if counts.min() < 2:
         rule = "each class needs at least 2 images, one to train and one to validate"
         raise SearchError(f"{rule}; class '{names[int(counts.argmin())]}' has {counts.min()}")
-    if total < wanted:
+    if train is None:
+        validation = min(validation, max(total // 5, classes))
+        train = total - validation
+    if total < (wanted := train + validation):
         shared = max(round(total * validation / wanted), classes)
         if total - shared < min(train, total // 2):
             shared = max(total - min(train, total // 2), classes)

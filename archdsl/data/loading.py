@@ -13,6 +13,7 @@ import numpy as np
 from archdsl.data import hugging_face
 from archdsl.data.dataset import Data as Data
 from archdsl.data.labelled import Labelled, Sizes, Split, split
+from archdsl.data.pictures import Sides, two_sides
 from archdsl.errors import SearchError, nearest
 
 if TYPE_CHECKING:
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("digits", "shapetex")
 DEFAULT = "shapetex"
+TRAIN = 2000
+"""Training images of a built-in set, where no number is asked for."""
 VALIDATION = 1000
 """At most how many images networks are chosen by, and how many are held out of all choices."""
 
 
 def load(
     name_or_path: str | None,
-    image: int,
+    image: Sides,
     seed: int,
-    train: int = 2000,
+    train: int | None = 2000,
     validation: int = VALIDATION,
     held_out: int | None = None,
 ) -> Data:
@@ -37,21 +40,30 @@ def load(
     A folder has one folder a class, or was written by a dataset's `save_to_disk`; `hf:NAME` is fetched from the hub.
 
     At most `train`, `validation` and `held_out` images (as many as `validation` by default), drawn by the seed in the
-    classes' proportions, at `image` x `image` pixels.
+    classes' proportions, `image` pixels high and wide (a side, or height and width). With `train` None all images that
+    are not needed to validate and to hold out are trained with; of the built-in sets 2,000.
 
     Raises:
         SearchError: the name is unknown, a package is missing, or the files hold no usable data.
     """
-    if min(image, train, validation) < 1:
+    if min(*two_sides(image), 1 if train is None else train, validation) < 1:
         rule = "image, train and validation must be at least 1"
         raise SearchError(f"{rule}; got image {image}, train {train}, validation {validation}")
     sizes = Sizes(train, validation, validation if held_out is None else held_out)
     name = name_or_path or DEFAULT
-    with _named(name):
+    with named(name):
         return _loaded(name, Path(name).expanduser(), image, seed, sizes)
 
 
-def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
+def is_folder_of_images(name: str) -> bool:
+    """Whether a name of data is a folder with one folder a class, and no built-in set or saved dataset."""
+    path = Path(name).expanduser()
+    return name not in BUILT_IN and path.is_dir() and not hugging_face.is_saved(path)
+
+
+def _loaded(name: str, path: Path, image: Sides, seed: int, sizes: Sizes) -> Data:
+    if name in BUILT_IN and sizes.train is None:
+        sizes = sizes._replace(train=TRAIN)
     if name == "shapetex":
         return _shapetex(image, seed, sizes)
     if name == "digits":
@@ -60,9 +72,9 @@ def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
         parts, skipped = hugging_face.read_dataset(name if not path.is_dir() else str(path), image, seed, sizes)
         return _as_data(path.name, parts, image, skipped=skipped, scaled_by="pillow")
     if path.is_dir():
-        from archdsl.data.folder import read_folder
+        from archdsl.data.folder import list_folder, read_folder
 
-        parts, skipped = read_folder(path, image, seed, sizes)
+        parts, skipped = read_folder(list_folder(path, seed, sizes), path, image)
         return _as_data(path.resolve().name, parts, image, skipped=skipped, scaled_by="pillow")
     if path.suffix.lower() in (".npz", ".npy") and path.is_file():
         from archdsl.data.npz import read_npz
@@ -72,7 +84,7 @@ def _loaded(name: str, path: Path, image: int, seed: int, sizes: Sizes) -> Data:
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
+def named(name: str) -> Iterator[None]:
     """What is wrong with data is said with its name, where it is not yet."""
     try:
         yield
@@ -92,13 +104,14 @@ def _unknown(name: str, path: Path) -> str:
     return f"no data set '{name}'; {hint + ' ' if hint.startswith('did') else ''}known: {accepted}"
 
 
-def _shapetex(image: int, seed: int, sizes: Sizes) -> Data:
-    """One draw: its chunks hold every class alike, so its parts do too."""
+def _shapetex(image: Sides, seed: int, sizes: Sizes) -> Data:
+    """One draw: its chunks hold every class alike, so its parts do too. A rectangle is a larger square, squeezed."""
     from archdsl.data import shapetex
 
-    pictures, labels = shapetex.images(sum(sizes), image, seed)
+    first = sizes.train or TRAIN
+    second = first + sizes.validation
+    pictures, labels = shapetex.images(second + sizes.held_out, max(two_sides(image)), seed)
     every = Labelled(np.round(pictures * 255).astype(np.uint8), labels)
-    first, second = sizes.train, sizes.train + sizes.validation
     parts = Split(every[:first], every[first:second], every[second:], shapetex.CLASSES)
     return _as_data("shapetex", parts, image, flips=True)
 
@@ -116,7 +129,7 @@ def _digits() -> Labelled:
 def _as_data(
     name: str,
     parts: Split,
-    image: int,
+    image: Sides,
     flips: bool = False,
     skipped: int = 0,
     scaled_by: Literal["torch", "pillow"] = "torch",
@@ -128,25 +141,26 @@ def _as_data(
         (_resized(torch.from_numpy(part.images), image), torch.from_numpy(part.labels.astype(np.int64)))
         for part in (parts.train, parts.val, parts.held)
     )
-    mean, std = _moments(train[0])
+    mean, std = moments(train[0])
     return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, parts.notes)
 
 
-def _resized(images: Tensor, image: int) -> Tensor:
-    """Bilinear, smoothed where it shrinks: (N, C, H, W) -> (N, C, image, image), of the same type."""
+def _resized(images: Tensor, image: Sides) -> Tensor:
+    """Bilinear, smoothed where it shrinks: (N, C, h, w) -> (N, C, H, W), of the same type."""
     import torch
     from torch.nn.functional import interpolate
 
-    if tuple(images.shape[-2:]) == (image, image):
+    sides = two_sides(image)
+    if tuple(images.shape[-2:]) == sides:
         return images
-    sized = torch.empty((*images.shape[:2], image, image), dtype=images.dtype)
+    sized = torch.empty((*images.shape[:2], *sides), dtype=images.dtype)
     for start in range(0, len(images), 256):  # in pieces, since floats take four times the room
-        some = interpolate(images[start : start + 256].float(), (image, image), mode="bilinear", antialias=True)
+        some = interpolate(images[start : start + 256].float(), sides, mode="bilinear", antialias=True)
         sized[start : start + 256] = some if images.is_floating_point() else some.round().clamp(0, 255)
     return sized
 
 
-def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+def moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, both (C, 1, 1); 1 stands in for a constant channel's deviation."""
     some = images[:512].double()
     mean, std = some.mean((0, 2, 3)), some.std((0, 2, 3), correction=0)

@@ -1,12 +1,13 @@
-"""A picture as it looks: upright, its middle square scaled, three channels of 8 bits, whatever its file holds."""
+"""A picture as it looks: upright, its middle scaled, three channels of 8 bits, whatever its file holds."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,35 +107,68 @@ def need_pillow() -> None:
         raise SearchError("a folder of images needs Pillow; pip install 'archdsl[images]'") from error
 
 
-def read_picture(path: Path, image: int, scales: GreyScales | None = None) -> NDArray[np.uint8]:
-    """The picture in a file, (3, image, image); `scales` are those of its data set, by default its own.
+Sides: TypeAlias = "int | tuple[int, int]"
+"""Of images in pixels: of a square, or height and width."""
+
+
+def two_sides(image: Sides) -> tuple[int, int]:
+    """Height and width."""
+    return (image, image) if isinstance(image, int) else image
+
+
+def read_picture(path: Path, image: Sides, scales: GreyScales | None = None) -> NDArray[np.uint8]:
+    """The picture in a file, (3, H, W); `scales` are those of its data set, by default its own.
 
     Raises:
         Exception: it cannot be read, whatever a broken file makes its decoder raise.
     """
+    with _opened(path, image) as opened:
+        return fitted(opened, image, scales)
+
+
+def read_whole_picture(path: Path, image: Sides, scales: GreyScales | None = None) -> NDArray[np.uint8]:
+    """As `read_picture`, but nothing is cut off: (3, h, w), of a JPEG at least `image`, where it is as large.
+
+    Raises:
+        Exception: as `read_picture`.
+    """
+    with _opened(path, image) as opened:
+        return np.asarray(_upright(opened, scales), np.uint8).transpose(2, 0, 1)
+
+
+@contextmanager
+def _opened(path: Path, image: Sides) -> Iterator[Image]:
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as opened:
-            opened.draft("RGB", (2 * image, 2 * image))  # a JPEG is decoded no larger than needed
-            return fitted(opened, image, scales)
+            side = 2 * max(two_sides(image))
+            opened.draft("RGB", (side, side))  # a JPEG is decoded no larger than needed
+            yield opened
 
 
-def fitted(opened: Image, image: int, scales: GreyScales | None = None) -> NDArray[np.uint8]:
-    """The middle square of an opened image, upright and scaled, (3, image, image); `scales` as in `read_picture`.
+def fitted(opened: Image, image: Sides, scales: GreyScales | None = None) -> NDArray[np.uint8]:
+    """The middle of an opened image, upright and scaled, (3, H, W); `scales` as in `read_picture`.
 
     Raises:
         UnreadableImage: it is absurdly large, or its values are on no scale that is read.
     """
     from PIL import Image, ImageOps
 
+    height, width = two_sides(image)
+    scaled = ImageOps.fit(_upright(opened, scales), (width, height), Image.Resampling.BICUBIC)
+    return np.asarray(scaled, np.uint8).transpose(2, 0, 1)
+
+
+def _upright(opened: Image, scales: GreyScales | None) -> Image:
+    """Turned as its EXIF tag says, in RGB."""
+    from PIL import ImageOps
+
     if opened.width * opened.height > MAX_PIXELS:
         raise UnreadableImage(f"{opened.width}x{opened.height} pixels are more than {MAX_PIXELS:,}")
-    upright = ImageOps.exif_transpose(opened)
-    scaled = ImageOps.fit(_rgb(upright, scales or GreyScales()), (image, image), Image.Resampling.BICUBIC)
-    return np.asarray(scaled, np.uint8).transpose(2, 0, 1)
+    return _rgb(ImageOps.exif_transpose(opened), scales or GreyScales())
 
 
 def _rgb(picture: Image, scales: GreyScales) -> Image:
