@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from archdsl.optimizing import optimize as optimize
     from archdsl.runtimes.exported import export as export
     from archdsl.spaces.space import Space as Space
+    from archdsl.training.api import train as train
     from archdsl.weights import export_weights as export_weights
     from archdsl.weights import import_weights as import_weights
     from archdsl.weights import load_model as load_model
@@ -62,6 +63,7 @@ _HOME = {
     "optimize": "optimizing",
     "override": "load.specs",
     "save_model": "weights",
+    "train": "training.api",
 }
 __all__ = sorted(_HOME)
 

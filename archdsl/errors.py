@@ -6,7 +6,8 @@
     ├── WeightsError    a checkpoint does not fit the model
     ├── MeasureError    a latency could not be measured
     ├── ExportError     a network cannot be written to a file, or the file is wrong
-    ├── SearchError     a search cannot start or go on
+    ├── SearchError     a search cannot start or go on, or its data cannot be used
+    ├── TrainingError   a training cannot start or go on
     └── WrongUse        what was named is not there, or may not be used: exit code 2
 
 `WrongSetting` is a MeasureError and a WrongUse.
@@ -106,6 +107,10 @@ class ExportError(ArchError):
 
 class SearchError(ArchError):
     """A search cannot start or go on."""
+
+
+class TrainingError(ArchError):
+    """A training cannot start or go on."""
 
 
 class WrongUse(ArchError):

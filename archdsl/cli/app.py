@@ -24,6 +24,7 @@ from archdsl.cli import (
     schema,
     search,
     show,
+    train,
     zoo,
 )
 
@@ -43,6 +44,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "search": (search.command, "Search for the best backbone inside a latency budget."),
     "doctor": (doctor.command, "Examine a search space before the first trial."),
     "proxy-check": (proxy_check.command, "Check how well scores and short training rank networks."),
+    "train": (train.command, "Train a network on images, and write it to one file."),
     "report": (report.command, "Show the report of a search, and write it as an HTML page."),
     "cache": (cache.command, "Show or clear the cache that searches share."),
     "import": (import_.command, "Load a published checkpoint into a backbone."),

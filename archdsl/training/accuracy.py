@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,20 +46,36 @@ def evaluate(
     batch: int,
 ) -> Evaluation | None:
     """One pass in float32, `batch` images at once; None where a logit is not finite. The model is left in eval mode."""
+    parts = (slice(first, first + batch) for first in range(0, len(labels), batch))
+    return evaluate_batches(model, normalise, ((images[rows], labels[rows]) for rows in parts), class_names)
+
+
+def evaluate_batches(
+    model: nn.Module,
+    normalise: Callable[[Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    class_names: Sequence[str],
+) -> Evaluation | None:
+    """As `evaluate`, of images (B, C, H, W) and labels (B,) that come one batch after another, on the model's device.
+
+    None where there is no image too.
+    """
     import torch
 
-    right = torch.empty(len(labels), dtype=torch.bool, device=labels.device)
-    is_finite = torch.ones((), dtype=torch.bool, device=labels.device)
+    answers: list[Tensor] = []
+    every: list[Tensor] = []
+    finite: list[Tensor] = []
     model.eval()
-    with torch.inference_mode(), _plain_float32(images.device):
-        for first in range(0, len(labels), batch):
-            rows = slice(first, first + batch)
-            logits = model(normalise(images[rows]))
-            is_finite &= logits.isfinite().all()
-            right[rows] = logits.argmax(1) == labels[rows]
-    if not is_finite:
+    with torch.inference_mode():
+        for images, labels in batches:
+            with _plain_float32(images.device):
+                logits = model(normalise(images))
+            finite.append(logits.isfinite().all())
+            answers.append(logits.argmax(1) == labels)
+            every.append(labels)
+    if not every or not torch.stack(finite).all():
         return None
-    right, labels = right.cpu(), labels.cpu()
+    right, labels = torch.cat(answers).cpu(), torch.cat(every).cpu()
     totals, rights = (some.bincount(minlength=len(class_names)).tolist() for some in (labels, labels[right]))
     per_class = {name: (rights[row], totals[row]) for row, name in enumerate(class_names) if totals[row]}
     return Evaluation(packed(right.tolist()), len(labels), int(right.sum()), per_class)

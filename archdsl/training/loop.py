@@ -98,6 +98,8 @@ def run_steps(
 ) -> Iterator[list[float]]:
     """The losses of the steps since the last reading, until the last step, the deadline, or a loss that is not finite.
 
+    They end with the batches too.
+
     The model is in the mode that it was handed over in. A step whose loss is read and is not finite changes no weight.
     """
     import torch
@@ -108,7 +110,10 @@ def run_steps(
         if span.deadline is not None and time.monotonic() > span.deadline:
             yield _read(unread)
             return
-        batch = next(batches)
+        batch = next(batches, None)
+        if batch is None:
+            yield _read(unread)
+            return
         kind = batch.images.device.type
         with torch.autocast(kind, autocast or torch.bfloat16, enabled=autocast is not None):
             outputs = model(batch.images)

@@ -22,10 +22,12 @@ from archdsl.weights.facts import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from archdsl.compile import Backbone
 
 _CHANNELS = {1: "L", 3: "RGB"}
-_BYTE = 255.0
+BYTE = 255.0
 
 
 class Training(NamedTuple):
@@ -62,8 +64,8 @@ def facts_of(training: Training) -> ModelFacts:
         classes=data.class_names,
         preprocessing=preprocessing_of(data),
         accuracy=Accuracy(
-            validation=_measured(outcome.validation),
-            held_out=_measured(outcome.held) if outcome.held is not None else None,
+            validation=measured(outcome.validation),
+            held_out=measured(outcome.held) if outcome.held is not None else None,
             data=DataFacts(name=data.name, fingerprint=training.fingerprint),
         ),
         provenance=Provenance(
@@ -84,30 +86,35 @@ def facts_of(training: Training) -> ModelFacts:
 
 
 def preprocessing_of(data: Data) -> Preprocessing:
-    """How a picture becomes what a network reads that was trained on this data.
+    """How a picture becomes what a network reads that was trained on this data."""
+    return preprocessing(data.train_images, data.mean, data.std, data.scaled_by)
+
+
+def preprocessing(images: Tensor, mean: Tensor, std: Tensor, scaled_by: str) -> Preprocessing:
+    """How a picture becomes what a network reads, from training images (N, C, H, W) and constants in their values.
 
     Bytes are normalised as 0 to 255 (`Data.normalise`), and told for inputs from 0 to 1; of floats the range that the
     training images have is told where it is another one.
     """
-    images = data.train_images
-    low, high, scale = 0.0, 1.0, _BYTE
+    low, high, scale = 0.0, 1.0, BYTE
     if images.is_floating_point():
         scale, least, most = 1.0, float(images.min()), float(images.max())
         if least < 0 or most > 1:
             low, high = least, most
-    by_pillow = data.scaled_by == "pillow"
+    by_pillow = scaled_by == "pillow"
     return Preprocessing(
         size=(int(images.shape[-2]), int(images.shape[-1])),
-        channels=_CHANNELS.get(data.channels, str(data.channels)),
+        channels=_CHANNELS.get(int(images.shape[1]), str(images.shape[1])),
         range=(low, high),
-        mean=tuple((data.mean.double().flatten() / scale).tolist()),
-        std=tuple((data.std.double().flatten() / scale).tolist()),
+        mean=tuple((mean.double().flatten() / scale).tolist()),
+        std=tuple((std.double().flatten() / scale).tolist()),
         resize=Resize(filter="bicubic" if by_pillow else "bilinear", antialias=True),
         crop=Crop(centre=1.0) if by_pillow else None,
     )
 
 
-def _measured(evaluation: Evaluation) -> Measured:
+def measured(evaluation: Evaluation) -> Measured:
+    """An evaluation as a file states it."""
     return Measured(
         accuracy=evaluation.accuracy,
         images=evaluation.images,

@@ -87,7 +87,8 @@ class Provenance(_Facts):
 
     parent: str | None
     """The SHA-256 of the file that they were derived from."""
-    recipe: int
+    recipe: int | str
+    """The number of a search's short training, or the name of a recipe of `archdsl train`."""
     epochs: float
     images: int
     """Training images of an epoch."""
@@ -100,6 +101,14 @@ class Provenance(_Facts):
     threads: int
     torch: str
     archdsl: str
+    lr: float | None = None
+    """The peak learning rate of `archdsl train`; None in the files of a search."""
+    teacher: str | None = None
+    """The SHA-256 of the file whose answers were learnt beside the labels."""
+    frozen: tuple[str, ...] = ()
+    """Nodes that kept their weights."""
+    processes: int = 1
+    augmentation: str | None = None
 
 
 class ModelFacts(_Facts):
