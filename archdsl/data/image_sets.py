@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data.dataset import Data
-from archdsl.data.folder import DrawnFiles, ListedFolder, brief, list_folder
+from archdsl.data.folder import DrawnFiles, ListedFolder, list_folder
 from archdsl.data.labelled import Sizes
 from archdsl.data.loading import DEFAULT, VALIDATION, is_folder_of_images, load, moments, named
 from archdsl.data.pictures import GreyScales, read_picture, read_whole_picture
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -200,7 +200,7 @@ def _sample(root: Path, train: PictureFiles) -> Sampled:
         try:
             images.append(train.fitted(row))
         except Exception as error:  # whatever a broken file makes Pillow raise
-            lost.append(f"{path.parent.name}/{path.name}: {brief(error)}")
+            lost.append(f"{path.parent.name}/{path.name}: {one_line(error, 200)}")
     if not images:
         raise SearchError(f"{root}: none of the first {len(lost)} training images can be read, the first {lost[0]}")
     of = f"of the first {len(images) + len(lost)} training images"

@@ -502,7 +502,7 @@ def _board_class() -> type[SummaryWriter]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise WrongUse("--tensorboard needs a package; pip install 'archdsl[tensorboard]'") from error
+        raise WrongUse("TensorBoard's files need a package; pip install tensorboard") from error
     return SummaryWriter
 
 

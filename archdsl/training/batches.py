@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from archdsl.data.image_sets import ImageSets, Pictures
-from archdsl.errors import TrainingError
+from archdsl.errors import TrainingError, one_line
 from archdsl.training.augmentation import Augment
 from archdsl.training.loop import Batch
 from archdsl.training.mixing import erased, mixed
@@ -105,7 +105,7 @@ class TrainingPictures:
             try:
                 picture = read(row)
             except Exception as error:  # whatever a broken file makes Pillow raise
-                said = said or " ".join(str(error).split())[:200]
+                said = said or one_line(error, 200)
                 continue
             return self._augment(picture), int(self._pictures.labels[row])
         raise TrainingError(f"{min(_TRIES, len(self))} training images in a row cannot be read, the first: {said}")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from archdsl.errors import TrainingError, WrongUse, short
+from archdsl.errors import TrainingError, WrongUse, one_line, short
 from archdsl.files import replacing
 from archdsl.json_types import Json, JsonObject
 
@@ -70,8 +70,9 @@ def read_state(file: Path, settings: JsonObject) -> State:
         state: State = torch.load(file, map_location="cpu", weights_only=True)
         before: JsonObject = json.loads(state["settings"])
     except Exception as error:  # whatever a broken file makes torch raise
-        said = " ".join(str(error).split())[:200]
-        raise TrainingError(f"{file} cannot be read: {said}; remove it, and train anew without --resume") from None
+        raise TrainingError(
+            f"{file} cannot be read: {one_line(error, 200)}; remove it, and train anew without --resume"
+        ) from None
     differing = [name for name in settings if before.get(name) != settings[name]]
     if differing:
         pairs = (f"{name} was {short(before.get(name))}, not {short(settings[name])}" for name in differing)

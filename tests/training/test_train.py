@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,11 +15,9 @@ from torch import Tensor
 
 import archdsl
 from archdsl.cli import main
-from archdsl.compile import Backbone
 from archdsl.data.loading import load
 from archdsl.language.document import Spec
 from archdsl.load.specs import override
-from archdsl.training.api import Trained
 from archdsl.weights import read_facts
 from tests.support.commands import Ended, Run
 from tests.support.narrow_networks import small
