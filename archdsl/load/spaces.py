@@ -13,7 +13,7 @@ from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.arguments import wrong_document
 from archdsl.language.canonical import canonical
 from archdsl.language.checking.draft import in_order
-from archdsl.language.checking.problems import first
+from archdsl.language.checking.problems import first, once_a_slip
 from archdsl.language.document import Spec
 from archdsl.language.text.values import json_values
 from archdsl.load.sources import other_kind, source
@@ -72,7 +72,7 @@ def space_of(raw: Any) -> Space:
     check_kind(raw, "space")
     check_version(raw)
     if problems := space_problems(raw):
-        raise SpecError(first(in_order(raw, problems)))
+        raise SpecError(first(in_order(raw, once_a_slip(problems))))
     space = space_model(raw)
     problems = drawn_problems(space, _DRAWN) or _no_point_problems(space)
     problems = problems or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from archdsl.cost import count, limit_problems
-from archdsl.errors import Problem, SpecError, one_of, short
+from archdsl.errors import Problem, SpecError, nearest_only, one_of, short
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec, checked_assignments, wrong_document
 from archdsl.language.checking.draft import KINDS, draft, in_order
-from archdsl.language.checking.problems import first
+from archdsl.language.checking.problems import first, once_a_slip
 from archdsl.language.document import Spec, spec_model
 from archdsl.language.header import VERSION
 from archdsl.language.overrides import apply
@@ -65,7 +65,7 @@ def spec_of(raw: Any) -> Spec:
     problems = drafted.problems
     graph = linked_graph(drafted, problems)
     if problems:
-        raise SpecError(first(in_order(raw, problems)))
+        raise SpecError(first(in_order(raw, once_a_slip(problems))))
     spec = spec_model().model_validate({**raw, "nodes": list(drafted.nodes)})
     spec.keep(graph)
     if over := limit_problems(count(spec)):
@@ -109,7 +109,11 @@ def check_kind(raw: JsonObject, wanted: str) -> None:
     kind = raw.get("kind")
     if kind == wanted:
         return
-    if "kind" not in raw:
+    slip = next((key for key, value in raw.items() if value in KINDS and nearest_only(key, ["kind"])), None)
+    if "kind" not in raw and slip is not None:
+        rule = f"the document has no field '{slip[:60]}'"
+        problem = Problem((slip,), rule, None, "did you mean 'kind'?", at_key=True)
+    elif "kind" not in raw:
         problem = Problem((), "kind is required", None, f'add "kind": "{wanted}"')
     elif kind in KINDS:
         loader = "load_spec and the commands on specs" if wanted == "arch" else "load_space and archdsl search"

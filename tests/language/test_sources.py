@@ -166,7 +166,6 @@ def test_what_is_wrong_with_a_dict_is_told_by_its_path() -> None:
     with pytest.raises(SpecError) as caught:
         load_spec(raw)
     assert [str(problem) for problem in caught.value.problems] == [
-        'nodes[1]: depth is required; add "depth": ...',
         "nodes[1].dept: mlp has no field 'dept'; did you mean 'depth'?",
     ]
     assert {(problem.file, problem.line) for problem in caught.value.problems} == {(None, None)}

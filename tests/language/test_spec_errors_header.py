@@ -26,7 +26,6 @@ HEADER: list[Change] = [
     (
         '"name": "net",',
         '"nmae": "net",',
-        '1:1: name is required; add "name": ...',
         "2:33: nmae: the document has no field 'nmae'; did you mean 'name'?",
     ),
     (

@@ -57,7 +57,6 @@ NODES: list[Change] = [
     (
         '"width": 32',
         '"wdith": 32',
-        '6:5: nodes[0]: width is required; add "width": ...',
         "6:42: nodes[0].wdith: patch_stem has no field 'wdith'; did you mean 'width'?",
     ),
     ('"width": 32', '"width": 2', "6:51: nodes[0].width: width must be at least 4; got 2; use 4 to 8192"),

@@ -69,7 +69,6 @@ SUBOBJECTS: list[Change] = [
     (
         '"blocks": [',
         '"bloks": [',
-        '10:5: nodes[4]: blocks is required; add "blocks": ...',
         "10:54: nodes[4].bloks: sequence has no field 'bloks'; did you mean 'blocks'?",
     ),
     (

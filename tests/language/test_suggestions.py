@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from archdsl.errors import SpecError
 from archdsl.families.common.base import Part
 from archdsl.language.checking.fitting_types import fitting_types
 from archdsl.language.nodes import node_models
+from archdsl.load.specs import spec_of
 from tests.support.mistakes import HEAD, STEM, told
 from tests.support.small_spaces import MLP, Raw, one_of, raw, refusal
 
@@ -123,3 +125,69 @@ def test_what_spaces_alone_have_is_told_so_in_a_backbone() -> None:
     assert told(STEM, MLP, HEAD, budgets=[]) == [
         'budgets: the document has no field \'budgets\'; documents of "kind": "space" alone have it'
     ]
+
+
+DEPTH = {"id": "stage1", "type": "mlp", "depth": 1}
+
+
+def renamed(node: Raw, old: str, new: str) -> Raw:
+    return {new if key == old else key: value for key, value in node.items()}
+
+
+@pytest.mark.parametrize("slip", ["dpeth", "dept", "Depth", "$depth"])
+def test_a_misspelt_field_that_is_required_is_told_once(slip: str) -> None:
+    line = f"nodes[1].{slip}: mlp has no field '{slip}'; did you mean 'depth'?"
+    assert told(STEM, renamed(DEPTH, "depth", slip), HEAD) == [line]
+    assert told(STEM, {**DEPTH, "depht": 2}, HEAD) == [
+        "nodes[1].depht: mlp has no field 'depht'; did you mean 'depth'?"
+    ]
+    assert refusal(raw(renamed(DEPTH, "depth", "dpeth"))) == [
+        "nodes[1].dpeth: mlp has no field 'dpeth'; did you mean 'depth'?"
+    ]
+    both = told(STEM, {"id": "stage1", "type": "hilo", "dpeth": 1}, HEAD)
+    assert [line.partition(";")[0] for line in both] == [
+        "nodes[1]: heads is required",
+        "nodes[1]: window is required",
+        "nodes[1].dpeth: hilo has no field 'dpeth'",
+    ]
+
+
+@pytest.mark.parametrize("slip", ["tpye", "Type", "types", "$type"])
+def test_a_misspelt_type_is_told_once_and_is_no_hole(slip: str) -> None:
+    node = f"nodes[1].{slip}: a node has no field '{slip}'; did you mean 'type'?"
+    assert told(STEM, renamed(DEPTH, "type", slip), HEAD) == [node]
+    assert refusal(raw(renamed(DEPTH, "type", slip))) == [node]
+    part = f"nodes[1].mlp.{slip}: mlp has no field '{slip}'; did you mean 'type'?"
+    assert told(STEM, {**DEPTH, "mlp": {slip: "plain"}}, HEAD) == [part]
+    assert refusal(raw({**DEPTH, "mlp": {slip: "plain"}})) == [part]
+
+
+def test_a_key_with_a_dollar_that_is_no_hole_is_not_called_one() -> None:
+    assert told(STEM, {**DEPTH, "depth": {"$schema": 1}}, HEAD) == [
+        "nodes[1].depth: depth must be an integer; got an object with 1 field; use 1 to 64"
+    ]
+    (line,) = told(STEM, {**DEPTH, "mlp": {"$ratio": 4}}, HEAD)
+    assert line.startswith("nodes[1].mlp: mlp needs a type")
+    (line,) = told(STEM, {**DEPTH, "depth": {"$int": [1, 2]}}, HEAD)
+    assert line.startswith("nodes[1].depth: depth must not be a hole")
+
+
+def test_the_name_beside_a_misspelt_hole_is_not_taken_for_it() -> None:
+    assert refusal(raw({**DEPTH, "depth": {"$name": "d", "$itn": [1, 4]}})) == [
+        "nodes[1].depth.$itn: no such hole: '$itn'; write {\"$int\": [1, 4]}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "slip"), [("nodes", "node"), ("image", "imgae"), ("version", "vresion"), ("kind", "kidn")]
+)
+def test_a_misspelt_field_of_the_document_is_told_once(field: str, slip: str) -> None:
+    document = renamed(
+        {"kind": "arch", "version": 1, "name": "x", "image": 32, "classes": 2, "nodes": [STEM, DEPTH, HEAD]},
+        field,
+        slip,
+    )
+    with pytest.raises(SpecError) as caught:
+        spec_of(document)
+    lines = [str(problem) for problem in caught.value.problems]
+    assert lines == [f"{slip}: the document has no field '{slip}'; did you mean '{field}'?"]

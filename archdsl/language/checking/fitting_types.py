@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.errors import Keys, Problem, nearest, short
+from archdsl.errors import Keys, Problem, nearest, nearest_only, short
 from archdsl.json_types import Json, JsonObject
 from archdsl.language import introspection
 from archdsl.language.checking.meant_holes import ONLY_IN_SPACES, hole_meant, misspelt_hole
@@ -23,8 +23,10 @@ def untyped(keys: Keys, value: Json, fitting: list[str], name: str, in_space: bo
         remedy = f'write {{"type": {short(value)}}}' if meant else f'write {{"type": ...}} with {offer}'
         return Problem(keys, f"{name} must be an object", short(value), remedy)
     if "type" not in value:
-        return _misspelt(keys, value, name, in_space) or Problem(
-            keys, f"{name} needs a type", None, f'add "type": {offer}'
+        return (
+            misspelt_type(keys, value, name)
+            or _misspelt(keys, value, name, in_space)
+            or Problem(keys, f"{name} needs a type", None, f'add "type": {offer}')
         )
     written = value["type"]
     if isinstance(written, list | dict):
@@ -33,6 +35,17 @@ def untyped(keys: Keys, value: Json, fitting: list[str], name: str, in_space: bo
         return Problem((*keys, "type"), "type must be a string", short(written), f"write {offer}")
     kind = name.removeprefix("a ").removeprefix("an ")
     return Problem((*keys, "type"), f"no such type of {kind}", short(written), nearest(written, fitting))
+
+
+def misspelt_type(keys: Keys, value: Json, name: str) -> Problem | None:
+    """A type under another key, as `tpye` or `$type`; None where an object has none such."""
+    texts = [key for key in value if isinstance(value[key], str)] if isinstance(value, dict) else []
+    if not isinstance(value, dict) or "type" in value:
+        return None
+    key = next((key for key in texts if nearest_only(key.removeprefix("$"), ["type"])), None)
+    if key is None:
+        return None
+    return Problem((*keys, key), f"{name} has no field '{key[:60]}'", None, "did you mean 'type'?", at_key=True)
 
 
 def _misspelt(keys: Keys, value: JsonObject, name: str, in_space: bool) -> Problem | None:

@@ -10,6 +10,8 @@ from typing import TypeGuard
 from archdsl.json_types import Json, JsonObject
 from archdsl.language.searchable_models import HOLES
 
+BESIDE = ("$name", "$label")
+"""Keys that stand beside a hole's own."""
 ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
 
 _SPELLINGS = {
@@ -34,14 +36,14 @@ def hole_meant(key: str) -> str | None:
     for hole, spellings in _SPELLINGS.items():
         if plain in spellings.split():
             return hole
-    close = difflib.get_close_matches(key, HOLES, n=1, cutoff=0.6) if key.startswith("$") else []
+    close = difflib.get_close_matches(key, HOLES, n=1, cutoff=0.75) if key.startswith("$") else []
     return close[0] if close else None
 
 
 def misspelt_hole(value: Json) -> str | None:
     """The key by which an object without a type was meant as a hole; None where it was not."""
     keys = list(value) if isinstance(value, dict) and "type" not in value else []
-    return next((key for key in keys if key not in HOLES and hole_meant(key)), None)
+    return next((key for key in keys if key not in (*HOLES, *BESIDE) and hole_meant(key)), None)
 
 
 def meant_remedy(value: Json, holes: Collection[str], in_nodes: bool) -> str | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from archdsl.errors import Keys, Problem, nearest, one_of, short
+from archdsl.errors import Keys, Problem, nearest, nearest_only, one_of, short
 from archdsl.families.common.fields import TAG_MARK, type_name
 from archdsl.json_types import Json, JsonObject
 from archdsl.language import introspection
-from archdsl.language.checking.fitting_types import untyped
-from archdsl.language.checking.meant_holes import ONLY_IN_SPACES, hole_meant, meant_remedy, misspelt_hole
+from archdsl.language.checking.fitting_types import misspelt_type, untyped
+from archdsl.language.checking.meant_holes import BESIDE, ONLY_IN_SPACES, hole_meant, meant_remedy, misspelt_hole
 from archdsl.language.checking.remedies import BOUNDS, MUST_BE, as_meant, default, number_text, what_fits
 from archdsl.language.header import SPACE_FIELDS
 from archdsl.language.introspection import Location
@@ -67,6 +67,13 @@ def first(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], *_more(problems[:MAX_PROBLEMS], len(problems) - MAX_PROBLEMS)]
 
 
+def once_a_slip(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems without those that follow from a misspelt field: it is unknown, and so its right name is missing."""
+    found = ((problem, re.fullmatch(r"did you mean '(.+)'\?", problem.remedy or "")) for problem in problems)
+    renamed = {(problem.keys[:-1], meant[1]) for problem, meant in found if meant is not None and problem.at_key}
+    return [problem for problem in problems if (problem.keys, problem.rule.removesuffix(" is required")) not in renamed]
+
+
 def _more(shown: list[Problem], more: int) -> list[Problem]:
     return [shown[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
 
@@ -84,12 +91,16 @@ def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Pro
             return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
         owner, names = _owner(keys, loc, model)
         in_space = any(key.startswith("$") for key in names)
-        meant = nearest(name, names) if in_space or not name.startswith("$") else ONLY_IN_SPACES
+        meant = nearest(name, names)
+        if name.startswith("$") and not in_space:
+            meant = (name not in HOLES and nearest_only(name.removeprefix("$"), names)) or ONLY_IN_SPACES
         if len(keys) == 1 and name in SPACE_FIELDS:
             meant = 'documents of "kind": "space" alone have it'
         return Problem(keys, f"{owner} has no field {_quoted(name)}", None, meant, at_key=True)
     annotation = introspection.at(model, loc)
-    if _is_hole(value):
+    if kind in _ARE_TYPED and (slip := misspelt_type(keys, value, name)) is not None:
+        return slip
+    if _is_hole(value, issubclass(model, SearchableModel)):
         return _hole(keys, value, model, loc)
     left_out = default(model, loc) if value is None else None
     chosen = None if kind in _OF_LISTS else _meant_choice(model, loc, value)
@@ -136,7 +147,7 @@ def _holes(annotation: Form | None) -> list[str]:
 
 def _hole(keys: Keys, value: JsonObject, model: type[BaseModel], loc: Location) -> Problem:
     """A hole where none may stand, or one that is not known."""
-    name, written = _name(keys), next(key for key in value if key.startswith("$"))
+    name, written = _name(keys), next((key for key in value if key[:1] == "$" and key not in BESIDE), next(iter(value)))
     fitting = _holes(introspection.at(model, loc))
     if fitting:
         if written not in HOLES:
@@ -191,8 +202,10 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
     return f"{name}: {message[:1].lower()}{message[1:]}", None
 
 
-def _is_hole(value: Json) -> TypeGuard[JsonObject]:
-    return isinstance(value, dict) and any(str(key).startswith("$") for key in value)
+def _is_hole(value: Json, in_space: bool) -> TypeGuard[JsonObject]:
+    """Whether an object is a hole, or was meant as one; in a backbone a key with `$` may be a mere slip."""
+    keys = [str(key) for key in value if str(key).startswith("$")] if isinstance(value, dict) else []
+    return bool(keys) and (in_space or any(hole_meant(key) is not None for key in keys))
 
 
 def _name(keys: Keys) -> str:
