@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from archdsl.numbers import standard_error
 from archdsl.search.policy import Policy
 from archdsl.search.policy.predict import SurrogatePolicy
 from archdsl.search.predict.fields import fields
@@ -81,7 +82,7 @@ def _accuracies(fidelity: str | None, truth: Floats, data: CheckFacts) -> Accura
         most=float(mean.max()),
         deviation=float(mean.std(ddof=1)),
         error_by_seed=math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds),
-        error_by_images=math.sqrt(middle * (1 - middle) / (data.validation + data.held_out)),
+        error_by_images=standard_error(middle, data.validation + data.held_out),
         ceiling=_both(lambda figure: _ceiling(figure, truth)),
     )
 

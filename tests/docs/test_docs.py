@@ -14,6 +14,7 @@ import pytest
 
 import archdsl
 from archdsl.reference.types_page import reference
+from archdsl.search.trial import RUNGS
 from tests.support.shown import PAGES, ROOT, Block, Session, blocks, commands, links
 
 DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
@@ -159,3 +160,11 @@ def headings(page: Path) -> set[str]:
     """What links call the headings of a page."""
     found = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_the_glossary_has_every_rung_that_a_report_names() -> None:
+    """In the order in which a candidate meets them."""
+    page = (ROOT / "docs" / "explanation" / "glossary.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", page.partition("## Rungs")[2], re.MULTILINE)
+    assert [name for name, _ in listed] == list(RUNGS)
+    assert all(meaning.startswith("it") for _, meaning in listed)

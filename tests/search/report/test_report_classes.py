@@ -11,6 +11,8 @@ import pytest
 from archdsl.numbers import accuracy_text, standard_error
 from archdsl.render.page.page import html
 from archdsl.search.report import read_report
+from archdsl.training.accuracy import Evaluation
+from tests.support.places import ROOT
 from tests.support.reported import copied_run, edit, every_form, recorded, terminal
 
 run = pytest.fixture(copied_run)
@@ -93,3 +95,18 @@ def test_counts_that_cannot_be_read_are_left_out(run: Path, odd: Any) -> None:
     report = read_report(told(run, odd))
     assert report.verdict.per_class == []
     assert "by class" not in every_form(report)
+
+
+@pytest.mark.parametrize(("right", "text"), [(0, "0.0 ± 1.9 % (0 of 50)"), (50, "100.0 ± 1.9 % (50 of 50)")])
+def test_where_none_or_all_are_right_the_error_is_the_same_everywhere_and_not_zero(
+    run: Path, right: int, text: str
+) -> None:
+    """The share is taken as (k + 1) / (n + 2), as the glossary says."""
+    evaluation = Evaluation("", 50, right, {})
+    share = (right + 1) / 52
+    assert evaluation.error == standard_error(right / 50, 50) == (share * (1 - share) / 50) ** 0.5
+    counts = {"ant": [right, 50], "bee": [10, 50]}
+    assert text in terminal(read_report(told(run, {"validation": counts, "held_out": None})))
+    page = (ROOT / "docs" / "explanation" / "glossary.md").read_text()
+    assert "(k + 1) / (n + 2)" in page
+    assert "0 of 50 is 0.0 ± 1.9 %" in page
