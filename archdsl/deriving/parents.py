@@ -21,7 +21,7 @@ from archdsl.weights.advice import class_tensors
 from archdsl.weights.checkpoint import Source, read_checkpoint
 from archdsl.weights.facts import ModelFacts, read_facts
 from archdsl.weights.importing import import_weights
-from archdsl.weights.matching import check, matched
+from archdsl.weights.matching import matched
 from archdsl.weights.model_file import load_model
 
 Published: TypeAlias = tuple["Spec | str | os.PathLike[str]", Source]
@@ -161,23 +161,29 @@ def _published(spec: Spec) -> Iterable[Spec]:
 
 def _fits(spec: Spec, tensors: Mapping[str, Tensor]) -> bool:
     """Whether a checkpoint has the tensors of a spec, in its number of classes and in either form."""
-    try:
-        has_classifier = _classes(spec, tensors, None) is not None
-    except WeightsError:
-        return False
-    for dense in (False,) if has_classifier else (False, True):
+    for dense in (False, True):
         try:
             with torch.device("meta"):
                 model = build(spec, dense)
-            match = matched(model, tensors, None, new_head=not dense and not has_classifier)
-            check(model, match)
-        except ArchError:  # names that differ, or no map to hand out
-            continue
-        skipped = set() if dense else class_tensors(model)
-        wanted = {name: tensor for name, tensor in match.wanted.items() if name not in skipped}
-        if all(_same(name, match.theirs[match.names[name]].shape, tensor.shape) for name, tensor in wanted.items()):
+            match = matched(model, tensors, None, new_head=False)
+        except ArchError:  # other names, or no map to hand out
+            return False
+        there = {name: match.theirs.get(match.names[name]) for name in match.wanted}
+        pairs = {name: (value.shape, match.wanted[name].shape) for name, value in there.items() if value is not None}
+        classifier = set() if dense else _classifier(model)
+        if not all(name in classifier or _same(name, *shapes) for name, shapes in pairs.items()):
+            return False
+        unexpected = match.theirs.keys() - {match.names[name] for name in match.wanted}
+        if not unexpected and there.keys() - pairs.keys() <= classifier:
             return True
     return False
+
+
+def _classifier(model: Backbone) -> set[str]:
+    """Names of the tensors of a classifier's last Linears."""
+    *_, last = model._schedule
+    layers = getattr(model.head, "classifiers", ("fc",))
+    return {f"{last.name}.{layer}.{key}" for layer in layers for key in ("weight", "bias")}
 
 
 def _same(name: str, theirs: torch.Size, ours: torch.Size) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 import torch
 import torch.nn.functional as F
+from _pytest.mark import ParameterSet
 
 import archdsl
 from archdsl.compile import Backbone, build
@@ -43,6 +44,11 @@ def test_a_network_inherits_its_own_function_whole(name: str) -> None:
     assert not report.dropped
 
 
+def quickly(*names: str) -> list[ParameterSet]:
+    """All families, those that are not named among the slow tests."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in SMALL]
+
+
 def keeps_at_twice_the_width(name: str, heads: bool) -> None:
     parent, child = parent_of(name), fresh(doubled(name, few(name), heads))
     report = archdsl.inherit(child, parent)
@@ -50,7 +56,7 @@ def keeps_at_twice_the_width(name: str, heads: bool) -> None:
     assert report.sums["widened"].share > 0.9
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", quickly("litv2_s", "dat_t"))
 def test_twice_the_width_keeps_the_function_with_wider_heads(name: str) -> None:
     """FCViT's to what it adds to a deviation, 1e-5, of scores that are larger then."""
     keeps_at_twice_the_width(name, heads=False)
@@ -63,7 +69,7 @@ def test_twice_the_width_keeps_the_function_with_more_heads(name: str) -> None:
     keeps_at_twice_the_width(name, heads=True)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", quickly("datpp_t", "dualvit_s"))
 def test_more_blocks_start_as_the_identity(name: str) -> None:
     parent, child = parent_of(name), fresh(override(few(name), ["stage2.depth=4", "stage3.depth=3"]))
     report = archdsl.inherit(child, parent)
