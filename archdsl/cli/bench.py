@@ -12,7 +12,19 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Runtime, Set, Stat, Threads, check_device, check_dtype, runtime_of, whole
+from archdsl.cli.options import (
+    Json,
+    Mode,
+    Runtime,
+    Set,
+    Stat,
+    Target,
+    Threads,
+    check_device,
+    check_dtype,
+    runtime_of,
+    whole,
+)
 from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
@@ -98,6 +110,7 @@ def command(
     threads: Threads = None,
     stat: Stat = None,
     features_only: Features = False,
+    target: Target = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
     as_json: Json = False,
@@ -117,9 +130,10 @@ def command(
     Examples:
       archdsl bench litv2_s lit_s
       archdsl bench litv2_s --device cpu --batch 8 --rounds 20 --json -o litv2_s.json
+      archdsl bench litv2_s --set image=64 --target ssh://pi@raspberry
       archdsl bench --layers --device cpu --threads 1
     """
-    _check_subjects(specs, assignments, layers)
+    _check_subjects(specs, assignments, layers, target)
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled([_opened(spec, assignments) for spec in specs or []], specs or [])
     if any(isinstance(item, Path) for item in items.values()):
@@ -128,22 +142,31 @@ def command(
             raise typer.BadParameter("an exported file cannot be changed; give its spec", param_hint=wrong)
         device, runtime = device or "cpu", runtime or "onnxruntime"
     _check_writable(out)
-    from archdsl.latency import Setting, compare
+    from archdsl.latency import compare
     from archdsl.latency.layers import BATCH, LAYERS, bench_layers
+    from archdsl.latency.measuring import where_to_measure
 
-    if runtime is None and not layers:
+    if runtime is None and not layers and target is None:
         runtime = _default_runtime(device, dtype)
-    setting = Setting.checked(device, batch or (BATCH if layers else 1), dtype, runtime)
+    there, setting = where_to_measure(target, device, batch or (BATCH if layers else 1), dtype, runtime)
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
     exporting = ", after an export that takes seconds per network" if setting.executor.runs_files else ""
-    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime}{exporting} ...")
+    on = f", on {there.url}" if there is not None else ""
+    output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime}{on}{exporting} ...")
     pace = _pace(rounds, time_limit)
     result: Comparison | LayerBench
     if layers:
         result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
     else:
         result = compare(
-            items, *setting, threads, features_only=features_only, stat=stat, on_wait=output.remark, **pace
+            items,
+            *setting,
+            threads,
+            features_only=features_only,
+            stat=stat,
+            on_wait=output.remark,
+            target=target,
+            **pace,
         )
     if out is not None:
         out.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -183,11 +206,13 @@ def _table(result: Comparison | LayerBench) -> Renderable:
     return layers_table(result) if isinstance(result, LayerBench) else bench_table(result)
 
 
-def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool) -> None:
+def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool, target: str | None) -> None:
     """Specs or layers, one of them."""
     if layers and (specs or assignments):
         what = specs[0] if specs else "--set"
         raise typer.BadParameter(f"it takes no SPEC and no --set; got {what}", param_hint="'--layers'")
+    if layers and target:
+        raise typer.BadParameter("single mixers are measured on this machine alone", param_hint="'--target'")
     if not layers and not specs:
         raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 

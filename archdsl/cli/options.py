@@ -68,6 +68,26 @@ Mode = Annotated[
     str | None, typer.Option("--mode", hidden=True, callback=chosen("mode", _runtimes), help="former name of --runtime")
 ]
 
+
+def check_target(value: str | None) -> str | None:
+    """`ssh://user@host[:port]`; whether the machine is there is found out when it is used."""
+    if value is not None:
+        from archdsl.runtimes.target import Target
+
+        Target.parse(value)
+    return value
+
+
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="ssh://USER@HOST",
+        callback=check_target,
+        help="measure on another machine's CPU, through ssh, in onnxruntime (the default) or openvino",
+    ),
+]
+
 Stat = Annotated[
     str | None,
     typer.Option(

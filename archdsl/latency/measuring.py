@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,18 +20,22 @@ from archdsl.latency.result import AGAIN, Comparison, Latency
 from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.stats import checked_stat, default_stat
 from archdsl.latency.threads import fastest_threads
-from archdsl.runtimes.file_runtime import FileRuntime
+from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
+from archdsl.runtimes.onnxruntime import OnnxRuntime
 from archdsl.runtimes.runner import noise, placed, prepare, refusing, steady
 from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
+from archdsl.runtimes.target import Target, checked_target
 from archdsl.timing.cores import available_cores
-from archdsl.timing.device_lock import OnWait
+from archdsl.timing.device_lock import OnWait, print_to_stderr
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from archdsl.latency.remote.measuring import Exported
 
     Subject = Spec | nn.Module | Path
 
@@ -46,6 +52,7 @@ def measure(
     image: Image | None = None,
     features_only: bool = False,
     on_wait: OnWait | None = None,
+    target: str | None = None,
     **pace: Unpack[Pace],
 ) -> Latency:
     """The latency of a spec, built with seeded weights, of an `nn.Module`, which is left as it is, or of a file.
@@ -56,14 +63,15 @@ def measure(
     if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU: a module as it is called from
     Python, while `archdsl bench` and the search take ONNX Runtime on a CPU where it is installed. `mode` is the former
     name of `runtime`. `on_wait` is called with a sentence while another process measures on the device; by default it
-    prints to stderr.
+    prints to stderr. `target` is another machine, `ssh://user@host`, whose CPU measures the exported file; `runtime` is
+    then `onnxruntime` by default.
 
     Raises:
-        WrongUse: `runtime` and `mode` differ.
-        MeasureError: the setting is refused, or the forward pass fails.
+        WrongUse: `runtime` and `mode` differ, or `target` is unusable.
+        MeasureError: the setting is refused, the forward pass fails, or the other machine cannot measure.
     """
-    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
-    return _latencies({_name(subject): subject}, setting, threads, image, features_only, pace, on_wait)[0]
+    there, setting = where_to_measure(target, _device_name(device), batch, dtype, runtime_of(runtime, mode))
+    return _latencies({_name(subject): subject}, there, setting, threads, image, features_only, pace, on_wait)[0]
 
 
 def compare(
@@ -79,29 +87,41 @@ def compare(
     features_only: bool = False,
     stat: str | None = None,
     on_wait: OnWait | None = None,
+    target: str | None = None,
     **pace: Unpack[Pace],
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
-    `threads` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait`.
+    `threads` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait` and `target`.
 
     Raises:
-        WrongUse: `runtime` and `mode` differ.
+        WrongUse: `runtime` and `mode` differ, or `target` is unusable.
         MeasureError: there is nothing to measure, the setting is refused, or a forward pass fails.
     """
     if not isinstance(items, Mapping):
         raise TypeError(f'compare takes specs or modules by name, as {{"a": spec}}; got a {type(items).__name__}')
     if not items or AGAIN in items:
         raise MeasureError(f"compare needs one item or more, none of them named '{AGAIN}'; got {list(items)}")
-    setting = Setting.checked(_device_name(device), batch, dtype, runtime_of(runtime, mode))
+    there, setting = where_to_measure(target, _device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     both = {**items, AGAIN: next(iter(items.values()))}
-    *latencies, again = _latencies(both, setting, threads, image, features_only, pace, on_wait)
+    *latencies, again = _latencies(both, there, setting, threads, image, features_only, pace, on_wait)
     return Comparison(stat, {item.name: item for item in latencies}, again)
+
+
+def where_to_measure(
+    target: str | None, device: str | None, batch: int, dtype: str, runtime: str | None
+) -> tuple[Target | None, Setting]:
+    """The other machine, where one is named, and the setting there or here."""
+    there = checked_target(target, runtime)
+    if there is None:
+        return None, Setting.checked(device, batch, dtype, runtime)
+    return there, Setting.checked(device or "cpu", batch, dtype, runtime or OnnxRuntime.name)
 
 
 def _latencies(
     subjects: Mapping[str, Subject],
+    there: Target | None,
     setting: Setting,
     threads: int | None,
     image: Image | None,
@@ -118,6 +138,8 @@ def _latencies(
             raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
     setting.executor.begin()
     images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
+    if there is not None:
+        return _elsewhere(there, subjects, images, setting, threads, features_only, pace, on_wait)
     is_free = threads is None and setting.device == "cpu" and setting.executor.threads_may_change
     with steady(setting.device, threads, on_wait) as threads:
         built = {name: _module(item, setting.device, features_only) for name, item in subjects.items()}
@@ -136,6 +158,52 @@ def _latencies(
     origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
     facts = {name: setting.executor.facts(runner) for name, runner in runners.items()}
     return [_latency(name, taken, origin | {"image": [*images[name]]} | facts[name]) for name, taken in rounds.items()]
+
+
+def _elsewhere(
+    there: Target,
+    subjects: Mapping[str, Subject],
+    images: Mapping[str, Image],
+    setting: Setting,
+    threads: int | None,
+    features_only: bool,
+    pace: Pace,
+    on_wait: OnWait | None,
+) -> list[Latency]:
+    """Exports everything here, and measures it in one run on another machine."""
+    from archdsl.latency.remote.measuring import Waiting, latencies_of
+
+    if threads is not None and threads < 1:
+        raise MeasureError(f"threads must be at least 1; got {threads}")
+    written: dict[int, Exported] = {}
+    with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
+        for name, subject in subjects.items():
+            if id(subject) not in written:  # the first one is compared with itself
+                file = Path(folder) / f"{len(written)}.onnx"
+                with refusing(setting, images[name]):
+                    module = _module(subject, setting.device, features_only)
+                    written[id(subject)] = exported(module, images[name], setting, file)
+        networks = {name: written[id(subject)] for name, subject in subjects.items()}
+        return latencies_of(there, setting, networks, threads, pace, Waiting(on_wait or print_to_stderr))
+
+
+def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Path) -> Exported:
+    """A copy of a module exported to a file, which is held against it; a file that is there is held against itself.
+
+    Raises:
+        MeasureError: it cannot be exported, or the runtime cannot run it.
+    """
+    from archdsl.exporting.frozen import Float32Interface
+    from archdsl.latency.remote.measuring import Exported
+    from archdsl.runtimes.opened_file import OpenedFile
+
+    runtime = _of_files(setting, file)
+    if isinstance(subject, Path):
+        network = OpenedFile(runtime, subject)
+        return Exported(subject, image, network, network.names_for(noise(setting, image).float()))
+    module, x = placed(copy.deepcopy(subject), setting), noise(setting, image)
+    runtime.write(module, x, file)
+    return Exported(file, image, Float32Interface(module, x.dtype).eval(), names_of_outputs(module, x))
 
 
 def host_of(setting: Setting, threads: int | None) -> Host:

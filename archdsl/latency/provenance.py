@@ -57,11 +57,16 @@ class Provenance:
     clocks: dict[str, int] | None
     """Of the GPU at that moment: sm_mhz, memory_mhz, celsius."""
     date: str
+    target: str | None = None
+    """The URL of the machine that measured, where it was another one."""
 
     def as_json(self) -> JsonObject:
-        """The facts for programs."""
+        """The facts for programs; a measurement on this machine has no `target`."""
         loads = None if self.load_average is None else [*self.load_average]
-        return {**asdict(self), "load_average": loads}
+        facts = {**asdict(self), "load_average": loads}
+        if self.target is None:
+            del facts["target"]
+        return facts
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Json]) -> Provenance:

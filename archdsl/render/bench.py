@@ -76,7 +76,8 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     policy = facts.omp_wait_policy
     waiting = [f"OMP_WAIT_POLICY={policy}"] if facts.threads and policy != "default" else []
     ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
-    machine = [facts.device_name, *threads, *versions, *waiting]
+    where = [f"on {facts.target}"] if facts.target else []
+    machine = [facts.device_name, *where, *threads, *versions, *waiting]
     return [ratio, _interleaved(comparison), ", ".join([unit, *setting]), ", ".join(machine)]
 
 

@@ -90,6 +90,8 @@ class FileRuntime(Runtime):
     times_parts = False
     runs_files = True
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    runs_elsewhere: ClassVar[bool] = False
+    """Whether the runner that is sent to another machine knows the runtime."""
     package: ClassVar[str]
     """What has to be installed; the extra of archdsl has the same name as `extra`."""
     extra: ClassVar[str]
@@ -157,7 +159,7 @@ class FileRuntime(Runtime):
 
         if isinstance(x, tuple):
             raise MeasureError(f"runtime {self.name} runs whole networks, on one tensor of images")
-        images, names = x.float(), _names(net, x)
+        images, names = x.float(), names_of_outputs(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
         try:
             write_onnx(Float32Interface(net, x.dtype).eval(), images, file, names)
@@ -210,7 +212,7 @@ class FileRuntime(Runtime):
         return channels, height, width
 
 
-def _names(net: nn.Module, x: Tensor) -> list[str]:
+def names_of_outputs(net: nn.Module, x: Tensor) -> list[str]:
     """Names of a network's outputs: a module that is none of ours numbers them."""
     import torch
 

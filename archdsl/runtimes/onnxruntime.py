@@ -13,6 +13,7 @@ class OnnxRuntime(FileRuntime):
     """Graph optimisations of every level, one session per number of threads, threads that sleep while they wait."""
 
     name = "onnxruntime"
+    runs_elsewhere = True
     package, extra = "onnxruntime", "onnx"
     dtypes = ("float32", "float16")
 

@@ -12,6 +12,7 @@ class OpenVino(FileRuntime):
     """One stream for latency, float32 pinned (by default it computes in bfloat16), threads that the system may move."""
 
     name = "openvino"
+    runs_elsewhere = True
     package, extra = "openvino", "openvino"
 
     def package_version(self) -> str:

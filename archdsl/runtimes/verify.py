@@ -36,7 +36,12 @@ class Difference(NamedTuple):
 
 
 def difference(
-    reader: Reader, model: nn.Module, image: tuple[int, int, int], batches: Sequence[int], outputs: Sequence[str]
+    reader: Reader,
+    model: nn.Module,
+    image: tuple[int, int, int],
+    batches: Sequence[int],
+    outputs: Sequence[str],
+    inputs: Sequence[Tensor] | None = None,
 ) -> Difference:
     """How far a file differs from its network, for each batch on two inputs of noise and one of zeros.
 
@@ -50,13 +55,14 @@ def difference(
         image: (C, H, W).
         batches: the sizes that are tried.
         outputs: names of the outputs, in their order.
+        inputs: other images than those three, for a single batch.
 
     Raises:
         ExportError: an output of the file is missing, has another shape, or is not finite.
     """
     worst = Difference(0.0, outputs[0], batches[0])
     for batch in batches:
-        for images in _inputs((batch, *image)):
+        for images in _inputs((batch, *image)) if inputs is None else inputs:
             wanted, written = _outputs(model, images), reader(images)
             _check(written, wanted, outputs)
             largest, name = _largest(written, wanted, outputs)
