@@ -130,7 +130,6 @@ def command(
     Examples:
       archdsl bench litv2_s lit_s
       archdsl bench litv2_s --device cpu --batch 8 --rounds 20 --json -o litv2_s.json
-      archdsl bench litv2_s --set image=64 --target ssh://pi@raspberry
       archdsl bench --layers --device cpu --threads 1
     """
     _check_subjects(specs, assignments, layers, target)

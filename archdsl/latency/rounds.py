@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from archdsl.runtimes.runner import Runner
-from archdsl.timing.interleaved import SAMPLE_MS, Timer, take_rounds, wall_timer
+from archdsl.timing.interleaved import SAMPLE_MS, take_rounds, wall_timer
 from archdsl.timing.interleaved import Host as Host
 from archdsl.timing.interleaved import Pace as Pace
+from archdsl.timing.interleaved import Timer as Timer
 from archdsl.timing.rounds import Lap, Rounds
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds
@@ -29,7 +29,8 @@ def decides(rounds: Rounds, stat: str, gate_ms: float) -> bool:
     return estimated.blocks >= _BLOCKS and not estimated.low <= gate_ms < estimated.high
 
 
-class GateStop(NamedTuple):
+@dataclass(frozen=True)
+class GateStop:
     """Ends a measurement once it is clear for every network on which side of a gate it lies."""
 
     stat: str

@@ -21,6 +21,7 @@ from archdsl.latency.remote import connection
 from archdsl.latency.remote.connection import PYTHON, ConnectionLost
 from archdsl.latency.remote.measuring import Exported, Waiting, latencies_of, machine_of
 from archdsl.latency.remote.script import script
+from archdsl.latency.result import Latency
 from archdsl.runtimes.setting import Setting
 from archdsl.runtimes.target import Target
 from archdsl.timing.device_lock import device_lock
@@ -109,14 +110,13 @@ def test_another_result_than_the_networks_is_refused(machine: Server, doubled: P
         def forward(self, x: Tensor) -> Tensor:
             return 3 * x
 
-    for network in (Doubled(), Tripled()):
+    def measured(network: nn.Module) -> Latency:
         exported = {"net": Exported(doubled, (3, 4, 4), network.eval(), ["logits"])}
-        call = (Target.parse(machine.url), SETTING, exported, 1, {"rounds": 3}, Waiting())
-        if isinstance(network, Doubled):
-            latencies_of(*call)
-            continue
-        with pytest.raises(MeasureError, match="the file is wrong: 'logits' differs"):
-            latencies_of(*call)
+        return latencies_of(Target.parse(machine.url), SETTING, exported, 1, {"rounds": 3}, Waiting())[0]
+
+    assert len(measured(Doubled()).samples) == 3
+    with pytest.raises(MeasureError, match="the file is wrong: 'logits' differs"):
+        measured(Tripled())
 
 
 # ------------------------------------------------------------------------------------------------ what goes wrong
