@@ -40,7 +40,7 @@ def main() -> None:
     say({"ready": True})
     while True:
         try:
-            say(_answer(json.loads(requests.get()), say))
+            say(answer(json.loads(requests.get()), say))
         except BrokenPipeError:
             _end()
 
@@ -65,7 +65,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObject:
+def answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObject:
     """What comes of a request; after a fault that outlasts it, the parent is told to start another worker."""
     try:
         return {"done": True, **ACTIONS[str(request["do"])](request, say)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ class Searched(NamedTuple):
     verdict: dict[str, Any]
 
 
+IMPORTS = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 ALONE = """
 import sys
 class Refusal:
@@ -52,7 +54,7 @@ print(json.dumps([sorted(times)[15], images.shape]))
 """
 
 
-def search(place: Path, space: str, size: int, runtime: str = "eager") -> Searched:
+def search(place: Path, space: str, size: int, runtime: str) -> Searched:
     """A search of one network, on grey images of three classes."""
     (place / "tiny.json").write_text(json.dumps(SPACE))
     write_bright_images(place / "data.npz", classes=3, count=240, size=size, channels=1)
@@ -65,21 +67,44 @@ def search(place: Path, space: str, size: int, runtime: str = "eager") -> Search
     return Searched(place / "run", ended, json.loads((place / "run" / "verdict.json").read_text()))
 
 
+FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+RUNTIME = "onnxruntime" if all(importlib.util.find_spec(package) for package in FILE_PACKAGES) else "eager"
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    return search(tmp_path_factory.mktemp("tiny"), "./tiny.json", 32)
+    """A search in ONNX Runtime where it is installed."""
+    return search(tmp_path_factory.mktemp("tiny"), "./tiny.json", 32, RUNTIME)
 
 
-@pytest.mark.parametrize("space", ["tiny", pytest.param("lit-dat-64", marks=pytest.mark.slow)])
-def test_a_real_search_keeps_its_promise_from_the_command_line(
-    request: pytest.FixtureRequest, tmp_path: Path, space: str
-) -> None:
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    return search(tmp_path_factory.mktemp("eager"), "./tiny.json", 32, "eager")
+
+
+def test_a_real_search_keeps_its_promise_from_the_command_line(tiny: Searched) -> None:
     """A network measured and trained for a moment, on data of one channel in which brightness tells the class."""
-    found: Searched = request.getfixturevalue("tiny") if space == "tiny" else search(tmp_path, space, 64)
+    hold(tiny, "tiny", RUNTIME)
+    if RUNTIME == "onnxruntime":
+        assert tiny.verdict["conditions"]["file"]["sha256"] == sha256_of(tiny.folder / "winner.onnx")
+        assert "winner.onnx" in tiny.ended.stdout
+
+
+@pytest.mark.slow
+def test_a_real_search_in_eager_keeps_its_promise_too(eager: Searched, tmp_path: Path) -> None:
+    hold(eager, "tiny", "eager")
+    hold(search(tmp_path, "lit-dat-64", 64, "eager"), "lit-dat-64", "eager")
+
+
+def hold(found: Searched, space: str, runtime: str) -> None:
+    """What is printed and kept of a search agrees."""
     verdict = found.verdict["verdict"]
     assert verdict in ("PASS", "UNSURE"), found.ended.stderr  # UNSURE where the machine is busy
     assert found.ended.returncode == (verdict != "PASS")
-    assert found.ended.stderr.startswith(f"space {space}: p50 <= 2,000 ms (asked for), batch 1, float32, eager, cpu")
+    assert found.ended.stderr.startswith(
+        f"space {space}: p50 <= 2,000 ms (asked for), batch 1, float32, {runtime}, cpu"
+    )
+    assert found.verdict["conditions"]["runtime"] == runtime
     assert f"{verdict}  {space}-" in found.ended.stdout
     winner = json.loads((found.folder / "winner.json").read_text())
     assert (spec_of(winner).channels, spec_of(winner).classes) == (1, 3)
@@ -88,55 +113,44 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(
     assert all(record["provenance"]["latency"]["provenance"]["torch"] for record in records)
 
 
-def test_what_is_handed_over_can_be_measured_and_used_without_the_search(tiny: Searched) -> None:
-    """`run_winner.py` prints the verdict's statistic, and the lines of `README.txt` name the class of a picture."""
+@pytest.mark.parametrize(("name", "more"), [("tiny", ["--once"]), pytest.param("eager", [], marks=pytest.mark.slow)])
+def test_what_is_handed_over_can_be_measured_without_the_search(
+    name: str, more: list[str], request: pytest.FixtureRequest
+) -> None:
+    """`run_winner.py` prints the verdict's statistic; with `--once`, what one process reads."""
+    folder = request.getfixturevalue(name).folder
+    command = [sys.executable, "-W", "error", str(folder / "run_winner.py"), *more]
+    ran = subprocess.run(command, cwd=folder.parent, env=IMPORTS, capture_output=True, text=True, timeout=300)
+    assert ran.returncode in (0, 1), ran.stderr
+    if not more:
+        assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
+        assert "threads 1" in ran.stdout
+        assert "rounds were undisturbed" in ran.stdout
+
+
+@pytest.mark.parametrize("name", ["tiny", pytest.param("eager", marks=pytest.mark.slow)])
+def test_the_lines_of_the_readme_name_the_class_of_a_picture(name: str, request: pytest.FixtureRequest) -> None:
+    """From `winner.onnx` without archdsl and torch, which it needs no more."""
     from PIL import Image
 
-    folder = tiny.folder
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "error", str(folder / "run_winner.py")]
-    ran = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.returncode in (0, 1), ran.stderr
-    assert ran.stdout.startswith(("PASS  tiny-", "UNSURE  tiny-"))
-    assert "threads 1" in ran.stdout
-    assert "rounds were undisturbed" in ran.stdout
+    folder = request.getfixturevalue(name).folder
     Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
-    used = subprocess.run(
-        [sys.executable, "-c", code_in(folder)], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    is_alone = name == "tiny" and RUNTIME == "onnxruntime"
+    code = ALONE * is_alone + code_in(folder)
+    used = subprocess.run([sys.executable, "-c", code], cwd=folder, env=IMPORTS, capture_output=True, text=True)
     assert used.returncode == 0, used.stderr
     assert used.stdout.strip() == "2"
+
+
+@pytest.mark.skipif(RUNTIME == "eager", reason="the extra archdsl[onnx] is not installed")
+def test_the_file_that_was_measured_runs_by_onnxruntime_alone(tiny: Searched) -> None:
+    used = subprocess.run([sys.executable, "-c", ALONE + MEASURED], cwd=tiny.folder, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    ms, shape = json.loads(used.stdout)
+    assert (ms > 0, shape) == (True, [1, 1, 32, 32])
 
 
 def code_in(folder: Path) -> str:
     """The program that a run's README.txt shows."""
     lines = (folder / "README.txt").read_text().splitlines()
     return "\n".join(line[4:] for line in lines if line.startswith("    "))
-
-
-def test_what_onnxruntime_measured_is_handed_over_and_needs_neither_archdsl_nor_torch(tmp_path: Path) -> None:
-    from PIL import Image
-
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="the extra archdsl[onnx] is not installed")
-    (folder, done, verdict) = search(tmp_path, "./tiny.json", 32, "onnxruntime")
-    assert verdict["verdict"] in ("PASS", "UNSURE"), done.stderr
-    assert verdict["conditions"]["runtime"] == "onnxruntime"
-    assert verdict["conditions"]["file"]["sha256"] == sha256_of(folder / "winner.onnx")
-    assert "winner.onnx" in done.stdout
-    Image.fromarray(np.full((40, 50, 3), 200, dtype=np.uint8)).save(folder / "picture.jpg")
-    for code in (code_in(folder), MEASURED):
-        used = subprocess.run([sys.executable, "-c", ALONE + code], cwd=folder, capture_output=True, text=True)
-        assert used.returncode == 0, used.stderr
-        if code is MEASURED:
-            ms, shape = json.loads(used.stdout)
-            assert (ms > 0, shape) == (True, [1, 1, 32, 32])
-        else:
-            assert used.stdout.strip() == "2"
-    again = subprocess.run(
-        [sys.executable, "-W", "error", str(folder / "run_winner.py"), "--once"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-    )
-    assert again.returncode == 0, again.stderr

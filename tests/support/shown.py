@@ -42,6 +42,7 @@ from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
 from archdsl.search.policy.pace import Pace
 from tests.support.bright_images import write_bright_images
+from tests.support.in_process import InProcessWorker
 from tests.support.places import ROOT as ROOT
 from tests.support.timm_here import is_installed
 
@@ -100,7 +101,7 @@ class Session:
         for name, arguments in (("archdsl", "-m archdsl"), ("python", "")):
             _write(programs / name, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments} "$@"\n').chmod(0o755)
         write_bright_images(folder / "few.npz", classes=2, count=80, size=32)
-        monkeypatch.setattr(api, "run_search", partial(run_search, policy=QUICK))
+        monkeypatch.setattr(api, "run_search", partial(run_search, policy=QUICK, new_worker=InProcessWorker))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("ARCHDSL_CACHE", str(folder / "cache"))

@@ -45,14 +45,32 @@ QUICK: dict[str, Any] = {
 def small(name: str, most: int = 2) -> Spec:
     """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one.
 
-    With `most` of 1, only a sequence has the second.
+    With `most` of 1, only a sequence has the second, and a stage of blocks that a later one has too is left out.
     """
     if name in ("mixed", "quick"):
         return spec_of(MIXED if name == "mixed" else QUICK)
     spec = load_spec(name)
     stages = [node for node in spec.nodes if node.kind == "stage"]
     short = [f"{node.id}.depth={min(node.depth, 2 if node.type == 'sequence' else most)}" for node in stages]
-    return override(spec, ["image=64", "classes=10", *short])
+    short_spec = override(spec, ["image=64", "classes=10", *short])
+    return short_spec if most > 1 else _without_repetition(short_spec)
+
+
+def _without_repetition(spec: Spec) -> Spec:
+    """The backbone without stages whose blocks a later stage has too; the same where its nodes name their inputs."""
+    document = spec.to_json()
+    nodes: list[dict[str, Any]] = document["nodes"]
+    if any("from" in node for node in nodes):
+        return spec
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for node, checked in reversed([*zip(nodes, spec.nodes, strict=True)]):
+        blocks = tuple(sorted({block["type"] for block in node.get("blocks", [node])}))
+        if checked.kind != "stage" or blocks not in seen:
+            kept.append(node)
+        if checked.kind == "stage":
+            seen.add(blocks)
+    return spec_of({**document, "nodes": kept[::-1]})
 
 
 def shaken(name: str, features_only: bool = False, most: int = 2) -> Backbone:

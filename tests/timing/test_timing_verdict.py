@@ -126,7 +126,7 @@ def until_decided(ms: float, seed: int, drift: float) -> Judgement:
         count *= 2
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.005])
+@pytest.mark.parametrize("drift", [pytest.param(0.0, marks=pytest.mark.slow), 0.005])
 def test_of_a_thousand_networks_exactly_at_the_budget_at_most_five_percent_pass(drift: float) -> None:
     """Whether processes differ by less than their rounds or by more."""
     verdicts = [until_decided(BUDGET_MS, seed, drift).verdict for seed in range(1000)]
