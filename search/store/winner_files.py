@@ -149,7 +149,7 @@ def usage(name: str, is_exported: bool, maps: str | None = None) -> str:
 
     `maps` are the outputs of a winner that was measured without its head.
     """
-    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported)
+    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + _ACCURACY_LINES * is_exported
     if maps is not None:
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
         return files + _MAPS.format(maps=maps) + how
@@ -166,9 +166,11 @@ verdict.json        what was measured, and under which conditions
 report.html         the whole search
 """
 _EXPORTED_LINE = """\
-winner.onnx         the file whose latency was measured; its metadata hold the same as the header. The accuracy there
-                    is that of winner.safetensors; of winner.onnx none was measured, but its outputs on two inputs of
-                    noise and one of zeros were compared with those of the network
+winner.onnx         the file whose latency was measured; its metadata hold the same as the header
+"""
+_ACCURACY_LINES = """
+The accuracy in winner.onnx is that of winner.safetensors. Of winner.onnx itself no accuracy was measured; its outputs on
+two inputs of noise and one of zeros were compared with those of the network.
 """
 _PREPARATION = """\
     picture = ImageOps.exif_transpose(Image.open("picture.jpg"))

@@ -17,6 +17,7 @@ NO_POLICY = {
     "doctor/feasible.py": {"_ROOM"},  # how a number is rounded that is shown
     "doctor/shares.py": {"_Z"},  # of an interval of 95 %
     "evaluate/kept_weights.py": {"ERRORS"},  # which messages and docs name
+    "predict/operators.py": {"STAGE_ENDS"},  # of ONNX files
     "predict/ranks.py": {"DRAWS", "_LEVEL"},  # of an interval of 90 %
     "propose/candidates.py": {"_MOST_OF_A_NAME"},  # of a document
     "propose/distributions.py": {"_EXACT"},  # of a double

@@ -1,0 +1,17 @@
+"""The text beside a winner: its indented lines, and no others, are a program."""
+
+from __future__ import annotations
+
+import pytest
+
+from archdsl.search.store.winner_files import usage
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+@pytest.mark.parametrize("maps", [None, "stage1 (64, 56, 56)"])
+def test_the_indented_lines_are_a_program(is_exported: bool, maps: str | None) -> None:
+    lines = usage("a-network", is_exported, maps).splitlines()
+    program = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    assert program.startswith("import ")
+    compile(program, "README.txt", "exec")
+    assert max(map(len, lines)) <= 120
