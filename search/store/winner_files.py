@@ -169,8 +169,8 @@ _EXPORTED_LINE = """\
 winner.onnx         the file whose latency was measured; its metadata hold the same as the header
 """
 _ACCURACY_LINES = """
-The accuracy in winner.onnx is that of winner.safetensors. Of winner.onnx itself no accuracy was measured; its outputs on
-two inputs of noise and one of zeros were compared with those of the network.
+The accuracy in winner.onnx is that of winner.safetensors. Of winner.onnx itself no accuracy was measured; its outputs
+on two inputs of noise and one of zeros were compared with those of the network.
 """
 _PREPARATION = """\
     picture = ImageOps.exif_transpose(Image.open("picture.jpg"))
