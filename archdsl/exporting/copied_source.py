@@ -13,6 +13,7 @@ from torch import nn
 
 from archdsl.errors import ExportError
 from archdsl.exporting.references import Function, Reference, Scan
+from archdsl.exporting.source_edits import Edit, Offsets, first_line, renamed
 from archdsl.exporting.source_modules import (
     Definition,
     Imported,
@@ -25,8 +26,6 @@ from archdsl.exporting.source_modules import (
 )
 
 _LINT_COMMENT = re.compile(rb"[ \t]+# (?:type: ignore|noqa)[^\n]*")
-_Edit = tuple[int, int, bytes]
-"""Bytes of a module from, to, and what stands in their place."""
 
 
 class Copy(NamedTuple):
@@ -181,9 +180,9 @@ class _Copier:
 
     # Its text
 
-    def _edits(self, definition: Definition, names: Mapping[Definition, str]) -> tuple[list[_Edit], set[Imported]]:
-        scan, source = self._scans[definition], _Offsets(self._sources.module(definition.module).lines)
-        edits: list[_Edit] = []
+    def _edits(self, definition: Definition, names: Mapping[Definition, str]) -> tuple[list[Edit], set[Imported]]:
+        scan, source = self._scans[definition], Offsets(self._sources.module(definition.module).lines)
+        edits: list[Edit] = []
         imports: set[Imported] = set()
         kept = [inner for _, inner in scan.annotations if self._is_here(definition, inner)]
         for reference in (*scan.references, *(reference for inner in kept for reference in inner)):
@@ -196,7 +195,7 @@ class _Copier:
             if not self._is_here(definition, inner):
                 edits.append(source.annotation(place))
         edits += self._member_edits(definition, source)
-        edits += _rename(self._sources.statements(definition)[0], definition.name, names[definition], source)
+        edits += renamed(self._sources.statements(definition)[0], definition.name, names[definition], source)
         return edits, imports
 
     def _is_here(self, definition: Definition, annotation: Iterable[Reference]) -> bool:
@@ -207,7 +206,7 @@ class _Copier:
             for target in targets
         )
 
-    def _member_edits(self, definition: Definition, source: _Offsets) -> Iterator[_Edit]:
+    def _member_edits(self, definition: Definition, source: Offsets) -> Iterator[Edit]:
         """Members that are left out, with the comments and empty lines before them."""
         statement, *_ = self._sources.statements(definition)
         dropped = {id(member) for member in self._dropped(definition)}
@@ -215,59 +214,25 @@ class _Copier:
             return
         for before, member in zip([None, *statement.body], statement.body, strict=False):
             if id(member) in dropped:
-                first = before.end_lineno if before is not None else _first_line(member) - 1
+                first = before.end_lineno if before is not None else first_line(member) - 1
                 yield source.lines(first or 0, member.end_lineno or 0)
         if len(dropped) == len(statement.body):
             last = source.lines(0, statement.body[-1].end_lineno or 0)[1]
             yield last, last, b"    pass\n"
 
-    def _text(self, definition: Definition, edits: list[_Edit]) -> str:
+    def _text(self, definition: Definition, edits: list[Edit]) -> str:
         source = self._sources.module(definition.module)
         statements = self._sources.statements(definition)
-        first = _first_line(statements[0]) - 1
+        first = first_line(statements[0]) - 1
         while first > 0 and source.lines[first - 1].startswith(b"#"):
             first -= 1
-        start, end = _Offsets(source.lines).lines(first, statements[-1].end_lineno or 0)[:2]
+        start, end = Offsets(source.lines).lines(first, statements[-1].end_lineno or 0)[:2]
         whole = b"".join(source.lines)
         pieces, place = [], start
         for begin, stop, text in sorted(set(edits)):
             pieces += [whole[place:begin], text]
             place = stop
         return _LINT_COMMENT.sub(b"", b"".join([*pieces, whole[place:end]])).decode().strip("\n")
-
-
-class _Offsets:
-    """From places in a syntax tree to bytes of the module."""
-
-    def __init__(self, lines: list[bytes]) -> None:
-        self._lines = lines
-        self._starts = [0]
-        for line in lines:
-            self._starts.append(self._starts[-1] + len(line))
-        self._whole = b"".join(lines)
-
-    def span(self, node: ast.expr | ast.stmt | ast.arg) -> tuple[int, int]:
-        """First byte of a node, and the first after it."""
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return self._starts[node.lineno - 1] + node.col_offset, self._starts[node.end_lineno - 1] + node.end_col_offset
-
-    def lines(self, first: int, last: int) -> _Edit:
-        """Lines from index `first` to before `last`, left out."""
-        return self._starts[first], self._starts[last], b""
-
-    def annotation(self, place: ast.arg | ast.AnnAssign | Function) -> _Edit:
-        """An annotation with its colon or arrow, left out."""
-        if isinstance(place, Function):
-            assert place.returns is not None
-            start, end = self.span(place.returns)
-            return self._whole.rindex(b"->", 0, start) - 1, end, b""
-        if isinstance(place, ast.arg):
-            start, end = self.span(place)
-            default = re.match(rb"\s*=\s*", self._whole[end : end + 40])
-            end += default.end() if default else 0
-            return start + len(place.arg.encode()), end, b"=" if default else b""
-        return self.span(place.target)[1], self.span(place.annotation)[1], b""
 
 
 def _not_copied(definition: Definition, reason: str) -> ExportError:
@@ -303,23 +268,3 @@ def _prefixed(definition: Definition) -> str:
     if name.isupper():
         return f"{private}{package.upper()}_{name}"
     return f"{private}{package.capitalize()}{name}" if name[:1].isupper() else f"{private}{package}_{name}"
-
-
-def _rename(statement: ast.stmt, old: str, new: str, source: _Offsets) -> Iterator[_Edit]:
-    """A definition's own name."""
-    if old == new:
-        return
-    if isinstance(statement, Function | ast.ClassDef):
-        start, _ = source.span(statement)
-        start += len("class " if isinstance(statement, ast.ClassDef) else "def ")
-        start += len("async ") * isinstance(statement, ast.AsyncFunctionDef)
-        yield start, start + len(old.encode()), new.encode()
-        return
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and node.id == old and isinstance(node.ctx, ast.Store):
-            yield *source.span(node), new.encode()
-
-
-def _first_line(statement: ast.stmt) -> int:
-    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])

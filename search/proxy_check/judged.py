@@ -7,43 +7,46 @@ initial weights and in data order, so the rank correlation from one seed to anot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, permutations
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
 from archdsl.numbers import standard_error
 from archdsl.search.policy import Policy
 from archdsl.search.policy.predict import SurrogatePolicy
-from archdsl.search.predict.fields import fields
 from archdsl.search.predict.rank_ensemble import AZ_NAS, MEMBERS, ensemble
-from archdsl.search.predict.ranks import Floats, Interval, interval, kendall, recall, spearman
-from archdsl.search.predict.surrogate import NetworkFeatures, predict_accuracy
-from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining, EarlierNetwork
+from archdsl.search.predict.ranks import Floats, Interval, interval, spearman
+from archdsl.search.predict.surrogate import predict_accuracy
+from archdsl.search.proxy_check.networks import CheckFacts, CheckTraining
 from archdsl.search.proxy_check.result import (
     Accuracies,
     Correlations,
     Judgement,
     RankedNetwork,
     Ranking,
-    RunningLossQuality,
-    ScoreQuality,
-    ShortTrainingQuality,
     Target,
 )
+from archdsl.search.proxy_check.score_quality import (
+    Correlation,
+    Earlier,
+    Networks,
+    both_correlations,
+    judge,
+    mean_of,
+    network_features,
+)
+from archdsl.search.proxy_check.short_quality import (
+    SHORT,
+    TARGET_MARK,
+    running_loss_quality,
+    short_target,
+    short_training_quality,
+)
 from archdsl.search.worker.scores.every import NAMES
-from archdsl.training.running_loss import MARKS
 
-SHORT = (2, 4, 10)
-"""At which twentieths of the training its running loss is judged; what is written of a check has a loss for each."""
-TARGET_MARK = 4
 RUNG = ("ensemble", "fitted")
 """A search uses the one that ranks better there (`predict/screen.py`)."""
-
-Networks: TypeAlias = Sequence[CheckedNetwork]
-Earlier: TypeAlias = Sequence[EarlierNetwork]
-Correlation: TypeAlias = Callable[[Floats, Floats], Floats]
 
 
 def judged(records: Networks, data: CheckFacts, policy: Policy, before: Earlier = ()) -> Judgement:
@@ -83,7 +86,7 @@ def _accuracies(fidelity: str | None, truth: Floats, data: CheckFacts) -> Accura
         deviation=float(mean.std(ddof=1)),
         error_by_seed=math.sqrt(float(truth.var(1, ddof=1).mean()) / seeds),
         error_by_images=standard_error(middle, data.validation + data.held_out),
-        ceiling=_both(lambda figure: _ceiling(figure, truth)),
+        ceiling=both_correlations(lambda figure: _ceiling(figure, truth)),
     )
 
 
@@ -105,35 +108,25 @@ def _refusal(accuracies: Accuracies, trained: int, spread: float) -> str | None:
     return None
 
 
-def _both(interval_of: Callable[[Correlation], Interval]) -> Correlations:
-    """Both rank correlations, each with its interval."""
-    return Correlations(interval_of(spearman), interval_of(kendall))
-
-
 def _ceiling(figure: Correlation, truth: Floats) -> Interval:
     """The mean over pairs of seeds."""
 
     def between(*seeds: Floats) -> Floats:
-        return _mean([figure(a, b) for a, b in combinations(seeds, 2)])
+        return mean_of([figure(a, b) for a, b in combinations(seeds, 2)])
 
     return interval(between, *truth.T)
 
 
-def _mean(figures: Sequence[Floats]) -> Floats:
-    average: Floats = np.mean(figures, axis=0)
-    return average
-
-
 def _ranking(networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> Ranking:
     """How well scores, running losses and short trainings rank the networks; `truth` has a column a seed."""
-    mean, checking = truth.mean(1), policy.proxy_check
+    mean, checking, seconds = truth.mean(1), policy.proxy_check, _seconds(networks)
     columns = _columns(networks, mean, before, policy.surrogate)
-    scores = {name: _judge(column, mean, checking.best) for name, column in columns.items()}
+    scores = {name: judge(column, mean, checking.best) for name, column in columns.items()}
     trained = (0, *checking.after) if before else checking.after
     counts = [count for count in trained if count + checking.least <= len(networks)]
-    running_loss = {mark: _running_loss(mark, networks, truth, before, policy) for mark in SHORT}
+    running_loss = {mark: running_loss_quality(mark, networks, truth, before, policy) for mark in SHORT}
     has_short = all(record.short is not None for record in networks)
-    short_training = _short_training(networks, mean, policy) if has_short else None
+    short_training = short_training_quality(networks, mean, policy, seconds["training"]) if has_short else None
     rung = max(RUNG, key=lambda name: scores[name].correlations.spearman.value)
     above_params = interval(_above, columns[rung], columns["params"], mean)
     return Ranking(
@@ -142,7 +135,7 @@ def _ranking(networks: Networks, truth: Floats, before: Earlier, policy: Policy)
         fitted_after={count: _after(count, networks, mean, before, policy) for count in counts},
         running_loss=running_loss,
         short_training=short_training,
-        seconds=_seconds(networks),
+        seconds=seconds,
         cached=sum(training.is_cached for record in networks for training in record.trainings),
         rung=rung,
         above_params=above_params,
@@ -155,7 +148,7 @@ def _ranking(networks: Networks, truth: Floats, before: Earlier, policy: Policy)
             Target(
                 "Spearman of the zero-cost rung minus that of params", checking.more_than_params, above_params.value
             ),
-            _short_target(checking.short_training, running_loss[TARGET_MARK], short_training),
+            short_target(checking.short_training, running_loss[TARGET_MARK], short_training),
         ),
         networks=_rows(networks, truth, columns),
     )
@@ -169,34 +162,10 @@ def _columns(networks: Networks, truth: Floats, before: Earlier, policy: Surroga
     return columns | {"az_nas": ensemble(scores, AZ_NAS)} | predictors
 
 
-def _features(networks: Sequence[CheckedNetwork | EarlierNetwork]) -> list[NetworkFeatures]:
-    return [NetworkFeatures(fields(record.document), record.scores) for record in networks]
-
-
 def _predicted(networks: Networks, truth: Sequence[float | None], before: Earlier, policy: SurrogatePolicy) -> Floats:
     """The accuracy of each network as all others tell it, with those of earlier checks."""
     earlier = [float(np.mean(row.accuracies)) for row in before]
-    return predict_accuracy(_features([*networks, *before]), [*truth, *earlier], policy=policy)[: len(networks)]
-
-
-def _judge(score: Floats, truth: Floats, best: int) -> ScoreQuality:
-    """Both rank correlations with their intervals, and what the score's upper third holds of the best."""
-    return ScoreQuality(_both(lambda figure: interval(figure, score, truth)), _recall([score], truth, best))
-
-
-def _judge_mean(each: Sequence[Floats], truth: Floats, best: int) -> ScoreQuality:
-    """As `_judge`, of the mean over several scores."""
-
-    def mean_of(figure: Correlation) -> Interval:
-        return interval(lambda mean, *scores: _mean([figure(score, mean) for score in scores]), truth, *each)
-
-    return ScoreQuality(_both(mean_of), _recall(each, truth, best))
-
-
-def _recall(each: Sequence[Floats], truth: Floats, best: int) -> float:
-    """The share of the most accurate networks in a score's upper third, the mean over the scores."""
-    kept = math.ceil(len(truth) / 3)
-    return float(np.mean([recall(list(score), list(truth), best, kept) for score in each]))
+    return predict_accuracy(network_features([*networks, *before]), [*truth, *earlier], policy=policy)[: len(networks)]
 
 
 def _after(count: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> Correlations:
@@ -206,7 +175,7 @@ def _after(count: int, networks: Networks, truth: Floats, before: Earlier, polic
     """
     if not count:
         of_earlier = _predicted(networks, [None] * len(networks), before, policy.surrogate)
-        return _both(lambda figure: interval(figure, of_earlier, truth))
+        return both_correlations(lambda figure: interval(figure, of_earlier, truth))
     generator, drawn = np.random.default_rng(0), list[tuple[Floats, Floats]]()
     for _ in range(policy.proxy_check.deals):
         order = generator.permutation(len(networks))
@@ -221,58 +190,7 @@ def _after(count: int, networks: Networks, truth: Floats, before: Earlier, polic
         low, high = np.quantile(values, (0.05, 0.95)).tolist()
         return Interval(float(np.mean(values)), low, high)
 
-    return _both(over_deals)
-
-
-def _running_loss(mark: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> RunningLossQuality:
-    """The running loss of one training as a score: of the mean accuracy, and of another seed's alone.
-
-    A loss shares its seed with a part of the mean; against the other seed it shares nothing.
-    """
-    losses = np.array([[-training.training.running[mark - 1] for training in record.trainings] for record in networks])
-    seeds = truth.shape[1]
-
-    def other(figure: Correlation) -> Interval:
-        def crossed(*both: Floats) -> Floats:
-            return _mean([figure(both[seeds + a], both[b]) for a, b in permutations(range(seeds), 2)])
-
-        return interval(crossed, *truth.T, *losses.T)
-
-    return RunningLossQuality(
-        quality=_judge_mean(list(losses.T), truth.mean(1), policy.proxy_check.best),
-        other_seed=_both(other),
-        beside_scores=_beside(mark, networks, truth, before, policy),
-        cost=mark / MARKS,
-    )
-
-
-def _beside(mark: int, networks: Networks, truth: Floats, before: Earlier, policy: Policy) -> ScoreQuality:
-    """The running loss of one training beside the scores, fitted to the accuracies of the same seed.
-
-    As a search has it (`predict/early_stopping.py`); each network is judged by all others.
-    """
-    features, place, predicted = _features([*networks, *before]), SHORT.index(mark), []
-    for seed in range(truth.shape[1]):
-        losses = [record.trainings[seed].training.running[mark - 1] for record in networks]
-        losses += [row.running[seed % len(row.running)][place] for row in before]
-        earlier = [row.accuracies[seed % len(row.accuracies)] for row in before]
-        accuracies = [*truth[:, seed].tolist(), *earlier]
-        predicted.append(predict_accuracy(features, accuracies, losses, policy=policy.surrogate)[: len(networks)])
-    return _judge_mean(predicted, truth.mean(1), policy.proxy_check.best)
-
-
-def _short_training(networks: Networks, mean: Floats, policy: Policy) -> ShortTrainingQuality:
-    """The accuracy of a short training with a schedule and a seed of its own; and that beside the scores, fitted."""
-    trainings = [record.short for record in networks if record.short is not None]
-    accuracies = np.array([training.accuracy for training in trainings])
-    seconds = [training.training.seconds or 0.0 for training in trainings]
-    predicted = predict_accuracy(_features(networks), mean.tolist(), accuracies, policy=policy.surrogate)
-    return ShortTrainingQuality(
-        quality=_judge(accuracies, mean, policy.proxy_check.best),
-        beside_scores=_judge(predicted, mean, policy.proxy_check.best),
-        cost=float(np.median(seconds)) / _seconds(networks)["training"],
-        fidelity=trainings[0].training.fidelity,
-    )
+    return both_correlations(over_deals)
 
 
 def _above(score: Floats, baseline: Floats, truth: Floats) -> Floats:
@@ -285,18 +203,6 @@ def _seconds(networks: Networks) -> dict[str, float]:
     medians = {name: float(np.median([seconds[name] for seconds in scored])) for name in scored[0]}
     trainings = [training.training.seconds or 0.0 for record in networks for training in record.trainings]
     return {**medians, "training": float(np.median(trainings))}
-
-
-def _short_target(
-    target: float, running_loss: RunningLossQuality, short_training: ShortTrainingQuality | None
-) -> Target:
-    """The target of short training, of the way to read one that ranks best."""
-    ways = {"running loss": running_loss.quality, "running loss beside the scores": running_loss.beside_scores}
-    if short_training is not None:
-        ways |= {"accuracy": short_training.quality, "accuracy beside the scores": short_training.beside_scores}
-    best = max(ways, key=lambda name: ways[name].correlations.spearman.value)
-    what = f"Spearman of the {best} after {TARGET_MARK / MARKS:.0%} of a full training"
-    return Target(what, target, ways[best].correlations.spearman.value)
 
 
 def _rows(networks: Networks, truth: Floats, columns: Mapping[str, Floats]) -> tuple[RankedNetwork, ...]:

@@ -111,7 +111,7 @@ class EarlierNetwork:
     """One a seed, on all images that were not trained on."""
     scores: Mapping[str, float]
     running: tuple[tuple[float, ...], ...]
-    """Of each training the running losses at the marks of `judged.SHORT`."""
+    """Of each training the running losses at the marks of `short_quality.SHORT`."""
 
 
 def _provenance_in(value: Provenance | JsonObject | None) -> Provenance | None:

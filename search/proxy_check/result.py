@@ -132,7 +132,7 @@ class RankedNetwork:
     """One a seed, on all images that were not trained on."""
     scores: Mapping[str, float]
     running: tuple[tuple[float, ...], ...]
-    """Of each training the running losses at the marks of `judged.SHORT`."""
+    """Of each training the running losses at the marks of `short_quality.SHORT`."""
     short: float | None
     """The accuracy after short training; None where there was none."""
 

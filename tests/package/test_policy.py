@@ -22,7 +22,7 @@ NO_POLICY = {
     "propose/candidates.py": {"_MOST_OF_A_NAME"},  # of a document
     "propose/distributions.py": {"_EXACT"},  # of a double
     "propose/study.py": {"FORMAT"},
-    "proxy_check/judged.py": {"SHORT", "TARGET_MARK"},  # of what is written of a check
+    "proxy_check/short_quality.py": {"SHORT", "TARGET_MARK"},  # of what is written of a check
     "store/machine_load.py": {"_LEAST_SHARE"},  # which messages and docs name
     "worker/actions.py": {"_PATIENCE_S"},  # of the process that measures, to which no policy is sent
     "worker/child.py": {"_PR_SET_PDEATHSIG"},  # of Linux
