@@ -69,7 +69,8 @@ def run(
         memory_budget: maximum bytes of weights and peak activations at the batch.
         device: "cpu", "cuda" or "cuda:N"; CUDA by default if there is one.
         batch: images per batch when measured; 1 by default.
-        dtype: "float32" (the default), "float16" or "bfloat16" when measured.
+        dtype: "float32" (the default), "float16", "bfloat16" or "int8" when measured. "int8" is for runtimes that run
+            files, and the accuracy of the quantised file decides which finalist wins.
         runtime: what executes the network when measured: "eager", "graph", "compile", "onnxruntime" or "openvino". By
             default "graph" on a GPU; on a CPU "onnxruntime" where its packages are installed, else "eager".
         features_only: measure the backbone for dense prediction, which gives maps and has no head: the latency budget

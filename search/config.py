@@ -77,7 +77,7 @@ class Settings(BaseModel):
     device: str
     stat: Literal["min", "p10", "p50", "p90"]
     batch: Annotated[int, Field(ge=1)] = 1
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
     runtime: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")] = "eager"
     features_only: bool = False
     """Whether the latency is that of the backbone for dense prediction, without its head."""

@@ -33,7 +33,8 @@ class Network(NamedTuple):
     def cost(self, metric: str, dtype: str, batch: int) -> float:
         """Params, MACs of one image, or bytes of memory at a batch."""
         if metric == "memory":
-            return self.counted.memory_bytes(dtype, batch)
+            stored = "float32" if dtype == "int8" else dtype  # activations and convolutions stay float32
+            return self.counted.memory_bytes(stored, batch)
         return self.counted.params if metric == "params" else self.counted.macs
 
     def costs(self, settings: Settings) -> dict[str, float]:

@@ -34,7 +34,9 @@ class SettingsRequest:
     batch: int | None = None
     """Images per batch when measured; by default that of the space's budget, else 1."""
     dtype: str | None = None
-    """`float32`, `float16` or `bfloat16` when measured; by default that of the space's budget, else `float32`."""
+    """What is measured: `float32`, `float16`, `bfloat16` or `int8`; by default that of the space's budget, else
+    `float32`.
+    """
     runtime: str | None = None
     """What executes the network when measured; by default that of the space's budget, else that of the device."""
     features_only: bool | None = None

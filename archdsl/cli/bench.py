@@ -65,10 +65,10 @@ Dtype = Annotated[
     str,
     typer.Option(
         "--dtype",
-        metavar="float32|float16|bfloat16",
+        metavar="float32|float16|bfloat16|int8",
         callback=check_dtype,
         show_default=False,
-        help="data type of weights and images (default: float32)",
+        help="data type; int8 in onnxruntime and openvino (default: float32)",
     ),
 ]
 Features = Annotated[

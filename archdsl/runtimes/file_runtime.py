@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 import weakref
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from archdsl.exporting.frozen import Outputs
     from archdsl.json_types import JsonObject
     from archdsl.runtimes.runtime import NetInput
+
+
+_CALIBRATION_BATCHES = 4
 
 
 class _Folder:
@@ -95,6 +100,24 @@ class FileRuntime(Runtime):
     package: ClassVar[str]
     """What has to be installed; the extra of archdsl has the same name as `extra`."""
     extra: ClassVar[str]
+    is_int8 = False
+    """Whether files are quantised when they are written."""
+
+    def for_dtype(self, dtype: str) -> FileRuntime:
+        """As `Runtime.for_dtype`."""
+        runtime = copy.copy(self)
+        runtime.is_int8 = dtype == "int8"
+        return runtime
+
+    def quantize(self, file: Path, quantized: Path, batches: Sequence[Tensor]) -> None:
+        """Write a float32 file again in the int8 form that this runtime runs fast; those with `int8` in `dtypes` can.
+
+        `batches` of images, each (B, C, H, W), tell the range of activations, where the form needs it.
+
+        Raises:
+            ExportError: a package is missing, or the file cannot be quantised.
+        """
+        raise ExportError(f"runtime {self.name} has no dtype int8")
 
     @abstractmethod
     def open(self, file: Path, threads: int) -> Session:
@@ -162,13 +185,20 @@ class FileRuntime(Runtime):
         images, names = x.float(), names_of_outputs(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
         try:
-            write_onnx(Float32Interface(net, x.dtype).eval(), images, file, names)
-            opened = FilePass(self, file, images, torch.get_num_threads(), folder)
+            whole = file.with_name(f"{file.name}.float32") if self.is_int8 else file
+            write_onnx(Float32Interface(net, x.dtype).eval(), images, whole, names)
+            opened = FilePass(self, whole, images, torch.get_num_threads(), folder)
             image = (images.shape[1], images.shape[2], images.shape[3])
             reference = Float32Interface(net, x.dtype).eval()
             refuse(difference(opened.session.outputs, reference, image, (len(images),), names), dtype)
+            if self.is_int8:
+                self.quantize(whole, file, _noise_like(images))
+                opened = FilePass(self, file, images, torch.get_num_threads(), folder)
         except ExportError as error:
             raise MeasureError(f"runtime {self.name}: {error}") from error
+        finally:
+            if self.is_int8:
+                file.with_name(f"{file.name}.float32").unlink(missing_ok=True)
         return opened
 
     def with_threads(self, runner: Runner, threads: int) -> Runner:
@@ -210,6 +240,14 @@ class FileRuntime(Runtime):
             raise WrongSetting(f"{file}: is for a batch of {first}; got batch {batch}")
         channels, height, width = (int(side or 0) for side in image)
         return channels, height, width
+
+
+def _noise_like(images: Tensor) -> list[Tensor]:
+    """What stands for images where a latency alone is asked for: how activations are scaled does not change it."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(images.shape, generator=generator) for _ in range(_CALIBRATION_BATCHES)]
 
 
 def names_of_outputs(net: nn.Module, x: Tensor) -> list[str]:

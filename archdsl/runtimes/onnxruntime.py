@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archdsl.runtimes.file_runtime import FileRuntime, Session
 from archdsl.runtimes.onnx_session import OnnxSession
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class OnnxRuntime(FileRuntime):
@@ -15,7 +20,7 @@ class OnnxRuntime(FileRuntime):
     name = "onnxruntime"
     runs_elsewhere = True
     package, extra = "onnxruntime", "onnx"
-    dtypes = ("float32", "float16")
+    dtypes = ("float32", "float16", "int8")
 
     def missing_packages(self) -> list[str]:
         """What has to be installed before a network can be exported and run, found without importing anything."""
@@ -26,6 +31,12 @@ class OnnxRuntime(FileRuntime):
         import onnxruntime
 
         return str(onnxruntime.__version__)
+
+    def quantize(self, file: Path, quantized: Path, batches: Sequence[Tensor]) -> None:
+        """As `FileRuntime.quantize`: activations are scaled in every run, and no image is needed."""
+        from archdsl.exporting.int8 import quantize
+
+        quantize(file, quantized)
 
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""

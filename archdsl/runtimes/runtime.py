@@ -41,6 +41,10 @@ class Runtime(ABC):
             MeasureError: it cannot; a `WrongSetting` where it never takes that device or dtype.
         """
 
+    def for_dtype(self, dtype: str) -> Runtime:
+        """The runtime that prepares networks of a dtype; one that quantises them is another than one that does not."""
+        return self
+
     def begin(self) -> None:  # noqa: B027  # most keep nothing
         """Forget what was made for earlier networks; called before the networks of one comparison are prepared."""
 

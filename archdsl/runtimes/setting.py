@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from archdsl.errors import MeasureError, one_of
+from archdsl.errors import MeasureError, WrongSetting, one_of
 from archdsl.runtimes.by_name import RUNTIMES as RUNTIMES
 from archdsl.runtimes.by_name import default_runtime as default_runtime
 from archdsl.runtimes.by_name import deployment_runtime as deployment_runtime
-from archdsl.runtimes.by_name import runtime_named
+from archdsl.runtimes.by_name import runs_files, runtime_named
 from archdsl.runtimes.by_name import runtime_of as runtime_of
 from archdsl.runtimes.runtime import Runtime
 
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 Image = tuple[int, int, int]
 """(C, H, W) of one input."""
 
-DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}
+DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int8": "int8"}
 DTYPES |= {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -71,15 +71,15 @@ class Setting(NamedTuple):
 
     @property
     def executor(self) -> Runtime:
-        """The runtime itself."""
-        return runtime_named(self.runtime)
+        """The runtime itself, for the dtype."""
+        return runtime_named(self.runtime).for_dtype(self.dtype)
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch's own."""
+        """The dtype as torch's own; a network that a file computes in int8 is float32 before its export."""
         import torch
 
-        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[self.dtype]
+        return {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(self.dtype, torch.float32)
 
     @classmethod
     def checked(cls, device: str | None, batch: int, dtype: str, runtime: str | None) -> Setting:
@@ -94,6 +94,9 @@ class Setting(NamedTuple):
         if dtype not in DTYPES:
             raise MeasureError(f"dtype must be {one_of(list(dict.fromkeys(DTYPES.values())))}; got '{dtype}'")
         runtime = default_runtime(device) if runtime is None else runtime
+        if dtype == "int8" and not runs_files(runtime):
+            rule = f"runtime {runtime} has no dtype int8: exported files alone are quantised"
+            raise WrongSetting(f"{rule}; use --runtime onnxruntime or openvino")
         runtime_named(runtime).check(device, DTYPES[dtype])
         return cls(device, batch, DTYPES[dtype], runtime)
 
