@@ -11,9 +11,10 @@ from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.render.budgets import budget_texts, origin
 from archdsl.render.texts import clock, counted
-from archdsl.render.verdict import exported_text, held_out_text, reading_lines
+from archdsl.render.verdict import exported_text, float32_text, held_out_text, reading_lines
 from archdsl.search.config import COST_TEXTS, Settings
 from archdsl.search.report.reading import number
+from archdsl.search.store.winner import QUANTISED
 
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
@@ -114,6 +115,8 @@ def held_out_line(report: Report) -> str:
     if not verdict.has_winner or verdict.held_out is None:
         return ""
     exported = exported_text(verdict.reading)
+    if verdict.float32 is not None:
+        return f"{held_out_text(verdict.held_out, QUANTISED)}; {float32_text(verdict.float32)}"
     return held_out_text(verdict.held_out) + (f"; {exported}" if exported else "")
 
 

@@ -18,7 +18,7 @@ from archdsl.search.report.reading import items, mapping, number
 if TYPE_CHECKING:
     from archdsl.search.store.reading import Reading
     from archdsl.search.store.result import Result
-    from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy
+    from archdsl.search.store.winner import AttemptSummary, Float32Accuracy, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES = 5
@@ -140,17 +140,26 @@ def _accuracy_lines(accuracy: WinnerAccuracy | None) -> Iterator[str]:
         yield "the accuracy of the winner is not recorded"
         return
     if accuracy.held_out is not None:
-        yield held_out_text(accuracy.held_out)
+        yield held_out_text(accuracy.held_out, accuracy.file)
     elif accuracy.validation is not None:
         validation = accuracy.validation
         images = f"{validation.images:,} validation images, by which it was chosen (none are held out)"
         value = accuracy_text(validation.accuracy, validation.error)
-        yield f"accuracy of winner.safetensors on {images}: {value}, after {validation.fidelity}"
+        yield f"accuracy of {accuracy.file} on {images}: {value}, after {validation.fidelity}"
+    if accuracy.float32 is not None:
+        yield f"  {float32_text(accuracy.float32)}"
     if accuracy.chance is not None:
         yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
 
 
-def held_out_text(facts: HeldOutAccuracy) -> str:
+def float32_text(facts: Float32Accuracy) -> str:
+    """What the weights of a quantised winner reach before they are quantised."""
+    if facts.held_out is None:
+        return f"winner.safetensors, the same weights in float32: {accuracy_text(facts.validation)}"
+    return f"winner.safetensors, the same weights in float32: {accuracy_text(facts.held_out)}"
+
+
+def held_out_text(facts: HeldOutAccuracy, file: str = "winner.safetensors") -> str:
     """The winner's accuracy on images that no choice has seen, and beside it that of other seeds.
 
     A run of an earlier version kept no weights: its accuracy is the mean over seeds.
@@ -163,12 +172,12 @@ def held_out_text(facts: HeldOutAccuracy) -> str:
         return f"accuracy on held-out images, which no choice has seen: {value}{mean}, after {facts.fidelity}"
     beside = f"; the mean over {seeds} is {accuracy_text(facts.mean)}" if seeds else ""
     images = f"{facts.images:,} held-out images, which no choice has seen"
-    return f"accuracy of winner.safetensors on {images}: {value}, after {facts.fidelity}{beside}"
+    return f"accuracy of {file} on {images}: {value}, after {facts.fidelity}{beside}"
 
 
 def exported_text(reading: Reading | None) -> str:
     """What is known of the answers of an exported winner, whose accuracy was not measured; empty where none is."""
-    if reading is None or "file" not in reading.conditions:
+    if reading is None or "file" not in reading.conditions or reading.conditions.get("dtype") == "int8":
         return ""
     return (
         "winner.onnx has the same weights; its outputs were compared with this network's on two inputs of noise and "

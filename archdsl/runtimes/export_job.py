@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -20,6 +20,8 @@ from archdsl.language.arguments import wrong_file, wrong_model
 from archdsl.weights.facts import ModelFacts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from archdsl.compile import Backbone
     from archdsl.language.document import Spec
 
@@ -76,6 +78,8 @@ class ExportJob:
     opset: int
     facts: ModelFacts | None
     outputs: tuple[str, ...]
+    calibration: tuple[Tensor, ...] | None = None
+    """Batches of images by which an int8 file's activations are scaled."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -98,6 +102,7 @@ def checked_job(
     dtype: Dtype,
     opset: int,
     facts: ModelFacts | None,
+    calibration: Sequence[Tensor] | None = None,
 ) -> tuple[ExportJob, Path]:
     """The arguments of `export`, held to their ranges and to each other."""
     from archdsl.compile import Backbone
@@ -128,8 +133,25 @@ def checked_job(
         opset,
         facts,
         tuple(output_names(model)),
+        _calibration(calibration, dtype, model.spec.channels, size, batch),
     )
     return job, path
+
+
+def _calibration(
+    batches: Sequence[Tensor] | None, dtype: str, channels: int, size: tuple[int, int], batch: int
+) -> tuple[Tensor, ...] | None:
+    """Batches of images that the file can read."""
+    if batches is None:
+        return None
+    if dtype != "int8":
+        raise WrongUse(f"calibration is for dtype int8; got dtype {dtype}")
+    wanted = (batch, channels, *size)
+    shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else type(each).__name__ for each in batches]
+    wrong = [shape for shape in shapes if shape != wanted]
+    if wrong or not shapes:
+        raise WrongUse(f"calibration must be tensors of images {wanted}; got {short(wrong[0]) if wrong else 'none'}")
+    return tuple(batches)
 
 
 def _size(image: int | tuple[int, int]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from archdsl.exporting.frozen import Float32Interface, frozen, perturbed, zero_parameters
-from archdsl.exporting.int8 import quantize
+from archdsl.exporting.int8 import quantize, quantize_calibrated
 from archdsl.exporting.onnx_file import DEFAULT_OPSET as DEFAULT_OPSET
 from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
@@ -54,6 +54,7 @@ def export(
     dtype: Dtype = "float32",
     opset: int = DEFAULT_OPSET,
     facts: ModelFacts | None = None,
+    calibration: Sequence[Tensor] | None = None,
 ) -> Exported:
     """Write a network to a file for another tool, and check the very file against the network.
 
@@ -72,6 +73,8 @@ def export(
         dynamic_batch: whether the batch may change.
         dtype: what the network computes in: float32, float16, or int8 for ONNX (weights and products of matrices).
         opset: the version of ONNX's operators.
+        calibration: batches of images as the network reads them, each (batch, C, H, W), for int8: activations are
+            scaled by them once, as OpenVINO runs it fast (NNCF, the extra `int8`), instead of in every run.
         facts: classes, preprocessing, accuracy and provenance, as `archdsl.weights.read_facts` gives them.
 
     Raises:
@@ -80,7 +83,7 @@ def export(
             more than 1e-4 of the largest output in float32, or 1e-2 in float16.
         OSError: the file cannot be written.
     """
-    job, path = checked_job(model, file, format, image, batch, dynamic_batch, dtype, opset, facts)
+    job, path = checked_job(model, file, format, image, batch, dynamic_batch, dtype, opset, facts, calibration)
     perturbed_error = None
     with _unnamed(job, path) as partial:
         if zero_parameters(job.model):
@@ -156,11 +159,18 @@ def _write_onnx(job: ExportJob, net: nn.Module, images: Tensor, file: Path) -> _
             metadata=job.metadata,
         )
         if is_int8:
-            quantize(whole, file)
+            _quantize(job, whole, file)
     finally:
         if is_int8:
             whole.unlink(missing_ok=True)
     return _Written(facts.opset, facts.operators)
+
+
+def _quantize(job: ExportJob, whole: Path, file: Path) -> None:
+    if job.calibration is None:
+        quantize(whole, file)
+    else:
+        quantize_calibrated(whole, file, [images.float().cpu().numpy() for images in job.calibration])
 
 
 def _held_against(job: ExportJob, model: Backbone, file: Path) -> Difference:

@@ -242,6 +242,20 @@ class FileRuntime(Runtime):
         return channels, height, width
 
 
+def session_as_module(session: Session, batch: int) -> nn.Module:
+    """A classifier's file as a module, from images (N, C, H, W) to logits (N, classes), N at most the file's batch."""
+    import torch
+
+    class _Module(torch.nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            """(N, C, H, W) -> (N, classes); what the file's batch lacks is filled with zeros."""
+            missing = batch - len(images)
+            whole = torch.cat([images, images.new_zeros(missing, *images.shape[1:])]) if missing else images
+            return session.outputs(whole)[0][: len(images)]
+
+    return _Module()
+
+
 def _noise_like(images: Tensor) -> list[Tensor]:
     """What stands for images where a latency alone is asked for: how activations are scaled does not change it."""
     import torch

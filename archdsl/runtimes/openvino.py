@@ -21,6 +21,7 @@ class OpenVino(FileRuntime):
     runs_elsewhere = True
     package, extra = "openvino", "openvino"
     dtypes = ("float32", "int8")
+    calibrates = True
 
     def check(self, device: str, dtype: str) -> None:
         """As `Runtime.check`; int8 needs NNCF."""

@@ -31,6 +31,8 @@ class Runtime(ABC):
     """Whether each module's `forward` runs in Python on every call, so that a part can be timed inside its network."""
     times_parts: ClassVar[bool] = True
     """Whether a part of a network can be timed alone, so that tables of latencies hold for the runtime."""
+    calibrates: ClassVar[bool] = False
+    """Whether its int8 files are written by images, whose activations tell the scales."""
     passes: ClassVar[int] = 1
     """Passes per call when a part of a network is timed alone: enough that the cost of a call hardly counts."""
 

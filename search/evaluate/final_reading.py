@@ -22,7 +22,8 @@ from archdsl.search.evaluate.measuring import one_reading
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
-from archdsl.search.worker.messages import ExportRequest, MeasuringSetting
+from archdsl.search.worker.export_messages import Calibration, ExportRequest
+from archdsl.search.worker.messages import MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
@@ -76,16 +77,27 @@ def file_to_measure(context: Context, spec: Spec, weights: Path) -> Path:
     Raises:
         OutOfTime, Failed, WorkerGone: it could not be written.
     """
-    settings = context.settings
-    if not runs_files(settings.runtime):
+    if not runs_files(context.settings.runtime):
         return weights
-    file = onnx_beside(weights)
+    return export_weights(context, spec, weights, onnx_beside(weights), context.settings.features_only)
+
+
+def export_weights(context: Context, spec: Spec, weights: Path, file: Path, features_only: bool) -> Path:
+    """The exported file of trained weights, written where it is not there, or older than these.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: it could not be written.
+    """
+    settings, calibration = context.settings, None
     if file.is_file() and file.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
         return file
+    if settings.dtype == "int8":
+        calibration = Calibration(context.loaded.request, context.policy.final_reading.calibration_images)
     context.doing(f"exporting {spec.name}", context.state.phase)
     fresh = context.new_worker()
     try:
-        request = ExportRequest(str(weights), str(file), MeasuringSetting(**settings.measuring()))
+        setting = MeasuringSetting(**{**settings.measuring(), "features_only": features_only})
+        request = ExportRequest(str(weights), str(file), setting, calibration)
         ask_in_time(fresh, request, context.policy.silence.export_s, context.clock)
     finally:
         fresh.stop()

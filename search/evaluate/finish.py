@@ -14,14 +14,13 @@ from archdsl.numbers import accuracy_text, standard_error
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.final_reading import read_winner
 from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.handed_over import HandedOver
 from archdsl.search.evaluate.held_out import winner_accuracy
 from archdsl.search.evaluate.kept_weights import (
     KeptWeights,
     beats_chance,
     indistinguishable,
-    recorded_training,
     retraining_s,
-    weights_of,
 )
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.verdict import Verdict
@@ -82,7 +81,8 @@ def settle(context: Context, finalists: Finalists) -> Verdict:
     UNSURE one that was measured is the winner. Once the time is over, only the fastest of those that are left is tried.
     """
     context.clock.keep_for_retraining(0.0)  # now is the time that was kept
-    ranked = finalists.ranked()
+    handed_over = HandedOver(context)
+    ranked = handed_over.ranked(finalists.ranked())
     context.state.front = finalists.front()
     context.folder.write_front(context.state.front)
     if context.options.role == "train":
@@ -94,11 +94,11 @@ def settle(context: Context, finalists: Finalists) -> Verdict:
         ready = [trial for trial in left if _has_weights_in_time(context, trial)]
         trial = min(ready or left, key=_latency) if late else (ready or left)[0]
         left = [] if late else [other for other in left if other is not trial]
-        attempt = _attempt(context, trial)
+        attempt = _attempt(context, trial, handed_over)
         attempts.append(attempt)
         if attempt.verdict == "PASS" or (attempt.judged is not None and attempt.judged.is_disturbed):
             break
-    return _verdict(context, ranked, attempts)
+    return _verdict(context, ranked, attempts, handed_over)
 
 
 def _has_weights_in_time(context: Context, trial: Trial) -> bool:
@@ -111,14 +111,14 @@ def _latency(trial: Trial) -> float:
     return math.inf if trial.latency_ms is None else trial.latency_ms
 
 
-def _attempt(context: Context, trial: Trial) -> Attempt:
+def _attempt(context: Context, trial: Trial, handed_over: HandedOver) -> Attempt:
     """A network's weights, then its latency as they are handed over."""
     spec, kept = spec_of(trial.document), None
     context.doing(spec.name, "measuring the winner in fresh processes")
     if context.data is None:
         return Attempt(spec, trial, None, None, None, "its accuracy cannot be computed, since the data was not loaded")
     try:
-        kept, chance = weights_of(context, trial), context.data.chance
+        kept, chance = handed_over.of(trial), context.data.chance
         if not beats_chance(kept, chance):
             return Attempt(spec, trial, kept, None, None, _no_better_than_chance(kept, chance), is_by_chance=True)
         context.doing(spec.name, "measuring the winner in fresh processes")
@@ -153,7 +153,7 @@ def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
     return f"{value} is not two standard errors above {accuracy_text(chance)}, the share of the largest class"
 
 
-def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt]) -> Verdict:
+def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt], handed_over: HandedOver) -> Verdict:
     """PASS of the last attempt, else the first UNSURE one, else FAIL with the nearest miss."""
     summaries = [attempt.summary(context.settings.stat) for attempt in attempts]
     if attempts:
@@ -172,7 +172,7 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt]) -> 
             winner.reading,
             summaries,
             winner_accuracy(context.records, network_hash, winner.kept, context.loaded.chance),
-            _ties(context, ranked, winner),
+            _ties(ranked, winner, handed_over),
             str(winner.kept.path),
         )
     if unsure:
@@ -195,17 +195,18 @@ def _keep_in_front(context: Context, attempts: list[Attempt]) -> None:
         context.folder.write_front(context.state.front)
 
 
-def _ties(context: Context, ranked: list[Trial], winner: Attempt) -> list[Tie]:
+def _ties(ranked: list[Trial], winner: Attempt, handed_over: HandedOver) -> list[Tie]:
     """Networks trained as long as the winner whose accuracy the validation images cannot tell from its."""
     assert winner.kept is not None
     ties = []
     for trial in ranked:
-        training = recorded_training(context, trial)
+        training = handed_over.compared(trial)
         if trial.network_hash == winner.trial.network_hash or training is None or trial.latency_ms is None:
             continue
         if indistinguishable(winner.kept, training):
-            error = standard_error(training.accuracy, len(training.answers))
-            ties.append(Tie(trial.name, trial.network_hash, trial.latency_ms, training.accuracy, error))
+            accuracy = training.validation_accuracy if isinstance(training, KeptWeights) else training.accuracy
+            error = standard_error(accuracy, len(training.answers))
+            ties.append(Tie(trial.name, trial.network_hash, trial.latency_ms, accuracy, error))
     return ties
 
 

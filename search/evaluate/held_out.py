@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archdsl.search.evaluate.kept_weights import KeptWeights
-from archdsl.search.store.winner import HeldOutAccuracy, ValidationAccuracy, WinnerAccuracy
+from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy, ValidationAccuracy, WinnerAccuracy
 from archdsl.search.trial import SeedAccuracy, Trial
 
 
@@ -20,13 +20,14 @@ def winner_accuracy(records: Sequence[Trial], network_hash: str, kept: KeptWeigh
     if kept.held_out_accuracy is not None:
         accuracy, error, images = kept.held_out_accuracy, kept.held_out_error, kept.held_out_images
         on_held_out = HeldOutAccuracy(accuracy, error, images, kept.fidelity, mean=accuracy)
-        if over_seeds is not None:
+        if over_seeds is not None and kept.float32 is None:  # the other seeds were not quantised
             seeds, least, most = over_seeds.seeds, over_seeds.least, over_seeds.most
             on_held_out = replace(on_held_out, seeds=seeds, least=least, most=most, mean=over_seeds.accuracy)
     validation = ValidationAccuracy(
         kept.validation_accuracy, kept.validation_error, kept.validation_images, kept.fidelity, *kept.trained_seeds
     )
-    return WinnerAccuracy(on_held_out, validation, chance, kept.per_class, kept.balanced_accuracy)
+    before = None if kept.float32 is None else Float32Accuracy(*kept.float32)
+    return WinnerAccuracy(on_held_out, validation, chance, kept.per_class, kept.balanced_accuracy, before)
 
 
 def held_out(records: Sequence[Trial], network_hash: str | None) -> HeldOutAccuracy | None:

@@ -54,6 +54,8 @@ class KeptWeights(NamedTuple):
     many.
     """
     trained_seeds: Seeds
+    float32: tuple[float, float | None] | None = None
+    """Where all of this is of a quantised file, the validation and held-out accuracy of the weights themselves."""
 
     @property
     def accuracy(self) -> float:

@@ -21,7 +21,8 @@ from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import Measurement
 from archdsl.search.worker.events import DeviceBusy, Event
-from archdsl.search.worker.messages import CandidateRequest, MeasureRequest, MeasuringSetting, Pace
+from archdsl.search.worker.export_messages import CandidateRequest
+from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.timing.estimate import STATS, estimate, percentile
 from archdsl.timing.rounds import Rounds

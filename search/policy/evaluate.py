@@ -60,6 +60,8 @@ class FinalReadingPolicy:
     """Of a process that will stay the only one: enough blocks for a verdict, some disturbed ones left out."""
     long_call_ms: float = 15.0
     """Calls that last longer are nearly all disturbed by one neighbour a core: a quiet moment is waited for."""
+    calibration_images: int = 128
+    """Training images by which an int8 file's activations are scaled: as many as hold every class a few times."""
     look_s: float = 1.0
     """Over which a machine is looked at."""
     most_wait_s: float = 60.0
@@ -118,6 +120,8 @@ class SilencePolicy:
     """Exporting a network and holding the file against it, and measuring one in a runtime that runs files."""
     score_s: float = 120.0
     """Scoring a network at initialisation."""
+    accuracy_s: float = 600.0
+    """Naming all validation and held-out images with an exported file."""
     train_s: float = 600.0
     """Training: it tells how far it is."""
 

@@ -12,7 +12,7 @@ from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import HeldOutAccuracy
+from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Verdict:
     disturbed: str
     """How many readings a busy machine disturbed; empty where none was."""
     held_out: HeldOutAccuracy | None
+    float32: Float32Accuracy | None
+    """What the weights of a winner in int8 reach in float32; None where nothing was quantised."""
     per_class: list[ClassAccuracy]
     """Of the winner, in the order of its classes; empty if it is not known."""
     balanced: dict[str, float]
@@ -188,6 +190,8 @@ class Report:
             "reading": None if reading is None else reading.as_json(),
             "held_out": {name: value for name, value in held_out_facts.items() if value is not None},
         }
+        if self.verdict.float32 is None:
+            del verdict["float32"]
         winner = None if self.winner is None else self.winner.to_json()
         importance: list[JsonObject] = [shares._asdict() for shares in self.importance]
         return plain | {"verdict": verdict, "importance": [*importance], "space": self.space, "winner": winner}

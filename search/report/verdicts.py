@@ -11,7 +11,7 @@ from archdsl.search.report.reading import items, mapping, number, numbers, text
 from archdsl.search.report.trials import Timing
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import HeldOutAccuracy
+from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
 from archdsl.timing.estimate import STATS
 
 
@@ -30,6 +30,7 @@ def verdict_of(written: JsonObject) -> Verdict:
         reading=_reading(written),
         disturbed=_disturbed(written.get("disturbed_readings")),
         held_out=_held_out(mapping(written.get("held_out"))),
+        float32=_float32(mapping(written.get("float32"))),
         per_class=(per_class := classes_of(written.get("per_class"))),
         balanced=balanced_of(per_class),
     )
@@ -69,6 +70,12 @@ def _held_out(written: JsonObject) -> HeldOutAccuracy | None:
     return HeldOutAccuracy(
         accuracy, error, None if images is None else int(images), fidelity, int(seeds), least, most, mean
     )
+
+
+def _float32(written: JsonObject) -> Float32Accuracy | None:
+    """None where nothing was quantised."""
+    validation = number(written.get("validation"))
+    return None if validation is None else Float32Accuracy(validation, number(written.get("held_out")))
 
 
 def _attempt(written: JsonObject) -> Attempt:

@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass as validated
 from archdsl.json_types import JsonObject
 
 Word = Literal["PASS", "FAIL", "UNSURE"]
+QUANTISED = "winner.onnx (int8)"
+"""The file that a search in int8 hands over."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,14 @@ class HeldOutAccuracy:
 
 
 @dataclass(frozen=True)
+class Float32Accuracy:
+    """Of the weights from which a quantised winner was exported, on the same images."""
+
+    validation: float
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
 class WinnerAccuracy:
     """What is known of the accuracy of the weights that are handed over."""
 
@@ -155,6 +165,13 @@ class WinnerAccuracy:
     """Of "validation" and "held_out": by class how many images are named rightly, of how many."""
     balanced_accuracy: dict[str, float | None] | None = None
     """The mean of the classes' recalls, by the set of images."""
+    float32: Float32Accuracy | None = None
+    """Where the accuracies are those of winner.onnx in int8: what its weights reach in float32."""
+
+    @property
+    def file(self) -> str:
+        """What the accuracies are of."""
+        return "winner.safetensors" if self.float32 is None else QUANTISED
 
     @classmethod
     def from_json(cls, outcome: JsonObject) -> WinnerAccuracy | None:
@@ -169,6 +186,8 @@ class WinnerAccuracy:
     def as_json(self) -> JsonObject:
         """The keys of `verdict.json`."""
         facts: JsonObject = asdict(self)
+        if self.float32 is None:
+            del facts["float32"]
         if self.per_class is not None:
             facts["per_class"] = {
                 of: None if classes is None else {label: list(pair) for label, pair in classes.items()}

@@ -1,9 +1,8 @@
-"""What a worker does when it is asked: it measures and exports here; it imports torch when it must."""
+"""What a worker does when it is asked: it measures here; it imports torch when it must."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,24 +10,25 @@ from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
-from archdsl.search.worker import messages, training_actions, training_messages
+from archdsl.search.worker import export_actions, export_messages, messages, training_actions, training_messages
 from archdsl.search.worker.events import DeviceBusy, Measuring, event_as_json
+from archdsl.search.worker.export_actions import trained
 from archdsl.search.worker.request import parsed
 from archdsl.search.worker.training_actions import Say
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
     from archdsl.latency.rounds import Pace as PaceOptions
-    from archdsl.runtimes.export_job import Dtype
 
 Q = TypeVar("Q")
 Reply = (
     messages.HelloReply
     | LoadedData
-    | messages.CandidateReply
     | messages.MeasureReply
     | messages.ThreadsReply
-    | messages.ExportReply
+    | export_messages.CandidateReply
+    | export_messages.ExportReply
+    | export_messages.AccuracyReply
     | training_messages.ScoreReply
     | training_messages.TrainReply
     | training_messages.PaceReply
@@ -98,44 +98,9 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
     return messages.MeasureReply(reading, time.monotonic() - started)
 
 
-def _candidate(request: messages.CandidateRequest, say: Say) -> messages.CandidateReply:
-    """The exported file of a network that was not trained: of a latency its weights decide nothing."""
-    from archdsl.latency import Setting
-    from archdsl.latency.measuring import export_seeded
-    from archdsl.load.specs import spec_of
-
-    setting, file = request.setting, Path(request.file)
-    if not file.is_file():
-        checked = Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
-        export_seeded(spec_of(request.spec), file, checked, features_only=setting.features_only)
-    return messages.CandidateReply(file.stat().st_size)
-
-
 def _subject(file: Path, features_only: bool) -> Backbone | Path:
     """What is measured of a file that is handed over: an ONNX file itself, or the network in a file of ours."""
-    return file if file.suffix == ".onnx" else _trained(file, features_only)
-
-
-def _trained(file: Path, features_only: bool) -> Backbone:
-    """The network in a file of ours; for dense prediction without its head."""
-    from archdsl.weights import load_model
-
-    with warnings.catch_warnings():
-        if features_only:  # the winner's README says that norms of the maps are new
-            warnings.simplefilter("ignore", UserWarning)
-        return load_model(file, features_only=features_only or None)
-
-
-def _export(request: messages.ExportRequest, say: Say) -> messages.ExportReply:
-    """An ONNX file of a trained network, which says what the weights' file says of itself."""
-    from archdsl.runtimes.exported import export
-    from archdsl.weights import read_facts
-
-    setting, facts = request.setting, read_facts(request.weights)
-    dtype: Dtype = "float16" if setting.dtype == "float16" else "float32"
-    model = _trained(Path(request.weights), setting.features_only)
-    done = export(model, request.file, "onnx", batch=setting.batch, dtype=dtype, facts=facts)
-    return messages.ExportReply(done.sha256, done.largest_error)
+    return file if file.suffix == ".onnx" else trained(file, features_only)
 
 
 def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsReply:
@@ -172,10 +137,11 @@ def _action(kind: type[Q], act: Callable[[Q, Say], R]) -> Action:
 ACTIONS: dict[str, Action] = {
     "hello": _action(messages.MeasuringSetting, _hello),
     "data": _action(training_messages.LoadRequest, training_actions.load_data),
-    "candidate": _action(messages.CandidateRequest, _candidate),
+    "candidate": _action(export_messages.CandidateRequest, export_actions.export_candidate),
     "measure": _action(messages.MeasureRequest, _measure),
     "threads": _action(messages.ThreadsRequest, _threads),
-    "export": _action(messages.ExportRequest, _export),
+    "export": _action(export_messages.ExportRequest, export_actions.export_trained),
+    "accuracy": _action(export_messages.AccuracyRequest, export_actions.accuracy_of),
     "train": _action(training_messages.TrainRequest, training_actions.train_network),
     "score": _action(training_messages.ScoreRequest, training_actions.score),
     "pace": _action(training_messages.PaceRequest, training_actions.pace_of),

@@ -72,27 +72,6 @@ class MeasureReply:
 
 
 @dataclass(frozen=True)
-class CandidateReply:
-    """The file is there; its size in bytes."""
-
-    bytes: int
-
-
-@dataclass(frozen=True)
-class CandidateRequest(Request[CandidateReply]):
-    """Export a network that was not trained to `file`, for a setting, unless it is there."""
-
-    do = "candidate"
-    spec: dict[str, JsonValue]
-    file: str
-    setting: MeasuringSetting
-
-    def reply(self, facts: JsonObject) -> CandidateReply:
-        """The file."""
-        return parsed(CandidateReply, facts)
-
-
-@dataclass(frozen=True)
 class MeasureRequest(Request[MeasureReply]):
     """Measure a network, or the file `weights`, ours or ONNX; with a gate, until it is clear on which side it lies.
 
@@ -132,26 +111,3 @@ class ThreadsRequest(Request[ThreadsReply]):
     def reply(self, facts: JsonObject) -> ThreadsReply:
         """The number."""
         return parsed(ThreadsReply, facts)
-
-
-@dataclass(frozen=True)
-class ExportReply:
-    """The file that was written and held against its network."""
-
-    sha256: str
-    largest_error: float
-    """As a share of the largest output."""
-
-
-@dataclass(frozen=True)
-class ExportRequest(Request[ExportReply]):
-    """Export the network in the file `weights` to an ONNX file for a setting."""
-
-    do = "export"
-    weights: str
-    file: str
-    setting: MeasuringSetting
-
-    def reply(self, facts: JsonObject) -> ExportReply:
-        """The file."""
-        return parsed(ExportReply, facts)

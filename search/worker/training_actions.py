@@ -25,7 +25,7 @@ Say = Callable[[Event], None]
 
 def load_data(request: messages.LoadRequest, say: Say) -> LoadedData:
     """The data's classes and channels; it is loaded once."""
-    data = _loaded(*request.data)
+    data = loaded(*request.data)
     return LoadedData(
         classes=data.classes,
         channels=data.channels,
@@ -39,7 +39,8 @@ def load_data(request: messages.LoadRequest, say: Say) -> LoadedData:
 
 
 @cache
-def _loaded(name: str, image: int, seed: int, images: int) -> Data:
+def loaded(name: str, image: int, seed: int, images: int) -> Data:
+    """The data, loaded once."""
     from archdsl.data.loading import load
 
     return load(name, image, seed, train=images)
@@ -48,7 +49,7 @@ def _loaded(name: str, image: int, seed: int, images: int) -> Data:
 @cache
 def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
     """Of the data, all of which is read for it."""
-    return str(_loaded(name, image, seed, images).fingerprint())
+    return str(loaded(name, image, seed, images).fingerprint())
 
 
 def pace_of(request: messages.PaceRequest, say: Say) -> messages.PaceReply:
@@ -70,7 +71,7 @@ def score(request: messages.ScoreRequest, say: Say) -> messages.ScoreReply:
     from archdsl.load.specs import spec_of
     from archdsl.search.worker.scores.every import scored
 
-    scoring = scored(spec_of(request.spec), _loaded(*request.data), request.seed, request.device)
+    scoring = scored(spec_of(request.spec), loaded(*request.data), request.seed, request.device)
     return messages.ScoreReply(scoring.scores, scoring.seconds)
 
 
@@ -83,7 +84,7 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
     from archdsl.training.recipe import Fidelity, train
     from archdsl.training.saving import Training
 
-    data = _loaded(*request.data)
+    data = loaded(*request.data)
     fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
     spec, seed, device = spec_of(request.spec), request.seed, request.device
     if device == "cpu":

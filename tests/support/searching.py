@@ -29,6 +29,7 @@ from archdsl.search.worker.events import TrainingProgress
 from archdsl.search.worker.process import Progress
 from archdsl.search.worker.request import Request
 from archdsl.search.worker.scores.every import NAMES
+from archdsl.weights.facts import read_facts
 from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named, write_fake_weights
 
@@ -159,8 +160,14 @@ class FakeWorker:
         return {"bytes": file.stat().st_size}
 
     def _export(self, request: Reply) -> Reply:
-        Path(request["file"]).write_text("an exported network")
+        stated = read_facts(request["weights"]).accuracy
+        Path(request["file"]).write_text("an exported network" if stated is None else stated.model_dump_json())
         return {"sha256": "0" * 64, "largest_error": 0.0}
+
+    def _accuracy(self, request: Reply) -> Reply:
+        file = Path(request["file"])
+        stated, lost = json.loads(file.read_text()), self.machine.lost_in_int8(file.name.partition("-")[0])
+        return {name: fake_named(stated[name]["accuracy"] - lost) for name in ("validation", "held_out")}
 
     def _pace(self, request: Reply) -> Reply:
         return {"step_s": 0.01, "image_s": 0.001}
@@ -194,6 +201,8 @@ class Machine:
         self.beside: Reply = {"environment": {"OMP_WAIT_POLICY": "PASSIVE"}, "load_average": [0.1, 0.1, 0.1]}
         self.seed_noise, self.hidden = 0.0, 0.02
         self.losses_tell = False
+        self.lost_in_int8: Callable[[str], float] = lambda network_hash: 0.1
+        """What of a network's accuracy is lost in its int8 file."""
         self.asked: list[Reply] = []
         self.exported: list[Path] = []
         """Files of candidates, in the order in which they were written."""

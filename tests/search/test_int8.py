@@ -1,0 +1,113 @@
+"""A search in int8: the quantised file is what is measured, judged, chosen by its accuracy, and handed over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl.render.report_texts import held_out_line
+from archdsl.render.search import summary
+from archdsl.search.report import read_report
+from archdsl.search.worker.actions import ACTIONS
+from archdsl.weights import save_model
+from tests.support.bright_images import write_bright_images
+from tests.support.screens import text_of
+from tests.support.searching import Lines, Machine, quicken, search
+from tests.support.small_networks import shaken
+
+RUNTIME = {"runtime": "onnxruntime", "dtype": "int8", "threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def verdict_in(run: Path) -> dict[str, Any]:
+    verdict: dict[str, Any] = json.loads((run / "verdict.json").read_text())
+    return verdict
+
+
+def asked(machine: Machine, *kinds: str) -> list[dict[str, Any]]:
+    return [request for request in machine.asked if request["do"] in kinds]
+
+
+def test_the_verdict_states_the_accuracy_of_the_quantised_file_with_that_of_float32_beside_it(tmp_path: Path) -> None:
+    machine, run = Machine(), tmp_path / "run"
+    result = search(run, machine, trials=6, **RUNTIME)
+    verdict, told = verdict_in(run), text_of(summary(result), width=200)
+    assert verdict["verdict"] == "PASS"
+    for of in ("validation", "held_out"):
+        assert verdict[of]["accuracy"] == pytest.approx(verdict["float32"][of] - 0.1, abs=0.006)
+    assert "accuracy of winner.onnx (int8) on 100 held-out images" in told
+    assert f"the same weights in float32: {100 * verdict['float32']['held_out']:.1f}" in told
+    assert "its accuracy on images was not measured" not in told
+    line = held_out_line(read_report(run))
+    assert line.startswith("accuracy of winner.onnx (int8) on 100 held-out images")
+    assert "the same weights in float32" in line
+    assert {
+        request["setting"]["dtype"] for request in asked(machine, "measure", "export", "candidate", "accuracy")
+    } == {"int8"}
+    assert all(request["calibration"]["images"] > 0 for request in asked(machine, "export"))
+
+
+def test_the_finalist_whose_file_is_the_most_accurate_wins(tmp_path: Path) -> None:
+    exact = search(tmp_path / "exact", Machine(), trials=8, **RUNTIME).verdict
+    assert exact.record is not None
+    machine, spoilt, lines = Machine(), exact.record.network_hash, Lines()
+    machine.lost_in_int8 = lambda network_hash: 0.3 if network_hash == spoilt else 0.0
+    result = search(tmp_path / "run", machine, trials=8, watcher=lines, **RUNTIME)
+    assert result.verdict.record is not None
+    assert result.verdict.record.network_hash != spoilt
+    names = [request["file"] for request in asked(machine, "accuracy")]
+    assert len(names) == len(set(names)) > 1
+    assert any("in int8, " in line and "% in float32" in line for line in lines.told)
+
+
+def test_a_file_that_quantisation_spoils_is_no_winner(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.lost_in_int8 = lambda network_hash: 1.0
+    result = search(tmp_path / "run", machine, trials=4, **RUNTIME)
+    assert result.verdict.verdict == "FAIL"
+    assert "is not two standard errors above" in str(result.verdict.reason)
+
+
+def test_the_accuracy_of_a_backbone_without_head_is_that_of_its_classifier_in_int8(tmp_path: Path) -> None:
+    machine, run = Machine(), tmp_path / "run"
+    search(run, machine, trials=3, features_only=True, **RUNTIME)
+    judged = {request["file"] for request in asked(machine, "accuracy")}
+    exported = {request["file"]: request["setting"]["features_only"] for request in asked(machine, "export")}
+    assert judged
+    assert all(exported[file] is False for file in judged)
+    assert any(is_dense for is_dense in exported.values())
+    assert not any(Path(file).exists() for file in judged)
+    assert verdict_in(run)["float32"] is not None
+
+
+def test_float32_needs_no_accuracy_of_a_file(tmp_path: Path) -> None:
+    machine, run = Machine(), tmp_path / "run"
+    search(run, machine, trials=3, runtime="onnxruntime", threads=1)
+    assert asked(machine, "accuracy") == []
+    assert "float32" not in verdict_in(run)
+
+
+def test_a_worker_quantises_trained_weights_and_names_images_with_the_file(tmp_path: Path) -> None:
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra archdsl[onnx] is not installed")
+    net = shaken("quick")
+    write_bright_images(tmp_path / "data.npz", classes=3, count=40, size=32, channels=3)
+    save_model(net, tmp_path / "net.safetensors")
+    data, file = [str(tmp_path / "data.npz"), 32, 0, 20], tmp_path / "net.onnx"
+    setting = {"device": "cpu", "batch": 2, "dtype": "int8", "runtime": "onnxruntime", "threads": 1}
+    request = {"weights": str(tmp_path / "net.safetensors"), "file": str(file), "setting": setting}
+    calibration = {"data": data, "images": 8}
+    exported = ACTIONS["export"]({**request, "calibration": calibration}, lambda event: None)
+    assert exported["largest_error"] > 0
+    reply = ACTIONS["accuracy"]({"file": str(file), "data": data, "setting": setting}, lambda event: None)
+    validation = reply["validation"]
+    assert validation["images"] > 0
+    assert 0 <= validation["right"] <= validation["images"]
+    assert sum(total for _, total in validation["per_class"].values()) == validation["images"]
