@@ -34,10 +34,12 @@ def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
         _costs(examination),
     ]
     if timed is not None:
-        parts.append(Prose(_measured(timed, examination.settings.stat), hanging=_INDENT))
+        parts.append(Prose(_measured(timed, examination.settings.stat, examination.settings.runtime), hanging=_INDENT))
     parts += _dead(dead)
     if examination.shares:
         parts.append(_shares(examination))
+    if timed is not None and examination.kept_budgets and examination.settings.budgets.latency_ms is None:
+        parts.append(_kept_budgets(examination, timed))
     if timed is not None and examination.search_s is not None:
         parts += _time(examination, timed, *examination.search_s)
     return Group(*parts, _verdict(examination))
@@ -78,9 +80,9 @@ def _text(metric: str, value: float) -> str:
     return f"{plain_text(value, 3)} ms" if metric == "latency" else COST_TEXTS[metric](round(value))
 
 
-def _measured(timed: Timed, stat: str) -> str:
+def _measured(timed: Timed, stat: str, runtime: str) -> str:
     """How many latencies were measured, and the error of those that were predicted."""
-    line = f"latency  {stat} measured on {len(timed.measured)} networks"
+    line = f"latency  {stat} measured on {len(timed.measured)} networks in {runtime}"
     if timed.unstable:
         line += f", {timed.unstable} of them unstable on this machine"
     if timed.failed:
@@ -89,7 +91,7 @@ def _measured(timed: Timed, stat: str) -> str:
         least = min((ms for _, ms in timed.measured), default=0.0)
         return f"{line}, the fastest at {plain_text(least, 3)} ms; these are too few to predict the others"
     errors = f"median error {median(timed.errors):.0%}, largest {timed.errors[-1]:.0%}, on networks left out of the fit"
-    return f"{line}; the others are predicted ({errors})"
+    return f"{line}; the others are predicted by {timed.method} ({errors})"
 
 
 def _dead(dead: Sequence[str]) -> list[RenderableType]:
@@ -110,8 +112,37 @@ def _shares(examination: Examination) -> RenderableType:
         Column("interval", [Text(text) for text in intervals], right=True, drop=1),
     ]
     of = "Of all points" if examination.survey.is_whole else f"Of {shares[-1].of:,} sampled points; 95 % interval"
-    error = "; the latency's interval includes the median prediction error" if "latency" in examination.ranges else ""
-    return Sheet(columns, [f"{of}{error}."])
+    if examination.timed is None or all(share.metric != "latency" for share in shares):
+        return Sheet(columns, [f"{of}."])
+    error = "the latency's interval includes the median prediction error"
+    return Sheet(columns, [f"{of}; {error}.", _how_predicted(examination, examination.timed)])
+
+
+def _kept_budgets(examination: Examination, timed: Timed) -> RenderableType:
+    """Without a latency budget: the budgets that shares of the points keep."""
+    kept = examination.kept_budgets
+    columns = [
+        Column("inside", [Text(f"{budget.share:.0%}") for budget in kept], least=8),
+        Column("latency budget", [Text(_text("latency", budget.budget_ms)) for budget in kept], right=True),
+        Column(
+            "interval",
+            [Text(f"{budget.low_ms:.3g} to {_text('latency', budget.high_ms)}") for budget in kept],
+            right=True,
+        ),
+    ]
+    points = f"{len(examination.survey.valid):,}"
+    of, interval = f"{points} sampled points", "95 % intervals, which include the median prediction error"
+    if examination.survey.is_whole:
+        of, interval = f"all {points} points", "the intervals are the median prediction error"
+    return Sheet(
+        columns, [f"Latency budgets by the share of {of} inside; {interval}.", _how_predicted(examination, timed)]
+    )
+
+
+def _how_predicted(examination: Examination, timed: Timed) -> str:
+    """In which runtime, how many were measured, and by what the others are predicted."""
+    counted_on = f"{len(timed.measured)} networks were measured in {examination.settings.runtime}"
+    return f"{counted_on}; the others are predicted by {timed.method} (median error {median(timed.errors):.0%})."
 
 
 def _name(examination: Examination, metric: str) -> str:

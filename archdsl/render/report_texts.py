@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text, standard_error
+from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
 from archdsl.render.texts import clock, counted
 from archdsl.render.verdict import exported_text, float32_text, held_out_text, reading_lines
@@ -103,10 +104,18 @@ def verdict_line(report: Report) -> str:
 
 
 def condition_lines(report: Report) -> list[str]:
-    """The statistics and the conditions that the verdict holds under; none in a run of an earlier version."""
+    """The statistics and the conditions that the verdict holds under, and what the budget leaves of the space.
+
+    A run of an earlier version tells neither.
+    """
     verdict = report.verdict
     lines = [] if verdict.reading is None else list(reading_lines(verdict.reading))
-    return [*lines, *([f"the machine was busy: {verdict.disturbed}"] if verdict.disturbed else [])]
+    share = budget_share_text(verdict.budget_share, report.budget_ms, str(report.settings.get("runtime")))
+    return [
+        *lines,
+        *([share] * bool(share)),
+        *([f"the machine was busy: {verdict.disturbed}"] * bool(verdict.disturbed)),
+    ]
 
 
 def held_out_line(report: Report) -> str:

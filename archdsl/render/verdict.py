@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text
+from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import rate_text
 from archdsl.render.columns import whole
 from archdsl.render.prose import Prose
@@ -46,6 +47,9 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
             exported = ["winner.onnx"] * ("file" in verdict.reading.conditions)
             names += ["winner.safetensors", *exported, "run_winner.py", "README.txt"]
         yield from (whole(f"{result.folder}/{name}") for name in names)
+    settings = result.settings
+    if text := budget_share_text(result.budget_share, settings.budgets.latency_ms, settings.runtime):
+        yield Prose(text)
     if result.disturbed.readings:
         yield Prose(f"the machine was busy: {result.disturbed}", "yellow")
 

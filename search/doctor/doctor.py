@@ -21,7 +21,7 @@ from archdsl.search.doctor.dead import Dead, dead_values
 from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.feasible import Remedy, inside, remedies_of
 from archdsl.search.doctor.points import Points
-from archdsl.search.doctor.shares import Share, shares
+from archdsl.search.doctor.shares import KeptBudget, Share, kept_budgets, shares
 from archdsl.search.doctor.survey import Survey, survey
 from archdsl.search.doctor.timing import Timed, paces, timed
 from archdsl.search.network import Network
@@ -52,6 +52,8 @@ class Examination(NamedTuple):
     """By metric: params, macs, memory in bytes, and latency in ms where it was measured."""
     dead: list[Dead]
     shares: list[Share]
+    kept_budgets: list[KeptBudget]
+    """Latency budgets by the share of the points that keeps them; empty where latencies are not predicted."""
     timed: Timed | None
     remedies: list[Remedy]
     """Budgets that nothing found keeps together; empty where the search has something to find."""
@@ -127,6 +129,8 @@ def examine(
     rows = [network.costs(settings) for network in networks + ends]
     for row, ms in zip(rows, latencies.predicted if latencies else (), strict=False):
         row["latency"] = math.inf if ms is None else ms
+    error = median(latencies.errors) if latencies is not None and latencies.errors else 0.0
+    told = [row["latency"] for row in rows[: len(networks)]] if latencies is not None and latencies.errors else []
     limits = settings.budgets.static
     if latencies is not None and latencies.errors and settings.budgets.latency_ms is not None:
         limits["latency"] = settings.budgets.latency_ms
@@ -135,12 +139,8 @@ def examine(
         surveyed,
         _ranges(rows, len(networks), [*METRICS, *(["latency"] if latencies and latencies.errors else [])]),
         dead,
-        shares(
-            rows[: len(networks)],
-            limits,
-            surveyed.is_whole,
-            median(latencies.errors) if latencies and latencies.errors else 0.0,
-        ),
+        shares(rows[: len(networks)], limits, surveyed.is_whole, error),
+        kept_budgets(told, asked.kept_shares, surveyed.is_whole, error),
         latencies,
         _remedies(rows, settings, latencies),
         trials or settings.trials or asked.trials,
@@ -239,6 +239,7 @@ def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
         "data": examination.data._asdict(),
         "dead": [*dead],
         "shares": [share._asdict() for share in examination.shares],
+        "latency_budgets": [kept._asdict() for kept in examination.kept_budgets],
         "remedies": [
             {"metric": remedy.metric, "budget": remedy.budget, "least": remedy.least, "told": str(remedy)}
             for remedy in examination.remedies
@@ -247,6 +248,8 @@ def as_json(examination: Examination, dead: list[JsonObject]) -> JsonObject:
         if timed is None
         else {
             "stat": settings.stat,
+            "runtime": settings.runtime,
+            "method": timed.method,
             "measured_ms": [*(ms for _, ms in timed.measured)],
             "unstable": timed.unstable,
             "failed": timed.failed,

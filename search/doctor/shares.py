@@ -22,6 +22,34 @@ class Share(NamedTuple):
     """The share lies between these: 95 % of the sampling, and of a latency also the prediction's median error."""
 
 
+class KeptBudget(NamedTuple):
+    """The latency budget that a share of the networks keeps."""
+
+    share: float
+    budget_ms: float
+    low_ms: float
+    high_ms: float
+    """The budget lies between these: 95 % of the sampling, and the prediction's median error."""
+
+
+def kept_budgets(latencies_ms: list[float], parts: tuple[float, ...], is_whole: bool, error: float) -> list[KeptBudget]:
+    """For each share the budget that it keeps: quantiles of the latencies that are known, measured or predicted."""
+    known = sorted(ms for ms in latencies_ms if ms < math.inf)
+    if not known:
+        return []
+    budgets = []
+    for share in parts:
+        half = 0.0 if is_whole else _Z * math.sqrt(share * (1 - share) / len(known))
+        low, high = _quantile(known, max(share - half, 0.0)), _quantile(known, min(share + half, 1.0))
+        budgets.append(KeptBudget(share, _quantile(known, share), low * (1 - error), high * (1 + error)))
+    return budgets
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """The least value that so large a share does not exceed."""
+    return ordered[min(max(math.ceil(share * len(ordered)) - 1, 0), len(ordered) - 1)]
+
+
 def shares(rows: list[dict[str, float]], limits: dict[str, float], is_whole: bool, error: float) -> list[Share]:
     """The share inside each budget and, last, inside all of them."""
     several = [(metric, {metric: limit}) for metric, limit in limits.items()]

@@ -1,4 +1,8 @@
-"""Latencies of some networks of a space, measured within an allowance, and those of the others by regression."""
+"""Latencies of some networks of a space, measured within an allowance, and those of the others by prediction.
+
+Where networks are exported, a formula of MACs and operators is fitted to those that were measured; where modules run, a
+table of the space's blocks (`archdsl lut build`) predicts, or else a regression on the blocks and MACs of each type.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from archdsl.latency.provenance import Provenance
-from archdsl.runtimes.by_name import threads_may_change
+from archdsl.latency.tables import Table
+from archdsl.runtimes.by_name import runs_files, threads_may_change
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.finalists import trainings
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
 from archdsl.search.policy.doctor import ExaminationPolicy
-from archdsl.search.predict.latency_model import LatencyModel
+from archdsl.search.predict.exclusion import LatencyFormula
+from archdsl.search.predict.latency_model import LatencyModel, table_of
 from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, ThreadsRequest
 from archdsl.search.worker.pool import greeted
@@ -38,6 +44,8 @@ class Timed(NamedTuple):
     """The prediction's relative errors on networks left out of the fit, from least to most; empty without one."""
     predicted: list[float | None]
     """The ms of every network asked about."""
+    method: str
+    """By what the networks that were not measured are predicted."""
     measure_s: float
     """Seconds that measuring one network takes, as a trial does it."""
     train_s: list[float]
@@ -79,7 +87,8 @@ def timed(
     """
     asked, machine = policy.examination, greeted(worker, settings, policy.silence)
     settings = _with_threads(worker, networks[0], settings, policy, say)
-    session = _Session(worker, networks, settings, policy, say)
+    machine = replace(machine, threads=settings.measuring()["threads"] or machine.threads)
+    session = _Session(worker, networks, settings, policy, say, table_of(settings, machine))
     begun = time.monotonic()
     for index in _order(networks)[: asked.most_measured]:
         spent, done = time.monotonic() - begun, len(session.latency_ms)
@@ -99,11 +108,12 @@ def timed(
         [(networks[index], ms) for index, ms in session.latency_ms.items()],
         session.unstable,
         session.failed,
-        session.model.fit().errors if session.is_enough else [],
+        session.errors(),
         session.predicted(),
+        session.method,
         measure_s,
         [],
-        replace(machine, threads=settings.measuring()["threads"] or machine.threads),
+        machine,
     )
 
 
@@ -159,16 +169,26 @@ class _Session:
     """Networks measured one after another, and what is learned of the others."""
 
     def __init__(
-        self, worker: WorkerProtocol, networks: Sequence[Network], settings: Settings, policy: Policy, say: Say
+        self,
+        worker: WorkerProtocol,
+        networks: Sequence[Network],
+        settings: Settings,
+        policy: Policy,
+        say: Say,
+        table: Table | None = None,
     ) -> None:
         self.worker, self.networks, self.settings, self.policy, self.say = worker, networks, settings, policy, say
         self.reading_s: list[float] = []
-        self.model, self.latency_ms, self.unstable, self.failed = (
-            LatencyModel(policy.latency_model),
-            dict[int, float](),
-            0,
-            0,
-        )
+        self.latency_ms, self.unstable, self.failed = dict[int, float](), 0, 0
+        self._table, self._model = table, LatencyModel(policy.latency_model, table)
+        self._formula = LatencyFormula(policy.formula) if runs_files(settings.runtime) else None
+
+    @property
+    def method(self) -> str:
+        """By what the networks that were not measured are predicted."""
+        if self._formula is not None:
+            return "a formula of MACs and operators"
+        return "a regression on blocks and MACs" if self._table is None else "the table of the space's blocks"
 
     def take(self, index: int) -> None:
         """Measure one; what cannot be measured is counted."""
@@ -178,7 +198,7 @@ class _Session:
         setting = MeasuringSetting(**self.settings.measuring())
         request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
         try:
-            reply = self.worker.ask(request, self.policy.silence.measure_s, telling(self.say))
+            reply = self.worker.ask(request, self.policy.silence.measuring_s(self.settings.runtime), telling(self.say))
         except (Failed, WorkerGone):
             self.failed += 1
             return
@@ -187,12 +207,35 @@ class _Session:
             self.reading_s.append(reply.seconds)  # without waiting for the device
         self.latency_ms[index] = ms = latency.stat(self.settings.stat)
         self.unstable += latency.unstable
-        self.model.learn(spec, ms)
+        self._model.learn(spec, ms)
+        if self._formula is not None:
+            self._formula.learn(spec, ms)
 
     @property
     def is_enough(self) -> bool:
         """Whether the others are predicted."""
+        if self._formula is not None:
+            return self._formula.formula is not None
         return len(self.latency_ms) >= self.policy.examination.enough
+
+    def errors(self) -> list[float]:
+        """Relative errors on networks that the prediction was not fitted to, from least to most; none before enough."""
+        if not self.is_enough:
+            return []
+        if self._formula is not None:
+            return [] if self._formula.formula is None else [*self._formula.formula.errors]
+        if self._table is None:
+            return self._model.fit().errors
+        told = ((self._told(self.networks[index]), ms) for index, ms in self.latency_ms.items())
+        return sorted(abs(guess / ms - 1) for guess, ms in told if guess is not None)
+
+    def _told(self, network: Network) -> float | None:
+        """The ms of a network by prediction; None where nothing can tell it."""
+        if self._formula is not None:
+            return self._formula.predicted(network.spec, network.counted)
+        if self._table is not None:
+            return self._model.guess(network.spec, network.counted)
+        return self._model.predicted(network.spec, network.counted)
 
     def predicted(self) -> list[float | None]:
         """Of every network the ms: measured, else predicted, never far below the least measured."""
@@ -201,7 +244,7 @@ class _Session:
         floor = min(self.latency_ms.values()) * self.policy.latency_model.least_share
         predictions = []
         for index, network in enumerate(self.networks):
-            ms = self.model.predicted(network.spec, network.counted)
+            ms = self._told(network)
             predictions.append(self.latency_ms.get(index, None if ms is None else max(ms, floor)))
         return predictions
 

@@ -26,6 +26,7 @@ from archdsl.search.propose.opening import Choice, Conditions, agreed, described
 from archdsl.search.propose.storage import brief, telling
 from archdsl.search.propose.study import Study
 from archdsl.search.report import read_report
+from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result, keep, stored
@@ -45,6 +46,7 @@ class Search:
         self.context = context
         self._finalists = Finalists(context)
         self._study: Study | None = None
+        self._budget_share: BudgetShare | None = None
 
     def run(self, notes: Sequence[str] = ()) -> Result:
         """Search until the trials or the time are used up, then choose and measure the winner."""
@@ -55,7 +57,9 @@ class Search:
                     study = self._prepare(notes)
                     if context.options.role == "both" and (note := at_the_start(context.clock, context.policy)):
                         context.note(note)
-                    SearchLoop(context, study, self._finalists).run()
+                    loop = SearchLoop(context, study, self._finalists)
+                    loop.run()
+                    self._budget_share = loop.budget_share()
                     if context.options.role == "both":
                         self._finalists.train()
                 except OutOfTime:
@@ -89,6 +93,7 @@ class Search:
             context.is_interrupted,
             context.state.facts,
             context.machine.disturbed,
+            self._budget_share,
         )
         keep(context.folder, result, context.policy.final_reading, context.clock.elapsed)
         self._write_report()

@@ -14,6 +14,7 @@ from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.kept_files import remove_unneeded
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
+from archdsl.search.loop.budget_share import budget_share
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import Proposals
@@ -21,6 +22,7 @@ from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import FROM, HASH, RESULT
 from archdsl.search.propose.warm_start import earlier_latencies, load_earlier_runs
 from archdsl.search.store import cache
+from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.result import trials_in
 from archdsl.search.trial import Trial
 from archdsl.search.worker.pool import Work
@@ -93,6 +95,12 @@ class SearchLoop:
             with suppress(Exception):
                 for trial in self.pool.open:
                     self.study.release(trial)
+
+    def budget_share(self) -> BudgetShare | None:
+        """How much of the space the latency budget leaves, by what was measured and learned so far."""
+        context = self.context
+        measured = {trial.network_hash: trial.latency_ms for trial in context.trials if trial.latency_ms is not None}
+        return budget_share(context.space, context.settings, self._predictors, measured, self.policy.budget_share)
 
     def _begin_one(self) -> bool:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""

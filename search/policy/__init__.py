@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.search.policy.doctor import DescentPolicy, ExaminationPolicy, ProofPolicy, SurveyPolicy
 from archdsl.search.policy.evaluate import (
+    BudgetSharePolicy,
     ExportedFilesPolicy,
     FinalistPolicy,
     FinalReadingPolicy,
@@ -52,6 +53,7 @@ class Policy:
     preselection: PreselectionPolicy = field(default_factory=PreselectionPolicy)
     screen: ScreenPolicy = field(default_factory=ScreenPolicy)
     early_stopping: EarlyStoppingPolicy = field(default_factory=EarlyStoppingPolicy)
+    budget_share: BudgetSharePolicy = field(default_factory=BudgetSharePolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)
     measuring: MeasuringPolicy = field(default_factory=MeasuringPolicy)
     exported_files: ExportedFilesPolicy = field(default_factory=ExportedFilesPolicy)

@@ -51,6 +51,8 @@ class ExaminationPolicy:
 
     time_s: float = 60.0
     """Where no time is asked for."""
+    kept_shares: tuple[float, ...] = (0.2, 0.5, 0.8)
+    """Of the networks, for which the latency budget is told that they keep."""
     trials: int = 100
     """Of the search that is to come, where no number is asked for."""
     training_share: float = 0.1

@@ -31,6 +31,20 @@ class ExportedFilesPolicy:
 
 
 @dataclass(frozen=True)
+class BudgetSharePolicy:
+    """How many networks are looked at for the share of a space that keeps the latency budget."""
+
+    few: int = 60
+    """Draws, after which most shares are clearly neither nearly all nor nearly nothing."""
+    clear: float = 0.2
+    """From which to 1 less which a share of the few is clear."""
+    many: int = 400
+    """Draws where it is not."""
+    least_measured: int = 6
+    """Measured networks that count where nothing can be predicted yet."""
+
+
+@dataclass(frozen=True)
 class GatePolicy:
     """How noisy a machine is taken to be."""
 

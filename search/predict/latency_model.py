@@ -80,6 +80,13 @@ class LatencyModel:
         return self.predicted(spec, counted) if len(self._seen) >= self._policy.enough else None
 
     @property
+    def median_error(self) -> float | None:
+        """The relative error of `guess` on networks that it was not fitted to; None where it cannot tell anything."""
+        if self._table is not None and self._table.held_out:
+            return float(np.median([abs(row.predicted_ms / row.measured_ms - 1) for row in self._table.held_out]))
+        return float(np.median(self.fit().errors)) if len(self._seen) >= self._policy.enough else None
+
+    @property
     def _scale(self) -> float:
         """The median ratio of what this search measured to what the tables say; 1 before there is enough."""
         return float(np.median(self._ratios)) if len(self._ratios) >= self._policy.enough_to_scale else 1.0

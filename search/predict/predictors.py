@@ -70,6 +70,14 @@ class Predictors:
             return guess
         return self._formula.predicted(network.spec, network.counted)
 
+    @property
+    def median_error(self) -> float | None:
+        """The relative error of `predicted_ms` on networks that it was not fitted to; None where it tells nothing."""
+        error = self._latency.median_error
+        if error is not None or self._formula is None or self._formula.formula is None:
+            return error
+        return self._formula.formula.median_error
+
     def surely_too_slow(self, spec: Spec) -> bool:
         """Whether a network exceeds the gate by more than the predictions erred so far.
 

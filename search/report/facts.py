@@ -11,6 +11,7 @@ from archdsl.language.document import Spec
 from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
+from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
 
@@ -74,6 +75,8 @@ class Verdict:
     """Of the winner, in the order of its classes; empty if it is not known."""
     balanced: dict[str, float]
     """The mean of the classes' recalls, by the set of images: "validation", and "held_out" where there are any."""
+    budget_share: BudgetShare | None = None
+    """How much of the space the latency budget leaves; None where it is not known."""
 
     @property
     def has_winner(self) -> bool:

@@ -9,6 +9,7 @@ from archdsl.search.report.classes import balanced_of, classes_of
 from archdsl.search.report.facts import Attempt, Verdict
 from archdsl.search.report.reading import items, mapping, number, numbers, text
 from archdsl.search.report.trials import Timing
+from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
@@ -33,7 +34,16 @@ def verdict_of(written: JsonObject) -> Verdict:
         float32=_float32(mapping(written.get("float32"))),
         per_class=(per_class := classes_of(written.get("per_class"))),
         balanced=balanced_of(per_class),
+        budget_share=_budget_share(written.get("budget_share")),
     )
+
+
+def _budget_share(written: Json) -> BudgetShare | None:
+    """None where it cannot be read, and in a run of an earlier version."""
+    try:
+        return BudgetShare.from_json(written)
+    except ValidationError:
+        return None
 
 
 def _word(written: JsonObject) -> str:

@@ -15,6 +15,7 @@ from archdsl.latency.provenance import Provenance
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.policy.evaluate import FinalReadingPolicy
+from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import NO_READING, Reading
@@ -39,6 +40,8 @@ class Result(NamedTuple):
     """The device that networks were measured on; None where `verdict.json` does not tell it."""
     disturbed: Disturbed = Disturbed(0, 0)
     """Readings that a busy machine disturbed."""
+    budget_share: BudgetShare | None = None
+    """How much of the space the latency budget leaves; None without one, and where too little was measured."""
 
     @property
     def winner(self) -> Spec | None:
@@ -70,6 +73,7 @@ class Result(NamedTuple):
             "front": [trial.as_json() for trial in self.front],
             "trials": self.trials,
             "disturbed_readings": list(self.disturbed),
+            "budget_share": None if self.budget_share is None else self.budget_share.as_json(),
             "interrupted": self.interrupted,
         }
 
@@ -109,6 +113,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
         "finished": not result.interrupted,
         "trials": result.trials,
         "disturbed_readings": list(result.disturbed),
+        "budget_share": None if result.budget_share is None else result.budget_share.as_json(),
         "seconds": round(seconds, 3),
         "limits": _limits(settings).model_dump(),
         "device": {} if result.facts is None else result.facts.as_json(),
@@ -131,10 +136,11 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
         raise SearchError(f"{folder.path}/verdict.json names a network that trials.jsonl does not hold")
     try:
         verdict = _verdict(outcome, record)
+        share = None if outcome.budget_share is None else BudgetShare.from_json(outcome.budget_share)
     except ValidationError as error:
         raise SearchError(f"{folder.path}/verdict.json is damaged: {validation_message(error)}") from None
     disturbed, device = Disturbed(*outcome.disturbed_readings), _device(outcome)
-    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed)
+    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed, share)
 
 
 def _device(outcome: VerdictFile) -> Provenance | None:

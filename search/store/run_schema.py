@@ -67,6 +67,7 @@ class VerdictFile(RunFile):
     verdict: Literal["PASS", "FAIL", "UNSURE"] | None = None
     ties: list[Object] = []
     disturbed_readings: list[int] = [0, 0]
+    budget_share: Object | None = None
 
     @property
     def is_out_of_time(self) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from archdsl.render.console import stdout
 from archdsl.render.doctor import report
 from archdsl.search.doctor import doctor
 from archdsl.search.doctor.dead import dead_value_problem
+from archdsl.search.doctor.doctor import as_json
 from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.shares import kept_budgets
 from archdsl.search.policy import SHIPPED
 from tests.support.examining import Raw, examined, sampling, space, written
 from tests.support.screens import text_of
-from tests.support.searching import Machine, settings
+from tests.support.searching import Machine, latency_of, settings
 
 # -------------------------------------------------------------------------------------------------------- what it holds
 
@@ -137,7 +141,7 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
     out = capsys.readouterr().out
     assert found.timed is not None
     assert "size  512 combinations, 512 valid, 512 distinct networks" in out
-    assert f"p10 measured on {len(found.timed.measured)} networks; the others are predicted (median" in out
+    assert f"p10 measured on {len(found.timed.measured)} networks in eager; the others are predicted by" in out
     assert "dead  1 value that no valid network has\n  space.json:1:2: a dead one" in out
     assert "time  100 trials take" in out
     assert "feasible  at least one network that was examined meets all budgets" in out
@@ -167,3 +171,46 @@ def test_json_has_the_same_facts(
     assert told["size"]["points"] == 512
     assert len(told["latency"]["measured_ms"]) >= SHIPPED.examination.enough
     assert told["search_s"][0] < told["search_s"][1]
+
+
+def test_without_a_latency_budget_it_says_which_budgets_shares_of_the_points_keep(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a runtime of files by a formula that is fitted to a few networks, as an export takes seconds."""
+    policy = replace(SHIPPED, examination=replace(SHIPPED.examination, most_measured=6, fastest=0))
+    found = examined(measure=True, runtime="onnxruntime", policy=policy)
+    assert found.timed is not None
+    assert len(found.timed.measured) == 6
+    true = sorted(latency_of(network.spec) for _, network in found.survey.valid)
+    for kept in found.kept_budgets:
+        share = sum(ms <= kept.budget_ms for ms in found.timed.predicted if ms is not None) / len(true)
+        assert share == pytest.approx(kept.share, abs=0.01)
+        assert kept.low_ms < kept.budget_ms < kept.high_ms
+        assert kept.budget_ms == pytest.approx(true[int(kept.share * len(true)) - 1], rel=0.25)
+    stdout(120).print(report(found, []), soft_wrap=True)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Latency budgets by the share of all 512 points inside" in out
+    assert "6 networks were measured in onnxruntime; the others are predicted by a formula of MACs and operators" in out
+    facts: Raw = {**as_json(found, [])}
+    assert [kept["share"] for kept in facts["latency_budgets"]] == [0.2, 0.5, 0.8]
+    assert facts["latency"]["method"] == "a formula of MACs and operators"
+
+
+def test_what_is_measured_with_a_budget_says_its_share_and_the_table_of_budgets_is_left_to_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    stdout(120).print(report(found, []), soft_wrap=True)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "networks were measured in eager; the others are predicted by a regression on blocks and MACs" in out
+    assert "Latency budgets by the share" not in out
+    assert len(found.kept_budgets) == 3
+
+
+def test_a_budget_that_a_share_keeps_has_an_interval_of_the_sampling_and_the_error() -> None:
+    latencies = [float(ms) for ms in range(1, 101)]
+    (whole,) = kept_budgets([*latencies, math.inf], (0.5,), True, 0.1)
+    assert whole == (0.5, 50.0, 45.0, pytest.approx(55.0))
+    (sampled,) = kept_budgets(latencies, (0.5,), False, 0.0)
+    assert (sampled.budget_ms, sampled.low_ms, sampled.high_ms) == (50.0, 41.0, 60.0)
+    assert kept_budgets([math.inf], (0.5,), True, 0.0) == []
