@@ -26,15 +26,15 @@ SPACE, SPECS, ROUNDS = "lit-dat-224", 500, 5
 def documents() -> list[dict[str, Any]]:
     """Different networks as documents: points of the space, each with a class count of its own."""
     space, generator = load_space(SPACE), random.Random(0)
-    known = variables(space.nodes)
-    found: list[dict[str, Any]] = []
-    while len(found) < SPECS * ROUNDS:
+    by_name = variables(space.nodes)
+    documents: list[dict[str, Any]] = []
+    while len(documents) < SPECS * ROUNDS:
         try:
-            spec, _ = point(space, lambda name: draw(known[name], generator))
+            spec, _ = point(space, lambda name: draw(by_name[name], generator))
         except SpecError:
             continue
-        found.append(spec.to_json() | {"classes": 100 + len(found)})
-    return found
+        documents.append(spec.to_json() | {"classes": 100 + len(documents)})
+    return documents
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         rates["checked"].append(SPECS / (checked - started))
         rates["counted"].append(SPECS / (time.process_time() - copied))
     result = {
-        "specs_a_second": {name: {"min": min(found), "max": max(found)} for name, found in rates.items()},
+        "specs_a_second": {name: {"min": min(measured), "max": max(measured)} for name, measured in rates.items()},
         "what": "checked: validated, shapes and limits, from a document; counted: params, MACs and memory of a spec",
         "space": SPACE,
         "specs": SPECS,

@@ -84,8 +84,8 @@ def _told(table: Table) -> dict[str, Any]:
 def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[str, Any]:
     """Other networks measured as a search does, in two rounds over all of them."""
     table = next(iter(tables.values()))
-    known = {row.hash for row in table.held_out}
-    specs = [spec for spec in _drawn(space, 4 * networks) if canonical_hash(spec) not in known][:networks]
+    held_out = {row.hash for row in table.held_out}
+    specs = [spec for spec in _drawn(space, 4 * networks) if canonical_hash(spec) not in held_out][:networks]
     setting = {name: value for name, value in table.setting._asdict().items() if name != "stat"}
     with Worker() as worker:
         worker.ask(HelloRequest(MeasuringSetting(**setting)), 300.0)
@@ -95,7 +95,7 @@ def _one_by_one(space: Space, tables: dict[str, Table], networks: int) -> dict[s
     errors = {}
     for stat, each in tables.items():
         predicted = [each.predict(spec) for spec in specs]
-        once, twice = ([reading[f"{stat}_ms"] for reading in found] for found in (first, second))
+        once, twice = ([reading[f"{stat}_ms"] for reading in readings] for readings in (first, second))
         errors[stat] = {
             "against_first": accuracy(predicted, once)._asdict(),
             "against_faster": accuracy(predicted, [min(pair) for pair in zip(once, twice, strict=True)])._asdict(),
@@ -121,15 +121,15 @@ def _rate(space: Space, table: Table, networks: int = 1000) -> float:
 
 def _drawn(space: Space, networks: int, seed: int = 1) -> list[Spec]:
     """Different networks of the space."""
-    generator, known, found = random.Random(seed), variables(space.nodes), dict[str, Spec]()
-    while len(found) < networks:
-        choices = {name: draw(variable, generator) for name, variable in known.items()}
+    generator, by_name, specs = random.Random(seed), variables(space.nodes), dict[str, Spec]()
+    while len(specs) < networks:
+        choices = {name: draw(variable, generator) for name, variable in by_name.items()}
         try:
             spec, _ = point(space, choices.__getitem__)
         except SpecError:
             continue
-        found.setdefault(canonical_hash(spec), spec)
-    return list(found.values())
+        specs.setdefault(canonical_hash(spec), spec)
+    return list(specs.values())
 
 
 if __name__ == "__main__":

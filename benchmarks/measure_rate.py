@@ -52,7 +52,9 @@ def main() -> None:
         "seconds": {"all": seconds, "inside": _mean(rows, inside, True), "rejected": _mean(rows, inside, False)},
         "gate_ms": gate_ms,
         "inside": sum(inside),
-        "same_side_in_both_readings": sum((one.ms <= gate_ms) == now for one, now in zip(first, inside, strict=True)),
+        "same_side_in_both_readings": sum(
+            (network.ms <= gate_ms) == now for network, now in zip(first, inside, strict=True)
+        ),
         "unstable_readings": sum(bool(reading.measurement.unstable) for reading, _ in rows),
         "rounds": {"median": statistics.median(reading.measurement.rounds or 0 for reading, _ in rows)},
         "provenance": rows[-1][0].measurement.provenance,
@@ -76,12 +78,12 @@ def _arguments() -> argparse.Namespace:
 def drawn(settings: Settings, count: int) -> list[Network]:
     """Different networks of the space, by seed 0."""
     space, generator, seen = settings.space_document, random.Random(0), set[str]()
-    found: list[Network] = []
-    known, policy = variables(space.nodes), SHIPPED.drawing
-    while len(found) < count and (drawn := random_candidate(space, known, settings, seen, generator, policy)):
-        found.append(drawn[0])
+    networks: list[Network] = []
+    by_name, policy = variables(space.nodes), SHIPPED.drawing
+    while len(networks) < count and (drawn := random_candidate(space, by_name, settings, seen, generator, policy)):
+        networks.append(drawn[0])
         seen.add(drawn[0].network_hash)
-    return found
+    return networks
 
 
 def _timed(worker: Worker, network: Network, settings: Settings, gate_ms: float | None) -> tuple[Measured, float]:

@@ -98,8 +98,8 @@ def _add_runners(
             return module(x)
 
     def keep(mode: str, run: Run, y: Any) -> None:
-        found, most = y[:8].float(), wanted.float().abs().max()
-        facts["error"][f"{mode} {key}"] = float(((found - wanted.float()).abs().max() / most).item())
+        outputs, most = y[:8].float(), wanted.float().abs().max()
+        facts["error"][f"{mode} {key}"] = float(((outputs - wanted.float()).abs().max() / most).item())
         runners[f"{mode} {key}"] = run
 
     try:

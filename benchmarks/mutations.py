@@ -90,8 +90,8 @@ def in_a_process(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tupl
     with os.fdopen(reading) as pipe:
         text = pipe.read()
     _, status, usage = os.wait4(child, 0)
-    told: Outcome = json.loads(text) if text else {"outcome": "BROKEN", "why": f"died: {_death(status)}"}
-    return {"peak_mb": usage.ru_maxrss / 1024} | told | {"seconds": time.monotonic() - started}
+    outcome: Outcome = json.loads(text) if text else {"outcome": "BROKEN", "why": f"died: {_death(status)}"}
+    return {"peak_mb": usage.ru_maxrss / 1024} | outcome | {"seconds": time.monotonic() - started}
 
 
 def _child(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tuple[int, int], writing: int) -> None:
@@ -101,11 +101,11 @@ def _child(work: Callable[[Mutant], Outcome], mutant: Mutant, limits: tuple[int,
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(seconds)
     try:
-        told = work(mutant)
+        outcome = work(mutant)
     except BaseException:
-        told = {"outcome": "BROKEN", "why": traceback.format_exc(limit=-6)}
+        outcome = {"outcome": "BROKEN", "why": traceback.format_exc(limit=-6)}
     with os.fdopen(writing, "w") as pipe:
-        json.dump(told | {"peak_mb": _peak_mb()}, pipe)
+        json.dump(outcome | {"peak_mb": _peak_mb()}, pipe)
     os._exit(0)
 
 
@@ -120,42 +120,45 @@ def _death(status: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
-def judged(told: Outcome) -> Outcome:
+def judged(outcome: Outcome) -> Outcome:
     """A refusal that took too long or too much is broken as well."""
-    if told["outcome"] == "refused" and (told["seconds"] > REFUSE_S or told["peak_mb"] > REFUSE_MB):
-        return told | {"outcome": "BROKEN", "why": f"refused in {told['seconds']:.1f} s, {told['peak_mb']:.0f} MB"}
-    return told
+    if outcome["outcome"] == "refused" and (outcome["seconds"] > REFUSE_S or outcome["peak_mb"] > REFUSE_MB):
+        return outcome | {
+            "outcome": "BROKEN",
+            "why": f"refused in {outcome['seconds']:.1f} s, {outcome['peak_mb']:.0f} MB",
+        }
+    return outcome
 
 
 def run(count: int, seed: int, most_gb: float) -> list[Outcome]:
     """All outcomes: first every check, without torch, then what was accepted."""
     node_models()  # imported and made once, before the forks
-    found, all_of_them = [], list(mutants(seed, count))
+    outcomes, all_of_them = [], list(mutants(seed, count))
     for number, mutant in enumerate(all_of_them):
-        told = judged(in_a_process(check, mutant, CHECK_LIMITS))
-        found.append({"number": number, "origin": mutant.origin, "change": mutant.change, **told})
-    if any(told["outcome"] == "accepted" and told["memory_gb"] <= most_gb for told in found):
+        outcome = judged(in_a_process(check, mutant, CHECK_LIMITS))
+        outcomes.append({"number": number, "origin": mutant.origin, "change": mutant.change, **outcome})
+    if any(outcome["outcome"] == "accepted" and outcome["memory_gb"] <= most_gb for outcome in outcomes):
         import torch  # noqa: F401  # the children of the second half inherit it
     for number, mutant in enumerate(all_of_them):
-        told = found[number]
-        if told["outcome"] == "accepted" and told["memory_gb"] > most_gb:
-            told["outcome"] = "not run: too big for this machine"
-        elif told["outcome"] == "accepted":
-            told |= in_a_process(build_and_run, mutant, RUN_LIMITS)
-            print(f"{number:5} {mutant.origin:22} {told['outcome']:10} {told['seconds']:7.1f} s", file=sys.stderr)
-    return found
+        outcome = outcomes[number]
+        if outcome["outcome"] == "accepted" and outcome["memory_gb"] > most_gb:
+            outcome["outcome"] = "not run: too big for this machine"
+        elif outcome["outcome"] == "accepted":
+            outcome |= in_a_process(build_and_run, mutant, RUN_LIMITS)
+            print(f"{number:5} {mutant.origin:22} {outcome['outcome']:10} {outcome['seconds']:7.1f} s", file=sys.stderr)
+    return outcomes
 
 
-def table(found: list[Outcome]) -> str:
+def table(outcomes: list[Outcome]) -> str:
     """Outcomes by what was done."""
     lines = [f"{'outcome':36} {'mutants':>7} {'slowest s':>10} {'most MB':>9}"]
-    for outcome, count in Counter(told["outcome"] for told in found).most_common():
-        own = [told for told in found if told["outcome"] == outcome]
-        slowest, most = max(told["seconds"] for told in own), max(told["peak_mb"] for told in own)
+    for outcome, count in Counter(each["outcome"] for each in outcomes).most_common():
+        alike = [each for each in outcomes if each["outcome"] == outcome]
+        slowest, most = max(each["seconds"] for each in alike), max(each["peak_mb"] for each in alike)
         lines.append(f"{outcome:36} {count:7} {slowest:10.2f} {most:9.0f}")
-    for told in found:
-        if told["outcome"] == "BROKEN":
-            lines.append(f"\n{told['number']}: {told['origin']}: {told['change']}: {told['why']}")
+    for each in outcomes:
+        if each["outcome"] == "BROKEN":
+            lines.append(f"\n{each['number']}: {each['origin']}: {each['change']}: {each['why']}")
     return "\n".join(lines)
 
 
@@ -183,16 +186,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most-gb", type=float, default=18.0, help="do not run what is predicted to need more")
     parser.add_argument("--out", action="store_true", help="write benchmarks/results/mutations.json")
-    given = parser.parse_args()
-    found = run(given.count, given.seed, given.most_gb)
-    print(table(found))
-    if given.out:
-        asked = {"count": given.count, "seed": given.seed, "promise": {"seconds": REFUSE_S, "mb": REFUSE_MB}}
-        outcomes = dict(Counter(told["outcome"] for told in found))
-        result = {"asked": asked, "machine": machine(), "outcomes": outcomes, "mutants": found}
+    arguments = parser.parse_args()
+    results = run(arguments.count, arguments.seed, arguments.most_gb)
+    print(table(results))
+    if arguments.out:
+        asked = {"count": arguments.count, "seed": arguments.seed, "promise": {"seconds": REFUSE_S, "mb": REFUSE_MB}}
+        outcomes = dict(Counter(each["outcome"] for each in results))
+        result = {"asked": asked, "machine": machine(), "outcomes": outcomes, "mutants": results}
         path = Path(__file__).parent / "results" / "mutations.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
-    return int(any(told["outcome"] == "BROKEN" for told in found))
+    return int(any(each["outcome"] == "BROKEN" for each in results))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def on_table(sampler: BaseSampler, trials: int) -> float:
     table = replay.read_table()
     budget_ms = compare.budget_of(table, 50)
     evaluations = compare.plain(sampler, table, budget_ms, trials)[:trials]
-    rows = [table[one.hash] for one in evaluations if one.is_trained]
+    rows = [table[evaluation.hash] for evaluation in evaluations if evaluation.is_trained]
     return float(compare.hypervolume(rows, budget_ms) / compare.hypervolume(table.values(), budget_ms))
 
 
@@ -122,7 +122,7 @@ def run(problem: str, sampler: str, seed: int) -> Share:
 def summary(shares: Sequence[Share]) -> dict[str, Any]:
     """Every sampler's median, extremes and ends by seed, and for how many seeds the first is ahead of each other."""
     ends = {
-        name: [one.hypervolume for one in sorted(shares, key=lambda one: one.seed) if one.sampler == name]
+        name: [share.hypervolume for share in sorted(shares, key=lambda share: share.seed) if share.sampler == name]
         for name in SAMPLERS
     }
     first, *others = SAMPLERS
@@ -130,15 +130,15 @@ def summary(shares: Sequence[Share]) -> dict[str, Any]:
         "trials": TRIALS[shares[0].problem],
         "samplers": {
             name: {
-                "median": round(statistics.median(own), 4),
-                "least": min(own),
-                "most": max(own),
-                "hypervolumes": own,
+                "median": round(statistics.median(volumes), 4),
+                "least": min(volumes),
+                "most": max(volumes),
+                "hypervolumes": volumes,
             }
-            for name, own in ends.items()
+            for name, volumes in ends.items()
         },
         "evolution_is_ahead_of": {
-            name: sum(own > rival for own, rival in zip(ends[first], ends[name], strict=True)) for name in others
+            name: sum(volume > rival for volume, rival in zip(ends[first], ends[name], strict=True)) for name in others
         },
     }
 
@@ -146,18 +146,18 @@ def summary(shares: Sequence[Share]) -> dict[str, Any]:
 def table(result: Mapping[str, Any]) -> str:
     """The medians and how often evolution is ahead, as the page of the documentation has them."""
     lines = ["| problem | trials | sampler | median hypervolume | evolution ahead |", "|---|---|---|---|---|"]
-    for problem, told in result["problems"].items():
-        for name, ends in told["samplers"].items():
-            ahead = told["evolution_is_ahead_of"].get(name)
+    for problem, outcome in result["problems"].items():
+        for name, ends in outcome["samplers"].items():
+            ahead = outcome["evolution_is_ahead_of"].get(name)
             of = "" if ahead is None or name.startswith("Evolution") else f"{ahead} of {result['seeds']}"
-            lines.append(f"| {problem} | {told['trials']} | {name} | {ends['median']:.3f} | {of} |")
+            lines.append(f"| {problem} | {outcome['trials']} | {name} | {ends['median']:.3f} | {of} |")
     return "\n".join(lines) + "\n"
 
 
 def _text(result: Mapping[str, Any]) -> str:
     """As JSON, a line for each list of numbers."""
     lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
-    return lists.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(result, indent=1)) + "\n"
+    return lists.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", json.dumps(result, indent=1)) + "\n"
 
 
 def main() -> None:
@@ -177,8 +177,9 @@ def main() -> None:
     asked.results.write_text(_text(result))
     for problem in asked.problems:
         for name in SAMPLERS:
-            own = [share.hypervolume for share in shares if (share.problem, share.sampler) == (problem, name)]
-            print(f"{problem:8} {name:42} median {statistics.median(own):.4f} [{min(own):.4f}, {max(own):.4f}]")
+            volumes = [share.hypervolume for share in shares if (share.problem, share.sampler) == (problem, name)]
+            least, most, middle = min(volumes), max(volumes), statistics.median(volumes)
+            print(f"{problem:8} {name:42} median {middle:.4f} [{least:.4f}, {most:.4f}]")
 
 
 def _arguments() -> argparse.Namespace:

@@ -121,14 +121,14 @@ def _again(records: list[Record], settings: Settings) -> list[float]:
 def hypervolume(front: list[Record], budget_ms: float) -> float:
     """The area that a front dominates, of accuracy above 0 and latency below the budget; 1 would be all of it."""
     area, edge = 0.0, budget_ms
-    for record in sorted(front, key=lambda found: -found["latency"]):
+    for record in sorted(front, key=lambda record: -record["latency"]):
         area += (edge - record["latency"]) * record["accuracy"]
         edge = record["latency"]
     return area / budget_ms if budget_ms else 0.0
 
 
 def _share(inside: Iterable[list[bool]]) -> dict[str, Any]:
-    every = [one for run in inside for one in run]
+    every = [reading for run in inside for reading in run]
     return {"inside": sum(every), "of": len(every), "share": sum(every) / len(every) if every else None}
 
 

@@ -62,18 +62,18 @@ def differences() -> dict[str, Any]:
     """The largest differences of every golden network, as shares of the largest expected value."""
     from tests.support.places import GOLDEN
 
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for path in sorted(GOLDEN.glob("*.npz")):
         if "zoo" not in json.loads(path.with_suffix(".json").read_text()):  # single modules, which the tests hold
             continue
-        row = found[path.stem] = of_golden(path.stem)
-        told = (f"{name} {value:.1e}" for name, value in row.items() if isinstance(value, float))
-        print(f"{path.stem:28}", *told, sep="  ", flush=True)
+        row = rows[path.stem] = of_golden(path.stem)
+        errors = (f"{name} {value:.1e}" for name, value in row.items() if isinstance(value, float))
+        print(f"{path.stem:28}", *errors, sep="  ", flush=True)
     return {
         "date": datetime.date.today().isoformat(),
         "torch": torch.__version__,
         "machine": cpu_name(),
-        "goldens": found,
+        "goldens": rows,
     }
 
 
@@ -102,8 +102,8 @@ def _of_last_map(golden: Golden) -> dict[str, float]:
     return {"last_map": _share(last[0], torch.from_numpy(golden.arrays["level4_image0"]))}
 
 
-def _share(found: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
+def _share(outputs: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((outputs - expected).abs().max() / expected.abs().max())
 
 
 def table(results: dict[str, Any]) -> str:

@@ -73,13 +73,13 @@ def main() -> None:
     with ProcessPoolExecutor(asked.processes) as pool:
         runs = list(pool.map(_run, *zip(*((*job, budget_ms, asked.evaluations) for job in jobs), strict=True)))
     most = hypervolume(table.values(), budget_ms)
-    found = {"by hand": [_curve(_by_hand(table, budget_ms), table, budget_ms, most)]}
+    by_label = {"by hand": [_curve(_by_hand(table, budget_ms), table, budget_ms, most)]}
     for (name, _), evaluations in zip(jobs, runs, strict=True):
         label = name if name in PLAIN else f"archdsl {name}"
-        found.setdefault(label, []).append(_curve(evaluations[: asked.evaluations], table, budget_ms, most))
+        by_label.setdefault(label, []).append(_curve(evaluations[: asked.evaluations], table, budget_ms, most))
         if name in RIVALS:
             different = _without_repeats(evaluations)[: asked.evaluations]
-            found.setdefault(label + FREE, []).append(_curve(different, table, budget_ms, most))
+            by_label.setdefault(label + FREE, []).append(_curve(different, table, budget_ms, most))
     result = {
         "what": "hypervolume inside a latency budget over evaluations, replayed from a table of trained networks",
         "command": "python benchmarks/search_quality/compare.py",
@@ -90,8 +90,8 @@ def main() -> None:
         "hypervolume_of_the_table": most,
         "recorded_on": read()["provenance"],
         "versions": {name: version(name) for name in ("archdsl", "optuna", "torch")},
-        "optimisers": {name: _told(curves) for name, curves in found.items()},
-        "against": {name: _against(found, name) for name in found if name.startswith(("Optuna", "by hand"))},
+        "optimisers": {name: _told(curves) for name, curves in by_label.items()},
+        "against": {name: _against(by_label, name) for name in by_label if name.startswith(("Optuna", "by hand"))},
     }
     asked.results.write_text(_text(result))
     _show(result)
@@ -124,11 +124,13 @@ def _run(name: str, seed: int, budget_ms: float, evaluations: int) -> list[Evalu
 def plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, evaluations: int) -> list[Evaluation]:
     """Optuna as it comes, with both objectives and the budget as a constraint."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space, found, spent, started = load_space(SPACE), list[Evaluation](), 0.0, time.monotonic()
+    space, evaluated, spent, started = load_space(SPACE), list[Evaluation](), 0.0, time.monotonic()
     parameters = {name: as_places(variable) for name, variable in variables(space.nodes).items()}
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     accuracies = list[float]()
-    while len({one.hash for one in found}) < evaluations and len(found) < MOST_REPEATS * evaluations:
+    while (
+        len({evaluation.hash for evaluation in evaluated}) < evaluations and len(evaluated) < MOST_REPEATS * evaluations
+    ):
         trial = study.ask()
         chosen = choices(trial, parameters)
         try:
@@ -143,32 +145,32 @@ def plain(sampler: BaseSampler, table: Mapping[str, Row], budget_ms: float, eval
             accuracies.append(accuracy)
         study.tell(trial, (accuracy if is_inside else statistics.mean(accuracies or [0.0]), latency))
         spent += cost_of(row, is_measured_only=not is_inside, is_scored=False)
-        found.append(Evaluation(row["hash"], spent + time.monotonic() - started, is_inside))
-    return found
+        evaluated.append(Evaluation(row["hash"], spent + time.monotonic() - started, is_inside))
+    return evaluated
 
 
 def _by_hand(table: Mapping[str, Row], budget_ms: float) -> list[Evaluation]:
     """Every published backbone at every scale."""
-    space, found, spent = load_space(SPACE), list[Evaluation](), 0.0
-    known = variables(space.nodes)
-    for width, depth, kind in product(known["w"].values[::-1], known["d3"].values[::-1], BY_HAND.values()):
+    space, evaluated, spent = load_space(SPACE), list[Evaluation](), 0.0
+    by_name = variables(space.nodes)
+    for width, depth, kind in product(by_name["w"].values[::-1], by_name["d3"].values[::-1], BY_HAND.values()):
         chosen = {**kind, "w": width, "d3": depth}
         row = table[canonical_hash(point(space, chosen.__getitem__)[0])]
         is_inside = latency_of(row) <= budget_ms
         spent += cost_of(row, is_measured_only=not is_inside, is_scored=False)
-        found.append(Evaluation(row["hash"], spent, is_inside))
-    return found
+        evaluated.append(Evaluation(row["hash"], spent, is_inside))
+    return evaluated
 
 
 def _without_repeats(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """The first of each network, in order, and the seconds without those of the others."""
-    found, before, spent = dict[str, Evaluation](), 0.0, 0.0
-    for one in evaluations:
-        if one.hash not in found:
-            spent += one.seconds - before
-            found[one.hash] = one._replace(seconds=spent)
-        before = one.seconds
-    return list(found.values())
+    first_of_each, before, spent = dict[str, Evaluation](), 0.0, 0.0
+    for evaluation in evaluations:
+        if evaluation.hash not in first_of_each:
+            spent += evaluation.seconds - before
+            first_of_each[evaluation.hash] = evaluation._replace(seconds=spent)
+        before = evaluation.seconds
+    return list(first_of_each.values())
 
 
 def hypervolume(rows: Any, budget_ms: float) -> float:
@@ -216,13 +218,13 @@ def _at(shares: Sequence[float], part: float) -> float:
     return shares[max(0, round(part * len(shares)) - 1)]
 
 
-def _against(found: Mapping[str, list[Result]], rival: str) -> Result:
+def _against(by_label: Mapping[str, list[Result]], rival: str) -> Result:
     """After what part of a rival's evaluations, and of its seconds, the median of each other one is where it ends."""
-    evaluations = max(len(curve["shares"]) for curve in found[rival])
-    end = statistics.median(curve["shares"][-1] for curve in found[rival])
-    took = statistics.median(curve["seconds"][-1] for curve in found[rival])
+    evaluations = max(len(curve["shares"]) for curve in by_label[rival])
+    end = statistics.median(curve["shares"][-1] for curve in by_label[rival])
+    took = statistics.median(curve["seconds"][-1] for curve in by_label[rival])
     parts = Result()
-    for name, curves in found.items():
+    for name, curves in by_label.items():
         needed = [_first(curve, end) for curve in curves]
         count = statistics.median_high(math.inf if index is None else index + 1 for index in needed)
         second = statistics.median_high(
@@ -237,25 +239,25 @@ def _against(found: Mapping[str, list[Result]], rival: str) -> Result:
 
 
 def _first(curve: Result, share: float) -> int | None:
-    return next((index for index, known in enumerate(curve["shares"]) if known >= share), None)
+    return next((index for index, reached in enumerate(curve["shares"]) if reached >= share), None)
 
 
 def _text(result: Result) -> str:
     """As JSON, a line for each list of numbers."""
     lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
-    return lists.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(result, indent=1)) + "\n"
+    return lists.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", json.dumps(result, indent=1)) + "\n"
 
 
 def _show(result: Result) -> None:
     print(f"{result['networks']} networks, {result['inside']} of them inside {result['budget_ms']} ms")
     print(f"of the evaluations of: {', '.join(result['against'])}")
-    for name, told in result["optimisers"].items():
-        end = told["share_at_the_end"]
+    for name, outcome in result["optimisers"].items():
+        end = outcome["share_at_the_end"]
         parts = [against["part_needed"][name]["evaluations"] for against in result["against"].values()]
         print(
-            f"{name:20} half {told['share_at_half']:.3f} end {end['median']:.3f} "
-            f"[{end['least']:.3f}, {end['most']:.3f}], {told['seconds']:6.0f} s, "
-            f"duplicates {told['duplicates']:.1f}, best {told['best_accuracy']:.3f}, "
+            f"{name:20} half {outcome['share_at_half']:.3f} end {end['median']:.3f} "
+            f"[{end['least']:.3f}, {end['most']:.3f}], {outcome['seconds']:6.0f} s, "
+            f"duplicates {outcome['duplicates']:.1f}, best {outcome['best_accuracy']:.3f}, "
             f"needs {parts}"
         )
 

@@ -107,12 +107,12 @@ def replayed(
     table: Mapping[str, Row], budget_ms: float, evaluations: int, seed: int, **others: Any
 ) -> list[Evaluation]:
     """What a search of the recorded space evaluates, in order; its own time is counted as it passes."""
-    found, worker, started = list[Evaluation](), Replayed(table), time.monotonic()
+    evaluated, worker, started = list[Evaluation](), Replayed(table), time.monotonic()
 
     def watch(state: State, line: str | None) -> None:
-        for record in context.trials[len(found) :]:
+        for record in context.trials[len(evaluated) :]:
             spent = worker.spent + time.monotonic() - started
-            found.append(Evaluation(record.network_hash, spent, record.accuracy is not None))
+            evaluated.append(Evaluation(record.network_hash, spent, record.accuracy is not None))
 
     local.open_storage = lambda url, locked_s: InMemoryStorage()  # type: ignore[attr-defined]  # no disk to wait for
     space = load_space(SPACE)
@@ -124,7 +124,7 @@ def replayed(
         context = Context(settings, SHIPPED, folder, watch, new_worker=lambda: worker)
         Search(context).run()
         folder.release()
-    return found
+    return evaluated
 
 
 def read_table() -> dict[str, Row]:

@@ -56,7 +56,7 @@ def main() -> None:
     asked = _arguments()
     space = load_space(SPACE)
     settings, specs = settings_of(space), networks(space)
-    table = read() if TABLE.exists() else Table(provenance={}, rows=[{"hash": known} for known in specs])
+    table = read() if TABLE.exists() else Table(provenance={}, rows=[{"hash": network_hash} for network_hash in specs])
     print(f"{len(specs)} networks")
     if asked.measure:
         _measure(table, specs, settings)
@@ -80,21 +80,21 @@ def settings_of(space: Space, **others: Any) -> Settings:
 
 def networks(space: Space) -> dict[str, Spec]:
     """Every network of the space by its hash, classes and channels those of the data."""
-    found = dict[str, Spec]()
-    known = variables(space.nodes)
-    for values in product(*(variable.values for variable in known.values())):
+    specs = dict[str, Spec]()
+    by_name = variables(space.nodes)
+    for values in product(*(variable.values for variable in by_name.values())):
         try:
-            spec, _ = point(space, dict(zip(known, values, strict=True)).__getitem__)
+            spec, _ = point(space, dict(zip(by_name, values, strict=True)).__getitem__)
         except SpecError:
             continue
-        found.setdefault(canonical_hash(spec), spec)
-    return found
+        specs.setdefault(canonical_hash(spec), spec)
+    return specs
 
 
 def read() -> Table:
     """What was recorded so far."""
-    found: Table = json.loads(TABLE.read_bytes())
-    return found
+    table: Table = json.loads(TABLE.read_bytes())
+    return table
 
 
 def write(table: Table) -> None:
@@ -111,15 +111,17 @@ def _measure(table: Table, specs: Mapping[str, Spec], settings: Settings) -> Non
     for number in range(PASSES):
         order = generator.sample(list(rows), len(rows))
         for group in (order[begin : begin + TOGETHER] for begin in range(0, len(order), TOGETHER)):
-            asked = [known for known in group if len(rows[known].setdefault("readings", [])) == number]
+            asked = [
+                network_hash for network_hash in group if len(rows[network_hash].setdefault("readings", [])) == number
+            ]
             if not asked:
                 continue
-            began, items = time.monotonic(), {known: specs[known] for known in asked}
-            found = compare(items, **settings.measuring(), warmup_s=0.05, settle_s=0.2)
+            began, items = time.monotonic(), {network_hash: specs[network_hash] for network_hash in asked}
+            compared = compare(items, **settings.measuring(), warmup_s=0.05, settle_s=0.2)
             seconds = round((time.monotonic() - began) / len(asked), 3)
-            for known, latency in found.latencies.items():
+            for network_hash, latency in compared.latencies.items():
                 kept = {f"{stat}_ms": round(latency.stat(stat), 4) for stat in STATS}
-                rows[known]["readings"].append(kept | {"seconds": seconds})
+                rows[network_hash]["readings"].append(kept | {"seconds": seconds})
                 table["provenance"] = latency.provenance
             write(table)
         print(f"measured {number + 1} of {PASSES} times", flush=True)

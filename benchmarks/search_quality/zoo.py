@@ -57,7 +57,7 @@ def main() -> None:
     settings = Settings.model_validate_json((asked.out / "run.json").read_bytes())
     winner = _winner(asked.out)
     budget_ms = settings.latency_budget_ms or 0.0
-    measured = sorted(_measured(settings), key=lambda one: -one[1])
+    measured = sorted(_measured(settings), key=lambda pair: -pair[1])
     inside = [(spec, ms) for spec, ms in measured if ms <= budget_ms][: asked.trials]
     short = _trained(inside, settings, asked.workers)
     first = sorted(short, key=lambda row: -row["accuracy"])[: SHIPPED.finalists.count]
@@ -100,18 +100,18 @@ def _winner(folder: Path) -> Record:
     """What the search says of its winner."""
     verdict = json.loads((folder / "verdict.json").read_text())
     records = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    own = next((r for r in reversed(records) if r["hash"] == verdict["hash"] and r["rung"] == "train_longer"), None)
-    if own is None:
+    winner = next((r for r in reversed(records) if r["hash"] == verdict["hash"] and r["rung"] == "train_longer"), None)
+    if winner is None:
         raise SystemExit(f"{folder}: the search has no winner that was trained longer; nothing can be compared")
-    trainings = own["provenance"]["proxy"]["trainings"]
+    trainings = winner["provenance"]["proxy"]["trainings"]
     return {
-        "name": own["spec"]["name"],
+        "name": winner["spec"]["name"],
         "ms": verdict["latency"],
-        **{name: own[name] for name in ("params", "macs")},
-        "accuracy": own["accuracy"],
+        **{name: winner[name] for name in ("params", "macs")},
+        "accuracy": winner["accuracy"],
         "held_out": statistics.mean(training["held_out"] for training in trainings),
         "trainings": trainings,
-        "fidelity": own["provenance"]["proxy"]["fidelity"],
+        "fidelity": winner["provenance"]["proxy"]["fidelity"],
     }
 
 
@@ -134,20 +134,20 @@ def _scaled(value: Any, width: float, depth: float) -> Any:
         return [_scaled(each, width, depth) for each in value]
     if not isinstance(value, dict):
         return value
-    found = {name: _scaled(each, width, depth) for name, each in value.items()}
-    for name in found.keys() & {"width", "hidden", "heads", "groups"}:
-        found[name] = max(1, round(found[name] * width))
-    if "depth" in found:
-        least = len(found.get("blocks", [0]))
-        found["depth"] = max(least, round(found["depth"] * depth / least) * least)
-    if isinstance(found.get("window"), int):
-        found["window"] = min(found["window"], 4)
-    return found | ({"layer_scale": None} if "layer_scale" in found else {})
+    scaled = {name: _scaled(each, width, depth) for name, each in value.items()}
+    for name in scaled.keys() & {"width", "hidden", "heads", "groups"}:
+        scaled[name] = max(1, round(scaled[name] * width))
+    if "depth" in scaled:
+        least = len(scaled.get("blocks", [0]))
+        scaled["depth"] = max(least, round(scaled["depth"] * depth / least) * least)
+    if isinstance(scaled.get("window"), int):
+        scaled["window"] = min(scaled["window"], 4)
+    return scaled | ({"layer_scale": None} if "layer_scale" in scaled else {})
 
 
 def _candidates() -> dict[str, Spec]:
     """Every scaled backbone that holds, by hash."""
-    found = dict[str, Spec]()
+    specs = dict[str, Spec]()
     for name, width, depth in product(names(), WIDTHS, DEPTHS):
         for patch in (None, 2):
             try:
@@ -156,8 +156,8 @@ def _candidates() -> dict[str, Spec]:
             except SpecError:
                 continue
             if counted.macs <= MOST_MACS:
-                found.setdefault(canonical_hash(spec), spec)
-    return found
+                specs.setdefault(canonical_hash(spec), spec)
+    return specs
 
 
 def _measured(settings: Settings) -> list[tuple[Spec, float]]:
@@ -175,7 +175,7 @@ def _trained(
     for _ in range(workers):
         free.put(Worker())
 
-    def one(pair: tuple[Spec, float]) -> Record:
+    def trained_longer(pair: tuple[Spec, float]) -> Record:
         spec, ms = pair
         worker, trainings = free.get(), list[Record]()
         try:
@@ -184,8 +184,8 @@ def _trained(
                 worker, DataRequest(settings.data, 64, settings.seed, settings.images), machine, SHIPPED.silence
             )
             for seed in range(settings.seed, settings.seed + seeds):
-                own = settings.model_copy(update={"seed": seed})
-                trained = train(worker, spec, own, SHIPPED.silence, data, Clock(own, SHIPPED), lengthen=lengthen)
+                seeded = settings.model_copy(update={"seed": seed})
+                trained = train(worker, spec, seeded, SHIPPED.silence, data, Clock(seeded, SHIPPED), lengthen=lengthen)
                 trainings.append({"seed": seed, "accuracy": trained.accuracy, "held_out": trained.training.held_out})
         finally:
             free.put(worker)
@@ -196,7 +196,7 @@ def _trained(
         return row | {"trainings": trainings}
 
     with ThreadPoolExecutor(workers) as pool:
-        rows = list(pool.map(one, chosen))
+        rows = list(pool.map(trained_longer, chosen))
     while not free.empty():
         free.get().stop()
     return rows
