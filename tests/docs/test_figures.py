@@ -109,6 +109,23 @@ def counting() -> list[str]:
     return ["More than 1,500 specs are counted in a second"]
 
 
+def inherited() -> list[str]:
+    found = result("inherit")
+    rows = {row["weights"]: row for row in found["rows"]}
+    assert len(rows) == len(found["rows"])
+    before, after = (
+        {name: row[when]["accuracy"] for name, row in rows.items()} for when in ("untrained", "after_one_epoch")
+    )
+    plain, refit = "inherited", "inherited, refit"
+    return [
+        f"a parent with {percent(found['parent']['accuracy'], 1)} on held-out images was cut to "
+        f"{percent(found['cut']['macs'])} of its MACs",
+        f"The cut had {percent(before[plain], 1)}, with a refit {percent(before[refit], 1)}, and after one epoch "
+        f"{100 * after[plain]:.1f} and {percent(after[refit], 1)}",
+        f"trained from nothing for one epoch it had {percent(after['from scratch'], 1)}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("page", "figures"),
     [
@@ -120,6 +137,7 @@ def counting() -> list[str]:
         ("explanation/how-the-search-works", beside_the_zoo),
         ("how-to/examine-a-space", tables),
         ("explanation/from-document-to-network", counting),
+        ("how-to/start-from-a-trained-network", inherited),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
