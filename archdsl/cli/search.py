@@ -116,13 +116,13 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
 
     \b
     Examples:
-      archdsl search --latency-budget 5ms
-      archdsl search lit-dat-64 --latency-budget 3ms --time 6m --out runs/first
+      archdsl search --latency-budget 2ms
+      archdsl search lit-dat-64 --latency-budget 1.5ms --time 6m --out runs/first
       archdsl search --throughput-budget 300/s --batch 16 --time 6m
       archdsl search --out runs/first --resume --time 20m
       archdsl search my_space.json --out runs/second --from runs/first
-      archdsl search --latency-budget 5ms --workers 2
-      archdsl search --latency-budget 5ms --storage postgresql://me@host/studies --role train
+      archdsl search --latency-budget 2ms --workers 2
+      archdsl search --latency-budget 2ms --storage postgresql://me@host/studies --role train
     """
     from archdsl.render.console import stderr, stdout
     from archdsl.render.search import Display, summary
