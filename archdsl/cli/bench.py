@@ -118,10 +118,11 @@ def command(
 ) -> None:
     """Measure latencies side by side: milliseconds per batch, their spread, and the conditions they hold for.
 
-    Weights are random, from a fixed seed. The networks take turns: each round measures every SPEC once and the first
-    one twice (A/A), which shows how large a difference this run cannot detect. A network that is measured alone, as for
-    the verdict of a search, usually has a lower latency. A latency is marked unstable if it drifts by more than 5 %, if
-    fewer than ten or fewer than a quarter of its rounds were undisturbed, or if the process had less than half a core.
+    Weights are random, from a fixed seed; an .onnx file is measured as it is, in ONNX Runtime by default. The networks
+    take turns: each round measures every SPEC once and the first one twice (A/A), which shows how large a difference
+    this run cannot detect. A network that is measured alone, as for the verdict of a search, usually has a lower
+    latency. A latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of
+    its rounds were undisturbed, or if the process had less than half a core.
 
     With --layers, single mixers are measured, and their images per second are printed beside those that the authors
     of LITv2 published.

@@ -26,9 +26,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="clear without asking")]
 def command(action: Action = "show", yes: Yes = False, as_json: Json = False) -> None:
     """Show or clear the cache: the results of short trainings, and latency tables.
 
-    Searches reuse both. Of a training the accuracy is kept, not the weights: a network from the cache that may win is
-    trained again. The cache is in the folder $ARCHDSL_CACHE (default: a folder in the user's cache folder). Runs keep
-    their own results: clearing the cache makes later searches slower, so that within a time limit they try fewer
+    Searches reuse both. The cache keeps the accuracy of a training, not its weights: a network from the cache that may
+    win is trained again. The cache is in the folder $ARCHDSL_CACHE (default: a folder in the user's cache folder). Runs
+    keep their own results: clearing the cache makes later searches slower, so that within a time limit they try fewer
     networks.
 
     \b

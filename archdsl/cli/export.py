@@ -77,8 +77,8 @@ def command(
     """Write a network to a file that other tools run: ONNX, torch.export's pt2, or Python source.
 
     The file is for one image size (--set image=[H,W] sets another) and one batch size. It is run on three inputs before
-    it gets its name; it is refused if an output differs from the network's by more than 1e-4 of the largest one
-    (float16: 1e-2; int8: the difference is printed). The file holds the spec and, if available, the classes, the
+    it gets its name; it is refused if an output differs from the network's by more than 0.0001 of the largest one
+    (float16: 0.01; int8: the difference is printed). The file holds the spec and, if available, the classes, the
     preprocessing and the accuracy.
 
     \b

@@ -292,9 +292,8 @@ def provenance_lines(report: Report) -> Iterator[str]:
     for line, times in Counter(_machine(timing.machine) for timing in timings).most_common():
         yield f"{counted(times, 'latency', 'latencies')}: {line}"
     if unstable := sum(timing.is_unstable for timing in timings):
-        yield (
-            f"{unstable} of {len(timings)} latencies are unstable: they drifted, or too few rounds were undisturbed."
-        )
+        are = "is unstable: it" if unstable == 1 else "are unstable: they"
+        yield f"{unstable} of {len(timings)} latencies {are} drifted, or too few rounds were undisturbed."
     if report.gate_ms is not None:
         noise = "" if report.noise is None else f", the budget minus this machine's noise of {report.noise:.0%}"
         yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."

@@ -121,7 +121,8 @@ def prediction(trials: Sequence[TrialLine], specs: Mapping[str, Spec], policy: P
         pairs = []
     if not pairs:
         enough = policy.latency_model.enough
-        reason = f"{len(measured)} networks were measured; the search predicts latencies from {enough} on"
+        were = "network was" if len(measured) == 1 else "networks were"
+        reason = f"{len(measured)} {were} measured; the search predicts latencies from {enough} on"
         return Prediction([], None, None, None, reason)
     errors = [abs(predicted / ms - 1) for predicted, ms in pairs]
     points = [(trial.name, predicted, ms) for trial, (predicted, ms) in zip(measured.values(), pairs, strict=True)]

@@ -145,7 +145,7 @@ class WorkerSlot:
             self._left = left - (time.monotonic() - began - waited)
 
     def _over(self) -> OverTime:
-        return OverTime(f"it took longer than the {plain_text(self._trial_s)} s that a trial may take")
+        return OverTime(f"it took longer than the {plain_text(self._trial_s or 0.0)} s that a trial may take")
 
 
 def usable_bytes(share: float) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from archdsl.numbers import plain_text
@@ -11,7 +13,7 @@ from archdsl.search.request import SettingsRequest
 from tests.support.searching import SPACE
 
 
-def texts(*own: dict[str, object], **asked: float) -> list[str]:
+def texts(*own: dict[str, Any], **asked: Any) -> list[str]:
     from archdsl.spaces.space import Space
 
     space = Space.model_validate({**SPACE, "budgets": list(own)})
