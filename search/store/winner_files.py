@@ -46,7 +46,7 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
     folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings, policy))
     maps = maps_of(verdict.spec) if settings.features_only else None
-    folder.write_text("README.txt", usage(verdict.spec.name, is_exported, maps))
+    folder.write_text("README.txt", usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8"))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -144,12 +144,13 @@ def maps_of(spec: Spec) -> str:
     return ", ".join(f"{name} {tuple(int(side) for side in shape[:3])}" for name, shape in sides.items())
 
 
-def usage(name: str, is_exported: bool, maps: str | None = None) -> str:
+def usage(name: str, is_exported: bool, maps: str | None = None, is_quantised: bool = False) -> str:
     """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl.
 
     `maps` are the outputs of a winner that was measured without its head.
     """
-    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + _ACCURACY_LINES * is_exported
+    accuracy = _QUANTISED_LINES if is_quantised else _ACCURACY_LINES
+    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + accuracy * is_exported
     if maps is not None:
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
         return files + _MAPS.format(maps=maps) + how
@@ -171,6 +172,10 @@ winner.onnx         the file whose latency was measured; its metadata hold the s
 _ACCURACY_LINES = """
 The accuracy in winner.onnx is that of winner.safetensors. Of winner.onnx itself no accuracy was measured; its outputs
 on two inputs of noise and one of zeros were compared with those of the network.
+"""
+_QUANTISED_LINES = """
+The accuracy in verdict.json was measured of winner.onnx, which is quantised to int8 and states none itself. That in
+winner.safetensors is of the weights in float32.
 """
 _PREPARATION = """\
     picture = ImageOps.exif_transpose(Image.open("picture.jpg"))

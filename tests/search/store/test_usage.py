@@ -15,3 +15,11 @@ def test_the_indented_lines_are_a_program(is_exported: bool, maps: str | None) -
     assert program.startswith("import ")
     compile(program, "README.txt", "exec")
     assert max(map(len, lines)) <= 120
+
+
+def test_the_accuracy_is_said_to_be_of_the_file_that_it_was_measured_of() -> None:
+    measured, not_measured = "was measured of winner.onnx", "Of winner.onnx itself no accuracy was measured"
+    exported, quantised = usage("a", True), usage("a", True, is_quantised=True)
+    assert (measured in exported, not_measured in exported) == (False, True)
+    assert (measured in quantised, not_measured in quantised) == (True, False)
+    assert "accuracy in" not in usage("a", False)
