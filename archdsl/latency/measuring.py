@@ -28,6 +28,7 @@ from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.runtimes.target import Target, checked_target
 from archdsl.timing.cores import available_cores
 from archdsl.timing.device_lock import OnWait, print_to_stderr
+from archdsl.timing.interleaved import wall_timer
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
@@ -152,7 +153,8 @@ def _latencies(
         host = host_of(setting, threads)
         wall, busy = time.perf_counter(), time.process_time()
         with refusing(setting, next(iter(images.values()))):
-            rounds = measure_all(runners, device=setting.device, host=host, **pace)
+            timer = wall_timer if setting.executor.returns_when_done else None
+            rounds = measure_all(runners, device=setting.device, timer=timer, host=host, **pace)
         share = (time.process_time() - busy) / (time.perf_counter() - wall)
         origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads).as_json()
     origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}

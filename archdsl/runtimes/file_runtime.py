@@ -94,6 +94,7 @@ class FileRuntime(Runtime):
     threads_may_change = True
     times_parts = False
     runs_files = True
+    returns_when_done = True
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     runs_elsewhere: ClassVar[bool] = False
     """Whether the runner that is sent to another machine knows the runtime."""
@@ -103,10 +104,13 @@ class FileRuntime(Runtime):
     is_int8 = False
     """Whether files are quantised when they are written."""
 
-    def for_dtype(self, dtype: str) -> FileRuntime:
-        """As `Runtime.for_dtype`."""
+    device = "cpu"
+    """Where files are run."""
+
+    def for_setting(self, device: str, dtype: str) -> FileRuntime:
+        """As `Runtime.for_setting`."""
         runtime = copy.copy(self)
-        runtime.is_int8 = dtype == "int8"
+        runtime.device, runtime.is_int8 = device, dtype == "int8"
         return runtime
 
     def quantize(self, file: Path, quantized: Path, batches: Sequence[Tensor]) -> None:
@@ -182,6 +186,7 @@ class FileRuntime(Runtime):
 
         if isinstance(x, tuple):
             raise MeasureError(f"runtime {self.name} runs whole networks, on one tensor of images")
+        net, x = net.cpu(), x.cpu()  # a file is exported on the CPU, whatever runs it
         images, names = x.float(), names_of_outputs(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
         try:

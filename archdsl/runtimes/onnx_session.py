@@ -12,7 +12,9 @@ from archdsl.runtimes.array_session import ArraySession, Floats
 if TYPE_CHECKING:
     import onnxruntime
 
-CPU_PROVIDER = "CPUExecutionProvider"
+CPU_PROVIDER, CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
+_CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
+"""float32 as it is said, and the fastest convolutions, as in torch's runtimes (`runtimes.runner.steady`)."""
 _WARNINGS = 3
 """Of ONNX Runtime's log: errors and worse alone. It remarks on what it optimises."""
 
@@ -23,23 +25,29 @@ class OnnxSession(ArraySession):
     Threads that spin while they wait slow down whatever else runs on the machine, as in `runtimes.setting.WAITING`.
     """
 
-    def __init__(self, file: Path, threads: int = 1) -> None:
-        """On the CPU.
+    def __init__(self, file: Path, threads: int = 1, device: str = "cpu") -> None:
+        """On the CPU, or on a GPU that is named as `cuda:N`.
 
         Raises:
-            ExportError: onnxruntime is not installed, or it cannot run the file.
+            ExportError: onnxruntime is not installed, it cannot run the file, or it has no CUDA provider that works.
         """
-        self._session, self._threads = _opened(file, threads), threads
+        self._threads, self._gpu = threads, None if device == "cpu" else int(device.partition(":")[2] or 0)
+        self._session = _opened(file, threads, self._gpu)
 
     def bound(self, images: Floats) -> Callable[[], None]:
-        """As `ArraySession.bound`; inputs and outputs keep their buffers from call to call."""
-        binding = self._session.io_binding()
-        binding.bind_cpu_input(self._session.get_inputs()[0].name, images)
+        """As `ArraySession.bound`; inputs and outputs keep their buffers from call to call, on a GPU in its memory."""
+        binding, name = self._session.io_binding(), self._session.get_inputs()[0].name
+        if self._gpu is None:
+            binding.bind_cpu_input(name, images)
+        else:
+            binding.bind_ortvalue_input(name, _on_gpu(images, self._gpu))
         for output in self._session.get_outputs():
-            binding.bind_output(output.name)
+            binding.bind_output(output.name, *(() if self._gpu is None else ("cuda", self._gpu)))
 
         def run() -> None:
             self._session.run_with_iobinding(binding)
+            if self._gpu is not None:
+                binding.synchronize_outputs()
 
         return run
 
@@ -53,10 +61,17 @@ class OnnxSession(ArraySession):
 
     def options(self) -> dict[str, str | int | bool]:
         """As `ArraySession.options`."""
-        return {"threads": self._threads, "provider": CPU_PROVIDER, "spinning": False}
+        provider = CPU_PROVIDER if self._gpu is None else CUDA_PROVIDER
+        return {"threads": self._threads, "provider": provider, "spinning": False}
 
 
-def _opened(file: Path, threads: int) -> onnxruntime.InferenceSession:
+def _on_gpu(images: Floats, gpu: int) -> onnxruntime.OrtValue:
+    import onnxruntime
+
+    return onnxruntime.OrtValue.ortvalue_from_numpy(images, "cuda", gpu)
+
+
+def _opened(file: Path, threads: int, gpu: int | None) -> onnxruntime.InferenceSession:
     try:
         import onnxruntime
     except ImportError:
@@ -67,10 +82,14 @@ def _opened(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _WARNINGS
+    on_gpu = [] if gpu is None else [(CUDA_PROVIDER, {"device_id": gpu, **_CUDA_OPTIONS})]
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=[CPU_PROVIDER])
+        session = onnxruntime.InferenceSession(str(file), options, providers=[*on_gpu, CPU_PROVIDER])
     except Exception as error:
         raise _refused(error) from error
+    if gpu is not None and CUDA_PROVIDER not in session.get_providers():  # it goes on without a word
+        raise ExportError("ONNX Runtime has no CUDA provider that works: install the CUDA that onnxruntime-gpu is for")
+    return session
 
 
 def _refused(error: Exception) -> ExportError:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on a CPU: the network as an ONNX file."""
+"""ONNX Runtime: the network as an ONNX file, on a CPU, or on a GPU by the CUDA provider of onnxruntime-gpu."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.errors import WrongSetting
 from archdsl.runtimes.file_runtime import FileRuntime, Session
-from archdsl.runtimes.onnx_session import OnnxSession
+from archdsl.runtimes.onnx_session import CUDA_PROVIDER, OnnxSession
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,19 @@ class OnnxRuntime(FileRuntime):
     runs_elsewhere = True
     package, extra = "onnxruntime", "onnx"
     dtypes = ("float32", "float16", "int8")
+
+    def check(self, device: str, dtype: str) -> None:
+        """As `Runtime.check`; a GPU needs the package onnxruntime-gpu."""
+        if device != "cpu" and not self.missing_packages():
+            import onnxruntime
+
+            if dtype == "int8":
+                raise WrongSetting(f"runtime {self.name} takes dtype int8 on a CPU alone; got device {device}")
+            if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+                rule = f"runtime {self.name} has no CUDA provider here; got device {device}"
+                raise WrongSetting(f"{rule}; install onnxruntime-gpu in place of onnxruntime, or use graph or eager")
+            device = "cpu"
+        super().check(device, dtype)
 
     def missing_packages(self) -> list[str]:
         """What has to be installed before a network can be exported and run, found without importing anything."""
@@ -40,7 +54,7 @@ class OnnxRuntime(FileRuntime):
 
     def open(self, file: Path, threads: int) -> Session:
         """As `FileRuntime.open`."""
-        return Session(OnnxSession(file, threads))
+        return Session(OnnxSession(file, threads, self.device))
 
 
 def _is_importable(name: str) -> bool:

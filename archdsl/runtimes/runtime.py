@@ -33,6 +33,8 @@ class Runtime(ABC):
     """Whether a part of a network can be timed alone, so that tables of latencies hold for the runtime."""
     calibrates: ClassVar[bool] = False
     """Whether its int8 files are written by images, whose activations tell the scales."""
+    returns_when_done: ClassVar[bool] = False
+    """Whether a call returns when its pass has ended, on a GPU too: it is timed by the host's clock then."""
     passes: ClassVar[int] = 1
     """Passes per call when a part of a network is timed alone: enough that the cost of a call hardly counts."""
 
@@ -43,8 +45,8 @@ class Runtime(ABC):
             MeasureError: it cannot; a `WrongSetting` where it never takes that device or dtype.
         """
 
-    def for_dtype(self, dtype: str) -> Runtime:
-        """The runtime that prepares networks of a dtype; one that quantises them is another than one that does not."""
+    def for_setting(self, device: str, dtype: str) -> Runtime:
+        """The runtime that prepares networks for a device and a dtype."""
         return self
 
     def begin(self) -> None:  # noqa: B027  # most keep nothing

@@ -71,8 +71,8 @@ class Setting(NamedTuple):
 
     @property
     def executor(self) -> Runtime:
-        """The runtime itself, for the dtype."""
-        return runtime_named(self.runtime).for_dtype(self.dtype)
+        """The runtime itself, for the device and the dtype."""
+        return runtime_named(self.runtime).for_setting(self.device, self.dtype)
 
     @property
     def torch_dtype(self) -> torch.dtype:

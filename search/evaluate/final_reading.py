@@ -96,7 +96,7 @@ def export_weights(context: Context, spec: Spec, weights: Path, file: Path, feat
     context.doing(f"exporting {spec.name}", context.state.phase)
     fresh = context.new_worker()
     try:
-        setting = MeasuringSetting(**{**settings.measuring(), "features_only": features_only})
+        setting = replace(MeasuringSetting(**settings.measuring()), features_only=features_only)
         request = ExportRequest(str(weights), str(file), setting, calibration)
         ask_in_time(fresh, request, context.policy.silence.export_s, context.clock)
     finally:

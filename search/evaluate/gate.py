@@ -36,7 +36,9 @@ def choose_threads(context: Context) -> int | None:
     with context.exported_file(spec) as file:
         if file is not None:
             export_candidate(context.worker, spec, settings, silence, context.clock, file)
-        request = ThreadsRequest(spec.to_json(), MeasuringSetting(**settings.measuring()), file and str(file))
+        request = ThreadsRequest(
+            spec.to_json(), MeasuringSetting(**settings.measuring()), None if file is None else str(file)
+        )
         try:
             reply = ask_in_time(context.worker, request, silence.threads_s, context.clock, context.while_waiting)
         finally:

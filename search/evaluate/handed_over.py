@@ -7,6 +7,7 @@ file is written and names the validation images itself; that accuracy decides wh
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from archdsl.load.specs import spec_of
 from archdsl.numbers import standard_error
@@ -101,7 +102,7 @@ class HandedOver:
             file = file.with_name(f"{file.stem}.classifier.onnx")
         export_weights(context, spec, kept.path, file, features_only=False)
         context.doing(f"naming the validation images with the int8 file of {spec.name}", context.state.phase)
-        setting = MeasuringSetting(**{**context.settings.measuring(), "features_only": False})
+        setting = replace(MeasuringSetting(**context.settings.measuring()), features_only=False)
         fresh = context.new_worker()
         try:
             request = AccuracyRequest(str(file), context.loaded.request, setting)

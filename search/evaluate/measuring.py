@@ -110,7 +110,9 @@ def one_reading(
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
     setting = MeasuringSetting(**settings.measuring())
-    request = MeasureRequest(spec.to_json(), setting, pace, settings.stat, gate_ms, weights, file and str(file))
+    request = MeasureRequest(
+        spec.to_json(), setting, pace, settings.stat, gate_ms, weights, None if file is None else str(file)
+    )
 
     def progress(event: Event) -> None:
         if isinstance(event, DeviceBusy):

@@ -50,7 +50,9 @@ def operators(spec: Spec, blocks: Mapping[str, int] = BLOCKS) -> float:
     counted = 0.0
     for node in spec.nodes:
         if isinstance(node, Stage):
-            counted += STAGE_ENDS + sum(_of(block.type, blocks) for block in node.blocks_in_order())
+            counted += STAGE_ENDS + sum(
+                _of(str(getattr(block, "type", "")), blocks) for block in node.blocks_in_order()
+            )
         else:
             counted += _of(node.type, NODES)
     return counted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_the_setting_is_part_of_names_commands_and_headings() -> None:
 
 def test_tables_of_classifiers_predict_no_backbone_without_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archdsl.search.predict.latency_model.load", lambda *asked: "a table")
-    assert table_of(settings(), fake_device()) == "a table"
+    assert str(table_of(settings(), fake_device())) == "a table"
     assert table_of(settings(features_only=True), fake_device()) is None
 
 
@@ -75,9 +76,9 @@ def test_a_worker_exports_and_measures_a_candidate_without_its_head(tmp_path: Pa
     onnx = pytest.importorskip("onnx", reason="the extra archdsl[onnx] is not installed")
     pytest.importorskip("onnxruntime", reason="the extra archdsl[onnx] is not installed")
     spec, file = small("quick"), tmp_path / f"{canonical_hash(small('quick'))}.onnx"
-    setting = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "onnxruntime", "threads": 1}
-    request = {"spec": spec.to_json(), "file": str(file), "setting": {**setting, "features_only": True}}
-    reply = ACTIONS["candidate"](request, lambda event: None)
+    setting: dict[str, Any] = {"device": "cpu", "batch": 1, "dtype": "float32", "runtime": "onnxruntime", "threads": 1}
+    request: dict[str, Any] = {"spec": spec.to_json(), "file": str(file), "setting": {**setting, "features_only": True}}
+    reply: dict[str, Any] = ACTIONS["candidate"](request, lambda event: None)
     assert reply["bytes"] == file.stat().st_size
     written = file.read_bytes()
     assert ACTIONS["candidate"](request, lambda event: None) == reply
@@ -85,6 +86,6 @@ def test_a_worker_exports_and_measures_a_candidate_without_its_head(tmp_path: Pa
     outputs = [output.name for output in onnx.load(file).graph.output]
     assert len(outputs) == len(maps_of(spec_of(spec.to_json())).split("), "))
     assert "logits" not in outputs
-    pace = {"rounds": 3, "warmup_s": 0.0, "settle_s": 0.0, "time_limit_s": 5.0}
-    measured = ACTIONS["measure"]({**request, "pace": pace}, lambda event: None)
+    pace: dict[str, Any] = {"rounds": 3, "warmup_s": 0.0, "settle_s": 0.0, "time_limit_s": 5.0}
+    measured: dict[str, Any] = ACTIONS["measure"]({**request, "pace": pace}, lambda event: None)
     assert measured["latency"]["provenance"]["features_only"] is True

@@ -18,7 +18,7 @@ from tests.support.screens import text_of
 from tests.support.searching import Lines, Machine, quicken, search
 from tests.support.small_networks import shaken
 
-RUNTIME = {"runtime": "onnxruntime", "dtype": "int8", "threads": 1}
+RUNTIME: dict[str, Any] = {"runtime": "onnxruntime", "dtype": "int8", "threads": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -100,13 +100,16 @@ def test_a_worker_quantises_trained_weights_and_names_images_with_the_file(tmp_p
     net = shaken("quick")
     write_bright_images(tmp_path / "data.npz", classes=3, count=40, size=32, channels=3)
     save_model(net, tmp_path / "net.safetensors")
-    data, file = [str(tmp_path / "data.npz"), 32, 0, 20], tmp_path / "net.onnx"
-    setting = {"device": "cpu", "batch": 2, "dtype": "int8", "runtime": "onnxruntime", "threads": 1}
-    request = {"weights": str(tmp_path / "net.safetensors"), "file": str(file), "setting": setting}
-    calibration = {"data": data, "images": 8}
-    exported = ACTIONS["export"]({**request, "calibration": calibration}, lambda event: None)
+    data: list[Any] = [str(tmp_path / "data.npz"), 32, 0, 20]
+    file = tmp_path / "net.onnx"
+    setting: dict[str, Any] = {"device": "cpu", "batch": 2, "dtype": "int8", "runtime": "onnxruntime", "threads": 1}
+    request: dict[str, Any] = {"weights": str(tmp_path / "net.safetensors"), "file": str(file), "setting": setting}
+    calibration: dict[str, Any] = {"data": data, "images": 8}
+    exported: dict[str, Any] = ACTIONS["export"]({**request, "calibration": calibration}, lambda event: None)
     assert exported["largest_error"] > 0
-    reply = ACTIONS["accuracy"]({"file": str(file), "data": data, "setting": setting}, lambda event: None)
+    reply: dict[str, Any] = ACTIONS["accuracy"](
+        {"file": str(file), "data": data, "setting": setting}, lambda event: None
+    )
     validation = reply["validation"]
     assert validation["images"] > 0
     assert 0 <= validation["right"] <= validation["images"]
