@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -21,8 +20,8 @@ from archdsl.errors import SearchError, one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SAMPLED = 512
-"""Pictures of which mean and standard deviation are taken."""
+_SAMPLED, _LEAST_SAMPLED = 512, 16
+"""Pictures of which mean and standard deviation are taken, as many as memory holds."""
 
 
 class Pictures(Protocol):
@@ -134,8 +133,9 @@ def load_image_sets(
         with named(name):
             listed = list_folder(root, seed, Sizes(images, VALIDATION, VALIDATION))
             count = sum(len(part.files) for part in listed.sets)
-            if count * 3 * size[0] * size[1] > memory_bytes:
-                return _in_files(root, listed, size)
+            room = memory_bytes / (3 * size[0] * size[1])
+            if count > room:
+                return _in_files(root, listed, size, max(_LEAST_SAMPLED, min(_SAMPLED, int(room))))
     return _in_memory(load(name, size, seed, train=images))
 
 
@@ -160,10 +160,10 @@ def _in_memory(data: Data) -> ImageSets:
     )
 
 
-def _in_files(root: Path, listed: ListedFolder, size: tuple[int, int]) -> ImageSets:
+def _in_files(root: Path, listed: ListedFolder, size: tuple[int, int], sampled_images: int) -> ImageSets:
     scales = GreyScales()
     train, validation, held_out = (PictureFiles(part, size, scales) for part in listed.sets)
-    sampled = _sample(root, train)
+    sampled = _sample(root, train, sampled_images)
     mean, std = moments(sampled.images)
     names = tuple(str(name) for name in listed.class_names)
     counts = f"{len(train.labels):,} images to train, {len(validation.labels):,} to validate"
@@ -186,7 +186,7 @@ def _in_files(root: Path, listed: ListedFolder, size: tuple[int, int]) -> ImageS
     )
 
 
-def _sample(root: Path, train: PictureFiles) -> Sampled:
+def _sample(root: Path, train: PictureFiles, count: int) -> Sampled:
     """The readable ones of the first training pictures, which hold the classes in their proportions.
 
     Raises:
@@ -196,7 +196,7 @@ def _sample(root: Path, train: PictureFiles) -> Sampled:
 
     images: list[Tensor] = []
     lost: list[str] = []
-    for row, path in enumerate(train.files[:_SAMPLED]):
+    for row, path in enumerate(train.files[:count]):
         try:
             images.append(train.fitted(row))
         except Exception as error:  # whatever a broken file makes Pillow raise
@@ -212,10 +212,6 @@ def _fingerprint(root: Path, listed: ListedFolder, size: tuple[int, int]) -> str
     """16 hex digits of what the sets hold, by the names and sizes of their files."""
     digest = hashlib.sha256(repr((size, [str(name) for name in listed.class_names])).encode())
     for part in listed.sets:
-        for path, number in zip(part.files, _numbers(part.numbers.tolist()), strict=True):
+        for path, number in zip(part.files, part.numbers.tolist(), strict=True):
             digest.update(f"{path.relative_to(root)}:{path.stat().st_size}:{number}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _numbers(numbers: Sequence[int]) -> list[int]:
-    return [int(number) for number in numbers]

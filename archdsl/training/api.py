@@ -112,7 +112,10 @@ class Trained:
 
     def lines(self) -> list[str]:
         """The same facts as a person reads them."""
-        length = f"{self.epochs:.4g} epochs, {self.steps:,} steps of {self.batch:,} images, {self.seconds:.0f} s"
+        epochs = f"{self.epochs:.4g} epoch{'s' * (self.epochs != 1)}"
+        length = (
+            f"{epochs}, {self.steps:,} step{'s' * (self.steps != 1)} of {self.batch:,} images, {self.seconds:.0f} s"
+        )
         lines = [f"{self.file}: {self.name}, recipe {self.recipe}, {length}", self.data]
         lines.append(_accuracy_line("validation accuracy", self.validation, "which were not trained with"))
         if self.held_out is not None:
@@ -293,23 +296,46 @@ def _train(
     import torch
 
     data = load_image_sets(name, spec.image_size, options.seed, options.images, options.memory_bytes)
+    split_seed = _split_seed(options, data)
+    if split_seed != options.seed:
+        data = load_image_sets(name, spec.image_size, split_seed, options.images, options.memory_bytes)
+    session, beginning, augmentation = _session(spec, data, options, group, device, watcher)
+    if options.resume:
+        session.resume()
+    if split_seed != options.seed:
+        session.say(f"the images are split as for {options.weights}, by seed {split_seed}")
+    for line in (data.description, *beginning.notes, *_notes(session, options, augmentation)):
+        session.say(line)
     try:
-        session, beginning, augmentation = _session(spec, data, options, group, device, watcher)
-        if options.resume:
-            session.resume()
-        if group.is_first:
-            for line in (data.description, *beginning.notes, *session_notes(session, options, augmentation)):
-                session.say(line)
         session.run()
-        return _finish(session, beginning, options, augmentation)
+        return _finish(session, beginning, options, augmentation, split_seed)
     except TrainingError:
         if group.is_first:
             _remove_traces(options.out)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
+        if group.is_first and not options.resume:
+            _remove_traces(options.out)
         raise TrainingError(
             "out of memory; use a smaller --batch, or --grad-checkpointing; nothing was written"
         ) from error
+
+
+def _split_seed(options: TrainingOptions, data: ImageSets) -> int:
+    """The seed that the images are split by: that of the weights' file where it was trained on data of this name.
+
+    By another one, images that the weights were trained with would be validated or held out.
+    """
+    from archdsl.weights import read_facts
+    from archdsl.weights.facts import is_ours
+
+    if options.weights is None or not is_ours(options.weights):
+        return options.seed
+    facts = read_facts(options.weights)
+    if facts.provenance is None or facts.accuracy is None or facts.accuracy.data.name != data.name:
+        return options.seed
+    split_seed = facts.provenance.split_seed
+    return facts.provenance.seed if split_seed is None else split_seed
 
 
 def _remove_traces(out: Path) -> None:
@@ -319,7 +345,7 @@ def _remove_traces(out: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def session_notes(session: Session, options: TrainingOptions, augmentation: str) -> list[str]:
+def _notes(session: Session, options: TrainingOptions, augmentation: str) -> list[str]:
     """What is said before the first step."""
     recipe = options.recipe
     assert isinstance(recipe, Recipe)
@@ -510,7 +536,9 @@ def _board(folder: Path | None) -> SummaryWriter | None:
     return None if folder is None else _board_class()(str(folder))
 
 
-def _finish(session: Session, beginning: Beginning, options: TrainingOptions, augmentation: str) -> Trained:
+def _finish(
+    session: Session, beginning: Beginning, options: TrainingOptions, augmentation: str, split_seed: int
+) -> Trained:
     """Evaluate, write the file, and remove the state."""
     from archdsl.weights.model_file import save_model
 
@@ -522,7 +550,7 @@ def _finish(session: Session, beginning: Beginning, options: TrainingOptions, au
     if validation is None:
         raise TrainingError("a logit of the trained network is not finite; use a lower --lr; nothing was written")
     if session.group.is_first:
-        facts = _facts(session, beginning, options, augmentation, validation, held_out)
+        facts = _facts(session, beginning, options, augmentation, split_seed, validation, held_out)
         with session.averaged():
             save_model(session.model, options.out, beginning.parent, facts=facts)
         state_file(options.out).unlink(missing_ok=True)
@@ -563,6 +591,7 @@ def _facts(
     beginning: Beginning,
     options: TrainingOptions,
     augmentation: str,
+    split_seed: int,
     validation: Evaluation,
     held_out: Evaluation | None,
 ) -> ModelFacts:
@@ -591,6 +620,7 @@ def _facts(
             batch=session.course.batch,
             steps=session.done,
             seed=options.seed,
+            split_seed=split_seed,
             device=str(session.device),
             autocast=None if session.autocast is None else str(session.autocast).removeprefix("torch."),
             threads=torch.get_num_threads(),

@@ -89,11 +89,10 @@ class TrainingPictures:
     def __len__(self) -> int:
         return len(self._pictures.labels)
 
-    def __getitem__(self, item: Item) -> tuple[Tensor, int]:
+    def __getitem__(self, item: Item) -> tuple[Tensor, int] | str:
         """The picture (C, H, W) and its label; for a file that cannot be read those of the next one that can.
 
-        Raises:
-            TrainingError: a hundred files in a row cannot be read.
+        Of a hundred files in a row that cannot be read, what is wrong: an error would lose its kind between processes.
         """
         import torch
 
@@ -108,7 +107,7 @@ class TrainingPictures:
                 said = said or one_line(error, 200)
                 continue
             return self._augment(picture), int(self._pictures.labels[row])
-        raise TrainingError(f"{min(_TRIES, len(self))} training images in a row cannot be read, the first: {said}")
+        return f"{min(_TRIES, len(self))} training images in a row cannot be read, the first: {said}"
 
 
 class Mixing(NamedTuple):
@@ -129,18 +128,25 @@ def training_batches(
     normalise: Normalise,
     mixing: Mixing,
 ) -> Iterator[Batch]:
-    """The batches after `done` steps; each leaves torch's random state as the step's own seed sets it."""
+    """The batches after `done` steps; each leaves torch's random state as the step's own seed sets it.
+
+    Raises:
+        TrainingError: images cannot be read.
+    """
     import torch
     from torch.utils.data import DataLoader
 
-    loader: DataLoader[tuple[Tensor, int]] = DataLoader(
+    loader: DataLoader[tuple[Tensor, int] | str] = DataLoader(
         pictures,  # type: ignore[arg-type]  # DataLoader reads items of any kind that the sampler gives
         batch_sampler=course.from_step(done),
         num_workers=workers,
-        collate_fn=_stacked,
+        collate_fn=_stacked_or_wrong,
         pin_memory=device.type == "cuda",
     )
-    for step, (images, labels) in enumerate(loader, done):
+    for step, read in enumerate(loader, done):
+        if isinstance(read, str):
+            raise TrainingError(read)
+        images, labels = read
         torch.manual_seed(seed_of(course.seed, _STEP, step, course.rank))
         on_device = normalise(images.to(device, non_blocking=True))
         batch = Batch(erased(on_device, mixing.erasing), labels.to(device, non_blocking=True))
@@ -151,6 +157,11 @@ def _stacked(items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
     import torch
 
     return torch.stack([picture for picture, _ in items]), torch.tensor([label for _, label in items])
+
+
+def _stacked_or_wrong(items: list[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str:
+    wrong = next((item for item in items if isinstance(item, str)), None)
+    return wrong or _stacked([item for item in items if not isinstance(item, str)])
 
 
 class EvaluationPictures:

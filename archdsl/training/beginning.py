@@ -15,10 +15,10 @@ from archdsl.language.document import Spec
 from archdsl.load.specs import override
 from archdsl.training.normalising import IMAGENET, Normalise, normalise_of, of_data, of_file
 from archdsl.weights import import_file, read_facts
-from archdsl.weights.facts import ModelFacts, read_header
+from archdsl.weights.facts import ModelFacts, is_ours
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 ALL_BUT_HEAD = "all but head"
 _SPELLINGS = (ALL_BUT_HEAD, "all-but-head")
@@ -77,17 +77,15 @@ def network_from(spec: Spec, file: Path, data: ImageSets, seed: int) -> Beginnin
 
 
 def _wrong_channels(rule: str, data: ImageSets, spec: Spec) -> str:
-    remedy = f"set channels={data.channels}" if rule.startswith("the spec") else "give weights for as many channels"
+    remedy = (
+        f"use --set channels={data.channels}" if rule.startswith("the spec") else "give weights for as many channels"
+    )
     return f"{rule}, but the data {data.name} has {data.channels}; {remedy}, or name other data"
 
 
 def _facts(file: Path) -> ModelFacts | None:
     """What a file of ours says of itself; None for a published checkpoint."""
-    try:
-        read_header(file)
-    except WeightsError:
-        return None
-    return read_facts(file)
+    return read_facts(file) if is_ours(file) else None
 
 
 def _by_number(spec: Spec, file: Path, data: ImageSets, seed: int) -> tuple[Backbone, bool, tuple[str, ...]]:
@@ -163,9 +161,20 @@ def frozen_nodes(model: Backbone, parts: Sequence[str], has_new_head: bool) -> t
     for name, module in model.named_children():
         if name in chosen:
             module.requires_grad_(False)
+        elif chosen and name != nodes[0]:
+            module.register_forward_pre_hook(_with_gradients)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise TrainingError("the nodes that are not frozen have no parameters; leave one out of --freeze")
     return tuple(name for name in nodes if name in chosen)
+
+
+def _with_gradients(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Inputs that have gradients: without, torch's GroupNorm crashes the process on maps in the memory layout NHWC."""
+    import torch
+
+    if not torch.is_grad_enabled():
+        return inputs
+    return tuple(x if x.requires_grad else x.detach().requires_grad_() for x in inputs)
 
 
 def to_training_mode(model: Backbone, frozen: Sequence[str]) -> None:

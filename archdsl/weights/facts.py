@@ -103,6 +103,8 @@ class Provenance(_Facts):
     archdsl: str
     lr: float | None = None
     """The peak learning rate of `archdsl train`; None in the files of a search."""
+    split_seed: int | None = None
+    """By which the images were split; None: by `seed`."""
     teacher: str | None = None
     """The SHA-256 of the file whose answers were learnt beside the labels."""
     frozen: tuple[str, ...] = ()
@@ -145,6 +147,15 @@ def read_facts(file: str | os.PathLike[str]) -> ModelFacts:
             first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise WeightsError(f"{path}: its header's key '{name}' cannot be read: {short(first)}; {REMEDY}") from None
     return ModelFacts.model_validate(keys)
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a file is a safetensors of ours, which says of itself what it is."""
+    try:
+        read_header(file)
+    except WeightsError:
+        return False
+    return True
 
 
 def read_header(path: Path) -> dict[str, str]:

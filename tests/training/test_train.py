@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import archdsl
@@ -29,6 +30,7 @@ single = pytest.fixture(autouse=True)(one_thread)
 def spec(**changes: str) -> Spec:
     """A network that trains in milliseconds."""
     widths = ["stem.width=16", "merge1.width=16", "merge2.width=16", "merge3.width=16"]
+    widths += [f"stage{number}.depth=1" for number in range(1, 5)]
     small_one = override(small("fcvit_tiny"), ["image=32", *widths, "drop_path=0.1"])
     return override(small_one, [f"{name}={value}" for name, value in changes.items()])
 
@@ -86,7 +88,7 @@ def test_the_command_prints_on_which_images_the_accuracy_was_measured(run: Run, 
     ended = run("train", "small.json", "--data", data, "--epochs", "1", "-o", "a.safetensors")
     assert ended.code == 0
     lines = ended.out.splitlines()
-    assert lines[0].startswith("a.safetensors: fcvit_tiny, recipe fast, 1 epochs, 4 steps of 16 images")
+    assert lines[0].startswith("a.safetensors: fcvit_tiny, recipe fast, 1 epoch, 4 steps of 16 images")
     assert "validation and held-out images are drawn from the training set" in lines[1]
     assert lines[2].startswith("validation accuracy: ")
     assert lines[2].endswith(" on 9 images, which were not trained with")
@@ -95,7 +97,7 @@ def test_the_command_prints_on_which_images_the_accuracy_was_measured(run: Run, 
 
 
 ALL_PARTS: dict[str, float | str | bool] = {
-    "epochs": 4,
+    "epochs": 3,
     "batch": 16,
     "ema": 0.9,
     "mixup": 0.5,
@@ -114,20 +116,237 @@ archdsl.train(**arguments, watcher=watcher)
 """
 
 
-def test_a_training_that_was_killed_continues_to_the_same_bits(data: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_training_that_was_killed_continues_to_the_same_bits(tmp_path: Path) -> None:
     """In the midst of its third epoch, with every part that keeps a state or draws random numbers."""
     (tmp_path / "small.json").write_text(json.dumps(spec().to_json()))
+    data = pictures(tmp_path / "data.npz", count=60)
     whole, out = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     archdsl.train(str(tmp_path / "small.json"), data, whole, **ALL_PARTS)  # type: ignore[arg-type]
     arguments = {"spec": str(tmp_path / "small.json"), "data": data, "out": str(out), **ALL_PARTS}
-    killed = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(arguments), "10"], timeout=120, check=False)
+    killed = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(arguments), "7"], timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not out.exists()
     lines: list[str | None] = []
     archdsl.train(**arguments, resume=True, watcher=lambda moment, line: lines.append(line))  # type: ignore[arg-type]
-    assert "resumed after step 8" in lines
+    assert "resumed after step 6" in lines
     assert out.read_bytes() == whole.read_bytes()
     logs = [(tmp_path / name).read_text().splitlines() for name in ("whole.jsonl", "killed.jsonl")]
     losses = [[json.loads(line)["loss"] for line in log] for log in logs]
     assert losses[0] == losses[1]
     assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_other_settings_are_refused_on_resuming_and_the_state_stays(data: str, run: Run, tmp_path: Path) -> None:
+    def stop(moment: object, line: str | None) -> None:
+        if line is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archdsl.train(spec(), data, "a.safetensors", epochs=1, watcher=stop)
+    again = ["train", "small.json", "--data", data, "--epochs", "1", "-o", "a.safetensors"]
+    assert run(*again).err == (
+        "a.safetensors.unfinished is a training that did not finish; continue it with --resume, or remove the file\n"
+    )
+    ended = run(*again, "--resume", "--seed", "3", "--lr", "0.01")
+    assert ended.code == 2
+    assert "other settings: " in ended.err
+    assert "seed was 0, not 3" in ended.err
+    assert run(*again, "--resume", "--batch", "5000").code == 1
+    assert (tmp_path / "a.safetensors.unfinished").exists()
+    assert run(*again, "--resume", "-q").code == 0
+
+
+WRONG: dict[str, tuple[str, int, str]] = {
+    "one class": ("small.json --data one.npz", 1, "one.npz: data must have at least 2 classes; got 1 (ant)"),
+    "few images": (
+        "small.json --data few.npz",
+        1,
+        "a batch of 16 needs at least as many training images; few.npz has 9; use --batch 2",
+    ),
+    "an empty folder": ("small.json --data empty", 1, "empty: no images found; expected one folder per class"),
+    "no data": ("small.json --data nothing.npz", 1, "nothing.npz: no such file or folder"),
+    "channels": ("rgb.json --data few.npz", 2, "the spec 'fcvit_tiny' has channels 1, but the data few.npz has 3"),
+    "no such recipe": ("small.json --recipe slow", 2, "unknown recipe 'slow'; known: fast, paper"),
+    "no paper": ("plain.json --recipe paper", 2, "names no published family in its field 'weights'"),
+    "384 pixels": ("litv2_b_384 --recipe paper", 2, "goes on from weights that were trained at 224 pixels"),
+    "384 without a recipe": ("dualvit_s --set image=384 --recipe paper", 2, "no recipe was published for Dual-ViT"),
+    "no such node": (
+        "small.json --data few.npz --batch 4 --freeze stage9",
+        2,
+        "cannot freeze 'stage9': the network has no node of that name; did you mean 'stage4'?",
+    ),
+    "a new head": ("small.json --data few.npz --batch 4 --freeze head", 2, "the head 'head' is new"),
+    "no teacher": ("small.json --teacher none.safetensors", 2, "no such file: none.safetensors"),
+    "no weights": ("small.json --weights none.pth", 2, "no such file: none.pth"),
+    "no folder": ("small.json -o none/a.safetensors", 2, "none/a.safetensors cannot be written: its folder does not"),
+    "another ending": ("small.json -o a.pth", 2, "a.pth must end in .safetensors"),
+    "a file that is there": ("small.json -o there.safetensors", 2, "there.safetensors is not replaced: it is there"),
+    "nothing to resume": ("small.json --resume", 2, "nothing to resume: there is no a.safetensors.unfinished"),
+    "resuming a finished one": ("small.json --resume -o there.safetensors", 2, "the training is finished"),
+    "hub": ("small.json --data hf:mnist", 1, "hf:mnist: "),
+    "rate": ("small.json --lr -1", 2, "lr must be more than 0; got -1"),
+    "average": ("small.json --ema 1", 2, "ema must be between 0 and 1, such as 0.999; got 1"),
+    "time": ("small.json --data few.npz --batch 4 --time 0.01s", 1, "the time is too short: "),
+    "loss": (
+        "small.json --data few.npz --batch 4 --epochs 4 --lr 1e30",
+        1,
+        "the loss is not finite at step 2; use a lower --lr (its peak is 1e+30); nothing was written",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "code", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    line: str, code: int, message: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    pictures(tmp_path / "one.npz", "ant", 20)
+    pictures(tmp_path / "few.npz", count=12)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there.safetensors").touch()
+    (tmp_path / "rgb.json").write_text(json.dumps({**spec().to_json(), "channels": 1}))
+    plain = spec().to_json()
+    del plain["weights"]
+    (tmp_path / "plain.json").write_text(json.dumps(plain))
+    before = sorted(tmp_path.iterdir())
+    out = [] if " -o " in line else ["-o", "a.safetensors"]
+    ended = run("train", *line.split(), *out)
+    assert ended.code == code, ended.err
+    assert message in ended.err.splitlines()[-1]
+    assert "Traceback" not in ended.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_head_is_brought_to_the_classes_of_the_data_by_name(data: str, tmp_path: Path) -> None:
+    """Nothing is trained but a part without the head, so that its rows can be looked at."""
+    old = tmp_path / "old.safetensors"
+    archdsl.train(spec(), data, old, epochs=1)
+    others = pictures(tmp_path / "others.npz", "bee cow ant")
+    lines: list[str | None] = []
+    archdsl.train(
+        str(old),
+        others,
+        tmp_path / "new.safetensors",
+        epochs=0.01,
+        lr=1e-12,
+        watcher=lambda _, line: lines.append(line),
+    )
+    assert "the head is replaced: 2 classes keep their weights, new: cow" in lines
+    before, after = weights(old)["head.fc.weight"], weights(tmp_path / "new.safetensors")["head.fc.weight"]
+    torch.testing.assert_close(after[:2], before[[0, 1]], atol=1e-6, rtol=0)  # ant and bee, both in order of names
+    assert read_facts(tmp_path / "new.safetensors").classes == ("ant", "bee", "cow")
+    provenance = read_facts(tmp_path / "new.safetensors").provenance
+    assert provenance is not None
+    assert provenance.parent is not None
+
+
+def test_frozen_nodes_keep_every_tensor_and_the_teacher_is_named_in_the_file(data: str, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    archdsl.train(spec(), data, old, epochs=1)
+    archdsl.train(str(old), data, new, epochs=1, freeze=["all but head"], teacher=old, seed=7)
+    before, after = weights(old), weights(new)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    changed -= {name for name in before if name.endswith("num_batches_tracked")}  # no file brings these
+    assert changed == {name for name in before if name.startswith("head.")}
+    provenance = read_facts(new).provenance
+    assert provenance is not None
+    assert provenance.teacher == provenance.parent is not None
+    assert provenance.frozen == ("stem", "stage1", "merge1", "stage2", "merge2", "stage3", "merge3", "stage4")
+    assert (provenance.seed, provenance.split_seed) == (7, 0)  # no image of the parent's training is held out
+    assert read_facts(new).accuracy.data == read_facts(old).accuracy.data  # type: ignore[union-attr]
+    others = pictures(tmp_path / "others.npz", "bee cow ant")
+    with pytest.raises(archdsl.ArchError, match="must have the data's classes: it lacks cow and the data lacks cat"):
+        archdsl.train(spec(), others, tmp_path / "no.safetensors", teacher=old)
+
+
+def photos(root: Path, count: int, size: tuple[int, int] = (40, 60)) -> str:
+    """A folder of images in two classes, one of them darker; one file of them is none."""
+    rng = np.random.default_rng(0)
+    for name, share in (("day", 1.0), ("night", 0.4)):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = (rng.random((*size, 3)) * 255 * share).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:03}.bmp")
+    (root / "day" / "000.bmp").write_bytes(b"no image")
+    return str(root)
+
+
+def test_a_folder_in_files_gives_the_same_bits_by_any_number_of_workers(tmp_path: Path) -> None:
+    """With height and width apart; a file that cannot be read is passed over."""
+    folder = photos(tmp_path / "photos", 20)
+    lines: list[str | None] = []
+    for workers in (0, 2):
+        archdsl.train(
+            spec(image="[32,48]"),
+            folder,
+            tmp_path / f"{workers}.safetensors",
+            epochs=1,
+            batch=8,
+            memory_bytes=1e4,
+            workers=workers,
+            watcher=lambda moment, line: lines.append(line),
+        )
+    assert (tmp_path / "0.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+    assert "read from files in each epoch" in str(lines[0])
+    facts = read_facts(tmp_path / "0.safetensors")
+    assert facts.preprocessing is not None
+    assert facts.preprocessing.size == (32, 48)
+    assert facts.accuracy is not None
+    assert facts.accuracy.validation.images + facts.accuracy.held_out.images in (7, 8)  # type: ignore[union-attr]
+
+
+LIMITED = """
+import resource, sys
+import torch
+from archdsl.data.image_sets import load_image_sets
+from archdsl.training.augmentation import Augmentation
+from archdsl.training.batches import Course, Mixing, TrainingPictures, evaluation_batches, training_batches
+from archdsl.training.normalising import of_data
+import PIL.BmpImagePlugin, torch.utils.data
+with open("/proc/self/status") as status:
+    used = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used * 1024 + 100 * 2**20,) * 2)
+data = load_image_sets(sys.argv[1], (512, 512), 0, None, float(sys.argv[2]))
+pictures = TrainingPictures(data.train, Augmentation((512, 512), "shift", "bicubic", False, False, 0), False, 0)
+cpu, count = torch.device("cpu"), len(data.train.labels)
+batches = training_batches(pictures, Course(count, 4, count // 4, 0), 0, 1, cpu, of_data(data), Mixing(2, 0, 0, 0))
+print(sum(len(batch.images) for batch in batches), sum(len(some) for some, _ in evaluation_batches(data.validation, 4, 1, cpu)))
+"""
+
+
+def test_a_folder_that_is_larger_than_memory_is_read_from_its_files(tmp_path: Path) -> None:
+    """200 images of 0.8 MB where 100 MB may be used: at once they do not fit, one batch after another they do."""
+    folder = photos(tmp_path / "photos", 100, (24, 24))
+    ended = {}
+    for memory in ("1e6", "1e12"):
+        command = [sys.executable, "-c", LIMITED, folder, memory]
+        ended[memory] = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended["1e6"].stdout == "160 20\n", ended["1e6"].stderr
+    assert "MemoryError" in ended["1e12"].stderr
+
+
+TWO = """
+import sys
+import archdsl, torch
+torch.set_num_threads(1)
+archdsl.train(*sys.argv[1:], epochs=2, batch=16)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(data: str, tmp_path: Path) -> None:
+    """A part of each batch each; without norms over the batch and without chance that is the same as one process."""
+    (tmp_path / "small.json").write_text(json.dumps(spec().to_json()))
+    (tmp_path / "two.py").write_text(TWO)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "two.py"]
+    ended = subprocess.run(
+        [*command, "small.json", data, "two.safetensors"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    provenance = read_facts(tmp_path / "two.safetensors").provenance
+    assert provenance is not None
+    assert (provenance.processes, provenance.batch, provenance.steps) == (2, 16, 8)
+    assert not list(tmp_path.glob("*.unfinished"))
+    log = [json.loads(line) for line in (tmp_path / "two.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [4, 8]
