@@ -20,8 +20,8 @@ from archdsl.errors import SearchError, one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SAMPLED, _LEAST_SAMPLED = 512, 16
-"""Pictures of which mean and standard deviation are taken, as many as memory holds."""
+_SAMPLED, _LEAST_SAMPLED = 512, 8
+"""Pictures of which mean and standard deviation are taken, as many as memory holds in float64, with some room."""
 
 
 class Pictures(Protocol):
@@ -135,7 +135,7 @@ def load_image_sets(
             count = sum(len(part.files) for part in listed.sets)
             room = memory_bytes / (3 * size[0] * size[1])
             if count > room:
-                return _in_files(root, listed, size, max(_LEAST_SAMPLED, min(_SAMPLED, int(room))))
+                return _in_files(root, listed, size, max(_LEAST_SAMPLED, min(_SAMPLED, int(room / 10))))
     return _in_memory(load(name, size, seed, train=images))
 
 

@@ -306,17 +306,19 @@ from archdsl.training.normalising import of_data
 import PIL.BmpImagePlugin, torch.utils.data
 with open("/proc/self/status") as status:
     used = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-resource.setrlimit(resource.RLIMIT_DATA, (used * 1024 + 100 * 2**20,) * 2)
-data = load_image_sets(sys.argv[1], (512, 512), 0, None, float(sys.argv[2]))
-pictures = TrainingPictures(data.train, Augmentation((512, 512), "shift", "bicubic", False, False, 0), False, 0)
+resource.setrlimit(resource.RLIMIT_DATA, (used * 1024 + 280 * 2**20,) * 2)
+data = load_image_sets(sys.argv[1], (768, 768), 0, None, float(sys.argv[2]))
+pictures = TrainingPictures(data.train, Augmentation((768, 768), "shift", "bicubic", False, False, 0), False, 0)
 cpu, count = torch.device("cpu"), len(data.train.labels)
 batches = training_batches(pictures, Course(count, 4, count // 4, 0), 0, 1, cpu, of_data(data), Mixing(2, 0, 0, 0))
-print(sum(len(batch.images) for batch in batches), sum(len(some) for some, _ in evaluation_batches(data.validation, 4, 1, cpu)))
+evaluated = evaluation_batches(data.validation, 4, 1, cpu)
+print(sum(len(batch.images) for batch in batches), sum(len(some) for some, _ in evaluated))
 """
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_larger_than_memory_is_read_from_its_files(tmp_path: Path) -> None:
-    """200 images of 0.8 MB where 100 MB may be used: at once they do not fit, one batch after another they do."""
+    """200 images of 1.8 MB where 280 MB may be used: at once they do not fit, one batch after another they do."""
     folder = photos(tmp_path / "photos", 100, (24, 24))
     ended = {}
     for memory in ("1e6", "1e12"):
