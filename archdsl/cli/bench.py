@@ -29,7 +29,7 @@ from archdsl.cli.units import seconds
 
 if TYPE_CHECKING:
     from archdsl.language.document import Spec
-    from archdsl.latency import Comparison, Pace
+    from archdsl.latency import Comparison, Pace, Setting
     from archdsl.latency.layers import LayerBench
     from archdsl.render.console import Renderable
 
@@ -124,6 +124,8 @@ def command(
     latency. A latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of
     its rounds were undisturbed, or if the process had less than half a core.
 
+    With --dtype int8 the same is measured in float32 beside it. Weights are random, so that there is no accuracy.
+
     With --layers, single mixers are measured, and their images per second are printed beside those that the authors
     of LITv2 published.
 
@@ -154,13 +156,11 @@ def command(
     on = f", on {there.url}" if there is not None else ""
     output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime}{on}{exporting} ...")
     pace = _pace(rounds, time_limit)
-    result: Comparison | LayerBench
-    if layers:
-        result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
-    else:
-        result = compare(
+
+    def compared(asked: Setting) -> Comparison:
+        return compare(
             items,
-            *setting,
+            *asked,
             threads,
             features_only=features_only,
             stat=stat,
@@ -168,13 +168,26 @@ def command(
             target=target,
             **pace,
         )
+
+    result: Comparison | LayerBench
+    beside: Comparison | None = None
+    if layers:
+        result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
+    else:
+        result = compared(setting)
+        if setting.dtype == "int8" and not any(isinstance(item, Path) for item in items.values()):
+            output.remark("measuring the same in float32 ...")
+            beside = compared(setting._replace(dtype="float32"))
+    facts = result.as_json() | ({} if beside is None else {"float32": beside.as_json()})
     if out is not None:
-        out.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        return output.result_json(result.as_json())
+        return output.result_json(facts)
     from archdsl.render.console import stdout
 
     stdout().print(_table(result), soft_wrap=True)
+    if beside is not None:
+        stdout().print(_table(beside), soft_wrap=True)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 import archdsl
 from archdsl.errors import ExportError, MeasureError, WrongUse
 from archdsl.exporting.int8 import quantize_calibrated
-from archdsl.latency import Setting
+from archdsl.latency import Comparison, Setting
 from archdsl.latency.measuring import export_seeded
-from archdsl.runtimes.by_name import runtime_named
 from archdsl.runtimes.exported import export
+from archdsl.runtimes.openvino import OpenVino
+from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
 from tests.support.small_networks import images, shaken, small
 
@@ -85,6 +87,24 @@ def test_calibration_keeps_what_the_file_says_of_itself_and_its_answers_roughly(
     export(shaken("quick"), whole)
     quantize_calibrated(whole, quantized, [x.numpy()])
     assert onnx.load(quantized).metadata_props == onnx.load(whole).metadata_props
-    runtime = runtime_named("openvino")
+    runtime = OpenVino()
     (exact,), (rounded,) = (runtime.open(file, 1).outputs(x) for file in (whole, quantized))
     assert 0 < float((exact - rounded).abs().max()) < 0.5 * float(exact.abs().max())
+
+
+def test_bench_measures_float32_beside_int8(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    asked: list[str] = []
+
+    def compared(items: Any, device: str, batch: int, dtype: str, *_: Any, **__: Any) -> Comparison:
+        asked.append(dtype)
+        return synthetic()
+
+    monkeypatch.setattr("archdsl.latency.compare", compared)
+    few = ["--device", "cpu", "--runtime", "onnxruntime", "--json"]
+    for dtype, wanted in (("int8", ["int8", "float32"]), ("float32", ["float32"])):
+        asked.clear()
+        ended = run("bench", "lit_ti", *few, "--dtype", dtype)
+        assert ended.code == 0, ended.err
+        assert asked == wanted
+        assert ("float32" in json.loads(ended.out)) is (dtype == "int8")
