@@ -154,7 +154,8 @@ def _class_rows(
     count, of = model.num_classes, parent.num_classes
     for names, number, whose in ((ours, count, "classes"), (theirs, of, "parent_classes")):
         if names is not None and (isinstance(names, str) or len(names) != number or len(set(names)) != number):
-            raise WrongUse(f"{whose} must be {number} different names; got {len(names)}")
+            got = "a text" if isinstance(names, str) else f"{len(names)}, {len(set(names))} of them different"
+            raise WrongUse(f"{whose} must be {number} different names; got {got}")
     if ours is not None and theirs is not None:
         places = {name: place for place, name in enumerate(theirs)}
         index = torch.tensor([places.get(name, -1) for name in ours])

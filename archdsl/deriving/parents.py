@@ -13,7 +13,8 @@ from torch import Tensor
 
 from archdsl import zoo
 from archdsl.compile import Backbone, build
-from archdsl.errors import ArchError, WeightsError
+from archdsl.errors import ArchError, WeightsError, WrongUse
+from archdsl.language.arguments import wrong_weights
 from archdsl.language.document import Spec
 from archdsl.load.model_header import MODEL
 from archdsl.load.specs import load_spec, override
@@ -59,7 +60,9 @@ def read_parent(parent: ParentLike, key: str | None = None, image: int | tuple[i
         spec, source = parent
         if isinstance(spec, str | os.PathLike):
             spec = load_spec(spec)
-        if isinstance(spec, Spec) and isinstance(source, Mapping | str | os.PathLike):
+        if not isinstance(source, Mapping | str | os.PathLike):
+            raise wrong_weights("inherit", source)
+        if isinstance(spec, Spec):
             return published_parent(spec, source, key, image)
     raise _wrong_parent(parent)
 
@@ -72,10 +75,17 @@ def _wrong_parent(value: object) -> TypeError:
     elif isinstance(value, dict):
         remedy = "; a state dict needs its spec: give (spec, state_dict)"
     wanted = "a model that archdsl.build made, the path of a .safetensors of archdsl, or a pair (spec, checkpoint)"
-    return TypeError(f"inherit takes as parent {wanted}; got a {type(value).__name__}{remedy}")
+    return TypeError(f"inherit takes as parent {wanted}; got {_kind(value)}{remedy}")
+
+
+def _kind(value: object) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _own_file(path: Path) -> Parent:
+    if str(path) in zoo.names():
+        raise WrongUse(f"{path} is a published backbone without weights; give a checkpoint too: ('{path}', checkpoint)")
     if path.suffix != MODEL and not path.exists():
         load_model(path)  # says that there is no such file
     if path.suffix != MODEL:

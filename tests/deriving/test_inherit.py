@@ -311,7 +311,7 @@ def test_a_parent_that_is_not_what_its_spec_says_is_refused_and_the_model_stays(
 def test_other_channels_wrong_names_and_models_without_memory_are_refused() -> None:
     with pytest.raises(WeightsError, match="the model reads 1 channels, the parent 3; set channels=3"):
         archdsl.inherit(fresh(tiny("channels=1")), trained(tiny()))
-    with pytest.raises(WrongUse, match="classes must be 4 different names; got 2"):
+    with pytest.raises(WrongUse, match="classes must be 4 different names; got 2, 2 of them different"):
         archdsl.inherit(fresh(tiny()), trained(tiny()), classes=["a", "b"])
     with torch.device("meta"):
         empty = build(tiny())

@@ -58,8 +58,12 @@ def test_a_checkpoint_of_another_spec_is_refused_as_an_import_refuses_it() -> No
         archdsl.inherit(build(built.spec), (built.spec, "none.pth"))
     with pytest.raises(WrongUse, match="no such zoo name"):
         archdsl.inherit(build(built.spec), ("litv2_x", published(built)))
-    with pytest.raises(TypeError, match=r"or a pair \(spec, checkpoint\); got a tuple"):
-        archdsl.inherit(build(built.spec), (built.spec, 3))  # type: ignore[arg-type]
+    with pytest.raises(WrongUse, match=r"without weights; give a checkpoint too: \('litv2_s', checkpoint\)"):
+        archdsl.inherit(build(built.spec), "litv2_s")
+    with pytest.raises(TypeError, match=r"inherit takes what torch\.load returns, .*; use its state_dict\(\)"):
+        archdsl.inherit(build(built.spec), (built.spec, built))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"or a pair \(spec, checkpoint\); got an int"):
+        archdsl.inherit(build(built.spec), 3)  # type: ignore[arg-type]
 
 
 def test_the_spec_of_a_published_checkpoint_is_found_in_the_zoo(
