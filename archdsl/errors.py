@@ -4,7 +4,7 @@
     ├── SpecError       a document is refused; `problems` holds every reason at once
     ├── ShapeError      a part does not fit its input; the graph adds which node it is
     ├── WeightsError    a checkpoint does not fit the model
-    ├── MeasureError    a latency could not be measured
+    ├── MeasureError    a latency could not be measured; ConnectionLost: as another machine is out of reach
     ├── ExportError     a network cannot be written to a file, or the file is wrong
     ├── SearchError     a search cannot start or go on, or its data cannot be used
     ├── TrainingError   a training cannot start or go on
@@ -99,6 +99,10 @@ class WeightsError(ArchError):
 
 class MeasureError(ArchError):
     """A latency could not be measured."""
+
+
+class ConnectionLost(MeasureError):
+    """A machine cannot be reached, or the connection to it ended; nothing is known of what was to be measured."""
 
 
 class ExportError(ArchError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from archdsl.errors import SearchError, WrongUse
 from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
+from archdsl.runtimes.target import Target
 from archdsl.search.defaults import absolute, default_note, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
@@ -35,6 +36,7 @@ def run(
     batch: int | None = None,
     dtype: str | None = None,
     runtime: str | None = None,
+    target: str | None = None,
     features_only: bool | None = None,
     threads: int | None = None,
     stat: str | None = None,
@@ -73,6 +75,8 @@ def run(
             files, and the accuracy of the quantised file decides which finalist wins.
         runtime: what executes the network when measured: "eager", "graph", "compile", "onnxruntime" or "openvino". By
             default "graph" on a GPU; on a CPU "onnxruntime" where its packages are installed, else "eager".
+        target: another machine, "ssh://user@host", that measures on its CPU, in "onnxruntime" (then the default) or
+            "openvino"; networks are exported and trained here.
         features_only: measure the backbone for dense prediction, which gives maps and has no head: the latency budget
             is its, and so is `winner.onnx`. Accuracy, params and MACs stay those of the classifier.
         threads: CPU threads; by default all physical cores if they are 1.5 times faster than one, else 1.
@@ -103,7 +107,7 @@ def run(
 
     Raises:
         WrongUse: `storage` or `role` is not valid, `runtime` and `mode` differ, both a latency and a throughput budget
-            are given, or `time_s` is too short.
+            are given, `target` is unusable, or `time_s` is too short.
         SpecError: the space is refused.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
@@ -120,6 +124,7 @@ def run(
         batch=batch,
         dtype=dtype,
         runtime=runtime_of(runtime, mode),
+        target=None if target is None else Target.parse(target).url,
         features_only=features_only,
         threads=threads,
         stat=stat,

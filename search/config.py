@@ -57,6 +57,7 @@ class Conditions(TypedDict):
     runtime: str
     threads: int | None
     features_only: bool
+    target: str | None
 
 
 class Settings(BaseModel):
@@ -79,6 +80,8 @@ class Settings(BaseModel):
     batch: Annotated[int, Field(ge=1)] = 1
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
     runtime: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")] = "eager"
+    target: str | None = None
+    """The URL of another machine, whose CPU measures; `device` is then where networks are trained."""
     features_only: bool = False
     """Whether the latency is that of the backbone for dense prediction, without its head."""
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -120,15 +123,26 @@ class Settings(BaseModel):
             self.latency_budget_ms, self.throughput_budget, self.params_budget, self.macs_budget, self.memory_budget
         )
 
+    @property
+    def measuring_device(self) -> str:
+        """The device that networks are measured on: the CPU of another machine, where one is named."""
+        return self.device if self.target is None else "cpu"
+
+    @property
+    def measuring_place(self) -> str:
+        """The same with its machine, as messages name it."""
+        return self.target or self.device
+
     def measuring(self) -> Conditions:
         """What a latency depends on beside the network and the machine."""
         return {
-            "device": self.device,
+            "device": self.measuring_device,
             "batch": self.batch,
             "dtype": self.dtype,
             "runtime": self.runtime,
             "threads": self.threads or self.chosen_threads,
             "features_only": self.features_only,
+            "target": self.target,
         }
 
     def training_key(self) -> JsonObject:

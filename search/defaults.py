@@ -31,18 +31,23 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
     Raises:
         SpecError, MeasureError, SearchError: as `run`.
     """
-    from archdsl.latency import checked_stat, default_device, default_stat
+    from archdsl.latency import checked_device, checked_stat, default_device, default_stat
+    from archdsl.runtimes.onnxruntime import OnnxRuntime
     from archdsl.runtimes.setting import Setting
+    from archdsl.runtimes.target import checked_target
 
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else default_space(request.device))
+        space = load_space(space if space is not None else default_space("cpu" if request.target else request.device))
     measured = _measured(space)
-    setting = Setting.checked(
-        request.device or measured.device or default_device(),
-        request.batch or measured.batch or 1,
-        request.dtype or measured.dtype or "float32",
-        request.runtime or measured.runtime or default_runtime_of(space, request).name,
-    )
+    device = request.device or measured.device or default_device()
+    batch, dtype = request.batch or measured.batch or 1, request.dtype or measured.dtype or "float32"
+    if request.target is None:
+        runtime = request.runtime or measured.runtime or default_runtime_of(space, request).name
+        setting = Setting.checked(device, batch, dtype, runtime)
+    else:
+        runtime = request.runtime or measured.runtime or OnnxRuntime.name
+        checked_target(request.target, runtime)
+        setting = Setting.checked("cpu", batch, dtype, runtime)._replace(device=checked_device(device))
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     return _checked(
         {
@@ -77,7 +82,7 @@ def default_note(settings: Settings, request: SettingsRequest) -> str | None:
     """Which runtime is measured in and why, where none was named; None where one was."""
     space = settings.space_document
     named = request.runtime or _measured(space).runtime
-    return None if named is not None else str(default_runtime_of(space, request))
+    return None if named is not None or settings.target is not None else str(default_runtime_of(space, request))
 
 
 def _measured(space: Space) -> Budget:

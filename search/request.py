@@ -39,6 +39,8 @@ class SettingsRequest:
     """
     runtime: str | None = None
     """What executes the network when measured; by default that of the space's budget, else that of the device."""
+    target: str | None = None
+    """The URL of another machine that measures, `ssh://user@host`; by default this one does."""
     features_only: bool | None = None
     """Whether the latency is that of the backbone for dense prediction, which gives maps and has no head."""
     threads: int | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 
 import typer
 
-from archdsl.cli import output
+from archdsl.cli import options, output
 from archdsl.cli.options import Json, Mode, chosen_role, chosen_sampler, runtime_of, whole
 from archdsl.cli.search_options import (
     Conditions,
@@ -26,6 +26,7 @@ from archdsl.search.request import Role, Sampler
 class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
     """The options of a search, by the names of `archdsl.search.run`."""
 
+    target: options.Target
     epochs: Epochs
     sampler: Annotated[
         Sampler | None,

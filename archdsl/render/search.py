@@ -85,7 +85,8 @@ def screen(state: State) -> RenderableType:
 
 def heading(settings: Settings, machine: Provenance | None) -> str:
     """What is searched, for what, on what."""
-    device = settings.device if machine is None else f"{settings.device} ({machine.device_name})"
+    place = settings.measuring_place
+    device = place if machine is None else f"{place} ({machine.device_name})"
     form = ["features only"] * settings.features_only
     setting = [f"batch {settings.batch}", settings.dtype, settings.runtime, *form, device]
     return f"space {settings.space['name']}: {', '.join([*budget_texts(settings), *setting])}"

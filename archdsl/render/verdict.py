@@ -107,7 +107,7 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
     if threads := number(facts.get("threads")):
         yield counted(int(threads), "thread")
     name = facts.get("device_name")
-    yield f"device {facts.get('device')}" + (f" ({name})" if name else "")
+    yield f"device {facts.get('target') or facts.get('device')}" + (f" ({name})" if name else "")
     if facts.get("inference_mode"):
         yield "torch.inference_mode"
     yield from (f"{name}={value}" for name, value in mapping(facts.get("environment")).items())

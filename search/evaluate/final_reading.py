@@ -24,7 +24,7 @@ from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
 from archdsl.search.worker.export_messages import Calibration, ExportRequest
 from archdsl.search.worker.messages import MeasuringSetting
-from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
+from archdsl.search.worker.process import Failed, OutOfTime, TargetLost, WorkerGone
 from archdsl.timing.cores import available_cores, physical_cores
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.verdict import Judgement, judge
@@ -51,6 +51,8 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
             started = context.clock.elapsed  # waiting for the device is not in it
             try:
                 latencies.append(_in_a_fresh_process(context, spec, weights, expected_ms))
+            except TargetLost:
+                raise  # what was read is kept, and pooled on resuming
             except (Failed, WorkerGone, OutOfTime) as error:
                 if not latencies:
                     raise
@@ -144,7 +146,7 @@ def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms
 def _await_quiet(context: Context, call_ms: float, needed_s: float) -> None:
     """Wait, while time remains, until other processes leave alone the cores that a long call needs."""
     settings, policy = context.settings, context.policy.final_reading
-    if call_ms <= policy.long_call_ms or settings.device != "cpu":
+    if call_ms <= policy.long_call_ms or settings.measuring_place != "cpu":  # what runs on another machine is not seen
         return
     threads = settings.threads or settings.chosen_threads or physical_cores()
     spare, begun, is_said = available_cores() - threads + policy.spare_cores, time.monotonic(), False

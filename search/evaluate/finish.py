@@ -22,11 +22,12 @@ from archdsl.search.evaluate.kept_weights import (
     indistinguishable,
     retraining_s,
 )
+from archdsl.search.evaluate.trial_run import lost
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, Tie, Word
 from archdsl.search.trial import Trial
-from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
+from archdsl.search.worker.process import Failed, OutOfTime, TargetLost, WorkerGone
 from archdsl.timing.verdict import Judgement
 
 MORE_TRAINING = "train for longer (--epochs), on more images, or check the labels of the data"
@@ -125,6 +126,8 @@ def _attempt(context: Context, trial: Trial, handed_over: HandedOver) -> Attempt
         judged, reading = read_winner(context, spec, kept.path, trial.latency_ms or 0.0)
     except OutOfTime:
         return Attempt(spec, trial, kept, None, None, _out_of_time(context, trial, kept), is_out_of_time=True)
+    except TargetLost as error:
+        raise lost(context, error) from error
     except (Failed, WorkerGone) as error:
         return Attempt(spec, trial, kept, None, None, str(error))
     except KeyboardInterrupt:

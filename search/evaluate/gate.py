@@ -27,7 +27,7 @@ def choose_threads(context: Context) -> int | None:
         Failed, WorkerGone: the network could not be measured.
     """
     settings = context.settings
-    if settings.threads is not None or settings.device != "cpu" or not threads_may_change(settings.runtime):
+    if settings.threads is not None or settings.measuring_device != "cpu" or not threads_may_change(settings.runtime):
         return None
     if settings.chosen_threads is not None:
         return settings.chosen_threads

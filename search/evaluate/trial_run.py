@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text, plain_text
@@ -16,7 +17,7 @@ from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY
 from archdsl.search.trial import Trial
-from archdsl.search.worker.process import Failed, WorkerGone
+from archdsl.search.worker.process import Failed, TargetLost, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 
 
@@ -25,6 +26,7 @@ def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial
 
     Raises:
         OutOfTime: the search's time was over first; the trial does not count.
+        SearchError: the machine that measures cannot be reached any more; the trial is tried again on resuming.
     """
     started, role = time.monotonic(), context.options.role
     try:
@@ -32,9 +34,19 @@ def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial
             trial = _measured(context, spec, trial, slot)
         if trial.outcome == "measured" and role != "measure":
             trial = short_training(context, predictors, slot, spec, slot.settings, trial)
+    except TargetLost as error:
+        raise lost(context, error) from error
     except (Failed, WorkerGone) as error:
         trial = replace(trial, outcome="failed", reason=str(error))
     return replace(trial, seconds=round(trial.seconds + time.monotonic() - started, 3))
+
+
+def lost(context: Context, error: TargetLost) -> SearchError:
+    """The end of a search whose target is out of reach, with what to do."""
+    done = len(context.trials)
+    count = "1 trial" if done == 1 else f"{done} trials"
+    remedy = f"once it is back, go on with: archdsl search --out {context.folder.path} --resume"
+    return SearchError(f"{error}; the search ended after {count}: {remedy}")
 
 
 def abandon_trial(trial: Trial, times: int) -> Trial:

@@ -120,7 +120,7 @@ class Search:
         """Say how long the device was not free, since that explains why everything took longer than its time."""
         context = self.context
         if context.clock.waited >= 1:
-            device = context.settings.device
+            device = context.settings.measuring_place
             waited = f"waited {context.clock.waited:.0f} s while another process measured on {device}"
             context.note(f"{waited}; this does not count as search time")
 

@@ -110,7 +110,7 @@ def table_of(settings: Settings, now: Provenance | None) -> Table | None:
 
     Tables are of classifiers: there is none for backbones without head.
     """
-    if now is None or settings.features_only:
+    if now is None or settings.features_only or settings.target is not None:
         return None
     try:
         asked = TableSetting(

@@ -12,7 +12,7 @@ from archdsl.json_types import Json, JsonObject
 from archdsl.search.report.reading import RunFiles, mapping, number, text
 
 _MEASURED = ("device", "batch", "dtype", "runtime", "features_only", "threads", "stat")
-_PLAIN = (*_MEASURED, "data", "epochs", "images", "sampler", "trials", "seed")
+_PLAIN = (*_MEASURED, "target", "data", "epochs", "images", "sampler", "trials", "seed")
 _UNITS = {
     "latency_budget_ms": ("latency-budget", "ms"),
     "throughput_budget": ("throughput-budget", "/s"),
@@ -42,7 +42,9 @@ def bench_command(settings: Mapping[str, Json], document: Path, *options: str) -
     """`archdsl bench` of a document under the search's conditions."""
     name = str(document) if "/" in str(document) else f"./{document}"
     settings = {**settings, "threads": settings.get("threads") or settings.get("chosen_threads")}
-    return shlex.join(["archdsl", "bench", name, *_options(settings, _MEASURED), *options])
+    if settings.get("target"):
+        settings = {**settings, "device": "cpu"}  # where networks are trained is no part of it
+    return shlex.join(["archdsl", "bench", name, *_options(settings, (*_MEASURED, "target")), *options])
 
 
 def doctor_command(settings: Mapping[str, Json], space: str) -> str:

@@ -93,6 +93,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
     return {
         "stat": stat,
         **{name: first.get(name) for name in names},
+        **({"target": first["target"]} if first.get("target") else {}),
         **({"features_only": True} if first.get("features_only") else {}),
         **({"file": first["file"]} if "file" in first else {}),
         "inference_mode": "file" not in first,

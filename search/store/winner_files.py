@@ -46,7 +46,8 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
     folder.write_text("winner.json", dump(verdict.spec))
     folder.write_text("run_winner.py", script(verdict.spec.name, verdict.reading.conditions, settings, policy))
     maps = maps_of(verdict.spec) if settings.features_only else None
-    folder.write_text("README.txt", usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8"))
+    how = usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8")
+    folder.write_text("README.txt", how + measured_there(verdict.reading.conditions))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -62,7 +63,7 @@ def script(name: str, conditions: JsonObject, settings: Settings, policy: FinalR
     values = {
         "NAME": name,
         "FILE": EXPORTED if is_exported else WEIGHTS,
-        "SETTING": {key: conditions[key] for key in kept},
+        "SETTING": {key: conditions[key] for key in kept} | ({"target": settings.target} if settings.target else {}),
         "FEATURES_ONLY": settings.features_only or None,
         "STAT": settings.stat,
         "BUDGET_MS": settings.budgets.latency_ms,
@@ -155,6 +156,16 @@ def usage(name: str, is_exported: bool, maps: str | None = None, is_quantised: b
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
         return files + _MAPS.format(maps=maps) + how
     return files + (_WITH_ONNX if is_exported else _WITH_ARCHDSL).format(preparation=_PREPARATION)
+
+
+def measured_there(conditions: JsonObject) -> str:
+    """Where the winner was measured, where that was another machine."""
+    if not conditions.get("target"):
+        return ""
+    return f"""
+The latency holds for {conditions["target"]} ({conditions["device_name"]}), where the winner was measured; run_winner.py
+measures it there again, through ssh.
+"""
 
 
 _FILES = """\

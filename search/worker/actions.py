@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
-from archdsl.search.worker import export_actions, export_messages, messages, training_actions, training_messages
+from archdsl.search.worker import export_actions, export_messages, messages, there, training_actions, training_messages
 from archdsl.search.worker.events import DeviceBusy, Measuring, event_as_json
 from archdsl.search.worker.export_actions import trained
 from archdsl.search.worker.request import parsed
@@ -37,8 +37,6 @@ R = TypeVar("R", bound=Reply)
 Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
 """What answers a request as it came over the pipe; it may say something before."""
 
-_PATIENCE_S = 600.0
-
 
 def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
     """The device that a search runs on, and what is known of it."""
@@ -46,6 +44,8 @@ def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
     from archdsl.runtimes.setting import checked_device
 
     device = checked_device(setting.device)
+    if setting.target is not None:
+        return messages.HelloReply(there.machine(setting))
     machine = provenance(device, setting.dtype, setting.batch, setting.runtime, setting.threads)
     return messages.HelloReply(machine)
 
@@ -55,6 +55,8 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
 
     With a gate the reading ends when it is clear on which side of it the latency lies.
     """
+    if request.setting.target is not None:
+        return there.measure(request, say)
     from archdsl.latency import checked_device, measure
     from archdsl.latency.provenance import gpu_processes
     from archdsl.load.specs import spec_of
@@ -69,7 +71,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         say(DeviceBusy(text))
 
     setting, weights = request.setting, request.weights
-    timeout_s = _PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    timeout_s = there.PATIENCE_S if weights is None else None  # a winner is worth waiting for
     with device_lock(checked_device(setting.device), waiting, timeout_s):
         if has_waited:
             say(Measuring())
@@ -105,6 +107,8 @@ def _subject(file: Path, features_only: bool) -> Backbone | Path:
 
 def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsReply:
     """The threads on which a network is measured: all cores where these are clearly faster than one."""
+    if request.setting.target is not None:
+        return there.threads(request, say)
     from archdsl.latency import Setting, steady
     from archdsl.latency.measuring import prepared, seeded
     from archdsl.latency.threads import fastest_threads
@@ -114,7 +118,7 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
 
     spec, setting = spec_of(request.spec), request.setting
     image = (spec.channels, *spec.image_size)
-    with device_lock(setting.device, lambda text: say(DeviceBusy(text)), _PATIENCE_S), steady(setting.device):
+    with device_lock(setting.device, lambda text: say(DeviceBusy(text)), there.PATIENCE_S), steady(setting.device):
         say(Measuring())
         subject = seeded(spec, features_only=setting.features_only) if request.file is None else Path(request.file)
         runner = prepared(

@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from archdsl.errors import ArchError
+from archdsl.errors import ArchError, ConnectionLost
 from archdsl.json_types import JsonObject
 from archdsl.search.worker.actions import ACTIONS
 from archdsl.search.worker.torch_faults import full_memory, is_broken
@@ -75,7 +75,8 @@ def answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObject
         if full := full_memory(error):
             return {"done": True, "failed": full, "broken": True}  # what is left of it is in pieces
         if isinstance(error, ArchError):
-            return {"done": True, "failed": str(error), "broken": is_broken(error)}
+            lost = isinstance(error, ConnectionLost)
+            return {"done": True, "failed": str(error), "broken": is_broken(error), "lost": lost}
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(str(error).split())[:300]
         message = f"{type(error).__name__}: {text} ({where.name}, line {where.lineno})"

@@ -43,6 +43,7 @@ class WorkerPool(Generic[Ticket]):
         new_worker: Callable[[], WorkerProtocol],
     ) -> None:
         self._policy, locks = policy, DeviceLocks()
+        self._is_measuring = options.role != "train"
         devices = device_names(settings.device, options.workers)
         for device in devices:
             WorkerSlot(new_worker(), settings.model_copy(update={"device": device}), locks, options.trial_s)
@@ -79,9 +80,12 @@ class WorkerPool(Generic[Ticket]):
         """
         devices: list[Provenance] = []
         for number, slot in enumerate(self.slots, 1):
+            settings = slot.settings if self._is_measuring else slot.settings.model_copy(update={"target": None})
             try:
-                devices.append(greeted(slot, slot.settings, self._policy))
+                devices.append(greeted(slot, settings, self._policy))
             except Failed as error:
+                if settings.target is not None:
+                    raise
                 raise SearchError(f"worker {number} of {len(self.slots)}: {error}") from None
         if len(names := {device.device_name for device in devices}) > 1:
             rule = f"the devices of the workers differ: {', '.join(sorted(names))}"

@@ -51,6 +51,10 @@ class Failed(SearchError):
     """The worker answered that the request failed."""
 
 
+class TargetLost(Failed):
+    """The machine that measures cannot be reached any more; no candidate is to blame."""
+
+
 class Worker:
     """A child process with torch loaded. It is started when first asked, and again after it died."""
 
@@ -102,7 +106,7 @@ class Worker:
         if "failed" in reply:
             if reply.get("broken"):
                 self.stop()
-            raise Failed(str(reply["failed"]))
+            raise (TargetLost if reply.get("lost") else Failed)(str(reply["failed"]))
         return reply
 
     def _exchange(self, request: JsonObject, timeout_s: float, heard: Callable[[JsonObject], None]) -> JsonObject:

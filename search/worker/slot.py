@@ -46,7 +46,7 @@ class DeviceLocks:
     def exclusive(self, slot: WorkerSlot) -> Iterator[Callable[[bool], None]]:
         """Nobody else computes on the slot's device inside, but while what is yielded is called with False."""
         with self._making:
-            lock = self._locks.setdefault(slot.settings.device, threading.Lock())
+            lock = self._locks.setdefault(slot.settings.measuring_place, threading.Lock())
         with lock:
             others = [other for other in self.slots if other is not slot and _is_near(other, slot)]
 
@@ -62,7 +62,7 @@ class DeviceLocks:
 
 
 def _is_near(slot: WorkerSlot, other: WorkerSlot) -> bool:
-    return slot.settings.device == other.settings.device
+    return slot.settings.target is None and slot.settings.device == other.settings.device
 
 
 class WorkerSlot:

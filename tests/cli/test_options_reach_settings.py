@@ -32,6 +32,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "runtime": ("--runtime compile", "compile"),
     "mode": ("--mode compile", "compile"),
     "features_only": ("--features-only", True),
+    "target": ("--target ssh://pi@host:22 --runtime onnxruntime", "ssh://pi@host:22"),
     "threads": ("--threads 3", 3),
     "stat": ("--stat p90", "p90"),
     "data": ("--data digits", "digits"),
@@ -121,7 +122,7 @@ def test_folders_reach_the_search(begun: dict[str, Any], tmp_path: Path, monkeyp
     assert (begun["folder"], begun["resume"], begun["earlier"]) == (tmp_path / "new", False, ["old", "older"])
 
 
-@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode"}))
+@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode", "target"}))
 def test_an_option_of_doctor_reaches_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Settings] = []
 

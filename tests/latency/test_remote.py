@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.errors import MeasureError, WrongUse
+from archdsl.errors import ConnectionLost, MeasureError, WrongUse
 from archdsl.json_types import object_in
 from archdsl.latency.remote import connection
-from archdsl.latency.remote.connection import PYTHON, ConnectionLost
+from archdsl.latency.remote.connection import PYTHON
 from archdsl.latency.remote.measuring import Exported, Waiting, latencies_of, machine_of
 from archdsl.latency.remote.script import script
 from archdsl.latency.result import Latency
@@ -26,7 +26,7 @@ from archdsl.runtimes.setting import Setting
 from archdsl.runtimes.target import Target
 from archdsl.timing.device_lock import device_lock
 from tests.support.commands import Run, command_line
-from tests.support.ssh_server import Server, server, write_client, write_program
+from tests.support.ssh_server import Server, server, use, use_python, write_client, write_program
 
 run = pytest.fixture(command_line)
 
@@ -51,19 +51,8 @@ def started() -> Iterator[Server]:
 @pytest.fixture
 def machine(started: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The server, with a Python in which importing torch or archdsl fails."""
-    hidden = started.folder / "hidden"
-    hidden.mkdir(exist_ok=True)
-    for name in ("torch", "archdsl"):
-        (hidden / f"{name}.py").write_text("raise ImportError('it is not on that machine')\n")
-    use_python(started, monkeypatch, f"PYTHONPATH={hidden}", sys.executable)
-    monkeypatch.setenv("PATH", f"{started.folder / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setenv("ARCHDSL_LEASES", str(started.folder))
+    use(started, monkeypatch)
     return started
-
-
-def use_python(there: Server, monkeypatch: pytest.MonkeyPatch, environment: str, *words: str) -> None:
-    write_program(there.folder / "python3", ["exec env", environment, *words, '"$@"'])
-    monkeypatch.setenv(PYTHON, str(there.folder / "python3"))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ NO_POLICY = {
     "propose/study.py": {"FORMAT"},
     "proxy_check/short_quality.py": {"SHORT", "TARGET_MARK"},  # of what is written of a check
     "store/machine_load.py": {"_LEAST_SHARE"},  # which messages and docs name
-    "worker/actions.py": {"_PATIENCE_S"},  # of the process that measures, to which no policy is sent
+    "worker/there.py": {"PATIENCE_S", "_PAUSES_S"},  # of the process that measures, to which no policy is sent
     "worker/child.py": {"_PR_SET_PDEATHSIG"},  # of Linux
     "worker/scores/az_nas.py": {"_ENOUGH", "_MOST_PROBES"},  # what a score is
     "worker/scores/every.py": {"IMAGES", "_LEAST"},  # what a score is

@@ -133,6 +133,7 @@ class FakeWorker:
         rounds = 240 if is_final else (request["pace"] or {}).get("rounds", 40)  # of a final reading those of 3 s
         stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
         facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
+        facts |= {"target": request["setting"]["target"]} if request["setting"]["target"] else {}
         facts |= {"features_only": True} if request["setting"]["features_only"] else {}
         facts |= {
             "device_name": machine.name,

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from archdsl.latency.remote.connection import PYTHON
 
 _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 
@@ -146,3 +149,23 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             break
         time.sleep(0.1)
     pytest.skip(f"sshd does not start: {log.read_text(errors='replace')[-300:]}")
+
+
+def use(there: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process find the server's `ssh`, and share the folder of device locks with what runs there.
+
+    The Python there is this one, but importing torch or archdsl fails.
+    """
+    hidden = there.folder / "hidden"
+    hidden.mkdir(exist_ok=True)
+    for name in ("torch", "archdsl"):
+        (hidden / f"{name}.py").write_text("raise ImportError('it is not on that machine')\n")
+    use_python(there, monkeypatch, f"PYTHONPATH={hidden}", sys.executable)
+    monkeypatch.setenv("PATH", f"{there.folder / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("ARCHDSL_LEASES", str(there.folder))
+
+
+def use_python(there: Server, monkeypatch: pytest.MonkeyPatch, environment: str, *words: str) -> None:
+    """The Python that is run there, with these variables."""
+    write_program(there.folder / "python3", ["exec env", environment, *words, '"$@"'])
+    monkeypatch.setenv(PYTHON, str(there.folder / "python3"))

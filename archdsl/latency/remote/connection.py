@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from archdsl.errors import MeasureError
+from archdsl.errors import ConnectionLost, MeasureError
 from archdsl.json_types import JsonObject
 from archdsl.latency.remote.runner import CALLER_S, EVENT, Job
 from archdsl.latency.remote.script import BOOTSTRAP, script
@@ -37,10 +37,6 @@ _OPTIONS = {
     "ClearAllForwardings": "yes",
     "RemoteCommand": "none",
 }
-
-
-class ConnectionLost(MeasureError):
-    """A machine cannot be reached, or the connection to it ended; nothing is known of what was to be measured."""
 
 
 class Events(NamedTuple):
