@@ -173,7 +173,7 @@ def _elsewhere(
     on_wait: OnWait | None,
 ) -> list[Latency]:
     """Exports everything here, and measures it in one run on another machine."""
-    from archdsl.latency.remote.measuring import Waiting, latencies_of
+    from archdsl.latency.remote.measuring import LockOptions, latencies_of
 
     if threads is not None and threads < 1:
         raise MeasureError(f"threads must be at least 1; got {threads}")
@@ -186,7 +186,7 @@ def _elsewhere(
                     module = _module(subject, setting.device, features_only)
                     written[id(subject)] = exported(module, images[name], setting, file)
         networks = {name: written[id(subject)] for name, subject in subjects.items()}
-        return latencies_of(there, setting, networks, threads, pace, Waiting(on_wait or print_to_stderr))
+        return latencies_of(there, setting, networks, threads, pace, LockOptions(on_wait or print_to_stderr))
 
 
 def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Path) -> Exported:

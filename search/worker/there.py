@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.latency.provenance import Provenance
-    from archdsl.latency.remote.measuring import Exported, Waiting
+    from archdsl.latency.remote.measuring import Exported, LockOptions
     from archdsl.latency.rounds import Pace as PaceOptions
     from archdsl.runtimes.setting import Setting
     from archdsl.runtimes.target import Target
@@ -123,10 +123,10 @@ def _exported(request: messages.MeasureRequest) -> Exported:
     return Exported(file, image, Float32Interface(network, x.dtype).eval(), names_of_outputs(network, x))
 
 
-def _waiting(say: Say, measuring: Callable[[], None], timeout_s: float | None) -> Waiting:
-    from archdsl.latency.remote.measuring import Waiting
+def _waiting(say: Say, measuring: Callable[[], None], timeout_s: float | None) -> LockOptions:
+    from archdsl.latency.remote.measuring import LockOptions
 
-    return Waiting(lambda text: say(DeviceBusy(text)), measuring, timeout_s)
+    return LockOptions(lambda text: say(DeviceBusy(text)), measuring, timeout_s)
 
 
 def _target(setting: messages.MeasuringSetting) -> Target:

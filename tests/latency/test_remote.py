@@ -19,7 +19,7 @@ from archdsl.errors import ConnectionLost, MeasureError, WrongUse
 from archdsl.json_types import object_in
 from archdsl.latency.remote import connection
 from archdsl.latency.remote.connection import PYTHON
-from archdsl.latency.remote.measuring import Exported, Waiting, latencies_of, machine_of
+from archdsl.latency.remote.measuring import Exported, LockOptions, latencies_of, machine_of
 from archdsl.latency.remote.script import script
 from archdsl.latency.result import Latency
 from archdsl.runtimes.setting import Setting
@@ -101,7 +101,7 @@ def test_another_result_than_the_networks_is_refused(machine: Server, doubled: P
 
     def measured(network: nn.Module) -> Latency:
         exported = {"net": Exported(doubled, (3, 4, 4), network.eval(), ["logits"])}
-        return latencies_of(Target.parse(machine.url), SETTING, exported, 1, {"rounds": 3}, Waiting())[0]
+        return latencies_of(Target.parse(machine.url), SETTING, exported, 1, {"rounds": 3}, LockOptions())[0]
 
     assert len(measured(Doubled()).samples) == 3
     with pytest.raises(MeasureError, match="the file is wrong: 'logits' differs"):

@@ -94,7 +94,7 @@ class _Measured(_Threads):
     outputs: dict[str, list[list[_Array]]]
 
 
-class Waiting(NamedTuple):
+class LockOptions(NamedTuple):
     """How the lock of the other machine is waited for."""
 
     on_wait: OnWait = print_to_stderr
@@ -110,11 +110,11 @@ def machine_of(target: Target, setting: Setting) -> Provenance:
         MeasureError: it cannot be reached, or lacks something.
     """
     job = _job(setting, [], {}, None)
-    answer = _Machine.model_validate(_asked(target, job, [], Waiting()))
+    answer = _Machine.model_validate(_asked(target, job, [], LockOptions()))
     return Provenance.from_json(_origin(target, setting, answer, None))
 
 
-def threads_of(target: Target, setting: Setting, file: Path, image: Image, waiting: Waiting) -> int:
+def threads_of(target: Target, setting: Setting, file: Path, image: Image, waiting: LockOptions) -> int:
     """The threads on which an exported network is measured there: all cores where these are clearly faster than one.
 
     Raises:
@@ -130,7 +130,7 @@ def latencies_of(
     networks: Mapping[str, Exported],
     threads: int | None,
     pace: Pace,
-    waiting: Waiting,
+    waiting: LockOptions,
 ) -> list[Latency]:
     """The latencies of networks that are compared in one run on another machine, in a fresh process there.
 
@@ -184,7 +184,7 @@ def _job(setting: Setting, files: Sequence[Path], places: Mapping[str, tuple[int
     }
 
 
-def _asked(target: Target, job: Job, files: Sequence[Path], waiting: Waiting) -> JsonObject:
+def _asked(target: Target, job: Job, files: Sequence[Path], waiting: LockOptions) -> JsonObject:
     job["lock_timeout_s"] = waiting.timeout_s
     answer = ask(target, job, files, Events(waiting.on_wait, waiting.on_measuring))
     refuse_problem(target, answer, job)
