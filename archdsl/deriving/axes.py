@@ -2,8 +2,8 @@
 
 A dimension is narrowed by even slices (entry i from floor(i N / n); arXiv:2311.18823), which keep the pattern inside
 equal groups, so that whatever reads or writes a channel keeps the same ones. A wider stream of channels repeats them,
-and what reads a repeated channel divides by the number of copies; a wider inside of a block keeps the old units and has
-new ones that nothing reads yet. Both keep the function.
+and what reads the copies of a channel takes unequal shares of them, which add up to one; a wider inside of a block
+keeps the old units and has new ones that nothing reads yet. Both keep the function.
 """
 
 from __future__ import annotations
@@ -38,6 +38,18 @@ class Axis:
     def is_same(self) -> bool:
         """Whether every entry is the parent's at the same place."""
         return self.gain is None and len(self.index) == self.of and bool((self.index == torch.arange(self.of)).all())
+
+    def shares(self, rows: int) -> Tensor:
+        """(rows, n): what each of the rows that read the entries takes of them; 0 of one without a place.
+
+        The shares of copies add up to 1 and differ, by a fixed seed, so that copies learn different things.
+        """
+        there = (self.index >= 0).double()
+        source = torch.Generator().manual_seed(0)
+        drawn = (0.5 + torch.rand(rows, len(self.index), generator=source, dtype=torch.float64)) * there
+        places = self.index.clamp(min=0)
+        sums = torch.zeros(rows, self.of, dtype=torch.float64).index_add_(1, places, drawn)
+        return torch.where(there > 0, drawn / sums[:, places].clamp(min=1e-9), 0.0)
 
     @property
     def reading_gain(self) -> Tensor:

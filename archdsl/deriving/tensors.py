@@ -41,9 +41,9 @@ def sliced(theirs: Tensor, ours: Tensor, axes: Sequence[Axis], is_resized: bool 
     value = theirs.to(ours)
     for place, axis in enumerate(axes):
         value = value.index_select(place, axis.index.clamp(min=0).to(value.device))
-        gain = axis.reading_gain if place else axis.gain
+        gain = axis.gain if place == 0 else axis.shares(len(value))
         if gain is not None and not bool((gain == 1).all()):
-            value = value * gain.to(value).reshape(-1, *[1] * (value.dim() - place - 1))
+            value = value * gain.to(value).reshape(*gain.shape, *[1] * (value.dim() - place - 1))
     value = _with_rows_of(ours, value, axes[0]) if axes else value
     return Made(value, _state(theirs, ours, axes, is_resized), next((axis.label for axis in axes if axis.label), ""))
 

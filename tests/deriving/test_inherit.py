@@ -62,6 +62,15 @@ def test_twice_the_width_keeps_the_function_with_wider_heads(name: str) -> None:
     keeps_at_twice_the_width(name, heads=False)
 
 
+def test_copies_of_a_channel_are_read_unequally_so_that_they_learn_apart() -> None:
+    parent, child = trained(tiny()), fresh(tiny("stem.width=32", "merge1.width=64"))
+    archdsl.inherit(child, parent)
+    path = "stage1.blocks.0.mlp.fc1.weight"
+    ours, theirs = child.state_dict()[path][:32].view(32, 16, 2), parent.state_dict()[path]
+    torch.testing.assert_close(ours.sum(2), theirs)
+    assert torch.isclose(ours[..., 0], ours[..., 1]).double().mean() < 0.05
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lit_ti", "dat_t", "datpp_t", "dualvit_s"])
 def test_twice_the_width_keeps_the_function_with_more_heads(name: str) -> None:
