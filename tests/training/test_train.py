@@ -8,40 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 import archdsl
 from archdsl.cli import main
 from archdsl.data.loading import load
-from archdsl.language.document import Spec
-from archdsl.load.specs import override
 from archdsl.weights import read_facts
 from tests.support.commands import Ended, Run
-from tests.support.narrow_networks import small
 from tests.support.small_trainings import one_thread
+from tests.support.training_data import photos, pictures, spec
 
 single = pytest.fixture(autouse=True)(one_thread)
-
-
-def spec(**changes: str) -> Spec:
-    """A network that trains in milliseconds."""
-    widths = ["stem.width=16", "merge1.width=16", "merge2.width=16", "merge3.width=16"]
-    widths += [f"stage{number}.depth=1" for number in range(1, 5)]
-    small_one = override(small("fcvit_tiny"), ["image=32", *widths, "drop_path=0.1"])
-    return override(small_one, [f"{name}={value}" for name, value in changes.items()])
-
-
-def pictures(path: Path, names: str = "ant bee cat", count: int = 90, channels: int = 3) -> str:
-    """Images of classes that differ in brightness, as a `.npz`."""
-    rng, classes = np.random.default_rng(0), names.split()
-    labels = np.arange(count) % len(classes)
-    images = (rng.random((count, channels, 32, 32)) * 0.5 + 0.2 * labels[:, None, None, None]) * 200
-    np.savez(path, images=images.astype(np.uint8), labels=np.array(classes)[labels])
-    return str(path)
 
 
 @pytest.fixture
@@ -258,18 +237,6 @@ def test_frozen_nodes_keep_every_tensor_and_the_teacher_is_named_in_the_file(dat
     others = pictures(tmp_path / "others.npz", "bee cow ant")
     with pytest.raises(archdsl.ArchError, match="must have the data's classes: it lacks cow and the data lacks cat"):
         archdsl.train(spec(), others, tmp_path / "no.safetensors", teacher=old)
-
-
-def photos(root: Path, count: int, size: tuple[int, int] = (40, 60)) -> str:
-    """A folder of images in two classes, one of them darker; one file of them is none."""
-    rng = np.random.default_rng(0)
-    for name, share in (("day", 1.0), ("night", 0.4)):
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = (rng.random((*size, 3)) * 255 * share).astype(np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{number:03}.bmp")
-    (root / "day" / "000.bmp").write_bytes(b"no image")
-    return str(root)
 
 
 def test_a_folder_in_files_gives_the_same_bits_by_any_number_of_workers(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The parts of `archdsl train`: recipes, rates, mixing, augmentation, averages, teachers, and what an interruption says."""
+"""The parts of `archdsl train`: recipes, rates, mixing, augmentation, averages, teachers, an interruption."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from archdsl.training.mixing import erased, mixed
 from archdsl.training.named_recipes import FAST, paper_recipe
 from archdsl.training.normalising import Normalise
 from archdsl.zoo import names
-from tests.training.test_train import pictures, spec
+from tests.support.training_data import pictures, spec
 
 
 def test_every_published_network_has_a_recipe_or_none_was_published() -> None:
@@ -60,7 +60,7 @@ def test_the_rate_of_the_offsets_of_lit_is_constant_after_the_warmup_at_the_publ
     for clock.share in (0.0, 20 / 300, 0.5, 1.0):
         told.append((rates(0, peak), rates(0, 0.01 * peak)))
     assert told[0] == (1e-6, 1e-6)
-    assert told[1] == (pytest.approx(1e-3), pytest.approx(1e-5))
+    assert told[1] == pytest.approx((1e-3, 1e-5))
     assert told[2][0] < told[1][0]
     assert [offset for _, offset in told[1:]] == [pytest.approx(1e-5)] * 3
     assert told[3][0] == pytest.approx(1e-5)
@@ -152,7 +152,7 @@ def test_the_average_follows_closely_at_first_and_slowly_later() -> None:
     average = WeightAverage(model, 0.5)
     with torch.no_grad():
         model.weight.fill_(2.0)
-    model.num_batches_tracked.fill_(7)
+    model.load_state_dict({"num_batches_tracked": torch.tensor(7)}, strict=False)
     average.update(model)
     assert average.tensors["weight"].item() == pytest.approx(1 + 9 / 11)  # (1 + 1) / (10 + 1) of the old
     assert average.tensors["num_batches_tracked"].item() == 7
