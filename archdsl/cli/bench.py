@@ -149,7 +149,7 @@ def command(
     from archdsl.latency.measuring import where_to_measure
 
     if runtime is None and not layers and target is None:
-        runtime = _default_runtime(device, dtype)
+        runtime = default_runtime(device, dtype)
     there, setting = where_to_measure(target, device, batch or (BATCH if layers else 1), dtype, runtime)
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
     exporting = ", after an export that takes seconds per network" if setting.executor.runs_files else ""
@@ -191,7 +191,7 @@ def command(
     return None
 
 
-def _default_runtime(device: str | None, dtype: str) -> str:
+def default_runtime(device: str | None, dtype: str) -> str:
     """The runtime of backbones where none is named; it is printed with its reason."""
     from archdsl.latency import checked_device, default_device
     from archdsl.runtimes.setting import DTYPES, deployment_runtime

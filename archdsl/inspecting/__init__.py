@@ -1,0 +1,1 @@
+"""What is seen of networks: how two of them differ."""
