@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 import archdsl
 from archdsl.errors import WrongUse
 from archdsl.load.specs import load_spec
+from archdsl.render.training import bar
 from archdsl.training.augmentation import augmentation_of, resized_crop, shifted
 from archdsl.training.averaging import WeightAverage
 from archdsl.training.batches import Course, seed_of
@@ -27,6 +29,7 @@ from archdsl.training.loop import Batch
 from archdsl.training.mixing import erased, mixed
 from archdsl.training.named_recipes import FAST, paper_recipe
 from archdsl.training.normalising import Normalise
+from archdsl.training.session import Moment
 from archdsl.zoo import names
 from tests.support.training_data import pictures, spec
 
@@ -239,3 +242,14 @@ def test_an_interrupted_command_leaves_no_file_and_says_how_to_continue(tmp_path
     assert rest.splitlines()[-1].endswith(" --epochs 9000 -o a.safetensors --resume")
     assert (tmp_path / "a.safetensors.unfinished").exists()
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_the_bar_shows_step_loss_and_time() -> None:
+    def drawn(moment: Moment) -> str:
+        console = Console(width=70, color_system=None, force_terminal=False)
+        with console.capture() as captured:
+            console.print(bar(moment))
+        return captured.get()
+
+    assert "step 30/1,200 loss 2.500 1:05" in drawn(Moment(0.025, 30, 1200, 0.5, 2.5, 65.0))
+    assert "step 0 " in drawn(Moment(0.0, 0, None, 0.0, math.nan, 0.0))
