@@ -173,10 +173,12 @@ def _elsewhere(
     on_wait: OnWait | None,
 ) -> list[Latency]:
     """Exports everything here, and measures it in one run on another machine."""
-    from archdsl.latency.remote.measuring import LockOptions, latencies_of
+    from archdsl.latency.remote.measuring import LockOptions, latencies_of, machine_of
 
     if threads is not None and threads < 1:
         raise MeasureError(f"threads must be at least 1; got {threads}")
+    if not all(isinstance(subject, Path) for subject in subjects.values()):
+        machine_of(there, setting)  # whether it can measure is known in a second, before seconds of exporting
     written: dict[int, Exported] = {}
     with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
         for name, subject in subjects.items():
