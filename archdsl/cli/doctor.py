@@ -23,7 +23,7 @@ Limit = Annotated[
         "--time",
         metavar="TIME",
         parser=seconds,
-        help="time to spend on this examination, e.g. 30s (default: about 60s)",
+        help="time to spend on this examination, e.g. 30s (default: about 60s; 120s where networks are exported)",
     ),
 ]
 Trials = Annotated[

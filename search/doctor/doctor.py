@@ -15,6 +15,7 @@ from typing import NamedTuple
 from archdsl.data.agreement import with_data
 from archdsl.errors import SpecError
 from archdsl.json_types import JsonObject
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.config import METRICS, Settings
 from archdsl.search.doctor.data import DataFacts, data_facts
 from archdsl.search.doctor.dead import Dead, dead_values
@@ -100,7 +101,9 @@ def examine(
     new_worker: Callable[[], WorkerProtocol] | None = None,
     policy: Policy = SHIPPED,
 ) -> Examination:
-    """Look at the space of `settings`, within about `time_s` seconds, by default a minute, if latencies are measured.
+    """Look at the space of `settings`, within about `time_s` seconds if latencies are measured.
+
+    By default that is a minute, and two where networks are exported.
 
     Raises:
         SpecError: no network of the space was found.
@@ -121,7 +124,8 @@ def examine(
     ends = [] if surveyed.is_whole else _ends(points, surveyed, settings, policy.descent)
     latencies = None
     if measure:
-        allowed_s = asked.time_s if time_s is None else time_s
+        default_s = asked.exported_time_s if runs_files(settings.runtime) else asked.time_s
+        allowed_s = default_s if time_s is None else time_s
         until = begun + allowed_s * (1 - asked.training_share)
         deadline = max(until, time.monotonic() + allowed_s * asked.measuring_share)
         judged = data.validation + data.held_out

@@ -92,7 +92,8 @@ def timed(
     begun = time.monotonic()
     for index in _order(networks)[: asked.most_measured]:
         spent, done = time.monotonic() - begun, len(session.latency_ms)
-        if done >= 2 and time.monotonic() + (1 + asked.fastest) * spent / max(done, 1) > deadline:
+        ahead = 1 + (asked.fastest if session.is_enough else 0)  # which are the fastest is not known before
+        if done >= 2 and time.monotonic() + ahead * spent / max(done, 1) > deadline:
             break
         say(f"measuring network {done + 1}: {networks[index].counted.macs / 1e6:.0f} M MACs")
         session.take(index)

@@ -51,6 +51,8 @@ class ExaminationPolicy:
 
     time_s: float = 60.0
     """Where no time is asked for."""
+    exported_time_s: float = 120.0
+    """The same where each network is exported, which takes 2 to 7 seconds, before it is measured."""
     kept_shares: tuple[float, ...] = (0.2, 0.5, 0.8)
     """Of the networks, for which the latency budget is told that they keep."""
     trials: int = 100
