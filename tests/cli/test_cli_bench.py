@@ -65,10 +65,14 @@ def test_a_measurement_that_cannot_be_made_ends_with_1(run: Run, tiny: Path) -> 
 
 
 def test_labels_are_names_else_arguments_else_numbered() -> None:
-    one, other = load_spec("lit_s"), load_spec("litv2_s")
-    assert list(labelled([one, other], ["lit_s", "litv2_s"])) == ["lit_s", "litv2_s"]
-    assert list(labelled([one, one, other], ["lit_s", "a/lit.json", "litv2_s"])) == ["lit_s", "a/lit.json", "litv2_s"]
-    assert list(labelled([one, one, one], ["lit_s"] * 3)) == ["lit_s", "lit_s #2", "lit_s #3"]
+    first, other = load_spec("lit_s"), load_spec("litv2_s")
+    assert list(labelled([first, other], ["lit_s", "litv2_s"])) == ["lit_s", "litv2_s"]
+    assert list(labelled([first, first, other], ["lit_s", "a/lit.json", "litv2_s"])) == [
+        "lit_s",
+        "a/lit.json",
+        "litv2_s",
+    ]
+    assert list(labelled([first, first, first], ["lit_s"] * 3)) == ["lit_s", "lit_s #2", "lit_s #3"]
 
 
 def test_an_exported_file_is_measured_as_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,12 @@ def test_check_sets_fields_first(run: Run) -> None:
     assert (ended.code, ended.out) == (0, "dat_t: ok: 9 nodes, 3x384x384 -> 1000, 28.39 M params\n")
     ended = run("check", "dat_t", "litv2_s", "--set", "stage3.alpha=0.5")
     assert ended.code == 1
-    known = (
+    names = (
         "blocks, depth, from, groups, heads, id, kernel, layer_scale, local_perception, mlp, norm, offsets, out_norm, "
         "position_bias, position_embedding, stride, type, window"
     )
     assert ended.out.splitlines() == [
-        f"--set: stage3 (sequence) has no field 'alpha'; got \"stage3.alpha=0.5\"; known: {known}",
+        f"--set: stage3 (sequence) has no field 'alpha'; got \"stage3.alpha=0.5\"; known: {names}",
         "litv2_s: ok: 9 nodes, 3x224x224 -> 1000, 27.65 M params",
     ]
     ended = run("check", "lit-dat-64", "--set", "image=32")

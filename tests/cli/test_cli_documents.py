@@ -62,11 +62,11 @@ def test_show_gives_the_graph_as_json(run: Run, tiny: Path) -> None:
 
 
 def test_cost_counts_one_and_several(run: Run, tiny: Path) -> None:
-    one = json.loads(run("cost", tiny, "--json").out)
-    assert one["name"] == "tiny"
-    assert one["params"] == sum(node["params"] for node in one["nodes"])
+    first = json.loads(run("cost", tiny, "--json").out)
+    assert first["name"] == "tiny"
+    assert first["params"] == sum(node["params"] for node in first["nodes"])
     several = json.loads(run("cost", tiny, "litv2_s", "--json").out)
-    assert several[0] == one
+    assert several[0] == first
     assert several[1]["macs"] == 3_723_626_496
     ended = run("cost", tiny, "litv2_s")
     assert (ended.code, ended.err) == (0, "")

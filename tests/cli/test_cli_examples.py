@@ -58,6 +58,8 @@ def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{line}{quick}\n'
     if line.startswith("archdsl report"):
         shutil.copytree(GOLDEN / "run", tmp_path / "runs" / "first")
-    own = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

@@ -151,8 +151,8 @@ def test_export_gives_the_published_names_again(run: Run, folder: Path) -> None:
     ended = run("export-weights", "small.safetensors", "-o", "published.pth")
     assert ended == (0, "published.pth: small, 85 tensors under the names of litv2\n", "")
     state = torch.load("published.pth", weights_only=True)["model"]
-    given = published(model())
-    assert same(state, {name: given[name] for name in given if "index" not in name and "tracked" not in name})
+    tensors = published(model())
+    assert same(state, {name: tensors[name] for name in tensors if "index" not in name and "tracked" not in name})
     facts = json.loads(run("export-weights", "small.safetensors", "-o", "p.safetensors", "--json").out)
     assert facts == {"file": "p.safetensors", "name": "small", "tensors": 85}
 

@@ -22,9 +22,9 @@ from tests.support.loaded import counts, same
 
 @pytest.mark.parametrize("name", [None, "shapetex", "digits"])
 def test_a_built_in_set_is_reproduced_by_its_seed(name: str | None) -> None:
-    one, again, other = (load(name, 16, seed, train=200, validation=100) for seed in (0, 0, 1))
-    assert same(one, again)
-    assert not same(one, other)
+    first, again, other = (load(name, 16, seed, train=200, validation=100) for seed in (0, 0, 1))
+    assert same(first, again)
+    assert not same(first, other)
 
 
 @pytest.mark.parametrize(("name", "channels", "classes"), [("shapetex", 3, 20), ("digits", 1, 10)])

@@ -140,14 +140,14 @@ def test_folders_that_may_be_either_are_refused(tmp_path: Path, places: str, mes
 
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(folders(tmp_path, "train/cat train/dog Test notes/") / "train" / "cover.png")
-    told = load(str(tmp_path), 8, 0).describe()
-    assert "; folders ignored: notes; the set 'Test' is ignored: it has no class folders with images;" in told
-    assert "1 image beside the class folders of 'train' ignored" in told
+    described = load(str(tmp_path), 8, 0).describe()
+    assert "; folders ignored: notes; the set 'Test' is ignored: it has no class folders with images;" in described
+    assert "1 image beside the class folders of 'train' ignored" in described
 
 
 def test_classes_that_a_set_has_no_image_of_are_said(tmp_path: Path) -> None:
-    told = loaded(tmp_path, "train/cat train/dog val/cat val/dog/ test/cat").describe()
-    assert "; no validation image of dog; no held-out image of dog" in told
+    described = loaded(tmp_path, "train/cat train/dog val/cat val/dog/ test/cat").describe()
+    assert "; no validation image of dog; no held-out image of dog" in described
 
 
 def test_folders_of_systems_are_no_classes(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ def test_arrays_by_other_usual_names_are_read(
 
 def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
     path = npz(tmp_path, images=GREY, labels=NUMBERS, ids=NUMBERS, x=GREY)
-    told = load(path, 8, 0).describe()
-    assert "; arrays ignored: ids, x;" in told
-    assert told.endswith("; validation and held-out images are drawn from the training set")
+    described = load(path, 8, 0).describe()
+    assert "; arrays ignored: ids, x;" in described
+    assert described.endswith("; validation and held-out images are drawn from the training set")
 
 
 def test_classes_may_have_names_and_none_is_lost_in_silence(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ UNIT = (BYTES / 255).astype(np.float32)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "message"),
     [
         (BYTES, UNIT, "got uint8 from 0 to 255 and float32 from 0 to 1"),
         (UNIT, BYTES, "got float32 from 0 to 1 and uint8 from 0 to 255"),
@@ -124,10 +124,10 @@ UNIT = (BYTES / 255).astype(np.float32)
     ],
 )
 @pytest.mark.parametrize("name", ["val", "test"])
-def test_sets_on_two_scales_are_refused(tmp_path: Path, first: Any, second: Any, told: str, name: str) -> None:
+def test_sets_on_two_scales_are_refused(tmp_path: Path, first: Any, second: Any, message: str, name: str) -> None:
     more = {f"{name}_images": second, f"{name}_labels": NUMBERS}
     with pytest.raises(
-        SearchError, match=f"images and {name}_images must use one scale of values, .*; {told}; multiply or"
+        SearchError, match=f"images and {name}_images must use one scale of values, .*; {message}; multiply or"
     ):
         load(npz(tmp_path, images=first, labels=NUMBERS, **more), 8, 0)
 
@@ -257,7 +257,7 @@ def test_what_is_no_npz_says_what_it_is_and_how_one_is_written(tmp_path: Path) -
     with zipfile.ZipFile(junk, "w") as archive:
         archive.writestr("images.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((\n")
         archive.writestr("labels.npy", b"junk")
-    for content, told in (
+    for content, message in (
         (b"", "the file is empty"),
         (bare.getvalue(), r"it holds a single array without a name, like a \.npy file: \(30, 8, 10\) uint8"),
         (pickled, "it is not a zip archive, but perhaps a pickle, which is never loaded"),
@@ -268,7 +268,7 @@ def test_what_is_no_npz_says_what_it_is_and_how_one_is_written(tmp_path: Path) -
             path = tmp_path / name
             path.write_bytes(content)
             with pytest.raises(
-                SearchError, match=rf"not a readable \.npz of plain arrays; {told}.*; np\.savez\("
+                SearchError, match=rf"not a readable \.npz of plain arrays; {message}.*; np\.savez\("
             ) as caught:
                 load(str(path), 8, 0)
             assert str(caught.value).startswith(str(path))

@@ -31,7 +31,7 @@ def heir(*changes: str) -> Backbone:
 def behind(model: Backbone, node: str) -> Tensor:
     """The map that a node gives."""
     kept: list[Tensor] = []
-    handle = model._modules[node].register_forward_hook(lambda *given: kept.append(given[2]))  # type: ignore[union-attr]
+    handle = model._modules[node].register_forward_hook(lambda *call: kept.append(call[2]))  # type: ignore[union-attr]
     with torch.no_grad():
         model(IMAGES)
     handle.remove()
@@ -46,10 +46,11 @@ def test_a_refit_comes_nearer_to_the_parent_at_the_removed_blocks(parent: Backbo
         wanted = behind(parent, node)
         before, after = ((behind(net, node) - wanted).square().mean() for net in (plain, refitted))
         assert after < before
-    by_name = {one.name: one for one in report.refits}
+    by_name = {each.name: each for each in report.refits}
     assert by_name["stem"].outcome == "exact"
     assert by_name["stage1.blocks.0"].outcome == "fitted"
-    assert all(one.after <= one.before for one in report.refits if one.before is not None and one.after is not None)
+    measured = [(each.before, each.after) for each in report.refits]
+    assert all(after <= before for before, after in measured if before is not None and after is not None)
     assert list(by_name) == [name for name, _ in report.blocks if name != "head"]
 
 
@@ -69,7 +70,7 @@ def test_equal_seeds_give_equal_weights_whatever_torch_drew_before(parent: Backb
 def test_the_same_network_has_nothing_to_fit_and_both_keep_their_mode(parent: Backbone) -> None:
     parent, child = copy.deepcopy(parent).train(), heir().train()
     report = archdsl.inherit(child, parent, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    assert {one.outcome for one in report.refits} == {"exact"}
+    assert {each.outcome for each in report.refits} == {"exact"}
     assert parent.training
     assert child.training
     assert apart(child.eval(), parent.eval(), IMAGES) == 0
@@ -78,9 +79,9 @@ def test_the_same_network_has_nothing_to_fit_and_both_keep_their_mode(parent: Ba
 def test_a_new_mixer_is_fitted_and_other_widths_have_no_target(parent: Backbone) -> None:
     spec = with_node(tiny(), "stage2", type="attention", depth=4, heads=4, mlp={"type": "dwconv", "ratio": 2})
     report = archdsl.inherit(fresh(spec).float(), parent, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    assert {one.outcome for one in report.refits if one.name.startswith("stage2")} == {"fitted"}
+    assert {each.outcome for each in report.refits if each.name.startswith("stage2")} == {"fitted"}
     report = archdsl.inherit(heir("merge1.width=24"), parent, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    outcomes = {one.name: (one.outcome, one.note) for one in report.refits}
+    outcomes = {each.name: (each.outcome, each.note) for each in report.refits}
     assert outcomes["stage1.blocks.0"][0] == "exact"
     assert outcomes["merge1"] == ("skipped", "no target of its shape; batch norm measured again")
     assert outcomes["stage2.blocks.3"] == ("skipped", "no target of its shape")
@@ -89,20 +90,20 @@ def test_a_new_mixer_is_fitted_and_other_widths_have_no_target(parent: Backbone)
 def test_what_is_frozen_stays_as_inherited(parent: Backbone) -> None:
     child = heir("stage1.depth=2").requires_grad_(False)
     report = archdsl.inherit(child, parent, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    assert {(one.outcome, one.note) for one in report.refits if one.name != "head"} == {("skipped", "frozen")}
+    assert {(each.outcome, each.note) for each in report.refits if each.name != "head"} == {("skipped", "frozen")}
     assert torch.equal(child.stage1.blocks[0].mlp.fc1.weight, parent.stage1.blocks[0].mlp.fc1.weight)  # type: ignore[union-attr, index]
 
 
 def test_a_fit_that_gives_nan_is_undone_and_named(parent: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     loss = fitting._loss
 
-    def broken(module: torch.nn.Module, *given: Any) -> Tensor:
-        return loss(module, *given) * (float("nan") if torch.is_grad_enabled() else 1)
+    def broken(module: torch.nn.Module, *inputs: Any) -> Tensor:
+        return loss(module, *inputs) * (float("nan") if torch.is_grad_enabled() else 1)
 
     monkeypatch.setattr(fitting, "_loss", broken)
     child = heir("stage1.depth=2")
     report = archdsl.inherit(child, parent, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    undone = {one.name for one in report.refits if one.outcome == "not finite"}
+    undone = {each.name for each in report.refits if each.outcome == "not finite"}
     assert "stage1.blocks.0" in undone
     assert "stage1.blocks.0" in str(report)
     assert torch.equal(child.stage1.blocks[0].mlp.fc1.weight, parent.stage1.blocks[0].mlp.fc1.weight)  # type: ignore[union-attr, index]
@@ -149,10 +150,10 @@ def test_a_parent_with_nan_leaves_blocks_as_inherited_and_names_them(parent: Bac
     broken, child = copy.deepcopy(parent), heir()
     torch.nn.init.constant_(broken.stage2.blocks[1].mlp.fc1.bias, float("nan"))  # type: ignore[union-attr, index]
     report = archdsl.inherit(child, broken, refit=IMAGES, **QUICK)  # type: ignore[arg-type]
-    outcomes = {one.name: one.outcome for one in report.refits}
+    outcomes = {each.name: each.outcome for each in report.refits}
     assert outcomes["stage2.blocks.0"] == "exact"
     assert outcomes["stage2.blocks.1"] == outcomes["stage2.blocks.3"] == "not finite"
-    assert [one.before for one in report.refits if one.name == "stage2.blocks.1"] == [None]
+    assert [each.before for each in report.refits if each.name == "stage2.blocks.1"] == [None]
 
 
 def test_a_model_that_cannot_learn_is_refused(parent: Backbone) -> None:

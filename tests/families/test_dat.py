@@ -79,11 +79,11 @@ def check_unit(file: str, name: str, module: Any, as_map: bool) -> None:
     x = np.random.RandomState(2022).standard_normal(row["input_shape"]).astype(np.float32)
     x = torch.from_numpy(x).double()
     with torch.no_grad():
-        given = x if as_map else x.permute(0, 2, 3, 1)
-        out = module(given)
+        laid_out = x if as_map else x.permute(0, 2, 3, 1)
+        out = module(laid_out)
         out = out if as_map else out.flatten(3).permute(0, 3, 1, 2)
         if "pos_shape" in row:
-            positions = unit_positions(module, given).numpy()
+            positions = unit_positions(module, laid_out).numpy()
             np.testing.assert_allclose(positions, arrays[f"{name}:pos"], rtol=0, atol=3e-6)
     check_summary(row["out"], out)
     step = row["thinned_by"]

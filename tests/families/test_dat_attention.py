@@ -63,7 +63,7 @@ def test_windows_are_attention_on_the_padded_map(
     mixer = shaken(block.mixer(Map(4, height, width)))
     x = noise(2, height, width, 4)
     with torch.no_grad():
-        wanted = torch.stack([in_windows(mixer, one, -(-window // 2) if shifted else 0) for one in x])
+        wanted = torch.stack([in_windows(mixer, each, -(-window // 2) if shifted else 0) for each in x])
         assert torch.allclose(mixer(x), wanted, rtol=0, atol=1e-12)
 
 
@@ -147,7 +147,7 @@ def test_deformable_attention_is_key_by_key_sampling(kernel: int, stride: int, o
     x = noise(2, 4, 5, 8)
     with torch.no_grad():
         table = mixer.bias.table if bias == "sampled" else None
-        wanted = torch.stack([deformed(mixer, block, one, table) for one in x])
+        wanted = torch.stack([deformed(mixer, block, each, table) for each in x])
         assert torch.allclose(mixer(x), wanted, rtol=0, atol=1e-11)
 
 

@@ -109,13 +109,13 @@ def block_of(entry: Facts) -> Block:
 
 def load_unit(module: nn.Module, names: Mapping[str, str], state: list[Facts]) -> None:
     """Fill a module by the published keys of it alone; the frozen offset network is left over."""
-    given = {row["key"]: fill(row["key"], tuple(row["shape"])) for row in state}
+    tensors = {row["key"]: fill(row["key"], tuple(row["shape"])) for row in state}
     for name, parameter in module.named_parameters():
         for theirs, ours in names.items():
             name = re.sub(rf"^{re.escape(ours)}(?=\.|$)", theirs, name)
         with torch.no_grad():
-            parameter.copy_(given.pop(name).reshape(parameter.shape))
-    assert all(name.startswith("conv_offset.") for name in given)
+            parameter.copy_(tensors.pop(name).reshape(parameter.shape))
+    assert all(name.startswith("conv_offset.") for name in tensors)
     module.double().eval()
 
 

@@ -31,7 +31,7 @@ def test_float64_maps_semantics_and_logits_are_those_of_the_published_code(name:
         def hook(module: nn.Module, inputs: Any, out: Any) -> None:
             both = out if isinstance(out, tuple) else (out,)
             seen[node] = both[0]
-            seen.update((node.replace("stage", "semantic"), grid(one)) for one in both[1:])
+            seen.update((node.replace("stage", "semantic"), grid(each)) for each in both[1:])
 
         return hook
 
@@ -101,7 +101,7 @@ def test_macs_are_those_of_the_published_code(name: str) -> None:
     spec = load_spec(name)
     changes: tuple[list[str], ...] = ([], ["image=384"], ["head.token_label=false"])
     counted = [count(override(spec, change)) for change in changes]
-    assert [round(one.macs / 1e9, 3) for one in counted] == list(MACS[name])
+    assert [round(each.macs / 1e9, 3) for each in counted] == list(MACS[name])
     assert counted[2].params == WITHOUT_AUX[name]
 
 

@@ -9,7 +9,7 @@ from archdsl.language.canonical import canonical_hash
 from tests.support.pathways import BOTH, HEAD, SEMANTIC, STEM, Raw, document, dual, joint
 
 
-def told(*nodes: Raw) -> list[str]:
+def messages_of(*nodes: Raw) -> list[str]:
     with pytest.raises(SpecError) as caught:
         document(*nodes)
     return [str(problem) for problem in caught.value.problems]
@@ -85,7 +85,7 @@ MISTAKES: dict[str, tuple[list[Raw], list[str]]] = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_names_both_ends_and_what_to_do(case: str) -> None:
     nodes, messages = MISTAKES[case]
-    assert told(*nodes) == messages
+    assert messages_of(*nodes) == messages
 
 
 def test_equal_sources_are_one_network_and_the_pixels_alone_another() -> None:

@@ -67,11 +67,11 @@ def test_a_branch_of_a_joint_block_is_dropped_for_pixels_and_semantics_alike() -
     with torch.no_grad():
         added = [new - old for new, old in zip(last(x, s), (x, s), strict=True)]
         whole = [new - old for new, old in zip(last.eval()(x, s), (x, s), strict=True)]
-    kept = [one.flatten(1).abs().sum(dim=1) > 0 for one in added]
+    kept = [each.flatten(1).abs().sum(dim=1) > 0 for each in added]
     assert torch.equal(kept[0], kept[1])
     assert 0 < kept[0].sum() < 64
-    for one, other in zip(added, whole, strict=True):
-        assert torch.allclose(one[kept[0]], 10 * other[kept[0]])
+    for each, other in zip(added, whole, strict=True):
+        assert torch.allclose(each[kept[0]], 10 * other[kept[0]])
 
 
 def test_every_block_has_one_drop_path_rate_whatever_its_branches() -> None:
@@ -129,7 +129,7 @@ def test_a_new_number_of_classes_is_one_for_both_linears() -> None:
     built = model().eval()
     built.reset_classifier(7)
     assert tuple(built(noise(*IMAGES)).shape) == (2, 7)
-    assert [tuple(one.shape) for one in built.train()(noise(*IMAGES))] == [(2, 7), (2, 17 * 24, 7)]
+    assert [tuple(each.shape) for each in built.train()(noise(*IMAGES))] == [(2, 7), (2, 17 * 24, 7)]
     built.eval().reset_classifier(0)
     pooled = built.forward_head(built.forward_features(noise(*IMAGES)), pre_logits=True)
     assert torch.equal(built(noise(*IMAGES)), pooled)
@@ -149,7 +149,7 @@ def test_checkpointing_changes_no_gradient_of_either_pathway(drop_path: float) -
         built.set_grad_checkpointing(enable)
         torch.manual_seed(8)
         sum(out.square().sum() for out in built(noise(*IMAGES))).backward()
-        return {name: one.grad for name, one in built.named_parameters() if one.grad is not None}
+        return {name: each.grad for name, each in built.named_parameters() if each.grad is not None}
 
     kept, recomputed = gradients(False), gradients(True)
     assert kept.keys() == recomputed.keys()

@@ -29,7 +29,7 @@ def check_gradients(spec: Spec, features_only: bool = False) -> None:
     model = build(spec, features_only).train()
     out = model(torch.randn(2, 3, *spec.image_size))
     sum(x.square().sum() for x in (out if isinstance(out, list | tuple) else (out,))).backward()
-    dead = [name for name, one in model.named_parameters() if one.grad is None or not one.grad.any()]
+    dead = [name for name, each in model.named_parameters() if each.grad is None or not each.grad.any()]
     assert not dead
 
 

@@ -53,10 +53,10 @@ IMAGES = (32, [33, 47], [20, 64])
 def turns(several: tuple[Any, ...]) -> pytest.MarkDecorator:
     """Each type by itself with each of several things, its drawn combinations with one of them, in turn."""
     pairs = {
-        f"{label}-{one}": (node, one)
+        f"{label}-{each}": (node, each)
         for index, (label, node) in enumerate(COMBINED.items())
-        for one in several
-        if label in TYPES or one == several[index % len(several)]
+        for each in several
+        if label in TYPES or each == several[index % len(several)]
     }
     return pytest.mark.parametrize(("node", "turn"), pairs.values(), ids=pairs)
 

@@ -92,11 +92,11 @@ def check_unit(file: str, name: str, module: Any, as_map: bool) -> None:
     row, wanted = ENTRIES[file][name], read_golden(file).arrays[name]
     drawn = np.random.RandomState(2022).standard_normal(row["input_shape"]).astype(np.float32)
     x = torch.from_numpy(drawn).double()
-    given = x if as_map else x.permute(0, 2, 3, 1).contiguous()
+    laid_out = x if as_map else x.permute(0, 2, 3, 1).contiguous()
     with torch.no_grad():
-        out = module(given)
+        out = module(laid_out)
     if isinstance(module, Context):
-        out = out - given
+        out = out - laid_out
     out = out if as_map else out.permute(0, 3, 1, 2)
     out = out[..., : row["out"]["shape"][2], : row["out"]["shape"][3]]  # one position for all, where it is so
     check_summary(row["out"], out)

@@ -46,7 +46,7 @@ def context(module: Any, x: Tensor) -> Tensor:
 def test_a_context_weighs_channels_by_likeness_to_the_mean(fields: dict[str, Any], height: int, width: int) -> None:
     mixer = shaken(block(**fields).mixer(Map(16, height, width)))
     module, x = mixer.steps[0].context, noise(2, height, width, 16)
-    wanted = torch.stack([one + context(module, one) for one in x])
+    wanted = torch.stack([each + context(module, each) for each in x])
     assert torch.allclose(module(x), wanted, rtol=0, atol=1e-12)
 
 
@@ -56,7 +56,7 @@ def test_a_step_is_context_convolution_bottleneck_and_gelu(fields: dict[str, Any
     mixer = shaken(declared.mixer(Map(40, 6, 5)))
     x = wanted = noise(2, 6, 5, 40)
     for step, kernel in zip(mixer.steps, declared.kernels, strict=True):
-        wanted = wanted + torch.stack([context(step.context, one) for one in wanted])
+        wanted = wanted + torch.stack([context(step.context, each) for each in wanted])
         wanted = wanted.permute(0, 3, 1, 2)
         wanted = F.conv2d(wanted, step.conv.weight, step.conv.bias, padding=kernel // 2, groups=40)
         if declared.squeeze == 1:

@@ -148,7 +148,7 @@ from archdsl.load.specs import spec_of
 from archdsl.language.nodes import node_models
 print(spec_of(SPEC).name, archdsl.load_spec("litv2_s").name, "thing" in node_models(), node_models()["mlp"].__mro__[-5])
 """
-    told = python(site, code)
-    assert "UserWarning: block types of 'bad' (bad) are left out: " in told
-    assert reason in told
-    assert told.startswith("pooled litv2_s False ")
+    printed = python(site, code)
+    assert "UserWarning: block types of 'bad' (bad) are left out: " in printed
+    assert reason in printed
+    assert printed.startswith("pooled litv2_s False ")

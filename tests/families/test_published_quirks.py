@@ -182,7 +182,7 @@ def test_hilo_is_unmasked_attention_on_the_padded_map(window: int, alpha: float,
     block = HiLoBlock(type="hilo", heads=4, window=window, alpha=alpha)
     mixer = shaken(block.mixer(Map(8, height, width)))
     x = noise(2, height, width, 8)
-    wanted = torch.stack([hilo(mixer, one) for one in x])
+    wanted = torch.stack([hilo(mixer, each) for each in x])
     assert torch.allclose(mixer(x), wanted, rtol=0, atol=1e-12)
 
 

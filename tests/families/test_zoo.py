@@ -275,8 +275,8 @@ def test_an_image_of_any_size_runs_or_is_refused_in_our_words(name: str) -> None
 def refused(model: Backbone, image: Tensor) -> str:
     """Why the network does not take an image; empty if it does."""
     try:
-        given = model(image)
+        outputs = model(image)
     except ShapeError as error:
         return str(error)
-    assert all(min(found.shape) > 0 for found in given)
+    assert all(min(found.shape) > 0 for found in outputs)
     return ""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from archdsl.language.checking.meant_holes import ONLY_IN_SPACES
-from tests.support.mistakes import HEAD, STEM, told
+from tests.support.mistakes import HEAD, STEM, messages_of
 from tests.support.small_spaces import MLP, Raw, raw, refusal
 
 MEANT: list[tuple[str, Any, str]] = [
@@ -44,7 +44,7 @@ def in_space(field: str, value: Any) -> str:
 
 
 def in_backbone(field: str, value: Any) -> str:
-    (message,) = told(STEM, MLP | {field: value}, HEAD)
+    (message,) = messages_of(STEM, MLP | {field: value}, HEAD)
     return message
 
 
@@ -71,13 +71,13 @@ def test_a_node_of_alternatives_by_another_name_is_told_as_such(name: str) -> No
     node: Raw = {"id": "stage1", name: [{"type": "mlp", "depth": 1}]}
     assert refusal(raw(node)) == [f"nodes[1].{name}: no such hole: '{name}'; write \"$one_of\""]
     message = f"nodes[1].{name}: no such hole: '{name}'; write \"$one_of\"; {ONLY_IN_SPACES}"
-    assert told(STEM, node, HEAD) == [message]
+    assert messages_of(STEM, node, HEAD) == [message]
 
 
 def test_alternatives_in_a_backbone_are_told_as_a_hole() -> None:
     node = {"id": "stage1", "$one_of": [{"type": "mlp", "depth": 1}]}
     rule = "nodes[1]: a node must not be a hole; got an object with 2 fields"
-    assert told(STEM, node, HEAD) == [f"{rule}; {ONLY_IN_SPACES}"]
+    assert messages_of(STEM, node, HEAD) == [f"{rule}; {ONLY_IN_SPACES}"]
 
 
 def test_several_types_are_alternatives() -> None:
@@ -85,7 +85,7 @@ def test_several_types_are_alternatives() -> None:
     wanted = 'write alternatives, {"$one_of": [{"type": ...}, {"type": ...}]}'
     rule = 'nodes[1].type: type must be a string; got ["mlp", "attention"]'
     assert refusal(raw(node)) == [f"{rule}; {wanted}"]
-    assert told(STEM, node, HEAD) == [f"{rule}; {wanted}; {ONLY_IN_SPACES}"]
+    assert messages_of(STEM, node, HEAD) == [f"{rule}; {wanted}; {ONLY_IN_SPACES}"]
 
 
 def test_a_choice_of_lists_stands_for_the_whole_list() -> None:
@@ -97,7 +97,7 @@ def test_a_choice_of_lists_stands_for_the_whole_list() -> None:
 def test_the_header_has_no_choices(header: Raw) -> None:
     wanted = f"write one value; {ONLY_IN_SPACES}"
     assert refusal(raw(MLP, **header))[0].endswith(wanted)
-    assert told(STEM, MLP, HEAD, **header)[0].endswith(wanted)
+    assert messages_of(STEM, MLP, HEAD, **header)[0].endswith(wanted)
 
 
 def test_an_object_that_says_nothing_of_a_choice_is_told_as_before() -> None:

@@ -39,10 +39,10 @@ def model_file(path: Path, header: Any) -> Path:
 def test_a_name_of_a_file_that_is_here_is_pointed_to_it(here: Path, run: Run, file: str) -> None:
     (here / file).parent.mkdir(exist_ok=True)
     (here / file).write_text(json.dumps(TINY), encoding="utf-8")
-    told = f'no such zoo name: "mine"; to read the file, write ./{file}'
-    assert unknown("mine") == unknown("mine", load_space) == told
+    rule = f'no such zoo name: "mine"; to read the file, write ./{file}'
+    assert unknown("mine") == unknown("mine", load_space) == rule
     for command in ("show", "check", "cost", "new", "doctor"):
-        assert run(command, "mine")[::2] == (2, f"{told}\n")
+        assert run(command, "mine")[::2] == (2, f"{rule}\n")
 
 
 def test_a_document_goes_before_a_model_and_a_zoo_name_before_both(here: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_name_of_the_other_kind_says_what_it_is(run: Run) -> None:
         ended = run(*words.split(), "litv2_s")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith(f"{backbone}; use archdsl show, cost or bench litv2_s")
-    for load, name, told in ((load_spec, "lit-dat-64", space), (load_space, "litv2_s", backbone)):
-        with pytest.raises(SpecError, match=told):
+    for load, name, rule in ((load_spec, "lit-dat-64", space), (load_space, "litv2_s", backbone)):
+        with pytest.raises(SpecError, match=rule):
             load(name)
 
 

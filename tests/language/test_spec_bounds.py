@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from archdsl.load.specs import load_spec, override, spec_of
-from tests.support.mistakes import HEAD, STAGE, STEM, document, told
+from tests.support.mistakes import HEAD, STAGE, STEM, document, messages_of
 
 PLAIN = {"id": "stage1", "type": "mlp", "depth": 1}
 ROOM = "a document has at most {}; got {}, most of it here; make width, depth or image smaller"
@@ -44,7 +44,7 @@ def test_a_document_too_large_to_build_is_refused_before_anything_is_allocated(c
     nodes, image, messages = LARGE[case]
     small = [node | {"width": 64} if "width" in node else node for node in nodes]
     assert spec_of(document(*small, image=64)).nodes
-    assert told(*nodes, image=image) == messages
+    assert messages_of(*nodes, image=image) == messages
 
 
 def test_real_backbones_at_the_sizes_of_dense_prediction_are_inside_the_bounds() -> None:

@@ -12,8 +12,8 @@ from tests.support.mistakes import (
     Change,
     hold_place_rule_and_remedy,
     hold_told,
+    messages_of,
     problems,
-    told,
 )
 
 EDGES: list[Change] = [
@@ -171,7 +171,7 @@ def test_where_no_stem_or_head_is_the_known_ones_are_named() -> None:
 
 def test_a_cycle_is_told_at_the_source_that_closes_it() -> None:
     first = {"id": "a", "type": "add_join", "from": ["stem", "c"]}
-    assert told(STEM, first, STAGE | {"id": "b"}, STAGE | {"id": "c"}, HEAD) == [
+    assert messages_of(STEM, first, STAGE | {"id": "b"}, STAGE | {"id": "c"}, HEAD) == [
         "nodes[1].from[1]: a node must come after all nodes that it reads; 'c' is nodes[3]; got \"c\"; "
         "move it up, or read an earlier node"
     ]

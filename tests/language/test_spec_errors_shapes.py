@@ -16,8 +16,8 @@ from tests.support.mistakes import (
     document,
     hold_place_rule_and_remedy,
     hold_told,
+    messages_of,
     problems,
-    told,
 )
 
 SHAPES: list[Change] = [
@@ -150,7 +150,7 @@ SHORT: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("case", SHORT)
 def test_a_shape_or_a_port_that_does_not_fit_is_told_with_both_ends(case: str) -> None:
     nodes, header, messages = SHORT[case]
-    assert told(*nodes, **header) == messages
+    assert messages_of(*nodes, **header) == messages
 
 
 def test_two_shape_errors_in_separate_branches_are_both_told() -> None:

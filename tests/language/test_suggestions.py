@@ -11,7 +11,7 @@ from archdsl.families.common.base import Part
 from archdsl.language.checking.fitting_types import fitting_types
 from archdsl.language.nodes import node_models
 from archdsl.load.specs import spec_of
-from tests.support.mistakes import HEAD, STEM, told
+from tests.support.mistakes import HEAD, STEM, messages_of
 from tests.support.small_spaces import MLP, Raw, one_of, raw, refusal
 
 STAGES = sorted([*Part.kinds["block"], *Part.kinds["stage"]]) if node_models() else []
@@ -36,15 +36,15 @@ def proposed(message: str) -> str:
     ids=str,
 )
 def test_a_type_of_the_kind_that_the_place_asks_for_is_proposed(node: Raw, wanted: str) -> None:
-    assert proposed(told(STEM, node, HEAD)[0]) == wanted
+    assert proposed(messages_of(STEM, node, HEAD)[0]) == wanted
     assert proposed(refusal(raw(node))[0]) == wanted
     alternative = {key: value for key, value in node.items() if key not in ("id", "from")}
     assert proposed(refusal(raw({"id": node["id"], "$one_of": [alternative]}))[0]) == wanted
 
 
 def test_the_first_node_is_a_stem_and_the_last_one_a_head() -> None:
-    assert proposed(told({"id": "a", "type": "patch_merge"}, MLP, HEAD)[0]) == "did you mean 'patch_stem'?"
-    assert proposed(told(STEM, MLP, {"id": "out", "type": "mean_pool_head"})[0]) == "did you mean 'mean_head'?"
+    assert proposed(messages_of({"id": "a", "type": "patch_merge"}, MLP, HEAD)[0]) == "did you mean 'patch_stem'?"
+    assert proposed(messages_of(STEM, MLP, {"id": "out", "type": "mean_pool_head"})[0]) == "did you mean 'mean_head'?"
 
 
 def test_every_type_fits_where_its_own_fields_or_an_id_of_its_kind_stand() -> None:
@@ -66,17 +66,17 @@ def test_every_type_fits_where_its_own_fields_or_an_id_of_its_kind_stand() -> No
     ids=str,
 )
 def test_options_and_fields_of_the_very_type_are_proposed(field: str, value: Any, wanted: str) -> None:
-    assert told(STEM, MLP | {field: value}, HEAD)[0].endswith(wanted)
+    assert messages_of(STEM, MLP | {field: value}, HEAD)[0].endswith(wanted)
 
 
 def test_position_biases_are_those_of_the_type() -> None:
     stage = {"id": "stage1", "type": "attention", "depth": 1, "heads": 2, "position_bias": {"type": "depthwise"}}
-    assert told(STEM, stage, HEAD)[0].endswith("known: none, relative")
+    assert messages_of(STEM, stage, HEAD)[0].endswith("known: none, relative")
 
 
 def test_blocks_of_a_sequence_are_blocks() -> None:
     stage = {"id": "stage1", "type": "sequence", "depth": 1, "blocks": [{"type": "deformable_merge"}]}
-    assert told(STEM, stage, HEAD)[0].endswith("did you mean 'deformable'?")
+    assert messages_of(STEM, stage, HEAD)[0].endswith("did you mean 'deformable'?")
 
 
 SPACE = (
@@ -107,7 +107,7 @@ def test_a_node_is_no_value_and_not_proposed_for_one() -> None:
 
 
 def test_a_feature_is_a_node_that_gives_a_map() -> None:
-    assert told(STEM, MLP, HEAD, features=["hed"])[0].endswith("known: stage1, stem")
+    assert messages_of(STEM, MLP, HEAD, features=["hed"])[0].endswith("known: stage1, stem")
     assert refusal(raw(*SPACE, features=["hed"]))[0].endswith("known: merge1, stage1, stem")
 
 
@@ -122,7 +122,7 @@ def test_a_unit_is_one_of_its_metric(metric: str, unit: str, rule: str, wanted: 
 
 
 def test_what_spaces_alone_have_is_told_so_in_a_backbone() -> None:
-    assert told(STEM, MLP, HEAD, budgets=[]) == [
+    assert messages_of(STEM, MLP, HEAD, budgets=[]) == [
         'budgets: the document has no field \'budgets\'; documents of "kind": "space" alone have it'
     ]
 
@@ -137,14 +137,14 @@ def renamed(node: Raw, old: str, new: str) -> Raw:
 @pytest.mark.parametrize("slip", ["dpeth", "dept", "Depth", "$depth"])
 def test_a_misspelt_field_that_is_required_is_told_once(slip: str) -> None:
     line = f"nodes[1].{slip}: mlp has no field '{slip}'; did you mean 'depth'?"
-    assert told(STEM, renamed(DEPTH, "depth", slip), HEAD) == [line]
-    assert told(STEM, {**DEPTH, "depht": 2}, HEAD) == [
+    assert messages_of(STEM, renamed(DEPTH, "depth", slip), HEAD) == [line]
+    assert messages_of(STEM, {**DEPTH, "depht": 2}, HEAD) == [
         "nodes[1].depht: mlp has no field 'depht'; did you mean 'depth'?"
     ]
     assert refusal(raw(renamed(DEPTH, "depth", "dpeth"))) == [
         "nodes[1].dpeth: mlp has no field 'dpeth'; did you mean 'depth'?"
     ]
-    both = told(STEM, {"id": "stage1", "type": "hilo", "dpeth": 1}, HEAD)
+    both = messages_of(STEM, {"id": "stage1", "type": "hilo", "dpeth": 1}, HEAD)
     assert [line.partition(";")[0] for line in both] == [
         "nodes[1]: heads is required",
         "nodes[1]: window is required",
@@ -155,20 +155,20 @@ def test_a_misspelt_field_that_is_required_is_told_once(slip: str) -> None:
 @pytest.mark.parametrize("slip", ["tpye", "Type", "types", "$type"])
 def test_a_misspelt_type_is_told_once_and_is_no_hole(slip: str) -> None:
     node = f"nodes[1].{slip}: a node has no field '{slip}'; did you mean 'type'?"
-    assert told(STEM, renamed(DEPTH, "type", slip), HEAD) == [node]
+    assert messages_of(STEM, renamed(DEPTH, "type", slip), HEAD) == [node]
     assert refusal(raw(renamed(DEPTH, "type", slip))) == [node]
     part = f"nodes[1].mlp.{slip}: mlp has no field '{slip}'; did you mean 'type'?"
-    assert told(STEM, {**DEPTH, "mlp": {slip: "plain"}}, HEAD) == [part]
+    assert messages_of(STEM, {**DEPTH, "mlp": {slip: "plain"}}, HEAD) == [part]
     assert refusal(raw({**DEPTH, "mlp": {slip: "plain"}})) == [part]
 
 
 def test_a_key_with_a_dollar_that_is_no_hole_is_not_called_one() -> None:
-    assert told(STEM, {**DEPTH, "depth": {"$schema": 1}}, HEAD) == [
+    assert messages_of(STEM, {**DEPTH, "depth": {"$schema": 1}}, HEAD) == [
         "nodes[1].depth: depth must be an integer; got an object with 1 field; use 1 to 64"
     ]
-    (line,) = told(STEM, {**DEPTH, "mlp": {"$ratio": 4}}, HEAD)
+    (line,) = messages_of(STEM, {**DEPTH, "mlp": {"$ratio": 4}}, HEAD)
     assert line.startswith("nodes[1].mlp: mlp needs a type")
-    (line,) = told(STEM, {**DEPTH, "depth": {"$int": [1, 2]}}, HEAD)
+    (line,) = messages_of(STEM, {**DEPTH, "depth": {"$int": [1, 2]}}, HEAD)
     assert line.startswith("nodes[1].depth: depth must not be a hole")
 
 

@@ -163,8 +163,8 @@ def test_a_calibration_finds_what_a_machine_does_and_starts_from_the_plain_sum()
     generator = random.Random(0)
     sums = [Sum(generator.uniform(2, 9), generator.randint(8, 20), generator.uniform(0.2, 4)) for _ in range(20)]
     machine = Calibration(1.15, 0.02, 0.1)
-    found = fitted(sums, [machine(one) for one in sums])
-    assert all(math.isclose(found(one), machine(one), rel_tol=0.01) for one in sums)
+    found = fitted(sums, [machine(terms) for terms in sums])
+    assert all(math.isclose(found(terms), machine(terms), rel_tol=0.01) for terms in sums)
     assert fitted([], []) == PLAIN
     assert PLAIN(sums[0]) == sums[0].ms
 

@@ -46,7 +46,7 @@ def test_a_layer_has_the_same_weights_each_time_and_leaves_the_seed_alone() -> N
     before = torch.random.get_rng_state()
     first, again = LAYERS[0].module(), LAYERS[0].module()
     assert torch.equal(before, torch.random.get_rng_state())
-    assert all(torch.equal(one, other) for one, other in zip(first.parameters(), again.parameters(), strict=True))
+    assert all(torch.equal(left, other) for left, other in zip(first.parameters(), again.parameters(), strict=True))
 
 
 def test_layers_are_measured_side_by_side_in_one_run() -> None:

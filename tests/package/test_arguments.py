@@ -26,18 +26,18 @@ def refusal(function: Callable[..., Any], *arguments: Any, **named: Any) -> str:
 
 @pytest.mark.parametrize("name", ["build", "count", "graph", "Backbone", "measure", "override"])
 def test_what_takes_a_spec_says_so(name: str) -> None:
-    def told(value: Any) -> str:
+    def message_of(value: Any) -> str:
         more = [["image=64"]] if name == "override" else []
         return refusal(getattr(archdsl, name), value, *more)
 
     takes = f"{name} takes a Spec" + ", an nn.Module or the Path of an .onnx file" * (name == "measure")
-    assert told("litv2_s") == f"{takes}; got the str \"litv2_s\"; use archdsl.load_spec('litv2_s')"
-    assert told(Path("a.json")).endswith("use archdsl.load_spec('a.json')")
-    assert told({"kind": "arch"}) == f"{takes}; got a dict; call archdsl.load_spec on it"
-    assert told(None) == f"{takes}; got None"
-    assert told([SPEC]) == f"{takes}; got a list"
-    assert told(3) == f"{takes}; got the int 3"
-    assert told(SPACE).startswith(f"{takes}; got the Space 'lit-dat-64'; draw a backbone from it")
+    assert message_of("litv2_s") == f"{takes}; got the str \"litv2_s\"; use archdsl.load_spec('litv2_s')"
+    assert message_of(Path("a.json")).endswith("use archdsl.load_spec('a.json')")
+    assert message_of({"kind": "arch"}) == f"{takes}; got a dict; call archdsl.load_spec on it"
+    assert message_of(None) == f"{takes}; got None"
+    assert message_of([SPEC]) == f"{takes}; got a list"
+    assert message_of(3) == f"{takes}; got the int 3"
+    assert message_of(SPACE).startswith(f"{takes}; got the Space 'lit-dat-64'; draw a backbone from it")
 
 
 def test_a_model_has_its_spec() -> None:
@@ -47,7 +47,7 @@ def test_a_model_has_its_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignments", "told"),
+    ("assignments", "message"),
     [
         ("image=64", "a list of assignments; got the str \"image=64\"; write ['image=64']"),
         ({"image": 64, "stage3.mlp": "plain"}, "a list of assignments; got a dict; write ['image=64', "),
@@ -59,8 +59,8 @@ def test_a_model_has_its_spec() -> None:
     ],
     ids=str,
 )
-def test_override_takes_a_list_of_texts(assignments: Any, told: str) -> None:
-    assert refusal(archdsl.override, SPEC, assignments).startswith(f"override takes {told}")
+def test_override_takes_a_list_of_texts(assignments: Any, message: str) -> None:
+    assert refusal(archdsl.override, SPEC, assignments).startswith(f"override takes {message}")
 
 
 @pytest.mark.parametrize(

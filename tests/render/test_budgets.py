@@ -13,10 +13,10 @@ from archdsl.search.request import SettingsRequest
 from tests.support.searching import SPACE
 
 
-def texts(*own: dict[str, Any], **asked: Any) -> list[str]:
+def texts(*budgets: dict[str, Any], **asked: Any) -> list[str]:
     from archdsl.spaces.space import Space
 
-    space = Space.model_validate({**SPACE, "budgets": list(own)})
+    space = Space.model_validate({**SPACE, "budgets": list(budgets)})
     return budget_texts(settings_of(space, SettingsRequest(device="cpu", **asked)))
 
 
@@ -39,9 +39,9 @@ def test_budgets_of_the_space_and_budgets_that_were_asked_for_are_both_stated() 
 
 
 def test_a_throughput_is_stated_beside_the_latency_that_it_means() -> None:
-    own = {"metric": "throughput", "min": 200, "unit": "/s"}
-    assert texts(own) == ["p50 <= 5 ms (200 images/s, of the space)"]
-    assert texts(own, throughput_budget=100.0) == ["p50 <= 10 ms (100 images/s, asked for)"]
+    budget = {"metric": "throughput", "min": 200, "unit": "/s"}
+    assert texts(budget) == ["p50 <= 5 ms (200 images/s, of the space)"]
+    assert texts(budget, throughput_budget=100.0) == ["p50 <= 10 ms (100 images/s, asked for)"]
 
 
 @pytest.mark.parametrize(

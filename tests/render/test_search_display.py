@@ -107,7 +107,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "budget", "line"),
+    ("verdict", "budget", "line"),
     [
         (Verdict("FAIL", "killed", None, None), 5.0, "FAIL  nothing was measured: killed"),
         (
@@ -129,8 +129,8 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
         (Verdict(None, "this machine trained", None, None), 5.0, "this machine trained"),
     ],
 )
-def test_the_verdict_is_one_line(told: Verdict, budget: float | None, line: str) -> None:
-    text = text_of(summary(result(told, [], latency_budget_ms=budget)), width=100)
+def test_the_verdict_is_one_line(verdict: Verdict, budget: float | None, line: str) -> None:
+    text = text_of(summary(result(verdict, [], latency_budget_ms=budget)), width=100)
     assert line in text.splitlines()
 
 
@@ -282,8 +282,8 @@ def test_json_says_the_same_for_programs(fake: Machine, tmp_path: Path, capsys: 
     search(tmp_path / "run", fake, trials=2)
     capsys.readouterr()
     assert command("--out", tmp_path / "run", "--resume", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["passed"] is True
-    assert told["space"] == "tiny"
-    assert told["trials"] == 2
-    assert spec_of(told["winner"]).name == told["winner"]["name"]
+    content = json.loads(capsys.readouterr().out)
+    assert content["passed"] is True
+    assert content["space"] == "tiny"
+    assert content["trials"] == 2
+    assert spec_of(content["winner"]).name == content["winner"]["name"]

@@ -132,8 +132,8 @@ def test_a_search_killed_before_it_has_read_earlier_runs_knows_them_when_it_is_r
         run_search(settings(**asked), tmp_path / "new", new_worker=new_worker, earlier=earlier, policy=RANDOM)
     life.left = None
     result = search(tmp_path / "new", resume=True, **asked)
-    known = [record["hash"] for record in records(tmp_path / "new") if "from" in record["provenance"]]
-    assert sorted(known) == sorted(record["hash"] for record in records(tmp_path / "old"))
+    reused = [record["hash"] for record in records(tmp_path / "new") if "from" in record["provenance"]]
+    assert sorted(reused) == sorted(record["hash"] for record in records(tmp_path / "old"))
     assert result.trials == 2
 
 

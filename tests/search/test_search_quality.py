@@ -34,8 +34,8 @@ def row(latency: float, accuracy: float) -> dict[str, Any]:
 
 def test_the_table_holds_every_network_of_its_space(tools: dict[str, Any]) -> None:
     rows = tools["table"].read()["rows"]
-    assert {one["hash"] for one in rows} == set(tools["table"].networks(load_space(FOLDER / "space.json")))
-    assert all(one["readings"] and 0 <= one["training"]["accuracy"] <= 1 for one in rows)
+    assert {row["hash"] for row in rows} == set(tools["table"].networks(load_space(FOLDER / "space.json")))
+    assert all(row["readings"] and 0 <= row["training"]["accuracy"] <= 1 for row in rows)
 
 
 def test_hypervolume_is_the_area_inside_the_budget_that_networks_dominate(tools: dict[str, Any]) -> None:
@@ -55,11 +55,11 @@ def test_a_replayed_search_evaluates_what_was_asked_and_nothing_twice(
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()
     found = tools["replay"].replayed(table, 4.0, 14, 0, sampler=sampler)
-    assert len({one.hash for one in found}) == len(found) == 14
-    seconds = [one.seconds for one in found]
+    assert len({evaluation.hash for evaluation in found}) == len(found) == 14
+    seconds = [evaluation.seconds for evaluation in found]
     assert seconds == sorted(seconds)
-    inside = [tools["replay"].latency_of(table[one.hash]) <= 4.0 for one in found]
-    assert all(is_inside for one, is_inside in zip(found, inside, strict=True) if one.is_trained)
+    inside = [tools["replay"].latency_of(table[evaluation.hash]) <= 4.0 for evaluation in found]
+    assert all(is_inside for evaluation, is_inside in zip(found, inside, strict=True) if evaluation.is_trained)
 
 
 def test_equal_seeds_replay_equal_searches(tools: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,5 +67,5 @@ def test_equal_seeds_replay_equal_searches(tools: dict[str, Any], monkeypatch: p
     monkeypatch.setenv("ARCHDSL_CACHE", "")
     table = tools["replay"].read_table()
     runs = [tools["replay"].replayed(table, 4.0, 12, seed, sampler="random") for seed in (3, 3, 4)]
-    hashes = [[one.hash for one in run] for run in runs]
+    hashes = [[evaluation.hash for evaluation in run] for run in runs]
     assert hashes[0] == hashes[1] != hashes[2]

@@ -51,12 +51,12 @@ def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
 def test_a_trial_that_was_recorded_but_not_told_is_told_on_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = trial.tell
+    tell_as_before = trial.tell
 
     def tell(*arguments: Any) -> None:
         if arguments[3].number == 2:
             raise ZeroDivisionError
-        told(*arguments)
+        tell_as_before(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(trying, "tell", tell)

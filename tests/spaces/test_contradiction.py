@@ -21,13 +21,13 @@ def test_the_fewest_contradicting_constraints_are_told_with_their_places(
     path = written(tmp_path, space(constraints=["d1 >= 2", "w >= 48", "d2 >= 1", "w <= 8 * d1"]))
     for command in (["check"], ["doctor", "--no-measure"], ["search", "--out", str(tmp_path / "run")]):
         assert main([command[0], str(path), *command[1:]]) == 1
-        told = "".join(capsys.readouterr()).splitlines()
-        assert len(told) == 2
-        assert told[0].endswith(
+        lines = "".join(capsys.readouterr()).splitlines()
+        assert len(lines) == 2
+        assert lines[0].endswith(
             "constraints[1]: none of 16 choices keeps the constraint w >= 48 together with constraints[3] "
             "(w <= 8 * d1); change one of them"
         )
-        assert told[1].split(":")[0] == str(path)
+        assert lines[1].split(":")[0] == str(path)
     assert not (tmp_path / "run").exists()
 
 

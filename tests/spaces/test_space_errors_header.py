@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.small_spaces import told
+from tests.support.small_spaces import messages_of
 
 BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget in another unit": (
@@ -146,4 +146,4 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    assert told(path, value) == messages
+    assert messages_of(path, value) == messages

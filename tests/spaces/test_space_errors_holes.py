@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.small_spaces import Raw, one_of, told
+from tests.support.small_spaces import Raw, messages_of, one_of
 
 SEQUENCE: Raw = {"id": "stage1", "type": "sequence", "depth": 1}
 BAD: dict[str, tuple[str, Any, list[str]]] = {
@@ -147,4 +147,4 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    assert told(path, value) == messages
+    assert messages_of(path, value) == messages

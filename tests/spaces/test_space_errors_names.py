@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from archdsl.load.spaces import space_of
-from tests.support.small_spaces import MLP, one_of, raw, refusal, told
+from tests.support.small_spaces import MLP, messages_of, one_of, raw, refusal
 
 BAD: dict[str, tuple[str, Any, list[str]]] = {
     "an unknown node type": (
@@ -142,7 +142,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_told_where_it_is(case: str) -> None:
     path, value, messages = BAD[case]
-    assert told(path, value) == messages
+    assert messages_of(path, value) == messages
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,6 @@ def test_a_label_that_a_choice_never_has_is_refused_in_a_constraint(constraint: 
         "id": "stage1",
         **one_of({"type": "mlp", "depth": 2}, {"type": "hilo", "depth": 1, "heads": 2, "window": 2}),
     }
-    (told,) = refusal(raw(stage, constraints=[constraint]))
-    assert told.startswith(f"constraints[0]: column {column}: stage1 is never this; got '{label}'; ")
+    (message,) = refusal(raw(stage, constraints=[constraint]))
+    assert message.startswith(f"constraints[0]: column {column}: stage1 is never this; got '{label}'; ")
     assert space_of(raw(stage, constraints=["stage1 in ['mlp', 'hilo'] or stage1 == 'hilo'"])).constraints

@@ -54,11 +54,13 @@ def test_a_spoilt_space_is_a_space_or_refused_with_places(name: str) -> None:
         for _ in range(generator.choice([1, 1, 2, 3])):
             if document:
                 spoil(document, generator)
-        told: tuple[Problem, ...] | None = None
+        problems: tuple[Problem, ...] | None = None
         try:
             parse_space(json.dumps(document).encode(), "s.json")
         except SpecError as error:
-            told = error.problems
-        refused += told is not None
-        assert told is None or (told and all(problem.rule and problem.line and problem.column for problem in told))
+            problems = error.problems
+        refused += problems is not None
+        assert problems is None or (
+            problems and all(problem.rule and problem.line and problem.column for problem in problems)
+        )
     assert refused > 250

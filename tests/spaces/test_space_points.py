@@ -71,7 +71,7 @@ def test_what_differs_from_a_seed_in_a_field_without_a_hole_is_no_point() -> Non
 def test_random_points_resolve_as_their_seed_says_and_choices_lead_back(name: str) -> None:
     found = load_space(name)
     first, second = random.Random(1), random.Random(1)
-    known = variables(found.nodes)
+    by_name = variables(found.nodes)
     good = 0
     for index in range(500):
         drawn = random_point(found, first)
@@ -82,7 +82,7 @@ def test_random_points_resolve_as_their_seed_says_and_choices_lead_back(name: st
             continue
         good += 1
         assert used == drawn.choices
-        assert all(value in known[variable].values for variable, value in used.items())
+        assert all(value in by_name[variable].values for variable, value in used.items())
         if good <= 200:
             again = choices_of(found, spec)
             assert again is not None

@@ -59,11 +59,15 @@ def completed(count: int, seed: int = 0, objectives: int = 2) -> list[Completed]
 
 
 def bred(
-    own: Evolution, known: list[Completed], seen: set[str], seed: int, objectives: Sequence[str] = SPACE_.objectives
+    breeder: Evolution,
+    earlier: list[Completed],
+    seen: set[str],
+    seed: int,
+    objectives: Sequence[str] = SPACE_.objectives,
 ) -> dict[str, Any] | None:
     """The choices of the next network; None where nothing is bred."""
     nothing = Nothing(seed=0)
     directions = [StudyDirection["MAXIMIZE" if text.startswith("max") else "MINIMIZE"] for text in objectives]
-    study = optuna.create_study(sampler=own.sampler(known, seen, seed, nothing), directions=directions)
+    study = optuna.create_study(sampler=breeder.sampler(earlier, seen, seed, nothing), directions=directions)
     drawn = choices(study.ask(), PARAMETERS)
     return None if nothing.was_asked else drawn

@@ -168,9 +168,9 @@ def by_value(name: str) -> dict[str, Raw]:
     for field, tried in values(name).items():
         if common and field in common:
             continue
-        one = {f"{name}-{field}={json.dumps(value)}": {**sample(name), field: value} for value in tried}
+        samples = {f"{name}-{field}={json.dumps(value)}": {**sample(name), field: value} for value in tried}
         knob = TYPES[name].knobs().get(field, ())
-        nodes |= {label: node for label, node in one.items() if node[field] in knob or holds(node)}
+        nodes |= {label: node for label, node in samples.items() if node[field] in knob or holds(node)}
     return nodes
 
 

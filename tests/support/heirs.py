@@ -83,9 +83,9 @@ def pictures(count: int = 2, side: int = 64) -> Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(count)).double()
 
 
-def apart(one: Backbone, other: Backbone, images: Tensor) -> float:
+def apart(left: Backbone, other: Backbone, images: Tensor) -> float:
     """The largest difference of two outputs as a share of the largest value."""
     with torch.no_grad():
-        ours, theirs = one(images), other(images)
+        ours, theirs = left(images), other(images)
     pairs = list(zip(ours, theirs, strict=True)) if isinstance(ours, list) else [(ours, theirs)]
     return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)

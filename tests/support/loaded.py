@@ -7,8 +7,8 @@ import torch
 from archdsl.data.loading import Data
 
 
-def same(one: Data, other: Data) -> bool:
-    return one.fingerprint() == other.fingerprint()
+def same(left: Data, other: Data) -> bool:
+    return left.fingerprint() == other.fingerprint()
 
 
 def counts(labels: torch.Tensor) -> list[int]:

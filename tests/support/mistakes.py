@@ -42,7 +42,7 @@ def problems(text: str) -> tuple[Problem, ...]:
 
 def lines(text: str) -> list[str]:
     """Messages, without the file; lists of known names, which grow with every family, by a word for them."""
-    known = {
+    lists = {
         ", ".join(sorted(node_models())): "<nodes>",
         ", ".join(sorted([*Part.kinds["block"], *Part.kinds["stage"]])): "<stages>",
         ", ".join(sorted(Part.kinds["block"])): "<blocks>",
@@ -52,7 +52,7 @@ def lines(text: str) -> list[str]:
     found = []
     for problem in problems(text):
         message = str(problem).removeprefix("net.json:")
-        for names, word in known.items():
+        for names, word in lists.items():
             message = message.replace(names, word)
         found.append(message)
     return found
@@ -81,7 +81,7 @@ def document(*nodes: dict[str, Any], **header: Any) -> dict[str, Any]:
     return {"kind": "arch", "version": 1, "name": "net", "image": 32, "classes": 4, **header, "nodes": list(nodes)}
 
 
-def told(*nodes: dict[str, Any], **header: Any) -> list[str]:
+def messages_of(*nodes: dict[str, Any], **header: Any) -> list[str]:
     with pytest.raises(SpecError) as caught:
         spec_of(document(*nodes, **header))
     return [str(problem) for problem in caught.value.problems]

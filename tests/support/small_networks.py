@@ -94,4 +94,4 @@ def equal(left: Any, right: Any) -> bool:
     """Whether two outputs, a tensor or several, are the same numbers."""
     if isinstance(left, Tensor):
         return torch.equal(left, right)
-    return len(left) == len(right) and all(torch.equal(one, other) for one, other in zip(left, right, strict=True))
+    return len(left) == len(right) and all(torch.equal(a, other) for a, other in zip(left, right, strict=True))

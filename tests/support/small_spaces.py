@@ -66,11 +66,11 @@ def refusal(document: Raw) -> list[str]:
 
 def counted(found: Space) -> int:
     """How many different choices give a backbone that holds."""
-    known = variables(found.nodes)
+    by_name = variables(found.nodes)
     seen = set()
-    for chosen in itertools.product(*(variable.values for variable in known.values())):
+    for chosen in itertools.product(*(variable.values for variable in by_name.values())):
         try:
-            spec, used = point(found, dict(zip(known, chosen, strict=True)).__getitem__)
+            spec, used = point(found, dict(zip(by_name, chosen, strict=True)).__getitem__)
         except SpecError:
             continue
         seen.add((json.dumps(used, sort_keys=True), canonical_hash(spec)))
@@ -100,7 +100,7 @@ def broken(path: str, value: Any) -> Raw:
     return document
 
 
-def told(path: str, value: Any) -> list[str]:
+def messages_of(path: str, value: Any) -> list[str]:
     """Of the good space with this value there; a word stands for each list of known names, which grow with families."""
     words = {", ".join(sorted(node_models())): "<nodes>", listed(list(Part.kinds["head"])): "<heads>"}
     words |= {", ".join(zoo.names()): "<zoo>"}

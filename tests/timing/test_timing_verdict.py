@@ -18,8 +18,8 @@ BUDGET_MS = 5.0
 def quiet(ms: float, seed: int, rounds: int = 210, spread: float = 0.02, drift: float = 0.005) -> Rounds:
     """A process on a quiet machine: rounds around `ms`, the process as a whole a little off."""
     generator = np.random.default_rng(seed)
-    own = ms * (1 + drift * generator.standard_normal())
-    samples = own * (1 + spread * generator.standard_normal(rounds))
+    shifted = ms * (1 + drift * generator.standard_normal())
+    samples = shifted * (1 + spread * generator.standard_normal(rounds))
     return Rounds(tuple(samples), (True,) * rounds)
 
 

@@ -58,21 +58,21 @@ def test_small_data_is_read_more_often_until_there_are_150_steps(
 
 @pytest.mark.parametrize("images", [2, 3, 17, 239, 240, 241, 777, 1199])
 def test_there_are_never_fewer_steps_and_finalists_train_three_times_longer(tmp_path: Path, images: int) -> None:
-    own = asked(tmp_path)
-    short, longer = fidelity_of(own, images), fidelity_of(own, images, 3.0)
+    asked_for = asked(tmp_path)
+    short, longer = fidelity_of(asked_for, images), fidelity_of(asked_for, images, 3.0)
     assert short.steps >= LEAST_STEPS
     assert longer.epochs == pytest.approx(3 * short.epochs)
     assert longer.steps == pytest.approx(3 * short.steps, abs=2)
 
 
 def test_epochs_that_are_asked_for_hold_with_a_warning(tmp_path: Path) -> None:
-    own = asked(tmp_path, epochs=2.0)
-    assert fidelity_of(own, 240) == Fidelity(2.0, 240)
-    note = length_note(own, 240)
+    asked_for = asked(tmp_path, epochs=2.0)
+    assert fidelity_of(asked_for, 240) == Fidelity(2.0, 240)
+    note = length_note(asked_for, 240)
     assert note is not None
     assert note.startswith("warning: 2 epochs of 240 images is only 30 steps of training")
     assert "--epochs 10" in note
-    assert length_note(own, 2000) is None
+    assert length_note(asked_for, 2000) is None
     assert length_note(asked(tmp_path), 2000) is None
     assert "10 epochs of 240 images (150 steps)" in str(length_note(asked(tmp_path), 240))
 
@@ -83,8 +83,8 @@ def test_a_search_trains_so_long_and_says_so(tmp_path: Path) -> None:
     epochs = [request["epochs"] for request in machine.asked if request["do"] == "train"]
     assert set(epochs) == {240.0, 720.0}
     assert any("240 epochs of 10 images (150 steps)" in line for line in lines.told)
-    told = {record["provenance"]["proxy"]["fidelity"] for record in records(tmp_path)}
-    assert told == {"240 epochs of 10 images (150 steps)", "720 epochs of 10 images (450 steps)"}
+    fidelities = {record["provenance"]["proxy"]["fidelity"] for record in records(tmp_path)}
+    assert fidelities == {"240 epochs of 10 images (150 steps)", "720 epochs of 10 images (450 steps)"}
 
 
 def test_an_older_run_goes_on_with_its_own_epochs_and_the_warning(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_a_proxy_check_trains_as_long_as_finalists_are_trained(tmp_path: Path, m
     monkeypatch.setattr(proxy_check, "check", lambda asked, *_, **__: checks.append(asked))
     for epochs in (None, 6.0):
         proxy_check.checked_proxies(file, device="cpu", epochs=epochs)
-    own, short = (check.settings for check in checks)
-    assert fidelity_of(own, 240) == fidelity_of(asked(tmp_path), 240, 3.0)
-    assert fidelity_of(own, 2000) == fidelity_of(asked(tmp_path), 2000, 3.0)
+    whole, short = (check.settings for check in checks)
+    assert fidelity_of(whole, 240) == fidelity_of(asked(tmp_path), 240, 3.0)
+    assert fidelity_of(whole, 2000) == fidelity_of(asked(tmp_path), 2000, 3.0)
     assert fidelity_of(short, 240).steps == 90
 
 
@@ -136,21 +136,24 @@ def test_the_batch_is_chosen_by_what_is_asked_and_named() -> None:
 
 
 def test_what_the_cache_knows_is_named_by_epochs_and_batch() -> None:
-    own = settings(images=3000)
-    keys = {training_key("a", own, replace(DATA, images=images)) for images in (240, 2000)}
-    keys |= {training_key("a", own, DATA, 3.0), training_key("a", own.model_copy(update={"epochs": 1.0}), DATA)}
+    searched = settings(images=3000)
+    keys = {training_key("a", searched, replace(DATA, images=images)) for images in (240, 2000)}
+    keys |= {
+        training_key("a", searched, DATA, 3.0),
+        training_key("a", searched.model_copy(update={"epochs": 1.0}), DATA),
+    }
     assert len(keys) == 3  # the number of images is the data's fingerprint
     small = replace(DATA, images=240)
     assert training_key("a", settings(least_steps=150), small) == training_key("a", settings(epochs=10.0), small)
     facts: dict[str, Any] = {
         "network": "a",
-        "training": own.training_key(),
+        "training": searched.training_key(),
         "data": "0",
         "epochs": 2.0,
         "device": "cpu",
         "torch": "2",
     }
-    assert training_key("a", own, DATA) == cache.key(**facts, recipe=2)  # as earlier versions named it
+    assert training_key("a", searched, DATA) == cache.key(**facts, recipe=2)  # as earlier versions named it
     on_cuda = settings(device="cuda", epochs=6.0)
     facts |= {"training": on_cuda.training_key(), "epochs": 6.0, "device": "cuda", "batch": 64}
     assert training_key("a", on_cuda, DATA) == cache.key(**facts, recipe=2)

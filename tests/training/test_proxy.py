@@ -32,9 +32,9 @@ def test_a_fidelity_is_named_by_its_budget() -> None:
 
 
 def test_the_same_seed_gives_the_same_figures(data: Data) -> None:
-    one, again, other = (train(small_net(data), data, BRIEF, seed=seed) for seed in (0, 0, 1))
-    assert figures(one) == figures(again)
-    assert one.loss != other.loss
+    first, again, other = (train(small_net(data), data, BRIEF, seed=seed) for seed in (0, 0, 1))
+    assert figures(first) == figures(again)
+    assert first.loss != other.loss
 
 
 def test_training_leaves_the_callers_random_state_alone(data: Data) -> None:

@@ -47,9 +47,9 @@ def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
     loaded = load(data, 32, 0, 200)
     space = Space.model_validate({**SPACE, "classes": loaded.classes, "channels": loaded.channels})
     found = first_candidate(space, settings(), DrawingPolicy())
-    own: Facts = {"data": DataRequest(data, 32, 0, 200), "epochs": 2.0, "images": 200, "batch": 16, "seed": 3}
-    own |= {"device": "cpu", "threads": 1, "keep": None if keep is None else str(keep)}
-    return TrainRequest(found.spec.to_json(), **{**own, **changes})
+    asked: Facts = {"data": DataRequest(data, 32, 0, 200), "epochs": 2.0, "images": 200, "batch": 16, "seed": 3}
+    asked |= {"device": "cpu", "threads": 1, "keep": None if keep is None else str(keep)}
+    return TrainRequest(found.spec.to_json(), **{**asked, **changes})
 
 
 def array(path: Path, scale: float, shift: float = 0.0, dtype: Any = np.float32, channels: int = 3) -> str:
@@ -63,10 +63,10 @@ def array(path: Path, scale: float, shift: float = 0.0, dtype: Any = np.float32,
 
 def normalised(images: Tensor, facts: ModelFacts) -> Tensor:
     """As the file says, by someone who knows nothing of this package's data."""
-    told = facts.preprocessing
-    assert told is not None
+    preprocessing = facts.preprocessing
+    assert preprocessing is not None
     pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-    mean, std = (torch.tensor(value)[:, None, None] for value in (told.mean, told.std))
+    mean, std = (torch.tensor(value)[:, None, None] for value in (preprocessing.mean, preprocessing.std))
     return (pixels - mean) / std
 
 
@@ -121,10 +121,15 @@ def test_the_header_says_how_the_weights_came_about_in_plain_json(worker: Worker
         header = opened.metadata()
     assert json.loads(header["spec"]) == spec_of(asked.spec).to_json()
     assert json.loads(header["classes"]) == ["ant", "bee", "cat"]
-    told = json.loads(header["preprocessing"])
-    assert (told["size"], told["channels"], told["range"], told["layout"]) == ([32, 32], "RGB", [0, 1], "NCHW")
-    assert (told["resize"], told["crop"]) == ({"filter": "bilinear", "antialias": True}, None)
-    assert all(0.2 < value < 0.8 for value in told["mean"])
+    preprocessing = json.loads(header["preprocessing"])
+    assert (preprocessing["size"], preprocessing["channels"], preprocessing["range"], preprocessing["layout"]) == (
+        [32, 32],
+        "RGB",
+        [0, 1],
+        "NCHW",
+    )
+    assert (preprocessing["resize"], preprocessing["crop"]) == ({"filter": "bilinear", "antialias": True}, None)
+    assert all(0.2 < value < 0.8 for value in preprocessing["mean"])
     provenance = json.loads(header["provenance"])
     loaded = load(data, 32, 0, 200)
     images = len(loaded.train_labels)
@@ -170,11 +175,11 @@ def test_a_training_that_did_not_finish_leaves_no_file(worker: Worker, tmp_path:
 
 def test_floats_beyond_one_are_told_with_their_range(tmp_path: Path) -> None:
     plain, wide = (load(array(tmp_path / f"{n}.npz", n, -1.0 * (n > 1)), 32, 0, 100) for n in (1, 4))
-    told = saving.preprocessing_of(plain)
-    assert told.range == (0.0, 1.0)
-    told = saving.preprocessing_of(wide)
-    assert told.range == (float(wide.train_images.min()), float(wide.train_images.max()))
-    assert told.mean == pytest.approx(wide.mean.flatten().tolist())
+    written = saving.preprocessing_of(plain)
+    assert written.range == (0.0, 1.0)
+    written = saving.preprocessing_of(wide)
+    assert written.range == (float(wide.train_images.min()), float(wide.train_images.max()))
+    assert written.mean == pytest.approx(wide.mean.flatten().tolist())
 
 
 def test_a_folder_of_pictures_is_cut_and_scaled_as_pillow_does_it(tmp_path: Path) -> None:
@@ -185,8 +190,8 @@ def test_a_folder_of_pictures_is_cut_and_scaled_as_pillow_does_it(tmp_path: Path
             picture = np.random.default_rng(number).integers(0, 256, (40, 50, 3), dtype=np.uint8)
             image.fromarray(picture).save(tmp_path / name / f"{number}.png")
     loaded = load(str(tmp_path), 32, 0)
-    told = saving.preprocessing_of(loaded)
-    assert (told.resize.filter, told.resize.antialias, told.crop) == ("bicubic", True, Crop(centre=1.0))
+    written = saving.preprocessing_of(loaded)
+    assert (written.resize.filter, written.resize.antialias, written.crop) == ("bicubic", True, Crop(centre=1.0))
     assert saving.preprocessing_of(loaded.to("cpu:0")).crop is not None
 
 
@@ -223,7 +228,7 @@ def test_the_chance_that_is_told_is_of_the_images_that_accuracy_is_told_on(worke
     }
     uneven |= {f"{prefix}images": images for prefix in ("", "val_", "test_")}
     np.savez(tmp_path / "data.npz", **uneven)
-    told = worker.ask(LoadRequest(DataRequest(str(tmp_path / "data.npz"), 16, 0, 100)), 120.0)
-    assert told.chance == 0.75
+    loaded_data = worker.ask(LoadRequest(DataRequest(str(tmp_path / "data.npz"), 16, 0, 100)), 120.0)
+    assert loaded_data.chance == 0.75
     without = load(str(tmp_path / "data.npz"), 16, 0, 100, held_out=0)
     assert (without.chance, len(without.held_labels)) == (0.5, 0)

@@ -54,8 +54,8 @@ def test_every_parameter_of_a_published_network_has_a_gradient(name: str, featur
     with torch.device("meta"):
         model = build(load_spec(name), features_only).train()
         out = model(torch.zeros(2, 3, *load_spec(name).image_size))
-    given = out if isinstance(out, list | tuple) else [out]
-    sum(each.sum() for each in given).backward()
+    outputs = out if isinstance(out, list | tuple) else [out]
+    sum(each.sum() for each in outputs).backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 

@@ -44,9 +44,9 @@ def test_a_published_checkpoint_fills_every_tensor_and_skips_what_is_derived() -
 @pytest.mark.parametrize("weights", ["litv2", None])
 def test_a_checkpoint_under_our_own_names_loads_with_and_without_a_scheme(weights: str | None) -> None:
     torch.manual_seed(1)
-    given, built = model(weights=weights), model(weights=weights)
-    import_weights(built, given.state_dict())
-    assert same(built.state_dict(), given.state_dict())
+    source, built = model(weights=weights), model(weights=weights)
+    import_weights(built, source.state_dict())
+    assert same(built.state_dict(), source.state_dict())
 
 
 def test_values_keep_the_dtype_of_the_model() -> None:

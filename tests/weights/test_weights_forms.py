@@ -72,13 +72,13 @@ def test_dense_prediction_stays_strict() -> None:
     spec = model().spec
     state, dense = published(model()), export_weights(build(spec, features_only=True))
     name = "layers.0.blocks.0.norm2.bias"
-    for given in (state, dense):
+    for checkpoint in (state, dense):
         with pytest.raises(WeightsError, match=f"missing: {name}"):
-            import_file(spec, {key: value for key, value in given.items() if key != name}, features_only=True)
+            import_file(spec, {key: value for key, value in checkpoint.items() if key != name}, features_only=True)
         with pytest.raises(WeightsError, match=f"{name}: the checkpoint has"):
-            import_file(spec, given | {name: torch.ones(3)}, features_only=True)
+            import_file(spec, checkpoint | {name: torch.ones(3)}, features_only=True)
         with pytest.raises(WeightsError, match=r"unexpected: layers\.9\.bias"):
-            import_file(spec, given | {"layers.9.bias": torch.ones(3)}, features_only=True)
+            import_file(spec, checkpoint | {"layers.9.bias": torch.ones(3)}, features_only=True)
     del dense["norm1.bias"]  # of a checkpoint that has the others
     with pytest.raises(WeightsError, match=r"1 of 85 tensors missing.*\nmissing: norm1\.bias"):
         import_file(spec, dense, features_only=True)

@@ -78,13 +78,13 @@ def test_an_optimizer_that_keeps_tensors_by_name_is_no_set_of_weights(write: Wri
     "prefix",
     ["net.", "encoder.", "module.model.", "model.net.", "backbone.bottom_up.", "backbone.0.body.", "a.b.c.d.", "m."],
 )
-@pytest.mark.parametrize("own", [False, True])
-def test_any_common_prefix_is_taken_off(write: Write, prefix: str, own: bool) -> None:
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_any_common_prefix_is_taken_off(write: Write, prefix: str, is_ours: bool) -> None:
     wanted = model()
     import_weights(wanted, published(model()))
-    state = wanted.state_dict() if own else published(model())
+    state = wanted.state_dict() if is_ours else published(model())
     found = assert_loads(write, {"state_dict": under(prefix, state)})
-    assert (found.prefix, found.left_out, found.names) == (prefix, (), "archdsl" if own else "litv2")
+    assert (found.prefix, found.left_out, found.names) == (prefix, (), "archdsl" if is_ours else "litv2")
 
 
 @pytest.mark.parametrize("part", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "module"])

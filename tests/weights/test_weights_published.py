@@ -51,14 +51,14 @@ def test_export_and_import_are_inverse_for_every_published_backbone(name: str, f
     short = [f"{node.id}.depth={min(node.depth, 2)}" for node in spec.nodes if node.kind == "stage"]
     spec = override(spec, ["image=64", *short])
     with torch.device("meta"):
-        given, built = (build(spec, features_only) for _ in range(2))
-    given, built = given.to_empty(device="cpu"), built.to_empty(device="cpu")
-    for tensor in (*given.state_dict().values(), *built.state_dict().values()):
+        source, built = (build(spec, features_only) for _ in range(2))
+    source, built = source.to_empty(device="cpu"), built.to_empty(device="cpu")
+    for tensor in (*source.state_dict().values(), *built.state_dict().values()):
         tensor.zero_() if tensor.dtype == torch.int64 else tensor.uniform_()
-    state = export_weights(given)
+    state = export_weights(source)
     found = import_weights(built, state)
     assert (found.names, found.tensors) == (spec.weights, len(state))
-    assert same(built.state_dict(), given.state_dict())
+    assert same(built.state_dict(), source.state_dict())
 
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])

@@ -41,7 +41,7 @@ def by_hand(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor
 def test_bias_tables_are_resized_bicubically_and_nothing_else_changes(image: str, grid: tuple[int, int]) -> None:
     state, built = published(model()), other(model(), f"image={image}")
     found = import_weights(built, state)
-    assert [(one.name, one.old, one.new) for one in found.resized] == [
+    assert [(resized.name, resized.old, resized.new) for resized in found.resized] == [
         ("stage2.blocks.0.mixer.bias.table", (15, 15), grid)
     ]
     names = archdsl.weights.published_names(built, built.state_dict())
@@ -57,14 +57,14 @@ def test_position_embeddings_are_resized_bilinearly_and_the_tokens_row_stays() -
     state = export_weights(small)
     built = other(small, "image=96")
     found = import_weights(built, state)
-    assert [(one.old, one.new) for one in found.resized] == [
+    assert [(resized.old, resized.new) for resized in found.resized] == [
         ((side, side), (3 * side // 2, 3 * side // 2)) for side in (16, 8, 4, 2)
     ]
     table = built.state_dict()["stage4.position_embedding.table"]
-    given = state["pos_embed4"]
-    grid = given[:, 1:].reshape(1, 2, 2, -1).permute(0, 3, 1, 2)
+    published_table = state["pos_embed4"]
+    grid = published_table[:, 1:].reshape(1, 2, 2, -1).permute(0, 3, 1, 2)
     wanted = F.interpolate(grid, (3, 3), mode="bilinear").permute(0, 2, 3, 1).reshape(1, 9, -1)
-    assert torch.equal(table, torch.cat([given[:, :1], wanted], dim=1))
+    assert torch.equal(table, torch.cat([published_table[:, :1], wanted], dim=1))
 
 
 def test_a_table_that_was_not_square_needs_its_image_size() -> None:

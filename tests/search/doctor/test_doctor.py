@@ -148,10 +148,10 @@ def test_the_report_says_what_was_measured_and_how_sure_it_is(capsys: pytest.Cap
 
 
 def test_each_measurement_is_told_once_and_a_sampled_size_in_plain_numbers() -> None:
-    told: list[str] = []
+    lines: list[str] = []
     asked = settings(space=space(), latency_budget_ms=None, trials=None)
-    found = doctor.examine(asked, time_s=2.0, new_worker=Machine().worker, policy=sampling(10, 300), say=told.append)
-    measuring = [line for line in told if line.startswith("measuring network ")]
+    found = doctor.examine(asked, time_s=2.0, new_worker=Machine().worker, policy=sampling(10, 300), say=lines.append)
+    measuring = [line for line in lines if line.startswith("measuring network ")]
     assert len(set(measuring)) == len(measuring)
     assert sum("predicted to be the fastest of those not measured yet" in line for line in measuring) == 3
     size = text_of(report(found, []), 200)
@@ -165,12 +165,12 @@ def test_json_has_the_same_facts(
     monkeypatch.setattr(doctor, "Worker", Machine().worker)
     asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--time", "1s", "--latency-budget", "3ms"]
     assert main([*asked, "--trials", "7", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["feasible"]
-    assert told["trials"] == 7
-    assert told["size"]["points"] == 512
-    assert len(told["latency"]["measured_ms"]) >= SHIPPED.examination.enough
-    assert told["search_s"][0] < told["search_s"][1]
+    content = json.loads(capsys.readouterr().out)
+    assert content["feasible"]
+    assert content["trials"] == 7
+    assert content["size"]["points"] == 512
+    assert len(content["latency"]["measured_ms"]) >= SHIPPED.examination.enough
+    assert content["search_s"][0] < content["search_s"][1]
 
 
 def test_without_a_latency_budget_it_says_which_budgets_shares_of_the_points_keep(

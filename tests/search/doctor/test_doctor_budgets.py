@@ -59,10 +59,10 @@ def test_the_search_time_follows_from_what_was_measured() -> None:
 def test_workers_divide_the_training_of_trials_and_nothing_else() -> None:
     found = examined(measure=True, latency_budget_ms=3.0)
     assert found.timed is not None
-    one, two = (found._replace(workers=workers).search_s for workers in (1, 2))
-    assert one is not None
+    alone, two = (found._replace(workers=workers).search_s for workers in (1, 2))
+    assert alone is not None
     assert two is not None
-    assert one[1] - two[1] == pytest.approx(100 * found.timed.train_s[0] / 2)
+    assert alone[1] - two[1] == pytest.approx(100 * found.timed.train_s[0] / 2)
 
 
 def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,8 +94,8 @@ def test_what_is_said_to_be_feasible_of_a_throughput_is_a_throughput(
 def test_budgets_that_only_together_leave_nothing_are_told_together() -> None:
     rows = [{"params": 2e6, "macs": 9e6, "memory": 1.0}, {"params": 8e6, "macs": 3e6, "memory": 1.0}]
     assert not remedies_of(rows, {"params": 5e6, "macs": 9e6, "memory": 5.0})
-    told = [str(remedy) for remedy in remedies_of(rows, {"params": 5e6, "macs": 5e6, "memory": 5.0})]
-    assert told == [
+    texts = [str(remedy) for remedy in remedies_of(rows, {"params": 5e6, "macs": 5e6, "memory": 5.0})]
+    assert texts == [
         "params 5 M: the lowest found is 8 M; --params-budget 8.08M would be feasible",
         "macs 5 M: the lowest found is 9 M; --macs-budget 9.09M would be feasible",
     ]

@@ -53,13 +53,15 @@ def test_the_facts_are_those_that_a_search_finds(data: str) -> None:
 def test_what_is_said_of_the_data_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = npz(tmp_path)
     stdout(120).print(report(examined(data=data), []), soft_wrap=True)
-    told = "data.npz: 120 images to train, 60 to validate, 60 held out, 1x32x32, 4 classes (chance 25.0%); validation"
-    assert f"data  {told}" in capsys.readouterr().out
+    described = (
+        "data.npz: 120 images to train, 60 to validate, 60 held out, 1x32x32, 4 classes (chance 25.0%); validation"
+    )
+    assert f"data  {described}" in capsys.readouterr().out
     asked = ["doctor", str(written(tmp_path, space())), "--device", "cpu", "--no-measure", "--data", data, "--json"]
     assert main(asked) == 0
     facts = json.loads(capsys.readouterr().out)["data"]
     assert (facts["channels"], facts["classes"], facts["images"]) == (1, 4, 120)
-    assert facts["description"].startswith(told)
+    assert facts["description"].startswith(described)
 
 
 @pytest.mark.parametrize("more", [["--no-measure"], ["--time", "1s"], ["--json"]])
@@ -72,7 +74,7 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(4):
             (tmp_path / "pets" / name / f"{number}.png").write_bytes(b"no image")
-    for data, told in (
+    for data, described in (
         ("nowhere/photos", "nowhere/photos: no such file or folder; known: digits"),
         ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'?"),
         (str(tmp_path / "empty.npz"), "empty.npz: not a readable .npz of plain arrays; the file is empty"),
@@ -80,7 +82,7 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
     ):
         assert main(["doctor", path, "--device", "cpu", "--data", data, *more]) == 1
         ended = capsys.readouterr()
-        assert told in ended.err
+        assert described in ended.err
         assert "Traceback" not in ended.err
         assert not ended.out
 

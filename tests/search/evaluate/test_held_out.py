@@ -77,9 +77,9 @@ def test_the_winner_is_told_by_its_accuracy_on_what_is_held_out(tmp_path: Path) 
     machine.seed_noise = 0.02
     result = search(tmp_path, machine)
     assert result.verdict.record is not None
-    own = [record for record in records(tmp_path) if record["hash"] == result.verdict.record.network_hash][-1]
+    last_record = [record for record in records(tmp_path) if record["hash"] == result.verdict.record.network_hash][-1]
     assert result.held_out is not None
-    assert result.held_out.mean == pytest.approx(own["accuracy"] - 0.02)
+    assert result.held_out.mean == pytest.approx(last_record["accuracy"] - 0.02)
     assert result.held_out.accuracy == result.held_out.most  # the seed that is best on the validation images
     assert result.held_out.seeds == 3
     assert (result.held_out.most or 0.0) - (result.held_out.least or 1.0) == pytest.approx(0.02)

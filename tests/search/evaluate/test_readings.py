@@ -42,8 +42,8 @@ class Reader:
 
 
 def read(reader: Reader, gate_ms: float | None = GATE_MS, **others: Any) -> Measured:
-    own = settings(stat="p50")
-    return measure(reader, load_spec("lit_ti"), own, SHIPPED, Clock(own, SHIPPED), gate_ms, **others)
+    asked = settings(stat="p50")
+    return measure(reader, load_spec("lit_ti"), asked, SHIPPED, Clock(asked, SHIPPED), gate_ms, **others)
 
 
 @pytest.mark.parametrize("ms", [4.0, 5.1, 20.0])
@@ -93,9 +93,9 @@ def test_waiting_for_the_device_is_told_and_is_not_search_time() -> None:
             now[0] += 2
             return super().ask(request, timeout_s, progress)
 
-    own = settings(time_s=30.0, trials=None)
-    clock = Clock(own, SHIPPED, now=lambda: now[0])
-    measure(Waits([4.0] * 60), load_spec("lit_ti"), own, SHIPPED, clock, GATE_MS, heard.append)
+    asked = settings(time_s=30.0, trials=None)
+    clock = Clock(asked, SHIPPED, now=lambda: now[0])
+    measure(Waits([4.0] * 60), load_spec("lit_ti"), asked, SHIPPED, clock, GATE_MS, heard.append)
     assert heard == ["waiting for process 7"]
     assert (clock.waited, clock.elapsed, clock.left) == (40.0, 2.0, 28.0)
 

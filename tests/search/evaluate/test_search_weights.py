@@ -37,9 +37,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def opened(folder: Path, machine: Machine, **changes: Any) -> Context:
     """A search over the folder of one that ended, before it does anything, with the data loaded."""
-    own = Context(settings(**changes), RANDOM, RunFolder(folder), is_resumed=True, new_worker=machine.worker)
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
-    return own
+    context = Context(settings(**changes), RANDOM, RunFolder(folder), is_resumed=True, new_worker=machine.worker)
+    context.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
+    return context
 
 
 def files(folder: Path) -> set[str]:
@@ -71,10 +71,10 @@ def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_pat
     machine = Machine()
     machine.seed_noise, machine.hidden = 0.02, 0.1
     search(tmp_path, machine)
-    own = opened(tmp_path, machine)
-    several = next(r for r in reversed(own.records) if r.training is not None and len(r.training.per_seed) == 3)
+    context = opened(tmp_path, machine)
+    several = next(r for r in reversed(context.records) if r.training is not None and len(r.training.per_seed) == 3)
     before = len(machine.names("train"))
-    kept = weights_of(own, several)
+    kept = weights_of(context, several)
     assert several.training is not None
     trainings = several.training.per_seed
     assert kept.path.is_file()
@@ -93,10 +93,10 @@ def test_what_is_handed_over_is_the_seed_of_the_best_validation_accuracy(tmp_pat
 def test_a_network_that_was_not_trained_longer_hands_over_its_short_training(tmp_path: Path) -> None:
     machine = Machine()
     search(tmp_path, machine)
-    own = opened(tmp_path, machine)
-    longer = {record.network_hash for record in own.records if record.is_longer}
-    short = next(record for record in Finalists(own).ranked() if record.network_hash not in longer)
-    kept = weights_of(own, short)
+    context = opened(tmp_path, machine)
+    longer = {record.network_hash for record in context.records if record.is_longer}
+    short = next(record for record in Finalists(context).ranked() if record.network_hash not in longer)
+    kept = weights_of(context, short)
     assert (kept.seed, kept.fidelity, kept.trained_seeds.number) == (0, "2 epochs of 10 images", 1)
     assert kept.validation_accuracy == short.accuracy
 
@@ -108,41 +108,41 @@ def test_weights_that_are_not_here_are_trained_again_as_long_and_with_the_same_s
     cached = Machine()
     cached.seed_noise = 0.02
     search(tmp_path / "again", cached)
-    own = opened(tmp_path / "again", cached)
-    record = Finalists(own).ranked()[0]
+    context = opened(tmp_path / "again", cached)
+    record = Finalists(context).ranked()[0]
     assert cached.names("train") == [record.name]  # the winner's, since the cache holds no weights
     (tmp_path / "again" / "weights").rename(tmp_path / "aside")
     cached.asked.clear()
-    kept = weights_of(own, record)
+    kept = weights_of(context, record)
     asked = [request for request in cached.asked if request["do"] == "train"]
     assert [(request["seed"], request["epochs"], request["keep"]) for request in asked] == [(1, 6.0, str(kept.path))]
-    assert own.state.doing.startswith("training tiny-")
-    assert weights_of(own, record) == kept
+    assert context.state.doing.startswith("training tiny-")
+    assert weights_of(context, record) == kept
     assert len(cached.names("train")) == 1
     kept.path.write_bytes(b"damaged")
-    assert weights_of(own, record) == kept
+    assert weights_of(context, record) == kept
     assert len(cached.names("train")) == 2
 
 
 def test_no_time_or_no_room_to_train_again_is_told(tmp_path: Path) -> None:
     search(tmp_path, Machine())
     machine = Machine()
-    own = opened(tmp_path, machine)
-    record = Finalists(own).ranked()[0]
-    kept = weights_of(own, record)
+    context = opened(tmp_path, machine)
+    record = Finalists(context).ranked()[0]
+    kept = weights_of(context, record)
     kept.path.unlink()
     machine.finished = False
-    own.clock = Clock(settings(time_s=1.0), RANDOM, spent=5.0)
+    context.clock = Clock(settings(time_s=1.0), RANDOM, spent=5.0)
     with pytest.raises(OutOfTime):
-        weights_of(own, record)
+        weights_of(context, record)
     assert machine.asked[-1]["seconds"] == 1
     machine.finished = True
     kept.path.parent.rename(tmp_path / "aside")
     kept.path.parent.write_text("no folder")
     with pytest.raises((Failed, OSError)):
-        weights_of(own, record)
+        weights_of(context, record)
     with pytest.raises(Failed, match="was not trained in this search"):
-        weights_of(own, replace(record, network_hash="0"))
+        weights_of(context, replace(record, network_hash="0"))
 
 
 def test_a_killed_search_leaves_no_weights_behind(tmp_path: Path) -> None:
@@ -167,19 +167,19 @@ def test_a_resumed_search_goes_on_with_the_weights_that_are_there(tmp_path: Path
     search(tmp_path, Machine(), trials=4)
     machine = Machine()
     search(tmp_path, machine, resume=True, trials=8)
-    own = opened(tmp_path, machine)
+    context = opened(tmp_path, machine)
     before = len(machine.names("train"))
-    for record in Finalists(own).ranked():
-        assert weights_of(own, record).path.is_file()
+    for record in Finalists(context).ranked():
+        assert weights_of(context, record).path.is_file()
     assert len(machine.names("train")) == before
 
 
 def test_a_machine_that_trains_for_others_keeps_no_weights(tmp_path: Path) -> None:
     machine = Machine()
-    own = opened_for_training(tmp_path, machine)
+    context = opened_for_training(tmp_path, machine)
     record = begun_record()
-    predictors = Predictors([], RANDOM, None, None, own.space.objectives)
-    trained = short_training(own, predictors, own.worker, spec_of(record.document), own.settings, record)
+    predictors = Predictors([], RANDOM, None, None, context.space.objectives)
+    trained = short_training(context, predictors, context.worker, spec_of(record.document), context.settings, record)
     assert trained.accuracy is not None
     assert [request["keep"] for request in machine.asked if request["do"] == "train"] == [None]
 
@@ -189,7 +189,7 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
     machine.asked.clear()
     for file in (folder / "cache").rglob("*.json"):
         file.unlink()
-    own = Context(
+    context = Context(
         settings(),
         RANDOM,
         RunFolder(folder),
@@ -197,8 +197,8 @@ def opened_for_training(folder: Path, machine: Machine) -> Context:
         new_worker=machine.worker,
         options=MachineOptions(role="train"),
     )
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
-    return own
+    context.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
+    return context
 
 
 def begun_record() -> Trial:
@@ -211,23 +211,23 @@ def test_the_networks_of_an_earlier_version_are_trained_again(tmp_path: Path) ->
     """Its records tell neither epochs nor answers."""
     search(tmp_path, Machine())
     machine = Machine()
-    own = opened(tmp_path, machine)
-    record = Finalists(own).ranked()[0]
-    own.records = [Trial.from_json(as_earlier(known.as_json())) for known in own.records]
+    context = opened(tmp_path, machine)
+    record = Finalists(context).ranked()[0]
+    context.records = [Trial.from_json(as_earlier(each.as_json())) for each in context.records]
     for file in (tmp_path / "weights").iterdir():
         file.unlink()
-    kept = weights_of(own, record)
+    kept = weights_of(context, record)
     assert [request["epochs"] for request in machine.asked if request["do"] == "train"] == [6.0]
     assert (kept.fidelity, len(kept.answers)) == ("6 epochs of 10 images", 100)
-    own.data = None
-    own.records = [
-        replace(known, training=replace(known.training, epochs=6.0)) if known.training is not None else known
-        for known in own.records
+    context.data = None
+    context.records = [
+        replace(each, training=replace(each.training, epochs=6.0)) if each.training is not None else each
+        for each in context.records
     ]
-    assert weights_of(own, record) == kept
+    assert weights_of(context, record) == kept
     kept.path.unlink()
     with pytest.raises(Failed, match="ended before the data was loaded"):
-        weights_of(own, record)
+        weights_of(context, record)
 
 
 def as_earlier(record: Any) -> Any:
@@ -246,8 +246,8 @@ def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
             continue
         proxy = record["provenance"]["proxy"]
         accuracies = [record["accuracy"]] if "trainings" not in proxy else [t["accuracy"] for t in proxy["trainings"]]
-        told = proxy.get("trainings", [proxy])
-        for training, accuracy in zip(told, accuracies, strict=True):
+        trainings = proxy.get("trainings", [proxy])
+        for training, accuracy in zip(trainings, accuracies, strict=True):
             assert training["answers"] == fake_named(accuracy)["answers"]
         assert (proxy["validation_images"], proxy["held_out_images"]) == (100, 100)
     earlier = {**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}

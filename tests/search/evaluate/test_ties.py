@@ -33,9 +33,9 @@ def kept_weights(answers: list[bool], fidelity: str = "6 epochs", held_out: floa
 
 def answers(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
     """Of two networks: so many images named rightly by both, by one of them alone, and by none."""
-    one = [True] * (both + first) + [False] * (second + neither)
+    left = [True] * (both + first) + [False] * (second + neither)
     other = [True] * both + [False] * first + [True] * second + [False] * neither
-    return one, other
+    return left, other
 
 
 @pytest.mark.parametrize(
@@ -53,16 +53,16 @@ def answers(both: int, first: int, second: int, neither: int) -> tuple[list[bool
 def test_two_networks_are_told_apart_by_the_images_on_which_they_differ(
     first: int, second: int, expected: bool
 ) -> None:
-    one, other = answers(300, first, second, 100)
-    assert indistinguishable(kept_weights(one), kept_weights(other)) is expected
+    left, other = answers(300, first, second, 100)
+    assert indistinguishable(kept_weights(left), kept_weights(other)) is expected
     short = SeedTraining(0, 6.0, "6 epochs", 0.5, tuple(other), is_longer=True)
-    assert indistinguishable(kept_weights(one), short) is expected
+    assert indistinguishable(kept_weights(left), short) is expected
 
 
 def test_networks_that_were_trained_unequally_long_or_have_no_answers_are_no_tie() -> None:
-    one, other = answers(300, 3, 3, 100)
-    assert not indistinguishable(kept_weights(one), kept_weights(other, "2 epochs"))
-    assert not indistinguishable(kept_weights(one), kept_weights(other[:-1]))
+    left, other = answers(300, 3, 3, 100)
+    assert not indistinguishable(kept_weights(left), kept_weights(other, "2 epochs"))
+    assert not indistinguishable(kept_weights(left), kept_weights(other[:-1]))
     assert not indistinguishable(kept_weights([]), kept_weights([]))
 
 

@@ -101,15 +101,15 @@ def test_a_network_that_time_leaves_without_weights_is_unsure_and_longer_time_ha
 
 def opened(folder: Path, lines: Lines, machine: Machine, seconds: float) -> Context:
     """A search of which the best network's weights are gone, as its trainings took so long; it has 100 s."""
-    own = Context(settings(time_s=100.0), RANDOM, RunFolder(folder), lines, True, new_worker=machine.worker)
-    own.clock = Clock(own.settings, RANDOM)
-    own.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
-    own.records = [lasting(record, seconds) for record in own.records]
-    own.update_front()
-    best = Finalists(own).ranked()[0].network_hash
+    context = Context(settings(time_s=100.0), RANDOM, RunFolder(folder), lines, True, new_worker=machine.worker)
+    context.clock = Clock(context.settings, RANDOM)
+    context.data = load_data(machine.worker(), DataRequest("fake", 32, 0, 2000), fake_device(), RANDOM.silence)
+    context.records = [lasting(record, seconds) for record in context.records]
+    context.update_front()
+    best = Finalists(context).ranked()[0].network_hash
     for file in (folder / "weights").glob(f"{best}-*"):
         file.unlink()
-    return own
+    return context
 
 
 def lasting(record: Trial, seconds: float) -> Trial:
@@ -119,9 +119,9 @@ def lasting(record: Trial, seconds: float) -> Trial:
 def test_a_network_whose_weights_are_here_goes_before_one_that_there_is_no_time_to_train_again(tmp_path: Path) -> None:
     search(tmp_path)
     machine = Machine()
-    own = opened(tmp_path, Lines(), machine, seconds=1e6)
-    first = Finalists(own).ranked()[0].network_hash
-    verdict = settle(own, Finalists(own))
+    context = opened(tmp_path, Lines(), machine, seconds=1e6)
+    first = Finalists(context).ranked()[0].network_hash
+    verdict = settle(context, Finalists(context))
     assert verdict.verdict == "PASS"
     assert verdict.record is not None
     assert verdict.record.network_hash != first
@@ -130,13 +130,13 @@ def test_a_network_whose_weights_are_here_goes_before_one_that_there_is_no_time_
 
 def test_the_time_is_kept_as_long_as_the_weights_are_not_here(tmp_path: Path) -> None:
     search(tmp_path)
-    own = opened(tmp_path, Lines(), Machine(), seconds=20.0)
-    assert own.clock.left_to_train == pytest.approx(75.0, abs=5.0)
-    Finalists(own).keep_time()
-    assert own.clock.left_to_train == pytest.approx(75.0 - 26.0, abs=5.0)  # a process starts in 6 s
-    assert settle(own, Finalists(own)).verdict == "PASS"
-    Finalists(own).keep_time()
-    assert own.clock.left_to_train == pytest.approx(75.0, abs=5.0)
+    context = opened(tmp_path, Lines(), Machine(), seconds=20.0)
+    assert context.clock.left_to_train == pytest.approx(75.0, abs=5.0)
+    Finalists(context).keep_time()
+    assert context.clock.left_to_train == pytest.approx(75.0 - 26.0, abs=5.0)  # a process starts in 6 s
+    assert settle(context, Finalists(context)).verdict == "PASS"
+    Finalists(context).keep_time()
+    assert context.clock.left_to_train == pytest.approx(75.0, abs=5.0)
 
 
 def test_longer_trainings_are_announced_once_when_the_first_begins(tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_longer_trainings_are_announced_once_when_the_first_begins(tmp_path: Pat
 def test_where_no_longer_training_fits_one_line_says_so(tmp_path: Path) -> None:
     search(tmp_path)
     lines = Lines()
-    own = opened(tmp_path, lines, Machine(), seconds=1000.0)
-    own.records = own.trials
-    Finalists(own).train()
+    context = opened(tmp_path, lines, Machine(), seconds=1000.0)
+    context.records = context.trials
+    Finalists(context).train()
     (line,) = lines.told
     assert line.startswith("no finalist is trained 3 times as long: that takes about 3000 s, and ")
     assert line.endswith(" s are left for it")

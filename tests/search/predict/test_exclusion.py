@@ -91,32 +91,32 @@ def test_runtimes_that_export_nothing_need_no_formula() -> None:
 
 
 def test_the_less_accurate_half_of_equal_or_cheaper_networks_is_not_exported() -> None:
-    own = PredictedAccuracy(OBJECTIVES[:1], SHIPPED)
+    predictor = PredictedAccuracy(OBJECTIVES[:1], SHIPPED)
     by_accuracy = sorted(NETWORKS, key=lambda network: accuracy_of(network.spec))
     worst, best = by_accuracy[0], by_accuracy[-1]
     for network in by_accuracy[1:-1]:
-        own.learn(measured(network))
-    assert own.too_low(best, None) is None
-    reason = own.too_low(worst, None)
+        predictor.learn(measured(network))
+    assert predictor.too_low(best, None) is None
+    reason = predictor.too_low(worst, None)
     assert reason is not None
     assert "which the more accurate 50 % of equal-or-cheaper networks reach" in reason
 
 
 def test_a_network_that_is_faster_than_all_others_is_never_too_inaccurate() -> None:
-    own = PredictedAccuracy(OBJECTIVES, SHIPPED)
+    predictor = PredictedAccuracy(OBJECTIVES, SHIPPED)
     for network in NETWORKS:
-        own.learn(measured(network))
+        predictor.learn(measured(network))
     worst = min(NETWORKS, key=lambda network: accuracy_of(network.spec))
-    assert own.too_low(worst, 0.1) is None
-    assert own.too_low(worst, None) is None
-    assert own.too_low(worst, 100.0) is not None
+    assert predictor.too_low(worst, 0.1) is None
+    assert predictor.too_low(worst, None) is None
+    assert predictor.too_low(worst, 100.0) is not None
 
 
 def test_a_prediction_that_ranks_nothing_excludes_nothing() -> None:
-    own = PredictedAccuracy(OBJECTIVES[:1], SHIPPED)
+    predictor = PredictedAccuracy(OBJECTIVES[:1], SHIPPED)
     for index, network in enumerate(NETWORKS):
-        own.learn(replace(measured(network), accuracy=0.5 + 0.1 * (index % 2)))
-    assert all(own.too_low(network, None) is None for network in NETWORKS)
+        predictor.learn(replace(measured(network), accuracy=0.5 + 0.1 * (index % 2)))
+    assert all(predictor.too_low(network, None) is None for network in NETWORKS)
 
 
 def test_a_search_records_with_figures_what_it_does_not_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

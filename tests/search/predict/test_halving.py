@@ -37,10 +37,10 @@ def measured(latency: float, **changes: Any) -> Trial:
     return trial(latency_ms=latency, **changes)
 
 
-def halving(latencies: float = 1.0, known: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> EarlyStopping:
+def halving(latencies: float = 1.0, trials: int = ENOUGH, objectives: tuple[str, ...] = OBJECTIVES) -> EarlyStopping:
     """Has seen losses of 2.0, 2.1 and so on, the lower the more accurate."""
     found = EarlyStopping(objectives, SHIPPED)
-    for number in range(known):
+    for number in range(trials):
         found.learn(trained(latencies, 2 + 0.1 * number, 0.9 - 0.05 * number))
     return found
 
@@ -60,7 +60,7 @@ def test_rivals_are_those_that_cost_no_more() -> None:
 
 
 def test_nobody_is_broken_off_before_enough_were_trained_or_for_another_objective_alone() -> None:
-    assert halving(known=ENOUGH - 1).limits(measured(2.0)) == {}
+    assert halving(trials=ENOUGH - 1).limits(measured(2.0)) == {}
     assert halving(objectives=("min latency",)).limits(measured(2.0)) == {}
 
 
@@ -83,7 +83,7 @@ def test_trainings_that_were_broken_off_are_rivals_as_far_as_they_came() -> None
 
 
 def test_trials_that_were_not_trained_teach_nothing() -> None:
-    found = halving(known=ENOUGH - 1)
+    found = halving(trials=ENOUGH - 1)
     for training in (None, Training(), Training(fidelity="2 epochs")):
         found.learn(measured(1.0, accuracy=0.5, training=training))
     assert found.limits(measured(2.0)) == {}

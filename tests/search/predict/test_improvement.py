@@ -53,8 +53,8 @@ def test_the_process_tells_what_its_equations_say() -> None:
     """Two trained networks and one that is asked for, by hand."""
     trained, asked, accuracies = np.array([[0.0], [1.0]]), np.array([[0.25]]), np.array([0.2, 0.6])
     apart, near, far = kernel(1.0), kernel(0.25), kernel(0.75)
-    known = np.array([[1 + NOISE, apart], [apart, 1 + NOISE]])
-    inverse, across, ones = np.linalg.inv(known), np.array([near, far]), np.ones(2)
+    covariance = np.array([[1 + NOISE, apart], [apart, 1 + NOISE]])
+    inverse, across, ones = np.linalg.inv(covariance), np.array([near, far]), np.ones(2)
     mean = (ones @ inverse @ accuracies) / (ones @ inverse @ ones)
     centred = accuracies - mean
     found = posterior(trained, accuracies, asked, NOISE)

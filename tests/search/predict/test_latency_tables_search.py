@@ -42,9 +42,9 @@ def test_a_search_uses_the_fresh_table_of_its_setting_and_none_other(table: Tabl
 
 
 def test_a_search_that_chose_its_threads_uses_the_table_of_these(table: Table) -> None:
-    own = settings(space=SPACE)
-    assert table_of(own.model_copy(update={"chosen_threads": 1}), facts(table)) == table
-    assert table_of(own.model_copy(update={"chosen_threads": 2}), facts(table)) is None
+    asked = settings(space=SPACE)
+    assert table_of(asked.model_copy(update={"chosen_threads": 1}), facts(table)) == table
+    assert table_of(asked.model_copy(update={"chosen_threads": 2}), facts(table)) is None
 
 
 def test_a_table_rejects_from_the_first_trial_what_is_over_by_more_than_it_erred(table: Table) -> None:

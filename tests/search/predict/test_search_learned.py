@@ -21,10 +21,10 @@ from tests.support.trials import trial
 def networks(amount: int) -> list[Spec]:
     """Different points of the small space."""
     space, generator = load_space("lit-dat-64"), random.Random(1)
-    known = variables(space.nodes)
+    by_name = variables(space.nodes)
     found: dict[str, Spec] = {}
     while len(found) < amount:
-        choices = {name: draw(variable, generator) for name, variable in known.items()}
+        choices = {name: draw(variable, generator) for name, variable in by_name.items()}
         with suppress(SpecError):  # a constraint does not hold
             spec, used = point(space, choices.__getitem__)
             found[str(used)] = spec

@@ -24,18 +24,18 @@ def spec_of_choices(choices: dict[str, Any]) -> Any:
 
 
 def test_nothing_is_bred_before_there_is_enough_or_of_nothing_that_passed() -> None:
-    known = completed(Policy().evolution.least)
-    assert bred(evolution(), known[:-1], set(), 0) is None
+    earlier = completed(Policy().evolution.least)
+    assert bred(evolution(), earlier[:-1], set(), 0) is None
     for excess in (-1.0, 0.5):
-        untrained = [one._replace(excess=excess, is_trained=False) for one in known]
+        untrained = [each._replace(excess=excess, is_trained=False) for each in earlier]
         assert bred(evolution(), untrained, set(), 0) is None
-    assert bred(evolution(), known, set(), 0) is not None
+    assert bred(evolution(), earlier, set(), 0) is not None
 
 
 def test_children_are_new_and_are_not_predicted_to_be_too_slow() -> None:
-    known, seen = completed(20), set[str]()
+    earlier, seen = completed(20), set[str]()
     for number in range(20):
-        child = bred(evolution(), known, seen, number)
+        child = bred(evolution(), earlier, seen, number)
         assert child is not None
         found = candidate(SPACE_, child.__getitem__, settings())
         assert found.network_hash not in seen
@@ -44,15 +44,15 @@ def test_children_are_new_and_are_not_predicted_to_be_too_slow() -> None:
 
 
 def test_children_keep_the_static_budgets() -> None:
-    known = completed(30)
-    child = bred(evolution(params_budget=60e3), known, set(), 0)
+    earlier = completed(30)
+    child = bred(evolution(params_budget=60e3), earlier, set(), 0)
     assert child is not None
     assert candidate(SPACE_, child.__getitem__, settings(params_budget=60e3)).counted.params <= 60e3
 
 
 def test_equal_generators_breed_equal_children() -> None:
-    known = completed(20)
-    first, second = (bred(evolution(), known, set(), 5) for _ in range(2))
+    earlier = completed(20)
+    first, second = (bred(evolution(), earlier, set(), 5) for _ in range(2))
     assert first == second
 
 
@@ -60,7 +60,7 @@ def test_another_process_breeds_the_same_children() -> None:
     """Whatever the hashes of strings are there."""
     code = "from tests.support.bred import bred, completed, evolution\nknown = completed(12)\n"
     code += "print([bred(evolution(), known, set(), seed) for seed in range(3)])"
-    told = [
+    printed = [
         subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
@@ -70,30 +70,30 @@ def test_another_process_breeds_the_same_children() -> None:
         ).stdout
         for seed in ("1", "2")
     ]
-    assert told[0].startswith("[{")
-    assert told[0] == told[1]
+    assert printed[0].startswith("[{")
+    assert printed[0] == printed[1]
 
 
 def test_children_are_better_than_chance() -> None:
     """By accuracy alone, what is bred of twenty is on average above the best quarter of what is drawn."""
     objectives = ["max proxy_accuracy"]
-    own = evolution(objectives)
-    known = completed(20, objectives=1)
-    children = [bred(own, known, set(), seed, objectives) for seed in range(10)]
+    breeder = evolution(objectives)
+    earlier = completed(20, objectives=1)
+    children = [bred(breeder, earlier, set(), seed, objectives) for seed in range(10)]
     reached = sorted(accuracy_of(spec_of_choices(child)) for child in children if child is not None)
-    drawn = sorted(one.values[0] for one in completed(200, seed=1, objectives=1) if one.is_inside)
+    drawn = sorted(each.values[0] for each in completed(200, seed=1, objectives=1) if each.is_inside)
     assert sum(reached) / len(reached) > drawn[3 * len(drawn) // 4]
 
 
 def test_params_and_macs_may_be_objectives() -> None:
     objectives = ["max proxy_accuracy", "min params", "min macs"]
-    own = evolution(objectives)
-    known = [
-        one._replace(values=(one.values[0], float(found.params), float(found.macs)))
-        for one in completed(20)
-        if (found := candidate(SPACE_, one.choices.__getitem__, settings()).counted)
+    breeder = evolution(objectives)
+    earlier = [
+        each._replace(values=(each.values[0], float(found.params), float(found.macs)))
+        for each in completed(20)
+        if (found := candidate(SPACE_, each.choices.__getitem__, settings()).counted)
     ]
-    assert bred(own, known, set(), 0, objectives) is not None
+    assert bred(breeder, earlier, set(), 0, objectives) is not None
 
 
 def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
@@ -114,13 +114,15 @@ def test_a_search_by_evolution_ends_with_a_winner_and_can_be_resumed(
 
 def test_the_likelier_a_child_passes_the_gate_the_more_it_counts() -> None:
     """By accuracy alone larger networks are better here; with a gate those that are tried keep it, mostly."""
-    known = [one._replace(latency_ms=latency_of(spec_of_choices(one.choices))) for one in completed(40, objectives=1)]
+    earlier = [
+        each._replace(latency_ms=latency_of(spec_of_choices(each.choices))) for each in completed(40, objectives=1)
+    ]
     objectives = ["max proxy_accuracy"]
     space = SPACE_.model_copy(update={"objectives": objectives})
     inside = list[int]()
     for gate_ms in (None, BUDGET_MS):
-        own = Evolution(space, PARAMETERS, settings(), Policy(), lambda found: None, lambda found: False, gate_ms)
-        children = [bred(own, known, set(), seed, objectives) for seed in range(10)]
+        breeder = Evolution(space, PARAMETERS, settings(), Policy(), lambda found: None, lambda found: False, gate_ms)
+        children = [bred(breeder, earlier, set(), seed, objectives) for seed in range(10)]
         inside.append(sum(latency_of(spec_of_choices(child)) <= BUDGET_MS for child in children if child is not None))
     assert inside[0] < inside[1]
     assert inside[1] >= 7

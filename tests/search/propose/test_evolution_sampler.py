@@ -78,8 +78,10 @@ def conditional(trial: optuna.Trial) -> float:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_it_comes_far_nearer_to_the_best_than_random_draws(seed: int) -> None:
-    own, drawn = (studied(each, mixed, 50).best_value for each in (EvolutionSampler(seed), RandomSampler(seed=seed)))
-    assert own < drawn / 3
+    evolved, drawn = (
+        studied(each, mixed, 50).best_value for each in (EvolutionSampler(seed), RandomSampler(seed=seed))
+    )
+    assert evolved < drawn / 3
 
 
 def test_to_maximise_is_to_minimise_what_is_negative() -> None:
@@ -222,8 +224,8 @@ def test_it_is_ahead_of_random_draws_in_the_recorded_comparison() -> None:
     assert result["seeds"] == 20
     for problem in result["problems"].values():
         assert problem["evolution_is_ahead_of"]["RandomSampler"] > 15  # by chance in 1 of 170 comparisons of equals
-        own, drawn = (problem["samplers"][name]["median"] for name in ("EvolutionSampler", "RandomSampler"))
-        assert own > drawn
+        evolved, drawn = (problem["samplers"][name]["median"] for name in ("EvolutionSampler", "RandomSampler"))
+        assert evolved > drawn
 
 
 def test_the_page_says_which_samplers_are_ahead() -> None:

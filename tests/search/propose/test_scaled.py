@@ -30,25 +30,25 @@ SCALING = Policy().scaling
 
 
 def scaled(gate_ms: float | None = None, **limits: Any) -> tuple[Scaled, Settings]:
-    own = Settings(space=SHIPPED, device="cpu", stat="p10", **limits)
-    return Scaled(SPACE_, variables(SPACE_.nodes), own, SCALING, SEEDS, gate_ms=gate_ms), own
+    asked = Settings(space=SHIPPED, device="cpu", stat="p10", **limits)
+    return Scaled(SPACE_, variables(SPACE_.nodes), asked, SCALING, SEEDS, gate_ms=gate_ms), asked
 
 
 def over(choices: dict[str, Any], excess: float) -> Completed:
     return Completed(choices, (0.0, 1.0), excess, is_trained=False)
 
 
-def network(choices: dict[str, Any], own: Settings) -> Network:
-    return candidate(own.space_document, choices.__getitem__, None)
+def network(choices: dict[str, Any], asked: Settings) -> Network:
+    return candidate(asked.space_document, choices.__getitem__, None)
 
 
-def first(own: Scaled, measured: list[Completed], taken: set[str]) -> dict[str, Any] | None:
-    return next(own.each(measured, taken), None)
+def first(scaler: Scaled, measured: list[Completed], taken: set[str]) -> dict[str, Any] | None:
+    return next(scaler.each(measured, taken), None)
 
 
-def hashes(own: Settings) -> set[str]:
+def hashes(asked: Settings) -> set[str]:
     """Of the seeds."""
-    return {network(choices, own).network_hash for choices in SEEDS}
+    return {network(choices, asked).network_hash for choices in SEEDS}
 
 
 def blocks(found: Network) -> int:
@@ -58,8 +58,8 @@ def blocks(found: Network) -> int:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("excess", [0.1, 0.5, 1.0])
 def test_a_smaller_network_is_of_the_same_kind_and_small_enough(seed: int, excess: float) -> None:
-    own, asked = scaled()
-    smaller = first(own, [over(SEEDS[seed], excess)], hashes(asked))
+    scaler, asked = scaled()
+    smaller = first(scaler, [over(SEEDS[seed], excess)], hashes(asked))
     assert smaller is not None
     before, after = network(SEEDS[seed], asked), network(smaller, asked)
     assert blocks(after) <= blocks(before) / (1 + excess)
@@ -71,44 +71,44 @@ def test_a_smaller_network_is_of_the_same_kind_and_small_enough(seed: int, exces
 
 def test_no_more_is_taken_away_than_must_be() -> None:
     """A fifth too slow costs depth alone, and one block more would be too many."""
-    own, asked = scaled()
-    known = SEEDS[0]
-    smaller = first(own, [over(known, 0.2)], hashes(asked))
+    scaler, asked = scaled()
+    start = SEEDS[0]
+    smaller = first(scaler, [over(start, 0.2)], hashes(asked))
     assert smaller is not None
-    assert smaller["w"] == known["w"]
-    assert blocks(network(smaller, asked)) + 1 > blocks(network(known, asked)) / 1.2
+    assert smaller["w"] == start["w"]
+    assert blocks(network(smaller, asked)) + 1 > blocks(network(start, asked)) / 1.2
 
 
 def test_widths_follow_where_no_depth_can_be_lowered() -> None:
-    own, asked = scaled()
-    known = SEEDS[0] | {"d1": 1, "d2": 1, "d3": 2, "d4": 1}
-    smaller = first(own, [over(known, 0.5)], {*hashes(asked), network(known, asked).network_hash})
+    scaler, asked = scaled()
+    start = SEEDS[0] | {"d1": 1, "d2": 1, "d3": 2, "d4": 1}
+    smaller = first(scaler, [over(start, 0.5)], {*hashes(asked), network(start, asked).network_hash})
     assert smaller is not None
-    assert smaller["w"] < known["w"]
+    assert smaller["w"] < start["w"]
 
 
 def test_what_is_as_small_as_can_be_has_no_smaller_one() -> None:
-    own, asked = scaled()
-    known = SEEDS[0] | {"stem.patch": 2, "w": 16, "d1": 1, "d2": 1, "d3": 2, "d4": 1}
-    assert first(own, [over(known, 1.0)], {*hashes(asked), network(known, asked).network_hash}) is None
+    scaler, asked = scaled()
+    start = SEEDS[0] | {"stem.patch": 2, "w": 16, "d1": 1, "d2": 1, "d3": 2, "d4": 1}
+    assert first(scaler, [over(start, 1.0)], {*hashes(asked), network(start, asked).network_hash}) is None
 
 
 def test_a_seed_over_a_static_budget_is_made_smaller_before_anything_is_measured() -> None:
-    own, asked = scaled(params_budget=1.5e6)
-    smaller = first(own, [], set())
+    scaler, asked = scaled(params_budget=1.5e6)
+    smaller = first(scaler, [], set())
     assert smaller is not None
     assert network(smaller, asked).counted.params <= 1.5e6
-    assert first(own, [], {network(smaller, asked).network_hash}) != smaller
+    assert first(scaler, [], {network(smaller, asked).network_hash}) != smaller
 
 
 def test_a_budget_that_no_smaller_network_keeps_gives_none() -> None:
-    own, _ = scaled(params_budget=1e3)
-    assert first(own, [], set()) is None
+    scaler, _ = scaled(params_budget=1e3)
+    assert first(scaler, [], set()) is None
 
 
 def test_what_keeps_its_budgets_stays_as_it_is() -> None:
-    own, asked = scaled()
-    assert first(own, [over(SEEDS[0], -0.1)], hashes(asked)) is None
+    scaler, asked = scaled()
+    assert first(scaler, [over(SEEDS[0], -0.1)], hashes(asked)) is None
 
 
 def test_ranges_without_steps_and_numbers_of_zero_are_left_alone() -> None:
@@ -116,10 +116,10 @@ def test_ranges_without_steps_and_numbers_of_zero_are_left_alone() -> None:
     document["nodes"][3]["$one_of"][1]["alpha"] = {"$float": [0.25, 0.75]}
     document["nodes"][1]["out_norm"] = {"$one_of": ["never", "always"]}
     space = space_of(document)
-    own = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [])
-    known = {"w": 64, "d1": 4, "mlp": "plain", "stage2": "hilo", "d2": 4, "stage2.hilo.alpha": 0.6}
-    known |= {"stage1.out_norm": "never"}
-    smaller = first(own, [over(known, 1.0)], set())
+    scaler = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [])
+    start = {"w": 64, "d1": 4, "mlp": "plain", "stage2": "hilo", "d2": 4, "stage2.hilo.alpha": 0.6}
+    start |= {"stage1.out_norm": "never"}
+    smaller = first(scaler, [over(start, 1.0)], set())
     assert smaller is not None
     assert smaller["stage2.hilo.alpha"] == 0.6
 
@@ -135,16 +135,16 @@ def test_a_search_tries_what_fell_first_again_as_a_smaller_network(
     fell = [number for number, record in enumerate(trials[:-1]) if record["outcome"] == "fell"]
     assert fell
     for number in fell:
-        own, after = spec_of(trials[number]["spec"]), spec_of(trials[number + 1]["spec"])
-        assert latency_of(after) < latency_of(own)
-        assert [node.type for node in after.nodes] == [node.type for node in own.nodes]
+        before, after = spec_of(trials[number]["spec"]), spec_of(trials[number + 1]["spec"])
+        assert latency_of(after) < latency_of(before)
+        assert [node.type for node in after.nodes] == [node.type for node in before.nodes]
 
 
 def test_what_is_surely_too_slow_is_made_smaller_unmeasured_and_keeps_nothing_else_back() -> None:
     """By an exact table, say: a seed that is refused by it is no reason to leave the next one alone."""
     asked = scaled()[1]
-    own = Scaled(SPACE_, variables(SPACE_.nodes), asked, SCALING, SEEDS, lambda found: blocks(found) > 8)
-    smaller = list(own.each([], hashes(asked)))
+    scaler = Scaled(SPACE_, variables(SPACE_.nodes), asked, SCALING, SEEDS, lambda found: blocks(found) > 8)
+    smaller = list(scaler.each([], hashes(asked)))
     assert len(smaller) == len(SEEDS)
     assert all(blocks(network(choices, asked)) <= 8 for choices in smaller)
     kinds = [(choices["stage3"], choices["w"]) for choices in smaller]
@@ -159,13 +159,13 @@ def test_a_smaller_network_that_was_refused_keeps_the_next_one_from_nothing(
     first, second = ({"w": 64, "d1": 4, "mlp": mlp, "stage2": "mlp", "d2": 4} for mlp in ("plain", "dwconv"))
     space = space_of(SPACE)
     study = Study("sqlite://", variables(space.nodes), space.objectives, 0, resume=False, policy=Policy())
-    own = Proposals(study, space, settings(), Policy(), set(), Counter())
+    proposals = Proposals(study, space, settings(), Policy(), set(), Counter())
     alone = Scaled(space, variables(space.nodes), settings(), SCALING, [])
     smaller = list(alone.each([over(first, 1.0), over(second, 1.0)], set()))
     study.enqueue(smaller[0])
     study.refused(study.ask()[0], "static")
     monkeypatch.setattr(study, "completed", lambda: [over(first, 1.0), over(second, 1.0)])
-    found = own.next()
+    found = proposals.next()
     assert found is not None
     assert found[0].network_hash == candidate(space, smaller[1].__getitem__, settings()).network_hash
 
@@ -173,8 +173,8 @@ def test_a_smaller_network_that_was_refused_keeps_the_next_one_from_nothing(
 @pytest.mark.parametrize("name", ["a" * 9 + "-" * 10 + "b" * 45, "a"])
 def test_networks_of_every_space_have_a_name_that_is_allowed(name: str) -> None:
     space = space_of({**SPACE, "name": name})
-    known: Choices = {"w": 16, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
-    found = candidate(space, known.__getitem__, settings())
+    start: Choices = {"w": 16, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
+    found = candidate(space, start.__getitem__, settings())
     assert spec_of(found.spec.to_json()).name == f"{name[:55]}-{found.network_hash[:8]}"
 
 
@@ -188,9 +188,9 @@ def test_wide_ranges_are_lowered_in_few_steps() -> None:
         looked_at.append(found)
         return True
 
-    own = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [], never)
-    known = {"w": 2048, "d1": 4, "mlp": "plain", "stage2": "mlp", "d2": 4}
-    assert list(own.each([over(known, 1.0)], set())) == []
+    scaler = Scaled(space, variables(space.nodes), settings(space=document), SCALING, [], never)
+    start = {"w": 2048, "d1": 4, "mlp": "plain", "stage2": "mlp", "d2": 4}
+    assert list(scaler.each([over(start, 1.0)], set())) == []
     assert looked_at[-1].spec.nodes[0].width == 16
     assert len(looked_at) < 60
 
@@ -198,15 +198,15 @@ def test_wide_ranges_are_lowered_in_few_steps() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_seed_that_was_scaled_and_has_room_is_widened_until_it_has_none(seed: int) -> None:
     """No block is added; once it is too wide, that is the end."""
-    own, asked = scaled(gate_ms=4.0)
-    known, taken = [over(choices, 1.0) for choices in SEEDS], hashes(asked)
+    scaler, asked = scaled(gate_ms=4.0)
+    start, taken = [over(choices, 1.0) for choices in SEEDS], hashes(asked)
 
     def of_its_kind() -> list[dict[str, Any]]:
         kind = ("stage3", "stem.patch")
-        return [found for found in own.each(known, taken) if all(found[name] == SEEDS[seed][name] for name in kind)]
+        return [found for found in scaler.each(start, taken) if all(found[name] == SEEDS[seed][name] for name in kind)]
 
     def measured(choices: dict[str, Any], ms: float) -> None:
-        known.append(over(choices, ms / 4.0 - 1)._replace(latency_ms=ms))
+        start.append(over(choices, ms / 4.0 - 1)._replace(latency_ms=ms))
         taken.add(network(choices, asked).network_hash)
 
     smaller = of_its_kind()[0]
@@ -219,6 +219,6 @@ def test_a_seed_that_was_scaled_and_has_room_is_widened_until_it_has_none(seed: 
 
 
 def test_a_seed_that_is_near_the_gate_stays_as_it_is() -> None:
-    own, asked = scaled(gate_ms=4.0)
-    known = [over(choices, -0.05)._replace(latency_ms=3.8) for choices in SEEDS]
-    assert list(own.each(known, hashes(asked))) == []
+    scaler, asked = scaled(gate_ms=4.0)
+    start = [over(choices, -0.05)._replace(latency_ms=3.8) for choices in SEEDS]
+    assert list(scaler.each(start, hashes(asked))) == []

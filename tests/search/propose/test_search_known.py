@@ -100,13 +100,13 @@ def test_what_was_trained_otherwise_is_not_known_and_that_is_told(tmp_path: Path
 def test_a_resumed_search_still_knows_what_it_took_over(tmp_path: Path) -> None:
     search(tmp_path / "old", trials=6, latency_budget_ms=9.0)
     first = again(tmp_path / "new", Machine(), Lines(), trials=2)
-    known = json.loads((tmp_path / "new" / "known.json").read_text())
+    content = json.loads((tmp_path / "new" / "known.json").read_text())
     asked = settings(space=narrower(), trials=4, latency_budget_ms=9.0)
     result = run_settings(asked, tmp_path / "new", resume=True, new_worker=Machine().worker)
     assert (first.trials, result.trials) == (2, 4)
     hashes = [record["hash"] for record in trials(tmp_path / "new")]
     assert len(set(hashes)) == len(hashes)
-    assert known["origins"].keys() <= set(hashes)
+    assert content["origins"].keys() <= set(hashes)
 
 
 def test_a_folder_without_a_run_is_refused_before_anything_begins(tmp_path: Path) -> None:
@@ -120,20 +120,20 @@ def test_a_folder_without_a_run_is_refused_before_anything_begins(tmp_path: Path
 # ---------------------------------------------------------------------------------------------------------- throughput
 
 
-def asked(budgets: list[dict[str, Any]], **given: Any) -> Any:
+def asked(budgets: list[dict[str, Any]], **changes: Any) -> Any:
     from archdsl.load.spaces import space_of
 
-    return settings_of(space_of({**SPACE, "budgets": budgets}), SettingsRequest(device="cpu", **given))
+    return settings_of(space_of({**SPACE, "budgets": budgets}), SettingsRequest(device="cpu", **changes))
 
 
 def test_a_throughput_is_a_latency_at_the_batch() -> None:
-    own = {"metric": "throughput", "min": 0.2, "unit": "K/s", "batch": 8, "stat": "p50"}
-    found = asked([own])
+    budget = {"metric": "throughput", "min": 0.2, "unit": "K/s", "batch": 8, "stat": "p50"}
+    found = asked([budget])
     assert (found.latency_budget_ms, found.throughput_budget) == (40.0, 200.0)
     assert (found.batch, found.stat) == (8, "p50")
-    assert asked([own], batch=4).latency_budget_ms == 20.0
-    assert asked([own], throughput_budget=100.0).latency_budget_ms == 80.0
-    over = asked([own], latency_budget_ms=5.0)
+    assert asked([budget], batch=4).latency_budget_ms == 20.0
+    assert asked([budget], throughput_budget=100.0).latency_budget_ms == 80.0
+    over = asked([budget], latency_budget_ms=5.0)
     assert (over.latency_budget_ms, over.throughput_budget) == (5.0, None)
     assert "p50 <= 40 ms (200 images/s, of the space), batch 8" in heading(found, None)
 

@@ -101,8 +101,8 @@ def machines(*jobs: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
 def job(url: str, folder: Path, trials: int, role: str = "both", seed: int = 0, **more: Any) -> dict[str, Any]:
     """What one of them does."""
     asked = {"trials": trials, "time_s": 240.0, "latency_budget_ms": None, "seed": seed}
-    one = {"url": url, "folder": str(folder), "role": role, "hangs": False, "earlier": [], "asked": asked}
-    return one | more
+    asked_job = {"url": url, "folder": str(folder), "role": role, "hangs": False, "earlier": [], "asked": asked}
+    return asked_job | more
 
 
 def names(folder: Path) -> dict[str, list[str]]:

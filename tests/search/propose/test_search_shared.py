@@ -58,9 +58,9 @@ def test_a_trial_of_a_silent_machine_is_tried_again_without_its_constraint(postg
         assert not study.is_killer(again)
         study.trained(again, {"proxy_accuracy": 0.5, "latency": 3.0})
         with stored_study(postgres, study.name) as stored:
-            assert [one.state for one in stored.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+            assert [trial.state for trial in stored.trials] == [TrialState.FAIL, TrialState.COMPLETE]
             assert stored.trials[1].constraints == {"budget": -1.0}
-            assert [one.number for one in stored.best_trials] == [1]
+            assert [trial.number for trial in stored.best_trials] == [1]
     finally:
         study.close()
 
@@ -104,8 +104,8 @@ def test_other_data_and_another_device_are_refused(
     run(postgres, tmp_path / "one", Machine(), trials=1, seed=16)
     with stored_study(postgres, name_of(settings(trials=1, seed=16))) as study:
         study.set_user_attr("gate", {"device": "an H100", "gate_ms": 5.0})
-        told = "this study measures on an H100, here is a machine; join it with --role tr"
-        with pytest.raises(SearchError, match=told):
+        rule = "this study measures on an H100, here is a machine; join it with --role tr"
+        with pytest.raises(SearchError, match=rule):
             run(postgres, tmp_path / "two", Machine(), trials=1, seed=16)
         study.set_user_attr("data", "other")
         with pytest.raises(SearchError, match="the machines that share this study have other data"):
@@ -127,18 +127,18 @@ def test_a_database_that_is_lost_mid_trial_ends_the_search_with_one_line(tmp_pat
 
 
 def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
-    with pytest.raises(SearchError) as told:
+    with pytest.raises(SearchError) as refused:
         run("postgresql://me:secret@127.0.0.1:1/none", tmp_path / "run", Machine())
-    assert "postgresql://me:***@127.0.0.1:1/none" in str(told.value)
-    assert "secret" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "postgresql://me:***@127.0.0.1:1/none" in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "mysql://a:secret@b/c", "nonsense", "postgresql://"])
 def test_only_postgresql_is_shared_through(url: str) -> None:
-    with pytest.raises(WrongUse, match=r"shared through postgresql://USER@HOST/DATABASE; got") as told:
+    with pytest.raises(WrongUse, match=r"shared through postgresql://USER@HOST/DATABASE; got") as refused:
         address(url)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_study_has_the_name_of_what_is_asked_for_and_not_of_the_machine() -> None:

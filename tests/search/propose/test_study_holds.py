@@ -55,33 +55,33 @@ def study(run: Path) -> Iterator[optuna.Study]:
 
 
 @pytest.fixture
-def told(study: optuna.Study, run: Path) -> list[tuple[FrozenTrial, dict[str, Any]]]:
+def measured(study: optuna.Study, run: Path) -> list[tuple[FrozenTrial, dict[str, Any]]]:
     """Every trial that was measured, with its record."""
     by_hash = {trial.user_attrs["hash"]: trial for trial in study.trials if "hash" in trial.user_attrs}
     return [(by_hash[record["hash"]], record) for record in trials(run)]
 
 
 def test_what_was_not_trained_to_the_end_has_no_accuracy_and_no_values(
-    told: list[tuple[FrozenTrial, dict[str, Any]]],
+    measured: list[tuple[FrozenTrial, dict[str, Any]]],
 ) -> None:
-    fell = [(trial, record) for trial, record in told if record["accuracy"] is None]
+    fell = [(trial, record) for trial, record in measured if record["accuracy"] is None]
     assert {record["rung"] for _, record in fell} >= {"latency", "halving"}
     for trial, record in fell:
         assert trial.state == TrialState.PRUNED
         assert trial.values is None
         assert trial.intermediate_values == {}
         assert not [name for name in trial.user_attrs if "accuracy" in name]
-        assert not set(trial.user_attrs.values()) & {other["accuracy"] for _, other in told if other["accuracy"]}
+        assert not set(trial.user_attrs.values()) & {other["accuracy"] for _, other in measured if other["accuracy"]}
         assert trial.user_attrs["latency_ms"] == record["latency"]
         assert (trial.user_attrs["params"], trial.user_attrs["macs"]) == (record["params"], record["macs"])
         assert trial.user_attrs["reason"] == record["reason"]
 
 
 def test_pruned_trials_carry_how_far_they_are_over_the_gate_and_where_their_training_was_broken_off(
-    study: optuna.Study, told: list[tuple[FrozenTrial, dict[str, Any]]]
+    study: optuna.Study, measured: list[tuple[FrozenTrial, dict[str, Any]]]
 ) -> None:
     gate_ms = study.user_attrs["latency gate, ms"]
-    for trial, record in told:
+    for trial, record in measured:
         if record["rung"] == "latency":
             assert trial.constraints == {"budget": record["latency"] / gate_ms - 1}
             assert trial.constraints["budget"] > 0
@@ -93,9 +93,9 @@ def test_pruned_trials_carry_how_far_they_are_over_the_gate_and_where_their_trai
 
 
 def test_what_was_trained_is_complete_with_what_was_measured_alone(
-    told: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
+    measured: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
 ) -> None:
-    trained = [(trial, record) for trial, record in told if record["accuracy"] is not None]
+    trained = [(trial, record) for trial, record in measured if record["accuracy"] is not None]
     names = {"proxy accuracy": "accuracy", "latency, ms": "latency", "MACs of an image": "macs"}
     for trial, record in trained:
         assert trial.state == TrialState.COMPLETE
@@ -105,10 +105,10 @@ def test_what_was_trained_is_complete_with_what_was_measured_alone(
 
 
 def test_parameters_are_the_very_values_of_the_network(
-    told: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
+    measured: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
 ) -> None:
     space = space_of(UNEVEN)
-    for trial, record in told:
+    for trial, record in measured:
         chosen = choices_of(space, spec_of(record["spec"]))
         assert chosen is not None
         assert {name: trial.params[name] for name in chosen} == chosen
@@ -120,9 +120,9 @@ def test_parameters_are_the_very_values_of_the_network(
 
 
 def test_importance_and_the_best_trials_are_of_what_was_trained(
-    told: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
+    measured: list[tuple[FrozenTrial, dict[str, Any]]], study: optuna.Study
 ) -> None:
-    trained = {trial.number for trial, record in told if record["accuracy"] is not None}
+    trained = {trial.number for trial, record in measured if record["accuracy"] is not None}
     assert {trial.number for trial in study.best_trials} <= trained
     place = (study.metric_names or []).index("proxy accuracy")
     with pytest.warns(UserWarning, match="to achieve low `target` values"):

@@ -88,7 +88,7 @@ def test_an_older_run_goes_on_in_its_own_form_and_loses_no_trial(older: Path, sa
     assert after[: len(recorded)] == recorded
     assert len({record["hash"] for record in after}) == len(after) == 21
     space = space_of(document(older))
-    known = variables(space.nodes)
+    by_name = variables(space.nodes)
     with study_in(older) as stored:
         for was, now in zip(before, stored, strict=False):
             assert was.params == now.params
@@ -101,7 +101,7 @@ def test_an_older_run_goes_on_in_its_own_form_and_loses_no_trial(older: Path, sa
             assert trial.values is None or trial.user_attrs["accuracy"] == trial.values[0]
             assert trial.distributions == stored[0].distributions
             if trial.user_attrs.get("hash") in names:
-                chosen = {name: variable.values[_index(trial, name)] for name, variable in known.items()}
+                chosen = {name: variable.values[_index(trial, name)] for name, variable in by_name.items()}
                 network = point(space, chosen.__getitem__)[0]
                 assert network.nodes == spec_of(names[trial.user_attrs["hash"]]).nodes
 

@@ -62,8 +62,8 @@ def begin_older(url: str, seed: int) -> None:
         study = optuna.create_study(
             storage=storage, study_name=older_name_of(asked), directions=["maximize", "minimize"]
         )
-        known = {name: as_indices(variable) for name, variable in variables(space_of(asked.space).nodes).items()}
-        trial = study.ask({name: parameter.distribution for name, parameter in known.items()})
+        by_name = {name: as_indices(variable) for name, variable in variables(space_of(asked.space).nodes).items()}
+        trial = study.ask({name: parameter.distribution for name, parameter in by_name.items()})
         trial.set_constraint("budget", 0.5)
         trial.set_user_attr("latency_ms", 4.5)
         study.tell(trial, [0.0, 4.5])

@@ -123,8 +123,8 @@ DRAWING = Policy().drawing
 
 
 def test_a_longer_sample_begins_with_the_shorter_one() -> None:
-    own = settings()
-    short, longer = (sample(own.space_document, own, DRAWING, count) for count in (5, 9))
+    asked_for = settings()
+    short, longer = (sample(asked_for.space_document, asked_for, DRAWING, count) for count in (5, 9))
     assert [found.network_hash for found in longer[:5]] == [found.network_hash for found in short]
     assert len({found.network_hash for found in longer}) == 9
     other = settings(seed=1)
@@ -132,8 +132,8 @@ def test_a_longer_sample_begins_with_the_shorter_one() -> None:
 
 
 def test_a_sample_keeps_the_static_budgets() -> None:
-    own = settings(macs_budget=4e6)
-    assert all(found.counted.macs <= 4e6 for found in sample(own.space_document, own, DRAWING, 9))
+    asked_for = settings(macs_budget=4e6)
+    assert all(found.counted.macs <= 4e6 for found in sample(asked_for.space_document, asked_for, DRAWING, 9))
     none = settings(macs_budget=10)
     with pytest.raises(SearchError, match="no network of the space 'tiny' is inside the budgets"):
         sample(none.space_document, none, DRAWING, 5)
@@ -141,8 +141,8 @@ def test_a_sample_keeps_the_static_budgets() -> None:
 
 def test_a_space_with_fewer_networks_than_asked_for_is_checked_on_all_of_them(tmp_path: Path) -> None:
     nodes = [{**SPACE["nodes"][0], "width": 16}, *SPACE["nodes"][1:2], {"id": "head", "type": "mean_head"}]
-    own = asked(50, space={**SPACE, "nodes": nodes})
-    found = check(own, tmp_path / "check", new_worker=Machine().worker)
+    asked_for = asked(50, space={**SPACE, "nodes": nodes})
+    found = check(asked_for, tmp_path / "check", new_worker=Machine().worker)
     assert (found.judgement.trained, found.complete) == (8, True)
 
 

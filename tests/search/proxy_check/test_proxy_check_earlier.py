@@ -38,10 +38,10 @@ def wide(count: int, seed: int) -> list[CheckedNetwork]:
 
 def rows(networks: list[CheckedNetwork]) -> list[EarlierNetwork]:
     """As a later check reads them."""
-    return earlier.networks([EarlierCheck.from_json(told(networks))], "fake", settings(epochs=6.0, images=10))
+    return earlier.networks([EarlierCheck.from_json(result_of(networks))], "fake", settings(epochs=6.0, images=10))
 
 
-def told(networks: list[CheckedNetwork]) -> JsonObject:
+def result_of(networks: list[CheckedNetwork]) -> JsonObject:
     """What a check of 6 epochs of 10 images told of them."""
     return {"data": "fake", "asked": {"epochs": 6.0, "images": 10}, **judged(networks, DATA, SHIPPED).as_json()}
 
@@ -67,14 +67,14 @@ def test_a_network_is_not_told_by_its_own_training_of_an_earlier_check() -> None
 
 
 def test_earlier_checks_are_those_of_equal_trainings_that_can_be_read(tmp_path: Path) -> None:
-    own = settings(epochs=6.0, images=10)
-    result = told(wide(12, seed=1))
+    searched = settings(epochs=6.0, images=10)
+    result = result_of(wide(12, seed=1))
     (tmp_path / "proxy_check.json").write_text(json.dumps(result))
     folder, file = earlier.read([str(tmp_path), str(tmp_path / "proxy_check.json")])
     assert folder == file == EarlierCheck.from_json(result)
-    assert len(earlier.networks([folder, file], "fake", own)) == 12  # each once
+    assert len(earlier.networks([folder, file], "fake", searched)) == 12  # each once
     with pytest.raises(SearchError, match="say nothing about these: data fake there, digits here"):
-        earlier.networks([folder], "digits", own)
+        earlier.networks([folder], "digits", searched)
     with pytest.raises(SearchError, match=r"say nothing about these: epochs 6\.0 there, 2\.0 here"):
         earlier.networks([folder], "fake", settings(epochs=2.0, images=10))
     with pytest.raises(SearchError, match="cannot be read: No such file"):

@@ -104,10 +104,10 @@ def test_a_short_training_of_its_own_is_judged_by_itself_and_beside_the_scores()
         replace(network, short=training(0.1 + 0.01 * number, 2.0, seconds=12.0, fidelity="1.2 epochs"))
         for number, network in enumerate(networks())
     ]
-    own = ranking_of(judged(records, DATA, SHIPPED)).short_training
-    assert own is not None
-    assert own.quality.correlations.spearman.value == pytest.approx(1)
-    assert own.cost == pytest.approx(0.2)
-    assert own.beside_scores.correlations.spearman.value == pytest.approx(1, abs=0.02)
+    quality = ranking_of(judged(records, DATA, SHIPPED)).short_training
+    assert quality is not None
+    assert quality.quality.correlations.spearman.value == pytest.approx(1)
+    assert quality.cost == pytest.approx(0.2)
+    assert quality.beside_scores.correlations.spearman.value == pytest.approx(1, abs=0.02)
     records[3] = replace(records[3], short=None)
     assert ranking_of(judged(records, DATA, SHIPPED)).short_training is None

@@ -124,8 +124,8 @@ def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is
 def test_what_ranks_too_few_networks_is_said_in_one_line() -> None:
     few = [(1.0, 0.5), (2.0, 0.6)]
     scores = [agreement(name, few, SHIPPED.report) for name in ("snip", "synflow", "params")]
-    known = agreement("latency", [(1.0, 0.5), (2.0, 0.6), (3.0, 0.7)], SHIPPED.report)
-    report = dataclasses.replace(recorded(), scores=[*scores, known])
+    agreed = agreement("latency", [(1.0, 0.5), (2.0, 0.6), (3.0, 0.7)], SHIPPED.report)
+    report = dataclasses.replace(recorded(), scores=[*scores, agreed])
     line = "snip, synflow, params: 2 networks, too few for a rank correlation"
     for shown in (" ".join(terminal(report).split()), html(report)):
         assert line in shown

@@ -23,7 +23,7 @@ COUNTS: dict[str, Any] = {
 }
 
 
-def told(run: Path, per_class: Any) -> Path:
+def with_classes(run: Path, per_class: Any) -> Path:
     edit(run, "verdict.json", lambda verdict: verdict | {"per_class": per_class})
     return run
 
@@ -38,7 +38,7 @@ def test_an_accuracy_is_printed_with_its_standard_error() -> None:
 
 
 def test_every_class_is_told_with_its_error_and_their_mean_beside_it(run: Path) -> None:
-    report = read_report(told(run, COUNTS))
+    report = read_report(with_classes(run, COUNTS))
     shown = terminal(report)
     lines = shown.splitlines()
     first = lines.index("Accuracy by class")
@@ -60,14 +60,14 @@ def test_every_class_is_told_with_its_error_and_their_mean_beside_it(run: Path) 
 
 
 def test_without_held_out_images_the_validation_images_are_told(run: Path) -> None:
-    shown = terminal(read_report(told(run, COUNTS | {"held_out": None})))
+    shown = terminal(read_report(with_classes(run, COUNTS | {"held_out": None})))
     assert "held-out" not in shown[shown.index("Accuracy by class") :]
     assert "33.3 % on validation images" in shown
 
 
 def test_of_many_classes_the_least_accurate_are_shown_in_the_terminal(run: Path) -> None:
     many = {f"class {number:03}": [number, 200] for number in range(100)}
-    report = read_report(told(run, {"validation": many, "held_out": None}))
+    report = read_report(with_classes(run, {"validation": many, "held_out": None}))
     shown = terminal(report)
     assert "The 40 least accurate of 100 classes; report.html has all." in shown
     assert "class 039" in shown
@@ -92,7 +92,7 @@ def test_an_older_run_is_quiet_about_classes() -> None:
     ],
 )
 def test_counts_that_cannot_be_read_are_left_out(run: Path, odd: Any) -> None:
-    report = read_report(told(run, odd))
+    report = read_report(with_classes(run, odd))
     assert report.verdict.per_class == []
     assert "by class" not in every_form(report)
 
@@ -106,7 +106,7 @@ def test_where_none_or_all_are_right_the_error_is_the_same_everywhere_and_not_ze
     share = (right + 1) / 52
     assert evaluation.error == standard_error(right / 50, 50) == (share * (1 - share) / 50) ** 0.5
     counts = {"ant": [right, 50], "bee": [10, 50]}
-    assert text in terminal(read_report(told(run, {"validation": counts, "held_out": None})))
+    assert text in terminal(read_report(with_classes(run, {"validation": counts, "held_out": None})))
     page = (ROOT / "docs" / "explanation" / "glossary.md").read_text()
     assert "(k + 1) / (n + 2)" in page
     assert "0 of 50 is 0.0 ± 1.9 %" in page

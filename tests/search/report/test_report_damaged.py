@@ -80,9 +80,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_run_is_reported_as_far_as_it_can_be_read(name: str, run: Path) -> None:
-    damage, told = DAMAGES[name]
+    damage, problem = DAMAGES[name]
     damage(run)
-    assert told in every_form(read_report(run))
+    assert problem in every_form(read_report(run))
 
 
 @pytest.mark.parametrize("odd", [None, "x", -1, 1e300, [], [{}], {}, {"a": None}, True, "\ud800"], ids=repr)
@@ -92,8 +92,8 @@ def test_any_value_in_any_field_gives_a_report(odd: Any, run: Path) -> None:
     trained = next(line for line in lines if line["rung"] == "train")
     spoilt = [trained | {key: odd} for key in trained]
     for part in ("latency", "proxy"):
-        known = trained["provenance"][part]
-        spoilt += [trained | {"provenance": trained["provenance"] | {part: known | {key: odd}}} for key in known]
+        facts = trained["provenance"][part]
+        spoilt += [trained | {"provenance": trained["provenance"] | {part: facts | {key: odd}}} for key in facts]
     (run / "trials.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in [*lines[-3:], *spoilt]))
     edit(run, "run.json", lambda settings: dict.fromkeys(settings, odd))
     verdict = json.loads((run / "verdict.json").read_text())

@@ -44,15 +44,15 @@ def test_an_interrupted_search_is_reported_as_such(monkeypatch: pytest.MonkeyPat
 
 def test_a_fault_of_the_report_is_told_and_costs_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
-    told: list[str] = []
+    lines: list[str] = []
 
     def broken(folder: Path, policy: Policy) -> None:
         raise ValueError("of no\nkind")
 
     monkeypatch.setattr(runner, "read_report", broken)
-    result = search(tmp_path / "run", trials=2, watcher=lambda _, line: told.append(line or ""))
+    result = search(tmp_path / "run", trials=2, watcher=lambda _, line: lines.append(line or ""))
     assert result.verdict.passed
-    assert told[-1] == "no report.html was written: of no kind"
+    assert lines[-1] == "no report.html was written: of no kind"
 
 
 def test_a_study_carries_what_a_dashboard_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,9 +63,9 @@ def test_a_study_carries_what_a_dashboard_shows(monkeypatch: pytest.MonkeyPatch,
     assert found.metric_names == ["proxy accuracy", "latency, ms"]
     assert found.user_attrs["space"] == "tiny"
     assert found.user_attrs["latency budget, ms"] == 6.0
-    told = {trial.user_attrs["hash"]: trial.user_attrs for trial in found.trials if "hash" in trial.user_attrs}
+    by_hash = {trial.user_attrs["hash"]: trial.user_attrs for trial in found.trials if "hash" in trial.user_attrs}
     for record in result.records[:12]:
-        attributes = told[record.network_hash]
+        attributes = by_hash[record.network_hash]
         assert attributes["name"] == record.name
         assert attributes["latency_ms"] == record.latency_ms
         assert attributes.get("accuracy") == record.accuracy

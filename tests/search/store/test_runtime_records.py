@@ -68,8 +68,8 @@ def test_the_device_in_a_verdict_of_an_earlier_version_is_read(tmp_path: Path, m
         written = {name: value for name, value in verdict["device"].items() if name not in ("environment", "runtime")}
         (folder / "verdict.json").write_text(json.dumps({**verdict, "device": {**written, **device} if device else {}}))
         result = search(folder, resume=True, trials=2, latency_budget_ms=None)
-        told = None if result.facts is None else (result.facts.device_name, result.facts.runtime)
-        assert told == (("an H100", "graph") if "mode" in device else None)
+        device_told = None if result.facts is None else (result.facts.device_name, result.facts.runtime)
+        assert device_told == (("an H100", "graph") if "mode" in device else None)
 
 
 def test_a_check_of_an_earlier_version_tells_its_device() -> None:

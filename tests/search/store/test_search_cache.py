@@ -23,11 +23,15 @@ def test_another_run_takes_accuracies_from_the_cache_and_measures_again(tmp_path
     assert result.winner is not None
     assert machine.names("train") == [result.winner.name]  # for its weights, which the cache does not hold
     assert len(machine.names("measure")) >= 4
-    one, two = ([record["accuracy"] for record in records(tmp_path / name)] for name in ("one", "two"))
-    assert one == two
-    told = [line for line in lines.told if line.startswith("trial ")]
-    assert [line.endswith("% (accuracy from the cache)") for line in told] == [", accuracy " in line for line in told]
-    assert sum(line.endswith("(accuracy from the cache)") for line in told) == 4 - sum(": p10" in line for line in told)
+    first, two = ([record["accuracy"] for record in records(tmp_path / name)] for name in ("one", "two"))
+    assert first == two
+    trial_lines = [line for line in lines.told if line.startswith("trial ")]
+    assert [line.endswith("% (accuracy from the cache)") for line in trial_lines] == [
+        ", accuracy " in line for line in trial_lines
+    ]
+    assert sum(line.endswith("(accuracy from the cache)") for line in trial_lines) == 4 - sum(
+        ": p10" in line for line in trial_lines
+    )
 
 
 def test_other_training_settings_and_damaged_entries_miss_the_cache(tmp_path: Path) -> None:

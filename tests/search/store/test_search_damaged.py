@@ -18,7 +18,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("clock.json", {"seconds": "x"}, "seconds: Input should be a valid number"),
         ("clock.json", [], "Input should be a valid dictionary"),
@@ -31,23 +31,23 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_damaged_is_told_when_a_search_goes_on(
-    tmp_path: Path, name: str, content: Any, told: str
+    tmp_path: Path, name: str, content: Any, message: str
 ) -> None:
     search(tmp_path / "run", trials=2)
     if name not in ("verdict.json", "front.json"):
         (tmp_path / "run" / "verdict.json").unlink()
     (tmp_path / "run" / name).write_text(json.dumps(content))
-    with pytest.raises(SearchError, match=rf"{name} is damaged: {told}"):
+    with pytest.raises(SearchError, match=rf"{name} is damaged: {message}"):
         search(tmp_path / "run", resume=True, trials=2)
 
 
-@pytest.mark.parametrize(("line", "told"), [("{}", "number: Field required"), ("5", "Input should be a valid")])
+@pytest.mark.parametrize(("line", "message"), [("{}", "number: Field required"), ("5", "Input should be a valid")])
 def test_a_line_that_is_no_record_is_told_by_who_goes_on_and_who_takes_over(
-    tmp_path: Path, line: str, told: str
+    tmp_path: Path, line: str, message: str
 ) -> None:
     search(tmp_path / "run", trials=2)
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:
         file.write(line + "\n")
     number = len((tmp_path / "run" / "trials.jsonl").read_text().splitlines())
-    with pytest.raises(SearchError, match=rf"trials\.jsonl:{number}: not a record: {told}.*; remove the line"):
+    with pytest.raises(SearchError, match=rf"trials\.jsonl:{number}: not a record: {message}.*; remove the line"):
         search(tmp_path / "run", resume=True, trials=3)

@@ -52,8 +52,8 @@ def test_snip_is_the_sum_of_weights_times_their_gradients() -> None:
 def test_snip_leaves_the_model_as_it_was() -> None:
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)).train()
     before = {name: value.clone() for name, value in model.state_dict().items() if "num_batches" not in name}
-    one, again = (snip(model, Batch(torch.eye(2), torch.tensor([0, 1]))) for _ in range(2))
-    assert one == again
+    scores, again = (snip(model, Batch(torch.eye(2), torch.tensor([0, 1]))) for _ in range(2))
+    assert scores == again
     assert model.training
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
     assert all(weight.grad is None for weight in model.parameters())
@@ -173,13 +173,13 @@ def test_the_scores_of_az_nas_are_those_of_the_blocks() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_family_has_every_score_and_keeps_it_by_its_seed(name: str, data: Data) -> None:
     spec = small(name).model_copy(update={"classes": data.classes})
-    one, again = scored(spec, data, seed=0), scored(spec, data, seed=0)
-    assert tuple(one.scores) == NAMES
-    assert one.scores == again.scores
-    assert all(score > -1e9 for score in one.scores.values()), one.scores
-    assert (one.scores["params"], one.scores["macs"]) == (count(spec).params, count(spec).macs)
+    first, again = scored(spec, data, seed=0), scored(spec, data, seed=0)
+    assert tuple(first.scores) == NAMES
+    assert first.scores == again.scores
+    assert all(score > -1e9 for score in first.scores.values()), first.scores
+    assert (first.scores["params"], first.scores["macs"]) == (count(spec).params, count(spec).macs)
     other = scored(spec, data, seed=1).scores
-    assert all(one.scores[member] != other[member] for member in ("snip", "synflow", "dss", "naswot"))
+    assert all(first.scores[member] != other[member] for member in ("snip", "synflow", "dss", "naswot"))
 
 
 def test_heads_that_give_token_labels_are_scored_by_their_logits(data: Data) -> None:

@@ -103,11 +103,11 @@ SCORE = ScoreRequest({}, DataRequest("fake", 32, 0, 10), 0, "cpu")
 class Stub:
     """A worker that tells when it measures and when it is held."""
 
-    def __init__(self, told: list[str], name: str) -> None:
-        self.told, self.name = told, name
+    def __init__(self, events: list[str], name: str) -> None:
+        self.events, self.name = events, name
 
     def ask(self, request: Request[R], timeout_s: float, progress: Any = None) -> R:
-        self.told.append(f"{self.name} {request.do}s")
+        self.events.append(f"{self.name} {request.do}s")
         if self.name == "d":
             raise Failed("no GPU 3")
         device = fake_device("an H100" if self.name == "a" else "a T4", "cuda").as_json()
@@ -115,27 +115,27 @@ class Stub:
         return request.reply({**facts, "scores": {}, "seconds": 0.0 if request.needs_quiet else {}})
 
     def hold(self, still: bool) -> None:
-        self.told.append(f"{self.name} {'is held' if still else 'goes on'}")
+        self.events.append(f"{self.name} {'is held' if still else 'goes on'}")
 
     def stop(self) -> None:
-        self.told.append(f"{self.name} stops")
+        self.events.append(f"{self.name} stops")
 
 
-def pool(device: str, count: int, told: list[str]) -> WorkerPool[str]:
+def pool(device: str, count: int, events: list[str]) -> WorkerPool[str]:
     names = iter("abcd")
     return WorkerPool(
-        settings(device=device), RANDOM.silence, MachineOptions(workers=count), lambda: Stub(told, next(names))
+        settings(device=device), RANDOM.silence, MachineOptions(workers=count), lambda: Stub(events, next(names))
     )
 
 
 def test_while_one_measures_those_on_its_device_hold_still() -> None:
-    told: list[str] = []
-    pool("cpu", 3, told).slots[1].ask(MEASURE, 1.0)
-    assert told == ["a is held", "c is held", "b measures", "a goes on", "c goes on"]
-    told.clear()
-    pool("cpu", 2, told).slots[0].ask(SCORE, 1.0)
-    pool("cuda", 2, told).slots[0].ask(MEASURE, 1.0)
-    assert told == ["a scores", "a measures"]
+    events: list[str] = []
+    pool("cpu", 3, events).slots[1].ask(MEASURE, 1.0)
+    assert events == ["a is held", "c is held", "b measures", "a goes on", "c goes on"]
+    events.clear()
+    pool("cpu", 2, events).slots[0].ask(SCORE, 1.0)
+    pool("cuda", 2, events).slots[0].ask(MEASURE, 1.0)
+    assert events == ["a scores", "a measures"]
 
 
 def test_each_worker_has_a_gpu_of_its_own_unless_one_is_named() -> None:
@@ -156,9 +156,9 @@ def test_workers_on_unlike_or_missing_devices_are_refused() -> None:
 
 
 def test_a_worker_asks_nothing_once_the_search_has_ended() -> None:
-    told: list[str] = []
-    ended = pool("cpu", 2, told)
+    events: list[str] = []
+    ended = pool("cpu", 2, events)
     ended.stop()
     with pytest.raises(SearchError, match="the search ends"):
         ended.slots[0].ask(SCORE, 1.0)
-    assert told == ["a stops", "b stops"]
+    assert events == ["a stops", "b stops"]

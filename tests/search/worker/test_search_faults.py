@@ -109,7 +109,7 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
     options = MachineOptions(workers, trial_s=4.0, trial_bytes=4e9)
     result = run_search(settings(trials=11), tmp_path / "run", options=options, policy=RANDOM)
     found = records(tmp_path / "run")
-    told = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
+    reasons = [str(record["reason"]).partition(" (fault")[0] for record in found if record["outcome"] == "failed"]
     expected = [
         "the worker was killed by SIGSEGV",
         "it took longer than the 4 s that a trial may take",
@@ -121,7 +121,7 @@ def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: 
         "the worker ended (1): a third-party block leaves",
         "the worker sent an invalid reply: b'no reply'",
     ]
-    assert told == expected if workers == 1 else sorted(told) == sorted(expected)
+    assert reasons == expected if workers == 1 else sorted(reasons) == sorted(expected)
     assert len({record["hash"] for record in found}) == result.trials == 11
     assert [record["outcome"] for record in found if record["outcome"] != "failed"] == ["trained", "trained"]
     assert result.verdict.passed
@@ -154,10 +154,10 @@ def data_limit(worker: WorkerProtocol) -> int:
 @pytest.mark.usefixtures("faulty")
 def test_memory_is_shared_out_on_a_cpu_and_left_alone_on_a_gpu() -> None:
     policy = RANDOM.worker
-    usable, own = usable_bytes(policy.memory_share), resource.getrlimit(resource.RLIMIT_DATA)[0]
+    usable, limit = usable_bytes(policy.memory_share), resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert usable is not None
     assert data_limit(MachineOptions(workers=2).worker("cpu", policy)()) == usable // 2
-    assert data_limit(MachineOptions(workers=2).worker("cuda", policy)()) == own
+    assert data_limit(MachineOptions(workers=2).worker("cuda", policy)()) == limit
     assert data_limit(MachineOptions(trial_bytes=5e9).worker("cuda", policy)()) == 5_000_000_000
 
 
@@ -182,8 +182,8 @@ def test_a_block_that_raises_when_it_is_counted_is_left_out(tmp_path: Path, monk
     result = search(tmp_path / "run", trials=6, watcher=lines)
     assert result.trials == 6
     assert all(node["type"] != "hilo" for record in records(tmp_path / "run") for node in record["spec"]["nodes"])
-    told = [line for line in lines.told if "ZeroDivisionError: a third-party block divides" in line]
-    assert len(told) == 1
+    lines_of_it = [line for line in lines.told if "ZeroDivisionError: a third-party block divides" in line]
+    assert len(lines_of_it) == 1
 
 
 def test_blocks_that_all_raise_end_the_search_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

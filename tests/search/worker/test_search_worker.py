@@ -24,7 +24,7 @@ from tests.support.places import ROOT
 from tests.support.processes import children_of
 
 
-def silent(told: Any) -> None:
+def silent(event: Any) -> None:
     """Nothing is made of what comes before the reply."""
 
 
@@ -76,9 +76,9 @@ def gone(pid: int) -> bool:
 
 
 def test_a_worker_answers_and_tells_its_progress(worker: Worker) -> None:
-    told: list[Any] = []
-    first = worker.exchange({"do": "progress"}, 30.0, lambda reply: told.append(reply["progress"]))
-    assert told == [0, 1, 2]
+    events: list[Any] = []
+    first = worker.exchange({"do": "progress"}, 30.0, lambda reply: events.append(reply["progress"]))
+    assert events == [0, 1, 2]
     assert pid_of(worker) == first["pid"]
 
 
