@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import io
 import logging
@@ -92,7 +91,7 @@ def _nncf() -> Any:
     before = os.environ.get(_NO_TELEMETRY)
     os.environ[_NO_TELEMETRY] = "1"
     try:
-        nncf = importlib.import_module("nncf")
+        import nncf
     except ImportError:
         raise ExportError(f"int8 with calibration needs the package nncf; {NNCF_REMEDY}") from None
     finally:

@@ -26,6 +26,7 @@ MAY_IMPORT_BY_STRING = {
     "archdsl.runtimes.by_name": "runtimes of installed packages",
     "archdsl.search": "public names load when first used",
     "archdsl.weights": "public names load when first used",
+    "archdsl.exporting.int8": "looks whether NNCF is installed, and imports nothing",
     "archdsl.runtimes.onnxruntime": "looks whether ONNX Runtime is installed, and imports nothing",
     "archdsl.kernels.support": "looks whether Triton is installed, and imports nothing",
 }
