@@ -72,7 +72,8 @@ class Replayed:
         return self._table[canonical_hash(spec_of(request["spec"]))]
 
     def _hello(self, request: Reply) -> Reply:
-        return {"device": "cpu", "stat": STAT, "provenance": self._provenance}
+        runtime = self._provenance["mode"]  # what it was called when the table was recorded
+        return {"device": "cpu", "stat": STAT, "provenance": {**self._provenance, "runtime": runtime}}
 
     def _data(self, request: Reply) -> Reply:
         sizes = {"images": 2000, "validation": 1000, "held_out": 1000}

@@ -21,7 +21,7 @@ SMALL += " --set stage3.heads=3 --set stage4.heads=3"
 EXAMPLES = [
     line.strip()
     for command in app.registered_commands
-    if command.callback is not None and command.name not in ("search", "doctor", "proxy-check")
+    if command.callback is not None and command.name not in ("search", "doctor", "proxy-check", "train")
     for line in (command.callback.__doc__ or "").splitlines()
     if line.strip().startswith("archdsl ")
 ]
@@ -51,11 +51,15 @@ def checkpoint(folder: Path) -> None:
 def test_the_examples_in_the_help_work(line: str, tmp_path: Path) -> None:
     few = " --rounds 3 --time-limit 1s " + ("--batch 1" if "--layers" in line else f"--runtime eager {SMALL}")
     quick = {"bench": few, "import": f" {SMALL}"}.get(line.split()[1], "")
+    parent = ""
     if "litv2_s.pth" in line:
         quick = f" {SMALL}"
     if {"import", "export", "export-weights"} & set(line.split()):
         checkpoint(tmp_path)
-    script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{line}{quick}\n'
+    if "--partial" in line:
+        parent = f"archdsl new lit_s {SMALL} > parent.json\n"
+        quick += " --parent parent.json"
+    script = f'set -eu\narchdsl() {{ "{sys.executable}" -m archdsl "$@"; }}\n{parent}{line}{quick}\n'
     if line.startswith("archdsl report"):
         shutil.copytree(GOLDEN / "run", tmp_path / "runs" / "first")
     environment = {**os.environ, "ARCHDSL_CACHE": str(tmp_path / "cache")}  # an example clears it

@@ -76,7 +76,7 @@ def test_what_is_set_after_the_network_is_built_is_in_the_file(tmp_path: Path) -
     headless.reset_classifier(0)
     mapped.reset_classifier(0, "")
     other.reset_classifier(7)
-    drop_path: Any = other.get_submodule("stage1.blocks.0.drop_path")
+    drop_path: Any = other.get_submodule("stage2.blocks.0.drop_path")
     drop_path.rate = 0.25
     models = {"headless": headless, "mapped": mapped, "other": other.eval()}
     for name, model in models.items():
@@ -209,9 +209,9 @@ def test_a_title_cannot_end_the_docstring() -> None:
 
 def test_a_replaced_module_is_refused_by_name_and_nothing_is_written(tmp_path: Path) -> None:
     model = build(small("lit_s", most=1))
-    block: Any = model.get_submodule("stage1.blocks.0")
+    block: Any = model.get_submodule("stage2.blocks.0")
     block.scale2 = nn.Tanh()
-    with pytest.raises(ExportError, match=r"stage1\.blocks\.0\.scale2 was replaced by a Tanh"):
+    with pytest.raises(ExportError, match=r"stage2\.blocks\.0\.scale2 was replaced by a Tanh"):
         write_python(model, tmp_path / "net.py", {})
     model = build(small("lit_s", most=1))
     model.get_submodule("stem").proj = nn.Conv2d(3, 5, 4)

@@ -129,7 +129,9 @@ def test_backbones_without_a_head_are_measured(name: str) -> None:
 
 def test_what_a_runtime_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("onnxruntime"):
-        with pytest.raises(MeasureError, match="runtime onnxruntime takes dtype float32 or float16; got bfloat16"):
+        with pytest.raises(
+            MeasureError, match="runtime onnxruntime takes dtype float32, float16 or int8; got bfloat16"
+        ):
             Setting.checked("cpu", 1, "bfloat16", "onnxruntime")
     with pytest.raises(MeasureError, match="runtime openvino runs on a CPU here; got device cuda"):
         runtime_named("openvino").check("cuda", "float32")

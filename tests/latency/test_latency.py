@@ -129,7 +129,12 @@ def test_threads_are_those_on_which_the_networks_are_faster(
             "runtime graph replays a CUDA graph and needs a GPU; got device cpu; use eager or compile",
         ),
         ({"runtime": "fast"}, "runtime must be eager, graph, compile, onnxruntime or openvino; got 'fast'"),
-        ({"dtype": "int8"}, "dtype must be float32, float16 or bfloat16; got 'int8'"),
+        (
+            {"dtype": "int8"},
+            "runtime eager has no dtype int8: exported files alone are quantised; "
+            "use --runtime onnxruntime or openvino",
+        ),
+        ({"dtype": "int4"}, "dtype must be float32, float16, bfloat16 or int8; got 'int4'"),
         ({"batch": 0}, "batch must be at least 1; got 0"),
         ({"threads": 0}, "threads must be at least 1; got 0"),
         ({"rounds": 0}, "rounds must be at least 1; got 0"),

@@ -154,3 +154,61 @@ def code_in(folder: Path) -> str:
     """The program that a run's README.txt shows."""
     lines = (folder / "README.txt").read_text().splitlines()
     return "\n".join(line[4:] for line in lines if line.startswith("    "))
+
+
+@pytest.mark.skipif(RUNTIME == "eager", reason="the extra archdsl[onnx] is not installed")
+def test_a_spec_ends_as_a_file_that_classifies_a_picture(tiny: Searched, tmp_path: Path) -> None:
+    """The whole way in seconds: a space, a search, an export, and a picture in a folder that holds nothing else."""
+    file = exported(tiny.folder, tmp_path)
+    picture = np.full((40, 50, 3), 200, dtype=np.uint8)
+    assert classified(file, picture, code_in(tiny.folder)) == "2"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(RUNTIME == "eager", reason="the extra archdsl[onnx] is not installed")
+def test_two_minutes_of_search_end_as_a_file_that_classifies_a_picture(tmp_path: Path) -> None:
+    """As a new user does it: the shipped space and data, and the class that the network itself names."""
+    import torch
+
+    from archdsl import load_model
+    from archdsl.data import shapetex
+    from archdsl.weights.facts import read_facts
+
+    command = [sys.executable, "-m", "archdsl", "search", "--latency-budget", "20ms", "--time", "2m", "--out", "run"]
+    environment = {**IMPORTS, "ARCHDSL_CACHE": str(tmp_path / "cache")}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
+    assert ended.returncode in (0, 1), ended.stderr
+    folder = tmp_path / "run"
+    assert (folder / "winner.safetensors").exists(), ended.stdout + ended.stderr
+    (tmp_path / "elsewhere").mkdir()
+    file = exported(folder, tmp_path / "elsewhere")
+    picture = (255 * shapetex.images(1, 64, seed=5)[0][0]).round().astype(np.uint8)
+    facts = read_facts(folder / "winner.safetensors")
+    assert facts.preprocessing is not None
+    assert facts.classes is not None
+    mean, std = (np.reshape(side, (3, 1, 1)) for side in (facts.preprocessing.mean, facts.preprocessing.std))
+    images = torch.from_numpy(((picture / 255 - mean) / std).astype(np.float32))[None]
+    expected = facts.classes[int(load_model(folder / "winner.safetensors")(images).argmax())]
+    assert classified(file, picture.transpose(1, 2, 0), code_in(folder)) == expected
+
+
+def exported(folder: Path, target: Path) -> Path:
+    """What `archdsl export` makes of a run's trained winner, in a folder of its own."""
+    file = target / "net.onnx"
+    command = [sys.executable, "-m", "archdsl", "export", str(folder / "winner.safetensors"), "-o", str(file)]
+    ended = subprocess.run(command, env=IMPORTS, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name for path in target.iterdir() if path.suffix] == ["net.onnx"]
+    return file
+
+
+def classified(file: Path, picture: np.ndarray[Any, Any], program: str) -> str:
+    """The class that a file gives a picture (H, W, 3), without archdsl and torch."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(file.parent / "picture.png")
+    program = program.replace("winner.onnx", file.name).replace("picture.jpg", "picture.png")
+    command = [sys.executable, "-c", ALONE + program]
+    used = subprocess.run(command, cwd=file.parent, env=IMPORTS, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    return used.stdout.strip()
