@@ -17,10 +17,10 @@ search: .venv/installed
 	$(BIN)/archdsl search $(SEARCH)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15 -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=15 -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=15
 
 check: ruff types contracts docs
 

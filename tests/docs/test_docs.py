@@ -19,6 +19,8 @@ from tests.support.shown import PAGES, ROOT, Block, Session, blocks, commands, l
 
 DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 LANGUAGES = {"console", "json", "python", "toml", "text"}
+SLOW = ("export.md",)
+"""Pages of exports that tests/exporting makes of smaller networks."""
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -26,7 +28,9 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", DOCS, ids=named)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=named(page), marks=pytest.mark.slow if page.name in SLOW else ()) for page in DOCS]
+)
 def test_everything_on_a_page_runs_and_prints_what_stands_there(
     page: Path,
     tmp_path: Path,

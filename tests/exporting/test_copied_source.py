@@ -29,7 +29,7 @@ with torch.inference_mode():
 """
 
 
-@pytest.mark.parametrize("kind", ["block", "every"])
+@pytest.mark.parametrize("kind", ["block", pytest.param("every", marks=pytest.mark.slow)])
 def test_types_of_an_installed_package_are_copied_too(kind: str, site: Path, tmp_path: Path) -> None:
     (site / "own.py").write_text(EVERY_KIND)
     install(site, "own", "own")

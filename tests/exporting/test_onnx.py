@@ -82,7 +82,9 @@ def test_a_file_computes_what_the_network_computes(name: str, dynamic_batch: boo
         assert furthest(exact(built, images(batch)), logits) < ROUNDING
 
 
-@pytest.mark.parametrize("name", ["dualvit_s", pytest.param("mixed", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["lit_s", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dualvit_s", "mixed"))]
+)
 def test_the_maps_of_dense_prediction_have_the_names_of_their_nodes(name: str, tmp_path: Path) -> None:
     built = shaken(name, features_only=True, most=1)
     done = export(built, tmp_path / "net.onnx", image=(96, 64))
@@ -176,7 +178,7 @@ def test_other_dtypes_read_and_give_float32(dtype: str, limit: float, tmp_path: 
     assert onnx.load(tmp_path / "net.onnx").metadata_props
 
 
-@pytest.mark.parametrize("opset", [18, 23])
+@pytest.mark.parametrize("opset", [18, pytest.param(23, marks=pytest.mark.slow)])
 def test_another_opset_is_written_where_it_is_right(opset: int, tmp_path: Path) -> None:
     done = export(bias_network(), tmp_path / "net.onnx", opset=opset)
     (version,) = [each.version for each in onnx.load(tmp_path / "net.onnx").opset_import if each.domain == ""]

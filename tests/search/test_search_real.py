@@ -18,8 +18,6 @@ from archdsl.load.specs import spec_of
 from tests.support.bright_images import write_bright_images
 from tests.support.searching import SPACE
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 
 class Searched(NamedTuple):
     """A run folder, and how the search in it ended."""

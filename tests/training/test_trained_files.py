@@ -30,8 +30,6 @@ from archdsl.weights import ModelFacts, read_facts
 from archdsl.weights.facts import Crop
 from tests.support.searching import SPACE, settings
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 Facts = dict[str, Any]
 
 

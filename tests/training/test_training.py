@@ -17,6 +17,8 @@ from tests.support.every_part import TYPES, network, noise, sample, spec
 from tests.support.goldens import both_forms
 from tests.support.narrow_networks import SMALL, small
 
+LONG_TO_TRAIN = ("datpp_t", "dualvit_s", "fcvit_tiny")
+
 
 def first(outputs: Any) -> Tensor:
     """The logits, of a head that gives more than them in training too."""
@@ -74,7 +76,9 @@ def test_half_precision_is_finite_and_near(name: str, dtype: torch.dtype, most: 
     assert float((half - single).abs().max() / single.abs().max()) < most
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG_TO_TRAIN else ()) for name in SMALL]
+)
 def test_a_short_training_lowers_the_loss(name: str) -> None:
     data = proxy_data.load("shapetex", image=64, seed=0, train=96, validation=20)
     found = override(small(name), [f"classes={data.classes}"])

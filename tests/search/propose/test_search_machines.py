@@ -23,8 +23,6 @@ from tests.support.searching import accuracy_of, quicken, search, settings, tria
 from tests.support.sharing import database_url
 from tests.support.studies import stored_study
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 MACHINES = """

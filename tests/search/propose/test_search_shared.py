@@ -25,8 +25,6 @@ from tests.support.sharing import SHARING, database_url, open_study
 from tests.support.studies import stored_study
 from tests.support.trials import trial as made
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 postgres = pytest.fixture(scope="module")(database_url)

@@ -21,8 +21,6 @@ from archdsl.spaces.variables import variables
 from tests.support.searching import SPACE, Machine, quicken, search, trials
 from tests.support.studies import stored_study
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced
 UNEVEN: dict[str, Any] = SPACE | {
     "nodes": [{"id": "stem", "type": "patch_stem", "width": {"$one_of": WIDTHS, "$name": "w"}}, *SPACE["nodes"][1:]]

@@ -23,8 +23,6 @@ from archdsl.spaces.variables import variables
 from tests.support.searching import Lines, Machine, quicken, settings, trials
 from tests.support.sharing import SHARING, database_url
 
-pytestmark = pytest.mark.xdist_group(__name__)  # one process makes what they share
-
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 postgres = pytest.fixture(scope="module")(database_url)

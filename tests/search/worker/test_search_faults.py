@@ -104,7 +104,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("faulty")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_fault_of_a_worker_costs_its_trial_and_is_not_met_again(tmp_path: Path, workers: int) -> None:
     options = MachineOptions(workers, trial_s=4.0, trial_bytes=4e9)
     result = run_search(settings(trials=11), tmp_path / "run", options=options, policy=RANDOM)
