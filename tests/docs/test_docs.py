@@ -19,8 +19,8 @@ from tests.support.shown import PAGES, ROOT, Block, Session, blocks, commands, l
 
 DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 LANGUAGES = {"console", "json", "python", "toml", "text"}
-SLOW = ("export.md",)
-"""Pages of exports that tests/exporting makes of smaller networks."""
+SLOW = ("export.md", "export-to-python.md", "budgets-and-conditions.md", "examine-a-space.md")
+"""Pages whose commands are also given by tests of their own, of smaller networks or spaces."""
 RESULTS = ROOT / "benchmarks" / "results"
 
 

@@ -23,7 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("sampler", ["auto", "gp", "nsga2"])
+@pytest.mark.parametrize("sampler", ["auto", "gp", pytest.param("nsga2", marks=pytest.mark.slow)])
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
