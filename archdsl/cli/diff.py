@@ -51,7 +51,7 @@ def command(
     from archdsl.inspecting.diff import diff
 
     (old,), (new,) = open_specs([before], None), open_specs([after], assignments)
-    found = diff(old, new)
+    difference = diff(old, new)
     measured = None
     if measure:
         from archdsl.cli.bench import default_runtime, labelled
@@ -63,9 +63,9 @@ def command(
         measured = compare(items, device, runtime=runtime, threads=threads, on_wait=output.remark)
     if as_json:
         latency = {} if measured is None else {"latency": measured.as_json()}
-        return output.result_json({**found.as_json(), **latency})
+        return output.result_json({**difference.as_json(), **latency})
     from archdsl.render.console import stdout
     from archdsl.render.diff import diff_page
 
-    stdout().print(diff_page(found, measured), soft_wrap=True)
+    stdout().print(diff_page(difference, measured), soft_wrap=True)
     return None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from archdsl.cost import NodeCount
+from archdsl.cost import BYTES, NodeCount
 from archdsl.inspecting.diff import FieldChange, NodeChange, SpecDiff
 from archdsl.json_types import Json
 from archdsl.latency.result import Comparison
@@ -40,8 +40,8 @@ def _summary(diff: SpecDiff) -> str:
     states = ("added", "removed", "changed")
     numbers = {state: sum(node.state == state for node in diff.nodes) for state in states}
     equal = len(diff.after_count.nodes) - numbers["added"] - numbers["changed"]
-    told = [f"{number} {state}" for state, number in [*numbers.items(), ("equal", equal)] if number]
-    return f"{names}: nodes: {', '.join(told)}"
+    counted = [f"{number} {state}" for state, number in [*numbers.items(), ("equal", equal)] if number]
+    return f"{names}: nodes: {', '.join(counted)}"
 
 
 def _header(changes: Iterable[FieldChange]) -> Iterator[Text]:
@@ -89,6 +89,8 @@ def _costs(before: NodeCount, after: NodeCount) -> Iterator[tuple[str, str, str]
     yield "gives", before.shape, after.shape
     yield "params", params_text(before.params), params_text(after.params)
     yield "MACs", macs_text(before.macs), macs_text(after.macs)
+    size = BYTES["float32"]
+    yield "activations", bytes_text(before.activations * size), bytes_text(after.activations * size)
 
 
 def _change(change: FieldChange) -> str:
@@ -114,7 +116,7 @@ def _totals(diff: SpecDiff) -> RenderableType:
         Column("after", [Text(text(right)) for _, _, right, text in rows], right=True),
         Column("change", [Text(_ratio(left, right)) for _, left, right, _ in rows], right=True),
     ]
-    notes = ["MACs for one image; memory is that of weights and peak activations in float32 at batch 1."]
+    notes = ["MACs for one image; activations and memory (weights and peak activations) in float32 at batch 1."]
     return Sheet(columns, notes)
 
 

@@ -33,48 +33,48 @@ def test_a_network_does_not_differ_from_itself_nor_from_its_defaults_written_out
 
 
 def test_a_changed_field_is_told_by_its_path_and_what_it_costs() -> None:
-    found = diff(BASE, override(BASE, ["stage3.depth=4", "stage1.mlp.ratio=2"]))
-    first, second = found.nodes
+    difference = diff(BASE, override(BASE, ["stage3.depth=4", "stage1.mlp.ratio=2"]))
+    first, second = difference.nodes
     assert (first.id, first.state, first.fields) == ("stage1", "changed", (FieldChange("mlp.ratio", 4.0, 2.0),))
     assert (second.id, second.fields) == ("stage3", (FieldChange("depth", 6, 4),))
     assert second.before is not None
     assert second.after is not None
     assert second.after.params < second.before.params
-    assert found.after_count == count(found.after)
+    assert difference.after_count == count(difference.after)
 
 
 def test_a_removed_and_an_added_node_stand_in_order_and_readers_say_what_they_read_now() -> None:
     shorter = changed(stage2=None)
-    found = diff(BASE, shorter)
-    assert [(node.id, node.state) for node in found.nodes] == [("stage2", "removed"), ("merge2", "changed")]
-    assert found.nodes[1].fields == (FieldChange("from", "stage2", "merge1"),)
+    difference = diff(BASE, shorter)
+    assert [(node.id, node.state) for node in difference.nodes] == [("stage2", "removed"), ("merge2", "changed")]
+    assert difference.nodes[1].fields == (FieldChange("from", "stage2", "merge1"),)
     back = diff(shorter, BASE)
     assert [(node.id, node.state) for node in back.nodes] == [("stage2", "added"), ("merge2", "changed")]
     assert back.nodes[0].before is None
 
 
 def test_a_change_of_the_image_shows_in_the_shapes_of_all_nodes() -> None:
-    found = diff(BASE, override(BASE, ["image=256"]))
-    assert found.header == (FieldChange("image", 224, 256),)
-    assert [node.id for node in found.nodes] == [node.id for node in BASE.nodes]
-    assert all(not node.fields for node in found.nodes)
+    difference = diff(BASE, override(BASE, ["image=256"]))
+    assert difference.header == (FieldChange("image", 224, 256),)
+    assert [node.id for node in difference.nodes] == [node.id for node in BASE.nodes]
+    assert all(not node.fields for node in difference.nodes)
 
 
 def test_ports_are_named() -> None:
     spec = archdsl.load_spec("dualvit_s")
-    found = diff(spec, archdsl.load_spec("litv2_s"))
-    reads = {node.id: {change.path: change.before for change in node.fields} for node in found.nodes}
+    difference = diff(spec, archdsl.load_spec("litv2_s"))
+    reads = {node.id: {change.path: change.before for change in node.fields} for node in difference.nodes}
     assert reads["stage2"]["from"] == "merge1, semantic_merge1.semantics"
 
 
 @pytest.mark.parametrize("other", [archdsl.load_spec("dat_t"), archdsl.load_spec("dualvit_s")])
 def test_every_node_is_added_removed_changed_or_equal(other: archdsl.Spec) -> None:
-    found = diff(BASE, other)
+    difference = diff(BASE, other)
     ours, theirs = {node.id for node in BASE.nodes}, {node.id for node in other.nodes}
-    assert {node.id for node in found.of_state("added")} == theirs - ours
-    assert {node.id for node in found.of_state("removed")} == ours - theirs
-    assert {node.id for node in found.of_state("changed")} <= ours & theirs
-    assert json.loads(json.dumps(found.as_json())) == found.as_json()
+    assert {node.id for node in difference.of_state("added")} == theirs - ours
+    assert {node.id for node in difference.of_state("removed")} == ours - theirs
+    assert {node.id for node in difference.of_state("changed")} <= ours & theirs
+    assert json.loads(json.dumps(difference.as_json())) == difference.as_json()
 
 
 def test_what_is_no_spec_is_refused_by_name() -> None:
@@ -89,6 +89,14 @@ def test_the_command_prints_the_changes_and_the_costs(run: Run) -> None:
     assert "-12.6 %" in out
     code, out, _ = run("diff", "litv2_s", "litv2_s")
     assert out.startswith("litv2_s -> litv2_s: the same network\n")
+
+
+def test_every_changed_node_says_what_changed(run: Run) -> None:
+    """Also the head, of which another image changes the activations alone."""
+    lines = run("diff", "litv2_s", "litv2_s", "--set", "image=256").out.splitlines()
+    places = [place for place, line in enumerate(lines) if line.startswith("~ ") and ":" not in line]
+    assert len(places) == len(BASE.nodes)
+    assert all(lines[place + 1].startswith("    ") for place in places)
 
 
 def test_of_another_type_only_what_both_types_have_is_printed(run: Run) -> None:
@@ -114,9 +122,9 @@ def test_the_command_as_json(run: Run) -> None:
     ],
 )
 def test_wrong_use_is_told(run: Run, arguments: list[str], code: int, text: str) -> None:
-    found = run("diff", *arguments)
-    assert (found[0], found[1]) == (code, "")
-    assert text in found[2]
+    difference = run("diff", *arguments)
+    assert (difference[0], difference[1]) == (code, "")
+    assert text in difference[2]
 
 
 def test_both_are_measured_side_by_side(run: Run, tmp_path: Path) -> None:
