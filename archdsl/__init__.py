@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from archdsl import nn as nn
     from archdsl.compile import Backbone as Backbone
     from archdsl.compile import build as build
     from archdsl.cost import Count as Count
@@ -65,7 +66,7 @@ _HOME = {
     "save_model": "weights",
     "train": "training.api",
 }
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, "nn"])
 
 
 def __getattr__(name: str) -> Any:
@@ -73,6 +74,8 @@ def __getattr__(name: str) -> Any:
         from archdsl.files import installed_version
 
         return installed_version()
+    if name == "nn":
+        return importlib.import_module("archdsl.nn")
     if name not in _HOME:
         raise AttributeError(f"module 'archdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"archdsl.{_HOME[name]}"), name)

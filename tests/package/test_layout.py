@@ -56,7 +56,8 @@ def test_importing_the_package_or_reading_a_spec_imports_no_torch() -> None:
     code = "import sys, archdsl; assert not {'torch', 'pydantic', 'numpy', 'networkx'} & set(sys.modules)\n"
     code += "archdsl.count(archdsl.load_spec('litv2_s')); archdsl.graph(archdsl.load_spec('lit_s'))\n"
     code += "import archdsl.latency, archdsl.spaces, archdsl.reference.jsonschema, archdsl.language.text.writing\n"
-    code += "assert 'torch' not in sys.modules"
+    code += "assert 'nn' in dir(archdsl) and 'torch' not in sys.modules\n"
+    code += "assert archdsl.nn.HiLo.__module__ == 'archdsl.nn.attention'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -154,9 +154,14 @@ class ResidualConvMlp(ConvMlp):
         return self.fc2(x)
 
 
+def hidden_width(spec: fields.PlainMlp | fields.ConvMlp | fields.ResidualConvMlp, channels: int) -> int:
+    """Channels inside the MLP that a field asks for."""
+    return int(spec.ratio * channels)
+
+
 def mlp(spec: fields.PlainMlp | fields.ConvMlp | fields.ResidualConvMlp, channels: int) -> nn.Module:
     """The MLP that a field asks for."""
-    hidden = int(spec.ratio * channels)
+    hidden = hidden_width(spec, channels)
     if spec.type == "plain":
         return Mlp(channels, hidden)
     kind = ConvMlp if spec.type == "dwconv" else ResidualConvMlp

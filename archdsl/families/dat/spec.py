@@ -37,6 +37,8 @@ from archdsl.shape import Cost, Map
 if TYPE_CHECKING:
     from torch import nn
 
+    from archdsl.families.dat.modules import OffsetNetwork
+
 
 class ConvMerge(Merge):
     """A strided convolution, then a norm (DAT, DAT++, Dual-ViT, FCViT)."""
@@ -154,15 +156,24 @@ class Deformable(DatBlock):
         pad = 2 * (self.kernel // 2) - self.kernel
         return ((x.height + pad) // self.stride + 1) * ((x.width + pad) // self.stride + 1)
 
-    def mixer(self, x: Map) -> nn.Module:
-        """(B, H, W, C) -> (B, H, W, C)"""
+    def offset_network(self, channels: int) -> OffsetNetwork:
+        """(B, H, W, C) -> (B, Hk, Wk, groups, yx)"""
+        from archdsl.families.dat import modules as dat
+
+        return dat.OffsetNetwork(channels // self.groups, self.kernel, self.stride, self.kernel // 2)
+
+    def bias_module(self, x: Map) -> nn.Module | None:
+        """The position bias for a map of that size, if there is one."""
         from archdsl.families.common import layers
         from archdsl.families.dat import modules as dat
 
-        bias: nn.Module | None = None
         if self.position_bias.type == "sampled":
-            bias = dat.SampledBias(x.height, x.width, self.heads)
-        if self.position_bias.type == "depthwise":
-            bias = layers.Depthwise(x.channels, 3)
-        network = dat.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride, self.kernel // 2)
+            return dat.SampledBias(x.height, x.width, self.heads)
+        return layers.Depthwise(x.channels, 3) if self.position_bias.type == "depthwise" else None
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.dat import modules as dat
+
+        bias, network = self.bias_module(x), self.offset_network(x.channels)
         return dat.DeformableAttention(x.channels, self.heads, self.groups, network, self.offsets, bias)

@@ -34,6 +34,8 @@ from archdsl.shape import Cost, Map
 if TYPE_CHECKING:
     from torch import nn
 
+    from archdsl.families.datpp.modules import OffsetNetwork
+
 
 class ConvStem(Stem):
     """Two convolutions 3x3/2: to half the width, norm, GELU; to the width, norm."""
@@ -193,12 +195,22 @@ class DeformablePlus(PlusBlock):
 
         if self.offsets.type == "none":
             return datpp.PooledAttention(x.channels, self.heads, self.stride)
-        network = datpp.OffsetNetwork(x.channels // self.groups, self.kernel, self.stride)
-        reach = self.offsets.range if isinstance(self.offsets, TanhOffsets) else None
-        bias = self._bias(x)
-        return datpp.DeformablePlusAttention(x.channels, self.heads, self.groups, network, reach, bias)
+        network, bias = self.offset_network(x.channels), self.bias_module(x)
+        return datpp.DeformablePlusAttention(x.channels, self.heads, self.groups, network, self.reach, bias)
 
-    def _bias(self, x: Map) -> nn.Module | None:
+    @property
+    def reach(self) -> float | None:
+        """The largest offset, in distances between keys; None where the places are clamped to the map instead."""
+        return self.offsets.range if isinstance(self.offsets, TanhOffsets) else None
+
+    def offset_network(self, channels: int) -> OffsetNetwork:
+        """(B, H, W, C) -> (B, Hk, Wk, groups, yx)"""
+        from archdsl.families.datpp import modules as datpp
+
+        return datpp.OffsetNetwork(channels // self.groups, self.kernel, self.stride)
+
+    def bias_module(self, x: Map) -> nn.Module | None:
+        """The position bias for a map of that size, if there is one."""
         from archdsl.families.common import layers
         from archdsl.families.datpp import displacement
 

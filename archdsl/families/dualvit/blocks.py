@@ -32,11 +32,12 @@ class _Pathways(TwoPathBlock):
         """Heads divide the width."""
         check_heads(x.channels, self.heads)
 
-    def _semantic_hidden(self, C: int) -> int:
+    def semantic_hidden(self, C: int) -> int:
+        """Hidden width of the semantic MLP."""
         return int(self.semantic_ratio * C)
 
     def _semantic_mlp_cost(self, C: int, M: int) -> Cost:
-        hidden = self._semantic_hidden(C)
+        hidden = self.semantic_hidden(C)
         return Cost(2 * C * hidden + hidden + C, 2 * M * C * hidden, max(2 * hidden, hidden + C) * M)
 
 
@@ -83,7 +84,7 @@ class DualPath(_Pathways):
             layers.norm(self.norm, C),
             layers.norm(self.norm, C) if with_pixels else None,
             layers.mlp(self.mlp, C) if with_pixels else None,
-            self._semantic_hidden(C),
+            self.semantic_hidden(C),
             self.layer_scale,
             self.local_perception,
         )
@@ -136,7 +137,7 @@ class JointPath(_Pathways):
             layers.norm(self.norm, C),
             layers.norm(self.norm, C),
             layers.mlp(self.mlp, C) if "pixels" in read else None,
-            self._semantic_hidden(C) if "semantics" in read else None,
+            self.semantic_hidden(C) if "semantics" in read else None,
             self.layer_scale,
             self.local_perception,
         )

@@ -38,6 +38,8 @@ from archdsl.shape import Cost, Map
 if TYPE_CHECKING:
     from torch import nn
 
+    from archdsl.families.fcvit.modules import SpatialAttention, Step
+
 NARROWEST = 16
 """The least hidden width of the bottleneck that follows a convolution."""
 GATE_REDUCTION = 8
@@ -167,7 +169,7 @@ class FcvitConv(Block):
 
     def _context_cost(self, C: int, N: int) -> Cost:
         """Alive beside the map: the mean with the bottleneck, with scores around their scaling, or with the result."""
-        hidden, heads = C // self.reduction, self.heads
+        hidden, heads = self.context_hidden(C), self.heads
         params = C * hidden * (2 + self.compete) + hidden * (1 + self.compete) + C
         macs = (2 + self.compete) * C * hidden
         bottleneck = max((2 + self.compete) * hidden, hidden + C)
@@ -177,20 +179,35 @@ class FcvitConv(Block):
         alive = C + max(bottleneck, C + max(scaling, heads * N + N * C))
         return Cost(params + 2 * heads, macs + N * C, alive)
 
+    def context_hidden(self, C: int) -> int:
+        """Hidden width of the context's bottleneck."""
+        return C // self.reduction
+
     def _hidden(self, C: int) -> int | None:
         """Hidden width of the bottleneck, None where there is none."""
         return None if self.squeeze == 1 else max(C // self.squeeze, NARROWEST)
+
+    def step_modules(self, C: int) -> list[Step]:
+        """The steps of the mixer in their order, each (B, H, W, C) -> (B, H, W, C)."""
+        from archdsl.families.fcvit import modules as fcvit
+
+        heads, hidden = self.heads if self.weighted else None, self.context_hidden(C)
+        return [
+            fcvit.Step(C, kernel, fcvit.Context(C, heads, hidden, self.compete), self._hidden(C))
+            for kernel in self.kernels
+        ]
+
+    def gate_module(self, C: int) -> SpatialAttention | None:
+        """What gates the map after the steps, if there is one."""
+        from archdsl.families.fcvit import modules as fcvit
+
+        return fcvit.SpatialAttention(C) if self.spatial_attention else None
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""
         from archdsl.families.fcvit import modules as fcvit
 
-        C, heads = x.channels, self.heads if self.weighted else None
-        steps = [
-            fcvit.Step(C, kernel, fcvit.Context(C, heads, C // self.reduction, self.compete), self._hidden(C))
-            for kernel in self.kernels
-        ]
-        return fcvit.TokenMixer(steps, fcvit.SpatialAttention(C) if self.spatial_attention else None)
+        return fcvit.TokenMixer(self.step_modules(x.channels), self.gate_module(x.channels))
 
     def _mlp_cost(self, C: int, N: int) -> Cost:
         """With the two convolutions of channel attention along the channels, beside the map and its GELU."""

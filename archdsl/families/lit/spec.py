@@ -35,6 +35,8 @@ from archdsl.shape import Cost, Map, Shape, Tokens
 if TYPE_CHECKING:
     from torch import nn
 
+    from archdsl.families.common.tables import RelativeBias as RelativeBiasModule
+
 
 class PatchStem(Stem):
     """A convolution of side and stride `patch`, then a norm (LIT, LITv2, DAT)."""
@@ -176,14 +178,18 @@ class Attention(Block):
         scores = self.heads * N * N
         return Cost(params, 4 * N * C * C + 2 * N * N * C, 4 * N * C + (1 + biased) * scores)
 
-    def mixer(self, x: Map) -> nn.Module:
-        """(B, H, W, C) -> (B, H, W, C)"""
+    def bias_module(self, x: Map) -> RelativeBiasModule | None:
+        """The table for a map of that size, if there is one."""
         from archdsl.families.common import tables
-        from archdsl.families.lit import modules as lit
 
         biased = self.position_bias.type == "relative"
-        bias = tables.RelativeBias(x.height, x.width, self.heads, std=0.02) if biased else None
-        return lit.Attention(x.channels, self.heads, self.qkv_bias, bias)
+        return tables.RelativeBias(x.height, x.width, self.heads, std=0.02) if biased else None
+
+    def mixer(self, x: Map) -> nn.Module:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        from archdsl.families.lit import modules as lit
+
+        return lit.Attention(x.channels, self.heads, self.qkv_bias, self.bias_module(x))
 
 
 class MeanHead(Head):
