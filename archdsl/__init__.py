@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archdsl.errors import SpecError as SpecError
     from archdsl.errors import WeightsError as WeightsError
     from archdsl.graphs import graph as graph
+    from archdsl.integrations.dense import dense_backbone as dense_backbone
     from archdsl.language.document import Spec as Spec
     from archdsl.latency import Latency as Latency
     from archdsl.latency import measure as measure
@@ -52,6 +53,7 @@ _HOME = {
     "WeightsError": "errors",
     "build": "compile",
     "count": "cost",
+    "dense_backbone": "integrations.dense",
     "export": "runtimes.exported",
     "export_weights": "weights",
     "graph": "graphs",

@@ -1,1 +1,1 @@
-"""Backbones in other libraries: timm's model registry, and the Hugging Face Hub."""
+"""Backbones in other libraries: timm's model registry, the Hugging Face Hub, detectors."""

@@ -10,11 +10,16 @@ from torch import Tensor
 
 from archdsl.compile import Backbone, build
 from archdsl.errors import WeightsError
+from archdsl.load.specs import override
 from archdsl.weights.names import COUNTERS
 
 
 class Apart(NamedTuple):
-    """Names of tensors, ours. left: those of the spec's classifier that a model lacks. new: those that it alone has."""
+    """Names of tensors, ours.
+
+    left: those of the spec's classifier that a model lacks, and of its dense-prediction build where the model gives
+    other maps. new: those that it has and the classifier lacks.
+    """
 
     left: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
@@ -25,7 +30,15 @@ def apart(model: Backbone) -> Apart:
     if model.num_classes > 0:
         return Apart()
     ours, whole = (_named(built) for built in (model, blank(model, dense=False)))
-    return Apart(tuple(name for name in whole if name not in ours), tuple(name for name in ours if name not in whole))
+    others = [*whole, *_of_every_map(model)] if model.features_only and model.spec.features else whole
+    left = dict.fromkeys(name for name in others if name not in ours)
+    return Apart(tuple(left), tuple(name for name in ours if name not in whole))
+
+
+def _of_every_map(model: Backbone) -> list[str]:
+    """The names of the dense-prediction build that gives the last map of each resolution."""
+    with torch.device("meta"):
+        return _named(build(override(model.spec, ["features=null"]), features_only=True))
 
 
 def fresh(forms: Apart, published: Mapping[str, str], present: set[str]) -> set[str]:
