@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.search.api import run as run
+    from archdsl.search.comparison.api import score as score
+    from archdsl.search.comparison.result import Scores as Scores
     from archdsl.search.store.result import Result as Result
 
-_HOME = {"Result": "store.result", "run": "api"}
-__all__ = ["Result", "run"]
+_HOME = {"Result": "store.result", "Scores": "comparison.result", "run": "api", "score": "comparison.api"}
+__all__ = ["Result", "Scores", "run", "score"]
 
 
 def __getattr__(name: str) -> Any:

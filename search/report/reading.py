@@ -40,8 +40,7 @@ def read_files(folder: Path) -> RunFiles:
     Raises:
         NoRun: no search was run there.
     """
-    if not any((folder / name).is_file() for name in _FILES_OF_A_RUN):
-        raise NoRun(_no_run(folder))
+    check_run(folder)
     problems: list[str] = []
     settings, verdict, noise, clock = (
         _object(folder / f"{name}.json", problems) for name in ("run", "verdict", "noise", "clock")
@@ -59,6 +58,16 @@ def read_files(folder: Path) -> RunFiles:
         winner=_bytes(folder / "winner.json", problems),
         problems=problems,
     )
+
+
+def check_run(folder: Path) -> None:
+    """Refuse a folder in which no search was run.
+
+    Raises:
+        NoRun: it has none of the files that every run has.
+    """
+    if not any((folder / name).is_file() for name in _FILES_OF_A_RUN):
+        raise NoRun(_no_run(folder))
 
 
 def number(value: Json) -> float | None:

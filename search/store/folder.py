@@ -123,13 +123,15 @@ class RunFolder:
         """One line more in `trials.jsonl`, on disk when this returns."""
         append_line(self.path / TRIALS, trial.as_json())
 
-    def records(self) -> list[Trial]:
+    def records(self, repair: bool = True) -> list[Trial]:
         """Every line of `trials.jsonl`: the trials, and what finalists gave that were trained longer.
+
+        With `repair` a last line that a kill cut off is removed from the file; without, nothing is changed.
 
         Raises:
             SearchError: a line cannot be read.
         """
-        return read_lines(self.path / TRIALS, Trial.from_json)
+        return read_lines(self.path / TRIALS, Trial.from_json, repair)
 
     def front(self) -> list[Trial]:
         """What `front.json` ranks; empty where there is none.

@@ -33,8 +33,10 @@ def append_line(path: Path, line: JsonObject) -> None:
             raise
 
 
-def read_lines(path: Path, parse: Callable[[JsonObject], T]) -> list[T]:
-    """Every line; a last one that a kill cut off is left out, and cut off the file. Empty where there is no file.
+def read_lines(path: Path, parse: Callable[[JsonObject], T], repair: bool = True) -> list[T]:
+    """Every line; a last one that a kill cut off is left out. Empty where there is no file.
+
+    With `repair` such a line is also cut off the file.
 
     Raises:
         SearchError: another line cannot be read, or `parse` refuses it by a `ValidationError`.
@@ -43,7 +45,7 @@ def read_lines(path: Path, parse: Callable[[JsonObject], T]) -> list[T]:
         return []
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
+    if repair and len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
     lines = enumerate(whole.splitlines(), 1)

@@ -21,7 +21,7 @@ SMALL += " --set stage3.heads=3 --set stage4.heads=3"
 EXAMPLES = [
     line.strip()
     for command in app.registered_commands
-    if command.callback is not None and command.name not in ("search", "doctor", "proxy-check", "train")
+    if command.callback is not None and command.name not in ("search", "score", "doctor", "proxy-check", "train")
     for line in (command.callback.__doc__ or "").splitlines()
     if line.strip().startswith("archdsl ")
 ]

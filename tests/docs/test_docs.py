@@ -19,7 +19,13 @@ from tests.support.shown import PAGES, ROOT, Block, Session, blocks, commands, l
 
 DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 LANGUAGES = {"console", "json", "python", "toml", "text"}
-SLOW = ("export.md", "export-to-python.md", "budgets-and-conditions.md", "examine-a-space.md")
+SLOW = (
+    "compare-a-network.md",
+    "export.md",
+    "export-to-python.md",
+    "budgets-and-conditions.md",
+    "examine-a-space.md",
+)
 """Pages whose commands are also given by tests of their own, of smaller networks or spaces."""
 RESULTS = ROOT / "benchmarks" / "results"
 

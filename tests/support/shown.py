@@ -37,6 +37,7 @@ import pytest
 import archdsl
 from archdsl.cli import main
 from archdsl.search import api
+from archdsl.search.comparison import api as comparison_api
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
@@ -102,6 +103,8 @@ class Session:
             _write(programs / name, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments} "$@"\n').chmod(0o755)
         write_bright_images(folder / "few.npz", classes=2, count=80, size=32)
         monkeypatch.setattr(api, "run_search", partial(run_search, policy=QUICK, new_worker=InProcessWorker))
+        quick_score = partial(comparison_api.score, policy=QUICK, new_worker=InProcessWorker)
+        monkeypatch.setattr(comparison_api, "score", quick_score)
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("ARCHDSL_CACHE", str(folder / "cache"))

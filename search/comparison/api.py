@@ -1,0 +1,117 @@
+"""The comparison from Python: any network under the conditions of a run."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from archdsl.data.agreement import square_side
+from archdsl.errors import WrongUse
+from archdsl.json_types import JsonObject
+from archdsl.language.document import Spec
+from archdsl.latency.provenance import Provenance
+from archdsl.search.baselines import Source, baseline_document, in_data
+from archdsl.search.comparison.reference_run import ReferenceRun, reference_run
+from archdsl.search.comparison.result import Scores
+from archdsl.search.comparison.scoring import Scoring, other_conditions
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.rungs import load_data
+from archdsl.search.loaded_data import DataRequest
+from archdsl.search.policy import SHIPPED, Policy
+from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.pool import greeted
+from archdsl.search.worker.slot import WorkerProtocol
+
+
+def score(
+    networks: Source | Sequence[Source],
+    *,
+    like: str | os.PathLike[str],
+    assignments: Sequence[str] = (),
+    longer: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    policy: Policy = SHIPPED,
+    new_worker: Callable[[], WorkerProtocol] | None = None,
+) -> Scores:
+    """Any network under the conditions of a run: its latency, its accuracy, and its place in the run's table.
+
+    The latency is measured as the search measures a candidate at the gate, in the run's runtime and setting; the
+    accuracy is that of the run's short training. What was trained before comes from the cache of results. Nothing in
+    the run's folder is changed.
+
+    Args:
+        networks: one or more backbones, zoo names, paths of JSON files or of `.safetensors` of ours, or dicts. Their
+            image size must be that of the run; channels and classes that a document leaves out are those of the data.
+        like: folder of the run.
+        assignments: fields to set in each network, as `["image=64"]`.
+        longer: also train as long as finalists are trained, with as many seeds as the winner had.
+        say: is called with the progress.
+        policy: what the search went by.
+        new_worker: makes what measures and trains; by default a process.
+
+    Raises:
+        SpecError, UnknownName: a network is refused.
+        NoRun: `like` holds no run.
+        SearchError: the run's files or its data cannot be read, or a network has another image size, other channels or
+            other classes than the data.
+    """
+    run = reference_run(Path(like))
+    sources = _several(networks)
+    for source in sources:
+        if isinstance(source, str | os.PathLike) and os.fspath(source).endswith(".safetensors"):
+            say(f"{source}: its weights are not used; it is trained as the networks of the run were")
+    documents = [baseline_document(source, assignments) for source in sources]
+    settings = run.settings
+    side = square_side(settings.space_document)
+    for document in documents:
+        in_data(document, side, {}, settings.data)  # an image of another size is refused before the data is loaded
+    worker = (new_worker or MachineOptions().worker(settings.device, policy.worker))()
+    try:
+        machine = greeted(worker, settings, policy.silence)
+        request = DataRequest(settings.data, side, settings.seed, settings.images)
+        data = load_data(worker, request, machine, policy.silence)
+        say(f"data  {data.describe}")
+        facts = {"channels": data.channels, "classes": data.classes}
+        scoring = Scoring(run, worker, policy, data, say)
+        specs = [in_data(document, side, facts, settings.data) for document in documents]
+        scored = [scoring.scored(spec, label, longer) for spec, label in zip(specs, _labels(documents), strict=True)]
+        notes = [note for note in (_other_device(run, machine), other_conditions(run, data)) if note is not None]
+    finally:
+        worker.stop()
+    return Scores(run, scored, _conditions(settings, machine), notes)
+
+
+def _several(networks: Source | Sequence[Source]) -> Sequence[Source]:
+    """The networks, also where there is one.
+
+    Raises:
+        WrongUse: there is none.
+    """
+    if isinstance(networks, Spec | str | os.PathLike | dict):
+        return [networks]
+    if not networks:
+        raise WrongUse("give at least one network to compare with the run")
+    return networks
+
+
+def _labels(documents: Sequence[JsonObject]) -> list[str]:
+    """Their names, numbered where several have the same."""
+    names, seen = [str(document["name"]) for document in documents], Counter[str]()
+    labels = list[str]()
+    for name in names:
+        seen[name] += 1
+        labels.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return labels
+
+
+def _other_device(run: ReferenceRun, machine: Provenance) -> str | None:
+    before = run.device_name
+    if before is None or before == machine.device_name:
+        return None
+    return f"the networks of the run were measured on {before}, these on {machine.device_name}: compare no latencies"
+
+
+def _conditions(settings: Settings, machine: Provenance) -> JsonObject:
+    return {**machine.as_json(), **settings.measuring()}

@@ -1,0 +1,164 @@
+"""One network after the other: measured as a candidate at the gate is, and trained as the run's networks were."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+from archdsl.cost import count
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.numbers import accuracy_text, plain_text
+from archdsl.runtimes.by_name import runs_files
+from archdsl.search.comparison.reference_run import ReferenceRun
+from archdsl.search.comparison.result import AgainstWinner, Scored, against_winner
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.rungs import Trained, train
+from archdsl.search.evaluate.trainings import chosen, trainings_in
+from archdsl.search.loaded_data import DataFacts
+from archdsl.search.network import Network
+from archdsl.search.policy import Policy
+from archdsl.search.store.cache import training_key
+from archdsl.search.store.clock import Clock
+from archdsl.search.trial import SeedAccuracy, Trial
+from archdsl.search.worker.process import Failed, WorkerGone
+from archdsl.search.worker.slot import WorkerProtocol
+
+Say = Callable[[str], None]
+_SAID_EVERY = 0.25
+"""Of a training, between two lines that tell how far it is."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What every network of one call is measured and trained with."""
+
+    run: ReferenceRun
+    worker: WorkerProtocol
+    policy: Policy
+    data: DataFacts
+    say: Say
+
+    @property
+    def settings(self) -> Settings:
+        """Of the run, without its limits: they held for the search."""
+        return self.run.settings.model_copy(update={"time_s": None, "trials": 1})
+
+    def scored(self, spec: Spec, label: str, is_longer: bool) -> Scored:
+        """A network's row; one that cannot be measured or trained says why."""
+        try:
+            trial = self._measured(spec, label)
+            trial = self._trained(spec, trial, label)
+            longer = self._trained_longer(spec, trial, label) if is_longer else None
+        except (Failed, WorkerGone) as error:
+            return Scored(label, None, failure=str(error))
+        latency_ms, budget = trial.latency_ms or 0.0, self.settings.budgets.latency_ms
+        over = Network(spec, count(spec)).over_budget(self.settings)
+        if not self.settings.budgets.allows_ms(latency_ms):
+            over = f"{self.settings.stat} {latency_ms:.2f} ms exceeds the budget of {plain_text(budget or 0.0)} ms"
+        gate_ms = self.run.gate_ms
+        is_over_gate = over is None and gate_ms is not None and latency_ms > gate_ms
+        against, reason = self._against(longer or trial, is_longer)
+        return Scored(label, trial, longer, over, is_over_gate, self._rank(longer or trial), against, reason)
+
+    def _measured(self, spec: Spec, label: str) -> Trial:
+        self.say(f"{label}: measuring in {self.settings.runtime} on {self.settings.measuring_place}")
+        clock, settings, counted = Clock(self.settings, self.policy), self.settings, count(spec)
+        with _exported(settings) as file:
+            ms, measurement = measure(self.worker, spec, settings, self.policy, clock, self.run.gate_ms, self.say, file)
+        trial = Trial(0, canonical_hash(spec), spec.to_json(), counted.params, counted.macs)
+        inside = settings.budgets.allows_ms(ms)
+        return replace(trial, latency_ms=ms, measurement=measurement, inside_budget=inside, outcome="measured")
+
+    def _trained(self, spec: Spec, trial: Trial, label: str) -> Trial:
+        trained = self._train(spec, label, self.settings.seed, lengthen=1.0)
+        outcome = "cached" if trained.is_cached else "trained"
+        self.say(f"{label}: accuracy {accuracy_text(trained.accuracy, trained.training.error)}{_of_cache(trained)}")
+        return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
+
+    def _trained_longer(self, spec: Spec, trial: Trial, label: str) -> Trial:
+        """As a finalist: with as many seeds as the winner was trained with, else with all that a finalist may have."""
+        policy, winner = self.policy.finalists, self.run.winner
+        record = None if winner is None else self.run.longer.get(winner.network_hash)
+        seeds = policy.seeds if record is None else len(trainings_in(record))
+        per_seed, last = list[SeedAccuracy](), None
+        for seed in range(self.settings.seed, self.settings.seed + max(seeds, 1)):
+            last = self._train(spec, label, seed, policy.lengthen)
+            training = last.training
+            per_seed.append(SeedAccuracy(seed, last.accuracy, training.held_out, training.answers))
+            accuracy = accuracy_text(last.accuracy, training.error)
+            self.say(f"{label}: accuracy {accuracy} after {training.fidelity}, seed {seed}{_of_cache(last)}")
+        assert last is not None
+        accuracies = [each.accuracy for each in per_seed]
+        spread = max(accuracies) - min(accuracies)
+        training = replace(last.training, per_seed=tuple(per_seed), spread=spread)
+        return replace(trial, rung="train_longer", accuracy=mean(accuracies), training=training)
+
+    def _train(self, spec: Spec, label: str, seed: int, lengthen: float) -> Trained:
+        said = 0.0
+
+        def progress(share: float) -> None:
+            nonlocal said
+            if share >= said + _SAID_EVERY:
+                said = share
+                self.say(f"{label}: training {share:.0%}")
+
+        self.say(f"{label}: training" + (f" {plain_text(lengthen)} times as long, seed {seed}" if lengthen > 1 else ""))
+        settings = self.settings.model_copy(update={"seed": seed})
+        clock = Clock(settings, self.policy)
+        return train(
+            self.worker, spec, settings, self.policy.silence, self.data, clock, lengthen=lengthen, progress=progress
+        )
+
+    def _rank(self, mine: Trial) -> int:
+        """By accuracy: 1 more than the rows that are more accurate; longer trainings rank before short ones."""
+        longer = self.run.longer
+        accuracies = [row.accuracy for row in self.run.front]
+        if mine.is_longer:
+            accuracies = [longer[row.network_hash].accuracy for row in self.run.front if row.network_hash in longer]
+        return 1 + sum((accuracy or 0.0) > (mine.accuracy or 0.0) for accuracy in accuracies)
+
+    def _against(self, record: Trial, is_longer: bool) -> tuple[AgainstWinner | None, str | None]:
+        """How it compares with the winner, or why that cannot be told."""
+        winner = self.run.winner
+        if winner is None:
+            return None, "the run has no winner"
+        if winner.network_hash == record.network_hash:
+            return None, "it is the winner's network"
+        if other_conditions(self.run, self.data):
+            return None, "the winner was trained under other conditions"
+        against = against_winner(chosen(trainings_in(record)), self.run.winner_training(is_longer))
+        how = "longer" if is_longer else "shortly"
+        return against, None if against is not None else f"the winner's answers after being trained {how} are not known"
+
+
+def other_conditions(run: ReferenceRun, data: DataFacts) -> str | None:
+    """What differs between the training of the run's networks and a training now; None where nothing does."""
+    trained = next((record for record in run.records if record.training is not None and not record.is_longer), None)
+    training = None if trained is None else trained.training
+    if trained is None or training is None or training.key is None:
+        return None
+    if training.key == training_key(trained.network_hash, run.settings, data):
+        return None
+    if training.torch != data.torch:
+        return f"the networks of the run were trained with torch {training.torch}, these with {data.torch}"
+    return "the data, the device type or the training recipe is not that of the run"
+
+
+def _of_cache(trained: Trained) -> str:
+    return " (accuracy from the cache)" * trained.is_cached
+
+
+@contextmanager
+def _exported(settings: Settings) -> Iterator[Path | None]:
+    """Where the exported file of a network is kept meanwhile; None where the runtime runs modules."""
+    if not runs_files(settings.runtime):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
+        yield Path(folder) / "network.onnx"
