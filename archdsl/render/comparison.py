@@ -128,7 +128,7 @@ def _inside(network: Scored, scores: Scores) -> str:
     if budget is None:
         return "the run has no latency budget"
     text = f"inside the budget of {plain_text(budget)} ms"
-    over = f", but over the gate of {gate_ms:.2f} ms: a search would not have trained it" if gate_ms else ""
+    over = f", but over the gate ({gate_ms:.2f} ms): a search would not have trained it" if gate_ms else ""
     return text + over * network.is_over_gate
 
 

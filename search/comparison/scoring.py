@@ -30,8 +30,6 @@ from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 
 Say = Callable[[str], None]
-_SAID_EVERY = 0.25
-"""Of a training, between two lines that tell how far it is."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Scoring:
 
         def progress(share: float) -> None:
             nonlocal said
-            if share >= said + _SAID_EVERY:
+            if share >= said + self.policy.time.told_share:
                 said = share
                 self.say(f"{label}: training {share:.0%}")
 

@@ -162,6 +162,8 @@ class TimePolicy:
     """By which a worker's reply may come after the end."""
     remind_s: float = 30.0
     """Between two lines that say that the search waits for the device."""
+    told_share: float = 0.25
+    """Of a training of `archdsl score`, between two lines that say how far it is."""
 
 
 @dataclass(frozen=True)
