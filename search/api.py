@@ -11,6 +11,7 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
 from archdsl.runtimes.target import Target
+from archdsl.search.baselines import Source, baseline_documents, check_baselines, several, weights_notes
 from archdsl.search.defaults import absolute, default_note, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
@@ -47,6 +48,7 @@ def run(
     time_s: float | None = None,
     sampler: Sampler | None = None,
     seed: int | None = None,
+    also: Sequence[Source] = (),
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     earlier: Sequence[str | os.PathLike[str]] = (),
@@ -90,6 +92,8 @@ def run(
             `trials` is given. Waiting for the device while another process measures is not counted. At least 20.
         sampler: the search algorithm: "auto" (the default), "gp", "tpe", "nsga2", "evolution" or "random".
         seed: seed of sampling, data order and initial weights; 0 by default.
+        also: networks that are tried first, points of the space or not: backbones, zoo names, paths of JSON files or of
+            `.safetensors` of ours (whose weights are not used), or dicts. Each may become the winner.
         out: folder of the run; `runs/TIME-SPACE` by default.
         resume: continue the run in `out` with its settings; other arguments must be equal to them, except for `trials`
             and `time_s`. A finished run returns its result again.
@@ -108,7 +112,7 @@ def run(
     Raises:
         WrongUse: `storage` or `role` is not valid, `runtime` and `mode` differ, both a latency and a throughput budget
             are given, `target` is unusable, or `time_s` is too short.
-        SpecError: the space is refused.
+        SpecError: the space is refused, or a network of `also`.
         RunExists: `out` holds a run, and `resume` is false.
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
@@ -135,6 +139,7 @@ def run(
         time_s=time_s,
         sampler=sampler,
         seed=seed,
+        also=[document for source in several(also) for document in baseline_documents(source)] or None,
     )
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     _check(request, resume, folders)
@@ -145,8 +150,9 @@ def run(
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
-        notes = [note for note in [default_note(settings, request)] if note is not None]
+        notes = [note for note in [default_note(settings, request)] if note is not None] + weights_notes(several(also))
         require_feasible(settings, SHIPPED.descent)
+        check_baselines(settings)
     folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders, notes=notes)
 

@@ -97,6 +97,8 @@ class Settings(BaseModel):
     time_s: Annotated[float, Field(gt=0)] | None = None
     sampler: Sampler = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    also: tuple[dict[str, JsonValue], ...] = ()
+    """Documents of networks that are tried before the space's own, points of it or not."""
 
     @model_validator(mode="before")
     @classmethod
@@ -172,6 +174,8 @@ def difference_text(field: str, before: Json, now: Json) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         place, before, now = _difference(field, before, now)
         return f"SPACE, {place.removeprefix('space.')}: {before} in the run, {now} now"
+    if field == "also":
+        return _networks_text(before, now)
     option, scale, unit = _TYPED.get(field, (f"--{field.replace('_', '-')}", 1.0, ""))
     return f"{option}: {_typed(before, scale, unit)} in the run, {_typed(now, scale, unit)} now"
 
@@ -190,6 +194,16 @@ def _typed(value: Json, scale: float, unit: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{plain_text(value / scale, 12).replace(',', '')}{unit}"
     return "none" if value is None else str(value)
+
+
+def _networks_text(before: Json, now: Json) -> str:
+    """The networks by their names; where these are equal, the first field of a document in which they differ."""
+    both = [[*written] if isinstance(written, list | tuple) else [] for written in (before, now)]
+    listed = [", ".join(str(each["name"]) for each in some if isinstance(each, dict)) or "none" for some in both]
+    if listed[0] == listed[1]:
+        place, first, second = _difference("--also", *both)
+        return f"{place}: {first} in the run, {second} now"
+    return f"--also: {listed[0]} in the run, {listed[1]} now"
 
 
 def _difference(place: str, before: Json, now: Json) -> tuple[str, str, str]:

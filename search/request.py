@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
+from archdsl.json_types import JsonObject
+
 Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
 """The search algorithm; `search/propose/samplers.py` says what each is."""
 Role = Literal["both", "measure", "train"]
 """What a machine does in a study that machines share."""
-Value: TypeAlias = float | int | str
+Value: TypeAlias = float | int | str | list[JsonObject]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class SettingsRequest:
     """The search algorithm; `auto` by default."""
     seed: int | None = None
     """Of sampling, data order and initial weights; 0 by default."""
+    also: list[JsonObject] | None = None
+    """Documents of networks that are tried before the space's own; none by default."""
 
     @property
     def named(self) -> dict[str, Value]:

@@ -18,6 +18,9 @@ stopped early, and a finalist's longer trainings.
 Outcome = Literal["failed", "fell", "measured", "trained", "cached"]
 """`fell` at its rung; `measured` and not trained yet, on a machine that only measures; `cached`: trained before."""
 
+ALSO = "also"
+"""The origin of a network that was named beside the space."""
+
 RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
@@ -183,7 +186,7 @@ class Trial:
     seconds: float = 0.0
     """What measuring and training took."""
     origin: str | None = None
-    """The folder of the earlier run that the network comes from."""
+    """The folder of the earlier run that the network comes from, or `ALSO`."""
     measurement: Measurement | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     """At initialisation, by name (`worker/scores`)."""
@@ -193,6 +196,16 @@ class Trial:
     def name(self) -> str:
         """The network's."""
         return str(self.document["name"])
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a network that was named beside the space."""
+        return self.origin == ALSO
+
+    @property
+    def label(self) -> str:
+        """The name in a table, in which baselines are marked."""
+        return marked(self.name, self.is_baseline)
 
     @property
     def is_longer(self) -> bool:
@@ -266,6 +279,11 @@ class Trial:
             "seconds": self.seconds,
             "provenance": provenance,
         }
+
+
+def marked(name: str, is_baseline: bool) -> str:
+    """A network's name in a table."""
+    return f"{name} (--also)" if is_baseline else name
 
 
 class _Provenance(BaseModel):

@@ -67,6 +67,14 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
             help="reuse the trainings of an earlier run where they fit; they do not count as trials; may be repeated",
         ),
     ]
+    also: Annotated[
+        list[str],
+        typer.Option(
+            "--also",
+            metavar="SPEC",
+            help="try this network first, be it in the space or not, and let it compete; may be repeated",
+        ),
+    ]
     workers: Workers
     trial_time_s: Annotated[
         float | None,
@@ -106,7 +114,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
     ]
 
 
-@with_options(SearchOptions, resume=False, earlier=(), workers=1, role="both")
+@with_options(SearchOptions, resume=False, earlier=(), also=(), workers=1, role="both")
 def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **options: Unpack[SearchOptions]) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
@@ -122,6 +130,7 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
       archdsl search --throughput-budget 300/s --batch 16 --time 6m
       archdsl search --out runs/first --resume --time 20m
       archdsl search my_space.json --out runs/second --from runs/first
+      archdsl search --latency-budget 2ms --also my_net.json
       archdsl search --latency-budget 2ms --workers 2
       archdsl search --latency-budget 2ms --storage postgresql://me@host/studies --role train
     """

@@ -40,7 +40,7 @@ def front_table(
     again = [second_reading(attempts, trial.network_hash) for trial in front]
     accuracies = {trial.network_hash: accuracy_text(trial.accuracy, trial.error) for trial in longer.values()}
     columns = [
-        Column("candidate", [Text(trial.name) for trial in front]),
+        Column("candidate", [Text(trial.label) for trial in front]),
         Column("proxy acc.", [Text(accuracy_text(trial.accuracy, trial.error)) for trial in front], right=True),
         Column("longer", [Text(accuracies.get(trial.network_hash, "")) for trial in front], right=True, drop=1),
         Column(f"{stat} ms", [Text(f"{trial.latency_ms:.2f}") for trial in front], right=True),

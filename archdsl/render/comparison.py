@@ -53,7 +53,7 @@ def _rows(scores: Scores) -> list[_Row]:
     run, longer = scores.run, scores.run.longer
     rows = [
         _Row(
-            f"{trial.name} (winner)" if trial == run.winner else trial.name,
+            f"{trial.label} (winner)" if trial == run.winner else trial.label,
             trial,
             longer.get(trial.network_hash),
             bool(trial.inside_budget),

@@ -98,7 +98,7 @@ def _front(report: Report) -> Iterator[RenderableType]:
     longer = {trial.hash: texts.percent_text(trial.accuracy, trial.proxy.error) for trial in report.longer}
     accuracies = (texts.percent_text(row.accuracy, row.proxy.error) for row in rows)
     columns = [
-        Column("network", _cells(row.name for row in rows), least=16),
+        Column("network", _cells(row.label for row in rows), least=16),
         Column("proxy acc.", _cells(accuracies), right=True),
         Column("longer", _cells(longer.get(row.hash, "") for row in rows), right=True, drop=1),
         Column(f"{report.stat} ms", _cells(texts.measured_text(row) for row in rows), right=True),
@@ -110,7 +110,7 @@ def _front(report: Report) -> Iterator[RenderableType]:
     if len(points) > 1:
         winner = points.get(report.verdict.hash) if report.verdict.has_winner else None
         yield Plot(list(points.values()), report.budget_ms, winner, report.stat)
-    yield from (Prose(f"{row.name}: {row.overrides}", hanging=_INDENT) for row in rows if row.choices)
+    yield from (Prose(f"{row.label}: {row.overrides}", hanging=_INDENT) for row in rows if row.choices)
 
 
 def _rungs(report: Report) -> RenderableType:
@@ -157,7 +157,7 @@ def _finals(report: Report) -> Iterator[RenderableType]:
     if pairs:
         accuracies = [[texts.percent_text(trial.accuracy, trial.proxy.error) for trial in pair] for pair in pairs]
         columns = [
-            Column("finalist", _cells(before.name for before, _ in pairs), least=16),
+            Column("finalist", _cells(before.label for before, _ in pairs), least=16),
             Column("proxy acc.", _cells(before for before, _ in accuracies), right=True),
             Column("after", _cells(before.proxy.fidelity for before, _ in pairs), drop=2),
             Column("final acc.", _cells(after for _, after in accuracies), right=True),

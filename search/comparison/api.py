@@ -10,9 +10,8 @@ from pathlib import Path
 from archdsl.data.agreement import square_side
 from archdsl.errors import WrongUse
 from archdsl.json_types import JsonObject
-from archdsl.language.document import Spec
 from archdsl.latency.provenance import Provenance
-from archdsl.search.baselines import Source, baseline_document, in_data
+from archdsl.search.baselines import Source, baseline_documents, in_data, several, weights_notes
 from archdsl.search.comparison.reference_run import ReferenceRun, reference_run
 from archdsl.search.comparison.result import Scores
 from archdsl.search.comparison.scoring import Scoring, other_conditions
@@ -58,11 +57,12 @@ def score(
             other classes than the data.
     """
     run = reference_run(Path(like))
-    sources = _several(networks)
-    for source in sources:
-        if isinstance(source, str | os.PathLike) and os.fspath(source).endswith(".safetensors"):
-            say(f"{source}: its weights are not used; it is trained as the networks of the run were")
-    documents = [baseline_document(source, assignments) for source in sources]
+    sources = several(networks)
+    if not sources:
+        raise WrongUse("give at least one network to compare with the run")
+    for note in weights_notes(sources):
+        say(note)
+    documents = [document for source in sources for document in baseline_documents(source, assignments)]
     settings = run.settings
     side = square_side(settings.space_document)
     for document in documents:
@@ -81,19 +81,6 @@ def score(
     finally:
         worker.stop()
     return Scores(run, scored, _conditions(settings, machine), notes)
-
-
-def _several(networks: Source | Sequence[Source]) -> Sequence[Source]:
-    """The networks, also where there is one.
-
-    Raises:
-        WrongUse: there is none.
-    """
-    if isinstance(networks, Spec | str | os.PathLike | dict):
-        return [networks]
-    if not networks:
-        raise WrongUse("give at least one network to compare with the run")
-    return networks
 
 
 def _labels(documents: Sequence[JsonObject]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from archdsl.data.agreement import with_data
 from archdsl.language.document import Spec
 from archdsl.runtimes.by_name import runs_files
+from archdsl.search.baselines import Baseline, baselines_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.exported_files import ExportedFiles
 from archdsl.search.loaded_data import DataFacts
@@ -60,6 +61,8 @@ class Context:
         self.state.trials = trials_in(self.records)
         self.space: Space = settings.space_document
         """With the classes and the channels of the data, once it is loaded."""
+        self.baselines: list[Baseline] = []
+        """Networks that were named beside the space, once the data is loaded."""
         self.data: DataFacts | None = None
         """What the worker tells of the data; None until it is loaded."""
         self.exported = ExportedFiles(folder.path, policy.exported_files)
@@ -96,9 +99,15 @@ class Context:
             yield file
 
     def use_data(self, data: DataFacts) -> None:
-        """The data's classes and channels go into the space."""
+        """The data's classes and channels go into the space, and into the networks named beside it.
+
+        Raises:
+            SearchError: the space or one of these networks states others, or the network is outside the budgets.
+        """
         self.data = data
-        self.space = with_data(self.space, {"channels": data.channels, "classes": data.classes}, self.settings.data)
+        facts = {"channels": data.channels, "classes": data.classes}
+        self.space = with_data(self.space, facts, self.settings.data)
+        self.baselines = baselines_of(self.settings, self.space, facts)
 
     def use_settings(self, settings: Settings) -> None:
         """Other settings from here on, also when the run is resumed."""

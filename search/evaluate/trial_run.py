@@ -114,7 +114,8 @@ def _noted(trial: Trial) -> JsonObject:
 
 def line(trial: Trial) -> str:
     """One trial in one line."""
-    text = f"trial {trial.number}: {trial.params / 1e6:.2f} M params"
+    name = f" ({trial.label})" if trial.is_baseline else ""
+    text = f"trial {trial.number}{name}: {trial.params / 1e6:.2f} M params"
     if trial.latency_ms is not None and not trial.is_over_gate:  # there the reason has the milliseconds
         text += f", {trial.latency_ms:.2f} ms"
     if trial.accuracy is not None:

@@ -24,7 +24,7 @@ from archdsl.search.propose.warm_start import earlier_latencies, load_earlier_ru
 from archdsl.search.store import cache
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.result import trials_in
-from archdsl.search.trial import Trial
+from archdsl.search.trial import ALSO, Trial
 from archdsl.search.worker.pool import Work
 
 
@@ -42,10 +42,13 @@ class SearchLoop:
         self.context, self.study, self.pool, self._finalists = context, study, context.pool, finalists
         self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
+        outside = [baseline.network for baseline in context.baselines if baseline.choices is None]
+        self._baselines = {network.network_hash: network for network in outside}
+        """Networks named beside the space that are no points of it, by hash, in their order."""
         table = table_of(context.settings, state.facts)
         device_name = None if state.facts is None else state.facts.device_name
         self._predictors = predictors = Predictors(
-            context.trials,
+            self._of_the_space,
             self.policy,
             state.gate_ms,
             table,
@@ -66,6 +69,8 @@ class SearchLoop:
             why_too_slow=predictors.why_too_slow,
             why_too_inaccurate=predictors.why_too_inaccurate,
         )
+        points = ((each.choices, each.network.spec.name) for each in context.baselines)
+        self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
             context.folder, context.space, context.settings, context.loaded, context.note, is_shared=is_shared
@@ -102,6 +107,11 @@ class SearchLoop:
         measured = {trial.network_hash: trial.latency_ms for trial in context.trials if trial.latency_ms is not None}
         return budget_share(context.space, context.settings, self._predictors, measured, self.policy.budget_share)
 
+    @property
+    def _of_the_space(self) -> list[Trial]:
+        """The trials of points of the space, from which the search learns."""
+        return [trial for trial in self.context.trials if trial.network_hash not in self._baselines]
+
     def _begin_one(self) -> bool:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
         with self.study.choosing():
@@ -130,6 +140,11 @@ class SearchLoop:
         self.study.mark_closed(over)
         if over or (role == "measure" and self.study.ahead >= self.policy.sharing.most_ahead):
             return False
+        untried = next((each for each in self._baselines if each not in ended | under_way.keys()), None)
+        if untried is not None:
+            network = self._baselines[untried]
+            trial = self.study.begin_outside(untried, network.spec.name)
+            return self._work(trial, new_trial(network, self._number(trial), ALSO))
         return self._proposed(ended | under_way.keys()) or True
 
     def _proposed(self, taken: set[str]) -> Chosen | None:
@@ -137,7 +152,7 @@ class SearchLoop:
         context, proposals = self.context, self.proposals
         context.doing("choosing the next network")
         proposals.seen = taken
-        if all_fell(context.trials, self.policy.giving_up):
+        if all_fell(self._of_the_space, self.policy.giving_up):
             proposals.ask_for_the_smallest()
         proposal = proposals.next()
         for reason in proposals.raised:
@@ -145,9 +160,14 @@ class SearchLoop:
         if proposal is None:
             return None
         network, trial = proposal
+        origin = ALSO if ALSO in trial.user_attrs else trial.user_attrs.get(FROM)
+        return self._work(trial, new_trial(network, self._number(trial), origin))
+
+    def _number(self, trial: OpenTrial) -> int:
+        """The number of a trial that begins."""
         number = self.study.number(trial, self._next)
         self._next = number + 1
-        return self._work(trial, new_trial(network, number, trial.user_attrs.get(FROM)))
+        return number
 
     def _work(self, trial: OpenTrial, record: Trial) -> Chosen:
         """What is to be done in a trial of the study, of which the record says what is known so far."""
@@ -186,7 +206,8 @@ class SearchLoop:
 
     def _learn(self, record: Trial) -> None:
         context = self.context
-        self._predictors.learn(record)
+        if record.network_hash not in self._baselines:
+            self._predictors.learn(record)
         context.state.funnel[record.end] += 1
         context.state.trials = trials_in(context.records)
         context.update_front()
@@ -215,7 +236,7 @@ class SearchLoop:
             return True
         policy = self.policy.giving_up
         last = context.trials[self._before :][-policy.most_failures :]
-        reason = hopeless(context.trials, context.settings.budgets.latency_ms, policy)
+        reason = hopeless(self._of_the_space, context.settings.budgets.latency_ms, policy)
         if self.proposals.exhausted:
             reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
         elif len(last) == policy.most_failures and all(record.outcome == "failed" for record in last):

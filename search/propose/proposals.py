@@ -21,6 +21,7 @@ from archdsl.search.propose.candidates import Raised, Refused, candidate, random
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
+from archdsl.search.trial import ALSO
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
@@ -73,6 +74,10 @@ class Proposals:
         self._seeds.extend(earlier)
         self._origins = origins
 
+    def add_baselines(self, points: Iterable[tuple[Choices, str]]) -> None:
+        """Propose these choices before all others, each once; with the names of their networks."""
+        self._seeds.extendleft((choices, {ALSO: name}) for choices, name in reversed([*points]))
+
     def next(self) -> tuple[Network, optuna.Trial] | None:
         """One proposal; None if it is of no use."""
         self._draw_if_fruitless()
@@ -97,6 +102,10 @@ class Proposals:
         if network.network_hash in self.seen:
             self._refuse(trial, "duplicate")
             return None
+        if (name := trial.user_attrs.get(ALSO)) is not None:
+            self.seen.add(network.network_hash)
+            self.study.begin(trial, network.network_hash)
+            return network._replace(spec=network.spec.model_copy(update={"name": name})), trial
         if self._is_too_slow(network):
             self._refuse(trial, "predicted", self._why_too_slow(network.spec))
             return None

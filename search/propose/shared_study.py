@@ -31,9 +31,9 @@ from archdsl.search.propose.heartbeat import HeartbeatThread
 from archdsl.search.propose.storage import brief, unheard
 from archdsl.search.propose.study import Breeding, Study
 from archdsl.search.propose.study_names import name_of as name_of
-from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, RESULT, generation_of
+from archdsl.search.propose.trial_queue import BEGUN, FIXED, FROM, HASH, LOST, OUTSIDE, RESULT, generation_of
 from archdsl.search.store.database_url import address
-from archdsl.search.trial import Trial
+from archdsl.search.trial import ALSO, Trial
 from archdsl.spaces.variables import Variable
 
 _NUMBER, _MEASURED, _RECORD, _OVER = "number", "measured", "record", "over"
@@ -124,6 +124,12 @@ class Shared(Study):
         self._heart.watch(self.key_of(trial))
         return trial, chosen
 
+    def begin_outside(self, network_hash: str, name: str) -> optuna.Trial:
+        """A trial of a network that is no point of the space."""
+        trial = super().begin_outside(network_hash, name)
+        self._heart.watch(self.key_of(trial))
+        return trial
+
     def next_trial(self) -> optuna.Trial:
         """The first trial that was enqueued, else a new one; none that waits to be trained, as `Study.ask` would."""
         for waiting in self._waiting():
@@ -169,7 +175,8 @@ class Shared(Study):
             with unheard():
                 if (trial := self._claimed(waiting)) is not None:
                     self._heart.watch(self.key_of(trial))
-                    choices(trial, self.parameters)
+                    if OUTSIDE not in waiting.user_attrs:
+                        choices(trial, self.parameters)
                     return trial, Trial.from_json(waiting.user_attrs[_MEASURED])
         return None
 
@@ -249,9 +256,10 @@ class Shared(Study):
     def _again(self, trial: FrozenTrial, lost: int) -> None:
         """The point of a trial once more, with what was measured of it, but without its constraint."""
         parameters = trial.system_attrs.get(FIXED, trial.params)
-        if parameters.keys() != self.variables.keys() or _RECORD in trial.user_attrs:
+        is_point = OUTSIDE not in trial.user_attrs and parameters.keys() == self.variables.keys()
+        if not is_point or _RECORD in trial.user_attrs:
             return
-        names = [name for name in (FROM, RESULT) if name in trial.user_attrs]
+        names = [name for name in (FROM, RESULT, ALSO) if name in trial.user_attrs]
         names += [_MEASURED, HASH, _NUMBER] if _MEASURED in trial.user_attrs else []
         kept = {name: trial.user_attrs[name] for name in names}
         kept |= {LOST: trial.user_attrs.get(LOST, 0) + lost, BEGUN: HASH in trial.user_attrs} | generation_of(trial)

@@ -29,7 +29,7 @@ from archdsl.search.propose.distributions import Form, as_indices, as_places, as
 from archdsl.search.propose.measured_trials import ATTRIBUTES, BROKEN_OFF, GATED, Measured, measured_trials
 from archdsl.search.propose.mirror import Mirror, Proposing
 from archdsl.search.propose.storage import brief, open_storage, unheard
-from archdsl.search.propose.trial_queue import BUDGET, FROM, HASH, LATENCY, REASON, RUNG, TrialQueue
+from archdsl.search.propose.trial_queue import BUDGET, FROM, HASH, LATENCY, OUTSIDE, REASON, RUNG, TrialQueue
 from archdsl.search.store.database_url import shown
 from archdsl.spaces.variables import Variable
 
@@ -166,7 +166,8 @@ class Study(TrialQueue):
         ]
 
     def _measured(self) -> list[Measured]:
-        return measured_trials(self._study.get_trials(deepcopy=False, states=_ENDED), self.objectives)
+        ended = self._study.get_trials(deepcopy=False, states=_ENDED)
+        return measured_trials([trial for trial in ended if OUTSIDE not in trial.user_attrs], self.objectives)
 
     @property
     def begun(self) -> int:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, create_trial
 from archdsl.search.policy.report import ReportPolicy
 from archdsl.search.propose.measured_trials import Measured, measured_trials
 from archdsl.search.propose.study import METRICS
-from archdsl.search.propose.trial_queue import REASON, RUNG
+from archdsl.search.propose.trial_queue import OUTSIDE, REASON, RUNG
 
 
 class Importance(NamedTuple):
@@ -80,7 +80,7 @@ def _read(database: Path) -> list[FrozenTrial]:
 
 def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy: ReportPolicy) -> list[Importance]:
     """Of accuracy and latency. Only what was trained to the end has an accuracy; what is filled in is left out."""
-    measured = measured_trials(trials, objectives)
+    measured = measured_trials([trial for trial in trials if OUTSIDE not in trial.user_attrs], objectives)
     trained = [each for each in measured if each.is_trained]
     by_metric = {"proxy_accuracy": trained, "latency": measured}
     metrics = [text.split()[-1] for text in objectives if text.split()]

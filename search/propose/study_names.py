@@ -32,6 +32,8 @@ def name_of(settings: Settings) -> str:
         del asked["features_only"]  # the name stays that of studies from before there was a choice
     if settings.target is None:
         del asked["target"]
+    if not settings.also:
+        del asked["also"]
     defaults = deployment_runtime(settings.device, settings.dtype).name, default_runtime(settings.device)
     if settings.runtime in defaults:
         asked["runtime"] = "eager"  # what a machine that trains on a CPU has, whatever others measure in

@@ -14,7 +14,7 @@ from archdsl.search.policy import Policy
 from archdsl.search.propose.distributions import Parameter
 from archdsl.search.propose.local_coordinator import LocalCoordinator
 from archdsl.search.propose.storage import unheard
-from archdsl.search.trial import Trial
+from archdsl.search.trial import ALSO, Trial
 from archdsl.spaces.variables import Variable
 
 BUDGET = "budget"
@@ -24,6 +24,8 @@ LATENCY = "latency_ms"
 """Under which name a trial carries what was measured."""
 FROM, RESULT = "from", "result"
 """Under which names a trial of an earlier run's network carries that run's folder, and what was trained there."""
+OUTSIDE = "outside"
+"""Under which name a trial of a network that is no point of the space is marked: it has no parameters."""
 LOST, BEGUN, _RELEASED = "lost", "begun", "released"
 _GENERATION = ":generation"
 """How the name ends under which a sampler of generations keeps a trial's own."""
@@ -91,13 +93,29 @@ class TrialQueue(LocalCoordinator):
         the two would lose it.
         """
         parameters = trial.system_attrs.get(FIXED, trial.params)
+        is_point = OUTSIDE not in trial.user_attrs and parameters.keys() == self.variables.keys()
         is_known = any(other.system_attrs.get(FIXED) == parameters for other in self._waiting())
-        if parameters.keys() == self.variables.keys() and not is_known:
+        if is_point and not is_known:
             lost = trial.user_attrs.get(LOST, 0) + (_RELEASED not in trial.user_attrs)
             kept = {LOST: lost, BEGUN: HASH in trial.user_attrs} | generation_of(trial)
+            kept |= {ALSO: trial.user_attrs[ALSO]} if ALSO in trial.user_attrs else {}
             with unheard():
                 self._study.enqueue_trial(parameters, user_attrs=kept)
         self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def begin_outside(self, network_hash: str, name: str) -> optuna.Trial:
+        """A trial of a network that is no point of the space: without parameters, so that no sampler learns of it.
+
+        It knows how often the search was killed while this network was tried.
+        """
+        failed = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        mine = [trial for trial in failed if trial.user_attrs.get(HASH) == network_hash]
+        lost = sum(OUTSIDE in trial.user_attrs and _RELEASED not in trial.user_attrs for trial in mine)
+        with unheard():
+            trial = optuna.Trial(self._study, self._database.create_new_trial(self._study_key))
+        for attribute, value in ((OUTSIDE, True), (ALSO, name), (LOST, lost), (HASH, network_hash)):
+            trial.set_user_attr(attribute, value)
+        return trial
 
     def is_killer(self, trial: optuna.Trial) -> bool:
         """Whether the search was killed so often while this point was tried that it must not be tried again."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archdsl import zoo
 from archdsl.json_types import Json, JsonObject
-from archdsl.search.report.reading import RunFiles, mapping, number, text
+from archdsl.search.report.reading import RunFiles, items, mapping, number, text
 
 _MEASURED = ("device", "batch", "dtype", "runtime", "features_only", "threads", "stat")
 _PLAIN = (*_MEASURED, "target", "data", "epochs", "images", "sampler", "trials", "seed")
@@ -25,11 +25,14 @@ _COUNTED = {
 }
 
 
-def search_command(settings: Mapping[str, Json], space: str, earlier: Path | None = None) -> str:
-    """`archdsl search`; `earlier` is a run whose trainings it takes over."""
+def search_command(
+    settings: Mapping[str, Json], space: str, earlier: Path | None = None, also: Sequence[str] = ()
+) -> str:
+    """`archdsl search`; `earlier` is a run whose trainings it takes over, `also` names networks beside the space."""
     is_default = bool(number(settings.get("least_steps")))  # epochs that are named would not be raised for small data
     plain = tuple(name for name in _PLAIN if not (name == "epochs" and is_default))
     taken = ["--from", str(earlier)] if earlier is not None else []
+    taken += [word for path in also for word in ("--also", path)]
     return shlex.join(["archdsl", "search", space, *_limits(settings), *_options(settings, plain), *taken])
 
 
@@ -58,6 +61,11 @@ def space_argument(files: RunFiles) -> str:
     name = text(mapping(files.settings.get("space")).get("name"), "space")
     path = str(files.folder / "run.json")
     return name if _is_shipped(name, mapping(files.settings.get("space"))) else path
+
+
+def baselines_arguments(files: RunFiles) -> list[str]:
+    """What `--also` is given for the networks that were named beside the space: the run's settings hold them."""
+    return [str(files.folder / "run.json")] if items(files.settings.get("also")) else []
 
 
 def digits(value: float) -> str:

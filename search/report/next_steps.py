@@ -12,6 +12,7 @@ from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text
 from archdsl.search.policy.report import ReportPolicy
 from archdsl.search.report.commands import (
+    baselines_arguments,
     bench_command,
     digits,
     doctor_command,
@@ -58,7 +59,8 @@ class _Run:
 
     def search(self, **changes: str | float) -> str:
         """A new search of the space with some settings changed."""
-        return search_command({**self.settings, **changes}, space_argument(self.files))
+        also = baselines_arguments(self.files)
+        return search_command({**self.settings, **changes}, space_argument(self.files), also=also)
 
 
 def next_steps(

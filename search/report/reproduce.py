@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from archdsl.search.report.commands import (
+    baselines_arguments,
     bench_command,
     resume_command,
     search_command,
@@ -19,7 +20,7 @@ def reproduce(files: RunFiles, verdict: Verdict) -> list[tuple[str, str]]:
     settings, folder = files.settings, files.folder
     if not mapping(settings.get("space")):
         return []
-    commands = [("search again", search_command(settings, space_argument(files)))]
+    commands = [("search again", search_command(settings, space_argument(files), also=baselines_arguments(files)))]
     longer = "print the result of this run again, or continue it with a larger --trials or --time"
     commands.append((longer, resume_command(folder)))
     if verdict.has_winner:

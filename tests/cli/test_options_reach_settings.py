@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import fields
@@ -19,6 +20,7 @@ from archdsl.search.config import Settings
 from archdsl.search.proxy_check.api import checked_proxies
 from archdsl.search.request import SettingsRequest
 from archdsl.search.worker.machine_options import MachineOptions
+from tests.support.commands import TINY
 
 SETTINGS: dict[str, tuple[str, Any]] = {
     "latency_budget_ms": ("--latency-budget 7ms", 7.0),
@@ -50,7 +52,7 @@ MACHINE: dict[str, tuple[str, Any]] = {
     "storage": ("--storage postgresql://me@host/studies", "postgresql://me@host/studies"),
     "role": ("--role train --storage postgresql://me@host/studies", "train"),
 }
-OTHERS = {"out", "resume", "earlier"}
+OTHERS = {"out", "resume", "earlier", "also"}
 AS_SETTING = {"mode": "runtime"}
 AS_MACHINE_OPTION = {"trial_time_s": "trial_s", "trial_memory": "trial_bytes"}
 
@@ -77,7 +79,7 @@ def test_the_options_of_a_proxy_check_are_the_parameters_of_its_function_with_th
 
 def test_every_setting_that_is_not_made_by_the_search_itself_can_be_asked_for() -> None:
     asked = {field.name for field in fields(SettingsRequest)}
-    assert asked == {AS_SETTING.get(name, name) for name in SETTINGS}
+    assert asked == {"also", *(AS_SETTING.get(name, name) for name in SETTINGS)}
     assert set(Settings.model_fields) - asked == {"space", "chosen_threads", "least_steps"}
 
 
@@ -114,6 +116,14 @@ def test_an_option_of_this_machine_reaches_the_search(name: str, begun: dict[str
     options = begun["options"]
     assert isinstance(options, MachineOptions)
     assert getattr(options, AS_MACHINE_OPTION.get(name, name)) == value
+
+
+def test_networks_named_beside_the_space_reach_the_settings_as_documents(begun: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({**TINY, "name": "mine", "image": 64, "classes": 20}))
+    start(f"--also {file}", f"--also {file}")
+    assert [document["name"] for document in begun["settings"].also] == ["mine", "mine"]
+    assert begun["settings"].also[0]["image"] == 64
 
 
 def test_folders_reach_the_search(begun: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

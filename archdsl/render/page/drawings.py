@@ -40,7 +40,7 @@ def _label(trial: TrialLine, stat: str) -> str:
     """What a point says: the numbers and the overrides."""
     fidelity = trial.proxy.fidelity or "a training of unknown length"
     lines = [
-        trial.name,
+        trial.label,
         f"proxy accuracy {percent_text(trial.accuracy, trial.proxy.error)} after {fidelity}",
         f"{stat} {measured_text(trial)} ms",
     ]
