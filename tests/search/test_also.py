@@ -16,6 +16,7 @@ from archdsl.search import run as run_search
 from archdsl.search.baselines import baseline_documents
 from archdsl.search.report import read_report
 from tests.support.searching import (
+    RANDOM,
     SPACE,
     Lines,
     Machine,
