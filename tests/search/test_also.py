@@ -16,7 +16,6 @@ from archdsl.search import run as run_search
 from archdsl.search.baselines import baseline_documents
 from archdsl.search.report import read_report
 from tests.support.searching import (
-    RANDOM,
     SPACE,
     Lines,
     Machine,
@@ -132,19 +131,6 @@ def test_one_that_was_under_way_at_a_kill_is_tried_again(tmp_path: Path) -> None
     search(folder, resume=True, also=networks, trials=3)
     assert [record["spec"]["name"] for record in trials(folder)][:2] == ["small", "my_net"]
     assert len(trials(folder)) == 3
-
-
-def test_one_at_which_the_search_was_killed_again_and_again_is_given_up(tmp_path: Path) -> None:
-    folder, small = tmp_path / "run", {**NET, "nodes": [{**NET["nodes"][0], "width": 16}, *NET["nodes"][1:]]}
-    networks = (small, NET)
-    for number in range(RANDOM.study.most_lost):
-        machine, _ = after(0 if number else 1, "train", RuntimeError("killed"))
-        with pytest.raises(RuntimeError, match="killed"):
-            search(folder, machine, resume=number > 0, also=networks, trials=3)
-    search(folder, resume=True, also=networks, trials=3)
-    second = trials(folder)[1]
-    assert (second["spec"]["name"], second["outcome"]) == ("my_net", "failed")
-    assert "was killed" in second["reason"]
 
 
 @pytest.mark.parametrize(

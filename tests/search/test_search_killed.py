@@ -16,6 +16,7 @@ from archdsl.search.loop.session import run_search
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose import storage, study
 from archdsl.search.store import folder as run_folder
+from tests.support.commands import TINY
 from tests.support.places import ROOT
 from tests.support.searching import RANDOM, Machine, quicken, search, settings, when_training
 from tests.support.searching import trials as records
@@ -159,6 +160,54 @@ def test_a_network_that_kills_the_search_twice_is_not_tried_again(tmp_path: Path
     assert failed[0]["reason"] == "the search was killed 2 times while this network was tried"
     assert machine.names("train").count(killer[0]) == 2
     assert result.trials == 6
+
+
+def test_a_network_beside_the_space_that_kills_the_search_twice_is_not_tried_again(tmp_path: Path, life: Life) -> None:
+    def on_ask(request: dict[str, Any]) -> None:
+        if request["do"] == "train" and request["spec"]["name"] == "killer":
+            life.left = 0
+            life.write()
+
+    machine = Machine()
+    machine.on_ask = on_ask
+    beside = tuple({**TINY, "name": name, "nodes": nodes(width)} for name, width in (("harmless", 8), ("killer", 16)))
+    for resume in (False, True):
+        with pytest.raises(Killed):
+            search(tmp_path / "run", machine, resume=resume, also=beside, trials=4)
+        life.left = None
+    result = search(tmp_path / "run", machine, resume=True, also=beside, trials=4)
+    tried = [(record["spec"]["name"], record["outcome"]) for record in records(tmp_path / "run")]
+    assert tried[:2] == [("harmless", "trained"), ("killer", "failed")]
+    assert machine.names("train").count("killer") == 2
+    assert result.trials == 4
+
+
+def nodes(width: int) -> list[dict[str, Any]]:
+    stem, *others = TINY["nodes"]
+    return [{**stem, "width": width}, *others]
+
+
+def test_a_search_killed_before_any_of_its_writes_tries_what_stands_beside_the_space_once(
+    tmp_path: Path, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(tmp_path / "searched", trials=1)  # its network is a point of the space
+    beside = ({**TINY, "nodes": nodes(8)}, records(tmp_path / "searched")[0]["spec"])
+    asked: dict[str, Any] = {"trials": 4, "also": beside}
+    life.written = 0
+
+    def run(name: str, resume: bool = False) -> None:
+        monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / name / "cache"))
+        search(tmp_path / name / "run", resume=resume, **asked)
+
+    run("whole")
+    total, whole = life.written, tried(tmp_path / "whole" / "run")
+    for moment in range(4, total // 2, total // 8):
+        name, life.left = f"killed{moment}", moment
+        with pytest.raises(Killed):
+            run(name)
+        life.left = None
+        run(name, resume=(tmp_path / name / "run" / "run.json").exists())
+        assert tried(tmp_path / name / "run") == whole, moment
 
 
 def test_a_network_during_which_the_user_stops_often_is_not_to_blame(tmp_path: Path) -> None:
