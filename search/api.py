@@ -93,7 +93,8 @@ def run(
         sampler: the search algorithm: "auto" (the default), "gp", "tpe", "nsga2", "evolution" or "random".
         seed: seed of sampling, data order and initial weights; 0 by default.
         also: networks that are tried first, points of the space or not: backbones, zoo names, paths of JSON files or of
-            `.safetensors` of ours (whose weights are not used), or dicts. Each may become the winner.
+            `.safetensors` of ours (whose weights are not used), dicts, or "timm:NAME". Each may become the winner, but
+            models of timm, which are compared alone.
         out: folder of the run; `runs/TIME-SPACE` by default.
         resume: continue the run in `out` with its settings; other arguments must be equal to them, except for `trials`
             and `time_s`. A finished run returns its result again.

@@ -208,6 +208,11 @@ class Trial:
         return marked(self.name, self.is_baseline)
 
     @property
+    def can_win(self) -> bool:
+        """Whether the files of a winner can be written for it: of a network without a spec they cannot."""
+        return self.document.get("kind") != "timm"
+
+    @property
     def is_longer(self) -> bool:
         """Whether it tells of a finalist's longer trainings, and is no trial of its own."""
         return self.rung == "train_longer"

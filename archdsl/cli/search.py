@@ -72,7 +72,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--also",
             metavar="SPEC",
-            help="try this network first, be it in the space or not, and let it compete; may be repeated",
+            help="try this network (or timm:NAME) first, be it in the space or not; may be repeated",
         ),
     ]
     workers: Workers

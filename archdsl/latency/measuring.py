@@ -6,7 +6,7 @@ import copy
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -270,9 +270,14 @@ def _of_files(setting: Setting, file: Path) -> FileRuntime:
 
 def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.Module:
     """The module of a spec, built on a device with weights that are the same each time there."""
-    import torch
-
     from archdsl.compile import build
+
+    return seeded_by(lambda: build(spec, features_only), device)
+
+
+def seeded_by(make: Callable[[], nn.Module], device: str = "cpu") -> nn.Module:
+    """A module, made on a device with weights that are the same each time there."""
+    import torch
 
     place = torch.device(device)
     with torch.random.fork_rng(devices=[] if place.type == "cpu" else [place]), place:
@@ -280,21 +285,26 @@ def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.M
         if place.type == "cuda":
             with torch.cuda.device(place):
                 torch.cuda.manual_seed(0)
-        module: nn.Module = build(spec, features_only)
-    return module
+        return make()
 
 
 def export_seeded(spec: Spec, file: Path, setting: Setting, features_only: bool = False) -> None:
     """The network of a spec, with seeded weights, exported for a setting to a file that `measure` takes.
 
     Raises:
+        MeasureError: as `export_network`.
+    """
+    export_network(seeded(spec, setting.device, features_only), (spec.channels, *spec.image_size), file, setting)
+
+
+def export_network(module: nn.Module, image: Image, file: Path, setting: Setting) -> None:
+    """A network of one's own making, exported for a setting to a file that `measure` takes; it is changed.
+
+    Raises:
         MeasureError: the runtime runs no files, or the network cannot be exported.
     """
-    image = (spec.channels, *spec.image_size)
     with refusing(setting, image):
-        _of_files(setting, file).write(
-            placed(seeded(spec, setting.device, features_only), setting), noise(setting, image), file
-        )
+        _of_files(setting, file).write(placed(module, setting), noise(setting, image), file)
 
 
 def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -15,6 +15,9 @@ from archdsl.render.verdict import second_reading
 if TYPE_CHECKING:
     from archdsl.search.store.winner import AttemptSummary
     from archdsl.search.trial import Trial
+
+
+NEVER_CHOSEN = "models of timm are compared and never chosen: the files of a winner cannot be written for them"
 
 
 def point(trial: Trial) -> tuple[float, float]:
@@ -49,6 +52,19 @@ def front_table(
         Column("MACs M", [Text(f"{trial.macs / 1e6:.0f}") for trial in front], right=True, drop=3),
     ]
     return Sheet(columns)
+
+
+def baseline_lines(records: Sequence[Trial], shown: Sequence[Trial]) -> Iterator[str]:
+    """Networks named beside the space that have no row in the table, each with its numbers or why it has none."""
+    rows = {trial.network_hash for trial in shown}
+    beside = [trial for trial in records if trial.is_baseline and not trial.is_longer]
+    for trial in (trial for trial in beside if trial.network_hash not in rows):
+        if trial.accuracy is None:
+            yield f"{trial.label}: {trial.reason}"
+        else:
+            yield f"{trial.label}: {describe(trial)}" + ("" if trial.inside_budget else ", over the latency budget")
+    if any(not trial.can_win for trial in beside):
+        yield NEVER_CHOSEN
 
 
 def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:

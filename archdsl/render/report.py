@@ -91,6 +91,11 @@ def _attempts(report: Report) -> RenderableType:
 
 
 def _front(report: Report) -> Iterator[RenderableType]:
+    yield from _front_rows(report)
+    yield from (Prose(line, hanging=_INDENT) for line in texts.baseline_lines(report))
+
+
+def _front_rows(report: Report) -> Iterator[RenderableType]:
     rows = report.front
     if not rows:
         yield Prose("No network was trained inside the budgets.")

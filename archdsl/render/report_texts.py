@@ -11,9 +11,11 @@ from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
+from archdsl.render.candidates import NEVER_CHOSEN
 from archdsl.render.texts import clock, counted
 from archdsl.render.verdict import exported_text, float32_text, held_out_text, reading_lines
 from archdsl.search.config import COST_TEXTS, Settings
+from archdsl.search.network import has_spec
 from archdsl.search.report.reading import number
 from archdsl.search.store.winner import QUANTISED
 
@@ -215,6 +217,21 @@ def proxy_text(report: Report) -> str:
         f"of validation images alone. +N% after a latency is its spread, (p50 - p10) / p10; ~ marks an unstable "
         f"measurement."
     )
+
+
+def baseline_lines(report: Report) -> Iterator[str]:
+    """Networks named beside the space that are not on the front, each with its numbers or why it has none."""
+    rows = {trial.hash for trial in report.front}
+    beside = [trial for trial in report.trials if trial.is_baseline]
+    for trial in (trial for trial in beside if trial.hash not in rows):
+        if trial.accuracy is None or trial.latency is None:
+            yield f"{trial.label}: {trial.reason}"
+            continue
+        accuracy = percent_text(trial.accuracy, trial.proxy.error)
+        costs = f"{cost_text(trial.params, 'params')} params, {cost_text(trial.macs, 'macs')} MACs"
+        yield f"{trial.label}: {accuracy} at {measured_text(trial)} ms, {costs}"
+    if any(not has_spec(trial.spec) for trial in beside):
+        yield NEVER_CHOSEN
 
 
 def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from archdsl.render.budgets import budget_texts
-from archdsl.render.candidates import describe, fidelity_text, front_table, point, proxy_line
+from archdsl.render.candidates import baseline_lines, describe, fidelity_text, front_table, point, proxy_line
 from archdsl.render.columns import Line
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
@@ -126,4 +126,5 @@ def summary(result: Result) -> RenderableType:
             winner = verdict.record if verdict.has_winner else None
             best = None if winner is None else points.get(winner.network_hash)
             parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
+    parts += [Prose(line, hanging="  ") for line in baseline_lines(result.records, result.front)]
     return Group(*parts, *verdict_lines(result))

@@ -11,7 +11,7 @@ from archdsl.data.agreement import square_side
 from archdsl.errors import WrongUse
 from archdsl.json_types import JsonObject
 from archdsl.latency.provenance import Provenance
-from archdsl.search.baselines import Source, baseline_documents, in_data, several, weights_notes
+from archdsl.search.baselines import Source, baseline_documents, check_form, in_data, several, weights_notes
 from archdsl.search.comparison.reference_run import ReferenceRun, reference_run
 from archdsl.search.comparison.result import Scores
 from archdsl.search.comparison.scoring import Scoring, other_conditions
@@ -41,10 +41,11 @@ def score(
     the run's folder is changed.
 
     Args:
-        networks: one or more backbones, zoo names, paths of JSON files or of `.safetensors` of ours, or dicts. Their
-            image size must be that of the run; channels and classes that a document leaves out are those of the data.
+        networks: one or more backbones, zoo names, paths of JSON files or of `.safetensors` of ours, dicts, or
+            "timm:NAME" for models of timm, which are built for the data with random weights. The image size of the
+            others must be that of the run; channels and classes that a document leaves out are those of the data.
         like: folder of the run.
-        assignments: fields to set in each network, as `["image=64"]`.
+        assignments: fields to set in each network but those of timm, as `["image=64"]`.
         longer: also train as long as finalists are trained, with as many seeds as the winner had.
         say: is called with the progress.
         policy: what the search went by.
@@ -66,7 +67,7 @@ def score(
     settings = run.settings
     side = square_side(settings.space_document)
     for document in documents:
-        in_data(document, side, {}, settings.data)  # an image of another size is refused before the data is loaded
+        check_form(in_data(document, side, {}, settings.data), settings)  # refused before the data is loaded
     worker = (new_worker or MachineOptions().worker(settings.device, policy.worker))()
     try:
         machine = greeted(worker, settings, policy.silence)
@@ -75,8 +76,8 @@ def score(
         say(f"data  {data.describe}")
         facts = {"channels": data.channels, "classes": data.classes}
         scoring = Scoring(run, worker, policy, data, say)
-        specs = [in_data(document, side, facts, settings.data) for document in documents]
-        scored = [scoring.scored(spec, label, longer) for spec, label in zip(specs, _labels(documents), strict=True)]
+        matched = [in_data(document, side, facts, settings.data) for document in documents]
+        scored = [scoring.scored(spec, label, longer) for spec, label in zip(matched, _labels(documents), strict=True)]
         notes = [note for note in (_other_device(run, machine), other_conditions(run, data)) if note is not None]
     finally:
         worker.stop()

@@ -69,7 +69,8 @@ def reference_run(path: Path) -> ReferenceRun:
         winner = trials.get(outcome.hash or "")
     rows = folder.front()
     if not rows:
-        trained = [trial for trial in trials.values() if trial.accuracy is not None and trial.inside_budget]
+        choosable = (trial for trial in trials.values() if trial.can_win)
+        trained = [trial for trial in choosable if trial.accuracy is not None and trial.inside_budget]
         rows = front(trained, settings.space_document.objectives)
     if winner is not None and winner.network_hash not in {row.network_hash for row in rows}:
         rows = [*rows, winner]

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
-from archdsl.cost import count
-from archdsl.language.canonical import canonical_hash
-from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.runtimes.by_name import runs_files
+from archdsl.search.baselines import Baseline, counted_baseline
 from archdsl.search.comparison.reference_run import ReferenceRun
 from archdsl.search.comparison.result import AgainstWinner, Scored, against_winner
 from archdsl.search.config import Settings
@@ -21,13 +19,14 @@ from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import Trained, train
 from archdsl.search.evaluate.trainings import chosen, trainings_in
 from archdsl.search.loaded_data import DataFacts
-from archdsl.search.network import Network
+from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
 from archdsl.search.trial import SeedAccuracy, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
+from archdsl.search.worker.training_messages import CountRequest
 
 Say = Callable[[str], None]
 
@@ -47,16 +46,17 @@ class Scoring:
         """Of the run, without its limits: they held for the search."""
         return self.run.settings.model_copy(update={"time_s": None, "trials": 1})
 
-    def scored(self, spec: Spec, label: str, is_longer: bool) -> Scored:
+    def scored(self, network: AnyNetwork, label: str, is_longer: bool) -> Scored:
         """A network's row; one that cannot be measured or trained says why."""
         try:
-            trial = self._measured(spec, label)
-            trial = self._trained(spec, trial, label)
-            longer = self._trained_longer(spec, trial, label) if is_longer else None
+            baseline = counted_baseline(network, self._counted)
+            trial = self._measured(baseline, label)
+            trial = self._trained(network, trial, label)
+            longer = self._trained_longer(network, trial, label) if is_longer else None
         except (Failed, WorkerGone) as error:
             return Scored(label, None, failure=str(error))
         latency_ms, budget = trial.latency_ms or 0.0, self.settings.budgets.latency_ms
-        over = Network(spec, count(spec)).over_budget(self.settings)
+        over = baseline.over_budget(self.settings)
         if not self.settings.budgets.allows_ms(latency_ms):
             over = f"{self.settings.stat} {latency_ms:.2f} ms exceeds the budget of {plain_text(budget or 0.0)} ms"
         gate_ms = self.run.gate_ms
@@ -64,29 +64,36 @@ class Scoring:
         against, reason = self._against(longer or trial, is_longer)
         return Scored(label, trial, longer, over, is_over_gate, self._rank(longer or trial), against, reason)
 
-    def _measured(self, spec: Spec, label: str) -> Trial:
+    def _counted(self, network: TimmNetwork) -> tuple[int, int]:
+        """Params and MACs of a network that has to be built for it."""
+        reply = self.worker.ask(CountRequest(network.to_json()), self.policy.silence.score_s)
+        return reply.params, reply.macs
+
+    def _measured(self, baseline: Baseline, label: str) -> Trial:
         self.say(f"{label}: measuring in {self.settings.runtime} on {self.settings.measuring_place}")
-        clock, settings, counted = Clock(self.settings, self.policy), self.settings, count(spec)
+        clock, settings = Clock(self.settings, self.policy), self.settings
         with _exported(settings) as file:
-            ms, measurement = measure(self.worker, spec, settings, self.policy, clock, self.run.gate_ms, self.say, file)
-        trial = Trial(0, canonical_hash(spec), spec.to_json(), counted.params, counted.macs)
+            ms, measurement = measure(
+                self.worker, baseline.network, settings, self.policy, clock, self.run.gate_ms, self.say, file
+            )
+        trial = replace(baseline.trial(0), origin=None)
         inside = settings.budgets.allows_ms(ms)
         return replace(trial, latency_ms=ms, measurement=measurement, inside_budget=inside, outcome="measured")
 
-    def _trained(self, spec: Spec, trial: Trial, label: str) -> Trial:
-        trained = self._train(spec, label, self.settings.seed, lengthen=1.0)
+    def _trained(self, network: AnyNetwork, trial: Trial, label: str) -> Trial:
+        trained = self._train(network, label, self.settings.seed, lengthen=1.0)
         outcome = "cached" if trained.is_cached else "trained"
         self.say(f"{label}: accuracy {accuracy_text(trained.accuracy, trained.training.error)}{_of_cache(trained)}")
         return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
 
-    def _trained_longer(self, spec: Spec, trial: Trial, label: str) -> Trial:
+    def _trained_longer(self, network: AnyNetwork, trial: Trial, label: str) -> Trial:
         """As a finalist: with as many seeds as the winner was trained with, else with all that a finalist may have."""
         policy, winner = self.policy.finalists, self.run.winner
         record = None if winner is None else self.run.longer.get(winner.network_hash)
         seeds = policy.seeds if record is None else len(trainings_in(record))
         per_seed, last = list[SeedAccuracy](), None
         for seed in range(self.settings.seed, self.settings.seed + max(seeds, 1)):
-            last = self._train(spec, label, seed, policy.lengthen)
+            last = self._train(network, label, seed, policy.lengthen)
             training = last.training
             per_seed.append(SeedAccuracy(seed, last.accuracy, training.held_out, training.answers))
             accuracy = accuracy_text(last.accuracy, training.error)
@@ -97,7 +104,7 @@ class Scoring:
         training = replace(last.training, per_seed=tuple(per_seed), spread=spread)
         return replace(trial, rung="train_longer", accuracy=mean(accuracies), training=training)
 
-    def _train(self, spec: Spec, label: str, seed: int, lengthen: float) -> Trained:
+    def _train(self, network: AnyNetwork, label: str, seed: int, lengthen: float) -> Trained:
         said = 0.0
 
         def progress(share: float) -> None:
@@ -110,7 +117,7 @@ class Scoring:
         settings = self.settings.model_copy(update={"seed": seed})
         clock = Clock(settings, self.policy)
         return train(
-            self.worker, spec, settings, self.policy.silence, self.data, clock, lengthen=lengthen, progress=progress
+            self.worker, network, settings, self.policy.silence, self.data, clock, lengthen=lengthen, progress=progress
         )
 
     def _rank(self, mine: Trial) -> int:

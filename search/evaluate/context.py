@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archdsl.data.agreement import with_data
-from archdsl.language.document import Spec
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.baselines import Baseline, baselines_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.exported_files import ExportedFiles
 from archdsl.search.loaded_data import DataFacts
+from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.propose.study import OpenTrial
 from archdsl.search.store.clock import Clock
@@ -29,6 +29,7 @@ from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.pool import WorkerPool
 from archdsl.search.worker.slot import WorkerProtocol, WorkerSlot
+from archdsl.search.worker.training_messages import CountRequest
 from archdsl.spaces.space import Space
 
 
@@ -90,12 +91,12 @@ class Context:
         return self.pool.slots[0]
 
     @contextmanager
-    def exported_file(self, spec: Spec) -> Iterator[Path | None]:
+    def exported_file(self, network: AnyNetwork) -> Iterator[Path | None]:
         """Where the exported file of a network is kept meanwhile; None where the runtime runs modules."""
         if not runs_files(self.settings.runtime):
             yield None
             return
-        with self.exported.using(spec) as file:
+        with self.exported.using(network) as file:
             yield file
 
     def use_data(self, data: DataFacts) -> None:
@@ -107,7 +108,12 @@ class Context:
         self.data = data
         facts = {"channels": data.channels, "classes": data.classes}
         self.space = with_data(self.space, facts, self.settings.data)
-        self.baselines = baselines_of(self.settings, self.space, facts)
+        self.baselines = baselines_of(self.settings, self.space, facts, self._counted)
+
+    def _counted(self, network: TimmNetwork) -> tuple[int, int]:
+        """Params and MACs of a network that has to be built for it."""
+        reply = self.worker.ask(CountRequest(network.to_json()), self.policy.silence.score_s)
+        return reply.params, reply.macs
 
     def use_settings(self, settings: Settings) -> None:
         """Other settings from here on, also when the run is resumed."""
@@ -127,7 +133,8 @@ class Context:
 
     def update_front(self) -> None:
         """The front becomes that of what was trained at the search's own length, inside the budget."""
-        kept = [record for record in self.trials if record.accuracy is not None and record.inside_budget]
+        trials = (record for record in self.trials if record.can_win)
+        kept = [record for record in trials if record.accuracy is not None and record.inside_budget]
         self.state.front = front(kept, self.space.objectives)
 
     # ---------------------------------------------------------------------------------------------------- telling

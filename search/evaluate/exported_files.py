@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from archdsl.language.canonical import canonical_hash
-from archdsl.language.document import Spec
+from archdsl.search.network import AnyNetwork, hash_of
 from archdsl.search.policy.evaluate import ExportedFilesPolicy
 
 FOLDER = "exported"
@@ -32,13 +31,13 @@ class ExportedFiles:
         self._lock = threading.Lock()
 
     @contextmanager
-    def using(self, spec: Spec) -> Iterator[Path]:
+    def using(self, network: AnyNetwork) -> Iterator[Path]:
         """Where the file of a network is, or is to be written; it is not removed inside.
 
         Raises:
             OSError: the folder cannot be made.
         """
-        name = f"{canonical_hash(spec)}.onnx"
+        name = f"{hash_of(network)}.onnx"
         with self._lock:
             self._folder.mkdir(exist_ok=True)
             self._in_use[name] += 1

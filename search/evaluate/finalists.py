@@ -89,7 +89,8 @@ class Finalists:
 
     def _candidates(self) -> list[Trial]:
         """What was trained inside the budget, once a network."""
-        trained = (trial for trial in self._context.trials if trial.accuracy is not None and trial.inside_budget)
+        trials = (trial for trial in self._context.trials if trial.can_win)
+        trained = (trial for trial in trials if trial.accuracy is not None and trial.inside_budget)
         return list({trial.network_hash: trial for trial in trained}.values())
 
     def _round(self, field: list[Trial], number: int) -> bool:

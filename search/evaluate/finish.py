@@ -219,7 +219,7 @@ def _nearest_miss(context: Context, attempts: list[Attempt], summaries: list[Att
     if below_chance:
         first = below_chance[0]
         return Verdict("FAIL", f"{first.reason}; {MORE_TRAINING}", first.spec, first.trial, None, summaries)
-    measured = [trial for trial in context.trials if trial.latency_ms is not None]
+    measured = [trial for trial in context.trials if trial.can_win and trial.latency_ms is not None]
     reasons = [trial.reason for trial in context.trials if trial.outcome == "failed"]
     reasons += [attempt.reason for attempt in attempts]
     reason = reasons[-1] if reasons else None

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.language.document import Spec
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.network import AnyNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store.clock import Clock
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
 
 def measure(
     worker: WorkerProtocol,
-    spec: Spec,
+    network: AnyNetwork,
     settings: Settings,
     policy: Policy,
     clock: Clock,
@@ -61,34 +61,34 @@ def measure(
     if settings.runtime == "graph":
         pace = replace(pace, sample_ms=policy.measuring.graph_sample_ms)
     if file is not None:
-        export_candidate(worker, spec, settings, policy.silence, clock, file)
+        export_candidate(worker, network, settings, policy.silence, clock, file)
     latencies: list[Latency] = []
     while len(latencies) < policy.measuring.readings and (not latencies or latencies[-1].is_disturbed):
         if latencies and clock.left is not None and clock.left < 0:
             break
         latencies.append(
             one_reading(
-                worker, spec, settings, policy.silence, clock, pace, gate_ms=gate_ms, on_wait=on_wait, file=file
+                worker, network, settings, policy.silence, clock, pace, gate_ms=gate_ms, on_wait=on_wait, file=file
             )
         )
     return pooled(latencies, settings.stat)
 
 
 def export_candidate(
-    worker: WorkerProtocol, spec: Spec, settings: Settings, policy: SilencePolicy, clock: Clock, file: Path
+    worker: WorkerProtocol, network: AnyNetwork, settings: Settings, policy: SilencePolicy, clock: Clock, file: Path
 ) -> None:
     """Export a network that was not trained, unless it was: nobody holds still meanwhile.
 
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
-    request = CandidateRequest(spec.to_json(), str(file), MeasuringSetting(**settings.measuring()))
+    request = CandidateRequest(network.to_json(), str(file), MeasuringSetting(**settings.measuring()))
     ask_in_time(worker, request, policy.export_s, clock)
 
 
 def one_reading(
     worker: WorkerProtocol,
-    spec: Spec,
+    network: AnyNetwork,
     settings: Settings,
     policy: SilencePolicy,
     clock: Clock,
@@ -111,7 +111,7 @@ def one_reading(
     """
     setting = MeasuringSetting(**settings.measuring())
     request = MeasureRequest(
-        spec.to_json(), setting, pace, settings.stat, gate_ms, weights, None if file is None else str(file)
+        network.to_json(), setting, pace, settings.stat, gate_ms, weights, None if file is None else str(file)
     )
 
     def progress(event: Event) -> None:
@@ -126,7 +126,7 @@ def one_reading(
         reply = ask_in_time(worker, request, most_s, clock, progress)
     finally:
         clock.go_on()
-    return reply.latency.latency(spec.name)
+    return reply.latency.latency(network.name)
 
 
 def pooled(latencies: Sequence[Latency], stat: str) -> Measured:

@@ -15,11 +15,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataFacts, DataRequest
+from archdsl.search.network import AnyNetwork, hash_of
 from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
@@ -78,7 +78,7 @@ class Trained(NamedTuple):
 
 def train(
     worker: WorkerProtocol,
-    spec: Spec,
+    network: AnyNetwork,
     settings: Settings,
     policy: SilencePolicy,
     data: DataFacts,
@@ -101,13 +101,13 @@ def train(
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
-    key = training_key(canonical_hash(spec), settings, data, lengthen)
+    key = training_key(hash_of(network), settings, data, lengthen)
     if not anew and (cached := cache.get_training(key)) is not None:
         return Trained(cached.accuracy, cached.seconds, cached.training, is_cached=True)
     started, left = time.monotonic(), clock.left_to_train
     fidelity = fidelity_of(settings, data.images, lengthen)
     request = TrainRequest(
-        spec.to_json(),
+        network.to_json(),
         data.request,
         fidelity.epochs,
         fidelity.batch,

@@ -10,6 +10,7 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import StoppedEarly, scored, train
+from archdsl.search.network import AnyNetwork
 from archdsl.search.predict.early_stopping import reason
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.trial import Outcome, Trial
@@ -19,7 +20,12 @@ from archdsl.training.fidelity import fidelity_of
 
 
 def short_training(
-    context: Context, predictors: Predictors, worker: WorkerProtocol, spec: Spec, settings: Settings, trial: Trial
+    context: Context,
+    predictors: Predictors,
+    worker: WorkerProtocol,
+    network: AnyNetwork,
+    settings: Settings,
+    trial: Trial,
 ) -> Trial:
     """A measured candidate's trial once it was scored and trained, which says how far it came.
 
@@ -28,15 +34,16 @@ def short_training(
         Failed, WorkerGone: it could not be scored; where it could not be trained, the trial says so.
     """
     silence = context.policy.silence
-    trial = replace(trial, scores=scored(worker, spec, settings, silence, context.loaded, context.clock).scores)
-    if (too_low := predictors.screen.too_low(trial)) is not None:
+    if isinstance(network, Spec):
+        trial = replace(trial, scores=scored(worker, network, settings, silence, context.loaded, context.clock).scores)
+    if not trial.is_baseline and (too_low := predictors.screen.too_low(trial)) is not None:
         return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
-    context.doing(f"trial {trial.number}: training {spec.name}")
-    limits = predictors.early_stopping.limits(trial)
+    context.doing(f"trial {trial.number}: training {network.name}")
+    limits = {} if trial.is_baseline else predictors.early_stopping.limits(trial)
     try:
         trained = train(
             worker,
-            spec,
+            network,
             settings,
             silence,
             context.loaded,
@@ -58,7 +65,7 @@ def short_training(
 
 def _place(context: Context, settings: Settings, trial: Trial) -> Path | None:
     """Where the weights go; a machine that only trains hands none over."""
-    if context.options.role == "train":
+    if context.options.role == "train" or not trial.can_win:
         return None
     epochs = fidelity_of(settings, context.loaded.images).epochs
     return weights_path(context, trial.network_hash, settings.seed, epochs)

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
-from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.short_training import short_training
-from archdsl.search.network import Network
+from archdsl.search.network import AnyNetwork, Network
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY
@@ -21,7 +20,7 @@ from archdsl.search.worker.process import Failed, TargetLost, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 
 
-def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial, slot: WorkerSlot) -> Trial:
+def run_trial(context: Context, predictors: Predictors, network: AnyNetwork, trial: Trial, slot: WorkerSlot) -> Trial:
     """A candidate's trial once it climbed as far as it could, or as the machine's role lets it.
 
     Raises:
@@ -31,9 +30,9 @@ def run_trial(context: Context, predictors: Predictors, spec: Spec, trial: Trial
     started, role = time.monotonic(), context.options.role
     try:
         if trial.outcome != "measured":
-            trial = _measured(context, spec, trial, slot)
+            trial = _measured(context, network, trial, slot)
         if trial.outcome == "measured" and role != "measure":
-            trial = short_training(context, predictors, slot, spec, slot.settings, trial)
+            trial = short_training(context, predictors, slot, network, slot.settings, trial)
     except TargetLost as error:
         raise lost(context, error) from error
     except (Failed, WorkerGone) as error:
@@ -60,12 +59,12 @@ def new_trial(network: Network, number: int, origin: str | None = None) -> Trial
     return Trial(number, network.network_hash, network.spec.to_json(), counted.params, counted.macs, origin=origin)
 
 
-def _measured(context: Context, spec: Spec, trial: Trial, slot: WorkerSlot) -> Trial:
+def _measured(context: Context, network: AnyNetwork, trial: Trial, slot: WorkerSlot) -> Trial:
     """The trial with its latency: `measured` where it passes the gate, else it fell."""
     settings, gate = slot.settings, context.state.gate_ms
-    context.doing(f"trial {trial.number}: measuring {spec.name}")
-    with context.exported_file(spec) as file:
-        ms, measurement = measure(slot, spec, settings, context.policy, context.clock, gate, context.waits, file)
+    context.doing(f"trial {trial.number}: measuring {network.name}")
+    with context.exported_file(network) as file:
+        ms, measurement = measure(slot, network, settings, context.policy, context.clock, gate, context.waits, file)
     context.machine.note(measurement)
     context.state.busy = context.machine.now
     is_inside = settings.budgets.allows_ms(ms)

@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from archdsl.load.specs import spec_of
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
@@ -15,6 +14,7 @@ from archdsl.search.evaluate.kept_files import remove_unneeded
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
 from archdsl.search.loop.budget_share import budget_share
+from archdsl.search.network import network_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.proposals import Proposals
@@ -42,8 +42,7 @@ class SearchLoop:
         self.context, self.study, self.pool, self._finalists = context, study, context.pool, finalists
         self.policy, state = context.policy, context.state
         state.funnel.update(trial.end for trial in context.trials)
-        outside = [baseline.network for baseline in context.baselines if baseline.choices is None]
-        self._baselines = {network.network_hash: network for network in outside}
+        self._outside = {each.network_hash: each for each in context.baselines if each.choices is None}
         """Networks named beside the space that are no points of it, by hash, in their order."""
         table = table_of(context.settings, state.facts)
         device_name = None if state.facts is None else state.facts.device_name
@@ -69,7 +68,7 @@ class SearchLoop:
             why_too_slow=predictors.why_too_slow,
             why_too_inaccurate=predictors.why_too_inaccurate,
         )
-        points = ((each.choices, each.network.spec.name) for each in context.baselines)
+        points = ((each.choices, each.name) for each in context.baselines)
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
@@ -110,7 +109,7 @@ class SearchLoop:
     @property
     def _of_the_space(self) -> list[Trial]:
         """The trials of points of the space, from which the search learns."""
-        return [trial for trial in self.context.trials if trial.network_hash not in self._baselines]
+        return [trial for trial in self.context.trials if trial.network_hash not in self._outside]
 
     def _begin_one(self) -> bool:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
@@ -140,11 +139,11 @@ class SearchLoop:
         self.study.mark_closed(over)
         if over or (role == "measure" and self.study.ahead >= self.policy.sharing.most_ahead):
             return False
-        untried = next((each for each in self._baselines if each not in ended | under_way.keys()), None)
+        untried = next((each for each in self._outside if each not in ended | under_way.keys()), None)
         if untried is not None:
-            network = self._baselines[untried]
-            trial = self.study.begin_outside(untried, network.spec.name)
-            return self._work(trial, new_trial(network, self._number(trial), ALSO))
+            baseline = self._outside[untried]
+            trial = self.study.begin_outside(untried, baseline.name)
+            return self._work(trial, baseline.trial(self._number(trial)))
         return self._proposed(ended | under_way.keys()) or True
 
     def _proposed(self, taken: set[str]) -> Chosen | None:
@@ -176,7 +175,7 @@ class SearchLoop:
         if self.study.is_killer(trial):
             return Chosen(trial, lambda slot: abandon_trial(record, self.policy.study.most_lost))
         return Chosen(
-            trial, lambda slot: run_trial(self.context, self._predictors, spec_of(record.document), record, slot)
+            trial, lambda slot: run_trial(self.context, self._predictors, network_of(record.document), record, slot)
         )
 
     def _end_one(self) -> None:
@@ -206,7 +205,7 @@ class SearchLoop:
 
     def _learn(self, record: Trial) -> None:
         context = self.context
-        if record.network_hash not in self._baselines:
+        if record.network_hash not in self._outside:
             self._predictors.learn(record)
         context.state.funnel[record.end] += 1
         context.state.trials = trials_in(context.records)

@@ -16,6 +16,7 @@ from archdsl.language.document import Spec
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import parse_spec, spec_of
 from archdsl.runtimes.setting import with_runtime
+from archdsl.search.network import has_spec
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
@@ -76,6 +77,8 @@ def _specs(files: RunFiles) -> dict[str, Spec]:
     for record in files.records:
         network_hash = text(record.get("hash"))
         if network_hash and network_hash not in specs and network_hash not in unread:
+            if not has_spec(mapping(record.get("spec"))):
+                continue
             try:
                 specs[network_hash] = spec_of(record.get("spec"))
             except (ArchError, ValidationError, RecursionError) as error:
@@ -140,7 +143,7 @@ def _front(files: RunFiles, trials: Sequence[TrialLine]) -> list[TrialLine]:
     ranked = [text(mapping(item).get("hash")) for item in files.front]
     if any(network_hash in trained for network_hash in ranked):
         return [trained[network_hash] for network_hash in dict.fromkeys(ranked) if network_hash in trained]
-    inside = {network_hash: trial for network_hash, trial in trained.items() if trial.inside_budget}
+    inside = {key: trial for key, trial in trained.items() if trial.inside_budget and has_spec(trial.spec)}
     points = [_Point(line.hash, line.accuracy, line.latency, line.params, line.macs) for line in inside.values()]
     complete = [point for point in points if None not in point]
     try:

@@ -32,6 +32,7 @@ Reply = (
     | training_messages.ScoreReply
     | training_messages.TrainReply
     | training_messages.PaceReply
+    | training_messages.CountReply
 )
 R = TypeVar("R", bound=Reply)
 Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
@@ -59,7 +60,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         return there.measure(request, say)
     from archdsl.latency import checked_device, measure
     from archdsl.latency.provenance import gpu_processes
-    from archdsl.load.specs import spec_of
+    from archdsl.search.worker.networks import image_of, measurable
     from archdsl.timing.device_lock import device_lock
     from archdsl.timing.gate import GateStop
 
@@ -78,7 +79,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         started = time.monotonic()
         file = request.weights or request.file
         is_dense = setting.features_only
-        network = spec_of(request.spec) if file is None else _subject(Path(file), is_dense)
+        network = measurable(request.spec, setting.device) if file is None else _subject(Path(file), is_dense)
         pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
         if request.pace is not None:
             pace |= request.pace.options()
@@ -89,6 +90,7 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
             setting.dtype,
             setting.runtime,
             setting.threads,
+            image=image_of(request.spec) if file is None else None,
             features_only=is_dense,
             **pace,
         )
@@ -110,17 +112,20 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
     if request.setting.target is not None:
         return there.threads(request, say)
     from archdsl.latency import Setting, steady
-    from archdsl.latency.measuring import prepared, seeded
+    from archdsl.latency.measuring import prepared
     from archdsl.latency.threads import fastest_threads
-    from archdsl.load.specs import spec_of
     from archdsl.runtimes.by_name import runtime_named
+    from archdsl.search.worker.networks import image_of, seeded_network
     from archdsl.timing.device_lock import device_lock
 
-    spec, setting = spec_of(request.spec), request.setting
-    image = (spec.channels, *spec.image_size)
+    setting, image = request.setting, image_of(request.spec)
     with device_lock(setting.device, lambda text: say(DeviceBusy(text)), there.PATIENCE_S), steady(setting.device):
         say(Measuring())
-        subject = seeded(spec, features_only=setting.features_only) if request.file is None else Path(request.file)
+        subject = (
+            seeded_network(request.spec, features_only=setting.features_only)
+            if request.file is None
+            else Path(request.file)
+        )
         runner = prepared(
             subject, image, Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
         )
@@ -147,6 +152,7 @@ ACTIONS: dict[str, Action] = {
     "export": _action(export_messages.ExportRequest, export_actions.export_trained),
     "accuracy": _action(export_messages.AccuracyRequest, export_actions.accuracy_of),
     "train": _action(training_messages.TrainRequest, training_actions.train_network),
+    "count": _action(training_messages.CountRequest, training_actions.count_network),
     "score": _action(training_messages.ScoreRequest, training_actions.score),
     "pace": _action(training_messages.PaceRequest, training_actions.pace_of),
 }

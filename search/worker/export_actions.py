@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 def export_candidate(request: messages.CandidateRequest, say: Say) -> messages.CandidateReply:
     """The exported file of a network that was not trained: of a latency its weights decide nothing."""
     from archdsl.latency import Setting
-    from archdsl.latency.measuring import export_seeded
-    from archdsl.load.specs import spec_of
+    from archdsl.latency.measuring import export_network
+    from archdsl.search.worker.networks import image_of, seeded_network
 
     setting, file = request.setting, Path(request.file)
     if not file.is_file():
         checked = Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
-        export_seeded(spec_of(request.spec), file, checked, features_only=setting.features_only)
+        module = seeded_network(request.spec, checked.device, setting.features_only)
+        export_network(module, image_of(request.spec), file, checked)
     return messages.CandidateReply(file.stat().st_size)
 
 

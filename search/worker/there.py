@@ -103,12 +103,11 @@ def _until_reached(ask: Callable[[], T], say: Say) -> T:
 def _exported(request: messages.MeasureRequest) -> Exported:
     """The exported file, and the network of the same weights that its outputs are held against."""
     from archdsl.exporting.frozen import Float32Interface
-    from archdsl.latency.measuring import seeded
     from archdsl.latency.remote.measuring import Exported
-    from archdsl.load.specs import spec_of
     from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
     from archdsl.runtimes.runner import noise, placed
     from archdsl.search.worker.export_actions import trained
+    from archdsl.search.worker.networks import seeded_network
 
     setting = request.setting
     file = Path(request.weights or request.file or "")
@@ -116,7 +115,7 @@ def _exported(request: messages.MeasureRequest) -> Exported:
     if request.weights:
         model = trained(file.with_suffix(".safetensors"), setting.features_only)
     else:
-        model = seeded(spec_of(request.spec), features_only=setting.features_only)
+        model = seeded_network(request.spec, features_only=setting.features_only)
     checked = _checked(setting)
     image = FileRuntime.image_of(file, setting.batch)
     network, x = placed(model, checked), noise(checked, image)

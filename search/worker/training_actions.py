@@ -8,14 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
+from archdsl.search.network import TimmNetwork
 from archdsl.search.worker import training_messages as messages
 from archdsl.search.worker.events import Event, TrainingProgress
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
     from archdsl.data.loading import Data
-    from archdsl.language.document import Spec
     from archdsl.training.recipe import Outcome
     from archdsl.training.saving import Training
 
@@ -62,7 +63,7 @@ def pace_of(request: messages.PaceRequest, say: Say) -> messages.PaceReply:
     spec = spec_of(request.spec)
     data = noise(spec, request.batch)
     if request.device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(spec, data, len(data.train_labels)))
+        torch.set_num_threads(request.threads or _training_threads(request.spec, data, len(data.train_labels)))
     return messages.PaceReply(**pace(spec, request.device, data)._asdict())
 
 
@@ -75,20 +76,32 @@ def score(request: messages.ScoreRequest, say: Say) -> messages.ScoreReply:
     return messages.ScoreReply(scoring.scores, scoring.seconds)
 
 
+def count_network(request: messages.CountRequest, say: Say) -> messages.CountReply:
+    """What a network of timm costs; of one with a spec it is counted without building it."""
+    from archdsl.integrations.timm_models import costs_of
+    from archdsl.search.worker.networks import network_of, seeded_network
+
+    network = network_of(request.spec)
+    assert isinstance(network, TimmNetwork), "a network without a spec is one of timm"
+    module = seeded_network(request.spec)
+    costs = costs_of(module, network.model, network.image, network.channels, network.classes)
+    return messages.CountReply(*costs)
+
+
 def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainReply:
     """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
     import torch
 
-    from archdsl.compile import build
-    from archdsl.load.specs import spec_of
+    from archdsl.compile import Backbone
+    from archdsl.search.worker.networks import built
     from archdsl.training.recipe import Fidelity, train
     from archdsl.training.saving import Training
 
     data = loaded(*request.data)
     fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
-    spec, seed, device = spec_of(request.spec), request.seed, request.device
+    seed, device = request.seed, request.device
     if device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(spec, data, fidelity.batch))
+        torch.set_num_threads(request.threads or _training_threads(request.spec, data, fidelity.batch))
     torch.manual_seed(seed)
     said = time.monotonic()
 
@@ -99,12 +112,12 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
             say(TrainingProgress(step / steps))
 
     deadline = None if request.seconds is None else time.monotonic() + request.seconds
-    limits, model = dict(request.limits), build(spec)
+    limits, model = dict(request.limits), built(request.spec)
     outcome = train(
         model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
     )
     kept, not_kept = None, None
-    if request.keep and outcome.finished:
+    if request.keep and outcome.finished and isinstance(model, Backbone):
         training = Training(data, _fingerprint(*request.data), fidelity, seed, device, outcome)
         kept, not_kept = request.keep, _keep(model, Path(request.keep), training)
     return messages.TrainReply(
@@ -136,18 +149,18 @@ def _keep(model: Backbone, path: Path, training: Training) -> str | None:
 _chosen_threads: dict[int, float] = {}
 
 
-def _training_threads(spec: Spec, data: Data, batch: int) -> int:
+def _training_threads(document: JsonObject, data: Data, batch: int) -> int:
     """The thread count that trains faster here, one or all cores, found out once on the first network.
 
     On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
     """
     import torch
 
-    from archdsl.compile import build
+    from archdsl.search.worker.networks import built
     from archdsl.timing.cores import physical_cores
 
     if not _chosen_threads:
-        model = build(spec)
+        model = built(document)
         images = data.normalise(data.train_images[:batch])
         for threads in sorted({1, physical_cores()}):
             torch.set_num_threads(threads)

@@ -51,6 +51,26 @@ class ScoreRequest(Request[ScoreReply]):
 
 
 @dataclass(frozen=True)
+class CountReply:
+    """What a network costs: parameters, and multiply-adds of one image."""
+
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class CountRequest(Request[CountReply]):
+    """What does a network cost that has no spec?"""
+
+    do = "count"
+    spec: dict[str, JsonValue]
+
+    def reply(self, facts: JsonObject) -> CountReply:
+        """The costs."""
+        return parsed(CountReply, facts)
+
+
+@dataclass(frozen=True)
 class Answers:
     """Which images of a set were named rightly, as `archdsl.training.accuracy.packed` writes them."""
 
