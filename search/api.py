@@ -48,7 +48,7 @@ def run(
     time_s: float | None = None,
     sampler: Sampler | None = None,
     seed: int | None = None,
-    also: Sequence[Source] = (),
+    also: Source | Sequence[Source] = (),
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     earlier: Sequence[str | os.PathLike[str]] = (),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Literal
 
-from archdsl.json_types import JsonObject
+from archdsl.json_types import Json, JsonObject
 
 Sampler = Literal["auto", "gp", "tpe", "nsga2", "evolution", "random"]
 """The search algorithm; `search/propose/samplers.py` says what each is."""
 Role = Literal["both", "measure", "train"]
 """What a machine does in a study that machines share."""
-Value: TypeAlias = float | int | str | list[JsonObject]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +62,11 @@ class SettingsRequest:
     """The search algorithm; `auto` by default."""
     seed: int | None = None
     """Of sampling, data order and initial weights; 0 by default."""
-    also: list[JsonObject] | None = None
+    also: list[Json] | None = None
     """Documents of networks that are tried before the space's own; none by default."""
 
     @property
-    def named(self) -> dict[str, Value]:
+    def named(self) -> JsonObject:
         """What is named, by the names of `Settings`."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: JsonObject = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}

@@ -102,4 +102,5 @@ def _other_device(run: ReferenceRun, machine: Provenance) -> str | None:
 
 
 def _conditions(settings: Settings, machine: Provenance) -> JsonObject:
-    return {**machine.as_json(), **settings.measuring()}
+    threads = settings.threads or settings.chosen_threads
+    return machine.as_json() | {"threads": threads, "features_only": settings.features_only}

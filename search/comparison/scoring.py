@@ -23,7 +23,7 @@ from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import SeedAccuracy, Trial
+from archdsl.search.trial import Outcome, SeedAccuracy, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.search.worker.training_messages import CountRequest
@@ -82,7 +82,7 @@ class Scoring:
 
     def _trained(self, network: AnyNetwork, trial: Trial, label: str) -> Trial:
         trained = self._train(network, label, self.settings.seed, lengthen=1.0)
-        outcome = "cached" if trained.is_cached else "trained"
+        outcome: Outcome = "cached" if trained.is_cached else "trained"
         self.say(f"{label}: accuracy {accuracy_text(trained.accuracy, trained.training.error)}{_of_cache(trained)}")
         return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
 

@@ -12,9 +12,9 @@ import torch
 
 from archdsl.errors import SearchError, WrongUse
 from archdsl.search import score
-from archdsl.search.api import run_search
 from archdsl.search.baselines import baseline_documents
 from archdsl.search.config import Settings
+from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
 from archdsl.search.policy.pace import Pace
@@ -168,7 +168,7 @@ def test_a_model_gets_its_row_in_the_table_of_a_run(run: Path, monkeypatch: pyte
     scores = score([f"timm:{MODEL}", "timm:nothing"], like=run, policy=QUICK, new_worker=InProcessWorker)
     mine, unknown = scores.networks
     assert mine.trial is not None
-    assert mine.as_json()["short"]["from_cache"] is True  # the search has trained it
+    assert mine.trial.outcome == "cached"  # the search has trained it
     assert (mine.rank or 0) >= 1
     assert unknown.failure is not None
     assert "timm has no model 'nothing'" in unknown.failure

@@ -39,13 +39,13 @@ NET: dict[str, Any] = {
     ],
 }
 SLOW = {**NET, "name": "slow", "nodes": [{**NET["nodes"][0], "width": 160}, *NET["nodes"][1:]]}
-CHOICES = {"w": 32, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
+CHOICES: dict[str, Any] = {"w": 32, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
 
 
 def in_the_space() -> dict[str, Any]:
     """A point of the space under a name of its own."""
     space = load_space(SPACE)
-    spec, _ = point(space, lambda name: CHOICES[name])
+    spec, _ = point(space, CHOICES.__getitem__)
     return {**spec.to_json(), "name": "a_point"}
 
 
@@ -165,7 +165,7 @@ def test_the_run_keeps_the_documents_and_its_file_stands_for_them(tmp_path: Path
     ],
 )
 def test_one_that_cannot_be_tried_is_refused_at_the_start(
-    change: dict[str, Any], budget: dict[str, float], message: str, tmp_path: Path
+    change: dict[str, Any], budget: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     machine = Machine()
     with pytest.raises(SearchError, match=message):
