@@ -148,7 +148,7 @@ def test_names_are_listed_before_they_are_loaded() -> None:
     import archdsl.search
 
     assert set(dir(archdsl)) == {*archdsl.__all__, "__version__"}
-    assert dir(archdsl.search) == ["Result", "run"]
+    assert dir(archdsl.search) == ["Result", "Scores", "run", "score"]
     assert archdsl.search.run is not None
     with pytest.raises(AttributeError, match="has no attribute 'walk'"):
         _ = archdsl.search.walk
