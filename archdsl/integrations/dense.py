@@ -33,25 +33,24 @@ class DenseBackbone(Backbone):
         super().__init__(spec, features_only=True)
         self._frozen = tuple(frozen)
         self._norm_eval = norm_eval
-        for name in self._frozen:
-            self._modules_of(name).requires_grad_(False)
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all that is not kept in evaluation mode."""
         super().train(mode)
-        for name in self._frozen:
-            self._modules_of(name).eval()
+        for module in self._frozen_modules():
+            module.eval()
         if self._norm_eval:
             for module in self.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
 
-    def _modules_of(self, node: str) -> nn.Module:
-        module = self._modules[node]
-        assert module is not None
-        return module
+    def _frozen_modules(self) -> list[nn.Module]:
+        """Those that are still there: nodes that no map needs can be removed."""
+        return [module for name, module in self._modules.items() if module is not None and name in self._frozen]
 
 
 def dense_backbone(

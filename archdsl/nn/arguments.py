@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from torch import nn
 
-from archdsl.errors import ShapeError, WrongUse, short
+from archdsl.errors import Problem, ShapeError, WrongUse, short
 from archdsl.families.common.base import Part
 from archdsl.families.common.fields import type_name
 from archdsl.json_types import JsonInput
@@ -16,8 +17,10 @@ from archdsl.language.checking.problems import problems_of
 from archdsl.shape import Map, Shape
 
 Declared = TypeVar("Declared", bound=Part)
-Choice: TypeAlias = str | Mapping[str, JsonInput]
-"""A mechanism by its name (`"batch"`), or with its fields as in a document (`{"type": "group", "groups": 4}`)."""
+Fields: TypeAlias = Mapping[str, JsonInput]
+"""A mechanism with its fields, as in a document: `{"type": "group", "groups": 4}`."""
+Norm: TypeAlias = Literal["layer", "batch", "group"] | Fields
+"""A norm by its name, or with its fields."""
 Size: TypeAlias = int | tuple[int, int]
 """A side of a square map, or (height, width)."""
 
@@ -37,10 +40,19 @@ def declared(module: nn.Module, kind: type[Declared], x: Shape, **fields: JsonIn
         part = kind.model_validate({"type": type_name(kind), **fields})
         part.out(x)
     except ValidationError as error:
-        raise refusal(module, "; ".join(map(str, problems_of(error, kind)))) from None
+        raise refusal(module, "; ".join(_said(problem) for problem in problems_of(error, kind))) from None
     except ShapeError as error:
-        raise refusal(module, str(error)) from None
+        reason = str(error)
+        if kind.kind == "block":  # whose width is that of the map
+            reason = re.sub("^width ", "channels ", reason)
+        raise refusal(module, reason) from None
     return part
+
+
+def _said(problem: Problem) -> str:
+    """A problem without its place where the rule begins with that."""
+    is_said = problem.rule.split()[:1] == [problem.path]
+    return str(problem._replace(keys=())) if is_said else str(problem)
 
 
 def refusal(module: nn.Module, reason: str) -> WrongUse:
@@ -48,7 +60,7 @@ def refusal(module: nn.Module, reason: str) -> WrongUse:
     return WrongUse(f"{type(module).__name__}: {reason}")
 
 
-def chosen(choice: Choice) -> JsonInput:
+def chosen(choice: str | Fields) -> JsonInput:
     """A mechanism as documents write it; what is none is left to the declaration's check."""
     return {"type": choice} if isinstance(choice, str) else choice
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from torch import Tensor
 
 from archdsl.families.dat import modules as dat
 from archdsl.families.dat import spec as dat_spec
 from archdsl.families.datpp import modules as datpp
 from archdsl.families.datpp import spec as datpp_spec
-from archdsl.nn.arguments import Choice, Size, check_table_has_size, chosen, declared, map_of, refusal
+from archdsl.nn.arguments import Fields, Size, check_table_has_size, chosen, declared, map_of, refusal
 from archdsl.nn.maps import LastInside
+
+DatOffsets: TypeAlias = Literal["scaled", "free", "squashed"] | Fields
+DatBias: TypeAlias = Literal["sampled", "depthwise", "none"]
+PlusOffsets: TypeAlias = Literal["clamped", "scaled"] | Fields
+PlusBias: TypeAlias = Literal["sampled", "log", "fixed", "depthwise", "none"] | Fields
 
 
 class DeformableAttention(LastInside, dat.DeformableAttention):
@@ -47,8 +54,8 @@ class DeformableAttention(LastInside, dat.DeformableAttention):
         kernel: int,
         stride: int = 1,
         size: Size | None = None,
-        offsets: Choice = "scaled",
-        position_bias: Choice = "sampled",
+        offsets: DatOffsets = "scaled",
+        position_bias: DatBias = "sampled",
         *,
         channels_last: bool = False,
     ) -> None:
@@ -113,8 +120,8 @@ class DeformablePlusAttention(LastInside, datpp.DeformablePlusAttention):
         kernel: int,
         stride: int,
         size: Size | None = None,
-        offsets: Choice = "clamped",
-        position_bias: Choice = "sampled",
+        offsets: PlusOffsets = "clamped",
+        position_bias: PlusBias = "sampled",
         *,
         channels_last: bool = False,
     ) -> None:

@@ -8,7 +8,7 @@ from archdsl.families.common import layers
 from archdsl.families.dualvit import block_modules
 from archdsl.families.dualvit import blocks as dualvit_spec
 from archdsl.json_types import JsonInput
-from archdsl.nn.arguments import Choice, chosen, declared, drop_rate, map_of
+from archdsl.nn.arguments import Norm, chosen, declared, drop_rate, map_of
 from archdsl.nn.maps import MapModule
 
 
@@ -40,7 +40,7 @@ class DualPathBlock(MapModule, block_modules.DualPath):
         heads: int,
         mlp_ratio: float = 8,
         semantic_ratio: float = 4,
-        norm: Choice | None = None,
+        norm: Norm | None = None,
         layer_scale: float | None = 1e-6,
         local_perception: bool = False,
         drop_path: float = 0.0,
@@ -97,7 +97,7 @@ class JointPathBlock(MapModule, block_modules.JointPath):
         heads: int,
         mlp_ratio: float = 4,
         semantic_ratio: float = 2,
-        norm: Choice | None = None,
+        norm: Norm | None = None,
         layer_scale: float | None = 1e-6,
         local_perception: bool = False,
         drop_path: float = 0.0,
@@ -131,7 +131,7 @@ def _fields(
     heads: int,
     mlp_ratio: float,
     semantic_ratio: float,
-    norm: Choice | None,
+    norm: Norm | None,
     layer_scale: float | None,
     local_perception: bool,
 ) -> dict[str, JsonInput]:

@@ -11,7 +11,7 @@ from archdsl.families.dualvit import modules as dualvit
 from archdsl.families.dualvit import spec as dualvit_spec
 from archdsl.families.lit import modules as lit
 from archdsl.families.lit import spec as lit_spec
-from archdsl.nn.arguments import Choice, chosen, declared, map_of
+from archdsl.nn.arguments import Norm, chosen, declared, map_of
 from archdsl.nn.maps import FirstInside, MapModule
 from archdsl.shape import Tokens
 
@@ -35,7 +35,7 @@ class DeformableMerge(FirstInside, lit.DeformableMerge):
         ShapeError: when called, the map does not have these channels, or less than 2 positions a side.
     """
 
-    def __init__(self, channels: int, width: int, norm: Choice = "batch", *, channels_last: bool = False) -> None:
+    def __init__(self, channels: int, width: int, norm: Norm = "batch", *, channels_last: bool = False) -> None:
         spec = declared(self, lit_spec.DeformableMerge, map_of(self, channels), width=width, norm=chosen(norm))
         super().__init__(channels, spec.width, layers.norm(spec.norm, spec.width))
         self.take_maps(channels, channels_last)
@@ -68,7 +68,7 @@ class ConvMerge(FirstInside, dat.ConvMerge):
         kernel: int = 3,
         stride: int = 2,
         bias: bool = True,
-        norm: Choice = "layer",
+        norm: Norm = "layer",
         *,
         channels_last: bool = False,
     ) -> None:
@@ -131,7 +131,7 @@ class SemanticMerge(MapModule, dualvit.SemanticMerge):
         ShapeError: when called, the tokens do not have these channels.
     """
 
-    def __init__(self, channels: int, width: int, norm: Choice = "layer") -> None:
+    def __init__(self, channels: int, width: int, norm: Norm = "layer") -> None:
         tokens = Tokens(map_of(self, channels).channels)
         spec = declared(self, dualvit_spec.SemanticMerge, tokens, width=width, norm=chosen(norm))
         super().__init__(channels, spec.width, layers.norm(spec.norm, spec.width))

@@ -191,6 +191,12 @@ def test_frozen_parts_stay_frozen_in_a_copy_and_at_another_input_size() -> None:
         assert not any(m.training for m in found.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+def test_frozen_nodes_that_are_removed_are_not_missed() -> None:
+    model = archdsl.dense_backbone(NARROW, frozen_stages=4)
+    model.prune_intermediate_layers([0])
+    assert not any(module.training for module in model.train().get_submodule("stage1").modules())
+
+
 # ------------------------------------------------------------------------------------------------------------ adapters
 
 

@@ -59,6 +59,57 @@ def test_a_part_of_a_published_backbone_gives_its_weights_and_equal_outputs(
 
 
 @every
+@pytest.mark.parametrize("size", [(9, 20), (16, 16), (14, 9)])
+def test_a_map_of_any_size_runs(public: Public, size: tuple[int, int]) -> None:
+    module, (first_input, *others) = public.built(), public.inputs()
+    (H, W), C = size, public.channels
+    x = torch.zeros(2, C, H, W) if public.reads_map else first_input
+    wanted = {
+        "DeformableMerge": (2, 192, H // 2, W // 2),
+        "ConvMerge": (2, 192, H // 2, W // 2),
+        "SemanticStem": (2, (H // 7) * (W // 7), C),
+        "SemanticMerge": (2, 5, 128),
+    }
+    assert outputs(module(x, *others))[0].shape == wanted.get(public.name, (2, C, H, W))
+
+
+@every
+def test_a_map_of_one_position_runs_or_is_refused(public: Public) -> None:
+    module, (_, *others) = public.built(), public.inputs()
+    x = torch.zeros(2, public.channels, 1, 1)
+    if public.name in ("DeformablePlusAttention", "PooledAttention", "DeformableMerge", "ConvMerge", "SemanticStem"):
+        with pytest.raises(ShapeError, match=r"the map must hold a.*; got 1x1"):
+            module(x)
+    elif public.reads_map:
+        assert outputs(module(x, *others))[0].shape == x.shape
+
+
+@every
+def test_half_precision_gives_nearly_the_same_in_its_own_dtype(public: Public) -> None:
+    module, inputs = public.built(), public.inputs()
+    wanted = outputs(module(*inputs))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = outputs(module(*inputs))
+    halved = outputs(public.built().half()(*(x.half() for x in inputs)))
+    assert {each.dtype for each in halved} == {torch.float16}
+    for exact, rounded, half in zip(wanted, mixed, halved, strict=True):
+        limit = float(exact.abs().max())
+        assert float((rounded.float() - exact).abs().max()) < 0.03 * limit
+        assert float((half.float() - exact).abs().max()) < 0.003 * limit
+
+
+@pytest.mark.slow
+@every
+def test_an_exported_graph_takes_any_batch(public: Public) -> None:
+    module, inputs = public.built(), public.inputs()
+    batch = torch.export.Dim("batch", min=1, max=64)
+    found = torch.export.export(module, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs)).module()
+    for count in (1, 2):
+        some = tuple(x[:count] for x in inputs)
+        assert all(map(torch.equal, outputs(found(*some)), outputs(module(*some))))
+
+
+@every
 def test_a_trace_gives_what_the_module_gives(public: Public) -> None:
     module, inputs = public.built(), public.inputs()
     with warnings.catch_warnings():
@@ -69,7 +120,7 @@ def test_a_trace_gives_what_the_module_gives(public: Public) -> None:
 
 
 @every
-def test_a_module_can_be_copied_and_pickled_and_names_its_parameters_as_the_zoo(public: Public) -> None:
+def test_a_module_can_be_copied_and_pickled(public: Public) -> None:
     module, inputs = public.built(), public.inputs()
     for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert all(map(torch.equal, outputs(again(*inputs)), outputs(module(*inputs))))
@@ -98,6 +149,7 @@ def test_what_samples_has_right_gradients(module: nn.Module) -> None:
     assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_onnxruntime_gives_what_the_module_gives(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra archdsl[onnx] is not installed")
     pytest.importorskip("onnxscript", reason="the extra archdsl[onnx] is not installed")
@@ -128,6 +180,8 @@ def test_sampling_positions_are_where_the_map_is_read() -> None:
 # ------------------------------------------------------------------------------------------------------------ mistakes
 
 RELATIVE: Any = "relativ"
+INSTANCE: Any = "instance"
+NONE: Any = "none"
 FOUR: Any = 4.0
 HALVES: Any = 2.5
 
@@ -135,17 +189,20 @@ HALVES: Any = 2.5
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: archdsl.nn.HiLo(96, 5, 2), "HiLo: width 96 must be a multiple of heads; got heads 5; use 3, 4 or 6"),
-        (lambda: archdsl.nn.HiLo(96, 4, 0), "HiLo: window: window must be at least 1; got 0"),
-        (lambda: archdsl.nn.HiLo(96, 4, 2, alpha=1.5), "HiLo: alpha: alpha must be at most 1; got 1.5"),
-        (lambda: archdsl.nn.HiLo(96, FOUR, 2), "HiLo: heads: heads must be an integer; got 4.0"),
+        (lambda: archdsl.nn.HiLo(96, 5, 2), "HiLo: channels 96 must be a multiple of heads; got heads 5; use 3, 4"),
+        (lambda: archdsl.nn.HiLo(96, 4, 0), "HiLo: window must be at least 1; got 0"),
+        (lambda: archdsl.nn.HiLo(96, 4, 2, alpha=1.5), "HiLo: alpha must be at most 1; got 1.5"),
+        (lambda: archdsl.nn.HiLo(96, FOUR, 2), "HiLo: heads must be an integer; got 4.0"),
+        (lambda: archdsl.nn.HiLo(96, 0, 300),
+         "HiLo: heads must be at least 1; got 0; use 1 to 256; window must be at most 128; got 300; use 1 to 128"),
         (lambda: archdsl.nn.HiLo(0, 4, 2), "HiLo: channels must be a whole number from 1 to 8192; got 0"),
         (lambda: archdsl.nn.HiLo(True, 1, 2), "HiLo: channels must be a whole number from 1 to 8192; got true"),
         (lambda: archdsl.nn.Attention(8, 2, position_bias="relative"),
          'Attention: position_bias "relative" is a table made for one size of the map; give size=(height, width)'),
         (lambda: archdsl.nn.Attention(8, 2, (4, 0), "relative"), "size must be a whole number from 1 to 4096, or"),
         (lambda: archdsl.nn.Attention(8, 2, HALVES), "Attention: size must be a whole number from 1 to 4096"),
-        (lambda: archdsl.nn.WindowAttention(8, 2, position_bias=RELATIVE), "WindowAttention: position_bias"),
+        (lambda: archdsl.nn.WindowAttention(8, 2, position_bias=RELATIVE),
+         """position_bias.type: no such type of position_bias; got "relativ"; did you mean 'relative'?"""),
         (lambda: archdsl.nn.NeighborhoodAttention(8, 2, 6),
          "NeighborhoodAttention: the window must be odd; got window 6; use 7"),
         (lambda: archdsl.nn.DeformableAttention(8, 4, 3, 3, size=4),
@@ -153,15 +210,16 @@ HALVES: Any = 2.5
         (lambda: archdsl.nn.DeformableAttention(8, 4, 2, 3), 'position_bias "sampled" is a table'),
         (lambda: archdsl.nn.DeformableAttention(8, 4, 2, 3, offsets={"type": "scaled", "reach": 3}),
          "DeformableAttention: offsets.reach: scaled has no field 'reach'"),
-        (lambda: archdsl.nn.DeformablePlusAttention(8, 4, 2, 3, 1, offsets="none"), "use PooledAttention"),
+        (lambda: archdsl.nn.DeformablePlusAttention(8, 4, 2, 3, 1, offsets=NONE), "use PooledAttention"),
         (lambda: archdsl.nn.DeformablePlusAttention(8, 4, 2, 9, 8, size=8),
          "DeformablePlusAttention: at least 2 keys per side must fit on the map of 8x8"),
-        (lambda: archdsl.nn.DeformableMerge(8, 2), "DeformableMerge: width: width must be at least 4; got 2"),
-        (lambda: archdsl.nn.DeformableMerge(8, 16, norm="instance"), "DeformableMerge: norm"),
+        (lambda: archdsl.nn.DeformableMerge(8, 2), "DeformableMerge: width must be at least 4; got 2"),
+        (lambda: archdsl.nn.DeformableMerge(8, 16, norm=INSTANCE),
+         'DeformableMerge: norm.type: no such type of norm; got "instance"; known: batch, group, layer'),
         (lambda: archdsl.nn.ConvMerge(8, 16, norm={"type": "group", "groups": 3}),
          "ConvMerge: width 16 must be a multiple of norm.groups; got groups 3"),
         (lambda: archdsl.nn.DepthwiseTokenMixer(8, (4,)), "DepthwiseTokenMixer: the kernel must be odd; got kernel 4"),
-        (lambda: archdsl.nn.DepthwiseTokenMixer(8, ()), "kernels: kernels must have at least 1 item; got []; add one"),
+        (lambda: archdsl.nn.DepthwiseTokenMixer(8, ()), "Mixer: kernels must have at least 1 item; got []; add one"),
         (lambda: archdsl.nn.ContextMixer(4, 2), "ContextMixer: reduction must be at most the width 4; got reduction 8"),
         (lambda: archdsl.nn.ConvMlp(8, ratio=0), "ConvMlp: mlp.ratio: ratio must be at least 0.25; got 0"),
         (lambda: archdsl.nn.DualPathBlock(8, 2, drop_path=1.0), "DualPathBlock: drop_path must be a number from 0 to"),
