@@ -9,9 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from archdsl.errors import SearchError, nearest, one_line
+from archdsl.errors import SearchError, nearest_only, one_line
 
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+
+
+_OPERATORS = ("nms", "qnms")
+"""Of torchvision, which its compiled part declares."""
+_declared: list[torch.library.Library] = []
+"""What was declared in its place; it holds as long as it is kept."""
 
 
 class Costs(NamedTuple):
@@ -32,7 +38,8 @@ def build_timm(name: str, image: int, channels: int, classes: int) -> nn.Module:
     """
     timm = _imported(name)
     if not _NAME.fullmatch(name) or not timm.is_model(name):  # other names would be looked up on the Hugging Face Hub
-        raise SearchError(f"timm has no model '{name}'; {nearest(name, timm.list_models())}")
+        remedy = nearest_only(name, timm.list_models()) or "timm.list_models() gives the names"
+        raise SearchError(f"timm has no model '{name}'; {remedy}")
     options = {"pretrained": False, "num_classes": classes, "in_chans": channels}
     try:
         try:
@@ -69,16 +76,34 @@ def costs_of(model: nn.Module, name: str, image: int, channels: int, classes: in
 
 def _imported(name: str) -> ModuleType:
     try:
+        _prepare_torchvision()
         import timm
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "timm":
-            raise SearchError(f"timm:{name}: timm cannot be imported: {one_line(error)}") from None
+            raise SearchError(f"timm cannot be imported: {one_line(error)}") from None
         raise SearchError(f"timm:{name} needs timm; pip install 'archdsl[timm]'") from None
-    except Exception as error:  # as torchvision's, where its compiled part was made for another torch
-        remedy = "install the torchvision that was made for this torch"
-        raise SearchError(f"timm:{name}: timm cannot be imported: {one_line(error)}; {remedy}") from None
+    except Exception as error:
+        remedy = "install the versions of timm and torchvision that go with this torch"
+        raise SearchError(f"timm cannot be imported: {one_line(error)}; {remedy}") from None
     module: ModuleType = timm
     return module
+
+
+def _prepare_torchvision() -> None:
+    """Let timm import torchvision also where its compiled part was made for another torch and does not load.
+
+    torchvision describes its operators on import, and fails where nobody declared them. Classifiers use none of them,
+    so that their names are enough.
+    """
+    try:
+        import torchvision  # noqa: F401  # whether it can be imported is the question
+    except RuntimeError as error:
+        if _declared or "torchvision::" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in _OPERATORS:
+            library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        _declared.append(library)
 
 
 def _refused(name: str, image: int, channels: int, error: Exception) -> str:

@@ -104,7 +104,8 @@ def _lines(network: Scored, scores: Scores) -> Iterator[str]:
     """A network in words: its rank, its latency, its accuracy, and the winner beside it."""
     trial, training = network.trial, network.training
     if trial is None or training is None:
-        yield f"{network.name}: {network.failure}"
+        failure = network.failure or ""
+        yield failure if failure.startswith(network.name) else f"{network.name}: {failure}"
         return
     kind = "accuracy after longer training" if network.longer is not None else "proxy accuracy"
     yield f"{network.name}: rank {network.rank} by {kind}; {network.over_budget or _inside(network, scores)}"

@@ -13,7 +13,7 @@ from archdsl.json_types import JsonObject
 from archdsl.latency.provenance import Provenance
 from archdsl.search.baselines import Source, baseline_documents, check_form, in_data, several, weights_notes
 from archdsl.search.comparison.reference_run import ReferenceRun, reference_run
-from archdsl.search.comparison.result import Scores
+from archdsl.search.comparison.result import Scored, Scores
 from archdsl.search.comparison.scoring import Scoring, other_conditions
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import load_data
@@ -78,10 +78,11 @@ def score(
         scoring = Scoring(run, worker, policy, data, say)
         matched = [in_data(document, side, facts, settings.data) for document in documents]
         scored = [scoring.scored(spec, label, longer) for spec, label in zip(matched, _labels(documents), strict=True)]
+        scored = scoring.ranked(scored)
         notes = [note for note in (_other_device(run, machine), other_conditions(run, data)) if note is not None]
     finally:
         worker.stop()
-    return Scores(run, scored, _conditions(settings, machine), notes)
+    return Scores(run, scored, _conditions(scored, settings, machine), notes)
 
 
 def _labels(documents: Sequence[JsonObject]) -> list[str]:
@@ -101,6 +102,11 @@ def _other_device(run: ReferenceRun, machine: Provenance) -> str | None:
     return f"the networks of the run were measured on {before}, these on {machine.device_name}: compare no latencies"
 
 
-def _conditions(settings: Settings, machine: Provenance) -> JsonObject:
+def _conditions(scored: Sequence[Scored], settings: Settings, machine: Provenance) -> JsonObject:
+    """Of the first network that was measured; where none was, those that the others would have been measured under."""
+    trials = (network.trial for network in scored if network.trial is not None)
+    first = next((trial.measurement for trial in trials if trial.measurement is not None), None)
+    if first is not None and first.provenance is not None:
+        return {**first.provenance}
     threads = settings.threads or settings.chosen_threads
     return machine.as_json() | {"threads": threads, "features_only": settings.features_only}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,7 +62,24 @@ class Scoring:
         gate_ms = self.run.gate_ms
         is_over_gate = over is None and gate_ms is not None and latency_ms > gate_ms
         against, reason = self._against(longer or trial, is_longer)
-        return Scored(label, trial, longer, over, is_over_gate, self._rank(longer or trial), against, reason)
+        return Scored(label, trial, longer, over, is_over_gate, against=against, not_compared=reason)
+
+    def ranked(self, networks: Sequence[Scored]) -> list[Scored]:
+        """The networks with their ranks in the table of the run, in which all of them stand.
+
+        A rank is 1 more than the rows that are more accurate; longer trainings are ranked among longer ones alone.
+        """
+        longer = self.run.longer
+        is_longer = any(network.longer is not None for network in networks)
+        rows = [longer.get(row.network_hash) if is_longer else row for row in self.run.front]
+        records = [*rows, *(network.training for network in networks)]
+        accuracies = [record.accuracy or 0.0 for record in records if record is not None]
+        ranked = list[Scored]()
+        for network in networks:
+            mine = None if network.training is None else network.training.accuracy or 0.0
+            rank = None if mine is None else 1 + sum(accuracy > mine for accuracy in accuracies)
+            ranked.append(replace(network, rank=rank))
+        return ranked
 
     def _counted(self, network: TimmNetwork) -> tuple[int, int]:
         """Params and MACs of a network that has to be built for it."""
@@ -119,14 +136,6 @@ class Scoring:
         return train(
             self.worker, network, settings, self.policy.silence, self.data, clock, lengthen=lengthen, progress=progress
         )
-
-    def _rank(self, mine: Trial) -> int:
-        """By accuracy: 1 more than the rows that are more accurate; longer trainings rank before short ones."""
-        longer = self.run.longer
-        accuracies = [row.accuracy for row in self.run.front]
-        if mine.is_longer:
-            accuracies = [longer[row.network_hash].accuracy for row in self.run.front if row.network_hash in longer]
-        return 1 + sum((accuracy or 0.0) > (mine.accuracy or 0.0) for accuracy in accuracies)
 
     def _against(self, record: Trial, is_longer: bool) -> tuple[AgainstWinner | None, str | None]:
         """How it compares with the winner, or why that cannot be told."""

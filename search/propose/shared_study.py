@@ -157,6 +157,8 @@ class Shared(Study):
 
     def release(self, trial: optuna.Trial) -> None:
         """This machine ends by itself while the trial is under way: another may take it at once."""
+        if OUTSIDE in trial.user_attrs:
+            super().release(trial)  # a point is enqueued again with what it was lost for; this is told by its mark
         self._heart.forget(self.key_of(trial))
         self._again(self._rdb.get_trial(self.key_of(trial)), lost=0)
         self._study.tell(trial.number, state=TrialState.FAIL)

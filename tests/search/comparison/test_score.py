@@ -93,6 +93,14 @@ def test_the_rank_is_the_place_by_accuracy_in_the_table_of_the_run(run: Path) ->
     assert small.rank == 1 + more_accurate > 1
 
 
+def test_several_networks_are_ranked_among_each_other_too(run: Path) -> None:
+    best = [row["accuracy"] for row in json.loads((run / "front.json").read_text())]
+    networks = scored(run, NET, LARGE).networks
+    accuracies = [network.trial.accuracy or 0.0 for network in networks if network.trial is not None]
+    for network, mine in zip(networks, accuracies, strict=True):
+        assert network.rank == 1 + sum(accuracy > mine for accuracy in [*best, *accuracies])
+
+
 def test_the_table_has_the_network_marked_among_the_rows_of_the_run(run: Path) -> None:
     text = shown(scored(run, NET))
     rows = [line for line in text.splitlines() if line.startswith("->")]
