@@ -248,6 +248,7 @@ def test_the_adapter_for_detectron2_is_built_from_its_configuration_and_trains(
     registry = install_detectron2(monkeypatch)
     cfg = page_code("detectron2")["cfg"]
     cfg.MODEL.ARCHDSL.SPEC, cfg.MODEL.ARCHDSL.WEIGHTS = NARROW, published(tmp_path)
+    cfg.MODEL.ARCHDSL.CHECKPOINTING = True
     model = registry.get(cfg.MODEL.BACKBONE.NAME)(cfg, None).train()
     net = model.bottom_up.net
     assert model.bottom_up.size_divisibility == model.size_divisibility == 32
