@@ -26,8 +26,9 @@ class BaseModule(nn.Module):
     def init_weights(self) -> None:
         """As the runner calls it before training."""
         for child in self.children():
-            if hasattr(child, "init_weights"):
-                child.init_weights()
+            init_weights: Callable[[], None] | None = getattr(child, "init_weights", None)
+            if init_weights is not None:
+                init_weights()
 
 
 class Models:
