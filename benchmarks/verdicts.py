@@ -1,8 +1,9 @@
-"""Whether a quiet machine decides: `python benchmarks/verdicts.py`, some ten minutes.
+"""Whether a quiet machine decides: `python benchmarks/verdicts.py [--runtime eager]`, some ten minutes.
 
 Networks of a shipped space are read in fresh processes as the winner of a search is, against budgets 5 % above and 5 %
 below their latency, which is the statistic of a reading just before. Told are the verdicts, how wide the intervals are,
-and how far two readings of one network lie apart. Writes benchmarks/results/verdicts.json.
+and how far two readings of one network lie apart. Writes benchmarks/results/verdicts.json, or
+verdicts-NAME.json where a runtime is named.
 """
 
 from __future__ import annotations
@@ -11,25 +12,22 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from measure_rate import drawn
 
 from archdsl.language.document import Spec
 from archdsl.latency.measuring import seeded
-from archdsl.search.config import Settings
 from archdsl.search.defaults import settings_of
+from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.final_reading import read_winner
 from archdsl.search.policy import SHIPPED
 from archdsl.search.request import SettingsRequest
-from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.store.machine_load import MachineLoad
-from archdsl.search.worker.process import Worker
+from archdsl.search.store.progress import State
 from archdsl.weights import save_model
 
-RESULTS = Path(__file__).parent / "results" / "verdicts.json"
+RESULTS = Path(__file__).parent / "results"
 AWAY = 1.05
 _NO_BUDGET_MS = 1e6
 
@@ -61,8 +59,8 @@ def _read(spec: Spec, file: Path, asked: argparse.Namespace) -> list[dict[str, A
 def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float) -> dict[str, Any]:
     settings = settings_of(asked.space, _request(asked, budget_ms))
     with tempfile.TemporaryDirectory() as place:  # a folder of its own, so that nothing is pooled with other readings
-        search: Any = _search(settings, Path(place))
-        judged, reading = read_winner(search, spec, file, 1.0)
+        context = Context(settings, SHIPPED, RunFolder(Path(place)), _tell)
+        judged, reading = read_winner(context, spec, file, 1.0)
     facts = reading.as_json()
     kept = ("value_ms", "interval_ms", "rounds", "undisturbed", "processes", "conditions")
     return {
@@ -75,24 +73,15 @@ def _reading(spec: Spec, file: Path, asked: argparse.Namespace, budget_ms: float
 
 
 def _request(asked: argparse.Namespace, budget_ms: float | None) -> SettingsRequest:
-    return SettingsRequest(device="cpu", threads=asked.threads, latency_budget_ms=budget_ms)
-
-
-def _search(settings: Settings, place: Path) -> SimpleNamespace:
-    """What a reading needs of a search."""
-    return SimpleNamespace(
-        folder=RunFolder(place),
-        settings=settings,
-        policy=SHIPPED,
-        clock=Clock(settings.model_copy(update={"trials": 1}), SHIPPED),
-        new_worker=Worker,
-        waits=print,
-        note=print,
-        doing=lambda *_: None,
-        watcher=lambda *_: None,
-        state=SimpleNamespace(phase="", facts=None),
-        machine=MachineLoad(print),
+    return SettingsRequest(
+        device="cpu", threads=asked.threads, runtime=asked.runtime, latency_budget_ms=budget_ms, trials=1
     )
+
+
+def _tell(state: State, line: str | None) -> None:
+    """What a search says meanwhile."""
+    if line is not None:
+        print(line, flush=True)
 
 
 def _write(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
@@ -108,7 +97,8 @@ def _write(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         "furthest_from_the_reading_before": max(apart, default=None),
         "rows": rows,
     }
-    asked.results.write_text(json.dumps(result, indent=2) + "\n")
+    results = asked.results or RESULTS / (f"verdicts-{asked.runtime}.json" if asked.runtime else "verdicts.json")
+    results.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,7 +106,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--space", default="lit-dat-64")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--runtime", help="eager, onnxruntime, ...; by default the one that a search would take")
+    parser.add_argument("--results", type=Path, help="the file to write")
     return parser.parse_args()
 
 

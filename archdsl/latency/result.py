@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from archdsl.json_types import Json, JsonObject
@@ -9,6 +10,7 @@ from archdsl.latency.provenance import Noted, Provenance
 from archdsl.latency.stats import STATS, Ratio, checked_stat, percentile, ratio
 from archdsl.numbers import plain_text
 from archdsl.timing.rounds import Rounds
+from archdsl.timing.turns import joined
 from archdsl.timing.verdict import LEAST_SHARE
 
 AGAIN = "A/A"
@@ -30,6 +32,25 @@ class Latency(NamedTuple):
     """`Provenance.as_json`, with what was noted of this measurement beside it."""
     disturbed: frozenset[int] = frozenset()
     """Numbers of the rounds, from 0, in which the process did not have its cores to itself."""
+    turns: tuple[int, ...] = ()
+    """Rounds of each turn, where the process took turns with others; empty where it did not."""
+
+    @classmethod
+    def of_turns(cls, turns: Sequence[Latency]) -> Latency:
+        """What one process measured in its turns as one latency; of what was noted, the busiest turn's."""
+        rounds, first, noted = joined([turn.rounds for turn in turns]), turns[0], [turn.noted for turn in turns]
+        loads = [[*taken.load_average] for taken in noted if taken.load_average]
+        gpu_processes: list[Json] = [*sorted({name for taken in noted for name in taken.gpu_processes or ()})]
+        busiest: JsonObject = {
+            "cpu_share": min((taken.cpu_share for taken in noted if taken.cpu_share is not None), default=None),
+            "other_cores": max((taken.other_cores for taken in noted if taken.other_cores is not None), default=None),
+            "load_average": max(loads, default=None),
+            "gpu_processes": gpu_processes or None,
+            "throttled": any(turn.provenance.get("throttled") for turn in turns) or first.provenance.get("throttled"),
+        }
+        counts: JsonObject = {"rounds": len(rounds.ms), "undisturbed": sum(rounds.undisturbed)}
+        told = {name: fact for name, fact in busiest.items() if name in first.provenance}
+        return cls(first.name, rounds.ms, first.provenance | told | counts, disturbed_rounds(rounds), rounds.turns)
 
     @property
     def counting(self) -> tuple[float, ...]:
@@ -39,7 +60,8 @@ class Latency(NamedTuple):
     @property
     def rounds(self) -> Rounds:
         """The samples with those marked that count, for pooling with other processes'."""
-        return Rounds(self.samples, tuple(number not in self.disturbed for number in range(len(self.samples))))
+        undisturbed = tuple(number not in self.disturbed for number in range(len(self.samples)))
+        return Rounds(self.samples, undisturbed, turns=self.turns)
 
     def __repr__(self) -> str:
         """`Latency('litv2_s', p50 12.35 ms, p10 12.1 ms, p90 13.02 ms, 40 rounds, cpu)`"""
@@ -192,3 +214,8 @@ class Comparison(NamedTuple):
         rows: list[Json] = [*self.rows()]
         again = self.again.as_json() | {"ratio": self.noise._asdict()}
         return {"stat": self.stat, "unstable": self.unstable, "items": rows, "again": again}
+
+
+def disturbed_rounds(rounds: Rounds) -> frozenset[int]:
+    """Numbers of the rounds, from 0, that do not count."""
+    return frozenset(number for number, counts in enumerate(rounds.undisturbed) if not counts)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from archdsl.runtimes.runner import Runner
-from archdsl.timing.interleaved import SAMPLE_MS, take_rounds, wall_timer
 from archdsl.timing.interleaved import Host as Host
 from archdsl.timing.interleaved import Pace as Pace
 from archdsl.timing.interleaved import Timer as Timer
+from archdsl.timing.interleaved import sample_ms, take_rounds, wall_timer
 from archdsl.timing.rounds import Lap, Rounds
 
 
@@ -27,7 +27,7 @@ def measure_all(
     Raises:
         MeasureError: fewer than one round is asked for.
     """
-    pace["sample_ms"] = pace.get("sample_ms") or SAMPLE_MS[device.partition(":")[0]]
+    pace["sample_ms"] = pace.get("sample_ms") or sample_ms(device)
     return take_rounds(runners, timer or plain_timer(device), host, **pace)
 
 

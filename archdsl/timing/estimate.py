@@ -54,9 +54,9 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 def estimate(processes: Sequence[Rounds], stat: str, draws: int = DRAWS) -> Estimate | None:
     """The statistic over all undisturbed rounds and its interval; None where no round is undisturbed.
 
-    The interval is the 2.5 and 97.5 percentile over seeded draws of whole blocks, none of which crosses a process,
-    widened to hold the statistic of each process by itself; of two or three processes by a margin more, since so few
-    show their spread badly. For `min` it begins at the minimum.
+    The interval is the 2.5 and 97.5 percentile over seeded draws of whole blocks, none of which crosses a process
+    or a turn, widened to hold the statistic of each process by itself; of two or three processes by a margin more,
+    since so few show their spread badly. For `min` it begins at the minimum.
     """
     counting = [np.asarray(rounds.counting, dtype=float) for rounds in processes]
     counting = [samples for samples in counting if len(samples)]
@@ -66,7 +66,7 @@ def estimate(processes: Sequence[Rounds], stat: str, draws: int = DRAWS) -> Esti
     pooled = np.concatenate(counting)
     value = float(np.percentile(pooled, percent))
     of_each = [float(np.percentile(samples, percent)) for samples in counting]
-    blocks = _blocks(counting)
+    blocks = _blocks([np.asarray(turn, dtype=float) for rounds in processes for turn in rounds.counting_by_turn])
     margin = _MARGINS.get(len(of_each), 0.0) * (max(of_each) - min(of_each))
     low, high = min(of_each) - margin, max(of_each) + margin
     if len(blocks):
@@ -77,10 +77,10 @@ def estimate(processes: Sequence[Rounds], stat: str, draws: int = DRAWS) -> Esti
     return Estimate(value, low, high, len(blocks), sum(len(rounds.ms) for rounds in processes), len(pooled))
 
 
-def _blocks(counting: Sequence[Floats]) -> Floats:
-    """Rounds in their order as (blocks, rounds a block); what is left over of a process is in no block."""
-    length = LONG_BLOCK if float(np.median(np.concatenate(counting))) > LONG_MS else BLOCK
-    whole = [samples[: len(samples) // length * length].reshape(-1, length) for samples in counting]
+def _blocks(turns: Sequence[Floats]) -> Floats:
+    """Rounds in their order as (blocks, rounds a block); what is left over of a turn is in no block."""
+    length = LONG_BLOCK if float(np.median(np.concatenate(turns))) > LONG_MS else BLOCK
+    whole = [samples[: len(samples) // length * length].reshape(-1, length) for samples in turns]
     return np.concatenate(whole)
 
 

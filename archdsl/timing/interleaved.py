@@ -35,6 +35,11 @@ STOP_FIRST, STOP_EVERY = 3, 10
 """Rounds before the first look at whether to stop, and between two looks later."""
 
 
+def sample_ms(device: str) -> float:
+    """About what a round lasts at the least on a device."""
+    return SAMPLE_MS[device.partition(":")[0]]
+
+
 class Pace(TypedDict, total=False):
     """How long to measure; see `take_rounds`."""
 

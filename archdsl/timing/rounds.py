@@ -40,11 +40,23 @@ class Rounds(NamedTuple):
     """Which of them count."""
     calls: int = 1
     """Calls a round."""
+    turns: tuple[int, ...] = ()
+    """Rounds of each turn, where the process took turns with others; all were taken in one where it is empty."""
 
     @property
     def counting(self) -> tuple[float, ...]:
         """Ms of the undisturbed rounds."""
         return tuple(ms for ms, counts in zip(self.ms, self.undisturbed, strict=True) if counts)
+
+    @property
+    def counting_by_turn(self) -> tuple[tuple[float, ...], ...]:
+        """Ms of the undisturbed rounds of each turn."""
+        begin, parts = 0, list[tuple[float, ...]]()
+        for count in self.turns or (len(self.ms),):
+            turn = zip(self.ms[begin : begin + count], self.undisturbed[begin : begin + count], strict=True)
+            parts.append(tuple(ms for ms, counts in turn if counts))
+            begin += count
+        return tuple(parts)
 
     @property
     def share(self) -> float:

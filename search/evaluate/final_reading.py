@@ -1,13 +1,12 @@
 """The reading that a verdict rests on: the file that is handed over, measured in fresh processes that are pooled.
 
-Three processes, each with at least 3 s and 70 rounds; fewer, one at least, where time is short, and that is printed. A
-reading that leaves the verdict open is doubled, twice at most, while time remains; none is repeated because it missed.
-The numbers are those of the shipped policy.
+Three processes that take turns, each with at least 3 s and 70 rounds; fewer, one at least, where time is short, and
+that is printed. A reading that leaves the verdict open is doubled, twice at most, while time remains; none is repeated
+because it missed. The numbers are those of the shipped policy.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +16,14 @@ from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.fresh_processes import read_together
 from archdsl.search.evaluate.kept_files import onnx_beside
-from archdsl.search.evaluate.measuring import one_reading
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.store.final_readings import FinalReadings
 from archdsl.search.store.reading import Reading, conditions_of
 from archdsl.search.worker.export_messages import Calibration, ExportRequest
 from archdsl.search.worker.messages import MeasuringSetting
 from archdsl.search.worker.process import Failed, OutOfTime, TargetLost, WorkerGone
-from archdsl.timing.cores import available_cores, physical_cores
-from archdsl.timing.machine import MachineWatch
 from archdsl.timing.verdict import Judgement, judge
 
 
@@ -44,13 +41,12 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
     weights = file_to_measure(context, spec, weights)
     latencies = kept.of(weights, context.settings.measuring(), context.state.facts)
     wanted = len(latencies) + policy.processes
-    longest_s = context.clock.process_s
+    process_s = context.clock.process_s
     while True:
-        while len(latencies) < wanted and (not latencies or _has_time(context, longest_s)):
-            _await_quiet(context, expected_ms, longest_s)
+        while len(latencies) < wanted and (not latencies or _has_time(context, process_s)):
             started = context.clock.elapsed  # waiting for the device is not in it
             try:
-                latencies.append(_in_a_fresh_process(context, spec, weights, expected_ms))
+                read = read_together(context, spec, weights, expected_ms, wanted - len(latencies))
             except TargetLost:
                 raise  # what was read is kept, and pooled on resuming
             except (Failed, WorkerGone, OutOfTime) as error:
@@ -58,13 +54,16 @@ def read_winner(context: Context, spec: Spec, weights: Path, expected_ms: float)
                     raise
                 context.note(f"{spec.name}: a further process could not measure it: {error or 'no time was left'}")
                 return _judged(context, latencies)
-            kept.add(weights, latencies[-1])
-            context.machine.note_latency(latencies[-1])
-            longest_s = context.clock.elapsed - started
+            for latency in read.latencies:
+                kept.add(weights, latency)
+                context.machine.note_latency(latency)
+            latencies += read.latencies
+            wanted -= len(read.faults)  # what could not measure is not tried again
+            process_s = (context.clock.elapsed - started) / len(read.latencies)
             expected_ms = median(latencies[-1].samples)
         judged, reading = _judged(context, latencies)
         is_open = judged.verdict == "UNSURE" and doublings < policy.doublings and len(latencies) >= wanted
-        if not is_open or not _has_time(context, longest_s):
+        if not is_open or not _has_time(context, process_s):
             return judged, reading
         doublings, wanted = doublings + 1, 2 * wanted
         if wanted > len(latencies):
@@ -115,60 +114,4 @@ def _judged(context: Context, latencies: Sequence[Latency]) -> tuple[Judgement, 
 
 def _has_time(context: Context, seconds: float) -> bool:
     """Whether another process of that length ends in time."""
-    left = context.clock.left
-    return left is None or left > seconds
-
-
-def _in_a_fresh_process(context: Context, spec: Spec, weights: Path, expected_ms: float) -> Latency:
-    left, policy = context.clock.left, context.policy.final_reading
-    pace = policy.pace
-    if left is not None:
-        is_alone = left < 2 * context.clock.process_s
-        rounds = policy.alone_rounds if is_alone else policy.rounds
-        pace = replace(pace, time_limit_s=max(left, policy.least_s + 2.0), rounds=rounds)
-    fresh = context.new_worker()
-    try:
-        return one_reading(
-            fresh,
-            spec,
-            context.settings,
-            context.policy.silence,
-            context.clock,
-            pace,
-            weights=str(weights),
-            silence_s=60 + 3 * pace.rounds * expected_ms / 1e3,
-            on_wait=context.waits,
-        )
-    finally:
-        fresh.stop()
-
-
-def _await_quiet(context: Context, call_ms: float, needed_s: float) -> None:
-    """Wait, while time remains, until other processes leave alone the cores that a long call needs."""
-    settings, policy = context.settings, context.policy.final_reading
-    if call_ms <= policy.long_call_ms or settings.measuring_place != "cpu":  # what runs on another machine is not seen
-        return
-    threads = settings.threads or settings.chosen_threads or physical_cores()
-    spare, begun, is_said = available_cores() - threads + policy.spare_cores, time.monotonic(), False
-    while (busy := other_cores(policy.look_s)) is not None and busy > spare:
-        left = context.clock.left
-        room_s = policy.most_wait_s if left is None else left - 2 * needed_s
-        if time.monotonic() - begun > min(room_s, policy.most_wait_s):
-            context.note(f"no quiet moment came in {time.monotonic() - begun:.0f} s; measuring on a busy machine")
-            return
-        text = f"waiting for a quiet moment: other processes keep {busy:.1f} cores busy"
-        context.doing(text, context.state.phase)
-        if not is_said:
-            context.watcher(context.state, text)
-            is_said = True
-
-
-def other_cores(seconds: float) -> float | None:
-    """Cores that processes beside this search keep busy, over so long; None where the system does not tell."""
-    watch = MachineWatch()
-    if not watch.is_available:
-        return None
-    time.sleep(seconds)
-    watch.look()
-    window = watch.whole()
-    return None if window is None else window.others
+    return context.clock.left is None or context.clock.left > seconds

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.policy.pace import Pace
+from archdsl.timing.turns import rounds_of_turn
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,13 @@ class FinalReadingPolicy:
     """Of each process at the least."""
     least_s: float = 3.0
     """Of rounds of each process."""
+    turns: int = 6
+    """In which processes that are alive together measure: shares of `rounds` and `least_s`, one process after another.
+    The shorter they are, the less a drift of the machine's speed looks like a difference between processes."""
+    long_turns: int = 3
+    """The same where a round takes over `long_call_ms`, so that a turn still holds several blocks of rounds."""
     start_s: float = 6.0
-    """About what starting a process and warming it up take."""
+    """About what starting a process takes, and warming it up in all its turns."""
     doublings: int = 2
     """Of the processes, at most, where a reading leaves the verdict open."""
     alone_rounds: int = 220
@@ -85,8 +91,22 @@ class FinalReadingPolicy:
 
     @property
     def pace(self) -> Pace:
-        """Of one process."""
+        """Of one process that measures in one turn."""
         return Pace(rounds=self.rounds, least_s=self.least_s, warmup_s=0.5, settle_s=1.0)
+
+    def turns_of(self, round_ms: float) -> int:
+        """In how many turns each process measures."""
+        return self.turns if round_ms <= self.long_call_ms else self.long_turns
+
+    def turn_pace(self, turns: int) -> Pace:
+        """Of one of so many turns."""
+        rounds = rounds_of_turn(self.rounds, turns)
+        return Pace(rounds=rounds, least_s=self.least_s / turns, warmup_s=0.1, settle_s=0.3)
+
+    def rounds_s(self, call_ms: float) -> float:
+        """Seconds that the rounds of one process take."""
+        turns = self.turns_of(call_ms)
+        return max(self.least_s, turns * rounds_of_turn(self.rounds, turns) * call_ms / 1e3)
 
     @property
     def seconds(self) -> float:

@@ -27,8 +27,7 @@ class Clock:
         self._now, self._policy = now or time.monotonic, policy.time
         self._spent, self._started = spent, self._now() if started is None else started
         reading = policy.final_reading
-        rounds_s = reading.rounds * (settings.budgets.latency_ms or 0.0) / 1e3
-        self.process_s = reading.start_s + max(reading.least_s, rounds_s)
+        self.process_s = reading.start_s + reading.rounds_s(settings.budgets.latency_ms or 0.0)
         """About what one fresh process takes that measures a winner at its budget."""
         self._processes = reading.processes
         self._paused: float | None = None

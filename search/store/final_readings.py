@@ -36,6 +36,7 @@ class FinalReadings:
             samples_ms=[round(ms, 5) for ms in latency.samples],
             disturbed=sorted(latency.disturbed),
             provenance=latency.provenance,
+            turns=[*latency.turns],
         )
         kept[weights.name] = [*kept.get(weights.name, []), reading]
         self._folder.write(
@@ -47,7 +48,8 @@ class FinalReadings:
 
 
 def _latency(reading: ReadingFile) -> Latency:
-    return Latency(reading.name, tuple(reading.samples_ms), reading.provenance, frozenset(reading.disturbed))
+    samples, turns = tuple(reading.samples_ms), tuple(reading.turns)
+    return Latency(reading.name, samples, reading.provenance, frozenset(reading.disturbed), turns)
 
 
 def _is_under(latency: Latency, setting: Conditions, machine: Provenance | None) -> bool:

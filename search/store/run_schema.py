@@ -83,6 +83,8 @@ class ReadingFile(RunFile):
     samples_ms: list[float]
     disturbed: list[int]
     provenance: Object
+    turns: list[int] = []
+    """Rounds of each turn; earlier versions had none."""
 
 
 def validation_message(error: ValidationError) -> str:

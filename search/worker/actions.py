@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,12 +19,15 @@ from archdsl.search.worker.training_actions import Say
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
+    from archdsl.latency.ready import ReadyNetworks, Subject
     from archdsl.latency.rounds import Pace as PaceOptions
+    from archdsl.runtimes.setting import Image
 
 Q = TypeVar("Q")
 Reply = (
     messages.HelloReply
     | LoadedData
+    | messages.PrepareReply
     | messages.MeasureReply
     | messages.ThreadsReply
     | export_messages.CandidateReply
@@ -51,6 +55,13 @@ def _hello(setting: messages.MeasuringSetting, say: Say) -> messages.HelloReply:
     return messages.HelloReply(machine)
 
 
+def _prepare(request: messages.PrepareRequest, say: Say) -> messages.PrepareReply:
+    """Prepare a file that is measured in turns, once the device is free."""
+    with _device(request.setting, say, None) as started:
+        _kept_network(request.weights, request.setting).prepare()
+        return messages.PrepareReply(time.monotonic() - started)
+
+
 def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureReply:
     """The latency of a network, once the device is free; the parent is told of the waiting, or it would give up.
 
@@ -58,11 +69,36 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
     """
     if request.setting.target is not None:
         return there.measure(request, say)
-    from archdsl.latency import checked_device, measure
     from archdsl.latency.provenance import gpu_processes
     from archdsl.search.worker.networks import image_of, measurable
-    from archdsl.timing.device_lock import device_lock
     from archdsl.timing.gate import GateStop
+
+    setting, weights = request.setting, request.weights
+    timeout_s = there.PATIENCE_S if weights is None else None  # a winner is worth waiting for
+    with _device(setting, say, timeout_s) as started:
+        pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
+        if request.pace is not None:
+            pace |= request.pace.options()
+        if weights is not None:
+            network = _kept_network(weights, setting)
+        elif request.file is not None:
+            network = _network(_subject(Path(request.file), setting.features_only), setting)
+        else:
+            network = _network(measurable(request.spec, setting.device), setting, image_of(request.spec))
+        (latency,) = network.latencies(**pace)
+        if setting.features_only:
+            latency.provenance["features_only"] = True
+        if weights is not None:
+            latency.provenance["gpu_processes"] = gpu_processes(setting.device)
+    reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
+    return messages.MeasureReply(reading, time.monotonic() - started)
+
+
+@contextmanager
+def _device(setting: messages.MeasuringSetting, say: Say, timeout_s: float | None) -> Iterator[float]:
+    """The device alone; the parent is told while another process measures on it. Yields when it was free."""
+    from archdsl.runtimes.setting import checked_device
+    from archdsl.timing.device_lock import device_lock
 
     has_waited = False
 
@@ -71,35 +107,37 @@ def _measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureRepl
         has_waited = True
         say(DeviceBusy(text))
 
-    setting, weights = request.setting, request.weights
-    timeout_s = there.PATIENCE_S if weights is None else None  # a winner is worth waiting for
     with device_lock(checked_device(setting.device), waiting, timeout_s):
         if has_waited:
             say(Measuring())
-        started = time.monotonic()
-        file = request.weights or request.file
-        is_dense = setting.features_only
-        network = measurable(request.spec, setting.device) if file is None else _subject(Path(file), is_dense)
-        pace: PaceOptions = {"stop": None if request.gate_ms is None else GateStop(request.stat, request.gate_ms)}
-        if request.pace is not None:
-            pace |= request.pace.options()
-        latency = measure(
-            network,
-            setting.device,
-            setting.batch,
-            setting.dtype,
-            setting.runtime,
-            setting.threads,
-            image=image_of(request.spec) if file is None else None,
-            features_only=is_dense,
-            **pace,
-        )
-        if is_dense:
-            latency.provenance["features_only"] = True
-        if weights is not None:
-            latency.provenance["gpu_processes"] = gpu_processes(setting.device)
-    reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
-    return messages.MeasureReply(reading, time.monotonic() - started)
+        yield time.monotonic()
+
+
+_kept: dict[tuple[str, messages.MeasuringSetting], ReadyNetworks] = {}
+"""The file that was asked for last, prepared: a process that takes turns with others prepares it once."""
+
+
+def _kept_network(weights: str, setting: messages.MeasuringSetting) -> ReadyNetworks:
+    if (weights, setting) not in _kept:
+        _kept.clear()
+        _kept[weights, setting] = _network(_subject(Path(weights), setting.features_only), setting)
+    return _kept[weights, setting]
+
+
+def _network(subject: Subject, setting: messages.MeasuringSetting, image: Image | None = None) -> ReadyNetworks:
+    """What is measured under a setting, not prepared yet."""
+    from archdsl.latency.measuring import ready_network
+
+    return ready_network(
+        subject,
+        setting.device,
+        setting.batch,
+        setting.dtype,
+        setting.runtime,
+        setting.threads,
+        image=image,
+        features_only=setting.features_only,
+    )
 
 
 def _subject(file: Path, features_only: bool) -> Backbone | Path:
@@ -147,6 +185,7 @@ ACTIONS: dict[str, Action] = {
     "hello": _action(messages.MeasuringSetting, _hello),
     "data": _action(training_messages.LoadRequest, training_actions.load_data),
     "candidate": _action(export_messages.CandidateRequest, export_actions.export_candidate),
+    "prepare": _action(messages.PrepareRequest, _prepare),
     "measure": _action(messages.MeasureRequest, _measure),
     "threads": _action(messages.ThreadsRequest, _threads),
     "export": _action(export_messages.ExportRequest, export_actions.export_trained),

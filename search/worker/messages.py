@@ -74,6 +74,26 @@ class MeasureReply:
 
 
 @dataclass(frozen=True)
+class PrepareReply:
+    """The file is ready to be measured; the seconds that this took without waiting for the device."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PrepareRequest(Request[PrepareReply]):
+    """Prepare the file `weights`, ours or ONNX, and keep it, so that a turn of measuring begins at once."""
+
+    do, needs_quiet = "prepare", True
+    weights: str
+    setting: MeasuringSetting
+
+    def reply(self, facts: JsonObject) -> PrepareReply:
+        """That it is ready."""
+        return parsed(PrepareReply, facts)
+
+
+@dataclass(frozen=True)
 class MeasureRequest(Request[MeasureReply]):
     """Measure a network, or the file `weights`, ours or ONNX; with a gate, until it is clear on which side it lies.
 

@@ -18,7 +18,7 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
-from archdsl.search.evaluate import final_reading
+from archdsl.search.evaluate import quiet_moment
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
@@ -104,6 +104,7 @@ class FakeWorker:
     def ask(self, request: Request[R], timeout_s: float, progress: Progress | None = None) -> R:
         asked = request.as_json()
         self.machine.asked.append(asked)
+        self.machine.askers.append(self)
         if self.machine.on_ask is not None:
             self.machine.on_ask(asked)
         if progress is not None:
@@ -125,12 +126,16 @@ class FakeWorker:
         described |= {"validation": 100, "held_out": 100}
         return {"classes": self.machine.classes, "channels": self.machine.channels, **described}
 
+    def _prepare(self, request: Reply) -> Reply:
+        return {"seconds": 0.5}
+
     def _measure(self, request: Reply) -> Reply:
         machine, spec = self.machine, asked_spec(request)
         ms = latency_of(spec, machine.speed) * (1 + machine.noise * machine.random.random())
         ms = ms if machine.fixed_ms is None else machine.fixed_ms
         is_final = request.get("weights") is not None
-        rounds = 240 if is_final else (request["pace"] or {}).get("rounds", 40)  # of a final reading those of 3 s
+        pace = request["pace"] or {}
+        rounds = round(80 * pace["least_s"]) if is_final else pace.get("rounds", 40)  # of a final reading 240 in 3 s
         stats = {f"{stat}_ms": ms for stat in ("min", "p10", "p50", "p90")} | {"unstable": False}
         facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
         facts |= {"target": request["setting"]["target"]} if request["setting"]["target"] else {}
@@ -205,6 +210,8 @@ class Machine:
         self.lost_in_int8: Callable[[str], float] = lambda network_hash: 0.1
         """What of a network's accuracy is lost in its int8 file."""
         self.asked: list[Reply] = []
+        self.askers: list[FakeWorker] = []
+        """Which worker each was asked of."""
         self.exported: list[Path] = []
         """Files of candidates, in the order in which they were written."""
         self.stopped = 0
@@ -277,7 +284,7 @@ def quicken(patch: pytest.MonkeyPatch, cache: Path) -> None:
     stores: dict[str, InMemoryStorage] = {}
     patch.setenv("ARCHDSL_CACHE", str(cache))
     patch.setattr(os, "fsync", lambda file: None)  # no test has a power cut
-    patch.setattr(final_reading, "other_cores", lambda seconds: 0.0)  # or a quiet moment of this machine is waited for
+    patch.setattr(quiet_moment, "other_cores", lambda seconds: 0.0)  # or a quiet moment of this machine is waited for
     patch.setattr(study, "open_storage", lambda url, locked_s: stores.setdefault(url, InMemoryStorage()))
 
 

@@ -115,11 +115,16 @@ def test_without_a_budget_there_is_nothing_to_be_over_however_busy_the_machine()
     assert judge([Rounds((1.0,) * 70, (False,) * 70)], "p50", None).verdict == "PASS"
 
 
+def in_turns(rounds: Rounds) -> Rounds:
+    """The rounds of a process as those of three turns."""
+    return rounds._replace(turns=(30, 30, 30))
+
+
 def until_decided(ms: float, seed: int, drift: float) -> Judgement:
     """The whole procedure: an UNSURE reading is doubled, twice at most, and pooled with what was read before."""
     count = 3
     while True:
-        read = [quiet(ms, 100 * seed + number, rounds=70, drift=drift) for number in range(count)]
+        read = [in_turns(quiet(ms, 100 * seed + number, rounds=90, drift=drift)) for number in range(count)]
         judged = judge(read, "p50", BUDGET_MS, draws=200)
         if judged.verdict != "UNSURE" or count >= 12:
             return judged

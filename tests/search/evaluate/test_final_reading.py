@@ -12,12 +12,12 @@ import pytest
 from archdsl.cli import main
 from archdsl.errors import WrongUse
 from archdsl.search.api import run
-from archdsl.search.evaluate import final_reading
+from archdsl.search.evaluate import quiet_moment
 from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
 from archdsl.search.worker.process import Failed
-from tests.support.searching import RANDOM, Lines, Machine, quicken, search
+from tests.support.searching import RANDOM, FakeWorker, Lines, Machine, quicken, search
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
 
@@ -32,14 +32,20 @@ class FinalMachine(Machine):
 
     def __init__(self, *final: tuple[float, float]) -> None:
         super().__init__()
-        self.final, self.taken = list(final), 0
+        self.final, self.turns = list(final), list[FakeWorker]()
+        """`turns` holds whose turn it was, from the first to the last."""
         self.on_ask = self._ask
+
+    @property
+    def taken(self) -> int:
+        """Processes that measured a file."""
+        return len(set(self.turns))
 
     def _ask(self, request: dict[str, Any]) -> None:
         if request["do"] == "measure" and request["weights"] is not None:
-            ms, self.disturbed = self.final[min(self.taken, len(self.final) - 1)]
-            self.taken += 1
-            self.fixed_ms = ms
+            self.turns.append(self.askers[-1])
+            number = list(dict.fromkeys(self.turns)).index(self.askers[-1])
+            self.fixed_ms, self.disturbed = self.final[min(number, len(self.final) - 1)]
         elif request["do"] == "measure":
             self.fixed_ms, self.disturbed = None, 0.0
 
@@ -58,9 +64,9 @@ def test_the_winner_is_measured_in_three_processes_from_the_file_that_is_handed_
     machine = FinalMachine((4.0, 0.0))
     result, outcome = ended(tmp_path / "run", machine)
     final = [request for request in machine.asked if request["do"] == "measure" and request["weights"]]
-    assert len(final) == 3
+    assert (len(final), machine.taken) == (18, 3)
     assert {request["gate_ms"] for request in final} == {None}
-    assert {(request["pace"]["rounds"], request["pace"]["least_s"]) for request in final} == {(70, 3.0)}
+    assert {(request["pace"]["rounds"], request["pace"]["least_s"]) for request in final} == {(20, 0.5)}
     kept = Path(final[0]["weights"])
     assert (tmp_path / "run" / "winner.safetensors").read_bytes() == kept.read_bytes()
     assert (outcome["verdict"], outcome["passed"], result.verdict.passed) == ("PASS", True, True)
@@ -105,19 +111,63 @@ def test_a_busy_machine_leaves_it_open_and_the_next_is_not_tried(tmp_path: Path)
     assert main(["search", "--out", str(tmp_path / "run"), "--resume"]) == 1
 
 
-def test_without_time_one_process_decides_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_are_ready_before_the_first_turn_and_then_take_turns(tmp_path: Path) -> None:
     machine = FinalMachine((4.0, 0.0))
-    before = machine.on_ask
+    search(tmp_path / "run", machine, trials=1)
+    first = next(place for place, request in enumerate(machine.asked) if request["do"] == "prepare")
+    assert [request["do"] for request in machine.asked[first:]] == ["prepare"] * 3 + ["measure"] * 18
+    a, b, c = machine.askers[first : first + 3]
+    assert machine.turns == [a, b, c, b, c, a, c, a, b] * 2
 
-    def late(request: dict[str, Any]) -> None:
-        assert before is not None
-        before(request)
-        if machine.taken:
-            monkeypatch.setattr(Clock, "left", -1.0)
 
-    machine.on_ask = late
+def test_calls_that_last_long_are_measured_in_fewer_longer_turns(tmp_path: Path) -> None:
+    machine = FinalMachine((40.0, 0.0))
+    machine.speed = 20.0
+    search(tmp_path / "run", machine, trials=1, latency_budget_ms=200.0)
+    final = [request["pace"] for request in machine.asked if request["do"] == "measure" and request["weights"]]
+    assert [(pace["rounds"], pace["least_s"]) for pace in final] == [(30, 1.0)] * 9
+
+
+def test_without_time_one_process_decides_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no turns: all its rounds are measured at once, and more of them."""
+    machine = FinalMachine((4.0, 0.0))
+    leave(machine, "prepare", 5.0, monkeypatch)
+    leave(machine, "measure", -1.0, monkeypatch)
     _, outcome = ended(tmp_path / "run", machine, time_s=600.0)
     assert (outcome["processes"], outcome["verdict"]) == (1, "PASS")
+    assert machine.asked[-1]["pace"]["rounds"] == 220
+
+
+def leave(machine: FinalMachine, what: str, seconds: float, patch: pytest.MonkeyPatch, count: int = 1) -> None:
+    """Once so many requests of a kind were made of the winner, a search has so many seconds left."""
+    before, made = machine.on_ask, [0]
+
+    def on_ask(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        made[0] += request["do"] == what and request.get("weights") is not None
+        if made[0] == count:
+            patch.setattr(Clock, "left", seconds)
+
+    machine.on_ask = on_ask
+
+
+def test_time_that_ends_between_turns_leaves_the_turns_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    leave(machine, "measure", -1.0, monkeypatch, count=10)
+    _, outcome = ended(tmp_path / "run", machine, time_s=600.0)
+    assert (outcome["processes"], outcome["verdict"], outcome["rounds"]) == (3, "PASS", 10 * 40)
+
+
+def test_a_turn_has_its_share_of_the_time_that_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FinalMachine((4.0, 0.0))
+    leave(machine, "prepare", 36.0, monkeypatch, count=3)
+    search(tmp_path / "run", machine, time_s=600.0)
+    limits = [
+        request["pace"]["time_limit_s"] for request in machine.asked if request.get("weights") and "pace" in request
+    ]
+    assert limits[0] == 2.0
+    assert limits == sorted(limits)
 
 
 def test_if_nothing_passes_the_first_unsure_one_is_the_winner(tmp_path: Path) -> None:
@@ -160,19 +210,23 @@ def test_a_resumed_search_pools_what_it_read_before_with_what_it_reads_now(tmp_p
     assert (again["verdict"], again["interval_ms"]) == ("UNSURE", [5.0, 6.2])
 
 
-def test_a_process_that_fails_leaves_what_the_others_read(tmp_path: Path) -> None:
+def test_a_process_that_fails_costs_what_it_read_and_leaves_what_the_others_read(tmp_path: Path) -> None:
     machine = FinalMachine((4.0, 0.0))
     before = machine.on_ask
 
     def on_ask(request: dict[str, Any]) -> None:
         assert before is not None
         before(request)
-        if machine.taken == 2:
-            raise Failed("out of memory")
+        if request["do"] == "measure" and machine.turns[-1:] == machine.turns[1:2] and len(machine.turns) > 3:
+            raise Failed("out of memory")  # in its second turn
 
     machine.on_ask = on_ask
-    _, outcome = ended(tmp_path / "run", machine, trials=1)
-    assert (outcome["verdict"], outcome["processes"]) == ("PASS", 1)
+    lines = Lines()
+    search(tmp_path / "run", machine, watcher=lines, trials=1)
+    outcome = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert (outcome["verdict"], outcome["processes"], outcome["rounds"]) == ("PASS", 2, 480)
+    assert sum("a further process could not measure it: out of memory" in line for line in lines.told) == 1
+    assert machine.stopped >= 3
 
 
 def test_where_a_busy_machine_rejected_everything_the_verdict_is_unsure_without_a_winner(tmp_path: Path) -> None:
@@ -202,13 +256,13 @@ def test_an_interrupt_while_the_winner_is_measured_still_ends_with_a_verdict(tmp
     assert outcome["reason"] == "the search was interrupted before it was measured again"
     again = FinalMachine((4.0, 0.0))
     _, outcome = ended(tmp_path / "run", again, resume=True, trials=2)
-    assert (outcome["verdict"], outcome["finished"], outcome["processes"]) == ("PASS", True, 4)
+    assert (outcome["verdict"], outcome["finished"], outcome["processes"]) == ("PASS", True, 3)
 
 
 def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = iter([2.5, 2.5, 0.0])
-    monkeypatch.setattr(final_reading, "other_cores", lambda seconds: next(busy, 0.0))
-    monkeypatch.setattr(final_reading, "available_cores", lambda: 2)
+    monkeypatch.setattr(quiet_moment, "other_cores", lambda seconds: next(busy, 0.0))
+    monkeypatch.setattr(quiet_moment, "available_cores", lambda: 2)
     policy, doing = replace(RANDOM, final_reading=FinalReadingPolicy(long_call_ms=1.0)), list[str]()
     machine = FinalMachine((4.0, 0.0))
     search(tmp_path / "run", machine, watcher=lambda state, line: doing.append(state.doing), policy=policy, trials=2)
