@@ -210,7 +210,7 @@ def command(
     import archdsl
     from archdsl.render.console import stderr
     from archdsl.render.training import TrainingDisplay
-    from archdsl.training.api import MEMORY_BYTES
+    from archdsl.training.options import MEMORY_BYTES
     from archdsl.training.processes import processes
     from archdsl.training.unfinished import check_output, state_file
 

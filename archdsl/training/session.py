@@ -43,6 +43,10 @@ _READ_EVERY = 20
 """Steps after which losses are read on CUDA."""
 
 
+class NotFinite(TrainingError):
+    """A loss or a logit is not finite. What is kept of the training is added to the message where it ends."""
+
+
 class Moment(NamedTuple):
     """How far a training is."""
 
@@ -86,6 +90,8 @@ class Session:
     loss_sum: float = 0.0
     losses: int = 0
     tenths: int = 0
+    saved_step: int = 0
+    """The step that the state file was written after."""
     last_loss: float = math.nan
     saved: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
@@ -99,6 +105,7 @@ class Session:
         """
         state = read_state(state_file(self.out), self.settings)
         self.done, self.clock.before_s = state["step"], state["seconds"]
+        self.saved_step = self.done
         self.loss_sum, self.losses, self.tenths = state["loss_sum"], state["losses"], state["tenths"]
         self.model.load_state_dict(state["model"])
         self.update.optimizer.load_state_dict(state["optimizer"])
@@ -107,7 +114,7 @@ class Session:
             for name, tensor in state["average"].items():
                 average.tensors[name].copy_(tensor)
             average.step = self.done
-        if self.update.scaler is not None:
+        if self.update.scaler is not None and state["scaler"]:  # it has none where another dtype goes on
             self.update.scaler.load_state_dict(state["scaler"])
         self.lines = log_lines(log_file(self.out), self.done)
         self.say(f"resumed after step {self.done:,}")
@@ -116,7 +123,8 @@ class Session:
         """Train to the end, epoch by epoch.
 
         Raises:
-            TrainingError: a loss is not finite.
+            NotFinite: a loss is not finite.
+            TrainingError: the time was over before the first step.
         """
         course, marks = (
             self.course,
@@ -153,8 +161,11 @@ class Session:
         return Averaged(self)
 
     def save(self) -> None:
-        """Write the state, in the first process."""
+        """Write the state, in the first process; an earlier one stays where weights are not finite any more."""
         self.saved = time.monotonic()
+        if not self._is_finite():
+            return
+        self.saved_step = self.done
         if not self.group.is_first:
             return
         update = self.update
@@ -202,18 +213,25 @@ class Session:
         """Add up losses that were read; their weights are updated next.
 
         Raises:
-            TrainingError: one is not finite.
+            NotFinite: one is not.
         """
         for loss in losses:
             if not math.isfinite(loss):
-                raise TrainingError(self._not_finite())
+                raise NotFinite(self._not_finite())
             self.loss_sum, self.losses, self.last_loss = self.loss_sum + loss, self.losses + 1, loss
+
+    def _is_finite(self) -> bool:
+        """Whether every weight is a finite number, so that a training can go on from them."""
+        import torch
+
+        tensors = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
     def _not_finite(self) -> str:
         step, rate = self.done + 1, max(self.update.peaks)
         dtype = "" if self.autocast is None else " or --dtype float32"
         remedy = f"use a lower --lr (its peak is {rate:.2g}){dtype}"
-        return f"the loss is not finite at step {step:,}; {remedy}; nothing was written"
+        return f"the loss is not finite at step {step:,}; {remedy}"
 
     def _progress(self, step: int, steps: int, loss: float) -> None:
         """After a step, when its weights are updated."""

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class State(TypedDict):
+class Ended(TypedDict, total=False):
+    """What a state says of how its training ended."""
+
+    not_finite: bool
+    """It ended with a number that was not finite; it may go on with another rate or in another dtype."""
+
+
+class State(Ended):
     """Everything that the remaining steps depend on; which images they read follows from the seed and the step."""
 
     settings: str
@@ -55,8 +62,25 @@ def write_state(file: Path, state: State) -> None:
         torch.save(dict(state), partial)
 
 
+_MAY_CHANGE = ("lr", "dtype")
+"""Settings with which a training may go on that ended with a number that was not finite."""
+
+
+def mark_not_finite(file: Path) -> None:
+    """Note in a state that its training ended with a number that was not finite.
+
+    Raises:
+        OSError: it cannot be written; then it is as it was.
+    """
+    import torch
+
+    state: State = torch.load(file, map_location="cpu", weights_only=True)
+    state["not_finite"] = True
+    write_state(file, state)
+
+
 def read_state(file: Path, settings: JsonObject) -> State:
-    """The state of a training that was started with the same settings.
+    """The state of a training that was started with the same settings, but for those that it may go on with.
 
     Raises:
         WrongUse: there is none, or settings differ.
@@ -73,7 +97,8 @@ def read_state(file: Path, settings: JsonObject) -> State:
         raise TrainingError(
             f"{file} cannot be read: {one_line(error, 200)}; remove it, and train anew without --resume"
         ) from None
-    differing = [name for name in settings if before.get(name) != settings[name]]
+    free = _MAY_CHANGE if state.get("not_finite") else ()
+    differing = [name for name in settings if before.get(name) != settings[name] and name not in free]
     if differing:
         pairs = (f"{name} was {short(before.get(name))}, not {short(settings[name])}" for name in differing)
         remedy = f"give the same command with --resume, or remove {file} to train anew"

@@ -15,6 +15,8 @@ from torch import Tensor
 import archdsl
 from archdsl.cli import main
 from archdsl.data.loading import load
+from archdsl.training.loop import Batch
+from archdsl.training.session import Session
 from archdsl.weights import read_facts
 from tests.support.commands import Ended, Run
 from tests.support.small_trainings import one_thread
@@ -195,6 +197,60 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert message in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, step: int, resumed_rate: float = 0.0) -> None:
+    """A loss is not finite at this step, but where the peak rate is `resumed_rate`; the step itself is not saved."""
+    plain = Session._loss
+
+    def loss(session: Session, logits: Tensor, batch: Batch) -> Tensor:
+        is_bad = session.done + 1 == step and max(session.update.peaks) != resumed_rate
+        return plain(session, logits, batch) * (float("nan") if is_bad else 1.0)
+
+    monkeypatch.setattr(Session, "_loss", loss)
+
+
+def test_a_loss_that_is_not_finite_keeps_what_was_saved_and_a_lower_rate_goes_on_from_there(
+    data: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the training was resumed, and the log of both parts is one."""
+    fail_at(monkeypatch, 8, resumed_rate=1e-4)
+    command = ["train", "small.json", "--data", data, "--epochs", "3", "--batch", "24", "-o", "a.safetensors", "-q"]
+    for more in ([], ["--resume"]):
+        ended = run(*command, *more)
+        assert ended.code == 1
+        assert ended.err.splitlines()[-1].partition("use a lower --lr (its peak is ")[::2] == (
+            "the loss is not finite at step 8; ",
+            "0.0013); a.safetensors.unfinished (after step 6) and a.jsonl are kept: add --resume and the lower --lr to "
+            "continue, or remove a.safetensors.unfinished to train anew",
+        )
+        assert not (tmp_path / "a.safetensors").exists()
+        assert [json.loads(line)["step"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [3, 6]
+    assert "seed was 0, not 3" in run(*command, "--resume", "--lr", "1e-4", "--seed", "3").err
+    ended = run(*command, "--resume", "--lr", "1e-4")
+    assert ended.code == 0, ended.err
+    assert [json.loads(line)["step"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [3, 6, 9]
+    assert read_facts(tmp_path / "a.safetensors").provenance.lr == 1e-4  # type: ignore[union-attr]
+    assert not (tmp_path / "a.safetensors.unfinished").exists()
+
+
+def test_a_state_never_holds_weights_that_are_not_finite(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that breaks the weights is noticed one step later, after its epoch was to be saved."""
+    plain = Session._end_epoch
+
+    def end_epoch(session: Session, is_over: bool) -> None:
+        if session.done == 6:
+            with torch.no_grad():
+                next(session.model.parameters()).fill_(float("nan"))
+        plain(session, is_over)
+
+    monkeypatch.setattr(Session, "_end_epoch", end_epoch)
+    with pytest.raises(archdsl.ArchError, match=r"not finite at step 7; .*a\.safetensors\.unfinished \(after step 3\)"):
+        archdsl.train(spec(), data, tmp_path / "a.safetensors", epochs=3, batch=24)
+    state = torch.load(tmp_path / "a.safetensors.unfinished", weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
 
 
 def test_the_head_is_brought_to_the_classes_of_the_data_by_name(data: str, tmp_path: Path) -> None:
