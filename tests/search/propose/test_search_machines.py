@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from archdsl.load.specs import spec_of
 from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
+from tests.support.commands import TINY
 from tests.support.places import ROOT
 from tests.support.searching import accuracy_of, quicken, search, settings, trials
 from tests.support.sharing import database_url
@@ -190,3 +191,28 @@ def test_the_report_reads_a_shared_study_without_the_server(shared_out: tuple[Pa
         assert copy.metric_names == ["proxy accuracy", "latency, ms"]
         assert copy.user_attrs["device"] == "a machine"
         assert {trial.params["w"] for trial in copy.trials} <= {16, 32, 48, 64}
+
+
+@pytest.mark.slow
+def test_a_network_beside_the_space_goes_from_the_machine_that_measures_to_the_one_that_trains(
+    postgres: str, tmp_path: Path
+) -> None:
+    point = trials(_searched(tmp_path))[0]["spec"]
+    jobs = [job(postgres, tmp_path / role, 4, role, seed=12) for role in ("measure", "train")]
+    for one in jobs:
+        one["asked"]["also"] = [TINY, point]
+    with machines(*jobs) as started:
+        assert json.loads(started.communicate(timeout=300)[0].splitlines()[-1]) == [0, 0]
+    for role in ("measure", "train"):
+        tried = trials(tmp_path / role)
+        beside = [record for record in tried if record["provenance"].get("from") == "also"]
+        assert [record["spec"]["name"] for record in beside] == ["tiny", point["name"]]
+        assert {record["outcome"] for record in beside} == {"trained"}
+        assert len({record["hash"] for record in tried}) == len(tried) == 4
+    assert names(tmp_path / "train")["train"].count("tiny") == 1
+
+
+def _searched(folder: Path) -> Path:
+    """The folder of a search of one trial."""
+    search(folder / "searched", trials=1, latency_budget_ms=None)
+    return folder / "searched"
