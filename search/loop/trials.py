@@ -103,7 +103,9 @@ class SearchLoop:
     def budget_share(self) -> BudgetShare | None:
         """How much of the space the latency budget leaves, by what was measured and learned so far."""
         context = self.context
-        measured = {trial.network_hash: trial.latency_ms for trial in context.trials if trial.latency_ms is not None}
+        measured = {
+            trial.network_hash: trial.latency_ms for trial in self._of_the_space if trial.latency_ms is not None
+        }
         return budget_share(context.space, context.settings, self._predictors, measured, self.policy.budget_share)
 
     @property
