@@ -75,6 +75,10 @@ class Settings(BaseModel):
     memory_budget: (
         Annotated[float, Field(gt=0, description="bytes: weights and peak activations at the batch")] | None
     ) = None
+    asked_budgets: tuple[str, ...] | None = None
+    """Budgets that were named, though the space may have the same: "latency" (a throughput is one), "params", "macs",
+    "memory". None in older runs.
+    """
     device: str
     stat: Literal["min", "p10", "p50", "p90"]
     batch: Annotated[int, Field(ge=1)] = 1
@@ -154,7 +158,7 @@ class Settings(BaseModel):
     def differences(self, other: Settings) -> list[str]:
         """Options in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
-        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads")]
+        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads", "asked_budgets")]
         return [difference_text(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
 
 

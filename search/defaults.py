@@ -56,6 +56,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
             **_promised(request, measured, setting.batch),
+            "asked_budgets": request.named_budgets,
             **setting._asdict(),
             "threads": request.threads or measured.threads,
             "stat": checked_stat(request.stat or measured.stat or default_stat(setting.device)),

@@ -66,6 +66,14 @@ class SettingsRequest:
     """Documents of networks that are tried before the space's own; none by default."""
 
     @property
+    def named_budgets(self) -> tuple[str, ...]:
+        """The budgets that are named, by the names of `Settings.asked_budgets`."""
+        latency = self.latency_budget_ms if self.throughput_budget is None else self.throughput_budget
+        limits = {"latency": latency, "params": self.params_budget, "macs": self.macs_budget}
+        limits["memory"] = self.memory_budget
+        return tuple(metric for metric, limit in limits.items() if limit is not None)
+
+    @property
     def named(self) -> JsonObject:
         """What is named, by the names of `Settings`."""
         values: JsonObject = {field.name: getattr(self, field.name) for field in fields(self)}

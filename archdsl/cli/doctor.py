@@ -9,7 +9,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.documents import placed
 from archdsl.cli.exit_codes import FAILED
-from archdsl.cli.options import Json, Mode, runtime_of, whole
+from archdsl.cli.options import Json, Mode, Target, runtime_of, whole
 from archdsl.cli.search_options import Conditions, Epochs, LatencyBudgets, Space, StaticBudgets, TrainingData, Workers
 from archdsl.cli.units import seconds
 from archdsl.cli.unpacking import with_options
@@ -40,6 +40,7 @@ Trials = Annotated[
 class DoctorOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
     """The search that is to come, by the names of `archdsl.search.request.SettingsRequest`."""
 
+    target: Target
     epochs: Epochs
 
 
@@ -75,7 +76,7 @@ def command(
     from archdsl.search.doctor.doctor import examine
     from archdsl.search.request import SettingsRequest
 
-    space = space or default_space(options["device"])
+    space = space or default_space("cpu" if options["target"] else options["device"])
     options["runtime"] = runtime_of(options["runtime"], mode)
     request = SettingsRequest(**options)
     settings = settings_of(space, request)

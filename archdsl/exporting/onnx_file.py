@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from archdsl.errors import ExportError, one_line
 from archdsl.exporting.metadata import INPUT
 from archdsl.exporting.tracing import traced
+from archdsl.files import replacing
 
 if TYPE_CHECKING:
     import onnx
@@ -75,6 +76,27 @@ def write_onnx(
     onnx.checker.check_model(model)
     onnx.save_model(model, file)
     return OnnxFacts(written, len(model.graph.node), versions())
+
+
+def state(file: Path, facts: Mapping[str, str]) -> None:
+    """Let a file say more of itself in its `metadata_props`, in one step; what it computes stays.
+
+    A file that says the same already is left as it is.
+
+    Raises:
+        ExportError: onnx is not installed.
+        OSError: the file cannot be read or written.
+    """
+    check_packages()
+    import onnx
+
+    model = onnx.load_model(file)
+    stated = {each.key: each.value for each in model.metadata_props}
+    if stated.items() >= facts.items():
+        return
+    onnx.helper.set_model_props(model, {**stated, **facts})
+    with replacing(file) as partial:
+        onnx.save_model(model, partial)
 
 
 def input_shape(file: Path) -> list[int | None]:

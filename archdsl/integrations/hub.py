@@ -6,6 +6,7 @@ tells the same spec to those who read that alone. Nothing is imported or run fro
 # Annotations are not strings here: the mixin reads those of `__init__` to know how to write and read its values.
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from archdsl.compile import Backbone
 from archdsl.errors import WeightsError, WrongUse
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
+from archdsl.latency.result import Latency
 from archdsl.load.specs import load_spec
 from archdsl.weights.facts import ModelFacts, read_facts
 from archdsl.weights.model_file import load_model, save_model
@@ -45,18 +47,25 @@ class HubBackbone(
     """A backbone with `save_pretrained`, `from_pretrained` and `push_to_hub`, as huggingface_hub's mixin has them.
 
     `facts` are what a file says of itself: classes, preprocessing, accuracy and provenance. They stand in
-    `model.safetensors` and on the model card; set them anew after further training.
+    `model.safetensors` and on the model card; set them anew after further training. `latencies`, as `archdsl.measure`
+    gives them, stand on the card alone, each with its conditions.
     """
 
     def __init__(self, spec: Spec, features_only: bool = False) -> None:
         super().__init__(spec, features_only)
         self.facts = ModelFacts()
+        self.latencies: tuple[Latency, ...] = ()
 
     @classmethod
-    def of(cls, model: Backbone | str | os.PathLike[str], facts: ModelFacts | None = None) -> "HubBackbone":
+    def of(
+        cls,
+        model: Backbone | str | os.PathLike[str],
+        facts: ModelFacts | None = None,
+        latencies: Latency | Sequence[Latency] = (),
+    ) -> "HubBackbone":
         """A network that shares the tensors of a built one, or that of a `.safetensors` of ours with all it says.
 
-        `facts` replace what a file says.
+        `facts` replace what a file says; `latencies` were measured of this network.
 
         Raises:
             WrongUse, WeightsError, SpecError: as `archdsl.load_model`.
@@ -67,6 +76,7 @@ class HubBackbone(
         made = cls.__new__(cls, model.spec, model.features_only)
         made.__dict__.update({name: value for name, value in vars(model).items() if not name.startswith("_hub_mixin")})
         made.facts = facts or ModelFacts()
+        made.latencies = (latencies,) if isinstance(latencies, Latency) else tuple(latencies)
         return made
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -119,4 +129,4 @@ class HubBackbone(
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card of this network; keywords are further metadata, e.g. `license="apache-2.0"`."""
-        return model_card(self.spec, self.facts, self.features_only, **kwargs)
+        return model_card(self.spec, self.facts, self.features_only, self.latencies, **kwargs)

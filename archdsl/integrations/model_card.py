@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from archdsl.cost import count
 from archdsl.language.document import Spec
+from archdsl.latency.result import Latency
 from archdsl.weights.facts import Accuracy, Measured, ModelFacts, Preprocessing, Provenance
 
 TAGS = ("archdsl", "vision-backbone")
@@ -17,7 +18,9 @@ _TASK = "image-classification"
 _CLASSES_NAMED = 20
 
 
-def model_card(spec: Spec, facts: ModelFacts, features_only: bool = False, **data: Any) -> ModelCard:
+def model_card(
+    spec: Spec, facts: ModelFacts, features_only: bool = False, latencies: Sequence[Latency] = (), **data: Any
+) -> ModelCard:
     """The card of a network; `data` is further metadata of huggingface_hub's `ModelCardData`, e.g. `license`."""
     tags = [*TAGS, *(tag for tag in data.pop("tags", None) or () if tag not in TAGS)]
     task = "image-feature-extraction" if features_only else _TASK
@@ -25,10 +28,11 @@ def model_card(spec: Spec, facts: ModelFacts, features_only: bool = False, **dat
     if facts.accuracy is not None:
         metadata |= {"model_name": spec.name, "eval_results": _results(facts.accuracy)}
     card = ModelCardData(**{**metadata, **data})
-    return ModelCard(f"---\n{card.to_yaml()}\n---\n\n" + "\n\n".join(_sections(spec, facts, features_only)) + "\n")
+    sections = "\n\n".join(_sections(spec, facts, features_only, latencies))
+    return ModelCard(f"---\n{card.to_yaml()}\n---\n\n{sections}\n")
 
 
-def _sections(spec: Spec, facts: ModelFacts, features_only: bool) -> Iterator[str]:
+def _sections(spec: Spec, facts: ModelFacts, features_only: bool, latencies: Sequence[Latency]) -> Iterator[str]:
     height, width = spec.image_size
     cost = count(spec)
     yield f"# {spec.name}"
@@ -45,6 +49,8 @@ def _sections(spec: Spec, facts: ModelFacts, features_only: bool) -> Iterator[st
         yield "## Preprocessing\n\n" + _rows(_preprocessing(facts.preprocessing))
     if facts.accuracy is not None:
         yield "## Accuracy\n\n" + _accuracy(facts.accuracy)
+    if latencies:
+        yield "## Latency\n\n" + "\n".join(_latencies(latencies))
     if facts.provenance is not None:
         yield "## Training\n\n" + _rows(_provenance(facts.provenance))
     nodes = [f"| {node.id} | {node.type} | {node.shape} | {node.params:,} | {node.macs:,} |" for node in cost.nodes]
@@ -90,6 +96,28 @@ def _accuracy(facts: Accuracy) -> str:
 def _measured(images: str, measured: Measured) -> str:
     share, error = 100 * measured.accuracy, 100 * measured.standard_error
     return f"| {images} | {share:.1f} % | {error:.1f} % | {measured.images:,} |"
+
+
+def _latencies(latencies: Sequence[Latency]) -> Iterator[str]:
+    yield "In ms per batch."
+    yield ""
+    yield "| p50 | p10 to p90 | rounds | batch | dtype | runtime | threads | device |"
+    yield "|---:|---:|---:|---:|---|---|---:|---|"
+    for latency in latencies:
+        where = latency.origin
+        device = ", ".join(filter(None, (where.target or where.device, where.device_name)))
+        conditions = (where.batch, where.dtype, _runtime(latency), where.threads or "", _plain(device))
+        spread = f"{latency.p10_ms:.2f} to {latency.p90_ms:.2f}"
+        cells = (f"{latency.p50_ms:.2f}", spread, len(latency.samples), *conditions)
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+def _runtime(latency: Latency) -> str:
+    """The runtime with its version; what runs modules has that of torch."""
+    where, file = latency.origin, latency.provenance.get("file")
+    versions = file.get("versions") if isinstance(file, dict) else None
+    version = versions.get(where.runtime) if isinstance(versions, dict) else None
+    return _plain(f"{where.runtime} {version}" if version else f"{where.runtime}, torch {where.torch}")
 
 
 def _results(facts: Accuracy) -> list[EvalResult]:

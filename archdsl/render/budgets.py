@@ -29,7 +29,9 @@ def budget_texts(settings: Settings) -> list[str]:
 
 def origin(settings: Settings, metric: str) -> str:
     """Whether a budget is one of the space's own, or was asked for: on the command line, or from Python."""
-    budgets = settings.budgets
+    if settings.asked_budgets is not None:
+        return ASKED if metric in settings.asked_budgets else OF_THE_SPACE
+    budgets = settings.budgets  # of an older run, which tells no more than the values
     limits = {"latency": budgets.latency_ms, "throughput": budgets.throughput, **budgets.static}
     metric = "throughput" if metric == "latency" and budgets.throughput is not None else metric
     own = settings.space_document.budget(metric)

@@ -127,7 +127,7 @@ def held_out_line(report: Report) -> str:
         return ""
     exported = exported_text(verdict.reading)
     if verdict.float32 is not None:
-        return f"{held_out_text(verdict.held_out, QUANTISED)}; {float32_text(verdict.float32)}"
+        return f"{held_out_text(verdict.held_out, QUANTISED)}; {float32_text(verdict.float32, report.stat)}"
     return held_out_text(verdict.held_out) + (f"; {exported}" if exported else "")
 
 

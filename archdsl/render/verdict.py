@@ -19,7 +19,7 @@ from archdsl.search.report.reading import items, mapping, number
 if TYPE_CHECKING:
     from archdsl.search.store.reading import Reading
     from archdsl.search.store.result import Result
-    from archdsl.search.store.winner import AttemptSummary, Float32Accuracy, HeldOutAccuracy, Tie, WinnerAccuracy
+    from archdsl.search.store.winner import AttemptSummary, Float32Beside, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES = 5
@@ -38,7 +38,7 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
     yield from (Prose(line, indent=_INDENT) for line in _passed_over(result, first_line))
     if verdict.has_winner:
-        yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy))
+        yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy, result.settings.stat))
         if line := exported_text(verdict.reading):
             yield Prose(line, indent=_INDENT)
         yield from _tie_lines(verdict.ties, verdict.accuracy)
@@ -138,7 +138,7 @@ def _passed_over(result: Result, first_line: str) -> Iterator[str]:
         yield f"{first.name}, the first row, was ranked below the winner after longer training"
 
 
-def _accuracy_lines(accuracy: WinnerAccuracy | None) -> Iterator[str]:
+def _accuracy_lines(accuracy: WinnerAccuracy | None, stat: str) -> Iterator[str]:
     """The accuracy of the weights that are handed over, and beside it what other seeds reach."""
     if accuracy is None or (accuracy.held_out is None and accuracy.validation is None):
         yield "the accuracy of the winner is not recorded"
@@ -151,16 +151,19 @@ def _accuracy_lines(accuracy: WinnerAccuracy | None) -> Iterator[str]:
         value = accuracy_text(validation.accuracy, validation.error)
         yield f"accuracy of {accuracy.file} on {images}: {value}, after {validation.fidelity}"
     if accuracy.float32 is not None:
-        yield f"  {float32_text(accuracy.float32)}"
+        yield f"  {float32_text(accuracy.float32, stat)}"
     if accuracy.chance is not None:
         yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
 
 
-def float32_text(facts: Float32Accuracy) -> str:
-    """What the weights of a quantised winner reach before they are quantised."""
-    if facts.held_out is None:
-        return f"winner.safetensors, the same weights in float32: {accuracy_text(facts.validation)}"
-    return f"winner.safetensors, the same weights in float32: {accuracy_text(facts.held_out)}"
+def float32_text(facts: Float32Beside, stat: str) -> str:
+    """What the weights of a quantised winner reach before they are quantised, and take."""
+    value = accuracy_text(facts.validation if facts.held_out is None else facts.held_out)
+    text = f"winner.safetensors, the same weights in float32: {value}"
+    if facts.latency_ms is None:
+        return text
+    rounds = "" if facts.rounds is None else f" of {counted(facts.rounds, 'round')}"
+    return f"{text}; exported in float32: {stat} {facts.latency_ms:.2f} ms (one short reading{rounds})"
 
 
 def held_out_text(facts: HeldOutAccuracy, file: str = "winner.safetensors") -> str:

@@ -54,7 +54,7 @@ class Budget(BaseModel):
     device: Annotated[str, Field(pattern=DEVICE)] | None = None
     threads: Annotated[Integer, Field(ge=1, le=1024)] | None = None
     batch: Annotated[Integer, Field(ge=1, le=65536)] | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] | None = None
     runtime: Annotated[
         Literal["eager", "graph", "compile", "onnxruntime", "openvino"] | None,
         Field(validation_alias=AliasChoices("runtime", "mode")),

@@ -73,7 +73,7 @@ class DataFacts(_Facts):
 
 
 class Accuracy(_Facts):
-    """Of these very weights, in float32."""
+    """Of these very weights, in float32; in an ONNX file of int8 what the file itself names rightly."""
 
     validation: Measured
     """Images that networks were chosen by."""

@@ -7,9 +7,12 @@ table of the space's blocks (`archdsl lut build`) predicts, or else a regression
 from __future__ import annotations
 
 import random
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.latency.provenance import Provenance
@@ -20,12 +23,14 @@ from archdsl.search.evaluate.finalists import trainings
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
 from archdsl.search.policy.doctor import ExaminationPolicy
+from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.predict.exclusion import LatencyFormula
 from archdsl.search.predict.latency_model import LatencyModel, table_of
 from archdsl.search.worker.events import DeviceBusy, Event
+from archdsl.search.worker.export_messages import CandidateRequest
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, ThreadsRequest
 from archdsl.search.worker.pool import greeted
-from archdsl.search.worker.process import Failed, WorkerGone
+from archdsl.search.worker.process import Failed, TargetLost, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.search.worker.training_messages import PaceRequest
 from archdsl.training.fidelity import Fidelity
@@ -86,9 +91,10 @@ def timed(
         SearchError: the worker does not start.
     """
     asked, machine = policy.examination, greeted(worker, settings, policy.silence)
-    settings = _with_threads(worker, networks[0], settings, policy, say)
+    files = _Files(worker, settings, policy.silence)
+    settings = _with_threads(worker, networks[0], settings, policy, files, say)
     machine = replace(machine, threads=settings.measuring()["threads"] or machine.threads)
-    session = _Session(worker, networks, settings, policy, say, table_of(settings, machine))
+    session = _Session(worker, networks, settings, policy, files, say, table_of(settings, machine))
     begun = time.monotonic()
     for index in _order(networks)[: asked.most_measured]:
         spent, done = time.monotonic() - begun, len(session.latency_ms)
@@ -118,13 +124,39 @@ def timed(
     )
 
 
-def _with_threads(worker: WorkerProtocol, network: Network, settings: Settings, policy: Policy, say: Say) -> Settings:
+class _Files:
+    """The exported files that another machine measures; the worker that measures here exports for itself."""
+
+    def __init__(self, worker: WorkerProtocol, settings: Settings, policy: SilencePolicy) -> None:
+        self._worker, self._settings, self._export_s = worker, settings, policy.export_s
+
+    @contextmanager
+    def file_of(self, network: Network) -> Iterator[str | None]:
+        """The file of a network, written and removed again; None where this machine measures.
+
+        Raises:
+            Failed, WorkerGone: it could not be exported.
+        """
+        if self._settings.target is None:
+            yield None
+            return
+        with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
+            file = str(Path(folder) / "network.onnx")
+            setting = MeasuringSetting(**self._settings.measuring())
+            self._worker.ask(CandidateRequest(network.spec.to_json(), file, setting), self._export_s)
+            yield file
+
+
+def _with_threads(
+    worker: WorkerProtocol, network: Network, settings: Settings, policy: Policy, files: _Files, say: Say
+) -> Settings:
     """The settings with the threads that a search would choose, on a network."""
-    if settings.threads is not None or settings.device != "cpu" or not threads_may_change(settings.runtime):
+    if settings.threads is not None or settings.measuring_device != "cpu" or not threads_may_change(settings.runtime):
         return settings
-    request = ThreadsRequest(network.spec.to_json(), MeasuringSetting(**settings.measuring()))
     try:
-        reply = worker.ask(request, policy.silence.threads_s, telling(say))
+        with files.file_of(network) as file:
+            request = ThreadsRequest(network.spec.to_json(), MeasuringSetting(**settings.measuring()), file)
+            reply = worker.ask(request, policy.silence.threads_s, telling(say))
     except (Failed, WorkerGone):
         return settings
     return settings.model_copy(update={"chosen_threads": reply.threads})
@@ -175,10 +207,12 @@ class _Session:
         networks: Sequence[Network],
         settings: Settings,
         policy: Policy,
+        files: _Files,
         say: Say,
         table: Table | None = None,
     ) -> None:
         self.worker, self.networks, self.settings, self.policy, self.say = worker, networks, settings, policy, say
+        self.files = files
         self.reading_s: list[float] = []
         self.latency_ms, self.unstable, self.failed = dict[int, float](), 0, 0
         self._table, self._model = table, LatencyModel(policy.latency_model, table)
@@ -197,15 +231,21 @@ class _Session:
         is_as_a_trial = len(self.latency_ms) < self.policy.examination.as_a_trial
         pace = self.policy.measuring.pace if is_as_a_trial else self.policy.examination.pace
         setting = MeasuringSetting(**self.settings.measuring())
-        request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat)
+        most_s = self.policy.silence.measuring_s(self.settings.runtime)
+        begun = time.monotonic()
         try:
-            reply = self.worker.ask(request, self.policy.silence.measuring_s(self.settings.runtime), telling(self.say))
+            with self.files.file_of(self.networks[index]) as file:
+                export_s = time.monotonic() - begun
+                request = MeasureRequest(spec.to_json(), setting, pace, self.settings.stat, file=file)
+                reply = self.worker.ask(request, most_s, telling(self.say))
+        except TargetLost:
+            raise
         except (Failed, WorkerGone):
             self.failed += 1
             return
         latency = reply.latency.latency(spec.name)
         if is_as_a_trial:
-            self.reading_s.append(reply.seconds)  # without waiting for the device
+            self.reading_s.append(export_s + reply.seconds)  # without waiting for the device
         self.latency_ms[index] = ms = latency.stat(self.settings.stat)
         self.unstable += latency.unstable
         self._model.learn(spec, ms)

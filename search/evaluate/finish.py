@@ -14,6 +14,7 @@ from archdsl.numbers import accuracy_text, standard_error
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.final_reading import read_winner
 from archdsl.search.evaluate.finalists import Finalists
+from archdsl.search.evaluate.float32_reading import with_float32_latency
 from archdsl.search.evaluate.handed_over import HandedOver
 from archdsl.search.evaluate.held_out import winner_accuracy
 from archdsl.search.evaluate.kept_weights import (
@@ -99,7 +100,7 @@ def settle(context: Context, finalists: Finalists) -> Verdict:
         attempts.append(attempt)
         if attempt.verdict == "PASS" or (attempt.judged is not None and attempt.judged.is_disturbed):
             break
-    return _verdict(context, ranked, attempts, handed_over)
+    return with_float32_latency(context, _verdict(context, ranked, attempts, handed_over))
 
 
 def _has_weights_in_time(context: Context, trial: Trial) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archdsl.search.evaluate.kept_weights import KeptWeights
-from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy, ValidationAccuracy, WinnerAccuracy
+from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy, ValidationAccuracy, WinnerAccuracy
 from archdsl.search.trial import SeedAccuracy, Trial
 
 
@@ -26,7 +26,7 @@ def winner_accuracy(records: Sequence[Trial], network_hash: str, kept: KeptWeigh
     validation = ValidationAccuracy(
         kept.validation_accuracy, kept.validation_error, kept.validation_images, kept.fidelity, *kept.trained_seeds
     )
-    before = None if kept.float32 is None else Float32Accuracy(*kept.float32)
+    before = None if kept.float32 is None else Float32Beside(*kept.float32)
     return WinnerAccuracy(on_held_out, validation, chance, kept.per_class, kept.balanced_accuracy, before)
 
 

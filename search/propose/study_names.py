@@ -12,7 +12,7 @@ from archdsl.runtimes.setting import default_runtime, deployment_runtime
 from archdsl.search.config import Settings
 from archdsl.search.propose.study import FORMAT
 
-_OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_threads", "data"}
+_OF_A_MACHINE = {"trials", "time_s", "device", "stat", "threads", "chosen_threads", "data", "asked_budgets"}
 """Settings in which machines that share a study may differ."""
 _OLDER = {
     *("space", "latency_budget_ms", "throughput_budget", "params_budget", "macs_budget", "memory_budget"),

@@ -13,7 +13,7 @@ from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
+from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Verdict:
     disturbed: str
     """How many readings a busy machine disturbed; empty where none was."""
     held_out: HeldOutAccuracy | None
-    float32: Float32Accuracy | None
-    """What the weights of a winner in int8 reach in float32; None where nothing was quantised."""
+    float32: Float32Beside | None
+    """What a winner in int8 reaches in float32; None where nothing was quantised."""
     per_class: list[ClassAccuracy]
     """Of the winner, in the order of its classes; empty if it is not known."""
     balanced: dict[str, float]

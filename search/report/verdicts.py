@@ -12,7 +12,7 @@ from archdsl.search.report.trials import Timing
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import Float32Accuracy, HeldOutAccuracy
+from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
 from archdsl.timing.estimate import STATS
 
 
@@ -82,10 +82,13 @@ def _held_out(written: JsonObject) -> HeldOutAccuracy | None:
     )
 
 
-def _float32(written: JsonObject) -> Float32Accuracy | None:
+def _float32(written: JsonObject) -> Float32Beside | None:
     """None where nothing was quantised."""
     validation = number(written.get("validation"))
-    return None if validation is None else Float32Accuracy(validation, number(written.get("held_out")))
+    if validation is None:
+        return None
+    held_out, latency_ms, rounds = (number(written.get(name)) for name in ("held_out", "latency_ms", "rounds"))
+    return Float32Beside(validation, held_out, latency_ms, None if rounds is None else int(rounds))
 
 
 def _attempt(written: JsonObject) -> Attempt:

@@ -146,11 +146,15 @@ class HeldOutAccuracy:
 
 
 @dataclass(frozen=True)
-class Float32Accuracy:
-    """Of the weights from which a quantised winner was exported, on the same images."""
+class Float32Beside:
+    """Of the weights from which a quantised winner was exported: accuracy on the same images, and latency."""
 
     validation: float
     held_out: float | None = None
+    latency_ms: float | None = None
+    """At the search's statistic, by one short reading; None where there was no time for one."""
+    rounds: int | None = None
+    """Of that reading."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +169,8 @@ class WinnerAccuracy:
     """Of "validation" and "held_out": by class how many images are named rightly, of how many."""
     balanced_accuracy: dict[str, float | None] | None = None
     """The mean of the classes' recalls, by the set of images."""
-    float32: Float32Accuracy | None = None
-    """Where the accuracies are those of winner.onnx in int8: what its weights reach in float32."""
+    float32: Float32Beside | None = None
+    """Where the accuracies are those of winner.onnx in int8: what its weights reach and take in float32."""
 
     @property
     def file(self) -> str:

@@ -193,7 +193,8 @@ def usage(name: str, is_exported: bool, maps: str | None = None, is_quantised: b
 
     `maps` are the outputs of a winner that was measured without its head.
     """
-    accuracy = _QUANTISED_LINES if is_quantised else _ACCURACY_LINES
+    quantised = _QUANTISED_LINES if maps is None else _QUANTISED_MAPS_LINES
+    accuracy = quantised if is_quantised else _ACCURACY_LINES
     files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + accuracy * is_exported
     if maps is not None:
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
@@ -228,8 +229,12 @@ The accuracy in winner.onnx is that of winner.safetensors. Of winner.onnx itself
 on two inputs of noise and one of zeros were compared with those of the network.
 """
 _QUANTISED_LINES = """
-The accuracy in verdict.json was measured of winner.onnx, which is quantised to int8 and states none itself. That in
-winner.safetensors is of the weights in float32.
+winner.onnx is quantised to int8. Its metadata and verdict.json state the accuracy that was measured of this very file;
+winner.safetensors states that of the weights in float32.
+"""
+_QUANTISED_MAPS_LINES = """
+winner.onnx is quantised to int8 and states no accuracy, since it gives maps. That in verdict.json was measured of the
+classifier, quantised in the same way; winner.safetensors states that of the weights in float32.
 """
 _PREPARATION = """\
     picture = ImageOps.exif_transpose(Image.open("picture.jpg"))

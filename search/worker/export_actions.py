@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archdsl.data.dataset import Data
     from archdsl.runtimes.export_job import Dtype
     from archdsl.training.accuracy import Evaluation
+    from archdsl.weights.facts import ModelFacts
 
 
 def export_candidate(request: messages.CandidateRequest, say: Say) -> messages.CandidateReply:
@@ -70,7 +71,8 @@ def _batches(data: Data, images: int, batch: int) -> Iterator[Tensor]:
 
 
 def accuracy_of(request: messages.AccuracyRequest, say: Say) -> messages.AccuracyReply:
-    """What the file itself names rightly, in the runtime that it is for."""
+    """What the file itself names rightly, in the runtime that it is for; the file states it from then on."""
+    from archdsl.exporting.onnx_file import state
     from archdsl.latency import Setting
     from archdsl.runtimes.file_runtime import FileRuntime, session_as_module
     from archdsl.training.accuracy import evaluate
@@ -86,7 +88,21 @@ def accuracy_of(request: messages.AccuracyRequest, say: Say) -> messages.Accurac
     )
     if validation is None:
         raise ValueError(f"{request.file}: gives logits that are no numbers")
+    state(Path(request.file), _stated(data, validation, held).header())
     return messages.AccuracyReply(_named(validation), None if held is None else _named(held))
+
+
+def _stated(data: Data, validation: Evaluation, held: Evaluation | None) -> ModelFacts:
+    """The accuracy as a file says it of itself."""
+    from archdsl.training.saving import measured
+    from archdsl.weights.facts import Accuracy, DataFacts, ModelFacts
+
+    accuracy = Accuracy(
+        validation=measured(validation),
+        held_out=None if held is None else measured(held),
+        data=DataFacts(name=data.name, fingerprint=data.fingerprint()),
+    )
+    return ModelFacts(accuracy=accuracy)
 
 
 def _named(evaluation: Evaluation) -> messages.NamedImages:

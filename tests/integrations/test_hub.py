@@ -19,9 +19,12 @@ from archdsl.compile import build  # noqa: E402
 from archdsl.errors import SpecError, WeightsError, WrongUse  # noqa: E402
 from archdsl.integrations import hub  # noqa: E402
 from archdsl.integrations.hub import HubBackbone  # noqa: E402
+from archdsl.json_types import JsonObject  # noqa: E402
+from archdsl.latency import Latency  # noqa: E402
 from archdsl.load.specs import load_spec  # noqa: E402
 from archdsl.weights import ModelFacts, load_model, read_facts, save_model  # noqa: E402
 from archdsl.weights.facts import Accuracy, Crop, DataFacts, Measured, Preprocessing, Provenance, Resize  # noqa: E402
+from tests.support.devices import fake_device  # noqa: E402
 from tests.support.two_stages import NODES, images  # noqa: E402
 
 SMALL: dict[str, Any] = {
@@ -162,6 +165,18 @@ def test_the_card_says_what_is_known(model: HubBackbone, tmp_path: Path) -> None
         assert line in card.text
     spec = card.text.partition("```json\n")[2].partition("```")[0]
     assert load_spec(json.loads(spec)) == model.spec
+
+
+def test_the_card_has_latencies_with_their_conditions(model: HubBackbone) -> None:
+    facts = fake_device("a board", "cpu").as_json()
+    slow = Latency("small", (2.0, 3.0, 4.0), facts | {"batch": 8, "runtime": "eager", "threads": 2})
+    file: JsonObject = {"versions": {"onnxruntime": "1.32.0"}}
+    fast = Latency("small", (1.0,), facts | {"runtime": "onnxruntime", "file": file, "target": "ssh://pi@board"})
+    text = HubBackbone.of(model, FACTS, [slow, fast]).generate_model_card().text
+    assert "| 3.00 | 2.20 to 3.80 | 3 | 8 | float32 | eager, torch 2.0 | 2 | cpu, a board |" in text
+    assert "| onnxruntime 1.32.0 |" in text
+    assert "| ssh://pi@board, a board |" in text
+    assert HubBackbone.of(model, FACTS, slow).latencies == (slow,)
 
 
 def test_a_card_without_facts_leaves_them_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from archdsl import zoo
@@ -193,8 +195,12 @@ def test_what_a_model_cannot_do_is_refused() -> None:
 
 
 def test_an_epoch_with_layer_decay_learns() -> None:
-    """Three classes of pictures that differ in brightness; the rate of the first layer is that of the last, decayed."""
+    """Three classes of pictures that differ in brightness, by timm's transforms for training and for validation.
+
+    The rate of the first layer is that of the last, decayed.
+    """
     torch.manual_seed(0)
+    random.seed(0)
     model = timm.create_model("archdsl_any", spec=SMALL, drop_path_rate=0.1)
     optimizer = create_optimizer_v2(model, opt="adamw", lr=2e-3, weight_decay=0.05, layer_decay=0.7)
     layers = model.group_matcher()("head.fc.weight") + 1
@@ -205,7 +211,10 @@ def test_an_epoch_with_layer_decay_learns() -> None:
     undecayed = {id(p) for group in optimizer.param_groups if group["weight_decay"] == 0 for p in group["params"]}
     assert all(id(model.get_parameter(name)) in undecayed for name in model.no_weight_decay())
     labels = torch.arange(96) % 3
-    pictures = picture(32, batch=96) * 0.2 + (labels - 1.0)[:, None, None, None]
+    raw = [Image.fromarray(np.full((40, 44, 3), 60 + 70 * int(label), dtype=np.uint8)) for label in labels]
+    config = resolve_model_data_config(model)
+    augmented, plain = create_transform(**config, is_training=True, color_jitter=0.1), create_transform(**config)
+    pictures = torch.stack([plain(each) for each in raw])
     average = ModelEmaV3(model, decay=0.5)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
 
@@ -216,7 +225,8 @@ def test_an_epoch_with_layer_decay_learns() -> None:
     first = loss()
     for batch in range(0, 96, 8):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model.train()(pictures[batch : batch + 8]), labels[batch : batch + 8]).backward()
+        drawn = torch.stack([augmented(each) for each in raw[batch : batch + 8]])
+        nn.functional.cross_entropy(model.train()(drawn), labels[batch : batch + 8]).backward()
         optimizer.step()
         average.update(model)
     assert loss() < first / 2
@@ -227,8 +237,6 @@ def test_an_epoch_with_layer_decay_learns() -> None:
 
 
 def test_transforms_follow_the_network() -> None:
-    from PIL import Image
-
     model = timm.create_model("archdsl_fcvit_tiny", img_size=64)
     config = resolve_model_data_config(model)
     assert (config["input_size"][0], config["interpolation"], config["crop_pct"]) == (3, "bicubic", 0.9)
@@ -282,8 +290,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_timms_own_training_script_runs_an_epoch(tmp_path: Path) -> None:
-    from PIL import Image
-
     scripts = os.environ.get("TIMM_SCRIPTS")
     if scripts is None:
         pytest.skip("TIMM_SCRIPTS does not name the folder of timm's train.py")

@@ -10,7 +10,7 @@ from archdsl.numbers import plain_text
 from archdsl.render.budgets import budget_texts
 from archdsl.search.defaults import settings_of
 from archdsl.search.request import SettingsRequest
-from tests.support.searching import SPACE
+from tests.support.searching import SPACE, settings
 
 
 def texts(*budgets: dict[str, Any], **asked: Any) -> list[str]:
@@ -36,6 +36,22 @@ def test_budgets_of_the_space_and_budgets_that_were_asked_for_are_both_stated() 
         "params <= 3.000 M (asked for)",
         "memory <= 200.0 MB (asked for)",
     ]
+
+
+def test_a_budget_that_was_asked_for_is_told_as_that_where_the_space_has_the_same() -> None:
+    assert texts(LATENCY, PARAMS, latency_budget_ms=5.0, params_budget=8e6) == [
+        "p50 <= 5 ms (asked for)",
+        "params <= 8.000 M (asked for)",
+    ]
+    rate = {"metric": "throughput", "min": 200, "unit": "/s"}
+    assert texts(rate, throughput_budget=200.0) == ["p50 <= 5 ms (200 images/s, asked for)"]
+
+
+def test_of_an_older_run_equal_values_are_told_as_the_spaces() -> None:
+    plain = settings(
+        space={**SPACE, "budgets": [LATENCY, PARAMS]}, latency_budget_ms=5.0, params_budget=3e6, stat="p50"
+    )
+    assert budget_texts(plain) == ["p50 <= 5 ms (of the space)", "params <= 3.000 M (asked for)"]
 
 
 def test_a_throughput_is_stated_beside_the_latency_that_it_means() -> None:

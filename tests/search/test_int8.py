@@ -12,7 +12,9 @@ from archdsl.render.report_texts import held_out_line
 from archdsl.render.search import summary
 from archdsl.search.report import read_report
 from archdsl.search.worker.actions import ACTIONS
+from archdsl.search.worker.process import Failed
 from archdsl.weights import save_model
+from archdsl.weights.facts import ModelFacts
 from tests.support.bright_images import write_bright_images
 from tests.support.screens import text_of
 from tests.support.searching import Lines, Machine, quicken, search
@@ -48,10 +50,42 @@ def test_the_verdict_states_the_accuracy_of_the_quantised_file_with_that_of_floa
     line = held_out_line(read_report(run))
     assert line.startswith("accuracy of winner.onnx (int8) on 100 held-out images")
     assert "the same weights in float32" in line
-    assert {
-        request["setting"]["dtype"] for request in asked(machine, "measure", "export", "candidate", "accuracy")
-    } == {"int8"}
+    requests = asked(machine, "measure", "export", "candidate", "accuracy")
+    assert {request["setting"]["dtype"] for request in requests[:-2]} == {"int8"}
+    readme = " ".join((run / "README.txt").read_text().split())
+    assert "the accuracy that was measured of this very file" in readme
     assert all(request["calibration"]["images"] > 0 for request in asked(machine, "export"))
+
+
+def test_the_latency_in_float32_stands_beside_the_winners_in_int8(tmp_path: Path) -> None:
+    machine, run = Machine(), tmp_path / "run"
+    result = search(run, machine, trials=3, **RUNTIME)
+    exported, measured = asked(machine, "measure", "export", "candidate", "accuracy")[-2:]
+    assert [request["do"] for request in (exported, measured)] == ["candidate", "measure"]
+    assert exported["setting"]["dtype"] == measured["setting"]["dtype"] == "float32"
+    assert measured["file"] == exported["file"]
+    assert not Path(exported["file"]).exists()
+    beside = verdict_in(run)["float32"]
+    text = f"exported in float32: p10 {beside['latency_ms']:.2f} ms (one short reading of {beside['rounds']} rounds)"
+    assert text in " ".join(text_of(summary(result), width=300).split())
+    assert text in held_out_line(read_report(run))
+    again = search(run, machine, resume=True, trials=3, **RUNTIME)
+    assert again.verdict.accuracy == result.verdict.accuracy
+
+
+def test_where_float32_cannot_be_measured_the_verdict_stands_and_that_is_noted(tmp_path: Path) -> None:
+    machine, run, lines = Machine(), tmp_path / "run", Lines()
+
+    def late(request: dict[str, Any]) -> None:
+        if request["do"] == "measure" and request["setting"]["dtype"] == "float32":
+            raise Failed("it ran out of memory")
+
+    machine.on_ask = late
+    result = search(run, machine, trials=3, watcher=lines, **RUNTIME)
+    assert result.verdict.verdict == "PASS"
+    assert any("its latency in float32 was not measured: it ran out of memory" in line for line in lines.told)
+    assert verdict_in(run)["float32"]["latency_ms"] is None
+    assert "exported in float32" not in text_of(summary(result), width=300)
 
 
 def test_the_finalist_whose_file_is_the_most_accurate_wins(tmp_path: Path) -> None:
@@ -85,6 +119,7 @@ def test_the_accuracy_of_a_backbone_without_head_is_that_of_its_classifier_in_in
     assert any(is_dense for is_dense in exported.values())
     assert not any(Path(file).exists() for file in judged)
     assert verdict_in(run)["float32"] is not None
+    assert "states no accuracy, since it gives maps" in " ".join((run / "README.txt").read_text().split())
 
 
 def test_float32_needs_no_accuracy_of_a_file(tmp_path: Path) -> None:
@@ -99,7 +134,7 @@ def test_a_worker_quantises_trained_weights_and_names_images_with_the_file(tmp_p
         pytest.importorskip(package, reason="the extra archdsl[onnx] is not installed")
     net = shaken("quick")
     write_bright_images(tmp_path / "data.npz", classes=3, count=40, size=32, channels=3)
-    save_model(net, tmp_path / "net.safetensors")
+    save_model(net, tmp_path / "net.safetensors", facts=ModelFacts(classes=tuple("abcdefghij")))
     data: list[Any] = [str(tmp_path / "data.npz"), 32, 0, 20]
     file = tmp_path / "net.onnx"
     setting: dict[str, Any] = {"device": "cpu", "batch": 2, "dtype": "int8", "runtime": "onnxruntime", "threads": 1}
@@ -114,3 +149,17 @@ def test_a_worker_quantises_trained_weights_and_names_images_with_the_file(tmp_p
     assert validation["images"] > 0
     assert 0 <= validation["right"] <= validation["images"]
     assert sum(total for _, total in validation["per_class"].values()) == validation["images"]
+    assert stated(file)["validation"]["accuracy"] == validation["right"] / validation["images"]
+    assert stated(file)["data"]["name"] == "data.npz"
+    written = file.read_bytes()
+    ACTIONS["accuracy"]({"file": str(file), "data": data, "setting": setting}, lambda event: None)
+    assert file.read_bytes() == written, "its hash stays, by which the verdict names it"
+
+
+def stated(file: Path) -> dict[str, Any]:
+    """The accuracy that an ONNX file says it has."""
+    onnx = pytest.importorskip("onnx")
+    facts = {each.key: each.value for each in onnx.load(file).metadata_props}
+    assert facts["classes"], "what it said before stays"
+    accuracy: dict[str, Any] = json.loads(facts["accuracy"])
+    return accuracy

@@ -12,6 +12,7 @@ import pytest
 
 import archdsl.search
 from archdsl.errors import ConnectionLost, SearchError, WrongUse
+from archdsl.render.doctor import report as doctor_report
 from archdsl.render.search import heading, summary
 from archdsl.search.propose.study_names import name_of
 from archdsl.search.report.commands import bench_command, search_command
@@ -19,6 +20,7 @@ from archdsl.search.worker import there
 from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.process import TargetLost
 from archdsl.search.worker.slot import DeviceLocks, WorkerSlot
+from tests.support.examining import examined
 from tests.support.screens import text_of
 from tests.support.searching import Machine, after, quicken, search, settings, trials
 from tests.support.ssh_server import server, use
@@ -44,6 +46,23 @@ def test_every_measurement_is_made_there_and_the_run_says_so(tmp_path: Path) -> 
     assert f"'target': '{URL}'" in (run / "run_winner.py").read_text()
     assert URL in (run / "report.html").read_text()
     assert f"device {URL} (a machine)" in " ".join(text_of(summary(result)).split())
+
+
+def test_an_examination_measures_exported_files_there_and_trains_here() -> None:
+    machine = Machine()
+    found = examined(measure=True, machine=machine, device="cuda", **THERE)
+    measured = [request for request in machine.asked if request["do"] in ("measure", "threads")]
+    assert {(each["setting"]["device"], each["setting"]["target"]) for each in measured} == {("cpu", URL)}
+    assert [each["file"] for each in measured] == [str(file) for file in machine.exported]
+    assert not any(file.exists() for file in machine.exported)
+    assert {each["device"] for each in machine.asked if each["do"] == "pace"} == {"cuda"}
+    assert f"{URL} (a machine)" in text_of(doctor_report(found, []))
+
+
+def test_an_examination_that_loses_its_machine_ends_with_the_cause() -> None:
+    machine, _ = after(2, "measure", TargetLost(f"{URL}: the machine cannot be reached"))
+    with pytest.raises(SearchError, match="the machine cannot be reached"):
+        examined(measure=True, machine=machine, **THERE)
 
 
 @pytest.mark.usefixtures("_quick")
