@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -40,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old or the new content, whole. The name begins with a dot and ends with `.partial`.
     """
-    partial = path.with_name(f".{_short_name(path.name)}.{os.getpid()}.partial")
+    partial = path.with_name(f".{_short_name(path.name)}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         yield partial
         partial.replace(path)

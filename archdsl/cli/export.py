@@ -91,6 +91,8 @@ def command(
     from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, check_target, export, format_of
 
     format_ = format_of(out, format_name)
+    if opset is not None and format_ != "onnx":
+        raise typer.BadParameter(f"only ONNX has operator versions; got format {format_}", param_hint="'--opset'")
     for source in filter(None, (Path(spec), weights)):
         check_out(out, source)
         if format_ == "python":

@@ -16,8 +16,12 @@ from archdsl.latency import Comparison, Setting
 from archdsl.latency.measuring import export_seeded
 from archdsl.runtimes.exported import export
 from archdsl.runtimes.openvino import OpenVino
+from archdsl.search.defaults import settings_of
+from archdsl.search.request import SettingsRequest
+from archdsl.spaces.space import Space
 from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
+from tests.support.searching import SPACE
 from tests.support.small_networks import images, shaken, small
 
 run = pytest.fixture(command_line)
@@ -57,6 +61,20 @@ def test_runtimes_of_modules_refuse_int8_as_a_wrong_command_line(run: Run) -> No
         ended = run(*command, "--device", "cpu", "--dtype", "int8", "--runtime", "compile")
         assert (ended.code, ended.out) == (2, "")
         assert "use --runtime onnxruntime or openvino" in ended.err
+
+
+def test_a_budget_of_a_space_may_be_for_int8(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    budget = {"metric": "latency", "max": 2, "unit": "ms", "device": "cpu", "dtype": "int8"}
+    space = Space.model_validate({**SPACE, "budgets": [budget]})
+    chosen = settings_of(space, SettingsRequest())
+    assert (chosen.dtype, chosen.runtime, chosen.latency_budget_ms) == ("int8", "onnxruntime", 2.0)
+    assert settings_of(space, SettingsRequest(dtype="float32")).dtype == "float32"
+    (tmp_path / "tiny.json").write_text(json.dumps({**SPACE, "budgets": [budget | {"runtime": "eager"}]}))
+    ended = run("search", tmp_path / "tiny.json", "--out", tmp_path / "run")
+    assert ended.code == 2
+    assert "runtime eager has no dtype int8" in ended.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_openvino_names_the_extra_that_int8_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,26 @@ def test_the_old_content_is_there_until_the_new_one_is_whole(tmp_path: Path) -> 
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_threads_that_write_one_file_do_not_write_into_each_others(tmp_path: Path) -> None:
+    path, partials = tmp_path / "kept.txt", list[Path]()
+
+    def write(text: str) -> None:
+        with replacing(path) as partial:
+            partial.write_text(text)
+            partials.append(partial)
+            begun.wait()
+
+    begun = threading.Barrier(2)
+    threads = [threading.Thread(target=write, args=(text,)) for text in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(partials)) == 2
+    assert path.read_text() in ("one", "two")
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from archdsl import load_spec
 from archdsl.search.policy.evaluate import GivingUpPolicy
+from archdsl.search.store.winner_files import WINNER_FILES
 from archdsl.search.worker.process import Failed, WorkerGone
 from tests.support.searching import RANDOM, Lines, Machine, after, quicken, search, trials
 
@@ -100,6 +101,18 @@ def test_an_interrupted_search_ends_with_what_there_is(tmp_path: Path) -> None:
     assert result.verdict.passed
     assert result.trials == len(trials(tmp_path / "run"))
     assert load_spec(tmp_path / "run" / "winner.json") == result.winner
+
+
+def test_an_interrupt_while_the_winner_is_exported_leaves_no_winner_files(
+    tmp_path: Path,
+) -> None:
+    run, runtime = tmp_path / "run", dict[str, Any](runtime="onnxruntime", threads=1)
+    machine, _ = after(0, "export", KeyboardInterrupt())
+    assert search(run, machine, trials=4, **runtime).interrupted
+    assert not any((run / name).exists() for name in WINNER_FILES)
+    assert not [path.name for path in run.rglob("*.onnx")]
+    assert search(run, resume=True, trials=4, **runtime).verdict.passed
+    assert (run / "winner.onnx").is_file()
 
 
 def test_sigterm_is_an_interrupt(tmp_path: Path) -> None:
