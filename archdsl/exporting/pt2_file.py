@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def write_pt2(
         graph = traced(net, images, dynamic_batch)
     except Exception as error:  # torch raises errors of many kinds
         raise ExportError(f"torch cannot trace the network: {one_line(error)}") from error
-    with file.open("wb") as out:
-        torch.export.save(graph, out, extra_files=dict(metadata or {}))
+    written = io.BytesIO()  # torch's own writer ends the process where the disc is full
+    torch.export.save(graph, written, extra_files=dict(metadata or {}))
+    file.write_bytes(written.getbuffer())
     return sum(node.op == "call_function" for node in graph.graph.nodes)

@@ -23,6 +23,7 @@ from archdsl.families.common.initial_values import set_drop_path
 from archdsl.files import installed_version
 from archdsl.graphs import plan
 from archdsl.weights.forms import check_savable
+from archdsl.weights.torch_file import write_torch
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
@@ -74,7 +75,7 @@ def write_python(
     weights = file.with_suffix(".pt")
     source = python_source(model, file.stem, facts, size)
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
-    torch.save(state, weights)
+    write_torch(state, weights)
     file.write_text(source, encoding="utf-8")
     return file, weights
 

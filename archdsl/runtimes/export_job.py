@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -147,11 +147,12 @@ def _calibration(
     if dtype != "int8":
         raise WrongUse(f"calibration is for dtype int8; got dtype {dtype}")
     wanted = (batch, channels, *size)
-    shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else type(each).__name__ for each in batches]
+    listed = list(batches) if isinstance(batches, Iterable) else [batches]
+    shapes = [tuple(each.shape) if isinstance(each, torch.Tensor) else type(each).__name__ for each in listed]
     wrong = [shape for shape in shapes if shape != wanted]
     if wrong or not shapes:
         raise WrongUse(f"calibration must be tensors of images {wanted}; got {short(wrong[0]) if wrong else 'none'}")
-    return tuple(batches)
+    return tuple(listed)
 
 
 def _size(image: int | tuple[int, int]) -> tuple[int, int]:
@@ -199,7 +200,7 @@ def format_of(file: Path, format: str | None = None) -> Format:  # noqa: A002
         WrongUse: there is no such format, or the file's ending is that of another one or of none.
     """
     if format is not None and format not in ENDINGS:
-        raise WrongUse(f"unknown format '{format}'; {nearest(format, ENDINGS)}")
+        raise WrongUse(f"unknown format '{format}'; {nearest(str(format), ENDINGS)}")
     by_ending = {ending: name for name, ending in ENDINGS.items()}
     if format is None:
         if file.suffix not in by_ending:

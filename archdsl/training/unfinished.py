@@ -56,10 +56,10 @@ def write_state(file: Path, state: State) -> None:
     Raises:
         OSError: it cannot be written; the old one is kept.
     """
-    import torch
+    from archdsl.weights.torch_file import write_torch
 
     with replacing(file) as partial:
-        torch.save(dict(state), partial)
+        write_torch(dict(state), partial)
 
 
 _MAY_CHANGE = ("lr", "dtype")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone
@@ -13,6 +12,7 @@ from archdsl.errors import WeightsError
 from archdsl.files import replacing
 from archdsl.language.arguments import wrong_model
 from archdsl.weights.names import COUNTERS, part_of, published_names, scheme_of
+from archdsl.weights.torch_file import write_torch
 
 
 def export_weights(model: Backbone) -> dict[str, Tensor]:
@@ -55,5 +55,5 @@ def write_published(model: Backbone, file: str | os.PathLike[str]) -> int:
 
             save_file(state, partial, {"format": "pt"})
         else:
-            torch.save({scheme.container: state}, partial)
+            write_torch({scheme.container: state}, partial)
     return len(state)
