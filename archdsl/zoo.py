@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 
 def names() -> list[str]:
@@ -21,6 +22,12 @@ def text(name: str) -> bytes | None:
     """The document of a zoo name or a shipped space, or None."""
     path = _documents().get(name) or _spaces().get(name)
     return path.read_bytes() if path is not None else None
+
+
+def shipped_parent(name: str) -> Path | None:
+    """The trained network that ships under a name, for spaces to inherit from; None where there is none."""
+    file = files("archdsl.specs") / "spaces" / f"{name}.safetensors"
+    return Path(str(file)) if file.is_file() else None
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from archdsl.errors import SearchError, WrongUse
@@ -12,7 +13,7 @@ from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
 from archdsl.runtimes.target import Target
 from archdsl.search.baselines import Source, baseline_documents, check_baselines, several, weights_notes
-from archdsl.search.defaults import absolute, default_note, new_folder, resumed_settings, settings_of
+from archdsl.search.defaults import NO_PARENT, absolute, default_note, new_folder, resumed_settings, settings_of
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import SHIPPED
@@ -29,6 +30,8 @@ def run(
     space: Space | str | os.PathLike[str] | None = None,
     *,
     latency_budget_ms: float | None = None,
+    latency_share: float | None = None,
+    parent: str | os.PathLike[str] | None = None,
     throughput_budget: float | None = None,
     params_budget: float | None = None,
     macs_budget: float | None = None,
@@ -66,6 +69,10 @@ def run(
         space: a space, its name or its path; by default the shipped one for the device.
         latency_budget_ms: maximum latency of one batch in ms, at `stat`. This and the following budgets replace those
             of the space.
+        latency_share: maximum latency as a share of the parent's, measured in the same runtime: 0.6 for 60 %.
+        parent: a trained network, the path of a `.safetensors` of ours, whose weights candidates inherit; "none" for
+            none. By default the one that the space names, if it does: `lit-dat-64` has one that ships. It is brought to
+            the data's classes first.
         throughput_budget: minimum images per second at the batch: a latency budget of batch / throughput. Only one of
             the two may be given.
         params_budget: maximum parameters.
@@ -121,6 +128,8 @@ def run(
     options = MachineOptions(workers, trial_time_s, trial_memory, storage, role).checked()
     request = SettingsRequest(
         latency_budget_ms=latency_budget_ms,
+        latency_share=latency_share,
+        parent=None if parent is None else os.fspath(parent),
         throughput_budget=throughput_budget,
         params_budget=params_budget,
         macs_budget=macs_budget,
@@ -142,6 +151,8 @@ def run(
         seed=seed,
         also=[document for source in several(also) for document in baseline_documents(source)] or None,
     )
+    if options.storage is not None:
+        request = _without_parent(request)
     started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
     _check(request, resume, folders)
     notes = list[str]()
@@ -170,6 +181,17 @@ def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> No
     check_folders(earlier)
     if request.time_s is not None and request.time_s < SHIPPED.time.least_s and not resume:
         raise WrongUse(too_short(request.time_s))
+
+
+def _without_parent(request: SettingsRequest) -> SettingsRequest:
+    """The request of a study that machines share: each would adapt and measure a parent of its own.
+
+    Raises:
+        WrongUse: a parent is named.
+    """
+    if request.latency_share is not None or request.parent not in (None, NO_PARENT):
+        raise WrongUse("a search with a parent runs on one machine; leave out --storage, or give --parent none")
+    return replace(request, parent=NO_PARENT)
 
 
 def too_short(time_s: float) -> str:

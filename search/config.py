@@ -92,6 +92,10 @@ class Settings(BaseModel):
     """As asked for."""
     chosen_threads: Annotated[int, Field(ge=1)] | None = None
     """What measuring uses where none are asked for: chosen once, when the run begins."""
+    parent: str | None = None
+    """The path of the trained network that candidates inherit from; None: each begins with initial weights."""
+    latency_share: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Of the parent's latency, where the budget was asked for so; `latency_budget_ms` is what it comes to."""
     data: str = "shapetex"
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     least_steps: Annotated[int, Field(ge=0)] = 0
@@ -158,7 +162,10 @@ class Settings(BaseModel):
     def differences(self, other: Settings) -> list[str]:
         """Options in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
-        kept = [name for name in mine if name not in ("trials", "time_s", "chosen_threads", "asked_budgets")]
+        free = ["trials", "time_s", "chosen_threads", "asked_budgets"]
+        if self.latency_share is not None and self.latency_share == other.latency_share:
+            free.append("latency_budget_ms")  # known once the parent was measured
+        kept = [name for name in mine if name not in free]
         return [difference_text(name, theirs[name], mine[name]) for name in kept if mine[name] != theirs[name]]
 
 
@@ -186,6 +193,7 @@ def difference_text(field: str, before: Json, now: Json) -> str:
 
 _TYPED = {
     "latency_budget_ms": ("--latency-budget", 1.0, "ms"),
+    "latency_share": ("--latency-budget", 0.01, "%"),
     "throughput_budget": ("--throughput-budget", 1.0, "/s"),
     "params_budget": ("--params-budget", 1e6, "M"),
     "macs_budget": ("--macs-budget", 1e6, "M"),

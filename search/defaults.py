@@ -8,17 +8,22 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from archdsl import zoo
 from archdsl.data.agreement import in_built_in_data
 from archdsl.data.loading import BUILT_IN, DEFAULT
-from archdsl.errors import SearchError, WrongUse
+from archdsl.errors import SearchError, WeightsError, WrongUse
 from archdsl.json_types import Json, JsonObject
-from archdsl.load.spaces import load_space
+from archdsl.load.spaces import load_space, space_of
+from archdsl.load.specs import load_spec
+from archdsl.numbers import plain_text
 from archdsl.runtimes.by_name import DefaultRuntime
 from archdsl.runtimes.setting import DTYPES
 from archdsl.search.config import METRICS, Settings
 from archdsl.search.request import SettingsRequest
+from archdsl.spaces.around import around
 from archdsl.spaces.space import Budget, Space, latency_of
 from archdsl.training.fidelity import LEAST_STEPS
+from archdsl.weights.facts import read_facts
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
 _NO_BUDGET = Budget(metric="latency", unit="ms")
@@ -37,7 +42,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
     from archdsl.runtimes.target import checked_target
 
     if not isinstance(space, Space):
-        space = load_space(space if space is not None else default_space("cpu" if request.target else request.device))
+        space = _default_space(request) if space is None else load_space(space)
     measured = _measured(space)
     device = request.device or measured.device or default_device()
     batch, dtype = request.batch or measured.batch or 1, request.dtype or measured.dtype or "float32"
@@ -49,12 +54,14 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
         checked_target(request.target, runtime)
         setting = Setting.checked("cpu", batch, dtype, runtime)._replace(device=checked_device(device))
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
+    parent = parent_of(space, request)
     return _checked(
         {
             "space": document_of(space),
             **{f"{metric}_budget": budget.limit for metric in METRICS if (budget := space.budget(metric))},
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
+            "parent": None if parent is None else str(parent),
             **_promised(request, measured, setting.batch),
             "asked_budgets": request.named_budgets,
             **setting._asdict(),
@@ -98,6 +105,17 @@ def default_space(device: str | None = None) -> str:
     return GPU_SPACE if (device or default_device()).startswith("cuda") else CPU_SPACE
 
 
+def _default_space(request: SettingsRequest) -> Space:
+    """The space around the parent that is named; without one the shipped space that fits the device.
+
+    Raises:
+        WrongUse: the parent is no trained network of ours.
+    """
+    if request.parent is None or request.parent == NO_PARENT:
+        return load_space(default_space("cpu" if request.target else request.device))
+    return space_of(around(load_spec(_parent_file(request.parent))))
+
+
 def _checked(written: JsonObject) -> Settings:
     """The settings that are written so.
 
@@ -127,6 +145,12 @@ def _promised(request: SettingsRequest, measured: Budget, batch: int) -> dict[st
     latency, throughput = request.latency_budget_ms, request.throughput_budget
     if latency is not None and throughput is not None:
         raise WrongUse("a throughput budget is a latency budget of batch / throughput; give one of the two")
+    if request.latency_share is not None:
+        if latency is not None or throughput is not None:
+            raise WrongUse("a share of the parent's latency is a latency budget; give one of the two")
+        if not 0 < request.latency_share <= 10:
+            raise WrongUse(f"latency_share must be above 0 and at most 10, as 0.6; got {request.latency_share}")
+        return {"latency_budget_ms": None, "throughput_budget": None}
     if latency is None and throughput is None and measured is not _NO_BUDGET:
         latency, throughput = (measured.limit, None) if measured.metric == "latency" else (None, measured.limit)
     if throughput is not None:
@@ -140,6 +164,41 @@ def document_of(space: Space) -> JsonObject:
     """A space as JSON values, as it was written."""
     document: JsonObject = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return document
+
+
+NO_PARENT = "none"
+
+
+def parent_of(space: Space, request: SettingsRequest) -> Path | None:
+    """The file of the trained network that candidates inherit from: the one that is named, else that of the space.
+
+    Raises:
+        WrongUse: there is no such file, it is no network of ours, or a share of its latency is asked for and there is
+            none.
+    """
+    named = request.parent or space.parent
+    if named is None or named == NO_PARENT:
+        if request.latency_share is not None:
+            share = f"{plain_text(100 * request.latency_share)}%"
+            raise WrongUse(f"a budget of {share} is a share of the parent's latency; name its file with --parent")
+        return None
+    return _parent_file(named)
+
+
+def _parent_file(named: str) -> Path:
+    """The file of a trained network that ships under a name, or that is at a path.
+
+    Raises:
+        WrongUse: there is no such file, or it is no network of ours.
+    """
+    file = zoo.shipped_parent(named) or Path(named).expanduser().absolute()
+    if not file.exists() and named in zoo.names():
+        raise WrongUse(f"{named} is a published backbone without weights; import a checkpoint first: archdsl import")
+    try:
+        read_facts(file)
+    except WeightsError as error:
+        raise WrongUse(f"the parent is no trained network of archdsl: {error}") from None
+    return file
 
 
 def absolute(data: str | os.PathLike[str]) -> str:
@@ -166,8 +225,13 @@ def resumed_settings(
     named: JsonObject = {**request.named, "trials": request.trials, "time_s": request.time_s}
     if request.dtype is not None:
         named["dtype"] = DTYPES.get(request.dtype, request.dtype)
+    if request.parent is not None:
+        parent = parent_of(before.space_document, request)
+        named["parent"] = None if parent is None else str(parent)
     if space is not None:
         named["space"] = document_of(space if isinstance(space, Space) else load_space(space))
     if request.latency_budget_ms is not None or request.throughput_budget is not None:
         named |= _promised(request, _NO_BUDGET, request.batch or before.batch)
+    if request.latency_share is not None:
+        named["latency_budget_ms"] = before.latency_budget_ms
     return _checked({**before.model_dump(), **named})

@@ -22,6 +22,10 @@ class SettingsRequest:
 
     latency_budget_ms: float | None = None
     """Maximum latency of one batch in ms, at `stat`."""
+    latency_share: float | None = None
+    """The same as a share of the parent's latency, 0.6 for 60 %."""
+    parent: str | None = None
+    """The path of a trained network that candidates inherit from; "none" for none; by default that of the space."""
     throughput_budget: float | None = None
     """Minimum images per second at `batch`: a latency budget of batch / throughput. One of the two is named."""
     params_budget: float | None = None

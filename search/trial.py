@@ -25,6 +25,7 @@ RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
     "duplicate": "the same network as an earlier candidate",
+    "inheritance": "cannot inherit from the parent: wider than it, or with another patch size; one in four is tried",
     "predicted": "predicted latency over the budget by more than the error of the prediction",
     "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
     "latency": "measured latency over the gate",
@@ -36,6 +37,8 @@ RUNGS: Mapping[str, str] = {
 """Where a candidate can end, in the order in which it meets the rungs, and what that means."""
 ONLY_OF_FILES = ("preselection",)
 """Rungs of searches alone whose runtime runs exported files."""
+ONLY_OF_HEIRS = ("inheritance",)
+"""Rungs of searches alone that have a parent."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,22 @@ class Training:
     """A finalist's longer trainings, one a seed."""
     spread: float | None = None
     """The most less the least of their accuracies."""
+    parent: str | None = None
+    """The SHA-256 of the file of the parent that the network inherited from; None where it began with initial
+    weights.
+    """
+    not_inherited: str | None = None
+    """Why it began with initial weights in a search that has a parent."""
+    inherited_loss: float | None = None
+    """On some training images right after inheriting, in nats."""
+    parent_loss: float | None = None
+    """Of the parent, on the same images."""
+    lr: float | None = None
+    """The peak rate of a fine-tuning after inheriting."""
+    refitted: int | None = None
+    """Blocks that a refit made better."""
+    is_untuned: bool | None = None
+    """Whether the fine-tuning was undone, since it named fewer validation images rightly than before."""
 
     @classmethod
     def from_json(cls, facts: JsonObject) -> Training:
@@ -161,7 +180,10 @@ class Training:
 
 
 _TRAINING_FIELDS = {"trainings": "per_seed"}
-_WHERE_KNOWN = ("halted", "answers", "validation_images", "held_out_images", "per_seed", "spread")
+_WHERE_KNOWN = (
+    *("halted", "answers", "validation_images", "held_out_images", "per_seed", "spread"),
+    *("parent", "not_inherited", "inherited_loss", "parent_loss", "lr", "refitted", "is_untuned"),
+)
 
 
 @dataclass(frozen=True)
@@ -221,6 +243,11 @@ class Trial:
     def is_over_gate(self) -> bool:
         """Whether its measured latency is what it fell by."""
         return self.rung == "latency" and self.outcome == "fell"
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was fine-tuned from a parent's weights."""
+        return self.training is not None and self.training.parent is not None
 
     @property
     def end(self) -> str:

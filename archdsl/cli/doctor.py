@@ -11,7 +11,7 @@ from archdsl.cli.documents import placed
 from archdsl.cli.exit_codes import FAILED
 from archdsl.cli.options import Json, Mode, Target, runtime_of, whole
 from archdsl.cli.search_options import Conditions, Epochs, LatencyBudgets, Space, StaticBudgets, TrainingData, Workers
-from archdsl.cli.units import seconds
+from archdsl.cli.units import Share, seconds
 from archdsl.cli.unpacking import with_options
 
 NoMeasure = Annotated[
@@ -78,6 +78,11 @@ def command(
 
     space = space or default_space("cpu" if options["target"] else options["device"])
     options["runtime"] = runtime_of(options["runtime"], mode)
+    if isinstance(options["latency_budget_ms"], Share):
+        raise typer.BadParameter(
+            "a share of a parent's latency is for search --parent; give milliseconds, e.g. 5ms",
+            param_hint="'--latency-budget'",
+        )
     request = SettingsRequest(**options)
     settings = settings_of(space, request)
     if (note := default_note(settings, request)) is not None:

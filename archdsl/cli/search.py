@@ -18,7 +18,7 @@ from archdsl.cli.search_options import (
     TrainingData,
     Workers,
 )
-from archdsl.cli.units import memory, seconds
+from archdsl.cli.units import Share, memory, seconds
 from archdsl.cli.unpacking import with_options
 from archdsl.search.request import Role, Sampler
 
@@ -26,6 +26,15 @@ from archdsl.search.request import Role, Sampler
 class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
     """The options of a search, by the names of `archdsl.search.run`."""
 
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            "--parent",
+            metavar="FILE|none",
+            help="trained network, a .safetensors of archdsl, whose weights candidates inherit; none: each begins with "
+            "initial weights (default: the parent of the space, if any)",
+        ),
+    ]
     target: options.Target
     epochs: Epochs
     sampler: Annotated[
@@ -141,8 +150,13 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
     if options["resume"] and options["out"] is None:
         raise typer.BadParameter("give the run's folder with --out", param_hint="'--resume'")
     options["runtime"] = runtime_of(options["runtime"], mode)
+    share = options["latency_budget_ms"]
+    if isinstance(share, Share):
+        options["latency_budget_ms"] = None
     with Display(stderr(), output.talk().quiet) as display:
-        result = run(space, **options, watcher=display)
+        result = run(
+            space, **options, latency_share=float(share) if isinstance(share, Share) else None, watcher=display
+        )
     if as_json:
         output.result_json(result.as_json())
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, TypedDict
 import typer
 
 from archdsl.cli import options
-from archdsl.cli.units import amount, duration_ms, memory, rate
+from archdsl.cli.units import amount, latency_budget, memory, rate
 
 Space = Annotated[
     str | None,
@@ -56,8 +56,9 @@ class LatencyBudgets(TypedDict):
         typer.Option(
             "--latency-budget",
             metavar="TIME",
-            parser=duration_ms,
-            help="maximum latency of one batch, e.g. 5ms (default: the budget of the space, if any)",
+            parser=latency_budget,
+            help="maximum latency of one batch, e.g. 5ms; in a search with a parent also a share of the parent's, "
+            "e.g. 60% (default: the budget of the space, if any)",
         ),
     ]
     throughput_budget: Annotated[

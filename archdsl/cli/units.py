@@ -27,6 +27,24 @@ def duration_ms(text: str) -> float:
     return _within(text, _scaled(text, _MS, "a duration", "5ms, 0.8ms, 900us"), _HOUR_MS, "a duration", "1h")
 
 
+class Share(float):
+    """A budget that was written as a share: `60%` is 0.6."""
+
+
+def latency_budget(text: str) -> float:
+    """A latency in ms as `duration_ms` reads it, or a share of the parent's latency: `60%` is `Share(0.6)`.
+
+    Raises:
+        BadParameter: it is neither, or a share that is not above 0 and at most 1000 %.
+    """
+    if (match := re.fullmatch(rf"({_NUMBER})\s*%", text.strip())) is None:
+        return duration_ms(text)
+    share = float(match[1]) / 100
+    if not 0 < share <= 10:
+        raise typer.BadParameter(f"a share of the parent's latency must be above 0% and at most 1000%; got '{text}'")
+    return Share(share)
+
+
 def seconds(text: str) -> float:
     """A time to spend in seconds: `6m` is 360, `1h30m` 5400.
 

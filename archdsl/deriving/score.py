@@ -17,7 +17,7 @@ from archdsl.language.arguments import wrong_model
 _LEAST = 64
 _LEAST_A_CLASS = 4
 _BATCH = 128
-_AT_CHANCE = 0.95
+AT_CHANCE = 0.95
 """Of ln(classes): from there on nothing of the parent is left."""
 
 
@@ -34,7 +34,7 @@ class Score:
     @property
     def is_at_chance(self) -> bool:
         """Whether the network is hardly better than one that knows nothing: a loss of 0.95 ln(classes) or more."""
-        return not self.loss < _AT_CHANCE * math.log(self.classes)
+        return not self.loss < AT_CHANCE * math.log(self.classes)
 
 
 def least_images(classes: int) -> int:

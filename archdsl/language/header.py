@@ -11,7 +11,7 @@ from archdsl.language.patterns import ARXIV, ID, NAME
 
 VERSION = 1
 MOST_CLASSES = 100_000
-SPACE_FIELDS = ("constraints", "budgets", "objectives", "seeds")
+SPACE_FIELDS = ("constraints", "budgets", "objectives", "seeds", "parent")
 """Fields that a document of kind "space" has beside those of a backbone."""
 
 Side = Annotated[Integer, Field(ge=16, le=4096)]

@@ -48,7 +48,7 @@ class _Parts:
         yield whole(printable(report.folder))
         yield Prose(texts.verdict_line(report), STYLES.get(report.verdict.word, "bold"), hanging=_INDENT)
         yield from (Prose(line, indent=_INDENT) for line in texts.condition_lines(report))
-        if line := texts.held_out_line(report):
+        for line in filter(None, (texts.held_out_line(report), texts.parent_line(report))):
             yield Prose(line)
         for title, parts in _sections(report):
             yield Text()

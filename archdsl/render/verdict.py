@@ -17,6 +17,7 @@ from archdsl.render.texts import counted
 from archdsl.search.report.reading import items, mapping, number
 
 if TYPE_CHECKING:
+    from archdsl.search.store.parent import ParentSummary
     from archdsl.search.store.reading import Reading
     from archdsl.search.store.result import Result
     from archdsl.search.store.winner import AttemptSummary, Float32Beside, HeldOutAccuracy, Tie, WinnerAccuracy
@@ -41,6 +42,8 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy, result.settings.stat))
         if line := exported_text(verdict.reading):
             yield Prose(line, indent=_INDENT)
+        if line := parent_text(result.parent, result.settings.stat, verdict.latency):
+            yield Prose(line)
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
@@ -154,6 +157,19 @@ def _accuracy_lines(accuracy: WinnerAccuracy | None, stat: str) -> Iterator[str]
         yield f"  {float32_text(accuracy.float32, stat)}"
     if accuracy.chance is not None:
         yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
+
+
+def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) -> str:
+    """What the parent reaches on the same images, and in which time; empty where there is none."""
+    if parent is None:
+        return ""
+    which = "validation" if parent.held_out is None else "held-out"
+    accuracy = accuracy_text(parent.accuracy.accuracy, parent.accuracy.error)
+    text = f"its parent {parent.name}: {accuracy} on the same {which} images"
+    if parent.latency_ms is None:
+        return text
+    share = "" if latency is None else f"; the winner takes {100 * latency / parent.latency_ms:.0f} % of that"
+    return f"{text}, {stat} {parent.latency_ms:.2f} ms{share}"
 
 
 def float32_text(facts: Float32Beside, stat: str) -> str:

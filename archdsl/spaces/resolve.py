@@ -75,7 +75,7 @@ def resolve(space: Space, choose: Choose, name: str | None = None) -> Point:
 
     names = _Names({text_in(node["id"]): _node(node, decide) for node in space.nodes}, chosen)
     nodes = _without_unread([object_in(names.computed(node)) for node in names.nodes.values()])
-    written = frozenset({"constraints", "budgets", "objectives", "seeds", "nodes"})
+    written = frozenset({"constraints", "budgets", "objectives", "seeds", "parent", "nodes"})
     header: JsonObject = space.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(written))
     first: JsonObject = {"kind": "arch", "version": header["version"], "name": name or space.name}
     rest = {key: value for key, value in header.items() if key not in {"$schema", *first}}

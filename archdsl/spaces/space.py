@@ -118,6 +118,10 @@ class SpaceHeader(Header):
         "min latency",
     )
     seeds: Annotated[tuple[Any, ...], Field(max_length=32)] = ()
+    parent: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    """A trained network whose weights the points of the space inherit: the path of a `.safetensors`, or the name of one
+    that ships.
+    """
 
 
 class Space(SpaceHeader):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archdsl.data.image_sets import ImageSets
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from archdsl.data.dataset import Data
     from archdsl.weights.facts import Preprocessing
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -54,3 +55,14 @@ def of_file(data: ImageSets, facts: Preprocessing | None) -> Normalise | None:
     if facts is None or len(facts.mean) != data.channels:
         return None
     return normalise_of(data, facts.mean, facts.std)
+
+
+def normalised_as(data: Data, facts: Preprocessing | None) -> Data:
+    """The data with the constants that a file says its network reads; as it is where they do not fit its channels."""
+    import torch
+
+    if facts is None or len(facts.mean) != data.channels:
+        return data
+    scale = 1.0 if data.train_images.is_floating_point() else BYTE
+    mean, std = (torch.tensor(each, dtype=torch.float64) * scale for each in (facts.mean, facts.std))
+    return replace(data, mean=mean.float()[:, None, None], std=std.float()[:, None, None], _on={})

@@ -40,6 +40,8 @@ class Training(NamedTuple):
     seed: int
     device: str
     outcome: Outcome
+    parent: str | None = None
+    """The SHA-256 of the file that the network inherited from."""
 
 
 def save_trained(model: Backbone, path: Path, training: Training) -> None:
@@ -69,7 +71,7 @@ def facts_of(training: Training) -> ModelFacts:
             data=DataFacts(name=data.name, fingerprint=training.fingerprint),
         ),
         provenance=Provenance(
-            parent=None,
+            parent=training.parent,
             recipe=RECIPE,
             epochs=fidelity.epochs,
             images=fidelity.images,

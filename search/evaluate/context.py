@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from archdsl.data.agreement import with_data
@@ -21,6 +22,7 @@ from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.front import front
 from archdsl.search.store.machine_load import MachineLoad
+from archdsl.search.store.parent import Parent
 from archdsl.search.store.progress import State, Watcher, silent
 from archdsl.search.store.result import trials_in
 from archdsl.search.store.run_schema import ClockFile
@@ -70,6 +72,8 @@ class Context:
         self.machine = MachineLoad(lambda text: self.watcher(self.state, text))
         self.is_interrupted, self.is_ending = False, False
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
+        self.parent: Parent | None = None
+        """The trained network that candidates inherit from, once it is prepared; None where there is none."""
         self._noted = set[str]()
         self._told_waiting = -math.inf
         self.update_front()
@@ -84,6 +88,22 @@ class Context:
         """The data, in what begins once it is loaded."""
         assert self.data is not None
         return self.data
+
+    @property
+    def inherits(self) -> bool:
+        """Whether candidates inherit from a parent: not where the first that were trained show that none can."""
+        if self.parent is None:
+            return False
+        trained = [trial for trial in self.trials if trial.accuracy is not None or trial.is_inherited]
+        return len(trained) < self.policy.inheritance.tries or any(trial.is_inherited for trial in trained)
+
+    def is_ranked(self, trial: Trial) -> bool:
+        """Whether a trained network is ranked among most others: what inherited is not compared with what did not."""
+        return trial.is_inherited == self.inherits
+
+    def as_ranked(self, trial: Trial) -> Trial:
+        """The trial without its accuracy where that is not to be compared with most others."""
+        return trial if self.is_ranked(trial) else replace(trial, accuracy=None)
 
     @property
     def worker(self) -> WorkerSlot:
@@ -135,6 +155,8 @@ class Context:
         """The front becomes that of what was trained at the search's own length, inside the budget."""
         trials = (record for record in self.trials if record.can_win)
         kept = [record for record in trials if record.accuracy is not None and record.inside_budget]
+        if any(self.is_ranked(record) for record in kept):
+            kept = [record for record in kept if self.is_ranked(record)]
         self.state.front = front(kept, self.space.objectives)
 
     # ---------------------------------------------------------------------------------------------------- telling

@@ -16,6 +16,7 @@ from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.kept_weights import retraining_s
+from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.policy.evaluate import FinalistPolicy
 from archdsl.search.store.front import ACCURACY, by_accuracy, front
@@ -85,7 +86,13 @@ class Finalists:
     def _first(self) -> list[Trial]:
         """The most accurate networks; those of the front alone where accuracy is not an objective."""
         candidates = self._candidates() if ACCURACY in self._context.space.objectives else self._context.state.front
-        return sorted(candidates, key=by_accuracy)[: self._policy.count]
+        ranked = sorted(candidates, key=by_accuracy)
+        alike = [trial for trial in ranked if self._context.is_ranked(trial)]
+        others = [trial for trial in ranked if not self._context.is_ranked(trial)]
+        if not alike or not others:
+            return ranked[: self._policy.count]
+        few = self._context.policy.inheritance.others
+        return alike[: self._policy.count - few] + others[:few]
 
     def _candidates(self) -> list[Trial]:
         """What was trained inside the budget, once a network."""
@@ -100,8 +107,7 @@ class Finalists:
             left = context.clock.left_to_train
             if len(self._per_seed(trial)) != number:
                 continue
-            short_s = None if trial.training is None else trial.training.seconds
-            needed_s = self._policy.lengthen * (short_s or 0.0)
+            needed_s = self._longer_s(trial)
             if left is not None and left < needed_s:
                 self._announce(f"that takes about {needed_s:.0f} s, and {max(left, 0):.0f} s are left for it")
                 return False
@@ -114,6 +120,17 @@ class Finalists:
             except (Failed, WorkerGone):
                 continue
         return True
+
+    def _longer_s(self, trial: Trial) -> float:
+        """About what the longer training of a network takes, by what its short one took a step."""
+        training = trial.training
+        if training is None or training.seconds is None:
+            return 0.0
+        if not trial.is_inherited or not training.steps:
+            return self._policy.lengthen * training.seconds
+        context = self._context
+        steps = fidelity_of(context.settings, context.loaded.images, self._policy.lengthen).steps
+        return training.seconds * (steps / training.steps + 1)  # a refit takes about as long as inheriting and tuning
 
     def _announce(self, why_not: str = "") -> None:
         """Say once that finalists are trained longer, or why none is."""
@@ -153,6 +170,7 @@ class Finalists:
             lengthen=self._policy.lengthen,
             progress=context.trained_so_far,
             keep=weights_path(context, trial.network_hash, seed, epochs),
+            inheriting=inheriting(context, True, self._policy.lengthen) if trial.is_inherited else None,
         )
         last = trained.training
         per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers)

@@ -10,11 +10,13 @@ from archdsl.errors import ArchError
 from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import weights_path
+from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.evaluate.trainings import SeedTraining, chosen, chosen_record, longest_trainings, trainings_in
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed
+from archdsl.search.worker.training_messages import Inheriting
 from archdsl.training.accuracy import PerClass, balanced_accuracy, unpacked
 from archdsl.training.fidelity import fidelity_of
 from archdsl.weights.facts import Accuracy, Measured, ModelFacts, Provenance, read_facts
@@ -213,11 +215,20 @@ def _train_again(context: Context, record: Trial, training: SeedTraining, path: 
             progress=context.trained_so_far,
             keep=path,
             anew=True,
+            inheriting=_inheriting(context, record, training),
         )
     finally:
         worker.stop()
     if trained.not_kept is not None:
         raise Failed(f"the weights cannot be written to {path}: {trained.not_kept}")
+
+
+def _inheriting(context: Context, record: Trial, training: SeedTraining) -> Inheriting | None:
+    """How the training began that is done again."""
+    chosen_one = chosen_record(context.records, record.network_hash)
+    if chosen_one is None or not chosen_one.is_inherited:
+        return None
+    return inheriting(context, training.is_longer, _lengthen(context, training))
 
 
 def _kept(path: Path, facts: _Facts, training: SeedTraining, trainings: list[SeedTraining]) -> KeptWeights:

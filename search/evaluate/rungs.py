@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
+from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import Provenance
 from archdsl.search.config import Settings
@@ -29,8 +30,18 @@ from archdsl.search.worker.events import Event, TrainingProgress
 from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.request import Request
 from archdsl.search.worker.slot import WorkerProtocol
-from archdsl.search.worker.training_messages import LoadRequest, ScoreReply, ScoreRequest, TrainRequest
-from archdsl.training.fidelity import fidelity_of
+from archdsl.search.worker.training_messages import (
+    Inherited,
+    Inheriting,
+    LoadRequest,
+    ScoreReply,
+    ScoreRequest,
+    TrainRequest,
+)
+from archdsl.training.fidelity import Fidelity, fidelity_of
+
+INHERITANCE = 1
+"""To be raised with every change of how networks inherit: stored accuracies are named by it."""
 
 R = TypeVar("R")
 
@@ -65,6 +76,18 @@ def scored(
     return ask_in_time(worker, request, policy.score_s, clock)
 
 
+class InheritanceFacts(TypedDict, total=False):
+    """What a record tells of a training that inherited, or that should have."""
+
+    parent: str
+    not_inherited: str
+    inherited_loss: float | None
+    parent_loss: float | None
+    lr: float | None
+    refitted: int
+    is_untuned: bool
+
+
 class Trained(NamedTuple):
     """A proxy accuracy, and the budget that names it."""
 
@@ -88,12 +111,16 @@ def train(
     progress: Callable[[float], None] = lambda done: None,
     limits: Mapping[int, float] | None = None,
     keep: Path | None = None,
+    keep_inherited: Path | None = None,
     anew: bool = False,
+    inheriting: Inheriting | None = None,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
     `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
     `keep` is where the weights are written; what the cache knows has none, and is trained only where `anew`.
+    `inheriting` is how it begins with a parent's weights, and `keep_inherited` where these are then written; where it
+    does not pay, the worker trains it without.
 
     Raises:
         StoppedEarly: its running loss was over a limit.
@@ -101,7 +128,7 @@ def train(
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
     """
-    key = training_key(hash_of(network), settings, data, lengthen)
+    key = training_key(hash_of(network), settings, data, lengthen, identity(inheriting))
     if not anew and (cached := cache.get_training(key)) is not None:
         return Trained(cached.accuracy, cached.seconds, cached.training, is_cached=True)
     started, left = time.monotonic(), clock.left_to_train
@@ -118,6 +145,8 @@ def train(
         seconds=None if left is None else max(left, 1),
         limits=tuple((limits or {}).items()),
         keep=None if keep is None else str(keep),
+        keep_inherited=None if keep_inherited is None else str(keep_inherited),
+        inheriting=inheriting,
     )
 
     def heard(event: Event) -> None:
@@ -130,8 +159,11 @@ def train(
         raise Failed("training gave no finite loss")
     if not outcome.finished and outcome.halted is None:
         raise OutOfTime
+    inherited = reply.inherited
+    if inheriting is not None and inherited is not None and inherited.reason is None:
+        fidelity = fidelity._replace(epochs=inheriting.epochs, is_raised=False)
     training = Training(
-        fidelity=str(fidelity),
+        fidelity=_fidelity_text(fidelity, inherited),
         data=data.describe,
         seed=settings.seed,
         threads=reply.threads,
@@ -148,6 +180,7 @@ def train(
         batch=fidelity.batch,
         autocast=outcome.autocast,
         halted=outcome.halted,
+        **_inheritance(inheriting, inherited),
     )
     if outcome.halted is not None:
         raise StoppedEarly(training, outcome.halted)
@@ -161,6 +194,35 @@ def train(
     accuracy, seconds = outcome.accuracy, training.seconds or 0.0
     cache.put(key, cache.StoredTraining(accuracy, seconds, training).as_json())
     return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.not_kept)
+
+
+def identity(inheriting: Inheriting | None) -> JsonObject | None:
+    """What an accuracy depends on of its parent: not where its file lies."""
+    return None if inheriting is None else {**asdict(inheriting), "parent": INHERITANCE}
+
+
+def _fidelity_text(fidelity: Fidelity, inherited: Inherited | None) -> str:
+    """`inheritance and 0.5 epochs of 2,000 images`: trainings of different beginnings have different names."""
+    if inherited is None or inherited.reason is not None:
+        return str(fidelity)
+    refit = ", a refit" if inherited.refitted else ""
+    return f"inheritance{refit} and {fidelity}"
+
+
+def _inheritance(inheriting: Inheriting | None, inherited: Inherited | None) -> InheritanceFacts:
+    """How a training began, as its record tells it."""
+    if inheriting is None or inherited is None:
+        return {}
+    if inherited.reason is not None:
+        return {"not_inherited": inherited.reason}
+    return {
+        "parent": inheriting.sha256,
+        "inherited_loss": inherited.loss,
+        "parent_loss": inherited.parent_loss,
+        "lr": inherited.lr,
+        "refitted": inherited.refitted,
+        "is_untuned": inherited.is_untuned,
+    }
 
 
 def ask_in_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.kept_files import weights_path
+from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import StoppedEarly, scored, train
 from archdsl.search.network import AnyNetwork
 from archdsl.search.predict.early_stopping import reason
@@ -34,12 +36,16 @@ def short_training(
         Failed, WorkerGone: it could not be scored; where it could not be trained, the trial says so.
     """
     silence = context.policy.silence
-    if isinstance(network, Spec):
-        trial = replace(trial, scores=scored(worker, network, settings, silence, context.loaded, context.clock).scores)
-    if not trial.is_baseline and (too_low := predictors.screen.too_low(trial)) is not None:
-        return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
+    beginning = inheriting(context) if isinstance(network, Spec) else None
+    limits: Mapping[int, float] = {}
+    if beginning is None:  # scores at initialisation, and the losses of others, say nothing of what inherits
+        if isinstance(network, Spec):
+            scores = scored(worker, network, settings, silence, context.loaded, context.clock).scores
+            trial = replace(trial, scores=scores)
+        if not trial.is_baseline and (too_low := predictors.screen.too_low(trial)) is not None:
+            return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
+        limits = {} if trial.is_baseline else predictors.early_stopping.limits(trial)
     context.doing(f"trial {trial.number}: training {network.name}")
-    limits = {} if trial.is_baseline else predictors.early_stopping.limits(trial)
     try:
         trained = train(
             worker,
@@ -51,6 +57,8 @@ def short_training(
             progress=context.trained_so_far,
             limits=limits,
             keep=_place(context, settings, trial),
+            keep_inherited=None if beginning is None else _place(context, settings, trial, beginning.epochs),
+            inheriting=beginning,
         )
     except StoppedEarly as stopped:
         why = reason(stopped.mark, stopped.training.running[stopped.mark - 1], limits[stopped.mark])
@@ -63,9 +71,9 @@ def short_training(
     return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
 
 
-def _place(context: Context, settings: Settings, trial: Trial) -> Path | None:
-    """Where the weights go; a machine that only trains hands none over."""
+def _place(context: Context, settings: Settings, trial: Trial, epochs: float | None = None) -> Path | None:
+    """Where the weights of a training of so many epochs go; a machine that only trains hands none over."""
     if context.options.role == "train" or not trial.can_win:
         return None
-    epochs = fidelity_of(settings, context.loaded.images).epochs
+    epochs = epochs or fidelity_of(settings, context.loaded.images).epochs
     return weights_path(context, trial.network_hash, settings.seed, epochs)

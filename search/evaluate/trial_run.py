@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from archdsl.errors import SearchError
@@ -77,15 +78,20 @@ def _measured(context: Context, network: AnyNetwork, trial: Trial, slot: WorkerS
     return replace(trial, outcome="fell", reason=reason)
 
 
-def tell(study: Study, gate_ms: float | None, open_trial: OpenTrial, trial: Trial) -> None:
-    """What the optimiser learns of a trial."""
+def tell(
+    study: Study, gate_ms: float | None, is_ranked: Callable[[Trial], bool], open_trial: OpenTrial, trial: Trial
+) -> None:
+    """What the optimiser learns of a trial: no accuracy of one that is not ranked with the others."""
     values = {"params": float(trial.params), "macs": float(trial.macs)}
     study.note(open_trial, _noted(trial))
     if trial.latency_ms is None:
         study.refused(open_trial)
         return
     values["latency"] = trial.latency_ms
-    if trial.outcome in ("trained", "cached") and trial.accuracy is not None:
+    is_trained = trial.outcome in ("trained", "cached") and trial.accuracy is not None
+    if is_trained and not is_ranked(trial):
+        study.halved(open_trial, values)
+    elif is_trained and trial.accuracy is not None:
         study.trained(open_trial, values | {"proxy_accuracy": trial.accuracy})
     elif trial.rung == "halving":
         study.halved(open_trial, values)

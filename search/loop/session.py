@@ -16,6 +16,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
+from archdsl.search.evaluate.parent import measure_parent, prepare_parent
 from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.time_plan import at_the_start
 from archdsl.search.evaluate.trial_run import tell
@@ -94,6 +95,7 @@ class Search:
             context.state.facts,
             context.machine.disturbed,
             self._budget_share,
+            None if context.parent is None else context.parent.summary,
         )
         keep(context.folder, result, context.policy.final_reading, context.clock.elapsed)
         self._write_report()
@@ -135,11 +137,13 @@ class Search:
         for note in notes:
             context.note(note)
         self._load_data(machine)
+        prepare_parent(context)
         study = self._study = opened(
             context.folder, context.space, context.settings, context.policy, self._choice(), context.note
         )
         if context.options.role != "train":
             self._use_threads(study, choose_threads(context))
+            measure_parent(context)
         context.doing("measuring the machine's noise", "starting")
         is_measuring = context.options.role != "train"
         mine = Conditions(
@@ -153,7 +157,7 @@ class Search:
         if is_measuring:
             facts = described(context.settings, context.space, context.state.gate_ms, mine.device_name)
             study.describe(facts if study.is_shared else facts | {"folder": str(context.folder.path)})
-        study.recover(self._record_of, partial(tell, study, context.state.gate_ms))
+        study.recover(self._record_of, partial(tell, study, context.state.gate_ms, context.is_ranked))
         return study
 
     def _choice(self) -> Choice:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from archdsl.load.specs import spec_of
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
@@ -47,7 +49,7 @@ class SearchLoop:
         table = table_of(context.settings, state.facts)
         device_name = None if state.facts is None else state.facts.device_name
         self._predictors = predictors = Predictors(
-            self._of_the_space,
+            map(context.as_ranked, self._of_the_space),
             self.policy,
             state.gate_ms,
             table,
@@ -67,6 +69,7 @@ class SearchLoop:
             state.gate_ms,
             why_too_slow=predictors.why_too_slow,
             why_too_inaccurate=predictors.why_too_inaccurate,
+            parent=lambda: spec_of(context.parent.spec) if context.parent is not None and context.inherits else None,
         )
         points = ((each.choices, each.name) for each in context.baselines)
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
@@ -194,7 +197,7 @@ class SearchLoop:
         else:
             self.context.add(record)
             if self.study.keep(trial, record):
-                tell(self.study, self.context.state.gate_ms, trial, record)
+                tell(self.study, self.context.state.gate_ms, self.context.is_ranked, trial, record)
             self._learn(record)
 
     def _learn_of_others(self) -> None:
@@ -208,13 +211,15 @@ class SearchLoop:
     def _learn(self, record: Trial) -> None:
         context = self.context
         if record.network_hash not in self._outside:
-            self._predictors.learn(record)
+            self._predictors.learn(context.as_ranked(record))
         context.state.funnel[record.end] += 1
         context.state.trials = trials_in(context.records)
         context.update_front()
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
+        if context.parent is not None and not context.inherits:
+            context.note(_given_up(context.trials))
         if record.outcome == "trained" and record.training is not None and not self._is_paced:
             self._is_paced = True
             if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
@@ -245,3 +250,10 @@ class SearchLoop:
         if reason is not None:
             context.note(reason)
         return reason is not None
+
+
+def _given_up(trials: Sequence[Trial]) -> str:
+    """That no network inherits any more, with the reason of the last one that was to."""
+    reasons = [trial.training.not_inherited for trial in trials if trial.training and trial.training.not_inherited]
+    why = f", the last one since {reasons[-1]}" if reasons else ""
+    return f"no network could inherit from the parent so far{why}: all are trained from initial weights from here on"

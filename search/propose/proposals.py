@@ -12,12 +12,13 @@ import optuna
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
-from archdsl.load.spaces import draw, seeds
+from archdsl.load.spaces import choices_of, draw, seeds
 from archdsl.search.config import METRICS, Settings
 from archdsl.search.network import Choices, Network
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
+from archdsl.search.propose.heirs import may_inherit
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Breeding, Study
@@ -43,15 +44,21 @@ class Proposals:
         *,
         why_too_slow: Callable[[Spec], str | None] = lambda spec: None,
         why_too_inaccurate: Callable[[Network], str | None] = lambda network: None,
+        parent: Callable[[], Spec | None] = lambda: None,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
 
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
         takes longer than `gate_ms` is not trained. `why_too_slow` and `why_too_inaccurate` give the figures of what is
         refused before it is measured; the latter holds for what an optimiser proposes, not for seeds and random points.
+        The `parent` of a search is its first seed where it is a point of the space, so that its depth cuts are tried.
         """
         self._why_too_slow, self._why_too_inaccurate = why_too_slow, why_too_inaccurate
+        self._parent = parent
         self._is_too_slow: Callable[[Network], bool] = lambda network: too_slow(network.spec)
+        self._is_useless: Callable[[Network], bool] = lambda network: (
+            self._is_passed_over(network) or too_slow(network.spec)
+        )
         self.study, self.space, self.settings, self.policy = study, space, settings, policy
         self.seen, self.funnel = seen, funnel
         self.exhausted = False
@@ -60,10 +67,10 @@ class Proposals:
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
         self._variables = variables(space.nodes)
-        self._evolution = Evolution(space, study.parameters, settings, policy, latency, self._is_too_slow, gate_ms)
+        self._evolution = Evolution(space, study.parameters, settings, policy, latency, self._is_useless, gate_ms)
         self._asked_for_smallest = False
-        seeds = seed_choices(settings)
-        self._scaled = Scaled(space, self._variables, settings, policy.scaling, seeds, self._is_too_slow, gate_ms)
+        seeds = [*parent_choices(space, parent()), *seed_choices(settings)]
+        self._scaled = Scaled(space, self._variables, settings, policy.scaling, seeds, self._is_useless, gate_ms)
         self._seeds = deque[tuple[Choices, JsonObject]]((choices, {}) for choices in seeds)
         self.funnel.update(rung for rung in study.refusals() if rung is not None)
 
@@ -106,6 +113,9 @@ class Proposals:
             self.seen.add(network.network_hash)
             self.study.begin(trial, network.network_hash)
             return network._replace(spec=network.spec.model_copy(update={"name": name})), trial
+        if self._is_passed_over(network):
+            self._refuse(trial, "inheritance")
+            return None
         if self._is_too_slow(network):
             self._refuse(trial, "predicted", self._why_too_slow(network.spec))
             return None
@@ -115,6 +125,11 @@ class Proposals:
         self.seen.add(network.network_hash)
         self.study.begin(trial, network.network_hash, self._origins.get(network.network_hash))
         return network, trial
+
+    def _is_passed_over(self, network: Network) -> bool:
+        """Whether it cannot inherit from the parent, and is not the one in so many that is tried all the same."""
+        parent, every = self._parent(), self.policy.inheritance.one_in
+        return parent is not None and len(self.seen) % every != every - 1 and not may_inherit(network.spec, parent)
 
     def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1
@@ -133,7 +148,7 @@ class Proposals:
                 self.seen,
                 self._generator(),
                 self.policy.drawing,
-                is_hopeless=self._is_too_slow,
+                is_hopeless=self._is_useless,
             )
             self.exhausted = drawn is None
             if drawn is not None:
@@ -173,6 +188,12 @@ class Proposals:
 def seed_choices(settings: Settings) -> list[Choices]:
     """The choices of the space's seeds, read from the space as written: the data may bring other channels."""
     return [choices for _, choices in seeds(settings.space_document)]
+
+
+def parent_choices(space: Space, parent: Spec | None) -> list[Choices]:
+    """The choices that give the parent; empty where there is none, or it is no point of the space."""
+    choices = None if parent is None else choices_of(space, parent)
+    return [] if choices is None else [choices]
 
 
 def first_candidate(space: Space, settings: Settings, policy: DrawingPolicy) -> Network:

@@ -12,6 +12,7 @@ from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.budget_share import BudgetShare
+from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
 
@@ -77,6 +78,8 @@ class Verdict:
     """The mean of the classes' recalls, by the set of images: "validation", and "held_out" where there are any."""
     budget_share: BudgetShare | None = None
     """How much of the space the latency budget leaves; None where it is not known."""
+    parent: ParentSummary | None = None
+    """The trained network that candidates inherited from."""
 
     @property
     def has_winner(self) -> bool:

@@ -27,7 +27,7 @@ from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.trials import LONGER, TrialLine, trial_of
 from archdsl.search.report.verdicts import verdict_of
 from archdsl.search.store.front import front
-from archdsl.search.trial import ONLY_OF_FILES, RUNGS
+from archdsl.search.trial import ONLY_OF_FILES, ONLY_OF_HEIRS, RUNGS
 from archdsl.spaces.space import Space
 
 
@@ -170,7 +170,7 @@ def _rungs(trials: Sequence[TrialLine], study: StudyFacts) -> list[Rung]:
         ended.setdefault(name, Counter())[reason] += times
     for trial in trials:
         ended.setdefault(trial.last_rung, Counter())[_reason(trial)] += 1
-    names = [name for name in RUNGS if name in ended or name not in ONLY_OF_FILES]
+    names = [name for name in RUNGS if name in ended or name not in (*ONLY_OF_FILES, *ONLY_OF_HEIRS)]
     names += sorted(set(ended) - set(RUNGS))
     spent = {name: sum(trial.seconds for trial in trials if trial.last_rung == name) for name in names}
     return [

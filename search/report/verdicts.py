@@ -11,6 +11,7 @@ from archdsl.search.report.reading import items, mapping, number, numbers, text
 from archdsl.search.report.trials import Timing
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
 from archdsl.timing.estimate import STATS
@@ -35,7 +36,16 @@ def verdict_of(written: JsonObject) -> Verdict:
         per_class=(per_class := classes_of(written.get("per_class"))),
         balanced=balanced_of(per_class),
         budget_share=_budget_share(written.get("budget_share")),
+        parent=_parent(written.get("parent")),
     )
+
+
+def _parent(written: Json) -> ParentSummary | None:
+    """None where it cannot be read, and in a search without one."""
+    try:
+        return ParentSummary.from_json(written)
+    except ValidationError:
+        return None
 
 
 def _budget_share(written: Json) -> BudgetShare | None:

@@ -31,8 +31,10 @@ def key(**facts: Json) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def training_key(network_hash: str, settings: Settings, data: DataFacts, lengthen: float = 1.0) -> str:
-    """The name of a proxy accuracy: all that it depends on, the network by its hash.
+def training_key(
+    network_hash: str, settings: Settings, data: DataFacts, lengthen: float = 1.0, inheriting: JsonObject | None = None
+) -> str:
+    """The name of a proxy accuracy: all that it depends on, the network by its hash; the parent too, if there is one.
 
     On a CPU the batch is always the same, and what earlier versions trained there holds.
     """
@@ -48,6 +50,7 @@ def training_key(network_hash: str, settings: Settings, data: DataFacts, lengthe
         torch=data.torch,
         recipe=RECIPE,
         **batch,
+        **({} if inheriting is None else {"inheriting": inheriting}),
     )
 
 

@@ -18,6 +18,7 @@ from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.machine_load import Disturbed
+from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import NO_READING, Reading
 from archdsl.search.store.run_schema import LimitsFile, VerdictFile, validation_message
 from archdsl.search.store.verdict import Verdict
@@ -42,6 +43,8 @@ class Result(NamedTuple):
     """Readings that a busy machine disturbed."""
     budget_share: BudgetShare | None = None
     """How much of the space the latency budget leaves; None without one, and where too little was measured."""
+    parent: ParentSummary | None = None
+    """The trained network that candidates inherited from."""
 
     @property
     def winner(self) -> Spec | None:
@@ -74,6 +77,7 @@ class Result(NamedTuple):
             "trials": self.trials,
             "disturbed_readings": list(self.disturbed),
             "budget_share": None if self.budget_share is None else self.budget_share.as_json(),
+            **_parent_facts(self.parent),
             "interrupted": self.interrupted,
         }
 
@@ -114,6 +118,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
         "trials": result.trials,
         "disturbed_readings": list(result.disturbed),
         "budget_share": None if result.budget_share is None else result.budget_share.as_json(),
+        **_parent_facts(result.parent),
         "seconds": round(seconds, 3),
         "limits": _limits(settings).model_dump(),
         "device": {} if result.facts is None else result.facts.as_json(),
@@ -137,10 +142,16 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
     try:
         verdict = _verdict(outcome, record)
         share = None if outcome.budget_share is None else BudgetShare.from_json(outcome.budget_share)
+        parent = ParentSummary.from_json(outcome.parent)
     except ValidationError as error:
         raise SearchError(f"{folder.path}/verdict.json is damaged: {validation_message(error)}") from None
     disturbed, device = Disturbed(*outcome.disturbed_readings), _device(outcome)
-    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed, share)
+    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed, share, parent)
+
+
+def _parent_facts(parent: ParentSummary | None) -> JsonObject:
+    """What `verdict.json` and `--json` say of the parent, in a search that has one."""
+    return {} if parent is None else {"parent": parent.as_json()}
 
 
 def _device(outcome: VerdictFile) -> Provenance | None:

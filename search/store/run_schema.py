@@ -68,6 +68,7 @@ class VerdictFile(RunFile):
     ties: list[Object] = []
     disturbed_readings: list[int] = [0, 0]
     budget_share: Object | None = None
+    parent: Object | None = None
 
     @property
     def is_out_of_time(self) -> bool:

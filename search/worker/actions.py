@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
-from archdsl.search.worker import export_actions, export_messages, messages, there, training_actions, training_messages
+from archdsl.search.worker import (
+    export_actions,
+    export_messages,
+    messages,
+    parent_actions,
+    parent_messages,
+    there,
+    training_actions,
+    training_messages,
+)
 from archdsl.search.worker.events import DeviceBusy, Measuring, event_as_json
 from archdsl.search.worker.export_actions import trained
 from archdsl.search.worker.request import parsed
@@ -37,6 +46,7 @@ Reply = (
     | training_messages.TrainReply
     | training_messages.PaceReply
     | training_messages.CountReply
+    | parent_messages.ParentReply
 )
 R = TypeVar("R", bound=Reply)
 Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
@@ -193,6 +203,7 @@ ACTIONS: dict[str, Action] = {
     "train": _action(training_messages.TrainRequest, training_actions.train_network),
     "count": _action(training_messages.CountRequest, training_actions.count_network),
     "score": _action(training_messages.ScoreRequest, training_actions.score),
+    "parent": _action(parent_messages.ParentRequest, parent_actions.prepare_parent),
     "pace": _action(training_messages.PaceRequest, training_actions.pace_of),
 }
 """By the name of the request."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import LoadedData
 from archdsl.search.network import TimmNetwork
+from archdsl.search.worker import inheriting_actions
 from archdsl.search.worker import training_messages as messages
 from archdsl.search.worker.events import Event, TrainingProgress
 
@@ -35,7 +36,7 @@ def load_data(request: messages.LoadRequest, say: Say) -> LoadedData:
         held_out=len(data.held_labels),
         chance=data.chance,
         describe=data.describe(),
-        fingerprint=_fingerprint(*request.data),
+        fingerprint=fingerprint(*request.data),
     )
 
 
@@ -48,22 +49,19 @@ def loaded(name: str, image: int, seed: int, images: int) -> Data:
 
 
 @cache
-def _fingerprint(name: str, image: int, seed: int, images: int) -> str:
+def fingerprint(name: str, image: int, seed: int, images: int) -> str:
     """Of the data, all of which is read for it."""
     return str(loaded(name, image, seed, images).fingerprint())
 
 
 def pace_of(request: messages.PaceRequest, say: Say) -> messages.PaceReply:
     """How long a training step and the validation of an image take."""
-    import torch
-
     from archdsl.load.specs import spec_of
     from archdsl.training.pace import noise, pace
 
     spec = spec_of(request.spec)
     data = noise(spec, request.batch)
-    if request.device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(request.spec, data, len(data.train_labels)))
+    set_training_threads(request.spec, data, len(data.train_labels), request.device, request.threads)
     return messages.PaceReply(**pace(spec, request.device, data)._asdict())
 
 
@@ -100,8 +98,9 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
     data = loaded(*request.data)
     fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
     seed, device = request.seed, request.device
-    if device == "cpu":
-        torch.set_num_threads(request.threads or _training_threads(request.spec, data, fidelity.batch))
+    set_training_threads(request.spec, data, fidelity.batch, device, request.threads)
+    if request.inheriting is not None:
+        data = inheriting_actions.as_parent_reads(data, request.inheriting)
     torch.manual_seed(seed)
     said = time.monotonic()
 
@@ -112,16 +111,25 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
             say(TrainingProgress(step / steps))
 
     deadline = None if request.seconds is None else time.monotonic() + request.seconds
-    limits, model = dict(request.limits), built(request.spec)
-    outcome = train(
-        model, data, fidelity, seed=seed, device=device, deadline=deadline, progress=progress, limits=limits
-    )
+    options = inheriting_actions.TrainOptions(seed, device, deadline, progress)
+    model, outcome, inherited, parent = built(request.spec), None, None, None
+    if request.inheriting is not None and isinstance(model, Backbone):
+        tuned = inheriting_actions.fine_tuned(model, request.inheriting, data, fidelity, options)
+        outcome, inherited = tuned.outcome, tuned.inherited
+        if outcome is not None:
+            fidelity, parent = tuned.fidelity, request.inheriting.sha256
+        else:  # what was inherited goes
+            torch.manual_seed(seed)
+            model = built(request.spec)
+    if outcome is None:
+        outcome = train(model, data, fidelity, limits=dict(request.limits), **options._asdict())
+    keep = request.keep if parent is None else request.keep_inherited or request.keep
     kept, not_kept = None, None
-    if request.keep and outcome.finished and isinstance(model, Backbone):
-        training = Training(data, _fingerprint(*request.data), fidelity, seed, device, outcome)
-        kept, not_kept = request.keep, _keep(model, Path(request.keep), training)
+    if keep and outcome.finished and isinstance(model, Backbone):
+        training = Training(data, fingerprint(*request.data), fidelity, seed, device, outcome, parent)
+        kept, not_kept = keep, _keep(model, Path(keep), training)
     return messages.TrainReply(
-        _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept
+        _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept, inherited
     )
 
 
@@ -144,6 +152,14 @@ def _keep(model: Backbone, path: Path, training: Training) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def set_training_threads(document: JsonObject, data: Data, batch: int, device: str, threads: int | None) -> None:
+    """Train on so many threads of a CPU, or on as many as are the fastest here."""
+    import torch
+
+    if device == "cpu":
+        torch.set_num_threads(threads or _training_threads(document, data, batch))
 
 
 _chosen_threads: dict[int, float] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import DataRequest, LoadedData
+from archdsl.search.policy.inherit import FineTuningPolicy
 from archdsl.search.worker.request import Request, parsed
 
 
@@ -98,6 +99,46 @@ class TrainingOutcome:
 
 
 @dataclass(frozen=True)
+class Inheriting:
+    """How a network is to begin with the weights of a trained parent instead of initial ones."""
+
+    parent: str
+    """The parent's file in the run's folder, with the classes and channels of the data."""
+    sha256: str
+    """Of the file that the parent came from."""
+    epochs: float
+    """Of the fine-tuning that follows."""
+    refit_steps: int = 0
+    """Of each kept block where the network has fewer or other blocks than the parent; 0: no refit."""
+    refit_images: int = 1000
+    tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)
+    is_decided: bool = False
+    """Whether it inherited before, so that it is not asked again whether inheriting pays."""
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """How a network began."""
+
+    loss: float | None = None
+    """Mean cross entropy on training images right after inheriting, in nats; None where it was not computed."""
+    parent_loss: float | None = None
+    """Of the parent, on the same images."""
+    reason: str | None = None
+    """Why it was trained from initial weights after all; None where it was fine-tuned."""
+    lr: float | None = None
+    """The peak rate of the fine-tuning."""
+    refitted: int = 0
+    """Blocks that the refit made better."""
+    is_untuned: bool = False
+    """Whether the fine-tuning was undone, since it named fewer validation images rightly than before."""
+
+    def untuned(self) -> Inherited:
+        """The same, with the fine-tuning undone."""
+        return replace(self, is_untuned=True)
+
+
+@dataclass(frozen=True)
 class TrainReply:
     """A training, and where its weights are."""
 
@@ -106,6 +147,8 @@ class TrainReply:
     kept: str | None = None
     not_kept: str | None = None
     """Why the weights could not be written."""
+    inherited: Inherited | None = None
+    """None where nothing was to be inherited."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +168,9 @@ class TrainRequest(Request[TrainReply]):
     limits: tuple[tuple[int, float], ...] = ()
     """Running losses, by mark, above which the training is stopped."""
     keep: str | None = None
+    keep_inherited: str | None = None
+    """In the place of `keep` where it inherits, and so has another length."""
+    inheriting: Inheriting | None = None
 
     def reply(self, facts: JsonObject) -> TrainReply:
         """What came of it."""

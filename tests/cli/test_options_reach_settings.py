@@ -24,6 +24,8 @@ from tests.support.commands import TINY
 
 SETTINGS: dict[str, tuple[str, Any]] = {
     "latency_budget_ms": ("--latency-budget 7ms", 7.0),
+    "latency_share": ("--latency-budget 60%", 0.6),
+    "parent": ("--parent none", None),
     "throughput_budget": ("--throughput-budget 50/s", 50.0),
     "params_budget": ("--params-budget 3M", 3e6),
     "macs_budget": ("--macs-budget 1G", 1e9),
@@ -53,6 +55,8 @@ MACHINE: dict[str, tuple[str, Any]] = {
     "role": ("--role train --storage postgresql://me@host/studies", "train"),
 }
 OTHERS = {"out", "resume", "earlier", "also"}
+OTHER_FORMS = {"latency_share"}
+"""What an option of another name is read as: --latency-budget."""
 AS_SETTING = {"mode": "runtime"}
 AS_MACHINE_OPTION = {"trial_time_s": "trial_s", "trial_memory": "trial_bytes"}
 
@@ -69,8 +73,8 @@ def parameters_of(function: Callable[..., Any], without: set[str]) -> dict[str, 
 
 
 def test_the_options_of_a_search_are_the_parameters_of_run_with_their_defaults() -> None:
-    assert options_of("search") == parameters_of(run_search, {"watcher"})
-    assert options_of("search").keys() == {*SETTINGS, *MACHINE, *OTHERS}
+    assert options_of("search") == parameters_of(run_search, {"watcher", *OTHER_FORMS})
+    assert options_of("search").keys() == {*SETTINGS, *MACHINE, *OTHERS} - OTHER_FORMS
 
 
 def test_the_options_of_a_proxy_check_are_the_parameters_of_its_function_with_their_defaults() -> None:
@@ -132,7 +136,9 @@ def test_folders_reach_the_search(begun: dict[str, Any], tmp_path: Path, monkeyp
     assert (begun["folder"], begun["resume"], begun["earlier"]) == (tmp_path / "new", False, ["old", "older"])
 
 
-@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode", "target"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode", "target", "parent", *OTHER_FORMS})
+)
 def test_an_option_of_doctor_reaches_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Settings] = []
 

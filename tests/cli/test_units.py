@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import typer
 
-from archdsl.cli.units import amount, duration_ms, memory, rate, seconds
+from archdsl.cli.units import Share, amount, duration_ms, latency_budget, memory, rate, seconds
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,17 @@ def test_what_is_no_quantity_is_refused_with_a_remedy(read: Callable[[str], floa
     with pytest.raises(typer.BadParameter) as refused:
         read(text)
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize(("text", "share"), [("60%", 0.6), ("12.5 %", 0.125), ("1000%", 10.0)])
+def test_a_latency_budget_is_a_share_too(text: str, share: float) -> None:
+    budget = latency_budget(text)
+    assert isinstance(budget, Share)
+    assert budget == pytest.approx(share)
+    assert not isinstance(latency_budget("5ms"), Share)
+
+
+@pytest.mark.parametrize("text", ["0%", "1001%", "-5%", "%", "60", "60%%", "60percent"])
+def test_what_is_no_latency_budget_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        latency_budget(text)

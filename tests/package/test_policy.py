@@ -16,6 +16,7 @@ SEARCH = ROOT / "search"
 NO_POLICY = {
     "doctor/feasible.py": {"_ROOM"},  # how a number is rounded that is shown
     "doctor/shares.py": {"_Z"},  # of an interval of 95 %
+    "evaluate/rungs.py": {"INHERITANCE"},  # by which stored accuracies are named
     "evaluate/kept_weights.py": {"ERRORS"},  # which messages and docs name
     "predict/operators.py": {"STAGE_ENDS"},  # of ONNX files
     "predict/ranks.py": {"DRAWS", "_LEVEL"},  # of an interval of 90 %

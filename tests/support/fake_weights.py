@@ -20,14 +20,14 @@ def fake_named(accuracy: float) -> Reply:
     return {"answers": answers, "images": 100, "right": right, "per_class": per_class, "accuracy": accuracy}
 
 
-def write_fake_weights(path: Path, request: Reply, sets: Reply) -> None:
+def write_fake_weights(path: Path, request: Reply, sets: Reply, parent: str | None = None) -> None:
     """A file of ours without a tensor: what is read of it in a search is its header."""
     measured = {
         name: {**found, "standard_error": 0.02}
         for name, found in (("validation", sets["validation"]), ("held_out", sets["held"]))
     }
     provenance = {name: request[name] for name in ("epochs", "images", "batch", "seed", "device")}
-    provenance |= {"parent": None, "recipe": 2, "steps": 7, "autocast": None, "threads": 1, "torch": "2.0"}
+    provenance |= {"parent": parent, "recipe": 2, "steps": 7, "autocast": None, "threads": 1, "torch": "2.0"}
     facts = ModelFacts.model_validate(
         {
             "classes": ["first", "second"],

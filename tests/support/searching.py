@@ -29,7 +29,7 @@ from archdsl.search.worker.events import TrainingProgress
 from archdsl.search.worker.process import Progress
 from archdsl.search.worker.request import Request
 from archdsl.search.worker.scores.every import NAMES
-from archdsl.weights.facts import read_facts
+from archdsl.weights.facts import read_facts, read_header
 from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named, write_fake_weights
 
@@ -180,6 +180,12 @@ class FakeWorker:
 
     def _train(self, request: Reply) -> Reply:
         accuracy = accuracy_of(asked_spec(request)) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
+        inherited, is_tuned = None, False
+        if request["inheriting"] is not None:
+            reason = None if request["inheriting"]["is_decided"] else self.machine.why_not(asked_spec(request))
+            inherited = {"reason": reason, "loss": 1.0, "parent_loss": 0.5, "lr": 1e-3}
+            is_tuned = reason is None
+            accuracy = min(accuracy + 0.3, 1.0) if is_tuned else accuracy
         outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
         loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
         halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
@@ -189,8 +195,20 @@ class FakeWorker:
         sets = {"validation": fake_named(accuracy), "held": fake_named(accuracy - self.machine.hidden)}
         outcome |= sets if ended else dict.fromkeys(sets)
         if ended and request["keep"] is not None:
-            write_fake_weights(Path(request["keep"]), request, sets)
-        return {"outcome": outcome, "threads": 1, "kept": request["keep"] if ended else None, "not_kept": None}
+            place = request["keep"] if not is_tuned else request["keep_inherited"] or request["keep"]
+            length = {"epochs": request["inheriting"]["epochs"]} if is_tuned else {}
+            write_fake_weights(Path(place), request | length, sets)
+        kept = {"kept": request["keep"] if ended else None, "not_kept": None}
+        return {"outcome": outcome, "threads": 1, **kept, "inherited": inherited}
+
+    def _parent(self, request: Reply) -> Reply:
+        spec = read_header(Path(request["file"]))["spec"]
+        sets = {name: fake_named(self.machine.parent_accuracy) for name in ("validation", "held")}
+        write_fake_weights(
+            Path(request["out"]), request | {"spec": json.loads(spec), "images": 10, "epochs": 0.0}, sets
+        )
+        answers = {name: {"answers": part["answers"], "images": part["images"]} for name, part in sets.items()}
+        return {"spec": json.loads(spec), "sha256": "a" * 64, "epochs": 0.0, "notes": [], **answers}
 
 
 class Machine:
@@ -209,6 +227,9 @@ class Machine:
         self.losses_tell = False
         self.lost_in_int8: Callable[[str], float] = lambda network_hash: 0.1
         """What of a network's accuracy is lost in its int8 file."""
+        self.parent_accuracy = 0.9
+        self.why_not: Callable[[Spec], str | None] = lambda spec: None
+        """Why a network does not inherit; None where it does."""
         self.asked: list[Reply] = []
         self.askers: list[FakeWorker] = []
         """Which worker each was asked of."""

@@ -1,0 +1,159 @@
+"""The parent of a search: brought to the data once, measured once, and what a candidate takes over from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from archdsl.errors import SearchError
+from archdsl.load.specs import spec_of
+from archdsl.numbers import accuracy_text, plain_text, standard_error
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.policy import Policy
+from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent, stored_parent
+from archdsl.search.worker.events import Event, TrainingProgress
+from archdsl.search.worker.parent_messages import ParentRequest
+from archdsl.search.worker.process import Failed
+from archdsl.search.worker.training_messages import Answers, Inheriting
+from archdsl.training.accuracy import unpacked
+from archdsl.training.fidelity import BATCH, batch_on, fidelity_of
+
+
+def prepare_parent(context: Context) -> None:
+    """Bring the parent to the data and measure it, if the search has one; a budget in percent becomes milliseconds.
+
+    Raises:
+        SearchError: it cannot be used for this search.
+        OutOfTime, WorkerGone: there was no time for it, or no worker did it.
+    """
+    if context.settings.parent is None:
+        return
+    parent = stored_parent(context.folder)
+    if parent is None:
+        parent = _prepared(context, Path(context.settings.parent))
+        keep_parent(context.folder, parent)
+    context.parent = parent
+    context.note(f"parent  {_described(parent)}")
+    for note in parent.notes:
+        context.note(f"parent  {note}")
+
+
+def measure_parent(context: Context) -> None:
+    """The parent's latency under the search's conditions; a budget in percent of it becomes milliseconds.
+
+    Raises:
+        Failed, WorkerGone, OutOfTime: it could not be measured.
+    """
+    parent, settings = context.parent, context.settings
+    if parent is None:
+        return
+    if parent.latency_ms is None:
+        spec = spec_of(parent.spec)
+        context.doing(f"measuring the parent {spec.name}", "starting")
+        with context.exported_file(spec) as file:
+            measured = measure(
+                context.worker,
+                spec,
+                settings,
+                _patient(context.policy),
+                context.clock,
+                on_wait=context.waits,
+                file=file,
+            )
+        parent = context.parent = replace(parent, latency_ms=measured.ms)
+        if measured.measurement.is_disturbed:
+            context.note("parent  the machine was busy while it was measured: its latency is too high")
+        keep_parent(context.folder, parent)
+    latency_ms, share = parent.latency_ms or 0.0, settings.latency_share
+    if share is not None and settings.latency_budget_ms is None:
+        context.use_settings(settings.model_copy(update={"latency_budget_ms": round(share * latency_ms, 4)}))
+        settings = context.settings
+    context.note(_budget_note(settings.latency_budget_ms, share, settings.stat, latency_ms))
+
+
+def inheriting(context: Context, is_finalist: bool = False, lengthen: float = 1.0) -> Inheriting | None:
+    """How a candidate begins with the parent's weights; None where the search has no parent, or gave it up.
+
+    A finalist is fine-tuned for as many steps as one that is trained from initial weights.
+    """
+    parent, policy = context.parent, context.policy.inheritance
+    if parent is None or not (is_finalist or context.inherits):
+        return None
+    settings = context.settings
+    file = str((context.folder.path / PARENT_WEIGHTS).absolute())
+    if is_finalist:
+        epochs = fidelity_of(settings, context.loaded.images, lengthen).epochs
+        refit = policy.refit_steps, policy.refit_images
+        return Inheriting(file, parent.sha256, epochs, *refit, policy.fine_tuning, True)
+    images = min(settings.images, context.loaded.images)
+    batch = batch_on(settings.device, policy.steps * BATCH / images, images)
+    return Inheriting(file, parent.sha256, round(policy.steps * batch / images, 3), tuning=policy.fine_tuning)
+
+
+def _patient(policy: Policy) -> Policy:
+    """The policy with more readings on a busy machine: one number decides the budget of all candidates."""
+    return replace(policy, measuring=replace(policy.measuring, readings=policy.inheritance.parent_readings))
+
+
+def _prepared(context: Context, file: Path) -> Parent:
+    settings, data, policy = context.settings, context.loaded, context.policy.inheritance
+    context.doing(f"preparing the parent {file.name}", "starting")
+    limit = context.clock.limit
+    height, width = context.space.image_size
+    request = ParentRequest(
+        file=str(file),
+        out=str((context.folder.path / PARENT_WEIGHTS).absolute()),
+        data=data.request,
+        image=(height, width),
+        seed=settings.seed,
+        device=settings.device,
+        threads=settings.threads,
+        batch=BATCH,
+        seconds=None if limit is None else policy.adapting.time_share * limit,
+        adapting=policy.adapting,
+    )
+
+    def heard(event: Event) -> None:
+        if isinstance(event, TrainingProgress):
+            context.trained_so_far(event.share)
+
+    try:
+        reply = ask_in_time(context.worker, request, context.policy.silence.train_s, context.clock, heard)
+    except Failed as error:
+        raise SearchError(f"the parent {file} cannot be used: {error}") from None
+    spec = spec_of(reply.spec)
+    return Parent(
+        name=spec.name,
+        source=str(file),
+        sha256=reply.sha256,
+        spec=reply.spec,
+        validation=_accuracy(reply.validation),
+        held_out=None if reply.held is None else _accuracy(reply.held),
+        epochs=reply.epochs,
+        notes=reply.notes,
+    )
+
+
+def _accuracy(answers: Answers) -> ParentAccuracy:
+    right = unpacked(answers.answers, answers.images)
+    share = sum(right) / answers.images
+    return ParentAccuracy(share, standard_error(share, answers.images), answers.images)
+
+
+def _described(parent: Parent) -> str:
+    which = "validation" if parent.held_out is None else "held-out"
+    accuracy = accuracy_text(parent.summary.accuracy.accuracy, parent.summary.accuracy.error)
+    return f"{parent.name} from {parent.source}: {which} accuracy {accuracy}; candidates inherit its weights"
+
+
+def _budget_note(budget_ms: float | None, share: float | None, stat: str, latency_ms: float) -> str:
+    text = f"parent  {stat} {latency_ms:.2f} ms"
+    if budget_ms is None:
+        return text
+    if share is not None:
+        return f"{text}; the budget of {plain_text(100 * share)} % of it is {budget_ms:.2f} ms"
+    if latency_ms <= budget_ms:
+        return f"{text}: it keeps the budget of {plain_text(budget_ms)} ms itself"
+    return f"{text}; the budget of {plain_text(budget_ms)} ms is {100 * budget_ms / latency_ms:.0f} % of it"

@@ -1,0 +1,67 @@
+"""How networks begin in a search that has a trained parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FineTuningPolicy:
+    """How a network is fine-tuned that inherited."""
+
+    scored_images: int = 256
+    """Training images on which a network is judged right after inheriting."""
+    broken_nats: float = 0.5
+    """More loss on these than the parent has, from which on a network counts as broken."""
+    whole_lr: float = 3e-4
+    """Peak rate of a short fine-tuning of what is nearly the parent, at any batch."""
+    broken_lr: float = 1e-3
+    """The same of what is broken."""
+    refitted_lr: float = 1e-4
+    """The same after a refit."""
+    long_epochs: float = 3.0
+    """From which on a fine-tuning is long."""
+    long_lr: float = 1e-3
+    """Peak rate of a long one, which first loses some accuracy and then passes the parent."""
+
+
+@dataclass(frozen=True)
+class AdaptingPolicy:
+    """How a parent is brought to data that has other classes."""
+
+    time_share: float = 0.25
+    """Of the search's time, at most."""
+    epochs: float = 8.0
+    """At most."""
+    least_steps: int = 50
+    """However little time there is."""
+    lr: float = 1e-3
+    """Peak rate."""
+    head_steps: int = 60
+    """Of a new head alone, before everything is trained."""
+    head_lr: float = 3e-3
+    """Peak rate of these."""
+    paced_steps: int = 10
+    """At a tenth of the rate, by which it is told what a step takes."""
+
+
+@dataclass(frozen=True)
+class InheritancePolicy:
+    """What candidates take over from a parent, and for how long they are trained then."""
+
+    steps: int = 63
+    """Of the fine-tuning by which networks are ranked that inherited."""
+    refit_steps: int = 120
+    """Of each kept block of a finalist."""
+    refit_images: int = 1000
+    """Training images that a refit sees; no label of them."""
+    tries: int = 6
+    """Networks that were trained, of which none could inherit, before inheriting is given up."""
+    parent_readings: int = 5
+    """Of the parent's latency, at most: on a busy machine one is followed by another, and all are pooled."""
+    one_in: int = 4
+    """Of the networks that cannot inherit, one in so many is tried all the same."""
+    others: int = 1
+    """Finalists among those that were trained from initial weights."""
+    fine_tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)
+    adapting: AdaptingPolicy = field(default_factory=AdaptingPolicy)

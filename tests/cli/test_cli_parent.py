@@ -1,0 +1,54 @@
+"""What `archdsl search` says of a parent that it cannot use: one line, before anything begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archdsl.compile import build
+from archdsl.load.specs import load_spec
+from archdsl.weights import save_model
+from tests.support.commands import TINY, Run, command_line
+
+run = pytest.fixture(command_line)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mine.safetensors` and `text.txt` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    save_model(build(load_spec(TINY)), "mine.safetensors")
+    Path("text.txt").write_text("no weights")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--parent missing.safetensors", "no such file"),
+        ("--parent text.txt", "the parent is no trained network of archdsl"),
+        ("--parent .", "the parent is no trained network of archdsl"),
+        ("--parent litv2_s", "litv2_s is a published backbone without weights"),
+        ("--parent none --latency-budget 60%", "60% is a share of the parent's latency"),
+        ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),
+        ("--parent mine.safetensors --storage postgresql://me@host/db", "runs on one machine"),
+    ],
+)
+def test_a_parent_that_cannot_be_used_is_refused(run: Run, line: str, said: str) -> None:
+    ended = run("search", "--device", "cpu", "--out", "run", *line.split())
+    assert ended.code == 2
+    assert said in ended.err
+    assert not Path("run").exists()
+
+
+def test_a_share_of_no_parent_is_refused(run: Run) -> None:
+    Path("space.json").write_text(run("new", "lit-dat-224").out)
+    ended = run("search", "space.json", "--device", "cpu", "--latency-budget", "60%")
+    assert ended.code == 2
+    assert "name its file with --parent" in ended.err
+
+
+def test_doctor_has_no_parent(run: Run) -> None:
+    ended = run("doctor", "lit-dat-64", "--device", "cpu", "--latency-budget", "60%", "--no-measure")
+    assert ended.code == 2
+    assert "give milliseconds" in ended.err

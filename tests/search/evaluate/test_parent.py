@@ -1,0 +1,129 @@
+"""A search with a trained parent: what inherits is fine-tuned, ranked with its like, and finished from the parent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archdsl.load.spaces import load_space, point
+from archdsl.search.store.result import Result
+from tests.support.fake_weights import fake_named, write_fake_weights
+from tests.support.searching import SPACE, Lines, Machine, latency_of, quicken, records, search, trials
+
+FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> str:
+    """The file of a trained point of the small space."""
+    chosen = {"w": 48, "d1": 4, "mlp": "dwconv", "stage2": "mlp", "d2": 4}
+    spec = point(load_space(SPACE), chosen.__getitem__)[0].to_json()
+    sets = {name: fake_named(0.9) for name in ("validation", "held")}
+    write_fake_weights(tmp_path / "parent.safetensors", FIELDS | {"spec": spec}, sets)
+    return str(tmp_path / "parent.safetensors")
+
+
+def with_parent(folder: Path, parent: str, machine: Machine | None = None, **changes: object) -> Result:
+    return search(folder, machine, parent=parent, **changes)
+
+
+def test_candidates_inherit_and_are_named_so(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    result = with_parent(tmp_path / "run", parent, machine)
+    trained = [trial for trial in trials(tmp_path / "run") if trial["accuracy"] is not None]
+    proxies = [trial["provenance"]["proxy"] for trial in trained]
+    assert trained
+    assert all(proxy["parent"] == "a" * 64 and proxy["inherited_loss"] == 1.0 for proxy in proxies)
+    assert all(proxy["fidelity"].startswith("inheritance and") for proxy in proxies)
+    assert result.verdict.passed
+    assert not machine.names("score")
+
+
+def test_a_parent_is_prepared_once(tmp_path: Path, parent: str) -> None:
+    with_parent(tmp_path / "run", parent, trials=2)
+    again = Machine()
+    search(tmp_path / "run", again, resume=True, parent=parent, trials=4)
+    assert len(trials(tmp_path / "run")) == 4
+    assert not [request for request in again.asked if request["do"] == "parent"]
+
+
+def test_a_share_of_the_parents_latency_becomes_milliseconds(tmp_path: Path, parent: str) -> None:
+    lines = Lines()
+    search(tmp_path / "run", parent=parent, latency_budget_ms=None, latency_share=0.6, watcher=lines)
+    written = json.loads((tmp_path / "run" / "run.json").read_text())
+    whole = json.loads((tmp_path / "run" / "parent.json").read_text())
+    assert written["latency_budget_ms"] == pytest.approx(0.6 * whole["latency_ms"], rel=1e-4)
+    assert any("the budget of 60 % of it is" in line for line in lines.told)
+
+
+def test_a_resumed_search_keeps_the_milliseconds(tmp_path: Path, parent: str) -> None:
+    asked = {"parent": parent, "latency_budget_ms": None, "latency_share": 0.6}
+    search(tmp_path / "run", trials=2, **asked)
+    before = json.loads((tmp_path / "run" / "run.json").read_text())["latency_budget_ms"]
+    slower = Machine()
+    slower.speed = 2.0
+    search(tmp_path / "run", slower, resume=True, trials=3, **asked)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["latency_budget_ms"] == before
+
+
+def narrow_only(spec: object) -> str | None:
+    return "it is wider than the parent" if '"width": 16' not in json.dumps(spec.to_json()) else None  # type: ignore[attr-defined]
+
+
+def test_accuracies_of_both_kinds_stand_in_no_one_ranking(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    machine.why_not = narrow_only
+    result = with_parent(tmp_path / "run", parent, machine, trials=25, latency_budget_ms=9.0)
+    proxies = [trial["provenance"].get("proxy", {}) for trial in trials(tmp_path / "run")]
+    reasons = [proxy["not_inherited"] for proxy in proxies if "not_inherited" in proxy]
+    assert set(reasons) == {"it is wider than the parent"}
+    assert any("parent" in proxy for proxy in proxies)
+    longer = [record for record in records(tmp_path / "run") if record["rung"] == "train_longer"]
+    kinds = ["parent" in record["provenance"]["proxy"] for record in longer]
+    assert True in kinds
+    assert False in kinds
+    steps = {record["provenance"]["proxy"]["epochs"] for record in longer}
+    assert len(steps) == 1  # after equally many epochs
+    assert result.verdict.passed
+
+
+def test_where_nothing_can_inherit_all_are_trained_anew(tmp_path: Path, parent: str) -> None:
+    machine, lines = Machine(), Lines()
+    machine.why_not = lambda spec: "its patches have another size than the parent's"
+    result = with_parent(tmp_path / "run", parent, machine, trials=12, latency_budget_ms=20.0, watcher=lines)
+    assert sum("no network could inherit from the parent" in line for line in lines.told) == 1
+    asked = [request["inheriting"] for request in machine.asked if request["do"] == "train"]
+    assert any(asked)
+    assert not all(asked)
+    assert result.verdict.passed
+
+
+def test_the_winners_file_is_that_of_its_training(tmp_path: Path, parent: str) -> None:
+    result = with_parent(tmp_path / "run", parent)
+    assert result.verdict.accuracy is not None
+    assert (tmp_path / "run" / "winner.safetensors").is_file()
+    assert latency_of(result.winner) <= 6.0
+
+
+def test_a_winners_weights_that_are_gone_are_inherited_again(tmp_path: Path, parent: str) -> None:
+    import shutil
+
+    machine = Machine()
+    removed: list[bool] = []
+
+    def on_ask(request: dict[str, object]) -> None:
+        if request["do"] == "train" and request["inheriting"] and len(machine.names("train")) == 12:
+            shutil.rmtree(tmp_path / "run" / "weights", ignore_errors=True)
+            removed.append(True)
+
+    machine.on_ask = on_ask
+    with_parent(tmp_path / "run", parent, machine, trials=12)
+    assert removed
+    assert (tmp_path / "run" / "winner.safetensors").is_file()

@@ -1,0 +1,174 @@
+"""What a worker does with a parent: real networks of a few thousand parameters, on images that any of them learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import archdsl
+from archdsl.data.loading import load
+from archdsl.errors import WeightsError
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
+from archdsl.search.loaded_data import DataRequest
+from archdsl.search.policy.inherit import AdaptingPolicy
+from archdsl.search.worker.parent_actions import prepare_parent
+from archdsl.search.worker.parent_messages import ParentReply, ParentRequest
+from archdsl.search.worker.training_actions import train_network
+from archdsl.search.worker.training_messages import Inheriting, TrainReply, TrainRequest
+from archdsl.training.fidelity import Fidelity
+from archdsl.training.recipe import train
+from archdsl.training.saving import Training, save_trained
+from archdsl.weights import load_model, read_facts
+from tests.support.bright_images import write_bright_images
+
+SIZE, CLASSES = 16, 4
+
+
+def spec(depth: int = 2, width: int = 16, patch: int = 4, classes: int = CLASSES, channels: int = 3) -> Spec:
+    return spec_of(
+        {
+            "kind": "arch",
+            "version": 1,
+            "name": "small",
+            "image": SIZE,
+            "classes": classes,
+            "channels": channels,
+            "nodes": [
+                {"id": "stem", "type": "patch_stem", "width": width, "patch": patch},
+                {"id": "stage1", "type": "mlp", "depth": depth, "mlp": {"type": "dwconv"}},
+                {"id": "head", "type": "mean_head"},
+            ],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data of four classes, grey data of five, and a parent trained on the first."""
+    folder = tmp_path_factory.mktemp("parent")
+    write_bright_images(folder / "data.npz", classes=CLASSES, count=300, size=SIZE)
+    write_bright_images(folder / "grey.npz", classes=5, count=300, size=SIZE, channels=1)
+    data, fidelity = load(str(folder / "data.npz"), SIZE, 0, train=1000), Fidelity(24, 150)
+    torch.manual_seed(0)
+    model = archdsl.build(spec())
+    outcome = train(model, data, fidelity, seed=0)
+    save_trained(model, folder / "parent.safetensors", Training(data, data.fingerprint(), fidelity, 0, "cpu", outcome))
+    return folder
+
+
+def silent(event: Any) -> None:
+    pass
+
+
+def prepared(place: Path, data: str, out: Path, file: str = "parent.safetensors", seconds: float = 1.0) -> ParentReply:
+    request = ParentRequest(
+        file=str(place / file),
+        out=str(out),
+        data=DataRequest(str(place / data), SIZE, 0, 1000),
+        image=(SIZE, SIZE),
+        seed=0,
+        device="cpu",
+        threads=1,
+        batch=16,
+        seconds=seconds,
+        adapting=AdaptingPolicy(epochs=4.0),
+    )
+    return prepare_parent(request, silent)
+
+
+def trained(place: Path, parent: Path, network: Spec, keep: Path, epochs: float = 1.0, **how: Any) -> TrainReply:
+    inheriting = Inheriting(str(parent), "b" * 64, epochs, **how)
+    data = DataRequest(str(place / "data.npz"), SIZE, 0, 1000)
+    request = TrainRequest(network.to_json(), data, 0.5, 16, 1000, 0, "cpu", 1, None, (), str(keep), None, inheriting)
+    return train_network(request, silent)
+
+
+def test_a_parent_of_the_same_classes_is_taken_as_it_is(place: Path, tmp_path: Path) -> None:
+    reply = prepared(place, "data.npz", tmp_path / "p.safetensors")
+    assert (reply.epochs, reply.notes) == (0.0, ())
+    before, after = load_model(place / "parent.safetensors"), load_model(tmp_path / "p.safetensors")
+    assert all(torch.equal(tensor, after.state_dict()[name]) for name, tensor in before.state_dict().items())
+    stated = read_facts(place / "parent.safetensors").accuracy
+    assert stated is not None
+    assert read_facts(tmp_path / "p.safetensors").accuracy == stated
+    assert reply.validation.answers == stated.validation.answers
+
+
+def test_a_parent_of_other_classes_and_channels_is_adapted(place: Path, tmp_path: Path) -> None:
+    reply = prepared(place, "grey.npz", tmp_path / "p.safetensors")
+    assert (reply.spec["classes"], reply.spec["channels"]) == (5, 1)
+    assert reply.epochs > 0
+    text = " ".join(reply.notes)
+    assert "reads 1 channel now instead of 3" in text
+    assert "its head has the classes of the data now: 4 of the 5 keep their weights" in text
+    facts = read_facts(tmp_path / "p.safetensors")
+    assert facts.classes == ("0", "1", "2", "3", "4")
+    assert facts.accuracy is not None
+    assert facts.accuracy.validation.accuracy > 0.5  # a fifth is chance
+
+
+def test_channels_that_are_neither_one_are_refused(place: Path, tmp_path: Path) -> None:
+    from archdsl.deriving.channels import with_channels
+
+    with pytest.raises(WeightsError, match=r"reads images of 3 channels, the data has 4"):
+        with_channels(archdsl.build(spec()), 4)
+
+
+def test_grey_and_equal_colours_give_equal_outputs() -> None:
+    from archdsl.deriving.channels import with_channels
+
+    model, grey = archdsl.build(spec()).eval(), torch.randn(2, 1, SIZE, SIZE)
+    one = with_channels(model, 1)
+    assert torch.allclose(one(grey), model(grey.expand(-1, 3, -1, -1)), atol=1e-5)
+    again = with_channels(one, 3)
+    assert torch.allclose(again(grey.expand(-1, 3, -1, -1)), one(grey), atol=1e-5)
+
+
+def test_a_shallower_network_inherits_and_its_file_names_the_parent(place: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "p.safetensors"
+    prepared(place, "data.npz", parent)
+    reply = trained(place, parent, spec(depth=1), tmp_path / "w.safetensors")
+    inherited = reply.inherited
+    assert inherited is not None
+    assert inherited.reason is None
+    assert inherited.loss is not None
+    assert inherited.parent_loss is not None
+    facts = read_facts(tmp_path / "w.safetensors")
+    assert facts.provenance is not None
+    assert (facts.provenance.parent, facts.provenance.epochs) == ("b" * 64, 1.0)
+    assert reply.outcome.accuracy > 0.8
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (spec(width=32), "it is wider than the parent"),
+        (spec(patch=2), "its patches have another size than the parent's"),
+    ],
+)
+def test_what_cannot_keep_its_function_begins_anew(place: Path, tmp_path: Path, network: Spec, reason: str) -> None:
+    parent = tmp_path / "p.safetensors"
+    prepared(place, "data.npz", parent)
+    reply = trained(place, parent, network, tmp_path / "w.safetensors")
+    assert reply.inherited is not None
+    assert reply.inherited.reason == reason
+    facts = read_facts(tmp_path / "w.safetensors").provenance
+    assert facts is not None
+    assert (facts.parent, facts.epochs) == (None, 0.5)
+
+
+def test_a_finalist_is_fitted_again_and_never_worse_than_untuned(place: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "p.safetensors"
+    prepared(place, "data.npz", parent)
+    keep = tmp_path / "w.safetensors"
+    how = {"refit_steps": 10, "refit_images": 64, "is_decided": True}
+    reply = trained(place, parent, spec(depth=1), keep, epochs=0.1, **how)
+    assert reply.inherited is not None
+    assert reply.inherited.refitted >= 1
+    facts = read_facts(keep).accuracy
+    assert facts is not None
+    assert facts.validation.accuracy == reply.outcome.accuracy
