@@ -14,6 +14,7 @@ from statistics import mean
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.finish_length import lengthen_that_fits, longer_s
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.kept_weights import retraining_s
 from archdsl.search.evaluate.parent import inheriting
@@ -35,6 +36,7 @@ class Finalists:
 
     def __init__(self, context: Context) -> None:
         self._context, self._policy = context, context.policy.finalists
+        self._lengthen = self._policy.lengthen
         self._rounds = Counter[str]()
         """In how many rounds a network was, by hash."""
         self._is_announced = False
@@ -44,6 +46,13 @@ class Finalists:
         remove_unneeded(self._context, self.may_win(), is_training=False)
         self.keep_time()
         field = self._first()
+        if self._context.inherits:
+            if (lengthen := lengthen_that_fits(self._context, field)) is None:
+                self._announce(f"{max(self._context.clock.left_to_train or 0.0, 0.0):.0f} s are left for it")
+                return
+            self._lengthen = lengthen
+            if lengthen <= 1:  # initial weights would learn no more than they did
+                field = [trial for trial in field if trial.is_inherited]
         for number in range(self._policy.seeds):
             self._rounds.update(trial.network_hash for trial in field)
             if not self._round(field, number):
@@ -89,10 +98,11 @@ class Finalists:
         ranked = sorted(candidates, key=by_accuracy)
         alike = [trial for trial in ranked if self._context.is_ranked(trial)]
         others = [trial for trial in ranked if not self._context.is_ranked(trial)]
+        policy = self._context.policy.inheritance
+        count = policy.finalists if self._context.inherits else self._policy.count
         if not alike or not others:
-            return ranked[: self._policy.count]
-        few = self._context.policy.inheritance.others
-        return alike[: self._policy.count - few] + others[:few]
+            return ranked[:count]
+        return alike[: count - policy.others] + others[: policy.others]
 
     def _candidates(self) -> list[Trial]:
         """What was trained inside the budget, once a network."""
@@ -107,7 +117,7 @@ class Finalists:
             left = context.clock.left_to_train
             if len(self._per_seed(trial)) != number:
                 continue
-            needed_s = self._longer_s(trial)
+            needed_s = longer_s(context, trial, self._lengthen)
             if left is not None and left < needed_s:
                 self._announce(f"that takes about {needed_s:.0f} s, and {max(left, 0):.0f} s are left for it")
                 return False
@@ -121,20 +131,12 @@ class Finalists:
                 continue
         return True
 
-    def _longer_s(self, trial: Trial) -> float:
-        """About what the longer training of a network takes, by what its short one took a step."""
-        training = trial.training
-        if training is None or training.seconds is None:
-            return 0.0
-        if not trial.is_inherited or not training.steps:
-            return self._policy.lengthen * training.seconds
-        context = self._context
-        steps = fidelity_of(context.settings, context.loaded.images, self._policy.lengthen).steps
-        return training.seconds * (steps / training.steps + 1)  # a refit takes about as long as inheriting and tuning
-
     def _announce(self, why_not: str = "") -> None:
         """Say once that finalists are trained longer, or why none is."""
         longer = f"trained {plain_text(self._policy.lengthen)} times as long"
+        if self._context.inherits:
+            epochs = fidelity_of(self._context.settings, self._context.loaded.images, self._lengthen).epochs
+            longer = f"fine-tuned for {plain_text(epochs)} epochs" if not why_not else "fine-tuned longer"
         line = f"no finalist is {longer}: {why_not}" if why_not else f"finalists are {longer}, while there is time"
         if not self._is_announced:
             self._context.watcher(self._context.state, line)
@@ -158,7 +160,7 @@ class Finalists:
     def _train(self, trial: Trial, seed: int) -> None:
         """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
         context, spec = self._context, spec_of(trial.document)
-        epochs = fidelity_of(context.settings, context.loaded.images, self._policy.lengthen).epochs
+        epochs = fidelity_of(context.settings, context.loaded.images, self._lengthen).epochs
         context.doing(spec.name, "training the finalists longer")
         trained = train(
             context.worker,
@@ -167,10 +169,10 @@ class Finalists:
             context.policy.silence,
             context.loaded,
             context.clock,
-            lengthen=self._policy.lengthen,
+            lengthen=self._lengthen,
             progress=context.trained_so_far,
             keep=weights_path(context, trial.network_hash, seed, epochs),
-            inheriting=inheriting(context, True, self._policy.lengthen) if trial.is_inherited else None,
+            inheriting=inheriting(context, epochs) if trial.is_inherited else None,
         )
         last = trained.training
         per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers)

@@ -228,7 +228,7 @@ def _inheriting(context: Context, record: Trial, training: SeedTraining) -> Inhe
     chosen_one = chosen_record(context.records, record.network_hash)
     if chosen_one is None or not chosen_one.is_inherited:
         return None
-    return inheriting(context, training.is_longer, _lengthen(context, training))
+    return inheriting(context, training.epochs if training.is_longer else None)
 
 
 def _kept(path: Path, facts: _Facts, training: SeedTraining, trainings: list[SeedTraining]) -> KeptWeights:

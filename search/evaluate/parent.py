@@ -18,7 +18,7 @@ from archdsl.search.worker.parent_messages import ParentRequest
 from archdsl.search.worker.process import Failed
 from archdsl.search.worker.training_messages import Answers, Inheriting
 from archdsl.training.accuracy import unpacked
-from archdsl.training.fidelity import BATCH, batch_on, fidelity_of
+from archdsl.training.fidelity import BATCH, batch_on
 
 
 def prepare_parent(context: Context) -> None:
@@ -73,20 +73,19 @@ def measure_parent(context: Context) -> None:
     context.note(_budget_note(settings.latency_budget_ms, share, settings.stat, latency_ms))
 
 
-def inheriting(context: Context, is_finalist: bool = False, lengthen: float = 1.0) -> Inheriting | None:
+def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriting | None:
     """How a candidate begins with the parent's weights; None where the search has no parent, or gave it up.
 
-    A finalist is fine-tuned for as many steps as one that is trained from initial weights.
+    A finalist has a refit, and `finish_epochs` of fine-tuning.
     """
     parent, policy = context.parent, context.policy.inheritance
-    if parent is None or not (is_finalist or context.inherits):
+    if parent is None or not (finish_epochs or context.inherits):
         return None
     settings = context.settings
     file = str((context.folder.path / PARENT_WEIGHTS).absolute())
-    if is_finalist:
-        epochs = fidelity_of(settings, context.loaded.images, lengthen).epochs
+    if finish_epochs:
         refit = policy.refit_steps, policy.refit_images
-        return Inheriting(file, parent.sha256, epochs, *refit, policy.fine_tuning, True)
+        return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
     images = min(settings.images, context.loaded.images)
     batch = batch_on(settings.device, policy.steps * BATCH / images, images)
     return Inheriting(file, parent.sha256, round(policy.steps * batch / images, 3), tuning=policy.fine_tuning)

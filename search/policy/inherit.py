@@ -61,6 +61,18 @@ class InheritancePolicy:
     """Of the parent's latency, at most: on a busy machine one is followed by another, and all are pooled."""
     one_in: int = 4
     """Of the networks that cannot inherit, one in so many is tried all the same."""
+    search_share: float = 0.45
+    """Of the time, for candidates; the rest is for finishing the best and measuring the winner."""
+    finalists: int = 3
+    """That are finished, at most, where the space lets candidates inherit."""
+    finish_share: float = 0.9
+    """Of the time that is left for training, which the finalists share."""
+    least_epochs: float = 0.5
+    """Of a finalist's fine-tuning; with less time there is none."""
+    refit_cost: float = 1.5
+    """Training steps that a step of the refit takes as long as, all blocks together; it reads larger batches."""
+    validation_cost: float = 1 / 3
+    """Training steps that validating as many images takes as long as."""
     others: int = 1
     """Finalists among those that were trained from initial weights."""
     fine_tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)

@@ -25,6 +25,8 @@ class Clock:
         `now` is `time.monotonic` where nothing else is given.
         """
         self._now, self._policy = now or time.monotonic, policy.time
+        has_parent = settings.parent is not None
+        self._search_share = policy.inheritance.search_share if has_parent else policy.time.search_share
         self._spent, self._started = spent, self._now() if started is None else started
         reading = policy.final_reading
         self.process_s = reading.start_s + reading.rounds_s(settings.budgets.latency_ms or 0.0)
@@ -86,7 +88,7 @@ class Clock:
     @property
     def search_ends_s(self) -> float | None:
         """Seconds after the start at which no further candidate is tried, where no time is kept for a retraining."""
-        return None if self.limit is None else self.limit * self._policy.search_share
+        return None if self.limit is None else self.limit * self._search_share
 
     @property
     def search_is_over(self) -> bool:

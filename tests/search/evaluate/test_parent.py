@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,14 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def parent(tmp_path: Path) -> str:
     """The file of a trained point of the small space."""
-    chosen = {"w": 48, "d1": 4, "mlp": "dwconv", "stage2": "mlp", "d2": 4}
+    chosen: dict[str, Any] = {"w": 48, "d1": 4, "mlp": "dwconv", "stage2": "mlp", "d2": 4}
     spec = point(load_space(SPACE), chosen.__getitem__)[0].to_json()
     sets = {name: fake_named(0.9) for name in ("validation", "held")}
     write_fake_weights(tmp_path / "parent.safetensors", FIELDS | {"spec": spec}, sets)
     return str(tmp_path / "parent.safetensors")
 
 
-def with_parent(folder: Path, parent: str, machine: Machine | None = None, **changes: object) -> Result:
+def with_parent(folder: Path, parent: str, machine: Machine | None = None, **changes: Any) -> Result:
     return search(folder, machine, parent=parent, **changes)
 
 
@@ -64,7 +65,7 @@ def test_a_share_of_the_parents_latency_becomes_milliseconds(tmp_path: Path, par
 
 
 def test_a_resumed_search_keeps_the_milliseconds(tmp_path: Path, parent: str) -> None:
-    asked = {"parent": parent, "latency_budget_ms": None, "latency_share": 0.6}
+    asked: dict[str, Any] = {"parent": parent, "latency_budget_ms": None, "latency_share": 0.6}
     search(tmp_path / "run", trials=2, **asked)
     before = json.loads((tmp_path / "run" / "run.json").read_text())["latency_budget_ms"]
     slower = Machine()

@@ -1,0 +1,59 @@
+"""How long finalists that inherited are fine-tuned: as long as the search's time lets several of them be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from archdsl.search.evaluate.context import Context
+from archdsl.search.trial import Trial
+from archdsl.training.fidelity import fidelity_of
+
+
+def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | None:
+    """How many times longer than short ones the finalists' trainings are; None where there is no time for a short one.
+
+    What was chosen before holds on, so that finalists are compared after equally many steps.
+    """
+    policy, inheritance = context.policy.finalists, context.policy.inheritance
+    short = fidelity_of(context.settings, context.loaded.images).epochs
+    if (before := _chosen_before(context)) is not None:
+        return before / short
+    left = context.clock.left_to_train
+    if left is None or not finalists:
+        return policy.lengthen
+    each_s = inheritance.finish_share * left / len(finalists)
+    step_s = max(seconds_a_step(context, trial) for trial in finalists)
+    steps = each_s / max(step_s, 1e-6) - inheritance.refit_cost * inheritance.refit_steps
+    an_epoch = fidelity_of(context.settings, context.loaded.images).steps / short
+    epochs = math.floor(2 * steps / an_epoch) / 2
+    if epochs < inheritance.least_epochs:
+        return None
+    return min(epochs / short, policy.lengthen)
+
+
+def longer_s(context: Context, trial: Trial, lengthen: float) -> float:
+    """About what the longer training of a network takes, by what its short one took."""
+    training, inheritance = trial.training, context.policy.inheritance
+    if training is None or training.seconds is None:
+        return 0.0
+    if not trial.is_inherited:
+        return lengthen * training.seconds
+    steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
+    return seconds_a_step(context, trial) * (steps + inheritance.refit_cost * inheritance.refit_steps)
+
+
+def seconds_a_step(context: Context, trial: Trial) -> float:
+    """Of a network's training, told from its short one, whose validation is part of its seconds."""
+    training, data = trial.training, context.loaded
+    if training is None or not training.seconds or not training.steps:
+        return 0.0
+    share = context.policy.inheritance.validation_cost
+    validated = share * (data.validation + data.held_out) / (training.batch or 1)
+    return training.seconds / (training.steps + validated)
+
+
+def _chosen_before(context: Context) -> float | None:
+    """The epochs of the finalists that were trained longer in an earlier part of the run."""
+    longer = (record.training for record in context.records if record.is_longer and record.is_inherited)
+    return next((training.epochs for training in longer if training is not None and training.epochs), None)
