@@ -25,7 +25,7 @@ RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
     "duplicate": "the same network as an earlier candidate",
-    "inheritance": "cannot inherit from the parent: wider than it, or with another patch size; one in four is tried",
+    "inheritance": "cannot inherit from the parent: wider than it, or with another patch size; one in eight is tried",
     "predicted": "predicted latency over the budget by more than the error of the prediction",
     "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
     "latency": "measured latency over the gate",

@@ -59,7 +59,7 @@ class InheritancePolicy:
     """Networks that were trained, of which none could inherit, before inheriting is given up."""
     parent_readings: int = 5
     """Of the parent's latency, at most: on a busy machine one is followed by another, and all are pooled."""
-    one_in: int = 4
+    one_in: int = 8
     """Of the networks that cannot inherit, one in so many is tried all the same."""
     search_share: float = 0.45
     """Of the time, for candidates; the rest is for finishing the best and measuring the winner."""
