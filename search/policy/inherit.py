@@ -11,6 +11,8 @@ class FineTuningPolicy:
 
     scored_images: int = 256
     """Training images on which a network is judged right after inheriting."""
+    most_widened: float = 0.1
+    """Share of the parameters in tensors that are wider than the parent's, up to which a network inherits."""
     broken_nats: float = 0.5
     """More loss on these than the parent has, from which on a network counts as broken."""
     whole_lr: float = 3e-4

@@ -64,7 +64,7 @@ def fine_tuned(
     parent = parent_of(inheriting)
     model.to(options.device)
     report = _inherit(model, parent, inheriting, data)
-    if not inheriting.is_decided and (reason := _hopeless(model, report)) is not None:
+    if not inheriting.is_decided and (reason := _hopeless(model, report, inheriting)) is not None:
         return Tuned(None, Inherited(reason=reason), fidelity)
     began = _began(model, parent, report, inheriting, data, options.device)
     inherited = Inherited(began.loss, began.parent_loss, lr=began.lr, refitted=began.refitted)
@@ -125,7 +125,7 @@ def _began(
     return _Beginning(loss, parent_loss, lr, refitted)
 
 
-def _hopeless(model: Backbone, report: Inheritance) -> str | None:
+def _hopeless(model: Backbone, report: Inheritance, inheriting: Inheriting) -> str | None:
     """Why inheriting does not pay, as far as shapes tell it."""
     if report.is_empty:
         return "nothing of the parent corresponds to it"
@@ -133,7 +133,7 @@ def _hopeless(model: Backbone, report: Inheritance) -> str | None:
     resized = [tensor for tensor in report.tensors if tensor.state == "resized" and len(tensor.shape) == 4]
     if any(tensor.name.split(".")[0] in stems for tensor in resized):
         return "its patches have another size than the parent's"
-    if any(tensor.state == "widened" for tensor in report.tensors):
+    if report.sums["widened"].share > inheriting.tuning.most_widened:
         return "it is wider than the parent"
     return None
 
