@@ -152,9 +152,10 @@ def _is_at_chance(loss: float, data: Data) -> bool:
 
 
 def _loss(model: Backbone, data: Data, device: str, count: int) -> float:
-    """Mean cross entropy on some training images, with batch norm measured on them."""
-    from archdsl.deriving.score import score
+    """Mean cross entropy on `count` training images, more for many classes, with batch norm measured on them."""
+    from archdsl.deriving.score import least_images, score
 
+    count = max(count, least_images(data.classes))
     images = data.normalise(data.train_images[:count]).to(device)
     return score(model, images, data.train_labels[:count]).loss
 

@@ -27,6 +27,7 @@ def prepare_parent(request: messages.ParentRequest, say: Say) -> messages.Parent
     """The parent in the classes, channels and image size of the data, written to a file with its accuracy.
 
     Raises:
+        WrongUse: the data is too small.
         WeightsError: the file holds no network of ours, or one for images of other channels.
     """
     from archdsl.deriving.parents import read_parent
@@ -35,6 +36,7 @@ def prepare_parent(request: messages.ParentRequest, say: Say) -> messages.Parent
     from archdsl.training.normalising import normalised_as
 
     data, notes = loaded(*request.data), list[str]()
+    _check_size(data)
     parent = _reading_channels(read_parent(request.file), data.channels, notes)
     data = normalised_as(data, parent.facts.preprocessing)
     model, is_new = _brought_to(parent, data, request.image, request.seed, notes)
@@ -53,6 +55,19 @@ def prepare_parent(request: messages.ParentRequest, say: Say) -> messages.Parent
     return messages.ParentReply(
         model.spec.to_json(), sha256, _answers(outcome.validation), held, fidelity.epochs, tuple(notes)
     )
+
+
+def _check_size(data: Data) -> None:
+    """Raises `WrongUse` for data that is too small to tell which networks kept what the parent knows."""
+    from archdsl.deriving.score import least_images
+    from archdsl.errors import WrongUse
+
+    least, have = least_images(data.classes), len(data.train_labels)
+    if have < least:
+        raise WrongUse(
+            f"a search with a parent needs at least {least:,} training images for {data.classes:,} classes; "
+            f"{data.name} has {have:,}: give more (--images, or more data), or search without a parent (--parent none)"
+        )
 
 
 class Kept(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 
 import archdsl
 from archdsl.data.loading import load
-from archdsl.errors import WeightsError
+from archdsl.errors import WeightsError, WrongUse
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.loaded_data import DataRequest
@@ -109,6 +109,12 @@ def test_a_parent_of_other_classes_and_channels_is_adapted(place: Path, tmp_path
     assert facts.classes == ("0", "1", "2", "3", "4")
     assert facts.accuracy is not None
     assert facts.accuracy.validation.accuracy > 0.5  # a fifth is chance
+
+
+def test_data_that_is_too_small_is_refused_with_the_number_needed(place: Path, tmp_path: Path) -> None:
+    write_bright_images(tmp_path / "few.npz", classes=CLASSES, count=100, size=SIZE)
+    with pytest.raises(WrongUse, match=r"needs at least 64 training images for 4 classes; .* has 50"):
+        prepared(tmp_path, "few.npz", tmp_path / "p.safetensors", str(place / "parent.safetensors"))
 
 
 def test_channels_that_are_neither_one_are_refused(place: Path, tmp_path: Path) -> None:
