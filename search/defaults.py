@@ -63,7 +63,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             **request.named,
             "parent": None if parent is None else str(parent),
             **_promised(request, measured, setting.batch),
-            "asked_budgets": request.named_budgets,
+            "asked_budgets": [*request.named_budgets],
             **setting._asdict(),
             "threads": request.threads or measured.threads,
             "stat": checked_stat(request.stat or measured.stat or default_stat(setting.device)),
