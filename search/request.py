@@ -72,7 +72,7 @@ class SettingsRequest:
     @property
     def named_budgets(self) -> tuple[str, ...]:
         """The budgets that are named, by the names of `Settings.asked_budgets`."""
-        latency = self.latency_budget_ms if self.throughput_budget is None else self.throughput_budget
+        latency = self.latency_budget_ms or self.latency_share or self.throughput_budget
         limits = {"latency": latency, "params": self.params_budget, "macs": self.macs_budget}
         limits["memory"] = self.memory_budget
         return tuple(metric for metric, limit in limits.items() if limit is not None)

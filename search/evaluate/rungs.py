@@ -202,11 +202,12 @@ def identity(inheriting: Inheriting | None) -> JsonObject | None:
 
 
 def _fidelity_text(fidelity: Fidelity, inherited: Inherited | None) -> str:
-    """`inheritance and 0.5 epochs of 2,000 images`: trainings of different beginnings have different names."""
+    """`inheritance and 63 steps of 16 images`: trainings of different beginnings have different names."""
     if inherited is None or inherited.reason is not None:
         return str(fidelity)
     refit = ", a refit" if inherited.refitted else ""
-    return f"inheritance{refit} and {fidelity}"
+    is_round = (2 * fidelity.epochs).is_integer()
+    return f"inheritance{refit} and {fidelity if is_round else f'{fidelity.steps:,} steps of {fidelity.batch} images'}"
 
 
 def _inheritance(inheriting: Inheriting | None, inherited: Inherited | None) -> InheritanceFacts:

@@ -54,6 +54,13 @@ def test_of_an_older_run_equal_values_are_told_as_the_spaces() -> None:
     assert budget_texts(plain) == ["p50 <= 5 ms (of the space)", "params <= 3.000 M (asked for)"]
 
 
+def test_a_share_of_the_parents_latency_is_stated_as_one() -> None:
+    asked = settings(latency_budget_ms=None, latency_share=0.6, asked_budgets=("latency",))
+    assert budget_texts(asked) == ["p10 <= 60 % of the parent's (asked for)"]
+    measured = asked.model_copy(update={"latency_budget_ms": 1.8})
+    assert budget_texts(measured) == ["p10 <= 1.8 ms (60 % of the parent's, asked for)"]
+
+
 def test_a_throughput_is_stated_beside_the_latency_that_it_means() -> None:
     budget = {"metric": "throughput", "min": 200, "unit": "/s"}
     assert texts(budget) == ["p50 <= 5 ms (200 images/s, of the space)"]
