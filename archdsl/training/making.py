@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from archdsl.training.beginning import Beginning
     from archdsl.training.session import Session, Watcher
 
-_FROM_WEIGHTS = 1 / 3
+_FROM_WEIGHTS = 1 / 6
 """The peak rate of `fast` where trained weights go on, as a share of that from initial ones."""
 _MOST_STEPS = 10**9
 
@@ -44,6 +44,7 @@ def new_session(
     """Network, optimiser and batches of a training that has not begun, its beginning, and what augmentation is done."""
     import torch
 
+    from archdsl.families.common.initial_values import set_drop_path
     from archdsl.training.augmentation import augmentation_of
     from archdsl.training.averaging import WeightAverage
     from archdsl.training.batches import Course, Mixing, TrainingPictures, check_batch, seed_of
@@ -59,6 +60,8 @@ def new_session(
     begun = new_network(spec, data, options.seed) if source is None else network_from(spec, source, data, options.seed)
     frozen = frozen_nodes(begun.model, options.freeze, begun.has_new_head)
     model = begun.model.to(device)
+    if recipe.drop_path is not None:
+        set_drop_path(model, recipe.drop_path)
     model.set_grad_checkpointing(options.grad_checkpointing)
     batch, epochs = _length(recipe, data, options, group, device)
     check_batch(data, batch)

@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_keeps_what_was_saved_and_a_lower_rate_goes_on
         assert ended.code == 1
         assert ended.err.splitlines()[-1].partition("use a lower --lr (its peak is ")[::2] == (
             "the loss is not finite at step 8; ",
-            "0.0013); a.safetensors.unfinished (after step 6) and a.jsonl are kept: add --resume and the lower --lr to "
+            "0.0026); a.safetensors.unfinished (after step 6) and a.jsonl are kept: add --resume and the lower --lr to "
             "continue, or remove a.safetensors.unfinished to train anew",
         )
         assert not (tmp_path / "a.safetensors").exists()

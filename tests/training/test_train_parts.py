@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.errors import WrongUse
+from archdsl.families.common.layers import DropPath
 from archdsl.load.specs import load_spec
 from archdsl.render.training import bar
 from archdsl.training.augmentation import augmentation_of, resized_crop, shifted
@@ -29,7 +30,7 @@ from archdsl.training.loop import Batch
 from archdsl.training.mixing import erased, mixed
 from archdsl.training.named_recipes import FAST, paper_recipe
 from archdsl.training.normalising import Normalise
-from archdsl.training.session import Moment
+from archdsl.training.session import Moment, Session
 from archdsl.zoo import names
 from tests.support.training_data import pictures, spec
 
@@ -52,6 +53,23 @@ def test_every_published_network_has_a_recipe_or_none_was_published() -> None:
     assert recipes["datpp_b"].warmup_epochs == 50
     assert recipes["fcvit_tiny"].peak(1024) == 1e-3
     assert recipes["lit_s"].peak(1024) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("recipe", "rate"), [("fast", 0.0), ("paper", 0.1)])
+def test_a_recipe_may_train_without_stochastic_depth_and_the_file_keeps_the_document(
+    recipe: str, rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def run(session: Session) -> None:
+        rates.extend(part.rate for part in session.model.modules() if isinstance(part, DropPath))
+        assert session.model.spec.drop_path == 0.1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        archdsl.train(spec(), pictures(tmp_path / "data.npz"), tmp_path / "a.safetensors", recipe=recipe, batch=8)
+    assert max(rates) == pytest.approx(rate)
 
 
 def test_the_rate_of_the_offsets_of_lit_is_constant_after_the_warmup_at_the_published_batch() -> None:
