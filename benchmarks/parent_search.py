@@ -1,0 +1,161 @@
+"""Does a search with the parent that ships beat a hand-made network? `python benchmarks/parent_search.py`.
+
+A search as a user runs it (`--latency-budget 2ms --time 6m`), and three rivals that were fixed beforehand: the three
+best published backbones of benchmarks/results/search_and_zoo.json, at the widths and patches that they have there, with
+fewer blocks until their median latency in ONNX Runtime keeps the budget. Each rival is trained by `archdsl train` for
+all the time that the search has. Accuracies are those of the files, on the same held-out images; the difference of the
+winner and the best rival stands with its standard error over paired images. With `--none` a search without a parent
+stands beside them. Rows are kept as they are made, and a run goes on where an earlier one stopped; on one machine
+nothing else should run. Writes benchmarks/results/parent_search.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from search_quality.zoo import scaled
+
+import archdsl
+from archdsl.language.document import Spec
+from archdsl.language.text.writing import dump
+from archdsl.latency.provenance import provenance
+from archdsl.training.accuracy import unpacked
+from archdsl.weights import read_facts
+
+RESULTS = Path(__file__).parent / "results" / "parent_search.json"
+RIVALS = (("litv2_s", 0.25, 0.5, 2), ("litv2_s", 0.5, 0.33, 4), ("litv2_s", 0.33, 0.33, 4))
+"""Name, width, depth and patch of the three best of search_and_zoo.json by held-out accuracy, a width and patch once:
+with fewer blocks two of one width are one network.
+"""
+DEPTHS = (0.5, 0.33, 0.25, 0.17)
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    asked = _arguments()
+    result: Row = json.loads(asked.results.read_text()) if asked.results.exists() else {}
+    result = result or {
+        "what": "held-out accuracy of a search's winner with a parent, and of rivals trained for as many seconds",
+        "asked": {"budget_ms": asked.budget_ms, "time_s": asked.time_s, "data": asked.data},
+        "provenance": provenance("cpu", "float32", 1, "onnxruntime", 1).as_json(),
+        "rows": {},
+    }
+    jobs = {f"parent-{seed}": lambda place, seed=seed: _search(asked, place, seed, []) for seed in asked.seeds}
+    if asked.none:
+        none = ["--parent", "none"]
+        jobs |= {f"none-{seed}": lambda place, seed=seed: _search(asked, place, seed, none) for seed in asked.seeds}
+    for rival in RIVALS:
+        name = "-".join(str(part) for part in rival)
+        jobs |= {
+            f"{name}-{seed}": lambda place, seed=seed, rival=rival: _rival(asked, place, seed, rival)
+            for seed in asked.seeds
+        }
+    for name, job in jobs.items():
+        if name not in result["rows"]:
+            with tempfile.TemporaryDirectory() as place:
+                result["rows"][name] = job(Path(place))
+            result["compared"] = _compared(result["rows"], asked.seeds)
+            asked.results.write_text(json.dumps(result, indent=1) + "\n")
+            print(name, {key: result["rows"][name].get(key) for key in ("held_out", "ms", "seconds")}, flush=True)
+
+
+def _search(asked: argparse.Namespace, place: Path, seed: int, more: list[str]) -> Row:
+    """A search with an empty cache, and what its winner's file says."""
+    command = [sys.executable, "-m", "archdsl", "search", "--latency-budget", f"{asked.budget_ms}ms", "--device", "cpu"]
+    command += ["--time", f"{asked.time_s}s", "--data", asked.data, "--seed", str(seed), "--out", "run", *more]
+    started = time.monotonic()
+    code = subprocess.run(
+        command, cwd=place, env={**os.environ, "ARCHDSL_CACHE": str(place / "cache")}, check=False
+    ).returncode
+    verdict = json.loads((place / "run" / "verdict.json").read_text())
+    row = {"exit_code": code, "seconds": round(time.monotonic() - started, 1), "verdict": verdict["verdict"]}
+    row |= {"ms": verdict["latency"], "interval_ms": verdict["interval_ms"], "trials": verdict["trials"]}
+    weights = place / "run" / "winner.safetensors"
+    return row | (_stated(weights) if weights.exists() else {"held_out": None})
+
+
+def _rival(asked: argparse.Namespace, place: Path, seed: int, rival: tuple[str, float, float, int]) -> Row:
+    """A published backbone in the budget, trained for the search's time."""
+    spec, ms = _within(rival, asked.budget_ms)
+    (place / "spec.json").write_text(dump(spec))
+    command = [sys.executable, "-m", "archdsl", "train", "spec.json", "--data", asked.data, "--seed", str(seed)]
+    started = time.monotonic()
+    subprocess.run([*command, "--time", f"{asked.time_s}s", "-o", "out.safetensors"], cwd=place, check=True)
+    row = {"seconds": round(time.monotonic() - started, 1), "ms": ms}
+    return row | _stated(place / "out.safetensors")
+
+
+def _within(rival: tuple[str, float, float, int], budget_ms: float) -> tuple[Spec, float]:
+    """The backbone with as many blocks as keep the budget, and its median latency."""
+    name, width, depth, patch = rival
+    for share in (each for each in DEPTHS if each <= depth):
+        spec = scaled(name, width, share, patch)
+        ms = archdsl.measure(spec, runtime="onnxruntime", threads=1, least_s=2.0).p50_ms
+        if ms <= budget_ms:
+            return spec, ms
+    raise SystemExit(f"{name} keeps {budget_ms} ms at no depth")
+
+
+def _stated(file: Path) -> Row:
+    facts = read_facts(file).accuracy
+    assert facts is not None
+    assert facts.held_out is not None
+    spec = archdsl.load_spec(file)
+    return {
+        "network": spec.to_json(),
+        "params": archdsl.count(spec).params,
+        "data": facts.data.fingerprint,
+        "validation": facts.validation.accuracy,
+        "held_out": facts.held_out.accuracy,
+        "error": facts.held_out.standard_error,
+        "images": facts.held_out.images,
+        "answers": facts.held_out.answers,
+    }
+
+
+def _compared(rows: Row, seeds: list[int]) -> Row:
+    """The winner of each seed against the best rival of that seed, and against the search without a parent."""
+    compared: Row = {}
+    for seed in seeds:
+        mine = rows.get(f"parent-{seed}")
+        if not mine or not mine.get("answers"):
+            continue
+        rivals = {name: row for name, row in rows.items() if name.endswith(f"-{seed}") and name != f"parent-{seed}"}
+        named = {name: row for name, row in rivals.items() if row.get("answers") and row["data"] == mine["data"]}
+        compared[str(seed)] = {name: _difference(mine, row) for name, row in named.items()}
+    return compared
+
+
+def _difference(mine: Row, other: Row) -> Row:
+    """Of two accuracies on the same images, with its standard error over pairs."""
+    first, second = (unpacked(row["answers"], row["images"]) for row in (mine, other))
+    gained = sum(a and not b for a, b in zip(first, second, strict=True))
+    lost = sum(b and not a for a, b in zip(first, second, strict=True))
+    n = len(first)
+    error = math.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
+    return {"difference": (gained - lost) / n, "error": error, "is_above": gained - lost > 2 * error * n}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget-ms", type=float, default=2.0)
+    parser.add_argument("--time-s", type=int, default=360)
+    parser.add_argument("--data", default="shapetex")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--none", action="store_true", help="a search without a parent too")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
