@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from archdsl import late
 from archdsl.errors import Problem
 from archdsl.families.common.stage import Stage
 from archdsl.graphs import Link, Step, plan
@@ -56,6 +57,11 @@ class Count(NamedTuple):
         return (
             f"Count({self.params / 1e6:.4g} M params, {self.macs / 1e9:.4g} G MACs, {memory}, {len(self.nodes)} nodes)"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the nodes."""
+        html: str = late.call("count_html", self)
+        return html
 
     def weight_bytes(self, dtype: str = "float32") -> int:
         """Memory of the parameters."""

@@ -1,6 +1,7 @@
 """What a lower layer calls by name in a higher one: the only table of import strings in the project.
 
-A search from Python ends with a page that `render` draws, which stands above `search`; it is loaded when it is called.
+A search from Python ends with a page that `render` draws, which stands above `search`; values of lower layers give a
+notebook their HTML. Both are loaded when they are called.
 """
 
 from __future__ import annotations
@@ -8,11 +9,20 @@ from __future__ import annotations
 import importlib
 from typing import Any, Literal
 
-HOMES = {"write_report_page": "archdsl.render.page.page:write_html"}
+HOMES = {
+    "count_html": "archdsl.render.notebook:count_html",
+    "result_html": "archdsl.render.notebook:result_html",
+    "space_html": "archdsl.render.notebook:space_html",
+    "spec_html": "archdsl.render.notebook:spec_html",
+    "write_report_page": "archdsl.render.page.page:write_html",
+}
 """Where each function is, as MODULE:NAME."""
 
 
-def call(name: Literal["write_report_page"], *arguments: Any) -> Any:
+Name = Literal["count_html", "result_html", "space_html", "spec_html", "write_report_page"]
+
+
+def call(name: Name, *arguments: Any) -> Any:
     """What the function of that name gives for these arguments; it raises what that function does."""
     module, _, function = HOMES[name].partition(":")
     return getattr(importlib.import_module(module), function)(*arguments)

@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden
-from archdsl.cli.options import Name, Set
+from archdsl.cli.exit_codes import FAILED
+from archdsl.cli.options import Document, Set, whole
+
+if TYPE_CHECKING:
+    from archdsl.language.document import Spec
+    from archdsl.spaces.space import Space
+
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        metavar="N",
+        parser=whole(10_000),
+        help="draw N different valid networks of a search space instead, as JSON lines or into a folder",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="folder for the sampled documents, a file each (with --sample)"),
+]
 
 
 def command(
-    spec: Name,
+    spec: Document,
     assignments: Set = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NEW", help="name of the copy (default: the name of SPEC)")
+        str | None,
+        typer.Option("--name", metavar="NEW", help="name of the copy, or what the names of a sample begin with"),
     ] = None,
+    number: Sample = None,
+    out: Folder = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="of the sample (default: 0)", show_default=False)
+    ] = 0,
 ) -> None:
     """Print a copy of a backbone or a search space; redirect it to a file, and edit that.
+
+    With `--sample` it draws valid networks of a space, uniformly in each variable. No two are the same network, and the
+    same seed draws the same ones.
 
     \b
     Examples:
       archdsl new litv2_s > mine.json
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
+      archdsl new lit-dat-64 --sample 5 -o drawn
     """
     from archdsl.language.document import Spec
     from archdsl.language.text.writing import dump
@@ -34,12 +64,43 @@ def command(
     _check_name(name)
     document = open_document(spec)
     content = overridden(document, assignments) if assignments else document.content
+    if number is not None:
+        if isinstance(content, Spec):
+            raise typer.BadParameter("only a search space is sampled; this is a backbone", param_hint="'--sample'")
+        return _write_sample(_drawn(content, number, seed, name), out)
+    if out is not None:
+        raise typer.BadParameter("only a sample is written to a folder; add --sample N", param_hint="'--out'")
     text = document.text
     if isinstance(content, Spec) and (assignments or is_embedded(spec)):  # embedded documents stand on one line
         text = dump(content)
     elif is_embedded(spec):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
-    output.document(text if name is None else _renamed(text, name))
+    return output.document(text if name is None else _renamed(text, name))
+
+
+def _drawn(space: Space, number: int, seed: int, name: str | None) -> list[Spec]:
+    """So many networks of a space; exit code 1 if fewer are found."""
+    from archdsl.load.spaces import sample
+
+    specs = sample(space, number, seed, name)
+    if len(specs) < number:
+        output.error(f"{space.name}: only {len(specs)} different valid networks were found; ask for no more")
+        raise typer.Exit(FAILED)
+    return specs
+
+
+def _write_sample(specs: list[Spec], folder: Path | None) -> None:
+    """A file a network, whose paths are printed; without a folder a line of JSON each."""
+    from archdsl.files import write_text
+    from archdsl.language.text.writing import dump
+
+    if folder is None:
+        return output.document("".join(json.dumps(spec.to_json(), ensure_ascii=False) + "\n" for spec in specs))
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{spec.name}.json" for spec in specs]
+    for path, spec in zip(paths, specs, strict=True):
+        write_text(path, dump(spec))
+    return output.lines(*map(str, paths))
 
 
 def _check_name(name: str | None) -> None:

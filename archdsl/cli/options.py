@@ -11,6 +11,12 @@ from archdsl.errors import nearest
 from archdsl.search.request import Role, Sampler
 
 Name = Annotated[str, typer.Argument(metavar="SPEC", help="zoo name, or path of a .json or .safetensors file")]
+Document = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC|SPACE", help="name of a backbone or a search space, path of a .json or .safetensors file, or -"
+    ),
+]
 Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names, or paths of .json or .safetensors files")]
 Set = Annotated[
     list[str] | None,

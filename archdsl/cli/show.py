@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, chosen
+from archdsl.cli.documents import open_document, overridden
+from archdsl.cli.options import Document, Json, Set, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from archdsl import json_types
     from archdsl.language.document import Spec
     from archdsl.shape import Shape
+    from archdsl.spaces.space import Space
 
-FORMATS = ("text", "mermaid", "dot")
+LOOKED_AT = 500
+"""Choices of a space from which its points are counted; `archdsl doctor` looks at more."""
+FORMATS = ("text", "mermaid", "dot", "svg", "html")
 Format = Annotated[
     str,
     typer.Option(
@@ -30,18 +33,28 @@ Format = Annotated[
 ]
 
 
-def command(spec: Name, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
-    """Draw a backbone: its nodes with shapes, params and MACs, and the connections between them.
+def command(document: Document, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
+    """Draw a backbone or a search space.
+
+    Of a backbone it shows the nodes with shapes, params and MACs, and the connections between them. Of a space it shows
+    the nodes with their alternatives, the variables, how many points are valid, constraints, budgets and seeds. The
+    formats svg and html are pictures that load nothing and have no script.
 
     \b
     Examples:
       archdsl show litv2_s
       archdsl show litv2_s --set image=256 --format mermaid
+      archdsl show dualvit_s --format svg > dualvit_s.svg
+      archdsl show lit-dat-64
     """
     from archdsl.cost import count
+    from archdsl.language.document import Spec
 
-    (opened,) = open_specs([spec], assignments)
-    if as_json:
+    written = open_document(document)
+    opened = overridden(written, assignments) if assignments else written.content
+    if not isinstance(opened, Spec):
+        _show_space(opened, form, as_json)
+    elif as_json:
         output.result_json(_facts(opened))
     elif form == "mermaid":
         from archdsl.render.mermaid import mermaid
@@ -51,11 +64,35 @@ def command(spec: Name, assignments: Set = None, form: Format = "text", as_json:
         from archdsl.render.dot import dot
 
         output.document(dot(opened))
+    elif form in ("svg", "html"):
+        from archdsl.render import svg
+
+        output.document(svg.svg(opened) if form == "svg" else svg.html(opened))
     else:
         from archdsl.render.console import stdout
         from archdsl.render.tree import show
 
         stdout().print(show(opened, count(opened)), soft_wrap=True)
+
+
+def _show_space(space: Space, form: str, as_json: bool) -> None:
+    """A search space, as text or as JSON."""
+    from archdsl.search.doctor.points import Points
+    from archdsl.search.doctor.survey import survey
+    from archdsl.search.policy.doctor import SurveyPolicy
+
+    if form != "text":
+        raise typer.BadParameter("a search space is drawn as text alone; leave it out", param_hint="'--format'")
+    looked_at = survey(space, Points(space), SurveyPolicy(most_choices=LOOKED_AT, samples=LOOKED_AT))
+    if as_json:
+        from archdsl.render.space import space_facts
+
+        output.result_json(space_facts(space, looked_at))
+        return
+    from archdsl.render.console import stdout
+    from archdsl.render.space import SpacePage
+
+    stdout().print(SpacePage(space, looked_at), soft_wrap=True)
 
 
 def _facts(spec: Spec) -> json_types.JsonObject:

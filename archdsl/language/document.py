@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from archdsl import late
 from archdsl.language.header import Header
 from archdsl.language.nodes import Node, node_models
 from archdsl.language.plan import LinkedGraph, Step, graph_of_nodes, steps_of
@@ -28,6 +29,11 @@ class Spec(Header):
         return f"Spec({self.name!r}, image {height}x{width}, {len(self.nodes)} nodes)"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the nodes with shapes and costs, and the picture."""
+        html: str = late.call("spec_html", self)
+        return html
 
     def node(self, name: str) -> Node:
         """The node with that id."""

@@ -59,7 +59,7 @@ def other_kind(name: str, kind: str | None) -> str:
 def _use(name: str) -> str:
     """The commands and the function that read a name."""
     if name in zoo.spaces():
-        return f"use archdsl search, doctor or check {name}, or archdsl.load_space"
+        return f"use archdsl search, doctor, check or show {name}, or archdsl.load_space"
     return f"use archdsl show, cost or bench {name}, or archdsl.load_spec; spaces: {', '.join(zoo.spaces())}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -11,7 +12,7 @@ from archdsl import zoo
 from archdsl.errors import Problem, SpecError, nearest, short
 from archdsl.json_types import Json, JsonObject, objects_in
 from archdsl.language.arguments import wrong_document
-from archdsl.language.canonical import canonical
+from archdsl.language.canonical import canonical, canonical_hash
 from archdsl.language.checking.draft import in_order
 from archdsl.language.checking.problems import first, once_a_slip
 from archdsl.language.document import Spec
@@ -26,10 +27,24 @@ from archdsl.spaces.sampling import broken, draw, drawn_problems, random_point
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
-__all__ = ["choices_of", "draw", "load_space", "parse_space", "point", "random_point", "seed_spec", "seeds", "space_of"]
+__all__ = [
+    "choices_of",
+    "draw",
+    "load_space",
+    "parse_space",
+    "point",
+    "random_point",
+    "sample",
+    "seed_spec",
+    "seeds",
+    "space_of",
+]
 
 _TRIES = 200
 _DRAWN = 64
+_MOST_MISSES = 1_000
+_MOST_OF_A_NAME = 55
+"""Characters of a space's name in the name of a point, which has nine more."""
 _MOST_MATCHES = 256
 """Choices that are tried before a backbone is no point: alternatives that differ in derived values alone look alike."""
 
@@ -94,6 +109,29 @@ def point(space: Space, choose: Choose, name: str | None = None) -> tuple[Spec, 
     if problems := list(broken(space, resolved)):
         raise SpecError(problems)
     return spec_of(resolved.document), resolved.choices
+
+
+def sample(space: Space, number: int, seed: int = 0, name: str | None = None) -> list[Spec]:
+    """Different valid points, drawn uniformly in each variable; each is called `name` (else the space) and its hash.
+
+    Fewer than asked for are given where 1,000 draws in a row bring no other network.
+    """
+    domains, generator = variables(space.nodes), random.Random(seed)
+    looked_at, found = set[str](), dict[str, Spec]()
+    missed = 0
+    while len(found) < number and missed < _MOST_MISSES:
+        missed += 1
+        with suppress(SpecError, Unresolved):
+            choices = resolve(space, lambda name: draw(domains[name], generator)).choices
+            if (key := repr(choices)) in looked_at:
+                continue
+            looked_at.add(key)
+            spec, _ = point(space, choices.__getitem__)
+            digest = canonical_hash(spec)[:8]
+            if digest not in found:
+                called = f"{(name or space.name)[:_MOST_OF_A_NAME]}-{digest}"
+                found[digest], missed = spec.model_copy(update={"name": called}), 0
+    return list(found.values())
 
 
 def seeds(space: Space) -> list[tuple[Spec, Choices]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from archdsl import late
 from archdsl.errors import ShapeError, one_of
 from archdsl.families.common.fields import Integer, Number
 from archdsl.json_types import Json
@@ -136,6 +137,11 @@ class Space(SpaceHeader):
         return f"Space({self.name!r}, image {height}x{width}, {', '.join(counts)})"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the nodes with their alternatives, the variables and the budgets."""
+        html: str = late.call("space_html", self)
+        return html
 
     def budget(self, metric: str) -> Budget | None:
         """The document's bound on a metric, if it has one."""

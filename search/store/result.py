@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from archdsl import late
 from archdsl.errors import MeasureError, SearchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
@@ -45,6 +46,11 @@ class Result(NamedTuple):
     """How much of the space the latency budget leaves; None without one, and where too little was measured."""
     parent: ParentSummary | None = None
     """The trained network that candidates inherited from."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the search prints at its end."""
+        html: str = late.call("result_html", self)
+        return html
 
     @property
     def winner(self) -> Spec | None:

@@ -14,6 +14,7 @@ import pytest
 from archdsl import load_spec
 from archdsl.cli import output
 from archdsl.cli.app import app
+from archdsl.cli.documents import Document
 from tests.support.commands import Run, command_line, tiny_document
 
 COMMANDS = [str(command.name) for command in app.registered_commands]
@@ -68,7 +69,7 @@ def test_the_version_is_told(run: Run) -> None:
     ("arguments", "message"),
     [
         (["shw"], "No such command 'shw'. Did you mean 'show'?"),
-        (["show"], "Missing argument 'SPEC'"),
+        (["show"], "Missing argument 'SPEC|SPACE'"),
         (["show", "litv2_s", "--colour"], "No such option: --colour"),
         (["show", "litv2_s", "--format", "mermaids"], "unknown format 'mermaids'; did you mean 'mermaid'?"),
         (["schema", "spaces"], "unknown kind of document 'spaces'; did you mean 'space'?"),
@@ -117,7 +118,7 @@ def test_a_set_that_does_not_hold_ends_with_1(run: Run, tiny: Path, arguments: l
 
 
 def test_a_spec_is_asked_for_and_a_space_given(run: Run) -> None:
-    ended = run("show", "lit-dat-64")
+    ended = run("cost", "lit-dat-64")
     assert (ended.code, ended.out) == (1, "")
     assert 'kind: this is a document of kind "space"' in ended.err
 
@@ -126,7 +127,7 @@ def test_an_interruption_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archdsl.cli.show.open_specs", interrupted)
+    monkeypatch.setattr("archdsl.cli.show.open_document", interrupted)
     assert run("show", "litv2_s") == (130, "", "")
 
 
@@ -134,7 +135,7 @@ def test_a_fault_of_ours_is_one_line_and_shows_where_only_when_asked(run: Run, m
     def faulty(*_: object) -> None:
         raise KeyError("a\nb [red]")
 
-    monkeypatch.setattr("archdsl.cli.show.open_specs", faulty)
+    monkeypatch.setattr("archdsl.cli.show.open_document", faulty)
     said = "this is a bug in archdsl: KeyError: 'a\\nb [red]'"
     assert run("show", "litv2_s") == (1, "", f"{said}; archdsl -v prints where it happened\n")
     for arguments in (["-v", "show", "litv2_s"], ["show", "litv2_s", "--verbose"]):
@@ -158,16 +159,16 @@ def test_what_the_machine_refuses_is_no_bug(
     def refused(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("archdsl.cli.show.open_specs", refused)
+    monkeypatch.setattr("archdsl.cli.show.open_document", refused)
     assert run("show", "litv2_s") == (1, "", f"{message}\n")
 
 
 def test_a_warning_is_one_line_on_stderr_unless_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def warned(*_: object) -> list[Any]:
+    def warned(*_: object) -> Document:
         warnings.warn("block types of 'acme' are left out:\n  broken", stacklevel=1)
-        return [load_spec("litv2_s")]
+        return Document("", load_spec("litv2_s"))
 
-    monkeypatch.setattr("archdsl.cli.show.open_specs", warned)
+    monkeypatch.setattr("archdsl.cli.show.open_document", warned)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert run("show", "litv2_s").err == "warning: block types of 'acme' are left out: broken\n"

@@ -67,10 +67,10 @@ def test_near_names_are_those_of_what_is_wanted(here: Path) -> None:
 
 def test_a_name_of_the_other_kind_says_what_it_is(run: Run) -> None:
     space = "kind: this is a document of kind \"space\"; 'lit-dat-64' is a search space, not a backbone"
-    for command in ("show", "cost", "bench"):
+    for command in ("cost", "bench"):
         ended = run(command, "lit-dat-64")
         assert (ended.code, ended.out) == (1, "")
-        assert ended.err.startswith(f"{space}; use archdsl search, doctor or check lit-dat-64")
+        assert ended.err.startswith(f"{space}; use archdsl search, doctor, check or show lit-dat-64")
     backbone = "kind: this is a document of kind \"arch\"; 'litv2_s' is a backbone, not a search space"
     for words in ("search", "doctor", "lut show", "proxy-check"):
         ended = run(*words.split(), "litv2_s")
