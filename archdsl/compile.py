@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, short
-from archdsl.families.common.features import FeatureInfo, MapFacts, pooling_of
+from archdsl.families.common.features import FeatureInfo, MapFacts, feature_of, pooling_of
 from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
 from archdsl.families.common.layer_order import layer_numbers
 from archdsl.families.common.parameter_groups import parameter_groups, undecayed
@@ -103,7 +103,7 @@ class Backbone(nn.Module):
         """
         if norm or output_fmt != "NCHW":
             raise WrongUse("intermediate maps are NCHW, as they leave their nodes; leave out norm and output_fmt")
-        names = self.feature_info.module_name(self._indices(indices))
+        names = self.feature_info.module_name(self.feature_info.places(indices))
         before_head = self._schedule if self.features_only else self._schedule[:-1]
         wanted = [step._replace(feature=step.name in names) for step in before_head]
         if stop_early and intermediates_only:
@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         Raises:
             WrongUse: an index without a map, or no index.
         """
-        chosen = self._indices(indices)
+        chosen = self.feature_info.places(indices)
         if not chosen:
             raise WrongUse("name at least one map to keep")
         if not prune_head and chosen[-1] == len(self.feature_info) - 1:
@@ -141,15 +141,6 @@ class Backbone(nn.Module):
         self.features_only, self.num_classes = True, 0
         self.num_features = self.head_hidden_size = self.feature_info[-1]["num_chs"]
         return chosen
-
-    def _indices(self, indices: int | Sequence[int] | None) -> list[int]:
-        count = len(self.feature_info)
-        if isinstance(indices, int):
-            indices = range(-indices, 0)
-        asked = list(range(count) if indices is None else indices)
-        if not all(-count <= index < count for index in asked):
-            raise WrongUse(f"there are {count} maps; got indices {short(asked)}")
-        return sorted({index % count for index in asked})
 
     def _run(self, x: Tensor, wanted: Sequence[ScheduledStep]) -> Tensor | tuple[Tensor, ...] | list[Tensor]:
         alive, maps = self._outputs(x, wanted)
@@ -181,8 +172,7 @@ class Backbone(nn.Module):
         result = module(*[alive[port] for port in step.reads] or [x])
         outputs = result if isinstance(result, tuple) and len(step.gives) > 1 else (result,)
         if step.feature:
-            as_feature = getattr(module, "feature", None)
-            maps.append(outputs[0] if as_feature is None else as_feature(outputs[0]))
+            maps.append(feature_of(module, outputs[0]))
         for port in step.done:
             del alive[port]
         alive.update((port, value) for port, value in zip(step.gives, outputs, strict=False) if port in step.kept)
@@ -249,8 +239,7 @@ class Backbone(nn.Module):
         Raises:
             SpecError: the network does not hold at that size; it is unchanged then.
         """
-        sides = img_size if isinstance(img_size, int) else [*img_size]
-        spec = override(self.spec, [f"image={sides}"])
+        spec = override(self.spec, [f"image={img_size if isinstance(img_size, int) else [*img_size]}"])
         with torch.random.fork_rng(devices=[]):
             other = Backbone(spec, self._built_dense).to(next(self.parameters()).device)
         if self.num_classes == 0 and not self.features_only:

@@ -74,13 +74,13 @@ def name_there(child: nn.Module, parent: nn.Module, name: str) -> str:
 def node_pairs(child: Backbone, parent: Backbone) -> tuple[NodePair, ...]:
     """Each node of a network with the parent's: by its id where both are of a kind, else by its place in its kind."""
     ours, theirs = _kinds(child), _kinds(parent)
-    found = {name: name for name, kind in ours.items() if theirs.get(name) == kind}
+    pairs = {name: name for name, kind in ours.items() if theirs.get(name) == kind}
     for kind in dict.fromkeys(ours.values()):
-        left = [name for name in ours if ours[name] == kind and name not in found]
-        there = [name for name in theirs if theirs[name] == kind and name not in found.values()]
+        left = [name for name in ours if ours[name] == kind and name not in pairs]
+        there = [name for name in theirs if theirs[name] == kind and name not in pairs.values()]
         if len(left) == len(there):
-            found.update(zip(left, there, strict=True))
-    return tuple(_pair(name, found.get(name), child, parent) for name in ours)
+            pairs.update(zip(left, there, strict=True))
+    return tuple(_pair(name, pairs.get(name), child, parent) for name in ours)
 
 
 def _kinds(model: Backbone) -> dict[str, str]:

@@ -56,8 +56,8 @@ def through(module: nn.Module, inputs: Maps) -> Maps:
     parts = []
     with torch.no_grad():
         for rows in _rows(inputs):
-            given = module(*rows)
-            parts.append(given if isinstance(given, tuple) else (given,))
+            outputs = module(*rows)
+            parts.append(outputs if isinstance(outputs, tuple) else (outputs,))
     return tuple(torch.cat(each) for each in zip(*parts, strict=True))
 
 
@@ -123,8 +123,8 @@ def _copied(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _energy(inputs: Maps, target: Tensor, place: int) -> float:
-    given = inputs[place] if place < len(inputs) else None
-    added = target - given if given is not None and given.shape == target.shape else target - target.mean()
+    source = inputs[place] if place < len(inputs) else None
+    added = target - source if source is not None and source.shape == target.shape else target - target.mean()
     energy = float(added.square().mean())
     return energy if energy > 0 else max(float(target.square().mean()), torch.finfo(target.dtype).tiny)
 
@@ -138,8 +138,8 @@ def _error(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[floa
 
 
 def _loss(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float]) -> Tensor:
-    given = module(*inputs)
-    outputs = given if isinstance(given, tuple) else (given,)
+    result = module(*inputs)
+    outputs = result if isinstance(result, tuple) else (result,)
     errors = [
         (output - wanted).square().mean() / scale
         for output, wanted, scale in zip(outputs, targets, scales, strict=True)
@@ -158,8 +158,8 @@ def _learn(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[floa
         for _ in range(settings.steps):
             rows = torch.randint(count, (min(settings.batch, count),), generator=source).to(inputs[0].device)
             # torch's backward of a group norm in channels last crashes where its input has no gradient.
-            given = tuple(each.requires_grad_() for each in _taken(inputs, rows))
-            loss = _loss(module, given, _taken(targets, rows), scales)
+            batch = tuple(each.requires_grad_() for each in _taken(inputs, rows))
+            loss = _loss(module, batch, _taken(targets, rows), scales)
             if not bool(loss.isfinite()):
                 return False
             optimizer.zero_grad(set_to_none=True)

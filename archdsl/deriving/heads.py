@@ -40,13 +40,13 @@ class Scope:
 
     def output(self, count: int, of: int) -> Axis:
         """The dimension that a tensor writes."""
-        return self.writes if self.writes.sizes == (count, of) else self._own(count, of)
+        return self.writes if self.writes.sizes == (count, of) else self._inner_axis(count, of)
 
     def input(self, count: int, of: int) -> Axis:
         """A dimension that it reads."""
-        return self.reads if self.reads.sizes == (count, of) else self._own(count, of)
+        return self.reads if self.reads.sizes == (count, of) else self._inner_axis(count, of)
 
-    def _own(self, count: int, of: int) -> Axis:
+    def _inner_axis(self, count: int, of: int) -> Axis:
         return even(count, of) if self.repeats else padded(count, of)
 
 
@@ -91,12 +91,12 @@ def _widths(channels: tuple[int, int], heads: tuple[int, int]) -> tuple[int, int
 
 def _qkv(child: _Qkv, parent: _Qkv, scope: Scope) -> Mapping[str, Scope]:
     heads = (child.heads, parent.heads)
-    own = _of(heads, _widths(_pair(child.proj, parent.proj), heads))
+    inner = _of(heads, _widths(_pair(child.proj, parent.proj), heads))
     return {
-        "qkv": Scope(scope.reads, joined(own.q, own.k, own.v)),
-        "proj": Scope(own.v, scope.writes),
-        "bias": Scope(own.heads, own.heads),
-        "table": Scope(own.heads, own.heads),
+        "qkv": Scope(scope.reads, joined(inner.q, inner.k, inner.v)),
+        "proj": Scope(inner.v, scope.writes),
+        "bias": Scope(inner.heads, inner.heads),
+        "table": Scope(inner.heads, inner.heads),
     }
 
 
@@ -122,55 +122,55 @@ def _apart(child: _Apart, parent: _Apart, scope: Scope) -> Mapping[str, Scope]:
     width = _widths(_pair(child.q, parent.q), heads)
     groups = getattr(child, "groups", 0), getattr(parent, "groups", 0)
     in_group = (heads[0] // max(groups[0], 1), heads[1] // max(groups[1], 1))
-    own = _in_groups(heads, width, groups) if all(groups) else _of(heads, width)
+    inner = _in_groups(heads, width, groups) if all(groups) else _of(heads, width)
     group = combined(even(*in_group), even(*width))
     return {
-        "q": Scope(scope.reads, own.q),
-        "k": Scope(scope.reads, own.k),
-        "v": Scope(scope.reads, own.v),
-        "proj": Scope(own.v, scope.writes),
+        "q": Scope(scope.reads, inner.q),
+        "k": Scope(scope.reads, inner.k),
+        "v": Scope(scope.reads, inner.v),
+        "proj": Scope(inner.v, scope.writes),
         "offset": Scope(group, group),
-        "bias": _bias_scope(child, own, in_group),
+        "bias": _bias_scope(child, inner, in_group),
     }
 
 
-def _bias_scope(child: _Apart, own: _Heads, in_group: tuple[int, int]) -> Scope:
+def _bias_scope(child: _Apart, inner: _Heads, in_group: tuple[int, int]) -> Scope:
     """A table has a row a head, a depthwise convolution a channel, an MLP a result for each head of a group."""
     bias = getattr(child, "bias", None)
     if isinstance(bias, nn.Conv2d):
-        return Scope(own.v, own.v)
+        return Scope(inner.v, inner.v)
     if bias is not None and hasattr(bias, "fc2"):
         return Scope(same(2), even(*in_group))
-    return Scope(own.heads, own.heads)
+    return Scope(inner.heads, inner.heads)
 
 
 def _reader(child: dualvit.Attention, parent: dualvit.Attention, scope: Scope) -> Mapping[str, Scope]:
     """Without a projection the values are written as they are, so that they are channels of the stream."""
     is_projected = isinstance(child.proj, nn.Linear)
     heads = (child.heads, parent.heads)
-    own = _of(heads, _widths(_pair(child.q, parent.q), heads), repeat=not is_projected)
+    inner = _of(heads, _widths(_pair(child.q, parent.q), heads), repeat=not is_projected)
     return {
-        "q": Scope(scope.reads, own.q),
-        "kv": Scope(scope.reads, joined(own.k, own.v if is_projected else scope.writes)),
-        "proj": Scope(own.v, scope.writes),
+        "q": Scope(scope.reads, inner.q),
+        "kv": Scope(scope.reads, joined(inner.k, inner.v if is_projected else scope.writes)),
+        "proj": Scope(inner.v, scope.writes),
     }
 
 
 def _unprojected(child: dualvit.SelfAttention, parent: dualvit.SelfAttention, scope: Scope) -> Mapping[str, Scope]:
     heads = (child.heads, parent.heads)
-    own = _of(heads, _widths(_pair(child.qkv, parent.qkv, 3), heads), repeat=True)
-    return {"qkv": Scope(scope.reads, joined(own.q, own.k, scope.writes))}
+    inner = _of(heads, _widths(_pair(child.qkv, parent.qkv, 3), heads), repeat=True)
+    return {"qkv": Scope(scope.reads, joined(inner.q, inner.k, scope.writes))}
 
 
 def _semantic_stem(child: SemanticStem, parent: SemanticStem, scope: Scope) -> Mapping[str, Scope]:
     """One head; its queries, normed over the channels, repeat them as the stream does."""
-    own = _of((1, 1), _pair(child.query, parent.query))
+    inner = _of((1, 1), _pair(child.query, parent.query))
     queries = even(child.query.in_features, parent.query.in_features)
     gate = padded(child.gate.fc1.out_features, parent.gate.fc1.out_features)
     return {
         "query_norm": Scope(queries, queries),
-        "query": Scope(queries, own.q),
-        "kv": Scope(scope.reads, joined(own.k, scope.writes)),
+        "query": Scope(queries, inner.q),
+        "kv": Scope(scope.reads, joined(inner.k, scope.writes)),
         "gate.fc1": Scope(scope.reads, gate),
         "gate.fc2": Scope(gate, joined(scope.writes, scope.writes)),
     }

@@ -159,8 +159,8 @@ def _class_rows(
     if ours is not None and theirs is not None:
         places = {name: place for place, name in enumerate(theirs)}
         index = torch.tensor([places.get(name, -1) for name in ours])
-        known = int((index >= 0).sum())
-        return Axis(index, of, label="matched by name"), [f"classifier: {known} of {count} classes matched by name"]
+        matched = int((index >= 0).sum())
+        return Axis(index, of, label="matched by name"), [f"classifier: {matched} of {count} classes matched by name"]
     if count == of:
         return same(count), []
     return absent(count, of), [f"classifier: new, for {count} classes instead of {of}"]
@@ -206,14 +206,14 @@ def _dropped(source: Parent, taken: Taken) -> tuple[InheritedTensor, ...]:
 
 def _blocks(model: Backbone, pairs: Sequence[NodePair]) -> tuple[tuple[str, str | None], ...]:
     """Every node, and under a stage every block, with the parent's."""
-    found: list[tuple[str, str | None]] = []
+    parts: list[tuple[str, str | None]] = []
     for pair in pairs:
         blocks = [
             (f"{pair.name}.blocks.{place}", f"{pair.parent}.blocks.{source}" + " (identity)" * (place in pair.extra))
             for place, source in enumerate(pair.blocks)
         ]
-        own = [name for name, _ in _state(model) if name.startswith(f"{pair.name}.")]
-        if not pair.blocks or any(f"{pair.name}.blocks." not in name for name in own):
-            found.append((pair.name, pair.parent))
-        found += blocks
-    return tuple(found)
+        state = [name for name, _ in _state(model) if name.startswith(f"{pair.name}.")]
+        if not pair.blocks or any(f"{pair.name}.blocks." not in name for name in state):
+            parts.append((pair.name, pair.parent))
+        parts += blocks
+    return tuple(parts)

@@ -114,10 +114,10 @@ def published_parent(
 def _loaded(spec: Spec, source: Source, key: str | None, image: int | tuple[int, int] | None, dense: bool) -> Parent:
     has_classifier = False
     if not dense:
-        found = _classes(spec, source, key)
-        has_classifier = found is not None
-        if found is not None and found != spec.classes:
-            spec = override(spec, [f"classes={found}"])
+        classes = _classes(spec, source, key)
+        has_classifier = classes is not None
+        if classes is not None and classes != spec.classes:
+            spec = override(spec, [f"classes={classes}"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build(spec, dense).eval()

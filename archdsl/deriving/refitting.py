@@ -103,8 +103,8 @@ class _Network:
         """Keep what a later step reads, and let go what none does."""
         for port in step.done:
             self.alive.pop(port, None)
-        given = zip(step.gives, outputs, strict=False)
-        self.alive.update((port, value) for port, value in given if port in step.kept)
+        written = zip(step.gives, outputs, strict=False)
+        self.alive.update((port, value) for port, value in written if port in step.kept)
         self.next += 1
 
     def run_to(self, name: str) -> ScheduledStep | None:
@@ -173,20 +173,20 @@ class _Refit:
 
     def _fitted(self, name: str, module: nn.Module, inputs: Maps, targets: Maps) -> RefittedBlock:
         """One fit, or why there is none."""
-        given = through(module, tuple(each[:1] for each in inputs))
-        if [each.shape[1:] for each in given] != [each.shape[1:] for each in targets]:
+        outputs = through(module, tuple(each[:1] for each in inputs))
+        if [each.shape[1:] for each in outputs] != [each.shape[1:] for each in targets]:
             measured = measure_batch_norm(module, inputs)
             note = "no target of its shape" + "; batch norm measured again" * measured
             return RefittedBlock(name, "skipped", note=note)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return RefittedBlock(name, "skipped", note="frozen")
-        found = fit(module, inputs, targets, self.settings)
-        before, after = (error if math.isfinite(error) else None for error in (found.before, found.after))
-        if not found.finite:
+        fitted = fit(module, inputs, targets, self.settings)
+        before, after = (error if math.isfinite(error) else None for error in (fitted.before, fitted.after))
+        if not fitted.finite:
             return RefittedBlock(name, "not finite", before, after, "the fit gave NaN or infinities, and was undone")
-        if found.after < found.before:
+        if fitted.after < fitted.before:
             return RefittedBlock(name, "fitted", before, after)
-        return RefittedBlock(name, "exact" if found.before <= EXACT else "kept", before, after)
+        return RefittedBlock(name, "exact" if fitted.before <= EXACT else "kept", before, after)
 
 
 def _end(pair: NodePair, place: int, count: int) -> int:
@@ -205,8 +205,8 @@ def _entered(stage: Stage, inputs: Maps) -> Maps:
     """What the first block of a stage may read, and semantics that go past it."""
     parts: list[Tensor] = []
 
-    def stop(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        parts.append(given[0])
+    def stop(_: nn.Module, read: tuple[Tensor, ...]) -> None:
+        parts.append(read[0])
         raise _Entered
 
     handle = stage.blocks[0].register_forward_pre_hook(stop)
@@ -228,5 +228,5 @@ def _read(block: nn.Module, maps: Maps) -> Maps:
 
 def _through_block(block: nn.Module, maps: Maps) -> Maps:
     """A map, and semantics beside it, behind a block."""
-    given = through(block, _read(block, maps))
-    return (*given, *maps[len(given) :])
+    outputs = through(block, _read(block, maps))
+    return (*outputs, *maps[len(outputs) :])

@@ -84,15 +84,15 @@ class Inheritance:
     @property
     def sums(self) -> dict[State, Sum]:
         """By state; all but `dropped` add up to the network's parameters."""
-        found = {}
+        sums = {}
         for state in STATES:
             some = [each for each in (*self.tensors, *self.dropped) if each.state == state]
             whole = self.parameters
             if state == "dropped":
                 whole = sum(tensor.parameters for tensor in self.dropped) + self._taken_of_parent
             count = sum(tensor.parameters for tensor in some)
-            found[state] = Sum(len(some), count, count / whole if whole else 0.0)
-        return found
+            sums[state] = Sum(len(some), count, count / whole if whole else 0.0)
+        return sums
 
     @property
     def _taken_of_parent(self) -> int:
@@ -141,8 +141,8 @@ class Inheritance:
     def _row(self, name: str, parent: str | None) -> tuple[str, ...]:
         inside = [tensor for tensor in self.tensors if _part(tensor.name) == name]
         counts = {state: sum(tensor.state == state for tensor in inside) for state in STATES}
-        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        return name, f"<- {parent}" if parent is not None else "new", told or "no tensors"
+        states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        return name, f"<- {parent}" if parent is not None else "new", states or "no tensors"
 
 
 def _part(name: str) -> str:

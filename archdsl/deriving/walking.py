@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archdsl.compile import Backbone
 from archdsl.deriving import tensors
-from archdsl.deriving.axes import Axis, even, joined, same
+from archdsl.deriving.axes import Axis, even, joined
 from archdsl.deriving.counterparts import NodePair, alike, name_there
 from archdsl.deriving.heads import Scope, scopes_inside
+from archdsl.deriving.module_tensors import all_tensors, from_parent, own_tensors, silent_at_0
 from archdsl.deriving.tensors import Made
 from archdsl.families.common.join_modules import ConcatJoin
 from archdsl.families.common.layers import ConvMlp, LayerScale, ResidualConvMlp
 from archdsl.families.common.stage_modules import Stage
 from archdsl.families.common.tables import Table
-from archdsl.families.datpp.displacement import FixedBias
-from archdsl.families.datpp.neighborhood_modules import NeighborhoodAttention
 from archdsl.families.dualvit.modules import SemanticStem
-from archdsl.families.fcvit.modules import TokenMixer
 from archdsl.families.lit.modules import DeformableMerge
 from archdsl.graphs import Port, ScheduledStep, Step, plan
 from archdsl.shape import Map, Tokens
-from archdsl.weights.names import COUNTERS
 
-_LAST = (
-    *("mixer.proj", "mixer.l_proj", "mixer.h_proj", "mlp.fc2", "mlp.mlp.fc2", "mlp.attention.conv2"),
-    *("local", "semantic_mixer.qkv", "semantic_reader.kv", "semantic_mlp.fc2"),
-)
-"""What a block's branches end with, by path; of attention without a projection what gives its values."""
 _START_AT_0 = ("local", "position_embedding")
 """Parts that a block or a stage adds to its input: new ones keep the function so."""
 
 
 @dataclass
 class Taken:
-    """What a walk found: values by our names, and the parent's tensor that each came from."""
+    """The result of a walk: values by our names, and the parent's tensor that each came from."""
 
     values: dict[str, Made] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
@@ -68,7 +60,7 @@ class Walk:
                 continue
             scope = self._scope(step, module, ours[step.name], theirs[pair.parent], axes)
             for port in step.gives:
-                axes[port] = _given(port, step, module, scope, axes)
+                axes[port] = _axis_of(port, step, module, scope, axes)
             self._node(module, parent, pair, scope)
         return self.taken
 
@@ -77,9 +69,9 @@ class Walk:
     ) -> Scope:
         """What a node reads and writes; what it reads has the axis of who wrote it, where the sizes are right."""
         reads = even(ours.read, theirs.read)
-        known = axes.get(step.reads[0]) if step.reads else None
-        if known is not None and known.sizes == reads.sizes:
-            reads = known
+        written = axes.get(step.reads[0]) if step.reads else None
+        if written is not None and written.sizes == reads.sizes:
+            reads = written
         kind = self.child.spec.node(step.name).kind
         keeps = kind in ("stage", "head") or isinstance(module, SemanticStem)
         return Scope(reads, reads if keeps else even(ours.written, theirs.written), repeats=kind == "stem")
@@ -96,11 +88,11 @@ class Walk:
 
     def _stage(self, child: Stage, parent: Stage, pair: NodePair, scope: Scope) -> None:
         blocks, old = list(child.blocks), list(parent.blocks)
-        own = {name: module for name, module in child.named_children() if name != "blocks"}
-        for name, module in own.items():
+        beside = {name: module for name, module in child.named_children() if name != "blocks"}
+        for name, module in beside.items():
             other = parent._modules.get(name)
             self._child(child, name, module, other, (f"{pair.name}.{name}", f"{pair.parent}.{name}"), scope, {})
-        self._own(child, parent, pair.name, str(pair.parent), scope, {})
+        self._tensors_of(child, parent, pair.name, str(pair.parent), scope, {})
         for place, block in enumerate(blocks):
             source = pair.blocks[place]
             name = f"{pair.name}.blocks.{place}"
@@ -125,7 +117,7 @@ class Walk:
             self._keep(f"{name}.table", f"{there}.table", tensors.table(child, parent, scope.writes))
             return
         inside = {**inside, **scopes_inside(child, parent, scope)}
-        self._own(child, parent, name, there, scope, inside)
+        self._tensors_of(child, parent, name, there, scope, inside)
         for key, module in child.named_children():
             old = name_there(child, parent, key)
             names = (f"{name}.{key}", f"{there}.{old}")
@@ -155,7 +147,7 @@ class Walk:
             self._start(child, names[0], 1)
 
     def _start(self, child: nn.Module, name: str, value: float) -> None:
-        for path, tensor in _tensors(child, name):
+        for path, tensor in all_tensors(child, name):
             self.taken.values[path] = tensors.started(tensor, value)
 
     def _unwrapped(self, child: nn.Module, parent: nn.Module, name: str, there: str, scope: Scope) -> None:
@@ -170,12 +162,12 @@ class Walk:
         if isinstance(child, nn.Sequential) and mlp is not None:
             self._module(mlp, parent, f"{name}.mlp", there, scope, {})
 
-    def _own(
+    def _tensors_of(
         self, child: nn.Module, parent: nn.Module, name: str, there: str, scope: Scope, inside: Mapping[str, Scope]
     ) -> None:
-        """The tensors that are a module's own."""
-        theirs = dict(_own_tensors(parent))
-        for key, ours in _own_tensors(child):
+        """The tensors of a module without those of its submodules."""
+        theirs = dict(own_tensors(parent))
+        for key, ours in own_tensors(child):
             source = f"{there}.{key}"
             old = theirs.get(key)
             if old is None or source in self.not_theirs or old.dim() != ours.dim():
@@ -183,7 +175,7 @@ class Walk:
                 is_bias = old is None and key == "bias" and "weight" in theirs
                 self.taken.values[f"{name}.{key}"] = tensors.started(ours, 0) if is_bias else Made(ours, "new")
                 continue
-            self._keep(f"{name}.{key}", source, _made(child, parent, key, old, ours, inside.get(key, scope)))
+            self._keep(f"{name}.{key}", source, from_parent(child, parent, key, old, ours, inside.get(key, scope)))
 
     def _keep(self, name: str, source: str, made: Made) -> None:
         self.taken.values[name] = made
@@ -191,7 +183,7 @@ class Walk:
             self.taken.sources[name] = source
 
     def _new(self, child: nn.Module, name: str) -> None:
-        for path, tensor in _tensors(child, name):
+        for path, tensor in all_tensors(child, name):
             self.taken.values[path] = Made(tensor, "new")
 
     def _mlp(self, child: ConvMlp, parent: nn.Module, name: str) -> None:
@@ -245,63 +237,12 @@ def _written(step: Step) -> int:
     return shape.channels
 
 
-def _given(port: Port, step: ScheduledStep, module: nn.Module, scope: Scope, axes: Mapping[Port, Axis]) -> Axis:
+def _axis_of(port: Port, step: ScheduledStep, module: nn.Module, scope: Scope, axes: Mapping[Port, Axis]) -> Axis:
     """The axis of a port: a stage gives on what it reads, a join puts its maps one after another."""
     read = [axes.get(each) for each in step.reads]
-    known = [axis for axis in read if axis is not None]
-    if isinstance(module, ConcatJoin) and len(known) == len(read):
-        return joined(*known)
+    with_axis = [axis for axis in read if axis is not None]
+    if isinstance(module, ConcatJoin) and len(with_axis) == len(read):
+        return joined(*with_axis)
     if isinstance(module, Stage) and port[1] == "semantics" and len(read) > 1 and read[1] is not None:
         return read[1]
     return scope.writes
-
-
-def _made(child: nn.Module, parent: nn.Module, key: str, theirs: Tensor, ours: Tensor, scope: Scope) -> Made:
-    """One tensor of a module, by what its dimensions are."""
-    sizes = list(zip(ours.shape, theirs.shape, strict=True))
-    if isinstance(child, nn.Conv1d | nn.Conv2d) and isinstance(parent, nn.Conv1d | nn.Conv2d) and key == "weight":
-        placed, is_resized = tensors.kernel(theirs, child, parent)
-        inner = same(1) if child.groups > 1 else scope.input(*sizes[1])
-        return tensors.sliced(placed, ours, [scope.output(*sizes[0]), inner], is_resized)
-    if isinstance(child, NeighborhoodAttention):
-        return tensors.grid_table(theirs, ours, scope.output(*sizes[0]))
-    if isinstance(child, FixedBias) and isinstance(parent, FixedBias):
-        return tensors.pair_table(child, parent, scope.output(*sizes[0]))
-    if isinstance(child, SemanticStem) and isinstance(parent, SemanticStem):
-        return tensors.square_rows(theirs, ours, (child.grid, parent.grid), even(*sizes[1]))
-    if ours.shape[:-1] == theirs.shape[:-1] == (1, 1):  # a class token
-        made = tensors.sliced(theirs[0, 0], ours[0, 0], [scope.output(*sizes[2])])
-        return made._replace(value=made.value[None, None])
-    if ours.dim() in (1, 2):
-        read = [scope.input(*size) for size in sizes[1:]]
-        return tensors.sliced(theirs, ours, [scope.output(*sizes[0]), *read])
-    return tensors.sliced(theirs, ours, []) if ours.shape == theirs.shape else Made(ours, "new")
-
-
-def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for key, parameter in module._parameters.items():
-        if parameter is not None:
-            yield key, parameter.detach()
-    for key, buffer in module._buffers.items():
-        if buffer is not None and key not in module._non_persistent_buffers_set and not f".{key}".endswith(COUNTERS):
-            yield key, buffer
-
-
-def _tensors(module: nn.Module, name: str) -> Iterator[tuple[str, Tensor]]:
-    """All tensors inside a module, by their names in the network."""
-    for path, inner in module.named_modules():
-        for key, tensor in _own_tensors(inner):
-            yield ".".join(each for each in (name, path, key) if each), tensor
-
-
-def silent_at_0(block: nn.Module) -> list[str]:
-    """The tensors of a block that let its branches add nothing where they are 0."""
-    inside = dict(block.named_modules())
-    names = [f"{path}.gamma" for path, module in inside.items() if isinstance(module, LayerScale)]
-    if names:
-        return [*names, *(f"local.{key}" for key in ("weight", "bias") if "local" in inside)]
-    last = [path for path in _LAST if path in inside]
-    mixer = block._modules.get("mixer")
-    if isinstance(mixer, TokenMixer):
-        last.append(f"mixer.steps.{len(mixer.steps) - 1}.{'fc1' if mixer.steps[-1].fc2 is None else 'fc2'}")
-    return [f"{path}.{key}" for path in last for key in ("weight", "bias")]

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from archdsl.cost import count
 from archdsl.render import report_texts as texts
+from archdsl.render.agreement_texts import agreement_lines, finals_text, prediction_text
 from archdsl.render.columns import Column, Sheet, whole
 from archdsl.render.plot import Plot
 from archdsl.render.prose import Command, Prose
+from archdsl.render.provenance_texts import provenance_lines
 from archdsl.render.texts import clock, printable
 from archdsl.render.tree import show
 from archdsl.render.verdict import STYLES
@@ -68,13 +70,13 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "Where candidates ended", [_rungs(report)]
     yield "Parameter importance", _importance(report)
     yield "Proxy against final accuracy", _finals(report)
-    yield "Predicted against measured latency", [Prose(texts.prediction_text(report.prediction))]
-    yield "What ranks the proxy accuracy here", [Prose(line) for line in texts.agreement_lines(report.scores)]
+    yield "Predicted against measured latency", [Prose(prediction_text(report.prediction))]
+    yield "What ranks the proxy accuracy here", [Prose(line) for line in agreement_lines(report.scores)]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
     if report.verdict.per_class:
         yield "Accuracy by class", [_classes(report)]
-    yield "Where the numbers come from", [Prose(line) for line in texts.provenance_lines(report)]
+    yield "Where the numbers come from", [Prose(line) for line in provenance_lines(report)]
     yield "How to reproduce", _commands((f"{what}:", command) for what, command in report.reproduce)
 
 
@@ -169,7 +171,7 @@ def _finals(report: Report) -> Iterator[RenderableType]:
             Column("after", _cells(after.proxy.fidelity for _, after in pairs), drop=1),
         ]
         yield Sheet(columns)
-    yield Prose(texts.finals_text(report.finals))
+    yield Prose(finals_text(report.finals))
 
 
 def _classes(report: Report) -> RenderableType:

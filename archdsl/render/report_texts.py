@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from archdsl.errors import ArchError
-from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
@@ -21,7 +18,7 @@ from archdsl.search.store.winner import QUANTISED
 
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
-    from archdsl.search.report.facts import Agreement, Finals, Prediction, Report, Rung
+    from archdsl.search.report.facts import Report, Rung
     from archdsl.search.report.trials import TrialLine
 
 IMPORTANCE_CAVEAT = (
@@ -32,9 +29,6 @@ IMPORTANCE_CAVEAT = (
 )
 ATTEMPTS = "Networks that were tried as the winner"
 """Heading of a table in which a network may stand that was not measured again."""
-FEW = 10
-"""Networks below which a rank correlation is called weak evidence."""
-
 _STATIC_BUDGETS = {
     "params": "params",
     "macs": "MACs for one image",
@@ -240,51 +234,6 @@ def baseline_lines(report: Report) -> Iterator[str]:
         yield NEVER_CHOSEN
 
 
-def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
-    """A rank correlation under the name of what it ranks; one line for all that rank too few networks."""
-    too_few = [agreement for agreement in agreements if agreement.rho is None or agreement.chance is None]
-    for agreement in agreements:
-        if agreement not in too_few:
-            yield f"{agreement.name}: {_agreement_figures(agreement)}"
-    for count in sorted({agreement.n for agreement in too_few}, reverse=True):
-        names = ", ".join(agreement.name for agreement in too_few if agreement.n == count)
-        yield f"{names}: {counted(count, 'network')}, too few for a rank correlation"
-
-
-def _agreement_figures(agreement: Agreement) -> str:
-    """The correlation, its n, and how easily chance gives as much."""
-    if agreement.rho is None or agreement.chance is None:
-        return f"{counted(agreement.n, 'network')}, too few for a rank correlation"
-    chance = f"{_share(agreement.chance)} of random orders correlate as strongly"
-    weak = "; weak evidence" if agreement.n < FEW else ""
-    return f"Spearman {agreement.rho:.2f} over {agreement.n} networks; {chance}{weak}"
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}" if value >= 0.005 else "under 1%"
-
-
-def finals_text(finals: Finals) -> str:
-    """How the search's ranking held after longer training."""
-    if not finals.pairs:
-        return "No finalist was trained longer."
-    return (
-        f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the "
-        f"search: their accuracies lie close together, so their ranks change easily."
-    )
-
-
-def prediction_text(prediction: Prediction) -> str:
-    """How far predictions lay off."""
-    if not prediction.points or prediction.agreement is None:
-        return f"No latency was predicted: {prediction.reason}."
-    return (
-        f"Each of {len(prediction.points)} networks was predicted from all the others: the median error is "
-        f"{prediction.median_error or 0:.0%}, the largest {prediction.largest_error or 0:.0%}. "
-        f"Predicted and measured latency: {_agreement_figures(prediction.agreement)}."
-    )
-
-
 def rung_reasons(rung: Rung, most: int) -> list[str]:
     """The commonest reasons with their counts."""
     return [f"{times} x {reason}" for reason, times in rung.reasons[:most]]
@@ -306,44 +255,3 @@ def importance_text(importance: Importance) -> str:
     if not importance.shares:
         return f"{importance.metric}: not computed: {importance.reason}."
     return f"If values were assigned at random, the largest share would be {importance.by_chance or 0:.0%}."
-
-
-def provenance_lines(report: Report) -> Iterator[str]:
-    """What the latencies and accuracies were taken on and with, each setting once, with how often."""
-    timings = [trial.timing for trial in report.trials] + [attempt.measured for attempt in report.verdict.attempts]
-    timings = [timing for timing in timings if timing.document]
-    for line, times in Counter(_machine(timing.machine) for timing in timings).most_common():
-        yield f"{counted(times, 'latency', 'latencies')}: {line}"
-    if unstable := sum(timing.is_unstable for timing in timings):
-        are = "is unstable: it" if unstable == 1 else "are unstable: they"
-        yield f"{unstable} of {len(timings)} latencies {are} drifted, or too few rounds were undisturbed."
-    if report.gate_ms is not None:
-        noise = "" if report.noise is None else f", the budget minus this machine's noise of {report.noise:.0%}"
-        yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."
-    trained = [trial.proxy.document for trial in [*report.trials, *report.longer] if trial.proxy.document]
-    for line, times in Counter(_training(proxy) for proxy in trained).most_common():
-        yield f"{counted(times, 'training')}: {line}"
-    if not timings:
-        yield "Nothing was measured."
-
-
-def _machine(facts: JsonObject) -> str:
-    named = [str(facts[name]) for name in ("device_name", "dtype", "runtime", "os") if facts.get(name)]
-    named += [f"{name} {facts[name]}" for name in ("batch", "threads", "driver", "torch", "cuda") if facts.get(name)]
-    return ", ".join(named) or "not recorded"
-
-
-def _training(proxy: JsonObject) -> str:
-    named = [str(proxy[name]) for name in ("fidelity", "data", "device") if proxy.get(name)]
-    named += [f"{name} {proxy[name]}" for name in ("seed", "threads", "torch") if proxy.get(name) is not None]
-    return ", ".join(named) or "not recorded"
-
-
-def versions_text(report: Report) -> str:
-    """The versions that a repetition needs, and what differs nevertheless."""
-    names = ("archdsl", "torch", "cuda", "python", "driver", "os")
-    versions = ", ".join(f"{name} {report.facts[name]}" for name in names if report.facts.get(name))
-    return (
-        f"Versions: {versions or 'unknown'}. The seed fixes what is sampled and how it is trained. Latencies differ "
-        f"from run to run, and so may what passes the gate and what is sampled next."
-    )

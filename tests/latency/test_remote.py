@@ -249,7 +249,7 @@ def test_the_runner_is_written_for_the_oldest_python_that_it_says() -> None:
 
 
 def test_every_machine_has_the_same_seeded_images() -> None:
-    from archdsl.latency.remote.runner import checked_images
+    from archdsl.latency.remote.fresh_process import checked_images
 
     first, second, zeros = checked_images((1, 3, 2, 2))
     assert first[0, 0].ravel().tolist() == pytest.approx([1.7640524, 0.4001572, 0.978738, 2.2408931])

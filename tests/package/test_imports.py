@@ -21,7 +21,7 @@ BY_STRING = ("import_module", "__import__", "find_spec", "spec_from_file_locatio
 MAY_IMPORT_BY_STRING = {
     "archdsl": "public names load when first used",
     "archdsl.families.registry": "our declarations in their order, then those of installed packages",
-    "archdsl.latency.remote.runner": "the runtime that a job names, on a machine where it may be absent",
+    "archdsl.latency.remote.fresh_process": "the runtime that a job names, on a machine where it may be absent",
     "archdsl.late": "what a lower room calls in a higher one",
     "archdsl.runtimes.by_name": "runtimes of installed packages",
     "archdsl.search": "public names load when first used",

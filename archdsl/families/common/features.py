@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypedDict
 
-from torch import nn
+from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, one_of, short
 
@@ -51,6 +51,20 @@ class FeatureInfo(list[MapFacts]):
         """One map's facts for an index, else a list of them; with `keys` those alone."""
         return _some(self[idx], keys) if isinstance(idx, int) else [_some(facts, keys) for facts in self._named(idx)]
 
+    def places(self, indices: Index) -> list[int]:
+        """The indices of the maps asked for, in order, each once; a number n asks for the last n.
+
+        Raises:
+            WrongUse: an index without a map.
+        """
+        count = len(self)
+        if isinstance(indices, int):
+            indices = range(-indices, 0)
+        wanted = list(self.out_indices if indices is None else indices)
+        if not all(-count <= index < count for index in wanted):
+            raise WrongUse(f"there are {count} maps; got indices {short(wanted)}")
+        return sorted({index % count for index in wanted})
+
     def _named(self, idx: Sequence[int] | None) -> list[MapFacts]:
         return [self[index] for index in (self.out_indices if idx is None else idx)]
 
@@ -58,6 +72,12 @@ class FeatureInfo(list[MapFacts]):
 def _some(facts: MapFacts, keys: Sequence[str] | None) -> dict[str, int | str]:
     written: dict[str, int | str] = {**facts}  # type: ignore[dict-item]  # a TypedDict's values, which mypy calls object
     return {key: written[key] for key in (written if keys is None else keys)}
+
+
+def feature_of(module: nn.Module, output: Tensor) -> Tensor:
+    """A module's output as a map for dense prediction: normed, where the module does that."""
+    as_feature: Callable[[Tensor], Tensor] | None = getattr(module, "feature", None)
+    return output if as_feature is None else as_feature(output)
 
 
 def pooling_of(head: nn.Module, classes: int, asked: str | None) -> str | None:

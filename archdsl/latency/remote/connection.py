@@ -16,7 +16,8 @@ from typing import IO, NamedTuple
 
 from archdsl.errors import ConnectionLost, MeasureError
 from archdsl.json_types import JsonObject
-from archdsl.latency.remote.runner import CALLER_S, EVENT, Job
+from archdsl.latency.remote.job import EVENT, Job
+from archdsl.latency.remote.runner import CALLER_S
 from archdsl.latency.remote.script import BOOTSTRAP, script
 from archdsl.runtimes.target import Target
 

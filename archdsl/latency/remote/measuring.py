@@ -15,7 +15,8 @@ from archdsl.files import sha256_of
 from archdsl.json_types import JsonObject
 from archdsl.latency.provenance import Provenance, provenance
 from archdsl.latency.remote.connection import Events, ask, refuse_problem
-from archdsl.latency.remote.runner import Job, checked_images, version_of
+from archdsl.latency.remote.fresh_process import checked_images, version_of
+from archdsl.latency.remote.job import Job
 from archdsl.latency.result import Latency
 from archdsl.timing.device_lock import OnWait, print_to_stderr
 from archdsl.timing.gate import GateStop

@@ -12,7 +12,7 @@ _MODULES = (
     *(f"timing.{name}" for name in ("cores", "device_lock", "disturbance", "estimate", "gate", "host", "interleaved")),
     *(f"timing.{name}" for name in ("machine", "rounds", "threads")),
     *(f"runtimes.{name}" for name in ("array_session", "onnx_session", "openvino_session")),
-    "latency.remote.runner",
+    *(f"latency.remote.{name}" for name in ("fresh_process", "job", "runner")),
 )
 _NAME = "archdsl_runner"
 """Of the package there: it is not archdsl, and an archdsl that is installed there is not used."""

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from archdsl.cost import count
 from archdsl.files import write_text
 from archdsl.json_types import Json
+from archdsl.render import agreement_texts as agreements
+from archdsl.render import provenance_texts as provenances
 from archdsl.render import report_texts as texts
 from archdsl.render.page.drawings import front_plot, prediction_plot
 from archdsl.render.prose import command_words
@@ -73,7 +75,7 @@ def _environment() -> Environment:
         "document": _document,
         "words": command_words,
     }
-    environment.globals["texts"] = texts
+    environment.globals |= {"texts": texts, "agreements": agreements, "provenances": provenances}
     return environment
 
 
