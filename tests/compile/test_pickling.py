@@ -19,7 +19,7 @@ from archdsl.language.document import Spec
 from archdsl.load.spaces import load_space
 from archdsl.load.specs import load_spec
 from archdsl.weights import save_model
-from tests.support.installed import acme, python
+from tests.support.installed import acme, python, python_with_torch
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
 
 NAMES = (*FAMILIES, "mixed")
@@ -112,7 +112,7 @@ built = torch.load({str(file)!r}, weights_only=False)
 assert built.spec.node("stage1").window == 5 and built.spec.classes == 5
 print(built(torch.ones(1, 3, 32, 32)).tolist())
 """
-    assert python(site, write) == python(site, read)
+    assert python_with_torch(site, write) == python_with_torch(site, read)
 
 
 def test_a_package_may_be_imported_before_the_language_loads(site: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.support.exported_source import run
-from tests.support.installed import EVERY_KIND, NODES_OF_EVERY_KIND, acme, install, python
+from tests.support.installed import EVERY_KIND, NODES_OF_EVERY_KIND, acme, install, python_with_torch
 from tests.support.small_networks import equal
 
 site = pytest.fixture(acme)
@@ -37,7 +37,7 @@ def test_types_of_an_installed_package_are_copied_too(kind: str, site: Path, tmp
     folder.mkdir()
     more = "" if kind == "block" else f' | {{"nodes": {NODES_OF_EVERY_KIND}}}'
     paths = {"file": str(folder / "net.py"), "images": str(folder / "net.images"), "wanted": str(tmp_path / "wanted")}
-    python(site, PLUGIN.format(more=more, **paths))
+    python_with_torch(site, PLUGIN.format(more=more, **paths))
     run(folder)
     assert equal(torch.load(folder / "net.output"), torch.load(tmp_path / "wanted"))
 
@@ -58,7 +58,7 @@ try:
 except archdsl.ArchError as error:
     print(error)
 """
-    assert "Inner cannot be had; define it at the top of a module's file" in python(site, code)
+    assert "Inner cannot be had; define it at the top of a module's file" in python_with_torch(site, code)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ try:
 except archdsl.ArchError as error:
     print(error)
 """
-    assert python(site, code) == f"{reason}; name what it needs by imports at the top\n"
+    assert python_with_torch(site, code) == f"{reason}; name what it needs by imports at the top\n"
 
 
 def test_a_package_that_a_third_partys_block_needs_is_named(site: Path) -> None:
@@ -92,6 +92,6 @@ from archdsl.load.specs import spec_of
 from archdsl.exporting.python_source import python_source
 print(python_source(archdsl.build(spec_of(SPEC)), "net", {}))
 """
-    source = python(site, code)
+    source = python_with_torch(site, code)
     assert "needs PyTorch and numpy." in source
     assert "import numpy as np\nimport torch\n" in source

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +16,10 @@ from archdsl.errors import ExportError, WrongUse
 from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.runtimes import exported
 from archdsl.runtimes.exported import export
+from archdsl.runtimes.readers import READERS
 from archdsl.weights.facts import ModelFacts
+from tests.support.exported_source import reader_of_this_process
+from tests.support.forked import run_forked
 from tests.support.small_networks import FAMILIES, QUICK, equal, images, shaken, small
 
 LOADED = """
@@ -36,7 +37,7 @@ torch.save(program(torch.load("images.pt")), "logits.pt")
 
 @pytest.fixture
 def network() -> Backbone:
-    return shaken("quick")
+    return shaken("plain")
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,12 @@ def test_a_pt2_file_gives_the_same_numbers_at_any_batch(name: str, tmp_path: Pat
 def test_a_pt2_file_is_read_without_archdsl(network: Backbone, tmp_path: Path) -> None:
     export(network, tmp_path / "net.pt2")
     torch.save(images(1, 32, 32), tmp_path / "images.pt")
-    subprocess.run([sys.executable, "-c", LOADED], cwd=tmp_path, check=True)
+    assert run_forked("-c", LOADED, folder=tmp_path).returncode == 0
     assert equal(torch.load(tmp_path / "logits.pt")[0], network(images(1, 32, 32)))
     kept = {"spec": "", "features_only": ""}
     torch.export.load(tmp_path / "net.pt2", extra_files=kept)
     assert kept["features_only"] == "false"
-    assert '"name":"quick"' in kept["spec"]
+    assert '"name":"plain"' in kept["spec"]
 
 
 def test_a_safetensors_file_of_half_precision_is_a_model_of_ours(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_wrong_file_is_refused_and_removed(
     network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = frozen
-    other = perturbed(build(small("quick")))
+    other = perturbed(build(small("plain")))
     monkeypatch.setattr(exported, "frozen", lambda model, *dtype: right(other if dtype else model, *dtype))
     with pytest.raises(ExportError, match=r"the file is wrong: 'logits' differs by .* float32 allows 0\.0001;"):
         export(network, tmp_path / "net.pt2")
@@ -186,7 +187,10 @@ def test_facts_of_another_kind_are_refused(network: Backbone, tmp_path: Path) ->
         export(network, tmp_path / "net.onnx", facts={})  # type: ignore[arg-type]
 
 
-def test_source_of_an_untrained_network_is_held_against_a_perturbed_copy_too(tmp_path: Path) -> None:
+def test_source_of_an_untrained_network_is_held_against_a_perturbed_copy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
     assert export(build(small("quick")).eval(), tmp_path / "net.py").perturbed_error == 0.0
 
 

@@ -19,9 +19,11 @@ from archdsl.files import replace_together
 from archdsl.load.specs import spec_of
 from archdsl.runtimes.export_job import check_target, checked_job
 from archdsl.runtimes.exported import export
+from archdsl.runtimes.readers import READERS
 from archdsl.weights import read_facts, save_model
 from archdsl.weights.facts import Accuracy, DataFacts, Measured, ModelFacts, Preprocessing, Resize
 from tests.support.commands import Run, command_line
+from tests.support.exported_source import reader_of_this_process
 from tests.support.small_networks import QUICK, equal, shaken
 
 run = pytest.fixture(command_line)
@@ -96,7 +98,10 @@ def test_files_that_belong_together_are_of_one_writer(tmp_path: Path, monkeypatc
     assert [path.read_text() for path in named] == ["second", "second"]
 
 
-def test_spec_and_preprocessing_of_a_file_are_for_its_size(network: Backbone, tmp_path: Path) -> None:
+def test_spec_and_preprocessing_of_a_file_are_for_its_size(
+    network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
     job, _ = checked_job(network, tmp_path / "net.onnx", None, (64, 48), 1, False, "float32", 20, FACTS)
     assert json.loads(job.metadata["spec"])["image"] == [64, 48]
     assert json.loads(job.metadata["preprocessing"])["size"] == [64, 48]

@@ -94,9 +94,15 @@ def test_the_maps_of_dense_prediction_have_the_names_of_their_nodes(name: str, t
         assert furthest(ours, theirs) < ROUNDING
 
 
-def test_sampling_takes_the_form_that_onnxruntime_runs_fast(tmp_path: Path) -> None:
-    export(shaken("quick"), tmp_path / "net.onnx")
-    nodes = [node for node in onnx.load(tmp_path / "net.onnx").graph.node if node.op_type == "GridSample"]
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[archdsl.Backbone, Exported]:
+    """A small network with offsets, and its file in float32."""
+    built = perturbed(build(small("quick")).eval())
+    return built, export(built, tmp_path_factory.mktemp("quick") / "plain.onnx")
+
+
+def test_sampling_takes_the_form_that_onnxruntime_runs_fast(quick: tuple[archdsl.Backbone, Exported]) -> None:
+    nodes = [node for node in onnx.load(quick[1].file).graph.node if node.op_type == "GridSample"]
     assert nodes
     for node in nodes:
         assert {each.name: each.i for each in node.attribute}["align_corners"] == 0
@@ -167,9 +173,10 @@ def test_a_file_says_what_a_user_must_know(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [("float16", 1e-2), ("int8", 0.2)])
-def test_other_dtypes_read_and_give_float32(dtype: str, limit: float, tmp_path: Path) -> None:
-    built = perturbed(build(small("quick")).eval())
-    plain = export(built, tmp_path / "plain.onnx")
+def test_other_dtypes_read_and_give_float32(
+    dtype: str, limit: float, quick: tuple[archdsl.Backbone, Exported], tmp_path: Path
+) -> None:
+    built, plain = quick
     done: Exported = export(built, tmp_path / "net.onnx", dtype=dtype)  # type: ignore[arg-type]  # a literal
     (logits,) = computed(tmp_path / "net.onnx", images(1, 32, 32))
     assert logits.dtype == torch.float32

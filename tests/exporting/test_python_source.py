@@ -19,7 +19,9 @@ from archdsl.load.specs import load_spec, override, spec_of
 from archdsl.runtimes import exported
 from archdsl.runtimes.export_job import Dtype
 from archdsl.runtimes.exported import export
-from tests.support.exported_source import REFUSE, run
+from archdsl.runtimes.readers import READERS
+from tests.support.exported_source import REFUSE, reader_of_this_process, run
+from tests.support.forked import run_forked
 from tests.support.places import SPECS
 from tests.support.small_networks import FAMILIES, equal, images, shaken, small
 
@@ -97,7 +99,10 @@ def test_half_precision_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_an_export_is_source_and_weights_held_against_the_network(dtype: Dtype, tmp_path: Path) -> None:
+def test_an_export_is_source_and_weights_held_against_the_network(
+    dtype: Dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
     done = export(shaken("dat_t", most=1), tmp_path / "net.py", dtype=dtype)
     assert (done.format, done.batch, done.checked_batches) == ("python", None, (1, 3))
     assert done.largest_error <= {"float32": 0.0, "float16": 1e-2}[dtype]
@@ -107,7 +112,7 @@ def test_an_export_is_source_and_weights_held_against_the_network(dtype: Dtype, 
 
 def test_an_export_may_be_named_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert export(build(small("lit_s", most=1)), "net.py").files == (Path("net.py"), Path("net.pt"))
+    assert export(shaken("plain"), "net.py").files == (Path("net.py"), Path("net.pt"))
 
 
 def test_source_that_gives_other_numbers_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +122,7 @@ def test_source_that_gives_other_numbers_leaves_no_file(tmp_path: Path, monkeypa
         return written
 
     monkeypatch.setattr(exported, "write_python", spoiled)
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
     with pytest.raises(ExportError, match="the file is wrong: 'logits' differs by"):
         export(shaken("lit_s", most=1), tmp_path / "net.py")
     assert list(tmp_path.iterdir()) == []
@@ -147,13 +153,13 @@ FACTS = {
 def test_classes_and_preprocessing_are_constants_of_the_file(tmp_path: Path) -> None:
     write_python(build(small("lit_s", most=1)), tmp_path / "net.py", FACTS)
     code = REFUSE + "import net; print(net.CLASSES[1:], net.PREPROCESSING['mean'], net.PREPROCESSING['crop'])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_forked("-c", code, folder=tmp_path)
     assert done.stdout == "('a \"quoted\" one', 'Bär') [0.5, 0.25, 0.125] None\n"
 
 
 def test_the_file_run_as_a_script_prints_the_shape_of_its_output(tmp_path: Path) -> None:
     write_python(build(small("lit_s", most=1)), tmp_path / "net.py", {})
-    done = subprocess.run([sys.executable, "net.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_forked("net.py", folder=tmp_path)
     assert done.stdout == "(1, 10)\n"
 
 

@@ -42,7 +42,7 @@ QUICK: dict[str, Any] = {"rounds": 3, "least_s": 0.0}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: str) -> None:
-    latency = archdsl.measure(small("quick"), "cpu", runtime=name, threads=1, **QUICK)
+    latency = archdsl.measure(small("plain"), "cpu", runtime=name, threads=1, **QUICK)
     facts = latency.provenance
     assert min(latency.samples) > 0
     assert (facts["runtime"], facts["threads"]) == (name, 1)
@@ -59,7 +59,7 @@ def test_the_provenance_names_the_file_its_versions_and_what_is_in_force(name: s
 def test_a_signal_after_openvino_ended_its_sessions_reaches_python() -> None:
     """With a core for each session the stack of signal handlers was freed, where the processor has AMX."""
     pytest.importorskip("openvino", reason="openvino is not installed")
-    runtime, built = runtime_named("openvino"), shaken("quick")
+    runtime, built = runtime_named("openvino"), shaken("plain")
     first, second = (runtime.runner(built, images(1, 32, 32)) for _ in range(2))
     del first, second
     gc.collect()
@@ -72,7 +72,7 @@ def test_a_signal_after_openvino_ended_its_sessions_reaches_python() -> None:
 
 def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
-    facts = archdsl.measure(small("quick"), "cpu", runtime="openvino", threads=1, **QUICK).provenance
+    facts = archdsl.measure(small("plain"), "cpu", runtime="openvino", threads=1, **QUICK).provenance
     hint = text_in(object_in(object_in(facts["file"])["options"])["inference_precision_hint"]).lower()
     assert "float" in hint
     assert "bf" not in hint
@@ -106,17 +106,17 @@ def test_a_session_gives_what_the_network_gives_on_any_number_of_threads(name: s
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_file_is_never_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(net: Float32Interface, *arguments: Any, **options: Any) -> Any:
-        other = Float32Interface(perturbed(archdsl.build(small("quick"))), net.dtype).eval()
+        other = Float32Interface(perturbed(archdsl.build(small("plain"))), net.dtype).eval()
         return write_onnx(other, *arguments, **options)
 
     monkeypatch.setattr("archdsl.exporting.onnx_file.write_onnx", write)
     with pytest.raises(MeasureError, match=rf"runtime {name}: the file is wrong: 'logits' differs by"):
-        archdsl.measure(small("quick"), "cpu", runtime=name, threads=1, **QUICK)
+        archdsl.measure(small("plain"), "cpu", runtime=name, threads=1, **QUICK)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> None:
-    export(shaken("quick"), tmp_path / "net.onnx", batch=2)
+    export(shaken("plain"), tmp_path / "net.onnx", batch=2)
     latency = archdsl.measure(tmp_path / "net.onnx", "cpu", 2, runtime=name, threads=1, **QUICK)
     assert object_in(latency.provenance["file"])["sha256"] == sha256_of(tmp_path / "net.onnx")
     assert latency.provenance["image"] == [3, 32, 32]
@@ -133,7 +133,7 @@ def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_backbones_without_a_head_are_measured(name: str) -> None:
-    measured = compare({"a": small("quick")}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
+    measured = compare({"a": small("plain")}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)
     assert number_in(object_in(measured.first.provenance["file"])["bytes"]) > 0
 
 
@@ -193,7 +193,7 @@ def test_an_installed_package_adds_a_runtime(monkeypatch: pytest.MonkeyPatch) ->
     try:
         with pytest.warns(UserWarning, match=r"runtime 'broken' .* is left out: AttributeError"):
             assert "counting" in by_name.runtimes()
-        latency = archdsl.measure(small("quick"), "cpu", runtime="counting", threads=1, **QUICK)
+        latency = archdsl.measure(small("plain"), "cpu", runtime="counting", threads=1, **QUICK)
         assert latency.provenance["runtime"] == "counting"
     finally:
         by_name.runtimes.cache_clear()

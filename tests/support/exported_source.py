@@ -1,10 +1,19 @@
-"""Exported source, run in a process that has no archdsl."""
+"""Exported source, run in a process that has no archdsl, or in this one."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from tests.support.forked import run_forked
+
+if TYPE_CHECKING:
+    from archdsl.runtimes.verify import Reader
 
 REFUSE = """
 import sys
@@ -32,5 +41,24 @@ for file in sorted(Path().glob("*.py")):
 
 def run(folder: Path) -> None:
     """Build every network of a folder in a process without archdsl, and save what it gives for its images."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", RUN], cwd=folder, capture_output=True, text=True)
+    done = run_forked("-c", RUN, folder=folder, strict=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@contextmanager
+def reader_of_this_process(file: Path) -> Iterator[Reader]:
+    """What exported source computes, for exports of which the process that checks them is not the point."""
+    spec = importlib.util.spec_from_file_location("exported", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = module.build()
+    dtype = next(network.parameters()).dtype
+
+    def outputs(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with torch.inference_mode():
+            computed = network(images.to(dtype))
+        return tuple(each.float() for each in (computed if isinstance(computed, list | tuple) else (computed,)))
+
+    yield outputs

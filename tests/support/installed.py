@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked import run_forked
 from tests.support.places import ROOT
 
 PLUGIN = ROOT / "tests" / "plugin"
@@ -111,11 +112,28 @@ def acme(tmp_path: Path) -> Path:
 
 
 def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "NO_COLOR": "1"}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=_environment(site), check=False)
+
+
+def _environment(site: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "NO_COLOR": "1"}
 
 
 def python(site: Path, code: str) -> str:
-    done = run(site, "-c", f"import json, sys, archdsl\nSPEC = json.loads({json.dumps(SPEC)!r})\n{code}")
+    """What a program prints in which the packages of the folder are installed."""
+    return _printed(run(site, "-c", _program(code)))
+
+
+def python_with_torch(site: Path, code: str) -> str:
+    """The same in a process that has imported torch before it."""
+    return _printed(run_forked("-c", _program(code), environment=_environment(site)))
+
+
+def _program(code: str) -> str:
+    return f"import json, sys, archdsl\nSPEC = json.loads({json.dumps(SPEC)!r})\n{code}"
+
+
+def _printed(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

@@ -10,6 +10,7 @@ from torch import Tensor
 from archdsl.compile import Backbone, build
 from archdsl.language.document import Spec
 from archdsl.load.specs import load_spec, override, spec_of
+from tests.support.narrow_networks import narrowing
 
 FAMILIES = ("lit_ti", "lit_s", "litv2_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny")
 
@@ -41,18 +42,30 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 """A network that is exported in a second, with offsets."""
 
+PLAIN: dict[str, Any] = {
+    "kind": "arch", "version": 1, "name": "plain", "image": 32, "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": 16},
+        {"id": "stage1", "type": "mlp", "depth": 1},
+        {"id": "head", "type": "mean_head"},
+    ],
+}  # fmt: skip
+"""A network for tests in which its parts do not matter."""
+
+OWN = {"mixed": MIXED, "quick": QUICK, "plain": PLAIN}
+
 
 def small(name: str, most: int = 2) -> Spec:
-    """A published backbone of at most two blocks a stage at 64 pixels with 10 classes; or the mixed one.
+    """A narrow backbone of a family, at most two blocks a stage at 64 pixels with 10 classes; or one of those above.
 
     With `most` of 1, only a sequence has the second, and a stage of blocks that a later one has too is left out.
     """
-    if name in ("mixed", "quick"):
-        return spec_of(MIXED if name == "mixed" else QUICK)
+    if name in OWN:
+        return spec_of(OWN[name])
     spec = load_spec(name)
     stages = [node for node in spec.nodes if node.kind == "stage"]
     short = [f"{node.id}.depth={min(node.depth, 2 if node.type == 'sequence' else most)}" for node in stages]
-    short_spec = override(spec, ["image=64", "classes=10", *short])
+    short_spec = override(spec, ["image=64", "classes=10", *narrowing(name), *short])
     return short_spec if most > 1 else _without_repetition(short_spec)
 
 
