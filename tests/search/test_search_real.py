@@ -7,16 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from archdsl.cli import main
 from archdsl.files import sha256_of
 from archdsl.load.specs import spec_of
 from tests.support.bright_images import write_bright_images
-from tests.support.searching import SPACE
 
 
 class Searched(NamedTuple):
@@ -52,14 +53,46 @@ print(json.dumps([sorted(times)[15], images.shape]))
 """
 
 
-def search(place: Path, space: str, size: int, runtime: str) -> Searched:
+TINY: dict[str, Any] = {
+    "kind": "space",
+    "version": 1,
+    "name": "tiny",
+    "image": 32,
+    "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": {"$one_of": [16, 32]}},
+        {"id": "stage1", "type": "mlp", "depth": {"$int": [1, 2]}},
+        {"id": "head", "type": "mean_head"},
+    ],
+}
+SHORT = """
+import sys
+from functools import partial
+from archdsl.cli import main
+from archdsl.search import api
+from archdsl.search.loop.session import run_search
+from archdsl.search.policy import Policy
+from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
+policy = Policy(
+    gate=GatePolicy(readings=1),
+    measuring=MeasuringPolicy(readings=1),
+    finalists=FinalistPolicy(seeds=1),
+    final_reading=FinalReadingPolicy(least_s=0.2, doublings=0),
+)
+api.run_search = partial(run_search, policy=policy)
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command, with what is read and trained again done once, but for the fresh processes of the winner."""
+
+
+def search(place: Path, space: str, size: int, runtime: str, program: Sequence[str] = ("-c", SHORT)) -> Searched:
     """A search of one network, on grey images of three classes."""
-    (place / "tiny.json").write_text(json.dumps(SPACE))
+    (place / "tiny.json").write_text(json.dumps(TINY))
     write_bright_images(place / "data.npz", classes=3, count=240, size=size, channels=1)
     asked = f"search {space} --device cpu --threads 1 --latency-budget 2s --trials 1 --epochs 6 --data data.npz"
     asked += f" --runtime {runtime}"
     environment = {**os.environ, "ARCHDSL_CACHE": str(place / "cache")}
-    command = [sys.executable, "-W", "error", "-m", "archdsl", *asked.split(), "--out", "run"]
+    command = [sys.executable, "-W", "error", *program, *asked.split(), "--out", "run"]
     ended = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode in (0, 1), ended.stderr
     return Searched(place / "run", ended, json.loads((place / "run" / "verdict.json").read_text()))
@@ -77,7 +110,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Searched:
 
 @pytest.fixture(scope="module")
 def eager(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    return search(tmp_path_factory.mktemp("eager"), "./tiny.json", 32, "eager")
+    """A search as users start it, with nothing shortened."""
+    return search(tmp_path_factory.mktemp("eager"), "./tiny.json", 32, "eager", ("-m", "archdsl"))
 
 
 def test_a_real_search_keeps_its_promise_from_the_command_line(tiny: Searched) -> None:
@@ -91,7 +125,7 @@ def test_a_real_search_keeps_its_promise_from_the_command_line(tiny: Searched) -
 @pytest.mark.slow
 def test_a_real_search_in_eager_keeps_its_promise_too(eager: Searched, tmp_path: Path) -> None:
     hold(eager, "tiny", "eager")
-    hold(search(tmp_path, "lit-dat-64", 64, "eager"), "lit-dat-64", "eager")
+    hold(search(tmp_path, "lit-dat-64", 64, "eager", ("-m", "archdsl")), "lit-dat-64", "eager")
 
 
 def hold(found: Searched, space: str, runtime: str) -> None:
@@ -193,9 +227,7 @@ def test_two_minutes_of_search_end_as_a_file_that_classifies_a_picture(tmp_path:
 def exported(folder: Path, target: Path) -> Path:
     """What `archdsl export` makes of a run's trained winner, in a folder of its own."""
     file = target / "net.onnx"
-    command = [sys.executable, "-m", "archdsl", "export", str(folder / "winner.safetensors"), "-o", str(file)]
-    ended = subprocess.run(command, env=IMPORTS, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    assert main(["export", str(folder / "winner.safetensors"), "-o", str(file)]) == 0
     assert [path.name for path in target.iterdir() if path.suffix] == ["net.onnx"]
     return file
 

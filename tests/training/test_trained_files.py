@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,16 @@ from archdsl.training import saving
 from archdsl.training.accuracy import evaluate, packed, unpacked
 from archdsl.weights import ModelFacts, read_facts
 from archdsl.weights.facts import Crop
+from tests.support.in_process import InProcessWorker
 from tests.support.searching import SPACE, settings
 
 Facts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    """One process that trains for all tests."""
-    with Worker() as worker:
-        yield worker
+def worker() -> Worker:
+    """Trains for all tests, in this process."""
+    return InProcessWorker()
 
 
 def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
