@@ -31,7 +31,7 @@ pytest.importorskip("onnxscript", reason="the extra archdsl[onnx] is not install
 
 ROUNDING = 1e-4
 """Of the largest output, in float32."""
-DYNAMIC = ("lit_s", "dat_t", "datpp_t", "fcvit_tiny")
+DYNAMIC = ("lit_s", "dat_t", "fcvit_tiny")
 QUICK = [(name, name in DYNAMIC) for name in (*FAMILIES, "mixed")]
 OTHERS = [(name, name not in DYNAMIC) for name in (*FAMILIES, "mixed")]
 

@@ -192,8 +192,8 @@ def test_the_copied_network_trains_with_the_same_drop_rates(tmp_path: Path) -> N
 
 def test_repeated_blocks_are_a_comprehension_and_the_forward_is_a_line_a_part() -> None:
     source = python_source(build(small("dualvit_s")), "net", {})
-    assert "x, semantics = self.stage1(x, semantics)  # (B, 64, 16, 16), (B, 4, 64)" in source
-    assert "semantics = self.semantic_merge1(semantics)  # (B, 4, 128)" in source
+    assert "x, semantics = self.stage1(x, semantics)  # (B, 32, 16, 16), (B, 4, 32)" in source
+    assert "semantics = self.semantic_merge1(semantics)  # (B, 4, 64)" in source
     assert source.count("for _ in range(2)") == 3
     turns = python_source(build(override(load_spec("dat_t"), ["image=64", "stage3.depth=5"])), "net", {})
     assert "for _ in range(2)\n                    for block in (" in turns

@@ -92,8 +92,8 @@ def run_forked(
 @cache
 def _server() -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": ""}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    server = subprocess.Popen([sys.executable, "-P", "-c", _SERVER], text=True, env=environment, **pipes)
+    command = [sys.executable, "-P", "-c", _SERVER]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     atexit.register(_stop, server)
     return server
 

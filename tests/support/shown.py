@@ -38,6 +38,7 @@ import archdsl
 from archdsl.cli import main
 from archdsl.search import api
 from archdsl.search.comparison import api as comparison_api
+from archdsl.search.doctor import doctor
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
@@ -105,6 +106,7 @@ class Session:
         monkeypatch.setattr(api, "run_search", partial(run_search, policy=QUICK, new_worker=InProcessWorker))
         quick_score = partial(comparison_api.score, policy=QUICK, new_worker=InProcessWorker)
         monkeypatch.setattr(comparison_api, "score", quick_score)
+        monkeypatch.setattr(doctor, "examine", partial(doctor.examine, new_worker=InProcessWorker))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("ARCHDSL_CACHE", str(folder / "cache"))

@@ -52,6 +52,22 @@ PLAIN: dict[str, Any] = {
 }  # fmt: skip
 """A network for tests in which its parts do not matter."""
 
+SHORT_DUAL: dict[str, Any] = {
+    "kind": "arch", "version": 1, "name": "dualvit_s", "image": 64, "classes": 10, "weights": "dualvit",
+    "nodes": [
+        {"id": "stem", "type": "deep_stem", "width": 32, "hidden": 16},
+        {"id": "semantic_stem", "type": "semantic_stem"},
+        {"id": "stage1", "type": "dual_path", "from": ["stem", "semantic_stem"], "depth": 1, "heads": 2,
+         "out_norm": "always"},
+        {"id": "merge1", "type": "conv_merge", "width": 64},
+        {"id": "semantic_merge1", "type": "semantic_merge", "from": "stage1", "width": 64},
+        {"id": "stage2", "type": "joint_path", "from": ["merge1", "semantic_merge1"], "depth": 1, "heads": 4,
+         "mlp": {"type": "dwconv", "ratio": 3}},
+        {"id": "head", "type": "class_attention_head", "heads": 4},
+    ],
+}  # fmt: skip
+"""Dual-ViT with one stage of each kind of block."""
+
 OWN = {"mixed": MIXED, "quick": QUICK, "plain": PLAIN}
 
 
@@ -62,6 +78,8 @@ def small(name: str, most: int = 2) -> Spec:
     """
     if name in OWN:
         return spec_of(OWN[name])
+    if name == "dualvit_s" and most == 1:
+        return spec_of(SHORT_DUAL)
     spec = load_spec(name)
     stages = [node for node in spec.nodes if node.kind == "stage"]
     short = [f"{node.id}.depth={min(node.depth, 2 if node.type == 'sequence' else most)}" for node in stages]
@@ -70,17 +88,17 @@ def small(name: str, most: int = 2) -> Spec:
 
 
 def _without_repetition(spec: Spec) -> Spec:
-    """The backbone without stages whose blocks a later stage has too; the same where its nodes name their inputs."""
+    """The backbone, a chain, without stages whose blocks a later stage has too, and merges right before a merge."""
     document = spec.to_json()
     nodes: list[dict[str, Any]] = document["nodes"]
-    if any("from" in node for node in nodes):
-        return spec
     seen: set[tuple[str, ...]] = set()
-    kept = []
+    kept, last = [], ""
     for node, checked in reversed([*zip(nodes, spec.nodes, strict=True)]):
         blocks = tuple(sorted({block["type"] for block in node.get("blocks", [node])}))
-        if checked.kind != "stage" or blocks not in seen:
+        is_repeated = blocks in seen if checked.kind == "stage" else checked.kind == last == "merge"
+        if not is_repeated:
             kept.append(node)
+            last = checked.kind
         if checked.kind == "stage":
             seen.add(blocks)
     return spec_of({**document, "nodes": kept[::-1]})
