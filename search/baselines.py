@@ -54,6 +54,8 @@ class Baseline(NamedTuple):
     """Multiply-adds of one image."""
     choices: Choices | None = None
     """By which it is a point of the space; None where it is none."""
+    origin: str = ALSO
+    """How its trial says where it comes from."""
 
     @property
     def name(self) -> str:
@@ -62,7 +64,7 @@ class Baseline(NamedTuple):
 
     def trial(self, number: int) -> Trial:
         """Its trial before anything is measured."""
-        return Trial(number, self.network_hash, self.network.to_json(), self.params, self.macs, origin=ALSO)
+        return Trial(number, self.network_hash, self.network.to_json(), self.params, self.macs, origin=self.origin)
 
     def over_budget(self, settings: Settings) -> str | None:
         """The first static budget that it exceeds, or that cannot be checked; None where it keeps all of them."""

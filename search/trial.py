@@ -20,6 +20,10 @@ Outcome = Literal["failed", "fell", "measured", "trained", "cached"]
 
 ALSO = "also"
 """The origin of a network that was named beside the space."""
+PARENT = "parent"
+"""The origin of the parent of a search, where it is no point of the space."""
+BESIDE: Mapping[str, str] = {ALSO: "--also", PARENT: "the parent"}
+"""Origins of networks beside the space, and how a table marks them."""
 
 RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
@@ -208,7 +212,7 @@ class Trial:
     seconds: float = 0.0
     """What measuring and training took."""
     origin: str | None = None
-    """The folder of the earlier run that the network comes from, or `ALSO`."""
+    """The folder of the earlier run that the network comes from, or one of `BESIDE`."""
     measurement: Measurement | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     """At initialisation, by name (`worker/scores`)."""
@@ -222,12 +226,12 @@ class Trial:
     @property
     def is_baseline(self) -> bool:
         """Whether it is a network that was named beside the space."""
-        return self.origin == ALSO
+        return self.origin in BESIDE
 
     @property
     def label(self) -> str:
         """The name in a table, in which baselines are marked."""
-        return marked(self.name, self.is_baseline)
+        return marked(self.name, self.origin)
 
     @property
     def can_win(self) -> bool:
@@ -313,9 +317,10 @@ class Trial:
         }
 
 
-def marked(name: str, is_baseline: bool) -> str:
+def marked(name: str, origin: str | None) -> str:
     """A network's name in a table."""
-    return f"{name} (--also)" if is_baseline else name
+    mark = BESIDE.get(origin or "")
+    return name if mark is None else f"{name} ({mark})"
 
 
 class _Provenance(BaseModel):

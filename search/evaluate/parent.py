@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from archdsl.cost import count
 from archdsl.errors import SearchError
+from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
+from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.network import Network
 from archdsl.search.policy import Policy
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent, stored_parent
+from archdsl.search.trial import PARENT
 from archdsl.search.worker.events import Event, TrainingProgress
 from archdsl.search.worker.parent_messages import ParentRequest
 from archdsl.search.worker.process import Failed
@@ -70,7 +75,19 @@ def measure_parent(context: Context) -> None:
     if share is not None and settings.latency_budget_ms is None:
         context.use_settings(settings.model_copy(update={"latency_budget_ms": round(share * latency_ms, 4)}))
         settings = context.settings
+    _add_as_candidate(context, parent)
     context.note(_budget_note(settings.latency_budget_ms, share, settings.stat, latency_ms))
+
+
+def _add_as_candidate(context: Context, parent: Parent) -> None:
+    """The parent is a candidate itself where it may keep the budget; as a point of the space it is its first seed."""
+    spec, budget_ms = spec_of(parent.spec), context.settings.latency_budget_ms
+    costs = count(spec)
+    network = Network(spec, costs)
+    if budget_ms is not None and (parent.latency_ms or 0.0) > context.policy.inheritance.near_budget * budget_ms:
+        return
+    if network.over_budget(context.settings) is None and choices_of(context.space, spec) is None:
+        context.baselines.append(Baseline(spec, network.network_hash, costs.params, costs.macs, origin=PARENT))
 
 
 def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriting | None:

@@ -61,6 +61,8 @@ class InheritancePolicy:
     """Networks that were trained, of which none could inherit, before inheriting is given up."""
     parent_readings: int = 5
     """Of the parent's latency, at most: on a busy machine one is followed by another, and all are pooled."""
+    near_budget: float = 1.25
+    """Times the budget, up to which a parent is tried as a candidate that is no point of the space."""
     one_in: int = 8
     """Of the networks that cannot inherit, one in so many is tried all the same."""
     search_share: float = 0.45

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.report.reading import mapping, number, text
-from archdsl.search.trial import ALSO, marked
+from archdsl.search.trial import BESIDE, marked
 from archdsl.search.worker.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
@@ -104,12 +104,12 @@ class TrialLine:
     @property
     def is_baseline(self) -> bool:
         """Whether it is a network that was named beside the space."""
-        return self.provenance.get("from") == ALSO
+        return self.provenance.get("from") in BESIDE
 
     @property
     def label(self) -> str:
         """The name in a table, in which baselines are marked."""
-        return marked(self.name, self.is_baseline)
+        return marked(self.name, text(self.provenance.get("from")))
 
     @property
     def overrides(self) -> str:

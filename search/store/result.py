@@ -25,7 +25,7 @@ from archdsl.search.store.run_schema import LimitsFile, VerdictFile, validation_
 from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy, Word
 from archdsl.search.store.winner_files import write_winner
-from archdsl.search.trial import ALSO, Trial
+from archdsl.search.trial import Trial
 
 
 class Result(NamedTuple):
@@ -103,7 +103,7 @@ def _judged(verdict: Verdict) -> JsonObject:
 
 def trials_in(records: Sequence[Trial]) -> int:
     """The number of trials; a finalist that was trained longer is none of its own, nor what an earlier run knew."""
-    return len({record.network_hash for record in records if record.origin in (None, ALSO)})
+    return len({record.network_hash for record in records if record.origin is None or record.is_baseline})
 
 
 def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds: float) -> None:

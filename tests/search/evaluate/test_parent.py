@@ -128,3 +128,22 @@ def test_a_winners_weights_that_are_gone_are_inherited_again(tmp_path: Path, par
     with_parent(tmp_path / "run", parent, machine, trials=12)
     assert removed
     assert (tmp_path / "run" / "winner.safetensors").is_file()
+
+
+def test_a_parent_inside_the_budget_is_a_candidate_itself(tmp_path: Path, parent: str) -> None:
+    document = json.loads(json.dumps(SPACE))
+    document["nodes"][0]["width"] = {"$one_of": [16, 32], "$name": "w"}  # so that the parent is no point of it
+    lines = Lines()
+    result = with_parent(tmp_path / "run", parent, space=document, latency_budget_ms=50.0, trials=4, watcher=lines)
+    mine = [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") == "parent"]
+    assert len(mine) == 1
+    assert mine[0]["accuracy"] is not None
+    assert result.trials == 4
+    assert any("keeps the budget of 50 ms itself" in line for line in lines.told)
+
+
+def test_a_parent_far_over_the_budget_is_not_tried(tmp_path: Path, parent: str) -> None:
+    document = json.loads(json.dumps(SPACE))
+    document["nodes"][0]["width"] = {"$one_of": [16, 32], "$name": "w"}
+    with_parent(tmp_path / "run", parent, space=document, latency_budget_ms=3.0, trials=4)
+    assert not [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") == "parent"]
