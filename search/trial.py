@@ -164,6 +164,8 @@ class Training:
     """Blocks that a refit made better."""
     is_untuned: bool | None = None
     """Whether the fine-tuning was undone, since it named fewer validation images rightly than before."""
+    inherited_blocks: tuple[tuple[str, str, str], ...] = ()
+    """Each node or block of a network that inherited, the parent's that it came from, and how its tensors did."""
 
     @classmethod
     def from_json(cls, facts: JsonObject) -> Training:
@@ -179,6 +181,7 @@ class Training:
         """The same facts for a file; what only some trainings have stands there where it is known."""
         facts: JsonObject = asdict(self)
         facts |= {"running": list(self.running), "per_seed": [each.as_json() for each in self.per_seed]}
+        facts["inherited_blocks"] = [list(row) for row in self.inherited_blocks]
         kept = {name: value for name, value in facts.items() if name not in _WHERE_KNOWN or value not in (None, [])}
         return {"trainings" if name == "per_seed" else name: value for name, value in kept.items()}
 
@@ -186,7 +189,7 @@ class Training:
 _TRAINING_FIELDS = {"trainings": "per_seed"}
 _WHERE_KNOWN = (
     *("halted", "answers", "validation_images", "held_out_images", "per_seed", "spread"),
-    *("parent", "not_inherited", "inherited_loss", "parent_loss", "lr", "refitted", "is_untuned"),
+    *("parent", "not_inherited", "inherited_loss", "parent_loss", "lr", "refitted", "is_untuned", "inherited_blocks"),
 )
 
 

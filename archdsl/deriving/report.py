@@ -128,7 +128,7 @@ class Inheritance:
     def __str__(self) -> str:
         """The sums, then a line a node or block, then the refit."""
         lines = [f"{self.name} from {self.parent}: {_shares(self.sums)} of {params_text(self.parameters)} parameters"]
-        lines += _aligned([self._row(name, parent) for name, parent in self.blocks])
+        lines += _aligned(self.rows)
         if dropped := sorted({_part(tensor.name) for tensor in self.dropped}):
             count = params_text(self.sums["dropped"].parameters)
             lines.append(f"dropped: {', '.join(dropped)} ({count} parameters)")
@@ -138,7 +138,12 @@ class Inheritance:
             lines += _aligned([_refit_row(one) for one in self.refits])
         return "\n".join(lines)
 
-    def _row(self, name: str, parent: str | None) -> tuple[str, ...]:
+    @property
+    def rows(self) -> list[tuple[str, str, str]]:
+        """A node or block, the parent's that it came from (`<- stage3.blocks.5`, or `new`), and how its tensors did."""
+        return [self._row(name, parent) for name, parent in self.blocks]
+
+    def _row(self, name: str, parent: str | None) -> tuple[str, str, str]:
         inside = [tensor for tensor in self.tensors if _part(tensor.name) == name]
         counts = {state: sum(tensor.state == state for tensor in inside) for state in STATES}
         states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)

@@ -74,6 +74,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "What ranks the proxy accuracy here", [Prose(line) for line in agreement_lines(report.scores)]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
+    if report.inherited:
+        yield texts.INHERITED, [_inherited(report)]
     if report.verdict.per_class:
         yield "Accuracy by class", [_classes(report)]
     yield "Where the numbers come from", [Prose(line) for line in provenance_lines(report)]
@@ -184,6 +186,13 @@ def _classes(report: Report) -> RenderableType:
     if len(rows) < (total := len(report.verdict.per_class)):
         notes.append(f"The {len(rows)} least accurate of {total:,} classes; report.html has all.")
     return Sheet(columns, notes)
+
+
+def _inherited(report: Report) -> RenderableType:
+    """Where the winner's blocks came from, before the fine-tuning."""
+    heads = texts.INHERITED_HEADS
+    columns = [Column(head, _cells(row[place] for row in report.inherited)) for place, head in enumerate(heads)]
+    return Sheet(columns)
 
 
 def _commands(pairs: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:

@@ -30,6 +30,9 @@ IMPORTANCE_CAVEAT = (
 )
 ATTEMPTS = "Networks that were tried as the winner"
 """Heading of a table in which a network may stand that was not measured again."""
+INHERITED = "What the winner inherited from its parent"
+INHERITED_HEADS = ("node or block", "of the parent", "tensors")
+
 _STATIC_BUDGETS = {
     "params": "params",
     "macs": "MACs for one image",

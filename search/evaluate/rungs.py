@@ -86,6 +86,7 @@ class InheritanceFacts(TypedDict, total=False):
     lr: float | None
     refitted: int
     is_untuned: bool
+    inherited_blocks: tuple[tuple[str, str, str], ...]
 
 
 class Trained(NamedTuple):
@@ -223,6 +224,7 @@ def _inheritance(inheriting: Inheriting | None, inherited: Inherited | None) -> 
         "lr": inherited.lr,
         "refitted": inherited.refitted,
         "is_untuned": inherited.is_untuned,
+        "inherited_blocks": inherited.blocks,
     }
 
 

@@ -167,6 +167,8 @@ class Report:
     finals: Finals
     prediction: Prediction
     winner: Spec | None
+    inherited: list[tuple[str, str, str]]
+    """Of a winner that inherited each node or block, the parent's that it came from, and how its tensors did."""
     next_steps: list[NextStep]
     reproduce: list[tuple[str, str]]
     """What a command does, and the command."""

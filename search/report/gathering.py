@@ -20,7 +20,7 @@ from archdsl.search.network import has_spec
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
-from archdsl.search.report.facts import Report, Rung
+from archdsl.search.report.facts import Report, Rung, Verdict
 from archdsl.search.report.next_steps import next_steps
 from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
@@ -65,6 +65,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         finals=finals(trials, longer, policy.report),
         prediction=prediction(trials, specs, policy),
         winner=_winner(files),
+        inherited=_inherited(verdict, trials, longer),
         next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
         reproduce=reproduce(files, verdict),
         problems=files.problems,
@@ -188,6 +189,16 @@ def _rungs(trials: Sequence[TrialLine], study: StudyFacts) -> list[Rung]:
 def _reason(trial: TrialLine) -> str:
     """Why it ended; of a latency over the gate the numbers differ each time, and stand with the trials."""
     return "" if trial.last_rung in ("latency", "zero_cost", "halving", "trained") else trial.reason
+
+
+def _inherited(
+    verdict: Verdict, trials: Sequence[TrialLine], longer: Sequence[TrialLine]
+) -> list[tuple[str, str, str]]:
+    """Of the winner's last training; empty where it did not inherit."""
+    mine = [line for line in (*trials, *longer) if line.hash == verdict.hash and verdict.has_winner]
+    rows = items(mine[-1].proxy.document.get("inherited_blocks")) if mine else []
+    cells = [[text(cell) for cell in items(row)] for row in rows]
+    return [(row[0], row[1], row[2]) for row in cells if len(row) == 3]
 
 
 def _winner(files: RunFiles) -> Spec | None:

@@ -67,7 +67,8 @@ def fine_tuned(
     if not inheriting.is_decided and (reason := _hopeless(model, report, inheriting)) is not None:
         return Tuned(None, Inherited(reason=reason), fidelity)
     began = _began(model, parent, report, inheriting, data, options.device)
-    inherited = Inherited(began.loss, began.parent_loss, lr=began.lr, refitted=began.refitted)
+    blocks = tuple(report.rows)
+    inherited = Inherited(began.loss, began.parent_loss, lr=began.lr, refitted=began.refitted, blocks=blocks)
     before = _validated(model, data, fidelity) if inheriting.is_decided else None
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()} if before is not None else {}
     outcome = _train(model, data, fidelity, began.lr, options)

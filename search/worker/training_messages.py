@@ -132,6 +132,8 @@ class Inherited:
     """Blocks that the refit made better."""
     is_untuned: bool = False
     """Whether the fine-tuning was undone, since it named fewer validation images rightly than before."""
+    blocks: tuple[tuple[str, str, str], ...] = ()
+    """Each node or block, the parent's that it came from, and how its tensors did."""
 
     def untuned(self) -> Inherited:
         """The same, with the fine-tuning undone."""

@@ -184,6 +184,7 @@ class FakeWorker:
         if request["inheriting"] is not None:
             reason = None if request["inheriting"]["is_decided"] else self.machine.why_not(asked_spec(request))
             inherited = {"reason": reason, "loss": 1.0, "parent_loss": 0.5, "lr": 1e-3}
+            inherited |= {"blocks": [["stem", "<- stem", "2 copied"], ["head", "new", "2 new"]]}
             is_tuned = reason is None
             accuracy = min(accuracy + 0.3, 1.0) if is_tuned else accuracy
         outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}

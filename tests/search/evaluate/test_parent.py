@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from archdsl.load.spaces import load_space, point
+from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
 from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.searching import SPACE, Lines, Machine, latency_of, quicken, records, search, trials
@@ -147,3 +148,14 @@ def test_a_parent_far_over_the_budget_is_not_tried(tmp_path: Path, parent: str) 
     document["nodes"][0]["width"] = {"$one_of": [16, 32], "$name": "w"}
     with_parent(tmp_path / "run", parent, space=document, latency_budget_ms=3.0, trials=4)
     assert not [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") == "parent"]
+
+
+def test_the_report_tells_what_the_winner_inherited(tmp_path: Path, parent: str) -> None:
+    with_parent(tmp_path / "run", parent)
+    report = read_report(tmp_path / "run")
+    assert report.inherited == [("stem", "<- stem", "2 copied"), ("head", "new", "2 new")]
+    assert report.verdict.parent is not None
+    assert report.verdict.parent.accuracy.accuracy == 0.9
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "its parent" in page
+    assert "2 copied" in page
