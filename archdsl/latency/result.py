@@ -39,12 +39,14 @@ class Latency(NamedTuple):
     def of_turns(cls, turns: Sequence[Latency]) -> Latency:
         """What one process measured in its turns as one latency; of what was noted, the busiest turn's."""
         rounds, first, noted = joined([turn.rounds for turn in turns]), turns[0], [turn.noted for turn in turns]
-        loads = [[*taken.load_average] for taken in noted if taken.load_average]
+        load: tuple[float, ...] | None = max(
+            (taken.load_average for taken in noted if taken.load_average), default=None
+        )
         gpu_processes: list[Json] = [*sorted({name for taken in noted for name in taken.gpu_processes or ()})]
         busiest: JsonObject = {
             "cpu_share": min((taken.cpu_share for taken in noted if taken.cpu_share is not None), default=None),
             "other_cores": max((taken.other_cores for taken in noted if taken.other_cores is not None), default=None),
-            "load_average": max(loads, default=None),
+            "load_average": None if load is None else [*load],
             "gpu_processes": gpu_processes or None,
             "throttled": any(turn.provenance.get("throttled") for turn in turns) or first.provenance.get("throttled"),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_of_the_turns_of_a_process_the_busiest_is_told() -> None:
         return Latency("net", (ms, ms), {**noted, "device": "cpu"}, frozenset({1}))
 
     process = Latency.of_turns([turn(4.0, 0.9, 0.1), turn(5.0, 0.7, 1.5)])
-    assert (process.samples, process.disturbed, process.turns) == ((4.0, 4.0, 5.0, 5.0), {1, 3}, (2, 2))
+    assert (process.samples, process.disturbed, process.turns) == ((4.0, 4.0, 5.0, 5.0), frozenset({1, 3}), (2, 2))
     counts = {"rounds": 4, "undisturbed": 2, "calls": 3}
     assert process.provenance == {**counts, "cpu_share": 0.7, "other_cores": 1.5, "device": "cpu"}
     assert process.rounds.turns == (2, 2)
@@ -106,7 +107,7 @@ def drifts_down(now_s: float) -> float:
 
 def swings(now_s: float) -> float:
     """By 30 % up and down, once a minute."""
-    return 1 + 0.15 * np.sin(2 * np.pi * (now_s - 25) / 60)
+    return 1 + 0.15 * math.sin(2 * math.pi * (now_s - 25) / 60)
 
 
 @pytest.mark.parametrize("slowness", [drifts_up, drifts_down, swings])
