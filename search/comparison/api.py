@@ -54,10 +54,15 @@ def score(
     Raises:
         SpecError, UnknownName: a network is refused.
         NoRun: `like` holds no run.
+        WrongUse: there is no network, or `longer` is asked for and the networks of the run inherited from a parent.
         SearchError: the run's files or its data cannot be read, or a network has another image size, other channels or
             other classes than the data.
     """
     run = reference_run(Path(like))
+    if longer and run.inherited:
+        raise WrongUse(
+            "--longer: the networks of this run inherited from a parent; score compares short trainings alone"
+        )
     sources = several(networks)
     if not sources:
         raise WrongUse("give at least one network to compare with the run")
@@ -79,7 +84,9 @@ def score(
         matched = [in_data(document, side, facts, settings.data) for document in documents]
         scored = [scoring.scored(spec, label, longer) for spec, label in zip(matched, _labels(documents), strict=True)]
         scored = scoring.ranked(scored)
-        notes = [note for note in (_other_device(run, machine), other_conditions(run, data)) if note is not None]
+        notes = [
+            note for note in (_other_device(run, machine), other_conditions(run, policy, data)) if note is not None
+        ]
     finally:
         worker.stop()
     return Scores(run, scored, _conditions(scored, settings, machine), notes)

@@ -33,6 +33,11 @@ class ReferenceRun(NamedTuple):
         return {record.network_hash: record for record in self.records if record.is_longer}
 
     @property
+    def inherited(self) -> bool:
+        """Whether networks of the run inherited from a parent."""
+        return any(record.is_inherited for record in self.records)
+
+    @property
     def device_name(self) -> str | None:
         """The device that networks were measured on; None where nothing was measured."""
         measured = (record.measurement.provenance for record in self.records if record.measurement is not None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
+from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.baselines import Baseline, counted_baseline
@@ -16,17 +17,20 @@ from archdsl.search.comparison.reference_run import ReferenceRun
 from archdsl.search.comparison.result import AgainstWinner, Scored, against_winner
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.evaluate.rungs import Trained, train
+from archdsl.search.evaluate.parent import short_inheritance
+from archdsl.search.evaluate.rungs import Trained, identity, train
 from archdsl.search.evaluate.trainings import chosen, trainings_in
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.parent import PARENT_WEIGHTS, stored_parent
 from archdsl.search.trial import Outcome, SeedAccuracy, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
-from archdsl.search.worker.training_messages import CountRequest
+from archdsl.search.worker.training_messages import CountRequest, Inheriting
 
 Say = Callable[[str], None]
 
@@ -98,7 +102,8 @@ class Scoring:
         return replace(trial, latency_ms=ms, measurement=measurement, inside_budget=inside, outcome="measured")
 
     def _trained(self, network: AnyNetwork, trial: Trial, label: str) -> Trial:
-        trained = self._train(network, label, self.settings.seed, lengthen=1.0)
+        beginning = beginning_of(self.run, self.policy, self.data) if isinstance(network, Spec) else None
+        trained = self._train(network, label, self.settings.seed, lengthen=1.0, beginning=beginning)
         outcome: Outcome = "cached" if trained.is_cached else "trained"
         self.say(f"{label}: accuracy {accuracy_text(trained.accuracy, trained.training.error)}{_of_cache(trained)}")
         return replace(trial, rung="train", outcome=outcome, accuracy=trained.accuracy, training=trained.training)
@@ -121,7 +126,9 @@ class Scoring:
         training = replace(last.training, per_seed=tuple(per_seed), spread=spread)
         return replace(trial, rung="train_longer", accuracy=mean(accuracies), training=training)
 
-    def _train(self, network: AnyNetwork, label: str, seed: int, lengthen: float) -> Trained:
+    def _train(
+        self, network: AnyNetwork, label: str, seed: int, lengthen: float, beginning: Inheriting | None = None
+    ) -> Trained:
         said = 0.0
 
         def progress(share: float) -> None:
@@ -134,7 +141,15 @@ class Scoring:
         settings = self.settings.model_copy(update={"seed": seed})
         clock = Clock(settings, self.policy)
         return train(
-            self.worker, network, settings, self.policy.silence, self.data, clock, lengthen=lengthen, progress=progress
+            self.worker,
+            network,
+            settings,
+            self.policy.silence,
+            self.data,
+            clock,
+            lengthen=lengthen,
+            progress=progress,
+            inheriting=beginning,
         )
 
     def _against(self, record: Trial, is_longer: bool) -> tuple[AgainstWinner | None, str | None]:
@@ -144,20 +159,30 @@ class Scoring:
             return None, "the run has no winner"
         if winner.network_hash == record.network_hash:
             return None, "it is the winner's network"
-        if other_conditions(self.run, self.data):
+        if other_conditions(self.run, self.policy, self.data):
             return None, "the winner was trained under other conditions"
         against = against_winner(chosen(trainings_in(record)), self.run.winner_training(is_longer))
         how = "longer" if is_longer else "shortly"
         return against, None if against is not None else f"the winner's answers after being trained {how} are not known"
 
 
-def other_conditions(run: ReferenceRun, data: DataFacts) -> str | None:
+def beginning_of(run: ReferenceRun, policy: Policy, data: DataFacts) -> Inheriting | None:
+    """How the networks of the run began with the weights of its parent; None where they did not."""
+    parent = stored_parent(RunFolder(run.folder)) if run.inherited else None
+    if parent is None:
+        return None
+    file = str((run.folder / PARENT_WEIGHTS).absolute())
+    return short_inheritance(parent, file, run.settings, policy.inheritance, data.images)
+
+
+def other_conditions(run: ReferenceRun, policy: Policy, data: DataFacts) -> str | None:
     """What differs between the training of the run's networks and a training now; None where nothing does."""
     trained = next((record for record in run.records if record.training is not None and not record.is_longer), None)
     training = None if trained is None else trained.training
     if trained is None or training is None or training.key is None:
         return None
-    if training.key == training_key(trained.network_hash, run.settings, data):
+    beginnings = (None, identity(beginning_of(run, policy, data)))
+    if training.key in [training_key(trained.network_hash, run.settings, data, 1.0, each) for each in beginnings]:
         return None
     if training.torch != data.torch:
         return f"the networks of the run were trained with torch {training.torch}, these with {data.torch}"

@@ -94,7 +94,8 @@ class Context:
         """Whether candidates inherit from a parent: not where the first that were trained show that none can."""
         if self.parent is None:
             return False
-        trained = [trial for trial in self.trials if trial.accuracy is not None or trial.is_inherited]
+        of_the_search = (trial for trial in self.trials if not trial.is_baseline)
+        trained = [trial for trial in of_the_search if trial.accuracy is not None or trial.is_inherited]
         return len(trained) < self.policy.inheritance.tries or any(trial.is_inherited for trial in trained)
 
     def is_ranked(self, trial: Trial) -> bool:

@@ -11,11 +11,13 @@ from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.search.baselines import Baseline
+from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
+from archdsl.search.policy.inherit import InheritancePolicy
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent, stored_parent
 from archdsl.search.trial import PARENT
 from archdsl.search.worker.events import Event, TrainingProgress
@@ -103,7 +105,14 @@ def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriti
     if finish_epochs:
         refit = policy.refit_steps, policy.refit_images
         return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
-    images = min(settings.images, context.loaded.images)
+    return short_inheritance(parent, file, settings, policy, context.loaded.images)
+
+
+def short_inheritance(
+    parent: Parent, file: str, settings: Settings, policy: InheritancePolicy, images: int
+) -> Inheriting:
+    """How a candidate begins with the weights in `file` and is tuned for the search's steps; `images` are loaded."""
+    images = min(settings.images, images)
     batch = batch_on(settings.device, policy.steps * BATCH / images, images)
     return Inheriting(file, parent.sha256, round(policy.steps * batch / images, 3), tuning=policy.fine_tuning)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from archdsl.search import score
 from archdsl.search.comparison.result import Scores, against_winner
 from archdsl.search.evaluate.trainings import SeedTraining
 from archdsl.search.store import cache
+from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed
 from tests.support.searching import RANDOM, Machine, latency_of, quicken, records, search
@@ -278,3 +281,31 @@ def test_the_weights_of_a_file_are_not_used_and_that_is_said(run: Path, tmp_path
     save_model(build(load_spec({**NET, "classes": 10})), file)
     scored(run, file, say=said.append)
     assert any("its weights are not used" in line for line in said)
+
+
+@pytest.fixture
+def inherited(run: Path, tmp_path: Path) -> Path:
+    """The run as one whose networks inherited from a parent."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    trained = next(line for line in lines if "proxy" in line["provenance"])
+    trained["provenance"]["proxy"]["parent"] = "a" * 64
+    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    accuracy = ParentAccuracy(0.9, 0.03, 100)
+    keep_parent(RunFolder(folder), Parent("a_parent", "parent.safetensors", "a" * 64, NET, accuracy, None, epochs=0.0))
+    (folder / PARENT_WEIGHTS).write_bytes(b"weights")
+    return folder
+
+
+def test_a_network_inherits_where_those_of_the_run_did(inherited: Path) -> None:
+    machine = Machine()
+    scored(inherited, NET, machine=machine)
+    request = next(request for request in machine.asked if request["do"] == "train")
+    assert request["inheriting"]["sha256"] == "a" * 64
+    assert request["inheriting"]["parent"] == str(inherited / PARENT_WEIGHTS)
+
+
+def test_longer_trainings_of_a_run_that_inherited_are_refused(inherited: Path) -> None:
+    with pytest.raises(WrongUse, match="--longer: the networks of this run inherited from a parent"):
+        scored(inherited, NET, longer=True)
