@@ -13,6 +13,8 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.kept_files import remove_unneeded
+from archdsl.search.evaluate.parent import inheriting
+from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
 from archdsl.search.loop.budget_share import budget_share
@@ -75,7 +77,13 @@ class SearchLoop:
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
         is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
-            context.folder, context.space, context.settings, context.loaded, context.note, is_shared=is_shared
+            context.folder,
+            context.space,
+            context.settings,
+            context.loaded,
+            context.note,
+            is_shared=is_shared,
+            inheriting=identity(inheriting(context)),
         )
         self.proposals.add(earlier.points, earlier.origins)
         self._before = len(context.trials)

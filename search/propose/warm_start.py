@@ -60,11 +60,12 @@ def load_earlier_runs(
     note: Callable[[str], None],
     *,
     is_shared: bool,
+    inheriting: JsonObject | None = None,
 ) -> EarlierRuns:
     """The choices that earlier runs bring into the run of `folder`, each with what goes with its trial.
 
     What they are is kept in the folder, for a search that is resumed. `is_shared` tells whether other machines work on
-    the study, which need what was trained too.
+    the study, which need what was trained too; `inheriting` is how networks begin here where there is a parent.
 
     Raises:
         SearchError: as `earlier_results`.
@@ -74,7 +75,7 @@ def load_earlier_runs(
         return EarlierRuns([], {})
     choices, origins = kept.choices, kept.origins
     if choices is None:
-        findings = earlier_results(kept.folders, space, settings, data)
+        findings = earlier_results(kept.folders, space, settings, data, inheriting)
         choices, origins = findings.choices, findings.origins
         for line in findings.notes:
             note(line)
@@ -120,7 +121,13 @@ def _result(network_hash: str, settings: Settings, data: DataFacts) -> JsonObjec
     return {} if cached is None else {RESULT: [key, cached]}
 
 
-def earlier_results(folders: Sequence[str], space: Space, settings: Settings, data: DataFacts) -> EarlierResults:
+def earlier_results(
+    folders: Sequence[str],
+    space: Space,
+    settings: Settings,
+    data: DataFacts,
+    inheriting: JsonObject | None = None,
+) -> EarlierResults:
     """What the runs in these folders know of a space, in the data's channels and classes; it goes into the cache.
 
     Raises:
@@ -133,7 +140,7 @@ def earlier_results(folders: Sequence[str], space: Space, settings: Settings, da
         trials = [record for record in records if not record.is_longer]
         reasons = Counter[str]()
         for record in trials:
-            choices = _taken(record, space, settings, data, reasons)
+            choices = _taken(record, space, _Key(settings, data, inheriting), reasons)
             if choices is not None and record.network_hash not in by_hash:
                 by_hash[record.network_hash] = record.accuracy or 0.0, path, choices
         notes.append(_line(path, len(trials), reasons, _difference(before, settings)))
@@ -143,7 +150,19 @@ def earlier_results(folders: Sequence[str], space: Space, settings: Settings, da
     )
 
 
-def _taken(trial: Trial, space: Space, settings: Settings, data: DataFacts, reasons: Counter[str]) -> Choices | None:
+class _Key(NamedTuple):
+    """What names a short training in the cache."""
+
+    settings: Settings
+    data: DataFacts
+    inheriting: JsonObject | None
+
+    def of(self, network_hash: str) -> str:
+        """The name of a network's."""
+        return cache.training_key(network_hash, self.settings, self.data, inheriting=self.inheriting)
+
+
+def _taken(trial: Trial, space: Space, training_key: _Key, reasons: Counter[str]) -> Choices | None:
     """The choices of a trial whose accuracy holds here, which is put into the cache; else why not is counted."""
     training = trial.training
     if trial.accuracy is None or training is None:
@@ -158,7 +177,7 @@ def _taken(trial: Trial, space: Space, settings: Settings, data: DataFacts, reas
     if choices is None:
         reasons[ELSEWHERE] += 1
         return None
-    key = cache.training_key(canonical_hash(point(space, choices.__getitem__)[0]), settings, data)
+    key = training_key.of(canonical_hash(point(space, choices.__getitem__)[0]))
     if training.key != key:
         reasons[OTHERWISE] += 1
         return None
@@ -177,7 +196,7 @@ def _line(path: str, trials: int, reasons: Counter[str], difference: str) -> str
 
 def _difference(before: Settings, now: Settings) -> str:
     """Settings of training in which two runs differ."""
-    fields = ("data", "epochs", "least_steps", "images", "seed", "device")
+    fields = ("data", "epochs", "least_steps", "images", "seed", "device", "parent")
     differ = [name for name in fields if getattr(before, name) != getattr(now, name)]
     return ", ".join(f"{name} {getattr(before, name)} there, {getattr(now, name)} here" for name in differ)
 

@@ -33,7 +33,24 @@ def search_command(
     plain = tuple(name for name in _PLAIN if not (name == "epochs" and is_default))
     taken = ["--from", str(earlier)] if earlier is not None else []
     taken += [word for path in also for word in ("--also", path)]
-    return shlex.join(["archdsl", "search", space, *_limits(settings), *_options(settings, plain), *taken])
+    parent = _parent_words(settings)
+    return shlex.join(["archdsl", "search", space, *_limits(settings), *_options(settings, plain), *parent, *taken])
+
+
+def train_command(settings: Mapping[str, Json], weights: Path, out: Path) -> str:
+    """`archdsl train` of trained weights on the search's data, for as long as the search took."""
+    time_s = number(settings.get("time_s")) or 600.0
+    words = ["archdsl", "train", str(weights), "--data", text(settings.get("data"), "shapetex")]
+    return shlex.join([*words, "--time", f"{digits(time_s)}s", "-o", str(out)])
+
+
+def _parent_words(settings: Mapping[str, Json]) -> list[str]:
+    """The parent, or that there is none where the space names one."""
+    parent = settings.get("parent")
+    if isinstance(parent, str):
+        name = text(mapping(settings.get("space")).get("parent"))
+        return ["--parent", name if name and str(zoo.shipped_parent(name)) == parent else parent]
+    return ["--parent", "none"] if "parent" in mapping(settings.get("space")) else []
 
 
 def resume_command(folder: Path, *options: str) -> str:
@@ -77,7 +94,11 @@ def _limits(settings: Mapping[str, Json]) -> list[str]:
     """The budgets and the time limit as options."""
     words = []
     by_rate = number(settings.get("throughput_budget")) is not None  # the latency budget follows from it
+    share = number(settings.get("latency_share"))
     for field, (option, unit) in _UNITS.items():
+        if field == "latency_budget_ms" and share is not None:
+            words += [f"--{option}", f"{digits(100 * share)}%"]
+            continue
         if by_rate and field == "latency_budget_ms":
             continue
         if (value := number(settings.get(field))) is not None:

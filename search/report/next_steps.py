@@ -19,6 +19,7 @@ from archdsl.search.report.commands import (
     resume_command,
     search_command,
     space_argument,
+    train_command,
 )
 from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, mapping, number, text
@@ -96,8 +97,22 @@ def _after_pass(run: _Run) -> Iterator[NextStep]:
     if run.has("winner.json"):
         sentence = "Measure the winner's latency with random weights; name a second network to compare the two."
         yield NextStep(sentence, bench_command(run.settings, run.folder / "winner.json"))
-    yield from _train_more(run)
+    if isinstance(run.settings.get("parent"), str) and run.has("winner.safetensors"):
+        yield from _after_inheriting(run)
+    else:
+        yield from _train_more(run)
     yield from _search_longer(run, "a more accurate network")
+
+
+def _after_inheriting(run: _Run) -> Iterator[NextStep]:
+    """Train the winner of a search with a parent on, and derive another network."""
+    sentence = "Train the winner for longer, from the weights that it has."
+    files = run.folder / "winner.safetensors", run.folder / "trained.safetensors"
+    yield NextStep(sentence, train_command(run.settings, *files))
+    if (budget := run.budget_ms) is not None:
+        half = _two_digits(budget / 2, math.ceil)
+        sentence = f"Derive a faster network from the same parent, with a budget of {digits(half)} ms."
+        yield NextStep(sentence, run.search(latency_budget_ms=half, latency_share=""))
 
 
 def _after_unsure(run: _Run) -> Iterator[NextStep]:
