@@ -18,6 +18,7 @@ import torch
 import archdsl
 from archdsl.compile import build
 from archdsl.errors import ExportError, WrongUse
+from archdsl.exporting.frozen import frozen
 from archdsl.runtimes.exported import export
 from archdsl.weights import save_model
 from tests.support.commands import Run, command_line, tiny_document
@@ -150,7 +151,7 @@ def test_a_file_whose_outputs_have_another_shape_is_refused(tmp_path: Path, monk
     from archdsl.runtimes import exported
 
     maps = shaken("quick", features_only=True)
-    right = exported.frozen
+    right = frozen
     monkeypatch.setattr(exported, "frozen", lambda model, *dtype: right(maps if dtype else model, *dtype))
     with pytest.raises(ExportError, match=r"the shape of 'logits' is \(1, 32, 4, 4\), not \(1, 10\); nothing was"):
         export(shaken("quick"), tmp_path / "net.pt2")
