@@ -8,7 +8,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden
-from archdsl.cli.options import Document, Json, Set, chosen
+from archdsl.cli.options import Document, Json, Set, check_device, check_runtime, chosen, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +33,58 @@ Format = Annotated[
 ]
 
 
-def command(document: Document, assignments: Set = None, form: Format = "text", as_json: Json = False) -> None:
+def command(
+    document: Document,
+    assignments: Set = None,
+    form: Format = "text",
+    as_json: Json = False,
+    latency: Annotated[bool, typer.Option("--latency", help="measure each node, and print its share in ms")] = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            "--runtime",
+            metavar="eager",
+            callback=check_runtime,
+            help="what executes the nodes (with --latency): eager, the only one in which a node runs by itself",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="cpu|cuda|cuda:N",
+            callback=check_device,
+            help="device to measure on, with --latency (default: cuda if there is one)",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch, with --latency (default: 1)"),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            parser=whole(1024),
+            help="CPU threads, with --latency (default: all physical cores)",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--rounds", metavar="N", parser=whole(100_000), help="rounds to measure, with --latency (default: 40)"
+        ),
+    ] = None,
+) -> None:
     """Draw a backbone or a search space.
 
     Of a backbone it shows the nodes with shapes, params and MACs, and the connections between them. Of a space it shows
     the nodes with their alternatives, the variables, how many points are valid, constraints, budgets and seeds. The
     formats svg and html are pictures that load nothing and have no script.
+
+    With `--latency` each node of a backbone is measured by itself, in eager mode, beside the network as a whole.
+    Weights are random, from a fixed seed.
 
     \b
     Examples:
@@ -46,14 +92,20 @@ def command(document: Document, assignments: Set = None, form: Format = "text", 
       archdsl show litv2_s --set image=256 --format mermaid
       archdsl show dualvit_s --format svg > dualvit_s.svg
       archdsl show lit-dat-64
+      archdsl show litv2_s --latency --device cpu --threads 1
     """
     from archdsl.cost import count
     from archdsl.language.document import Spec
 
+    _check_latency(latency, form, runtime, {"device": device, "batch": batch, "threads": threads, "rounds": rounds})
     written = open_document(document)
     opened = overridden(written, assignments) if assignments else written.content
     if not isinstance(opened, Spec):
+        if latency:
+            raise typer.BadParameter("a backbone is measured; this is a search space", param_hint="'--latency'")
         _show_space(opened, form, as_json)
+    elif latency:
+        _show_latency(opened, device, batch or 1, threads, rounds, as_json)
     elif as_json:
         output.result_json(_facts(opened))
     elif form == "mermaid":
@@ -73,6 +125,38 @@ def command(document: Document, assignments: Set = None, form: Format = "text", 
         from archdsl.render.tree import show
 
         stdout().print(show(opened, count(opened)), soft_wrap=True)
+
+
+def _check_latency(latency: bool, form: str, runtime: str | None, others: Mapping[str, str | int | None]) -> None:
+    """Refuse what does not go with `--latency`, and without it what is for measuring."""
+    asked = [name for name, value in {"runtime": runtime, **others}.items() if value is not None]
+    if not latency and asked:
+        raise typer.BadParameter("it says how to measure; add --latency", param_hint=f"'--{asked[0]}'")
+    if latency and form != "text":
+        raise typer.BadParameter("latencies are printed as text or JSON; leave it out", param_hint="'--format'")
+    if runtime not in (None, "eager"):
+        rule = f"nodes are measured in eager alone: {runtime} runs a network as a whole"
+        raise typer.BadParameter(f"{rule}; archdsl bench measures that", param_hint="'--runtime'")
+
+
+def _show_latency(
+    spec: Spec, device: str | None, batch: int, threads: int | None, rounds: int | None, as_json: bool
+) -> None:
+    """The measured share of each node."""
+    from archdsl.cost import count
+    from archdsl.latency.nodes import node_latencies
+    from archdsl.latency.rounds import Pace
+
+    output.remark(f"measuring {spec.name} and its {len(spec.nodes)} nodes: batch {batch}, float32, eager ...")
+    pace: Pace = {} if rounds is None else {"rounds": rounds}
+    measured = node_latencies(spec, device, batch, threads, on_wait=output.remark, **pace)
+    if as_json:
+        output.result_json(_facts(spec) | {"latency": measured.as_json()})
+        return
+    from archdsl.render.console import stdout
+    from archdsl.render.node_latencies import latency_table
+
+    stdout().print(latency_table(spec, count(spec), measured), soft_wrap=True)
 
 
 def _show_space(space: Space, form: str, as_json: bool) -> None:

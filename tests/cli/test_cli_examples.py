@@ -26,7 +26,7 @@ EXAMPLES = [
     if line.strip().startswith("archdsl ")
 ]
 
-SLOW = ("archdsl bench ", "archdsl report ", "archdsl import ", "archdsl export ")
+SLOW = ("archdsl show litv2_s --latency", "archdsl bench ", "archdsl report ", "archdsl import ", "archdsl export ")
 """Examples that load torch or a report in a process of their own; other tests give these commands inside this one."""
 
 
