@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.json_types import JsonInput, JsonObject
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -72,7 +76,10 @@ def replace_together(files: Iterable[tuple[Path, Path]]) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """A lock on the folder itself, which leaves no file; none where its file system has no such locks."""
+    """A lock on the folder itself, which leaves no file; none where the system or the file system has no such locks."""
+    if fcntl is None:
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

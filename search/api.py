@@ -23,6 +23,7 @@ from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
+from archdsl.search.worker.process import check_system
 from archdsl.spaces.space import Space
 
 
@@ -125,6 +126,7 @@ def run(
         MeasureError: the device or the setting is not available here.
         SearchError: the search cannot start or go on.
     """
+    check_system()
     options = MachineOptions(workers, trial_time_s, trial_memory, storage, role).checked()
     request = SettingsRequest(
         latency_budget_ms=latency_budget_ms,

@@ -8,7 +8,6 @@ lock, unless `$ARCHDSL_LEASES` names a folder that they share.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import stat
@@ -20,6 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archdsl.errors import MeasureError
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
 
 FOLDERS = (Path("/run/lock"), Path("/tmp"))
 """Where the files lie: in the first of these in which every user may write, so that all choose the same."""
@@ -52,8 +56,10 @@ def device_lock(device: str, on_wait: OnWait | None = None, timeout_s: float | N
     meanwhile; by default it is `print_to_stderr`.
 
     Raises:
-        MeasureError: the lock was not released in time, or its file cannot be opened.
+        MeasureError: the lock was not released in time, its file cannot be opened, or the system has no such locks.
     """
+    if fcntl is None:
+        raise MeasureError("measuring needs file locks (fcntl), which this system does not have; use Linux or macOS")
     name = name_of(device)
     lock = _locks.setdefault(name, _Lock())
     with lock.turn:
@@ -172,4 +178,5 @@ def _forget() -> None:
     _locks.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -27,6 +26,11 @@ from archdsl.search.policy import SHIPPED
 from archdsl.search.worker.events import Event, event_of
 from archdsl.search.worker.request import Request
 from archdsl.timing.machine import ROOT_PROCESS
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 R = TypeVar("R")
 Progress = Callable[[Event], None]
@@ -55,11 +59,19 @@ class TargetLost(Failed):
     """The machine that measures cannot be reached any more; no candidate is to blame."""
 
 
+def check_system() -> None:
+    """Raises `SearchError` on a system on which workers cannot be limited and signalled."""
+    if resource is None:
+        rule = "a search needs limits on processes (the module resource), which this system does not have"
+        raise SearchError(f"{rule}; use Linux or macOS")
+
+
 class Worker:
     """A child process with torch loaded. It is started when first asked, and again after it died."""
 
     def __init__(self, memory_bytes: int | None = None, start_s: float = SHIPPED.worker.start_s) -> None:
         """`memory_bytes` is what the child may take of the host's memory; it is to be ready after `start_s` seconds."""
+        check_system()
         self._memory_bytes, self._start_s = memory_bytes, start_s
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
