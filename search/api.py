@@ -22,6 +22,7 @@ from archdsl.search.request import Role, Sampler, SettingsRequest
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result
+from archdsl.search.trial import BESIDE
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import check_system
 from archdsl.spaces.space import Space
@@ -155,7 +156,7 @@ def run(
     )
     if options.storage is not None:
         request = _without_parent(request)
-    started, folders = time.monotonic(), [os.fspath(path) for path in earlier]
+    started, folders = time.monotonic(), [_folder(os.fspath(path)) for path in earlier]
     _check(request, resume, folders)
     notes = list[str]()
     if resume:
@@ -169,6 +170,11 @@ def run(
         check_baselines(settings)
     folder = Path(out) if out is not None else new_folder(settings)
     return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders, notes=notes)
+
+
+def _folder(path: str) -> str:
+    """The path of an earlier run, which in a trial's origin must not look like a word for what stood beside a space."""
+    return f"./{path}" if path in BESIDE else path
 
 
 def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> None:
