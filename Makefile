@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUDGET := $(if $(wildcard /dev/nvidia0),5ms,2ms)
 SEARCH ?= --latency-budget $(BUDGET) --time 6m
 
-.PHONY: search test test-all check ruff types contracts docs clean
+.PHONY: search test test-all check ruff types contracts docs package clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -22,7 +22,7 @@ test: .venv/installed
 test-all: .venv/installed
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=15
 
-check: ruff types contracts docs
+check: ruff types contracts docs package
 
 ruff: .venv/installed
 	$(BIN)/ruff format --check .
@@ -36,6 +36,12 @@ contracts: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/sphinx-build -W --keep-going docs build/docs
+
+package: .venv/installed
+	rm -rf build/package
+	$(BIN)/python -m build --no-isolation --outdir build/package > /dev/null
+	$(BIN)/python -m twine check --strict build/package/*
+	$(BIN)/python .ci/wheel_contents.py build/package/*.whl
 
 clean:
 	rm -rf .venv build *.egg-info
