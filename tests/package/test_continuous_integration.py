@@ -15,7 +15,9 @@ from tests.support.places import ROOT
 PARTS = ["environment", "tests", "ruff", "mypy", "contracts", "docs", "package"]
 
 
-@pytest.mark.parametrize(("fails", "last"), [("none", "package"), ("types", "mypy"), (".venv/installed", "environment")])
+@pytest.mark.parametrize(
+    ("fails", "last"), [("none", "package"), ("types", "mypy"), (".venv/installed", "environment")]
+)
 def test_the_seconds_of_each_part_are_printed_also_where_one_fails(fails: str, last: str, tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
