@@ -16,8 +16,8 @@ from archdsl.search.baselines import Baseline, counted_baseline
 from archdsl.search.comparison.reference_run import ReferenceRun
 from archdsl.search.comparison.result import AgainstWinner, Scored, against_winner
 from archdsl.search.config import Settings
+from archdsl.search.evaluate.inheriting import short_inheritance
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.evaluate.parent import short_inheritance
 from archdsl.search.evaluate.rungs import Trained, identity, train
 from archdsl.search.evaluate.trainings import chosen, trainings_in
 from archdsl.search.loaded_data import DataFacts

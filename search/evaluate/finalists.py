@@ -15,9 +15,9 @@ from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finish_length import lengthen_that_fits, longer_s
+from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.kept_weights import retraining_s
-from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.policy.evaluate import FinalistPolicy
 from archdsl.search.store.front import ACCURACY, by_accuracy, front

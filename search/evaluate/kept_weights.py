@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 from archdsl.errors import ArchError
 from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import weights_path
-from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.evaluate.trainings import SeedTraining, chosen, chosen_record, longest_trainings, trainings_in
 from archdsl.search.loaded_data import DataFacts

@@ -11,21 +11,20 @@ from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.search.baselines import Baseline
-from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.kept_weights import ERRORS
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
-from archdsl.search.policy.inherit import InheritancePolicy
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent, stored_parent
 from archdsl.search.trial import PARENT
 from archdsl.search.worker.events import Event, TrainingProgress
 from archdsl.search.worker.parent_messages import ParentRequest
 from archdsl.search.worker.process import Failed
-from archdsl.search.worker.training_messages import Answers, Inheriting
+from archdsl.search.worker.training_messages import Answers
 from archdsl.training.accuracy import unpacked
-from archdsl.training.fidelity import BATCH, batch_on
+from archdsl.training.fidelity import BATCH
 
 
 def prepare_parent(context: Context) -> None:
@@ -45,6 +44,11 @@ def prepare_parent(context: Context) -> None:
     context.note(f"parent  {_described(parent)}")
     for note in parent.notes:
         context.note(f"parent  {note}")
+    accuracy, chance = parent.summary.accuracy, context.loaded.chance
+    if accuracy.accuracy - ERRORS * accuracy.error <= chance:
+        value = accuracy_text(accuracy.accuracy, accuracy.error)
+        text = f"{value} is not two standard errors above {accuracy_text(chance)}, the share of the largest class"
+        context.note(f"parent  {text}: what inherits from it has little to begin with")
 
 
 def measure_parent(context: Context) -> None:
@@ -90,31 +94,6 @@ def _add_as_candidate(context: Context, parent: Parent) -> None:
         return
     if network.over_budget(context.settings) is None and choices_of(context.space, spec) is None:
         context.baselines.append(Baseline(spec, network.network_hash, costs.params, costs.macs, origin=PARENT))
-
-
-def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriting | None:
-    """How a candidate begins with the parent's weights; None where the search has no parent, or gave it up.
-
-    A finalist has a refit, and `finish_epochs` of fine-tuning.
-    """
-    parent, policy = context.parent, context.policy.inheritance
-    if parent is None or not (finish_epochs or context.inherits):
-        return None
-    settings = context.settings
-    file = str((context.folder.path / PARENT_WEIGHTS).absolute())
-    if finish_epochs:
-        refit = policy.refit_steps, policy.refit_images
-        return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
-    return short_inheritance(parent, file, settings, policy, context.loaded.images)
-
-
-def short_inheritance(
-    parent: Parent, file: str, settings: Settings, policy: InheritancePolicy, images: int
-) -> Inheriting:
-    """How a candidate begins with the weights in `file` and is tuned for the search's steps; `images` are loaded."""
-    images = min(settings.images, images)
-    batch = batch_on(settings.device, policy.steps * BATCH / images, images)
-    return Inheriting(file, parent.sha256, round(policy.steps * batch / images, 3), tuning=policy.fine_tuning)
 
 
 def _patient(policy: Policy) -> Policy:

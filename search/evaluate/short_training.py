@@ -9,8 +9,8 @@ from pathlib import Path
 from archdsl.language.document import Spec
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import weights_path
-from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import StoppedEarly, scored, train
 from archdsl.search.network import AnyNetwork
 from archdsl.search.predict.early_stopping import reason

@@ -12,8 +12,8 @@ from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
+from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
-from archdsl.search.evaluate.parent import inheriting
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell

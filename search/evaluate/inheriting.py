@@ -1,0 +1,35 @@
+"""How a candidate of a search with a parent begins: with its weights, fitted again and fine-tuned as a policy says."""
+
+from __future__ import annotations
+
+from archdsl.search.config import Settings
+from archdsl.search.evaluate.context import Context
+from archdsl.search.policy.inherit import InheritancePolicy
+from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
+from archdsl.search.worker.training_messages import Inheriting
+from archdsl.training.fidelity import BATCH, batch_on
+
+
+def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriting | None:
+    """How a candidate begins with the parent's weights; None where the search has no parent, or gave it up.
+
+    A finalist has a refit, and `finish_epochs` of fine-tuning.
+    """
+    parent, policy = context.parent, context.policy.inheritance
+    if parent is None or not (finish_epochs or context.inherits):
+        return None
+    settings = context.settings
+    file = str((context.folder.path / PARENT_WEIGHTS).absolute())
+    if finish_epochs:
+        refit = policy.refit_steps, policy.refit_images
+        return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
+    return short_inheritance(parent, file, settings, policy, context.loaded.images)
+
+
+def short_inheritance(
+    parent: Parent, file: str, settings: Settings, policy: InheritancePolicy, images: int
+) -> Inheriting:
+    """How a candidate begins with the weights in `file` and is tuned for the search's steps; `images` are loaded."""
+    images = min(settings.images, images)
+    batch = batch_on(settings.device, policy.steps * BATCH / images, images)
+    return Inheriting(file, parent.sha256, round(policy.steps * batch / images, 3), tuning=policy.fine_tuning)
