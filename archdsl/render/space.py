@@ -66,7 +66,7 @@ def points_text(survey: Survey) -> str:
 def demands(space: Space) -> Iterator[tuple[str, list[str]]]:
     """Constraints, budgets, objectives and seeds, each with its heading; what the space does not have is left out."""
     seeds = [seed if isinstance(seed, str) else " ".join(map(str, seed)) for seed in space.seeds]
-    parts = (
+    parts: tuple[tuple[str, list[str]], ...] = (
         ("constraints", list(space.constraints)),
         ("budgets", [budget_text(budget) for budget in space.budgets]),
         ("objectives", list(space.objectives)),
