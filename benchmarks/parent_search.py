@@ -19,10 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from search_quality.zoo import scaled
 
 import archdsl
 from archdsl.language.document import Spec
@@ -32,11 +32,11 @@ from archdsl.training.accuracy import unpacked
 from archdsl.weights import read_facts
 
 RESULTS = Path(__file__).parent / "results" / "parent_search.json"
-RIVALS = (("litv2_s", 0.25, 0.5, 2), ("litv2_s", 0.5, 0.33, 4), ("litv2_s", 0.33, 0.33, 4))
-"""Name, width, depth and patch of the three best of search_and_zoo.json by held-out accuracy, a width and patch once:
-with fewer blocks two of one width are one network.
+RIVALS = {"litv2_s-0.25-2": (4, 2), "litv2_s-0.50-4": (2, 4), "litv2_s-0.33-4": (3, 4)}
+"""Of the three best of search_and_zoo.json by held-out accuracy what widths are divided by, and the patch. A width and
+a patch stand there once: with fewer blocks two of one width are one network.
 """
-DEPTHS = (0.5, 0.33, 0.25, 0.17)
+DEPTHS = ((1, 1, 3, 1), (1, 1, 2, 1), (1, 1, 1, 1))
 
 Row = dict[str, Any]
 
@@ -50,16 +50,12 @@ def main() -> None:
         "provenance": provenance("cpu", "float32", 1, "onnxruntime", 1).as_json(),
         "rows": {},
     }
-    jobs = {f"parent-{seed}": lambda place, seed=seed: _search(asked, place, seed, []) for seed in asked.seeds}
-    if asked.none:
-        none = ["--parent", "none"]
-        jobs |= {f"none-{seed}": lambda place, seed=seed: _search(asked, place, seed, none) for seed in asked.seeds}
-    for rival in RIVALS:
-        name = "-".join(str(part) for part in rival)
-        jobs |= {
-            f"{name}-{seed}": lambda place, seed=seed, rival=rival: _rival(asked, place, seed, rival)
-            for seed in asked.seeds
-        }
+    jobs: dict[str, Callable[[Path], Row]] = {}
+    for seed in asked.seeds:
+        jobs[f"parent-{seed}"] = partial(_search, asked, seed, [])
+        if asked.none:
+            jobs[f"none-{seed}"] = partial(_search, asked, seed, ["--parent", "none"])
+        jobs |= {f"{name}-{seed}": partial(_rival, asked, seed, rival) for name, rival in RIVALS.items()}
     for name, job in jobs.items():
         if name not in result["rows"]:
             with tempfile.TemporaryDirectory() as place:
@@ -69,7 +65,7 @@ def main() -> None:
             print(name, {key: result["rows"][name].get(key) for key in ("held_out", "ms", "seconds")}, flush=True)
 
 
-def _search(asked: argparse.Namespace, place: Path, seed: int, more: list[str]) -> Row:
+def _search(asked: argparse.Namespace, seed: int, more: list[str], place: Path) -> Row:
     """A search with an empty cache, and what its winner's file says."""
     command = [sys.executable, "-m", "archdsl", "search", "--latency-budget", f"{asked.budget_ms}ms", "--device", "cpu"]
     command += ["--time", f"{asked.time_s}s", "--data", asked.data, "--seed", str(seed), "--out", "run", *more]
@@ -84,7 +80,7 @@ def _search(asked: argparse.Namespace, place: Path, seed: int, more: list[str]) 
     return row | (_stated(weights) if weights.exists() else {"held_out": None})
 
 
-def _rival(asked: argparse.Namespace, place: Path, seed: int, rival: tuple[str, float, float, int]) -> Row:
+def _rival(asked: argparse.Namespace, seed: int, rival: tuple[int, int], place: Path) -> Row:
     """A published backbone in the budget, trained for the search's time."""
     spec, ms = _within(rival, asked.budget_ms)
     (place / "spec.json").write_text(dump(spec))
@@ -95,15 +91,24 @@ def _rival(asked: argparse.Namespace, place: Path, seed: int, rival: tuple[str, 
     return row | _stated(place / "out.safetensors")
 
 
-def _within(rival: tuple[str, float, float, int], budget_ms: float) -> tuple[Spec, float]:
+def _within(rival: tuple[int, int], budget_ms: float) -> tuple[Spec, float]:
     """The backbone with as many blocks as keep the budget, and its median latency."""
-    name, width, depth, patch = rival
-    for share in (each for each in DEPTHS if each <= depth):
-        spec = scaled(name, width, share, patch)
+    divided, patch = rival
+    for depths in DEPTHS:
+        spec = _litv2(divided, patch, depths)
         ms = archdsl.measure(spec, runtime="onnxruntime", threads=1, least_s=2.0).p50_ms
         if ms <= budget_ms:
             return spec, ms
-    raise SystemExit(f"{name} keeps {budget_ms} ms at no depth")
+    raise SystemExit(f"LITv2-S with widths over {divided} keeps {budget_ms} ms at no depth")
+
+
+def _litv2(divided: int, patch: int, depths: tuple[int, int, int, int]) -> Spec:
+    """LITv2-S for 20 classes at 64 px, narrower and with fewer blocks."""
+    changes = ["image=64", "classes=20", f"stem.patch={patch}", f"stem.width={96 // divided}", "drop_path=0"]
+    changes += [f"merge{place}.width={96 * 2**place // divided}" for place in (1, 2, 3)]
+    changes += [f"stage3.heads={12 // divided}", f"stage4.heads={24 // divided}"]
+    changes += [f"stage{place}.depth={depth}" for place, depth in enumerate(depths, 1)]
+    return archdsl.override(archdsl.load_spec("litv2_s"), changes)
 
 
 def _stated(file: Path) -> Row:

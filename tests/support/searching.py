@@ -180,7 +180,8 @@ class FakeWorker:
 
     def _train(self, request: Reply) -> Reply:
         accuracy = accuracy_of(asked_spec(request)) + self.machine.seed_noise * (request["seed"] % 2 - 0.5)
-        inherited, is_tuned = None, False
+        inherited: Reply | None = None
+        is_tuned = False
         if request["inheriting"] is not None:
             reason = None if request["inheriting"]["is_decided"] else self.machine.why_not(asked_spec(request))
             inherited = {"reason": reason, "loss": 1.0, "parent_loss": 0.5, "lr": 1e-3}
