@@ -64,13 +64,14 @@ def points_text(survey: Survey) -> str:
 
 
 def demands(space: Space) -> Iterator[tuple[str, list[str]]]:
-    """Constraints, budgets, objectives and seeds, each with its heading; what the space does not have is left out."""
+    """Constraints, budgets, objectives, seeds and the parent, each with its heading; what is absent is left out."""
     seeds = [seed if isinstance(seed, str) else " ".join(map(str, seed)) for seed in space.seeds]
     parts: tuple[tuple[str, list[str]], ...] = (
         ("constraints", list(space.constraints)),
         ("budgets", [budget_text(budget) for budget in space.budgets]),
         ("objectives", list(space.objectives)),
         ("seeds", seeds),
+        ("parent", [] if space.parent is None else [space.parent]),
     )
     return ((title, lines) for title, lines in parts if lines)
 
@@ -109,6 +110,7 @@ def space_facts(space: Space, survey: Survey) -> JsonObject:
         "variables": [_variable_facts(variable) for variable in found],
         "nodes": nodes,
         **{key: document.get(key, []) for key in ("constraints", "budgets", "objectives", "seeds")},
+        "parent": space.parent,
     }
 
 
