@@ -228,7 +228,8 @@ class SearchLoop:
         context.watcher(context.state, line(record))
         if context.parent is not None and not context.inherits:
             context.note(_given_up(context.trials))
-        if record.outcome == "trained" and record.training is not None and not self._is_paced:
+        is_first = record.outcome == "trained" and not self._is_paced
+        if is_first and record.training is not None and not context.inherits:  # which finishes in the time that it has
             self._is_paced = True
             if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
                 context.note(note)
