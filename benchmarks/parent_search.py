@@ -53,6 +53,8 @@ def main() -> None:
     jobs: dict[str, Callable[[Path], Row]] = {}
     for seed in asked.seeds:
         jobs[f"parent-{seed}"] = partial(_search, asked, seed, [])
+        if asked.run is not None and seed == asked.seeds[0]:
+            jobs[f"parent-{seed}"] = lambda place: _row(asked.run)
         if asked.none:
             jobs[f"none-{seed}"] = partial(_search, asked, seed, ["--parent", "none"])
         jobs |= {f"{name}-{seed}": partial(_rival, asked, seed, rival) for name, rival in RIVALS.items()}
@@ -69,14 +71,22 @@ def _search(asked: argparse.Namespace, seed: int, more: list[str], place: Path) 
     """A search with an empty cache, and what its winner's file says."""
     command = [sys.executable, "-m", "archdsl", "search", "--latency-budget", f"{asked.budget_ms}ms", "--device", "cpu"]
     command += ["--time", f"{asked.time_s}s", "--data", asked.data, "--seed", str(seed), "--out", "run", *more]
-    started = time.monotonic()
-    code = subprocess.run(
-        command, cwd=place, env={**os.environ, "ARCHDSL_CACHE": str(place / "cache")}, check=False
-    ).returncode
-    verdict = json.loads((place / "run" / "verdict.json").read_text())
-    row = {"exit_code": code, "seconds": round(time.monotonic() - started, 1), "verdict": verdict["verdict"]}
-    row |= {"ms": verdict["latency"], "interval_ms": verdict["interval_ms"], "trials": verdict["trials"]}
-    weights = place / "run" / "winner.safetensors"
+    subprocess.run(command, cwd=place, env={**os.environ, "ARCHDSL_CACHE": str(place / "cache")}, check=False)
+    return _row(place / "run")
+
+
+def _row(run: Path) -> Row:
+    """What the folder of a search tells."""
+    verdict = json.loads((run / "verdict.json").read_text())
+    kept = {
+        "seconds": "seconds",
+        "verdict": "verdict",
+        "ms": "latency",
+        "interval_ms": "interval_ms",
+        "trials": "trials",
+    }
+    row = {name: verdict[key] for name, key in kept.items()} | {"parent": verdict.get("parent")}
+    weights = run / "winner.safetensors"
     return row | (_stated(weights) if weights.exists() else {"held_out": None})
 
 
@@ -157,6 +167,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--time-s", type=int, default=360)
     parser.add_argument("--data", default="shapetex")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--run", type=Path, help="folder of a finished search with the first seed, as `make search` leaves"
+    )
     parser.add_argument("--none", action="store_true", help="a search without a parent too")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
