@@ -137,16 +137,22 @@ def _start(processes: list[_Process], context: Context, file: Path, call_ms: flo
 
 
 def _take_turns(processes: list[_Process], context: Context, spec: Spec, call_ms: float) -> None:
-    """Let each process measure in its turns, while time remains; what time leaves out is missing at the end of each."""
+    """Let each process measure in its turns while time remains; then one alone, so that its rounds are enough."""
     policy, settings = context.policy.final_reading, context.settings
     turns = 1 if len(processes) == 1 else policy.turns_of(max(call_ms, sample_ms(settings.device)))
     order, rounds_s = turn_order(len(processes), turns), policy.rounds_s(call_ms)
+    last: _Process | None = None
     for place, number in enumerate(order):
         process, left_turns = processes[number], len(order) - place
         if process.fault is not None:
             continue
-        if any(other.turns for other in processes) and context.clock.left is not None and context.clock.left < 0:
-            return
+        if last is None and context.clock.left is not None and context.clock.left < 0:
+            measured = [other for other in processes if other.turns and other.fault is None]
+            if sum(len(turn.samples) for other in measured for turn in other.turns) >= policy.alone_rounds:
+                return
+            last = max(measured, key=lambda other: len(other.turns), default=None)
+        if last is not None and process is not last:
+            continue
         if place % len(processes) == 0:
             await_quiet(context, call_ms, (policy.start_s / turns + rounds_s / turns) * left_turns)
         pace = _pace(context, policy, turns, left_turns)

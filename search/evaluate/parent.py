@@ -40,6 +40,7 @@ def prepare_parent(context: Context) -> None:
     if parent is None:
         parent = _prepared(context, Path(context.settings.parent))
         keep_parent(context.folder, parent)
+        context.clock.begin_trials()
     context.parent = parent
     context.note(f"parent  {_described(parent)}")
     for note in parent.notes:

@@ -236,18 +236,27 @@ class SearchLoop:
 
     def _is_done(self) -> bool:
         """Whether no other machine has anything to do, or there is no time to wait for it."""
-        if self.context.clock.search_is_over or self._is_late:
+        if self._time_is_over():
             return True
         if self.context.options.role == "train" and not self.study.is_over:
             return False
         return not self.study.under_way()
+
+    def _time_is_over(self) -> bool:
+        """Whether no further candidate is tried; while none was trained inside the budget, one takes what is left."""
+        context = self.context
+        if self._is_late or not context.clock.search_is_over:
+            return self._is_late
+        left = context.clock.left_to_train
+        has_any = any(trial.accuracy is not None and trial.inside_budget for trial in context.trials)
+        return has_any or left is None or left <= 0
 
     def _is_over(self, begun: int) -> bool:
         """Whether a limit is reached; where it is something else that ends the search, that is told."""
         context, most = self.context, self.context.settings.trials
         if most is not None and begun >= most:
             return True
-        if context.clock.search_is_over or self._is_late:
+        if self._time_is_over():
             return True
         policy = self.policy.giving_up
         last = context.trials[self._before :][-policy.most_failures :]

@@ -35,6 +35,7 @@ class Clock:
         self._paused: float | None = None
         self._waited = 0.0
         self._retraining_s = 0.0
+        self._trials_from = 0.0
         unlimited = settings.time_s is None and settings.trials is None
         self.limit = self._policy.default_s if unlimited else settings.time_s
 
@@ -85,10 +86,16 @@ class Clock:
         left = self.left_to_train
         self._retraining_s = seconds if left is not None and seconds <= left else 0.0
 
+    def begin_trials(self) -> None:
+        """The time for candidates is a share of what is left from here on: a parent was prepared before."""
+        self._trials_from = self.elapsed
+
     @property
     def search_ends_s(self) -> float | None:
         """Seconds after the start at which no further candidate is tried, where no time is kept for a retraining."""
-        return None if self.limit is None else self.limit * self._search_share
+        if self.limit is None:
+            return None
+        return self._trials_from + self._search_share * max(self.limit - self._trials_from, 0.0)
 
     @property
     def search_is_over(self) -> bool:

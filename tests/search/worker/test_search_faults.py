@@ -81,6 +81,7 @@ def train(request, say):
     return {"outcome": outcome, "threads": 1}
 
 ACTIONS |= {"hello": hello, "data": data, "measure": measure, "train": train}
+ACTIONS["prepare"] = lambda request, say: {}
 ACTIONS["threads"] = lambda request, say: {"threads": 1}
 ACTIONS["score"] = lambda request, say: {"scores": {}, "seconds": {}}
 ACTIONS["fault"] = lambda request, say: {"size": len(fault(request["name"]))}
