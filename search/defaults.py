@@ -197,7 +197,9 @@ def _parent_file(named: str) -> Path:
     try:
         read_facts(file)
     except WeightsError as error:
-        raise WrongUse(f"the parent is no trained network of archdsl: {error}") from None
+        reason = str(error).partition("; make one with")[0]
+        remedy = "give a .safetensors of archdsl, as archdsl train and archdsl import write it"
+        raise WrongUse(f"the parent has no weights that can be read: {reason}; {remedy}") from None
     return file
 
 

@@ -48,7 +48,8 @@ class Finalists:
         field = self._first()
         if self._context.inherits:
             if (lengthen := lengthen_that_fits(self._context, field)) is None:
-                self._announce(f"{max(self._context.clock.left_to_train or 0.0, 0.0):.0f} s are left for it")
+                left_s = max(self._context.clock.left_to_train or 0.0, 0.0)
+                self._announce(f"{left_s:.0f} s are left before the winner must be measured")
                 return
             self._lengthen = lengthen
             if lengthen <= 1:  # initial weights would learn no more than they did

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archdsl.cost import count
-from archdsl.errors import SearchError
+from archdsl.errors import SearchError, WeightsError, WrongUse
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
@@ -25,6 +25,7 @@ from archdsl.search.worker.process import Failed
 from archdsl.search.worker.training_messages import Answers
 from archdsl.training.accuracy import unpacked
 from archdsl.training.fidelity import BATCH
+from archdsl.weights.facts import read_facts
 
 
 def prepare_parent(context: Context) -> None:
@@ -43,6 +44,8 @@ def prepare_parent(context: Context) -> None:
         context.clock.begin_trials()
     context.parent = parent
     context.note(f"parent  {_described(parent)}")
+    if (trained_on := _other_data(parent, context.settings.data)) is not None:
+        context.note(f"parent  it was trained on {trained_on}, and this search is on {context.settings.data}")
     for note in parent.notes:
         context.note(f"parent  {note}")
     accuracy, chance = parent.summary.accuracy, context.loaded.chance
@@ -145,6 +148,15 @@ def _accuracy(answers: Answers) -> ParentAccuracy:
     right = unpacked(answers.answers, answers.images)
     share = sum(right) / answers.images
     return ParentAccuracy(share, standard_error(share, answers.images), answers.images)
+
+
+def _other_data(parent: Parent, data: str) -> str | None:
+    """The name of the data that the parent's file says it was trained on, where it is not that of the search."""
+    try:
+        stated = read_facts(parent.source).accuracy
+    except (WeightsError, WrongUse):  # the file is gone since the run began
+        return None
+    return None if stated is None or Path(stated.data.name).name == Path(data).name else stated.data.name
 
 
 def _described(parent: Parent) -> str:

@@ -18,12 +18,12 @@ def at_the_start(clock: Clock, policy: Policy) -> str | None:
     for_finalists_s = clock.limit - clock.search_ends_s - clock.reading_s
     if processes >= wanted and for_finalists_s > 0:
         return None
-    parts = [f"candidates are tried for {clock.search_ends_s:.0f} s of it"]
+    parts = [f"candidates are tried until {clock.search_ends_s:.0f} s"]
     if for_finalists_s <= 0:
         parts.append("no time is kept for training finalists longer")
     if processes < wanted:
-        parts.append(f"the winner is measured in {processes} of {wanted} processes")
-    return f"a time of {plain_text(clock.limit)} s is short: {', '.join(parts)}"
+        parts.append(f"the winner may be measured in {processes} instead of {wanted} processes")
+    return f"{plain_text(clock.limit)} s are short: {', '.join(parts)}"
 
 
 def after_training(clock: Clock, policy: Policy, train_s: float) -> str | None:
@@ -37,5 +37,5 @@ def after_training(clock: Clock, policy: Policy, train_s: float) -> str | None:
     enough_s = (policy.final_reading.processes * clock.process_s + longer_s) / (1 - policy.time.search_share)
     times = f"{plain_text(policy.finalists.lengthen)} times as long"
     needed = f"about --time {math.ceil(enough_s / 60)}m is needed"
-    more_text = f"there is time for at most {more} more"
-    return f"one training takes {train_s:.0f} s: {more_text}, and to train no finalist {times} ({needed})"
+    more_text = f"there is time for at most {more} more" if more else "there is no time for another one"
+    return f"one training takes {train_s:.0f} s: {more_text}, and none for training a finalist {times} ({needed})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 TRIALS, FRONT = "trials.jsonl", "front.json"
+_OF_A_PARENT = ("parent.json", "parent.safetensors")
 _OF_A_RUN = ("run.json", TRIALS, "study.db")
 
 T = TypeVar("T")
@@ -37,6 +39,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: BaseFileLock | None = None
+        self._is_new, self._is_forgotten = False, False
+        """Whether the folder was made for the search; and whether that left nothing in it."""
 
     @property
     def storage(self) -> str:
@@ -56,6 +60,7 @@ class RunFolder:
         """
         try:
             self._check(resume)
+            self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
@@ -111,13 +116,26 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self._is_new and self._is_forgotten:
+            with suppress(OSError):  # something else is in it
+                (self.path / ".lock").unlink(missing_ok=True)
+                self.path.rmdir()
 
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
         if not (self.path / TRIALS).exists():
-            for name in ("run.json", "clock.json", "noise.json", "known.json", "shared.json", "study.db"):
+            for name in (
+                "run.json",
+                "clock.json",
+                "noise.json",
+                "known.json",
+                "shared.json",
+                "study.db",
+                *_OF_A_PARENT,
+            ):
                 self.remove(name)
             shutil.rmtree(self.path / "weights", ignore_errors=True)
+            self._is_forgotten = True
 
     def append(self, trial: Trial) -> None:
         """One line more in `trials.jsonl`, on disk when this returns."""

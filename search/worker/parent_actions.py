@@ -142,8 +142,11 @@ def _brought_to(
     known = sum(name in (theirs or ()) for name in data.class_names)
     if known == len(data.class_names):
         return model, False
-    kept = f"{known:,} of the {len(data.class_names):,} keep their weights" if known else "none was known to it"
-    notes.append(f"its head has the classes of the data now: {kept}")
+    classes = f"{len(data.class_names):,} classes of the data"
+    if known:
+        notes.append(f"it knows {known:,} of the {classes}; its head is new for the others")
+    else:
+        notes.append(f"it knows none of the {classes}; its head is new")
     return model, True
 
 

@@ -26,8 +26,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("line", "said"),
     [
         ("--parent missing.safetensors", "no such file"),
-        ("--parent text.txt", "the parent is no trained network of archdsl"),
-        ("--parent .", "the parent is no trained network of archdsl"),
+        ("--parent text.txt", "the parent has no weights that can be read"),
+        ("--parent .", "the parent has no weights that can be read"),
         ("--parent litv2_s", "litv2_s is a published backbone without weights"),
         ("--parent none --latency-budget 60%", "60% is a share of the parent's latency"),
         ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),

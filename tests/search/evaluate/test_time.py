@@ -162,8 +162,8 @@ def test_a_time_that_is_short_of_the_plan_is_said_at_the_start() -> None:
     assert at_the_start(at(5.0, time_s=600.0), SHIPPED) is None
     assert at_the_start(at(5.0, time_s=None), SHIPPED) is None
     assert at_the_start(at(5.0, time_s=60.0), SHIPPED) == (
-        "a time of 60 s is short: candidates are tried for 45 s of it, no time is kept for training finalists longer, "
-        "the winner is measured in 1 of 3 processes"
+        "60 s are short: candidates are tried until 45 s, no time is kept for training finalists longer, "
+        "the winner may be measured in 1 instead of 3 processes"
     )
 
 
@@ -171,7 +171,7 @@ def test_what_fits_is_said_once_the_length_of_a_training_is_known() -> None:
     assert after_training(at(20.0, time_s=600.0), SHIPPED, 11.0) is None
     assert after_training(at(20.0, time_s=None), SHIPPED, 11.0) is None
     assert after_training(at(20.0, time_s=90.0), SHIPPED, 11.0) == (
-        "one training takes 11 s: there is time for at most 4 more, and to train no finalist 3 times as long "
+        "one training takes 11 s: there is time for at most 4 more, and none for training a finalist 3 times as long "
         "(about --time 4m is needed)"
     )
     assert after_training(at(20.0, time_s=240.0), SHIPPED, 11.0) is None

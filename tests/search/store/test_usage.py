@@ -18,7 +18,8 @@ def test_the_indented_lines_are_a_program(is_exported: bool, maps: str | None) -
 
 
 def test_the_accuracy_is_said_to_be_of_the_file_that_it_was_measured_of() -> None:
-    measured, not_measured = "the accuracy that was measured of this very file", "Of winner.onnx itself no accuracy was measured"
+    measured = "the accuracy that was measured of this very file"
+    not_measured = "Of winner.onnx itself no accuracy was measured"
     exported, quantised = usage("a", True), usage("a", True, is_quantised=True)
     assert (measured in exported, not_measured in exported) == (False, True)
     assert (measured in quantised, not_measured in quantised) == (True, False)

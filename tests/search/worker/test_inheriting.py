@@ -104,7 +104,7 @@ def test_a_parent_of_other_classes_and_channels_is_adapted(place: Path, tmp_path
     assert reply.epochs > 0
     text = " ".join(reply.notes)
     assert "reads 1 channel now instead of 3" in text
-    assert "its head has the classes of the data now: 4 of the 5 keep their weights" in text
+    assert "it knows 4 of the 5 classes of the data; its head is new for the others" in text
     facts = read_facts(tmp_path / "p.safetensors")
     assert facts.classes == ("0", "1", "2", "3", "4")
     assert facts.accuracy is not None
