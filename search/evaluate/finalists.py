@@ -47,13 +47,11 @@ class Finalists:
         self.keep_time()
         field = self._first()
         if self._context.inherits:
-            if (lengthen := lengthen_that_fits(self._context, field)) is None:
+            field = self._that_fit(field)
+            if not field:
                 left_s = max(self._context.clock.left_to_train or 0.0, 0.0)
                 self._announce(f"{left_s:.0f} s are left before the winner must be measured")
                 return
-            self._lengthen = lengthen
-            if lengthen <= 1:  # initial weights would learn no more than they did
-                field = [trial for trial in field if trial.is_inherited]
         for number in range(self._policy.seeds):
             self._rounds.update(trial.network_hash for trial in field)
             if not self._round(field, number):
@@ -61,6 +59,15 @@ class Finalists:
             after = [trial for trial in field if self._accuracy(trial) is not None]
             after.sort(key=lambda trial: -(self._accuracy(trial) or 0.0))
             field = after[: math.ceil(len(field) / 2)]
+
+    def _that_fit(self, field: list[Trial]) -> list[Trial]:
+        """The best of the finalists of a search with a parent: as many as there is time to finish, for equally long."""
+        for finalists in (field, *(_inherited(field)[:count] for count in range(len(field) - 1, 0, -1))):
+            lengthen = lengthen_that_fits(self._context, finalists) if finalists else None
+            if lengthen is not None:
+                self._lengthen = lengthen  # up to 1 initial weights would learn no more than they did
+                return finalists if lengthen > 1 else _inherited(finalists)
+        return []
 
     def ranked(self) -> list[Trial]:
         """Finalists, those first that came the furthest, the more accurate of these first; then the rest of the front.
@@ -201,3 +208,7 @@ def _accuracies_text(accuracies: list[float], error: float | None) -> str:
         return text
     least, most = accuracy_text(min(accuracies)), accuracy_text(max(accuracies))
     return f"{text}, the mean of {len(accuracies)} seeds from {least} to {most}"
+
+
+def _inherited(trials: list[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.is_inherited]
