@@ -61,11 +61,16 @@ class Finalists:
             field = after[: math.ceil(len(field) / 2)]
 
     def _that_fit(self, field: list[Trial]) -> list[Trial]:
-        """The best of the finalists of a search with a parent: as many as there is time to finish, for equally long."""
-        for finalists in (field, *(_inherited(field)[:count] for count in range(len(field) - 1, 0, -1))):
-            lengthen = lengthen_that_fits(self._context, finalists) if finalists else None
-            if lengthen is not None:
-                self._lengthen = lengthen  # up to 1 initial weights would learn no more than they did
+        """The best of the finalists of a search with a parent: as many as can be fine-tuned for long enough, else one.
+
+        All are for equally long; in less time than a short training, initial weights would learn no more than they did.
+        """
+        heirs, enough = _inherited(field), self._context.policy.inheritance.enough_epochs
+        short = fidelity_of(self._context.settings, self._context.loaded.images).epochs
+        for finalists in (field, *(heirs[:count] for count in range(len(heirs), 0, -1))):
+            lengthen = lengthen_that_fits(self._context, finalists)
+            if lengthen is not None and (lengthen * short >= enough or len(finalists) == 1):
+                self._lengthen = lengthen
                 return finalists if lengthen > 1 else _inherited(finalists)
         return []
 

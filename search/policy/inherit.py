@@ -73,7 +73,9 @@ class InheritancePolicy:
     """Of the time that is left for training, which the finalists share."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
-    refit_cost: float = 1.5
+    enough_epochs: float = 2.0
+    """Of a finalist's fine-tuning: where not all finalists can have them, there are fewer finalists."""
+    refit_cost: float = 2.5
     """Training steps that a step of the refit takes as long as, all blocks together; it reads larger batches."""
     validation_cost: float = 1 / 3
     """Training steps that validating as many images takes as long as."""
