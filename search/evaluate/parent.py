@@ -29,7 +29,7 @@ from archdsl.weights.facts import read_facts
 
 
 def prepare_parent(context: Context) -> None:
-    """Bring the parent to the data and measure it, if the search has one; a budget in percent becomes milliseconds.
+    """Bring the parent to the data, if the search has one, and tell what was done to it.
 
     Raises:
         SearchError: it cannot be used for this search.

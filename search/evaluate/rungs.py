@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple, TypedDict, TypeVar
 
+from archdsl.files import sha256_of
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import Provenance
@@ -198,8 +199,10 @@ def train(
 
 
 def identity(inheriting: Inheriting | None) -> JsonObject | None:
-    """What an accuracy depends on of its parent: not where its file lies."""
-    return None if inheriting is None else {**asdict(inheriting), "parent": INHERITANCE}
+    """What an accuracy depends on of its parent: the weights as they were adapted to the data, not where they lie."""
+    if inheriting is None:
+        return None
+    return {**asdict(inheriting), "parent": sha256_of(Path(inheriting.parent)), "version": INHERITANCE}
 
 
 def _fidelity_text(fidelity: Fidelity, inherited: Inherited | None) -> str:
