@@ -71,17 +71,22 @@ class Scoring:
     def ranked(self, networks: Sequence[Scored]) -> list[Scored]:
         """The networks with their ranks in the table of the run, in which all of them stand.
 
-        A rank is 1 more than the rows that are more accurate; longer trainings are ranked among longer ones alone.
+        A rank is 1 more than the rows that are more accurate; longer trainings are ranked among longer ones alone, and
+        in a run whose networks inherited only what inherited has a rank.
         """
         longer = self.run.longer
         is_longer = any(network.longer is not None for network in networks)
         rows = [longer.get(row.network_hash) if is_longer else row for row in self.run.front]
         records = [*rows, *(network.training for network in networks)]
-        accuracies = [record.accuracy or 0.0 for record in records if record is not None]
         ranked = list[Scored]()
         for network in networks:
-            mine = None if network.training is None else network.training.accuracy or 0.0
-            rank = None if mine is None else 1 + sum(accuracy > mine for accuracy in accuracies)
+            mine = network.training
+            alike = (
+                [] if mine is None else [each for each in records if each and each.is_inherited == mine.is_inherited]
+            )
+            rank = None
+            if mine is not None and (not self.run.inherited or mine.is_inherited):
+                rank = 1 + sum((each.accuracy or 0.0) > (mine.accuracy or 0.0) for each in alike)
             ranked.append(replace(network, rank=rank))
         return ranked
 
@@ -162,6 +167,8 @@ class Scoring:
         if other_conditions(self.run, self.policy, self.data):
             return None, "the winner was trained under other conditions"
         against = against_winner(chosen(trainings_in(record)), self.run.winner_training(is_longer))
+        if against is None and self.run.inherited and not record.is_inherited:
+            return None, "it was trained from initial weights, and the networks of the run inherited from a parent"
         how = "longer" if is_longer else "shortly"
         return against, None if against is not None else f"the winner's answers after being trained {how} are not known"
 
