@@ -108,7 +108,8 @@ def _lines(network: Scored, scores: Scores) -> Iterator[str]:
         yield failure if failure.startswith(network.name) else f"{network.name}: {failure}"
         return
     kind = "accuracy after longer training" if network.longer is not None else "proxy accuracy"
-    yield f"{network.name}: rank {network.rank} by {kind}; {network.over_budget or _inside(network, scores)}"
+    rank = "no rank" if network.rank is None else f"rank {network.rank} by {kind}"
+    yield f"{network.name}: {rank}; {network.over_budget or _inside(network, scores)}"
     yield _latency(trial, scores.run.settings.stat)
     held_out = None if training.training is None else training.training.held_out
     held = "" if held_out is None else f", {accuracy_text(held_out)} on held-out images"
