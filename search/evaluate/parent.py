@@ -44,8 +44,8 @@ def prepare_parent(context: Context) -> None:
         context.clock.begin_trials()
     context.parent = parent
     context.note(f"parent  {_described(parent)}")
-    if (trained_on := _other_data(parent, context.settings.data)) is not None:
-        context.note(f"parent  it was trained on {trained_on}, and this search is on {context.settings.data}")
+    if (text := _other_data(parent, context.settings.data, context.loaded.fingerprint)) is not None:
+        context.note(f"parent  {text}")
     for note in parent.notes:
         context.note(f"parent  {note}")
     accuracy, chance = parent.summary.accuracy, context.loaded.chance
@@ -150,13 +150,20 @@ def _accuracy(answers: Answers) -> ParentAccuracy:
     return ParentAccuracy(share, standard_error(share, answers.images), answers.images)
 
 
-def _other_data(parent: Parent, data: str) -> str | None:
-    """The name of the data that the parent's file says it was trained on, where it is not that of the search."""
+def _other_data(parent: Parent, data: str, fingerprint: str) -> str | None:
+    """That the parent was trained on other data, or on another split of this, as far as its file says it."""
     try:
         stated = read_facts(parent.source).accuracy
     except (WeightsError, WrongUse):  # the file is gone since the run began
         return None
-    return None if stated is None or Path(stated.data.name).name == Path(data).name else stated.data.name
+    if stated is None or stated.data.fingerprint == fingerprint:
+        return None
+    if Path(stated.data.name).name != Path(data).name:
+        return f"it was trained on {stated.data.name}, and this search is on {data}"
+    return (
+        f"it was trained on another split of {data}: it may have seen images that are held out here, and accuracies of "
+        "what inherits from it may be too high; train it with the seed and the images of this search"
+    )
 
 
 def _described(parent: Parent) -> str:
