@@ -27,7 +27,8 @@ from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.parent import PARENT_WEIGHTS, stored_parent
-from archdsl.search.trial import Outcome, SeedAccuracy, Trial
+from archdsl.search.training_record import SeedAccuracy
+from archdsl.search.trial import Outcome, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.search.worker.training_messages import CountRequest, Inheriting

@@ -21,7 +21,8 @@ from archdsl.search.evaluate.kept_weights import retraining_s
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.policy.evaluate import FinalistPolicy
 from archdsl.search.store.front import ACCURACY, by_accuracy, front
-from archdsl.search.trial import SeedAccuracy, Trial
+from archdsl.search.training_record import SeedAccuracy
+from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed, OutOfTime, WorkerGone
 from archdsl.training.fidelity import fidelity_of
 

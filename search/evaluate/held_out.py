@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from archdsl.search.evaluate.kept_weights import KeptWeights
 from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy, ValidationAccuracy, WinnerAccuracy
-from archdsl.search.trial import SeedAccuracy, Trial
+from archdsl.search.training_record import SeedAccuracy
+from archdsl.search.trial import Trial
 
 
 def winner_accuracy(records: Sequence[Trial], network_hash: str, kept: KeptWeights, chance: float) -> WinnerAccuracy:

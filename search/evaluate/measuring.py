@@ -15,11 +15,11 @@ from typing import NamedTuple
 from archdsl.latency.result import LEAST_ROUNDS, TOLERANCE, Latency
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.rungs import ask_in_time
+from archdsl.search.measurement import Measurement
 from archdsl.search.network import AnyNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import Measurement
 from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.export_messages import CandidateRequest
 from archdsl.search.worker.messages import MeasureRequest, MeasuringSetting, Pace

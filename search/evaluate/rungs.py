@@ -26,7 +26,7 @@ from archdsl.search.policy.evaluate import SilencePolicy
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.search.store.clock import Clock
-from archdsl.search.trial import Training
+from archdsl.search.training_record import Training
 from archdsl.search.worker.events import Event, TrainingProgress
 from archdsl.search.worker.process import Failed, Hung, OutOfTime, Progress
 from archdsl.search.worker.request import Request

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from archdsl.search.trial import SeedAccuracy, Training, Trial
+from archdsl.search.training_record import SeedAccuracy, Training
+from archdsl.search.trial import Trial
 from archdsl.training.accuracy import unpacked
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 from archdsl.errors import MeasureError
 from archdsl.json_types import JsonObject
 from archdsl.latency.provenance import Provenance
-from archdsl.search.trial import Training
+from archdsl.search.training_record import Training
 
 
 @dataclass(frozen=True)

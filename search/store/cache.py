@@ -19,7 +19,7 @@ from archdsl.json_types import Json, JsonObject
 from archdsl.latency.tables import kept
 from archdsl.search.config import Settings
 from archdsl.search.loaded_data import DataFacts
-from archdsl.search.trial import Training
+from archdsl.search.training_record import Training
 from archdsl.training.fidelity import fidelity_of
 from archdsl.training.recipe import RECIPE
 

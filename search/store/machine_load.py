@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from archdsl.json_types import JsonObject
 from archdsl.latency.result import Latency
-from archdsl.search.trial import Measurement
+from archdsl.search.measurement import Measurement
 
 _LEAST_SHARE = 0.75
 """Of the rounds, below which a reading counts as disturbed."""

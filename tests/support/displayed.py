@@ -8,7 +8,8 @@ from typing import Any
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.progress import State
-from archdsl.search.trial import SeedAccuracy, Training, Trial
+from archdsl.search.training_record import SeedAccuracy, Training
+from archdsl.search.trial import Trial
 from tests.support.devices import fake_device
 from tests.support.searching import settings
 

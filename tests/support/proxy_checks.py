@@ -9,7 +9,7 @@ from archdsl.json_types import JsonObject
 from archdsl.search.proxy_check.check import Check
 from archdsl.search.proxy_check.networks import CheckedNetwork, CheckFacts, CheckTraining
 from archdsl.search.proxy_check.result import Accuracies, CheckRequest, CheckResult, Judgement, Ranking
-from archdsl.search.trial import Training
+from archdsl.search.training_record import Training
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.devices import fake_device
 from tests.support.searching import settings

@@ -12,7 +12,8 @@ import pytest
 from archdsl.render.verdict import held_out_text
 from archdsl.search.evaluate.held_out import held_out
 from archdsl.search.store.winner import HeldOutAccuracy
-from archdsl.search.trial import Rung, SeedAccuracy, Training, Trial
+from archdsl.search.training_record import SeedAccuracy, Training
+from archdsl.search.trial import Rung, Trial
 from tests.support.searching import Machine, quicken, search
 from tests.support.trials import trial
 

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.storages import InMemoryStorage
 
+from archdsl.search.measurement import Measurement
 from archdsl.search.network import Network
 from archdsl.search.policy import SHIPPED
 from archdsl.search.policy.predict import FormulaPolicy, PreselectionPolicy
@@ -19,7 +20,7 @@ from archdsl.search.propose import study
 from archdsl.search.propose.candidates import random_candidate
 from archdsl.search.propose.warm_start import earlier_latencies
 from archdsl.search.store.folder import RunFolder
-from archdsl.search.trial import Measurement, Trial
+from archdsl.search.trial import Trial
 from archdsl.spaces.variables import variables
 from tests.support.searching import RANDOM, Lines, Machine, accuracy_of, latency_of, quicken, search, settings
 

@@ -14,7 +14,8 @@ import pytest
 from archdsl.search.policy import SHIPPED
 from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.surrogate import NetworkFeatures
-from archdsl.search.trial import Training, Trial
+from archdsl.search.training_record import Training
+from archdsl.search.trial import Trial
 from archdsl.search.worker.scores.every import NAMES
 from tests.support.searching import Lines, Machine, quicken, search
 from tests.support.trials import trial
