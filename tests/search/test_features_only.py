@@ -16,7 +16,7 @@ from archdsl.search.predict.latency_model import table_of
 from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
 from archdsl.search.report.commands import bench_command, search_command
-from archdsl.search.store.winner_files import maps_of
+from archdsl.search.store.winner_usage import maps_of
 from archdsl.search.worker.actions import ACTIONS
 from tests.support.devices import fake_device
 from tests.support.screens import text_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archdsl.search.store.winner_files import usage
+from archdsl.search.store.winner_usage import usage
 
 
 @pytest.mark.parametrize("is_exported", [True, False])
