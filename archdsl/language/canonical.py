@@ -82,6 +82,11 @@ def _block(fields: JsonObject, part: Part) -> JsonObject:
     return {key: _numbers(value) for key, value in {**fields, **part.effective()}.items()}
 
 
+def canonical_block(block: Block) -> JsonObject:
+    """The form of one block of a stage; equal for blocks that build the same."""
+    return _block(block.model_dump(mode="json"), block)
+
+
 def _numbers(value: Json) -> Json:
     """1 and 1.0 are one number."""
     if isinstance(value, dict):

@@ -21,6 +21,9 @@ from archdsl.families.common.stage import Stage
 from archdsl.language.patterns import ID, SOURCE
 from archdsl.language.type_forms import FieldDefinition, annotated, make_model, tuple_of, union
 
+MOST_BLOCKS = 64
+"""Written in a sequence: as many as a stage may have."""
+
 Source = Annotated[str, Field(pattern=SOURCE, max_length=80)]
 
 
@@ -98,7 +101,7 @@ def _node_model(part: type[Part], parts: tuple[tuple[str, type[Part]], ...]) -> 
         bases = (Node, BlockStage, part) if part.stage is Stage else (Node, BlockStage, part.stage, part)
     elif issubclass(part, Sequence):
         members = [block for _, block in parts if issubclass(block, Block)]
-        lengths = Field(min_length=1, max_length=16, description="blocks in turn, each a type with its fields")
+        lengths = Field(min_length=1, max_length=MOST_BLOCKS, description="blocks in turn, each a type with its fields")
         fields["blocks"] = (annotated(tuple_of(union(members)), [lengths]), ...)
     model = make_model(f"{part.__name__}Node", bases, fields, part.__doc__, node=True)
     assert issubclass(model, Node)

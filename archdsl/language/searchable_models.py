@@ -1,8 +1,8 @@
 """Searchable models, derived mechanically from the declared ones: any value, sub-object, block or node may be a hole.
 
 A searchable model has the fields of its model, each of which takes a value or a hole. `$one_of` offers alternatives,
-`$int` and `$float` ranges, `$expr` and `$same` derive a value from others; in a sequence's `blocks`, `$repeat` copies a
-block.
+`$int` and `$float` ranges, `$expr` and `$same` derive a value from others. In a sequence's `blocks`, `$repeat` copies a
+block, an alternative with `$span` stands in the place of several positions, and `depth` may be left out.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from functools import cache
 from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic.config import JsonDict
 
 from archdsl.families.common.base import Part
 from archdsl.families.common.block import Block
 from archdsl.families.common.fields import TAG_MARK, Flag, Integer, Number, SubObject
+from archdsl.families.common.sequence import Sequence
 from archdsl.json_types import Json
-from archdsl.language.nodes import Node, declared, node_models
+from archdsl.language.nodes import MOST_BLOCKS, Node, declared, node_models
 from archdsl.language.patterns import LABEL, VARIABLE
 from archdsl.language.type_forms import (
     FieldDefinition,
@@ -35,6 +37,9 @@ HOLES = ("$one_of", "$int", "$float", "$expr", "$same", "$repeat")
 Name = Annotated[str, Field(pattern=VARIABLE, max_length=80)]
 Label = Annotated[str, Field(pattern=LABEL, max_length=64)]
 Times = Annotated[Integer, Field(ge=1, le=64)]
+SPAN = "$span"
+LONGEST_SPAN = 6
+Span = Annotated[Integer, Field(ge=2, le=LONGEST_SPAN, description="positions in whose place the block stands")]
 
 _FIXED = ("type", "id", "from_")
 """Fields that are never holes."""
@@ -121,8 +126,10 @@ def _plain_types(annotation: Form) -> Iterator[Form]:
 
 @cache
 def searchable(model: type[BaseModel], label: bool, has_id: bool = True) -> type[BaseModel]:
-    """The searchable model of a sub-object, a block or a node. An alternative may carry a `$label`."""
+    """The searchable model of a sub-object, a block (which may have a `$span`) or a node; alternatives have labels."""
     fields: dict[str, FieldDefinition] = {"label": (Label | None, Field(None, alias="$label"))} if label else {}
+    if issubclass(model, Block) and not issubclass(model, Node):
+        fields["span"] = (Span, Field(1, alias=SPAN))
     for name, field in model.model_fields.items():
         if name == "id" and not has_id:
             continue
@@ -134,7 +141,14 @@ def searchable(model: type[BaseModel], label: bool, has_id: bool = True) -> type
         else:
             lifted = _searchable_field(field.annotation, field.metadata)
             fields[name] = (lifted, Field(... if field.is_required() else field.default, alias=field.alias))
+            if name == "depth" and issubclass(model, Sequence):  # left out, it is the number of blocks that come out
+                fields[name] = (lifted, Field(None, json_schema_extra=_without_default))
     return make_model(f"Space{model.__name__}", SearchableModel, fields, model.__doc__)
+
+
+def _without_default(schema: JsonDict) -> None:
+    """In a JSON Schema: a field that is left out has no value that could be written."""
+    del schema["default"]
 
 
 @cache
@@ -152,7 +166,7 @@ def _block_list(parts: tuple[tuple[str, type[Part]], ...]) -> Form:
             (make_model("Repeat", SearchableModel, repeat), "$repeat"),
         ]
     )
-    return annotated(tuple_of(item), [Field(min_length=1, max_length=16)])
+    return annotated(tuple_of(item), [Field(min_length=1, max_length=MOST_BLOCKS)])
 
 
 def node_hole_fields(alternative: Form) -> dict[str, FieldDefinition]:

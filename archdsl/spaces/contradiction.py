@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem
 from archdsl.json_types import JsonObject, object_in
+from archdsl.language.searchable_models import LONGEST_SPAN
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse
 from archdsl.spaces.names import expressions
@@ -138,7 +139,7 @@ def needed_variables(space: Space, texts: list[str]) -> set[str]:
         if name in domains:
             needed.add(name)
             places = [keys for other, keys in holes if other == name]
-            todo += [other for other, keys in holes if any(place[: len(keys)] == keys for place in places)]
+            todo += [other for other, keys in holes if any(_decides(keys, place) for place in places)]
             continue
         inside = _inside(space, name)
         todo += [other for other, keys in holes if inside(keys)]
@@ -146,6 +147,16 @@ def needed_variables(space: Space, texts: list[str]) -> set[str]:
             if inside(keys):
                 todo += parse(text).names
     return needed
+
+
+def _decides(keys: Keys, place: Keys) -> bool:
+    """Whether the choice at `keys` decides if that at `place` is made: around it, or a span that may cover it."""
+    if place[: len(keys)] == keys:
+        return True
+    *around, index = keys
+    follows = place[: len(around)] == tuple(around) and around[-1] == "blocks" and len(place) >= len(keys)
+    other = place[len(around)] if follows else None
+    return isinstance(index, int) and isinstance(other, int) and index < other < index + LONGEST_SPAN
 
 
 def _reads_differ(hole: JsonObject) -> bool:
@@ -160,6 +171,7 @@ def _inside(space: Space, name: str) -> Callable[[Keys], bool]:
 
     def inside(keys: Keys) -> bool:
         rest = keys[4:] if keys[2:3] == ("$one_of",) else keys[2:]
-        return keys[:2] == ("nodes", index) and (len(keys) == 2 or rest[:1] == (field,))
+        is_field = rest[:1] == (field,) or (field, *rest[:1]) == ("depth", "blocks")  # a depth may follow from blocks
+        return keys[:2] == ("nodes", index) and (len(keys) == 2 or is_field)
 
     return inside

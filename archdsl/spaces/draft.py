@@ -20,6 +20,7 @@ from archdsl.language.searchable_models import SearchableModel, node_hole_fields
 from archdsl.language.type_forms import make_model
 from archdsl.spaces.names import name_problems, types_of
 from archdsl.spaces.space import MEASURED, UNITS, Budget, Space, SpaceHeader
+from archdsl.spaces.spans import span_problems
 from archdsl.spaces.variables import variables
 
 
@@ -50,6 +51,7 @@ def space_problems(raw: JsonObject) -> list[Problem]:
     variables(written, problems)
     problems += _id_problems(written)
     problems += _head_problems(written)
+    problems += span_problems(written)
     problems += name_problems(raw if header is not None else {"nodes": nodes})
     return problems
 

@@ -17,7 +17,7 @@ from archdsl.json_types import Json, JsonObject, Scalar, object_in, objects_in, 
 from archdsl.language.nodes import node_models
 from archdsl.spaces.expressions import Expression, ExpressionError, Inactive, parse
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import alternatives_of, label_of, name_of
+from archdsl.spaces.variables import alternatives_of, label_of, name_of, span_of
 
 Choose = Callable[[str], Scalar]
 """The value of a variable, by its name: a scalar, or a label."""
@@ -107,10 +107,18 @@ def satisfied(constraint: Expression, point: Point) -> bool:
 def _node(node: JsonObject, decide: Choose) -> Mapping[str, Derivable]:
     node_id = text_in(node["id"])
     if "$one_of" not in node:
-        return _fields(node, node_id, decide)
+        return _with_depth(_fields(node, node_id, decide))
     label = decide(name_of(node, node_id))
     outer: JsonObject = {key: node[key] for key in ("id", "from") if key in node}
-    return {**_fields(outer, node_id, decide), **_fields(_chosen(node, label), f"{node_id}.{label}", decide)}
+    return _with_depth(
+        {**_fields(outer, node_id, decide), **_fields(_chosen(node, label), f"{node_id}.{label}", decide)}
+    )
+
+
+def _with_depth(node: Mapping[str, Derivable]) -> Mapping[str, Derivable]:
+    """A sequence that states no depth is as deep as the blocks that came out of its own are many."""
+    blocks = node.get("blocks")
+    return node if "depth" in node or not isinstance(blocks, list) else {**node, "depth": len(blocks)}
 
 
 def _chosen(hole: JsonObject, label: Scalar) -> JsonObject:
@@ -124,28 +132,47 @@ def _fields(value: JsonObject, path: str, decide: Choose) -> Mapping[str, Deriva
 
 def _value(value: Json, path: str, decide: Choose) -> Derivable:
     if isinstance(value, list):
-        return [item for index, inner in enumerate(value) for item in _items(inner, f"{path}.{index}", decide)]
+        return _items(value, path, decide)
     if not isinstance(value, dict):
         return value
     if "$expr" in value or "$same" in value:
         return _Derived(parse(str(value.get("$expr", value.get("$same")))))
     if "$one_of" in value:
-        label = decide(name_of(value, path))
-        alternative = next(other for other in alternatives_of(value) if label_of(other) == label)
-        is_object = isinstance(alternative, dict)
-        return _value(alternative, f"{path}.{label}" if is_object else path, decide)
+        return _value(*_alternative(value, path, decide), decide)
     if "$int" in value or "$float" in value:
         return decide(name_of(value, path))
     return _fields(value, path, decide)
 
 
-def _items(value: Json, path: str, decide: Choose) -> Iterable[Derivable]:
-    """The items that one written item of a list stands for: a repeated block is several."""
-    if not (isinstance(value, dict) and "$repeat" in value):
-        return [_value(value, path, decide)]
-    times = _value(value["$times"], f"{path}.times", decide)
+def _alternative(hole: JsonObject, path: str, decide: Choose) -> tuple[Json, str]:
+    """What a choice takes, and the path of what is inside it."""
+    label = decide(name_of(hole, path))
+    alternative = next(other for other in alternatives_of(hole) if label_of(other) == label)
+    return alternative, f"{path}.{label}" if isinstance(alternative, dict) else path
+
+
+def _items(written: list[Json], path: str, decide: Choose) -> list[Derivable]:
+    """The items that a written list stands for: a repeated block is several, and a span covers items that follow it."""
+    items, covered = list[Derivable](), 0
+    for index, item in enumerate(written):
+        place = f"{path}.{index}"
+        if covered:
+            covered -= 1
+        elif isinstance(item, dict) and "$repeat" in item:
+            items += _copies(item, place, decide)
+        elif isinstance(item, dict) and "$one_of" in item:
+            alternative, inside = _alternative(item, place, decide)
+            items.append(_value(alternative, inside, decide))
+            covered = span_of(alternative) - 1
+        else:
+            items.append(_value(item, place, decide))
+    return items
+
+
+def _copies(repeat: JsonObject, path: str, decide: Choose) -> Iterable[Derivable]:
+    times = _value(repeat["$times"], f"{path}.times", decide)
     assert isinstance(times, int)
-    return [_fields(object_in(value["$repeat"]), path, decide) for _ in range(times)]
+    return [_fields(object_in(repeat["$repeat"]), path, decide) for _ in range(times)]
 
 
 class _Names:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
 from archdsl.json_types import Json, JsonObject, Scalar, list_in, number_in, object_in, scalar_in, text_in
+from archdsl.language.searchable_models import SPAN
 
 CHOICES = ("$one_of", "$int", "$float")
 
@@ -73,6 +74,13 @@ def label_of(alternative: Json) -> Scalar:
     if isinstance(alternative, dict):
         return scalar_in(alternative.get("$label", alternative.get("type", json.dumps(alternative))))
     return json.dumps(alternative) if isinstance(alternative, list) else alternative
+
+
+def span_of(alternative: Json) -> int:
+    """The positions of a sequence in whose place an alternative stands."""
+    span = alternative.get(SPAN, 1) if isinstance(alternative, dict) else 1
+    assert isinstance(span, int)
+    return span
 
 
 def variable_of(hole: JsonObject, name: str) -> Variable:
