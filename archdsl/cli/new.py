@@ -33,9 +33,19 @@ Folder = Annotated[
 ]
 
 
+Around = Annotated[
+    bool,
+    typer.Option(
+        "--space",
+        help="print the search space around a backbone: alternatives to each block, and one block for several",
+    ),
+]
+
+
 def command(
     spec: Document,
     assignments: Set = None,
+    around: Around = False,
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NEW", help="name of the copy, or what the names of a sample begin with"),
@@ -48,6 +58,10 @@ def command(
 ) -> None:
     """Print a copy of a backbone or a search space; redirect it to a file, and edit that.
 
+    With `--space` it prints an editable search space around the backbone. At each position of a stage stands a choice:
+    the block that is there, the same block with another mixer or MLP of equal width and stride, and spans, each of
+    which is one block in the place of two to six. What no sequence of blocks can say stays as it is.
+
     With `--sample` it draws valid networks of a space, uniformly in each variable. No two are the same network, and the
     same seed draws the same ones.
 
@@ -55,6 +69,7 @@ def command(
     Examples:
       archdsl new litv2_s > mine.json
       archdsl new litv2_s --name mine --set stage3.depth=8 --set image=192 > mine.json
+      archdsl new litv2_s --space > my.json
       archdsl new lit-dat-64 --sample 5 -o drawn
     """
     from archdsl.language.document import Spec
@@ -64,18 +79,38 @@ def command(
     _check_name(name)
     document = open_document(spec)
     content = overridden(document, assignments) if assignments else document.content
+    text = document.text
+    if around:
+        if not isinstance(content, Spec):
+            raise typer.BadParameter(
+                "a space is made around a backbone; this is a search space", param_hint="'--space'"
+            )
+        text, content = _space_around(content)
     if number is not None:
         if isinstance(content, Spec):
             raise typer.BadParameter("only a search space is sampled; this is a backbone", param_hint="'--sample'")
         return _write_sample(_drawn(content, number, seed, name), out)
     if out is not None:
         raise typer.BadParameter("only a sample is written to a folder; add --sample N", param_hint="'--out'")
-    text = document.text
     if isinstance(content, Spec) and (assignments or is_embedded(spec)):  # embedded documents stand on one line
         text = dump(content)
-    elif is_embedded(spec):
+    elif is_embedded(spec) and not around:
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
     return output.document(text if name is None else _renamed(text, name))
+
+
+def _space_around(spec: Spec) -> tuple[str, Space]:
+    """The space of a backbone's block choices, as text too; which stages have none is said."""
+    from archdsl.language.text.writing import dump_document
+    from archdsl.load.spaces import space_of
+    from archdsl.spaces.block_choices import block_choices
+
+    document, kept = block_choices(spec)
+    if kept:
+        fields = sorted({field for fields in kept.values() for field in fields})
+        stays = f"{' and '.join(kept)} stay{'s' * (len(kept) == 1)} as in {spec.name}"
+        output.remark(f"{stays}: a sequence has no {' and no '.join(fields)}")
+    return dump_document(document), space_of(document)
 
 
 def _drawn(space: Space, number: int, seed: int, name: str | None) -> list[Spec]:

@@ -17,11 +17,14 @@ _OF_STAGES = [name for name in Stage.model_fields if name != "depth"]
 
 
 def is_listable(node: Node) -> TypeGuard[Stage]:
-    """Whether a node is a stage that a sequence of its blocks says as well: a class token is no field of a sequence."""
-    if not isinstance(node, Stage):
-        return False
+    """Whether a node is a stage that a sequence of its blocks says as well."""
+    return isinstance(node, Stage) and not unlisted_fields(node)
+
+
+def unlisted_fields(node: Node) -> list[str]:
+    """What a stage has that no sequence can have, by field: a class token."""
     own = set(node.block.stage.model_fields) - set(Stage.model_fields) if isinstance(node, BlockStage) else set[str]()
-    return all(getattr(node, name) == type(node).model_fields[name].default for name in own)
+    return sorted(name for name in own if getattr(node, name) != type(node).model_fields[name].default)
 
 
 def as_sequence(node: JsonObject, blocks: Iterable[Json]) -> JsonObject:

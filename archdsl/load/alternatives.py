@@ -23,7 +23,7 @@ from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.resolve import Choices, Unresolved, resolve
 from archdsl.spaces.space import Space
 from archdsl.spaces.spans import block_alternatives
-from archdsl.spaces.variables import Variable, label_of, name_of, span_of, variables, walk
+from archdsl.spaces.variables import Variable, has_holes, label_of, name_of, span_of, variables, walk
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class _Listed:
             name = name_of(object_in(item), f"{path}.{index}")
             for alternative in block_alternatives(item):
                 self._check(name, item, (*keys, index))
-                for block, choice in self._blocks(node_id, position, name, label_of(alternative)):
+                for block, choice in self._blocks(node_id, position, name, object_in(alternative)):
                     key = (position, span_of(alternative), _text(block))
                     if key not in seen:
                         seen.add(key)
@@ -173,8 +173,16 @@ class _Listed:
         assert isinstance(chosen, int)
         return chosen
 
-    def _blocks(self, node_id: str, position: int, name: str, label: Scalar) -> Iterator[tuple[Block, Choices]]:
+    def _blocks(
+        self, node_id: str, position: int, name: str, alternative: JsonObject
+    ) -> Iterator[tuple[Block, Choices]]:
         """The blocks that one alternative may become, with the choices that differ from the parent's."""
+        label = label_of(alternative)
+        if not has_holes(alternative):
+            block = self._fitting(node_id, alternative)
+            if block is not None:
+                yield block, {name: label}
+            return
         chosen = self.base | {name: label}
         domains = dict[str, Variable]()
         for other, variable in self.variables.items():

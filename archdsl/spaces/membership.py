@@ -8,15 +8,15 @@ from functools import lru_cache
 
 from archdsl.families.common.base import Part
 from archdsl.families.common.block import Block
+from archdsl.families.common.stage import Stage
 from archdsl.json_types import Json, JsonObject, Scalar, object_in, text_in
 from archdsl.language.block_lists import SEQUENCE, as_sequence, block_documents, is_listable
 from archdsl.language.canonical import canonical_block
 from archdsl.language.nodes import node_models
-from archdsl.language.searchable_models import HOLES
 from archdsl.spaces.resolve import Choices
 from archdsl.spaces.space import Space
 from archdsl.spaces.spans import block_alternatives
-from archdsl.spaces.variables import alternatives_of, label_of, name_of, span_of, variable_of
+from archdsl.spaces.variables import alternatives_of, has_holes, label_of, name_of, span_of, variable_of
 
 _MOST_VALUES = 50_000
 
@@ -56,7 +56,7 @@ class _Search:
         for alternative in map(object_in, alternatives_of(template)):
             label, alike = label_of(alternative), _as_in(alternative, node)
             more = _with(choices, name_of(template, node_id), label)
-            if more is not None and alternative["type"] == alike["type"]:
+            if more is not None and alternative["type"] == alike["type"] and not _differ_as_nodes(alternative, alike):
                 yield from self._fields(alternative, alike, f"{node_id}.{label}", more)
 
     def _fields(self, template: JsonObject, value: Json, path: str, choices: Choices) -> Iterator[Choices]:
@@ -141,7 +141,7 @@ class _Search:
             if more is None or _differ(alternative, value):
                 continue
             for agreed in (
-                self._value(alternative, value, f"{path}.{label}", more) if _has_holes(alternative) else [more]
+                self._value(alternative, value, f"{path}.{label}", more) if has_holes(alternative) else [more]
             ):
                 yield span_of(alternative), agreed
 
@@ -197,10 +197,20 @@ def _as_in(template: JsonObject, node: JsonObject) -> JsonObject:
 
 def _differ(template: Json, block: Json) -> bool:
     """Whether a block without holes builds another than the given one; false where that is not plain."""
-    if not isinstance(template, dict) or not isinstance(block, dict) or "type" not in template or _has_holes(template):
+    if not isinstance(template, dict) or not isinstance(block, dict) or "type" not in template or has_holes(template):
         return False
     written = {key: value for key, value in template.items() if not key.startswith("$")}
     return _built(json.dumps(written)) != _built(json.dumps(block))
+
+
+def _differ_as_nodes(template: JsonObject, node: JsonObject) -> bool:
+    """Whether a node without holes has another field than the given one, defaults filled in; false for stages."""
+    model = node_models()[text_in(template["type"])]
+    if issubclass(model, Stage) or has_holes(template):
+        return False
+    written = {key: value for key, value in template.items() if not key.startswith("$")}
+    filled = model.model_validate({**written, "id": node["id"]}).model_dump(mode="json", exclude={"id", "from_"})
+    return any(node.get(key) != value for key, value in filled.items())
 
 
 @lru_cache(maxsize=4096)
@@ -210,10 +220,3 @@ def _built(block: str) -> JsonObject:
     part = Part.kinds["block"][text_in(written["type"])].model_validate(written)
     assert isinstance(part, Block)
     return canonical_block(part)
-
-
-def _has_holes(value: Json) -> bool:
-    """Whether a value of a space is still to be chosen or computed, in any part of it."""
-    if isinstance(value, dict):
-        return any(key in HOLES for key in value) or any(map(_has_holes, value.values()))
-    return isinstance(value, list) and any(map(_has_holes, value))

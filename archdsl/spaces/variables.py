@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
 from archdsl.json_types import Json, JsonObject, Scalar, list_in, number_in, object_in, scalar_in, text_in
-from archdsl.language.searchable_models import SPAN
+from archdsl.language.searchable_models import HOLES, SPAN
 
 CHOICES = ("$one_of", "$int", "$float")
 
@@ -81,6 +81,13 @@ def span_of(alternative: Json) -> int:
     span = alternative.get(SPAN, 1) if isinstance(alternative, dict) else 1
     assert isinstance(span, int)
     return span
+
+
+def has_holes(value: Json) -> bool:
+    """Whether a value of a space is still to be chosen or computed, in any part of it."""
+    if isinstance(value, dict):
+        return any(key in HOLES for key in value) or any(map(has_holes, value.values()))
+    return isinstance(value, list) and any(map(has_holes, value))
 
 
 def variable_of(hole: JsonObject, name: str) -> Variable:

@@ -1,4 +1,7 @@
-"""A backbone as the text of its document, the way the shipped ones are written: one node a line, aligned by type."""
+"""Documents as text, the way the shipped ones are written: one node a line, aligned by type.
+
+In a space, the alternatives of a choice between nodes or blocks have a line each.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from archdsl.json_types import Json, JsonObject, object_in, objects_in, text_in
 from archdsl.language.document import Spec
 
 _WIDTH = 120
-_FIRST = ("id", "type", "from", "width", "depth")
-"""Fields that a node begins with; the others follow as declared, sub-objects after them, a sequence's blocks last."""
+_FIRST = ("$label", "$span", "id", "type", "from", "width", "depth")
+"""Fields that a part begins with; the others follow as declared, then sub-objects, blocks and alternatives last."""
+_LISTED = ("$one_of", "blocks")
+"""Fields whose items have lines of their own."""
 _OPENING = ("$schema", "kind", "version", "name")
 _ID_COLUMN = 8
 """Longer ids do not move the column of types."""
@@ -17,7 +22,12 @@ _ID_COLUMN = 8
 
 def dump(spec: Spec) -> str:
     """The document that reads as this backbone: what equals its default left out, null where null is a value."""
-    document: JsonObject = spec.to_json()
+    return dump_document(spec.to_json())
+
+
+def dump_document(written: JsonObject) -> str:
+    """The text of a document of either kind that holds, given as JSON values."""
+    document = dict(written)
     nodes = objects_in(document.pop("nodes"))
     opening = {key: document.pop(key) for key in _OPENING if key in document}
     paper = object_in(document.pop("paper")) if document.get("paper") else None
@@ -32,16 +42,25 @@ def dump(spec: Spec) -> str:
 
 def _node(node: JsonObject, column: int) -> str:
     """`{"id": "stem",   "type": "patch_stem", "width": 96}` at its depth in the document."""
-    column += len('"id": "",')
-    if "blocks" not in node:
-        return _object(_items(node), 4, column=column)
-    blocks = ",\n".join(_object(_items(block), 6) for block in objects_in(node["blocks"]))
-    return _object([*_items(node), '"blocks": ['], 4, end="", column=column) + f"\n{blocks}]}}"
+    return _part(node, 4, column + len('"id": "",'))
+
+
+def _part(part: JsonObject, indent: int, column: int = 0) -> str:
+    """A node, a block or an alternative; what a list of them holds stands below it."""
+    inside = next((key for key in _LISTED if key in part), None)
+    if inside is None:
+        return _object(_items(part), indent, column=column)
+    listed = ",\n".join(_part(each, indent + 2) for each in objects_in(part[inside]))
+    opening = f"{text(inside)}: ["
+    items = _items(part)
+    if not items:
+        return f"{' ' * indent}{{{opening}\n{listed}]}}"
+    return _object([*items, opening], indent, end="", column=column) + f"\n{listed}]}}"
 
 
 def _items(part: JsonObject) -> list[str]:
-    """Fields as `"key": value` on one line each; a sequence's blocks are left to the caller."""
-    rest = sorted((key for key in part if key not in (*_FIRST, "blocks")), key=lambda key: isinstance(part[key], dict))
+    """Fields as `"key": value` on one line each; blocks and alternatives are left to the caller."""
+    rest = sorted((key for key in part if key not in (*_FIRST, *_LISTED)), key=lambda key: isinstance(part[key], dict))
     keys = [*(key for key in _FIRST if key in part), *rest]
     return [f"{text(key)}: {text(part[key])}" for key in keys]
 
