@@ -12,9 +12,9 @@ from archdsl.json_types import JsonObject
 from archdsl.search.measurement import Measurement
 from archdsl.search.training_record import Training
 
-Rung = Literal["latency", "zero_cost", "train", "halving", "train_longer"]
-"""The last rung that a trial reached: a reading at the gate, the zero-cost scores, a short training to the end or
-stopped early, and a finalist's longer trainings.
+Rung = Literal["latency", "zero_cost", "inheritance", "train", "halving", "train_longer"]
+"""The last rung that a trial reached: a reading at the gate, the zero-cost scores, the parent's weights of which nothing
+was left, a short training to the end or stopped early, and a finalist's longer trainings.
 """
 Outcome = Literal["failed", "fell", "measured", "trained", "cached"]
 """`fell` at its rung; `measured` and not trained yet, on a machine that only measures; `cached`: trained before."""
@@ -30,7 +30,7 @@ RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
     "duplicate": "the same network as an earlier candidate",
-    "inheritance": "cannot inherit from the parent: wider than it, or with another patch size; one in eight is tried",
+    "inheritance": "cannot inherit from the parent: wider than it, with another patch size, or at chance with its weights",
     "predicted": "predicted latency over the budget by more than the error of the prediction",
     "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
     "latency": "measured latency over the gate",

@@ -98,6 +98,13 @@ class Context:
         trained = [trial for trial in of_the_search if trial.accuracy is not None or trial.is_inherited]
         return len(trained) < self.policy.inheritance.tries or any(trial.is_inherited for trial in trained)
 
+    @property
+    def tries_others(self) -> bool:
+        """Whether what cannot inherit is trained from initial weights: in a long search, and while nothing inherited."""
+        limit, policy = self.clock.limit, self.policy.inheritance
+        is_long = limit is None or limit >= policy.others_from_s
+        return is_long or not any(trial.is_inherited for trial in self.trials)
+
     def is_ranked(self, trial: Trial) -> bool:
         """Whether a trained network is ranked among most others: what inherited is not compared with what did not."""
         return trial.is_inherited == self.inherits

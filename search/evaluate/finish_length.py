@@ -29,7 +29,7 @@ def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | 
     epochs = math.floor(2 * steps / an_epoch) / 2
     if epochs < inheritance.least_epochs:
         return None
-    return min(epochs / short, policy.lengthen)
+    return min(epochs, inheritance.most_epochs) / short
 
 
 def longer_s(context: Context, trial: Trial, lengthen: float) -> float:

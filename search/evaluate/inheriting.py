@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.policy.inherit import InheritancePolicy
@@ -23,7 +25,8 @@ def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriti
     if finish_epochs:
         refit = policy.refit_steps, policy.refit_images
         return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
-    return short_inheritance(parent, file, settings, policy, context.loaded.images)
+    short = short_inheritance(parent, file, settings, policy, context.loaded.images)
+    return replace(short, begins_anew=context.tries_others)
 
 
 def short_inheritance(

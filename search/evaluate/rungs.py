@@ -55,6 +55,10 @@ class StoppedEarly(Exception):
         self.training, self.mark = training, mark
 
 
+class CannotInherit(Exception):
+    """Nothing of the parent's weights is of use to a network, and it is not trained from initial ones."""
+
+
 def load_data(worker: WorkerProtocol, request: DataRequest, machine: Provenance, policy: SilencePolicy) -> DataFacts:
     """What a worker tells of the data, once it has loaded it; `machine` is what it told of its device.
 
@@ -126,6 +130,7 @@ def train(
 
     Raises:
         StoppedEarly: its running loss was over a limit.
+        CannotInherit: inheriting does not pay, and `inheriting` asks for no training from initial weights.
         OutOfTime: the training did not end while there was time.
         Failed: its loss was no number, or as `Worker.ask`.
         WorkerGone: as `Worker.ask`.
@@ -157,6 +162,8 @@ def train(
 
     reply = ask_in_time(worker, request, policy.train_s, clock, heard)
     outcome = reply.outcome
+    if outcome is None:
+        raise CannotInherit(None if reply.inherited is None else reply.inherited.reason)
     if not outcome.finite:
         raise Failed("training gave no finite loss")
     if not outcome.finished and outcome.halted is None:
@@ -202,7 +209,8 @@ def identity(inheriting: Inheriting | None) -> JsonObject | None:
     """What an accuracy depends on of its parent: the weights as they were adapted to the data, not where they lie."""
     if inheriting is None:
         return None
-    return {**asdict(inheriting), "parent": sha256_of(Path(inheriting.parent)), "version": INHERITANCE}
+    facts = {name: value for name, value in asdict(inheriting).items() if name != "begins_anew"}
+    return {**facts, "parent": sha256_of(Path(inheriting.parent)), "version": INHERITANCE}
 
 
 def _fidelity_text(fidelity: Fidelity, inherited: Inherited | None) -> str:

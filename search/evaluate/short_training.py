@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from archdsl.language.document import Spec
+from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import weights_path
-from archdsl.search.evaluate.rungs import StoppedEarly, scored, train
+from archdsl.search.evaluate.rungs import CannotInherit, StoppedEarly, scored, train
 from archdsl.search.network import AnyNetwork
 from archdsl.search.predict.early_stopping import reason
 from archdsl.search.predict.predictors import Predictors
@@ -63,6 +64,10 @@ def short_training(
     except StoppedEarly as stopped:
         why = reason(stopped.mark, stopped.training.running[stopped.mark - 1], limits[stopped.mark])
         return replace(trial, rung="halving", outcome="fell", reason=why, training=stopped.training)
+    except CannotInherit as cannot:
+        long = plain_text(context.policy.inheritance.others_from_s / 60)
+        text = f"{cannot}, and initial weights are for searches of {long} minutes and longer"
+        return replace(trial, rung="inheritance", outcome="fell", reason=text)
     except (Failed, WorkerGone) as error:
         return replace(trial, rung="train", outcome="failed", reason=str(error))
     if trained.not_kept is not None:

@@ -72,6 +72,7 @@ class SearchLoop:
             why_too_slow=predictors.why_too_slow,
             why_too_inaccurate=predictors.why_too_inaccurate,
             parent=lambda: spec_of(context.parent.spec) if context.parent is not None and context.inherits else None,
+            tries_others=lambda: context.tries_others,
         )
         points = ((each.choices, each.name) for each in context.baselines)
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)

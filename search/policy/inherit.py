@@ -20,7 +20,7 @@ class FineTuningPolicy:
     broken_lr: float = 1e-3
     """The same of what is broken."""
     refitted_lr: float = 1e-4
-    """The same after a refit."""
+    """The same of what is nearly the parent after a refit."""
     long_epochs: float = 3.0
     """From which on a fine-tuning is long."""
     long_lr: float = 1e-3
@@ -65,16 +65,23 @@ class InheritancePolicy:
     """Times the budget, up to which a parent is tried as a candidate that is no point of the space."""
     one_in: int = 8
     """Of the networks that cannot inherit, one in so many is tried all the same."""
-    search_share: float = 0.45
-    """Of the time, for candidates; the rest is for finishing the best and measuring the winner."""
+    others_from_s: float = 1200.0
+    """Of a search's time, from which on networks are trained from initial weights beside those that inherit: one takes
+    as long as several of these, and in minutes it does not come as far. While nothing has inherited they are in any
+    case."""
+    search_share: float = 0.35
+    """Of the time, for candidates; the rest is for finishing the best and measuring the winner. Among networks of about
+    the same latency a long fine-tuning matters more than which of them it is."""
     finalists: int = 3
     """That are finished, at most, where the space lets candidates inherit."""
     finish_share: float = 0.9
     """Of the time that is left for training, which the finalists share."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
-    enough_epochs: float = 2.0
+    enough_epochs: float = 6.0
     """Of a finalist's fine-tuning: where not all finalists can have them, there are fewer finalists."""
+    most_epochs: float = 30.0
+    """Of a finalist's fine-tuning, however much time there is."""
     refit_cost: float = 2.5
     """Training steps that a step of the refit takes as long as, all blocks together; it reads larger batches."""
     validation_cost: float = 1 / 3

@@ -45,16 +45,18 @@ class Proposals:
         why_too_slow: Callable[[Spec], str | None] = lambda spec: None,
         why_too_inaccurate: Callable[[Network], str | None] = lambda network: None,
         parent: Callable[[], Spec | None] = lambda: None,
+        tries_others: Callable[[], bool] = lambda: True,
     ) -> None:
         """`seen` are hashes of networks that need no further trial; `funnel` counts where the refused ones end.
 
         `too_slow` says of which networks it is sure before they are measured; `latency` predicts ms where it can; what
         takes longer than `gate_ms` is not trained. `why_too_slow` and `why_too_inaccurate` give the figures of what is
         refused before it is measured; the latter holds for what an optimiser proposes, not for seeds and random points.
-        The `parent` of a search is its first seed where it is a point of the space, so that its depth cuts are tried.
+        The `parent` of a search is its first seed where it is a point of the space, so that its depth cuts are tried;
+        `tries_others` says whether some networks are proposed that cannot inherit from it.
         """
         self._why_too_slow, self._why_too_inaccurate = why_too_slow, why_too_inaccurate
-        self._parent = parent
+        self._parent, self._tries_others = parent, tries_others
         self._is_too_slow: Callable[[Network], bool] = lambda network: too_slow(network.spec)
         self._is_useless: Callable[[Network], bool] = lambda network: (
             self._is_passed_over(network) or too_slow(network.spec)
@@ -129,7 +131,9 @@ class Proposals:
     def _is_passed_over(self, network: Network) -> bool:
         """Whether it cannot inherit from the parent, and is not the one in so many that is tried all the same."""
         parent, every = self._parent(), self.policy.inheritance.one_in
-        return parent is not None and len(self.seen) % every != every - 1 and not may_inherit(network.spec, parent)
+        if parent is None or (len(self.seen) % every == every - 1 and self._tries_others()):
+            return False
+        return not may_inherit(network.spec, parent)
 
     def _refuse(self, trial: optuna.Trial, rung: str, reason: str | None = None) -> None:
         self.funnel[rung] += 1

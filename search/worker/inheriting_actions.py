@@ -118,11 +118,12 @@ def _began(
     loss = _loss(model, data, device, tuning.scored_images)
     parent_loss = _parent_loss(parent, data, device, tuning.scored_images)
     refitted = sum(block.outcome == "fitted" for block in report.refits)
-    lr = tuning.broken_lr if loss - parent_loss > tuning.broken_nats else tuning.whole_lr
     if inheriting.epochs > tuning.long_epochs:
         lr = tuning.long_lr
-    elif refitted:
-        lr = tuning.refitted_lr
+    elif loss - parent_loss > tuning.broken_nats:  # a refit that leaves it broken changes nothing of what it needs
+        lr = tuning.broken_lr
+    else:
+        lr = tuning.refitted_lr if refitted else tuning.whole_lr
     return _Beginning(loss, parent_loss, lr, refitted)
 
 

@@ -118,6 +118,8 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
         outcome, inherited = tuned.outcome, tuned.inherited
         if outcome is not None:
             fidelity, parent = tuned.fidelity, request.inheriting.sha256
+        elif not request.inheriting.begins_anew:
+            return messages.TrainReply(None, inherited=inherited)
         else:  # what was inherited goes
             torch.manual_seed(seed)
             model = built(request.spec)

@@ -114,6 +114,8 @@ class Inheriting:
     tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)
     is_decided: bool = False
     """Whether it inherited before, so that it is not asked again whether inheriting pays."""
+    begins_anew: bool = True
+    """Whether it is trained from initial weights where inheriting does not pay; else it is not trained."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class Inherited:
 class TrainReply:
     """A training, and where its weights are."""
 
-    outcome: TrainingOutcome
+    outcome: TrainingOutcome | None
+    """None where it was not trained, since it cannot inherit."""
     threads: int | None = None
     kept: str | None = None
     not_kept: str | None = None
