@@ -12,9 +12,9 @@ from archdsl.json_types import JsonObject
 from archdsl.search.measurement import Measurement
 from archdsl.search.training_record import Training
 
-Rung = Literal["latency", "zero_cost", "inheritance", "train", "halving", "train_longer"]
-"""The last rung that a trial reached: a reading at the gate, the zero-cost scores, the parent's weights of which nothing
-was left, a short training to the end or stopped early, and a finalist's longer trainings.
+Rung = Literal["inheritance", "preselection", "latency", "zero_cost", "train", "halving", "train_longer"]
+"""The last rung that a trial reached: what it takes over from a parent, the loss right after that, a reading at the
+gate, the zero-cost scores, a short training to the end or stopped early, and a finalist's longer trainings.
 """
 Outcome = Literal["failed", "fell", "measured", "trained", "cached"]
 """`fell` at its rung; `measured` and not trained yet, on a machine that only measures; `cached`: trained before."""
@@ -30,9 +30,9 @@ RUNGS: Mapping[str, str] = {
     "static": "not a valid network: its shapes do not fit, or a constraint is not met",
     "cost": "over the params, MACs or memory budget",
     "duplicate": "the same network as an earlier candidate",
-    "inheritance": "cannot inherit from the parent: wider than it, with another patch size, or at chance with its weights",
+    "inheritance": "cannot inherit from the parent: wider than it, with another patch size, or at chance after it",
     "predicted": "predicted latency over the budget by more than the error of the prediction",
-    "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
+    "preselection": "not exported: predicted accuracy or loss after inheriting not among the better of no higher cost",
     "latency": "measured latency over the gate",
     "zero_cost": "zero-cost score or predicted accuracy in the lowest 20 % of equal-or-cheaper networks",
     "halving": "training stopped early: its running loss is too high",

@@ -100,7 +100,7 @@ class Context:
 
     @property
     def tries_others(self) -> bool:
-        """Whether what cannot inherit is trained from initial weights: in a long search, and while nothing inherited."""
+        """Whether what cannot inherit is trained from initial weights: if time is long, and while nothing inherited."""
         limit, policy = self.clock.limit, self.policy.inheritance
         is_long = limit is None or limit >= policy.others_from_s
         return is_long or not any(trial.is_inherited for trial in self.trials)

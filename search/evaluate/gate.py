@@ -83,11 +83,13 @@ def _reading(context: Context, spec: Spec) -> float:
 
 def all_fell(trials: Sequence[Trial], policy: GivingUpPolicy) -> bool:
     """Whether so far everything was too slow, so that the smallest network should be tried."""
-    return len(trials) == policy.first and all(trial.outcome == "fell" for trial in trials)
+    measured = [trial for trial in trials if trial.latency_ms is not None or trial.outcome != "fell"]
+    return len(measured) == policy.first and all(trial.outcome == "fell" for trial in measured)
 
 
 def hopeless(trials: Sequence[Trial], budget_ms: float | None, policy: GivingUpPolicy) -> str | None:
     """Why to give up: with the smallest network tried, the fastest one takes `policy.hopeless` times the budget."""
+    trials = [trial for trial in trials if trial.latency_ms is not None or trial.outcome != "fell"]
     if budget_ms is None or len(trials) <= policy.first or any(trial.outcome != "fell" for trial in trials):
         return None
     fastest_ms, nearest = min(((t.latency_ms, t) for t in trials if t.latency_ms is not None), key=lambda pair: pair[0])

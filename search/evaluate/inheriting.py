@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.policy.inherit import InheritancePolicy
@@ -27,6 +28,12 @@ def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriti
         return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
     short = short_inheritance(parent, file, settings, policy, context.loaded.images)
     return replace(short, begins_anew=context.tries_others)
+
+
+def cannot_inherit(policy: InheritancePolicy, reason: str) -> str:
+    """Why a network is not trained in a short search that has others which inherit."""
+    long = plain_text(policy.others_from_s / 60)
+    return f"{reason}, and initial weights are for searches of {long} minutes and longer"
 
 
 def short_inheritance(

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from archdsl.language.document import Spec
-from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.inheriting import inheriting
+from archdsl.search.evaluate.inheriting import cannot_inherit, inheriting
 from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import CannotInherit, StoppedEarly, scored, train
 from archdsl.search.network import AnyNetwork
@@ -42,7 +41,7 @@ def short_training(
     if beginning is None:  # scores at initialisation, and the losses of others, say nothing of what inherits
         if isinstance(network, Spec):
             scores = scored(worker, network, settings, silence, context.loaded, context.clock).scores
-            trial = replace(trial, scores=scores)
+            trial = replace(trial, scores={**trial.scores, **scores})
         if not trial.is_baseline and (too_low := predictors.screen.too_low(trial)) is not None:
             return replace(trial, rung="zero_cost", outcome="fell", reason=too_low)
         limits = {} if trial.is_baseline else predictors.early_stopping.limits(trial)
@@ -65,8 +64,7 @@ def short_training(
         why = reason(stopped.mark, stopped.training.running[stopped.mark - 1], limits[stopped.mark])
         return replace(trial, rung="halving", outcome="fell", reason=why, training=stopped.training)
     except CannotInherit as cannot:
-        long = plain_text(context.policy.inheritance.others_from_s / 60)
-        text = f"{cannot}, and initial weights are for searches of {long} minutes and longer"
+        text = cannot_inherit(context.policy.inheritance, str(cannot))
         return replace(trial, rung="inheritance", outcome="fell", reason=text)
     except (Failed, WorkerGone) as error:
         return replace(trial, rung="train", outcome="failed", reason=str(error))

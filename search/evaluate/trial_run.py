@@ -10,6 +10,7 @@ from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.inherited_loss import with_inherited_loss
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.short_training import short_training
 from archdsl.search.network import AnyNetwork, Network
@@ -31,6 +32,8 @@ def run_trial(context: Context, predictors: Predictors, network: AnyNetwork, tri
     started, role = time.monotonic(), context.options.role
     try:
         if trial.outcome != "measured":
+            trial = with_inherited_loss(context, predictors, slot, network, trial)
+        if trial.outcome not in ("measured", "fell"):
             trial = _measured(context, network, trial, slot)
         if trial.outcome == "measured" and role != "measure":
             trial = short_training(context, predictors, slot, network, slot.settings, trial)

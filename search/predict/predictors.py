@@ -14,6 +14,7 @@ from archdsl.search.network import Network
 from archdsl.search.policy import Policy
 from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.predict.exclusion import LatencyFormula, PredictedAccuracy
+from archdsl.search.predict.inherited_losses import InheritedLosses
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.screen import Screen
 from archdsl.search.trial import Trial
@@ -40,6 +41,7 @@ class Predictors:
         self._formula = LatencyFormula(policy.formula) if needs_export else None
         self._accuracy = PredictedAccuracy(objectives, policy) if needs_export else None
         self.screen, self.early_stopping = Screen(objectives, policy), EarlyStopping(objectives, policy)
+        self.inherited_losses = InheritedLosses(policy.inheritance)
         self._anything_passed = False
         for spec, latency_ms in earlier:
             self._learn_latency(spec, latency_ms)
@@ -56,6 +58,7 @@ class Predictors:
             self._anything_passed |= self._gate_ms is None or trial.latency_ms <= self._gate_ms
         if self._accuracy is not None:
             self._accuracy.learn(trial)
+        self.inherited_losses.learn(trial)
         self.screen.learn(trial)
         self.early_stopping.learn(trial)
 

@@ -44,6 +44,7 @@ Reply = (
     | export_messages.AccuracyReply
     | training_messages.ScoreReply
     | training_messages.TrainReply
+    | training_messages.Inherited
     | training_messages.PaceReply
     | training_messages.CountReply
     | parent_messages.ParentReply
@@ -201,6 +202,7 @@ ACTIONS: dict[str, Action] = {
     "export": _action(export_messages.ExportRequest, export_actions.export_trained),
     "accuracy": _action(export_messages.AccuracyRequest, export_actions.accuracy_of),
     "train": _action(training_messages.TrainRequest, training_actions.train_network),
+    "inherited_loss": _action(training_messages.InheritedLossRequest, training_actions.inherited_loss),
     "count": _action(training_messages.CountRequest, training_actions.count_network),
     "score": _action(training_messages.ScoreRequest, training_actions.score),
     "parent": _action(parent_messages.ParentRequest, parent_actions.prepare_parent),

@@ -80,6 +80,16 @@ def fine_tuned(
     return Tuned(outcome, inherited, fidelity)
 
 
+def inherited_loss(model: Backbone, inheriting: Inheriting, data: Data, device: str) -> Inherited:
+    """What a freshly built network keeps of its parent: its loss on training images before any fine-tuning."""
+    parent = parent_of(inheriting)
+    report = _inherit(model.to(device), parent, inheriting, data)
+    if (reason := _hopeless(model, report, inheriting)) is not None:
+        return Inherited(reason=reason)
+    count = inheriting.tuning.scored_images
+    return Inherited(_loss(model, data, device, count), _parent_loss(parent, data, device, count))
+
+
 def parent_of(inheriting: Inheriting) -> Parent:
     """The parent that a network is to inherit from."""
     return _parent_in(inheriting.parent, Path(inheriting.parent).stat().st_mtime_ns)

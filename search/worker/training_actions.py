@@ -135,6 +135,23 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
     )
 
 
+def inherited_loss(request: messages.InheritedLossRequest, say: Say) -> messages.Inherited:
+    """The loss of a network right after it took over its parent's weights, in nats, or why it cannot."""
+    import torch
+
+    from archdsl.compile import Backbone
+    from archdsl.search.worker.networks import built
+    from archdsl.training.fidelity import BATCH
+
+    data = inheriting_actions.as_parent_reads(loaded(*request.data), request.inheriting)
+    set_training_threads(request.spec, data, BATCH, request.device, request.threads)
+    torch.manual_seed(request.seed)
+    model = built(request.spec)
+    if not isinstance(model, Backbone):
+        return messages.Inherited(reason="it is no network of a spec")
+    return inheriting_actions.inherited_loss(model, request.inheriting, data, request.device)
+
+
 def _outcome(outcome: Outcome) -> messages.TrainingOutcome:
     """What is told of a training: of its evaluations the answers alone, of which accuracies follow."""
     facts = outcome._asdict()

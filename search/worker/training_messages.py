@@ -143,6 +143,23 @@ class Inherited:
 
 
 @dataclass(frozen=True)
+class InheritedLossRequest(Request[Inherited]):
+    """What does a network keep of its parent, before any training?"""
+
+    do = "inherited_loss"
+    spec: dict[str, JsonValue]
+    data: DataRequest
+    seed: int
+    device: str
+    threads: int | None
+    inheriting: Inheriting
+
+    def reply(self, facts: JsonObject) -> Inherited:
+        """Its loss, or why it cannot inherit."""
+        return parsed(Inherited, facts)
+
+
+@dataclass(frozen=True)
 class TrainReply:
     """A training, and where its weights are."""
 

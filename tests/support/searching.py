@@ -112,6 +112,10 @@ class FakeWorker:
         reply: Reply = getattr(self, f"_{request.do}")(asked)
         return request.reply(reply)
 
+    def _inherited_loss(self, request: Reply) -> Reply:
+        spec = asked_spec(request)
+        return {"reason": self.machine.why_not(spec), "loss": 4 - 3 * accuracy_of(spec), "parent_loss": 0.5}
+
     def _score(self, request: Reply) -> Reply:
         return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
 
@@ -186,6 +190,8 @@ class FakeWorker:
             reason = None if request["inheriting"]["is_decided"] else self.machine.why_not(asked_spec(request))
             inherited = {"reason": reason, "loss": 1.0, "parent_loss": 0.5, "lr": 1e-3}
             inherited |= {"blocks": [["stem", "<- stem", "2 copied"], ["head", "new", "2 new"]]}
+            if reason is not None and not request["inheriting"]["begins_anew"]:
+                return {"outcome": None, "inherited": inherited}
             is_tuned = reason is None
             accuracy = min(accuracy + 0.3, 1.0) if is_tuned else accuracy
         outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archdsl.load.spaces import load_space, point
+from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
 from tests.support.fake_weights import fake_named, write_fake_weights
@@ -94,6 +96,61 @@ def test_accuracies_of_both_kinds_stand_in_no_one_ranking(tmp_path: Path, parent
     steps = {record["provenance"]["proxy"]["epochs"] for record in longer}
     assert len(steps) == 1  # after equally many epochs
     assert result.verdict.passed
+
+
+def test_a_short_search_trains_only_what_inherits_once_something_did(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    machine.why_not = narrow_only
+    result = with_parent(tmp_path / "run", parent, machine, trials=25, latency_budget_ms=9.0, time_s=600.0)
+    kinds = [(trial["rung"], trial["outcome"]) for trial in trials(tmp_path / "run")]
+    inherited = [trial["provenance"].get("proxy", {}).get("parent") is not None for trial in trials(tmp_path / "run")]
+    first = inherited.index(True)
+    assert ("train", "trained") in kinds[: first + 1]
+    assert ("inheritance", "fell") in kinds[first:]
+    assert all(is_heir for is_heir, kind in zip(inherited[first:], kinds[first:], strict=True) if kind[0] == "train")
+    fell = next(trial for trial in trials(tmp_path / "run") if trial["rung"] == "inheritance")
+    assert fell["reason"] == (
+        "it is wider than the parent, and initial weights are for searches of 20 minutes and longer"
+    )
+    assert result.verdict.passed
+
+
+def test_finalists_that_inherited_are_tuned_for_as_long_as_there_is_time(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    with_parent(tmp_path / "run", parent, machine, trials=8, latency_budget_ms=9.0, time_s=600.0)
+    longer = [record for record in records(tmp_path / "run") if record["rung"] == "train_longer"]
+    epochs = {record["provenance"]["proxy"]["epochs"] for record in longer}
+    assert epochs == {SHIPPED.inheritance.most_epochs}  # a step of these takes no time
+
+
+def test_what_keeps_too_little_of_its_parent_is_not_exported(tmp_path: Path, parent: str) -> None:
+    machine, run = Machine(), tmp_path / "run"
+    policy = replace(SHIPPED, inheritance=replace(SHIPPED.inheritance, enough_scored=3))
+    changes: dict[str, Any] = {"latency_budget_ms": 9.0, "time_s": 600.0, "runtime": "onnxruntime"}
+    result = with_parent(run, parent, machine, policy=policy, trials=20, **changes)
+    assert result.verdict.passed
+    ended = trials(run)
+    losses = [trial["provenance"]["scores"]["inherited_loss"] for trial in ended]
+    fell = [trial for trial in ended if trial["rung"] == "preselection"]
+    assert 0 < len(fell) < len(ended)
+    for trial in fell:
+        place = ended.index(trial)
+        rivals = [
+            loss for loss, other in zip(losses[:place], ended[:place], strict=True) if other["macs"] <= trial["macs"]
+        ]
+        assert len(rivals) >= 3
+        assert sum(loss < losses[place] for loss in rivals) >= len(rivals) / 4
+        assert (trial["latency"], trial["accuracy"]) == (None, None)
+        assert "after inheriting is above" in trial["reason"]
+    exported = {request["spec"]["name"] for request in machine.asked if request["do"] == "candidate"}
+    assert not exported & {trial["spec"]["name"] for trial in fell}
+    assert len(trials(run)) == result.trials == 20
+
+
+def test_a_runtime_that_exports_nothing_measures_before_anything_inherits(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    with_parent(tmp_path / "run", parent, machine, trials=4)
+    assert not machine.names("inherited_loss")
 
 
 def test_where_nothing_can_inherit_all_are_trained_anew(tmp_path: Path, parent: str) -> None:

@@ -14,11 +14,17 @@ from archdsl.errors import WeightsError, WrongUse
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.loaded_data import DataRequest
-from archdsl.search.policy.inherit import AdaptingPolicy
+from archdsl.search.policy.inherit import AdaptingPolicy, FineTuningPolicy
 from archdsl.search.worker.parent_actions import prepare_parent
 from archdsl.search.worker.parent_messages import ParentReply, ParentRequest
-from archdsl.search.worker.training_actions import train_network
-from archdsl.search.worker.training_messages import Inheriting, TrainReply, TrainRequest
+from archdsl.search.worker.training_actions import inherited_loss, train_network
+from archdsl.search.worker.training_messages import (
+    Inherited,
+    InheritedLossRequest,
+    Inheriting,
+    TrainReply,
+    TrainRequest,
+)
 from archdsl.training.fidelity import Fidelity
 from archdsl.training.recipe import train
 from archdsl.training.saving import Training, save_trained
@@ -146,6 +152,7 @@ def test_a_shallower_network_inherits_and_its_file_names_the_parent(place: Path,
     facts = read_facts(tmp_path / "w.safetensors")
     assert facts.provenance is not None
     assert (facts.provenance.parent, facts.provenance.epochs) == ("b" * 64, 1.0)
+    assert reply.outcome is not None
     assert reply.outcome.accuracy > 0.8
 
 
@@ -167,6 +174,46 @@ def test_what_cannot_keep_its_function_begins_anew(place: Path, tmp_path: Path, 
     assert (facts.parent, facts.epochs) == (None, 0.5)
 
 
+def test_what_cannot_inherit_is_not_trained_where_there_is_no_time_for_it(place: Path, tmp_path: Path) -> None:
+    parent, keep = tmp_path / "p.safetensors", tmp_path / "w.safetensors"
+    prepared(place, "data.npz", parent)
+    reply = trained(place, parent, spec(width=32), keep, begins_anew=False)
+    assert reply.inherited is not None
+    assert (reply.outcome, reply.inherited.reason) == (None, "it is wider than the parent")
+    assert not keep.exists()
+
+
+def test_what_a_network_keeps_of_its_parent_is_its_loss_before_any_step(place: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "p.safetensors"
+    prepared(place, "data.npz", parent)
+    data = DataRequest(str(place / "data.npz"), SIZE, 0, 1000)
+    beginning = Inheriting(str(parent), "b" * 64, 1.0)
+
+    def kept(network: Spec) -> Inherited:
+        return inherited_loss(InheritedLossRequest(network.to_json(), data, 0, "cpu", 1, beginning), silent)
+
+    same, shallower, wider = kept(spec()), kept(spec(depth=1)), kept(spec(width=32))
+    assert same.loss == pytest.approx(same.parent_loss, rel=1e-5)
+    assert same.loss is not None
+    assert shallower.loss is not None
+    assert shallower.loss > same.loss
+    assert (wider.loss, wider.reason) == (None, "it is wider than the parent")
+    again = trained(place, parent, spec(depth=1), tmp_path / "w.safetensors").inherited
+    assert again is not None
+    assert again.loss == shallower.loss
+
+
+def test_a_refit_that_leaves_a_network_broken_does_not_set_the_rate(place: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "p.safetensors"
+    prepared(place, "data.npz", parent)
+    how: dict[str, Any] = {"refit_steps": 1, "refit_images": 64, "is_decided": True}
+    for broken_nats, rate in ((-100.0, 0.02), (100.0, 0.03)):
+        tuning = FineTuningPolicy(broken_nats=broken_nats, broken_lr=0.02, refitted_lr=0.03)
+        reply = trained(place, parent, spec(depth=1), tmp_path / "w.safetensors", epochs=0.1, tuning=tuning, **how)
+        assert reply.inherited is not None
+        assert (reply.inherited.refitted > 0, reply.inherited.lr) == (True, rate)
+
+
 def test_a_finalist_is_fitted_again_and_never_worse_than_untuned(place: Path, tmp_path: Path) -> None:
     parent = tmp_path / "p.safetensors"
     prepared(place, "data.npz", parent)
@@ -177,4 +224,5 @@ def test_a_finalist_is_fitted_again_and_never_worse_than_untuned(place: Path, tm
     assert reply.inherited.refitted >= 1
     facts = read_facts(keep).accuracy
     assert facts is not None
+    assert reply.outcome is not None
     assert facts.validation.accuracy == reply.outcome.accuracy
