@@ -102,7 +102,7 @@ def test_copies_draw_alike_until_they_are_reseeded() -> None:
     space = study.sampler.infer_relative_search_space(study, frozen)
     copies = [copy.deepcopy(study.sampler), pickle.loads(pickle.dumps(study.sampler)), copy.deepcopy(study.sampler)]
     copies[2].reseed_rng()
-    points = [each.sample_relative(study, frozen, space) for each in copies]
+    points = [[each.sample_relative(study, frozen, space) for _ in range(8)] for each in copies]
     assert points[0] == points[1] != points[2]
 
 
