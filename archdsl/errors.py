@@ -10,7 +10,7 @@
     ├── TrainingError   a training cannot start or go on
     └── WrongUse        what was named is not there, or may not be used: exit code 2
 
-`WrongSetting` is a MeasureError and a WrongUse.
+`WrongSetting` is a MeasureError and a WrongUse, `NotFound` a SearchError and a WrongUse.
 
 A message says where, which rule, which values and what to do. Where is added once, by the layer that knows it: a part
 speaks of its shape, the graph adds the node, the reader the file, line and column.
@@ -122,7 +122,11 @@ class WrongUse(ArchError):
 
 
 class WrongSetting(MeasureError, WrongUse):
-    """A runtime does not take the device, the dtype or the batch that were asked for."""
+    """A device is not here, or a runtime does not take the device, the dtype or the batch that were asked for."""
+
+
+class NotFound(SearchError, WrongUse):
+    """The data, the run or the check that was named does not exist."""
 
 
 def json_path(keys: Keys) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from archdsl import zoo
 from archdsl.data.agreement import in_built_in_data
-from archdsl.data.loading import BUILT_IN, DEFAULT
-from archdsl.errors import SearchError, WeightsError, WrongUse
+from archdsl.data.loading import BUILT_IN, DEFAULT, require_data
+from archdsl.errors import SearchError, WrongUse
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.spaces import load_space, space_of
 from archdsl.load.specs import load_spec
@@ -19,11 +18,11 @@ from archdsl.numbers import plain_text
 from archdsl.runtimes.by_name import DefaultRuntime
 from archdsl.runtimes.setting import DTYPES
 from archdsl.search.config import METRICS, Settings
+from archdsl.search.parent_file import parent_file
 from archdsl.search.request import SettingsRequest
 from archdsl.spaces.around import around
 from archdsl.spaces.space import Budget, Space, latency_of
 from archdsl.training.fidelity import LEAST_STEPS
-from archdsl.weights.facts import read_facts
 
 GPU_SPACE, CPU_SPACE = "lit-dat-224", "lit-dat-64"
 _NO_BUDGET = Budget(metric="latency", unit="ms")
@@ -53,6 +52,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
         runtime = request.runtime or measured.runtime or OnnxRuntime.name
         checked_target(request.target, runtime)
         setting = Setting.checked("cpu", batch, dtype, runtime)._replace(device=checked_device(device))
+    require_data(request.data or DEFAULT)
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     parent = parent_of(space, request)
     return _checked(
@@ -113,7 +113,7 @@ def _default_space(request: SettingsRequest) -> Space:
     """
     if request.parent is None or request.parent == NO_PARENT:
         return load_space(default_space("cpu" if request.target else request.device))
-    return space_of(around(load_spec(_parent_file(request.parent))))
+    return space_of(around(load_spec(parent_file(request.parent))))
 
 
 def _checked(written: JsonObject) -> Settings:
@@ -182,25 +182,7 @@ def parent_of(space: Space, request: SettingsRequest) -> Path | None:
             share = f"{plain_text(100 * request.latency_share)}%"
             raise WrongUse(f"a budget of {share} is a share of the parent's latency; name its file with --parent")
         return None
-    return _parent_file(named)
-
-
-def _parent_file(named: str) -> Path:
-    """The file of a trained network that ships under a name, or that is at a path.
-
-    Raises:
-        WrongUse: there is no such file, or it is no network of ours.
-    """
-    file = zoo.shipped_parent(named) or Path(named).expanduser().absolute()
-    if not file.exists() and named in zoo.names():
-        raise WrongUse(f"{named} is a published backbone without weights; import a checkpoint first: archdsl import")
-    try:
-        read_facts(file)
-    except WeightsError as error:
-        reason = str(error).partition("; make one with")[0]
-        remedy = "give a .safetensors of archdsl, as archdsl train and archdsl import write it"
-        raise WrongUse(f"the parent has no weights that can be read: {reason}; {remedy}") from None
-    return file
+    return parent_file(named)
 
 
 def absolute(data: str | os.PathLike[str]) -> str:

@@ -157,22 +157,27 @@ def command(
     output.remark(f"measuring {names}: batch {setting.batch}, {setting.dtype}, {setting.runtime}{on}{exporting} ...")
     pace = _pace(rounds, time_limit)
 
+    from archdsl.render.console import stdout
+
     def compared(asked: Setting) -> Comparison:
-        return compare(
-            items,
-            *asked,
-            threads,
-            features_only=features_only,
-            stat=stat,
-            on_wait=output.remark,
-            target=target,
-            **pace,
-        )
+        with output.progress(as_json) as progress:
+            return compare(
+                items,
+                *asked,
+                threads,
+                features_only=features_only,
+                stat=stat,
+                on_wait=progress.note,
+                on_progress=progress,
+                target=target,
+                **pace,
+            )
 
     result: Comparison | LayerBench
     beside: Comparison | None = None
     if layers:
-        result = bench_layers(*setting, threads, stat=stat, on_wait=output.remark, **pace)
+        with output.progress(as_json) as progress:
+            result = bench_layers(*setting, threads, stat=stat, on_wait=progress.note, on_progress=progress, **pace)
     else:
         result = compared(setting)
         if setting.dtype == "int8" and not any(isinstance(item, Path) for item in items.values()):
@@ -183,8 +188,6 @@ def command(
         out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if as_json:
         return output.result_json(facts)
-    from archdsl.render.console import stdout
-
     stdout().print(_table(result), soft_wrap=True)
     if beside is not None:
         stdout().print(_table(beside), soft_wrap=True)

@@ -60,7 +60,10 @@ def command(
         runtime = runtime or default_runtime(device, "float32")
         output.remark(f"measuring {old.name} and {new.name}: batch 1, float32, {runtime} ...")
         items = labelled([old, new], [before, after])
-        measured = compare(items, device, runtime=runtime, threads=threads, on_wait=output.remark)
+        with output.progress(as_json) as progress:
+            measured = compare(
+                items, device, runtime=runtime, threads=threads, on_wait=progress.note, on_progress=progress
+            )
     if as_json:
         latency = {} if measured is None else {"latency": measured.as_json()}
         return output.result_json({**difference.as_json(), **latency})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.json_types import Json
+
+if TYPE_CHECKING:
+    from archdsl.render.progress_line import ProgressLine
 
 
 class Talk(NamedTuple):
@@ -61,3 +64,11 @@ def remark(text: str) -> None:
     """Progress or a warning, to stderr, unless `-q`."""
     if not _talk.quiet:
         error(text)
+
+
+def progress(as_json: bool) -> ProgressLine:
+    """What long work is doing, on stderr; nothing with `-q`, nor where the result is JSON."""
+    from archdsl.render.console import stderr
+    from archdsl.render.progress_line import ProgressLine
+
+    return ProgressLine(stderr(), is_silent=as_json or _talk.quiet, remark=remark)

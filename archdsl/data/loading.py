@@ -14,7 +14,7 @@ from archdsl.data import hugging_face
 from archdsl.data.dataset import Data as Data
 from archdsl.data.labelled import Labelled, Sizes, Split, split
 from archdsl.data.pictures import Sides, two_sides
-from archdsl.errors import SearchError, nearest
+from archdsl.errors import NotFound, SearchError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,8 @@ def load(
     are not needed to validate and to hold out are trained with; of the built-in sets 2,000.
 
     Raises:
-        SearchError: the name is unknown, a package is missing, or the files hold no usable data.
+        NotFound: there is no such data set, file or folder.
+        SearchError: a package is missing, or the files hold no usable data.
     """
     if min(*two_sides(image), 1 if train is None else train, validation) < 1:
         rule = "image, train and validation must be at least 1"
@@ -59,6 +60,17 @@ def is_folder_of_images(name: str) -> bool:
     """Whether a name of data is a folder with one folder a class, and no built-in set or saved dataset."""
     path = Path(name).expanduser()
     return name not in BUILT_IN and path.is_dir() and not hugging_face.is_saved(path)
+
+
+def require_data(name: str) -> None:
+    """Refuse a name of data under which nothing can be found, before anything is begun.
+
+    Raises:
+        NotFound: it is neither built in nor `hf:NAME`, and there is no such file or folder.
+    """
+    path = Path(name).expanduser()
+    if name not in BUILT_IN and not name.startswith(hugging_face.PREFIX) and not path.exists():
+        raise NotFound(_unknown(name, path))
 
 
 def _loaded(name: str, path: Path, image: Sides, seed: int, sizes: Sizes) -> Data:
@@ -80,6 +92,7 @@ def _loaded(name: str, path: Path, image: Sides, seed: int, sizes: Sizes) -> Dat
         from archdsl.data.npz import read_npz
 
         return _as_data(path.name, read_npz(path, seed, sizes), image)
+    require_data(name)
     raise SearchError(_unknown(name, path))
 
 
@@ -90,7 +103,7 @@ def named(name: str) -> Iterator[None]:
         yield
     except SearchError as error:
         text = str(error)
-        raise SearchError(text if name in text else f"{name}: {text}") from error.__cause__
+        raise type(error)(text if name in text else f"{name}: {text}") from error.__cause__
 
 
 def _unknown(name: str, path: Path) -> str:

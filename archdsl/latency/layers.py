@@ -13,6 +13,7 @@ from archdsl.families.common.block import Block
 from archdsl.json_types import Json, JsonObject
 from archdsl.language.nodes import declared
 from archdsl.latency.measuring import compare
+from archdsl.latency.ready import OnProgress
 from archdsl.latency.result import Comparison
 from archdsl.latency.rounds import Pace
 from archdsl.runtimes.setting import sleep_while_waiting
@@ -148,11 +149,13 @@ def bench_layers(
     mode: str | None = None,
     stat: str | None = None,
     on_wait: OnWait | None = None,
+    on_progress: OnProgress | None = None,
     **pace: Unpack[Pace],
 ) -> LayerBench:
     """The layers measured side by side, MSA twice; `stat` defaults to the device's, `pace` is what differs from `PACE`.
 
     `on_wait` is called with a sentence while another process measures on the device; by default it prints to stderr.
+    `on_progress` is called as by `compare`.
 
     Raises:
         MeasureError: the setting is refused, or a forward pass fails.
@@ -162,5 +165,7 @@ def bench_layers(
     image = (MAP.height, MAP.width, MAP.channels)  # channels last, as inside a stage
     chosen: Pace = {**PACE, **pace}
     setting = (device, batch, dtype, runtime, threads)
-    comparison = compare(modules, *setting, mode=mode, image=image, stat=stat, on_wait=on_wait, **chosen)
+    comparison = compare(
+        modules, *setting, mode=mode, image=image, stat=stat, on_wait=on_wait, on_progress=on_progress, **chosen
+    )
     return LayerBench(LAYERS, comparison)

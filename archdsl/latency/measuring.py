@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
 from archdsl.errors import MeasureError
-from archdsl.latency.ready import ReadyNetworks, name_of
+from archdsl.latency.ready import OnProgress, ReadyNetworks, name_of
 from archdsl.latency.ready import export_network as export_network
 from archdsl.latency.ready import export_seeded as export_seeded
 from archdsl.latency.ready import host_of as host_of
@@ -75,12 +75,14 @@ def compare(
     features_only: bool = False,
     stat: str | None = None,
     on_wait: OnWait | None = None,
+    on_progress: OnProgress | None = None,
     target: str | None = None,
     **pace: Unpack[Pace],
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
     `threads` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait` and `target`.
+    `on_progress` is called with a phrase that says what is done now: between rounds, never inside one.
 
     Raises:
         WrongUse: `runtime` and `mode` differ, or `target` is unusable.
@@ -93,7 +95,7 @@ def compare(
     there, setting = where_to_measure(target, _device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     both = {**items, AGAIN: next(iter(items.values()))}
-    networks = ReadyNetworks(both, there, setting, threads, image, features_only)
+    networks = ReadyNetworks(both, there, setting, threads, image, features_only, on_progress)
     *latencies, again = networks.latencies(on_wait, **pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
 

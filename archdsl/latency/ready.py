@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from archdsl.errors import MeasureError
 from archdsl.json_types import JsonObject
@@ -26,7 +26,7 @@ from archdsl.runtimes.setting import Image, Setting
 from archdsl.runtimes.target import Target
 from archdsl.timing.cores import available_cores
 from archdsl.timing.device_lock import OnWait, device_lock, print_to_stderr
-from archdsl.timing.interleaved import wall_timer
+from archdsl.timing.interleaved import ROUNDS, wall_timer
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from archdsl.latency.remote.measuring import Exported
 
     Subject = Spec | nn.Module | Path
+
+
+OnProgress: TypeAlias = Callable[[str], None]
+"""Is called with a phrase that says what is done now."""
 
 
 class ReadyNetworks:
@@ -49,6 +53,7 @@ class ReadyNetworks:
         threads: int | None,
         image: Image | None = None,
         features_only: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> None:
         """Raises TypeError where a subject is none, and MeasureError where the size of its images is not known."""
         import torch
@@ -59,7 +64,7 @@ class ReadyNetworks:
                 raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
         setting.executor.begin()
         self._subjects, self._there, self._features_only = subjects, there, features_only
-        self._setting, self._threads = setting, threads
+        self._setting, self._threads, self._on_progress = setting, threads, on_progress
         self._images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
         self._runners = dict[str, Runner]()
 
@@ -85,6 +90,7 @@ class ReadyNetworks:
             self.prepare()
             with steady(setting.device, self._threads) as threads:
                 host = host_of(setting, threads)
+                pace = self._with_progress(pace)
                 wall, busy = time.perf_counter(), time.process_time()
                 with refusing(setting, next(iter(self._images.values()))):
                     timer = wall_timer if setting.executor.returns_when_done else None
@@ -102,13 +108,35 @@ class ReadyNetworks:
         is_free = self._threads is None and setting.device == "cpu" and setting.executor.threads_may_change
         with steady(setting.device, self._threads, on_wait) as threads:
             built = {name: _module(item, setting.device, features_only) for name, item in self._subjects.items()}
-            runners = {name: prepared(item, self._images[name], setting) for name, item in built.items()}
+            runners = dict[str, Runner]()
+            for number, (name, item) in enumerate(built.items(), 1):
+                self._progress(f"preparing {name} ({number} of {len(built)})")
+                runners[name] = prepared(item, self._images[name], setting)
             if is_free:
+                self._progress("choosing the number of threads")
                 with refusing(setting, next(iter(self._images.values()))):
                     threads = fastest_threads(runners.values(), setting.executor)
                     runners = {name: setting.executor.with_threads(each, threads) for name, each in runners.items()}
         self._threads = threads
         return runners
+
+    def _progress(self, text: str) -> None:
+        if self._on_progress is not None:
+            self._on_progress(text)
+
+    def _with_progress(self, pace: Pace) -> Pace:
+        """The pace, with the progress told where it is asked whether to stop."""
+        if self._on_progress is None:
+            return pace
+        self._progress("warming up")
+        before, rounds = pace.get("stop"), pace.get("rounds", ROUNDS)
+
+        def stop(taken: Mapping[str, Rounds]) -> bool:
+            done = len(next(iter(taken.values())).ms)
+            self._progress(f"measuring: {done:,} of {rounds:,} rounds")
+            return before is not None and before(taken)
+
+        return {**pace, "stop": stop}
 
     def _elsewhere(self, there: Target, on_wait: OnWait | None, pace: Pace) -> list[Latency]:
         """Exports everything here, and measures it in one run on another machine."""

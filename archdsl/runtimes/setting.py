@@ -102,7 +102,12 @@ class Setting(NamedTuple):
 
 
 def checked_device(device: str) -> str:
-    """The device as named; raises MeasureError where it is none, or not here."""
+    """The device as named.
+
+    Raises:
+        MeasureError: it is the name of none.
+        WrongSetting: it is not here.
+    """
     sleep_while_waiting()
     import torch
 
@@ -111,5 +116,5 @@ def checked_device(device: str) -> str:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device != "cpu" and int(device.partition(":")[2] or 0) >= count:
         here = one_of(["cpu", *(f"cuda:{number}" for number in range(count))])
-        raise MeasureError(f"torch sees no device {device} here; use {here}")
+        raise WrongSetting(f"torch sees no device {device} here; use {here}")
     return device

@@ -28,6 +28,8 @@ Timer = Callable[[Runner, int], Lap]
 Stop = Callable[[Mapping[str, Rounds]], bool]
 """Whether the rounds so far decide what was to be decided."""
 
+ROUNDS = 40
+"""How many where no number is asked for."""
 SAMPLE_MS = {"cpu": 2.0, "cuda": 30.0}
 LONG_MS = 100.0
 """A call that lasts longer fills the caches in a part of it too small to see."""
@@ -91,7 +93,7 @@ def take_rounds(
     timer: Timer,
     host: Host,
     *,
-    rounds: int = 40,
+    rounds: int = ROUNDS,
     least_s: float = 0.0,
     sample_ms: float | None = None,
     warmup_s: float = 0.5,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.errors import WrongUse
+from archdsl.errors import TrainingError, WrongUse
 from archdsl.language.document import Spec
 from archdsl.load.model_header import MODEL
 from archdsl.load.specs import load_spec
@@ -101,12 +101,12 @@ def board_class() -> type[SummaryWriter]:
     """What writes TensorBoard's files.
 
     Raises:
-        WrongUse: its package is not installed.
+        TrainingError: its package is not installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise WrongUse("TensorBoard's files need a package; pip install tensorboard") from error
+        raise TrainingError("TensorBoard's files need a package; pip install tensorboard") from error
     return SummaryWriter
 
 

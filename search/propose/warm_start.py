@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.errors import SearchError, SpecError
+from archdsl.errors import NotFound, SearchError, SpecError
 from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
@@ -23,7 +23,7 @@ from archdsl.search.loaded_data import DataFacts
 from archdsl.search.network import Choices
 from archdsl.search.propose.trial_queue import FROM, RESULT
 from archdsl.search.store import cache
-from archdsl.search.store.folder import RunFolder
+from archdsl.search.store.folder import RunFolder, no_run
 from archdsl.search.store.run_schema import KnownFile
 from archdsl.search.trial import Trial
 from archdsl.spaces.space import Space
@@ -205,10 +205,11 @@ def check_folders(folders: Iterable[str]) -> None:
     """Refuse folders that hold no run, before anything is begun.
 
     Raises:
-        SearchError: one of them holds none.
+        NotFound: one of them holds none.
+        SearchError: the settings in one cannot be read.
     """
-    for path in folders:
+    for path in map(Path, folders):
         try:
-            RunFolder(Path(path)).settings()
-        except SearchError as error:
-            raise SearchError(str(error).replace("no run to resume", "no run to reuse")) from None
+            RunFolder(path).settings()
+        except NotFound:
+            raise NotFound(no_run(path, "reuse")) from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -70,12 +70,13 @@ def check(
 
     Raises:
         RunExists: the folder holds a check, and `resume` is false.
+        NotFound: there is no check to resume, or an earlier check is not there.
         SearchError: the folder cannot be used, it holds another check, or this one was ended before it began.
     """
-    folder = CheckFolder(out)
+    before, folder = earlier.read(asked.earlier), CheckFolder(out)
     folder.take(asked.model_dump(mode="json"), resume)
     try:
-        checking = _Checking(asked, policy, folder, say, new_worker())
+        checking = _Checking(asked, policy, folder, say, new_worker(), before)
         try:
             with stoppable():
                 checking.run()
@@ -93,7 +94,15 @@ def check(
 class _Checking:
     """A check while it runs."""
 
-    def __init__(self, asked: Check, policy: Policy, folder: CheckFolder, say: Say, worker: WorkerProtocol) -> None:
+    def __init__(
+        self,
+        asked: Check,
+        policy: Policy,
+        folder: CheckFolder,
+        say: Say,
+        worker: WorkerProtocol,
+        before: Sequence[earlier.EarlierCheck],
+    ) -> None:
         self.asked, self.settings, self.policy = asked, asked.settings, policy
         self.folder, self.say, self.worker = folder, say, worker
         self.checked = folder.networks()
@@ -102,7 +111,7 @@ class _Checking:
         self.networks: list[Network] = []
         """That are to be checked; empty until the data is loaded."""
         self.interrupted = False
-        self.before = earlier.read(asked.earlier)
+        self.before = before
         self.clock = Clock(self.settings.model_copy(update={"trials": 1}), policy)  # without a time, no limit
 
     def run(self) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
-from archdsl.errors import SearchError
+from archdsl.errors import NotFound, SearchError
 from archdsl.json_types import Json
 from archdsl.search.config import Settings
 from archdsl.search.proxy_check.networks import EarlierNetwork
 from archdsl.search.proxy_check.result import EarlierSource
+from archdsl.search.store.folder import no_run
 from archdsl.search.worker.scores.every import NAMES
 
 RESULT = "proxy_check.json"
@@ -54,6 +55,7 @@ def read(paths: Sequence[str]) -> list[EarlierCheck]:
     """What these checks found; each is its folder or the JSON that it told.
 
     Raises:
+        NotFound: one does not exist.
         SearchError: one cannot be read, or ranked nothing.
     """
     return [_read(Path(path)) for path in paths]
@@ -90,6 +92,10 @@ def _is_same_data(before: str, now: str) -> bool:
 
 def _read(path: Path) -> EarlierCheck:
     file = path / RESULT if path.is_dir() else path
+    if not path.exists():
+        raise NotFound(no_run(path, "reuse", "check"))
+    if not file.exists():
+        raise NotFound(f"{path} holds no check that ended: there is no {RESULT}; give the folder of another")
     try:
         return EarlierCheck.from_json(json.loads(file.read_bytes()))
     except OSError as error:

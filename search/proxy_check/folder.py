@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from pydantic import JsonValue, ValidationError
 
-from archdsl.errors import SearchError, WrongUse
+from archdsl.errors import NotFound, SearchError, WrongUse
 from archdsl.files import write_text
 from archdsl.json_types import JsonObject
 from archdsl.search.config import Settings, difference_text
 from archdsl.search.proxy_check.networks import CheckedNetwork
-from archdsl.search.store.folder import RunExists, RunFolder
+from archdsl.search.store.folder import RunExists, RunFolder, no_run
 from archdsl.search.store.lines import append_line, read_lines
 
 ASKED, NETWORKS = "check.json", "networks.jsonl"
@@ -28,13 +28,14 @@ class CheckFolder(RunFolder):
         Raises:
             RunExists: it holds a check or a run, and `resume` is false.
             WrongUse: it holds a check with other settings.
-            SearchError: there is no check to resume, another process works in it, or the folder cannot be written.
+            NotFound: there is no check to resume.
+            SearchError: another process works in it, or the folder cannot be written.
         """
         try:
             if (self.path / ASKED).exists() and not resume:
                 raise RunExists(f"{self.path} already holds a check; continue it with --resume, or give another folder")
             if resume and not (self.path / ASKED).exists():
-                raise SearchError(f"{self.path} holds no check to resume")
+                raise NotFound(no_run(self.path, "resume", "check"))
             self._check(resume=False)
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
@@ -50,11 +51,12 @@ class CheckFolder(RunFolder):
         """What the check in the folder was asked for.
 
         Raises:
-            SearchError: there is none, or it cannot be read.
+            NotFound: there is none.
+            SearchError: it cannot be read.
         """
         asked = self.read(ASKED, dict[str, JsonValue])
         if asked is None or not isinstance(asked.get("settings"), dict):
-            raise SearchError(f"{self.path} holds no check to resume")
+            raise NotFound(no_run(self.path, "resume", "check"))
         return asked
 
     def networks(self) -> list[CheckedNetwork]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from archdsl.errors import SearchError, WrongUse
+from archdsl.errors import NotFound, SearchError, WrongUse
 from archdsl.files import try_lock, write_json, write_text
 from archdsl.json_types import Json
 from archdsl.search.config import Settings
@@ -31,6 +31,13 @@ T = TypeVar("T")
 
 class RunExists(WrongUse):
     """The folder holds a run, and it was not asked to go on."""
+
+
+def no_run(path: Path, purpose: str, what: str = "run") -> str:
+    """That a folder holds no run to resume or to reuse, or does not exist."""
+    if not path.exists():
+        return f"no such folder: {path}; give the folder of a {what} to {purpose}"
+    return f"{path} holds no {what} to {purpose}"
 
 
 class RunFolder:
@@ -56,7 +63,8 @@ class RunFolder:
         Raises:
             RunExists: there is a run and `resume` is false.
             WrongUse: there is one, and its settings differ.
-            SearchError: there is none to resume, another process works in it, or the folder cannot be written.
+            NotFound: there is none to resume.
+            SearchError: another process works in it, or the folder cannot be written.
         """
         try:
             self._check(resume)
@@ -83,18 +91,19 @@ class RunFolder:
         """The settings of the run in the folder.
 
         Raises:
-            SearchError: there is none, or it cannot be read.
+            NotFound: there is none.
+            SearchError: it cannot be read.
         """
         try:
             return Settings.model_validate_json((self.path / "run.json").read_bytes())
         except FileNotFoundError:
-            raise SearchError(f"{self.path} holds no run to resume") from None
+            raise NotFound(no_run(self.path, "resume")) from None
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None
 
     def _check(self, resume: bool) -> None:
         if resume and not (self.path / "run.json").exists():
-            raise SearchError(f"{self.path} holds no run to resume")
+            raise NotFound(no_run(self.path, "resume"))
         if not resume and any((self.path / name).exists() for name in _OF_A_RUN):
             raise RunExists(f"{self.path} already holds a run; continue it with --resume, or give another folder")
 

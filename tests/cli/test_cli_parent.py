@@ -8,7 +8,8 @@ import pytest
 
 from archdsl.compile import build
 from archdsl.load.specs import load_spec
-from archdsl.weights import save_model
+from archdsl.search.parent_file import parent_file
+from archdsl.weights import save_model, write_published
 from tests.support.commands import TINY, Run, command_line
 
 run = pytest.fixture(command_line)
@@ -25,10 +26,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("--parent missing.safetensors", "no such file"),
+        ("--parent missing.safetensors", "no such file: missing.safetensors; --parent takes a .safetensors of archdsl"),
         ("--parent text.txt", "the parent has no weights that can be read"),
         ("--parent .", "the parent has no weights that can be read"),
-        ("--parent litv2_s", "litv2_s is a published backbone without weights"),
+        ("--parent litv2_s", "archdsl import litv2_s CHECKPOINT -o litv2_s.safetensors"),
         ("--parent none --latency-budget 60%", "60% is a share of the parent's latency"),
         ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),
         ("--parent mine.safetensors --storage postgresql://me@host/db", "runs on one machine"),
@@ -39,6 +40,16 @@ def test_a_parent_that_cannot_be_used_is_refused(run: Run, line: str, said: str)
     assert ended.code == 2
     assert said in ended.err
     assert not Path("run").exists()
+
+
+def test_a_published_checkpoint_is_refused_with_the_command_that_makes_a_parent_of_it(run: Run) -> None:
+    write_published(build(load_spec("fcvit_tiny")), "their.pth")
+    ended = run("search", "--device", "cpu", "--parent", "their.pth", "--latency-budget", "2ms")
+    assert ended.code == 2
+    command = "archdsl import fcvit_tiny their.pth -o their.safetensors"
+    assert ended.err.strip().endswith(f"{command}, then search with --parent their.safetensors")
+    assert run(*command.split()[1:]).code == 0
+    assert parent_file("their.safetensors") == Path("their.safetensors").absolute()
 
 
 def test_a_share_of_no_parent_is_refused(run: Run) -> None:

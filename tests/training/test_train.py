@@ -146,7 +146,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
         "a batch of 16 needs at least as many training images; few.npz has 9; use --batch 2",
     ),
     "an empty folder": ("small.json --data empty", 1, "empty: no images found; expected one folder per class"),
-    "no data": ("small.json --data nothing.npz", 1, "nothing.npz: no such file or folder"),
+    "no data": ("small.json --data nothing.npz", 2, "nothing.npz: no such file or folder"),
     "channels": ("rgb.json --data few.npz", 2, "the spec 'fcvit_tiny' has channels 1, but the data few.npz has 3"),
     "no such recipe": ("small.json --recipe slow", 2, "unknown recipe 'slow'; known: fast, paper"),
     "no paper": ("plain.json --recipe paper", 2, "names no published family in its field 'weights'"),

@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.errors import WrongUse
+from archdsl.errors import TrainingError
 from archdsl.families.common.layers import DropPath
 from archdsl.load.specs import load_spec
 from archdsl.render.training import bar
@@ -222,7 +222,7 @@ def test_tensorboard_is_written_where_it_is_there(tmp_path: Path, monkeypatch: p
     module = types.ModuleType("torch.utils.tensorboard")
     monkeypatch.setitem(sys.modules, module.__name__, None)
     data = pictures(tmp_path / "data.npz", count=40)
-    with pytest.raises(WrongUse, match="pip install tensorboard"):
+    with pytest.raises(TrainingError, match="pip install tensorboard"):
         archdsl.train(spec(), data, tmp_path / "a.safetensors", tensorboard="curves")
     monkeypatch.setattr(module, "SummaryWriter", SummaryWriter, raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)

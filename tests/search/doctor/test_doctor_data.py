@@ -74,13 +74,13 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
         (tmp_path / "pets" / name).mkdir(parents=True)
         for number in range(4):
             (tmp_path / "pets" / name / f"{number}.png").write_bytes(b"no image")
-    for data, described in (
-        ("nowhere/photos", "nowhere/photos: no such file or folder; known: digits"),
-        ("shapetx", "no data set 'shapetx'; did you mean 'shapetex'?"),
-        (str(tmp_path / "empty.npz"), "empty.npz: not a readable .npz of plain arrays; the file is empty"),
-        (str(tmp_path / "pets"), "pets: too few readable images; class 'cat' has no readable training image"),
+    for data, code, described in (
+        ("nowhere/photos", 2, "nowhere/photos: no such file or folder; known: digits"),
+        ("shapetx", 2, "no data set 'shapetx'; did you mean 'shapetex'?"),
+        (str(tmp_path / "empty.npz"), 1, "empty.npz: not a readable .npz of plain arrays; the file is empty"),
+        (str(tmp_path / "pets"), 1, "pets: too few readable images; class 'cat' has no readable training image"),
     ):
-        assert main(["doctor", path, "--device", "cpu", "--data", data, *more]) == 1
+        assert main(["doctor", path, "--device", "cpu", "--data", data, *more]) == code
         ended = capsys.readouterr()
         assert described in ended.err
         assert "Traceback" not in ended.err
