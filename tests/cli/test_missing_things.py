@@ -98,6 +98,6 @@ def test_what_is_not_there_ends_with_2(
 
 def test_a_table_that_was_not_built_yet_ends_with_1(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path))
-    ended = run(*"lut show lit-dat-64 --device cpu --threads 1".split())
+    ended = run(*["lut", "show", "lit-dat-64", "--device", "cpu", "--threads", "1"])
     assert ended.code == 1
     assert "build it: archdsl lut build lit-dat-64 --device cpu" in ended.err
