@@ -52,6 +52,7 @@ class _Parts:
         yield from (Prose(line, indent=_INDENT) for line in texts.condition_lines(report))
         for line in filter(None, (texts.held_out_line(report), texts.parent_line(report))):
             yield Prose(line)
+        yield from (Prose(line, "yellow") for line in texts.warning_lines(report))
         for title, parts in _sections(report):
             yield Text()
             yield Text(title, style="bold")

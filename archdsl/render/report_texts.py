@@ -11,7 +11,14 @@ from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
 from archdsl.render.candidates import NEVER_CHOSEN
 from archdsl.render.texts import clock, counted
-from archdsl.render.verdict import exported_text, float32_text, held_out_text, parent_text, reading_lines
+from archdsl.render.verdict import (
+    exported_text,
+    float32_text,
+    held_out_text,
+    parent_text,
+    parent_warnings,
+    reading_lines,
+)
 from archdsl.search.config import COST_TEXTS, Settings
 from archdsl.search.network import has_spec
 from archdsl.search.report.reading import number
@@ -133,6 +140,11 @@ def parent_line(report: Report) -> str:
     """What the parent of the winner reaches; empty where there is no winner, or no parent."""
     verdict = report.verdict
     return parent_text(verdict.parent, report.stat, verdict.latency) if verdict.has_winner else ""
+
+
+def warning_lines(report: Report) -> list[str]:
+    """What makes the result a doubtful one, a line each."""
+    return parent_warnings(report.verdict.parent)
 
 
 def budget_rows(report: Report) -> list[tuple[str, str]]:

@@ -44,6 +44,7 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
             yield Prose(line, indent=_INDENT)
         if line := parent_text(result.parent, result.settings.stat, verdict.latency):
             yield Prose(line)
+        yield from (Prose(line, "yellow") for line in parent_warnings(result.parent))
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
@@ -170,6 +171,11 @@ def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) 
         return text
     share = "" if latency is None else f"; the winner takes {100 * latency / parent.latency_ms:.0f} % of that"
     return f"{text}, {stat} {parent.latency_ms:.2f} ms{share}"
+
+
+def parent_warnings(parent: ParentSummary | None) -> list[str]:
+    """Why the parent is a doubtful one, a line each."""
+    return [] if parent is None else [f"warning: the parent {parent.name}: {text}" for text in parent.warnings]
 
 
 def float32_text(facts: Float32Beside, stat: str) -> str:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from archdsl.cost import count
-from archdsl.errors import SearchError, WeightsError, WrongUse
+from archdsl.errors import SearchError
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.kept_weights import ERRORS
 from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.parent_warnings import parent_warnings
 from archdsl.search.evaluate.rungs import ask_in_time
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
@@ -25,7 +25,6 @@ from archdsl.search.worker.process import Failed
 from archdsl.search.worker.training_messages import Answers
 from archdsl.training.accuracy import unpacked
 from archdsl.training.fidelity import BATCH
-from archdsl.weights.facts import read_facts
 
 
 def prepare_parent(context: Context) -> None:
@@ -40,19 +39,16 @@ def prepare_parent(context: Context) -> None:
     parent = stored_parent(context.folder)
     if parent is None:
         parent = _prepared(context, Path(context.settings.parent))
+        warnings = parent_warnings(parent, context.settings.data, context.loaded)
+        parent = replace(parent, warnings=warnings)
         keep_parent(context.folder, parent)
         context.clock.begin_trials()
     context.parent = parent
     context.note(f"parent  {_described(parent)}")
-    if (text := _other_data(parent, context.settings.data, context.loaded.fingerprint)) is not None:
-        context.note(f"parent  {text}")
     for note in parent.notes:
         context.note(f"parent  {note}")
-    accuracy, chance = parent.summary.accuracy, context.loaded.chance
-    if accuracy.accuracy - ERRORS * accuracy.error <= chance:
-        value = accuracy_text(accuracy.accuracy, accuracy.error)
-        text = f"{value} is not two standard errors above {accuracy_text(chance)}, the share of the largest class"
-        context.note(f"parent  {text}: what inherits from it has little to begin with")
+    for warning in parent.warnings:
+        context.note(f"parent  warning: {warning}")
 
 
 def measure_parent(context: Context) -> None:
@@ -148,22 +144,6 @@ def _accuracy(answers: Answers) -> ParentAccuracy:
     right = unpacked(answers.answers, answers.images)
     share = sum(right) / answers.images
     return ParentAccuracy(share, standard_error(share, answers.images), answers.images)
-
-
-def _other_data(parent: Parent, data: str, fingerprint: str) -> str | None:
-    """That the parent was trained on other data, or on another split of this, as far as its file says it."""
-    try:
-        stated = read_facts(parent.source).accuracy
-    except (WeightsError, WrongUse):  # the file is gone since the run began
-        return None
-    if stated is None or stated.data.fingerprint == fingerprint:
-        return None
-    if Path(stated.data.name).name != Path(data).name:
-        return f"it was trained on {stated.data.name}, and this search is on {data}"
-    return (
-        f"it was trained on another split of {data}: it may have seen images that are held out here, and accuracies of "
-        "what inherits from it may be too high; train it with the seed and the images of this search"
-    )
 
 
 def _described(parent: Parent) -> str:

@@ -32,6 +32,8 @@ class ParentSummary:
     held_out: ParentAccuracy | None = None
     latency_ms: float | None = None
     epochs: float = 0.0
+    warnings: tuple[str, ...] = ()
+    """Why it is a doubtful parent, in sentences."""
 
     @property
     def accuracy(self) -> ParentAccuracy:
@@ -49,7 +51,8 @@ class ParentSummary:
 
     def as_json(self) -> JsonObject:
         """The same facts for a file."""
-        return asdict(self)
+        facts: JsonObject = asdict(self)
+        return facts | {"warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,21 @@ class Parent:
     """By which it was adapted to the data; 0 where it was taken as it is."""
     notes: tuple[str, ...] = ()
     """What was done to it, in sentences."""
+    warnings: tuple[str, ...] = ()
+    """Why it is a doubtful parent, in sentences."""
     latency_ms: float | None = None
     """At the search's statistic, measured once as candidates are; None until then."""
 
     @property
     def summary(self) -> ParentSummary:
         """What is told of it beside the winner."""
-        return ParentSummary(self.name, self.sha256, self.validation, self.held_out, self.latency_ms, self.epochs)
+        measured = (self.validation, self.held_out, self.latency_ms)
+        return ParentSummary(self.name, self.sha256, *measured, self.epochs, self.warnings)
 
     def as_json(self) -> JsonObject:
         """The content of `parent.json`."""
         facts: JsonObject = asdict(self)
-        return facts | {"notes": list(self.notes)}
+        return facts | {"notes": list(self.notes), "warnings": list(self.warnings)}
 
 
 _PARENT, _SUMMARY = TypeAdapter(Parent), TypeAdapter(ParentSummary)
