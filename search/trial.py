@@ -12,7 +12,7 @@ from archdsl.json_types import JsonObject
 from archdsl.search.measurement import Measurement
 from archdsl.search.training_record import Training
 
-Rung = Literal["inheritance", "preselection", "latency", "zero_cost", "train", "halving", "train_longer"]
+Rung = Literal["inheritance", "inherited_loss", "latency", "zero_cost", "train", "halving", "train_longer"]
 """The last rung that a trial reached: what it takes over from a parent, the loss right after that, a reading at the
 gate, the zero-cost scores, a short training to the end or stopped early, and a finalist's longer trainings.
 """
@@ -32,8 +32,9 @@ RUNGS: Mapping[str, str] = {
     "duplicate": "the same network as an earlier candidate",
     "inheritance": "cannot inherit from the parent: wider than it, with another patch size, or at chance after it",
     "predicted": "predicted latency over the budget by more than the error of the prediction",
-    "preselection": "not exported: predicted accuracy or loss after inheriting not among the better of no higher cost",
+    "preselection": "not exported or measured: predicted accuracy in the lower half of equal-or-cheaper networks",
     "latency": "measured latency over the gate",
+    "inherited_loss": "loss right after inheriting not in the better quarter of networks with no more MACs",
     "zero_cost": "zero-cost score or predicted accuracy in the lowest 20 % of equal-or-cheaper networks",
     "halving": "training stopped early: its running loss is too high",
     "failed": "failed while measured or trained",
@@ -42,7 +43,7 @@ RUNGS: Mapping[str, str] = {
 """Where a candidate can end, in the order in which it meets the rungs, and what that means."""
 ONLY_OF_FILES = ("preselection",)
 """Rungs of searches alone whose runtime runs exported files."""
-ONLY_OF_HEIRS = ("inheritance",)
+ONLY_OF_HEIRS = ("inheritance", "inherited_loss")
 """Rungs of searches alone that have a parent."""
 
 

@@ -1,11 +1,13 @@
-"""The rung before an export: what a candidate keeps of its parent, by its loss right after inheriting."""
+"""What a candidate keeps of its parent, by its loss right after inheriting: a rung of a second.
+
+It comes before an export, where the runtime needs one, and else after the gate.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from archdsl.language.document import Spec
-from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.inheriting import cannot_inherit, inheriting
 from archdsl.search.evaluate.rungs import ask_in_time
@@ -20,7 +22,7 @@ from archdsl.search.worker.training_messages import InheritedLossRequest
 def with_inherited_loss(
     context: Context, predictors: Predictors, worker: WorkerProtocol, network: AnyNetwork, trial: Trial
 ) -> Trial:
-    """The trial with its loss after inheriting, in a runtime whose measurements begin with an export; else as it was.
+    """The trial with its loss after inheriting; as it was where nothing inherits.
 
     It fell where the loss is too high beside that of others, or where it cannot inherit and others are not tried.
 
@@ -30,8 +32,6 @@ def with_inherited_loss(
     """
     beginning = inheriting(context)
     if beginning is None or not isinstance(network, Spec) or trial.is_baseline:
-        return trial
-    if not runs_files(context.settings.runtime):
         return trial
     context.doing(f"trial {trial.number}: inheriting {network.name}")
     settings = context.settings
@@ -46,5 +46,5 @@ def with_inherited_loss(
         return trial
     trial = replace(trial, scores={**trial.scores, INHERITED_LOSS: round(inherited.loss, 4)})
     if (too_high := predictors.inherited_losses.too_high(trial.macs, inherited.loss)) is not None:
-        return replace(trial, rung="preselection", outcome="fell", reason=too_high)
+        return replace(trial, rung="inherited_loss", outcome="fell", reason=too_high)
     return trial

@@ -9,6 +9,7 @@ from dataclasses import replace
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.inherited_loss import with_inherited_loss
 from archdsl.search.evaluate.measuring import measure
@@ -31,10 +32,13 @@ def run_trial(context: Context, predictors: Predictors, network: AnyNetwork, tri
     """
     started, role = time.monotonic(), context.options.role
     try:
-        if trial.outcome != "measured":
+        is_exported = runs_files(context.settings.runtime)
+        if trial.outcome != "measured" and is_exported:
             trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome not in ("measured", "fell"):
             trial = _measured(context, network, trial, slot)
+        if trial.outcome == "measured" and not is_exported:
+            trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome == "measured" and role != "measure":
             trial = short_training(context, predictors, slot, network, slot.settings, trial)
     except TargetLost as error:

@@ -1,7 +1,8 @@
-"""Which networks keep too little of their parent to be worth an export, by their loss right after inheriting.
+"""Which networks keep too little of their parent to be trained, by their loss right after inheriting.
 
-The loss costs a second, an export several. It ranks networks less well than a short fine-tuning does, so that it only
-parts the better from the others among those that are as large or smaller: a network near its parent in size loses less.
+The loss costs a second, an export or a fine-tuning several. It ranks networks less well than a
+short fine-tuning does, so that it only parts the better from the others, among those that are as large or smaller: a
+network near its parent in size loses less.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ class InheritedLosses:
             self._seen.append((trial.macs, loss))
 
     def too_high(self, macs: int, loss: float) -> str | None:
-        """Why a network is not exported; None where it is, as while few others of its size were looked at."""
+        """Why a network goes no further; None where it does, as while few others of its size were looked at."""
         policy = self._policy
         rivals = [other for size, other in self._seen if size <= macs]
         if len(rivals) < policy.enough_scored:
             return None
-        limit = float(np.quantile([*rivals, loss], policy.exported_share))
+        limit = float(np.quantile([*rivals, loss], policy.kept_share))
         if loss <= limit:
             return None
         return (
             f"its loss of {loss:.2f} after inheriting is above {limit:.2f}, which the better "
-            f"{100 * policy.exported_share:.0f} % of {len(rivals)} networks with no more MACs reach; not measured"
+            f"{100 * policy.kept_share:.0f} % of {len(rivals)} networks with no more MACs reach"
         )

@@ -114,7 +114,7 @@ class FakeWorker:
 
     def _inherited_loss(self, request: Reply) -> Reply:
         spec = asked_spec(request)
-        return {"reason": self.machine.why_not(spec), "loss": 4 - 3 * accuracy_of(spec), "parent_loss": 0.5}
+        return {"reason": self.machine.why_not(spec), "loss": self.machine.loss_of(spec), "parent_loss": 0.5}
 
     def _score(self, request: Reply) -> Reply:
         return {"scores": dict.fromkeys(NAMES, float(len(str(request["spec"])) % 7)), "seconds": {}}
@@ -236,6 +236,8 @@ class Machine:
         self.lost_in_int8: Callable[[str], float] = lambda network_hash: 0.1
         """What of a network's accuracy is lost in its int8 file."""
         self.parent_accuracy = 0.9
+        self.loss_of: Callable[[Spec], float] = lambda spec: 4 - 3 * accuracy_of(spec)
+        """The loss of a network right after inheriting."""
         self.why_not: Callable[[Spec], str | None] = lambda spec: None
         """Why a network does not inherit; None where it does."""
         self.asked: list[Reply] = []
