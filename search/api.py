@@ -74,7 +74,8 @@ def run(
         latency_share: maximum latency as a share of the parent's, measured in the same runtime: 0.6 for 60 %.
         parent: a trained network, the path of a `.safetensors` of ours, whose weights candidates inherit; "none" for
             none. By default the one that the space names, if it does: `lit-dat-64` has one that ships. It is brought to
-            the data's classes first.
+            the data's classes first. Where the space names none and `time_s` is at least 900, one of the space's seeds
+            is trained first.
         throughput_budget: minimum images per second at the batch: a latency budget of batch / throughput. Only one of
             the two may be given.
         params_budget: maximum parameters.

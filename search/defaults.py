@@ -62,6 +62,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
             "parent": None if parent is None else str(parent),
+            "trains_parent": parent is None and request.parent != NO_PARENT,
             **_promised(request, measured, setting.batch),
             "asked_budgets": [*request.named_budgets],
             **setting._asdict(),

@@ -32,7 +32,8 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
             "--parent",
             metavar="FILE|none",
             help="trained network, a .safetensors of archdsl, whose weights candidates inherit; none: each begins with "
-            "initial weights (default: the parent of the space, if any)",
+            "initial weights (default: the parent of the space; where it names none and --time is 15m or more, one of "
+            "its seeds is trained first)",
         ),
     ]
     target: options.Target

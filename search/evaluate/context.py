@@ -56,7 +56,8 @@ class Context:
         self.settings, self.policy, self.folder, self.watcher = settings, policy, folder, watcher
         self.is_resumed, self.options = is_resumed, options
         before = folder.read("clock.json", ClockFile) if is_resumed else None
-        self.clock = Clock(settings, policy, 0.0 if before is None else before.seconds, started)
+        before = before or ClockFile(seconds=0.0)
+        self.clock = Clock(settings, policy, before.seconds, started, trials_from=before.trials_from)
         self.records = folder.records() if is_resumed else []
         self.new_worker = new_worker or options.worker(settings.device, policy.worker)
         self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, policy.silence, options, self.new_worker)
@@ -143,6 +144,11 @@ class Context:
         reply = self.worker.ask(CountRequest(network.to_json()), self.policy.silence.score_s)
         return reply.params, reply.macs
 
+    def use_parent(self, parent: Parent) -> None:
+        """Candidates inherit from it from here on, so that they get less of the time and finalists more."""
+        self.parent = parent
+        self.clock.with_parent()
+
     def use_settings(self, settings: Settings) -> None:
         """Other settings from here on, also when the run is resumed."""
         self.settings = self.state.settings = settings
@@ -157,7 +163,9 @@ class Context:
 
     def keep_clock(self) -> None:
         """Write down how long the search took so far."""
-        self.folder.write("clock.json", {"seconds": round(self.clock.elapsed, 3)})
+        self.folder.write(
+            "clock.json", {"seconds": round(self.clock.elapsed, 3), "trials_from": self.clock.trials_from}
+        )
 
     def update_front(self) -> None:
         """The front becomes that of what was trained at the search's own length, inside the budget."""

@@ -34,16 +34,23 @@ def prepare_parent(context: Context) -> None:
         SearchError: it cannot be used for this search.
         OutOfTime, WorkerGone: there was no time for it, or no worker did it.
     """
-    if context.settings.parent is None:
-        return
     parent = stored_parent(context.folder)
+    if parent is None and context.settings.parent is None:
+        return
     if parent is None:
+        assert context.settings.parent is not None
         parent = _prepared(context, Path(context.settings.parent))
         warnings = parent_warnings(parent, context.settings.data, context.loaded)
         parent = replace(parent, warnings=warnings)
         keep_parent(context.folder, parent)
         context.clock.begin_trials()
-    context.parent = parent
+        context.keep_clock()
+    context.use_parent(parent)
+    tell_of_parent(context, parent)
+
+
+def tell_of_parent(context: Context, parent: Parent) -> None:
+    """Say which network candidates inherit from, what was done to it, and why it is a doubtful one."""
     context.note(f"parent  {_described(parent)}")
     for note in parent.notes:
         context.note(f"parent  {note}")

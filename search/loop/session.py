@@ -16,6 +16,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
+from archdsl.search.evaluate.own_parent import train_own_parent
 from archdsl.search.evaluate.parent import measure_parent, prepare_parent
 from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.time_plan import at_the_start
@@ -143,6 +144,7 @@ class Search:
         )
         if context.options.role != "train":
             self._use_threads(study, choose_threads(context))
+            train_own_parent(context)
             measure_parent(context)
         context.doing("measuring the machine's noise", "starting")
         is_measuring = context.options.role != "train"

@@ -48,6 +48,28 @@ class AdaptingPolicy:
 
 
 @dataclass(frozen=True)
+class OwnParentPolicy:
+    """When a seed of a space is trained as a parent, and which."""
+
+    from_s: float = 900.0
+    """Of a search's time: in less, what a share of it teaches a parent is worth little."""
+    time_share: float = 0.4
+    """Of the time."""
+    least: float = 1.5
+    """Times the latency budget that a parent takes at least, if the space has such a network."""
+    aim: float = 2.0
+    """Times the latency budget, to which a seed is scaled that is too slow."""
+    most: float = 2.5
+    """Times the latency budget, above which a seed is scaled."""
+    seeds: int = 3
+    """That are measured."""
+    least_epochs: float = 4.0
+    """With fewer none is trained."""
+    most_epochs: float = 60.0
+    """However much time there is."""
+
+
+@dataclass(frozen=True)
 class InheritancePolicy:
     """What candidates take over from a parent, and for how long they are trained then."""
 

@@ -75,6 +75,11 @@ class Scaled:
             ):
                 yield smaller.choices
 
+    def smaller(self, choices: Choices, share: float) -> Network | None:
+        """The nearest smaller network with such a share of the latency, or else the smallest; None where none holds."""
+        sized = self._smaller(choices, share)
+        return None if sized is None else sized.network
+
     def _way(self, choices: Choices, by_hash: Mapping[str, Completed]) -> list[_Sized]:
         """What was measured of a seed, scaled again and again, and what is next; empty where nothing is."""
         way, now, is_wider = list[_Sized](), self._smaller(choices, 1.0), False

@@ -19,14 +19,17 @@ class Clock:
         spent: float = 0.0,
         started: float | None = None,
         now: Callable[[], float] | None = None,
+        *,
+        trials_from: float = 0.0,
     ) -> None:
         """`spent` is what earlier parts took; `started`, a moment of `now`, is when this part began.
 
         `now` is `time.monotonic` where nothing else is given.
         """
         self._now, self._policy = now or time.monotonic, policy.time
-        has_parent = settings.parent is not None
-        self._search_share = policy.inheritance.search_share if has_parent else policy.time.search_share
+        self._search_share, self._share_with_parent = policy.time.search_share, policy.inheritance.search_share
+        if settings.parent is not None:
+            self.with_parent()
         self._spent, self._started = spent, self._now() if started is None else started
         reading = policy.final_reading
         self.process_s = reading.start_s + reading.rounds_s(settings.budgets.latency_ms or 0.0)
@@ -35,7 +38,8 @@ class Clock:
         self._paused: float | None = None
         self._waited = 0.0
         self._retraining_s = 0.0
-        self._trials_from = 0.0
+        self.trials_from = trials_from
+        """Seconds after the start at which candidates begin: a parent is prepared before."""
         unlimited = settings.time_s is None and settings.trials is None
         self.limit = self._policy.default_s if unlimited else settings.time_s
 
@@ -88,14 +92,18 @@ class Clock:
 
     def begin_trials(self) -> None:
         """The time for candidates is a share of what is left from here on: a parent was prepared before."""
-        self._trials_from = self.elapsed
+        self.trials_from = round(self.elapsed, 3)
+
+    def with_parent(self) -> None:
+        """Candidates get the share of the time that they have where they inherit from a parent."""
+        self._search_share = self._share_with_parent
 
     @property
     def search_ends_s(self) -> float | None:
         """Seconds after the start at which no further candidate is tried, where no time is kept for a retraining."""
         if self.limit is None:
             return None
-        return self._trials_from + self._search_share * max(self.limit - self._trials_from, 0.0)
+        return self.trials_from + self._search_share * max(self.limit - self.trials_from, 0.0)
 
     @property
     def search_is_over(self) -> bool:

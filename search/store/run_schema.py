@@ -19,6 +19,8 @@ class ClockFile(RunFile):
     """`clock.json`"""
 
     seconds: float
+    trials_from: float = 0.0
+    """Seconds after the start at which candidates began, where a parent was prepared before."""
 
 
 class NoiseFile(RunFile):
