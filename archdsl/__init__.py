@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from archdsl.errors import SpecError as SpecError
     from archdsl.errors import WeightsError as WeightsError
     from archdsl.graphs import graph as graph
+    from archdsl.inspecting.looking import Look as Look
+    from archdsl.inspecting.looking import look as look
     from archdsl.integrations.dense import dense_backbone as dense_backbone
     from archdsl.language.document import Spec as Spec
     from archdsl.latency import Latency as Latency
@@ -45,6 +47,7 @@ _HOME = {
     "Count": "cost",
     "Inheritance": "deriving",
     "Latency": "latency",
+    "Look": "inspecting.looking",
     "Problem": "errors",
     "ShapeError": "errors",
     "Space": "spaces.space",
@@ -62,6 +65,7 @@ _HOME = {
     "load_model": "weights",
     "load_space": "load.spaces",
     "load_spec": "load.specs",
+    "look": "inspecting.looking",
     "measure": "latency",
     "optimize": "optimizing",
     "override": "load.specs",

@@ -6,6 +6,7 @@
     ├── WeightsError    a checkpoint does not fit the model
     ├── MeasureError    a latency could not be measured; ConnectionLost: as another machine is out of reach
     ├── ExportError     a network cannot be written to a file, or the file is wrong
+    ├── LookError       nothing can be shown of a network for an image
     ├── SearchError     a search cannot start or go on, or its data cannot be used
     ├── TrainingError   a training cannot start or go on
     └── WrongUse        what was named is not there, or may not be used: exit code 2
@@ -107,6 +108,10 @@ class ConnectionLost(MeasureError):
 
 class ExportError(ArchError):
     """A network cannot be written to a file for another tool, or the file that was written is wrong."""
+
+
+class LookError(ArchError):
+    """Nothing can be shown of a network for an image: the image cannot be read, or there is nothing to be drawn."""
 
 
 class SearchError(ArchError):

@@ -11,15 +11,17 @@ from typing import Any, Literal
 
 HOMES = {
     "count_html": "archdsl.render.notebook:count_html",
+    "look_html": "archdsl.render.look_html:look_html",
     "result_html": "archdsl.render.notebook:result_html",
     "space_html": "archdsl.render.notebook:space_html",
     "spec_html": "archdsl.render.notebook:spec_html",
+    "write_look": "archdsl.render.look_page:write_look",
     "write_report_page": "archdsl.render.page.page:write_html",
 }
 """Where each function is, as MODULE:NAME."""
 
 
-Name = Literal["count_html", "result_html", "space_html", "spec_html", "write_report_page"]
+Name = Literal["count_html", "look_html", "result_html", "space_html", "spec_html", "write_look", "write_report_page"]
 
 
 def call(name: Name, *arguments: Any) -> Any:

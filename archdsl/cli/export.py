@@ -10,15 +10,11 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.import_ import check_out
+from archdsl.cli.models import open_model
 from archdsl.cli.options import Json, Name, Set, whole
 
 if TYPE_CHECKING:
-    from archdsl.compile import Backbone
-    from archdsl.language.document import Spec
     from archdsl.runtimes.exported import Exported
-    from archdsl.weights import ModelFacts
-
-MODEL = ".safetensors"
 
 Format = Annotated[
     str | None,
@@ -100,7 +96,8 @@ def command(
     check_dtype(format_, dtype)
     check_target(out, format_)
     (document,) = open_specs([spec], assignments)
-    model, facts = _model(spec, document, weights, features_only, bool(assignments))
+    without = ("the file gets initial weights", "export")
+    model, facts = open_model(spec, document, weights, features_only, bool(assignments), without)
     output.remark(f"exporting {document.name} to {out} ...")
     done = export(
         model,
@@ -115,63 +112,6 @@ def command(
     if as_json:
         return output.result_json({"name": document.name, **done.as_json()})
     return output.lines(*_lines(done))
-
-
-def _model(
-    argument: str, spec: Spec, weights: Path | None, features_only: bool, is_changed: bool
-) -> tuple[Backbone, ModelFacts | None]:
-    """The network with its weights, and what their file says of itself."""
-    import torch
-
-    from archdsl.compile import build
-    from archdsl.weights import import_file, load_model
-
-    file = weights or (Path(argument) if argument.endswith(MODEL) else None)
-    if file is None:
-        output.remark(f"warning: the file gets initial weights, from a fixed seed{_instead(argument)}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return build(spec, features_only), None
-    is_ours = file.suffix == MODEL and _is_ours(file)
-    facts = _facts_of(file, spec) if is_ours else None
-    if is_ours and weights is None and not is_changed:
-        return load_model(file, features_only=features_only or None), facts
-    model, imported = import_file(spec, file, features_only=features_only)
-    for table in imported.resized:
-        output.remark(f"resized: {table}")
-    return model, facts
-
-
-def _facts_of(file: Path, spec: Spec) -> ModelFacts:
-    """What a file says of itself; its accuracy is that of its own network alone."""
-    from archdsl.language.canonical import canonical_hash
-    from archdsl.load.specs import load_spec
-    from archdsl.weights import read_facts
-
-    facts = read_facts(file)
-    is_same = canonical_hash(load_spec(file)) == canonical_hash(spec)
-    return facts if is_same else facts.model_copy(update={"accuracy": None})
-
-
-def _instead(argument: str) -> str:
-    """Where trained weights are: in a model of the same name beside a document, else where --weights names them."""
-    beside = Path(argument).with_suffix(MODEL)
-    is_path = "/" in argument or argument.endswith(".json")
-    if is_path and beside.is_file() and _is_ours(beside):
-        return f", though trained weights lie beside it: export {beside} instead"
-    return "; give trained ones with --weights"
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether a .safetensors is a model of ours, which says of itself what it is."""
-    from archdsl.errors import WeightsError
-    from archdsl.weights.facts import read_header
-
-    try:
-        read_header(file)
-    except WeightsError:
-        return False
-    return True
 
 
 def _lines(done: Exported) -> list[str]:

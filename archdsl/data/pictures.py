@@ -133,7 +133,16 @@ def read_whole_picture(path: Path, image: Sides, scales: GreyScales | None = Non
         Exception: as `read_picture`.
     """
     with _opened(path, image) as opened:
-        return np.asarray(_upright(opened, scales), np.uint8).transpose(2, 0, 1)
+        return whole(opened, scales)
+
+
+def whole(opened: Image, scales: GreyScales | None = None) -> NDArray[np.uint8]:
+    """An opened image, upright, with nothing cut off: (3, h, w); `scales` as in `read_picture`.
+
+    Raises:
+        UnreadableImage: as `fitted`.
+    """
+    return np.asarray(_upright(opened, scales), np.uint8).transpose(2, 0, 1)
 
 
 @contextmanager

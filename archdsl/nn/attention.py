@@ -13,12 +13,12 @@ from archdsl.families.lit import spec as lit_spec
 from archdsl.families.litv2 import modules as litv2
 from archdsl.families.litv2 import spec as litv2_spec
 from archdsl.nn.arguments import Size, check_table_has_size, chosen, declared, map_of
-from archdsl.nn.maps import LastInside
+from archdsl.nn.maps import LastInsideShown
 
 RelativeOrNone = Literal["relative", "none"]
 
 
-class HiLo(LastInside, litv2.HiLo):
+class HiLo(LastInsideShown, litv2.HiLo):
     """HiLo attention (arXiv:2205.13213, section 3): some heads attend inside windows, the others to their averages.
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. The Hi-Fi heads attend inside windows of `window` positions a side;
@@ -55,7 +55,7 @@ class HiLo(LastInside, litv2.HiLo):
         self.take_maps(channels, channels_last)
 
 
-class Attention(LastInside, lit.Attention):
+class Attention(LastInsideShown, lit.Attention):
     """Self-attention over the whole map, with a bias by displacement if asked for (arXiv:2105.14217, section 3.2).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. The bias is a table by whole displacement, a column a head; at
@@ -92,7 +92,7 @@ class Attention(LastInside, lit.Attention):
         self.take_maps(channels, channels_last)
 
 
-class WindowAttention(LastInside, windows.WindowAttention):
+class WindowAttention(LastInsideShown, windows.WindowAttention):
     """Attention inside windows, with a bias by displacement (arXiv:2201.00520, section 3.3, after arXiv:2103.14030).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. A map that the window does not divide is zero-padded right and below,
@@ -125,7 +125,7 @@ class WindowAttention(LastInside, windows.WindowAttention):
         self.take_maps(channels, channels_last)
 
 
-class ShiftedWindowAttention(LastInside, windows.ShiftedWindowAttention):
+class ShiftedWindowAttention(LastInsideShown, windows.ShiftedWindowAttention):
     """Attention inside shifted windows, with a bias by displacement (arXiv:2201.00520, section 3.3).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. The windows are shifted by half a window, rounded up: by 4 for 7,
@@ -159,7 +159,7 @@ class ShiftedWindowAttention(LastInside, windows.ShiftedWindowAttention):
         self.take_maps(channels, channels_last)
 
 
-class NeighborhoodAttention(LastInside, datpp.NeighborhoodAttention):
+class NeighborhoodAttention(LastInsideShown, datpp.NeighborhoodAttention):
     """Attention of each position to the positions nearest to it (arXiv:2309.01430, after arXiv:2204.07143).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. At the borders the window is moved inside the map, so that every

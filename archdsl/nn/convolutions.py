@@ -10,10 +10,10 @@ from archdsl.families.fcvit import spec as fcvit_spec
 from archdsl.families.lit import spec as lit_spec
 from archdsl.json_types import JsonInput
 from archdsl.nn.arguments import declared, map_of
-from archdsl.nn.maps import LastInside
+from archdsl.nn.maps import LastInside, LastInsideShown
 
 
-class ContextMixer(LastInside, fcvit.Context):
+class ContextMixer(LastInsideShown, fcvit.Context):
     """The map and its global context, weighted by how alike they are (FCViT, arXiv:2212.12552, section 4).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. The mean over all positions goes through a bottleneck; what comes out

@@ -11,7 +11,7 @@ from archdsl.families.dat import spec as dat_spec
 from archdsl.families.datpp import modules as datpp
 from archdsl.families.datpp import spec as datpp_spec
 from archdsl.nn.arguments import Fields, Size, check_table_has_size, chosen, declared, map_of, refusal
-from archdsl.nn.maps import LastInside
+from archdsl.nn.maps import LastInsideShown
 
 DatOffsets: TypeAlias = Literal["scaled", "free", "squashed"] | Fields
 DatBias: TypeAlias = Literal["sampled", "depthwise", "none"]
@@ -19,7 +19,7 @@ PlusOffsets: TypeAlias = Literal["clamped", "scaled"] | Fields
 PlusBias: TypeAlias = Literal["sampled", "log", "fixed", "depthwise", "none"] | Fields
 
 
-class DeformableAttention(LastInside, dat.DeformableAttention):
+class DeformableAttention(LastInsideShown, dat.DeformableAttention):
     """Attention of all positions to keys sampled at learned offsets, as in DAT (arXiv:2201.00520, section 3.2).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. Each group of channels has offsets of its own, which a small
@@ -85,7 +85,7 @@ class DeformableAttention(LastInside, dat.DeformableAttention):
         return super().sampling_positions(self.map_last(x))
 
 
-class DeformablePlusAttention(LastInside, datpp.DeformablePlusAttention):
+class DeformablePlusAttention(LastInsideShown, datpp.DeformablePlusAttention):
     """Attention of all positions to keys sampled at learned offsets, as in DAT++ (arXiv:2309.01430, section 3).
 
     (B, C, H, W) -> (B, C, H, W). As `DeformableAttention`, but the keys start from another grid, and by default their
@@ -144,8 +144,16 @@ class DeformablePlusAttention(LastInside, datpp.DeformablePlusAttention):
         super().__init__(channels, spec.heads, spec.groups, network, spec.reach, bias)
         self.take_maps(channels, channels_last)
 
+    def sampling_positions(self, x: Tensor) -> Tensor:
+        """Where the map is sampled, to be drawn: a map as `forward` takes it -> (B, groups, Hk, Wk, yx).
 
-class PooledAttention(LastInside, datpp.PooledAttention):
+        In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
+        """
+        self.check_map(x)
+        return super().sampling_positions(self.map_last(x))
+
+
+class PooledAttention(LastInsideShown, datpp.PooledAttention):
     """Attention of all positions to averages over squares of them: DAT++ without offsets (arXiv:2309.01430).
 
     (B, C, H, W) -> (B, C, H, W). Rows and columns that the stride does not divide are left out of the averages.

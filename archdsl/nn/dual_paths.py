@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from archdsl.families.common import layers
+from archdsl.families.common.views import Heat, Position
 from archdsl.families.dualvit import block_modules
 from archdsl.families.dualvit import blocks as dualvit_spec
 from archdsl.json_types import JsonInput
@@ -69,6 +70,12 @@ class DualPathBlock(MapModule, block_modules.DualPath):
         x, semantics = super().forward(self.map_last(x), semantics)
         return self.map_given(x), semantics
 
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+        """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
+        self.check_map(x)
+        self.check_tokens(semantics)
+        return super().views(self.map_last(x), semantics, query=query)
+
 
 class JointPathBlock(MapModule, block_modules.JointPath):
     """Dual-ViT's block of the late stages: attention over map and semantics together, then an MLP of each.
@@ -125,6 +132,12 @@ class JointPathBlock(MapModule, block_modules.JointPath):
         self.check_tokens(semantics)
         x, semantics = super().forward(self.map_last(x), semantics)
         return self.map_given(x), semantics
+
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+        """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
+        self.check_map(x)
+        self.check_tokens(semantics)
+        return super().views(self.map_last(x), semantics, query=query)
 
 
 def _fields(

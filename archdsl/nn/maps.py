@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from archdsl.errors import ShapeError
 from archdsl.families.common.layers import to_first, to_last
+from archdsl.families.common.views import Position, View
 
 
 class MapModule(nn.Module):
@@ -59,6 +62,16 @@ class LastInside(MapModule):
         """(B, C, H, W) -> (B, C, H, W), or channels last"""
         self.check_map(x)
         return self.map_given(super().forward(self.map_last(x)))
+
+
+class LastInsideShown(LastInside):
+    """As `LastInside`, for a module that shows something of itself (`archdsl.families.common.views`)."""
+
+    def views(self, x: Tensor, *, query: Position) -> Sequence[View]:
+        """What there is to be drawn for one map, as `forward` takes it, and for a query (row, column)."""
+        self.check_map(x)
+        shown: Sequence[View] = super().views(self.map_last(x), query=query)  # type: ignore[misc]  # the next base's
+        return shown
 
 
 class FirstInside(MapModule):

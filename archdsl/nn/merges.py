@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from archdsl.families.common import layers
+from archdsl.families.common.views import Arrows, Position
 from archdsl.families.dat import modules as dat
 from archdsl.families.dat import spec as dat_spec
 from archdsl.families.dualvit import modules as dualvit
@@ -39,6 +40,20 @@ class DeformableMerge(FirstInside, lit.DeformableMerge):
         spec = declared(self, lit_spec.DeformableMerge, map_of(self, channels), width=width, norm=chosen(norm))
         super().__init__(channels, spec.width, layers.norm(spec.norm, spec.width))
         self.take_maps(channels, channels_last)
+
+    def sampling_positions(self, x: Tensor) -> Tensor:
+        """Where the taps read, to be drawn: a map as `forward` takes it -> (B, 2 (H // 2), 2 (W // 2), yx).
+
+        In positions of the map: 0 is the centre of the first row or column. Without an offset a tap reads at its own
+        row and column.
+        """
+        self.check_map(x)
+        return super().sampling_positions(layers.to_first(x) if self.channels_last else x)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Arrows]:
+        """What there is to be drawn for one map, as `forward` takes it."""
+        self.check_map(x)
+        return super().views(layers.to_first(x) if self.channels_last else x, query=query)
 
 
 class ConvMerge(FirstInside, dat.ConvMerge):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.families.common.windows import ShiftedWindowAttention, WindowAttention
+from archdsl.families.common.windows import WindowAttention
 from archdsl.families.dat.modules import DeformableAttention
 from archdsl.families.datpp.modules import DeformablePlusAttention
 from archdsl.families.dualvit import block_modules as dualvit
@@ -54,6 +54,10 @@ class FusedWindowAttention(WindowAttention):
     shift: int
     tables: BlockTables
 
+    def distance_of_shift(self) -> int:
+        """That of the module that it is a form of."""
+        return self.shift
+
     def attend(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), H and W multiples of the window"""
         B, H, W, C = x.shape
@@ -73,7 +77,7 @@ def fused_windows(module: WindowAttention) -> nn.Module | None:
     if module.window**2 > TILE:
         return None
     form = adopted(module, FusedWindowAttention)
-    form.shift = -(-module.window // 2) if isinstance(module, ShiftedWindowAttention) else 0
+    form.shift = module.distance_of_shift()
     form.tables = BlockTables()
     return form
 

@@ -54,6 +54,9 @@ class Stage(nn.Module):
     What leaves is raw, unless `norm_all` gives every reader the ports normed; else `out_norm` is for `feature` alone.
     """
 
+    tokens_in_front = 0
+    """Tokens that its blocks read in front of the positions; the map is a row (B, 1, tokens + H * W, C) then."""
+
     def __init__(
         self,
         blocks: Sequence[nn.Module],
@@ -99,6 +102,7 @@ class TokenStage(Stage):
     """A stage with a class token (LIT-Ti): the blocks read it in front of the positions, as a map of one row."""
 
     undecayed = ("class_token",)
+    tokens_in_front = 1
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.tables import RelativeBias
+from archdsl.families.common.views import Heat, Position, attention_weights, cut_to, on_a_map
 
 _APART = -100.0
 """Added to the score of two positions that a shift brought together."""
@@ -30,10 +31,12 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)"""
         H, W = x.shape[1:3]
-        right, below = -W % self.window, -H % self.window
-        if right or below:
-            x = F.pad(x, (0, 0, 0, right, 0, below))
-        return self.attend(x)[:, :H, :W]
+        return self.attend(self.padded(x))[:, :H, :W]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H', W', C), whole windows"""
+        right, below = -x.shape[2] % self.window, -x.shape[1] % self.window
+        return F.pad(x, (0, 0, 0, right, 0, below)) if right or below else x
 
     def attend(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), H and W multiples of the window"""
@@ -51,6 +54,28 @@ class WindowAttention(nn.Module):
         x = x.reshape(B, H // s, W // s, self.heads, s, s, x.shape[-1]).permute(0, 1, 4, 2, 5, 3, 6)
         return x.reshape(B, H, W, self.heads * x.shape[-1])
 
+    def distance_of_shift(self) -> int:
+        """By how many positions the map is rolled up and left before it is cut into windows."""
+        return 0
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over its window"""
+        s, shift, padded = self.window, self.distance_of_shift(), self.padded(x)
+        H, W = padded.shape[1:3]
+        rolled = torch.roll(padded, (-shift, -shift), dims=(1, 2))
+        y, column = (query[0] - shift) % H, (query[1] - shift) % W
+        top, left, number = y // s * s, column // s * s, y % s * s + column % s
+        qkv = self.qkv(rolled[0, top : top + s, left : left + s]).reshape(s * s, 3, self.heads, -1)
+        q, k, _ = qkv.permute(1, 2, 0, 3)  # (heads, s * s, d) each
+        bias = q.new_zeros(1, s * s) if self.bias is None else self.bias(s, s)[:, number]
+        if shift:
+            apart = shift_mask(H, W, s, shift, x.device)[top // s * (W // s) + left // s, number]
+            bias = bias + _APART * apart
+        weights = attention_weights(q[:, number : number + 1], k, bias[:, None]).reshape(self.heads, s, s)
+        rows, columns = (torch.arange(s, device=x.device) + first + shift for first in (top, left))
+        placed = on_a_map(weights, rows % H, columns % W, (H, W))
+        return [cut_to(placed, (x.shape[1], x.shape[2]), "attention of the query")]
+
 
 class ShiftedWindowAttention(WindowAttention):
     """Attention inside windows that are shifted by half a window, rounded up: 4 for 7, where Swin has 3.
@@ -63,8 +88,7 @@ class ShiftedWindowAttention(WindowAttention):
     def attend(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), H and W multiples of the window"""
         B, H, W, C = x.shape
-        s, heads = self.window, self.heads
-        shift = -(-s // 2)
+        s, heads, shift = self.window, self.heads, self.distance_of_shift()
         x = torch.roll(x, (-shift, -shift), dims=(1, 2))
         x = self.qkv(x).reshape(B, H // s, s, W // s, s, 3, heads, C // heads).permute(5, 0, 1, 3, 6, 2, 4, 7)
         # Windows and heads as one dimension, so that the batch shares a mask; a clone, so that it is always one copy.
@@ -73,6 +97,10 @@ class ShiftedWindowAttention(WindowAttention):
         x = F.scaled_dot_product_attention(x[0], x[1], x[2], attn_mask=mask)
         x = self.put_back(x, B, H, W)
         return torch.roll(self.proj(x), (shift, shift), dims=(1, 2))
+
+    def distance_of_shift(self) -> int:
+        """Half a window, rounded up."""
+        return -(-self.window // 2)
 
     def mask(self, H: int, W: int, shift: int, like: Tensor) -> Tensor:
         """-> (windows * heads, s * s, s * s) of `like`'s dtype: the bias, and -100 where positions do not meet"""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from archdsl.families.common.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.families.common.tables import resize
+from archdsl.families.common.views import Points, Position, attention_weights
 
 if TYPE_CHECKING:
     from archdsl.families.dat.offsets import Offsets
@@ -185,9 +186,39 @@ class DeformableAttention(nn.Module):
 
         In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
         """
-        places = self.places(self.q(x)).flip(-1)
-        last = torch.tensor([x.shape[1] - 1, x.shape[2] - 1], dtype=places.dtype, device=places.device)
-        return (places + 1) / 2 * last
+        return in_positions(self.places(self.q(x)), x)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Points]:
+        """(1, H, W, C) -> where keys are sampled, weighed by the attention of the query and by that of all"""
+        q = self.q(x)
+        places = self.places(q)
+        bias = self.bias(places, *x.shape[1:3]) if isinstance(self.bias, SampledBias) else None
+        k, _ = self.keys_and_values(x, places)
+        return sampling_views(in_positions(places, x), heads_of(q, self.heads), heads_of(k, self.heads), bias, query)
+
+
+def in_positions(places: Tensor, x: Tensor) -> Tensor:
+    """Places in grid_sample's unit, (..., xy), in positions of x (B, H, W, C): (..., yx)"""
+    last = torch.tensor([x.shape[1] - 1, x.shape[2] - 1], dtype=places.dtype, device=places.device)
+    return (places.flip(-1) + 1) / 2 * last
+
+
+def heads_of(x: Tensor, heads: int) -> Tensor:
+    """(1, ..., C) -> (heads, ..., C // heads)"""
+    return x[0].unflatten(-1, (heads, -1)).movedim(-2, 0)
+
+
+def sampling_views(positions: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, query: Position) -> list[Points]:
+    """The sampling points of one image, with the weight of each key: softmax(q k' / sqrt(d) + bias).
+
+    positions (1, groups, Hk, Wk, yx), q (heads, H, W, d), k (heads, P, d), bias (1, heads, H * W, P)
+    """
+    weights = attention_weights(q.flatten(1, 2), k, None if bias is None else bias[0])  # (heads, N, P)
+    places, number = positions[0].flatten(1, 2), query[0] * q.shape[2] + query[1]
+    return [
+        Points("sampling points, attention of the query", places, weights[:, number]),
+        Points("sampling points, mean attention of all positions", places, weights.mean(1), query=False),
+    ]
 
 
 def displacement(y: Tensor, x: Tensor, places: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import exact_side, normed, to_first, to_last, too_small
+from archdsl.families.common.views import Heat, Points, Position, attention_weights
 from archdsl.families.dat import modules as dat
 
 
@@ -76,6 +77,14 @@ class PooledAttention(nn.Module):
         q = self.q(x)
         return self.proj(attention(q, *self._keys_and_values(x), self.heads))
 
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> softmax(q k' / sqrt(d)) of the query, over the averages"""
+        q = dat.heads_of(self.q(x[:, query[0], query[1]]), self.heads)[:, None]
+        k = dat.heads_of(self._keys_and_values(x)[0], self.heads)
+        size = (x.shape[1] // self.stride, x.shape[2] // self.stride)
+        weights = attention_weights(q, k).reshape(self.heads, *size)
+        return [Heat("attention of the query, to averages", weights, cell=self.stride)]
+
     def _keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, H, W, C) -> (B, P, C) each"""
         averages = to_last(F.avg_pool2d(to_first(x), self.stride)).flatten(1, 2)
@@ -136,6 +145,23 @@ class DeformablePlusAttention(nn.Module):
             x = torch.tanh(x) * dat.single(1 / (exact_side(columns) - 1)) * self.reach
         places = torch.stack([x + _references(columns, x), y + _references(rows, y)[:, None]], dim=-1)
         return places.clamp(-1, 1) if self.reach is None else places
+
+    def sampling_positions(self, x: Tensor) -> Tensor:
+        """Where the mixer samples its input, to be drawn: (B, H, W, C) -> (B, groups, Hk, Wk, yx).
+
+        In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
+        """
+        return dat.in_positions(self.places(self.q(x)), x)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Points]:
+        """(1, H, W, C) -> where keys are sampled, weighed by the attention of the query and by that of all"""
+        q = self.q(x)
+        places = self.places(q)
+        q_heads, k_heads = (dat.heads_of(part, self.heads) for part in (q, self._keys_and_values(x, places)[0]))
+        bias = None
+        if self.bias is not None and not isinstance(self.bias, nn.Conv2d):
+            bias = self.bias(places, *x.shape[1:3])
+        return dat.sampling_views(dat.in_positions(places, x), q_heads, k_heads, bias, query)
 
     def _attended(self, q: Tensor, x: Tensor) -> Tensor:
         """Queries and map, (B, H, W, C) each -> (B, H, W, C), head after head"""

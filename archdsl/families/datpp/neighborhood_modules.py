@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archdsl.families.common.views import Heat, Position, attention_weights, cut_to, on_a_map
+
 _SMALLEST = 4
 """Positions of a block along a side, at least: smaller ones are many small products."""
 
@@ -107,3 +109,20 @@ class NeighborhoodAttention(nn.Module):
         (n, t, p), (m, s, r) = rows.displacement.shape, columns.displacement.shape
         table = table.reshape(self.heads, n, t, p, m, s, r).permute(0, 1, 4, 2, 5, 3, 6)
         return table.reshape(1, self.heads * n * m, t * s, p * r)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over the positions nearest to it"""
+        padded, device = self.padded(x), x.device
+        H, W = padded.shape[1:3]
+        tops = (min(max(at - self.window // 2, 0), side - self.window) for at, side in zip(query, (H, W), strict=True))
+        rows, columns = (torch.arange(self.window, device=device) + top for top in tops)
+        qkv = self.qkv(padded[0]).unflatten(-1, (3, self.heads, -1))  # (H, W, 3, heads, c)
+        q = qkv[query[0], query[1], 0][:, None]
+        k = qkv[rows[:, None], columns, 1].flatten(0, 1).transpose(0, 1)  # (heads, window * window, c)
+        bias = None
+        if self.table is not None:
+            y, z = (at - where + self.window - 1 for at, where in ((rows, query[0]), (columns, query[1])))
+            bias = self.table[:, y[:, None], z].flatten(1)[:, None]
+        weights = attention_weights(q, k, bias).reshape(self.heads, self.window, self.window)
+        placed = on_a_map(weights, rows, columns, (H, W))
+        return [cut_to(placed, (x.shape[1], x.shape[2]), "attention of the query")]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Depthwise, DropPath, LayerScale, Mlp, normed
+from archdsl.families.common.views import Heat, Position, attention_weights
 
 
 def attend(heads: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -38,6 +39,11 @@ class Attention(nn.Module):
     def attended(self, x: Tensor, read: Tensor) -> Tensor:
         """(B, ..., C), (B, ..., C) -> (B, ..., C) in the shape of x"""
         return attend(self.heads, self.q(x), *self.kv(read).chunk(2, dim=-1))
+
+    def weights(self, x: Tensor, read: Tensor) -> Tensor:
+        """Of one image, (1, N, C), (1, P, C) -> (heads, N, P): softmax(q k' / sqrt(d))"""
+        q, k = self.q(x)[0], self.kv(read)[0].chunk(2, dim=-1)[0]
+        return attention_weights(*(part.unflatten(-1, (self.heads, -1)).transpose(0, 1) for part in (q, k)))
 
 
 class SelfAttention(nn.Module):
@@ -123,6 +129,30 @@ class DualPath(nn.Module):
             x = x + self.drop_path(self.scale2(self.mlp(normed(self.norm2, x))))
         return x, semantics
 
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C), (1, M, C) -> what the query reads of the map through the semantic tokens.
+
+        The query attends to the tokens, and these have attended to the map: the first view is the product of both
+        (section 3.2), the second the attention of the token that the query weighs most. Where nobody reads the pixels,
+        what the tokens attend to in the mean.
+        """
+        y = normed(self.norm1, x if self.local is None else x + self.local(x))
+        refined = semantics + self.semantic_scale1(self.semantic_mixer(self.semantic_norm1(semantics)))
+        of_tokens = self.semantic_reader.weights(self.semantic_norm2(refined), y.flatten(1, 2)).mean(0)  # (M, N)
+        size = (1, *x.shape[1:3])
+        if self.mlp is None:
+            return [Heat("attention of the semantic tokens, mean", of_tokens.mean(0).reshape(size), query=False)]
+        tokens = self.semantic_norm4(self._refined(semantics, y))
+        of_query = self.mixer.weights(y[:, query[0], query[1] : query[1] + 1], tokens)[:, 0]  # (heads, M)
+        most = int(of_query.mean(0).argmax())
+        share = 100 * float(of_query.mean(0)[most])
+        first = f"its strongest token, {most + 1} of {len(of_tokens)} ({share:.1f} % of its attention)"
+        through = (of_query @ of_tokens).reshape(-1, *x.shape[1:3])
+        return [
+            Heat("attention of the query, through the semantic tokens", through),
+            Heat(f"attention of {first}", of_tokens[most].reshape(size)),
+        ]
+
     def _mixed(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
         """Refined semantics, and pixels that have read them."""
         y = normed(self.norm1, x)
@@ -179,6 +209,15 @@ class JointPath(nn.Module):
         if for_semantics is not None:
             semantics = z[:, 0, N:] + for_semantics
         return x, semantics
+
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C), (1, M, C) -> softmax(q k' / sqrt(d)) of the query, over the map, with semantics beside it"""
+        H, W = x.shape[1:3]
+        z = normed(self.norm1, self._joined(x, semantics))[:, 0]
+        number = query[0] * W + query[1]
+        weights = self.mixer.weights(z[:, number : number + 1], z)[:, 0]
+        beside = {"semantic tokens": weights[:, H * W :].sum(1)}
+        return [Heat("attention of the query", weights[:, : H * W].reshape(-1, H, W), beside=beside)]
 
     def _joined(self, x: Tensor, semantics: Tensor) -> Tensor:
         """(B, H, W, C), (B, M, C) -> a map of one row (B, 1, H * W + M, C)"""

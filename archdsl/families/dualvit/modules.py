@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Mlp, check_holds, normed, to_first, to_last
+from archdsl.families.common.views import Heat, Position
 from archdsl.families.dualvit.block_modules import Attention, ReluMlp, attend
 
 
@@ -126,6 +127,17 @@ class ClassAttentionHead(nn.Module):
             return logits
         aux = self.aux_fc(self.norm(to_last(x)).flatten(1, 2))
         return (logits, aux) if self.training else torch.add(logits, aux.amax(dim=1), alpha=0.5)
+
+    def views(self, x: Tensor, semantics: Tensor | None = None, *, query: Position) -> list[Heat]:
+        """(1, C, H, W), (1, M, C) -> softmax(q k' / sqrt(d)) of the class token, over the map"""
+        H, W = x.shape[2:]
+        _, tokens = self._gathered(x, semantics)
+        weights = self.mixer.weights(tokens[:, :1], tokens)[:, 0]
+        beside = {"class token": weights[:, 0]}
+        if semantics is not None:
+            beside["semantic tokens"] = weights[:, 1 + H * W :].sum(1)
+        placed = weights[:, 1 : 1 + H * W].reshape(-1, H, W)
+        return [Heat("attention of the class token", placed, beside=beside, query=False)]
 
     def _attended(self, x: Tensor, semantics: Tensor | None) -> Tensor:
         """(B, C, H, W), (B, M, C) -> the class token after its attention (B, 1, C)"""

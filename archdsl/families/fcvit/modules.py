@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Depthwise, check_holds, exact_side, normed, to_first, to_last
+from archdsl.families.common.views import Heat, Position
 
 
 class OverlapStem(nn.Module):
@@ -61,6 +62,15 @@ class Context(nn.Module):
         weights = self.weights(split, mean)
         gates = gates.reshape(B, 1, self.heads, C // self.heads)
         return torch.addcmul(split, weights, gates).reshape(x.shape)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> how much of the global context each head adds at a position; nothing without heads"""
+        if self.heads is None:
+            return []
+        _, H, W, C = x.shape
+        split = x.reshape(1, H * W, self.heads, C // self.heads)
+        weights = self.weights(split, x.mean(dim=(1, 2)))  # (1, N, heads, 1)
+        return [Heat("weight of the global context", weights[0, :, :, 0].t().reshape(-1, H, W), "signed", query=False)]
 
     def gates(self, mean: Tensor) -> Tensor:
         """(B, C) -> (B, C)"""
@@ -117,12 +127,19 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)"""
+        return x * self.gate(x)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C), 0 to 1"""
         gate = self.conv(x)
         gate = self.fc1(gate)
         gate = F.gelu(gate)
         gate = self.fc2(gate)
-        gate = torch.sigmoid(gate)
-        return x * gate
+        return torch.sigmoid(gate)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> the mean over the channels of what each position is multiplied by"""
+        return [Heat("gate, mean of the channels", self.gate(x).mean(-1), "amount", query=False)]
 
 
 class ChannelAttention(nn.Module):

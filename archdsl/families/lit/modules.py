@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from archdsl.families.common.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.families.common.tables import RelativeBias
+from archdsl.families.common.views import Arrows, Heat, Position, attention_weights
 
 
 class PatchStem(nn.Module):
@@ -84,10 +85,9 @@ class DeformableMerge(nn.Module):
 
         In grid_sample's unit: -1 and 1 are the outer edges of a map's first and last position.
         """
-        B, _, rows, columns = offset.shape
+        rows, columns = offset.shape[2:]
         H, W = exact_side(H), exact_side(W)
-        shift = offset.reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
-        shift = shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
+        shift = DeformableMerge.by_tap(offset)
         y = torch.arange(2 * rows, device=offset.device, dtype=offset.dtype)
         x = torch.arange(2 * columns, device=offset.device, dtype=offset.dtype)
         return torch.stack(
@@ -97,6 +97,34 @@ class DeformableMerge(nn.Module):
             ],
             dim=-1,
         )
+
+    @staticmethod
+    def by_tap(offset: Tensor) -> Tensor:
+        """(B, 8, rows, columns) -> (B, 2 rows, 2 columns, yx)"""
+        B, _, rows, columns = offset.shape
+        shift = offset.reshape(B, 2, 2, 2, rows, columns)  # (B, tap row, tap column, yx, rows, columns)
+        return shift.permute(0, 4, 1, 5, 2, 3).reshape(B, 2 * rows, 2 * columns, 2)
+
+    def sampling_positions(self, x: Tensor) -> Tensor:
+        """Where the taps read, to be drawn: (B, C, H, W) -> (B, 2 (H // 2), 2 (W // 2), yx).
+
+        In positions of the map: 0 is the centre of the first row or column. Without an offset a tap reads at its own
+        row and column.
+        """
+        offset = self.offset(x)
+        offset = DeformableMerge.by_tap(offset.to(torch.promote_types(offset.dtype, torch.float32)))
+        return offset + _grid(offset)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Arrows]:
+        """(1, C, H, W) -> the offset of every tap"""
+        ends = DeformableMerge.sampling_positions(self, x)[0]
+        return [Arrows("offsets of the taps", _grid(ends), ends)]
+
+
+def _grid(like: Tensor) -> Tensor:
+    """(..., H, W, 2) -> rows and columns (H, W, yx)"""
+    rows, columns = (torch.arange(count, dtype=like.dtype, device=like.device) for count in like.shape[-3:-1])
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1)
 
 
 class Attention(nn.Module):
@@ -120,6 +148,16 @@ class Attention(nn.Module):
         bias = None if self.bias is None else self.bias(H, W).to(q.dtype)[None]
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, N, C // heads)
         return out.transpose(1, 2).reshape(B, H, W, C)
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over all positions"""
+        _, H, W, C = x.shape
+        q, k, _ = self.qkv(x).reshape(H * W, 3, self.heads, C // self.heads).permute(1, 2, 0, 3)  # (heads, N, d)
+        number = query[0] * W + query[1]
+        row = slice(number, number + 1)
+        bias = None if self.bias is None else self.bias(H, W)[:, row]
+        weights = attention_weights(q[:, row], k, bias)
+        return [Heat("attention of the query", weights.reshape(self.heads, H, W))]
 
 
 class MeanHead(nn.Module):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archdsl.families.common.views import Heat, Position, attention_weights
+
 
 class HiLo(nn.Module):
     """HiLo attention (arXiv:2205.13213, section 3): high and low frequencies by different heads.
@@ -32,9 +34,7 @@ class HiLo(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), Hi-Fi's channels first"""
         H, W = x.shape[1:3]
-        right, below = -W % self.window, -H % self.window
-        if right or below:
-            x = F.pad(x, (0, 0, 0, right, 0, below))
+        x = self.padded(x)
         if not self.high:
             x = self.low_frequencies(x)
         elif not self.low:
@@ -42,6 +42,36 @@ class HiLo(nn.Module):
         else:
             x = torch.cat([self.high_frequencies(x), self.low_frequencies(x)], dim=-1)
         return x[:, :H, :W]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H', W', C), whole windows"""
+        right, below = -x.shape[2] % self.window, -x.shape[1] % self.window
+        return F.pad(x, (0, 0, 0, right, 0, below)) if right or below else x
+
+    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+        """(1, H, W, C) -> the energy of both parts, and what the query's Lo-Fi heads attend to.
+
+        The energy is the sum of squares over a part's channels of the output; that of both is that of the output. The
+        attention is softmax(q k' / sqrt(d)) over the averages of the windows.
+        """
+        H, W = x.shape[1:3]
+        padded, shown = self.padded(x), []
+        for title, heads, part in (
+            ("Hi-Fi, energy of the output", self.high, self.high_frequencies),
+            ("Lo-Fi, energy of the output", self.low, self.low_frequencies),
+        ):
+            if heads:
+                energy = part(padded)[:, :H, :W].square().sum(-1)
+                shown.append(Heat(title, energy, "amount", query=False))
+        return [*shown, *([self._low_attention(padded, query)] if self.low else [])]
+
+    def _low_attention(self, x: Tensor, query: Position) -> Heat:
+        """(1, H, W, C) -> (low, rows, columns) of windows"""
+        averages = self.averages(x)[0]
+        q = self.l_q(x[0, query[0], query[1]]).reshape(self.low, 1, self.head_dim)
+        k = self.l_kv(averages).unflatten(-1, (2, self.low, self.head_dim))[:, :, 0].flatten(0, 1).transpose(0, 1)
+        weights = attention_weights(q, k).reshape(self.low, *averages.shape[:2])
+        return Heat("Lo-Fi, attention of the query", weights, cell=self.window)
 
     def high_frequencies(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, high * head_dim): attention inside windows"""
