@@ -83,8 +83,8 @@ class Panel:
 
     @property
     def step(self) -> int:
-        """Of how many taps along a side one is drawn, so that arrows can be told apart."""
-        return -(-max(self._taps) // _MOST_ARROWS)
+        """Of how many taps along a side one is drawn, so that arrows can be told apart; odd, so that all four occur."""
+        return -(-max(self._taps) // _MOST_ARROWS) // 2 * 2 + 1 if max(self._taps) > _MOST_ARROWS else 1
 
     @property
     def _taps(self) -> tuple[int, int]:

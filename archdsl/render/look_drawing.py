@@ -16,7 +16,7 @@ _OVER = 2
 """Pictures are drawn so many times larger and scaled down, which smooths lines and circles."""
 _OVERLAY = 0.75
 """Opacity of colours over the image in grey."""
-_DARKEST = 130
+_DARKEST = 165
 """What black makes of white, as the shade of a colour."""
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -97,7 +97,7 @@ def _with_arrows(picture: Image.Image, panel: Panel, scale: float) -> Image.Imag
     for index in panel.shown_arrows():
         fill = tuple(fills[index].tolist())
         start, end = panel.starts[index] * scale, panel.places[index] * scale
-        draw.line((start[1], start[0], end[1], end[0]), fill=fill, width=_OVER)
+        draw.line((start[1], start[0], end[1], end[0]), fill=fill, width=_OVER + 1)
         _tip(draw, start, end, fill)
     return picture
 

@@ -28,6 +28,7 @@ _PAGE_STYLE = """\
 :root{color-scheme:light dark}body{margin:1.5rem auto;max-width:1150px;padding:0 1rem;background:#fff;color:#1b1f24}
 @media (prefers-color-scheme:dark){body{background:#11161c;color:#e6edf3}}h1{font:600 1.4rem/1.3 system-ui,sans-serif}
 """
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STOPS = 9
 
 
@@ -36,6 +37,7 @@ def look_page(look: Look) -> str:
     title = escape(headline(look))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
         f"<style>\n{_PAGE_STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{_panels(look)}</body>\n</html>\n"
     )

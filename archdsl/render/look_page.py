@@ -18,7 +18,7 @@ from archdsl.render.look_drawing import SIDE, input_picture, panel_picture
 from archdsl.render.look_html import look_page
 from archdsl.render.look_texts import about, drawn_text, end_texts, headline, note_text, place_text, without_text
 
-_MARGIN, _GAP, _COLUMNS = 28, 24, 4
+_MARGIN, _GAP, _COLUMNS, _LEAST_COLUMNS = 28, 24, 4, 3
 _BAR = 10
 _INK, _DIM, _PAPER = (27, 31, 36), (87, 96, 106), (255, 255, 255)
 _TITLE, _TEXT, _SMALL = 22, 14, 12
@@ -60,7 +60,8 @@ def write_look(look: Look, path: Path) -> None:
 def look_picture(look: Look) -> Image.Image:
     """The page."""
     rows = _rows(look)
-    width = 2 * _MARGIN + _COLUMNS * SIDE + (_COLUMNS - 1) * _GAP
+    columns = max(_LEAST_COLUMNS, *map(len, rows))
+    width = 2 * _MARGIN + columns * SIDE + (columns - 1) * _GAP
     head = [(text, _TITLE, _INK) for text in _wrapped(headline(look), _TITLE, width - 2 * _MARGIN)]
     head += [(text, _TEXT, _DIM) for line in about(look) for text in _wrapped(line, _TEXT, width - 2 * _MARGIN)]
     foot = [(text, _TEXT, _DIM) for text in _wrapped(without_text(look), _TEXT, width - 2 * _MARGIN)]

@@ -35,7 +35,7 @@ def note_text(panel: Panel) -> str:
     if panel.kind == "offsets":
         parts += [_offsets(panel)]
     if panel.outside:
-        parts += [f"{panel.outside:,} outside the map, where it counts 0"]
+        parts += [f"{panel.outside:,} read 0 outside the map"]
     return "; ".join(parts)
 
 
@@ -45,7 +45,13 @@ def end_texts(panel: Panel) -> tuple[str, str]:
     factor, unit = (100, " %") if panel.kind in ("share", "points") else (1, "")
     digits = next((count for count in (2, 3) if len(_texts(factor * low, factor * high, count)) == 2), 4)
     left, right = (plain_text(factor * end, digits) for end in (low, high))
-    return f"{left}{unit}", f"{right}{' positions' if panel.kind == 'offsets' else unit}"
+    return f"{left}{unit}", f"{right}{unit or _positions(panel, right)}"
+
+
+def _positions(panel: Panel, number: str) -> str:
+    if panel.kind != "offsets":
+        return ""
+    return " position" if number == "1" else " positions"
 
 
 def _texts(low: float, high: float, digits: int) -> set[str]:
