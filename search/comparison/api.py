@@ -46,7 +46,8 @@ def score(
             others must be that of the run; channels and classes that a document leaves out are those of the data.
         like: folder of the run.
         assignments: fields to set in each network but those of timm, as `["image=64"]`.
-        longer: also train as long as finalists are trained, with as many seeds as the winner had.
+        longer: also train as long as finalists are trained, with as many seeds as the winner had; where these
+            inherited, a network that inherits too is fitted and fine-tuned for as many epochs as they were.
         say: is called with the progress.
         policy: what the search went by.
         new_worker: makes what measures and trains; by default a process.
@@ -54,15 +55,11 @@ def score(
     Raises:
         SpecError, UnknownName: a network is refused.
         NoRun: `like` holds no run.
-        WrongUse: there is no network, or `longer` is asked for and the networks of the run inherited from a parent.
+        WrongUse: there is no network.
         SearchError: the run's files or its data cannot be read, or a network has another image size, other channels or
             other classes than the data.
     """
     run = reference_run(Path(like))
-    if longer and run.inherited:
-        raise WrongUse(
-            "--longer: the networks of this run inherited from a parent; score compares short trainings alone"
-        )
     sources = several(networks)
     if not sources:
         raise WrongUse("give at least one network to compare with the run")

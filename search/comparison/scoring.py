@@ -16,7 +16,7 @@ from archdsl.search.baselines import Baseline, counted_baseline
 from archdsl.search.comparison.reference_run import ReferenceRun
 from archdsl.search.comparison.result import AgainstWinner, Scored, against_winner
 from archdsl.search.config import Settings
-from archdsl.search.evaluate.inheriting import short_inheritance
+from archdsl.search.evaluate.inheriting import long_inheritance, short_inheritance
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.rungs import Trained, identity, train
 from archdsl.search.evaluate.trainings import chosen, trainings_in
@@ -32,6 +32,7 @@ from archdsl.search.trial import Outcome, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.search.worker.slot import WorkerProtocol
 from archdsl.search.worker.training_messages import CountRequest, Inheriting
+from archdsl.training.fidelity import fidelity_of
 
 Say = Callable[[str], None]
 
@@ -119,9 +120,13 @@ class Scoring:
         policy, winner = self.policy.finalists, self.run.winner
         record = None if winner is None else self.run.longer.get(winner.network_hash)
         seeds = policy.seeds if record is None else len(trainings_in(record))
+        lengthen, beginning = policy.lengthen, None
+        if trial.is_inherited:
+            beginning = self._long_beginning()
+            lengthen = beginning.epochs / fidelity_of(self.settings, self.data.images).epochs
         per_seed, last = list[SeedAccuracy](), None
         for seed in range(self.settings.seed, self.settings.seed + max(seeds, 1)):
-            last = self._train(network, label, seed, policy.lengthen)
+            last = self._train(network, label, seed, lengthen, beginning)
             training = last.training
             per_seed.append(SeedAccuracy(seed, last.accuracy, training.held_out, training.answers))
             accuracy = accuracy_text(last.accuracy, training.error)
@@ -131,6 +136,15 @@ class Scoring:
         spread = max(accuracies) - min(accuracies)
         training = replace(last.training, per_seed=tuple(per_seed), spread=spread)
         return replace(trial, rung="train_longer", accuracy=mean(accuracies), training=training)
+
+    def _long_beginning(self) -> Inheriting:
+        """As the finalists of the run that inherited began, for as many epochs; for as many as may be without any."""
+        parent, policy = stored_parent(RunFolder(self.run.folder)), self.policy.inheritance
+        assert parent is not None, "what inherited has a parent"
+        finished = (record for record in self.run.longer.values() if record.is_inherited)
+        told = (record.training.epochs for record in finished if record.training is not None)
+        epochs = next((each for each in told if each is not None), policy.most_epochs)
+        return long_inheritance(parent, str((self.run.folder / PARENT_WEIGHTS).absolute()), policy, epochs)
 
     def _train(
         self, network: AnyNetwork, label: str, seed: int, lengthen: float, beginning: Inheriting | None = None

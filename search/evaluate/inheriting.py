@@ -24,10 +24,15 @@ def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriti
     settings = context.settings
     file = str((context.folder.path / PARENT_WEIGHTS).absolute())
     if finish_epochs:
-        refit = policy.refit_steps, policy.refit_images
-        return Inheriting(file, parent.sha256, finish_epochs, *refit, policy.fine_tuning, True)
+        return long_inheritance(parent, file, policy, finish_epochs)
     short = short_inheritance(parent, file, settings, policy, context.loaded.images)
     return replace(short, begins_anew=context.tries_others)
+
+
+def long_inheritance(parent: Parent, file: str, policy: InheritancePolicy, epochs: float) -> Inheriting:
+    """How a finalist begins with the weights in `file`: fitted again, then fine-tuned for so many epochs."""
+    refit = policy.refit_steps, policy.refit_images
+    return Inheriting(file, parent.sha256, epochs, *refit, policy.fine_tuning, is_decided=True)
 
 
 def cannot_inherit(policy: InheritancePolicy, reason: str) -> str:

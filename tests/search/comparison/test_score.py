@@ -306,6 +306,27 @@ def test_a_network_inherits_where_those_of_the_run_did(inherited: Path) -> None:
     assert request["inheriting"]["parent"] == str(inherited / PARENT_WEIGHTS)
 
 
-def test_longer_trainings_of_a_run_that_inherited_are_refused(inherited: Path) -> None:
-    with pytest.raises(WrongUse, match="--longer: the networks of this run inherited from a parent"):
-        scored(inherited, NET, longer=True)
+def test_longer_trainings_of_a_run_that_inherited_are_those_of_its_finalists(inherited: Path) -> None:
+    lines = [json.loads(line) for line in (inherited / "trials.jsonl").read_text().splitlines()]
+    longer = [line["provenance"]["proxy"] for line in lines if line["rung"] == "train_longer"]
+    assert longer
+    for proxy in longer:
+        proxy |= {"parent": "a" * 64, "epochs": 7.5}
+    (inherited / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    machine = Machine()
+    [network] = scored(inherited, NET, machine=machine, longer=True).networks
+    short, *finals = [request for request in machine.asked if request["do"] == "train"]
+    assert short["inheriting"]["refit_steps"] == 0
+    assert {(request["inheriting"]["epochs"], request["inheriting"]["is_decided"]) for request in finals} == {
+        (7.5, True)
+    }
+    assert network.longer is not None
+    assert network.longer.is_inherited
+
+
+def test_a_network_that_does_not_inherit_is_trained_longer_as_ever(inherited: Path) -> None:
+    machine = Machine()
+    machine.why_not = lambda spec: "it is wider than the parent"
+    [network] = scored(inherited, NET, machine=machine, longer=True).networks
+    assert network.longer is not None
+    assert not network.longer.is_inherited
