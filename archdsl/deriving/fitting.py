@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,6 +16,9 @@ from archdsl.training.recipe import adamw, rate_at
 
 Maps: TypeAlias = tuple[Tensor, ...]
 """What a module reads or gives, of all images: one map, or a map and semantics."""
+
+Room: TypeAlias = Callable[[tuple[int, ...], Tensor], Tensor]
+"""Gives an empty tensor of a shape, of the dtype and on the device of another."""
 
 EXACT = 1e-9
 """Relative squared error below which there is nothing to fit."""
@@ -51,14 +54,29 @@ class Fit:
     finite: bool = True
 
 
-def through(module: nn.Module, inputs: Maps) -> Maps:
-    """What a module gives for all images, without gradients."""
-    parts = []
+def through(module: nn.Module, inputs: Maps, room: Room | None = None) -> Maps:
+    """What a module gives for all images, without gradients; kept in what `room` gives, else in memory."""
     with torch.no_grad():
-        for rows in _rows(inputs):
-            outputs = module(*rows)
-            parts.append(outputs if isinstance(outputs, tuple) else (outputs,))
-    return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        parts = (_tuple(module(*rows)) for rows in _rows(inputs))
+        if room is None:
+            return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        return joined(parts, len(inputs[0]), room)
+
+
+def joined(parts: Iterable[Maps], count: int, room: Room) -> Maps:
+    """Parts of maps, one after another, as maps of `count` images that are kept in what `room` gives."""
+    whole: Maps = ()
+    start = 0
+    for part in parts:
+        whole = whole or tuple(room((count, *each.shape[1:]), each) for each in part)
+        for target, each in zip(whole, part, strict=True):
+            target[start : start + len(each)] = each
+        start += len(part[0])
+    return whole
+
+
+def _tuple(result: Tensor | Maps) -> Maps:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _rows(maps: Maps) -> Iterator[Maps]:

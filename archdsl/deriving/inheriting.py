@@ -87,15 +87,23 @@ def inherit_from(
     classes: Sequence[str] | None = None,
     parent_classes: Sequence[str] | None = None,
     has_new_classes: bool = False,
+    pairs: Sequence[NodePair] | None = None,
+    fitted: Mapping[str, Tensor] | None = None,
 ) -> Inheritance:
-    """As `inherit`, from a parent that was read; with `has_new_classes` the classifier is new whatever its size."""
+    """As `inherit`, from a parent that was read; with `has_new_classes` the classifier is new whatever its size.
+
+    `pairs` say which nodes and blocks correspond, where that is known otherwise than by their names and kinds. `fitted`
+    are tensors that are taken in the place of what the parent gives.
+    """
     _check_pair(model, source.model)
     names = parent_classes if parent_classes is not None else source.facts.classes
     rows, notes = _class_rows(model, source.model, classes, names)
     if has_new_classes and rows is not None:
         rows, notes = absent(model.num_classes, source.model.num_classes), ["classifier: new, as asked for"]
-    pairs = node_pairs(model, source.model)
+    pairs = node_pairs(model, source.model) if pairs is None else pairs
     taken = Walk(model, source.model, rows, source.built).run(pairs)
+    for name, tensor in (fitted or {}).items():
+        taken.values[name] = taken.values[name]._replace(value=tensor, note="fitted")
     state = dict(_state(model))
     with torch.no_grad():
         for name, tensor in state.items():

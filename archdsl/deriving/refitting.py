@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,10 @@ from archdsl.compile import Backbone
 from archdsl.deriving.counterparts import NodePair
 from archdsl.deriving.fitting import EXACT, Maps, RefitSettings, fit, measure_batch_norm, through
 from archdsl.deriving.report import RefittedBlock
+from archdsl.deriving.running import RunningNetwork, entered, evaluating, read_by, through_block
 from archdsl.errors import ArchError, WrongUse
 from archdsl.families.common.stage_modules import Stage
-from archdsl.graphs import Port, ScheduledStep
+from archdsl.graphs import ScheduledStep
 
 _LEAST_IMAGES = 2
 
@@ -49,7 +49,7 @@ def check_images(model: Backbone, images: Tensor) -> None:
 
 def check_runs(parent: Backbone, images: Tensor) -> None:
     """Raises `WrongUse` where the parent does not run at the size of the images."""
-    with torch.no_grad(), _evaluating(parent):
+    with torch.no_grad(), evaluating(parent):
         try:
             parent(images[:1].to(next(parent.parameters())))
         except ArchError as error:
@@ -64,58 +64,8 @@ def refit_blocks(
     theirs = next(parent.parameters())
     if (theirs.device, theirs.dtype) != (like.device, like.dtype):
         parent = copy.deepcopy(parent).to(like.device, like.dtype)
-    with torch.inference_mode(False), torch.no_grad(), _evaluating(model), _evaluating(parent):
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), evaluating(parent):
         return tuple(_Refit(model, parent, pairs, images.to(like), settings).run())
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and each module's own mode again afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-class _Network:
-    """One network as it runs over all images: the ports that are alive."""
-
-    def __init__(self, model: Backbone, images: Tensor) -> None:
-        self.model, self.images = model, images
-        self.steps = list(model._schedule)
-        self.alive: dict[Port, Tensor] = {}
-        self.next = 0
-
-    def module(self, step: ScheduledStep) -> nn.Module:
-        """The step's."""
-        module = self.model._modules[step.name]
-        assert module is not None
-        return module
-
-    def inputs(self, step: ScheduledStep) -> Maps:
-        """What the step reads."""
-        return tuple(self.alive[port] for port in step.reads) or (self.images,)
-
-    def done(self, step: ScheduledStep, outputs: Maps) -> None:
-        """Keep what a later step reads, and let go what none does."""
-        for port in step.done:
-            self.alive.pop(port, None)
-        written = zip(step.gives, outputs, strict=False)
-        self.alive.update((port, value) for port, value in written if port in step.kept)
-        self.next += 1
-
-    def run_to(self, name: str) -> ScheduledStep | None:
-        """Run all steps before a node, and give its own; None where it has run already."""
-        names = [step.name for step in self.steps]
-        if names.index(name) < self.next:
-            return None
-        while self.steps[self.next].name != name:
-            step = self.steps[self.next]
-            self.done(step, through(self.module(step), self.inputs(step)))
-        return self.steps[self.next]
 
 
 class _Refit:
@@ -124,7 +74,7 @@ class _Refit:
     def __init__(
         self, model: Backbone, parent: Backbone, pairs: Sequence[NodePair], images: Tensor, settings: RefitSettings
     ) -> None:
-        self.ours, self.theirs = _Network(model, images), _Network(parent, images)
+        self.ours, self.theirs = RunningNetwork(model, images), RunningNetwork(parent, images)
         self.pairs = {pair.name: pair for pair in pairs}
         self.settings = settings
 
@@ -153,21 +103,21 @@ class _Refit:
     ) -> Iterator[RefittedBlock]:
         """The blocks; the parent runs up to what the next kept block expects each time."""
         other = self.theirs.module(there) if there is not None else None
-        x = _entered(stage, inputs)
+        x = entered(stage, inputs)
         old = list(other.blocks) if isinstance(other, Stage) else []
-        y = _entered(other, self.theirs.inputs(there)) if there is not None and isinstance(other, Stage) else ()
+        y = entered(other, self.theirs.inputs(there)) if there is not None and isinstance(other, Stage) else ()
         run = 0
         for place, block in enumerate(stage.blocks):
             name = f"{pair.name}.blocks.{place}"
             end = _end(pair, place, len(old))
             while run < end:
-                y = _through_block(old[run], y)
+                y = through_block(old[run], y)
                 run += 1
             if place in pair.extra:
                 yield RefittedBlock(name, "skipped", note="starts as the identity")
             else:
-                yield self._fitted(name, block, _read(block, x), _read(block, y))
-            x = _through_block(block, x)
+                yield self._fitted(name, block, read_by(block, x), read_by(block, y))
+            x = through_block(block, x)
         if there is not None and other is not None:
             self.theirs.done(there, through(other, self.theirs.inputs(there)))
 
@@ -195,38 +145,3 @@ def _end(pair: NodePair, place: int, count: int) -> int:
         source for at, source in enumerate(pair.blocks) if at > place and at not in pair.extra and source is not None
     ]
     return following[0] if following else count
-
-
-class _Entered(Exception):
-    """Ends a stage's forward at its first block."""
-
-
-def _entered(stage: Stage, inputs: Maps) -> Maps:
-    """What the first block of a stage may read, and semantics that go past it."""
-    parts: list[Tensor] = []
-
-    def stop(_: nn.Module, read: tuple[Tensor, ...]) -> None:
-        parts.append(read[0])
-        raise _Entered
-
-    handle = stage.blocks[0].register_forward_pre_hook(stop)
-    try:
-        for rows in zip(*(torch.split(each, 128) for each in inputs), strict=True):
-            try:
-                stage(*rows)
-            except _Entered:
-                continue
-    finally:
-        handle.remove()
-    return (torch.cat(parts), *inputs[1:])
-
-
-def _read(block: nn.Module, maps: Maps) -> Maps:
-    """Of a map and semantics what a block reads."""
-    return maps if getattr(block, "two_paths", False) else maps[:1]
-
-
-def _through_block(block: nn.Module, maps: Maps) -> Maps:
-    """A map, and semantics beside it, behind a block."""
-    outputs = through(block, _read(block, maps))
-    return (*outputs, *maps[len(outputs) :])

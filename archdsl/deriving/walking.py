@@ -210,6 +210,16 @@ class Walk:
                 self.taken.sources.pop(key, None)
 
 
+def inherit_block(block: nn.Module, parent: Backbone, old: nn.Module, channels: int) -> None:
+    """A block alone takes over what it can of a block of the parent of the same width; the rest keeps its values."""
+    walk, stream = Walk(parent, parent, None, frozenset()), even(channels, channels)
+    walk._module(block, old, "block", "block", Scope(stream, stream), {})
+    with torch.no_grad():
+        for name, tensor in block.state_dict().items():
+            if (made := walk.taken.values.get(f"block.{name}")) is not None:
+                tensor.copy_(made.value)
+
+
 def _below(inside: Mapping[str, Scope], key: str) -> dict[str, Scope]:
     """The scopes of what is inside a submodule, by their paths in it."""
     return {path.removeprefix(f"{key}."): scope for path, scope in inside.items() if path.startswith(f"{key}.")}

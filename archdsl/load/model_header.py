@@ -32,17 +32,32 @@ def read_model_header(path: Path) -> dict[str, str]:
         OSError: it cannot be read.
         ValueError: no file can have that path.
     """
+    header, _ = read_safetensors_header(path)
+    if "spec" not in header or "archdsl" not in header:
+        raise NoModel("has no spec of archdsl in its header")
+    return header
+
+
+def read_safetensors_header(path: Path) -> tuple[dict[str, str], dict[str, tuple[int, int]]]:
+    """The `__metadata__` of a safetensors file, and where in the file the bytes of each tensor begin and end.
+
+    Raises:
+        NoModel: it is no safetensors file, or a part of one.
+        OSError: it cannot be read.
+        ValueError: no file can have that path.
+    """
     with path.open("rb") as file:
         table, data_start = _table(file)
         size = os.fstat(file.fileno()).st_size
-    header = table.get("__metadata__")
+    header = table.pop("__metadata__", None)
     texts = {key: text for key, text in header.items() if isinstance(text, str)} if isinstance(header, dict) else {}
-    if "spec" not in texts or "archdsl" not in texts:
-        raise NoModel("has no spec of archdsl in its header")
-    whole = data_start + max((_end(tensor) for tensor in table.values()), default=0)
+    places = {
+        name: (data_start + _offset(tensor, 0), data_start + _offset(tensor, -1)) for name, tensor in table.items()
+    }
+    whole = max((end for _, end in places.values()), default=data_start)
     if size < whole:
         raise NoModel(f"is truncated: {size:,} of {whole:,} bytes are there", "copy or download it again")
-    return texts
+    return texts, places
 
 
 def _table(file: BinaryIO) -> tuple[JsonObject, int]:
@@ -69,8 +84,8 @@ def _table(file: BinaryIO) -> tuple[JsonObject, int]:
     return table, 8 + length
 
 
-def _end(tensor: Json) -> int:
-    """Where a tensor's values end, counted from the end of the header; 0 for what is no tensor."""
+def _offset(tensor: Json, which: int) -> int:
+    """Where a tensor's values begin or end, counted from the end of the header; 0 for what is no tensor."""
     offsets = tensor.get("data_offsets") if isinstance(tensor, dict) else None
-    end = offsets[-1] if isinstance(offsets, list) and offsets else 0
-    return end if isinstance(end, int) else 0
+    place = offsets[which] if isinstance(offsets, list) and offsets else 0
+    return place if isinstance(place, int) else 0

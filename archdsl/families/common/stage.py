@@ -138,6 +138,17 @@ class Stage(Part):
         used = any("semantics" in block.reads for block, _ in self._built(read))
         return frozenset(port for port in self.reads if port != "semantics" or used or port in read)
 
+    def read_after(self, place: int, read: frozenset[str]) -> frozenset[str]:
+        """The ports that are read behind the block at `place`, where `read` are those that are read behind the stage.
+
+        Raises:
+            ValueError: a block of the stage is not built, since it serves no port with a reader.
+        """
+        built = self._built(read)
+        if len(built) != self.depth:
+            raise ValueError(f"{self.depth - len(built)} of {self.depth} blocks are not built")
+        return built[place][1]
+
     def _built(self, read: frozenset[str]) -> list[tuple[Block, frozenset[str]]]:
         """The blocks that serve a port with a reader, first to last, each with the ports that are read after it."""
         built: list[tuple[Block, frozenset[str]]] = []

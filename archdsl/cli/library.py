@@ -1,0 +1,183 @@
+"""`archdsl library`: a parent's blocks, alternatives to each of them, fitted and scored once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
+
+import typer
+
+from archdsl.cli import output
+from archdsl.cli.options import Json, check_device, whole
+from archdsl.cli.unpacking import with_options
+
+if TYPE_CHECKING:
+    from archdsl.deriving.library.folder import Library
+
+ParentFile = Annotated[
+    Path, typer.Argument(metavar="PARENT", help="a .safetensors of archdsl: the trained network to derive from")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="folder of the library")]
+
+
+class BuildOptions(TypedDict):
+    """How a library is built."""
+
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="PATH|NAME|hf:NAME",
+            help="a folder with one folder per class, a .npz file, shapetex, digits, or a Hugging Face dataset; "
+            "labels are not used (default: shapetex)",
+        ),
+    ]
+    space: Annotated[
+        str | None,
+        typer.Option(
+            "--space",
+            metavar="SPACE",
+            help="name or path of a space of alternatives around PARENT "
+            "(default: what archdsl new PARENT --space prints)",
+        ),
+    ]
+    workers: Annotated[
+        int,
+        typer.Option("--workers", metavar="N", parser=whole(256), show_default=False, help="processes (default: 1)"),
+    ]
+    steps: Annotated[
+        int,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            parser=whole(100_000),
+            show_default=False,
+            help="steps of each fit, 32 images per step (default: 60)",
+        ),
+    ]
+    fit_images: Annotated[
+        int,
+        typer.Option(
+            "--fit-images",
+            metavar="N",
+            parser=whole(1_000_000),
+            show_default=False,
+            help="training images that blocks are fitted on, at most (default: 1000)",
+        ),
+    ]
+    score_images: Annotated[
+        int,
+        typer.Option(
+            "--score-images",
+            metavar="N",
+            parser=whole(1_000_000),
+            show_default=False,
+            help="further training images that blocks are scored on, at most (default: 500)",
+        ),
+    ]
+    images: Annotated[
+        int,
+        typer.Option(
+            "--images",
+            metavar="N",
+            parser=whole(10_000_000),
+            show_default=False,
+            help="training images of the data, as in the search that will use the library (default: 2000)",
+        ),
+    ]
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            min=0,
+            max=2**31 - 1,
+            show_default=False,
+            help="seed of the split of the data, as in the search, and of the fits (default: 0)",
+        ),
+    ]
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="cpu|cuda|cuda:N",
+            callback=check_device,
+            help="device to fit on (default: cuda if there is one)",
+        ),
+    ]
+
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def library() -> None:
+    """Fit alternatives to a parent's blocks once, so that networks for many budgets can be made of them.
+
+    A library holds for one parent, data set, image size, space and settings; with any other it is refused.
+    """
+
+
+@app.command(short_help="Fit and score alternatives to the blocks of a parent.")
+@with_options(BuildOptions, workers=1, steps=60, fit_images=1000, score_images=500, images=2000, seed=0)
+def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
+    """Fit and score every alternative to a block of PARENT, or to a run of its blocks, and keep them in FOLDER.
+
+    Each begins with the weights of the parent's block, is fitted to what the parent's block adds to its input, and is
+    scored by how far the parent's output moves with it alone exchanged (KL divergence, on other training images). No
+    label is used. Repeated after an interruption, the command fits only what is missing.
+
+    \b
+    Examples:
+      archdsl library build parent.safetensors --data photos -o photos-library
+      archdsl library build parent.safetensors --data photos --space mine.json --workers 4 -o photos-library --json
+    """
+    from archdsl.deriving.library.building import build_library
+    from archdsl.deriving.library.folder import LibrarySettings
+    from archdsl.load.spaces import load_space
+    from archdsl.render.console import stderr
+    from archdsl.render.library import LibraryDisplay
+
+    space = None if options["space"] is None else load_space(options["space"])
+    settings = LibrarySettings(
+        images=options["fit_images"], scored=options["score_images"], steps=options["steps"], seed=options["seed"]
+    )
+    with LibraryDisplay(stderr(), output.talk().quiet) as display:
+        made = build_library(
+            parent,
+            options["data"],
+            out,
+            space=space,
+            settings=settings,
+            train_images=options["images"],
+            workers=options["workers"],
+            device=options["device"],
+            watcher=display,
+        )
+    _print(made, as_json)
+
+
+@app.command(short_help="Show a library: what it is made for, and its alternatives.")
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder of the library")], as_json: Json = False
+) -> None:
+    """Show what a library is made for, and each alternative with its score.
+
+    \b
+    Examples:
+      archdsl library show photos-library
+      archdsl library show photos-library --json
+    """
+    from archdsl.deriving.library.folder import read_library
+
+    _print(read_library(folder), as_json)
+
+
+def _print(library: Library, as_json: bool) -> None:
+    if as_json:
+        return output.result_json(library.as_json())
+    from archdsl.render.console import stdout
+    from archdsl.render.library import library_sheet
+
+    stdout().print(library_sheet(library), soft_wrap=True)
+    return None

@@ -1,0 +1,123 @@
+"""Networks that a library gives inside budgets: the integer program over its alternatives, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from archdsl.deriving.choice import BudgetTooSmall, Option, Position, Solution, choose
+from archdsl.deriving.library.folder import Entry, Library
+from archdsl.errors import SearchError
+from archdsl.families.common.base import Part
+from archdsl.families.common.block import Block
+from archdsl.families.common.stage import Stage
+from archdsl.language.document import Spec
+from archdsl.load.alternatives import Alternative, assembled
+from archdsl.load.specs import spec_of
+
+Costs: TypeAlias = Callable[[Spec], Mapping[str, float]]
+"""What a network costs, by metric; of two exchanges together the sum of what each changes."""
+
+
+class DerivedBlock(NamedTuple):
+    """A block of a derived network. first, span: the parent's positions that it covers. key: its file in the library;
+    None for the parent's own block.
+    """
+
+    stage: str
+    first: int
+    span: int
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A network made of a parent's blocks and fitted alternatives.
+
+    blocks: of the stages that the library has alternatives for, in order. kl: summed scores, in nats. costs: by metric,
+    as they sum up.
+    """
+
+    spec: Spec
+    blocks: tuple[DerivedBlock, ...]
+    kl: float
+    costs: Mapping[str, float]
+    solution: Solution
+
+    @property
+    def exchanged(self) -> tuple[DerivedBlock, ...]:
+        """Those that are not the parent's."""
+        return tuple(block for block in self.blocks if block.key is not None)
+
+
+class Solver:
+    """Finds networks inside budgets among the alternatives of one library."""
+
+    def __init__(self, library: Library, costs: Costs) -> None:
+        """`costs` is asked for the parent and once for each alternative, alone in the place of what it covers."""
+        self.parent = spec_of(library.index.spec)
+        self.entries = library.usable
+        stages = dict.fromkeys(entry.stage for entry in self.entries)
+        self._own = [(stage, first) for stage in stages for first in range(_depth(self.parent, stage))]
+        self._whole = costs(self.parent)
+        own = [Option((position,), 0.0, dict.fromkeys(self._whole, 0.0)) for position in self._own]
+        self._options = [*own, *(self._option(entry, costs) for entry in self.entries)]
+
+    def solve(self, limits: Mapping[str, float], unlike: Iterable[Derived] = (), spans: bool = True) -> Derived | None:
+        """The network of the least summed KL whose costs are within the limits; unlike others in two positions or more.
+
+        None where there is none but the excluded ones.
+
+        Raises:
+            BudgetTooSmall: no network of the library keeps the limits; the least that can be had is named.
+        """
+        left = {metric: limit - self._whole[metric] for metric, limit in limits.items()}
+        try:
+            found = choose(self._options, left, unlike=[each.solution for each in unlike], spans=spans)
+        except BudgetTooSmall as error:
+            whole = self._whole[error.metric]
+            others = [name for name in limits if name != error.metric] if error.others else []
+            raise BudgetTooSmall(error.metric, error.limit + whole, error.least + whole, others) from None
+        return None if found is None else self._derived(found)
+
+    def named(self, blocks: Sequence[DerivedBlock]) -> Spec:
+        """The network of some blocks."""
+        by_key = {entry.key: entry for entry in self.entries}
+        return assembled(self.parent, [alternative_of(by_key[block.key]) for block in blocks if block.key is not None])
+
+    def _option(self, entry: Entry, costs: Costs) -> Option:
+        positions: tuple[Position, ...] = tuple((entry.stage, entry.first + place) for place in range(entry.span))
+        there = costs(assembled(self.parent, [alternative_of(entry)]))
+        changes = {metric: there[metric] - whole for metric, whole in self._whole.items()}
+        return Option(positions, entry.kl or 0.0, changes)
+
+    def _derived(self, found: Solution) -> Derived:
+        blocks = []
+        for number in found.chosen:
+            (stage, first), span = self._options[number].positions[0], len(self._options[number].positions)
+            key = self.entries[number - len(self._own)].key if number >= len(self._own) else None
+            blocks.append(DerivedBlock(stage, first, span, key))
+        sums = {metric: whole + found.costs[metric] for metric, whole in self._whole.items()}
+        return Derived(self.named(blocks), tuple(blocks), found.kl, sums, found)
+
+
+def alternative_of(entry: Entry) -> Alternative:
+    """What a library's entry stands for.
+
+    Raises:
+        SearchError: its block is of a type that is not known here.
+    """
+    kind = Part.kinds["block"].get(str(entry.block.get("type")))
+    if kind is None:
+        raise SearchError(f"the library's block {entry.name} is of a type that is not installed here")
+    block = kind.model_validate(entry.block)
+    assert isinstance(block, Block)
+    choice = {name: value for name, value in entry.choice.items() if not isinstance(value, list | dict)}
+    return Alternative(entry.stage, entry.first, entry.span, block, choice)
+
+
+def _depth(spec: Spec, stage: str) -> int:
+    node = spec.node(stage)
+    assert isinstance(node, Stage)
+    return node.depth

@@ -1,0 +1,102 @@
+"""A library as it is built, and as a person reads it."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from archdsl.deriving.library.folder import Entry, Library
+from archdsl.deriving.library.progress import BuildProgress
+from archdsl.json_types import Json
+from archdsl.render.columns import Column, Sheet
+from archdsl.render.progress import Progress
+from archdsl.render.texts import clock, counted
+
+_LINE_S = 10.0
+
+
+class LibraryDisplay:
+    """A live bar on a terminal; elsewhere a line every ten seconds. Use as a watcher inside `with`."""
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+        self._live: Live | None = None
+        self._said = float("-inf")
+
+    def __enter__(self) -> LibraryDisplay:
+        if self._console.is_terminal and not self._quiet:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, progress: BuildProgress) -> None:
+        """Shows how far the building is."""
+        texts = progress_texts(progress)
+        if self._live is not None:
+            self._live.update(Progress(progress.done / max(progress.total, 1), texts))
+            return
+        is_last, now = progress.done == progress.total, time.monotonic()
+        if not self._quiet and (is_last or now - self._said >= _LINE_S):
+            self._said = float("inf") if is_last else now
+            self._console.print(Text("  ".join(text for text in texts if text)), soft_wrap=True)
+
+
+def progress_texts(progress: BuildProgress) -> tuple[str, ...]:
+    """Alternatives that are finished, seconds, and seconds left."""
+    left = "" if progress.left_s is None or progress.done == progress.total else f"about {clock(progress.left_s)} left"
+    return f"{progress.done:,} of {counted(progress.total, 'alternative')}", clock(progress.seconds), left
+
+
+def library_sheet(library: Library) -> RenderableType:
+    """An alternative a row, in the order of the positions; below, what was left out and what the library is for."""
+    entries = sorted(library.usable, key=lambda entry: library.index.keys.index(entry.key))
+    columns = [
+        Column("position", [Text(_position(entry)) for entry in entries]),
+        Column("block", [Text(block_text(entry)) for entry in entries], least=16),
+        Column("KL", [Text(f"{entry.kl or 0.0:.4f}") for entry in entries], right=True),
+        Column("error before", [Text(_error(entry.before)) for entry in entries], right=True, drop=2),
+        Column("after", [Text(_error(entry.after)) for entry in entries], right=True, drop=1),
+    ]
+    index, settings = library.index, library.index.settings
+    seconds = sum(entry.seconds for entry in index.entries)
+    notes = [f"left out: {entry.name}: {entry.reason}." for entry in library.left_out]
+    notes += [
+        "KL: from the parent's output to that with this block alone exchanged, in nats; errors: squared, as shares of "
+        "what the parent's blocks add.",
+        f"{settings.steps} steps of {settings.batch} images per fit, at most {settings.images:,} images to fit and "
+        f"{settings.scored:,} to score; seed {settings.seed}; {seconds:.0f} s.",
+        f"Parent {index.parent}; data {index.data}; {index.image[0]}x{index.image[1]}; space {index.space}.",
+    ]
+    return Sheet(columns, notes, f"{library.folder}: {counted(len(entries), 'alternative')} to blocks")
+
+
+def block_text(entry: Entry) -> str:
+    """A block's type and what it says beside it."""
+    fields = {key: value for key, value in entry.block.items() if key != "type" and value not in (None, False)}
+    return " ".join([str(entry.block.get("type")), *(f"{key}={_brief(value)}" for key, value in fields.items())])
+
+
+def _brief(value: Json) -> str:
+    if isinstance(value, dict):
+        inner = [f"{name}={_brief(field)}" for name, field in value.items() if name != "type"]
+        return f"{value.get('type', '')}({', '.join(inner)})" if inner else str(value.get("type", ""))
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _position(entry: Entry) -> str:
+    last = f" to {entry.first + entry.span - 1}" if entry.span > 1 else ""
+    return f"{entry.stage}.{entry.first}{last}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

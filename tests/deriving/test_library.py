@@ -1,0 +1,241 @@
+"""A library of fitted blocks: nothing is fitted twice, what is wrong is named, and networks have its very tensors."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from archdsl.compile import build
+from archdsl.cost import count
+from archdsl.deriving.choice import BudgetTooSmall
+from archdsl.deriving.fitting import RefitSettings
+from archdsl.deriving.library import building, folder
+from archdsl.deriving.library.activations import room_for_maps
+from archdsl.deriving.library.building import build_library, model_hash
+from archdsl.deriving.library.derived import derive
+from archdsl.deriving.library.folder import Library, Named, read_library, weights_hash
+from archdsl.deriving.library.scoring import Scorer
+from archdsl.deriving.library.solutions import Solver
+from archdsl.deriving.parents import read_parent
+from archdsl.errors import SearchError, WrongUse
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.load.spaces import space_of
+from tests.support.libraries import SETTINGS, SPACED, parent_spec, saved_parent, space_around
+
+
+def built(parent: Path, out: Path, **changes: object) -> Library:
+    settings = SETTINGS.model_copy(update=changes)
+    return build_library(
+        parent, "shapetex", out, space=space_of(space_around()), settings=settings, train_images=128, device="cpu"
+    )
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_parent(tmp_path_factory.mktemp("parents"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory, parent: Path) -> Library:
+    """A finished one, which no test changes."""
+    return built(parent, tmp_path_factory.mktemp("library") / "one")
+
+
+@pytest.fixture
+def copied(library: Library, tmp_path: Path) -> Path:
+    """The folder of a copy, to be changed."""
+    shutil.copytree(library.folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def results(library: Library) -> list[tuple[object, ...]]:
+    """All that a building gives but seconds."""
+    facts = [entry.model_dump(exclude={"seconds"}) for entry in library.index.entries]
+    tensors = [{name: t.tolist() for name, t in load_file(library.file(e.key)).items()} for e in library.usable]
+    return [*zip(facts, tensors, strict=True)]
+
+
+def test_every_alternative_of_the_space_is_fitted_and_scored(library: Library) -> None:
+    assert len(library.usable) == SPACED
+    assert {entry.span for entry in library.usable} == {1, 2, 3}
+    for entry in library.usable:
+        assert entry.kl is not None
+        assert 0 <= entry.kl < math.log(20)
+        assert entry.before is not None
+        assert entry.after is not None
+        assert entry.after <= entry.before
+        assert (entry.state == "fitted") == (entry.after < entry.before)
+
+
+def test_what_is_finished_is_not_fitted_again_and_a_broken_off_building_gives_the_same(
+    library: Library, copied: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a kill the index has no entries yet; a file that was cut off counts as missing."""
+    keys = library.index.keys
+    index = json.loads((copied / "index.json").read_text())
+    (copied / "index.json").write_text(json.dumps({**index, "entries": []}))
+    (copied / "blocks" / f"{keys[3]}.safetensors").unlink()
+    cut = copied / "blocks" / f"{keys[7]}.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-8])
+    fitted = []
+    real = building.inherited_block
+    monkeypatch.setattr(building, "inherited_block", lambda *args: fitted.append(args[1]) or real(*args))
+    again = built(parent, copied)
+    assert [(each.stage, each.first, each.span) for each in fitted] == [
+        (entry.stage, entry.first, entry.span) for entry in (library.index.entries[3], library.index.entries[7])
+    ]
+    assert results(again) == results(library)
+    fitted.clear()
+    built(parent, copied)
+    assert not fitted
+
+
+def test_a_broken_index_is_made_again_from_the_blocks(library: Library, copied: Path, parent: Path) -> None:
+    (copied / "index.json").write_text("{")
+    with pytest.raises(SearchError, match=r"is no library: its index\.json is broken; repeat archdsl library build"):
+        read_library(copied)
+    assert results(built(parent, copied)) == results(library)
+
+
+def test_an_alternative_that_gives_nan_is_left_out_and_named(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = building.inherited_block
+
+    def spoiled(model, alternative, seed):  # type: ignore[no-untyped-def]
+        block = real(model, alternative, seed)
+        if (alternative.stage, alternative.first, alternative.span) == ("stage2", 1, 1):
+            torch.nn.init.constant_(next(block.parameters()), math.nan)
+        return block
+
+    monkeypatch.setattr(building, "inherited_block", spoiled)
+    library = built(parent, tmp_path / "spoiled", steps=1)
+    (left_out,) = library.left_out
+    assert (left_out.name, left_out.reason) == ("stage2.1 mlp", "its fit gave NaN or infinities")
+    assert len(library.usable) == SPACED - 1
+    assert all(block.key != left_out.key for block in Solver(library, params).solve({}).blocks)  # type: ignore[union-attr]
+
+
+def test_the_parents_own_block_loses_nothing_and_another_one_does(parent: Path, tmp_path: Path) -> None:
+    model = read_parent(parent).model
+    with room_for_maps(tmp_path, in_memory=1000) as room:
+        scorer = Scorer(model, torch.randn(130, 3, 32, 32), room)
+        scorer.enter("stage2")
+        blocks = model.stage2.blocks  # type: ignore[union-attr]
+        assert scorer.kl(1, 1, blocks[1]) == pytest.approx(0, abs=1e-9)  # type: ignore[index]
+        assert scorer.kl(1, 1, torch.nn.Identity()) > 1e-5
+        assert scorer.kl(1, 2, blocks[1]) > 1e-5  # type: ignore[index]
+
+
+def test_a_library_of_something_else_is_refused_with_both_named(library: Library, copied: Path, tmp_path: Path) -> None:
+    other = saved_parent(tmp_path, seed=2)
+    with pytest.raises(SearchError, match=r"another library: its parent is parent1\.\S+ \(\w{8}\), not parent2\.\S+ \(\w"):
+        built(other, copied)
+    with pytest.raises(SearchError, match=r"its setting steps is 2, not 3; build one in another folder"):
+        built(saved_parent(tmp_path), copied, steps=3)
+    with pytest.raises(SearchError, match=r"its data is shapetex \(\w{8}\), not photos \(abcdef01\)"):
+        library.check(data=Named(name="photos", sha256="abcdef0123"))
+    with pytest.raises(SearchError, match="its image size is 32x32, not 64x64"):
+        library.check(image=(64, 64))
+    with pytest.raises(SearchError, match=r"its space is around-tiny \(\w{8}\), not mine"):
+        library.check(space=Named(name="mine", sha256="0"))
+    library.check(parent=library.index.parent, data=library.index.data, image=(32, 32), space=library.index.space)
+
+
+def test_a_half_built_library_is_refused_with_what_is_missing(library: Library, copied: Path) -> None:
+    index = json.loads((copied / "index.json").read_text())
+    (copied / "index.json").write_text(json.dumps({**index, "entries": index["entries"][:-2]}))
+    first = library.index.keys[-2]
+    with pytest.raises(
+        SearchError, match=f"is half built: 2 of {SPACED} alternatives are missing, the first of them {first}"
+    ):
+        read_library(copied)
+
+
+def test_a_missing_or_cut_block_is_refused_by_its_name(library: Library, copied: Path) -> None:
+    file = copied / "blocks" / f"{library.index.keys[0]}.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(SearchError, match=f"{file.name} is broken"):
+        read_library(copied)
+    file.unlink()
+    with pytest.raises(SearchError, match=f"{file.name} is missing"):
+        read_library(copied)
+
+
+def test_folders_that_hold_no_library_are_refused(parent: Path, tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match=r"no such folder: .*; make a library with: archdsl library build"):
+        read_library(tmp_path / "none")
+    with pytest.raises(WrongUse, match="is a file; name a folder"):
+        built(parent, parent)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(WrongUse, match=r"holds notes\.txt and is no library"):
+        built(parent, tmp_path)
+
+
+def test_a_sample_too_small_to_score_is_refused_with_the_number_needed() -> None:
+    rule = (
+        "a library needs at least 128 training images, 64 to fit blocks on and 64 others to score them on; few has 127"
+    )
+    with pytest.raises(SearchError, match=rule):
+        building.sample_sizes(127, SETTINGS, "few")
+    assert building.sample_sizes(128, SETTINGS, "few") == (64, 64)
+    fitted, scored = building.sample_sizes(400, folder.LibrarySettings(), "some")
+    assert fitted + scored <= 400
+    assert fitted > scored >= 64
+
+
+def params(spec: Spec) -> dict[str, float]:
+    return {"params": float(count(spec).params), "macs": float(count(spec).macs)}
+
+
+def test_a_solution_keeps_the_budgets_by_its_own_count(library: Library) -> None:
+    solver, whole = Solver(library, params), params(parent_spec())
+    limits = {name: 0.8 * value for name, value in whole.items()}
+    derived = solver.solve(limits)
+    assert derived is not None
+    assert derived.exchanged
+    assert params(derived.spec) == pytest.approx(derived.costs)
+    assert all(derived.costs[name] <= limit for name, limit in limits.items())
+    second = solver.solve(limits, unlike=[derived])
+    assert second is not None
+    assert second.kl >= derived.kl
+    assert solver.solve({}).kl == 0  # type: ignore[union-attr]
+    with pytest.raises(BudgetTooSmall, match=r"params of at most 100; the least is \d+"):
+        solver.solve({"params": 100})
+
+
+def test_a_derived_network_has_exactly_the_librarys_tensors_and_the_parents(library: Library, parent: Path) -> None:
+    source = read_parent(parent)
+    derived = Solver(library, params).solve({"params": 0.7 * params(parent_spec())["params"]})
+    assert derived is not None
+    model = build(derived.spec).eval()
+    report = derive(model, source, derived.blocks, library.folder)
+    state, theirs = model.state_dict(), source.model.state_dict()
+    assert torch.equal(state["stem.proj.weight"], theirs["stem.proj.weight"])
+    for stage in ("stage1", "stage2"):
+        for place, block in enumerate(each for each in derived.blocks if each.stage == stage):
+            prefix, old = f"{stage}.blocks.{place}.", f"{stage}.blocks.{block.first}."
+            wanted = {key.removeprefix(old): value for key, value in theirs.items() if key.startswith(old)}
+            if block.key is not None:
+                wanted = load_file(library.file(block.key))
+            mine = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            assert mine.keys() == wanted.keys()
+            assert all(torch.equal(mine[key], wanted[key]) for key in mine)
+    assert any(tensor.note == "fitted" for tensor in report.tensors)
+    again = build(derived.spec).eval()
+    refitted = derive(again, source, derived.blocks, library.folder, torch.randn(64, 3, 32, 32), RefitSettings(2))
+    assert {block.outcome for block in refitted.refits} <= {"fitted", "kept", "exact"}
+
+
+def test_a_parent_is_known_by_its_weights_whether_in_memory_or_in_its_file(parent: Path, tmp_path: Path) -> None:
+    model = read_parent(parent).model
+    assert model_hash(model) == weights_hash(parent, canonical_hash(model.spec))
+    other = read_parent(saved_parent(tmp_path, seed=3)).model
+    assert model_hash(other) != model_hash(model)

@@ -1,0 +1,76 @@
+"""A tiny parent with a space of alternatives to its blocks, and a library of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archdsl.compile import build
+from archdsl.deriving.library.folder import LibrarySettings
+from archdsl.json_types import JsonObject
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
+from archdsl.weights import save_model
+
+_MLP = {"type": "mlp", "mlp": {"type": "dwconv", "ratio": 2}}
+_NARROW = {"type": "mlp", "mlp": {"type": "plain", "ratio": 1}}
+_HILO = {"type": "hilo", "heads": 2, "window": 2, "mlp": {"type": "plain", "ratio": 2}}
+_NODES: list[dict[str, Any]] = [
+    {"id": "stem", "type": "patch_stem", "width": 8},
+    {"id": "stage1", "depth": 2, **_MLP},
+    {"id": "merge1", "type": "deformable_merge", "width": 16},
+    {"id": "stage2", "depth": 3, **_HILO},
+    {"id": "head", "type": "mean_head"},
+]
+_HEADER: dict[str, Any] = {"version": 1, "image": 32, "classes": 20}
+SETTINGS = LibrarySettings(images=64, scored=64, steps=2)
+SPACED = 10
+"""Alternatives of the space: 2 and 3 single blocks; spans of two, 1 and 2 with two kinds each; one of three."""
+
+
+def parent_spec() -> Spec:
+    """Two stages of two and three blocks, at 32 pixels."""
+    return spec_of({"kind": "arch", "name": "tiny", **_HEADER, "nodes": _NODES})
+
+
+def space_around() -> JsonObject:
+    """A narrow MLP at every position, and spans of the parent's own block and of the narrow one."""
+    nodes = list[JsonObject]()
+    for node in _NODES:
+        blocks = {"stage1": (_MLP, 2, [(2, _MLP), (2, _NARROW)]), "stage2": (_HILO, 3, [(2, _HILO), (3, _NARROW)])}
+        if node["id"] not in blocks:
+            nodes.append(node)
+            continue
+        own, depth, spans = blocks[node["id"]]
+        nodes.append(
+            {"id": node["id"], "type": "sequence", "blocks": [_choice(own, spans, depth - n) for n in range(depth)]}
+        )
+    return {
+        "kind": "space",
+        "name": "around-tiny",
+        **_HEADER,
+        "nodes": [*nodes],
+        "objectives": ["max proxy_accuracy", "min latency"],
+    }
+
+
+def _choice(own: dict[str, Any], spans: list[tuple[int, dict[str, Any]]], left: int) -> JsonObject:
+    fitting = [(span, block) for span, block in spans if span <= left]
+    others = [{"$label": f"span{place}", "$span": span, **block} for place, (span, block) in enumerate(fitting)]
+    return {"$one_of": [{"$label": "own", **own}, {"$label": "narrow", **_NARROW}, *others]}
+
+
+def saved_parent(folder: Path, seed: int = 1) -> Path:
+    """The file of a parent whose tensors are all off their initial values."""
+    torch.manual_seed(seed)
+    model = build(parent_spec())
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                moved = 0.1 * torch.randn(tensor.shape)
+                tensor.add_(moved.abs() if name.endswith("running_var") else moved)
+    file = folder / f"parent{seed}.safetensors"
+    save_model(model, file)
+    return file
