@@ -136,7 +136,9 @@ def test_the_parents_own_block_loses_nothing_and_another_one_does(parent: Path, 
 
 def test_a_library_of_something_else_is_refused_with_both_named(library: Library, copied: Path, tmp_path: Path) -> None:
     other = saved_parent(tmp_path, seed=2)
-    with pytest.raises(SearchError, match=r"another library: its parent is parent1\.\S+ \(\w{8}\), not parent2\.\S+ \(\w"):
+    with pytest.raises(
+        SearchError, match=r"another library: its parent is parent1\.\S+ \(\w{8}\), not parent2\.\S+ \(\w"
+    ):
         built(other, copied)
     with pytest.raises(SearchError, match=r"its setting steps is 2, not 3; build one in another folder"):
         built(saved_parent(tmp_path), copied, steps=3)

@@ -195,7 +195,8 @@ def differences(index: Identity, asked: Identity) -> dict[str, tuple[object, obj
     if index.image != asked.image:
         found["image size"] = _sides(index.image), _sides(asked.image)
     ours, theirs = index.settings.model_dump(), asked.settings.model_dump()
-    found |= {f"setting {_OPTIONS.get(name, name)}": (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    found |= {f"setting {_OPTIONS.get(name, name)}": (ours[name], theirs[name]) for name in differing}
     return found
 
 
