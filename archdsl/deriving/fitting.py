@@ -17,7 +17,7 @@ from archdsl.training.recipe import adamw, rate_at
 Maps: TypeAlias = tuple[Tensor, ...]
 """What a module reads or gives, of all images: one map, or a map and semantics."""
 
-Room: TypeAlias = Callable[[tuple[int, ...], Tensor], Tensor]
+AllocateMap: TypeAlias = Callable[[tuple[int, ...], Tensor], Tensor]
 """Gives an empty tensor of a shape, of the dtype and on the device of another."""
 
 EXACT = 1e-9
@@ -54,21 +54,21 @@ class Fit:
     finite: bool = True
 
 
-def through(module: nn.Module, inputs: Maps, room: Room | None = None) -> Maps:
-    """What a module gives for all images, without gradients; kept in what `room` gives, else in memory."""
+def through(module: nn.Module, inputs: Maps, allocate: AllocateMap | None = None) -> Maps:
+    """What a module gives for all images, without gradients; kept in what `allocate` gives where there is one."""
     with torch.no_grad():
         parts = (_tuple(module(*rows)) for rows in _rows(inputs))
-        if room is None:
+        if allocate is None:
             return tuple(torch.cat(each) for each in zip(*parts, strict=True))
-        return joined(parts, len(inputs[0]), room)
+        return joined(parts, len(inputs[0]), allocate)
 
 
-def joined(parts: Iterable[Maps], count: int, room: Room) -> Maps:
-    """Parts of maps, one after another, as maps of `count` images that are kept in what `room` gives."""
+def joined(parts: Iterable[Maps], count: int, allocate: AllocateMap) -> Maps:
+    """Parts of maps, one after another, as maps of `count` images that are kept in what `allocate` gives."""
     whole: Maps = ()
     start = 0
     for part in parts:
-        whole = whole or tuple(room((count, *each.shape[1:]), each) for each in part)
+        whole = whole or tuple(allocate((count, *each.shape[1:]), each) for each in part)
         for target, each in zip(whole, part, strict=True):
             target[start : start + len(each)] = each
         start += len(part[0])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.compile import Backbone
-from archdsl.deriving.fitting import Maps, Room, joined, through
+from archdsl.deriving.fitting import AllocateMap, Maps, joined, through
 from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import Port, ScheduledStep
 
@@ -29,8 +29,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 class RunningNetwork:
     """One network as it runs over all images: the ports that are alive."""
 
-    def __init__(self, model: Backbone, images: Tensor, room: Room | None = None) -> None:
-        self.model, self.images, self.room = model, images, room
+    def __init__(self, model: Backbone, images: Tensor, allocate: AllocateMap | None = None) -> None:
+        self.model, self.images, self.allocate = model, images, allocate
         self.steps = list(model._schedule)
         self.alive: dict[Port, Tensor] = {}
         self.next = 0
@@ -60,7 +60,7 @@ class RunningNetwork:
             return None
         while self.steps[self.next].name != name:
             step = self.steps[self.next]
-            self.done(step, through(self.module(step), self.inputs(step), self.room))
+            self.done(step, through(self.module(step), self.inputs(step), self.allocate))
         return self.steps[self.next]
 
 
@@ -68,11 +68,11 @@ class _Entered(Exception):
     """Ends a stage's forward at its first block."""
 
 
-def entered(stage: Stage, inputs: Maps, room: Room | None = None) -> Maps:
+def entered(stage: Stage, inputs: Maps, allocate: AllocateMap | None = None) -> Maps:
     """What the first block of a stage may read, and semantics that go past it."""
     parts = _entering(stage, inputs)
-    if room is not None:
-        return (*joined(((part,) for part in parts), len(inputs[0]), room), *inputs[1:])
+    if allocate is not None:
+        return (*joined(((part,) for part in parts), len(inputs[0]), allocate), *inputs[1:])
     return (torch.cat(list(parts)), *inputs[1:])
 
 
@@ -100,7 +100,7 @@ def read_by(block: nn.Module, maps: Maps) -> Maps:
     return maps if getattr(block, "two_paths", False) else maps[:1]
 
 
-def through_block(block: nn.Module, maps: Maps, room: Room | None = None) -> Maps:
+def through_block(block: nn.Module, maps: Maps, allocate: AllocateMap | None = None) -> Maps:
     """A map, and semantics beside it, behind a block."""
-    outputs = through(block, read_by(block, maps), room)
+    outputs = through(block, read_by(block, maps), allocate)
     return (*outputs, *maps[len(outputs) :])

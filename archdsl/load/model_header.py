@@ -42,7 +42,7 @@ def read_safetensors_header(path: Path) -> tuple[dict[str, str], dict[str, tuple
     """The `__metadata__` of a safetensors file, and where in the file the bytes of each tensor begin and end.
 
     Raises:
-        NoModel: it is no safetensors file, or a part of one.
+        NoModel: it is not a safetensors file, or a part of one.
         OSError: it cannot be read.
         ValueError: no file can have that path.
     """

@@ -81,6 +81,12 @@ MISSING = {
     "lut show lit-dat-64 --device cuda": NO_CUDA,
     "lut predict lit-dat-64 nowhere": UNKNOWN_NAME,
     "lut predict nowhere tiny.json": UNKNOWN_NAME,
+    "library build nowhere.safetensors -o a": NO_FILE,
+    "library build tiny.json -o nowhere/a": "nowhere/a cannot be made: its folder does not exist",
+    "library build tiny.json -o tiny.json": "tiny.json is a file",
+    "library build tiny.json -o a --space nowhere": UNKNOWN_NAME,
+    "library build tiny.json -o a --device cuda": NO_CUDA,
+    "library show nowhere": NO_FOLDER,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.fitting import RefitSettings
 from archdsl.deriving.library import building, folder
-from archdsl.deriving.library.activations import room_for_maps
+from archdsl.deriving.library.activations import map_allocator
 from archdsl.deriving.library.building import build_library, model_hash
 from archdsl.deriving.library.derived import derive
 from archdsl.deriving.library.folder import Library, Named, read_library, weights_hash
@@ -125,8 +125,8 @@ def test_an_alternative_that_gives_nan_is_left_out_and_named(
 
 def test_the_parents_own_block_loses_nothing_and_another_one_does(parent: Path, tmp_path: Path) -> None:
     model = read_parent(parent).model
-    with room_for_maps(tmp_path, in_memory=1000) as room:
-        scorer = Scorer(model, torch.randn(130, 3, 32, 32), room)
+    with map_allocator(tmp_path, in_memory=1000) as allocate:
+        scorer = Scorer(model, torch.randn(130, 3, 32, 32), allocate)
         scorer.enter("stage2")
         blocks = model.stage2.blocks  # type: ignore[union-attr]
         assert scorer.kl(1, 1, blocks[1]) == pytest.approx(0, abs=1e-9)  # type: ignore[index]
@@ -174,6 +174,8 @@ def test_a_missing_or_cut_block_is_refused_by_its_name(library: Library, copied:
 def test_folders_that_hold_no_library_are_refused(parent: Path, tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match=r"no such folder: .*; make a library with: archdsl library build"):
         read_library(tmp_path / "none")
+    with pytest.raises(WrongUse, match="cannot be made: its folder does not exist"):
+        built(parent, tmp_path / "none" / "two")
     with pytest.raises(WrongUse, match="is a file; name a folder"):
         built(parent, parent)
     (tmp_path / "notes.txt").write_text("mine")

@@ -20,6 +20,8 @@ BY_STRING = ("import_module", "__import__", "find_spec", "spec_from_file_locatio
 
 MAY_IMPORT_BY_STRING = {
     "archdsl": "public names load when first used",
+    "archdsl.deriving": "public names load when first used",
+    "archdsl.deriving.library": "public names load when first used",
     "archdsl.families.registry": "our declarations in their order, then those of installed packages",
     "archdsl.latency.remote.fresh_process": "the runtime that a job names, on a machine where it may be absent",
     "archdsl.late": "what a lower room calls in a higher one",

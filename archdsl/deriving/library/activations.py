@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.deriving.fitting import Maps, Room
+from archdsl.deriving.fitting import AllocateMap, Maps
 from archdsl.deriving.running import RunningNetwork, entered, through_block
 from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import ScheduledStep
@@ -21,15 +21,15 @@ _IN_MEMORY = 64 * 2**20
 
 
 @contextmanager
-def room_for_maps(folder: Path, in_memory: int = _IN_MEMORY) -> Iterator[Room]:
-    """Room for maps: in memory, and from so many bytes on in files of `folder`, which are gone afterwards.
+def map_allocator(folder: Path, in_memory: int = _IN_MEMORY) -> Iterator[AllocateMap]:
+    """Allocates maps: in memory, and from so many bytes on in files of `folder`, which are gone afterwards.
 
     On a GPU all maps stay in its memory.
     """
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder, ignore_cleanup_errors=True) as place:
         count = 0
 
-        def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
+        def allocate(shape: tuple[int, ...], like: Tensor) -> Tensor:
             nonlocal count
             if like.device.type != "cpu" or math.prod(shape) * like.element_size() <= in_memory:
                 return like.new_empty(shape)
@@ -40,7 +40,7 @@ def room_for_maps(folder: Path, in_memory: int = _IN_MEMORY) -> Iterator[Room]:
                 file.unlink()
             return made.reshape(shape)
 
-        yield room
+        yield allocate
 
 
 def stage_maps(running: RunningNetwork, step: ScheduledStep) -> tuple[Maps, ...]:
@@ -50,7 +50,7 @@ def stage_maps(running: RunningNetwork, step: ScheduledStep) -> tuple[Maps, ...]
     """
     stage = running.module(step)
     assert isinstance(stage, Stage)
-    maps = [entered(stage, running.inputs(step), running.room)]
+    maps = [entered(stage, running.inputs(step), running.allocate)]
     for block in stage.blocks:
-        maps.append(through_block(block, maps[-1], running.room))
+        maps.append(through_block(block, maps[-1], running.allocate))
     return tuple(maps)

@@ -21,7 +21,7 @@ from archdsl.compile import Backbone
 from archdsl.data.loading import DEFAULT, load
 from archdsl.deriving.fitting import Maps, RefitSettings, fit
 from archdsl.deriving.library import folder as files
-from archdsl.deriving.library.activations import room_for_maps, stage_maps
+from archdsl.deriving.library.activations import map_allocator, stage_maps
 from archdsl.deriving.library.blocks import inherited_block
 from archdsl.deriving.library.folder import Entry, Identity, Library, LibrarySettings, Named
 from archdsl.deriving.library.progress import BuildProgress, Watcher
@@ -36,6 +36,8 @@ from archdsl.language.canonical import canonical_block, canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.alternatives import Alternative, alternatives
 from archdsl.load.spaces import space_of
+from archdsl.runtimes.setting import checked_device, default_device
+from archdsl.spaces.block_choices import block_choices
 from archdsl.spaces.space import Space
 from archdsl.training.normalising import normalised_as
 
@@ -88,17 +90,17 @@ def build_library(
         watcher: told of the progress.
 
     Raises:
-        WrongUse: there is no such parent, or `out` cannot be a folder of a library.
+        WrongUse: there is no such parent or device, or `out` cannot be a folder of a library.
         WeightsError: the parent is no file of ours.
         SearchError: the folder holds a library of something else, another process builds it, the data cannot be used,
             or it has too few images.
     """
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    name = checked_device(device or default_device())
+    _check_folder(Path(out))
     document: JsonObject | None = None if space is None else space.model_dump(mode="json", by_alias=True)
     job = _Job(os.fspath(parent), data or DEFAULT, document, os.fspath(out), settings, train_images, name, (0, 1))
     work = _Work(job)
     path = Path(out)
-    _check_folder(path)
     path.mkdir(parents=True, exist_ok=True)
     lock = try_lock(path / ".lock")
     if lock is None:
@@ -112,6 +114,8 @@ def build_library(
 def _check_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise WrongUse(f"{path} is a file; name a folder for the library")
+    if not path.absolute().parent.is_dir():
+        raise WrongUse(f"{path} cannot be made: its folder does not exist")
     if path.is_dir() and not (path / files.INDEX).exists() and not (path / files.BLOCKS).exists():
         others = [each.name for each in path.iterdir() if not each.name.startswith(".")]
         if others:
@@ -228,9 +232,9 @@ class _Work:
     def run(self, keys: set[str]) -> Iterator[Entry]:
         """Fit and score the alternatives of these keys, stage by stage, each written when it is finished."""
         model, device = self.parent.model.to(self.job.device), self.job.device
-        with torch.inference_mode(False), evaluating(model), room_for_maps(Path(self.job.out)) as room:
-            running = RunningNetwork(model, self.fitted.to(device), room)
-            scorer = Scorer(model, self.scored.to(device), room)
+        with torch.inference_mode(False), evaluating(model), map_allocator(Path(self.job.out)) as allocate:
+            running = RunningNetwork(model, self.fitted.to(device), allocate)
+            scorer = Scorer(model, self.scored.to(device), allocate)
             for step in running.steps:
                 mine = [each for each in self.wanted if each[1].stage == step.name and each[0] in keys]
                 if not mine:
@@ -324,7 +328,7 @@ def wanted_alternatives(parent: Spec, space: JsonObject | None) -> tuple[list[tu
     Raises:
         SearchError: the space has none for this parent.
     """
-    document = space if space is not None else around(parent)  # noqa: F821
+    document = space if space is not None else block_choices(parent)[0]
     opened = space_of(document)
     wanted = {
         files.key_of(each.stage, each.first, each.span, canonical_block(each.block)): each

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.compile import Backbone
-from archdsl.deriving.fitting import Maps, Room
+from archdsl.deriving.fitting import AllocateMap, Maps
 from archdsl.deriving.library.activations import stage_maps
 from archdsl.deriving.running import RunningNetwork
 from archdsl.families.common.stage_modules import Stage
@@ -25,9 +25,9 @@ class Scorer:
     networks, since their averages are those of the parent.
     """
 
-    def __init__(self, parent: Backbone, images: Tensor, room: Room | None = None) -> None:
+    def __init__(self, parent: Backbone, images: Tensor, allocate: AllocateMap | None = None) -> None:
         self._model = _reading_batches(parent)
-        self._running = RunningNetwork(self._model, images, room)
+        self._running = RunningNetwork(self._model, images, allocate)
         self._logits: tuple[Tensor, ...] = ()
         self._maps: tuple[Maps, ...] = ()
         self._step: ScheduledStep | None = None
