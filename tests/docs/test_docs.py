@@ -25,6 +25,7 @@ SLOW = (
     "export-to-python.md",
     "budgets-and-conditions.md",
     "examine-a-space.md",
+    "several-machines.md",
 )
 """Pages whose commands are also given by tests of their own, of smaller networks or spaces."""
 RESULTS = ROOT / "benchmarks" / "results"

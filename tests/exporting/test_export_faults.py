@@ -20,8 +20,10 @@ from archdsl.compile import build
 from archdsl.errors import ExportError, WrongUse
 from archdsl.exporting.frozen import frozen
 from archdsl.runtimes.exported import export
+from archdsl.runtimes.readers import READERS
 from archdsl.weights import save_model
 from tests.support.commands import Run, command_line, tiny_document
+from tests.support.exported_source import reader_of_this_process
 from tests.support.places import ROOT
 from tests.support.small_networks import images, shaken, small
 
@@ -105,6 +107,13 @@ def test_a_wrong_command_line_is_one_line_before_the_work(
     assert [path.name for path in tiny.parent.iterdir()] == [tiny.name]
 
 
+@pytest.fixture
+def _read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Source is run here; that a process without archdsl runs it is held by test_export.py."""
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
+
+
+@pytest.mark.usefixtures("_read_in_this_process")
 @pytest.mark.parametrize("options", [{"dynamic_batch": True}, {"image": (48, 64)}, {"dtype": "float16"}])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_maps_are_exported_in_every_format(ending: str, options: dict[str, Any], tmp_path: Path) -> None:
@@ -116,6 +125,7 @@ def test_maps_are_exported_in_every_format(ending: str, options: dict[str, Any],
     assert done.largest_error < 1e-2
 
 
+@pytest.mark.usefixtures("_read_in_this_process")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_inference_form_is_exported_too(ending: str, tmp_path: Path) -> None:
     if ending == ".onnx":
@@ -158,6 +168,7 @@ def test_a_file_whose_outputs_have_another_shape_is_refused(tmp_path: Path, monk
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("_read_in_this_process")
 def test_a_model_without_a_classifier_gives_its_features(tmp_path: Path) -> None:
     built = build(small("quick"))
     built.reset_classifier(0)

@@ -27,6 +27,11 @@ import archdsl.timm  # noqa: E402, F401
 
 SIDES = {"lit_ti": 64, "lit_s": 64, "litv2_s": 64, "dat_t": 224, "datpp_t": 64, "dualvit_s": 64, "fcvit_tiny": 64}
 """A network of each family, with a small image that it takes."""
+every_family = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ("lit_s", "litv2_s", "datpp_t") else ()) for name in SIDES],
+)
+"""Those that are made by timm as a faster one is, slow."""
 SMALL: dict[str, Any] = {"kind": "arch", "version": 1, "name": "small", "image": 32, "classes": 3, "nodes": NODES}
 
 
@@ -52,7 +57,7 @@ def test_every_network_of_the_zoo_is_listed() -> None:
     assert all(timm.is_model(f"archdsl_{name}") for name in zoo.names())
 
 
-@pytest.mark.parametrize("name", SIDES)
+@every_family
 def test_logits_are_those_of_the_network_that_archdsl_builds(name: str) -> None:
     model = timm.create_model(f"archdsl_{name}", num_classes=7, in_chans=4, img_size=SIDES[name]).eval()
     x = picture(SIDES[name], 4)
@@ -61,7 +66,7 @@ def test_logits_are_those_of_the_network_that_archdsl_builds(name: str) -> None:
     assert torch.equal(model(x), same_weights(model, expected(name, "classes=7", "channels=4"))(x))
 
 
-@pytest.mark.parametrize("name", SIDES)
+@every_family
 def test_training_gives_plain_logits(name: str) -> None:
     model = timm.create_model(f"archdsl_{name}", num_classes=7, img_size=SIDES[name], drop_path_rate=0.2).train()
     assert model.spec.drop_path == 0.2
@@ -70,7 +75,7 @@ def test_training_gives_plain_logits(name: str) -> None:
     assert logits.shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", SIDES)
+@every_family
 def test_without_classes_the_model_gives_pooled_features(name: str) -> None:
     model = timm.create_model(f"archdsl_{name}", num_classes=0, img_size=SIDES[name]).eval()
     assert model(picture(SIDES[name])).shape == (1, model.num_features) == (1, model.head_hidden_size)
@@ -78,7 +83,7 @@ def test_without_classes_the_model_gives_pooled_features(name: str) -> None:
     assert model(picture(SIDES[name])).shape == (1, 5)
 
 
-@pytest.mark.parametrize("name", SIDES)
+@every_family
 def test_features_are_the_maps_as_they_leave_their_stages(name: str) -> None:
     side = SIDES[name]
     model = timm.create_model(f"archdsl_{name}", features_only=True, out_indices=(1, -1), img_size=side).eval()
@@ -93,7 +98,7 @@ def test_features_are_the_maps_as_they_leave_their_stages(name: str) -> None:
     assert model.feature_info.reduction() == [side // level.shape[2] for level in found] == [8, 32]
 
 
-@pytest.mark.parametrize("name", SIDES)
+@every_family
 def test_dense_features_are_those_of_the_dense_prediction_build(name: str) -> None:
     side = SIDES[name]
     model = timm.create_model(f"archdsl_{name}", features_only=True, dense=True, img_size=side).eval()

@@ -41,6 +41,7 @@ from archdsl.search.comparison import api as comparison_api
 from archdsl.search.doctor import doctor
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import Policy
+from archdsl.search.policy.doctor import ExaminationPolicy
 from archdsl.search.policy.evaluate import FinalistPolicy, FinalReadingPolicy, GatePolicy, MeasuringPolicy
 from archdsl.search.policy.pace import Pace
 from tests.support.bright_images import write_bright_images
@@ -106,7 +107,7 @@ class Session:
         monkeypatch.setattr(api, "run_search", partial(run_search, policy=QUICK, new_worker=InProcessWorker))
         quick_score = partial(comparison_api.score, policy=QUICK, new_worker=InProcessWorker)
         monkeypatch.setattr(comparison_api, "score", quick_score)
-        monkeypatch.setattr(doctor, "examine", partial(doctor.examine, new_worker=InProcessWorker))
+        monkeypatch.setattr(doctor, "examine", partial(doctor.examine, policy=QUICK, new_worker=InProcessWorker))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("ARCHDSL_CACHE", str(folder / "cache"))
@@ -212,6 +213,7 @@ QUICK = Policy(
     gate=GatePolicy(readings=1),
     measuring=MeasuringPolicy(Pace(rounds=40, warmup_s=0.05, settle_s=0.1, time_limit_s=1.0), readings=1),
     finalists=FinalistPolicy(seeds=1),
+    examination=ExaminationPolicy(paced=1),
     final_reading=FinalReadingPolicy(processes=1, rounds=400, least_s=0.1, doublings=0, long_call_ms=math.inf),
 )
 """What the searches of pages go by: as many rounds as a verdict needs, in one process, and one seed for a finalist."""

@@ -131,12 +131,19 @@ def until_decided(ms: float, seed: int, drift: float) -> Judgement:
         count *= 2
 
 
-@pytest.mark.parametrize("drift", [pytest.param(0.0, marks=pytest.mark.slow), 0.005])
-def test_of_a_thousand_networks_exactly_at_the_budget_at_most_five_percent_pass(drift: float) -> None:
+@pytest.mark.parametrize(
+    ("drift", "networks"),
+    [
+        (0.005, 200),
+        pytest.param(0.0, 1000, marks=pytest.mark.slow),
+        pytest.param(0.005, 1000, marks=pytest.mark.slow),
+    ],
+)
+def test_of_many_networks_exactly_at_the_budget_at_most_five_percent_pass(drift: float, networks: int) -> None:
     """Whether processes differ by less than their rounds or by more."""
-    verdicts = [until_decided(BUDGET_MS, seed, drift).verdict for seed in range(1000)]
-    assert verdicts.count("PASS") <= 50
-    assert verdicts.count("UNSURE") >= 900
+    verdicts = [until_decided(BUDGET_MS, seed, drift).verdict for seed in range(networks)]
+    assert verdicts.count("PASS") <= 0.05 * networks
+    assert verdicts.count("UNSURE") >= 0.9 * networks
 
 
 def test_reading_again_what_failed_does_not_make_it_pass() -> None:
