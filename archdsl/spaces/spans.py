@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from archdsl.errors import Keys, Problem
-from archdsl.json_types import Json, JsonObject, list_in, object_in
+from archdsl.json_types import Json, JsonObject, Scalar, list_in, object_in
+from archdsl.language.checking.meant_holes import WHERE_SPANS_STAND
 from archdsl.language.searchable_models import SPAN
-from archdsl.spaces.variables import alternatives_of, span_of
+from archdsl.spaces.variables import alternatives_of, label_of, name_of, span_of
 
 
 def span_problems(nodes: Iterable[JsonObject]) -> Iterator[Problem]:
@@ -32,6 +33,39 @@ def block_alternatives(item: Json) -> list[Json]:
     return alternatives_of(item) if isinstance(item, dict) and "$one_of" in item else []
 
 
+def reached(blocks: list[Json]) -> set[int]:
+    """The positions that no choice of spans before them covers always."""
+    positions = {0}
+    for index, item in enumerate(blocks):
+        if index in positions:
+            positions |= {index + span_of(alternative) for alternative in block_alternatives(item) or [None]}
+    return positions & set(range(len(blocks)))
+
+
+def written_place(blocks: list[Json], path: str, choices: Mapping[str, Scalar], number: int) -> Keys:
+    """Where a block that came out is written, by its number: `(2,)` of a block, `(2, "$one_of", 0)` of an alternative.
+
+    `path` is the list's, as it begins the names of the variables in it.
+    """
+    came_out, index = 0, 0
+    while index < len(blocks):
+        item, place = object_in(blocks[index]), f"{path}.{index}"
+        copies, span, inside = 1, 1, tuple[str | int, ...]()
+        if "$one_of" in item:
+            labels = [label_of(alternative) for alternative in alternatives_of(item)]
+            chosen = labels.index(choices[name_of(item, place)])
+            span, inside = span_of(alternatives_of(item)[chosen]), ("$one_of", chosen)
+        elif "$repeat" in item:
+            times = item["$times"]
+            copied = choices[name_of(times, f"{place}.times")] if isinstance(times, dict) else times
+            assert isinstance(copied, int)
+            copies, inside = copied, ("$repeat",)
+        if number < came_out + copies:
+            return (index, *inside)
+        came_out, index = came_out + copies, index + span
+    return ()
+
+
 def _problems_of(part: JsonObject, blocks: list[Json], keys: Keys) -> Iterator[Problem]:
     if has_spans(blocks) and "depth" in part:
         rule = "a sequence with spans has no depth: it is as deep as the blocks that are chosen"
@@ -39,9 +73,8 @@ def _problems_of(part: JsonObject, blocks: list[Json], keys: Keys) -> Iterator[P
     for index, item in enumerate(blocks):
         for inside in ((), ("$repeat",)):
             if span_of(object_in(item).get("$repeat") if inside else item) > 1:
-                rule = f"{SPAN} stands in an alternative of a choice between blocks"
-                remedy = 'write {"$one_of": [{...}, {"$span": 2, ...}]}'
-                yield Problem((*keys, "blocks", index, *inside, SPAN), rule, None, remedy, at_key=True)
+                rule = f"a block that is no alternative has no {SPAN}"
+                yield Problem((*keys, "blocks", index, *inside, SPAN), rule, None, WHERE_SPANS_STAND, at_key=True)
         for place, alternative in enumerate(block_alternatives(item)):
             problem = _problem_of(blocks, index, span_of(alternative))
             if problem is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
@@ -14,7 +14,8 @@ from archdsl.search.doctor.survey import Survey, Value
 from archdsl.search.network import Choices
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import Variable, alternatives_of, label_of, variables, walk
+from archdsl.spaces.spans import block_alternatives
+from archdsl.spaces.variables import Variable, alternatives_of, label_of, span_of, variables, walk
 
 
 class Dead(NamedTuple):
@@ -38,6 +39,8 @@ class Hole(NamedTuple):
     hole: JsonObject
     keys: Keys
     around: Choices
+    before: Choices
+    """Of a position of a sequence, choices at those before it that do not cover it."""
 
 
 def dead_values(space: Space, points: Points, survey: Survey, draws: int) -> list[Dead]:
@@ -72,8 +75,21 @@ def holes_of(space: Space) -> dict[str, list[Hole]]:
                 place = keys[length + 1]
                 assert isinstance(place, int)
                 around[outer] = label_of(alternatives_of(alternatives)[place])
-        holes_by_name.setdefault(name, []).append(Hole(hole, keys, around))
+        holes_by_name.setdefault(name, []).append(Hole(hole, keys, around, _uncovering(written, keys)))
     return holes_by_name
+
+
+def _uncovering(written: Mapping[Keys, tuple[str, JsonObject]], keys: Keys) -> Choices:
+    """For each position before the one at which a place is, the first choice there whose span ends in time."""
+    choices: Choices = {}
+    for length, key in enumerate(keys):
+        index = keys[length + 1] if key == "blocks" and length + 1 < len(keys) else 0
+        assert isinstance(index, int)
+        for other in range(index):
+            name, hole = written.get((*keys[: length + 1], other), ("", {}))
+            short_enough = [label_of(each) for each in block_alternatives(hole) if span_of(each) <= index - other]
+            choices |= {name: short_enough[0]} if short_enough else {}
+    return choices
 
 
 def _dead(
@@ -110,7 +126,8 @@ def _drawn_with(
     """Choices at random that have a value, in each of its places in turn."""
     generator = random.Random(0)
     for index in range(draws):
-        forced = places[index % len(places)].around | {name: value}
+        place = places[index % len(places)]
+        forced = place.before | place.around | {name: value}
         yield {other: draw(variable, generator) for other, variable in by_name.items()} | forced
 
 

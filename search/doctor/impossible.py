@@ -7,30 +7,29 @@ or one node's fields and shapes, follow from. What is too large for that is not 
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
-from archdsl.families.common.base import Part
 from archdsl.graphs import flow, link
-from archdsl.json_types import Json, JsonObject, Scalar
+from archdsl.json_types import Scalar
 from archdsl.language.checking.draft import draft
 from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.unfit_blocks import covered_positions, unfit_block, variables_of_node
 from archdsl.search.network import Choices, Choose
 from archdsl.search.policy.doctor import ProofPolicy
 from archdsl.spaces.contradiction import fixed, needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import ExpressionError, parse
-from archdsl.spaces.names import expressions, types_of
+from archdsl.spaces.names import types_of
 from archdsl.spaces.resolve import Point, Unresolved, resolve, satisfied
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import variables, walk
+from archdsl.spaces.variables import variables
 
 Value = tuple[str, Scalar]
 
@@ -55,6 +54,7 @@ def warnings_of(space: Space, policy: ProofPolicy) -> list[Problem]:
     remedy = 'name it in the "from" of a later node, or remove it'
     rule = "can never occur: no node reads it, whichever alternatives are chosen"
     problems = [Problem(("nodes", index), f"{space.nodes[index]['id']} {rule}", None, remedy) for index in unread]
+    problems += covered_positions(space)
     values = [value for value in impossible_values(space, policy) if value.keys[1] not in unread]
     return problems + [value.problem() for value in values]
 
@@ -92,7 +92,7 @@ class _Proofs:
         self.alive: set[Value] = set()
         self.left = policy.most_in_all
         self.constraints = {index: needed_variables(space, [text]) for index, text in enumerate(space.constraints)}
-        self.nodes = {index: self._variables_of_node(index) for index in range(len(space.nodes))}
+        self.nodes = {index: variables_of_node(space, index) for index in range(len(space.nodes))}
 
     def impossible(self) -> Iterator[Impossible]:
         impossible: set[Value] = set()
@@ -113,7 +113,8 @@ class _Proofs:
                 break
             self.left -= 1
             choices = {other: draw(variable, self.generator) for other, variable in self.variables.items()}
-            self._look((choices | places[draws % len(places)].around | {name: value}).__getitem__)
+            place = places[draws % len(places)]
+            self._look((choices | place.before | place.around | {name: value}).__getitem__)
         return (name, value) in self.alive
 
     def _look(self, choose: Choose) -> tuple[Choices, Problem | None]:
@@ -124,6 +125,8 @@ class _Proofs:
 
     def _reason(self, name: str, value: Scalar, places: list[Hole]) -> Problem | None:
         """Why every choice with a value fails; None where one does not, or where that is not decided."""
+        if (unfit := self._unfit(name, value)) is not None:
+            return unfit
         around = {outer for place in self.holes[name] for outer in place.around}
         mine = [needed for needed in self.constraints.values() if name in needed]
         here = set().union(*(self.nodes[place.keys[1]] for place in places if isinstance(place.keys[1], int)))
@@ -136,6 +139,14 @@ class _Proofs:
             if (name, value) in self.alive:
                 return None
         return None
+
+    def _unfit(self, name: str, value: Scalar) -> Problem | None:
+        """Why a block fits its stage nowhere, whatever stands beside it; None of other values, or where one fits."""
+        reasons = [
+            unfit_block(self.space, value_keys(place, value), value, self.policy.most_choices)
+            for place in self.holes[name]
+        ]
+        return reasons[0] if all(reasons) else None
 
     def _proof(self, name: str, value: Scalar, scope: set[str]) -> Problem | None:
         """The commonest reason of failing, if every choice of these variables with the value fails."""
@@ -157,16 +168,6 @@ class _Proofs:
                 return None
             reasons[problem] += 1
         return reasons.most_common(1)[0][0] if reasons else None
-
-    def _variables_of_node(self, index: int) -> set[str]:
-        """The variables that a node's fields and the shape that it reads may follow from.
-
-        A stage keeps its shape whatever its fields are, so that those of plain stages before a node do not matter.
-        """
-        places = {index, *(other for other in range(index) if not _keeps_all(self.space.nodes[other]))}
-        names = {name for name, _, keys in walk(self.space.nodes) if keys[1] in places}
-        texts = [text for keys, text in expressions(self.space.nodes) if keys[1] in places]
-        return names | needed_variables(self.space, texts)
 
 
 class _Partial:
@@ -215,26 +216,3 @@ class _Partial:
             place = problem.keys[1] if problem.keys[:1] == ("nodes",) and len(problem.keys) > 1 else None
             if isinstance(place, int) and point.nodes[place]["id"] in self.decided:
                 yield self.points.placed(problem, point)
-
-
-def _keeps_all(node: JsonObject) -> bool:
-    """Whether a node is a stage in all its alternatives and gives a map alone, whatever its fields are.
-
-    Where one gives semantics or a class token, who reads what may follow from the alternative.
-    """
-    kinds = {name for kind in ("block", "stage") for name in Part.kinds[kind]}
-    blocks = [Part.kinds["block"][name] for name in _type_names(node) if name in Part.kinds["block"]]
-    plain = all(block.gives == ("pixels",) for block in blocks) and "class_token" not in json.dumps(node)
-    return plain and set(types_of(node)) <= kinds
-
-
-def _type_names(value: Json) -> Iterator[str]:
-    """Every type that is written in a node, also inside alternatives and sequences."""
-    if isinstance(value, dict):
-        if isinstance(name := value.get("type"), str):
-            yield name
-        for inner in value.values():
-            yield from _type_names(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _type_names(inner)

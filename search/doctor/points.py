@@ -20,6 +20,7 @@ from archdsl.shape import Cost
 from archdsl.spaces.resolve import Point, Unresolved, decide, resolve
 from archdsl.spaces.sampling import broken
 from archdsl.spaces.space import Space
+from archdsl.spaces.spans import written_place
 from archdsl.spaces.variables import label_of
 
 
@@ -99,4 +100,9 @@ class Points:
         if "$one_of" in node:
             label = point.choices[node.get("$name", name)]
             keys += ("$one_of", [label_of(alternative) for alternative in node["$one_of"]].index(label))
-        return problem._replace(keys=(*keys, *problem.keys[2:]))
+            name, node = f"{name}.{label}", node["$one_of"][keys[-1]]
+        inside = problem.keys[2:]
+        if inside[:1] == ("blocks",) and len(inside) > 1 and isinstance(inside[1], int):
+            written = written_place(node["blocks"], f"{name}.blocks", point.choices, inside[1])
+            inside = ("blocks", *written, *inside[2:])
+        return problem._replace(keys=(*keys, *inside))

@@ -8,11 +8,12 @@ from collections.abc import Collection
 from typing import TypeGuard
 
 from archdsl.json_types import Json, JsonObject
-from archdsl.language.searchable_models import HOLES
+from archdsl.language.searchable_models import HOLES, SPAN
 
 BESIDE = ("$name", "$label")
 """Keys that stand beside a hole's own."""
 ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
+WHERE_SPANS_STAND = f'in a space, an alternative in the "blocks" of a sequence may have {SPAN}'
 
 _SPELLINGS = {
     "$one_of": "oneof choice choices choose anyof option options value values enum categorical select list set",

@@ -14,13 +14,20 @@ from archdsl.families.common.fields import TAG_MARK, type_name
 from archdsl.json_types import Json, JsonObject
 from archdsl.language import introspection
 from archdsl.language.checking.fitting_types import misspelt_type, untyped
-from archdsl.language.checking.meant_holes import BESIDE, ONLY_IN_SPACES, hole_meant, meant_remedy, misspelt_hole
+from archdsl.language.checking.meant_holes import (
+    BESIDE,
+    ONLY_IN_SPACES,
+    WHERE_SPANS_STAND,
+    hole_meant,
+    meant_remedy,
+    misspelt_hole,
+)
 from archdsl.language.checking.remedies import BOUNDS, MUST_BE, as_meant, default, number_text, what_fits
 from archdsl.language.header import SPACE_FIELDS
 from archdsl.language.introspection import Location
 from archdsl.language.nodes import Node
 from archdsl.language.patterns import REMEDIES
-from archdsl.language.searchable_models import HOLES, SearchableModel
+from archdsl.language.searchable_models import HOLES, SPAN, SearchableModel
 from archdsl.language.sizes import size_remedy
 from archdsl.language.text.reader import MAX_PROBLEMS
 from archdsl.language.type_forms import Form
@@ -90,6 +97,8 @@ def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Pro
             rule = f"{name} is the former name of {field}, which has another value"
             return Problem(keys, rule, short(value), f"remove {name}", at_key=True)
         owner, names = _owner(keys, loc, model)
+        if name == SPAN:
+            return Problem(keys, f"{owner} has no field '{SPAN}'", None, WHERE_SPANS_STAND, at_key=True)
         in_space = any(key.startswith("$") for key in names)
         meant = nearest(name, names)
         if name.startswith("$") and not in_space:
