@@ -1,4 +1,9 @@
-"""The space around a network: fewer blocks in each stage and narrower MLPs; every point inherits its weights."""
+"""The default space of a search with a parent: the parent's stages with fewer blocks and narrower MLPs.
+
+Each stage may have from one block to as many as the parent, and an MLP of a quarter, half or all of the parent's ratio.
+Widths, block types and merges are the parent's, so that every network of the space can inherit its weights. A space in
+which each block is chosen by itself is in `block_choices`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,14 @@ from archdsl.json_types import Json, JsonObject, object_in, objects_in
 from archdsl.language.document import Spec
 
 _RATIOS = (0.25, 0.5)
-"""Of an MLP's own ratio, beside it."""
+"""Shares of an MLP's ratio that are offered beside the whole."""
 _LONGEST_NAME = 55
 
 
 def around(spec: Spec) -> JsonObject:
-    """The document of a space whose points are the network with fewer blocks and narrower MLPs; itself among them.
+    """The document of the space around a network, which is a point of it.
 
-    What it leaves out (image, classes and channels aside) is as in the network.
+    It states no classes and no channels, which the data of a search decides.
     """
     document = spec.to_json()
     kept = {name: document[name] for name in ("version", "image", "out_norm", "drop_path") if name in document}
@@ -23,7 +28,7 @@ def around(spec: Spec) -> JsonObject:
 
 
 def _varied(spec: Spec, node: JsonObject) -> JsonObject:
-    """A node with choices in the place of its depth and its MLP's ratio, where it has them."""
+    """A stage with a choice of depths and, where it has an MLP, of ratios; any other node as it is."""
     name, depth = str(node["id"]), node.get("depth")
     varied = dict(node)
     if spec.node(name).kind != "stage":
@@ -36,7 +41,7 @@ def _varied(spec: Spec, node: JsonObject) -> JsonObject:
 
 
 def _mlp(spec: Spec, name: str) -> Json:
-    """The stage's MLP with a choice of ratios; None where it has none, or none that can be narrower."""
+    """The MLP of a stage with a choice of ratios; None where the blocks of the stage differ, as in a sequence."""
     whole = object_in(spec.model_dump(mode="json", by_alias=True))
     node = next(each for each in objects_in(whole["nodes"]) if each["id"] == name)
     mlp = node.get("mlp")

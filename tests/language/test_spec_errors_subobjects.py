@@ -118,8 +118,8 @@ SUBOBJECTS: list[Change] = [
     ),
     (
         '"blocks": [\n',
-        '"blocks": [{"type": "mlp"}, ' + '{"type": "mlp"}, ' * 14 + "\n",
-        "10:64: nodes[4].blocks: blocks must have at most 16 items; got a list of 17; remove some",
+        '"blocks": [{"type": "mlp"}, ' + '{"type": "mlp"}, ' * 62 + "\n",
+        "10:64: nodes[4].blocks: blocks must have at most 64 items; got a list of 65; remove some",
     ),
 ]
 
