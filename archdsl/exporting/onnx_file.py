@@ -65,7 +65,7 @@ def write_onnx(
     size = sum(values.numel() * values.element_size() for values in net.state_dict().values())
     if size >= _LARGEST:
         raise ExportError(f"the weights need {size / 1024**3:.1f} GB, and one ONNX file holds 2; use --format pt2")
-    model = _converted(net, images, outputs, dynamic_batch, opset)
+    model = converted(net, images, outputs, dynamic_batch, opset)
     written = _opset(model)
     if written != opset:
         raise ExportError(f"torch wrote opset {written} where {opset} was asked for; use {written}")
@@ -137,9 +137,14 @@ def versions() -> dict[str, str]:
     return {"torch": str(torch.__version__), "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
 
 
-def _converted(
+def converted(
     net: nn.Module, images: Tensor, outputs: Sequence[str], dynamic_batch: bool, opset: int
 ) -> onnx.ModelProto:
+    """The model as torch converts it, not checked yet; the arguments are those of `write_onnx`.
+
+    Raises:
+        ExportError: the network cannot be converted.
+    """
     with _silent():
         try:
             graph = traced(net, images, dynamic_batch, for_onnx=True)

@@ -16,7 +16,7 @@ from archdsl.load.specs import parse_spec
 from tests.support.mutants import mutants
 from tests.support.places import ROOT
 
-SEED, COUNT, BUILT = 11, 150, 10
+SEED, COUNT, BUILT = 11, 100, 5
 
 
 @cache

@@ -29,9 +29,11 @@ from archdsl.runtimes.exported import export
 from archdsl.runtimes.file_runtime import FilePass
 from archdsl.runtimes.openvino import OpenVino
 from tests.support.commands import Run, command_line
+from tests.support.exported_once import convert_once
 from tests.support.small_networks import images, shaken, small
 
 run = pytest.fixture(command_line)
+converted_once = pytest.fixture(autouse=True)(convert_once)
 
 NAMES = [
     pytest.param(name, marks=pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is not installed"))
@@ -81,7 +83,7 @@ def test_openvino_computes_in_float32_though_it_would_take_bfloat16_by_itself() 
 def test_openvino_is_right_where_its_own_reader_of_torchs_graphs_is_wrong(tmp_path: Path) -> None:
     """Deformable attention behind deformable merges: off by 7e-2 from a graph of torch, right as ONNX."""
     pytest.importorskip("openvino", reason="openvino is not installed")
-    built, x = shaken("mixed"), images(1)
+    built, x = shaken("sampling"), images(1)
     export(built, tmp_path / "net.onnx")
     (logits,) = OpenVino().open(tmp_path / "net.onnx", 1).outputs(x)
     assert torch.allclose(logits, built(x), rtol=0, atol=1e-4 * float(built(x).abs().max()))

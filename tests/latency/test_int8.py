@@ -21,10 +21,12 @@ from archdsl.search.request import SettingsRequest
 from archdsl.spaces.space import Space
 from tests.support.benched import synthetic
 from tests.support.commands import Run, command_line
+from tests.support.exported_once import convert_once
 from tests.support.searching import SPACE
 from tests.support.small_networks import images, shaken, small
 
 run = pytest.fixture(command_line)
+converted_once = pytest.fixture(autouse=True)(convert_once)
 
 NEEDED = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino", "nncf"]}
 NAMES = [

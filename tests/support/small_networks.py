@@ -42,6 +42,17 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 """A network that is exported in a second, with offsets."""
 
+SAMPLING: dict[str, Any] = {
+    "kind": "arch", "version": 1, "name": "sampling", "image": 64, "classes": 10,
+    "nodes": [
+        {"id": "stem", "type": "patch_stem", "width": 16},
+        {"id": "merge1", "type": "deformable_merge", "width": 32},
+        {"id": "stage2", "type": "deformable", "depth": 1, "heads": 4, "groups": 2, "kernel": 3},
+        {"id": "head", "type": "mean_head"},
+    ],
+}  # fmt: skip
+"""Deformable attention behind a deformable merge."""
+
 PLAIN: dict[str, Any] = {
     "kind": "arch", "version": 1, "name": "plain", "image": 32, "classes": 10,
     "nodes": [
@@ -68,7 +79,7 @@ SHORT_DUAL: dict[str, Any] = {
 }  # fmt: skip
 """Dual-ViT with one stage of each kind of block."""
 
-OWN = {"mixed": MIXED, "quick": QUICK, "plain": PLAIN}
+OWN = {"mixed": MIXED, "quick": QUICK, "sampling": SAMPLING, "plain": PLAIN}
 
 
 def small(name: str, most: int = 2) -> Spec:
