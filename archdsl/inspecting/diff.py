@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from archdsl.cost import Count, NodeCount, count
+from archdsl.families.common.fields import type_name
+from archdsl.families.common.stage import Stage
 from archdsl.json_types import Json, JsonObject
 from archdsl.language.arguments import check_spec
+from archdsl.language.block_lists import as_sequence, block_documents, is_listable
 from archdsl.language.document import Spec
 
 NodeState = Literal["added", "removed", "changed"]
@@ -69,8 +72,9 @@ class SpecDiff(NamedTuple):
 def diff(before: Spec, after: Spec) -> SpecDiff:
     """What was added, removed and changed between two backbones, field by field, and their costs.
 
-    Nodes are matched by their ids. Defaults are filled in, so that a field that is written out with its default is no
-    difference. What a node reads is the field `from`, also where it follows from the order of the nodes.
+    Nodes are matched by their ids; a sequence and a stage of one of its types are compared block by block. Defaults are
+    filled in, so that a field that is written out with its default is no difference. What a node reads is the field
+    `from`, also where it follows from the order of the nodes.
 
     Raises:
         TypeError: one of the two is no `Spec`.
@@ -92,6 +96,10 @@ def _nodes(before: Spec, after: Spec, before_count: Count, after_count: Count) -
     """Changes in the order of the second backbone; a removed node comes where its successor is met."""
     old_costs, new_costs = ({node.id: node for node in counted.nodes} for counted in (before_count, after_count))
     old_fields, new_fields = _fields(before), _fields(after)
+    for name in old_fields.keys() & new_fields.keys():
+        old, new = before.node(name), after.node(name)
+        if is_listable(old) and is_listable(new) and old.type != new.type and _have_one_type(old, new):
+            old_fields[name], new_fields[name] = _by_block(old, old_fields[name]), _by_block(new, new_fields[name])
     waiting = list(old_fields)
     for name in new_fields:
         if name in waiting:
@@ -118,6 +126,18 @@ def _fields(spec: Spec) -> dict[str, JsonObject]:
         values: JsonObject = step.node.model_dump(mode="json", exclude={"id", "from_"})
         fields[step.node.id] = {**values, "from": ", ".join(name.removesuffix(".pixels") for name in reads) or None}
     return fields
+
+
+def _have_one_type(old: Stage, new: Stage) -> bool:
+    """Whether a type of block is in both stages, one of which is a sequence then."""
+    types: list[set[str]] = [{type_name(type(block)) for _, block in stage.parts()} for stage in (old, new)]
+    return not types[0].isdisjoint(types[1])
+
+
+def _by_block(stage: Stage, fields: JsonObject) -> JsonObject:
+    """The fields of a stage as a sequence has them, which names each of its blocks."""
+    listed = as_sequence(fields, block_documents(stage, is_short=False))
+    return {**listed, "depth": stage.depth, "from": fields["from"]}
 
 
 def _changes(before: JsonObject, after: JsonObject) -> Iterator[FieldChange]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from archdsl.json_types import Json, JsonObject, list_in, object_in, text_in
-from archdsl.spaces.variables import CHOICES, Variable, alternatives_of, label_of, range_of
+from archdsl.spaces.spans import block_alternatives, has_spans
+from archdsl.spaces.variables import CHOICES, Variable, alternatives_of, label_of, range_of, span_of
 
 _APART = ("id", "type", "from", "blocks")
 """Fields that stand elsewhere in the text of a node."""
@@ -44,7 +45,18 @@ def _fields(part: JsonObject) -> Iterator[str]:
         if key not in _APART and not key.startswith("$"):
             yield f"{key}={value_text(value)}"
     if "blocks" in part:
-        yield f"blocks=[{'; '.join(value_text(block) for block in list_in(part['blocks']))}]"
+        yield f"blocks=[{_blocks_text(list_in(part['blocks']))}]"
+
+
+def _blocks_text(blocks: list[Json]) -> str:
+    """The blocks one by one; where spans are among them, how many may stand at a position, which the variables list."""
+    if not has_spans(blocks):
+        return "; ".join(value_text(block) for block in blocks)
+    counts = sorted(len(block_alternatives(item)) or 1 for item in blocks)
+    spans = sorted({span_of(each) for item in blocks for each in block_alternatives(item)} - {1})
+    lengths = f"{spans[0]} to {spans[-1]}" if len(spans) > 1 else f"{spans[0]}"
+    most = f" to {counts[-1]}" if counts[-1] > counts[0] else ""
+    return f"{len(blocks)} positions, one of {counts[0]}{most} at each, spans of {lengths}"
 
 
 def value_text(value: Json) -> str:

@@ -67,10 +67,14 @@ def _node(node: NodeChange) -> Iterator[Text]:
 
 
 def _shown(node: NodeChange) -> Iterator[FieldChange]:
-    """The changes; of a node of another type only the fields that both types have, and a sequence's types of blocks."""
+    """The changes; of a node or block of another type only the fields that both types have, and the types of blocks."""
     by_path = {change.path: change for change in node.fields}
     if "type" not in by_path:
-        yield from node.fields
+        others = tuple(path.removesuffix("type") for path in by_path if re.fullmatch(r"blocks\[\d+\]\.type", path))
+        for path, change in by_path.items():
+            is_of_other = path.startswith(others) and not path.endswith("].type")
+            if not (is_of_other and None in (change.before, change.after)):
+                yield change
         return
     yield by_path["type"]
     blocks = [change for path, change in by_path.items() if re.fullmatch(r"blocks\[\d+\]\.type", path)]

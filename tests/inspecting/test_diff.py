@@ -135,3 +135,18 @@ def test_both_are_measured_side_by_side(run: Run, tmp_path: Path) -> None:
     assert code == 0
     latencies = json.loads(out)["latency"]["items"]
     assert len(latencies) == 2
+
+
+def test_a_stage_whose_blocks_differ_is_compared_block_by_block_with_one_of_equal_blocks(
+    run: Run, tmp_path: Path
+) -> None:
+    own = {"type": "hilo", "heads": 12, "window": 2}
+    blocks = [own, {**own, "alpha": 0.5}, {"type": "mlp", "mlp": {"type": "dwconv"}}, own, own]
+    listed = {"id": "stage3", "type": "sequence", "depth": 5, "blocks": blocks}
+    nodes = [listed if node["id"] == "stage3" else node for node in BASE.to_json()["nodes"]]
+    file = tmp_path / "listed.json"
+    file.write_text(json.dumps({**BASE.to_json(), "nodes": nodes}))
+    _, out, _ = run("diff", "litv2_s", str(file))
+    lines = out.partition("stage3")[2].splitlines()[1:]
+    assert lines[:2] == ["    blocks[1].alpha: 0.9 -> 0.5", "    blocks[2].type: hilo -> mlp"]
+    assert lines[2:4] == ["    blocks[5].type: hilo -> none", "    depth: 6 -> 5"]
