@@ -80,10 +80,11 @@ def test_standard_input_is_looked_at_too(run: Run, monkeypatch: pytest.MonkeyPat
     assert "<stdin>:1:" in run("check", "-").out.splitlines()[1]
 
 
+@pytest.mark.parametrize("spaces", [4, pytest.param(12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("most", [2000, 60], ids=["decided", "partly"])
-def test_what_is_told_is_what_looking_at_every_choice_finds(most: int) -> None:
+def test_what_is_told_is_what_looking_at_every_choice_finds(most: int, spaces: int) -> None:
     generator, looked_at = random.Random(most), 0
-    while looked_at < 12:
+    while looked_at < spaces:
         chosen = generator.sample(CONSTRAINTS, generator.randint(1, 4))
         try:
             found = space_of(with_heads(chosen, *((4, 7, 2) if generator.random() < 0.5 else ())))
