@@ -64,15 +64,18 @@ class Problem(NamedTuple):
 
 
 class SpecError(ArchError):
-    """A document is refused. `problems` holds everything that is wrong with it, in document order."""
+    """A document is refused. `problems` holds everything that is wrong with it, in document order.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    With `shapes_unchecked` they may not be all: a node or the header is so wrong that shapes behind it are unknown.
+    """
+
+    def __init__(self, problems: Iterable[Problem], shapes_unchecked: bool = False) -> None:
+        self.problems, self.shapes_unchecked = tuple(problems), shapes_unchecked
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by its problems, so that a worker's error reaches its parent."""
-        return type(self), (self.problems,)
+        return type(self), (self.problems, self.shapes_unchecked)
 
 
 class ShapeError(ArchError):

@@ -28,7 +28,7 @@ class LoadedData:
     validation: int
     """Images to validate with."""
     held_out: int
-    """Images that no choice sees."""
+    """Images that nothing was chosen by."""
     chance: float
     """The share of the largest class."""
     describe: str

@@ -46,7 +46,7 @@ class Training:
     error: float | None = None
     """Standard error of the accuracy, from the number of validation images alone."""
     held_out: float | None = None
-    """Accuracy on images that no choice has seen; None where there are none."""
+    """Accuracy on images that nothing was chosen by; None where there are none."""
     key: str | None = None
     """Its name in the cache of results."""
     running: tuple[float, ...] = ()

@@ -32,6 +32,8 @@ class Finding(NamedTuple):
     problems: tuple[Problem, ...] = ()
     code: int = 0
     warnings: tuple[Problem, ...] = ()
+    shapes_unchecked: bool = False
+    """Whether the problems may hide others in shapes."""
 
 
 def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
@@ -67,7 +69,7 @@ def _look_at(path: str, assignments: list[str]) -> Finding:
         content = overridden(document, assignments) if assignments else document.content
         return Finding(_summary(content), warnings=_warnings(document, path))
     except SpecError as error:
-        return Finding("", error.problems, FAILED)
+        return Finding("", error.problems, FAILED, shapes_unchecked=error.shapes_unchecked)
     except WrongUse as error:
         return Finding("", (Problem((), " ".join(str(error).splitlines()), file=path),), WRONG_USE)
 
@@ -85,6 +87,8 @@ def _print_finding(path: str, finding: Finding) -> None:
             output.error(problem.rule)
         else:
             output.lines(str(problem))
+    if finding.shapes_unchecked:
+        output.remark(f"{title(path)}: not all shapes were checked, because of these errors; mend them and check again")
 
 
 def _warnings(document: Document, path: str) -> tuple[Problem, ...]:

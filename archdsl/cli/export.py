@@ -131,8 +131,8 @@ def _lines(done: Exported) -> list[str]:
         f"largest difference {plain_text(done.largest_error, 2)} of the largest output"
     )
     if done.perturbed_error is not None:
-        lines.append(
-            "all-zero parameters (untrained offsets or tables) show in no output, so a second file with noise in their "
-            f"place was checked too: {plain_text(done.perturbed_error, 2)}"
-        )
+        lines += [
+            "untrained parameters that are zero have no effect on an output",
+            f"checked again with noise in their place: largest difference {plain_text(done.perturbed_error, 2)}",
+        ]
     return lines

@@ -145,7 +145,7 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
       archdsl search --latency-budget 2ms --storage postgresql://me@host/studies --role train
     """
     from archdsl.render.console import stderr, stdout
-    from archdsl.render.search import Display, summary
+    from archdsl.render.search import Display, how_to_continue, summary
     from archdsl.search.api import run
 
     if options["resume"] and options["out"] is None:
@@ -162,6 +162,8 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
         output.result_json(result.as_json())
     else:
         stdout().print(summary(result), soft_wrap=True)
+    if result.is_stored or result.interrupted:
+        output.remark(how_to_continue(result))
     if result.interrupted:
         raise typer.Exit(130)
     if result.verdict.verdict in ("FAIL", "UNSURE"):

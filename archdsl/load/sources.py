@@ -59,8 +59,18 @@ def other_kind(name: str, kind: str | None) -> str:
 def _use(name: str) -> str:
     """The commands and the function that read a name."""
     if name in zoo.spaces():
-        return f"use archdsl search, doctor, check or show {name}, or archdsl.load_space"
-    return f"use archdsl show, cost or bench {name}, or archdsl.load_spec; spaces: {', '.join(zoo.spaces())}"
+        return next_commands("space", name)
+    return f"{next_commands('arch', name)}; the spaces that ship are {' and '.join(zoo.spaces())}"
+
+
+def next_commands(kind: str, name: str = "") -> str:
+    """What reads a document of a kind, of which something else was asked; `name` is what it is called."""
+    what = f" {name}" if name else ""
+    if kind == "space":
+        commands = f"archdsl doctor{what} counts what its networks cost, archdsl show{what} draws it, "
+        return f"{commands}archdsl search{what} searches it; in Python use archdsl.load_space"
+    commands = f"archdsl cost{what} counts what it costs, archdsl show{what} draws it, "
+    return f"{commands}archdsl new{what} --space prints a search space around it; in Python use archdsl.load_spec"
 
 
 def _meant(name: str, kind: str | None) -> str:

@@ -87,7 +87,7 @@ def space_of(raw: Any) -> Space:
     check_kind(raw, "space")
     check_version(raw)
     if problems := space_problems(raw):
-        raise SpecError(first(in_order(raw, once_a_slip(problems))))
+        raise SpecError(first(in_order(raw, once_a_slip(problems))), shapes_unchecked=True)
     space = space_model(raw)
     problems = drawn_problems(space, _DRAWN) or _no_point_problems(space)
     problems = problems or [problem for index in range(len(space.seeds)) for problem in _seed_problems(space, index)]

@@ -19,7 +19,7 @@ from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
 from archdsl.language.text.values import json_values
-from archdsl.load.sources import UnknownName, is_embedded, source
+from archdsl.load.sources import UnknownName, is_embedded, next_commands, source
 
 __all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
 
@@ -65,7 +65,8 @@ def spec_of(raw: Any) -> Spec:
     problems = drafted.problems
     graph = linked_graph(drafted, problems)
     if problems:
-        raise SpecError(first(in_order(raw, once_a_slip(problems))))
+        is_open = drafted.header is None or None in drafted.nodes
+        raise SpecError(first(in_order(raw, once_a_slip(problems))), shapes_unchecked=is_open)
     spec = spec_model().model_validate({**raw, "nodes": list(drafted.nodes)})
     spec.keep(graph)
     if over := limit_problems(count(spec)):
@@ -94,10 +95,12 @@ def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Pa
         return parse(raw)
     except SpecError as error:
         if is_embedded(file):
-            raise SpecError(problem._replace(file=file) for problem in error.problems) from None
+            placed = [problem._replace(file=file) for problem in error.problems]
+            raise SpecError(placed, error.shapes_unchecked) from None
         positions = locate(data.decode())
         placed = [place(problem, positions, file) for problem in error.problems]
-        raise SpecError(sorted(placed, key=lambda p: (p.line or 0, p.column or 0))) from None
+        in_lines = sorted(placed, key=lambda p: (p.line or 0, p.column or 0))
+        raise SpecError(in_lines, error.shapes_unchecked) from None
 
 
 def check_kind(raw: JsonObject, wanted: str) -> None:
@@ -116,8 +119,8 @@ def check_kind(raw: JsonObject, wanted: str) -> None:
     elif "kind" not in raw:
         problem = Problem((), "kind is required", None, f'add "kind": "{wanted}"')
     elif kind in KINDS:
-        loader = "load_spec and the commands on specs" if wanted == "arch" else "load_space and archdsl search"
-        problem = Problem(("kind",), f'this is a document of kind "{kind}"', None, f'{loader} read kind "{wanted}"')
+        rule = f'this is a document of kind "{kind}", and one of kind "{wanted}" is read here'
+        problem = Problem(("kind",), rule, None, next_commands(str(kind)))
     else:
         kinds = one_of([f'"{name}"' for name in KINDS])
         problem = Problem(("kind",), f"kind must be {kinds}", short(kind), f'write "{wanted}"')

@@ -16,6 +16,8 @@ FEW = 10
 
 def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
     """A rank correlation under the name of what it ranks; one line for all that rank too few networks."""
+    if not agreements:
+        yield "No network was trained, so that nothing could be ranked."
     too_few = [agreement for agreement in agreements if agreement.rho is None or agreement.chance is None]
     for agreement in agreements:
         if agreement not in too_few:

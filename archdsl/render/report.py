@@ -60,7 +60,8 @@ class _Parts:
 
 
 def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
-    """Titles with what stands below them; a section without content is left out."""
+    """Titles with what stands below them; a section without content is left out, or says why it has none."""
+    tried = any(rung.ended for rung in report.rungs)
     if report.next_steps:
         yield "What next", _commands((step.text, step.command) for step in report.next_steps)
     if report.problems:
@@ -68,7 +69,7 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.verdict.attempts:
         yield texts.ATTEMPTS, [_attempts(report)]
     yield "Front", _front(report)
-    yield "Where candidates ended", [_rungs(report)]
+    yield "Where candidates ended", [_rungs(report)] if tried else [Prose(text) for text in texts.no_rung_texts(report)]
     yield "Parameter importance", _importance(report)
     yield "Proxy against final accuracy", _finals(report)
     yield "Predicted against measured latency", [Prose(prediction_text(report.prediction))]
@@ -80,7 +81,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.verdict.per_class:
         yield "Accuracy by class", [_classes(report)]
     yield "Where the numbers come from", [Prose(line) for line in provenance_lines(report)]
-    yield "How to reproduce", _commands((f"{what}:", command) for what, command in report.reproduce)
+    if report.reproduce:
+        yield "How to reproduce", _commands((f"{what}:", command) for what, command in report.reproduce)
 
 
 def _attempts(report: Report) -> RenderableType:

@@ -11,8 +11,10 @@ from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
 from archdsl.render.candidates import NEVER_CHOSEN
 from archdsl.render.texts import clock, counted
+from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import (
     exported_text,
+    fewer_processes_text,
     float32_text,
     held_out_text,
     parent_text,
@@ -81,9 +83,13 @@ def _settings(report: Report) -> Settings | None:
 
 def state_text(report: Report) -> str:
     """How far it came."""
-    trials = counted(len({trial.number for trial in report.trials}), "trial")
+    trials = counted(_tried(report), "trial")
     took = f" in {clock(report.seconds)}" if report.seconds is not None else ""
     return f"{trials}{took}{_ENDS[report.state]}"
+
+
+def _tried(report: Report) -> int:
+    return len({trial.number for trial in report.trials})
 
 
 def verdict_line(report: Report) -> str:
@@ -94,7 +100,7 @@ def verdict_line(report: Report) -> str:
         return verdict.reason or "no verdict: the winner was not measured again"
     if verdict.reading is not None:
         nearest = "nearest miss " if verdict.word == "FAIL" else ""
-        return f"{verdict.word}  {nearest}{verdict.name}{reason}"
+        return f"{verdict.word}  {nearest}{verdict.name}{reason}{fewer_processes_text(verdict.reading)}"
     if verdict.latency is None:
         subject = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
         return f"FAIL  {subject}{reason}"
@@ -126,7 +132,7 @@ def condition_lines(report: Report) -> list[str]:
 
 
 def held_out_line(report: Report) -> str:
-    """The winner's accuracy on images that no choice has seen; empty where there is no winner, or an older run's."""
+    """The winner's accuracy on images that nothing was chosen by; empty where there is no winner, or an older run's."""
     verdict = report.verdict
     if not verdict.has_winner or verdict.held_out is None:
         return ""
@@ -144,7 +150,11 @@ def parent_line(report: Report) -> str:
 
 def warning_lines(report: Report) -> list[str]:
     """What makes the result a doubtful one, a line each."""
-    return parent_warnings(report.verdict.parent)
+    settings = _settings(report)
+    few = ""
+    if settings is not None and report.verdict.has_winner:
+        few = few_trials_text(settings.space_document, _tried(report))
+    return [*([few] * bool(few)), *parent_warnings(report.verdict.parent)]
 
 
 def budget_rows(report: Report) -> list[tuple[str, str]]:
@@ -253,6 +263,11 @@ def baseline_lines(report: Report) -> Iterator[str]:
 def rung_reasons(rung: Rung, most: int) -> list[str]:
     """The commonest reasons with their counts."""
     return [f"{times} x {reason}" for reason, times in rung.reasons[:most]]
+
+
+def no_rung_texts(report: Report) -> list[str]:
+    """Instead of a table without a candidate."""
+    return ["No candidate was tried.", *filter(None, [refused_text(report)])]
 
 
 def refused_text(report: Report) -> str:

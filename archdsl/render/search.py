@@ -18,7 +18,9 @@ from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
 from archdsl.render.texts import clock, counted
+from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import verdict_lines
+from archdsl.search.report.commands import digits, resume_command
 from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
@@ -108,6 +110,20 @@ def funnel_text(funnel: Mapping[str, int]) -> str:
     return "candidates  " + (" | ".join(counts) or "none yet")
 
 
+def how_to_continue(result: Result) -> str:
+    """The command that continues a search that was interrupted, or that had ended before it was resumed."""
+    if result.interrupted:
+        return f"interrupted; to continue: {resume_command(result.folder)}"
+    settings, options = result.settings, list[str]()
+    if settings.trials is not None:
+        options += ["--trials", str(2 * settings.trials)]
+    if settings.time_s is not None:
+        options += ["--time", f"{digits(2 * settings.time_s)}s"]
+    more = "with twice the limits: " if options else "with a limit, e.g.: "
+    command = resume_command(result.folder, *(options or ["--time", "20m"]))
+    return f"this search had ended, so nothing was done now and its result stands; to continue it {more}{command}"
+
+
 def summary(result: Result) -> RenderableType:
     """What a finished search found, and whether the promise holds."""
     settings, verdict = result.settings, result.verdict
@@ -127,4 +143,6 @@ def summary(result: Result) -> RenderableType:
             best = None if winner is None else points.get(winner.network_hash)
             parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
     parts += [Prose(line, hanging="  ") for line in baseline_lines(result.records, result.front)]
+    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials)):
+        parts.append(Prose(few))
     return Group(*parts, *verdict_lines(result))

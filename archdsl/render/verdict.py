@@ -66,7 +66,8 @@ def _first_line(result: Result) -> str:
     if verdict.reading is not None:
         nearest = "" if verdict.has_winner else "nearest miss "
         rate = rate_text(result.settings)
-        return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}"
+        fewer = fewer_processes_text(verdict.reading)
+        return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}{fewer}"
     if verdict.verdict == "UNSURE":
         nearest = "" if verdict.record is not None and verdict.record.inside_budget else "nearest miss "
         return f"UNSURE  {nearest}{verdict.spec.name}: {verdict.reason}"
@@ -84,6 +85,12 @@ def _inside(budget: float | None) -> str:
     return "" if budget is None else f" lies within the budget of {plain_text(budget)} ms"
 
 
+def fewer_processes_text(reading: Reading) -> str:
+    """That a verdict rests on fewer processes than the three that it has where there is time; else empty."""
+    count = {1: "one process", 2: "two processes"}.get(reading.processes)
+    return "" if count is None else f" (measured in {count}, since time was short)"
+
+
 def reading_lines(reading: Reading) -> Iterator[str]:
     """The statistics, how many rounds they rest on, and the conditions."""
     ms, every_ms = reading.latency_ms, reading.all_rounds_ms
@@ -94,8 +101,7 @@ def reading_lines(reading: Reading) -> Iterator[str]:
     calls = "" if reading.calls == 1 else f" of {reading.calls} calls"
     were = "was" if reading.undisturbed == 1 else "were"
     processes = counted(reading.processes, "fresh process", "fresh processes")
-    short = " (no time for three)" if reading.processes < 3 else ""
-    yield f"{reading.undisturbed:,} of {reading.rounds:,} rounds{calls} {were} undisturbed, in {processes}{short}"
+    yield f"{reading.undisturbed:,} of {reading.rounds:,} rounds{calls} {were} undisturbed, in {processes}"
     yield ", ".join(condition_texts(reading.conditions))
 
 
@@ -189,7 +195,7 @@ def float32_text(facts: Float32Beside, stat: str) -> str:
 
 
 def held_out_text(facts: HeldOutAccuracy, file: str = "winner.safetensors") -> str:
-    """The winner's accuracy on images that no choice has seen, and beside it that of other seeds.
+    """The winner's accuracy on images that nothing was chosen by, and beside it that of other seeds.
 
     A run of an earlier version kept no weights: its accuracy is the mean over seeds.
     """
@@ -198,9 +204,9 @@ def held_out_text(facts: HeldOutAccuracy, file: str = "winner.safetensors") -> s
         seeds = f"{facts.seeds} seeds ({accuracy_text(facts.least)} to {accuracy_text(facts.most)})"
     if facts.images is None:
         mean = f", the mean over {seeds}" if seeds else ""
-        return f"accuracy on held-out images, which no choice has seen: {value}{mean}, after {facts.fidelity}"
+        return f"accuracy on held-out images, which nothing was chosen by: {value}{mean}, after {facts.fidelity}"
     beside = f"; the mean over {seeds} is {accuracy_text(facts.mean)}" if seeds else ""
-    images = f"{facts.images:,} held-out images, which no choice has seen"
+    images = f"{facts.images:,} held-out images, which nothing was chosen by"
     return f"accuracy of {file} on {images}: {value}, after {facts.fidelity}{beside}"
 
 

@@ -37,7 +37,7 @@ class Trained:
     validation: Evaluation
     """Of the weights in the file, on images that no step was trained with."""
     held_out: Evaluation | None
-    """As `validation`, on images that no choice depends on; None where there are none."""
+    """As `validation`, on images that nothing was chosen by; None where there are none."""
 
     def as_json(self) -> JsonObject:
         """The same facts for programs."""
@@ -70,7 +70,7 @@ class Trained:
         lines = [f"{self.file}: {self.name}, recipe {self.recipe}, {length}", self.data]
         lines.append(_accuracy_line("validation accuracy", self.validation, "which were not trained with"))
         if self.held_out is not None:
-            lines.append(_accuracy_line("held-out accuracy", self.held_out, "which no choice depends on"))
+            lines.append(_accuracy_line("held-out accuracy", self.held_out, "which nothing was chosen by"))
         return lines
 
 

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     running: tuple[float, ...]
     """The running training loss after each twentieth of the steps that was reached (`running.py`)."""
     held_out: float | None
-    """As `accuracy`, of the images that no choice may depend on; None where there are none."""
+    """As `accuracy`, of the images that nothing was chosen by; None where there are none."""
     validation: Evaluation | None
     """Which validation images are named rightly, by the float32 network; None unless `finished`."""
     held: Evaluation | None

@@ -78,7 +78,7 @@ class Accuracy(_Facts):
     validation: Measured
     """Images that networks were chosen by."""
     held_out: Measured | None
-    """Images that no choice has seen; None where nothing is held out."""
+    """Images that nothing was chosen by; None where nothing is held out."""
     data: DataFacts
 
 

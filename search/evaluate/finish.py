@@ -180,14 +180,31 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt], han
             str(winner.kept.path),
         )
     if unsure:
-        resume = shlex.join(["archdsl", "search", "--out", str(context.folder.path), "--resume"])
-        reason = f"{unsure[0].reason}; give more time: {resume} --time {math.ceil(2 * (context.clock.limit or 0.0))}s"
+        reason = f"{unsure[0].reason}; give more time: {_with_more_time(context)}"
         return Verdict("UNSURE", reason, unsure[0].spec, unsure[0].trial, None, summaries)
     measured = [(attempt.reading.value_ms, attempt) for attempt in attempts if attempt.reading is not None]
     if not measured:
         return _nearest_miss(context, attempts, summaries)
     _, nearest = min(measured, key=lambda pair: pair[0])
     return Verdict("FAIL", nearest.reason, nearest.spec, nearest.trial, nearest.reading, summaries)
+
+
+def _resume_command(context: Context, *options: str) -> str:
+    return shlex.join(["archdsl", "search", "--out", str(context.folder.path), "--resume", *options])
+
+
+def _with_more_time(context: Context) -> str:
+    """The command that continues the search with twice its time."""
+    return _resume_command(context, "--time", f"{math.ceil(2 * (context.clock.limit or 0.0))}s")
+
+
+def _why_no_trial(context: Context) -> str:
+    """Why nothing was tried, and the command that goes on."""
+    if context.is_interrupted:
+        return f"the search was interrupted before its first trial; to continue: {_resume_command(context)}"
+    if context.clock.limit is not None:
+        return f"the time limit was reached before the first trial ended; give more time: {_with_more_time(context)}"
+    return "no trial ended"
 
 
 def _keep_in_front(context: Context, attempts: list[Attempt]) -> None:
@@ -225,7 +242,7 @@ def _nearest_miss(context: Context, attempts: list[Attempt], summaries: list[Att
     reasons += [attempt.reason for attempt in attempts]
     reason = reasons[-1] if reasons else None
     if not measured:
-        return Verdict("FAIL", reason or "there was no time for a trial", None, None, None, summaries)
+        return Verdict("FAIL", reason or _why_no_trial(context), None, None, None, summaries)
     trial = min(measured, key=_latency)
     spec, reading = spec_of(trial.document), trial.measurement
     if trial.is_over_gate and reading is not None and reading.is_disturbed:

@@ -1,4 +1,4 @@
-"""The winner's accuracy: of the weights that are handed over, and on images that no choice of the search has seen."""
+"""The winner's accuracy: of the weights that are handed over, and on images that nothing was chosen by."""
 
 from __future__ import annotations
 

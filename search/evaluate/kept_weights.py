@@ -44,7 +44,7 @@ class KeptWeights(NamedTuple):
     validation_error: float
     """Binomial standard error, as all of these: of the number of images alone."""
     held_out_accuracy: float | None
-    """On images that no choice has seen; None where nothing is held out."""
+    """On images that nothing was chosen by; None where nothing is held out."""
     held_out_images: int
     held_out_error: float | None
     fidelity: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from archdsl import late
 from archdsl.data.agreement import square_side
 from archdsl.latency.provenance import Provenance
+from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
@@ -28,6 +30,7 @@ from archdsl.search.propose.opening import Choice, Conditions, agreed, described
 from archdsl.search.propose.storage import brief, telling
 from archdsl.search.propose.study import Study
 from archdsl.search.report import read_report
+from archdsl.search.report.commands import resume_command
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
@@ -59,13 +62,15 @@ class Search:
                     study = self._prepare(notes)
                     if context.options.role == "both" and (note := at_the_start(context.clock, context.policy)):
                         context.note(note)
+                    if context.is_resumed and context.clock.search_is_over:
+                        context.note(_no_time_left(context))
                     loop = SearchLoop(context, study, self._finalists)
                     loop.run()
                     self._budget_share = loop.budget_share()
                     if context.options.role == "both":
                         self._finalists.train()
                 except OutOfTime:
-                    context.note("time limit reached before the first trial")
+                    context.note(_no_time_left(context))
                 except KeyboardInterrupt:
                     context.is_interrupted = True
                     context.note(
@@ -187,6 +192,16 @@ class Search:
         return next((trial for trial in self.context.trials if trial.network_hash == network_hash), None)
 
 
+def _no_time_left(context: Context) -> str:
+    """What stands where no time is left to try a network, and the command that continues."""
+    if not context.trials:
+        return "time limit reached before the first trial"
+    limit = context.clock.limit or 0.0
+    stand = "the trial so far stands" if len(context.trials) == 1 else f"the {len(context.trials)} trials so far stand"
+    more = resume_command(context.folder.path, "--time", f"{math.ceil(2 * limit)}s")
+    return f"no network is tried: the time limit of {plain_text(limit)} s is used up; {stand}; to continue: {more}"
+
+
 def run_search(
     settings: Settings,
     out: Path,
@@ -214,7 +229,7 @@ def run_search(
     settings = folder.begin(settings, resume, earlier)
     try:
         if resume and (result := stored(folder, settings)):
-            return result
+            return result._replace(is_stored=True)
         with telling(out):
             context = Context(
                 settings, policy, folder, watcher, resume, started=started, new_worker=new_worker, options=options

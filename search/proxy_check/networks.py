@@ -138,7 +138,7 @@ class CheckFacts(BaseModel):
     validation: int
     """Images to validate with."""
     held_out: int
-    """Images that no choice sees."""
+    """Images that nothing was chosen by."""
     images: int | None = None
     """To train with; None in the checks of an earlier version."""
 

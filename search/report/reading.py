@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from archdsl.errors import WrongUse, nearest
+from archdsl.errors import WrongUse
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
 
 _FILES_OF_A_RUN = ("run.json", "trials.jsonl")
+_MOST_NAMED = 3
 
 
 class NoRun(WrongUse):
@@ -102,11 +104,19 @@ def numbers(value: Json) -> list[float]:
 
 def _no_run(folder: Path) -> str:
     if not folder.exists():
-        runs = [path.parent.name for path in folder.parent.glob("*/run.json")]
-        hint = nearest(folder.name, runs) if runs else ""
-        return f"no such folder: {folder}" + (f"; {hint}" if hint else "")
+        return f"no such folder: {folder}{_runs_beside(folder)}"
     missing = " and ".join(_FILES_OF_A_RUN)
     return f"{folder} holds no run: {missing} are not there; name a folder that archdsl search made"
+
+
+def _runs_beside(folder: Path) -> str:
+    """The run that was meant, by its path, else the newest ones that lie where this one was looked for."""
+    runs = {path.parent.name: path.stat().st_mtime for path in folder.parent.glob("*/run.json")}
+    close = difflib.get_close_matches(folder.name, runs, n=1)
+    if close:
+        return f"; did you mean {folder.parent / close[0]}?"
+    newest = sorted(runs, key=lambda name: runs[name], reverse=True)[:_MOST_NAMED]
+    return f"; the newest runs there: {', '.join(str(folder.parent / name) for name in newest)}" if newest else ""
 
 
 def _bytes(path: Path, problems: list[str]) -> bytes | None:

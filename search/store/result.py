@@ -46,6 +46,8 @@ class Result(NamedTuple):
     """How much of the space the latency budget leaves; None without one, and where too little was measured."""
     parent: ParentSummary | None = None
     """The trained network that candidates inherited from."""
+    is_stored: bool = False
+    """Whether the search had ended before, so that nothing was done now."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the search prints at its end."""
@@ -64,7 +66,7 @@ class Result(NamedTuple):
 
     @property
     def held_out(self) -> HeldOutAccuracy | None:
-        """The winner's accuracy on images that no choice has seen: of the weights that are handed over."""
+        """The winner's accuracy on images that nothing was chosen by: of the weights that are handed over."""
         accuracy = self.verdict.accuracy
         return None if accuracy is None else accuracy.held_out
 

@@ -130,7 +130,7 @@ class ValidationAccuracy:
 
 @dataclass(frozen=True)
 class HeldOutAccuracy:
-    """Of the winner's weights on images that no choice of the search has seen, and over the seeds of their network.
+    """Of the winner's weights on images that nothing was chosen by, and over the seeds of their network.
 
     A run of an earlier version kept no weights: its `accuracy` is the mean over the seeds, and it tells no images.
     """

@@ -61,6 +61,33 @@ def test_check_goes_on_after_a_bad_and_a_missing_document(run: Run, tiny: Path, 
     assert run("check", bad, tiny).code == 1
 
 
+UNCHECKED = "not all shapes were checked, because of these errors; mend them and check again"
+
+
+def test_check_says_where_errors_leave_shapes_unchecked(run: Run, tmp_path: Path, bad: Path) -> None:
+    assert run("check", bad).err == ""  # a stage keeps its shape whatever its fields say
+    path = tmp_path / "hidden.json"
+    hidden = json.loads(json.dumps(TINY))
+    hidden["nodes"][0]["width"] = "wide"
+    hidden["nodes"][1] = {"id": "stage", "type": "hilo", "depth": 1, "heads": 3, "window": 2}
+    path.write_text(json.dumps(hidden), encoding="utf-8")
+    ended = run("check", path)
+    assert (ended.code, ended.out.count("\n")) == (1, 1)
+    assert ended.err == f"{path}: {UNCHECKED}\n"
+    hidden["nodes"][0]["width"] = 8
+    path.write_text(json.dumps(hidden), encoding="utf-8")
+    ended = run("check", path)
+    assert (ended.code, ended.err) == (1, "")
+    assert "heads" in ended.out
+
+
+def test_check_says_so_of_a_space_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    path.write_text(run("new", "lit-dat-64").out.replace('"$one_of"', '"$oneof"', 1), encoding="utf-8")
+    ended = run("check", path)
+    assert (ended.code, ended.err) == (1, f"{path}: {UNCHECKED}\n")
+
+
 def test_check_never_wraps_and_shows_no_markup(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "[bold]a b[/bold]" / ("long" * 40)
     folder.mkdir(parents=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
+from archdsl.load.sources import next_commands
 from archdsl.load.specs import load_spec, override, spec_of
 
 SEQUENCE: dict[str, Any] = {
@@ -119,7 +120,8 @@ REFUSED = {
     "local_perception, mlp, norm, out_norm, position_embedding, type",
     "stage3.heads=5": "nodes[5].heads: width 384 must be a multiple of heads (stage3 reads 384x14x14 from merge2); "
     "got heads 5; use 3, 4 or 6",
-    "kind=space": 'kind: this is a document of kind "space"; load_spec and the commands on specs read kind "arch"',
+    "kind=space": 'kind: this is a document of kind "space", and one of kind "arch" is read here; '
+    + next_commands("space"),
     "nodes=5": "nodes: nodes must be a list; got 5",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archdsl.load.sources import next_commands
 from tests.support.mistakes import Change, hold_place_rule_and_remedy, hold_told
 
 HEADER: list[Change] = [
@@ -12,7 +13,8 @@ HEADER: list[Change] = [
     (
         '"kind": "arch"',
         '"kind": "space"',
-        '2:11: kind: this is a document of kind "space"; load_spec and the commands on specs read kind "arch"',
+        '2:11: kind: this is a document of kind "space", and one of kind "arch" is read here; '
+        + next_commands("space"),
     ),
     ('"version": 1, ', "", '1:1: version is required; add "version": 1'),
     (

@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 
 from archdsl.cli import main
+from archdsl.load.spaces import load_space
 from archdsl.load.specs import spec_of
 from archdsl.render.candidates import describe
 from archdsl.render.plot import Plot, scatter
 from archdsl.render.search import Display, screen, summary
 from archdsl.render.texts import clock
+from archdsl.render.tried import FEW, few_trials_text
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.result import Result
@@ -25,7 +27,7 @@ from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of, too_wide
-from tests.support.searching import Machine, quicken, search, settings
+from tests.support.searching import SPACE, Machine, quicken, search, settings, trials
 
 
 class Winner:
@@ -101,9 +103,23 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
     text = text_of(summary(result(unsure, [])._replace(disturbed=Disturbed(7, 9))), 200)
     assert f"UNSURE  {NAMES[0]}: only 40 of 210 rounds were undisturbed" in text
     assert "PASS  " not in text
-    assert "in 1 fresh process (no time for three)" in text
+    assert "rounds were undisturbed, in 1 fresh process\n" in text
     assert "7 of 9 readings were disturbed (under 75 % of their rounds were undisturbed)" in text
     assert "runs/one/winner.safetensors" in text
+
+
+@pytest.mark.parametrize(
+    ("processes", "mark"),
+    [
+        (1, " (measured in one process, since time was short)"),
+        (2, " (measured in two processes, since time was short)"),
+        (3, ""),
+    ],
+)
+def test_a_verdict_from_fewer_processes_than_three_is_marked(processes: int, mark: str) -> None:
+    passed = verdict("PASS", "p50 4.05 ms lies within the budget", reading=reading(processes=processes))
+    lines = text_of(summary(result(passed, FRONT)), 200).splitlines()
+    assert f"PASS  {NAMES[0]}: p50 4.05 ms lies within the budget{mark}" in lines
 
 
 @pytest.mark.parametrize(
@@ -248,10 +264,47 @@ def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pyt
     differing = "--latency-budget: 6ms in the run, 5.5ms now; --seed: 0 in the run, 3 now; leave this out to continue"
     assert differing in capsys.readouterr().err
     assert command("--resume") == 2
-    assert command("--out", tmp_path / "other", "--resume") == 1
+    assert command("--out", tmp_path / "other", "--resume") == 2
     assert command("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight") == 1
     assert "FAIL  nearest miss lit-dat-64-" in capsys.readouterr().out
     assert command("--out", tmp_path / "tight", "--resume") == 1
+
+
+def test_a_search_that_had_ended_says_how_to_continue_it(
+    fake: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    search(run, fake, trials=2)
+    assert command("--out", run, "--resume") == 0
+    shown = capsys.readouterr()
+    more = f"archdsl search --out {run} --resume --trials 4"
+    assert shown.err == (
+        "this search had ended, so nothing was done now and its result stands; to continue it with twice the limits: "
+        f"{more}\n"
+    )
+    assert main(["-q", *more.split()[1:]]) in (0, 1)
+    assert len(trials(run)) == 4
+    assert command("--out", run, "--resume", "-q") in (0, 1)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        (3, "the winner is the best of 3 networks that were tried, out of about 510 in the space; a longer search"),
+        (1, "the winner is the best of 1 network that was tried, out of about 510 in the space; a longer search"),
+        (FEW, ""),
+    ],
+)
+def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
+    assert few_trials_text(load_space(SPACE), trials)[: len(said)] == said
+
+
+def test_where_all_networks_were_tried_nothing_is_missing() -> None:
+    nodes = [{**SPACE["nodes"][0], "width": 16}, *SPACE["nodes"][1:2], {"id": "head", "type": "mean_head"}]
+    space = load_space({**SPACE, "nodes": nodes})
+    assert "out of 8 in the space" in few_trials_text(space, 7)
+    assert few_trials_text(space, 8) == ""
 
 
 def test_an_interrupt_is_130_and_still_prints_what_there_is(

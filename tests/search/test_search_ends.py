@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from archdsl import load_spec
+from archdsl.render.search import how_to_continue
 from archdsl.search.policy.evaluate import GivingUpPolicy
 from archdsl.search.store.winner_files import WINNER_FILES
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -101,6 +103,30 @@ def test_an_interrupted_search_ends_with_what_there_is(tmp_path: Path) -> None:
     assert result.verdict.passed
     assert result.trials == len(trials(tmp_path / "run"))
     assert load_spec(tmp_path / "run" / "winner.json") == result.winner
+
+
+def test_one_that_is_interrupted_before_a_trial_says_so_and_how_to_continue(tmp_path: Path) -> None:
+    machine, _ = after(0, "measure", KeyboardInterrupt())
+    result = search(tmp_path / "run", machine, trials=4)
+    assert (result.interrupted, result.trials) == (True, 0)
+    command = f"archdsl search --out {tmp_path / 'run'} --resume"
+    assert result.verdict.reason == f"the search was interrupted before its first trial; to continue: {command}"
+    assert how_to_continue(result) == f"interrupted; to continue: {command}"
+    assert search(tmp_path / "run", resume=True, trials=4).trials == 4
+
+
+def test_a_search_that_is_resumed_without_time_keeps_what_stands(tmp_path: Path) -> None:
+    machine, _ = after(3, "train", KeyboardInterrupt())
+    lines = Lines()
+    search(tmp_path / "run", machine, trials=50, time_s=600.0)
+    stands = len(trials(tmp_path / "run"))
+    clock = json.loads((tmp_path / "run" / "clock.json").read_text())
+    (tmp_path / "run" / "clock.json").write_text(json.dumps(clock | {"seconds": 1000.0}))
+    result = search(tmp_path / "run", resume=True, trials=50, time_s=600.0, watcher=lines)
+    assert result.trials == stands
+    command = f"archdsl search --out {tmp_path / 'run'} --resume --time 1200s"
+    used_up = "no network is tried: the time limit of 600 s is used up"
+    assert f"{used_up}; the {stands} trials so far stand; to continue: {command}" in lines.told
 
 
 def test_an_interrupt_while_the_winner_is_exported_leaves_no_winner_files(

@@ -92,7 +92,8 @@ def test_a_training_that_the_time_cuts_off_is_no_trial_and_is_tried_again(tmp_pa
     machine.finished = False
     result = search(tmp_path / "run", machine, trials=5, time_s=600.0)
     assert result.trials == 0
-    assert result.verdict.reason == "there was no time for a trial"
+    more = f"archdsl search --out {tmp_path / 'run'} --resume --time 1200s"
+    assert result.verdict.reason == f"the time limit was reached before the first trial ended; give more time: {more}"
     cut = machine.names("train")
     again = Machine()
     search(tmp_path / "run", again, resume=True, trials=5, time_s=1200.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from archdsl.load.sources import next_commands
 from tests.support.small_spaces import messages_of
 
 BAD: dict[str, tuple[str, Any, list[str]]] = {
@@ -86,7 +87,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "the other kind": (
         "kind",
         "arch",
-        ['kind: this is a document of kind "arch"; load_space and archdsl search read kind "space"'],
+        ['kind: this is a document of kind "arch", and one of kind "space" is read here; ' + next_commands("arch")],
     ),
     "a newer version": (
         "version",

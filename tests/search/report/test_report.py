@@ -18,7 +18,7 @@ from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
 from tests.support.golden_texts import Golden
 from tests.support.places import ROOT
-from tests.support.reported import RECORDED, copied_run, edit, edit_records, recorded, terminal
+from tests.support.reported import RECORDED, Page, copied_run, edit, edit_records, recorded, terminal
 
 run = pytest.fixture(copied_run)
 
@@ -149,3 +149,21 @@ def test_the_reason_that_the_verdict_gives_is_not_repeated_below_the_table(run: 
     failed = {"verdict": "FAIL", "passed": False, "reason": reason, "attempts": [attempt], "latency": None}
     edit(run, "verdict.json", lambda verdict: verdict | failed)
     assert terminal(read_report(run)).count(reason) == 1
+
+
+def test_no_section_of_a_run_that_tried_nothing_is_empty(run: Path) -> None:
+    for name in ("trials.jsonl", "front.json", "study.db", "winner.json", "verdict.json"):
+        (run / name).unlink()
+    report = read_report(run)
+    lines = terminal(report).splitlines()
+    titles = [
+        place for place, line in enumerate(lines) if place and not lines[place - 1] and lines[place + 1 : place + 2]
+    ]
+    assert [lines[place] for place in titles if not lines[place + 1].strip()] == []
+    shown = "\n".join(lines)
+    assert "Where candidates ended\nNo candidate was tried.\n" in shown
+    assert "What ranks the proxy accuracy here\nNo network was trained, so that nothing could be ranked.\n" in shown
+    page = html(report)
+    Page(page)
+    assert "<ul>\n</ul>" not in page
+    assert "No candidate was tried." in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,15 @@ def test_the_command_exports_and_with_json_writes_nothing_unasked(
 
 def test_a_folder_that_is_no_run_is_wrong_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run.parent / "rum")]) == 2
-    assert capsys.readouterr().err == f"no such folder: {run.parent}/rum; did you mean 'run'?\n"
+    assert capsys.readouterr().err == f"no such folder: {run.parent}/rum; did you mean {run}?\n"
+    for age, name in enumerate(["a", "b", "c", "d"]):
+        (run.parent / name).mkdir()
+        (run.parent / name / "run.json").write_text("{}")
+        os.utime(run.parent / name / "run.json", (age, age))
+    os.utime(run / "run.json", (9, 9))
+    assert main(["report", str(run.parent / "20261128")]) == 2
+    newest = f"{run}, {run.parent}/d, {run.parent}/c"
+    assert capsys.readouterr().err == f"no such folder: {run.parent}/20261128; the newest runs there: {newest}\n"
     assert main(["report", str(run.parent)]) == 2
     assert "holds no run: run.json and trials.jsonl are not there" in capsys.readouterr().err
 

@@ -1,0 +1,30 @@
+"""How little of its space a short search has seen."""
+
+from __future__ import annotations
+
+from archdsl.numbers import plain_text
+from archdsl.render.texts import counted
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.survey import survey
+from archdsl.search.policy.doctor import SurveyPolicy
+from archdsl.spaces.space import Space
+
+FEW = 20
+"""Trials below which it is said of how many networks the winner is the best."""
+_LOOKED_AT = 200
+"""Choices from which the networks of a space are counted."""
+
+
+def few_trials_text(space: Space, trials: int) -> str:
+    """Of how many networks of its space the winner of a short search was chosen; empty where these are many or all."""
+    if trials >= FEW:
+        return ""
+    looked_at = survey(space, Points(space), SurveyPolicy(most_choices=_LOOKED_AT, samples=_LOOKED_AT))
+    size = looked_at.size
+    if looked_at.is_whole and trials >= (size.networks or 0):
+        return ""
+    networks = f"{size.networks:,}" if size.networks is not None else f"about {plain_text(size.points, 2)}"
+    if size.continuous:
+        networks = "infinitely many"
+    tried = counted(trials, "network that was tried", "networks that were tried")
+    return f"the winner is the best of {tried}, out of {networks} in the space; a longer search may find a better one"
