@@ -85,8 +85,9 @@ def options(
 ) -> None:
     """Describe hierarchical vision backbones in JSON, and search for one that meets a latency budget.
 
-    A SPEC is a name that `archdsl zoo` lists, or a path. An argument that contains a / or ends in .json or .safetensors
-    is read as a path.
+    To begin, run `archdsl search --latency-budget 2ms`, or `archdsl zoo` for the published backbones; `archdsl COMMAND
+    -h` explains a command. A SPEC is a backbone and a SPACE a search space: each is a name that `archdsl zoo` lists, or
+    a path. An argument that contains a / or ends in .json or .safetensors is read as a path.
 
     -q and -v may also follow the command. Exit codes: 0 success; 1 the request failed; 2 the command line is wrong;
     130 interrupted.

@@ -124,10 +124,9 @@ def command(
     latency. A latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of
     its rounds were undisturbed, or if the process had less than half a core.
 
-    With --dtype int8 the same is measured in float32 beside it. Weights are random, so that there is no accuracy.
-
-    With --layers, single mixers are measured, and their images per second are printed beside those that the authors
-    of LITv2 published.
+    With --dtype int8, float32 is measured as well. No accuracy is printed, since the weights are random. With --layers,
+    single mixers are measured, and their images per second are printed beside those that the authors of LITv2
+    published.
 
     \b
     Examples:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def command(specs: Names, assignments: Set = None, as_json: Json = False) -> None:
     """Count the params, MACs and memory of backbones for one image, per node and in total.
 
-    With --json, one SPEC is printed as an object and several as a list; memory is in bytes, in float32.
+    With --json, one SPEC is printed as an object and several as a list; memory is in bytes, in float32. For the costs
+    of the networks in a search space, run `archdsl doctor SPACE --no-measure`.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ Limit = Annotated[
         "--time",
         metavar="TIME",
         parser=seconds,
-        help="time to spend on this examination, e.g. 30s (default: about 60s; 120s where networks are exported)",
+        help="time to spend on this examination, e.g. 30s (default: about 60s; 120s in a runtime that exports)",
     ),
 ]
 Trials = Annotated[
@@ -59,8 +59,8 @@ def command(
     """Examine a search space before the first trial: its size, costs, unused alternatives, budgets and search time.
 
     Latencies are measured on some networks and predicted for the others; the error of the prediction is printed.
-    Without a latency budget it prints the budgets that 20, 50 and 80 % of the networks keep, with one the share that
-    keeps it. If no network meets the budgets, feasible budgets are printed and the exit code is 1.
+    Without a latency budget it prints the budgets that 20, 50 and 80 % of the networks meet; with one, the share of the
+    networks that meet it. If no network meets the budgets, feasible budgets are printed and the exit code is 1.
 
     \b
     Examples:

@@ -72,10 +72,10 @@ def command(
 ) -> None:
     """Write a network to a file that other tools run: ONNX, torch.export's pt2, or Python source.
 
-    The file is for one image size (--set image=[H,W] sets another) and one batch size. It is run on three inputs before
-    it gets its name; it is refused if an output differs from the network's by more than 0.0001 of the largest one
-    (float16: 0.01; int8: the difference is printed). The file holds the spec and, if available, the classes, the
-    preprocessing and the accuracy.
+    The file is for one image size (--set image=[H,W] sets another) and one batch size. Before it gets its name it is
+    checked: it is run on three inputs, and refused if an output differs from the network's by more than 0.0001 of the
+    largest one (float16: 0.01; int8 has no limit, and the difference is printed). The file also holds the spec and, if
+    they are known, the classes, the preprocessing and the accuracy.
 
     \b
     Examples:

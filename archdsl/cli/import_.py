@@ -50,12 +50,14 @@ Features = Annotated[
 
 Partial = Annotated[
     bool,
-    typer.Option("--partial", help="take over what fits from FILE, a checkpoint of another network or a model of ours"),
+    typer.Option("--partial", help="take over what fits from FILE, which may be of another network"),
 ]
 ParentSpec = Annotated[
     str | None,
     typer.Option(
-        "--parent", metavar="SPEC", help="with --partial, the spec that FILE is of; found out for published ones"
+        "--parent",
+        metavar="SPEC",
+        help="with --partial: the spec of the network in FILE (default: found out, for published ones)",
     ),
 ]
 
@@ -82,8 +84,9 @@ def command(
     others; tensors beside the backbone (a detector's neck and heads; with --features-only, the classifier) are
     left out and listed. Tables made for another image size are resized.
 
-    With --partial FILE may be of a network with other depths, widths, merges or mixers, published or ours. What the two
-    have in common is taken over, and a report says what became of every block; the rest keeps its initial values.
+    With --partial, FILE may hold a network with other depths, widths, merges or mixers: a published checkpoint or a
+    .safetensors of archdsl. What the two networks have in common is taken over, and a report says what became of every
+    block; the rest keeps its initial values.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ class ProxyCheckOptions(StaticBudgets, TrainingData):
             metavar="X",
             min=0.01,
             max=1000,
-            help="epochs of a full training (default: 6; more on small data, for 450 steps)",
+            help="epochs of a full training (default: 6, or on small data as many as make 450 steps)",
         ),
     ]
     time_s: Annotated[

@@ -31,7 +31,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--parent",
             metavar="FILE|none",
-            help="trained network, a .safetensors of archdsl, whose weights candidates inherit; none: each begins with "
+            help="trained network, a .safetensors of archdsl, whose weights candidates inherit; none: they begin with "
             "initial weights (default: the parent of the space; where it names none and --time is 15m or more, one of "
             "its seeds is trained first)",
         ),
@@ -82,7 +82,7 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--also",
             metavar="SPEC",
-            help="try this network (or timm:NAME) first, be it in the space or not; may be repeated",
+            help="a network of your own (or timm:NAME) to try first; it need not be in the space; may be repeated",
         ),
     ]
     workers: Workers
@@ -128,10 +128,13 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
 def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **options: Unpack[SearchOptions]) -> None:
     """Search for the most accurate backbone inside a latency budget, as measured on this device.
 
-    A candidate is trained only if it is faster than the gate: the budget minus this machine's noise. The winner's file
-    is measured again in fresh processes. PASS, FAIL or UNSURE is printed; only PASS has exit code 0. The run's folder
-    holds the winner's files (winner.json, winner.safetensors, run_winner.py, README.txt; in ONNX Runtime and OpenVINO
-    also winner.onnx), verdict.json, front.json, trials.jsonl and report.html; `archdsl report` prints it.
+    A candidate is trained only if it is faster than the gate: the budget minus this machine's noise. At the end the
+    winner's file is measured again in fresh processes. PASS: its latency is inside the budget, with its whole
+    confidence interval. FAIL: no network was. UNSURE: the measurement leaves it open. Only PASS has exit code 0.
+
+    The run's folder holds the winner's files (winner.json, winner.safetensors, run_winner.py, README.txt; in ONNX
+    Runtime and OpenVINO also winner.onnx), verdict.json, front.json, trials.jsonl and report.html. `archdsl report`
+    prints the report, with the commands that go on from here.
 
     \b
     Examples:

@@ -43,7 +43,7 @@ Epochs = Annotated[
         metavar="X",
         min=0.01,
         max=1000,
-        help="epochs of short training (default: 2; more on small data, for 150 steps)",
+        help="epochs of short training (default: 2, or on small data as many as make 150 steps)",
     ),
 ]
 
@@ -57,8 +57,8 @@ class LatencyBudgets(TypedDict):
             "--latency-budget",
             metavar="TIME",
             parser=latency_budget,
-            help="maximum latency of one batch, e.g. 5ms; for search --parent also a share of the parent's, e.g. 60% "
-            "(default: the budget of the space, if any)",
+            help="maximum latency of one batch, e.g. 5ms; in a search with a parent also a share of the parent's "
+            "latency, e.g. 60% (default: the budget of the space, if any)",
         ),
     ]
     throughput_budget: Annotated[

@@ -50,7 +50,8 @@ class TrainOptions(TypedDict):
         typer.Option(
             "--teacher",
             metavar="FILE",
-            help="a .safetensors of archdsl with the same classes, to learn from beside the labels (default: none)",
+            help="a .safetensors of archdsl with the same classes, whose outputs are learnt beside the labels "
+            "(knowledge distillation; default: none)",
         ),
     ]
     recipe: Annotated[
@@ -111,7 +112,7 @@ class TrainOptions(TypedDict):
             min=0,
             max=2**31 - 1,
             show_default=False,
-            help="seed of initial weights, image order, augmentation and drawn sets (default: 0)",
+            help="seed of initial weights, image order, augmentation and the split of the images (default: 0)",
         ),
     ]
     images: Annotated[
@@ -139,7 +140,8 @@ class TrainOptions(TypedDict):
             "--memory",
             metavar="SIZE",
             parser=memory,
-            help="a folder whose images take more is read from its files in each epoch (default: 512MiB)",
+            help="images of a folder that take more memory than this are read from their files in each epoch "
+            "(default: 512MiB)",
         ),
     ]
     device: Annotated[
@@ -175,11 +177,12 @@ class TrainOptions(TypedDict):
         float | None, typer.Option("--cutmix", metavar="X", help="strength of CutMix; 0 is off (default: the recipe's)")
     ]
     grad_checkpointing: Annotated[
-        bool, typer.Option("--grad-checkpointing", help="recompute activations: less memory, more time")
+        bool,
+        typer.Option("--grad-checkpointing", help="recompute activations in the backward pass: less memory, more time"),
     ]
     tensorboard: Annotated[
         Path | None,
-        typer.Option("--tensorboard", metavar="DIR", help="write TensorBoard's files to this folder (default: none)"),
+        typer.Option("--tensorboard", metavar="DIR", help="write logs for TensorBoard to this folder (default: none)"),
     ]
     resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted training of the same command")]
 
