@@ -103,7 +103,9 @@ def _places(model: Backbone, node: Node, blocks: Sequence[int]) -> Iterator[Plac
 
 def _type(node: Node, number: int, count: int) -> str:
     """The type of a block; of a stage where some are not built, the stage's."""
-    types = [type_name(type(block)) for block in node.blocks_in_order()] if isinstance(node, declared.Stage) else []
+    types: list[str] = []
+    if isinstance(node, declared.Stage):
+        types = [type_name(type(block)) for block in node.blocks_in_order()]
     return types[number - 1] if len(types) == count else node.type
 
 

@@ -120,9 +120,9 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image:
 
 def _reason(error: Exception) -> str:
     """Why a picture cannot be read, for a message that begins with its file."""
-    from PIL import Image
+    from PIL import UnidentifiedImageError
 
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "is not an image that Pillow can read"
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"

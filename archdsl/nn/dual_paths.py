@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from archdsl.families.common import layers
-from archdsl.families.common.views import Heat, Position
+from archdsl.families.common.views import Position, View
 from archdsl.families.dualvit import block_modules
 from archdsl.families.dualvit import blocks as dualvit_spec
 from archdsl.json_types import JsonInput
@@ -70,7 +70,7 @@ class DualPathBlock(MapModule, block_modules.DualPath):
         x, semantics = super().forward(self.map_last(x), semantics)
         return self.map_given(x), semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
         """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
         self.check_map(x)
         self.check_tokens(semantics)
@@ -133,7 +133,7 @@ class JointPathBlock(MapModule, block_modules.JointPath):
         x, semantics = super().forward(self.map_last(x), semantics)
         return self.map_given(x), semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
         """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
         self.check_map(x)
         self.check_tokens(semantics)

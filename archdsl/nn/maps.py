@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -67,10 +65,10 @@ class LastInside(MapModule):
 class LastInsideShown(LastInside):
     """As `LastInside`, for a module that shows something of itself (`archdsl.families.common.views`)."""
 
-    def views(self, x: Tensor, *, query: Position) -> Sequence[View]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """What there is to be drawn for one map, as `forward` takes it, and for a query (row, column)."""
         self.check_map(x)
-        shown: Sequence[View] = super().views(self.map_last(x), query=query)  # type: ignore[misc]  # the next base's
+        shown: list[View] = super().views(self.map_last(x), query=query)  # type: ignore[misc]  # the next base's
         return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from archdsl.families.common import layers
-from archdsl.families.common.views import Arrows, Position
+from archdsl.families.common.views import Position, View
 from archdsl.families.dat import modules as dat
 from archdsl.families.dat import spec as dat_spec
 from archdsl.families.dualvit import modules as dualvit
@@ -50,7 +50,7 @@ class DeformableMerge(FirstInside, lit.DeformableMerge):
         self.check_map(x)
         return super().sampling_positions(layers.to_first(x) if self.channels_last else x)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Arrows]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """What there is to be drawn for one map, as `forward` takes it."""
         self.check_map(x)
         return super().views(layers.to_first(x) if self.channels_last else x, query=query)

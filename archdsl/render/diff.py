@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from archdsl.cost import BYTES, NodeCount
@@ -23,13 +24,26 @@ ABSENT = "none"
 
 def diff_page(diff: SpecDiff, measured: Comparison | None = None) -> RenderableType:
     """The differences, a table of the costs, and the latencies side by side where they were measured."""
-    parts: list[RenderableType] = [Text(_summary(diff)), *_header(diff.header)]
-    for node in diff.nodes:
-        parts += _node(node)
-    parts += [Text(""), _totals(diff)]
+    parts: list[RenderableType] = [*diff_lines(diff), Text(""), totals_sheet(diff)]
     if measured is not None:
         parts += [Text(""), bench_table(measured)]
     return Group(*parts)
+
+
+def diff_text(diff: SpecDiff, width: int = 100) -> str:
+    """The page as plain text, `width` columns wide."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(diff_page(diff), soft_wrap=True)
+    return captured.get().rstrip()
+
+
+def diff_lines(diff: SpecDiff, costs: bool = True) -> Iterator[Text]:
+    """How many nodes differ, and each of them with its fields, and with what it costs."""
+    yield Text(_summary(diff))
+    yield from _header(diff.header)
+    for node in diff.nodes:
+        yield from _node(node, costs)
 
 
 def _summary(diff: SpecDiff) -> str:
@@ -50,19 +64,19 @@ def _header(changes: Iterable[FieldChange]) -> Iterator[Text]:
             yield Text(f"~ {_change(change)}", style="yellow")
 
 
-def _node(node: NodeChange) -> Iterator[Text]:
+def _node(node: NodeChange, costs: bool) -> Iterator[Text]:
     mark, style = _MARKS[node.state]
     counted = node.after or node.before
     assert counted is not None
     if node.before is None or node.after is None:
-        costs = f"{params_text(counted.params)} params, {macs_text(counted.macs)} MACs"
-        yield Text(f"{mark} {node.id}  {counted.type}: gives {counted.shape}, {costs}", style=style)
+        cost = f"{params_text(counted.params)} params, {macs_text(counted.macs)} MACs"
+        yield Text(f"{mark} {node.id}  {counted.type}: gives {counted.shape}, {cost}", style=style)
         return
     yield Text(f"{mark} {node.id}  {counted.type}", style=style)
     for change in _shown(node):
         yield Text(f"    {_change(change)}")
     for name, old, new in _costs(node.before, node.after):
-        if old != new:
+        if costs and old != new:
             yield Text(f"    {name}: {old} -> {new}", style="dim")
 
 
@@ -107,7 +121,8 @@ def _value(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _totals(diff: SpecDiff) -> RenderableType:
+def totals_sheet(diff: SpecDiff) -> RenderableType:
+    """Params, MACs and memory of both."""
     old, new = diff.before_count, diff.after_count
     rows = [
         ("params", old.params, new.params, params_text),

@@ -12,6 +12,7 @@ from archdsl.cost import count
 from archdsl.render import report_texts as texts
 from archdsl.render.agreement_texts import agreement_lines, finals_text, prediction_text
 from archdsl.render.columns import Column, Sheet, whole
+from archdsl.render.diff import diff_lines, totals_sheet
 from archdsl.render.plot import Plot
 from archdsl.render.prose import Command, Prose
 from archdsl.render.provenance_texts import provenance_lines
@@ -21,6 +22,7 @@ from archdsl.render.verdict import STYLES
 
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
+    from archdsl.search.report.changes import WinnerChanges
     from archdsl.search.report.facts import Report
 
 _MOST_CLASSES = 40
@@ -76,6 +78,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "What ranks the proxy accuracy here", [Prose(line) for line in agreement_lines(report.scores)]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
+    if report.changes is not None:
+        yield texts.changes_title(report.changes), [*_changes(report.changes)]
     if report.inherited:
         yield texts.INHERITED, [_inherited(report)]
     if report.verdict.per_class:
@@ -189,6 +193,14 @@ def _classes(report: Report) -> RenderableType:
     if len(rows) < (total := len(report.verdict.per_class)):
         notes.append(f"The {len(rows)} least accurate of {total:,} classes; report.html has all.")
     return Sheet(columns, notes)
+
+
+def _changes(changes: WinnerChanges) -> Iterator[RenderableType]:
+    """What differs, node by node, and the costs of both; report.html has those of each node."""
+    for line in diff_lines(changes.diff, costs=False):
+        text = line.plain.lstrip()
+        yield Prose(text, str(line.style), " " * (len(line.plain) - len(text)), _INDENT)
+    yield totals_sheet(changes.diff)
 
 
 def _inherited(report: Report) -> RenderableType:

@@ -28,6 +28,7 @@ from archdsl.search.store.winner import QUANTISED
 
 if TYPE_CHECKING:
     from archdsl.search.propose.study_facts import Importance
+    from archdsl.search.report.changes import WinnerChanges
     from archdsl.search.report.facts import Report, Rung
     from archdsl.search.report.trials import TrialLine
 
@@ -146,6 +147,11 @@ def parent_line(report: Report) -> str:
     """What the parent of the winner reaches; empty where there is no winner, or no parent."""
     verdict = report.verdict
     return parent_text(verdict.parent, report.stat, verdict.latency) if verdict.has_winner else ""
+
+
+def changes_title(changes: WinnerChanges) -> str:
+    """`How it differs from its parent`"""
+    return f"How the winner differs from {'its parent' if changes.origin == 'parent' else 'the nearest seed'}"
 
 
 def warning_lines(report: Report) -> list[str]:

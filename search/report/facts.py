@@ -9,6 +9,7 @@ from typing import Literal
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.search.propose.study_facts import Importance
+from archdsl.search.report.changes import WinnerChanges
 from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.budget_share import BudgetShare
@@ -167,6 +168,8 @@ class Report:
     finals: Finals
     prediction: Prediction
     winner: Spec | None
+    changes: WinnerChanges | None
+    """From the winner's parent, or the nearest seed of the space."""
     inherited: list[tuple[str, str, str]]
     """Of a winner that inherited each node or block, the parent's that it came from, and how its tensors did."""
     next_steps: list[NextStep]
@@ -191,7 +194,7 @@ class Report:
 
     def as_json(self) -> JsonObject:
         """The same facts for programs."""
-        plain: JsonObject = dataclasses.asdict(dataclasses.replace(self, winner=None))
+        plain: JsonObject = dataclasses.asdict(dataclasses.replace(self, winner=None, changes=None))
         verdict, held_out, reading = mapping(plain["verdict"]), self.verdict.held_out, self.verdict.reading
         held_out_facts = {} if held_out is None else dataclasses.asdict(held_out)
         verdict |= {
@@ -202,4 +205,6 @@ class Report:
             del verdict["float32"]
         winner = None if self.winner is None else self.winner.to_json()
         importance: list[JsonObject] = [shares._asdict() for shares in self.importance]
-        return plain | {"verdict": verdict, "importance": [*importance], "space": self.space, "winner": winner}
+        changes = None if self.changes is None else self.changes.as_json()
+        both: JsonObject = {"winner": winner, "changes": changes}
+        return plain | both | {"verdict": verdict, "importance": [*importance], "space": self.space}

@@ -20,6 +20,7 @@ from archdsl.search.network import has_spec
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
+from archdsl.search.report.changes import winner_changes
 from archdsl.search.report.facts import Report, Rung, Verdict
 from archdsl.search.report.next_steps import next_steps
 from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
@@ -46,6 +47,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
     verdict = verdict_of(files.verdict)
     noise, state = number(files.noise.get("noise")), _state(files.verdict)
     ranked = _front(files, trials)
+    winner = _winner(files)
     return Report(
         folder=str(files.folder),
         settings=files.settings,
@@ -64,7 +66,8 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         scores=scores(trials, specs, policy),
         finals=finals(trials, longer, policy.report),
         prediction=prediction(trials, specs, policy),
-        winner=_winner(files),
+        winner=winner,
+        changes=winner_changes(files.folder, files.settings.get("space"), winner),
         inherited=_inherited(verdict, trials, longer),
         next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
         reproduce=reproduce(files, verdict),

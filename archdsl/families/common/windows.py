@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.tables import RelativeBias
-from archdsl.families.common.views import Heat, Position, attention_weights, cut_to, on_a_map
+from archdsl.families.common.views import Position, View, attention_weights, cut_to, on_a_map
 
 _APART = -100.0
 """Added to the score of two positions that a shift brought together."""
@@ -58,7 +58,7 @@ class WindowAttention(nn.Module):
         """By how many positions the map is rolled up and left before it is cut into windows."""
         return 0
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over its window"""
         s, shift, padded = self.window, self.distance_of_shift(), self.padded(x)
         H, W = padded.shape[1:3]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from archdsl.families.common.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.families.common.tables import resize
-from archdsl.families.common.views import Points, Position, attention_weights
+from archdsl.families.common.views import Points, Position, View, attention_weights
 
 if TYPE_CHECKING:
     from archdsl.families.dat.offsets import Offsets
@@ -188,7 +188,7 @@ class DeformableAttention(nn.Module):
         """
         return in_positions(self.places(self.q(x)), x)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Points]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> where keys are sampled, weighed by the attention of the query and by that of all"""
         q = self.q(x)
         places = self.places(q)
@@ -208,7 +208,7 @@ def heads_of(x: Tensor, heads: int) -> Tensor:
     return x[0].unflatten(-1, (heads, -1)).movedim(-2, 0)
 
 
-def sampling_views(positions: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, query: Position) -> list[Points]:
+def sampling_views(positions: Tensor, q: Tensor, k: Tensor, bias: Tensor | None, query: Position) -> list[View]:
     """The sampling points of one image, with the weight of each key: softmax(q k' / sqrt(d) + bias).
 
     positions (1, groups, Hk, Wk, yx), q (heads, H, W, d), k (heads, P, d), bias (1, heads, H * W, P)

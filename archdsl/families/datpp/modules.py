@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import exact_side, normed, to_first, to_last, too_small
-from archdsl.families.common.views import Heat, Points, Position, attention_weights
+from archdsl.families.common.views import Heat, Position, View, attention_weights
 from archdsl.families.dat import modules as dat
 
 
@@ -77,7 +77,7 @@ class PooledAttention(nn.Module):
         q = self.q(x)
         return self.proj(attention(q, *self._keys_and_values(x), self.heads))
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> softmax(q k' / sqrt(d)) of the query, over the averages"""
         q = dat.heads_of(self.q(x[:, query[0], query[1]]), self.heads)[:, None]
         k = dat.heads_of(self._keys_and_values(x)[0], self.heads)
@@ -153,7 +153,7 @@ class DeformablePlusAttention(nn.Module):
         """
         return dat.in_positions(self.places(self.q(x)), x)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Points]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> where keys are sampled, weighed by the attention of the query and by that of all"""
         q = self.q(x)
         places = self.places(q)

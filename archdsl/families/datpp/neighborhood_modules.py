@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.families.common.views import Heat, Position, attention_weights, cut_to, on_a_map
+from archdsl.families.common.views import Position, View, attention_weights, cut_to, on_a_map
 
 _SMALLEST = 4
 """Positions of a block along a side, at least: smaller ones are many small products."""
@@ -110,7 +110,7 @@ class NeighborhoodAttention(nn.Module):
         table = table.reshape(self.heads, n, t, p, m, s, r).permute(0, 1, 4, 2, 5, 3, 6)
         return table.reshape(1, self.heads * n * m, t * s, p * r)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over the positions nearest to it"""
         padded, device = self.padded(x), x.device
         H, W = padded.shape[1:3]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Depthwise, DropPath, LayerScale, Mlp, normed
-from archdsl.families.common.views import Heat, Position, attention_weights
+from archdsl.families.common.views import Heat, Position, View, attention_weights
 
 
 def attend(heads: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class DualPath(nn.Module):
             x = x + self.drop_path(self.scale2(self.mlp(normed(self.norm2, x))))
         return x, semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C), (1, M, C) -> what the query reads of the map through the semantic tokens.
 
         The query attends to the tokens, and these have attended to the map: the first view is the product of both
@@ -210,7 +210,7 @@ class JointPath(nn.Module):
             semantics = z[:, 0, N:] + for_semantics
         return x, semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C), (1, M, C) -> softmax(q k' / sqrt(d)) of the query, over the map, with semantics beside it"""
         H, W = x.shape[1:3]
         z = normed(self.norm1, self._joined(x, semantics))[:, 0]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Mlp, check_holds, normed, to_first, to_last
-from archdsl.families.common.views import Heat, Position
+from archdsl.families.common.views import Heat, Position, View
 from archdsl.families.dualvit.block_modules import Attention, ReluMlp, attend
 
 
@@ -128,7 +128,7 @@ class ClassAttentionHead(nn.Module):
         aux = self.aux_fc(self.norm(to_last(x)).flatten(1, 2))
         return (logits, aux) if self.training else torch.add(logits, aux.amax(dim=1), alpha=0.5)
 
-    def views(self, x: Tensor, semantics: Tensor | None = None, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, semantics: Tensor | None = None, *, query: Position) -> list[View]:
         """(1, C, H, W), (1, M, C) -> softmax(q k' / sqrt(d)) of the class token, over the map"""
         H, W = x.shape[2:]
         _, tokens = self._gathered(x, semantics)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.families.common.layers import Depthwise, check_holds, exact_side, normed, to_first, to_last
-from archdsl.families.common.views import Heat, Position
+from archdsl.families.common.views import Heat, Position, View
 
 
 class OverlapStem(nn.Module):
@@ -63,7 +63,7 @@ class Context(nn.Module):
         gates = gates.reshape(B, 1, self.heads, C // self.heads)
         return torch.addcmul(split, weights, gates).reshape(x.shape)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> how much of the global context each head adds at a position; nothing without heads"""
         if self.heads is None:
             return []
@@ -137,7 +137,7 @@ class SpatialAttention(nn.Module):
         gate = self.fc2(gate)
         return torch.sigmoid(gate)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> the mean over the channels of what each position is multiplied by"""
         return [Heat("gate, mean of the channels", self.gate(x).mean(-1), "amount", query=False)]
 

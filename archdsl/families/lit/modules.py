@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archdsl.families.common.layers import check_holds, exact_side, normed, to_first, to_last
 from archdsl.families.common.tables import RelativeBias
-from archdsl.families.common.views import Arrows, Heat, Position, attention_weights
+from archdsl.families.common.views import Arrows, Heat, Position, View, attention_weights
 
 
 class PatchStem(nn.Module):
@@ -115,7 +115,7 @@ class DeformableMerge(nn.Module):
         offset = DeformableMerge.by_tap(offset.to(torch.promote_types(offset.dtype, torch.float32)))
         return offset + _grid(offset)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Arrows]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, C, H, W) -> the offset of every tap"""
         ends = DeformableMerge.sampling_positions(self, x)[0]
         return [Arrows("offsets of the taps", _grid(ends), ends)]
@@ -149,7 +149,7 @@ class Attention(nn.Module):
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (B, heads, N, C // heads)
         return out.transpose(1, 2).reshape(B, H, W, C)
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> softmax(q k' / sqrt(d) + bias) of the query, over all positions"""
         _, H, W, C = x.shape
         q, k, _ = self.qkv(x).reshape(H * W, 3, self.heads, C // self.heads).permute(1, 2, 0, 3)  # (heads, N, d)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.families.common.views import Heat, Position, attention_weights
+from archdsl.families.common.views import Heat, Position, View, attention_weights
 
 
 class HiLo(nn.Module):
@@ -48,14 +48,15 @@ class HiLo(nn.Module):
         right, below = -x.shape[2] % self.window, -x.shape[1] % self.window
         return F.pad(x, (0, 0, 0, right, 0, below)) if right or below else x
 
-    def views(self, x: Tensor, *, query: Position) -> list[Heat]:
+    def views(self, x: Tensor, *, query: Position) -> list[View]:
         """(1, H, W, C) -> the energy of both parts, and what the query's Lo-Fi heads attend to.
 
         The energy is the sum of squares over a part's channels of the output; that of both is that of the output. The
         attention is softmax(q k' / sqrt(d)) over the averages of the windows.
         """
         H, W = x.shape[1:3]
-        padded, shown = self.padded(x), []
+        padded = self.padded(x)
+        shown: list[View] = []
         for title, heads, part in (
             ("Hi-Fi, energy of the output", self.high, self.high_frequencies),
             ("Lo-Fi, energy of the output", self.low, self.low_frequencies),

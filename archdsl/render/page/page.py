@@ -18,6 +18,7 @@ from archdsl.json_types import Json
 from archdsl.render import agreement_texts as agreements
 from archdsl.render import provenance_texts as provenances
 from archdsl.render import report_texts as texts
+from archdsl.render.diff import diff_text
 from archdsl.render.page.drawings import front_plot, prediction_plot
 from archdsl.render.prose import command_words
 from archdsl.render.texts import clock, printable
@@ -44,6 +45,7 @@ def html(report: Report) -> str:
             front_plot=front_plot(report),
             prediction_plot=prediction_plot(report.prediction),
             winner_graph="" if winner is None else show_text(winner, count(winner)),
+            changes="" if report.changes is None else diff_text(report.changes.diff),
             winner_document=None if winner is None else winner.to_json(),
         )
     )
