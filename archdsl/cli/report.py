@@ -26,9 +26,10 @@ def command(run: Run, html: Html = None, csv: Csv = None, as_json: Json = False)
     """Show the report of a search in the terminal, and write it as one self-contained HTML page.
 
     The report has the Pareto front, how many networks passed each step, the importance of each parameter, proxy
-    accuracy against final accuracy, the error of the latency prediction, the winner's graph, the origin of every
-    number, and the commands that reproduce the run. The report of an interrupted run covers what was done. With --json
-    the facts are printed instead, and a page is written only if --html names it.
+    accuracy against final accuracy, the error of the latency prediction, the winner's graph and how it differs from
+    its parent or seed, the origin of every number, and the commands that reproduce the run. The report of an
+    interrupted run covers what was done. With --json the facts are printed instead, and a page is written only if
+    --html names it.
 
     \b
     Examples:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +32,24 @@ def test_search_and_specs_are_part_of_the_package_by_relative_links(link: str, t
     assert str((ROOT / link).readlink()) == target
     assert (ROOT / link / "__init__.py").is_file()
     assert PROJECT["tool"]["setuptools"]["package-dir"][link.replace("/", ".")] == target.removeprefix("../")
+
+
+@pytest.mark.parametrize("source", ["", "https://example.org/archdsl"])
+def test_links_of_the_description_lead_into_the_repository_that_is_named_or_are_paths(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("setup.py", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    if source:
+        with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as project:
+            project.write(f'\n[project.urls]\nSource = "{source}/"\n')
+    given: dict[str, str] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
+    runpy.run_path(str(tmp_path / "setup.py"))
+    description = given["long_description"]
+    assert not re.search(r"\]\((?!https?:|#)", description)
+    wanted = f"[Tutorial]({source}/blob/HEAD/docs/tutorial.md)" if source else "Tutorial (`docs/tutorial.md`)"
+    assert wanted in description
 
 
 def test_every_file_of_data_is_named_in_the_package_data() -> None:
