@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archdsl.errors import WrongUse, short
+from archdsl.errors import WrongUse, nearest, short
 from archdsl.families.common.features import FeatureInfo, MapFacts, feature_of, pooling_of
 from archdsl.families.common.initial_values import initialise, set_dense, set_drop_path
 from archdsl.families.common.layer_order import layer_numbers
@@ -72,6 +72,17 @@ class Backbone(nn.Module):
         The tuple is of a map and semantics (B, M, C), for a head that reads both.
         """
         return self._run(x, self._schedule if self.features_only else self._schedule[:-1])
+
+    def forward_to(self, x: Tensor, node: str) -> tuple[Tensor, ...]:
+        """(B, channels, H, W) -> what later nodes read of the network up to a node, that node included
+
+        Raises:
+            WrongUse: there is no such node, or it is not built.
+        """
+        names = [step.name for step in self._schedule]
+        if node not in names:
+            raise WrongUse(f"{self.spec.name} has no node '{node}'; {nearest(node, names)}")
+        return tuple(self._outputs(x, self._schedule[: names.index(node) + 1])[0].values())
 
     def forward_head(self, x: Tensor | tuple[Tensor, ...], pre_logits: bool = False) -> Any:
         """What `forward_features` gives -> (B, classes); with `pre_logits` the pooled features (B, C)"""

@@ -28,12 +28,21 @@ def latency_table(spec: Spec, count: Count, measured: NodeLatencies) -> Renderab
     ]
     origin = measured.origin
     threads = f", {origin['threads']} threads" if origin.get("threads") is not None else ""
+    setting = (
+        f"batch {origin['batch']}, {origin['dtype']}, runtime {origin['runtime']}, device {origin['device']}{threads}"
+    )
+    whole = f"The whole network: {measured.stat} {measured.whole_ms:.3f} ms per batch"
+    if measured.way == "difference":
+        notes = (
+            f"{whole}, which the nodes add up to.",
+            "A node's number is what the network takes up to it, less what it takes up to the node before, side by "
+            f"side in {measured.rounds} rounds: {setting}. A node that takes less than the noise may be below 0.",
+        )
+        return Sheet(columns, notes, headline(spec))
     notes = (
-        f"The whole network: {measured.stat} {measured.whole_ms:.3f} ms per batch; its nodes one by one: "
-        f"{measured.sum_ms:.3f} ms. A share is that of the nodes' sum.",
-        f"Each node ran by itself on what it reads, side by side in {measured.rounds} rounds: batch {origin['batch']}, "
-        f"{origin['dtype']}, runtime {origin['runtime']}, device {origin['device']}{threads}. Another runtime fuses "
-        "operators, and its shares may differ.",
+        f"{whole}; its nodes one by one: {measured.sum_ms:.3f} ms. A share is that of the nodes' sum.",
+        f"Each node ran by itself on what it reads, side by side in {measured.rounds} rounds: {setting}. Another "
+        "runtime fuses operators, and its shares may differ.",
     )
     return Sheet(columns, notes, headline(spec))
 

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from archdsl import build, load_spec
+from archdsl import build, count, load_spec
+from archdsl.json_types import JsonObject
 from archdsl.latency.nodes import _inputs, node_latencies
+from archdsl.latency.result import Comparison, Latency
+from archdsl.render.node_latencies import latency_table
 from tests.support.commands import Run, command_line, tiny_document
 from tests.support.drawn import document
+from tests.support.screens import text_of
 
 run = pytest.fixture(command_line)
 tiny = pytest.fixture(tiny_document)
+CONDITIONS: JsonObject = {"batch": 2, "dtype": "float32", "runtime": "onnxruntime", "device": "cpu", "threads": 1}
 
 
 def test_a_node_is_measured_on_what_it_reads_in_the_network() -> None:
@@ -46,6 +51,43 @@ def test_shares_are_of_the_sum_of_all_nodes(tiny: Path) -> None:
     assert [facts["provenance"][name] for name in ("runtime", "batch", "threads")] == ["eager", 2, 1]
 
 
+def test_in_another_runtime_a_node_is_the_difference_that_it_makes_to_the_network(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured up to a node gives what later nodes read; the nodes add up to the network."""
+    spec, asked = load_spec(tiny), dict[str, Any]()
+    took = {"stem": 2.0, "stage": 5.0, "head": 4.5}
+
+    def compare(networks: dict[str, torch.nn.Module], *setting: object, **more: object) -> Comparison:
+        asked.update(networks=networks, setting=setting, image=more["image"])
+        latencies = {name: Latency(name, (took[name],), {"runtime": "onnxruntime"}) for name in networks}
+        return Comparison("p50", latencies, latencies["stem"])
+
+    monkeypatch.setattr("archdsl.latency.nodes.compare", compare)
+    measured = node_latencies(spec, "cpu", 2, 1, runtime="onnxruntime")
+    assert measured.nodes == {"stem": 2.0, "stage": 3.0, "head": -0.5}
+    assert (measured.whole_ms, measured.sum_ms, measured.way) == (4.5, 4.5, "difference")
+    assert asked["setting"] == ("cpu", 2, "float32", "onnxruntime", 1)
+    networks, x = asked["networks"], torch.randn(1, *asked["image"])
+    with torch.inference_mode():
+        stem, stage, logits = (networks[name](x) for name in took)
+        model = networks["head"].model
+        assert torch.equal(stage, model.stage(stem))
+        assert torch.equal(logits, model(x))
+    assert "The whole network: p50 4.500 ms per batch, which the nodes add up to." in " ".join(
+        text_of(latency_table(spec, count(spec), measured._replace(origin=CONDITIONS)), 100).split()
+    )
+
+
+@pytest.mark.slow
+def test_the_network_up_to_a_node_is_measured_as_an_exported_file(run: Run, tiny: Path) -> None:
+    ended = run("show", tiny, "--latency", "--runtime", "onnxruntime", "--threads", "1", "--rounds", "3", "--json")
+    facts = json.loads(ended.out)["latency"]
+    assert facts["way"] == "difference"
+    assert sum(node["ms"] for node in facts["nodes"].values()) == pytest.approx(facts["ms"])
+    assert facts["provenance"]["runtime"] == "onnxruntime"
+
+
 def test_show_prints_the_shares_and_their_conditions(run: Run, tiny: Path) -> None:
     asked = ("show", tiny, "--latency", "--device", "cpu", "--threads", "1", "--rounds", "2")
     ended = run(*asked)
@@ -59,7 +101,7 @@ def test_show_prints_the_shares_and_their_conditions(run: Run, tiny: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--latency", "--runtime", "onnxruntime"], "onnxruntime runs a network as a whole"),
+        (["--latency", "--runtime", "onnx"], "unknown runtime 'onnx'; known: compile"),
         (["--latency", "--format", "svg"], "latencies are printed as text or JSON"),
         (["--threads", "1"], "it says how to measure; add --latency"),
         (["--latency", "--rounds", "0"], "'0' is not a whole number"),
