@@ -25,6 +25,8 @@ from archdsl.timing.rounds import Rounds
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from archdsl.compile import Backbone
+
 _WHOLE = ""
 """The network among its nodes, none of which has an empty id."""
 
@@ -98,9 +100,10 @@ def _differences(
     pace: Pace,
 ) -> NodeLatencies:
     """The network up to each node, side by side; each node's share is the difference to the one before."""
-    from archdsl.compile import build
+    from archdsl.compile import Backbone, build
 
     whole = seeded_by(lambda: build(spec), Setting.checked(*setting[:4]).device).eval()
+    assert isinstance(whole, Backbone)
     names = [node.id for node in spec.nodes]
     order = [step.node.id for step in spec.plan()]
     networks = {name: _up_to(whole, name) for name in order}
@@ -113,7 +116,7 @@ def _differences(
     return NodeLatencies(nodes, taken[-1], compared.stat, len(last.samples), last.provenance, "difference")
 
 
-def _up_to(model: nn.Module, node: str) -> nn.Module:
+def _up_to(model: Backbone, node: str) -> nn.Module:
     """The network up to a node: images -> what later nodes read."""
     from torch import nn
 
@@ -123,7 +126,7 @@ def _up_to(model: nn.Module, node: str) -> nn.Module:
             self.model = model
 
         def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-            read: tuple[Tensor, ...] = self.model.forward_to(x, node)
+            read = self.model.forward_to(x, node)
             return read if len(read) > 1 else read[0]
 
     return UpTo()
