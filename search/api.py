@@ -199,7 +199,14 @@ def _without_parent(request: SettingsRequest) -> SettingsRequest:
         WrongUse: a parent is named.
     """
     if request.latency_share is not None or request.parent not in (None, NO_PARENT):
-        raise WrongUse("a search with a parent runs on one machine; leave out --storage, or give --parent none")
+        is_share = request.latency_share is not None
+        what = "a budget in percent of a parent's latency" if is_share else "a search with a parent"
+        instead = "give the budget in milliseconds" if is_share else "leave out --parent"
+        raise WrongUse(
+            f"{what} cannot be shared by --storage: every machine would adapt a parent of its own, and what inherits "
+            f"from different ones is not compared; {instead} to share the search, or leave out --storage to search on "
+            "this machine alone"
+        )
     return replace(request, parent=NO_PARENT)
 
 

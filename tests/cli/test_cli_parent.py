@@ -32,7 +32,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("--parent litv2_s", "archdsl import litv2_s CHECKPOINT -o litv2_s.safetensors"),
         ("--parent none --latency-budget 60%", "60% is a share of the parent's latency"),
         ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),
-        ("--parent mine.safetensors --storage postgresql://me@host/db", "runs on one machine"),
+        ("--parent mine.safetensors --storage postgresql://me@host/db", "leave out --parent to share the search"),
+        ("--latency-budget 60% --storage postgresql://me@host/db", "give the budget in milliseconds to share the"),
     ],
 )
 def test_a_parent_that_cannot_be_used_is_refused(run: Run, line: str, said: str) -> None:
