@@ -98,7 +98,7 @@ def _nodes(before: Spec, after: Spec, before_count: Count, after_count: Count) -
     old_fields, new_fields = _fields(before), _fields(after)
     for name in old_fields.keys() & new_fields.keys():
         old, new = before.node(name), after.node(name)
-        if is_listable(old) and is_listable(new) and old.type != new.type and _have_one_type(old, new):
+        if old.type != new.type and is_listable(old) and is_listable(new) and _have_one_type(old, new):
             old_fields[name], new_fields[name] = _by_block(old, old_fields[name]), _by_block(new, new_fields[name])
     waiting = list(old_fields)
     for name in new_fields:

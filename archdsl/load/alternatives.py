@@ -91,8 +91,9 @@ def assembled(parent: Spec, chosen: Iterable[Alternative]) -> Spec:
 
 def _exchanged(parent: Spec, written: JsonObject, chosen: list[Alternative]) -> JsonObject:
     """The document of a stage with alternatives in the place of its blocks."""
-    keys: Keys = ("nodes", [node.id for node in parent.nodes].index(text_in(written["id"])))
-    stage = parent.node(text_in(written["id"]))
+    node_id = text_in(written["id"])
+    keys: Keys = ("nodes", [node.id for node in parent.nodes].index(node_id))
+    stage = parent.node(node_id)
     if not is_listable(stage):
         raise SpecError([Problem(keys, "no sequence of blocks says what this node is", stage.type)])
     blocks: list[JsonObject | None] = [*block_documents(stage)]
@@ -101,9 +102,9 @@ def _exchanged(parent: Spec, written: JsonObject, chosen: list[Alternative]) -> 
         positions = set(alternative.positions)
         if taken & positions:
             rule = "each position is taken by one alternative"
-            raise SpecError([Problem(keys, rule, f"position {min(taken & positions)} of {stage.id} twice")])
+            raise SpecError([Problem(keys, rule, f"position {min(taken & positions)} of {node_id} twice")])
         if not positions <= set(range(len(blocks))):
-            rule = f"{stage.id} has the positions 0 to {len(blocks) - 1}"
+            rule = f"{node_id} has the positions 0 to {len(blocks) - 1}"
             raise SpecError([Problem(keys, rule, f"{alternative.first} to {max(positions)}")])
         taken |= positions
         for position in alternative.positions:

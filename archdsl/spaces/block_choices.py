@@ -64,7 +64,7 @@ def block_choices(spec: Spec) -> BlockChoices:
         "name": f"{spec.name[:_LONGEST_NAME]}-blocks",
     }
     rest = {key: value for key, value in document.items() if key not in _LEFT_OUT}
-    written = {**header, **rest, "nodes": nodes, "objectives": ["max proxy_accuracy", "min latency"]}
+    written: JsonObject = {**header, **rest, "nodes": nodes, "objectives": ["max proxy_accuracy", "min latency"]}
     return BlockChoices(written, kept)
 
 
@@ -111,7 +111,7 @@ def _of_runs(own: Block) -> Iterator[_Labelled]:
     if bare is not None:
         yield bare
         yield from _labelled("none_narrow", narrowed(bare.block, 2))
-        depthwise = {"type": "dwconv", "ratio": max(own.mlp.ratio / 2, 1)}
+        depthwise: JsonObject = {"type": "dwconv", "ratio": max(own.mlp.ratio / 2, 1)}
         yield from _labelled("depthwise", with_field(bare.block, "mlp", depthwise))
 
 

@@ -22,7 +22,7 @@ def merge_choices(node: JsonObject, step: Step, own: str) -> JsonObject | None:
     x = step.inputs[0]
     if not isinstance(x, Map) or step.node.reads != ("pixels",) or step.node.gives != ("pixels",):
         return None
-    kept = {key: node[key] for key in ("id", "from") if key in node}
+    kept: JsonObject = {key: node[key] for key in ("id", "from") if key in node}
     written = {key: value for key, value in node.items() if key not in kept}
     alternatives: list[Json] = [{"$label": own, **written}]
     for label, other in _others(step):
@@ -35,7 +35,7 @@ def merge_choices(node: JsonObject, step: Step, own: str) -> JsonObject | None:
 def _others(step: Step) -> Iterator[tuple[str, Part]]:
     """The merges of the papers with the width, stride and norm of one, but for itself, each with a label."""
     document: JsonObject = step.node.model_dump(mode="json", exclude={"id", "from_"})
-    kept = {key: document[key] for key in ("width", "norm") if key in document}
+    kept: JsonObject = {key: document[key] for key in ("width", "norm") if key in document}
     stride = document.get("stride", 2)
     candidates: dict[str, JsonObject] = {"deformable_merge": {"type": "deformable_merge", **kept}}
     for kernel in (2, 3):

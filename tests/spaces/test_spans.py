@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from archdsl.errors import SpecError
+from archdsl.families.common.fields import type_name
+from archdsl.families.common.sequence import Sequence
 from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
 from archdsl.load.alternatives import alternatives, assembled
 from archdsl.load.spaces import choices_of, point, sample
 from archdsl.load.specs import spec_of
@@ -46,13 +49,24 @@ def parent() -> Any:
     return spec_of({**raw(stage), "kind": "arch", "name": "parent"})
 
 
+def stage_of(spec: Spec) -> Sequence:
+    stage = spec.node("stage1")
+    assert isinstance(stage, Sequence)
+    return stage
+
+
+def types_of(spec: Spec) -> list[str]:
+    """The types of the written blocks."""
+    return [type_name(type(block)) for block in stage_of(spec).blocks]
+
+
 def blocks_of(**choices: Any) -> list[str]:
     """The blocks of a choice, position by position, which asks for these variables and no other."""
     chosen = {f"stage1.blocks.{name[1:]}": value for name, value in choices.items()}
     spec, used = point(space(FOUR), chosen.__getitem__)
     assert used == chosen
-    assert spec.node("stage1").depth == len(spec.node("stage1").blocks)
-    return [block.type for block in spec.node("stage1").blocks]
+    assert stage_of(spec).depth == len(types_of(spec))
+    return types_of(spec)
 
 
 def test_a_span_of_k_takes_k_positions_and_the_covered_ones_are_not_asked() -> None:
@@ -67,9 +81,8 @@ def test_every_choice_covers_each_position_once() -> None:
     seen = list[tuple[tuple[str, Any], ...]]()
     for choose in EveryChoice(variables(four.nodes)):
         resolved = resolve(four, choose)
-        lengths = [
-            int(label.removeprefix("span")) if "span" in str(label) else 1 for label in resolved.choices.values()
-        ]
+        labels = map(str, resolved.choices.values())
+        lengths = [int(label.removeprefix("span")) if "span" in label else 1 for label in labels]
         assert sum(lengths) == 4
         assert resolved.nodes[1]["depth"] == len(lengths)
         seen.append(tuple(resolved.choices.items()))
@@ -104,12 +117,12 @@ def test_a_network_is_found_among_the_points_however_its_stage_is_written() -> N
 
 def test_a_depth_that_is_left_out_is_the_number_of_blocks_also_without_spans() -> None:
     repeated = sequence(MLP, {"$repeat": {"type": "mlp"}, "$times": {"$int": [1, 3]}})
-    assert {spec.node("stage1").depth for spec in sample(space(repeated), 3)} == {2, 3, 4}
+    assert {stage_of(spec).depth for spec in sample(space(repeated), 3)} == {2, 3, 4}
 
 
 def test_a_constraint_may_be_on_the_depth_that_comes_out() -> None:
     two = space(FOUR, constraints=["stage1.depth <= 2"])
-    assert {len(spec.node("stage1").blocks) for spec in sample(two, 12)} == {1, 2}
+    assert {len(types_of(spec)) for spec in sample(two, 12)} == {1, 2}
     assert needed_variables(two, ["stage1.depth <= 2"]) == {f"stage1.blocks.{place}" for place in range(4)}
     covered = resolve(two, {"stage1.blocks.0": "span4"}.__getitem__)
     assert satisfied(parse("stage1.blocks.2 == 'own'"), covered), "what is covered is inactive"
@@ -190,7 +203,7 @@ def test_the_alternatives_to_a_parents_blocks_are_single_blocks_and_spans_that_d
     places = [(each.first, each.span) for each in found]
     assert places == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]
     assert {each.stage for each in found} == {"stage1"}
-    assert {each.block.type for each in found} == {"mlp"}
+    assert {type_name(type(each.block)) for each in found} == {"mlp"}
     assert found[5].choice == {"stage1.blocks.1": "span2"}
 
 
@@ -205,7 +218,7 @@ def test_values_inside_of_an_alternative_are_alternatives_of_their_own() -> None
 def test_assembled_networks_have_the_alternatives_that_are_named_and_the_parents_blocks_elsewhere() -> None:
     found = alternatives(space(FOUR), parent())
     spec = assembled(parent(), [found[5]])
-    assert [block.type for block in spec.node("stage1").blocks] == ["attention", "mlp", "attention"]
+    assert types_of(spec) == ["attention", "mlp", "attention"]
     assert choices_of(space(FOUR), spec) == {
         "stage1.blocks.0": "own",
         "stage1.blocks.1": "span2",
