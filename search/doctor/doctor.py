@@ -24,7 +24,8 @@ from archdsl.search.doctor.feasible import Remedy, inside, remedies_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import KeptBudget, Share, kept_budgets, shares
 from archdsl.search.doctor.survey import Survey, survey
-from archdsl.search.doctor.timing import Timed, paces, timed
+from archdsl.search.doctor.timing import Timed, timed
+from archdsl.search.doctor.training_pace import paces
 from archdsl.search.network import Network
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.policy.doctor import DescentPolicy
