@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
+
+from torch import nn
 
 from archdsl.families.common import windows
 from archdsl.families.dat import window as dat_spec
@@ -16,6 +18,7 @@ from archdsl.nn.arguments import Size, check_table_has_size, chosen, declared, m
 from archdsl.nn.maps import LastInsideShown
 
 RelativeOrNone = Literal["relative", "none"]
+_Windowed = TypeVar("_Windowed", dat_spec.WindowBlock, dat_spec.ShiftedWindowBlock, datpp_spec.Neighborhood)
 
 
 class HiLo(LastInsideShown, litv2.HiLo):
@@ -119,8 +122,7 @@ class WindowAttention(LastInsideShown, windows.WindowAttention):
         *,
         channels_last: bool = False,
     ) -> None:
-        x, bias = map_of(self, channels), chosen(position_bias)
-        spec = declared(self, dat_spec.WindowBlock, x, heads=heads, window=window, position_bias=bias)
+        spec = _windowed(self, dat_spec.WindowBlock, channels, heads, window, position_bias)
         super().__init__(channels, spec.heads, spec.window, spec.position_bias.type == "relative")
         self.take_maps(channels, channels_last)
 
@@ -153,8 +155,7 @@ class ShiftedWindowAttention(LastInsideShown, windows.ShiftedWindowAttention):
         *,
         channels_last: bool = False,
     ) -> None:
-        x, bias = map_of(self, channels), chosen(position_bias)
-        spec = declared(self, dat_spec.ShiftedWindowBlock, x, heads=heads, window=window, position_bias=bias)
+        spec = _windowed(self, dat_spec.ShiftedWindowBlock, channels, heads, window, position_bias)
         super().__init__(channels, spec.heads, spec.window, spec.position_bias.type == "relative")
         self.take_maps(channels, channels_last)
 
@@ -187,7 +188,23 @@ class NeighborhoodAttention(LastInsideShown, datpp.NeighborhoodAttention):
         *,
         channels_last: bool = False,
     ) -> None:
-        x, bias = map_of(self, channels), chosen(position_bias)
-        spec = declared(self, datpp_spec.Neighborhood, x, heads=heads, window=window, position_bias=bias)
+        spec = _windowed(self, datpp_spec.Neighborhood, channels, heads, window, position_bias)
         super().__init__(channels, spec.heads, spec.window, spec.position_bias.type == "relative")
         self.take_maps(channels, channels_last)
+
+
+def _windowed(
+    module: nn.Module,
+    kind: type[_Windowed],
+    channels: int,
+    heads: int,
+    window: int,
+    position_bias: RelativeOrNone,
+) -> _Windowed:
+    """The declaration of an attention inside windows.
+
+    Raises:
+        WrongUse: a value is out of its bounds, or `heads` does not divide `channels`.
+    """
+    x, bias = map_of(module, channels), chosen(position_bias)
+    return declared(module, kind, x, heads=heads, window=window, position_bias=bias)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from archdsl.families.common import layers
 from archdsl.families.fcvit import modules as fcvit
 from archdsl.families.fcvit import spec as fcvit_spec
@@ -44,10 +46,7 @@ class ContextMixer(LastInsideShown, fcvit.Context):
             self,
             fcvit_spec.FcvitConv,
             map_of(self, channels),
-            heads=1 if heads is None else heads,
-            weighted=heads is not None,
-            reduction=reduction,
-            compete=compete,
+            **_context(heads, reduction, compete),
         )
         super().__init__(channels, heads, spec.context_hidden(channels), spec.compete)
         self.take_maps(channels, channels_last)
@@ -92,11 +91,8 @@ class DepthwiseTokenMixer(LastInside, fcvit.TokenMixer):
             fcvit_spec.FcvitConv,
             map_of(self, channels),
             kernels=kernels,
-            heads=1 if heads is None else heads,
-            weighted=heads is not None,
-            reduction=reduction,
+            **_context(heads, reduction, compete),
             squeeze=squeeze,
-            compete=compete,
             spatial_attention=spatial_attention,
         )
         super().__init__(spec.step_modules(channels), spec.gate_module(channels))
@@ -120,9 +116,7 @@ class ConvMlp(LastInside, layers.ConvMlp):
     """
 
     def __init__(self, channels: int, ratio: float = 4, kernel: int = 3, *, channels_last: bool = False) -> None:
-        mlp: JsonInput = {"type": "dwconv", "ratio": ratio, "kernel": kernel}
-        spec = declared(self, lit_spec.MlpBlock, map_of(self, channels), mlp=mlp).mlp
-        super().__init__(channels, layers.hidden_width(spec, channels), kernel)
+        super().__init__(channels, _hidden_width(self, "dwconv", channels, ratio, kernel), kernel)
         self.take_maps(channels, channels_last)
 
 
@@ -143,7 +137,21 @@ class ResidualConvMlp(LastInside, layers.ResidualConvMlp):
     """
 
     def __init__(self, channels: int, ratio: float = 4, kernel: int = 3, *, channels_last: bool = False) -> None:
-        mlp: JsonInput = {"type": "dwconv_residual", "ratio": ratio, "kernel": kernel}
-        spec = declared(self, lit_spec.MlpBlock, map_of(self, channels), mlp=mlp).mlp
-        super().__init__(channels, layers.hidden_width(spec, channels), kernel)
+        super().__init__(channels, _hidden_width(self, "dwconv_residual", channels, ratio, kernel), kernel)
         self.take_maps(channels, channels_last)
+
+
+def _context(heads: int | None, reduction: int, compete: bool) -> dict[str, JsonInput]:
+    """The arguments of a context as fields of a declaration."""
+    weighted = heads is not None
+    return {"heads": heads if weighted else 1, "weighted": weighted, "reduction": reduction, "compete": compete}
+
+
+def _hidden_width(module: nn.Module, kind: str, channels: int, ratio: float, kernel: int) -> int:
+    """Of an MLP with a depthwise convolution.
+
+    Raises:
+        WrongUse: a value is out of its bounds, or the kernel is even.
+    """
+    mlp: JsonInput = {"type": kind, "ratio": ratio, "kernel": kernel}
+    return layers.hidden_width(declared(module, lit_spec.MlpBlock, map_of(module, channels), mlp=mlp).mlp, channels)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from torch import Tensor
-
 from archdsl.families.dat import modules as dat
 from archdsl.families.dat import spec as dat_spec
 from archdsl.families.datpp import modules as datpp
 from archdsl.families.datpp import spec as datpp_spec
 from archdsl.nn.arguments import Fields, Size, check_table_has_size, chosen, declared, map_of, refusal
-from archdsl.nn.maps import LastInsideShown
+from archdsl.nn.maps import LastInsideShown, SamplingShown
 
 DatOffsets: TypeAlias = Literal["scaled", "free", "squashed"] | Fields
 DatBias: TypeAlias = Literal["sampled", "depthwise", "none"]
@@ -19,7 +17,7 @@ PlusOffsets: TypeAlias = Literal["clamped", "scaled"] | Fields
 PlusBias: TypeAlias = Literal["sampled", "log", "fixed", "depthwise", "none"] | Fields
 
 
-class DeformableAttention(LastInsideShown, dat.DeformableAttention):
+class DeformableAttention(SamplingShown, dat.DeformableAttention):
     """Attention of all positions to keys sampled at learned offsets, as in DAT (arXiv:2201.00520, section 3.2).
 
     (B, C, H, W) -> (B, C, H, W), for any H and W. Each group of channels has offsets of its own, which a small
@@ -76,16 +74,8 @@ class DeformableAttention(LastInsideShown, dat.DeformableAttention):
         super().__init__(channels, spec.heads, spec.groups, network, spec.offsets, bias)
         self.take_maps(channels, channels_last)
 
-    def sampling_positions(self, x: Tensor) -> Tensor:
-        """Where the map is sampled, to be drawn: a map as `forward` takes it -> (B, groups, Hk, Wk, yx).
 
-        In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
-        """
-        self.check_map(x)
-        return super().sampling_positions(self.map_last(x))
-
-
-class DeformablePlusAttention(LastInsideShown, datpp.DeformablePlusAttention):
+class DeformablePlusAttention(SamplingShown, datpp.DeformablePlusAttention):
     """Attention of all positions to keys sampled at learned offsets, as in DAT++ (arXiv:2309.01430, section 3).
 
     (B, C, H, W) -> (B, C, H, W). As `DeformableAttention`, but the keys start from another grid, and by default their
@@ -143,14 +133,6 @@ class DeformablePlusAttention(LastInsideShown, datpp.DeformablePlusAttention):
         network, bias = spec.offset_network(channels), spec.bias_module(x)
         super().__init__(channels, spec.heads, spec.groups, network, spec.reach, bias)
         self.take_maps(channels, channels_last)
-
-    def sampling_positions(self, x: Tensor) -> Tensor:
-        """Where the map is sampled, to be drawn: a map as `forward` takes it -> (B, groups, Hk, Wk, yx).
-
-        In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
-        """
-        self.check_map(x)
-        return super().sampling_positions(self.map_last(x))
 
 
 class PooledAttention(LastInsideShown, datpp.PooledAttention):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import nn
 
 from archdsl.families.common import layers
-from archdsl.families.common.views import Position, View
 from archdsl.families.dualvit import block_modules
 from archdsl.families.dualvit import blocks as dualvit_spec
 from archdsl.json_types import JsonInput
 from archdsl.nn.arguments import Norm, chosen, declared, drop_rate, map_of
-from archdsl.nn.maps import MapModule
+from archdsl.nn.maps import PathsInside
 
 
-class DualPathBlock(MapModule, block_modules.DualPath):
+class DualPathBlock(PathsInside, block_modules.DualPath):
     """Dual-ViT's dual-path block: semantics are refined by themselves and by the map, which then reads them.
 
     (B, C, H, W) and (B, M, C) -> the same two, for any H, W and M. Norms, residual sums and both MLPs are inside. The
@@ -50,34 +49,12 @@ class DualPathBlock(MapModule, block_modules.DualPath):
     ) -> None:
         fields = _fields(heads, mlp_ratio, semantic_ratio, norm, layer_scale, local_perception)
         spec = declared(self, dualvit_spec.DualPath, map_of(self, channels), **fields)
-        super().__init__(
-            channels,
-            spec.heads,
-            layers.norm(spec.norm, channels),
-            layers.norm(spec.norm, channels),
-            layers.mlp(spec.mlp, channels),
-            spec.semantic_hidden(channels),
-            spec.layer_scale,
-            spec.local_perception,
-        )
+        super().__init__(channels, spec.heads, *_parts(spec, channels))
         self.drop_path.rate = drop_rate(self, drop_path)
         self.take_maps(channels, channels_last)
 
-    def forward(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W), or channels last, and (B, M, C) -> the same"""
-        self.check_map(x)
-        self.check_tokens(semantics)
-        x, semantics = super().forward(self.map_last(x), semantics)
-        return self.map_given(x), semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
-        """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
-        self.check_map(x)
-        self.check_tokens(semantics)
-        return super().views(self.map_last(x), semantics, query=query)
-
-
-class JointPathBlock(MapModule, block_modules.JointPath):
+class JointPathBlock(PathsInside, block_modules.JointPath):
     """Dual-ViT's block of the late stages: attention over map and semantics together, then an MLP of each.
 
     (B, C, H, W) and (B, M, C) -> the same two, for any H, W and M. Norms and residual sums are inside.
@@ -113,31 +90,9 @@ class JointPathBlock(MapModule, block_modules.JointPath):
     ) -> None:
         fields = _fields(heads, mlp_ratio, semantic_ratio, norm, layer_scale, local_perception)
         spec = declared(self, dualvit_spec.JointPath, map_of(self, channels), **fields)
-        super().__init__(
-            channels,
-            spec.heads,
-            layers.norm(spec.norm, channels),
-            layers.norm(spec.norm, channels),
-            layers.mlp(spec.mlp, channels),
-            spec.semantic_hidden(channels),
-            spec.layer_scale,
-            spec.local_perception,
-        )
+        super().__init__(channels, spec.heads, *_parts(spec, channels))
         self.drop_path.rate = drop_rate(self, drop_path)
         self.take_maps(channels, channels_last)
-
-    def forward(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W), or channels last, and (B, M, C) -> the same"""
-        self.check_map(x)
-        self.check_tokens(semantics)
-        x, semantics = super().forward(self.map_last(x), semantics)
-        return self.map_given(x), semantics
-
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
-        """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
-        self.check_map(x)
-        self.check_tokens(semantics)
-        return super().views(self.map_last(x), semantics, query=query)
 
 
 def _fields(
@@ -157,3 +112,12 @@ def _fields(
         "local_perception": local_perception,
     }
     return fields if norm is None else {**fields, "norm": chosen(norm)}
+
+
+def _parts(
+    spec: dualvit_spec.DualPath | dualvit_spec.JointPath, channels: int
+) -> tuple[nn.Module, nn.Module, nn.Module, int, float | None, bool]:
+    """Two norms, the MLP, the hidden width of the semantics' MLP, the layer scale, and whether perception is local."""
+    norms = layers.norm(spec.norm, channels), layers.norm(spec.norm, channels)
+    mlp, hidden = layers.mlp(spec.mlp, channels), spec.semantic_hidden(channels)
+    return *norms, mlp, hidden, spec.layer_scale, spec.local_perception

@@ -72,6 +72,38 @@ class LastInsideShown(LastInside):
         return shown
 
 
+class SamplingShown(LastInsideShown):
+    """As `LastInsideShown`, for a module that samples its map at places of its own."""
+
+    def sampling_positions(self, x: Tensor) -> Tensor:
+        """Where the map is sampled, to be drawn: a map as `forward` takes it -> (B, groups, Hk, Wk, yx).
+
+        In positions of the map: 0 is the centre of the first row or column, H - 1 or W - 1 that of the last.
+        """
+        self.check_map(x)
+        positions: Tensor = super().sampling_positions(self.map_last(x))  # type: ignore[misc]  # the next base's
+        return positions
+
+
+class PathsInside(MapModule):
+    """A module of a channels-last map and semantic tokens beside it: stands before the family's module."""
+
+    def forward(self, x: Tensor, semantics: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W), or channels last, and (B, M, C) -> the same"""
+        self.check_map(x)
+        self.check_tokens(semantics)
+        x, semantics = super().forward(self.map_last(x), semantics)
+        return self.map_given(x), semantics
+
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> Sequence[View]:
+        """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
+        self.check_map(x)
+        self.check_tokens(semantics)
+        last = self.map_last(x)
+        shown: Sequence[View] = super().views(last, semantics, query=query)  # type: ignore[misc]  # the next base's
+        return shown
+
+
 class FirstInside(MapModule):
     """A module whose arithmetic is of channels-first maps: stands before the family's module among the bases."""
 
