@@ -16,7 +16,7 @@ from archdsl.cli import main
 def ended(code, *arguments):
     assert main(list(arguments)) == code, arguments
 
-ended(0, "check", "litv2_s", "lit-dat-64")
+ended(0, "check", "litv2_s")
 ended(0, "show", "litv2_s")
 ended(0, "show", "litv2_s", "--format", "svg")
 ended(0, "cost", "litv2_s", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from functools import cache
@@ -40,6 +41,7 @@ from tests.support.drawn import DRAWN, document
 from tests.support.proxy_checks import DATA, networks, whole
 from tests.support.reported import copied_run
 from tests.support.screens import text_of, too_wide
+from tests.support.searching import SPACE as SEARCHED
 from tests.support.searching import settings
 from tests.support.tabled import SPACE, small_table
 
@@ -139,7 +141,7 @@ COMMANDS = {
     "cost": ("cost", "litv2_s"),
     "zoo": ("zoo",),
     "report": ("report", "run"),
-    "doctor": ("doctor", "lit-dat-64", "--no-measure", "--device", "cpu", "--params-budget", "2M"),
+    "doctor": ("doctor", "tiny.json", "--no-measure", "--device", "cpu", "--params-budget", "2M"),
 }
 
 
@@ -150,6 +152,7 @@ def test_commands_keep_to_the_width_and_crop_nothing(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.chdir(copied_run(tmp_path).parent)
+    Path("tiny.json").write_text(json.dumps({**SEARCHED, "name": "tiny-litv2"}))
     ended = run(*COMMANDS[name])
     assert ended.code == 0
     assert not CUT.search(ended.out)

@@ -25,6 +25,7 @@ from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, ValidationAccuracy, WinnerAccuracy
 from archdsl.search.trial import Trial
 from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
+from tests.support.fake_worker import Machine
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of, too_wide
 from tests.support.searching import SPACE, Machine, quicken, search, settings, trials

@@ -19,7 +19,8 @@ from archdsl.search.request import SettingsRequest
 from archdsl.search.store import cache
 from archdsl.search.store.cache import training_key
 from archdsl.training.fidelity import LEAST_STEPS, Fidelity, batch_on, fidelity_of, length_note
-from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, settings
+from tests.support.fake_worker import Machine
+from tests.support.searching import SPACE, Lines, quicken, records, search, settings
 
 DATA = DataFacts(20, 3, 2000, 100, 100, 0.05, "fake", "0", DataRequest("fake", 32, 0, 2000), "2")
 

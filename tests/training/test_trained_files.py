@@ -67,7 +67,9 @@ def normalised(images: Tensor, facts: ModelFacts) -> Tensor:
     return (pixels - mean) / std
 
 
-@pytest.fixture(params=["shapetex", "bytes", "grey", "unit floats", "wide floats"])
+@pytest.fixture(
+    params=[pytest.param("shapetex", marks=pytest.mark.slow), "bytes", "grey", "unit floats", "wide floats"]
+)
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     kinds: dict[str, dict[str, Any]] = {
         "bytes": {"scale": 255, "dtype": np.uint8},
