@@ -15,17 +15,8 @@ from archdsl.load.spaces import point
 from archdsl.search import run as run_search
 from archdsl.search.baselines import baseline_documents
 from archdsl.search.report import read_report
-from tests.support.searching import (
-    SPACE,
-    Lines,
-    Machine,
-    after,
-    quicken,
-    records,
-    search,
-    settings,
-    trials,
-)
+from tests.support.fake_worker import Machine
+from tests.support.searching import SPACE, Lines, after, quicken, records, search, settings, trials
 
 NET: dict[str, Any] = {
     "kind": "arch",

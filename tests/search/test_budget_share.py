@@ -17,9 +17,10 @@ from archdsl.search.policy.evaluate import BudgetSharePolicy
 from archdsl.search.report import read_report
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.result import Result
+from tests.support.fake_worker import Machine
 from tests.support.reported import edit, terminal
 from tests.support.screens import text_of
-from tests.support.searching import Machine, quicken, search
+from tests.support.searching import quicken, search
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,9 @@ from archdsl.search.report.commands import bench_command, search_command
 from archdsl.search.store.winner_usage import maps_of
 from archdsl.search.worker.actions import ACTIONS
 from tests.support.devices import fake_device
+from tests.support.fake_worker import Machine
 from tests.support.screens import text_of
-from tests.support.searching import Machine, quicken, search, settings
+from tests.support.searching import quicken, search, settings
 from tests.support.small_networks import small
 
 

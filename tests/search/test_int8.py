@@ -16,8 +16,9 @@ from archdsl.search.worker.process import Failed
 from archdsl.weights import save_model
 from archdsl.weights.facts import ModelFacts
 from tests.support.bright_images import write_bright_images
+from tests.support.fake_worker import Machine
 from tests.support.screens import text_of
-from tests.support.searching import Lines, Machine, quicken, search
+from tests.support.searching import Lines, quicken, search
 from tests.support.small_networks import shaken
 
 RUNTIME: dict[str, Any] = {"runtime": "onnxruntime", "dtype": "int8", "threads": 1}

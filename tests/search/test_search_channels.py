@@ -14,8 +14,9 @@ from archdsl.load.spaces import space_of
 from archdsl.search import run
 from archdsl.search.proxy_check.check import check
 from tests.support.examining import space, written
+from tests.support.fake_worker import Machine
 from tests.support.proxy_checks import asked
-from tests.support.searching import Lines, Machine, quicken, search
+from tests.support.searching import Lines, quicken, search
 
 BOTH = r"the space 'tiny' has channels {}, but the data {} has channels {}; write \"channels\": {} in the space"
 

@@ -16,7 +16,8 @@ from archdsl.render.search import how_to_continue
 from archdsl.search.policy.evaluate import GivingUpPolicy
 from archdsl.search.store.winner_files import WINNER_FILES
 from archdsl.search.worker.process import Failed, WorkerGone
-from tests.support.searching import RANDOM, Lines, Machine, after, quicken, search, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import RANDOM, Lines, after, quicken, search, trials
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,9 @@ from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose import storage, study
 from archdsl.search.store import folder as run_folder
 from tests.support.commands import TINY
+from tests.support.fake_worker import Machine
 from tests.support.places import ROOT
-from tests.support.searching import RANDOM, Machine, quicken, search, settings, when_training
+from tests.support.searching import RANDOM, quicken, search, settings, when_training
 from tests.support.searching import trials as records
 
 
@@ -224,7 +225,8 @@ def test_a_network_during_which_the_user_stops_often_is_not_to_blame(tmp_path: P
 
 def test_a_master_killed_by_sigkill_loses_no_finished_trial(tmp_path: Path) -> None:
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom tests.support.searching import Machine, search\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tests.support.fake_worker import Machine\n"
+        "from tests.support.searching import search\n"
         "machine = Machine()\n"
         "machine.on_ask = lambda request: os.kill(os.getpid(), 9) if len(machine.names('train')) == 3 else None\n"
         "search(Path(sys.argv[1]), machine, trials=3, latency_budget_ms=None)\n"

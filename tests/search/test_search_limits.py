@@ -15,7 +15,8 @@ from archdsl.errors import SearchError
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.store.clock import Clock
-from tests.support.searching import RANDOM, SPACE, Lines, Machine, latency_of, quicken, search, trials
+from tests.support.fake_worker import Machine, latency_of
+from tests.support.searching import RANDOM, SPACE, Lines, quicken, search, trials
 
 
 @pytest.fixture(autouse=True)

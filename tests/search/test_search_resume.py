@@ -15,7 +15,8 @@ from archdsl.search.loop import trials as trying
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import EvolutionPolicy, SamplerPolicy
 from archdsl.search.store.folder import RunExists, RunFolder
-from tests.support.searching import Machine, after, quicken, search, settings, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import after, quicken, search, settings, trials
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ from archdsl.search import run as run_search
 from archdsl.search.evaluate import measuring as ladder
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
-from tests.support.searching import RANDOM, Lines, Machine, quicken, records, search, settings, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import RANDOM, Lines, quicken, records, search, settings, trials
 
 FIELDS = [
     "number",

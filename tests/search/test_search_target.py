@@ -21,8 +21,9 @@ from archdsl.search.worker.events import DeviceBusy, Event
 from archdsl.search.worker.process import TargetLost
 from archdsl.search.worker.slot import DeviceLocks, WorkerSlot
 from tests.support.examining import examined
+from tests.support.fake_worker import Machine
 from tests.support.screens import text_of
-from tests.support.searching import Machine, after, quicken, search, settings, trials
+from tests.support.searching import after, quicken, search, settings, trials
 from tests.support.ssh_server import server, use
 
 URL = "ssh://pi@board"

@@ -16,7 +16,8 @@ from archdsl.search.propose.distributions import as_values, choices
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.study import Completed
 from archdsl.spaces.variables import variables
-from tests.support.searching import SPACE, accuracy_of, latency_of, settings
+from tests.support.fake_worker import accuracy_of, latency_of
+from tests.support.searching import SPACE, settings
 
 SPACE_ = space_of(SPACE)
 KNOWN = variables(SPACE_.nodes)

@@ -10,7 +10,8 @@ from typing import Any
 from archdsl.search.doctor.doctor import Examination, examine
 from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.policy.doctor import SurveyPolicy
-from tests.support.searching import SPACE, Machine, settings
+from tests.support.fake_worker import Machine
+from tests.support.searching import SPACE, settings
 
 Raw = dict[str, Any]
 

@@ -3,66 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from archdsl import load_spec
-from archdsl.cli import main
 from archdsl.errors import SearchError, WrongUse
 from archdsl.json_types import objects_in
-from archdsl.render.comparison import comparison
-from archdsl.search import score
-from archdsl.search.comparison.result import Scores, against_winner
+from archdsl.search.comparison.result import against_winner
 from archdsl.search.evaluate.trainings import SeedTraining
 from archdsl.search.store import cache
-from archdsl.search.store.folder import RunFolder
-from archdsl.search.store.parent import PARENT_WEIGHTS, Parent, ParentAccuracy, keep_parent
-from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.process import Failed
-from tests.support.searching import RANDOM, Machine, latency_of, quicken, records, search
+from tests.support.fake_worker import Machine, latency_of
+from tests.support.scored import LARGE, NET, cache_of_the_test, scored, searched_run, shown
+from tests.support.searching import records, search
 
-NET: dict[str, Any] = {
-    "kind": "arch",
-    "version": 1,
-    "name": "my_net",
-    "image": 32,
-    "nodes": [
-        {"id": "stem", "type": "patch_stem", "width": 40},
-        {"id": "stage", "type": "mlp", "depth": 3},
-        {"id": "head", "type": "mean_head"},
-    ],
-}
-LARGE = {**NET, "name": "large", "nodes": [{**NET["nodes"][0], "width": 160}, *NET["nodes"][1:]]}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of the small space."""
-    folder = tmp_path_factory.mktemp("searched") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        quicken(patch, folder.parent / "cache")
-        search(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-
-
-def scored(run: Path, *networks: Any, machine: Machine | None = None, **options: Any) -> Scores:
-    return score(networks, like=run, policy=RANDOM, new_worker=(machine or Machine()).worker, **options)
-
-
-def shown(scores: Scores) -> str:
-    console = Console(width=160, color_system=None)
-    with console.capture() as capture:
-        console.print(comparison(scores), soft_wrap=True)
-    return capture.get()
+run = pytest.fixture(scope="module")(searched_run)
+own_cache = pytest.fixture(autouse=True)(cache_of_the_test)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -238,42 +196,6 @@ def test_no_network_at_all_is_refused(run: Path) -> None:
         scored(run)
 
 
-@pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Where the command line measures and trains."""
-    machine = Machine()
-    monkeypatch.setattr(MachineOptions, "worker", lambda self, device, policy: machine.worker)
-    return machine
-
-
-def test_the_command_prints_the_same_facts_as_json(
-    run: Path, faked: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "my_net.json"
-    file.write_text(json.dumps(NET))
-    assert main(["score", str(file), "--like", str(run), "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["networks"][0]["spec"]["name"] == "my_net"
-    assert facts["networks"][0]["rank"] >= 1
-    assert facts["table"] == json.loads((run / "front.json").read_text())
-    assert facts["conditions"]["runtime"] == "eager"
-
-
-def test_the_command_ends_with_1_where_a_network_cannot_be_trained(
-    run: Path, faked: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    faked.finite = False
-    file = tmp_path / "my_net.json"
-    file.write_text(json.dumps(NET))
-    assert main(["score", str(file), "--like", str(run)]) == 1
-    assert "my_net: training gave no finite loss" in capsys.readouterr().out
-
-
-def test_a_folder_without_a_run_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["score", "litv2_s", "--like", str(tmp_path / "nothing")]) == 2
-    assert "no such folder" in capsys.readouterr().err
-
-
 def test_the_weights_of_a_file_are_not_used_and_that_is_said(run: Path, tmp_path: Path) -> None:
     from archdsl import build, save_model
 
@@ -281,52 +203,3 @@ def test_the_weights_of_a_file_are_not_used_and_that_is_said(run: Path, tmp_path
     save_model(build(load_spec({**NET, "classes": 10})), file)
     scored(run, file, say=said.append)
     assert any("its weights are not used" in line for line in said)
-
-
-@pytest.fixture
-def inherited(run: Path, tmp_path: Path) -> Path:
-    """The run as one whose networks inherited from a parent."""
-    folder = tmp_path / "run"
-    shutil.copytree(run, folder)
-    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    trained = next(line for line in lines if "proxy" in line["provenance"])
-    trained["provenance"]["proxy"]["parent"] = "a" * 64
-    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    accuracy = ParentAccuracy(0.9, 0.03, 100)
-    keep_parent(RunFolder(folder), Parent("a_parent", "parent.safetensors", "a" * 64, NET, accuracy, None, epochs=0.0))
-    (folder / PARENT_WEIGHTS).write_bytes(b"weights")
-    return folder
-
-
-def test_a_network_inherits_where_those_of_the_run_did(inherited: Path) -> None:
-    machine = Machine()
-    scored(inherited, NET, machine=machine)
-    request = next(request for request in machine.asked if request["do"] == "train")
-    assert request["inheriting"]["sha256"] == "a" * 64
-    assert request["inheriting"]["parent"] == str(inherited / PARENT_WEIGHTS)
-
-
-def test_longer_trainings_of_a_run_that_inherited_are_those_of_its_finalists(inherited: Path) -> None:
-    lines = [json.loads(line) for line in (inherited / "trials.jsonl").read_text().splitlines()]
-    longer = [line["provenance"]["proxy"] for line in lines if line["rung"] == "train_longer"]
-    assert longer
-    for proxy in longer:
-        proxy |= {"parent": "a" * 64, "epochs": 7.5}
-    (inherited / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    machine = Machine()
-    [network] = scored(inherited, NET, machine=machine, longer=True).networks
-    short, *finals = [request for request in machine.asked if request["do"] == "train"]
-    assert short["inheriting"]["refit_steps"] == 0
-    assert {(request["inheriting"]["epochs"], request["inheriting"]["is_decided"]) for request in finals} == {
-        (7.5, True)
-    }
-    assert network.longer is not None
-    assert network.longer.is_inherited
-
-
-def test_a_network_that_does_not_inherit_is_trained_longer_as_ever(inherited: Path) -> None:
-    machine = Machine()
-    machine.why_not = lambda spec: "it is wider than the parent"
-    [network] = scored(inherited, NET, machine=machine, longer=True).networks
-    assert network.longer is not None
-    assert not network.longer.is_inherited

@@ -25,8 +25,9 @@ from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import kept_budgets
 from archdsl.search.policy import SHIPPED
 from tests.support.examining import Raw, examined, sampling, space, written
+from tests.support.fake_worker import Machine, latency_of
 from tests.support.screens import text_of
-from tests.support.searching import Machine, latency_of, settings
+from tests.support.searching import settings
 
 # -------------------------------------------------------------------------------------------------------- what it holds
 

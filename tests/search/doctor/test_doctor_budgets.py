@@ -20,7 +20,8 @@ from archdsl.search.policy import SHIPPED
 from archdsl.spaces.resolve import Choices
 from archdsl.training.pace import noise, pace
 from tests.support.examining import examined, sampling, space, written
-from tests.support.searching import Machine, settings
+from tests.support.fake_worker import Machine
+from tests.support.searching import settings
 
 
 def test_latencies_are_measured_on_some_and_predicted_for_the_others() -> None:

@@ -10,7 +10,8 @@ import pytest
 from archdsl import load_spec, override
 from archdsl.search.evaluate.exported_files import FOLDER, ExportedFiles
 from archdsl.search.policy.evaluate import ExportedFilesPolicy
-from tests.support.searching import Machine, quicken, search
+from tests.support.fake_worker import Machine
+from tests.support.searching import quicken, search
 
 SPECS = [override(load_spec("litv2_s"), [f"stage3.depth={depth}"]) for depth in range(1, 6)]
 

@@ -17,7 +17,8 @@ from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.clock import Clock
 from archdsl.search.store.result import Result
 from archdsl.search.worker.process import Failed
-from tests.support.searching import RANDOM, FakeWorker, Lines, Machine, quicken, search
+from tests.support.fake_worker import FakeWorker, Machine
+from tests.support.searching import RANDOM, Lines, quicken, search
 
 WINNER_FILES = {"winner.json", "winner.safetensors", "run_winner.py", "README.txt"}
 

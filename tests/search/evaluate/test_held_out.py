@@ -14,7 +14,8 @@ from archdsl.search.evaluate.held_out import held_out
 from archdsl.search.store.winner import HeldOutAccuracy
 from archdsl.search.training_record import SeedAccuracy, Training
 from archdsl.search.trial import Rung, Trial
-from tests.support.searching import Machine, quicken, search
+from tests.support.fake_worker import Machine
+from tests.support.searching import quicken, search
 from tests.support.trials import trial
 
 Record = dict[str, Any]

@@ -12,7 +12,8 @@ import pytest
 from archdsl.load.spaces import load_space
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.result import Result
-from tests.support.searching import Lines, Machine, quicken, search, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import Lines, quicken, search, trials
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
 from tests.support.fake_weights import fake_named, write_fake_weights
-from tests.support.searching import SPACE, Lines, Machine, latency_of, quicken, records, search, trials
+from tests.support.fake_worker import Machine, latency_of
+from tests.support.searching import SPACE, Lines, quicken, records, search, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
 

@@ -15,7 +15,8 @@ from archdsl.search.worker.events import DeviceBusy, Measuring
 from archdsl.search.worker.request import Request
 from archdsl.timing.gate import decides
 from archdsl.timing.rounds import Rounds
-from tests.support.searching import R, settings
+from tests.support.fake_worker import R
+from tests.support.searching import settings
 
 GATE_MS = 5.0
 

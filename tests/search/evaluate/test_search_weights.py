@@ -27,7 +27,8 @@ from archdsl.search.worker.process import Failed, OutOfTime
 from archdsl.spaces.space import Space
 from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named
-from tests.support.searching import RANDOM, SPACE, Machine, quicken, records, search, settings, when_training
+from tests.support.fake_worker import Machine
+from tests.support.searching import RANDOM, SPACE, quicken, records, search, settings, when_training
 
 
 @pytest.fixture(autouse=True)

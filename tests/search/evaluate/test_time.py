@@ -24,9 +24,10 @@ from archdsl.search.store.folder import RunFolder
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import OutOfTime
 from tests.support.devices import fake_device
+from tests.support.fake_worker import Machine
 from tests.support.reported import terminal
 from tests.support.screens import text_of
-from tests.support.searching import RANDOM, Lines, Machine, quicken, search, settings
+from tests.support.searching import RANDOM, Lines, quicken, search, settings
 
 
 @pytest.fixture(autouse=True)

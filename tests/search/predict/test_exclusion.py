@@ -22,7 +22,8 @@ from archdsl.search.propose.warm_start import earlier_latencies
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.trial import Trial
 from archdsl.spaces.variables import variables
-from tests.support.searching import RANDOM, Lines, Machine, accuracy_of, latency_of, quicken, search, settings
+from tests.support.fake_worker import Machine, accuracy_of, latency_of
+from tests.support.searching import RANDOM, Lines, quicken, search, settings
 
 OBJECTIVES = ["max proxy_accuracy", "min latency"]
 

@@ -17,7 +17,8 @@ from archdsl.search.predict.surrogate import NetworkFeatures
 from archdsl.search.training_record import Training
 from archdsl.search.trial import Trial
 from archdsl.search.worker.scores.every import NAMES
-from tests.support.searching import Lines, Machine, quicken, search
+from tests.support.fake_worker import Machine
+from tests.support.searching import Lines, quicken, search
 from tests.support.trials import trial
 
 Record = dict[str, Any]

@@ -15,8 +15,9 @@ from archdsl.search.policy import Policy
 from archdsl.search.propose.candidates import candidate
 from archdsl.search.propose.network_evolution import Evolution
 from tests.support.bred import BUDGET_MS, PARAMETERS, SPACE_, bred, completed, evolution
+from tests.support.fake_worker import Machine, accuracy_of, latency_of
 from tests.support.places import ROOT
-from tests.support.searching import Machine, accuracy_of, latency_of, quicken, search, settings
+from tests.support.searching import quicken, search, settings
 
 
 def spec_of_choices(choices: dict[str, Any]) -> Any:

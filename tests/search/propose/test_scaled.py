@@ -19,8 +19,9 @@ from archdsl.search.propose.proposals import Proposals
 from archdsl.search.propose.scaled import Scaled
 from archdsl.search.propose.study import Completed, Study
 from archdsl.spaces.variables import variables
+from tests.support.fake_worker import Machine, latency_of
 from tests.support.places import ROOT
-from tests.support.searching import SPACE, Machine, latency_of, quicken, search, settings
+from tests.support.searching import SPACE, quicken, search, settings
 
 SHIPPED: dict[str, Any] = json.loads((ROOT / "specs/spaces/lit-dat-64.json").read_bytes())
 NUMBERS = ("w", "d1", "d2", "d3", "d4")

@@ -19,7 +19,8 @@ from archdsl.search.loop.session import run_search as run_settings
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
-from tests.support.searching import SPACE, Lines, Machine, quicken, search, settings
+from tests.support.fake_worker import Machine
+from tests.support.searching import SPACE, Lines, quicken, search, settings
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,9 @@ from archdsl.load.specs import spec_of
 from archdsl.search.propose.study_names import name_of
 from archdsl.search.report import read_report
 from tests.support.commands import TINY
+from tests.support.fake_worker import accuracy_of
 from tests.support.places import ROOT
-from tests.support.searching import accuracy_of, quicken, search, settings, trials
+from tests.support.searching import quicken, search, settings, trials
 from tests.support.sharing import database_url
 from tests.support.studies import stored_study
 
@@ -29,7 +30,8 @@ pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 MACHINES = """
 import json, os, sys, time
 from pathlib import Path
-from tests.support.searching import Machine, settings
+from tests.support.fake_worker import Machine
+from tests.support.searching import settings
 from tests.support.sharing import SHARING
 from archdsl.search.propose import shared_study
 from archdsl.search.worker.machine_options import MachineOptions

@@ -19,8 +19,9 @@ from archdsl.search.propose.trial_queue import BUDGET
 from archdsl.search.store.database_url import address, shown
 from archdsl.search.store.result import Result
 from archdsl.search.worker.machine_options import MachineOptions
+from tests.support.fake_worker import Machine
 from tests.support.postgres import server
-from tests.support.searching import Machine, quicken, search, settings, trials
+from tests.support.searching import quicken, search, settings, trials
 from tests.support.sharing import SHARING, database_url, open_study
 from tests.support.studies import stored_study
 from tests.support.trials import trial as made

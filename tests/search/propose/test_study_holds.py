@@ -18,7 +18,8 @@ from archdsl.search.predict.early_stopping import EarlyStopping
 from archdsl.search.propose import study as local
 from archdsl.search.propose.storage import open_storage
 from archdsl.spaces.variables import variables
-from tests.support.searching import SPACE, Machine, quicken, search, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import SPACE, quicken, search, trials
 from tests.support.studies import stored_study
 
 WIDTHS = [16, 24, 32, 48]  # not evenly spaced

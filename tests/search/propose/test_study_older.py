@@ -29,7 +29,8 @@ from archdsl.search.propose.study import FORMAT, Study
 from archdsl.search.propose.study_facts import study_facts
 from archdsl.search.propose.study_names import name_of, older_name_of
 from archdsl.spaces.variables import variables
-from tests.support.searching import Lines, Machine, quicken, records, search, settings, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import Lines, quicken, records, search, settings, trials
 from tests.support.studies import stored_study
 
 OLDER = Path(__file__).parent / "older_run"

@@ -20,7 +20,8 @@ from archdsl.search.propose.study_names import name_of, older_name_of
 from archdsl.search.store.database_url import address
 from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.spaces.variables import variables
-from tests.support.searching import Lines, Machine, quicken, settings, trials
+from tests.support.fake_worker import Machine
+from tests.support.searching import Lines, quicken, settings, trials
 from tests.support.sharing import SHARING, database_url
 
 pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")

@@ -17,8 +17,9 @@ from archdsl.search.proxy_check.check import check
 from archdsl.search.proxy_check.result import CheckResult, RankedNetwork
 from archdsl.search.proxy_check.sample import sample
 from archdsl.search.store.folder import RunExists
+from tests.support.fake_worker import Machine
 from tests.support.proxy_checks import asked, ranking_of
-from tests.support.searching import SPACE, Machine, quicken, settings
+from tests.support.searching import SPACE, quicken, settings
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,9 @@ from archdsl.search.proxy_check.earlier import EarlierCheck
 from archdsl.search.proxy_check.judged import judged
 from archdsl.search.proxy_check.networks import CheckedNetwork, EarlierNetwork
 from archdsl.search.proxy_check.result import EarlierSource
+from tests.support.fake_worker import Machine
 from tests.support.proxy_checks import DATA, asked, ranking_of, trained
-from tests.support.searching import Machine, quicken, settings
+from tests.support.searching import quicken, settings
 
 
 @pytest.fixture(autouse=True)

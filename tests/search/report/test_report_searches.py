@@ -13,8 +13,9 @@ from archdsl.search.policy import Policy
 from archdsl.search.propose import study
 from archdsl.search.propose.storage import open_storage
 from archdsl.search.report import read_report
+from tests.support.fake_worker import Machine
 from tests.support.reported import every_form
-from tests.support.searching import Machine, quicken, search
+from tests.support.searching import quicken, search
 
 
 def test_a_search_writes_its_report_and_the_report_of_each_end_holds(

@@ -22,8 +22,9 @@ from archdsl.search.report.gathering import read_report
 from archdsl.search.report.sheet import csv_text
 from archdsl.search.store.folder import RunFolder
 from tests.support.devices import fake_device
+from tests.support.fake_worker import Machine
 from tests.support.places import GOLDEN
-from tests.support.searching import SPACE, Machine, quicken, search, settings
+from tests.support.searching import SPACE, quicken, search, settings
 from tests.support.tabled import FEW, facts, measured
 
 

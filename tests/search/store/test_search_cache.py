@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.searching import Lines, Machine, quicken, records, search
+from tests.support.fake_worker import Machine
+from tests.support.searching import Lines, quicken, records, search
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ from archdsl.search.worker.process import Failed
 from archdsl.search.worker.request import Request
 from archdsl.search.worker.training_messages import ScoreRequest
 from tests.support.devices import fake_device
-from tests.support.searching import RANDOM, Machine, R, quicken, search, settings
+from tests.support.fake_worker import Machine, R
+from tests.support.searching import RANDOM, quicken, search, settings
 
 
 @pytest.fixture(autouse=True)
