@@ -95,12 +95,12 @@ class PathsInside(MapModule):
         x, semantics = super().forward(self.map_last(x), semantics)
         return self.map_given(x), semantics
 
-    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> Sequence[View]:
+    def views(self, x: Tensor, semantics: Tensor, *, query: Position) -> list[View]:
         """What there is to be drawn for one map and its semantics, as `forward` takes them, and for a query."""
         self.check_map(x)
         self.check_tokens(semantics)
         last = self.map_last(x)
-        shown: Sequence[View] = super().views(last, semantics, query=query)  # type: ignore[misc]  # the next base's
+        shown: list[View] = super().views(last, semantics, query=query)  # type: ignore[misc]  # the next base's
         return shown
 
 

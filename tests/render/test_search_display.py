@@ -28,7 +28,7 @@ from tests.support.displayed import FACTS, FRONT, LONGER, NAMES, state
 from tests.support.fake_worker import Machine
 from tests.support.golden_texts import Golden
 from tests.support.screens import text_of, too_wide
-from tests.support.searching import SPACE, Machine, quicken, search, settings, trials
+from tests.support.searching import SPACE, quicken, search, settings, trials
 
 
 class Winner:
