@@ -149,10 +149,21 @@ def telling() -> Machine:
 WIDE: dict[str, Any] = {"latency_budget_ms": 100.0, "trials": 40, "sampler": "random"}
 
 
-def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_faster_ones(tmp_path: Path) -> None:
-    machine, lines = telling(), Lines()
-    search(tmp_path, machine, watcher=lines, **WIDE)
-    fell = [record for record in records(tmp_path) if record["rung"] == "halving"]
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lines]:
+    """The folder of a search whose losses tell, and what it said."""
+    place, lines = tmp_path_factory.mktemp("halved"), Lines()
+    with pytest.MonkeyPatch.context() as patch:
+        quicken(patch, place / "cache")
+        search(place / "run", telling(), watcher=lines, **WIDE)
+    return place / "run", lines
+
+
+def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_faster_ones(
+    halved: tuple[Path, Lines],
+) -> None:
+    folder, lines = halved
+    fell = [record for record in records(folder) if record["rung"] == "halving"]
     assert fell
     for record in fell:
         assert (record["outcome"], record["accuracy"]) == ("fell", None)
@@ -164,24 +175,23 @@ def test_a_search_breaks_off_the_trainings_of_networks_that_learn_worse_than_fas
     assert lines.state.funnel["halving"] == len(fell)
 
 
-def test_what_is_broken_off_would_not_have_been_on_the_front(tmp_path: Path) -> None:
+def test_what_is_broken_off_would_not_have_been_on_the_front(halved: tuple[Path, Lines], tmp_path: Path) -> None:
     """Of the very same networks, all trained to the end: a faster one is more accurate."""
-    halved, whole = telling(), Machine()
-    search(tmp_path / "halved", halved, **WIDE)
-    search(tmp_path / "whole", whole, **{**WIDE, "seed": 0})
+    search(tmp_path / "whole", Machine(), **{**WIDE, "seed": 0})
     front = json.loads((tmp_path / "whole" / "front.json").read_text())
-    fell = {record["hash"] for record in records(tmp_path / "halved") if record["rung"] == "halving"}
+    fell = {record["hash"] for record in records(halved[0]) if record["rung"] == "halving"}
     assert fell
     assert not fell & {record["hash"] for record in front}
 
 
-def test_a_resumed_search_breaks_off_what_the_uninterrupted_one_would(tmp_path: Path) -> None:
-    search(tmp_path / "whole", telling(), **WIDE)
+def test_a_resumed_search_breaks_off_what_the_uninterrupted_one_would(
+    halved: tuple[Path, Lines], tmp_path: Path
+) -> None:
     search(tmp_path / "parts", telling(), **{**WIDE, "trials": 25})
     search(tmp_path / "parts", telling(), resume=True, **WIDE)
     ends = [
-        [(record["hash"], record["rung"]) for record in records(tmp_path / name) if record["rung"] != "train_longer"]
-        for name in ("whole", "parts")
+        [(record["hash"], record["rung"]) for record in records(folder) if record["rung"] != "train_longer"]
+        for folder in (halved[0], tmp_path / "parts")
     ]
     assert ends[0] == ends[1]
     assert any(rung == "halving" for _, rung in ends[0])
