@@ -80,7 +80,7 @@ def command(
 
     files = _files(out, html)
     for file in files:
-        check_out(file, image, (".png", ".html"))
+        check_out(file, image)
     place = _query(query)
     chosen = _nodes(nodes)
     (document,) = open_specs([spec], assignments)
@@ -102,6 +102,8 @@ def command(
 
 def _files(out: Path, html: bool) -> list[Path]:
     """What is written: the file that is named, and beside a picture the page."""
+    if out.suffix.lower() not in (".png", ".html"):
+        raise typer.BadParameter(f"{out} must end in .png or .html", param_hint="'--out'")
     if html and out.suffix.lower() == ".png":
         return [out, out.with_suffix(".html")]
     return [out]

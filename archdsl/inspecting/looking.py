@@ -150,10 +150,9 @@ def look(
 
 def nothing(model: Backbone, choice: Choice) -> LookError:
     """That a network, or the nodes that are asked for, have nothing to be drawn."""
-    types = ", ".join(dict.fromkeys(kind for _, kind in choice.without))
-    return LookError(
-        f"{model.spec.name}: nothing to draw: {types or 'its nodes'} have no attention, sampling points or offsets"
-    )
+    kinds = dict.fromkeys([*(kind for _, kind in choice.without), *(each.place.type for each in choice.modules)])
+    rule = "nothing to draw: no attention, sampling points or offsets"
+    return LookError(f"{model.spec.name}: {rule} in {', '.join(kinds) or 'its nodes'}")
 
 
 def pixel_of(query: tuple[float, float] | None, size: tuple[int, int]) -> Position:

@@ -63,14 +63,16 @@ def _dimmed(picture: Image.Image, grey: float) -> Image.Image:
 
 
 def _with_colours(picture: Image.Image, panel: Panel, scale: float) -> Image.Image:
-    """Each number as a square over its pixels; squares that go beyond the image are cut."""
-    rows, columns = (_cells(side, panel.cell * scale, count) for side, count in zip(
-        (picture.height, picture.width), panel.values.shape, strict=True
-    ))  # fmt: skip
-    drawn = Image.fromarray(colours(panel, panel.values)[rows[:, None], columns])
+    """Each number as a square over its pixels: squares that go beyond the image are cut, what no map reads is grey."""
+    cell, (rows, columns) = panel.cell * scale, panel.values.shape
+    y, x = _cells(picture.height, cell, rows), _cells(picture.width, cell, columns)
+    grey = picture.convert("L").convert("RGB")
+    drawn = Image.fromarray(colours(panel, panel.values)[y[:, None], x])
     shades = picture.convert("L").point(lambda light: round(_DARKEST + (255 - _DARKEST) * light / 255))
-    shaded = ImageChops.multiply(drawn, shades.convert("RGB"))
-    return Image.blend(picture.convert("L").convert("RGB"), shaded, _OVERLAY)
+    mixed = Image.blend(grey, ImageChops.multiply(drawn, shades.convert("RGB")), _OVERLAY)
+    read = (round(min(columns * cell, picture.width)), round(min(rows * cell, picture.height)))
+    grey.paste(mixed.crop((0, 0, *read)), (0, 0))
+    return grey
 
 
 def _cells(side: int, cell: float, count: int) -> NDArray[np.intp]:

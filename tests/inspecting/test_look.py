@@ -270,7 +270,11 @@ def test_numbers_that_are_not_finite_are_refused(corner: Path) -> None:
         (("--image", "a.png", "--nodes", "stage2.2"), 2, "stage2 has blocks 1 to 1; got '2'"),
         (("--image", "a.png", "--nodes", "merge1.1"), 2, "merge1 is no stage and has no blocks; write merge1 alone"),
         (("--image", "a.png", "--nodes", ","), 2, "name at least one node"),
-        (("--image", "a.png", "--nodes", "head"), 1, "quick: nothing to draw: mean_head"),
+        (
+            ("--image", "a.png", "--nodes", "head"),
+            1,
+            "no attention, sampling points or offsets in mean_head",
+        ),
         (("--image", "a.png", "--head", "0"), 2, "'0' is not a whole number from 1 to 256"),
         (("--image", "a.png", "--weights", "no.pth"), 2, "no such file: no.pth"),
         (("--image", "a.png", "-o", "out.jpg"), 2, "out.jpg must end in .png or .html"),
