@@ -27,6 +27,7 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.spaces import space_of
+from archdsl.load.specs import override
 from tests.support.libraries import SETTINGS, SPACED, parent_spec, saved_parent, space_around
 
 
@@ -213,6 +214,21 @@ def test_a_solution_keeps_the_budgets_by_its_own_count(library: Library) -> None
     assert solver.solve({}).kl == 0  # type: ignore[union-attr]
     with pytest.raises(BudgetTooSmall, match=r"params of at most 100; the least is \d+"):
         solver.solve({"params": 100})
+
+
+def test_a_network_is_known_by_the_blocks_that_make_it_up_with_the_least_loss(library: Library) -> None:
+    solver, whole = Solver(library, params), params(parent_spec())
+    for share in (1.0, 0.8, 0.6):
+        derived = solver.solve({"params": share * whole["params"]})
+        assert derived is not None
+        found = solver.blocks_of(derived.spec)
+        assert found is not None
+        assert canonical_hash(solver.named(found)) == canonical_hash(derived.spec)
+        kl = {entry.key: entry.kl for entry in library.usable}
+        assert sum(kl[block.key] or 0.0 for block in found if block.key is not None) <= derived.kl + 1e-12
+    assert solver.blocks_of(override(parent_spec(), ["stage2.mlp.ratio=3"])) is None
+    assert solver.blocks_of(override(parent_spec(), ["merge1.width=32"])) is None
+    assert solver.blocks_of(override(parent_spec(), ["stage2.depth=4"])) is None
 
 
 def test_a_derived_network_has_exactly_the_librarys_tensors_and_the_parents(library: Library, parent: Path) -> None:

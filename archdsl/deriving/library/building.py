@@ -23,18 +23,18 @@ from archdsl.deriving.fitting import Maps, RefitSettings, fit
 from archdsl.deriving.library import folder as files
 from archdsl.deriving.library.activations import map_allocator, stage_maps
 from archdsl.deriving.library.blocks import inherited_block
-from archdsl.deriving.library.folder import Entry, Identity, Library, LibrarySettings, Named
+from archdsl.deriving.library.folder import Entry, Identity, Index, Library, LibrarySettings, Named
 from archdsl.deriving.library.progress import BuildProgress, Watcher
 from archdsl.deriving.library.scoring import Scorer
+from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
 from archdsl.deriving.parents import Parent, read_parent
 from archdsl.deriving.running import RunningNetwork, evaluating, read_by
 from archdsl.errors import ArchError, SearchError, WrongUse, one_line
-from archdsl.files import replacing, try_lock
+from archdsl.files import installed_version, replacing, try_lock
 from archdsl.json_types import JsonObject
 from archdsl.language.block_lists import block_document
-from archdsl.language.canonical import canonical_block, canonical_hash
-from archdsl.language.document import Spec
-from archdsl.load.alternatives import Alternative, alternatives
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.alternatives import Alternative
 from archdsl.load.spaces import space_of
 from archdsl.runtimes.setting import checked_device, default_device
 from archdsl.spaces.block_choices import block_choices
@@ -127,9 +127,10 @@ def _built(work: _Work, path: Path, workers: int, watcher: Watcher) -> Library:
     if index is not None:
         files.refuse_difference(path, files.differences(index.identity, work.identity))
     (path / files.BLOCKS).mkdir(exist_ok=True)
-    spec, keys = work.parent.model.spec.to_json(), [key for key, _ in work.wanted]
+    begun = work.index
+    keys = begun.keys
     finished = {key: entry for key in keys if (entry := files.stored_entry(path, key, work.identity)) is not None}
-    files.write_index(path, work.identity, spec, keys, finished.values())
+    files.write_index(path, begun, finished.values())
     started, already = time.monotonic(), len(finished)
 
     def tell(done: int) -> None:
@@ -145,7 +146,7 @@ def _built(work: _Work, path: Path, workers: int, watcher: Watcher) -> Library:
         for number, _ in enumerate(work.run(set(pending)), 1):
             tell(already + number)
     entries = [files.stored_entry(path, key, work.identity) for key in keys]
-    files.write_index(path, work.identity, spec, keys, [entry for entry in entries if entry is not None])
+    files.write_index(path, begun, [entry for entry in entries if entry is not None])
     return files.read_library(path)
 
 
@@ -220,13 +221,25 @@ class _Work:
         data = normalised_as(data, self.parent.facts.preprocessing)
         images = data.normalise(data.train_images[: fitted + scored])
         self.fitted, self.scored = images[:fitted], images[fitted:]
-        self.wanted, space = wanted_alternatives(model.spec, job.space)
+        self.space = space_of(job.space if job.space is not None else block_choices(model.spec)[0])
+        self.wanted = wanted_alternatives(model.spec, self.space)
         self.identity = Identity(
             parent=Named(name=self.parent.name, sha256=parent_hash(self.parent)),
             data=Named(name=data.name, sha256=data.fingerprint()),
             image=model.spec.image_size,
-            space=space,
+            space=space_identity(self.space, [key for key, _ in self.wanted]),
             settings=settings,
+        )
+
+    @property
+    def index(self) -> Index:
+        """Of a library of which nothing is finished."""
+        return Index(
+            **dict(self.identity),
+            archdsl=installed_version(),
+            spec=self.parent.model.spec.to_json(),
+            space_document=self.space.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            keys=tuple(key for key, _ in self.wanted),
         )
 
     def run(self, keys: set[str]) -> Iterator[Entry]:
@@ -320,24 +333,6 @@ def sample_sizes(images: int, settings: LibrarySettings, data: str) -> tuple[int
     scored = min(max(int(share * settings.scored), LEAST_SCORED), images - LEAST_FITTED)
     scored -= scored % 128 == 1  # a batch of one image has no deviation
     return min(max(int(share * settings.images), LEAST_FITTED), images - scored), scored
-
-
-def wanted_alternatives(parent: Spec, space: JsonObject | None) -> tuple[list[tuple[str, Alternative]], Named]:
-    """The alternatives of a space with their keys, and the space.
-
-    Raises:
-        SearchError: the space has none for this parent.
-    """
-    document = space if space is not None else block_choices(parent)[0]
-    opened = space_of(document)
-    wanted = {
-        files.key_of(each.stage, each.first, each.span, canonical_block(each.block)): each
-        for each in alternatives(opened, parent)
-    }
-    if not wanted:
-        raise SearchError(f"the space {opened.name} has no alternative to a block of {parent.name}")
-    digest = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()
-    return list(wanted.items()), Named(name=opened.name, sha256=digest)
 
 
 def parent_hash(parent: Parent) -> str:

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from archdsl.errors import SearchError, WrongUse, short
-from archdsl.files import installed_version, read_json, write_json
+from archdsl.files import read_json, write_json
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.model_header import NoModel, read_safetensors_header
 
@@ -103,12 +103,13 @@ class Entry(_Facts):
 
 
 class Index(Identity):
-    """`index.json`. keys: of all alternatives in their order. spec: the parent's document."""
+    """`index.json`. keys: of all alternatives in their order. spec, space_document: of the parent and of the space."""
 
     kind: Literal["library"] = "library"
     version: Literal[1] = 1
     archdsl: str
     spec: dict[str, JsonValue]
+    space_document: dict[str, JsonValue]
     keys: tuple[str, ...]
     entries: tuple[Entry, ...] = ()
 
@@ -216,11 +217,9 @@ def read_index(folder: Path) -> Index | None:
         return None
 
 
-def write_index(
-    folder: Path, identity: Identity, spec: JsonObject, keys: Iterable[str], entries: Iterable[Entry]
-) -> Index:
-    """Write the index in one step."""
-    index = Index(**dict(identity), archdsl=installed_version(), spec=spec, keys=tuple(keys), entries=tuple(entries))
+def write_index(folder: Path, begun: Index, entries: Iterable[Entry]) -> Index:
+    """Write the index with what is finished, in one step."""
+    index = begun.model_copy(update={"entries": tuple(entries)})
     write_json(folder / INDEX, index.model_dump(mode="json"), indent=1)
     return index
 

@@ -12,6 +12,8 @@ from archdsl.errors import SearchError
 from archdsl.families.common.base import Part
 from archdsl.families.common.block import Block
 from archdsl.families.common.stage import Stage
+from archdsl.json_types import JsonObject
+from archdsl.language.canonical import canonical_block, canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.alternatives import Alternative, assembled
 from archdsl.load.specs import spec_of
@@ -60,6 +62,10 @@ class Solver:
         self.entries = library.usable
         stages = dict.fromkeys(entry.stage for entry in self.entries)
         self._own = [(stage, first) for stage in stages for first in range(_depth(self.parent, stage))]
+        self._by_place: dict[tuple[str, int], list[Entry]] = {}
+        for entry in self.entries:
+            self._by_place.setdefault((entry.stage, entry.first), []).append(entry)
+        self._canonical = {entry.key: canonical_block(alternative_of(entry).block) for entry in self.entries}
         self._whole = costs(self.parent)
         own = [Option((position,), 0.0, dict.fromkeys(self._whole, 0.0)) for position in self._own]
         self._options = [*own, *(self._option(entry, costs) for entry in self.entries)]
@@ -80,6 +86,43 @@ class Solver:
             others = [name for name in limits if name != error.metric] if error.others else []
             raise BudgetTooSmall(error.metric, error.limit + whole, error.least + whole, others) from None
         return None if found is None else self._derived(found)
+
+    def blocks_of(self, spec: Spec) -> tuple[DerivedBlock, ...] | None:
+        """The blocks that make up a network of the library, those of the least summed KL where several would do.
+
+        None for a network that the parent's blocks and the alternatives do not make up.
+        """
+        blocks = list[DerivedBlock]()
+        for stage in dict.fromkeys(stage for stage, _ in self._own):
+            if (found := self._cover(stage, spec)) is None:
+                return None
+            blocks += found
+        same = canonical_hash(self.named(blocks)) == canonical_hash(spec)
+        return tuple(blocks) if same else None
+
+    def _cover(self, stage: str, spec: Spec) -> tuple[DerivedBlock, ...] | None:
+        """The blocks of a stage, from its first on: by each number of positions, the least KL that covers so many."""
+        node = spec.node(stage) if any(each.id == stage for each in spec.nodes) else None
+        if not isinstance(node, Stage):
+            return None
+        own = {(first, 1): canonical for first, canonical in enumerate(_canonical_blocks(self.parent, stage))}
+        covered: dict[int, tuple[float, tuple[DerivedBlock, ...]]] = {0: (0.0, ())}
+        for canonical in _canonical_blocks(spec, stage):
+            there: dict[int, tuple[float, tuple[DerivedBlock, ...]]] = {}
+            for first, (kl, blocks) in covered.items():
+                choices = [(1, 0.0, None)] if own.get((first, 1)) == canonical else []
+                choices += [
+                    (entry.span, entry.kl or 0.0, entry.key)
+                    for entry in self._by_place.get((stage, first), ())
+                    if self._canonical[entry.key] == canonical
+                ]
+                for span, more, key in choices:
+                    made = (kl + more, (*blocks, DerivedBlock(stage, first, span, key)))
+                    if first + span not in there or made[0] < there[first + span][0]:
+                        there[first + span] = made
+            covered = there
+        whole = covered.get(_depth(self.parent, stage))
+        return None if whole is None else whole[1]
 
     def named(self, blocks: Sequence[DerivedBlock]) -> Spec:
         """The network of some blocks."""
@@ -115,6 +158,12 @@ def alternative_of(entry: Entry) -> Alternative:
     assert isinstance(block, Block)
     choice = {name: value for name, value in entry.choice.items() if not isinstance(value, list | dict)}
     return Alternative(entry.stage, entry.first, entry.span, block, choice)
+
+
+def _canonical_blocks(spec: Spec, stage: str) -> list[JsonObject]:
+    node = spec.node(stage)
+    assert isinstance(node, Stage)
+    return [canonical_block(block) for block in node.blocks_in_order()]
 
 
 def _depth(spec: Spec, stage: str) -> int:
