@@ -34,6 +34,7 @@ def run(
     latency_budget_ms: float | None = None,
     latency_share: float | None = None,
     parent: str | os.PathLike[str] | None = None,
+    library: str | os.PathLike[str] | None = None,
     throughput_budget: float | None = None,
     params_budget: float | None = None,
     macs_budget: float | None = None,
@@ -76,6 +77,9 @@ def run(
             none. By default the one that the space names, if it does: `lit-dat-64` has one that ships. It is brought to
             the data's classes first. Where the space names none and `time_s` is at least 900, one of the space's seeds
             is trained first.
+        library: the folder that `archdsl library build` made of the parent: its best networks for the budget are tried
+            first, and candidates made of its blocks begin with these as they were fitted. Without a space the search is
+            over the library's.
         throughput_budget: minimum images per second at the batch: a latency budget of batch / throughput. Only one of
             the two may be given.
         params_budget: maximum parameters.
@@ -134,6 +138,7 @@ def run(
         latency_budget_ms=latency_budget_ms,
         latency_share=latency_share,
         parent=None if parent is None else os.fspath(parent),
+        library=None if library is None else str(Path(library).expanduser().absolute()),
         throughput_budget=throughput_budget,
         params_budget=params_budget,
         macs_budget=macs_budget,
@@ -198,10 +203,11 @@ def _without_parent(request: SettingsRequest) -> SettingsRequest:
     Raises:
         WrongUse: a parent is named.
     """
-    if request.latency_share is not None or request.parent not in (None, NO_PARENT):
+    if request.latency_share is not None or request.library or request.parent not in (None, NO_PARENT):
         is_share = request.latency_share is not None
         what = "a budget in percent of a parent's latency" if is_share else "a search with a parent"
         instead = "give the budget in milliseconds" if is_share else "leave out --parent"
+        instead += " and --library" if request.library else ""
         raise WrongUse(
             f"{what} cannot be shared by --storage: every machine would adapt a parent of its own, and what inherits "
             f"from different ones is not compared; {instead} to share the search, or leave out --storage to search on "

@@ -190,7 +190,7 @@ def baselines_of(
         baseline = counted_baseline(network, counted or _uncounted)
         if (reason := baseline.over_budget(settings)) is not None:
             raise SearchError(f"{baseline.name} (--also) is outside the budgets of the search: {reason}")
-        by_hash.setdefault(baseline.network_hash, baseline._replace(choices=_choices(space, baseline)))
+        by_hash.setdefault(baseline.network_hash, baseline._replace(choices=point_choices(space, baseline)))
     return [*by_hash.values()]
 
 
@@ -209,7 +209,7 @@ def _uncounted(network: TimmNetwork) -> tuple[int, int]:
     raise AssertionError(f"{network.name} has to be built for its costs")
 
 
-def _choices(space: Space, baseline: Baseline) -> Choices | None:
+def point_choices(space: Space, baseline: Baseline) -> Choices | None:
     """By which a network is a point of the space: one that differs in how it is trained is none."""
     if not isinstance(baseline.network, Spec):
         return None

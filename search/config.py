@@ -94,6 +94,8 @@ class Settings(BaseModel):
     """What measuring uses where none are asked for: chosen once, when the run begins."""
     parent: str | None = None
     """The path of the trained network that candidates inherit from; None: each begins with initial weights."""
+    library: str | None = None
+    """The folder of a library of the parent's fitted blocks, whose networks are tried first."""
     trains_parent: bool = False
     """Whether a seed of the space is trained first as a parent, where there is none and the time is long enough."""
     latency_share: Annotated[float, Field(gt=0, le=10)] | None = None

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from archdsl.data.agreement import in_built_in_data
 from archdsl.data.loading import BUILT_IN, DEFAULT, require_data
-from archdsl.errors import SearchError, WrongUse
+from archdsl.deriving.library.folder import read_library
+from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
+from archdsl.errors import SearchError, SpecError, WrongUse
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.spaces import load_space, space_of
-from archdsl.load.specs import load_spec
+from archdsl.load.specs import load_spec, spec_of
 from archdsl.numbers import plain_text
 from archdsl.runtimes.by_name import DefaultRuntime
 from archdsl.runtimes.setting import DTYPES
@@ -42,6 +44,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
 
     if not isinstance(space, Space):
         space = _default_space(request) if space is None else load_space(space)
+    check_library(request, space)
     measured = _measured(space)
     device = request.device or measured.device or default_device()
     batch, dtype = request.batch or measured.batch or 1, request.dtype or measured.dtype or "float32"
@@ -110,8 +113,11 @@ def _default_space(request: SettingsRequest) -> Space:
     """The space around the parent that is named; without one the shipped space that fits the device.
 
     Raises:
-        WrongUse: the parent is no trained network of ours.
+        WrongUse: the parent is no trained network of ours, or there is no such library.
+        SearchError: the library is broken or half built.
     """
+    if request.library is not None:
+        return space_of(read_library(request.library).index.space_document)
     if request.parent is None or request.parent == NO_PARENT:
         return load_space(default_space("cpu" if request.target else request.device))
     return space_of(around(load_spec(parent_file(request.parent))))
@@ -159,6 +165,25 @@ def _promised(request: SettingsRequest, measured: Budget, batch: int) -> dict[st
             raise SearchError(f"throughput_budget must be above 0 images per second; got {throughput}")
         latency = latency_of(throughput, batch)
     return {"latency_budget_ms": latency, "throughput_budget": throughput}
+
+
+def check_library(request: SettingsRequest, space: Space) -> None:
+    """Refuse a library that cannot be used with the parent and the space.
+
+    Raises:
+        WrongUse: there is no such folder, or no parent.
+        SearchError: the library is broken or half built, or the space has other alternatives to the parent's blocks.
+    """
+    if request.library is None:
+        return
+    library = read_library(request.library)
+    if request.parent == NO_PARENT or (request.parent is None and space.parent is None):
+        raise WrongUse(f"a library is of a parent; name its file with --parent: {library.index.parent.name}")
+    try:
+        keys = [key for key, _ in wanted_alternatives(spec_of(library.index.spec), space)]
+    except (SpecError, SearchError):  # a space of other things than the parent's blocks: both are searched
+        return
+    library.check(space=space_identity(space, keys))
 
 
 def document_of(space: Space) -> JsonObject:

@@ -26,6 +26,8 @@ class SettingsRequest:
     """The same as a share of the parent's latency, 0.6 for 60 %."""
     parent: str | None = None
     """The path of a trained network that candidates inherit from; "none" for none; by default that of the space."""
+    library: str | None = None
+    """The folder of a library of the parent's fitted blocks; none by default."""
     throughput_budget: float | None = None
     """Minimum images per second at `batch`: a latency budget of batch / throughput. One of the two is named."""
     params_budget: float | None = None

@@ -23,7 +23,9 @@ ALSO = "also"
 """The origin of a network that was named beside the space."""
 PARENT = "parent"
 """The origin of the parent of a search, where it is no point of the space."""
-BESIDE: Mapping[str, str] = {ALSO: "--also", PARENT: "the parent"}
+LIBRARY = "library"
+"""The origin of a network that a library gives for the budget."""
+BESIDE: Mapping[str, str] = {ALSO: "--also", PARENT: "the parent", LIBRARY: "the library"}
 """Origins of networks beside the space, and how a table marks them."""
 
 RUNGS: Mapping[str, str] = {

@@ -36,6 +36,15 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
             "its seeds is trained first)",
         ),
     ]
+    library: Annotated[
+        Path | None,
+        typer.Option(
+            "--library",
+            metavar="FOLDER",
+            help="fitted blocks of the parent, made by archdsl library build; its networks for the budget are tried "
+            "first (default: none)",
+        ),
+    ]
     target: options.Target
     epochs: Epochs
     sampler: Annotated[

@@ -14,6 +14,7 @@ from archdsl.runtimes.by_name import runs_files
 from archdsl.search.baselines import Baseline, baselines_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.exported_files import ExportedFiles
+from archdsl.search.evaluate.library_networks import LibraryNetworks
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
@@ -75,6 +76,8 @@ class Context:
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
         self.parent: Parent | None = None
         """The trained network that candidates inherit from, once it is prepared; None where there is none."""
+        self.library: LibraryNetworks | None = None
+        """The networks of the library of its blocks, where there is one."""
         self._noted = set[str]()
         self._told_waiting = -math.inf
         self.update_front()

@@ -186,7 +186,7 @@ class Finalists:
             lengthen=self._lengthen,
             progress=context.trained_so_far,
             keep=weights_path(context, trial.network_hash, seed, epochs),
-            inheriting=inheriting(context, epochs) if trial.is_inherited else None,
+            inheriting=inheriting(context, epochs, spec) if trial.is_inherited else None,
         )
         last = trained.training
         per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers)

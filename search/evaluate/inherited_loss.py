@@ -30,7 +30,7 @@ def with_inherited_loss(
         OutOfTime: the search's time was over first.
         Failed, WorkerGone: as `Worker.ask`.
     """
-    beginning = inheriting(context)
+    beginning = inheriting(context, network=network)
     if beginning is None or not isinstance(network, Spec) or trial.is_baseline:
         return trial
     context.doing(f"trial {trial.number}: inheriting {network.name}")

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from archdsl.language.document import Spec
 from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.context import Context
+from archdsl.search.network import AnyNetwork
 from archdsl.search.policy.inherit import InheritancePolicy
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
 from archdsl.search.worker.training_messages import Inheriting
 from archdsl.training.fidelity import BATCH, batch_on
 
 
-def inheriting(context: Context, finish_epochs: float | None = None) -> Inheriting | None:
+def inheriting(
+    context: Context, finish_epochs: float | None = None, network: AnyNetwork | None = None
+) -> Inheriting | None:
     """How a candidate begins with the parent's weights; None where the search has no parent, or gave it up.
 
-    A finalist has a refit, and `finish_epochs` of fine-tuning.
+    A finalist has a refit, and `finish_epochs` of fine-tuning. A `network` that is made of the library's blocks begins
+    with them.
     """
+    beginning = _inheriting(context, finish_epochs)
+    if beginning is None or context.library is None or not isinstance(network, Spec):
+        return beginning
+    blocks = context.library.blocks_of(network)
+    if not any(block.key for block in blocks):
+        return beginning
+    library = context.library.library
+    return replace(
+        beginning,
+        library=str(library.folder.absolute()),
+        library_sha256=library.index.identity.sha256,
+        blocks=tuple((block.stage, block.first, block.span, block.key) for block in blocks),
+    )
+
+
+def _inheriting(context: Context, finish_epochs: float | None) -> Inheriting | None:
     parent, policy = context.parent, context.policy.inheritance
     if parent is None or not (finish_epochs or context.inherits):
         return None

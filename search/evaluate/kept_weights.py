@@ -14,6 +14,7 @@ from archdsl.search.evaluate.kept_files import weights_path
 from archdsl.search.evaluate.rungs import train
 from archdsl.search.evaluate.trainings import SeedTraining, chosen, chosen_record, longest_trainings, trainings_in
 from archdsl.search.loaded_data import DataFacts
+from archdsl.search.network import network_of
 from archdsl.search.trial import Trial
 from archdsl.search.worker.process import Failed
 from archdsl.search.worker.training_messages import Inheriting
@@ -228,7 +229,8 @@ def _inheriting(context: Context, record: Trial, training: SeedTraining) -> Inhe
     chosen_one = chosen_record(context.records, record.network_hash)
     if chosen_one is None or not chosen_one.is_inherited:
         return None
-    return inheriting(context, training.epochs if training.is_longer else None)
+    network = network_of(record.document)
+    return inheriting(context, training.epochs if training.is_longer else None, network)
 
 
 def _kept(path: Path, facts: _Facts, training: SeedTraining, trainings: list[SeedTraining]) -> KeptWeights:

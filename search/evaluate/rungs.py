@@ -210,6 +210,11 @@ def identity(inheriting: Inheriting | None) -> JsonObject | None:
     if inheriting is None:
         return None
     facts = {name: value for name, value in asdict(inheriting).items() if name != "begins_anew"}
+    if not inheriting.blocks:  # as earlier versions named it
+        for name in ("library", "library_sha256", "blocks"):
+            del facts[name]
+    elif "library" in facts:
+        del facts["library"]  # wherever it lies
     return {**facts, "parent": sha256_of(Path(inheriting.parent)), "version": INHERITANCE}
 
 

@@ -36,7 +36,7 @@ def short_training(
         Failed, WorkerGone: it could not be scored; where it could not be trained, the trial says so.
     """
     silence = context.policy.silence
-    beginning = inheriting(context) if isinstance(network, Spec) else None
+    beginning = inheriting(context, network=network) if isinstance(network, Spec) else None
     limits: Mapping[int, float] = {}
     if beginning is None:  # scores at initialisation, and the losses of others, say nothing of what inherits
         if isinstance(network, Spec):

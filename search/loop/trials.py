@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from archdsl.load.specs import spec_of
 from archdsl.runtimes.by_name import runs_files
+from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
+from archdsl.search.evaluate.library import solved_again
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
@@ -74,6 +76,8 @@ class SearchLoop:
             parent=lambda: spec_of(context.parent.spec) if context.parent is not None and context.inherits else None,
             tries_others=lambda: context.tries_others,
         )
+        self._origins = {each.network_hash: each.origin for each in context.baselines}
+        """Of the networks beside the space and those of its points that are tried first, by hash."""
         points = ((each.choices, each.name) for each in context.baselines)
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
         is_shared = context.options.storage is not None
@@ -173,7 +177,9 @@ class SearchLoop:
         if proposal is None:
             return None
         network, trial = proposal
-        origin = ALSO if ALSO in trial.user_attrs else trial.user_attrs.get(FROM)
+        origin = trial.user_attrs.get(FROM)
+        if ALSO in trial.user_attrs:
+            origin = self._origins.get(network.network_hash, ALSO)
         return self._work(trial, new_trial(network, self._number(trial), origin))
 
     def _number(self, trial: OpenTrial) -> int:
@@ -227,6 +233,8 @@ class SearchLoop:
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
+        if record.is_over_gate and (baseline := solved_again(context, record)) is not None:
+            self._try_also(baseline)
         if context.parent is not None and not context.inherits:
             context.note(_given_up(context.trials))
         is_first = record.outcome == "trained" and not self._is_paced
@@ -234,6 +242,15 @@ class SearchLoop:
             self._is_paced = True
             if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
                 context.note(note)
+
+    def _try_also(self, baseline: Baseline) -> None:
+        """A network that is to be tried next, as one that was named when the search began."""
+        self.context.baselines.append(baseline)
+        self._origins[baseline.network_hash] = baseline.origin
+        if baseline.choices is None:
+            self._outside[baseline.network_hash] = baseline
+        else:
+            self.proposals.add_baselines([(baseline.choices, baseline.name)])
 
     def _is_done(self) -> bool:
         """Whether no other machine has anything to do, or there is no time to wait for it."""

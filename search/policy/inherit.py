@@ -70,6 +70,22 @@ class OwnParentPolicy:
 
 
 @dataclass(frozen=True)
+class LibraryPolicy:
+    """Which networks of a library are tried first."""
+
+    others: int = 1
+    """Beside the best one, that differ from it and from each other in two positions or more."""
+    tries: int = 3
+    """Of a network whose measured latency missed the gate, each with the limit scaled by gate / measured."""
+    static_tries: int = 8
+    """Solutions that are passed over since they exceed a budget that is no sum."""
+    ms_per_mmac: float = 0.03
+    """Of a million MACs, where too few networks were measured to tell; only its ratio to the next one matters."""
+    ms_per_100_operators: float = 0.3
+    """Of 100 operators of the exported graph."""
+
+
+@dataclass(frozen=True)
 class InheritancePolicy:
     """What candidates take over from a parent, and for how long they are trained then."""
 
@@ -116,3 +132,4 @@ class InheritancePolicy:
     """Finalists among those that were trained from initial weights."""
     fine_tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)
     adapting: AdaptingPolicy = field(default_factory=AdaptingPolicy)
+    library: LibraryPolicy = field(default_factory=LibraryPolicy)

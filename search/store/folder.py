@@ -141,6 +141,7 @@ class RunFolder:
                 "shared.json",
                 "study.db",
                 *_OF_A_PARENT,
+                "library.json",
             ):
                 self.remove(name)
             shutil.rmtree(self.path / "weights", ignore_errors=True)

@@ -113,12 +113,17 @@ def _parent_in(file: str, modified_ns: int) -> Parent:
 def _inherit(model: Backbone, parent: Parent, inheriting: Inheriting, data: Data) -> Inheritance:
     from archdsl.deriving.fitting import RefitSettings
     from archdsl.deriving.inheriting import inherit_from
+    from archdsl.deriving.library.derived import derive
+    from archdsl.deriving.library.solutions import DerivedBlock
 
-    if not inheriting.refit_steps or model.spec.image_size != parent.model.spec.image_size:
-        return inherit_from(model, parent, classes=data.class_names)
-    images = data.normalise(data.train_images[: inheriting.refit_images])
-    settings = RefitSettings(steps=inheriting.refit_steps)
-    return inherit_from(model, parent, images, settings, data.class_names)
+    images, settings = None, None
+    if inheriting.refit_steps and model.spec.image_size == parent.model.spec.image_size:
+        images = data.normalise(data.train_images[: inheriting.refit_images])
+        settings = RefitSettings(steps=inheriting.refit_steps)
+    if inheriting.library is None or not inheriting.blocks:
+        return inherit_from(model, parent, images, settings, data.class_names)
+    blocks = [DerivedBlock(*block) for block in inheriting.blocks]
+    return derive(model, parent, blocks, Path(inheriting.library), images, settings, data.class_names)
 
 
 def _began(

@@ -112,6 +112,12 @@ class Inheriting:
     """Of each kept block where the network has fewer or other blocks than the parent; 0: no refit."""
     refit_images: int = 1000
     tuning: FineTuningPolicy = field(default_factory=FineTuningPolicy)
+    library: str | None = None
+    """The folder of the parent's library, where the network is made of blocks of it."""
+    library_sha256: str | None = None
+    """Of what that library is made for."""
+    blocks: tuple[tuple[str, int, int, str | None], ...] = ()
+    """Its blocks by stage, first position, span and key in the library; those without a key are the parent's."""
     is_decided: bool = False
     """Whether it inherited before, so that it is not asked again whether inheriting pays."""
     begins_anew: bool = True

@@ -168,7 +168,7 @@ class Library:
     def as_json(self) -> JsonObject:
         """The index, with the alternatives counted."""
         facts: JsonObject = self.index.model_dump(mode="json")
-        left_out: list[Json] = [{"name": entry.name, "reason": entry.reason} for entry in self.left_out]
+        left_out: Json = [{"name": entry.name, "reason": entry.reason} for entry in self.left_out]
         return {"folder": str(self.folder), "usable": len(self.usable), "left_out": left_out} | facts
 
 

@@ -135,6 +135,25 @@ class Solver:
         changes = {metric: there[metric] - whole for metric, whole in self._whole.items()}
         return Option(positions, entry.kl or 0.0, changes)
 
+    def of_blocks(self, blocks: Sequence[DerivedBlock]) -> Derived:
+        """The network of some blocks, with its sums.
+
+        Raises:
+            SearchError: the library has no such block.
+        """
+        numbers = {(stage, first, None): number for number, (stage, first) in enumerate(self._own)}
+        keyed = {entry.key: len(self._own) + number for number, entry in enumerate(self.entries)}
+        chosen = [
+            numbers.get((block.stage, block.first, None)) if block.key is None else keyed.get(block.key)
+            for block in blocks
+        ]
+        known = tuple(number for number in chosen if number is not None)
+        if len(known) < len(chosen):
+            raise SearchError("the library has not the blocks that the run was begun with; use the one that it had")
+        options = [self._options[number] for number in known]
+        sums = {metric: sum(option.costs[metric] for option in options) for metric in self._whole}
+        return self._derived(Solution(known, sum(option.kl for option in options), sums))
+
     def _derived(self, found: Solution) -> Derived:
         blocks = []
         for number in found.chosen:

@@ -1,0 +1,161 @@
+"""The networks that a library gives for a search's budgets: solved for, and solved again where one is too slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from archdsl.cost import count
+from archdsl.deriving.choice import BudgetTooSmall
+from archdsl.deriving.library.folder import Library
+from archdsl.deriving.library.solutions import Derived, DerivedBlock, Solver
+from archdsl.json_types import JsonObject
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.search.config import Settings
+from archdsl.search.network import Network
+from archdsl.search.policy.inherit import LibraryPolicy
+
+LATENCY = "latency"
+
+
+class Kept(BaseModel):
+    """A solved network as a run's folder keeps it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    limit_ms: float | None
+    tries: int
+    blocks: tuple[tuple[str, int, int, str | None], ...]
+
+
+class KeptNetworks(BaseModel):
+    """`library.json` of a run."""
+
+    library: str
+    networks: tuple[Kept, ...]
+
+
+class Solved(NamedTuple):
+    """A network that was solved for. what: which one. limit_ms: within which. tries: how often it was solved again."""
+
+    what: str
+    derived: Derived
+    limit_ms: float | None
+    tries: int = 0
+
+    @property
+    def network_hash(self) -> str:
+        """Of its canonical form."""
+        return canonical_hash(self.derived.spec)
+
+
+class LibraryNetworks:
+    """What a search takes from a library."""
+
+    def __init__(self, library: Library, solver: Solver, settings: Settings, policy: LibraryPolicy) -> None:
+        """The solver's costs are `params`, `macs` and, where latencies are limited, `latency` in ms."""
+        self.library, self.solver, self._settings, self._policy = library, solver, settings, policy
+        self.solved: list[Solved] = []
+        self._blocks: dict[str, tuple[DerivedBlock, ...]] = {}
+
+    def blocks_of(self, spec: Spec) -> tuple[DerivedBlock, ...]:
+        """The blocks that make up a network; empty for one that the library does not make up."""
+        network_hash = canonical_hash(spec)
+        if network_hash not in self._blocks:
+            self._blocks[network_hash] = self.solver.blocks_of(spec) or ()
+        return self._blocks[network_hash]
+
+    def solve(self, gate_ms: float | None) -> None:
+        """The best network, others that differ from it, and the best one of single blocks.
+
+        Raises:
+            BudgetTooSmall: no network of the library is predicted to keep the budgets.
+        """
+        best = self._found("best", gate_ms)
+        if best is None or not best.exchanged:
+            return
+        self._add("best", best, gate_ms)
+        for _ in range(self._policy.others):
+            if (other := self._found("another", gate_ms)) is not None:
+                self._add("another", other, gate_ms)
+        try:
+            single = self._found("single blocks", gate_ms)
+        except BudgetTooSmall:  # which is why there are spans
+            return
+        if single is not None:
+            self._add("single blocks", single, gate_ms)
+
+    def solve_again(self, network_hash: str, latency_ms: float, gate_ms: float) -> Solved | None:
+        """Another network in the place of one that measured `latency_ms`, within the limit times gate / measured.
+
+        None where it was solved often enough, or there is none.
+        """
+        slow = next((each for each in self.solved if each.network_hash == network_hash), None)
+        if slow is None or slow.limit_ms is None or slow.tries >= self._policy.tries or latency_ms <= gate_ms:
+            return None
+        limit_ms = slow.limit_ms * gate_ms / latency_ms
+        try:
+            found = self._found(slow.what, limit_ms)
+        except BudgetTooSmall:
+            return None
+        return None if found is None else self._add(slow.what, found, limit_ms, slow.tries + 1)
+
+    def restore(self, kept: Sequence[Kept]) -> None:
+        """What was solved when the run began."""
+        for each in kept:
+            blocks = [DerivedBlock(*block) for block in each.blocks]
+            self._add(each.what, self.solver.of_blocks(blocks), each.limit_ms, each.tries)
+
+    def as_json(self) -> JsonObject:
+        """What `restore` takes."""
+        networks = [
+            Kept(
+                what=each.what,
+                limit_ms=each.limit_ms,
+                tries=each.tries,
+                blocks=tuple((b.stage, b.first, b.span, b.key) for b in each.derived.blocks),
+            )
+            for each in self.solved
+        ]
+        return KeptNetworks(library=str(self.library.folder), networks=tuple(networks)).model_dump(mode="json")
+
+    def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0) -> Solved:
+        solved = Solved(what, derived, limit_ms, tries)
+        self.solved.append(solved)
+        self._blocks[solved.network_hash] = derived.blocks
+        return solved
+
+    def _found(self, what: str, limit_ms: float | None) -> Derived | None:
+        """A network within the limits that was not solved before."""
+        limits = self._limits(limit_ms)
+        is_single = what == "single blocks"
+        unlike = [each.derived for each in self.solved if not is_single or each.what == what]
+        known = {each.network_hash for each in self.solved}
+        for _ in range(self._policy.static_tries):
+            found = self.solver.solve(limits, unlike, spans=not is_single)
+            if found is None:
+                return None
+            network = Network(found.spec, count(found.spec))
+            if network.network_hash not in known and network.over_budget(self._settings) is None:
+                return found
+            unlike.append(found)
+        return None
+
+    def _limits(self, limit_ms: float | None) -> Mapping[str, float]:
+        budgets = self._settings.budgets
+        limits = {LATENCY: limit_ms, "params": budgets.params, "macs": budgets.macs}
+        return {metric: float(limit) for metric, limit in limits.items() if limit is not None}
+
+
+def costs_by(latency_ms: Callable[[Spec], float]) -> Callable[[Spec], Mapping[str, float]]:
+    """What the integer program sums up of a network."""
+
+    def costs(spec: Spec) -> Mapping[str, float]:
+        counted = count(spec)
+        return {LATENCY: latency_ms(spec), "params": float(counted.params), "macs": float(counted.macs)}
+
+    return costs
