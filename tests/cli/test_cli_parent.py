@@ -34,6 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),
         ("--parent mine.safetensors --storage postgresql://me@host/db", "leave out --parent to share the search"),
         ("--latency-budget 60% --storage postgresql://me@host/db", "give the budget in milliseconds to share the"),
+        ("--parent mine.safetensors --library nowhere", "no such folder"),
+        ("--parent mine.safetensors --library text.txt", "no such folder"),
     ],
 )
 def test_a_parent_that_cannot_be_used_is_refused(run: Run, line: str, said: str) -> None:

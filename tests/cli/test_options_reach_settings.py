@@ -26,6 +26,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "latency_budget_ms": ("--latency-budget 7ms", 7.0),
     "latency_share": ("--latency-budget 60%", 0.6),
     "parent": ("--parent none", None),
+    "library": ("--library /fitted", "/fitted"),
     "throughput_budget": ("--throughput-budget 50/s", 50.0),
     "params_budget": ("--params-budget 3M", 3e6),
     "macs_budget": ("--macs-budget 1G", 1e9),
@@ -97,6 +98,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("archdsl.search.api.run_search", begin)
+    monkeypatch.setattr("archdsl.search.defaults.check_library", lambda request, space: None)
     monkeypatch.setattr("archdsl.search.api.require_feasible", lambda settings, policy: None)
     return found
 
@@ -137,7 +139,7 @@ def test_folders_reach_the_search(begun: dict[str, Any], tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode", "target", "parent", *OTHER_FORMS})
+    "name", sorted(set(SETTINGS) - {"trials", "time_s", "sampler", "mode", "target", "parent", "library", *OTHER_FORMS})
 )
 def test_an_option_of_doctor_reaches_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Settings] = []

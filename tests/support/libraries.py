@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from archdsl.compile import build
-from archdsl.deriving.library.folder import LibrarySettings
+from archdsl.deriving.library.folder import (
+    BLOCKS,
+    FACTS,
+    FOR,
+    Entry,
+    Identity,
+    Index,
+    LibrarySettings,
+    Named,
+    block_file,
+    weights_hash,
+    write_index,
+)
+from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
 from archdsl.json_types import JsonObject
+from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.load.spaces import space_of
 from archdsl.load.specs import spec_of
 from archdsl.weights import save_model
 
@@ -74,3 +90,34 @@ def saved_parent(folder: Path, seed: int = 1) -> Path:
     file = folder / f"parent{seed}.safetensors"
     save_model(model, file)
     return file
+
+
+def fake_library(folder: Path, parent: Path, spec: Spec, fingerprint: str = "0" * 16, data: str = "shapetex") -> Path:
+    """A finished library without a tensor: a search reads its index and the headers of its files."""
+    space = space_of(space_around() | {"classes": spec.classes})
+    wanted = wanted_alternatives(spec, space)
+    identity = Identity(
+        parent=Named(name=parent.name, sha256=weights_hash(parent, canonical_hash(spec))),
+        data=Named(name=data, sha256=fingerprint),
+        image=spec.image_size,
+        space=space_identity(space, [key for key, _ in wanted]),
+        settings=SETTINGS,
+    )
+    index = Index(
+        **dict(identity),
+        archdsl="0",
+        spec=spec.to_json(),
+        space_document=space.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        keys=tuple(key for key, _ in wanted),
+    )
+    (folder / BLOCKS).mkdir(parents=True)
+    entries = []
+    for number, (key, each) in enumerate(wanted):
+        document = each.block.model_dump(mode="json")
+        place = {"key": key, "stage": each.stage, "first": each.first, "span": each.span, "block": document}
+        entry = Entry(**place, state="fitted", kl=0.01 * (number + 1), before=1.0, after=0.1)
+        header = json.dumps({"__metadata__": {FACTS: entry.model_dump_json(), FOR: identity.sha256}}).encode()
+        block_file(folder, key).write_bytes(len(header).to_bytes(8, "little") + header)
+        entries.append(entry)
+    write_index(folder, index, entries)
+    return folder

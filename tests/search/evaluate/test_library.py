@@ -1,0 +1,159 @@
+"""A search with a library: its networks for the budget come first, begin with fitted blocks, and are solved again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import count
+from archdsl.errors import SearchError, WrongUse
+from archdsl.language.canonical import canonical_hash
+from archdsl.load.spaces import load_space, space_of
+from archdsl.load.specs import override, spec_of
+from archdsl.search.defaults import check_library
+from archdsl.search.policy import SHIPPED
+from archdsl.search.request import SettingsRequest
+from archdsl.search.store.result import Result
+from tests.support.fake_weights import fake_named, write_fake_weights
+from tests.support.libraries import fake_library, parent_spec, space_around
+from tests.support.searching import SPACE, Lines, Machine, quicken, records, search, trials
+
+FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
+SPEC = override(parent_spec(), ["classes=10"])
+OWN_SPACE = space_around() | {"classes": 10}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def parent_of(folder: Path) -> Path:
+    sets = {name: fake_named(0.9) for name in ("validation", "held")}
+    write_fake_weights(folder / "parent.safetensors", FIELDS | {"spec": SPEC.to_json()}, sets)
+    return folder / "parent.safetensors"
+
+
+def derived(
+    folder: Path, machine: Machine | None = None, library: Path | None = None, name: str = "run", **changes: Any
+) -> Result:
+    """A search with the library of the parent, at 85 % of the parent's latency."""
+    parent = parent_of(folder)
+    if library is None:
+        library = folder / "library"
+        if not library.exists():
+            fake_library(library, parent, SPEC)
+    plain: dict[str, Any] = {"latency_budget_ms": None, "latency_share": 0.85, "trials": 6}
+    return search(folder / name, machine, parent=str(parent), library=str(library), **(plain | changes))
+
+
+def of_the_library(folder: Path) -> list[dict[str, Any]]:
+    return [trial for trial in trials(folder / "run") if trial["provenance"].get("from") == "library"]
+
+
+def trainings(machine: Machine) -> list[dict[str, Any]]:
+    return [request for request in machine.asked if request["do"] == "train"]
+
+
+def test_the_librarys_networks_are_tried_first_and_begin_with_fitted_blocks(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    result = derived(tmp_path, machine, watcher=lines)
+    firsts = of_the_library(tmp_path)
+    others = [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") != "parent"]
+    assert others[: len(firsts)] == firsts
+    kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
+    assert [each["what"] for each in kept if each["tries"] == 0] == ["best", "another", "single blocks"]
+    assert len(firsts) == len(kept)
+    assert result.verdict.passed
+    whole = count(SPEC).macs
+    for trial in firsts:
+        assert trial["macs"] < whole
+        assert trial["provenance"]["proxy"]["parent"] == "a" * 64
+    for request in trainings(machine):
+        beginning, is_first = request["inheriting"], "-derived-" in request["spec"]["name"]
+        assert bool(beginning["blocks"]) == is_first
+        assert (beginning["library"] == str(tmp_path / "library")) == is_first
+    assert any(line.startswith("library  best: ") and "summed KL" in line for line in lines.told)
+    longer = [request for request in trainings(machine) if request["inheriting"]["is_decided"]]
+    assert any(request["inheriting"]["blocks"] for request in longer)
+
+
+def test_over_the_librarys_space_every_candidate_begins_with_fitted_blocks(tmp_path: Path) -> None:
+    machine = Machine()
+    derived(tmp_path, machine, space=OWN_SPACE, latency_share=1.0, trials=9)
+    others = [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") is None]
+    assert others
+    names = {trial["spec"]["name"] for trial in others}
+    whole = canonical_hash(SPEC)
+    for request in trainings(machine):
+        if request["spec"]["name"] in names and canonical_hash(spec_of(request["spec"])) != whole:
+            assert any(key for *_, key in request["inheriting"]["blocks"])
+
+
+def test_a_network_that_is_too_slow_is_solved_again_at_most_three_times(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.fixed_ms = 4.0
+    derived(tmp_path, machine, trials=30)
+    kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
+    best = [each for each in kept if each["what"] == "best"]
+    assert [each["tries"] for each in best] == list(range(len(best)))
+    assert 2 <= len(best) <= 1 + SHIPPED.inheritance.library.tries
+    limits = [each["limit_ms"] for each in best]
+    assert limits == sorted(limits, reverse=True)
+    assert len({trial["hash"] for trial in of_the_library(tmp_path)}) == len(kept)
+
+
+def test_a_resumed_search_keeps_the_networks_that_were_solved(tmp_path: Path) -> None:
+    derived(tmp_path, trials=1)
+    before = (tmp_path / "run" / "library.json").read_text()
+    slower = Machine()
+    slower.speed = 2.0
+    derived(tmp_path, slower, trials=4, resume=True)
+    after = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
+    kept = json.loads(before)["networks"]
+    assert after[: len(kept)] == kept
+    assert len({record["hash"] for record in records(tmp_path / "run") if record["rung"] != "train_longer"}) == 4
+
+
+def test_a_budget_that_no_network_of_the_library_keeps_is_told_with_the_least(tmp_path: Path) -> None:
+    lines = Lines()
+    derived(tmp_path, latency_share=None, latency_budget_ms=0.01, trials=2, watcher=lines)
+    (said,) = [line for line in lines.told if line.startswith("library")]
+    assert said.startswith("library  no choice of blocks has latency of at most 0.0")
+    assert "; the least is 0." in said
+    assert said.endswith("(predicted): its networks are not tried first")
+    assert json.loads((tmp_path / "run" / "library.json").read_text())["networks"] == []
+
+
+def test_a_library_of_other_data_or_another_parent_is_refused_with_both_named(tmp_path: Path) -> None:
+    parent = parent_of(tmp_path)
+    other = fake_library(tmp_path / "other", parent, SPEC, fingerprint="1" * 16, data="photos")
+    with pytest.raises(SearchError, match=r"its data is photos \(1{8}\), not shapetex \(0{8}\)"):
+        derived(tmp_path, library=other)
+    index = json.loads((fake_library(tmp_path / "wrong", parent, SPEC) / "index.json").read_text())
+    index["parent"] = {"name": "theirs.safetensors", "sha256": "c" * 64}
+    (tmp_path / "wrong" / "index.json").write_text(json.dumps({**index, "entries": [], "keys": []}))
+    with pytest.raises(SearchError, match=r"its parent is theirs\.safetensors \(c{8}\), not tiny"):
+        derived(tmp_path, library=tmp_path / "wrong", name="second")
+
+
+@pytest.mark.parametrize("parent", [None, "none"])
+def test_a_library_without_a_parent_is_refused(tmp_path: Path, parent: str | None) -> None:
+    library = fake_library(tmp_path / "library", parent_of(tmp_path), SPEC)
+    request = SettingsRequest(library=str(library), parent=parent)
+    with pytest.raises(WrongUse, match=r"a library is of a parent; name its file with --parent: parent\.safetensors"):
+        check_library(request, load_space(SPACE))
+
+
+def test_a_space_of_other_alternatives_is_refused_and_one_of_other_things_is_not(tmp_path: Path) -> None:
+    library = fake_library(tmp_path / "library", parent_of(tmp_path), SPEC)
+    request = SettingsRequest(library=str(library), parent="parent.safetensors")
+    check_library(request, space_of(OWN_SPACE))
+    check_library(request, load_space(SPACE))
+    fewer = json.loads(json.dumps(OWN_SPACE))
+    del fewer["nodes"][1]["blocks"][0]["$one_of"][1]
+    with pytest.raises(SearchError, match=r"its space is around-tiny \(\w{8}\), not fewer \(\w{8}\)"):
+        check_library(request, space_of(fewer | {"name": "fewer"}))
