@@ -169,7 +169,8 @@ class Library:
         """The index, with the alternatives counted."""
         facts: JsonObject = self.index.model_dump(mode="json")
         left_out: Json = [{"name": entry.name, "reason": entry.reason} for entry in self.left_out]
-        return {"folder": str(self.folder), "usable": len(self.usable), "left_out": left_out} | facts
+        counted: JsonObject = {"folder": str(self.folder), "usable": len(self.usable), "left_out": left_out}
+        return counted | facts
 
 
 def refuse_difference(folder: Path, found: Mapping[str, tuple[object, object]]) -> None:
