@@ -5,18 +5,25 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import optuna
 import pytest
 
 from archdsl.errors import SpecError
 from archdsl.families.common.fields import type_name
 from archdsl.families.common.sequence import Sequence
+from archdsl.json_types import Scalar
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.alternatives import alternatives, assembled
 from archdsl.load.spaces import choices_of, point, sample
 from archdsl.load.specs import spec_of
+from archdsl.render.alternatives import part_text
 from archdsl.search.doctor.impossible import warnings_of
-from archdsl.search.policy.doctor import ProofPolicy
+from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.survey import survey
+from archdsl.search.policy.doctor import ProofPolicy, SurveyPolicy
+from archdsl.search.propose.distributions import as_values
+from archdsl.search.propose.distributions import choices as suggested
 from archdsl.spaces.contradiction import needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.expressions import parse
@@ -148,6 +155,17 @@ def test_a_bad_span_is_told_where_it_is(alternative: Raw, message: str) -> None:
 
 
 WHERE = 'in a space, an alternative in the "blocks" of a sequence may have $span'
+
+
+def test_another_mistake_in_an_alternative_with_a_span_is_told_as_without_one() -> None:
+    stage = sequence(one_of(ATTENTION, {"$span": 2, "type": "atention", "heads": 2}), MLP)
+    (message,) = refusal(raw(stage))
+    assert message.startswith("nodes[1].blocks[0].$one_of[1]")
+    assert message.endswith("did you mean 'attention'?")
+    (message,) = refusal(raw(sequence(one_of(ATTENTION, {"$spann": 2, "type": "mlp"}), MLP)))
+    assert message.endswith("mlp has no field '$spann'; did you mean '$span'?")
+
+
 ELSEWHERE: dict[str, tuple[Raw, str]] = {
     "a block that is no alternative": (
         sequence({**MLP, "$span": 2}, MLP),
@@ -236,3 +254,20 @@ def test_a_parent_that_takes_a_span_or_is_no_point_has_no_alternatives() -> None
         alternatives(space(FOUR), shorter)
     with pytest.raises(SpecError, match="the parent is no point of the space"):
         alternatives(space(sequence(one_of(MLP))), parent())
+
+
+def test_a_trial_has_a_value_at_every_position_and_the_covered_ones_have_no_part_in_its_network() -> None:
+    four = space(FOUR)
+    parameters = {name: as_values(variable) for name, variable in variables(four.nodes).items()}
+    values: dict[str, Scalar] = dict.fromkeys(parameters, "own") | {"stage1.blocks.1": "span3"}
+    chosen = suggested(optuna.trial.FixedTrial(values), parameters)
+    assert chosen == values
+    spec, used = point(four, chosen.__getitem__)
+    assert used == {"stage1.blocks.0": "own", "stage1.blocks.1": "span3"}
+    assert types_of(spec) == ["attention", "mlp"]
+
+
+def test_a_survey_counts_the_choices_that_spans_leave_and_the_drawing_says_how_many_stand_at_a_position() -> None:
+    counted = survey(space(FOUR), Points(space(FOUR)), SurveyPolicy())
+    assert (counted.looked_at, counted.size.points) == (34, 34)
+    assert part_text(FOUR) == "sequence  blocks=[4 positions, one of 2 to 5 at each, spans of 2 to 4]"

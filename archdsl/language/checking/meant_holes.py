@@ -12,6 +12,8 @@ from archdsl.language.searchable_models import HOLES, SPAN
 
 BESIDE = ("$name", "$label")
 """Keys that stand beside a hole's own."""
+OF_ALTERNATIVES = ("$label", SPAN)
+"""Keys that an alternative may have, which are no holes."""
 ONLY_IN_SPACES = 'holes stand in the nodes of documents of "kind": "space" only'
 WHERE_SPANS_STAND = f'in a space, an alternative in the "blocks" of a sequence may have {SPAN}'
 

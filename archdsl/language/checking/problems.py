@@ -16,6 +16,7 @@ from archdsl.language import introspection
 from archdsl.language.checking.fitting_types import misspelt_type, untyped
 from archdsl.language.checking.meant_holes import (
     BESIDE,
+    OF_ALTERNATIVES,
     ONLY_IN_SPACES,
     WHERE_SPANS_STAND,
     hole_meant,
@@ -156,7 +157,10 @@ def _holes(annotation: Form | None) -> list[str]:
 
 def _hole(keys: Keys, value: JsonObject, model: type[BaseModel], loc: Location) -> Problem:
     """A hole where none may stand, or one that is not known."""
-    name, written = _name(keys), next((key for key in value if key[:1] == "$" and key not in BESIDE), next(iter(value)))
+    name, written = (
+        _name(keys),
+        next((key for key in value if key[:1] == "$" and key not in (*BESIDE, *OF_ALTERNATIVES)), next(iter(value))),
+    )
     fitting = _holes(introspection.at(model, loc))
     if fitting:
         if written not in HOLES:
@@ -213,7 +217,8 @@ def _rule(kind: str, context: Mapping[str, Any], message: str, name: str) -> tup
 
 def _is_hole(value: Json, in_space: bool) -> TypeGuard[JsonObject]:
     """Whether an object is a hole, or was meant as one; in a backbone a key with `$` may be a mere slip."""
-    keys = [str(key) for key in value if str(key).startswith("$")] if isinstance(value, dict) else []
+    written = [str(key) for key in value] if isinstance(value, dict) else []
+    keys = [key for key in written if key.startswith("$") and key not in OF_ALTERNATIVES]
     return bool(keys) and (in_space or any(hole_meant(key) is not None for key in keys))
 
 
