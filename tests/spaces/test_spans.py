@@ -259,8 +259,11 @@ def test_a_parent_that_takes_a_span_or_is_no_point_has_no_alternatives() -> None
 def test_a_trial_has_a_value_at_every_position_and_the_covered_ones_have_no_part_in_its_network() -> None:
     four = space(FOUR)
     parameters = {name: as_values(variable) for name, variable in variables(four.nodes).items()}
-    values: dict[str, Scalar] = dict.fromkeys(parameters, "own") | {"stage1.blocks.1": "span3"}
-    chosen = suggested(optuna.trial.FixedTrial(values), parameters)
+    values: dict[str, Scalar] = dict.fromkeys(parameters, "own")
+    values["stage1.blocks.1"] = "span3"
+    study = optuna.create_study()
+    study.enqueue_trial(values)
+    chosen = suggested(study.ask(), parameters)
     assert chosen == values
     spec, used = point(four, chosen.__getitem__)
     assert used == {"stage1.blocks.0": "own", "stage1.blocks.1": "span3"}
