@@ -71,7 +71,7 @@ def command(
     \b
     Examples:
       archdsl look winner.safetensors --image photo.jpg -o photo.png
-      archdsl look dat_t --weights dat_t.pth --image photo.jpg --query 0.3,0.6 -o photo.png
+      archdsl look litv2_s --weights litv2_s.pth --image photo.jpg --query 0.3,0.6 -o photo.png
       archdsl look litv2_s --weights litv2_s.pth --image photo.jpg --nodes stage3,merge2 -o photo.html
     """
     from archdsl.cli.models import open_model, weights_file

@@ -30,7 +30,7 @@ EXAMPLES = [
 
 SLOW = (
     *("archdsl show litv2_s --latency", "archdsl bench ", "archdsl report ", "archdsl import ", "archdsl export "),
-    "archdsl export-weights ",
+    *("archdsl export-weights ", "archdsl look "),
 )
 """Examples that load torch or a report in a process of their own; other tests give these commands inside this one."""
 
@@ -39,11 +39,13 @@ FIRST = {line.split()[1]: line for line in reversed(EXAMPLES)}
 
 
 def checkpoint(folder: Path) -> None:
-    """What the examples of import, export and export-weights begin with, made small."""
+    """What the examples of import, export, export-weights and look begin with, made small."""
     import torch
+    from PIL import Image
 
     from archdsl import build, export_weights, override, save_model
 
+    Image.effect_noise((60, 40), 60).save(folder / "photo.jpg")
     for name in ("lit_s", "litv2_s"):
         model = build(override(load_spec(name), SMALL.split()[1::2]))
         torch.save({"model": export_weights(model)}, folder / f"{name}.pth")
@@ -67,7 +69,7 @@ def test_the_examples_in_the_help_work(line: str, tmp_path: Path, monkeypatch: p
     parent = ""
     if "litv2_s.pth" in line:
         quick = f" {SMALL}"
-    if {"import", "export", "export-weights"} & set(line.split()):
+    if {"import", "export", "export-weights", "look"} & set(line.split()):
         checkpoint(tmp_path)
     if "--partial" in line:
         parent = f"archdsl new lit_s {SMALL} > parent.json\n"
