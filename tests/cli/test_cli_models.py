@@ -24,7 +24,7 @@ LINES = {
     "show": "show mine.safetensors",
     "cost": "cost mine.safetensors",
     "diff": "diff mine.safetensors litv2_s",
-    "bench": "bench mine.safetensors --device cpu --rounds 1 --threads 1",
+    "bench": "bench mine.safetensors --device cpu --runtime eager --rounds 1 --time-limit 1s --threads 1",
     "export": "export mine.safetensors -o exported.pt2",
     "import": "import mine.safetensors mine.safetensors -o again.safetensors",
     "export-weights": "export-weights mine.safetensors -o published.pth",

@@ -14,7 +14,7 @@ from archdsl.spaces.variables import variables
 from tests.support.postgres import server
 from tests.support.searching import RANDOM, settings
 
-SHARING = replace(RANDOM, sharing=SharingPolicy(beat_s=1, grace_s=3, poll_s=0.05))
+SHARING = replace(RANDOM, sharing=SharingPolicy(beat_s=1, grace_s=3, poll_s=0.2))
 """A silent machine is missed after three seconds."""
 
 
