@@ -20,10 +20,11 @@ from archdsl.cli.options import (
     Stat,
     Target,
     Threads,
-    check_device,
+    batch_option,
     check_dtype,
+    device_option,
+    rounds_option,
     runtime_of,
-    whole,
 )
 from archdsl.cli.units import seconds
 
@@ -50,16 +51,11 @@ Layers = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(
-        "--device",
-        metavar="cpu|cuda|cuda:N",
-        callback=check_device,
-        help="device to measure on (default: cuda if there is one)",
-    ),
+    device_option("measure on"),
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch (default: 1; with --layers, 64)"),
+    batch_option("images per batch (default: 1; with --layers, 64)"),
 ]
 Dtype = Annotated[
     str,
@@ -77,12 +73,7 @@ Features = Annotated[
 ]
 Rounds = Annotated[
     int | None,
-    typer.Option(
-        "--rounds",
-        metavar="N",
-        parser=whole(100_000),
-        help="rounds; each measures every network once (default: 40; with --layers, 12)",
-    ),
+    rounds_option("rounds; each measures every network once (default: 40; with --layers, 12)"),
 ]
 Limit = Annotated[
     float | None,

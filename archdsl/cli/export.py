@@ -11,7 +11,7 @@ from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.import_ import check_out
 from archdsl.cli.models import open_model
-from archdsl.cli.options import Json, Name, Set, whole
+from archdsl.cli.options import Json, Name, Set, batch_option, whole
 
 if TYPE_CHECKING:
     from archdsl.runtimes.exported import Exported
@@ -49,7 +49,7 @@ Dynamic = Annotated[
 ]
 Batch = Annotated[
     int,
-    typer.Option("--batch", metavar="N", parser=whole(65536), show_default=False, help="images per batch (default: 1)"),
+    batch_option("images per batch (default: 1)"),
 ]
 Opset = Annotated[
     int | None,

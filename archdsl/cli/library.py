@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.options import Json, check_device, whole
+from archdsl.cli.options import Json, device_option, whole
 from archdsl.cli.unpacking import with_options
 
 if TYPE_CHECKING:
@@ -98,12 +98,7 @@ class BuildOptions(TypedDict):
     ]
     device: Annotated[
         str | None,
-        typer.Option(
-            "--device",
-            metavar="cpu|cuda|cuda:N",
-            callback=check_device,
-            help="device to fit on (default: cuda if there is one)",
-        ),
+        device_option("fit on"),
     ]
 
 

@@ -10,7 +10,19 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.bench import Device, Dtype
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Mode, Names, Set, Stat, check_runtime, runtime_of, whole
+from archdsl.cli.options import (
+    Json,
+    Mode,
+    Names,
+    Set,
+    Stat,
+    batch_option,
+    check_runtime,
+    rounds_option,
+    runtime_of,
+    threads_option,
+    whole,
+)
 from archdsl.cli.unpacking import with_options
 
 if TYPE_CHECKING:
@@ -27,13 +39,7 @@ class TableOptions(TypedDict):
     device: Device
     batch: Annotated[
         int,
-        typer.Option(
-            "--batch",
-            metavar="N",
-            parser=whole(65536),
-            show_default=False,
-            help="images per batch (default: 1)",
-        ),
+        batch_option("images per batch (default: 1)"),
     ]
     dtype: Dtype
     runtime: Annotated[
@@ -47,7 +53,7 @@ class TableOptions(TypedDict):
     ]
     threads: Annotated[
         int | None,
-        typer.Option("--threads", metavar="N", parser=whole(1024), help="CPU threads (default: all physical cores)"),
+        threads_option("CPU threads (default: all physical cores)"),
     ]
     stat: Stat
 
@@ -77,13 +83,7 @@ class BuildOptions(TableOptions):
     ]
     rounds: Annotated[
         int,
-        typer.Option(
-            "--rounds",
-            metavar="N",
-            parser=whole(100_000),
-            show_default=False,
-            help="rounds per pass; each measures every block and network once (default: 40)",
-        ),
+        rounds_option("rounds per pass; each measures every block and network once (default: 40)"),
     ]
     again: Annotated[bool, typer.Option("--again", help="measure again the blocks that were measured before")]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, get_args
 
 import typer
+from typer.models import OptionInfo
 
 from archdsl.errors import nearest
 from archdsl.search.request import Role, Sampler
@@ -134,12 +135,39 @@ def whole(most: int) -> Callable[[str | int], int]:
     return read
 
 
+def device_option(use: str) -> OptionInfo:
+    """`--device`, of a command that does this on it, as `measure on`."""
+    option: OptionInfo = typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=check_device,
+        help=f"device to {use} (default: cuda if there is one)",
+    )
+    return option
+
+
+def whole_option(name: str, most: int, text: str) -> OptionInfo:
+    """An option that takes a whole number from 1 to `most`; the text of the help says the default."""
+    option: OptionInfo = typer.Option(name, metavar="N", parser=whole(most), show_default=False, help=text)
+    return option
+
+
+def batch_option(text: str) -> OptionInfo:
+    """`--batch`."""
+    return whole_option("--batch", 65536, text)
+
+
+def threads_option(text: str) -> OptionInfo:
+    """`--threads`."""
+    return whole_option("--threads", 1024, text)
+
+
+def rounds_option(text: str) -> OptionInfo:
+    """`--rounds`."""
+    return whole_option("--rounds", 100_000, text)
+
+
 Threads = Annotated[
     int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        parser=whole(1024),
-        help="CPU threads (default: all physical cores if they are 1.5 times faster than one, else 1)",
-    ),
+    threads_option("CPU threads (default: all physical cores if they are 1.5 times faster than one, else 1)"),
 ]

@@ -19,12 +19,7 @@ Space = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(
-        "--device",
-        metavar="cpu|cuda|cuda:N",
-        callback=options.check_device,
-        help="device to measure and train on (default: cuda if there is one)",
-    ),
+    options.device_option("measure and train on"),
 ]
 Workers = Annotated[
     int,
@@ -111,7 +106,7 @@ class Conditions(TypedDict):
     device: Device
     batch: Annotated[
         int | None,
-        typer.Option("--batch", metavar="N", parser=options.whole(65536), help="images per batch (default: 1)"),
+        options.batch_option("images per batch (default: 1)"),
     ]
     dtype: Annotated[
         str | None,

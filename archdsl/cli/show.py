@@ -8,7 +8,17 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_document, overridden
-from archdsl.cli.options import Document, Json, Set, check_device, check_runtime, chosen, whole
+from archdsl.cli.options import (
+    Document,
+    Json,
+    Set,
+    batch_option,
+    check_runtime,
+    chosen,
+    device_option,
+    rounds_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,31 +60,19 @@ def command(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(
-            "--device",
-            metavar="cpu|cuda|cuda:N",
-            callback=check_device,
-            help="device to measure on, with --latency (default: cuda if there is one)",
-        ),
+        device_option("measure on, with --latency"),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option("--batch", metavar="N", parser=whole(65536), help="images per batch, with --latency (default: 1)"),
+        batch_option("images per batch, with --latency (default: 1)"),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(
-            "--threads",
-            metavar="N",
-            parser=whole(1024),
-            help="CPU threads, with --latency (default: all physical cores)",
-        ),
+        threads_option("CPU threads, with --latency (default: all physical cores)"),
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(
-            "--rounds", metavar="N", parser=whole(100_000), help="rounds to measure, with --latency (default: 40)"
-        ),
+        rounds_option("rounds to measure, with --latency (default: 40)"),
     ] = None,
 ) -> None:
     """Draw a backbone or a search space.

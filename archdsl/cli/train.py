@@ -11,7 +11,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, check_device, chosen, whole
+from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, whole
 from archdsl.cli.units import memory, seconds
 from archdsl.cli.unpacking import with_options
 
@@ -93,12 +93,7 @@ class TrainOptions(TypedDict):
     ]
     batch: Annotated[
         int | None,
-        typer.Option(
-            "--batch",
-            metavar="N",
-            parser=whole(65536),
-            help="images per step, in all processes together (default: the recipe's)",
-        ),
+        batch_option("images per step, in all processes together (default: the recipe's)"),
     ]
     lr: Annotated[
         float | None,
@@ -146,12 +141,7 @@ class TrainOptions(TypedDict):
     ]
     device: Annotated[
         str | None,
-        typer.Option(
-            "--device",
-            metavar="cpu|cuda|cuda:N",
-            callback=check_device,
-            help="device to train on (default: cuda if there is one)",
-        ),
+        device_option("train on"),
     ]
     dtype: Annotated[
         str | None,
