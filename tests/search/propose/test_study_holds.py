@@ -27,10 +27,11 @@ UNEVEN: dict[str, Any] = SPACE | {
     "nodes": [{"id": "stem", "type": "patch_stem", "width": {"$one_of": WIDTHS, "$name": "w"}}, *SPACE["nodes"][1:]]
 }
 OBJECTIVES = [["max proxy_accuracy", "min latency"], ["max proxy_accuracy"], ["min macs", "max proxy_accuracy"]]
-RUNS = [("auto", OBJECTIVES[0]), ("auto", OBJECTIVES[2]), ("nsga2", OBJECTIVES[0]), ("gp", OBJECTIVES[1])]
+RUNS = [("auto", OBJECTIVES[0]), ("auto", OBJECTIVES[2]), ("nsga2", OBJECTIVES[0]), ("random", OBJECTIVES[1])]
+SLOW_RUNS = [pytest.param(("gp", OBJECTIVES[1]), marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module", params=RUNS, ids=lambda run: f"{run[0]}, {' and '.join(run[1])}")
+@pytest.fixture(scope="module", params=[*RUNS, *SLOW_RUNS], ids=lambda run: f"{run[0]}, {' and '.join(run[1])}")
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run in which some networks fell at the gate and the training of others was broken off."""
     sampler, objectives = request.param
