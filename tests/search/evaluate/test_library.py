@@ -18,8 +18,8 @@ from archdsl.search.policy import SHIPPED
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
 from tests.support.fake_weights import fake_named, write_fake_weights
-from tests.support.libraries import fake_library, parent_spec, space_around
 from tests.support.fake_worker import Machine
+from tests.support.libraries import fake_library, parent_spec, space_around
 from tests.support.searching import SPACE, Lines, quicken, records, search, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
