@@ -46,7 +46,7 @@ def use_library(context: Context) -> None:
     networks = context.library = LibraryNetworks(library, solver, context.settings, context.policy.inheritance.library)
     kept = context.folder.read(LIBRARY_FILE, KeptNetworks)
     if kept is not None:
-        networks.restore(kept.networks)
+        networks.restore(kept)
     else:
         try:
             networks.solve(context.state.gate_ms)
@@ -56,6 +56,10 @@ def use_library(context: Context) -> None:
     for each in networks.solved:
         context.baselines.append(library_baseline(context, each))
         context.note(f"library  {_described(each)}")
+    known = {each.network_hash for each in context.baselines}
+    if networks.depth_cut is not None and canonical_hash(networks.depth_cut) not in known:
+        context.baselines.append(_baseline(context, networks.depth_cut, "cut"))
+        context.note("library  beside them the parent with fewer of its own blocks")
 
 
 def solved_again(context: Context, record: Trial) -> Baseline | None:
@@ -73,9 +77,12 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
 
 def library_baseline(context: Context, solved: Solved) -> Baseline:
     """A network of the library as it is tried."""
-    spec = solved.derived.spec
     number = 1 + context.library.solved.index(solved) if context.library is not None else 1
-    named = spec.model_copy(update={"name": f"{spec.name[:50]}-derived-{number}"})
+    return _baseline(context, solved.derived.spec, f"derived-{number}")
+
+
+def _baseline(context: Context, spec: Spec, name: str) -> Baseline:
+    named = spec.model_copy(update={"name": f"{spec.name[:50]}-{name}"})
     costs = count(named)
     baseline = Baseline(named, canonical_hash(named), costs.params, costs.macs, origin=LIBRARY)
     return baseline._replace(choices=point_choices(context.space, baseline))

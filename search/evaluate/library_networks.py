@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.solutions import Derived, DerivedBlock, Solver
-from archdsl.json_types import JsonObject
+from archdsl.json_types import Json, JsonObject, objects_in, text_in
+from archdsl.language.block_lists import as_stage, block_documents, is_listable
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.network import Network
 from archdsl.search.policy.inherit import LibraryPolicy
@@ -37,6 +39,7 @@ class KeptNetworks(BaseModel):
 
     library: str
     networks: tuple[Kept, ...]
+    depth_cut: dict[str, JsonValue] | None = None
 
 
 class Solved(NamedTuple):
@@ -60,6 +63,8 @@ class LibraryNetworks:
         """The solver's costs are `params`, `macs` and, where latencies are limited, `latency` in ms."""
         self.library, self.solver, self._settings, self._policy = library, solver, settings, policy
         self.solved: list[Solved] = []
+        self.depth_cut: Spec | None = None
+        """The parent with fewer of its own blocks in each stage, as many as the budgets let it keep."""
         self._blocks: dict[str, tuple[DerivedBlock, ...]] = {}
 
     def blocks_of(self, spec: Spec) -> tuple[DerivedBlock, ...]:
@@ -75,6 +80,7 @@ class LibraryNetworks:
         Raises:
             BudgetTooSmall: no network of the library is predicted to keep the budgets.
         """
+        self.depth_cut = self._depth_cut(gate_ms)
         best = self._found("best", gate_ms)
         if best is None or not best.exchanged:
             return
@@ -104,9 +110,10 @@ class LibraryNetworks:
             return None
         return None if found is None else self._add(slow.what, found, limit_ms, slow.tries + 1)
 
-    def restore(self, kept: Sequence[Kept]) -> None:
+    def restore(self, kept: KeptNetworks) -> None:
         """What was solved when the run began."""
-        for each in kept:
+        self.depth_cut = None if kept.depth_cut is None else spec_of(kept.depth_cut)
+        for each in kept.networks:
             blocks = [DerivedBlock(*block) for block in each.blocks]
             self._add(each.what, self.solver.of_blocks(blocks), each.limit_ms, each.tries)
 
@@ -121,7 +128,9 @@ class LibraryNetworks:
             )
             for each in self.solved
         ]
-        return KeptNetworks(library=str(self.library.folder), networks=tuple(networks)).model_dump(mode="json")
+        cut = None if self.depth_cut is None else self.depth_cut.to_json()
+        kept = KeptNetworks(library=str(self.library.folder), networks=tuple(networks), depth_cut=cut)
+        return kept.model_dump(mode="json")
 
     def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0) -> Solved:
         solved = Solved(what, derived, limit_ms, tries)
@@ -145,10 +154,41 @@ class LibraryNetworks:
             unlike.append(found)
         return None
 
+    def _depth_cut(self, limit_ms: float | None) -> Spec | None:
+        """The deepest even cut within the limits; None where there is none, or the parent keeps them itself."""
+        parent, limits = self.solver.parent, self._limits(limit_ms)
+        hashes = [canonical_hash(parent)]
+        for percent in range(100, 0, -5):
+            spec = _cut(parent, percent / 100)
+            if canonical_hash(spec) == hashes[-1] and percent < 100:
+                continue
+            hashes.append(canonical_hash(spec))
+            costs = self.solver.costs(spec)
+            is_inside = all(costs[metric] <= limit for metric, limit in limits.items())
+            if is_inside and Network(spec, count(spec)).over_budget(self._settings) is None:
+                return spec if percent < 100 else None
+        return None
+
     def _limits(self, limit_ms: float | None) -> Mapping[str, float]:
         budgets = self._settings.budgets
         limits = {LATENCY: limit_ms, "params": budgets.params, "macs": budgets.macs}
         return {metric: float(limit) for metric, limit in limits.items() if limit is not None}
+
+
+def _cut(parent: Spec, share: float) -> Spec:
+    """The parent with a share of the blocks of each stage: the first, the last, and those between evenly."""
+    document, nodes = parent.to_json(), list[Json]()
+    for written in objects_in(document["nodes"]):
+        node = parent.node(text_in(written["id"]))
+        if not is_listable(node):
+            nodes.append(written)
+            continue
+        blocks = block_documents(node)
+        count_kept = max(1, round(share * len(blocks)))
+        last = max(count_kept - 1, 1)
+        kept = [blocks[round(place * (len(blocks) - 1) / last)] for place in range(count_kept)]
+        nodes.append(as_stage(written, kept))
+    return spec_of({**document, "nodes": nodes})
 
 
 def costs_by(latency_ms: Callable[[Spec], float]) -> Callable[[Spec], Mapping[str, float]]:

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from archdsl.compile import build
+from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.fitting import RefitSettings
 from archdsl.deriving.library import building, folder
 from archdsl.deriving.library.activations import map_allocator
+from archdsl.deriving.library.blocks import inherited_block
 from archdsl.deriving.library.building import build_library, model_hash
 from archdsl.deriving.library.derived import derive
 from archdsl.deriving.library.folder import Library, Named, read_library, weights_hash
@@ -24,8 +26,10 @@ from archdsl.deriving.library.scoring import Scorer
 from archdsl.deriving.library.solutions import Solver
 from archdsl.deriving.parents import read_parent
 from archdsl.errors import SearchError, WrongUse
+from archdsl.families.common.stage_modules import Stage
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.load.alternatives import Alternative
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
 from tests.support.libraries import SETTINGS, SPACED, parent_spec, saved_parent, space_around
@@ -85,9 +89,13 @@ def test_what_is_finished_is_not_fitted_again_and_a_broken_off_building_gives_th
     (copied / "blocks" / f"{keys[3]}.safetensors").unlink()
     cut = copied / "blocks" / f"{keys[7]}.safetensors"
     cut.write_bytes(cut.read_bytes()[:-8])
-    fitted = []
-    real = building.inherited_block
-    monkeypatch.setattr(building, "inherited_block", lambda *args: fitted.append(args[1]) or real(*args))
+    fitted = list[Alternative]()
+
+    def counted(parent: Backbone, alternative: Alternative, seed: int) -> nn.Module:
+        fitted.append(alternative)
+        return inherited_block(parent, alternative, seed)
+
+    monkeypatch.setattr(building, "inherited_block", counted)
     again = built(parent, copied)
     assert [(each.stage, each.first, each.span) for each in fitted] == [
         (entry.stage, entry.first, entry.span) for entry in (library.index.entries[3], library.index.entries[7])
@@ -108,10 +116,9 @@ def test_a_broken_index_is_made_again_from_the_blocks(library: Library, copied: 
 def test_an_alternative_that_gives_nan_is_left_out_and_named(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = building.inherited_block
 
-    def spoiled(model, alternative, seed):  # type: ignore[no-untyped-def]
-        block = real(model, alternative, seed)
+    def spoiled(parent: Backbone, alternative: Alternative, seed: int) -> nn.Module:
+        block = inherited_block(parent, alternative, seed)
         if (alternative.stage, alternative.first, alternative.span) == ("stage2", 1, 1):
             torch.nn.init.constant_(next(block.parameters()), math.nan)
         return block
@@ -129,10 +136,12 @@ def test_the_parents_own_block_loses_nothing_and_another_one_does(parent: Path, 
     with map_allocator(tmp_path, in_memory=1000) as allocate:
         scorer = Scorer(model, torch.randn(130, 3, 32, 32), allocate)
         scorer.enter("stage2")
-        blocks = model.stage2.blocks  # type: ignore[union-attr]
-        assert scorer.kl(1, 1, blocks[1]) == pytest.approx(0, abs=1e-9)  # type: ignore[index]
+        stage = model.stage2
+        assert isinstance(stage, Stage)
+        blocks = list(stage.blocks)
+        assert scorer.kl(1, 1, blocks[1]) == pytest.approx(0, abs=1e-9)
         assert scorer.kl(1, 1, torch.nn.Identity()) > 1e-5
-        assert scorer.kl(1, 2, blocks[1]) > 1e-5  # type: ignore[index]
+        assert scorer.kl(1, 2, blocks[1]) > 1e-5
 
 
 def test_a_library_of_something_else_is_refused_with_both_named(library: Library, copied: Path, tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from archdsl.deriving.library.folder import (
     write_index,
 )
 from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
-from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.spaces import space_of
@@ -51,30 +50,32 @@ def parent_spec() -> Spec:
     return spec_of({"kind": "arch", "name": "tiny", **_HEADER, "nodes": _NODES})
 
 
-def space_around() -> JsonObject:
+_Kinds = list[tuple[int, dict[str, Any]]]
+_CHOSEN: dict[str, tuple[dict[str, Any], int, _Kinds]] = {
+    "stage1": (_MLP, 2, [(2, _MLP), (2, _NARROW)]),
+    "stage2": (_HILO, 3, [(2, _HILO), (3, _NARROW)]),
+}
+"""The stages with choices: the parent's block, how many there are, and spans with their blocks."""
+
+
+def space_around() -> dict[str, Any]:
     """A narrow MLP at every position, and spans of the parent's own block and of the narrow one."""
-    nodes = list[JsonObject]()
-    for node in _NODES:
-        blocks = {"stage1": (_MLP, 2, [(2, _MLP), (2, _NARROW)]), "stage2": (_HILO, 3, [(2, _HILO), (3, _NARROW)])}
-        if node["id"] not in blocks:
-            nodes.append(node)
-            continue
-        own, depth, spans = blocks[node["id"]]
-        nodes.append(
-            {"id": node["id"], "type": "sequence", "blocks": [_choice(own, spans, depth - n) for n in range(depth)]}
-        )
-    return {
-        "kind": "space",
-        "name": "around-tiny",
-        **_HEADER,
-        "nodes": [*nodes],
-        "objectives": ["max proxy_accuracy", "min latency"],
-    }
+    nodes = [
+        {"id": node["id"], "type": "sequence", "blocks": _choices(*_CHOSEN[node["id"]])}
+        if node["id"] in _CHOSEN
+        else node
+        for node in _NODES
+    ]
+    objectives = ["max proxy_accuracy", "min latency"]
+    return {"kind": "space", "name": "around-tiny", **_HEADER, "nodes": nodes, "objectives": objectives}
 
 
-def _choice(own: dict[str, Any], spans: list[tuple[int, dict[str, Any]]], left: int) -> JsonObject:
-    fitting = [(span, block) for span, block in spans if span <= left]
-    others = [{"$label": f"span{place}", "$span": span, **block} for place, (span, block) in enumerate(fitting)]
+def _choices(own: dict[str, Any], depth: int, spans: _Kinds) -> list[dict[str, Any]]:
+    return [_choice(own, [(span, block) for span, block in spans if place + span <= depth]) for place in range(depth)]
+
+
+def _choice(own: dict[str, Any], spans: _Kinds) -> dict[str, Any]:
+    others = [{"$label": f"span{place}", "$span": span, **block} for place, (span, block) in enumerate(spans)]
     return {"$one_of": [{"$label": "own", **own}, {"$label": "narrow", **_NARROW}, *others]}
 
 

@@ -58,7 +58,7 @@ class Solver:
 
     def __init__(self, library: Library, costs: Costs) -> None:
         """`costs` is asked for the parent and once for each alternative, alone in the place of what it covers."""
-        self.parent = spec_of(library.index.spec)
+        self.parent, self.costs = spec_of(library.index.spec), costs
         self.entries = library.usable
         stages = dict.fromkeys(entry.stage for entry in self.entries)
         self._own = [(stage, first) for stage in stages for first in range(_depth(self.parent, stage))]

@@ -67,7 +67,7 @@ def test_the_librarys_networks_are_tried_first_and_begin_with_fitted_blocks(tmp_
     assert others[: len(firsts)] == firsts
     kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
     assert [each["what"] for each in kept if each["tries"] == 0] == ["best", "another", "single blocks"]
-    assert 3 <= len(firsts) <= len(kept)
+    assert 3 <= len(firsts) <= len(kept) + 1
     assert result.verdict.passed
     whole = count(SPEC).macs
     assert all(trial["macs"] < whole for trial in firsts)
@@ -105,7 +105,17 @@ def test_a_network_that_is_too_slow_is_solved_again_at_most_three_times(tmp_path
     assert 2 <= len(best) <= 1 + SHIPPED.inheritance.library.tries
     limits = [each["limit_ms"] for each in best]
     assert limits == sorted(limits, reverse=True)
-    assert len({trial["hash"] for trial in of_the_library(tmp_path)}) == len(kept)
+    tried = [trial for trial in of_the_library(tmp_path) if "-derived-" in trial["spec"]["name"]]
+    assert len({trial["hash"] for trial in tried}) == len(kept)
+
+
+def test_the_parent_with_fewer_blocks_is_tried_beside_them(tmp_path: Path) -> None:
+    derived(tmp_path, trials=12, latency_share=0.8)
+    cut = json.loads((tmp_path / "run" / "library.json").read_text())["depth_cut"]
+    depths = {node["id"]: node["depth"] for node in cut["nodes"] if "depth" in node}
+    assert depths["stage1"] <= 2
+    assert depths["stage2"] < 3
+    assert canonical_hash(spec_of(cut)) in {trial["hash"] for trial in of_the_library(tmp_path)}
 
 
 def test_a_resumed_search_keeps_the_networks_that_were_solved(tmp_path: Path) -> None:
