@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
@@ -13,6 +13,10 @@ from archdsl.cli.options import Json, Mode, Target, runtime_of, whole
 from archdsl.cli.search_options import Conditions, Epochs, LatencyBudgets, Space, StaticBudgets, TrainingData, Workers
 from archdsl.cli.units import Share, seconds
 from archdsl.cli.unpacking import with_options
+
+if TYPE_CHECKING:
+    from archdsl.search.doctor.doctor import Examination
+    from archdsl.search.request import SettingsRequest
 
 NoMeasure = Annotated[
     bool, typer.Option("--no-measure", help="count only: measure no latency and estimate no search time")
@@ -42,6 +46,17 @@ class DoctorOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
 
     target: Target
     epochs: Epochs
+
+
+def _search_command(examination: Examination, request: SettingsRequest, space: str) -> str:
+    """The search that was asked about; where no latency is bounded, with the budget that half of the networks meet."""
+    from archdsl.search.report.commands import search_command
+
+    named, kept = request.named, examination.kept_budgets
+    if kept and examination.settings.budgets.latency_ms is None:
+        half = min(kept, key=lambda budget: abs(budget.share - 0.5))
+        named["latency_budget_ms"] = float(f"{half.budget_ms:.2g}")
+    return search_command(named, space)
 
 
 @with_options(DoctorOptions)
@@ -100,5 +115,7 @@ def command(
         output.result_json(facts(examination, [problem.as_json() for problem in dead]))
     else:
         stdout().print(report(examination, [str(problem) for problem in dead]), soft_wrap=True)
+        if examination.is_feasible:
+            output.remark(f"to search this space: {_search_command(examination, request, space)}")
     if not examination.is_feasible:
         raise typer.Exit(FAILED)

@@ -98,3 +98,17 @@ def test_a_folder_of_images_has_three_channels(tmp_path: Path) -> None:
         for number in range(4):
             Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
     assert examined(data=str(tmp_path)).data[1:] == (3, 2, 4, 2, 2)
+
+
+def test_it_ends_with_the_command_of_the_search_that_was_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(written(tmp_path, space()))
+    asked = ["doctor", path, "--device", "cpu", "--no-measure"]
+    assert main([*asked, "--throughput-budget", "20/s", "--batch", "4", "--macs-budget", "1G"]) == 0
+    command = f"archdsl search {path} --throughput-budget 20/s --macs-budget 1000M --device cpu --batch 4"
+    assert capsys.readouterr().err.splitlines()[-1] == f"to search this space: {command}"
+    assert main([*asked, "--json"]) == 0
+    assert "to search" not in capsys.readouterr().err
+    assert main([*asked, "--macs-budget", "1K"]) == 1
+    assert "to search" not in capsys.readouterr().err
