@@ -57,7 +57,7 @@ class _Parts:
         yield from (Prose(line, "yellow") for line in texts.warning_lines(report))
         for title, parts in _sections(report):
             yield Text()
-            yield Text(title, style="bold")
+            yield Prose(title, "bold")
             yield from parts
 
 
