@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import archdsl
 from archdsl.inspecting.looking import Look
-from archdsl.inspecting.panels import MapGrid, Panel, Place
+from archdsl.inspecting.panels import Floats, MapGrid, Panel, PanelKind, Place
 from archdsl.load.specs import spec_of
 from archdsl.render.look_drawing import panel_picture
 from archdsl.render.look_page import look_picture
@@ -49,7 +51,7 @@ def corner(tmp_path: Path) -> Path:
 def test_a_model_gives_the_same_after_it_was_looked_at_and_keeps_its_state_and_each_modules_mode() -> None:
     torch.manual_seed(0)
     model = archdsl.build(spec_of(MIXED)).train()
-    model.stage2.eval()
+    model.get_submodule("stage2").eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     state, x = torch.get_rng_state(), torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -100,7 +102,7 @@ def test_a_network_reads_normalised_values(corner: Path) -> None:
 def test_pictures_of_every_mode_are_read(mode: str, colour: int | tuple[int, ...], seen: int, tmp_path: Path) -> None:
     """Transparent is white; what is below the network's size is enlarged."""
     path = tmp_path / ("a.tif" if mode in ("CMYK", "I;16", "YCbCr", "F") else "a.png")
-    picture = Image.new(mode, (9, 5), colour)  # type: ignore[arg-type]  # a colour of that mode
+    picture = Image.new(mode, (9, 5), colour)
     if mode == "P":
         picture.putpalette([value for grey in range(256) for value in (grey, grey, grey)])
     picture.save(path)
@@ -127,22 +129,22 @@ def test_the_token_of_the_query_is_the_one_that_is_looked_from() -> None:
     document = {**PLAIN, "nodes": [PLAIN["nodes"][0], {"id": "stage1", "type": "attention", "depth": 1, "heads": 1},
                                    PLAIN["nodes"][2]]}  # fmt: skip
     model = archdsl.build(spec_of(document))
-    mixer = model.stage1.blocks[0].mixer
+    mixer: Any = model.get_submodule("stage1.blocks.0.mixer")
     with torch.no_grad():
         mixer.qkv.weight.copy_(torch.cat([4 * torch.eye(16)] * 3))
         mixer.qkv.bias.zero_()
     pixels = np.full((32, 32, 3), 60, np.uint8)
     pixels[20:24, 8:12] = (255, 20, 20)  # position (5, 2) of the map of 8x8
     seen = archdsl.look(model, pixels, query=(22, 9)).panels[0].values
-    assert np.unravel_index(seen.argmax(), seen.shape) == (5, 2)
+    assert [int(at) for at in np.unravel_index(seen.argmax(), seen.shape)] == [5, 2]
     assert seen.sum() == pytest.approx(1)
     other = archdsl.look(model, pixels, query=(2, 9)).panels[0].values
     assert other[5, 2] == other.min()
 
 
-def drawn(kind: str, values: np.ndarray, cell: float = 8.0, **more: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def drawn(kind: PanelKind, values: Floats, **more: Floats) -> NDArray[np.int_]:
     """A panel over a black image of 32x32, in RGB, of 256x256."""
-    panel = Panel(Place("n", "t", "m"), MapGrid((4, 4), 8, (0, 0)), kind, "title", values, cell, **more)  # type: ignore[arg-type]
+    panel = Panel(Place("n", "t", "m"), MapGrid((4, 4), 8, (0, 0)), kind, "title", values, 8.0, **more)  # type: ignore[arg-type]  # places and starts
     page = Look("net", "image", np.zeros((32, 32, 3), np.uint8), (0, 0), HALVES, False, (panel,), ())
     return np.asarray(panel_picture(page, panel)).astype(int)
 
@@ -250,7 +252,7 @@ def test_the_mean_of_heads_is_drawn_or_the_head_that_is_asked_for(corner: Path) 
 def test_numbers_that_are_not_finite_are_refused(corner: Path) -> None:
     model = quick()
     with torch.no_grad():
-        model.stage2.blocks[0].mixer.l_q.weight.fill_(float("nan"))
+        model.get_parameter("stage2.blocks.0.mixer.l_q.weight").fill_(float("nan"))
     with pytest.raises(archdsl.ArchError, match=r"stage2\.blocks\.0\.mixer: gives NaN or infinities"):
         archdsl.look(model, corner)
 
@@ -305,6 +307,6 @@ def test_what_is_no_model_or_no_image_is_a_type_error(corner: Path) -> None:
     with pytest.raises(TypeError, match="a path, a picture of Pillow or a uint8 array; got Tensor"):
         archdsl.look(quick(), torch.zeros(3, 8, 8))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"\(H, W, 3\) or \(H, W, 4\) of uint8; got \(3, 8, 8\) of float32"):
-        archdsl.look(quick(), np.zeros((3, 8, 8), np.float32))  # type: ignore[arg-type]
+        archdsl.look(quick(), np.zeros((3, 8, 8), np.float32))
     with pytest.raises(archdsl.ArchError, match="must end in"):
         archdsl.look(quick(), Image.open(corner)).save("page.gif")
