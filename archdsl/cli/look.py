@@ -88,8 +88,8 @@ def command(
     model, facts = open_model(spec, document, weights, features_only, bool(assignments), without)
     how = _preprocessing(facts, document, bool(assignments))
     output.remark(f"looking at {image} with {document.name} ...")
-    file = weights_file(spec, weights)
-    said = "initial, from a fixed seed" if file is None else file.name
+    trained = weights_file(spec, weights)
+    said = "initial, from a fixed seed" if trained is None else trained.name
     page = look(model, image, query=place, nodes=chosen, head=head, preprocessing=how, weights=said)
     for written in files:
         page.save(written)
