@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import archdsl
+from archdsl.blocks.views import Heat
 from archdsl.inspecting.looking import Look
 from archdsl.inspecting.panels import Floats, MapGrid, Panel, PanelKind, Place
 from archdsl.load.specs import spec_of
@@ -163,6 +164,28 @@ def test_numbers_points_and_arrows_are_drawn_where_they_belong() -> None:
     arrow = drawn("offsets", np.array([3.0, 3.0]), places=ends, starts=starts)
     assert arrow[128, 222:226].sum(1).max() > 400
     assert arrow[128, 128].sum() == 0
+
+
+class Brightness(torch.nn.Module):
+    """A mixer of somebody else's, which shows the mean of its channels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) -> (B, H, W, C)"""
+        return x
+
+    def views(self, x: torch.Tensor, *, query: tuple[int, int]) -> list[Heat]:
+        """(1, H, W, C) -> the mean of the channels, and where the query is."""
+        here = torch.zeros(1, *x.shape[1:3])
+        here[0][query] = 1.0
+        return [Heat("mean", x.mean(-1), "signed", query=False), Heat("here", here)]
+
+
+def test_a_module_of_somebody_elses_is_drawn_by_what_it_declares(corner: Path) -> None:
+    model = quick()
+    model.get_submodule("stage2.blocks.0").mixer = Brightness()
+    mean, here = archdsl.look(model, corner, query=(9, 30), nodes=["stage2"]).panels
+    assert (mean.title, mean.kind, mean.values.shape) == ("mean", "signed", (4, 4))
+    assert here.values[1, 3] == here.values.sum() == 1
 
 
 def test_a_padded_map_is_cut_to_the_image() -> None:
