@@ -16,6 +16,8 @@ from archdsl.deriving.running import RunningNetwork, entered, through_block
 from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import ScheduledStep
 
+MAPS = ".maps-"
+"""How a folder of maps is called; a number follows."""
 _IN_MEMORY = 64 * 2**20
 """Bytes of a map of all images, up to which it is held in memory."""
 
@@ -26,7 +28,7 @@ def map_allocator(folder: Path, in_memory: int = _IN_MEMORY) -> Iterator[Allocat
 
     On a GPU all maps stay in its memory.
     """
-    with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder, ignore_cleanup_errors=True) as place:
+    with tempfile.TemporaryDirectory(prefix=MAPS, dir=folder, ignore_cleanup_errors=True) as place:
         count = 0
 
         def allocate(shape: tuple[int, ...], like: Tensor) -> Tensor:

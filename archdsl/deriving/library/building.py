@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from archdsl.compile import Backbone
 from archdsl.data.loading import DEFAULT, load
 from archdsl.deriving.fitting import Maps, RefitSettings, fit
 from archdsl.deriving.library import folder as files
-from archdsl.deriving.library.activations import map_allocator, stage_maps
+from archdsl.deriving.library.activations import MAPS, map_allocator, stage_maps
 from archdsl.deriving.library.blocks import inherited_block
 from archdsl.deriving.library.folder import Entry, Identity, Index, Library, LibrarySettings, Named
 from archdsl.deriving.library.progress import BuildProgress, Watcher
@@ -105,6 +106,8 @@ def build_library(
     lock = try_lock(path / ".lock")
     if lock is None:
         raise SearchError(f"{path} is being built by another process; wait for it")
+    for left in path.glob(f"{MAPS}*"):  # by a building that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
         return _built(work, path, workers, watcher)
     finally:
