@@ -189,6 +189,9 @@ def difference_text(field: str, before: Json, now: Json) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         place, before, now = _difference(field, before, now)
         return f"SPACE, {place.removeprefix('space.')}: {before} in the run, {now} now"
+    if field == "trains_parent":
+        words = {True: "a seed that is trained first", False: "none"}
+        return f"--parent: {words[before is True]} in the run, {words[now is True]} now"
     if field == "also":
         return _networks_text(before, now)
     option, scale, unit = _TYPED.get(field, (f"--{field.replace('_', '-')}", 1.0, ""))

@@ -238,6 +238,7 @@ def resumed_settings(
     if request.parent is not None:
         parent = parent_of(before.space_document, request)
         named["parent"] = None if parent is None else str(parent)
+        named["trains_parent"] = False
     if space is not None:
         named["space"] = document_of(space if isinstance(space, Space) else load_space(space))
     if request.latency_budget_ms is not None or request.throughput_budget is not None:

@@ -45,12 +45,13 @@ def train_command(settings: Mapping[str, Json], weights: Path, out: Path) -> str
 
 
 def _parent_words(settings: Mapping[str, Json]) -> list[str]:
-    """The parent, or that there is none where the space names one."""
+    """The parent, or that there is none where a search would have one without being asked."""
     parent = settings.get("parent")
     if isinstance(parent, str):
         name = text(mapping(settings.get("space")).get("parent"))
         return ["--parent", name if name and str(zoo.shipped_parent(name)) == parent else parent]
-    return ["--parent", "none"] if "parent" in mapping(settings.get("space")) else []
+    is_trained_first = settings.get("trains_parent") is True
+    return [] if is_trained_first else ["--parent", "none"]
 
 
 def resume_command(folder: Path, *options: str) -> str:

@@ -49,7 +49,7 @@ def test_a_shipped_space_is_named_and_not_written_out(run: Path) -> None:
 
 def test_a_run_under_a_throughput_budget_is_reproduced_under_it() -> None:
     command = search_command({"latency_budget_ms": 40.0, "throughput_budget": 200.0, "batch": 8}, "x")
-    assert command == "archdsl search x --throughput-budget 200/s --batch 8"
+    assert command == "archdsl search x --throughput-budget 200/s --batch 8 --parent none"
 
 
 @pytest.mark.parametrize("budget", [0.1 + 0.2, 5.0, 1e-3, 1234567.891])
