@@ -21,7 +21,7 @@ from archdsl.search.loaded_data import DataRequest
 from archdsl.search.policy.propose import DrawingPolicy
 from archdsl.search.propose.proposals import first_candidate
 from archdsl.search.worker.process import Worker
-from archdsl.search.worker.training_messages import LoadRequest, TrainRequest
+from archdsl.search.worker.training_messages import LoadRequest, TrainingOutcome, TrainReply, TrainRequest
 from archdsl.spaces.space import Space
 from archdsl.training import saving
 from archdsl.training.accuracy import evaluate, packed, unpacked
@@ -37,6 +37,12 @@ Facts = dict[str, Any]
 def worker() -> Worker:
     """Trains for all tests, in this process."""
     return InProcessWorker()
+
+
+def outcome_of(reply: TrainReply) -> TrainingOutcome:
+    """Of a training that took place."""
+    assert reply.outcome is not None
+    return reply.outcome
 
 
 def request(data: str, keep: Path | None, **changes: Any) -> TrainRequest:
@@ -107,8 +113,8 @@ def test_a_kept_network_has_exactly_the_accuracy_that_its_file_states(
             rows = labels == number
             expected = (int(right[rows].sum()), int(rows.sum()))
             assert measured.per_class.get(class_name, (0, 0)) == expected
-    assert reply.outcome.accuracy == facts.accuracy.validation.accuracy
-    assert reply.outcome.held_out == sets["held"].accuracy  # type: ignore[union-attr]
+    assert outcome_of(reply).accuracy == facts.accuracy.validation.accuracy
+    assert outcome_of(reply).held_out == sets["held"].accuracy  # type: ignore[union-attr]
 
 
 def test_the_header_says_how_the_weights_came_about_in_plain_json(worker: Worker, tmp_path: Path) -> None:
@@ -145,18 +151,18 @@ def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(worke
     kept = worker.ask(request(data, tmp_path / "a.safetensors"), 120.0)
     again = worker.ask(request(data, None), 120.0)
     for reply in (kept, again):
-        assert reply.outcome.seconds > 0
-    assert replace(again.outcome, seconds=0.0) == replace(kept.outcome, seconds=0.0)
+        assert outcome_of(reply).seconds > 0
+    assert replace(outcome_of(again), seconds=0.0) == replace(outcome_of(kept), seconds=0.0)
     assert (again.kept, again.not_kept) == (None, None)
-    assert kept.outcome.validation is not None
-    assert kept.outcome.validation.images == len(load(data, 32, 0, 200).val_labels)
+    assert outcome_of(kept).validation is not None
+    assert outcome_of(kept).validation.images == len(load(data, 32, 0, 200).val_labels)
 
 
 def test_a_file_that_cannot_be_written_costs_no_training(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
     reply = worker.ask(request(data, tmp_path / "file" / "a.safetensors"), 120.0)
-    assert reply.outcome.finished
+    assert outcome_of(reply).finished
     assert reply.kept is None
     assert reply.not_kept in ("Not a directory", "File exists")
 
@@ -165,10 +171,10 @@ def test_a_training_that_did_not_finish_leaves_no_file(worker: Worker, tmp_path:
     file = tmp_path / "a.safetensors"
     data = array(tmp_path / "data.npz", 255, dtype=np.uint8)
     reply = worker.ask(request(data, file, seconds=-1.0), 120.0)
-    assert not reply.outcome.finished
+    assert not outcome_of(reply).finished
     assert not file.exists()
     reply = worker.ask(request(data, file, limits=[[4, 0.1]]), 120.0)
-    assert reply.outcome.halted == 4
+    assert outcome_of(reply).halted == 4
     assert not file.exists()
 
 
