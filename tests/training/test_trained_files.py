@@ -154,8 +154,9 @@ def test_the_same_request_without_keep_gives_the_same_accuracy_and_no_file(worke
         assert outcome_of(reply).seconds > 0
     assert replace(outcome_of(again), seconds=0.0) == replace(outcome_of(kept), seconds=0.0)
     assert (again.kept, again.not_kept) == (None, None)
-    assert outcome_of(kept).validation is not None
-    assert outcome_of(kept).validation.images == len(load(data, 32, 0, 200).val_labels)
+    validation = outcome_of(kept).validation
+    assert validation is not None
+    assert validation.images == len(load(data, 32, 0, 200).val_labels)
 
 
 def test_a_file_that_cannot_be_written_costs_no_training(worker: Worker, tmp_path: Path) -> None:
