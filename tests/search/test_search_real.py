@@ -77,7 +77,7 @@ policy = Policy(
     gate=GatePolicy(readings=1),
     measuring=MeasuringPolicy(readings=1),
     finalists=FinalistPolicy(seeds=1),
-    final_reading=FinalReadingPolicy(least_s=0.2, doublings=0),
+    final_reading=FinalReadingPolicy(least_s=0.2, turns=2, doublings=0),
 )
 api.run_search = partial(run_search, policy=policy)
 sys.exit(main(sys.argv[1:]))
