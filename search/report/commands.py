@@ -50,8 +50,8 @@ def _parent_words(settings: Mapping[str, Json]) -> list[str]:
     if isinstance(parent, str):
         name = text(mapping(settings.get("space")).get("parent"))
         return ["--parent", name if name and str(zoo.shipped_parent(name)) == parent else parent]
-    is_trained_first = settings.get("trains_parent") is True
-    return [] if is_trained_first else ["--parent", "none"]
+    decides_by_itself = settings.get("trains_parent") is True
+    return [] if decides_by_itself else ["--parent", "none"]
 
 
 def resume_command(folder: Path, *options: str) -> str:

@@ -31,7 +31,8 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)"""
         H, W = x.shape[1:3]
-        return self.attend(self.padded(x))[:, :H, :W]
+        x = self.padded(x)  # the unpadded map is not held meanwhile
+        return self.attend(x)[:, :H, :W]
 
     def padded(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H', W', C), whole windows"""
