@@ -21,6 +21,8 @@ DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
 LANGUAGES = {"console", "json", "python", "toml", "text"}
 SLOW = (
     "compare-a-network.md",
+    "continue-and-report.md",
+    "search-from-python.md",
     "export.md",
     "export-to-python.md",
     "budgets-and-conditions.md",
