@@ -70,7 +70,7 @@ def score(
     side = square_side(settings.space_document)
     for document in documents:
         check_form(in_data(document, side, {}, settings.data), settings)  # refused before the data is loaded
-    worker = (new_worker or MachineOptions().worker(settings.device, policy.worker))()
+    worker = (new_worker or MachineOptions().worker(settings.device, policy.worker, settings.runtime))()
     try:
         machine = greeted(worker, settings, policy.silence)
         request = DataRequest(settings.data, side, settings.seed, settings.images)

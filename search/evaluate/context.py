@@ -60,7 +60,7 @@ class Context:
         before = before or ClockFile(seconds=0.0)
         self.clock = Clock(settings, policy, before.seconds, started, trials_from=before.trials_from)
         self.records = folder.records() if is_resumed else []
-        self.new_worker = new_worker or options.worker(settings.device, policy.worker)
+        self.new_worker = new_worker or options.worker(settings.device, policy.worker, settings.runtime)
         self.pool: WorkerPool[OpenTrial] = WorkerPool(settings, policy.silence, options, self.new_worker)
         self.state = State(settings, str(folder.path), self.clock)
         self.state.trials = trials_in(self.records)

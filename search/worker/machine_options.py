@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from archdsl.errors import WrongUse
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.policy.evaluate import WorkerPolicy
 from archdsl.search.request import Role as Role
 from archdsl.search.worker.process import Worker
@@ -50,9 +51,15 @@ class MachineOptions(NamedTuple):
             address(self.storage)
         return self
 
-    def worker(self, device: str, policy: WorkerPolicy) -> Callable[[], WorkerProtocol]:
-        """What starts a worker whose memory is bounded. CUDA's own reserve is not, unless it is asked for."""
+    def worker(self, device: str, policy: WorkerPolicy, runtime: str = "eager") -> Callable[[], WorkerProtocol]:
+        """What starts a worker whose memory is bounded. CUDA's own reserve is not, unless it is asked for.
+
+        Where files are measured, whose runtimes have threads of their own, torch's threads only train: they stay awake
+        for some microseconds while they wait for each other, or a second thread would be of no use.
+        """
+        environment = {"GOMP_SPINCOUNT": str(policy.spins)} if runs_files(runtime) else {}
         if self.trial_bytes is not None:
-            return partial(Worker, int(self.trial_bytes), policy.start_s)
+            return partial(Worker, int(self.trial_bytes), policy.start_s, environment=environment)
         usable = usable_bytes(policy.memory_share) if device == "cpu" else None
-        return partial(Worker, None if usable is None else usable // self.workers, policy.start_s)
+        memory = None if usable is None else usable // self.workers
+        return partial(Worker, memory, policy.start_s, environment=environment)

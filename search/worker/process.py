@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, TypeVar
 
 from pydantic import ValidationError
@@ -69,10 +69,19 @@ def check_system() -> None:
 class Worker:
     """A child process with torch loaded. It is started when first asked, and again after it died."""
 
-    def __init__(self, memory_bytes: int | None = None, start_s: float = SHIPPED.worker.start_s) -> None:
-        """`memory_bytes` is what the child may take of the host's memory; it is to be ready after `start_s` seconds."""
+    def __init__(
+        self,
+        memory_bytes: int | None = None,
+        start_s: float = SHIPPED.worker.start_s,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`memory_bytes` is what the child may take of the host's memory; it is to be ready after `start_s` seconds.
+
+        `environment` holds more variables of the child, of how its threads wait.
+        """
         check_system()
-        self._memory_bytes, self._start_s = memory_bytes, start_s
+        self._memory_bytes, self._start_s, self.environment = memory_bytes, start_s, environment
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._errors: IO[bytes] | None = None
@@ -170,7 +179,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
-                env=_environment(),
+                env=child_environment(self.environment),
             )
         except OSError as error:  # no candidate is to blame
             if self._errors is not None:
@@ -240,10 +249,15 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _environment() -> dict[str, str]:
-    """The child's: what this process and its children compute does not count as a neighbour's."""
+def child_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The child's: what this process and its children compute does not count as a neighbour's.
+
+    `more` holds where the user has threads wait in no other way than we do.
+    """
+    is_ours = all(os.environ.get(name, value) == value for name, value in WAITING.items())
+    waiting = {**WAITING, **more} if is_ours else WAITING
     added = {"PYTHONPATH": os.pathsep.join(_import_path()), ROOT_PROCESS: str(os.getpid())}
-    return {**WAITING, **os.environ, **added}
+    return {**waiting, **os.environ, **added}
 
 
 def _import_path() -> list[str]:

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from archdsl import load_spec
+from archdsl.search.policy import SHIPPED
 from archdsl.search.worker import process as child
+from archdsl.search.worker.machine_options import MachineOptions
 from archdsl.search.worker.messages import HelloRequest, MeasuringSetting
-from archdsl.search.worker.process import Failed, Hung, Worker, WorkerGone
+from archdsl.search.worker.process import Failed, Hung, Worker, WorkerGone, child_environment
 from archdsl.search.worker.torch_faults import is_broken
 from tests.support.places import ROOT
 from tests.support.processes import children_of
@@ -73,6 +75,25 @@ def gone(pid: int) -> bool:
                 continue
         return True
     return False
+
+
+def test_training_threads_stay_awake_for_a_moment_unless_the_user_says_how_they_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy, name = SHIPPED.worker, "GOMP_SPINCOUNT"
+    for waiting, runtime, spins in (
+        (None, "onnxruntime", str(policy.spins)),
+        ("PASSIVE", "onnxruntime", str(policy.spins)),
+        ("ACTIVE", "onnxruntime", None),
+        (None, "eager", None),
+    ):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if waiting is not None:
+            monkeypatch.setenv("OMP_WAIT_POLICY", waiting)
+        worker = MachineOptions().worker("cpu", policy, runtime)()
+        assert isinstance(worker, Worker)
+        environment = child_environment(worker.environment)
+        assert (environment.get(name), environment["OMP_WAIT_POLICY"]) == (spins, waiting or "PASSIVE")
 
 
 def test_a_worker_answers_and_tells_its_progress(worker: Worker) -> None:
