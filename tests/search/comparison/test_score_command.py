@@ -20,7 +20,7 @@ own_cache = pytest.fixture(autouse=True)(cache_of_the_test)
 def faked(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Where the command line measures and trains."""
     machine = Machine()
-    monkeypatch.setattr(MachineOptions, "worker", lambda self, device, policy: machine.worker)
+    monkeypatch.setattr(MachineOptions, "worker", lambda self, device, policy, runtime: machine.worker)
     return machine
 
 
