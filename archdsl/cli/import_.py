@@ -11,7 +11,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, whole
+from archdsl.cli.options import Json, Name, Set, seed_option, whole
 from archdsl.files import why_unwritable
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ Classes = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(
-        "--seed", metavar="N", min=0, max=2**31 - 1, show_default=False, help="seed of the new classifier (default: 0)"
-    ),
+    seed_option("the new classifier"),
 ]
 Key = Annotated[
     str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.options import Json, device_option, whole
+from archdsl.cli.options import Json, device_option, seed_option, whole_option
 from archdsl.cli.unpacking import with_options
 
 if TYPE_CHECKING:
@@ -43,58 +43,33 @@ class BuildOptions(TypedDict):
     ]
     workers: Annotated[
         int,
-        typer.Option("--workers", metavar="N", parser=whole(256), show_default=False, help="processes (default: 1)"),
+        whole_option("--workers", 256, "processes (default: 1)"),
     ]
     steps: Annotated[
         int,
-        typer.Option(
-            "--steps",
-            metavar="N",
-            parser=whole(100_000),
-            show_default=False,
-            help="steps of each fit, 32 images per step (default: 60)",
-        ),
+        whole_option("--steps", 100_000, "steps of each fit, 32 images per step (default: 60)"),
     ]
     fit_images: Annotated[
         int,
-        typer.Option(
-            "--fit-images",
-            metavar="N",
-            parser=whole(1_000_000),
-            show_default=False,
-            help="training images that blocks are fitted on, at most (default: 1000)",
-        ),
+        whole_option("--fit-images", 1_000_000, "training images that blocks are fitted on, at most (default: 1000)"),
     ]
     score_images: Annotated[
         int,
-        typer.Option(
-            "--score-images",
-            metavar="N",
-            parser=whole(1_000_000),
-            show_default=False,
-            help="further training images that blocks are scored on, at most (default: 500)",
+        whole_option(
+            "--score-images", 1_000_000, "further training images that blocks are scored on, at most (default: 500)"
         ),
     ]
     images: Annotated[
         int,
-        typer.Option(
+        whole_option(
             "--images",
-            metavar="N",
-            parser=whole(10_000_000),
-            show_default=False,
-            help="training images of the data, as in the search that will use the library (default: 2000)",
+            10_000_000,
+            "training images of the data, as in the search that will use the library (default: 2000)",
         ),
     ]
     seed: Annotated[
         int,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            max=2**31 - 1,
-            show_default=False,
-            help="seed of the split of the data, as in the search, and of the fits (default: 0)",
-        ),
+        seed_option("the split of the data, as in the search, and of the fits"),
     ]
     device: Annotated[
         str | None,
@@ -128,7 +103,7 @@ def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unp
       archdsl library build parent.safetensors --data photos --space mine.json --workers 4 -o photos-library --json
     """
     from archdsl.deriving.library.building import build_library
-    from archdsl.deriving.library.folder import LibrarySettings
+    from archdsl.deriving.library.facts import LibrarySettings
     from archdsl.load.spaces import load_space
     from archdsl.render.console import stderr
     from archdsl.render.library import LibraryDisplay

@@ -157,6 +157,14 @@ def batch_option(text: str) -> OptionInfo:
     return whole_option("--batch", 65536, text)
 
 
+def seed_option(use: str) -> OptionInfo:
+    """`--seed`, 0 by default; `use` says of what it is the seed."""
+    option: OptionInfo = typer.Option(
+        "--seed", metavar="N", min=0, max=2**31 - 1, show_default=False, help=f"seed of {use} (default: 0)"
+    )
+    return option
+
+
 def threads_option(text: str) -> OptionInfo:
     """`--threads`."""
     return whole_option("--threads", 1024, text)

@@ -150,11 +150,5 @@ class TrainingData(TypedDict):
     ]
     seed: Annotated[
         int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            max=2**31 - 1,
-            help="seed of sampling, data order and initial weights (default: 0)",
-        ),
+        options.seed_option("sampling, data order and initial weights"),
     ]

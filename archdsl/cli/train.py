@@ -11,7 +11,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, whole
+from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, seed_option, whole
 from archdsl.cli.units import memory, seconds
 from archdsl.cli.unpacking import with_options
 
@@ -101,14 +101,7 @@ class TrainOptions(TypedDict):
     ]
     seed: Annotated[
         int,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            min=0,
-            max=2**31 - 1,
-            show_default=False,
-            help="seed of initial weights, image order, augmentation and the split of the images (default: 0)",
-        ),
+        seed_option("initial weights, image order, augmentation and the split of the images"),
     ]
     images: Annotated[
         int | None,

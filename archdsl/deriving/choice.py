@@ -159,17 +159,17 @@ class _Program:
             least.append(-np.inf)
             most.append(len(self.order) - apart)
         largest = float(np.abs(objective).max()) or 1.0
-        found = milp(
+        outcome = milp(
             objective * (_SCORE_SCALE / largest),
             constraints=LinearConstraint(np.array(rows), least, most),
             integrality=np.ones(len(self.options)),
             bounds=Bounds(0, self.allowed),
             options={"mip_rel_gap": 0.0},
         )
-        if found.x is None:
+        if outcome.x is None:
             return None
         first = {position: place for place, position in enumerate(self.order)}
-        numbers = (number for number, value in enumerate(found.x) if value > 0.5)
+        numbers = (number for number, value in enumerate(outcome.x) if value > 0.5)
         return tuple(sorted(numbers, key=lambda number: first[self.options[number].positions[0]]))
 
     def _summed(self, chosen: tuple[int, ...]) -> Solution:

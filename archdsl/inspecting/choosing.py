@@ -62,14 +62,14 @@ def choose(model: Backbone, names: Sequence[str] | None) -> Choice:
 
 def _wanted(model: Backbone, names: Sequence[str] | None) -> dict[str, list[int]]:
     """The blocks that are asked for of each node; 0 is the last that has something to be drawn."""
-    known = [step.node.id for step in model.spec.plan(model.features_only) if step.node.id in model._modules]
+    nodes = [step.node.id for step in model.spec.plan(model.features_only) if step.node.id in model._modules]
     if names is None:
-        return {name: [0] for name in known}
+        return {name: [0] for name in nodes}
     wanted: dict[str, list[int]] = {}
     for name in names:
         node, dot, number = name.partition(".")
-        if node not in known:
-            raise WrongUse(f"{model.spec.name} has no node '{name[:60]}'; {nearest(node, known)}")
+        if node not in nodes:
+            raise WrongUse(f"{model.spec.name} has no node '{name[:60]}'; {nearest(node, nodes)}")
         blocks = wanted.setdefault(node, [])
         blocks.append(_block(model, node, number) if dot else 0)
     return wanted
@@ -111,8 +111,8 @@ def _type(node: Node, number: int, count: int) -> str:
 
 def _viewable(module: nn.Module) -> list[str]:
     """Names of the modules inside that show something, the outermost alone."""
-    found: list[str] = []
+    names: list[str] = []
     for name, part in module.named_modules():
-        if isinstance(part, Viewable) and not any(name.startswith(f"{outer}." if outer else "") for outer in found):
-            found.append(name)
-    return found
+        if isinstance(part, Viewable) and not any(name.startswith(f"{outer}." if outer else "") for outer in names):
+            names.append(name)
+    return names

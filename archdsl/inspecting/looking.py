@@ -210,8 +210,9 @@ def _views(module: nn.Module, inputs: tuple[Tensor, ...], grid: MapGrid, chosen:
     number = count + grid.query[0] * grid.size[1] + grid.query[1]
     views = module.views(*inputs, query=(0, number))
     of_token = [view for view in module.views(*inputs, query=(0, 0)) if isinstance(view, Heat) and view.query]
-    told = [view._replace(title=view.title.replace("the query", "the class token"), query=False) for view in of_token]
-    return [_unrolled(view, grid, count) for view in (*views, *told) if isinstance(view, Heat)]
+    titles = [view.title.replace("the query", "the class token") for view in of_token]
+    of_class = [view._replace(title=title, query=False) for view, title in zip(of_token, titles, strict=True)]
+    return [_unrolled(view, grid, count) for view in (*views, *of_class) if isinstance(view, Heat)]
 
 
 def _unrolled(view: Heat, grid: MapGrid, count: int) -> Heat:

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 from rich.text import Text
 
-from archdsl.deriving.library.folder import Entry, Library
+from archdsl.deriving.library.facts import Entry
+from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.progress import BuildProgress
 from archdsl.json_types import Json
 from archdsl.render.columns import Column, Sheet
+from archdsl.render.live import LiveDisplay
 from archdsl.render.progress import Progress
 from archdsl.render.texts import clock, counted
 
 _LINE_S = 10.0
 
 
-class LibraryDisplay:
+class LibraryDisplay(LiveDisplay):
     """A live bar on a terminal; elsewhere a line every ten seconds. Use as a watcher inside `with`."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
-        self._console, self._quiet = console, quiet
-        self._live: Live | None = None
+        super().__init__(console, quiet)
         self._said = float("-inf")
-
-    def __enter__(self) -> LibraryDisplay:
-        if self._console.is_terminal and not self._quiet:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def __call__(self, progress: BuildProgress) -> None:
         """Shows how far the building is."""

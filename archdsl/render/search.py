@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from archdsl.render.budgets import budget_texts
 from archdsl.render.candidates import baseline_lines, describe, fidelity_text, front_table, point, proxy_line
 from archdsl.render.columns import Line
+from archdsl.render.live import LiveDisplay
 from archdsl.render.plot import Plot
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
@@ -30,25 +29,12 @@ if TYPE_CHECKING:
     from archdsl.search.store.result import Result
 
 
-class Display:
+class Display(LiveDisplay):
     """A live display on a terminal; elsewhere a line a trial. Use as a watcher inside `with`."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
-        self._console, self._quiet = console, quiet
-        self._live: Live | None = None
+        super().__init__(console, quiet)
         self._drawn, self._opened = 0.0, False
-
-    def __enter__(self) -> Display:
-        if self._console.is_terminal and not self._quiet:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def __call__(self, state: State, line: str | None) -> None:
         """Shows a change of the search; `line` is worth keeping."""

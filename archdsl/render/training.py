@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from archdsl.render.live import LiveDisplay
 from archdsl.render.progress import Progress
 from archdsl.render.prose import Prose
 from archdsl.render.texts import clock
 from archdsl.training.session import Moment
 
 
-class TrainingDisplay:
+class TrainingDisplay(LiveDisplay):
     """A live bar on a terminal; elsewhere a line an epoch. Use as a watcher inside `with`."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
-        self._console, self._quiet = console, quiet
-        self._live: Live | None = None
+        super().__init__(console, quiet)
         self._drawn = 0.0
-
-    def __enter__(self) -> TrainingDisplay:
-        if self._console.is_terminal and not self._quiet:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def __call__(self, moment: Moment, line: str | None) -> None:
         """Shows a step; `line` is worth keeping."""

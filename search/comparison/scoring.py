@@ -142,8 +142,8 @@ class Scoring:
         parent, policy = stored_parent(RunFolder(self.run.folder)), self.policy.inheritance
         assert parent is not None, "what inherited has a parent"
         finished = (record for record in self.run.longer.values() if record.is_inherited)
-        told = (record.training.epochs for record in finished if record.training is not None)
-        epochs = next((each for each in told if each is not None), policy.most_epochs)
+        lengths = (record.training.epochs for record in finished if record.training is not None)
+        epochs = next((each for each in lengths if each is not None), policy.most_epochs)
         return long_inheritance(parent, str((self.run.folder / PARENT_WEIGHTS).absolute()), policy, epochs)
 
     def _train(

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
-from archdsl.deriving.library.folder import Library, Named, read_library, weights_hash
+from archdsl.deriving.library.facts import Named
+from archdsl.deriving.library.folder import Library, read_library, weights_hash
 from archdsl.deriving.library.solutions import Solver
 from archdsl.errors import MeasureError, SearchError
 from archdsl.language.canonical import canonical_hash
@@ -56,8 +57,8 @@ def use_library(context: Context) -> None:
     for each in networks.solved:
         context.baselines.append(library_baseline(context, each))
         context.note(f"library  {_described(each)}")
-    known = {each.network_hash for each in context.baselines}
-    if networks.depth_cut is not None and canonical_hash(networks.depth_cut) not in known:
+    hashes = {each.network_hash for each in context.baselines}
+    if networks.depth_cut is not None and canonical_hash(networks.depth_cut) not in hashes:
         context.baselines.append(_baseline(context, networks.depth_cut, "cut"))
         context.note("library  beside them the parent with fewer of its own blocks")
 
@@ -125,12 +126,12 @@ def _scaled(predicted_ms: Callable[[Spec], float], parent: Spec, measured_ms: fl
 def _formula_ms(context: Context, parent: Spec, measured_ms: float) -> Callable[[Spec], float]:
     """By MACs and operators; the coefficients are fitted to what the run measured, where that is enough."""
     policy = context.policy.inheritance.library
-    known = [
+    measured = [
         (terms_of(spec_of(trial.document)), trial.latency_ms)
         for trial in context.trials
         if trial.can_win and trial.latency_ms
     ]
-    formula = fitted([*known, (terms_of(parent), measured_ms)], context.policy.formula)
+    formula = fitted([*measured, (terms_of(parent), measured_ms)], context.policy.formula)
     if formula is None:
         formula = Formula(policy.ms_per_mmac, policy.ms_per_100_operators, (0.0,))
     return lambda spec: formula.predict(terms_of(spec))

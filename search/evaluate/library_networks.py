@@ -81,15 +81,15 @@ class LibraryNetworks:
             BudgetTooSmall: no network of the library is predicted to keep the budgets.
         """
         self.depth_cut = self._depth_cut(gate_ms)
-        best = self._found("best", gate_ms)
+        best = self._solve_for("best", gate_ms)
         if best is None or not best.exchanged:
             return
         self._add("best", best, gate_ms)
         for _ in range(self._policy.others):
-            if (other := self._found("another", gate_ms)) is not None:
+            if (other := self._solve_for("another", gate_ms)) is not None:
                 self._add("another", other, gate_ms)
         try:
-            single = self._found("single blocks", gate_ms)
+            single = self._solve_for("single blocks", gate_ms)
         except BudgetTooSmall:  # which is why there are spans
             return
         if single is not None:
@@ -105,10 +105,10 @@ class LibraryNetworks:
             return None
         limit_ms = slow.limit_ms * gate_ms / latency_ms
         try:
-            found = self._found(slow.what, limit_ms)
+            derived = self._solve_for(slow.what, limit_ms)
         except BudgetTooSmall:
             return None
-        return None if found is None else self._add(slow.what, found, limit_ms, slow.tries + 1)
+        return None if derived is None else self._add(slow.what, derived, limit_ms, slow.tries + 1)
 
     def restore(self, kept: KeptNetworks) -> None:
         """What was solved when the run began."""
@@ -138,20 +138,20 @@ class LibraryNetworks:
         self._blocks[solved.network_hash] = derived.blocks
         return solved
 
-    def _found(self, what: str, limit_ms: float | None) -> Derived | None:
+    def _solve_for(self, what: str, limit_ms: float | None) -> Derived | None:
         """A network within the limits that was not solved before."""
         limits = self._limits(limit_ms)
         is_single = what == "single blocks"
         unlike = [each.derived for each in self.solved if not is_single or each.what == what]
-        known = {each.network_hash for each in self.solved}
+        taken = {each.network_hash for each in self.solved}
         for _ in range(self._policy.static_tries):
-            found = self.solver.solve(limits, unlike, spans=not is_single)
-            if found is None:
+            derived = self.solver.solve(limits, unlike, spans=not is_single)
+            if derived is None:
                 return None
-            network = Network(found.spec, count(found.spec))
-            if network.network_hash not in known and network.over_budget(self._settings) is None:
-                return found
-            unlike.append(found)
+            network = Network(derived.spec, count(derived.spec))
+            if network.network_hash not in taken and network.over_budget(self._settings) is None:
+                return derived
+            unlike.append(derived)
         return None
 
     def _depth_cut(self, limit_ms: float | None) -> Spec | None:

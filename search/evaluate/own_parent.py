@@ -81,7 +81,7 @@ def _beside_budget(context: Context, seed: Seed) -> str:
 
 
 def _chosen(context: Context) -> Seed | None:
-    """The first seed whose latency lies as a parent's should, scaled where it is over that; else the slowest one."""
+    """The first seed whose latency lies as a parent's should, scaled where it is over that; else the nearest to it."""
     policy, budget_ms = context.policy.own_parent, context.settings.budgets.latency_ms
     seeds = list[Seed]()
     for choices in seed_choices(context.settings)[: policy.seeds]:

@@ -134,7 +134,8 @@ class WorkerPolicy:
     """Until a process that was started is taken to hang."""
     spins: int = 10_000
     """For which a thread of a training waits awake for another one, some tens of microseconds: between two operations
-    that is enough, and on a busy machine it costs little. Training on two threads takes 0.6 of the time with it."""
+    that is enough, and on a busy machine it costs little. On two cores an image of a winner of lit-dat-64 took 10.1 ms
+    of training on two threads that sleep at once, 5.8 ms on two that stay awake so long, 8.0 ms on one."""
     memory_share: float = 0.9
     """Of the host's memory, that workers on a CPU may take together: the rest is the search's own."""
 

@@ -16,14 +16,16 @@ from archdsl.compile import Backbone, build
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.fitting import RefitSettings
-from archdsl.deriving.library import building, folder
+from archdsl.deriving.library import work
 from archdsl.deriving.library.activations import map_allocator
 from archdsl.deriving.library.blocks import inherited_block
-from archdsl.deriving.library.building import build_library, model_hash
+from archdsl.deriving.library.building import build_library
 from archdsl.deriving.library.derived import derive
-from archdsl.deriving.library.folder import Library, Named, read_library, weights_hash
+from archdsl.deriving.library.facts import LibrarySettings, Named
+from archdsl.deriving.library.folder import Library, read_library, weights_hash
 from archdsl.deriving.library.scoring import Scorer
 from archdsl.deriving.library.solutions import Solver
+from archdsl.deriving.library.work import model_hash, sample_sizes
 from archdsl.deriving.parents import read_parent
 from archdsl.errors import SearchError, WrongUse
 from archdsl.families.common.stage_modules import Stage
@@ -95,7 +97,7 @@ def test_what_is_finished_is_not_fitted_again_and_a_broken_off_building_gives_th
         fitted.append(alternative)
         return inherited_block(parent, alternative, seed)
 
-    monkeypatch.setattr(building, "inherited_block", counted)
+    monkeypatch.setattr(work, "inherited_block", counted)
     again = built(parent, copied)
     assert [(each.stage, each.first, each.span) for each in fitted] == [
         (entry.stage, entry.first, entry.span) for entry in (library.index.entries[3], library.index.entries[7])
@@ -123,7 +125,7 @@ def test_an_alternative_that_gives_nan_is_left_out_and_named(
             torch.nn.init.constant_(next(block.parameters()), math.nan)
         return block
 
-    monkeypatch.setattr(building, "inherited_block", spoiled)
+    monkeypatch.setattr(work, "inherited_block", spoiled)
     library = built(parent, tmp_path / "spoiled", steps=1)
     (left_out,) = library.left_out
     assert (left_out.name, left_out.reason) == ("stage2.1 mlp", "its fit gave NaN or infinities")
@@ -198,9 +200,9 @@ def test_a_sample_too_small_to_score_is_refused_with_the_number_needed() -> None
         "a library needs at least 128 training images, 64 to fit blocks on and 64 others to score them on; few has 127"
     )
     with pytest.raises(SearchError, match=rule):
-        building.sample_sizes(127, SETTINGS, "few")
-    assert building.sample_sizes(128, SETTINGS, "few") == (64, 64)
-    fitted, scored = building.sample_sizes(400, folder.LibrarySettings(), "some")
+        sample_sizes(127, SETTINGS, "few")
+    assert sample_sizes(128, SETTINGS, "few") == (64, 64)
+    fitted, scored = sample_sizes(400, LibrarySettings(), "some")
     assert fitted + scored <= 400
     assert fitted > scored >= 64
 

@@ -16,19 +16,9 @@ from archdsl.search import run as run_search
 from archdsl.search.baselines import baseline_documents
 from archdsl.search.report import read_report
 from tests.support.fake_worker import Machine
+from tests.support.scored import NET
 from tests.support.searching import SPACE, Lines, after, quicken, records, search, settings, trials
 
-NET: dict[str, Any] = {
-    "kind": "arch",
-    "version": 1,
-    "name": "my_net",
-    "image": 32,
-    "nodes": [
-        {"id": "stem", "type": "patch_stem", "width": 40},
-        {"id": "stage", "type": "mlp", "depth": 3},
-        {"id": "head", "type": "mean_head"},
-    ],
-}
 SLOW = {**NET, "name": "slow", "nodes": [{**NET["nodes"][0], "width": 160}, *NET["nodes"][1:]]}
 CHOICES: dict[str, Any] = {"w": 32, "d1": 1, "mlp": "plain", "stage2": "mlp", "d2": 1}
 

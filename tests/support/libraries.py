@@ -9,19 +9,8 @@ from typing import Any
 import torch
 
 from archdsl.compile import build
-from archdsl.deriving.library.folder import (
-    BLOCKS,
-    FACTS,
-    FOR,
-    Entry,
-    Identity,
-    Index,
-    LibrarySettings,
-    Named,
-    block_file,
-    weights_hash,
-    write_index,
-)
+from archdsl.deriving.library.facts import Entry, Identity, Index, LibrarySettings, Named
+from archdsl.deriving.library.folder import BLOCKS, FACTS, FOR, block_file, weights_hash, write_index
 from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec

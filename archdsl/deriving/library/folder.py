@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import ValidationError
 
-from archdsl.errors import SearchError, WrongUse, short
+from archdsl.deriving.library.facts import Entry, Identity, Index, Named
+from archdsl.errors import SearchError, WrongUse
 from archdsl.files import read_json, write_json
 from archdsl.json_types import Json, JsonObject
 from archdsl.load.model_header import NoModel, read_safetensors_header
@@ -26,97 +26,6 @@ FACTS = "archdsl_block"
 """Under which key a block's file carries its facts, as JSON."""
 FOR = "archdsl_library"
 """Under which key it carries the hash of what its library is made for."""
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Named(_Facts):
-    """Something that a library is made of, by its name and the hash of its content."""
-
-    name: str
-    sha256: str
-
-    def __str__(self) -> str:
-        """Name and the first digits of the hash."""
-        return f"{self.name} ({self.sha256[:8]})"
-
-
-class LibrarySettings(_Facts):
-    """How alternatives are fitted and scored.
-
-    images: training images that blocks are fitted on, at most. scored: further ones that they are scored on, at most.
-    steps: of a fit. lr: peak rate for a single block; span_lr: for a block in the place of several.
-    """
-
-    images: int = 1000
-    scored: int = 500
-    steps: int = 60
-    lr: float = 1e-2
-    span_lr: float = 5e-3
-    batch: int = 32
-    seed: int = 0
-
-
-class Identity(_Facts):
-    """What a library is made for; all of it must agree where the library is used or resumed."""
-
-    parent: Named
-    data: Named
-    image: tuple[int, int]
-    space: Named
-    settings: LibrarySettings
-
-    @property
-    def sha256(self) -> str:
-        """Of all of it."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-
-class Entry(_Facts):
-    """One alternative, fitted and scored, or left out.
-
-    first: the first position in the stage, from 0. span: positions that it covers. block: its document. kl: from the
-    parent's output to that with it alone exchanged, in nats. before, after: its squared error on the images that it is
-    fitted on, relative to what the blocks that it replaces add. reason: why it is left out.
-    """
-
-    key: str
-    stage: str
-    first: int
-    span: int
-    block: dict[str, JsonValue]
-    choice: dict[str, JsonValue] = {}
-    state: Literal["fitted", "kept", "left out"]
-    kl: float | None = None
-    before: float | None = None
-    after: float | None = None
-    reason: str | None = None
-    seconds: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """For a person: `stage3.2-4 hilo`."""
-        last = f"-{self.first + self.span - 1}" if self.span > 1 else ""
-        return f"{self.stage}.{self.first}{last} {self.block.get('type')}"
-
-
-class Index(Identity):
-    """`index.json`. keys: of all alternatives in their order. spec, space_document: of the parent and of the space."""
-
-    kind: Literal["library"] = "library"
-    version: Literal[1] = 1
-    archdsl: str
-    spec: dict[str, JsonValue]
-    space_document: dict[str, JsonValue]
-    keys: tuple[str, ...]
-    entries: tuple[Entry, ...] = ()
-
-    @property
-    def identity(self) -> Identity:
-        """What it is made for."""
-        return Identity(parent=self.parent, data=self.data, image=self.image, space=self.space, settings=self.settings)
 
 
 @dataclass(frozen=True)
@@ -153,17 +62,17 @@ class Library:
         Raises:
             SearchError: it is; both are named.
         """
-        found = dict[str, tuple[object, object]]()
+        differing = dict[str, tuple[object, object]]()
         for what, mine, asked in (
             ("parent", self.index.parent, parent),
             ("data", self.index.data, data),
             ("space", self.index.space, space),
         ):
             if asked is not None and asked.sha256 != mine.sha256:
-                found[what] = mine, asked
+                differing[what] = mine, asked
         if image is not None and image != self.index.image:
-            found["image size"] = _sides(self.index.image), _sides(image)
-        refuse_difference(self.folder, found)
+            differing["image size"] = _sides(self.index.image), _sides(image)
+        refuse_difference(self.folder, differing)
 
     def as_json(self) -> JsonObject:
         """The index, with the alternatives counted."""
@@ -173,10 +82,10 @@ class Library:
         return counted | facts
 
 
-def refuse_difference(folder: Path, found: Mapping[str, tuple[object, object]]) -> None:
+def refuse_difference(folder: Path, differing: Mapping[str, tuple[object, object]]) -> None:
     """Raises `SearchError` where a library differs in something from what is asked for: (the library's, asked)."""
-    if found:
-        texts = [f"{what} is {mine}, not {asked}" for what, (mine, asked) in found.items()]
+    if differing:
+        texts = [f"{what} is {mine}, not {asked}" for what, (mine, asked) in differing.items()]
         raise SearchError(
             f"{folder} is another library: its {'; its '.join(texts)}; build one in another folder "
             "with archdsl library build"
@@ -189,17 +98,17 @@ def _sides(image: tuple[int, int]) -> str:
 
 def differences(index: Identity, asked: Identity) -> dict[str, tuple[object, object]]:
     """In what two libraries differ, by name: (the first one's, the second one's)."""
-    found = dict[str, tuple[object, object]]()
+    differing = dict[str, tuple[object, object]]()
     for what in ("parent", "data", "space"):
         mine, other = getattr(index, what), getattr(asked, what)
         if mine.sha256 != other.sha256:
-            found[what] = mine, other
+            differing[what] = mine, other
     if index.image != asked.image:
-        found["image size"] = _sides(index.image), _sides(asked.image)
+        differing["image size"] = _sides(index.image), _sides(asked.image)
     ours, theirs = index.settings.model_dump(), asked.settings.model_dump()
-    differing = [name for name in ours if ours[name] != theirs[name]]
-    found |= {f"setting {_OPTIONS.get(name, name)}": (ours[name], theirs[name]) for name in differing}
-    return found
+    names = [name for name in ours if ours[name] != theirs[name]]
+    differing |= {f"setting {_OPTIONS.get(name, name)}": (ours[name], theirs[name]) for name in names}
+    return differing
 
 
 def block_file(folder: Path, key: str) -> Path:
@@ -253,8 +162,8 @@ def read_library(folder: str | Path) -> Library:
     if index is None:
         what = "its index.json is broken" if (path / INDEX).exists() else "it has no index.json"
         raise SearchError(f"{path} is no library: {what}; {again}")
-    known = {entry.key for entry in index.entries}
-    missing = [key for key in index.keys if key not in known]
+    stored = {entry.key for entry in index.entries}
+    missing = [key for key in index.keys if key not in stored]
     if missing:
         raise SearchError(
             f"{path} is half built: {len(missing)} of {len(index.keys)} alternatives are missing, the first of them "
@@ -297,9 +206,3 @@ def values_hash(tensors: Iterable[tuple[str, bytes]], spec_hash: str) -> str:
 _OPTIONS = {"images": "fit-images", "scored": "score-images"}
 """Settings whose options have other names."""
 _COUNTERS = ("num_batches_tracked",)
-
-
-def key_of(stage: str, first: int, span: int, block: JsonObject) -> str:
-    """The key of an alternative: where it stands, and digits of the hash of its canonical block."""
-    digits = hashlib.sha256(json.dumps(block, sort_keys=True, default=short).encode()).hexdigest()[:10]
-    return f"{stage}.{first}{f'-{first + span - 1}' if span > 1 else ''}.{digits}"

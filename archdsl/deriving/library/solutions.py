@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from archdsl.deriving.choice import BudgetTooSmall, Option, Position, Solution, choose
-from archdsl.deriving.library.folder import Entry, Library
+from archdsl.deriving.library.facts import Entry
+from archdsl.deriving.library.folder import Library
 from archdsl.errors import SearchError
 from archdsl.families.common.base import Part
 from archdsl.families.common.block import Block
@@ -80,12 +81,12 @@ class Solver:
         """
         left = {metric: limit - self._whole[metric] for metric, limit in limits.items()}
         try:
-            found = choose(self._options, left, unlike=[each.solution for each in unlike], spans=spans)
+            solution = choose(self._options, left, unlike=[each.solution for each in unlike], spans=spans)
         except BudgetTooSmall as error:
             whole = self._whole[error.metric]
             others = [name for name in limits if name != error.metric] if error.others else []
             raise BudgetTooSmall(error.metric, error.limit + whole, error.least + whole, others) from None
-        return None if found is None else self._derived(found)
+        return None if solution is None else self._derived(solution)
 
     def blocks_of(self, spec: Spec) -> tuple[DerivedBlock, ...] | None:
         """The blocks that make up a network of the library, those of the least summed KL where several would do.
@@ -94,9 +95,9 @@ class Solver:
         """
         blocks = list[DerivedBlock]()
         for stage in dict.fromkeys(stage for stage, _ in self._own):
-            if (found := self._cover(stage, spec)) is None:
+            if (of_stage := self._cover(stage, spec)) is None:
                 return None
-            blocks += found
+            blocks += of_stage
         same = canonical_hash(self.named(blocks)) == canonical_hash(spec)
         return tuple(blocks) if same else None
 
@@ -147,21 +148,21 @@ class Solver:
             numbers.get((block.stage, block.first, None)) if block.key is None else keyed.get(block.key)
             for block in blocks
         ]
-        known = tuple(number for number in chosen if number is not None)
-        if len(known) < len(chosen):
+        numbers_of = tuple(number for number in chosen if number is not None)
+        if len(numbers_of) < len(chosen):
             raise SearchError("the library has not the blocks that the run was begun with; use the one that it had")
-        options = [self._options[number] for number in known]
+        options = [self._options[number] for number in numbers_of]
         sums = {metric: sum(option.costs[metric] for option in options) for metric in self._whole}
-        return self._derived(Solution(known, sum(option.kl for option in options), sums))
+        return self._derived(Solution(numbers_of, sum(option.kl for option in options), sums))
 
-    def _derived(self, found: Solution) -> Derived:
+    def _derived(self, solution: Solution) -> Derived:
         blocks = []
-        for number in found.chosen:
+        for number in solution.chosen:
             (stage, first), span = self._options[number].positions[0], len(self._options[number].positions)
             key = self.entries[number - len(self._own)].key if number >= len(self._own) else None
             blocks.append(DerivedBlock(stage, first, span, key))
-        sums = {metric: whole + found.costs[metric] for metric, whole in self._whole.items()}
-        return Derived(self.named(blocks), tuple(blocks), found.kl, sums, found)
+        sums = {metric: whole + solution.costs[metric] for metric, whole in self._whole.items()}
+        return Derived(self.named(blocks), tuple(blocks), solution.kl, sums, solution)
 
 
 def alternative_of(entry: Entry) -> Alternative:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from archdsl.deriving.library.folder import Named, key_of
+from archdsl.deriving.library.facts import Named, key_of
 from archdsl.errors import SearchError
 from archdsl.language.canonical import canonical_block
 from archdsl.language.document import Spec

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from archdsl.load.spaces import load_space
+from archdsl.load.spaces import load_space, seeds
+from archdsl.load.specs import spec_of
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.result import Result
-from tests.support.fake_worker import Machine
+from tests.support.fake_worker import Machine, latency_of
 from tests.support.searching import Lines, quicken, search, trials
 
 
@@ -91,11 +92,16 @@ def test_a_seed_that_would_be_trained_for_too_few_epochs_is_not(tmp_path: Path) 
 
 
 def test_a_seed_that_is_too_slow_is_scaled_and_one_that_is_too_fast_is_taken_as_it_is(tmp_path: Path) -> None:
+    whole = [spec for spec, _ in seeds(load_space("lit-dat-64"))]
+    parents = []
     for budget_ms in (3.0, 1000.0):
         run = tmp_path / str(budget_ms)
         long_search(run, Machine(), Lines(), latency_budget_ms=budget_ms, trials=2)
-        parent = json.loads((run / "parent.json").read_text())
-        assert parent["latency_ms"] <= SHIPPED.own_parent.most * budget_ms
+        parents.append(spec_of(json.loads((run / "parent.json").read_text())["spec"]))
+    scaled, slowest = parents
+    assert min(map(latency_of, whole)) > SHIPPED.own_parent.most * 3.0
+    assert SHIPPED.own_parent.least * 3.0 <= latency_of(scaled) <= SHIPPED.own_parent.most * 3.0
+    assert slowest.to_json()["nodes"] == max(whole, key=latency_of).to_json()["nodes"]
 
 
 def test_a_parent_that_cannot_be_trained_costs_the_search_nothing_else(tmp_path: Path) -> None:
