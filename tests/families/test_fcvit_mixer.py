@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.families.fcvit.modules import TokenMixer
+from archdsl.families.fcvit.modules import Context, TokenMixer
 from archdsl.families.fcvit.spec import FcvitConv
 from archdsl.shape import Map
 from tests.support.doubles import noise, shaken
@@ -80,3 +80,12 @@ def test_of_a_single_score_the_deviation_is_zero() -> None:
     wanted = x + module.rescale_bias * module.gates(x.mean(dim=(1, 2)))[:, None, None]
     assert torch.allclose(out, wanted, rtol=0, atol=1e-12)
     assert torch.isfinite(x.grad).all()  # type: ignore[arg-type]  # it has one
+
+
+def test_one_head_adds_nothing_to_a_map_of_equal_positions_in_all() -> None:
+    """Their deviation is 0: EPS enlarges the rounding of a single position, but not that of the mean in all of them."""
+    mixer, generator = Context(24, 1, 6, compete=False), torch.Generator().manual_seed(0)
+    for _ in range(20):
+        position, mean = 3 * torch.randn(24, generator=generator), torch.randn(1, 24, generator=generator)
+        weights = mixer.weights(position.expand(1, 31 * 31, 1, 24), mean)
+        assert abs(weights.detach().double().mean().item()) < 1e-9

@@ -89,6 +89,8 @@ class Context(nn.Module):
         like = like * exact_side(d) ** -0.5
         if B == 0:
             return like.transpose(1, 2)  # nothing has a deviation, of which torch warns
+        if heads == 1:  # equal positions have no deviation: EPS would enlarge how a runtime rounds their mean
+            like = like - like[:, :, :1]
         std, middle = torch.std_mean(like, dim=(1, 2), keepdim=True, correction=min(1, heads * N - 1))
         like = like - middle
         scale = self.rescale_weight[:, None, None] / (std + self.EPS)
