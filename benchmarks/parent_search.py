@@ -5,8 +5,9 @@ best published backbones of benchmarks/results/search_and_zoo.json, at the width
 fewer blocks until their median latency in ONNX Runtime keeps the budget. Each rival is trained by `archdsl train` for
 all the time that the search has. Accuracies are those of the files, on the same held-out images; the difference of the
 winner and the best rival stands with its standard error over paired images. With `--none` a search without a parent
-stands beside them, with `--library` one with a library of the parent, whose fits took `library_s` beforehand. Rows are kept as they are made, and a run goes on where an earlier one stopped; on one machine
-nothing else should run. Writes benchmarks/results/parent_search.json.
+stands beside them, with `--library` one with a library of the parent, whose fits took `library_s` beforehand. Rows are
+kept as they are made, and a run goes on where an earlier one stopped; on one machine nothing else should run. Writes
+benchmarks/results/parent_search.json.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _search(asked: argparse.Namespace, seed: int, more: list[str], place: Path) 
 
 
 def _with_library(asked: argparse.Namespace, seed: int, place: Path) -> Row:
-    """A search whose first networks are made of fitted blocks; the seconds of the fits, over all processes, beside it."""
+    """A search whose first networks are made of fitted blocks, and the seconds of these fits over all processes."""
     parent = shipped_parent("lit-dat-64")
     row = _search(asked, seed, ["--parent", str(parent), "--library", str(asked.library.absolute())], place)
     return row | {"library_s": sum(entry.seconds for entry in read_library(asked.library).index.entries)}

@@ -57,7 +57,7 @@ def scatter(
     right = max([ms for ms, _ in points] + ([limit] if limit else [])) * 1.02
     low, high = min(percent for _, percent in points), max(percent for _, percent in points)
     room = 0.05 * (high - low or 1)
-    low, high = low - room, high + room
+    low, high = max(low - room, 0.0), min(high + room, 100.0)
 
     def place(point: Point) -> tuple[int, int]:
         """(row, column) of a dot: a cell is four high and two wide."""
