@@ -42,9 +42,9 @@ def ranking() -> list[str]:
         "params": found["scores"]["params"],
         "NASWOT": found["scores"]["naswot"],
         "SynFlow": found["scores"]["synflow"],
-        f"fitted to {found['before']} networks of two earlier checks": found["fitted_after"]["0"],
-        f"fitted also to the other {found['trained'] - 1} networks": found["scores"]["fitted"],
-        "fitted also to the running loss after a fifth of the training": found["short"]["4"]["beside_scores"],
+        f"model fitted to {found['before']} networks of two earlier checks": found["fitted_after"]["0"],
+        f"the same, fitted also to the other {found['trained'] - 1} networks": found["scores"]["fitted"],
+        "the same, fitted also to the running loss after a fifth of the training": found["short"]["4"]["beside_scores"],
         "another seed of the full training": found["ceiling"],
     }
     return [f"| {name} | {row['spearman']['value']:.2f} |" for name, row in rows.items()]
@@ -53,8 +53,8 @@ def ranking() -> list[str]:
 def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
-        f"On one CPU thread {result('measure_rate')['per_minute']:.0f} candidates per minute are measured or rejected",
-        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it is "
+        f"a search in eager measures or rejects {result('measure_rate')['per_minute']:.0f} candidates per minute",
+        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it handles "
         f"{gpu['per_minute']:.0f} candidates per minute of `{gpu['asked']['space']}`",
         f"; {gpu['asked']['networks']} networks)",
     ]
@@ -88,9 +88,9 @@ def beside_the_zoo() -> list[str]:
     seeds = [training["held_out"] for training in winner["trainings"]]
     best, second = sorted(found["finalists"], key=lambda each: -each["held_out"])[:2]
     return [
-        f"reached {percent(winner['held_out'], 1)} on held-out images at {winner['ms']:.1f} ms (mean of three seeds, "
-        f"which reached {100 * min(seeds):.1f} to {percent(max(seeds), 1)})",
-        f"Of {found['measured']} published backbones",
+        f"reached {percent(winner['held_out'], 1)} on held-out images at {winner['ms']:.1f} ms (mean of three seeds; "
+        f"{100 * min(seeds):.1f} to {percent(max(seeds), 1)})",
+        f"Of {found['measured']} scaled backbones",
         f"reached {percent(best['held_out'], 1)} at {best['ms']:.1f} ms",
         f"the next {percent(second['held_out'], 1)} at {second['ms']:.1f} ms",
     ]
@@ -106,7 +106,7 @@ def tables() -> list[str]:
 
 def counting() -> list[str]:
     assert result("cost_speed")["specs_a_second"]["counted"]["min"] > 1500
-    return ["More than 1,500 specs are counted in a second"]
+    return ["More than 1,500 documents are counted per second"]
 
 
 def inherited() -> list[str]:
@@ -118,11 +118,11 @@ def inherited() -> list[str]:
     )
     plain, refit = "inherited", "inherited, refit"
     return [
-        f"a parent with {percent(found['parent']['accuracy'], 1)} on held-out images was cut to "
-        f"{percent(found['cut']['macs'])} of its MACs",
-        f"The cut had {percent(before[plain], 1)}, with a refit {percent(before[refit], 1)}, and after one epoch "
-        f"{100 * after[plain]:.1f} and {percent(after[refit], 1)}",
-        f"trained from nothing for one epoch it had {percent(after['from scratch'], 1)}",
+        f"a parent with {percent(found['parent']['accuracy'], 1)} on held-out images were removed until "
+        f"{percent(found['cut']['macs'])} of its MACs were left",
+        f"| {plain} | {percent(before[plain], 1)} | {percent(after[plain], 1)} |",
+        f"| {refit} | {percent(before[refit], 1)} | {percent(after[refit], 1)} |",
+        f"| trained from scratch | | {percent(after['from scratch'], 1)} |",
     ]
 
 
