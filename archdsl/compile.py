@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
@@ -250,7 +251,8 @@ class Backbone(nn.Module):
         Raises:
             SpecError: the network does not hold at that size; it is unchanged then.
         """
-        spec = override(self.spec, [f"image={img_size if isinstance(img_size, int) else [*img_size]}"])
+        sides = [*img_size] if isinstance(img_size, Sequence) and not isinstance(img_size, str) else img_size
+        spec = override(self.spec, [f"image={json.dumps(sides, default=str)}"])
         with torch.random.fork_rng(devices=[]):
             other = Backbone(spec, self._built_dense).to(next(self.parameters()).device)
         if self.num_classes == 0 and not self.features_only:

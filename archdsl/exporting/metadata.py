@@ -29,11 +29,11 @@ def sized(spec: Spec, size: tuple[int, int]) -> Spec:
     return override(spec, [f"image={json.dumps(size[0] if size[0] == size[1] else size)}"])
 
 
-def metadata(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) -> dict[str, str]:
-    """The spec and, where they are known, classes, preprocessing, accuracy and provenance; every value is a text.
+def stated_facts(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) -> ModelFacts:
+    """What holds for the file of what is known of a network; `spec` is the model's for the size that the file is for.
 
-    `spec` is the model's for the size that the file is for: a picture is resized to it. An accuracy was measured at the
-    size of the preprocessing and with the weights as they were: a file of another size, or of int8, states none.
+    A picture is resized to that size. An accuracy was measured at the size of the preprocessing and with the weights as
+    they were: a file of another size, or of int8, states none.
     """
     stated, size = facts or ModelFacts(), spec.image_size
     measured_at = model.spec.image_size if stated.preprocessing is None else stated.preprocessing.size
@@ -42,11 +42,19 @@ def metadata(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) 
     if stated.preprocessing is not None:
         preprocessing = stated.preprocessing.model_copy(update={"size": size})
         stated = stated.model_copy(update={"preprocessing": preprocessing})
+    return stated
+
+
+def metadata(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) -> dict[str, str]:
+    """The spec and, where they are known, classes, preprocessing, accuracy and provenance; every value is a text.
+
+    The arguments are those of `stated_facts`.
+    """
     return {
         "archdsl": installed_version(),
         "features_only": json.dumps(model.features_only),
         "spec": json.dumps(spec.to_json(), separators=(",", ":"), ensure_ascii=False),
-        **stated.header(),
+        **stated_facts(model, spec, dtype, facts).header(),
         **head_header(model),
     }
 

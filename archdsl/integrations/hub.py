@@ -5,13 +5,14 @@ tells the same spec to those who read that alone. Nothing is imported or run fro
 """
 # Annotations are not strings here: the mixin reads those of `__init__` to know how to write and read its values.
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from archdsl.compile import Backbone
-from archdsl.errors import WeightsError, WrongUse
+from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.latency.result import Latency
@@ -21,6 +22,7 @@ from archdsl.weights.model_file import load_model, save_model
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "huggingface_hub":
         raise
@@ -29,11 +31,52 @@ except ModuleNotFoundError as error:
 
 from archdsl.integrations.model_card import TAGS, model_card
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 
 
 def _document(spec: Spec) -> JsonObject:
     return spec.to_json()
+
+
+def _read_config(name: str | Path, options: dict[str, Any]) -> JsonObject:
+    """What config.json says, in a folder or a repository of the Hub; nothing where there is none.
+
+    Raises:
+        WrongUse: there is no such folder, and the name is that of no repository.
+        WeightsError: it cannot be read, or is not as `HubBackbone` writes it.
+    """
+    if not isinstance(name, str | os.PathLike):
+        raise WrongUse(f"from_pretrained takes a folder or the name of a repository; got {short(name)}")
+    try:
+        file = _config_file(str(name), options)
+    except HFValidationError:
+        raise WrongUse(f"no such folder: {name}; and no repository of the Hub has such a name") from None
+    if file is None:
+        return {}
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise WeightsError(f"{file}: is no JSON: {error}; save the network again") from None
+    kinds: dict[str, tuple[type, str]] = {"spec": (dict, "a document"), "features_only": (bool, "true or false")}
+    if not isinstance(config, dict):
+        raise WeightsError(f"{file}: must be an object; got {short(config)}; save the network again")
+    for key, (kind, wanted) in kinds.items():
+        if key in config and not isinstance(config[key], kind):
+            raise WeightsError(f"{file}: {key} must be {wanted}; got {short(config[key])}; save the network again")
+    return config
+
+
+def _config_file(name: str, options: dict[str, Any]) -> Path | None:
+    if name and Path(name).is_dir():
+        file = Path(name) / CONFIG
+        return file if file.exists() else None
+    try:
+        return Path(hf_hub_download(name, CONFIG, **{key: options[key] for key in _DOWNLOAD if key in options}))
+    except HfHubHTTPError:  # the weights alone are enough
+        return None
 
 
 class HubBackbone(
@@ -83,6 +126,27 @@ class HubBackbone(
         """Write the weights; the spec may be another one than at the start, as after `reset_classifier`."""
         self._hub_mixin_config = {"spec": _document(self.spec), "features_only": self.features_only}
         save_model(self, save_directory / WEIGHTS, facts=self.facts)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+        """The network in a folder, or in a repository of the Hub; keywords are those of huggingface_hub's mixin.
+
+        `features_only` gives the dense-prediction build of a classifier, `map_location` the device.
+
+        Raises:
+            WrongUse: there is no such folder, no weights in it, or no such keyword.
+            WeightsError, SpecError: as `archdsl.load_model`; also where config.json is damaged or has another spec or
+                build than the weights.
+        """
+        config = _read_config(pretrained_model_name_or_path, options)
+        asked = options.get("features_only")
+        if not isinstance(asked, bool | None):
+            raise WrongUse(f"features_only must be True, False or None; got {short(asked)}")
+        loaded: Self = super().from_pretrained(pretrained_model_name_or_path, **{**options, "features_only": asked})
+        if asked is None and config.get("features_only", loaded.features_only) != loaded.features_only:
+            where = f"{pretrained_model_name_or_path}: its features_only"
+            raise WeightsError(f"{where} is not the one of {CONFIG}; save the network again")
+        return loaded
 
     @classmethod
     def _from_pretrained(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from archdsl.errors import WrongUse, nearest, one_of, short
-from archdsl.exporting.metadata import metadata, output_names, sized
+from archdsl.exporting.metadata import metadata, output_names, sized, stated_facts
 from archdsl.exporting.onnx_file import LEAST_OPSET
 from archdsl.files import why_unwritable
 from archdsl.json_types import JsonObject
@@ -80,6 +80,11 @@ class ExportJob:
     outputs: tuple[str, ...]
     calibration: tuple[Tensor, ...] | None = None
     """Batches of images by which an int8 file's activations are scaled."""
+
+    @property
+    def stated(self) -> ModelFacts:
+        """What is known of the network and holds for the file."""
+        return stated_facts(self.model, self.spec, self.dtype, self.facts)
 
     @property
     def metadata(self) -> Mapping[str, str]:

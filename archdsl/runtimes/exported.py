@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,8 @@ def export(
         OSError: the file cannot be written.
     """
     job, path = checked_job(model, file, format, image, batch, dynamic_batch, dtype, opset, facts, calibration)
+    if job.format == "safetensors" and job.model.spec != job.spec:  # the file is a network for its spec's size
+        job = replace(job, model=_of_size(job.model, job.image[1:]), facts=job.stated)
     perturbed_error = None
     with _unnamed(job, path) as partial:
         if zero_parameters(job.model):
@@ -112,6 +115,13 @@ def export(
     )
 
 
+def _of_size(model: Backbone, size: tuple[int, int]) -> Backbone:
+    """A copy for images of another height and width, its tables resized."""
+    other = copy.deepcopy(model)
+    other.set_input_size(size)
+    return other
+
+
 @contextmanager
 def _unnamed(job: ExportJob, file: Path) -> Iterator[Path]:
     """A path to write to; what stands there replaces `file` at the end, and is removed after an error.
@@ -132,7 +142,7 @@ def _write(job: ExportJob, model: Backbone, file: Path) -> _Written:
     """Write a network in the job's format; in place."""
     network = frozen(model, TORCH_DTYPES[job.dtype])
     if job.format == "safetensors":
-        save_model(network, file, facts=job.facts)
+        save_model(network, file, facts=job.stated)
         return _Written()
     if job.format == "python":
         write_python(network, file, job.metadata, job.image[1:])
@@ -159,6 +169,7 @@ def _write_onnx(job: ExportJob, net: nn.Module, images: Tensor, file: Path) -> _
             metadata=job.metadata,
         )
         if is_int8:
+            _compare(job, net, whole, "float32")
             _quantize(job, whole, file)
     finally:
         if is_int8:
@@ -175,7 +186,12 @@ def _quantize(job: ExportJob, whole: Path, file: Path) -> None:
 
 def _held_against(job: ExportJob, model: Backbone, file: Path) -> Difference:
     """How far a file differs from a network, on the CPU in float32; refused where it is wrong."""
+    return _compare(job, frozen(model), file, job.dtype)
+
+
+def _compare(job: ExportJob, net: nn.Module, file: Path, dtype: Dtype) -> Difference:
+    """As `_held_against`, of a frozen network and a file that computes in `dtype`."""
     with READERS[job.format](file) as reader:
-        worst = difference(reader, frozen(model), job.image, job.checked_batches, job.outputs)
-    refuse(worst, job.dtype)
+        worst = difference(reader, net, job.image, job.checked_batches, job.outputs)
+    refuse(worst, dtype)
     return worst

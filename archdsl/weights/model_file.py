@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from archdsl.compile import Backbone, build
-from archdsl.errors import WeightsError, short
+from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.files import installed_version, replacing
 from archdsl.language.arguments import wrong_file, wrong_model
 from archdsl.load.model_header import REMEDY
@@ -74,7 +74,7 @@ def load_model(
     which are new.
 
     Raises:
-        WrongUse: there is no such file.
+        WrongUse: there is no such file, or no such device.
         WeightsError: it is none of ours, its weights are not those of its spec, or a dense-prediction build's file
             should give a classifier.
         SpecError: its spec does not hold, in this version of archdsl or without a package whose types it names.
@@ -82,7 +82,7 @@ def load_model(
     if not isinstance(file, str | os.PathLike):
         remedy = "use archdsl.import_weights(model, ...) for tensors by name" if isinstance(file, dict) else ""
         raise wrong_file("load_model", file, remedy)
-    path = Path(file)
+    path, device = Path(file), _checked_device(device)
     header, tensors = _read(path, device)
     spec = parse_spec(header["spec"].encode(), str(path))
     dense = header.get("features_only") == "true"
@@ -98,6 +98,21 @@ def load_model(
         reason = str(error) if isinstance(error, WeightsError) else " ".join(str(error).split())
         raise WeightsError(f"{path}: the weights are not those of its spec: {reason}") from None
     return model.to(device).eval()
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    """The device as torch names it.
+
+    Raises:
+        WrongUse: torch knows none of this name, or it is not here.
+    """
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, TypeError, AssertionError):
+        said = f"torch sees no device {short(str(device))} here"
+        raise WrongUse(f"{said}; use cpu, or cuda on a machine with a GPU") from None
+    return place
 
 
 def _read(path: Path, device: str | torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -20,7 +20,7 @@ from archdsl.load.specs import spec_of
 from archdsl.runtimes.export_job import check_target, checked_job
 from archdsl.runtimes.exported import export
 from archdsl.runtimes.readers import READERS
-from archdsl.weights import read_facts, save_model
+from archdsl.weights import load_model, read_facts, save_model
 from archdsl.weights.facts import Accuracy, DataFacts, Measured, ModelFacts, Preprocessing, Resize
 from tests.support.commands import Run, command_line
 from tests.support.exported_source import reader_of_this_process
@@ -114,6 +114,18 @@ def test_spec_and_preprocessing_of_a_file_are_for_its_size(
     assert source.count("1, 3, 64, 48") == 2
     assert "(B, 3, 64, 48)" in source
     assert '"size": [64, 48]' in source
+
+
+@pytest.mark.parametrize("name", ["quick", "datpp_t"])
+def test_a_model_file_for_another_size_is_a_network_of_that_size(name: str, tmp_path: Path) -> None:
+    """Of DAT++ too, whose sampled tables read at another size are not the resized ones."""
+    network = shaken(name, most=1)
+    done = export(network, tmp_path / "net.safetensors", image=(96, 64), facts=FACTS)
+    facts, loaded = read_facts(done.file), load_model(done.file)
+    assert (done.image, loaded.spec.image, done.largest_error) == ((3, 96, 64), (96, 64), 0.0)
+    assert facts.preprocessing is not None
+    assert (facts.preprocessing.size, facts.accuracy) == ((96, 64), None)
+    assert network.spec.image in (32, 64), "it is left as it is"
 
 
 def test_the_accuracy_of_another_network_is_not_stated(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import warnings
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,9 @@ from archdsl.compile import build
 from archdsl.errors import ArchError, ExportError, WrongUse
 from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.exporting.metadata import metadata, sized
-from archdsl.exporting.onnx_file import write_onnx
+from archdsl.exporting.onnx_file import OnnxFacts, write_onnx
 from archdsl.load.specs import spec_of
+from archdsl.runtimes import exported
 from archdsl.runtimes.exported import Exported, export
 from archdsl.runtimes.file_runtime import Session
 from archdsl.runtimes.onnx_session import OnnxSession
@@ -185,6 +188,21 @@ def test_other_dtypes_read_and_give_float32(
     assert 1e-5 < furthest(built(images(1, 32, 32)), logits) < limit
     assert done.bytes < plain.bytes
     assert onnx.load(tmp_path / "net.onnx").metadata_props
+
+
+def test_a_network_of_int8_was_right_in_float32(
+    quick: tuple[archdsl.Backbone, Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """int8 itself has no limit, so that a wrong conversion would be taken for quantisation."""
+
+    def write(net: nn.Module, x: Tensor, file: Path, *given: Any, **named: Any) -> OnnxFacts:
+        shutil.copyfile(quick[1].file, file)
+        return OnnxFacts(20, 1, {})
+
+    monkeypatch.setattr(exported, "write_onnx", write)
+    with pytest.raises(ExportError, match=r"'logits' differs by .* at batch 1, and float32 allows 0\.0001"):
+        export(shaken("quick"), tmp_path / "net.onnx", dtype="int8")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("opset", [18, pytest.param(23, marks=pytest.mark.slow)])

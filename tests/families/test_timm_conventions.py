@@ -101,7 +101,7 @@ def test_intermediate_maps_are_those_that_pass_through() -> None:
 
 def test_intermediate_maps_that_there_are_not_are_refused() -> None:
     built = model()
-    for arguments in ({"indices": [2]}, {"indices": 3}, {"indices": [-3]}):
+    for arguments in ({"indices": [2]}, {"indices": 3}, {"indices": -1}, {"indices": 0}, {"indices": [-3]}):
         with pytest.raises(WrongUse, match="there are 2 maps; got indices"):
             built.forward_intermediates(images(), **arguments)
     for options in ({"norm": True}, {"output_fmt": "NLC"}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -215,8 +216,10 @@ def test_a_removed_classifier_and_pruned_stages_stay_away() -> None:
 def test_a_size_that_does_not_hold_changes_nothing() -> None:
     built = model().eval()
     before, spec = built(images()), built.spec
-    with pytest.raises(SpecError, match="image"):
-        built.set_input_size(8)
+    sizes: list[Any] = [8, None, "64", (3, 64, 64), 64.5]
+    for size in sizes:
+        with pytest.raises(SpecError, match="image"):
+            built.set_input_size(size)
     assert built.spec is spec
     assert torch.equal(built(images()), before)
 

@@ -248,6 +248,10 @@ def test_what_is_not_a_network_of_ours_is_refused(model: HubBackbone, tmp_path: 
     model.save_pretrained(tmp_path)
     with pytest.raises(WrongUse, match="from_pretrained cannot set width, strict; use features_only, map_location"):
         HubBackbone.from_pretrained(tmp_path, width=3, strict=False)
+    with pytest.raises(WrongUse, match=r'features_only must be True, False or None; got "yes"'):
+        HubBackbone.from_pretrained(tmp_path, features_only="yes")
+    with pytest.raises(WrongUse, match='torch sees no device "nowhere" here'):
+        HubBackbone.from_pretrained(tmp_path, map_location="nowhere")
     config = {"spec": {**SMALL, "image": 64}, "features_only": False}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(WeightsError, match=r"its spec is not the one of config\.json; save the network again"):
@@ -259,3 +263,36 @@ def test_what_is_not_a_network_of_ours_is_refused(model: HubBackbone, tmp_path: 
     (tmp_path / "config.json").unlink()
     with pytest.raises(WeightsError, match="has no spec of archdsl in its header"):
         HubBackbone.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("{", r"config\.json: is no JSON: "),
+        ("", r"config\.json: is no JSON: "),
+        (b"\xff\xfe", r"config\.json: is no JSON: "),
+        ("[1]", r"config\.json: must be an object; got \[1\]"),
+        ("null", r"config\.json: must be an object; got null"),
+        ('{"spec": "/etc/passwd"}', r'config\.json: spec must be a document; got "/etc/passwd"'),
+        ('{"spec": null}', r"config\.json: spec must be a document; got null"),
+        ('{"features_only": "yes"}', r'config\.json: features_only must be true or false; got "yes"'),
+        ('{"features_only": true}', r"its features_only is not the one of config\.json"),
+    ],
+)
+@pytest.mark.parametrize("where", ["folder", "hub"])
+def test_a_damaged_config_is_one_line_and_names_no_file_to_read(
+    config: str | bytes, said: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(build(load_spec(SMALL)), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_bytes(config if isinstance(config, bytes) else config.encode())
+    for module in (hub, hub_mixin):
+        monkeypatch.setattr(module, "hf_hub_download", lambda repo_id, filename, **_: str(tmp_path / filename))
+    with pytest.raises(WeightsError, match=said) as caught:
+        HubBackbone.from_pretrained(tmp_path if where == "folder" else "me/small")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["absent/folder/here", "/absent", "", "two words", 5, None])
+def test_a_name_of_neither_a_folder_nor_a_repository_is_wrong_use(name: Any) -> None:
+    with pytest.raises(WrongUse, match=r"no such folder: |takes a folder or the name of a repository"):
+        HubBackbone.from_pretrained(name, local_files_only=True)

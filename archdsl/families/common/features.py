@@ -55,10 +55,12 @@ class FeatureInfo(list[MapFacts]):
         """The indices of the maps asked for, in order, each once; a number n asks for the last n.
 
         Raises:
-            WrongUse: an index without a map.
+            WrongUse: an index without a map, or a number of maps that there are not.
         """
         count = len(self)
         if isinstance(indices, int):
+            if not 0 < indices <= count:
+                raise WrongUse(f"there are {count} maps; got indices {indices}; give how many of the last, or a list")
             indices = range(-indices, 0)
         wanted = list(self.out_indices if indices is None else indices)
         if not all(-count <= index < count for index in wanted):
