@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import tempfile
 import time
@@ -19,6 +20,7 @@ from archdsl.latency.provenance import provenance
 from archdsl.latency.result import Latency, disturbed_rounds
 from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.threads import fastest_threads
+from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
 from archdsl.runtimes.runner import noise, placed, prepare, refusing, steady
 from archdsl.runtimes.runtime import Runner
@@ -62,7 +64,8 @@ class ReadyNetworks:
             is_file = isinstance(subject, Path) and subject.suffix == ".onnx"
             if not is_file and not isinstance(subject, Spec | torch.nn.Module):
                 raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
-        setting.executor.begin()
+        with naming_package(setting.runtime):
+            setting.executor.begin()
         self._subjects, self._there, self._features_only = subjects, there, features_only
         self._setting, self._threads, self._on_progress = setting, threads, on_progress
         self._images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
@@ -98,9 +101,11 @@ class ReadyNetworks:
                 share = (time.process_time() - busy) / (time.perf_counter() - wall)
                 origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads).as_json()
         origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
-        facts = {name: setting.executor.facts(runner) for name, runner in self._runners.items()}
-        images: dict[str, JsonObject] = {name: {"image": [*image]} for name, image in self._images.items()}
-        return [_latency(name, taken, origin | images[name] | facts[name]) for name, taken in rounds.items()]
+        origins = {name: origin | {"image": [*self._images[name]]} for name in self._runners}
+        return [
+            _latency(name, taken, origins[name] | _facts_of(setting, self._runners[name], origins[name]))
+            for name, taken in rounds.items()
+        ]
 
     def _prepared(self, on_wait: OnWait | None) -> dict[str, Runner]:
         """Runners of all; where threads were not asked for and may still change, on those that are fastest."""
@@ -187,6 +192,17 @@ def host_of(setting: Setting, threads: int | None) -> Host:
     return Host(is_waiting=setting.executor.host_waits)
 
 
+def _facts_of(setting: Setting, runner: Runner, origin: JsonObject) -> JsonObject:
+    """What a runtime says of what it ran; what is known without it stays as it is.
+
+    Raises:
+        MeasureError: a runtime that is none of ours says what JSON cannot hold.
+    """
+    with naming_package(setting.runtime):
+        facts: JsonObject = json.loads(json.dumps(setting.executor.facts(runner)))
+        return {name: value for name, value in facts.items() if name not in origin}
+
+
 def _beside(watch: MachineWatch | None) -> JsonObject:
     """What ran beside the measurement; null where this machine does not tell."""
     window = watch.whole() if watch is not None else None
@@ -216,7 +232,8 @@ def prepared(subject: nn.Module | Path, image: Image, setting: Setting) -> Runne
     """
     if not isinstance(subject, Path):
         return prepare(subject, image, *setting)
-    return _of_files(setting, subject).runner_of(subject, noise(setting, image))
+    with refusing(setting, image):
+        return _of_files(setting, subject).runner_of(subject, noise(setting, image))
 
 
 def _of_files(setting: Setting, file: Path) -> FileRuntime:

@@ -6,12 +6,15 @@ arguments.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-from archdsl.errors import MeasureError, WrongUse, one_of
+from archdsl.errors import ArchError, MeasureError, WrongUse, one_line, one_of
 from archdsl.runtimes.cuda_graph import CudaGraph
 from archdsl.runtimes.eager import Eager
 from archdsl.runtimes.onnxruntime import OnnxRuntime
@@ -22,6 +25,7 @@ from archdsl.runtimes.torch_compile import TorchCompile
 _OURS = (Eager(), CudaGraph(), TorchCompile(), OnnxRuntime(), OpenVino())
 RUNTIMES = tuple(runtime.name for runtime in _OURS)
 """Ours."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 @cache
@@ -35,13 +39,33 @@ def runtimes() -> dict[str, Runtime]:
     for entry in sorted(entry_points(group="archdsl.runtimes")):
         try:
             runtime = entry.load()()
-            if not isinstance(runtime, Runtime) or runtime.name in by_name:
+            name = getattr(runtime, "name", None)
+            if not isinstance(runtime, Runtime) or not isinstance(name, str) or name in by_name:
                 raise TypeError(f"it must be a Runtime with a name of its own; got {runtime!r}")
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"a name is of letters, digits, _, . and -; got {name!r}")
             by_name[runtime.name] = runtime
         except (Exception, SystemExit) as error:
-            said = f"runtime '{entry.name}' ({entry.value}) is left out: {type(error).__name__}: {error}"
+            said = f"runtime '{entry.name}' ({entry.value}) is left out: {type(error).__name__}: {one_line(error)}"
             warnings.warn(said, stacklevel=2)
     return by_name
+
+
+@contextmanager
+def naming_package(name: str) -> Iterator[None]:
+    """Tell of an error inside a runtime that is not ours as what it is: one of the package that added it.
+
+    Raises:
+        MeasureError: the runtime of that name failed.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if name in RUNTIMES or isinstance(error, ArchError):
+            raise
+        said = f"{type(error).__name__}: {one_line(error, 200)}"
+        rule = f"runtime {name}, which is none of archdsl's own, failed: {said}"
+        raise MeasureError(f"{rule}; tell its authors, or use another runtime") from error
 
 
 def runtime_named(name: str) -> Runtime:

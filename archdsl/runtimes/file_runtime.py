@@ -99,8 +99,9 @@ class FileRuntime(Runtime):
     runs_elsewhere: ClassVar[bool] = False
     """Whether the runner that is sent to another machine knows the runtime."""
     package: ClassVar[str]
-    """What has to be installed; the extra of archdsl has the same name as `extra`."""
-    extra: ClassVar[str]
+    """What has to be installed."""
+    extra: ClassVar[str] = ""
+    """The extra of archdsl that installs it; none of a runtime that another package adds."""
     is_int8 = False
     """Whether files are quantised when they are written."""
 
@@ -154,7 +155,7 @@ class FileRuntime(Runtime):
         try:
             self.package_version()
         except ImportError:
-            remedy = f"pip install 'archdsl[{self.extra}]'"
+            remedy = f"pip install 'archdsl[{self.extra}]'" if self.extra else f"pip install {self.package}"
             raise MeasureError(f"runtime {self.name} needs the package {self.package}; {remedy}") from None
 
     def runner(self, net: nn.Module, x: NetInput) -> FilePass:

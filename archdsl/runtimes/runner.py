@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from archdsl.errors import MeasureError, one_line
+from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.runtime import Runner as Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.timing.cores import physical_cores
@@ -93,15 +94,23 @@ def _on(device: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def refusing(setting: Setting, image: Image) -> Iterator[None]:
-    """Turns torch's errors into a MeasureError of one line that names the setting."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        said = one_line(error, 200)
-        full = isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", said)
-        what = f"{setting.runtime} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
-        if full:
-            raise MeasureError(f"out of memory: {what}; use a smaller batch or image") from error
-        plain = (setting.runtime, setting.dtype) == ("eager", "float32")
-        remedy = "give an image that the model takes" if plain else "try runtime eager and dtype float32"
-        raise MeasureError(f"the forward pass fails: {what}: {said}; {remedy}") from error
+    """Turns torch's errors, and all errors of others' runtimes, into a MeasureError of one line.
+
+    It names the setting, or the runtime.
+    """
+    with naming_package(setting.runtime):
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            raise _refusal(setting, image, error) from error
+
+
+def _refusal(setting: Setting, image: Image, error: RuntimeError | MemoryError) -> MeasureError:
+    said = one_line(error, 200)
+    full = isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", said)
+    what = f"{setting.runtime} {setting.dtype} at {setting.batch}x{'x'.join(map(str, image))} on {setting.device}"
+    if full:
+        return MeasureError(f"out of memory: {what}; use a smaller batch or image")
+    plain = (setting.runtime, setting.dtype) == ("eager", "float32")
+    remedy = "give an image that the model takes" if plain else "try runtime eager and dtype float32"
+    return MeasureError(f"the forward pass fails: {what}: {said}; {remedy}")

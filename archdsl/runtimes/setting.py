@@ -12,7 +12,7 @@ from archdsl.errors import MeasureError, WrongSetting, one_of
 from archdsl.runtimes.by_name import RUNTIMES as RUNTIMES
 from archdsl.runtimes.by_name import default_runtime as default_runtime
 from archdsl.runtimes.by_name import deployment_runtime as deployment_runtime
-from archdsl.runtimes.by_name import runs_files, runtime_named
+from archdsl.runtimes.by_name import naming_package, runs_files, runtime_named
 from archdsl.runtimes.by_name import runtime_of as runtime_of
 from archdsl.runtimes.runtime import Runtime
 
@@ -72,7 +72,8 @@ class Setting(NamedTuple):
     @property
     def executor(self) -> Runtime:
         """The runtime itself, for the device and the dtype."""
-        return runtime_named(self.runtime).for_setting(self.device, self.dtype)
+        with naming_package(self.runtime):
+            return runtime_named(self.runtime).for_setting(self.device, self.dtype)
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -97,7 +98,8 @@ class Setting(NamedTuple):
         if dtype == "int8" and not runs_files(runtime):
             rule = f"runtime {runtime} has no dtype int8: exported files alone are quantised"
             raise WrongSetting(f"{rule}; use --runtime onnxruntime or openvino")
-        runtime_named(runtime).check(device, DTYPES[dtype])
+        with naming_package(runtime):
+            runtime_named(runtime).check(device, DTYPES[dtype])
         return cls(device, batch, DTYPES[dtype], runtime)
 
 

@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from archdsl.runtimes.by_name import runtime_named
 from archdsl.runtimes.eager import Eager
 from archdsl.runtimes.exported import export
 from archdsl.runtimes.file_runtime import FilePass
+from archdsl.runtimes.onnxruntime import OnnxRuntime
 from archdsl.runtimes.openvino import OpenVino
 from tests.support.commands import Run, command_line
 from tests.support.exported_once import convert_once
@@ -185,17 +187,93 @@ class Counting(Eager):
     name = "counting"
 
 
-def test_an_installed_package_adds_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = [
-        EntryPoint("counting", f"{__name__}:Counting", "archdsl.runtimes"),
-        EntryPoint("broken", f"{__name__}:Absent", "archdsl.runtimes"),
-    ]
-    monkeypatch.setattr(by_name, "entry_points", lambda group: here)
-    by_name.runtimes.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match=r"runtime 'broken' .* is left out: AttributeError"):
-            assert "counting" in by_name.runtimes()
-        latency = archdsl.measure(small("plain"), "cpu", runtime="counting", threads=1, **QUICK)
-        assert latency.provenance["runtime"] == "counting"
-    finally:
+class Unnamed(Eager):
+    """A runtime that forgot its name."""
+
+    name = None  # type: ignore[assignment]  # as a package without types may have it
+
+
+class Spaced(Eager):
+    """A runtime whose name no command line can hold."""
+
+    name = "a b"
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Lets installed packages add runtimes: classes of this module, by name."""
+
+    def add(*names: str) -> None:
+        entries = [EntryPoint(name.lower(), f"{__name__}:{name}", "archdsl.runtimes") for name in names]
+        monkeypatch.setattr(by_name, "entry_points", lambda group: entries)
         by_name.runtimes.cache_clear()
+
+    yield add
+    by_name.runtimes.cache_clear()
+
+
+def test_an_installed_package_adds_a_runtime(added: Callable[..., None]) -> None:
+    added("Counting", "Absent")
+    with pytest.warns(UserWarning, match=r"runtime 'absent' .* is left out: AttributeError"):
+        assert "counting" in by_name.runtimes()
+    latency = archdsl.measure(small("plain"), "cpu", runtime="counting", threads=1, **QUICK)
+    assert latency.provenance["runtime"] == "counting"
+
+
+@pytest.mark.parametrize("name", ["Unnamed", "Spaced"])
+def test_a_runtime_whose_name_is_none_spoils_no_other(name: str, added: Callable[..., None]) -> None:
+    added(name)
+    with pytest.warns(UserWarning, match=rf"runtime '{name.lower()}' .* is left out: .*name"):
+        assert tuple(by_name.runtimes()) == by_name.RUNTIMES
+
+
+def fails(*_: Any) -> Any:
+    raise ValueError("no licence\nfor it")
+
+
+@pytest.mark.parametrize(
+    ("part", "behaviour"),
+    [
+        ("check", fails),
+        ("check", lambda *_: sys.exit(3)),
+        ("for_setting", fails),
+        ("begin", fails),
+        ("runner", fails),
+        ("runner", lambda *_: None),
+        ("facts", fails),
+        ("facts", lambda *_: {"engine": {1, 2}}),
+        ("facts", lambda *_: None),
+    ],
+)
+def test_an_error_in_an_added_runtime_is_told_as_that_of_its_package(
+    part: str, behaviour: Callable[..., Any], added: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added("Counting")
+    monkeypatch.setattr(Counting, part, behaviour)
+    with pytest.raises(MeasureError, match="runtime counting, which is none of archdsl's own, failed: ") as caught:
+        archdsl.measure(small("plain"), "cpu", runtime="counting", threads=1, **QUICK)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_added_runtime_cannot_say_that_it_is_another(
+    added: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added("Counting")
+    monkeypatch.setattr(Counting, "facts", lambda *_: {"runtime": "eager", "threads": 64, "engine": "7"})
+    facts = archdsl.measure(small("plain"), "cpu", runtime="counting", threads=1, **QUICK).provenance
+    assert (facts["runtime"], facts["threads"], facts["engine"]) == ("counting", 1, "7")
+
+
+class Unpacked(OnnxRuntime):
+    """Of a package that is not there, and that no extra of archdsl installs."""
+
+    name, package, extra = "unpacked", "not-there", ""
+
+    def package_version(self) -> str:
+        raise ImportError
+
+
+def test_the_package_of_an_added_runtime_is_installed_by_its_own_name(added: Callable[..., None]) -> None:
+    added("Unpacked")
+    with pytest.raises(MeasureError, match="runtime unpacked needs the package not-there; pip install not-there$"):
+        Setting.checked("cpu", 1, "float32", "unpacked")
