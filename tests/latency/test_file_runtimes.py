@@ -275,5 +275,5 @@ class Unpacked(OnnxRuntime):
 
 def test_the_package_of_an_added_runtime_is_installed_by_its_own_name(added: Callable[..., None]) -> None:
     added("Unpacked")
-    with pytest.raises(MeasureError, match="runtime unpacked needs the package not-there; pip install not-there$"):
+    with pytest.raises(MeasureError, match=r"runtime unpacked needs the package not-there; pip install not-there$"):
         Setting.checked("cpu", 1, "float32", "unpacked")
