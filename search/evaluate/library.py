@@ -16,13 +16,12 @@ from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.baselines import Baseline, point_choices
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.library_networks import KeptNetworks, LibraryNetworks, Solved, costs_by
+from archdsl.search.evaluate.library_networks import LibraryNetworks, Solved, costs_by
 from archdsl.search.predict.formula import Formula, fitted, terms_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
+from archdsl.search.store.run_library import LIBRARY_FILE, KeptNetworks
 from archdsl.search.trial import LIBRARY, Trial
-
-LIBRARY_FILE = "library.json"
 
 
 def use_library(context: Context) -> None:
@@ -53,6 +52,7 @@ def use_library(context: Context) -> None:
             networks.solve(context.state.gate_ms)
         except BudgetTooSmall as error:
             context.note(f"library  {error} (predicted): its networks are not tried first")
+    if kept is None or kept.facts is None:
         context.folder.write(LIBRARY_FILE, networks.as_json())
     for each in networks.solved:
         context.baselines.append(library_baseline(context, each))

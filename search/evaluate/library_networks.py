@@ -5,41 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, JsonValue
-
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
+from archdsl.deriving.library.covering import DerivedBlock
 from archdsl.deriving.library.folder import Library
-from archdsl.deriving.library.solutions import Derived, DerivedBlock, Solver
+from archdsl.deriving.library.solutions import Derived, Solver
 from archdsl.json_types import Json, JsonObject, objects_in, text_in
 from archdsl.language.block_lists import as_stage, block_documents, is_listable
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
+from archdsl.search.evaluate.library_facts import library_facts
 from archdsl.search.network import Network
 from archdsl.search.policy.inherit import LibraryPolicy
+from archdsl.search.store.run_library import KeptNetwork, KeptNetworks
 
 LATENCY = "latency"
-
-
-class Kept(BaseModel):
-    """A solved network as a run's folder keeps it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    what: str
-    limit_ms: float | None
-    tries: int
-    blocks: tuple[tuple[str, int, int, str | None], ...]
-
-
-class KeptNetworks(BaseModel):
-    """`library.json` of a run."""
-
-    library: str
-    networks: tuple[Kept, ...]
-    depth_cut: dict[str, JsonValue] | None = None
 
 
 class Solved(NamedTuple):
@@ -120,7 +102,7 @@ class LibraryNetworks:
     def as_json(self) -> JsonObject:
         """What `restore` takes."""
         networks = [
-            Kept(
+            KeptNetwork(
                 what=each.what,
                 limit_ms=each.limit_ms,
                 tries=each.tries,
@@ -129,7 +111,9 @@ class LibraryNetworks:
             for each in self.solved
         ]
         cut = None if self.depth_cut is None else self.depth_cut.to_json()
-        kept = KeptNetworks(library=str(self.library.folder), networks=tuple(networks), depth_cut=cut)
+        facts = library_facts(self.solver, [each.limit_ms for each in self.solved if each.what == "best"])
+        folder = str(self.library.folder)
+        kept = KeptNetworks(library=folder, networks=tuple(networks), depth_cut=cut, facts=facts)
         return kept.model_dump(mode="json")
 
     def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0) -> Solved:

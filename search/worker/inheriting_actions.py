@@ -113,8 +113,8 @@ def _parent_in(file: str, modified_ns: int) -> Parent:
 def _inherit(model: Backbone, parent: Parent, inheriting: Inheriting, data: Data) -> Inheritance:
     from archdsl.deriving.fitting import RefitSettings
     from archdsl.deriving.inheriting import inherit_from
+    from archdsl.deriving.library.covering import DerivedBlock
     from archdsl.deriving.library.derived import derive
-    from archdsl.deriving.library.solutions import DerivedBlock
 
     images, settings = None, None
     if inheriting.refit_steps and model.spec.image_size == parent.model.spec.image_size:

@@ -2,7 +2,8 @@
 
 `building` builds in one process or several; `work` fits and scores, with the parent's activations by `activations`, one
 block by `blocks`, and its score by `scoring`. `facts` is what a library tells of itself, `folder` how it lies on disk;
-`solutions` finds networks inside budgets. These three do without torch. `derived` gives a network its fitted blocks.
+`solutions` finds networks inside budgets, `covering` the blocks that make up a network, `front` the best network for
+each of many budgets. These five do without torch. `derived` gives a network its fitted blocks.
 
 Names load when they are first used, so that a library is read without torch.
 """

@@ -11,8 +11,8 @@ from archdsl.compile import Backbone
 from archdsl.deriving.counterparts import NodePair, node_pairs
 from archdsl.deriving.fitting import RefitSettings
 from archdsl.deriving.inheriting import inherit_from
+from archdsl.deriving.library.covering import DerivedBlock
 from archdsl.deriving.library.folder import block_file
-from archdsl.deriving.library.solutions import DerivedBlock
 from archdsl.deriving.parents import Parent
 from archdsl.deriving.report import Inheritance
 from archdsl.errors import SearchError
