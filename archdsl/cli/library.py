@@ -127,20 +127,48 @@ def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unp
     _print(made, as_json)
 
 
-@app.command(short_help="Show a library: what it is made for, and its alternatives.")
+@app.command(short_help="Show a library: what it is made for, its alternatives, or its front.")
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder of the library")], as_json: Json = False
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder of the library")],
+    front: Annotated[
+        bool, typer.Option("--front", help="show the best network for each of many budgets of MACs instead")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a library is made for, and each alternative with its score.
+
+    With --front an integer program chooses a network for each budget from the parent's MACs down to the least that the
+    library gives: the one whose replacements change the parent's output least. A library knows no latency; the report
+    of a search with it (archdsl report RUN) has the front in milliseconds.
 
     \b
     Examples:
       archdsl library show photos-library
+      archdsl library show photos-library --front
       archdsl library show photos-library --json
     """
     from archdsl.deriving.library.folder import read_library
 
-    _print(read_library(folder), as_json)
+    library = read_library(folder)
+    if front:
+        return _print_front(library, as_json)
+    return _print(library, as_json)
+
+
+def _print_front(library: Library, as_json: bool) -> None:
+    from archdsl.deriving.library.front import macs_front
+
+    front = macs_front(library)
+    if as_json:
+        return output.result_json({"folder": str(library.folder), **front.model_dump(mode="json")})
+    from archdsl.render.console import stdout
+    from archdsl.render.exchanges import front_sheet
+    from archdsl.search.report.library import library_only
+
+    lines = library_only(str(library.folder), front)
+    title = f"{library.folder}: the best network for each of {len(lines.front)} budgets"
+    stdout().print(front_sheet(lines, title), soft_wrap=True)
+    return None
 
 
 def _print(library: Library, as_json: bool) -> None:

@@ -10,11 +10,11 @@ from rich.text import Text
 from archdsl.deriving.library.facts import Entry
 from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.progress import BuildProgress
-from archdsl.json_types import Json
 from archdsl.render.columns import Column, Sheet
+from archdsl.render.library_texts import block_text, kl_text
 from archdsl.render.live import LiveDisplay
 from archdsl.render.progress import Progress
-from archdsl.render.texts import clock, counted
+from archdsl.render.texts import clock, counted, printable
 
 _LINE_S = 10.0
 
@@ -49,8 +49,8 @@ def library_sheet(library: Library) -> RenderableType:
     entries = sorted(library.usable, key=lambda entry: library.index.keys.index(entry.key))
     columns = [
         Column("position", [Text(_position(entry)) for entry in entries]),
-        Column("block", [Text(block_text(entry)) for entry in entries], least=16),
-        Column("KL", [Text(f"{entry.kl or 0.0:.4f}") for entry in entries], right=True),
+        Column("block", [Text(printable(block_text(entry.block))) for entry in entries], least=16),
+        Column("KL", [Text(kl_text(entry.kl or 0.0)) for entry in entries], right=True),
         Column("error before", [Text(_error(entry.before)) for entry in entries], right=True, drop=2),
         Column("after", [Text(_error(entry.after)) for entry in entries], right=True, drop=1),
     ]
@@ -65,19 +65,6 @@ def library_sheet(library: Library) -> RenderableType:
         f"Parent {index.parent}; data {index.data}; {index.image[0]}x{index.image[1]}; space {index.space}.",
     ]
     return Sheet(columns, notes, f"{library.folder}: {counted(len(entries), 'alternative')} to blocks")
-
-
-def block_text(entry: Entry) -> str:
-    """A block's type and what it says beside it."""
-    fields = {key: value for key, value in entry.block.items() if key != "type" and value not in (None, False)}
-    return " ".join([str(entry.block.get("type")), *(f"{key}={_brief(value)}" for key, value in fields.items())])
-
-
-def _brief(value: Json) -> str:
-    if isinstance(value, dict):
-        inner = [f"{name}={_brief(field)}" for name, field in value.items() if name != "type"]
-        return f"{value.get('type', '')}({', '.join(inner)})" if inner else str(value.get("type", ""))
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _position(entry: Entry) -> str:

@@ -9,10 +9,12 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from archdsl.cost import count
+from archdsl.render import library_texts
 from archdsl.render import report_texts as texts
 from archdsl.render.agreement_texts import agreement_lines, finals_text, prediction_text
 from archdsl.render.columns import Column, Sheet, whole
 from archdsl.render.diff import diff_lines, totals_sheet
+from archdsl.render.exchanges import exchanges, front_sheet
 from archdsl.render.plot import Plot
 from archdsl.render.prose import Command, Prose
 from archdsl.render.provenance_texts import provenance_lines
@@ -71,6 +73,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     if report.verdict.attempts:
         yield texts.ATTEMPTS, [_attempts(report)]
     yield "Front", _front(report)
+    if report.library is not None:
+        yield library_texts.FRONT, [front_sheet(report.library)]
     yield "Where candidates ended", [_rungs(report)] if tried else [Prose(text) for text in texts.no_rung_texts(report)]
     yield "Parameter importance", _importance(report)
     yield "Proxy against final accuracy", _finals(report)
@@ -78,6 +82,8 @@ def _sections(report: Report) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     yield "What ranks the proxy accuracy here", [Prose(line) for line in agreement_lines(report.scores)]
     if report.winner is not None:
         yield "Winner", [show(report.winner, count(report.winner))]
+    if report.winner is not None and report.library is not None and report.library.exchanged:
+        yield library_texts.REPLACED, exchanges(report.winner, report.library)
     if report.changes is not None:
         yield texts.changes_title(report.changes), [*_changes(report.changes)]
     if report.inherited:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import pairwise
-from typing import NamedTuple
+from types import MappingProxyType
 
 import networkx as nx
 
 from archdsl.cost import Count, count
 from archdsl.language.document import Spec
 from archdsl.numbers import macs_text, params_text, share_text
-from archdsl.render.chart import Arrow, Box, chart
+from archdsl.render.chart import Arrow, chart
 from archdsl.render.headline import headline
 from archdsl.render.layered import Layout, Place, layered
+from archdsl.render.svg_boxes import PARTS_STYLE, Drawn, Parts, box_svg, drawn_box, text_width
 from archdsl.render.texts import printable
 
-_CHARACTER, _LINE, _PAD = 7.9, 17, 9
-"""Pixels: a character and a line of the font, and the room around the text of a box."""
 _BETWEEN, _MARGIN, _PASSING = 42, 18, 8
 """Pixels: between two layers, around the picture, and for an arrow that passes a layer."""
-_LONGEST = 36
-"""Characters of a line in a box."""
 _IMAGE = " image"
 """The id of the image in the layout; no node has one with a blank."""
 
@@ -52,35 +48,30 @@ svg{max-width:100%;height:auto}
 """
 
 
-class _Drawn(NamedTuple):
-    """A box with its lines as they are drawn, and its size in pixels."""
+def svg(spec: Spec, parts: Parts = MappingProxyType({})) -> str:
+    """The graph from top to bottom: boxes with params and the share of the MACs, arrows with the shapes that flow.
 
-    box: Box
-    lines: tuple[tuple[str, str], ...]
-    """(class, text) of each line."""
-    width: float
-    height: float
-
-
-def svg(spec: Spec) -> str:
-    """The graph from top to bottom: boxes with params and the share of the MACs, arrows with the shapes that flow."""
+    `parts` are the blocks that are drawn inside some stages.
+    """
     boxes, arrows = chart(spec)
     counted = count(spec)
-    drawn = {box.id or _IMAGE: _drawn(box, counted) for box in boxes}
+    boxed = {box.id or _IMAGE: drawn_box(box, counted, parts.get(box.id or "", ())) for box in boxes}
     graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(drawn)
+    graph.add_nodes_from(boxed)
     graph.add_edges_from((arrow.source or _IMAGE, arrow.target) for arrow in arrows)
-    layout = layered(graph, {name: item.width for name, item in drawn.items()}, _PASSING)
-    tops, height = _tops(layout, drawn)
-    width = layout.width + 2 * _MARGIN + max((_text_width(_flow(arrow)) for arrow in arrows), default=0)
-    body = [_edge(arrow, layout, drawn, tops) for arrow in arrows]
-    body += [_label(arrow, graph, layout, drawn, tops) for arrow in arrows]
-    body += [_box(item, layout.x[name] + _MARGIN, tops[name]) for name, item in drawn.items()]
+    layout = layered(graph, {name: item.width for name, item in boxed.items()}, _PASSING)
+    tops, height = _tops(layout, boxed)
+    width = layout.width + 2 * _MARGIN + max((text_width(_flow(arrow)) for arrow in arrows), default=0)
+    body = [_edge(arrow, layout, boxed, tops) for arrow in arrows]
+    body += [_label(arrow, graph, layout, boxed, tops) for arrow in arrows]
+    body += [box_svg(item, layout.x[name] + _MARGIN, tops[name]) for name, item in boxed.items()]
     title = escape(printable(headline(spec)))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="archdsl-graph" role="img" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">\n<title>{title}</title>\n'
-        f'<style>{_STYLE}</style>\n<rect class="paper" width="100%" height="100%"/>\n' + "\n".join(body) + "\n</svg>\n"
+        f'<style>{_STYLE}{PARTS_STYLE if parts else ""}</style>\n<rect class="paper" width="100%" height="100%"/>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
     )
 
 
@@ -123,19 +114,7 @@ def _row(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{''.join(items)}</tr>\n"
 
 
-def _drawn(box: Box, counted: Count) -> _Drawn:
-    """The lines of a box: its id, what it is, the first words of what differs from the defaults, what it costs."""
-    name, *rest = box.lines
-    lines = [("id", name), *(("", textwrap.shorten(line, _LONGEST, placeholder=" …")) for line in rest)]
-    cost = next((node for node in counted.nodes if node.id == box.id), None)
-    if cost is not None:
-        share = share_text(cost.macs, counted.macs)
-        lines.append(("cost", f"{params_text(cost.params)} params, {share} of MACs"))
-    width = max(_text_width(text) for _, text in lines) + 2 * _PAD
-    return _Drawn(box, tuple(lines), width, _LINE * len(lines) + _PAD * 1.5)
-
-
-def _tops(layout: Layout, drawn: dict[str, _Drawn]) -> tuple[dict[Place, float], float]:
+def _tops(layout: Layout, drawn: dict[str, Drawn]) -> tuple[dict[Place, float], float]:
     """The upper edge of every place, boxes of a layer on one line, and the height of the whole."""
     tops: dict[Place, float] = {}
     y: float = _MARGIN
@@ -146,26 +125,11 @@ def _tops(layout: Layout, drawn: dict[str, _Drawn]) -> tuple[dict[Place, float],
     return tops, y - _BETWEEN + _MARGIN
 
 
-def _height(place: Place, drawn: dict[str, _Drawn]) -> float:
+def _height(place: Place, drawn: dict[str, Drawn]) -> float:
     return drawn[place].height if isinstance(place, str) else 0
 
 
-def _box(item: _Drawn, x: float, top: float) -> str:
-    left = x - item.width / 2
-    first = top + _PAD + _LINE * 0.7
-    texts = "".join(
-        f'<text class="{kind}" x="{x:.1f}" y="{first + _LINE * place:.1f}">{escape(printable(text))}</text>'
-        for place, (kind, text) in enumerate(item.lines)
-    )
-    whole = escape(printable(", ".join(item.box.lines)))
-    radius = 4 if item.box.kind in ("stage", "merge", "join") else 14
-    return (
-        f'<g><title>{whole}</title><rect class="box {escape(item.box.kind)}" x="{left:.1f}" y="{top:.1f}" '
-        f'width="{item.width:.1f}" height="{item.height:.1f}" rx="{radius}"/>{texts}</g>'
-    )
-
-
-def _edge(arrow: Arrow, layout: Layout, drawn: dict[str, _Drawn], tops: dict[Place, float]) -> str:
+def _edge(arrow: Arrow, layout: Layout, drawn: dict[str, Drawn], tops: dict[Place, float]) -> str:
     """A curve from box to box through the places that it passes, with a tip at its end."""
     points = _points(arrow, layout, drawn, tops)
     (x0, y0), (x, y) = points[0], points[-1]
@@ -174,7 +138,7 @@ def _edge(arrow: Arrow, layout: Layout, drawn: dict[str, _Drawn], tops: dict[Pla
 
 
 def _label(
-    arrow: Arrow, graph: nx.DiGraph[str], layout: Layout, drawn: dict[str, _Drawn], tops: dict[Place, float]
+    arrow: Arrow, graph: nx.DiGraph[str], layout: Layout, drawn: dict[str, Drawn], tops: dict[Place, float]
 ) -> str:
     """What flows, beside the end of an arrow that no other shares: else labels would lie upon each other."""
     begin, *passed, end = _points(arrow, layout, drawn, tops)
@@ -191,7 +155,7 @@ def _label(
 
 
 def _points(
-    arrow: Arrow, layout: Layout, drawn: dict[str, _Drawn], tops: dict[Place, float]
+    arrow: Arrow, layout: Layout, drawn: dict[str, Drawn], tops: dict[Place, float]
 ) -> list[tuple[float, float]]:
     """Where an arrow begins, what it passes, and where it ends, above the next box."""
     source, target = arrow.source or _IMAGE, arrow.target
@@ -208,7 +172,3 @@ def _curves(points: Sequence[tuple[float, float]]) -> Iterator[str]:
 
 def _flow(arrow: Arrow) -> str:
     return ", ".join(arrow.lines)
-
-
-def _text_width(text: str) -> float:
-    return len(text) * _CHARACTER

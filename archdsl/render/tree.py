@@ -53,9 +53,9 @@ class _Tree:
         width = options.max_width
         yield from _title(self.spec, self.count, width)
         yield Text()
-        rows = _rails(self.graph, width) or _reads(self.graph, width)
-        rails = [rail for node, rail in rows if node is not None]
-        lines = iter(fit(_columns(self.graph, self.count, rails), width))
+        rows = rails(self.graph, width)
+        beside = [rail for node, rail in rows if node is not None]
+        lines = iter(fit(_columns(self.graph, self.count, beside), width))
         yield next(lines)
         yield from (between if node is None else next(lines) for node, between in rows)
 
@@ -75,6 +75,11 @@ def _title(spec: Spec, count: Count, width: int) -> Iterable[Text]:
             else:
                 line = f"{line}, {part}" if line else part
         yield from (whole(text, style) for text in wrapped(line, width, "  "))
+
+
+def rails(drawn: nx.DiGraph[str], width: int) -> list[Row]:
+    """A row a node, and rows between them that have none; lists of sources where the rails would be too wide."""
+    return _rails(drawn, width) or _reads(drawn, width)
 
 
 def _rails(drawn: nx.DiGraph[str], width: int) -> list[Row] | None:

@@ -9,11 +9,13 @@ from rich.console import RenderableType
 
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text, plain_text
+from archdsl.render import library_texts
 from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import rate_text
 from archdsl.render.columns import whole
 from archdsl.render.prose import Prose
 from archdsl.render.texts import counted
+from archdsl.search.report.library import read_library_lines
 from archdsl.search.report.reading import items, mapping, number
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from archdsl.search.store.winner import AttemptSummary, Float32Beside, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
-_MOST_TIES = 5
+_MOST_TIES, _MOST_REPLACED = 5, 8
 _INDENT = "  "
 
 
@@ -44,6 +46,7 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
             yield Prose(line, indent=_INDENT)
         if line := parent_text(result.parent, result.settings.stat, verdict.latency):
             yield Prose(line)
+        yield from _library_lines(result)
         yield from (Prose(line, "yellow") for line in parent_warnings(result.parent))
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
@@ -218,6 +221,21 @@ def exported_text(reading: Reading | None) -> str:
         "winner.onnx has the same weights; its outputs were compared with this network's on two inputs of noise and "
         "one of zeros, but its accuracy on images was not measured"
     )
+
+
+def _library_lines(result: Result) -> Iterator[Prose]:
+    """Which blocks of the parent the library's replaced; empty where none did."""
+    record = result.verdict.record
+    if record is None or not record.is_inherited:
+        return
+    lines = read_library_lines(result.folder, result.winner)
+    if lines is None or not lines.exchanged:
+        return
+    yield Prose(library_texts.replaced_sum(lines))
+    each = [*library_texts.replacement_lines(lines)]
+    yield from (Prose(line, indent=_INDENT, hanging=_INDENT) for line in each[:_MOST_REPLACED])
+    if len(each) > _MOST_REPLACED:
+        yield Prose(f"and {len(each) - _MOST_REPLACED} more, in report.html", indent=_INDENT)
 
 
 def _tie_lines(ties: Sequence[Tie], accuracy: WinnerAccuracy | None) -> Iterator[Prose]:

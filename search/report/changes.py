@@ -36,14 +36,15 @@ def winner_changes(folder: Path, space: Json, winner: Spec | None) -> WinnerChan
     """From the run's parent, else from the seed that has the fewest other nodes; None where there is neither."""
     if winner is None:
         return None
-    parent = _parent(folder)
+    parent = parent_of(folder)
     if parent is not None:
         return WinnerChanges("parent", diff(parent, winner))
     seeds = [diff(seed, winner) for seed in _seeds(space, winner)]
     return WinnerChanges("seed", min(seeds, key=_distance)) if seeds else None
 
 
-def _parent(folder: Path) -> Spec | None:
+def parent_of(folder: Path) -> Spec | None:
+    """The run's parent, in the classes and channels of its data; None where there is none that can be read."""
     facts = mapping(read_json(folder / PARENT))
     try:
         return spec_of(facts["spec"]) if "spec" in facts else None

@@ -10,6 +10,7 @@ from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.search.propose.study_facts import Importance
 from archdsl.search.report.changes import WinnerChanges
+from archdsl.search.report.library import LibraryLines
 from archdsl.search.report.reading import mapping, number, text
 from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.budget_share import BudgetShare
@@ -172,6 +173,8 @@ class Report:
     """From the winner's parent, or the nearest seed of the space."""
     inherited: list[tuple[str, str, str]]
     """Of a winner that inherited each node or block, the parent's that it came from, and how its tensors did."""
+    library: LibraryLines | None
+    """None where the run had no library."""
     next_steps: list[NextStep]
     reproduce: list[tuple[str, str]]
     """What a command does, and the command."""

@@ -22,6 +22,7 @@ from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.changes import winner_changes
 from archdsl.search.report.facts import Report, Rung, Verdict
+from archdsl.search.report.library import LibraryLines, library_lines
 from archdsl.search.report.next_steps import next_steps
 from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
@@ -48,6 +49,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
     noise, state = number(files.noise.get("noise")), _state(files.verdict)
     ranked = _front(files, trials)
     winner = _winner(files)
+    inherited = _inherited(verdict, trials, longer)
     return Report(
         folder=str(files.folder),
         settings=files.settings,
@@ -68,7 +70,8 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         prediction=prediction(trials, specs, policy),
         winner=winner,
         changes=winner_changes(files.folder, files.settings.get("space"), winner),
-        inherited=_inherited(verdict, trials, longer),
+        inherited=inherited,
+        library=_library(files, winner if inherited else None, trials, verdict),
         next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
         reproduce=reproduce(files, verdict),
         problems=files.problems,
@@ -202,6 +205,18 @@ def _inherited(
     rows = items(mine[-1].proxy.document.get("inherited_blocks")) if mine else []
     cells = [[text(cell) for cell in items(row)] for row in rows]
     return [(row[0], row[1], row[2]) for row in cells if len(row) == 3]
+
+
+def _library(
+    files: RunFiles, winner: Spec | None, trials: Sequence[TrialLine], verdict: Verdict
+) -> LibraryLines | None:
+    if not files.library:
+        return None
+    try:
+        return library_lines(files.library, files.folder, winner, trials, verdict.parent)
+    except ValueError as error:
+        files.problems.append(f"library.json cannot be read: {_first_line(error)}")
+        return None
 
 
 def _winner(files: RunFiles) -> Spec | None:

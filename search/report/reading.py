@@ -31,6 +31,7 @@ class RunFiles:
     verdict: JsonObject
     noise: JsonObject
     clock: JsonObject
+    library: JsonObject
     winner: bytes | None
     problems: list[str]
     """What could not be read, each with its file."""
@@ -44,8 +45,8 @@ def read_files(folder: Path) -> RunFiles:
     """
     check_run(folder)
     problems: list[str] = []
-    settings, verdict, noise, clock = (
-        _object(folder / f"{name}.json", problems) for name in ("run", "verdict", "noise", "clock")
+    settings, verdict, noise, clock, library = (
+        _object(folder / f"{name}.json", problems) for name in ("run", "verdict", "noise", "clock", "library")
     )
     if not (folder / "run.json").is_file():
         problems.append("run.json is missing: the settings of the search are unknown")
@@ -57,6 +58,7 @@ def read_files(folder: Path) -> RunFiles:
         verdict=verdict,
         noise=noise,
         clock=clock,
+        library=library,
         winner=_bytes(folder / "winner.json", problems),
         problems=problems,
     )

@@ -15,15 +15,19 @@ from markupsafe import Markup
 from archdsl.cost import count
 from archdsl.files import write_text
 from archdsl.json_types import Json
+from archdsl.language.document import Spec
 from archdsl.render import agreement_texts as agreements
+from archdsl.render import library_texts
 from archdsl.render import provenance_texts as provenances
 from archdsl.render import report_texts as texts
 from archdsl.render.diff import diff_text
 from archdsl.render.page.drawings import front_plot, prediction_plot
+from archdsl.render.page.library_drawings import exchanges_svg, library_plot
 from archdsl.render.prose import command_words
 from archdsl.render.texts import clock, printable
 from archdsl.render.tree import show_text
 from archdsl.search.report.facts import Report
+from archdsl.search.report.library import LibraryLines
 
 _HERE = Path(__file__).parent
 Value = TypeVar("Value")
@@ -32,7 +36,7 @@ Value = TypeVar("Value")
 def html(report: Report) -> str:
     """The page."""
     style, script = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    winner = report.winner
+    winner, library = report.winner, report.library
     return (
         _environment()
         .get_template("page.html")
@@ -44,11 +48,20 @@ def html(report: Report) -> str:
             longer={trial.hash: trial for trial in report.longer},
             front_plot=front_plot(report),
             prediction_plot=prediction_plot(report.prediction),
+            library_plot=None if library is None else library_plot(library, report.budget_ms),
+            exchanges=_exchanges(winner, library),
             winner_graph="" if winner is None else show_text(winner, count(winner)),
             changes="" if report.changes is None else diff_text(report.changes.diff),
             winner_document=None if winner is None else winner.to_json(),
         )
     )
+
+
+def _exchanges(winner: Spec | None, library: LibraryLines | None) -> Markup:
+    """The winner's graph with the library's blocks, whose texts are escaped; empty where it has none."""
+    if winner is None or library is None or not library.exchanged:
+        return Markup()
+    return Markup(exchanges_svg(winner, library))
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -77,7 +90,12 @@ def _environment() -> Environment:
         "document": _document,
         "words": command_words,
     }
-    environment.globals |= {"texts": texts, "agreements": agreements, "provenances": provenances}
+    environment.globals |= {
+        "texts": texts,
+        "agreements": agreements,
+        "provenances": provenances,
+        "library_texts": library_texts,
+    }
     return environment
 
 

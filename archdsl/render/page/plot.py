@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from archdsl.numbers import plain_text
+
 WIDTH, HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 20, 64
 _LARGE, _SMALL = 7, 4
 
-Look = Literal["front", "winner", "other"]
+Look = Literal["front", "winner", "other", "untrained"]
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,28 @@ class Point:
     look: Look = "front"
     error: float | None = None
     """Half the height of its error bar, in units of y."""
+    note: str = ""
+    """A few characters beside it."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The range of an axis and what stands at it."""
+    """The range of an axis and what stands at it; of a logarithmic one the powers of ten."""
 
     title: str
     low: float
     high: float
+    is_log: bool = False
+
+    def text(self, tick: float) -> str:
+        """What stands at a tick."""
+        return plain_text(10**tick) if self.is_log else f"{tick:.6g}"
 
     @property
     def ticks(self) -> list[float]:
-        """Some five round numbers inside the range."""
+        """Some five round numbers inside the range; of a logarithmic axis each power of ten."""
+        if self.is_log:
+            return [float(power) for power in range(math.ceil(self.low), math.floor(self.high) + 1)]
         rough = (self.high - self.low) / 5
         size = 10 ** math.floor(math.log10(rough))
         step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough * 0.999)
@@ -112,7 +123,8 @@ def scatter(name: str, x: Axis, y: Axis, points: Iterable[Point], limit: float |
     lines, labels = _grid(x, y, across, down)
     if limit is not None and x.low <= limit <= x.high:
         lines.append(Line("budget", across(limit), _TOP, across(limit), HEIGHT - _BOTTOM))
-    order = sorted(points, key=lambda point: (point.look != "other", point.x))
+    order = sorted(points, key=lambda point: (point.look not in ("other", "untrained"), point.x))
+    labels += [_note(point, across, down) for point in order if point.note]
     return Drawing(name, lines, labels, _upright(y.title), [_mark(point, across, down) for point in order])
 
 
@@ -137,13 +149,19 @@ def _grid(
     lines = [Line("axis", _LEFT, bottom, right, bottom), Line("axis", _LEFT, _TOP, _LEFT, bottom)]
     lines += [Line("grid", across(tick), _TOP, across(tick), bottom) for tick in x.ticks]
     lines += [Line("grid", _LEFT, down(tick), right, down(tick)) for tick in y.ticks]
-    labels = [Label(f"{tick:.6g}", across(tick), bottom + 22, "middle") for tick in x.ticks]
-    labels += [Label(f"{tick:.6g}", _LEFT - 8, down(tick) + 5, "end") for tick in y.ticks]
+    labels = [Label(x.text(tick), across(tick), bottom + 22, "middle") for tick in x.ticks]
+    labels += [Label(y.text(tick), _LEFT - 8, down(tick) + 5, "end") for tick in y.ticks]
     return lines, [*labels, Label(x.title, (_LEFT + right) / 2, HEIGHT - 12, "middle")]
 
 
 def _upright(title: str) -> Label:
     return Label(title, 20, (_TOP + HEIGHT - _BOTTOM) / 2, "middle")
+
+
+def _note(point: Point, across: Callable[[float], float], down: Callable[[float], float]) -> Label:
+    """Beside the point, on the side that has more room."""
+    x, is_left = across(point.x), across(point.x) < WIDTH / 2
+    return Label(point.note, x + (12 if is_left else -12), down(point.y) - 8, "start" if is_left else "end")
 
 
 def _mark(point: Point, across: Callable[[float], float], down: Callable[[float], float]) -> Mark:

@@ -102,7 +102,7 @@ def test_a_folder_that_is_named_like_markup_is_escaped_and_quoted(run: Path) -> 
 
 def test_no_template_turns_escaping_off() -> None:
     templates = sorted((ROOT / "archdsl" / "render" / "page" / "templates").iterdir())
-    assert len(templates) == 5
+    assert len(templates) == 7
     for template in templates:
         assert not re.search(r"\bsafe\b|autoescape|Markup", template.read_text(encoding="utf-8")), template
 

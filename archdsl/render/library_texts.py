@@ -1,0 +1,151 @@
+"""Sentences and cells about a library, the same in the terminal and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from archdsl.json_types import Json, JsonObject
+from archdsl.numbers import macs_text
+from archdsl.render.texts import counted
+
+if TYPE_CHECKING:
+    from archdsl.search.report.library import FrontLine, LibraryLines, WinnerBlock
+
+REPLACED = "Blocks that were replaced"
+FRONT = "What the library gives for each budget"
+OWN_ROWS = "Blocks without a KL are the parent's own."
+KL_MEANING = (
+    "KL says how much the parent's output changes if only this block is replaced: 0 is not at all. It is the "
+    "Kullback-Leibler divergence of the class probabilities, in nats, on training images, before the network was "
+    "trained as a whole. Savings are predicted."
+)
+PICTURE_NOTE = (
+    "The numbers before a block are the parent's positions that it takes, from 0. Replacements from the library are "
+    "marked; the other blocks are the parent's own."
+)
+LEAST_KL = 1e-4
+"""What is less is not told apart."""
+TRAINED, UNTRAINED = "●", "○"
+
+
+def block_text(document: JsonObject) -> str:
+    """A block's type and what it says beside it: `hilo heads=6 window=2`."""
+    fields = {key: value for key, value in document.items() if key != "type" and value not in (None, False)}
+    return " ".join([str(document.get("type")), *(f"{key}={_brief(value)}" for key, value in fields.items())])
+
+
+def _brief(value: Json) -> str:
+    if isinstance(value, dict):
+        inner = [f"{name}={_brief(field)}" for name, field in value.items() if name != "type"]
+        return f"{value.get('type', '')}({', '.join(inner)})" if inner else str(value.get("type", ""))
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def kl_text(kl: float) -> str:
+    """Four decimals; `<0.0001` for less that is not nothing."""
+    return "0" if kl <= 0 else f"{kl:.4f}" if kl >= LEAST_KL else f"<{LEAST_KL}"
+
+
+def positions_text(block: WinnerBlock) -> str:
+    """The parent's positions: `3`, or `1-4` for a run."""
+    return str(block.first) if block.span == 1 else f"{block.first}-{block.first + block.span - 1}"
+
+
+def replaced_text(block: WinnerBlock) -> str:
+    """What stood there: `3 x hilo`; with its fields where one block of the same type does."""
+    types = [str(document.get("type")) for document in block.replaced]
+    if len(types) == 1 and types[0] == block.block.get("type"):
+        return block_text(block.replaced[0])
+    if len(types) > 1 and len(set(types)) == 1:
+        return f"{len(types)} x {types[0]}"
+    return ", ".join(types)
+
+
+def saved_text(block: WinnerBlock) -> str:
+    """Predicted ms, or MACs where no latency is known; empty for the parent's own."""
+    if not block.is_exchanged:
+        return ""
+    return macs_text(round(block.saved_macs)) if block.saved_ms is None else f"{block.saved_ms:.2f}"
+
+
+def saved_head(lines: LibraryLines) -> str:
+    """The heading above these."""
+    return "saves MACs" if lines.saved_ms is None else "saves ms"
+
+
+def replaced_sum(lines: LibraryLines) -> str:
+    """How many blocks were replaced, and what that changes and saves in all."""
+    covered, of = sum(block.span for block in lines.exchanged), counted(lines.depth, "block")
+    return (
+        f"{covered} of the parent's {of} {'was' if covered == 1 else 'were'} replaced by "
+        f"{counted(len(lines.exchanged), 'block')} of the library. Summed up, this changes the parent's output by a KL "
+        f"of {kl_text(lines.kl)} (0 is not at all) and is predicted to save {_saved_of(lines)}."
+    )
+
+
+def _saved_of(lines: LibraryLines) -> str:
+    if lines.saved_ms is not None:
+        return f"{lines.saved_ms:.2f} of the parent's {lines.parent_cost:.2f} ms"
+    return f"{macs_text(round(sum(block.saved_macs for block in lines.blocks)))} MACs"
+
+
+def replacement_lines(lines: LibraryLines) -> Iterator[str]:
+    """`stage3.1-4: hilo heads=6 instead of 4 x hilo, KL 0.0123, saves 0.41 ms`"""
+    unit = "MACs" if lines.saved_ms is None else "ms"
+    for block in lines.exchanged:
+        instead = f"{block_text(block.block)} instead of {replaced_text(block)}"
+        effect = f"KL {kl_text(block.kl)}, saves {saved_text(block)} {unit}"
+        yield f"{block.stage}.{positions_text(block)}: {instead}, {effect}"
+
+
+def detail_text(block: WinnerBlock) -> str:
+    """The same of one block in a drawing: `for 4 x hilo; KL 0.0123; saves 0.41 ms`."""
+    types = list(dict.fromkeys(str(document.get("type")) for document in block.replaced))
+    several = f"{block.span} x " if block.span > 1 else ""
+    unit = "MACs" if block.saved_ms is None else "ms"
+    return f"for {several}{'/'.join(types)}; KL {kl_text(block.kl)}; saves {saved_text(block)} {unit}"
+
+
+def cost_head(metric: str) -> str:
+    """Of a column of predicted costs."""
+    return "pred. ms" if metric == "latency" else "MACs"
+
+
+def cost_text(metric: str, cost: float) -> str:
+    """`2.04`, or MACs with their prefix."""
+    return f"{cost:.2f}" if metric == "latency" else macs_text(round(cost))
+
+
+def budget_text(limit: float, parent_cost: float) -> str:
+    """`55 %` of what the parent costs."""
+    return f"{100 * limit / parent_cost:.0f} %"
+
+
+def front_notes(lines: LibraryLines) -> list[str]:
+    """What the rows of the front are, and of how many of its networks the accuracy is known."""
+    of = "the parent's latency" if lines.metric == "latency" else "the parent's MACs, since no latency is known"
+    trained = sum(line.accuracy is not None for line in lines.front)
+    known = "No accuracy was measured: only the KL is known."
+    if trained:
+        known = (
+            f"{TRAINED} The accuracy of {trained} of the {len(lines.front)} networks was measured in this run, on "
+            "validation images: of the parent as it is, of the others after the short training. "
+            f"{UNTRAINED} Of the others only the KL is known."
+        )
+    return [
+        f"A budget is a share of {of}. Each row is the network of the library that changes the parent's output least "
+        "within it. KL, summed over the replacements, says how much: 0 is not at all (Kullback-Leibler divergence of "
+        "the class probabilities, in nats).",
+        known,
+    ]
+
+
+def mark(line: FrontLine) -> str:
+    """Whether its accuracy is known."""
+    return TRAINED if line.accuracy is not None else UNTRAINED
+
+
+def has_trained(front: Sequence[FrontLine]) -> bool:
+    """Whether any accuracy of a front is known."""
+    return any(line.accuracy is not None for line in front)
