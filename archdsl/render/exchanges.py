@@ -96,7 +96,6 @@ def front_sheet(lines: LibraryLines, title: str = "") -> RenderableType:
         Column("accuracy", _cells(_percent(line.accuracy) for line in front), right=True),
         Column("±", _cells(_percent(line.error) for line in front), right=True, drop=1),
         Column("measured ms", _cells(latencies), right=True, drop=2),
-        Column("", _cells("winner" if line.is_winner else "" for line in front), drop=4),
     ]
     return Sheet(columns, texts.front_notes(lines), title)
 

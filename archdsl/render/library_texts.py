@@ -26,7 +26,7 @@ PICTURE_NOTE = (
 )
 LEAST_KL = 1e-4
 """What is less is not told apart."""
-TRAINED, UNTRAINED = "●", "○"
+TRAINED, UNTRAINED, WINNER = "●", "○", "◆"
 
 
 def block_text(document: JsonObject) -> str:
@@ -117,9 +117,9 @@ def cost_text(metric: str, cost: float) -> str:
     return f"{cost:.2f}" if metric == "latency" else macs_text(round(cost))
 
 
-def budget_text(limit: float, parent_cost: float) -> str:
-    """`55 %` of what the parent costs."""
-    return f"{100 * limit / parent_cost:.0f} %"
+def budget_text(limit: float | None, parent_cost: float) -> str:
+    """`55 %` of what the parent costs; empty for none."""
+    return "" if limit is None else f"{100 * limit / parent_cost:.0f} %"
 
 
 def front_notes(lines: LibraryLines) -> list[str]:
@@ -132,18 +132,26 @@ def front_notes(lines: LibraryLines) -> list[str]:
             f"{TRAINED} The accuracy of {trained} of the {len(lines.front)} networks was measured in this run, on "
             "validation images: of the parent as it is, of the others after the short training. "
             f"{UNTRAINED} Of the others only the KL is known."
-        )
+        ) + (f" {WINNER} is the winner." if any(line.is_winner for line in lines.front) else "")
+    row = (
+        f"Its row is the network of the library that changes the parent's output least within it.{_beside_text(lines)}"
+    )
     return [
-        f"A budget is a share of {of}. Each row is the network of the library that changes the parent's output least "
-        "within it. KL, summed over the replacements, says how much: 0 is not at all (Kullback-Leibler divergence of "
-        "the class probabilities, in nats).",
+        f"A budget is a share of {of}. {row} KL, summed over the replacements, says how much: 0 is not at all "
+        "(Kullback-Leibler divergence of the class probabilities, in nats).",
         known,
     ]
 
 
+def _beside_text(lines: LibraryLines) -> str:
+    """What rows without a budget are; empty where there are none."""
+    is_beside = any(line.limit is None for line in lines.front)
+    return " Rows without a budget are other networks of the library that were trained." if is_beside else ""
+
+
 def mark(line: FrontLine) -> str:
-    """Whether its accuracy is known."""
-    return TRAINED if line.accuracy is not None else UNTRAINED
+    """Whether it is the winner, and whether its accuracy is known."""
+    return WINNER if line.is_winner else TRAINED if line.accuracy is not None else UNTRAINED
 
 
 def has_trained(front: Sequence[FrontLine]) -> bool:

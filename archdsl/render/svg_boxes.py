@@ -27,7 +27,9 @@ PARTS_STYLE = (
 
 
 class Part(NamedTuple):
-    """A block inside a stage. lines: what it is, then details. is_new: whether it is marked."""
+    """A block inside a stage. lines: what it is, of which the first words are shown, then details, which stay whole.
+    is_new: whether it is marked.
+    """
 
     lines: tuple[str, ...]
     is_new: bool
@@ -61,7 +63,7 @@ def drawn_box(box: Box, counts: Count, parts: Sequence[Part] = ()) -> Drawn:
     if cost is not None:
         share = share_text(cost.macs, counts.macs)
         lines.append(("cost", f"{params_text(cost.params)} params, {share} of MACs"))
-    kept = tuple(part._replace(lines=tuple(_short(line) for line in part.lines)) for part in parts)
+    kept = tuple(part._replace(lines=(_short(part.lines[0]), *part.lines[1:])) for part in parts)
     inside = max((text_width(line) + PAD for part in kept for line in part.lines), default=0)
     width = max([*(text_width(text) for _, text in lines), inside]) + 2 * PAD
     return Drawn(box, tuple(lines), kept, width, LINE * len(lines) + PAD * 1.5 + sum(map(_height, kept)))

@@ -22,7 +22,7 @@ from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.changes import winner_changes
 from archdsl.search.report.facts import Report, Rung, Verdict
-from archdsl.search.report.library import LibraryLines, library_lines
+from archdsl.search.report.library import LibraryLines, Tried, library_lines
 from archdsl.search.report.next_steps import next_steps
 from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
@@ -71,7 +71,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         winner=winner,
         changes=winner_changes(files.folder, files.settings.get("space"), winner),
         inherited=inherited,
-        library=_library(files, winner if inherited else None, trials, verdict),
+        library=_library(files, winner if inherited else None, Tried(trials, specs, verdict.parent)),
         next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
         reproduce=reproduce(files, verdict),
         problems=files.problems,
@@ -207,13 +207,11 @@ def _inherited(
     return [(row[0], row[1], row[2]) for row in cells if len(row) == 3]
 
 
-def _library(
-    files: RunFiles, winner: Spec | None, trials: Sequence[TrialLine], verdict: Verdict
-) -> LibraryLines | None:
+def _library(files: RunFiles, winner: Spec | None, tried: Tried) -> LibraryLines | None:
     if not files.library:
         return None
     try:
-        return library_lines(files.library, files.folder, winner, trials, verdict.parent)
+        return library_lines(files.library, files.folder, winner, tried)
     except ValueError as error:
         files.problems.append(f"library.json cannot be read: {_first_line(error)}")
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -51,10 +51,10 @@ class WinnerBlock:
 
 @dataclass(frozen=True)
 class FrontLine:
-    """The network of the least summed KL for a budget, and what the run measured of it."""
+    """The network of the least summed KL for a budget, or another of the library, and what the run measured of it."""
 
-    limit: float
-    """The budget, in the metric of the front."""
+    limit: float | None
+    """The budget, in the metric of the front; None for a network that is not the best for any."""
     cost: float
     """Predicted, in the same."""
     kl: float
@@ -85,6 +85,7 @@ class LibraryLines:
     depth: int
     """The parent's blocks in the stages of `blocks`."""
     front: list[FrontLine]
+    """The most expensive first; among them the networks of the library that were trained and are not on it."""
 
     @property
     def exchanged(self) -> list[WinnerBlock]:
@@ -103,17 +104,25 @@ class LibraryLines:
         return sum(known) if known else None
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What a run measured of networks that may be made of its library's blocks."""
+
+    trials: Sequence[TrialLine] = ()
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    """Of the trials, by hash."""
+    parent: ParentSummary | None = None
+
+
 def library_lines(
     written: JsonObject,
     folder: Path,
     winner: Spec | None,
-    trials: Sequence[TrialLine] = (),
-    summary: ParentSummary | None = None,
+    tried: Tried | None = None,
 ) -> LibraryLines | None:
     """What `library.json` of the run in a folder tells; None where an earlier version kept no facts of the library.
 
-    `winner` is None where there is none, or it did not begin with the library's blocks; `trials` are those of the run
-    that may stand on the front, `summary` is what it measured of its parent.
+    `winner` is None where there is none, or it did not begin with the library's blocks.
 
     Raises:
         ValueError: `library.json` holds something else, or blocks that this version cannot read.
@@ -121,16 +130,16 @@ def library_lines(
     kept = KeptNetworks.model_validate(written)
     if kept.facts is None:
         return None
-    front, tried = kept.facts.front, {trial.hash: trial for trial in trials}
-    blocks = [] if winner is None else _blocks_of(winner, parent_of(folder), kept.facts)
+    network = _Networks(kept.facts, parent_of(folder))
+    blocks = [] if winner is None else network.blocks_of(winner)
     winner_hash = "" if winner is None else canonical_hash(winner)
     return LibraryLines(
         folder=kept.library,
         blocks=blocks,
-        metric=front.metric,
-        parent_cost=front.parent,
+        metric=kept.facts.front.metric,
+        parent_cost=kept.facts.front.parent,
         depth=sum(block.span for block in blocks),
-        front=[_front_line(point, tried.get(point.network_hash), summary, winner_hash) for point in front.points],
+        front=_front(kept.facts, network, tried or Tried(), winner_hash),
     )
 
 
@@ -149,23 +158,30 @@ def read_library_lines(folder: Path, winner: Spec | None) -> LibraryLines | None
         return None
 
 
-def _blocks_of(winner: Spec, parent: Spec | None, facts: KeptFacts) -> list[WinnerBlock]:
-    """Empty for a network without a block of the library."""
-    if parent is None:
-        return []
-    kept = {alternative.key: alternative for alternative in facts.alternatives}
-    try:
-        blocks = Covering(parent, [alternative.entry for alternative in kept.values()]).blocks_of(winner) or ()
-    except (ArchError, ValidationError) as error:
-        raise ValueError(str(error)) from None
-    if not any(block.key for block in blocks):
-        return []
-    places = dict[str, int]()
-    lines = []
-    for block in blocks:
-        place = places[block.stage] = places.get(block.stage, -1) + 1
-        lines.append(_block(block, place, parent, winner, None if block.key is None else kept[block.key]))
-    return lines
+class _Networks:
+    """Networks by the library's blocks that make them up."""
+
+    def __init__(self, facts: KeptFacts, parent: Spec | None) -> None:
+        self.parent, self._kept = parent, {alternative.key: alternative for alternative in facts.alternatives}
+        try:
+            entries = [alternative.entry for alternative in facts.alternatives]
+            self._covering = None if parent is None else Covering(parent, entries)
+        except (ArchError, ValidationError) as error:
+            raise ValueError(str(error)) from None
+
+    def blocks_of(self, spec: Spec) -> list[WinnerBlock]:
+        """Empty for a network without a block of the library."""
+        if self.parent is None or self._covering is None:
+            return []
+        blocks = self._covering.blocks_of(spec) or ()
+        if not any(block.key for block in blocks):
+            return []
+        places, lines = dict[str, int](), list[WinnerBlock]()
+        for block in blocks:
+            place = places[block.stage] = places.get(block.stage, -1) + 1
+            alternative = None if block.key is None else self._kept[block.key]
+            lines.append(_block(block, place, self.parent, spec, alternative))
+        return lines
 
 
 def _block(
@@ -190,14 +206,45 @@ def _documents(spec: Spec, stage: str) -> list[JsonObject]:
     return block_documents(node) if is_listable(node) else []
 
 
-def _front_line(
-    point: FrontPoint, trial: TrialLine | None = None, parent: ParentSummary | None = None, winner_hash: str = ""
-) -> FrontLine:
-    line = FrontLine(point.limit, point.cost, point.kl, len(point.exchanged), point.network_hash)
-    line = replace(line, is_winner=point.network_hash == winner_hash)
+def _front(facts: KeptFacts, networks: _Networks, tried: Tried, winner_hash: str) -> list[FrontLine]:
+    """The front, and what else of the library was trained, the most expensive first."""
+    by_hash = {trial.hash: trial for trial in tried.trials}
+    points = [
+        _measured(_front_line(point, point.network_hash == winner_hash), by_hash.get(point.network_hash), tried.parent)
+        for point in facts.front.points
+    ]
+    known = {point.hash for point in points}
+    for trial in by_hash.values():
+        if trial.accuracy is None or trial.hash in known or trial.hash not in tried.specs or not _has_begun(trial):
+            continue
+        if blocks := networks.blocks_of(tried.specs[trial.hash]):
+            points.append(_measured(_beside(blocks, facts.front, trial.hash, winner_hash), trial))
+    return sorted(points, key=lambda point: -point.cost)
+
+
+def _has_begun(trial: TrialLine) -> bool:
+    """Whether it began with the weights of the parent and the library."""
+    return bool(trial.proxy.document.get("inherited_blocks"))
+
+
+def _front_line(point: FrontPoint, is_winner: bool = False) -> FrontLine:
+    replaced = len(point.exchanged)
+    return FrontLine(point.limit, point.cost, point.kl, replaced, point.network_hash, is_winner=is_winner)
+
+
+def _beside(blocks: list[WinnerBlock], front: LibraryFront, network_hash: str, winner_hash: str) -> FrontLine:
+    """A network that is not the best for its cost."""
+    saved = [(block.saved_ms or 0.0) if front.metric == "latency" else block.saved_macs for block in blocks]
+    replaced, kl = sum(block.is_exchanged for block in blocks), sum(block.kl for block in blocks)
+    cost, is_winner = front.parent - sum(saved), network_hash == winner_hash
+    return FrontLine(None, cost, kl, replaced, network_hash, is_winner=is_winner)
+
+
+def _measured(line: FrontLine, trial: TrialLine | None, parent: ParentSummary | None = None) -> FrontLine:
+    """With what the run measured of it."""
     if trial is not None:
         return replace(line, name=trial.label, latency=trial.latency, accuracy=trial.accuracy, error=trial.proxy.error)
-    if parent is not None and not point.exchanged:
+    if parent is not None and not line.exchanged:
         known = parent.validation
         return replace(line, name=parent.name, latency=parent.latency_ms, accuracy=known.accuracy, error=known.error)
     return line

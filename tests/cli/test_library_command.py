@@ -35,6 +35,12 @@ def test_a_library_is_built_shown_and_not_fitted_again(
     facts = json.loads(again.out)
     assert (facts["usable"], facts["left_out"], facts["image"]) == (SPACED, [], [32, 32])
     assert json.loads(run("library", "show", "made", "--json").out) == facts
+    front = json.loads(run("library", "show", "made", "--front", "--json").out)
+    assert (front["folder"], front["metric"], front["points"][0]["exchanged"]) == ("made", "macs", [])
+    assert front["points"][0]["cost"] == front["parent"] > front["points"][-1]["cost"]
+    shown = run("library", "show", "made", "--front")
+    assert shown.out.startswith(f"made: the best network for each of {len(front['points'])} budgets\n")
+    assert "a share of the parent's MACs, since no latency is known" in " ".join(shown.out.split())
     other = run(*command, "--steps", 2)
     assert (other.code, other.out) == (1, "")
     rule, remedy = "its setting steps is 1, not 2", "build one in another folder with archdsl library build"

@@ -26,8 +26,9 @@ def library_plot(lines: LibraryLines, budget_ms: float | None) -> Drawing | None
     points = [_point(line, lines.metric) for line in lines.front]
     heights = [point.y for point in points]
     is_latency = lines.metric == "latency"
-    x = axis("predicted latency, ms per batch" if is_latency else "MACs, millions", [p.x for p in points], True)
-    y = Axis("KL, each line ten times as much", min(heights) - _ROOM, max(max(heights), min(heights) + 1) + _ROOM, True)
+    cost = "predicted ms per batch" if is_latency else "MACs, millions"
+    x = axis(f"{cost} (across), KL (up)", [p.x for p in points], True)
+    y = Axis("", min(heights) - _ROOM, max(max(heights), min(heights) + 1) + _ROOM, True)
     return scatter("The front of the library: predicted cost and KL", x, y, points, budget_ms if is_latency else None)
 
 

@@ -43,8 +43,8 @@ class Axis:
     is_log: bool = False
 
     def text(self, tick: float) -> str:
-        """What stands at a tick."""
-        return plain_text(10**tick) if self.is_log else f"{tick:.6g}"
+        """What stands at a tick; `.0001` is short enough for a telephone."""
+        return plain_text(10**tick).removeprefix("0") if self.is_log else f"{tick:.6g}"
 
     @property
     def ticks(self) -> list[float]:

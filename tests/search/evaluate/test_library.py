@@ -13,13 +13,16 @@ from archdsl.errors import SearchError, WrongUse
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import load_space, space_of
 from archdsl.load.specs import override, spec_of
+from archdsl.render.search import summary
 from archdsl.search.defaults import check_library
 from archdsl.search.policy import SHIPPED
+from archdsl.search.report import read_report
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
 from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine
 from tests.support.libraries import fake_library, parent_spec, space_around
+from tests.support.screens import text_of
 from tests.support.searching import SPACE, Lines, quicken, records, search, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
@@ -128,6 +131,32 @@ def test_a_resumed_search_keeps_the_networks_that_were_solved(tmp_path: Path) ->
     kept = json.loads(before)["networks"]
     assert after[: len(kept)] == kept
     assert len({record["hash"] for record in records(tmp_path / "run") if record["rung"] != "train_longer"}) == 4
+
+
+def test_the_run_keeps_what_its_report_tells_of_the_library(tmp_path: Path) -> None:
+    result = derived(tmp_path)
+    library = read_report(tmp_path / "run").library
+    assert library is not None
+    tried = {trial["hash"]: trial for trial in of_the_library(tmp_path)}
+    best = next(line for line in library.front if line.hash in tried)
+    assert best.latency == tried[best.hash]["latency"]
+    assert library.parent_cost == json.loads((tmp_path / "run" / "parent.json").read_text())["latency_ms"]
+    record = result.verdict.record
+    assert record is not None
+    assert record.network_hash in tried
+    assert "of the parent's 5 blocks were replaced by" in " ".join(text_of(summary(result), 200).split())
+
+
+def test_a_run_of_an_earlier_version_gets_the_librarys_facts_when_it_is_resumed(tmp_path: Path) -> None:
+    derived(tmp_path, trials=1)
+    file = tmp_path / "run" / "library.json"
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in kept.items() if name != "facts"}))
+    derived(tmp_path, trials=2, resume=True)
+    after = json.loads(file.read_text())
+    assert after["networks"][: len(kept["networks"])] == kept["networks"]
+    keys = [[each["key"] for each in facts["facts"]["alternatives"]] for facts in (kept, after)]
+    assert keys[0] == keys[1] != []
 
 
 def test_a_budget_that_no_network_of_the_library_keeps_is_told_with_the_least(tmp_path: Path) -> None:

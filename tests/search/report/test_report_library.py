@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from archdsl.deriving.library.covering import DerivedBlock
 from archdsl.deriving.library.solutions import Derived, Solver
+from archdsl.language.canonical import canonical_hash
 from archdsl.render.library_texts import FRONT, REPLACED, kl_text
 from archdsl.render.page.page import html
 from archdsl.search.report import Report, read_report
@@ -79,10 +82,33 @@ def test_the_front_tells_measured_networks_from_those_of_which_only_the_kl_is_kn
     assert trained.kl == pytest.approx(derived.kl)
     assert len(lines.front) > 3
     section = section_of(terminal(recorded.report), FRONT, "Where candidates ended")
-    rows = [row for row in section.splitlines() if row.startswith(("●", "○")) and " % " in row]
-    assert sum(row.startswith("●") and " 5.9 % " in row and row.endswith("winner") for row in rows) == 1
-    assert sum(row.startswith("○") for row in rows) == len(lines.front) - 1
+    assert re.findall(r"^◆ .* 5\.9 % ", section, re.MULTILINE)
+    assert len(re.findall(r"^○ ", section, re.MULTILINE)) == len(lines.front) - 1
     assert f"The accuracy of 1 of the {len(lines.front)} networks was measured in this run" in " ".join(section.split())
+
+
+def test_a_trained_network_beside_the_front_has_no_budget(recorded: Recorded, tmp_path: Path) -> None:
+    run, solver = changed(recorded, tmp_path), recorded.solver
+    on_it = {line.hash for line in recorded.lines.front}
+    alone = [solver.named([DerivedBlock(each.stage, each.first, each.span, each.key)]) for each in solver.entries]
+    other = next(spec for spec in alone if canonical_hash(spec) not in on_it)
+    blocks = solver.blocks_of(other)
+    assert blocks is not None
+    expected = solver.of_blocks(blocks)
+    trained = "5f0fc5ad137d5fe9"
+
+    def renamed(record: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(record | {"spec": other.to_json()}).replace(trained, canonical_hash(other))
+        inherited = text.replace('"proxy": {', '"proxy": {"inherited_blocks": [["stem", "<- stem", "2 copied"]], ')
+        return record if record["hash"] != trained else json.loads(inherited)
+
+    edit_records(run, renamed)
+    library = read_report(run).library
+    assert library is not None
+    (line,) = [line for line in library.front if line.limit is None]
+    assert (line.hash, line.accuracy, line.is_winner) == (canonical_hash(other), 0.052, False)
+    assert (line.kl, line.cost) == pytest.approx((expected.kl, expected.costs["latency"]))
+    assert "Rows without a budget are other networks" in " ".join(terminal(read_report(run)).split())
 
 
 def test_the_parents_own_accuracy_stands_on_the_front(recorded: Recorded, tmp_path: Path) -> None:
