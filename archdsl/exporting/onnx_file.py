@@ -99,11 +99,12 @@ def state(file: Path, facts: Mapping[str, str]) -> None:
         onnx.save_model(model, partial)
 
 
-def input_shape(file: Path) -> list[int | None]:
-    """(B, C, H, W) of a file's input; None where a size may change.
+def input_shape(file: Path) -> tuple[int | None, int, int, int]:
+    """(B, C, H, W) of a file's input; B is None where the batch may change.
 
     Raises:
-        ExportError: there is no such file, or it is no ONNX file of one tensor of images.
+        ExportError: there is no such file, it is no ONNX file of one tensor of images in float32, or their size is not
+            fixed.
     """
     check_packages()
     import onnx
@@ -111,13 +112,21 @@ def input_shape(file: Path) -> list[int | None]:
     try:
         graph = onnx.load_model(file, load_external_data=False).graph
         (value,) = [each for each in graph.input if each.name not in {weights.name for weights in graph.initializer}]
-        sides = [each.dim_value if each.HasField("dim_value") else None for each in value.type.tensor_type.shape.dim]
-        _, _, _, _ = sides
+        batch, *image = [each.dim_value for each in value.type.tensor_type.shape.dim]
+        channels, height, width = image
     except OSError as error:
         raise ExportError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception as error:  # protobuf's errors, and what is no network of images
         raise ExportError(f"{file}: is no ONNX file of one tensor of images (B, C, H, W)") from error
-    return sides
+    kind = value.type.tensor_type.elem_type
+    if kind != onnx.TensorProto.FLOAT:
+        rule = f"{file}: reads images of {onnx.TensorProto.DataType.Name(kind).lower()}"
+        raise ExportError(f"{rule}; give a file that reads float, as archdsl export writes for every dtype")
+    if min(image) < 1:
+        sides = ", ".join(str(side) if side > 0 else "any" for side in image)
+        rule = f"{file}: reads images of no fixed size, (C, H, W) of ({sides})"
+        raise ExportError(f"{rule}; export it for one size")
+    return (batch if batch > 0 else None), channels, height, width
 
 
 def check_packages() -> None:

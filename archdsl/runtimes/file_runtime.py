@@ -233,18 +233,17 @@ class FileRuntime(Runtime):
         """(C, H, W) that a file reads.
 
         Raises:
-            MeasureError: it is no ONNX file.
+            MeasureError: it is no ONNX file of images of one size in float32.
             WrongSetting: it is for another batch.
         """
         from archdsl.exporting.onnx_file import input_shape
 
         try:
-            first, *image = input_shape(file)
+            first, channels, height, width = input_shape(file)
         except ExportError as error:
             raise MeasureError(str(error)) from error
         if first not in (None, batch):
             raise WrongSetting(f"{file}: is for a batch of {first}; got batch {batch}")
-        channels, height, width = (int(side or 0) for side in image)
         return channels, height, width
 
 

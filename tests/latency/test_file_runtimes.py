@@ -135,6 +135,35 @@ def test_an_exported_file_is_measured_as_it_is(name: str, tmp_path: Path) -> Non
         archdsl.measure(tmp_path / "absent.onnx", "cpu", runtime=name)
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind", "said"),
+    [
+        (
+            [1, 3, "h", "w"],
+            "FLOAT",
+            r"reads images of no fixed size, \(C, H, W\) of \(3, any, any\); export it for one",
+        ),
+        ([1, 3, 0, 8], "FLOAT", r"reads images of no fixed size, \(C, H, W\) of \(3, any, 8\)"),
+        ([1, 3, 8, 8], "UINT8", "reads images of uint8; give a file that reads float"),
+        ([1, 3, 8, 8], "FLOAT16", "reads images of float16; give a file that reads float"),
+        ([1, 3], "FLOAT", "is no ONNX file of one tensor of images"),
+    ],
+)
+def test_a_file_of_others_is_measured_on_images_of_one_size_in_float32(
+    shape: list[int | str], kind: str, said: str, tmp_path: Path
+) -> None:
+    """Of a size that may change there is no latency: that of an empty image was measured."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    value = onnx.helper.make_tensor_value_info
+    of = getattr(onnx.TensorProto, kind)
+    node = onnx.helper.make_node("Add", ["x", "x"], ["y"])
+    graph = onnx.helper.make_graph([node], "twice", [value("x", of, shape)], [value("y", of, shape)])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "twice.onnx")
+    with pytest.raises(MeasureError, match=said):
+        archdsl.measure(tmp_path / "twice.onnx", "cpu", runtime="onnxruntime", threads=1, **QUICK)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_backbones_without_a_head_are_measured(name: str) -> None:
     measured = compare({"a": small("plain")}, "cpu", runtime=name, threads=1, features_only=True, **QUICK)

@@ -108,6 +108,69 @@ def test_another_result_than_the_networks_is_refused(machine: Server, doubled: P
         measured(Tripled())
 
 
+HOST: dict[str, Any] = {
+    "python": "3.11.7",
+    "os": "Linux",
+    "cpu": "a board",
+    "cpus": 4,
+    "physical_cores": 4,
+    "malloc": "glibc",
+    "omp_wait_policy": "PASSIVE",
+    "environment": {},
+    "load_average": None,
+    "date": "2026-11-28",
+}
+ANSWER: dict[str, Any] = {
+    "host": HOST,
+    "versions": {"numpy": "2.0.0", "onnxruntime": "1.0.0"},
+    "threads": 1,
+    "rounds": {"net": {"ms": [1.0, 1.1], "undisturbed": [True, False], "calls": 1}},
+    "cpu_share": 1.0,
+    "other_cores": 0.0,
+    "throttled": False,
+    "options": {},
+    "outputs": {"0": [[{"shape": [1, 1], "data": "AAAAAA=="}]]},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"host": "a board"}, "host: "),
+        ({"threads": "many"}, "threads: "),
+        ({"rounds": {}}, "it is of other networks"),
+        ({"rounds": {"net": {"ms": [], "undisturbed": [], "calls": 1}}}, r"rounds\.net\.ms: "),
+        ({"rounds": {"net": {"ms": [1.0], "undisturbed": [], "calls": 1}}}, r"rounds\.net: .*as many"),
+        ({"outputs": {}}, "it is of other networks"),
+        ({"outputs": {"0": []}}, r"outputs\.0: "),
+        ({"outputs": {"0": [[{"shape": [1, 1], "data": "no base64"}]]}}, "an output is no array"),
+        ({"outputs": {"0": [[{"shape": [1, 7], "data": "AAAAAA=="}]]}}, "an output is no array"),
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(
+    change: dict[str, Any], said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs above all: of a file without one nothing would be checked."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    monkeypatch.setattr("archdsl.latency.remote.measuring.ask", lambda *_: ANSWER | change)
+    (tmp_path / "net.onnx").write_text("a file")
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1, bias=False)).eval()
+    nn.init.zeros_(network[2].weight)
+    there = Target.parse("ssh://pi@board")
+    asked = {"net": Exported(tmp_path / "net.onnx", (3, 4, 4), network, ["logits"])}
+    if said is None:
+        assert latencies_of(there, SETTING, asked, 1, {}, LockOptions())[0].samples == (1.0, 1.1)
+        return
+    with pytest.raises(MeasureError, match=f"the runner sent an invalid answer: {said}") as caught:
+        latencies_of(there, SETTING, asked, 1, {}, LockOptions())
+    assert "\n" not in str(caught.value)
+    if "host" in change:
+        with pytest.raises(MeasureError, match="the runner sent an invalid answer: host: "):
+            machine_of(there, SETTING)
+
+
 # ------------------------------------------------------------------------------------------------ what goes wrong
 
 

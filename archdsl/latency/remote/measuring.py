@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from archdsl.errors import ExportError, MeasureError
 from archdsl.files import sha256_of
@@ -47,6 +47,9 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+AnswerType = TypeVar("AnswerType", bound=_Answer)
+
+
 class _Host(_Answer):
     """As `archdsl.timing.host.HostFacts`."""
 
@@ -74,9 +77,15 @@ class _Threads(_Machine):
 
 
 class _Rounds(_Answer):
-    ms: tuple[float, ...]
+    ms: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
     undisturbed: tuple[bool, ...]
     calls: int
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> _Rounds:
+        if len(self.ms) != len(self.undisturbed):
+            raise ValueError("rounds and their marks must be as many")
+        return self
 
 
 class _Array(_Answer):
@@ -92,7 +101,8 @@ class _Measured(_Threads):
     other_cores: float | None
     throttled: bool | None
     options: dict[str, str | int | bool]
-    outputs: dict[str, list[list[_Array]]]
+    outputs: dict[str, Annotated[list[list[_Array]], Field(min_length=1)]]
+    """Of each file, for one input at the least."""
 
 
 class LockOptions(NamedTuple):
@@ -111,7 +121,7 @@ def machine_of(target: Target, setting: Setting) -> Provenance:
         MeasureError: it cannot be reached, or lacks something.
     """
     job = _job(setting, [], {}, None)
-    answer = _Machine.model_validate(_asked(target, job, [], LockOptions()))
+    answer = _asked(target, job, [], LockOptions(), _Machine)
     return Provenance.from_json(_origin(target, setting, answer, None))
 
 
@@ -122,7 +132,7 @@ def threads_of(target: Target, setting: Setting, file: Path, image: Image, waiti
         MeasureError: as `machine_of`.
     """
     job = _job(setting, [file], {"network": (0, image)}, None)
-    return _Threads.model_validate(_asked(target, job, [file], waiting)).threads
+    return _asked(target, job, [file], waiting, _Threads).threads
 
 
 def latencies_of(
@@ -142,11 +152,9 @@ def latencies_of(
     places = {name: (files.index(each.file), each.image) for name, each in networks.items()}
     job = _job(setting, files, places, pace)
     job["threads"] = threads
-    try:
-        answer = _Measured.model_validate(_asked(target, job, files, waiting))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise MeasureError(f"{target.url}: the runner sent an invalid answer: {first['loc']}: {first['msg']}") from None
+    answer = _asked(target, job, files, waiting, _Measured)
+    if answer.rounds.keys() != networks.keys() or answer.outputs.keys() != {str(each) for each in range(len(files))}:
+        raise _invalid(target, "it is of other networks")
     for number, file in enumerate(files):
         network = next(each for each in networks.values() if each.file == file)
         _verify(target, setting, network, answer.outputs[str(number)])
@@ -185,11 +193,19 @@ def _job(setting: Setting, files: Sequence[Path], places: Mapping[str, tuple[int
     }
 
 
-def _asked(target: Target, job: Job, files: Sequence[Path], waiting: LockOptions) -> JsonObject:
+def _asked(target: Target, job: Job, files: Sequence[Path], waiting: LockOptions, kind: type[AnswerType]) -> AnswerType:
     job["lock_timeout_s"] = waiting.timeout_s
     answer = ask(target, job, files, Events(waiting.on_wait, waiting.on_measuring))
     refuse_problem(target, answer, job)
-    return answer
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _invalid(target, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _invalid(target: Target, why: str) -> MeasureError:
+    return MeasureError(f"{target.url}: the runner sent an invalid answer: {why}; see whether its Python is sound")
 
 
 def _origin(target: Target, setting: Setting, answer: _Machine, threads: int | None) -> JsonObject:
@@ -238,6 +254,8 @@ def _verify(target: Target, setting: Setting, network: Exported, sent: Sequence[
     try:
         worst = difference(read, network.network, network.image, (setting.batch,), network.outputs, inputs)
         refuse(worst, setting.dtype)
+    except ValueError as error:
+        raise _invalid(target, f"an output is no array: {error}") from None
     except ExportError as error:
         said = str(error).removesuffix("; nothing was written")
         raise MeasureError(f"{target.url}: {said}; see whether {setting.runtime} is sound there") from error
