@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from archdsl.errors import MeasureError
 
@@ -43,6 +44,7 @@ class _Lock:
 
     def __init__(self) -> None:
         self.turn, self.depth, self.file = threading.RLock(), 0, -1
+        self.owner: int | None = None
 
 
 _locks: dict[str, _Lock] = {}
@@ -65,6 +67,7 @@ def device_lock(device: str, on_wait: OnWait | None = None, timeout_s: float | N
     with lock.turn:
         if not lock.depth:
             lock.file = _acquired(name, device, on_wait or print_to_stderr, timeout_s)
+            lock.owner = threading.get_ident()
         lock.depth += 1
         try:
             yield
@@ -72,7 +75,33 @@ def device_lock(device: str, on_wait: OnWait | None = None, timeout_s: float | N
             lock.depth -= 1
             if not lock.depth:
                 os.close(lock.file)
-                lock.file = -1
+                lock.file, lock.owner = -1, None
+
+
+class Holder(NamedTuple):
+    """A process that holds a device's lock, and the start of the system in which it runs."""
+
+    boot: str
+    process: int
+
+
+def held_here(device: str) -> Holder | None:
+    """This process, where this thread holds the device's lock; None where it does not, or the system is not Linux."""
+    lock, boot = _locks.get(name_of(device)), _boot()
+    if lock is None or lock.owner != threading.get_ident() or boot is None:
+        return None
+    return Holder(boot, os.getpid())
+
+
+def is_held_by(device: str, caller: Holder) -> bool:
+    """Whether that process holds the device's lock on this machine."""
+    return _boot() == caller.boot and holder(name_of(device)) == caller.process
+
+
+def _boot() -> str | None:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() or None
+    return None
 
 
 def name_of(device: str) -> str:

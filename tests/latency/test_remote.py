@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +244,34 @@ def test_a_python_that_hangs_is_given_up(machine: Server, monkeypatch: pytest.Mo
     assert "did not start python3 for 0.5 s" in fault(machine)
 
 
+@contextmanager
+def held_by_another_thread() -> Iterator[None]:
+    """The lock of this machine's CPU."""
+    taken, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with device_lock("cpu"):
+            taken.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        taken.wait()
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_who_holds_the_lock_of_the_same_machine_does_not_wait_for_itself(machine: Server, doubled: Path) -> None:
+    def never(text: str) -> None:
+        raise AssertionError(text)
+
+    with device_lock("cpu"):
+        assert archdsl.measure(doubled, target=machine.url, threads=1, on_wait=never, **QUICK).samples
+
+
 @pytest.mark.parametrize("how", ["dropped", "interrupted"])
 def test_a_measurement_that_is_cut_off_leaves_nothing_there(machine: Server, doubled: Path, how: str) -> None:
     """While the machine's lock is waited for, so that it is cut off in the midst."""
@@ -254,7 +284,7 @@ def test_a_measurement_that_is_cut_off_leaves_nothing_there(machine: Server, dou
         machine.drop()
 
     expected = KeyboardInterrupt if how == "interrupted" else ConnectionLost
-    with device_lock("cpu"), pytest.raises(expected):
+    with held_by_another_thread(), pytest.raises(expected):
         archdsl.measure(doubled, target=machine.url, threads=1, on_wait=cut, **QUICK)
     for _ in range(100):
         if not machine.left:

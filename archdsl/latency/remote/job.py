@@ -45,8 +45,8 @@ class Job(TypedDict):
     pace: dict[str, float | None] | None
     """None: only the number of threads is asked for."""
     gate: Gate | None
-    lock_held: bool
-    """Whether the caller holds this machine's lock already."""
+    lock_holder: tuple[str, int] | None
+    """The caller as `device_lock.Holder`, where it holds its machine's lock: this may be the same machine."""
     lock_timeout_s: float | None
 
 

@@ -18,7 +18,7 @@ from archdsl.latency.remote.connection import Events, ask, refuse_problem
 from archdsl.latency.remote.fresh_process import checked_images, version_of
 from archdsl.latency.remote.job import Job
 from archdsl.latency.result import Latency
-from archdsl.timing.device_lock import OnWait, print_to_stderr
+from archdsl.timing.device_lock import OnWait, held_here, print_to_stderr
 from archdsl.timing.gate import GateStop
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _job(setting: Setting, files: Sequence[Path], places: Mapping[str, tuple[int
         "threads": None,
         "pace": None if pace is None else numbers,
         "gate": None if stop is None else {"stat": stop.stat, "gate_ms": stop.gate_ms},
-        "lock_held": False,
+        "lock_holder": held_here("cpu"),
         "lock_timeout_s": None,
     }
 

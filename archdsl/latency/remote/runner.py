@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from archdsl.errors import ArchError
 from archdsl.latency.remote.fresh_process import measure
 from archdsl.latency.remote.job import ALIVE_S, say
-from archdsl.timing.device_lock import device_lock
+from archdsl.timing.device_lock import Holder, device_lock, is_held_by
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -100,8 +100,9 @@ def _serve(script: bytes) -> int:
         (guard.folder / "runner.py").write_bytes(script)
         (guard.folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         guard.watch()
-        is_free = job["lock_held"] or not job["networks"]
-        with contextlib.nullcontext() if is_free else device_lock("cpu", _waits, job["lock_timeout_s"]):
+        caller = job["lock_holder"]
+        is_ours = not job["networks"] or (caller is not None and is_held_by("cpu", Holder(*caller)))
+        with contextlib.nullcontext() if is_ours else device_lock("cpu", _waits, job["lock_timeout_s"]):
             say(measuring=True)
             return _answer(_in_a_fresh_process(guard))
     except EOFError:
