@@ -131,15 +131,16 @@ def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unp
 def show(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder of the library")],
     front: Annotated[
-        bool, typer.Option("--front", help="show the best network for each of many budgets of MACs instead")
+        bool, typer.Option("--front", help="show the best network for each of many budgets instead")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a library is made for, and each alternative with its score.
 
     With --front an integer program chooses a network for each budget from the parent's MACs down to the least that the
-    library gives: the one whose replacements change the parent's output least. A library knows no latency; the report
-    of a search with it (archdsl report RUN) has the front in milliseconds.
+    library gives: the one whose replacements change the parent's output least. A library knows no latency: only where
+    it lies in the folder of a search, budgets are in milliseconds, as that search predicted them. The report of any
+    search with a library (archdsl report RUN) has the front in milliseconds.
 
     \b
     Examples:
@@ -157,13 +158,13 @@ def show(
 
 def _print_front(library: Library, as_json: bool) -> None:
     from archdsl.deriving.library.front import macs_front
+    from archdsl.search.report.library import front_of_run, library_only
 
-    front = macs_front(library)
+    front = front_of_run(library) or macs_front(library)
     if as_json:
         return output.result_json({"folder": str(library.folder), **front.model_dump(mode="json")})
     from archdsl.render.console import stdout
     from archdsl.render.exchanges import front_sheet
-    from archdsl.search.report.library import library_only
 
     lines = library_only(str(library.folder), front)
     title = f"{library.folder}: the best network for each of {len(lines.front)} budgets"

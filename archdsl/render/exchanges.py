@@ -55,7 +55,10 @@ class _Graph:
         columns = [_column(place, head, [row[place] for row in rows]) for place, head in enumerate(heads)]
         fitted = iter(fit(columns, options.max_width))
         yield next(fitted)
-        yield from (next(fitted) if between is None else between for between in order)
+        for between in order:
+            row = next(fitted) if between is None else between
+            row.rstrip()  # where it is narrow, a row has a second line, which may be empty
+            yield row
 
     def _rows(self, node: str, rail: Text, widest: int) -> Iterator[_Cells]:
         """Of a node, and of each of its blocks."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from archdsl.deriving.library.covering import Covering, DerivedBlock
+from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.front import FrontPoint, LibraryFront
 from archdsl.errors import ArchError
 from archdsl.files import read_json
@@ -147,6 +148,19 @@ def library_only(folder: str, front: LibraryFront) -> LibraryLines:
     """The front of a library of which no run is told."""
     lines = [_front_line(point) for point in front.points]
     return LibraryLines(folder, [], front.metric, front.parent, 0, lines)
+
+
+def front_of_run(library: Library) -> LibraryFront | None:
+    """The front by latency that a run predicted of a library in its folder; None where there is no such run."""
+    written = mapping(read_json(library.folder.absolute().parent / LIBRARY_FILE))
+    try:
+        facts = KeptNetworks.model_validate(written).facts if written else None
+    except ValidationError:
+        return None
+    if facts is None or facts.front.metric != "latency":
+        return None
+    is_same = {each.key: each.kl for each in facts.alternatives} == {each.key: each.kl for each in library.usable}
+    return facts.front if is_same else None
 
 
 def read_library_lines(folder: Path, winner: Spec | None) -> LibraryLines | None:

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from archdsl.deriving.library.covering import DerivedBlock
+from archdsl.deriving.library.folder import read_library
 from archdsl.deriving.library.solutions import Derived, Solver
 from archdsl.language.canonical import canonical_hash
 from archdsl.render.library_texts import FRONT, REPLACED, kl_text
 from archdsl.render.page.page import html
 from archdsl.search.report import Report, read_report
-from archdsl.search.report.library import LibraryLines
+from archdsl.search.report.library import LibraryLines, front_of_run
 from tests.support.browser import NEEDS_CHROMIUM, widths
 from tests.support.library_runs import SHARE, library_run, solver_of
 from tests.support.reported import Page, edit, edit_records, terminal
@@ -78,6 +79,7 @@ def test_the_front_tells_measured_networks_from_those_of_which_only_the_kl_is_kn
     assert trained.is_winner
     assert trained.accuracy == 0.059
     assert trained.cost == pytest.approx(derived.costs["latency"])
+    assert trained.limit is not None
     assert trained.cost <= trained.limit <= SHARE * lines.parent_cost
     assert trained.kl == pytest.approx(derived.kl)
     assert len(lines.front) > 3
@@ -151,6 +153,17 @@ def test_the_report_needs_no_library(recorded: Recorded, tmp_path: Path) -> None
     edit(run, "library.json", lambda kept: kept | {"library": str(tmp_path / "gone")})
     library = read_report(run).library
     assert library == replace(recorded.lines, folder=str(tmp_path / "gone"))
+
+
+def test_the_front_of_a_library_in_the_folder_of_a_run_is_by_latency(recorded: Recorded, tmp_path: Path) -> None:
+    run = changed(recorded, tmp_path)
+    shutil.copytree(recorded.folder / "library", run / "library")
+    front = front_of_run(read_library(run / "library"))
+    assert front is not None
+    assert (front.metric, front.parent) == ("latency", recorded.lines.parent_cost)
+    assert front_of_run(read_library(recorded.folder / "library")) is None
+    edit(run, "library.json", lambda kept: json.loads(json.dumps(kept).replace('"kl": 0.07', '"kl": 0.08')))
+    assert front_of_run(read_library(run / "library")) is None
 
 
 def test_without_a_latency_the_front_is_by_macs(tmp_path: Path) -> None:
