@@ -13,6 +13,7 @@ HOMES = {
     "count_html": "archdsl.render.notebook:count_html",
     "look_html": "archdsl.render.look_html:look_html",
     "result_html": "archdsl.render.notebook:result_html",
+    "scores_html": "archdsl.render.notebook:scores_html",
     "space_html": "archdsl.render.notebook:space_html",
     "spec_html": "archdsl.render.notebook:spec_html",
     "write_look": "archdsl.render.look_page:write_look",
@@ -21,7 +22,16 @@ HOMES = {
 """Where each function is, as MODULE:NAME."""
 
 
-Name = Literal["count_html", "look_html", "result_html", "space_html", "spec_html", "write_look", "write_report_page"]
+Name = Literal[
+    "count_html",
+    "look_html",
+    "result_html",
+    "scores_html",
+    "space_html",
+    "spec_html",
+    "write_look",
+    "write_report_page",
+]
 
 
 def call(name: Name, *arguments: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from html import escape
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 
 from archdsl.cost import Count, count
 from archdsl.language.document import Spec
+from archdsl.render.comparison import comparison
 from archdsl.render.search import summary
 from archdsl.render.space import SpacePage
 from archdsl.render.svg import count_table, svg
@@ -16,6 +18,9 @@ from archdsl.render.texts import printable
 from archdsl.render.tree import show
 from archdsl.search.store.result import Result
 from archdsl.spaces.space import Space
+
+if TYPE_CHECKING:
+    from archdsl.search.comparison.result import Scores
 
 _WIDTH = 100
 """Columns of a drawing."""
@@ -39,6 +44,11 @@ def count_html(counted: Count) -> str:
 def result_html(result: Result) -> str:
     """What the search prints at its end."""
     return _drawn(summary(result))
+
+
+def scores_html(scores: Scores) -> str:
+    """The table of the run with the networks in it, as `archdsl score` prints it."""
+    return _drawn(comparison(scores))
 
 
 def _drawn(shown: RenderableType) -> str:

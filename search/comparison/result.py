@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from archdsl import late
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.comparison.reference_run import ReferenceRun
 from archdsl.search.evaluate.kept_weights import indistinguishable
@@ -110,6 +111,11 @@ class Scores:
     """What their latencies hold under: device, runtime, threads, batch, dtype and versions."""
     notes: Sequence[str] = ()
     """What differs from the conditions of the run."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what `archdsl score` prints."""
+        html: str = late.call("scores_html", self)
+        return html
 
     @property
     def failed(self) -> bool:

@@ -247,11 +247,13 @@ def test_the_adapter_for_detectron2_is_built_from_its_configuration_and_trains(
 ) -> None:
     registry = install_detectron2(monkeypatch)
     cfg = page_code("detectron2")["cfg"]
-    cfg.MODEL.ARCHDSL.SPEC, cfg.MODEL.ARCHDSL.WEIGHTS = NARROW, published(tmp_path)
-    cfg.MODEL.ARCHDSL.CHECKPOINTING = True
+    cfg.MODEL.ARCHDSL.spec, cfg.MODEL.ARCHDSL.weights = NARROW, published(tmp_path)
+    cfg.MODEL.ARCHDSL.grad_checkpointing = True
     model = registry.get(cfg.MODEL.BACKBONE.NAME)(cfg, None).train()
     net = model.bottom_up.net
-    assert model.bottom_up.size_divisibility == model.size_divisibility == 32
+    assert (model.size_divisibility, model.bottom_up.size_divisibility) == (32, 0)
+    unpadded = [tuple(each.shape[2:]) for each in model.bottom_up(images()).values()]
+    assert unpadded == [(13, 19), (6, 9), (3, 4), (1, 2)]
     assert torch.equal(net.stem.proj.weight, classifier().get_parameter("stem.proj.weight"))
     before, moving = state_of([net.stem, net.stage1]), state_of([net.stage3])
     batch = padded_batch([images()[0], images(33, 70)[1]], model.size_divisibility)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
@@ -128,6 +128,7 @@ class D2FPN(D2Backbone):
         fuse_type: str,
     ) -> None:
         super().__init__()
+        assert isinstance(bottom_up, D2Backbone)
         assert (norm, fuse_type) == ("", "sum")
         self.bottom_up, self.in_features, self.top_block = bottom_up, in_features, top_block
         shapes = bottom_up.output_shape()
@@ -155,11 +156,16 @@ def padded_batch(images: Sequence[Tensor], divisor: int) -> Tensor:
     return torch.stack([F.pad(image, (0, width - image.shape[2], 0, height - image.shape[1])) for image in images])
 
 
-class CfgNode(SimpleNamespace):
-    """A node of detectron2's configuration."""
+class CfgNode(dict[str, Any]):
+    """A node of detectron2's configuration: a dictionary whose values are attributes, too."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(**values)
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
 
 
 def get_cfg() -> CfgNode:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,17 @@ def test_the_table_has_the_network_marked_among_the_rows_of_the_run(run: Path) -
     assert "(winner)" in text
     assert "inside the budget of 6 ms" in text
     assert "McNemar's test on 100 validation images, two standard errors" in text
+
+
+def test_a_notebook_shows_the_table_and_nothing_in_it_runs(run: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    html = dataclasses.replace(scored(run, NET), notes=(hostile,))._repr_html_()
+    assert html.startswith("<pre")
+    assert hostile not in html
+    text = unescape(html)
+    assert hostile in text
+    assert "my_net: rank" in text
+    assert len(re.findall("^-> +my_net", text, re.M)) == 1
 
 
 def test_a_network_over_the_budget_is_trained_and_said_to_be_over_it(run: Path) -> None:
