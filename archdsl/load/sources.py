@@ -14,6 +14,9 @@ from archdsl.language.text.reader import MAX_BYTES
 from archdsl.load.model_header import MODEL, NoModel, read_model_header
 
 EXPORTED, RUN = ".onnx", "run.json"
+_CHECKPOINTS = (".pth", ".pt")
+_SAVED = (b"PK\x03\x04", b"\x80")
+"""How what `torch.save` writes begins: a zip archive, or before version 1.6 a pickle."""
 
 
 class UnknownName(WrongUse):
@@ -24,15 +27,15 @@ def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tup
     """The bytes of a document by its zoo name, the name of a shipped space or its path, and what messages call it.
 
     An argument with a path separator, or ending in `.json`, `.safetensors` (a model of ours, which has its spec in its
-    header) or `.onnx` (which is refused) is a path, else a name. The `run.json` of a search stands for the space that
-    was searched. `kind` is "arch" or "space" where only one of them is wanted.
+    header) or `.onnx`, `.pth` or `.pt` (which are refused) is a path, else a name. The `run.json` of a search stands
+    for the space that was searched. `kind` is "arch" or "space" where only one of them is wanted.
 
     Raises:
         UnknownName: there is no such name or file.
         SpecError: the file cannot be read as a document, or the name is one of the other kind.
     """
     text = os.fspath(name_or_path)
-    is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL, EXPORTED))
+    is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL, EXPORTED, *_CHECKPOINTS))
     if is_path or not isinstance(name_or_path, str):
         return _file_bytes(Path(text)), text
     if other := other_kind(text, kind):
@@ -108,6 +111,9 @@ def _file_bytes(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)
         if path.suffix == EXPORTED:
             raise NoModel("is an exported network, not a spec", _instead_of(path))
+        if data.startswith(_SAVED):
+            remedy = "archdsl import SPEC FILE makes a .safetensors of it, which has its spec"
+            raise NoModel("is a checkpoint of torch.save, not a spec", remedy)
         return _space_of_a_run(data) if path.name == RUN else data
     except NoModel as error:
         raise SpecError([Problem((), error.rule, None, error.remedy, str(path))]) from None

@@ -225,6 +225,19 @@ def test_an_exported_file_is_no_spec_and_says_what_to_give(command: str, run: Ru
     assert (ended.code, ended.out + ended.err) == (1, line.replace(source, "give w.safetensors"))
 
 
+@pytest.mark.parametrize("content", [b"PK\x03\x04zip", b"\x80\x02pickle"])
+def test_a_checkpoint_is_no_spec_and_says_what_makes_one(content: bytes, run: Run, here: Path) -> None:
+    remedy = "archdsl import SPEC FILE makes a .safetensors of it, which has its spec"
+    for name in ("w.pth", "w.bin"):
+        (here / name).write_bytes(content)
+        ended = run("show", name if name == "w.pth" else f"./{name}")
+        assert (ended.code, ended.out + ended.err) == (
+            1,
+            f"{name}: is a checkpoint of torch.save, not a spec; {remedy}\n",
+        )
+    assert run("show", "absent.pth")[::2] == (2, "no such file: absent.pth\n")
+
+
 def test_an_exported_file_that_is_not_there_is_no_name(run: Run, here: Path) -> None:
     ended = run("show", "w.onnx")
     assert (ended.code, ended.err) == (2, "no such file: w.onnx\n")
