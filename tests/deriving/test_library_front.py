@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_the_front_by_macs_needs_no_latency(solver: Solver, tmp_path: Path) -> N
     front = macs_front(read_library(tmp_path / "library"))
     assert (front.metric, front.parent) == ("macs", count(solver.parent).macs)
     assert [p.network_hash for p in front.points] == [p.network_hash for p in library_front(solver, "latency").points]
+
+
+def test_a_library_of_which_everything_was_left_out_gives_the_parent_alone(solver: Solver, tmp_path: Path) -> None:
+    library = read_library(tmp_path / "library")
+    left_out = [entry.model_copy(update={"state": "left out", "reason": "NaN"}) for entry in library.index.entries]
+    empty = replace(library, index=library.index.model_copy(update={"entries": tuple(left_out)}))
+    (point,) = macs_front(empty).points
+    assert (point.kl, point.cost, point.exchanged) == (0.0, count(solver.parent).macs, ())
 
 
 def test_what_an_exchange_saves_is_what_the_network_with_it_alone_takes_less(solver: Solver) -> None:

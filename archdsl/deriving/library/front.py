@@ -51,9 +51,12 @@ class LibraryFront(BaseModel):
 def library_front(solver: Solver, metric: str, limits: Iterable[float] = (), steps: int = STEPS) -> LibraryFront:
     """The best network for each of `steps` budgets, for `limits` beside them, and the cheapest one; each network once.
 
-    A budget that no network keeps has no point.
+    A budget that no network keeps has no point; a library without an alternative gives the parent alone.
     """
     whole = solver.whole[metric]
+    if not solver.entries:
+        alone = FrontPoint(limit=whole, cost=whole, kl=0.0, network_hash=canonical_hash(solver.parent), exchanged=())
+        return LibraryFront(metric=metric, parent=whole, points=(alone,))
     least = _least(solver, metric)
     asked = {least, *limits, *(whole * step / steps for step in range(1, steps + 1))}
     points = dict[str, FrontPoint]()
