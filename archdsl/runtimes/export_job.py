@@ -157,6 +157,8 @@ def _calibration(
     wrong = [shape for shape in shapes if shape != wanted]
     if wrong or not shapes:
         raise WrongUse(f"calibration must be tensors of images {wanted}; got {short(wrong[0]) if wrong else 'none'}")
+    if not all(bool(each.isfinite().all()) for each in listed):
+        raise WrongUse("calibration must be images of finite numbers; it has NaN or infinities")
     return tuple(listed)
 
 

@@ -181,7 +181,7 @@ def _quantize(job: ExportJob, whole: Path, file: Path) -> None:
     if job.calibration is None:
         quantize(whole, file)
     else:
-        quantize_calibrated(whole, file, [images.float().cpu().numpy() for images in job.calibration])
+        quantize_calibrated(whole, file, [images.detach().float().cpu().numpy() for images in job.calibration])
 
 
 def _held_against(job: ExportJob, model: Backbone, file: Path) -> Difference:

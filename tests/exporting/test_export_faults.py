@@ -147,6 +147,7 @@ def test_the_inference_form_is_exported_too(ending: str, tmp_path: Path) -> None
         ({"calibration": [torch.zeros(1)], "dtype": "int8"}, "calibration must be tensors of images"),
         ({"calibration": [1], "dtype": "int8"}, "calibration must be tensors of images"),
         ({"calibration": 5, "dtype": "int8"}, "calibration must be tensors of images"),
+        ({"calibration": [torch.full((1, 3, 32, 32), float("nan"))], "dtype": "int8"}, "calibration must be images of"),
         ({"calibration": [], "dtype": "int8"}, "calibration must be tensors of images"),
         ({"calibration": [torch.zeros(1, 3, 32, 32)]}, "calibration is for dtype int8"),
     ],

@@ -35,8 +35,11 @@ pytest.importorskip("onnxscript", reason="the extra archdsl[onnx] is not install
 
 ROUNDING = 1e-4
 """Of the largest output, in float32."""
-QUICK = [("dat_t", False), ("datpp_t", False), ("dualvit_s", False), ("mixed", False), ("quick", True)]
-"""Whether the batch is dynamic. The blocks of the other families are in the mixed network."""
+QUICK = [
+    *((name, False) for name in ("lit_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny", "mixed")),
+    ("litv2_s", True),
+]
+"""Whether the batch is dynamic. Every family is there, and a mixture of them."""
 OTHERS = [case for case in product((*FAMILIES, "mixed", "quick"), (False, True)) if case not in QUICK]
 
 
