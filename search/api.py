@@ -13,7 +13,15 @@ from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
 from archdsl.runtimes.target import Target
 from archdsl.search.baselines import Source, baseline_documents, check_baselines, several, weights_notes
-from archdsl.search.defaults import NO_PARENT, absolute, default_note, new_folder, resumed_settings, settings_of
+from archdsl.search.defaults import (
+    NO_LIBRARY,
+    NO_PARENT,
+    absolute,
+    default_note,
+    new_folder,
+    resumed_settings,
+    settings_of,
+)
 from archdsl.search.doctor.feasible import require_feasible
 from archdsl.search.loop.session import run_search
 from archdsl.search.policy import SHIPPED
@@ -79,7 +87,9 @@ def run(
             is trained first.
         library: the folder that `archdsl library build` made of the parent: its best networks for the budget are tried
             first, and candidates made of its blocks begin with these as they were fitted. Without a space the search is
-            over the library's.
+            over the library's. "none" for none. By default one is fitted in the folder of the run, in 30 % of the time
+            at most, where there is a parent that exceeds the budgets, the space is no space of your own, and the time
+            is at least 300 s.
         throughput_budget: minimum images per second at the batch: a latency budget of batch / throughput. Only one of
             the two may be given.
         params_budget: maximum parameters.
@@ -138,7 +148,7 @@ def run(
         latency_budget_ms=latency_budget_ms,
         latency_share=latency_share,
         parent=None if parent is None else os.fspath(parent),
-        library=None if library is None else str(Path(library).expanduser().absolute()),
+        library=_library_folder(library),
         throughput_budget=throughput_budget,
         params_budget=params_budget,
         macs_budget=macs_budget,
@@ -178,6 +188,12 @@ def run(
     return run_search(settings, folder, resume, watcher, started, options=options, earlier=folders, notes=notes)
 
 
+def _library_folder(library: str | os.PathLike[str] | None) -> str | None:
+    if library is None or os.fspath(library) == NO_LIBRARY:
+        return None if library is None else NO_LIBRARY
+    return str(Path(library).expanduser().absolute())
+
+
 def _folder(path: str) -> str:
     """The path of an earlier run, which in a trial's origin must not look like a word for what stood beside a space."""
     return f"./{path}" if path in BESIDE else path
@@ -203,11 +219,12 @@ def _without_parent(request: SettingsRequest) -> SettingsRequest:
     Raises:
         WrongUse: a parent is named.
     """
-    if request.latency_share is not None or request.library or request.parent not in (None, NO_PARENT):
+    has_library = request.library not in (None, NO_LIBRARY)
+    if request.latency_share is not None or has_library or request.parent not in (None, NO_PARENT):
         is_share = request.latency_share is not None
         what = "a budget in percent of a parent's latency" if is_share else "a search with a parent"
         instead = "give the budget in milliseconds" if is_share else "leave out --parent"
-        instead += " and --library" if request.library else ""
+        instead += " and --library" if has_library else ""
         raise WrongUse(
             f"{what} cannot be shared by --storage: every machine would adapt a parent of its own, and what inherits "
             f"from different ones is not compared; {instead} to share the search, or leave out --storage to search on "

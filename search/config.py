@@ -96,6 +96,8 @@ class Settings(BaseModel):
     """The path of the trained network that candidates inherit from; None: each begins with initial weights."""
     library: str | None = None
     """The folder of a library of the parent's fitted blocks, whose networks are tried first."""
+    fits_library: bool = False
+    """Whether alternatives to the parent's blocks are fitted first, where the time is long enough."""
     trains_parent: bool = False
     """Whether a seed of the space is trained first as a parent, where there is none and the time is long enough."""
     latency_share: Annotated[float, Field(gt=0, le=10)] | None = None
@@ -192,6 +194,9 @@ def difference_text(field: str, before: Json, now: Json) -> str:
     if field == "trains_parent":
         words = {True: "a seed that is trained first", False: "none"}
         return f"--parent: {words[before is True]} in the run, {words[now is True]} now"
+    if field == "fits_library":
+        words = {True: "one that the search fits", False: "none"}
+        return f"--library: {words[before is True]} in the run, {words[now is True]} now"
     if field == "also":
         return _networks_text(before, now)
     option, scale, unit = _TYPED.get(field, (f"--{field.replace('_', '-')}", 1.0, ""))

@@ -65,6 +65,8 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             "least_steps": 0 if request.epochs is not None else LEAST_STEPS,
             **request.named,
             "parent": None if parent is None else str(parent),
+            "library": None if request.library == NO_LIBRARY else request.library,
+            "fits_library": parent is not None and request.library is None and _is_given_by_us(space, parent),
             "trains_parent": parent is None and request.parent != NO_PARENT,
             **_promised(request, measured, setting.batch),
             "asked_budgets": [*request.named_budgets],
@@ -116,7 +118,7 @@ def _default_space(request: SettingsRequest) -> Space:
         WrongUse: the parent is no trained network of ours, or there is no such library.
         SearchError: the library is broken or half built.
     """
-    if request.library is not None:
+    if request.library not in (None, NO_LIBRARY):
         return space_of(read_library(request.library).index.space_document)
     if request.parent is None or request.parent == NO_PARENT:
         return load_space(default_space("cpu" if request.target else request.device))
@@ -174,7 +176,7 @@ def check_library(request: SettingsRequest, space: Space) -> None:
         WrongUse: there is no such folder, or no parent.
         SearchError: the library is broken or half built, or the space has other alternatives to the parent's blocks.
     """
-    if request.library is None:
+    if request.library in (None, NO_LIBRARY):
         return
     library = read_library(request.library)
     if request.parent == NO_PARENT or (request.parent is None and space.parent is None):
@@ -192,7 +194,14 @@ def document_of(space: Space) -> JsonObject:
     return document
 
 
-NO_PARENT = "none"
+NO_PARENT = NO_LIBRARY = "none"
+
+
+def _is_given_by_us(space: Space, parent: Path) -> bool:
+    """Whether a space is one that a search takes by itself; networks outside a user's own space are not proposed."""
+    if space.name in (GPU_SPACE, CPU_SPACE):
+        return document_of(space) == document_of(load_space(space.name))
+    return document_of(space) == document_of(space_of(around(load_spec(parent))))
 
 
 def parent_of(space: Space, request: SettingsRequest) -> Path | None:
@@ -239,6 +248,8 @@ def resumed_settings(
         parent = parent_of(before.space_document, request)
         named["parent"] = None if parent is None else str(parent)
         named["trains_parent"] = False
+    if request.library is not None:
+        named |= {"library": None if request.library == NO_LIBRARY else request.library, "fits_library": False}
     if space is not None:
         named["space"] = document_of(space if isinstance(space, Space) else load_space(space))
     if request.latency_budget_ms is not None or request.throughput_budget is not None:

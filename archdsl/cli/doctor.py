@@ -56,7 +56,7 @@ def _search_command(examination: Examination, request: SettingsRequest, space: s
     if kept and examination.settings.budgets.latency_ms is None:
         half = min(kept, key=lambda budget: abs(budget.share - 0.5))
         named["latency_budget_ms"] = float(f"{half.budget_ms:.2g}")
-    return search_command({**named, "trains_parent": True}, space)  # the search decides on a parent by itself
+    return search_command({**named, "trains_parent": True, "fits_library": True}, space)  # it decides on both by itself
 
 
 @with_options(DoctorOptions)

@@ -40,9 +40,9 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         Path | None,
         typer.Option(
             "--library",
-            metavar="FOLDER",
-            help="fitted blocks of the parent, made by archdsl library build; its networks for the budget are tried "
-            "first (default: none)",
+            metavar="FOLDER|none",
+            help="fitted blocks of the parent, made by archdsl library build, whose networks for the budget are tried "
+            "first (default: without a space of your own, and with --time of 5m or more, the search fits them itself)",
         ),
     ]
     target: options.Target

@@ -78,6 +78,8 @@ class Context:
         """The trained network that candidates inherit from, once it is prepared; None where there is none."""
         self.library: LibraryNetworks | None = None
         """The networks of the library of its blocks, where there is one."""
+        self.own_library: Path | None = None
+        """The folder of the library that this search fitted, where it did."""
         self._noted = set[str]()
         self._told_waiting = -math.inf
         self.update_front()
@@ -151,6 +153,11 @@ class Context:
         """Candidates inherit from it from here on, so that they get less of the time and finalists more."""
         self.parent = parent
         self.clock.with_parent()
+
+    def use_library_of_its_own(self, folder: Path) -> None:
+        """Solve for networks of a library that this search fitted, after which few candidates are left to be tried."""
+        self.own_library = folder
+        self.clock.with_library()
 
     def use_settings(self, settings: Settings) -> None:
         """Other settings from here on, also when the run is resumed."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.facts import Named
-from archdsl.deriving.library.folder import Library, read_library, weights_hash
-from archdsl.deriving.library.solutions import Solver
-from archdsl.errors import MeasureError, SearchError
+from archdsl.deriving.library.folder import read_library, weights_hash
+from archdsl.errors import SearchError
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.baselines import Baseline, point_choices
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.library_networks import LibraryNetworks, Solved, costs_by
-from archdsl.search.predict.formula import Formula, fitted, terms_of
-from archdsl.search.predict.latency_model import table_of
+from archdsl.search.evaluate.library_latency import calibrated_solver
+from archdsl.search.evaluate.library_networks import LibraryNetworks, Solved
+from archdsl.search.predict.formula import Terms
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
 from archdsl.search.store.run_library import LIBRARY_FILE, KeptNetworks
 from archdsl.search.trial import LIBRARY, Trial
@@ -30,7 +26,7 @@ def use_library(context: Context) -> None:
     Raises:
         SearchError: the library is broken, half built, or of another parent, data or image size.
     """
-    parent, folder = context.parent, context.settings.library
+    parent, folder = context.parent, context.settings.library or context.own_library
     if folder is None or parent is None:
         return
     library = read_library(folder)
@@ -42,9 +38,12 @@ def use_library(context: Context) -> None:
     except SearchError as error:
         raise SearchError(f"{error}{_of_adapted(parent)}") from None
     context.doing(f"choosing networks of the library {folder}", "starting")
-    solver = _solver(context, library, spec, parent.latency_ms)
-    networks = context.library = LibraryNetworks(library, solver, context.settings, context.policy.inheritance.library)
     kept = context.folder.read(LIBRARY_FILE, KeptNetworks)
+    measured = [(Terms(macs, operators), ms) for macs, operators, ms in kept.measured] if kept is not None else []
+    solver = calibrated_solver(context, library, spec, measured, is_new=kept is None)
+    networks = context.library = LibraryNetworks(
+        library, solver, context.settings, context.policy.inheritance.library, measured
+    )
     if kept is not None:
         networks.restore(kept)
     else:
@@ -64,7 +63,7 @@ def use_library(context: Context) -> None:
 
 
 def solved_again(context: Context, record: Trial) -> Baseline | None:
-    """The network to try in the place of one of the library that measured too slow; None where there is none."""
+    """The network to try after one of the library that is too slow, or much faster than it need be; None without."""
     gate_ms = context.state.gate_ms
     if context.library is None or gate_ms is None or record.latency_ms is None:
         return None
@@ -72,7 +71,9 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
     if again is None:
         return None
     context.folder.write(LIBRARY_FILE, context.library.as_json())
-    context.note(f"library  {record.latency_ms:.2f} ms is over {gate_ms:.2f} ms; instead: {_described(again)}")
+    is_over = record.latency_ms > gate_ms
+    missed = f"over {gate_ms:.2f} ms; instead" if is_over else f"well under {gate_ms:.2f} ms; beside it"
+    context.note(f"library  {record.latency_ms:.2f} ms is {missed}: {_described(again)}")
     return library_baseline(context, again)
 
 
@@ -101,37 +102,3 @@ def _of_adapted(parent: Parent) -> str:
     if not parent.notes:
         return ""
     return f"; the parent was changed for this data ({parent.notes[0]}): build the library of what the run made of it"
-
-
-def _solver(context: Context, library: Library, parent: Spec, measured_ms: float | None) -> Solver:
-    """The program, whose latencies are scaled so that the parent's is what was measured.
-
-    They are those of the table of the space, where there is one that knows all blocks, else a formula's; 0 where
-    the parent was not measured.
-    """
-    if measured_ms is None:
-        return Solver(library, costs_by(lambda spec: 0.0))
-    table = table_of(context.settings, context.state.facts)
-    if table is not None:
-        with suppress(MeasureError):  # the table has not all blocks
-            return Solver(library, costs_by(_scaled(table.predict, parent, measured_ms)))
-    return Solver(library, costs_by(_scaled(_formula_ms(context, parent, measured_ms), parent, measured_ms)))
-
-
-def _scaled(predicted_ms: Callable[[Spec], float], parent: Spec, measured_ms: float) -> Callable[[Spec], float]:
-    scale = measured_ms / predicted_ms(parent)
-    return lambda spec: scale * predicted_ms(spec)
-
-
-def _formula_ms(context: Context, parent: Spec, measured_ms: float) -> Callable[[Spec], float]:
-    """By MACs and operators; the coefficients are fitted to what the run measured, where that is enough."""
-    policy = context.policy.inheritance.library
-    measured = [
-        (terms_of(spec_of(trial.document)), trial.latency_ms)
-        for trial in context.trials
-        if trial.can_win and trial.latency_ms
-    ]
-    formula = fitted([*measured, (terms_of(parent), measured_ms)], context.policy.formula)
-    if formula is None:
-        formula = Formula(policy.ms_per_mmac, policy.ms_per_100_operators, (0.0,))
-    return lambda spec: formula.predict(terms_of(spec))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from archdsl.cost import count
@@ -19,6 +19,7 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.library_facts import library_facts
 from archdsl.search.network import Network
 from archdsl.search.policy.inherit import LibraryPolicy
+from archdsl.search.predict.formula import Terms
 from archdsl.search.store.run_library import KeptNetwork, KeptNetworks
 
 LATENCY = "latency"
@@ -41,9 +42,20 @@ class Solved(NamedTuple):
 class LibraryNetworks:
     """What a search takes from a library."""
 
-    def __init__(self, library: Library, solver: Solver, settings: Settings, policy: LibraryPolicy) -> None:
-        """The solver's costs are `params`, `macs` and, where latencies are limited, `latency` in ms."""
+    def __init__(
+        self,
+        library: Library,
+        solver: Solver,
+        settings: Settings,
+        policy: LibraryPolicy,
+        measured: Sequence[tuple[Terms, float]] = (),
+    ) -> None:
+        """The solver's costs are `params`, `macs` and, where latencies are limited, `latency` in ms.
+
+        `measured` are the networks by which its latencies were corrected.
+        """
         self.library, self.solver, self._settings, self._policy = library, solver, settings, policy
+        self._measured = tuple((terms.macs, terms.operators, ms) for terms, ms in measured)
         self.solved: list[Solved] = []
         self.depth_cut: Spec | None = None
         """The parent with fewer of its own blocks in each stage, as many as the budgets let it keep."""
@@ -78,19 +90,25 @@ class LibraryNetworks:
             self._add("single blocks", single, gate_ms)
 
     def solve_again(self, network_hash: str, latency_ms: float, gate_ms: float) -> Solved | None:
-        """Another network in the place of one that measured `latency_ms`, within the limit times gate / measured.
+        """Another network than one that measured `latency_ms`, within its limit times gate / measured.
 
-        None where it was solved often enough, or there is none.
+        It stands in the place of a network that is over the gate, and beside the best one where that leaves much of the
+        gate unused. None where it was solved often enough, or there is none.
         """
-        slow = next((each for each in self.solved if each.network_hash == network_hash), None)
-        if slow is None or slow.limit_ms is None or slow.tries >= self._policy.tries or latency_ms <= gate_ms:
+        missed = next((each for each in self.solved if each.network_hash == network_hash), None)
+        if missed is None or missed.limit_ms is None or missed.tries >= self._policy.tries:
             return None
-        limit_ms = slow.limit_ms * gate_ms / latency_ms
+        is_wasteful = missed.what == "best" and latency_ms < self._policy.used * gate_ms
+        if latency_ms <= gate_ms and not is_wasteful:
+            return None
+        limit_ms = missed.limit_ms * gate_ms / latency_ms
         try:
-            derived = self._solve_for(slow.what, limit_ms)
+            derived = self._solve_for(missed.what, limit_ms)
         except BudgetTooSmall:
             return None
-        return None if derived is None else self._add(slow.what, derived, limit_ms, slow.tries + 1)
+        if derived is None or not derived.exchanged:
+            return None
+        return self._add(missed.what, derived, limit_ms, missed.tries + 1)
 
     def restore(self, kept: KeptNetworks) -> None:
         """What was solved when the run began."""
@@ -112,8 +130,13 @@ class LibraryNetworks:
         ]
         cut = None if self.depth_cut is None else self.depth_cut.to_json()
         facts = library_facts(self.solver, [each.limit_ms for each in self.solved if each.what == "best"])
-        folder = str(self.library.folder)
-        kept = KeptNetworks(library=folder, networks=tuple(networks), depth_cut=cut, facts=facts)
+        kept = KeptNetworks(
+            library=str(self.library.folder),
+            networks=tuple(networks),
+            measured=self._measured,
+            depth_cut=cut,
+            facts=facts,
+        )
         return kept.model_dump(mode="json")
 
     def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0) -> Solved:

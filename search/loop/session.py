@@ -19,6 +19,7 @@ from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
 from archdsl.search.evaluate.library import use_library
+from archdsl.search.evaluate.own_library import fit_own_library
 from archdsl.search.evaluate.own_parent import train_own_parent
 from archdsl.search.evaluate.parent import measure_parent, prepare_parent
 from archdsl.search.evaluate.rungs import load_data
@@ -162,6 +163,7 @@ class Search:
             is_resumed=self.context.is_resumed,
         )
         context.state.gate_ms = agreed(study, context.settings, context.space, mine)
+        fit_own_library(context)
         use_library(context)
         if is_measuring:
             facts = described(context.settings, context.space, context.state.gate_ms, mine.device_name)

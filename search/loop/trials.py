@@ -233,7 +233,7 @@ class SearchLoop:
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
-        if record.is_over_gate and (baseline := solved_again(context, record)) is not None:
+        if (baseline := solved_again(context, record)) is not None:
             self._try_also(baseline)
         if context.parent is not None and not context.inherits:
             context.note(_given_up(context.trials))
@@ -248,7 +248,7 @@ class SearchLoop:
         self.context.baselines.append(baseline)
         self._origins[baseline.network_hash] = baseline.origin
         if baseline.choices is None:
-            self._outside[baseline.network_hash] = baseline
+            self._outside = {baseline.network_hash: baseline, **self._outside}
         else:
             self.proposals.add_baselines([(baseline.choices, baseline.name)])
 

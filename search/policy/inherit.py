@@ -70,13 +70,50 @@ class OwnParentPolicy:
 
 
 @dataclass(frozen=True)
+class FittingPolicy:
+    """How alternatives to the parent's blocks are fitted in a search; `archdsl library build` takes more images."""
+
+    images: int = 512
+    """Training images that blocks are fitted on, at most: 256 gave what 896 did."""
+    scored: int = 256
+    """Others that they are scored on, at most."""
+    steps: int = 60
+    """Of a fit."""
+    most_processes: int = 8
+    """On a CPU, however many cores it has."""
+
+
+@dataclass(frozen=True)
+class OwnLibraryPolicy:
+    """When a search fits alternatives to its parent's blocks, and which."""
+
+    from_s: float = 300.0
+    """Of a search's time: in less, too few would be fitted."""
+    time_share: float = 0.3
+    """Of the time that is left, at most."""
+    least_saving: float = 0.01
+    """Share of the parent's latency that an alternative is predicted to save at least."""
+    search_share: float = 0.2
+    """Of the time that is left then, for candidates: the first ones are the library's."""
+    fitting: FittingPolicy = field(default_factory=FittingPolicy)
+
+
+@dataclass(frozen=True)
 class LibraryPolicy:
     """Which networks of a library are tried first."""
 
     others: int = 1
     """Beside the best one, that differ from it and from each other in two positions or more."""
     tries: int = 3
-    """Of a network whose measured latency missed the gate, each with the limit scaled by gate / measured."""
+    """Of a network whose latency is far from the gate, each with the limit scaled by gate / measured."""
+    calibrations: int = 2
+    """Networks that are measured before others are solved for, so that latencies are predicted well at the budget."""
+    used: float = 0.85
+    """Share of the gate; where the best network takes less, another one is solved for that takes more."""
+    near: float = 0.05
+    """Share of the budget, up to which one of these is near enough."""
+    enough_measured: int = 2
+    """Networks to which the formula of latencies is fitted, the parent among them."""
     static_tries: int = 8
     """Solutions that are passed over since they exceed a budget that is no sum."""
     ms_per_mmac: float = 0.03

@@ -64,13 +64,15 @@ class Formula(NamedTuple):
         return f"{coefficients}, median error {100 * self.median_error:.0f} % on {len(self.errors)} networks left out"
 
 
-def fitted(measured: Sequence[tuple[Terms, float]], policy: FormulaPolicy) -> Formula | None:
-    """The formula with the least squared relative error on networks and their ms; None for fewer than `policy.enough`.
+def fitted(measured: Sequence[tuple[Terms, float]], policy: FormulaPolicy, enough: int | None = None) -> Formula | None:
+    """The formula with the least squared relative error on networks and their ms.
+
+    None for fewer than `enough`, by default `policy.enough`.
 
     Raises:
         ValueError: a latency is not above 0.
     """
-    if len(measured) < policy.enough:
+    if len(measured) < (policy.enough if enough is None else enough):
         return None
     rows = np.array([(terms.macs / 1e6, terms.operators / 100) for terms, _ in measured])
     ms = np.array([latency for _, latency in measured])

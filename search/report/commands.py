@@ -33,7 +33,7 @@ def search_command(
     plain = tuple(name for name in _PLAIN if not (name == "epochs" and is_default))
     taken = ["--from", str(earlier)] if earlier is not None else []
     taken += [word for path in also for word in ("--also", path)]
-    parent = _parent_words(settings)
+    parent = _parent_words(settings) + _library_words(settings)
     return shlex.join(["archdsl", "search", space, *_limits(settings), *_options(settings, plain), *parent, *taken])
 
 
@@ -52,6 +52,14 @@ def _parent_words(settings: Mapping[str, Json]) -> list[str]:
         return ["--parent", name if name and str(zoo.shipped_parent(name)) == parent else parent]
     decides_by_itself = settings.get("trains_parent") is True
     return [] if decides_by_itself else ["--parent", "none"]
+
+
+def _library_words(settings: Mapping[str, Json]) -> list[str]:
+    """The library, or that there is none where a search with this parent would fit one without being asked."""
+    library, decides_by_itself = settings.get("library"), settings.get("fits_library") is True
+    if isinstance(library, str):
+        return ["--library", library]
+    return [] if decides_by_itself or not isinstance(settings.get("parent"), str) else ["--library", "none"]
 
 
 def resume_command(folder: Path, *options: str) -> str:

@@ -28,6 +28,7 @@ class Clock:
         """
         self._now, self._policy = now or time.monotonic, policy.time
         self._search_share, self._share_with_parent = policy.time.search_share, policy.inheritance.search_share
+        self._share_with_library = policy.own_library.search_share
         if settings.parent is not None:
             self.with_parent()
         self._spent, self._started = spent, self._now() if started is None else started
@@ -97,6 +98,10 @@ class Clock:
     def with_parent(self) -> None:
         """Candidates get the share of the time that they have where they inherit from a parent."""
         self._search_share = self._share_with_parent
+
+    def with_library(self) -> None:
+        """Candidates get the share of the time that they have where the first of them come from a fitted library."""
+        self._search_share = self._share_with_library
 
     @property
     def search_ends_s(self) -> float | None:

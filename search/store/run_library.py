@@ -62,9 +62,12 @@ class KeptFacts(_Kept):
 
 
 class KeptNetworks(_Kept):
-    """`library.json`. library: its folder. facts: None in a run of an earlier version."""
+    """`library.json`. library: its folder. measured: MACs, operators and ms of networks to which the formula of
+    latencies was fitted. facts: None in a run of an earlier version.
+    """
 
     library: str
     networks: tuple[KeptNetwork, ...]
+    measured: tuple[tuple[float, float, float], ...] = ()
     depth_cut: dict[str, JsonValue] | None = None
     facts: KeptFacts | None = None

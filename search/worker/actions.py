@@ -14,6 +14,8 @@ from archdsl.search.loaded_data import LoadedData
 from archdsl.search.worker import (
     export_actions,
     export_messages,
+    library_actions,
+    library_messages,
     messages,
     parent_actions,
     parent_messages,
@@ -48,6 +50,7 @@ Reply = (
     | training_messages.PaceReply
     | training_messages.CountReply
     | parent_messages.ParentReply
+    | library_messages.LibraryReply
 )
 R = TypeVar("R", bound=Reply)
 Action = Callable[[JsonObject, Callable[[JsonObject], None]], JsonObject]
@@ -206,6 +209,7 @@ ACTIONS: dict[str, Action] = {
     "count": _action(training_messages.CountRequest, training_actions.count_network),
     "score": _action(training_messages.ScoreRequest, training_actions.score),
     "parent": _action(parent_messages.ParentRequest, parent_actions.prepare_parent),
+    "library": _action(library_messages.LibraryRequest, library_actions.fit_library),
     "pace": _action(training_messages.PaceRequest, training_actions.pace_of),
 }
 """By the name of the request."""

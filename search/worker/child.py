@@ -6,8 +6,6 @@ with a candidate is a reply; what kills the process costs its parent that one ca
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
 import queue
@@ -19,17 +17,16 @@ from collections.abc import Callable
 
 from archdsl.errors import ArchError, ConnectionLost
 from archdsl.json_types import JsonObject
+from archdsl.processes import end_with_parent
 from archdsl.search.worker.actions import ACTIONS
 from archdsl.search.worker.torch_faults import full_memory, is_broken
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve requests until the standard input ends."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not look like a reply
-    _end_with_parent()
+    end_with_parent()
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
 
@@ -57,12 +54,6 @@ def _end() -> None:
     if os.getpgrp() == os.getpid() and os.getsid(0) == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
-
-
-def _end_with_parent() -> None:
-    """Let Linux end this process with its parent, also while C code keeps every Python thread waiting."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def answer(request: JsonObject, say: Callable[[JsonObject], None]) -> JsonObject:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,8 @@ from archdsl.deriving.library.facts import LibrarySettings, Named
 from archdsl.deriving.library.folder import Library, read_library, weights_hash
 from archdsl.deriving.library.scoring import Scorer
 from archdsl.deriving.library.solutions import Solver
+from archdsl.deriving.library.stage_times import stage_ends
+from archdsl.deriving.library.wanted import wanted_alternatives
 from archdsl.deriving.library.work import model_hash, sample_sizes
 from archdsl.deriving.parents import read_parent
 from archdsl.errors import SearchError, WrongUse
@@ -270,3 +273,33 @@ def test_a_parent_is_known_by_its_weights_whether_in_memory_or_in_its_file(paren
     assert model_hash(model) == weights_hash(parent, canonical_hash(model.spec))
     other = read_parent(saved_parent(tmp_path, seed=3)).model
     assert model_hash(other) != model_hash(model)
+
+
+def test_some_alternatives_or_some_time_make_a_library_of_what_was_fitted_which_is_completed_later(
+    library: Library, parent: Path, tmp_path: Path
+) -> None:
+    keys = library.index.keys
+    space, out = space_of(space_around()), tmp_path / "some"
+
+    def build_some(folder: Path = out, **named: Any) -> Library:
+        return build_library(
+            parent, "shapetex", folder, space=space, settings=SETTINGS, train_images=128, device="cpu", **named
+        )
+
+    some = build_some(keys=[keys[4], keys[1]])
+    assert some.index.keys == (keys[1], keys[4])
+    assert read_library(out) == some
+    assert not build_some(tmp_path / "none", seconds=0.0).usable
+    more = build_some(keys=[keys[0]], seconds=0.0)
+    assert set(more.index.keys) == {keys[1], keys[4]}
+    assert results(build_some()) == results(library)
+
+
+def test_the_stages_share_the_time_by_their_work() -> None:
+    parent = parent_spec()
+    offered = [each for _, each in wanted_alternatives(parent, space_of(space_around()))]
+    ends = stage_ends(parent, offered, SETTINGS, 100.0)
+    assert list(ends) == [node.id for node in parent.nodes]
+    assert 0 == ends["stem"] < ends["stage1"] < ends["stage2"] == ends["head"] == pytest.approx(100)
+    only = stage_ends(parent, [each for each in offered if each.stage == "stage2"], SETTINGS, 100.0)
+    assert only["stage1"] == 0

@@ -28,7 +28,6 @@ NO_POLICY = {
     "store/budget_share.py": {"_ALMOST"},  # which messages and docs name
     "store/machine_load.py": {"_LEAST_SHARE"},  # which messages and docs name
     "worker/there.py": {"PATIENCE_S", "_PAUSES_S"},  # of the process that measures, to which no policy is sent
-    "worker/child.py": {"_PR_SET_PDEATHSIG"},  # of Linux
     "worker/scores/az_nas.py": {"_ENOUGH", "_MOST_PROBES"},  # what a score is
     "worker/scores/every.py": {"IMAGES", "_LEAST"},  # what a score is
 }

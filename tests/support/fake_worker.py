@@ -12,14 +12,16 @@ from typing import Any, TypeVar
 from archdsl import count
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
-from archdsl.load.specs import spec_of
+from archdsl.load.spaces import space_of
+from archdsl.load.specs import load_spec, spec_of
 from archdsl.search.worker.events import TrainingProgress
-from archdsl.search.worker.process import Progress
+from archdsl.search.worker.process import Failed, Progress
 from archdsl.search.worker.request import Request
 from archdsl.search.worker.scores.every import NAMES
 from archdsl.weights.facts import read_facts, read_header
 from tests.support.devices import fake_device
 from tests.support.fake_weights import fake_named, write_fake_weights
+from tests.support.libraries import fake_library
 
 Reply = dict[str, Any]
 R = TypeVar("R")
@@ -115,6 +117,13 @@ class FakeWorker:
     def _threads(self, request: Reply) -> Reply:
         return {"threads": 1}
 
+    def _library(self, request: Reply) -> Reply:
+        if self.machine.library_fails:
+            raise Failed(self.machine.library_fails)
+        parent, keys = Path(request["parent"]), request["keys"][: self.machine.fitted]
+        fake_library(Path(request["out"]), parent, load_spec(parent), space=space_of(request["space"]), keys=keys)
+        return {"fitted": len(keys), "left_out": 0}
+
     def _candidate(self, request: Reply) -> Reply:
         file = Path(request["file"])
         if not file.is_file():
@@ -198,6 +207,10 @@ class Machine:
         """Which worker each was asked of."""
         self.exported: list[Path] = []
         """Files of candidates, in the order in which they were written."""
+        self.fitted = 1000
+        """Alternatives to a parent's blocks for which there is time, at most."""
+        self.library_fails: str | None = None
+        """Why they cannot be fitted."""
         self.stopped = 0
         self.on_ask: Callable[[Reply], None] | None = None
 

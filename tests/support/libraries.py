@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import spec_of
+from archdsl.spaces.space import Space
 from archdsl.weights import save_model
 
 _MLP = {"type": "mlp", "mlp": {"type": "dwconv", "ratio": 2}}
@@ -82,15 +84,25 @@ def saved_parent(folder: Path, seed: int = 1) -> Path:
     return file
 
 
-def fake_library(folder: Path, parent: Path, spec: Spec, fingerprint: str = "0" * 16, data: str = "shapetex") -> Path:
+def fake_library(
+    folder: Path,
+    parent: Path,
+    spec: Spec,
+    fingerprint: str = "0" * 16,
+    data: str = "shapetex",
+    *,
+    space: Space | None = None,
+    keys: Sequence[str] | None = None,
+) -> Path:
     """A finished library without a tensor: a search reads its index and the headers of its files."""
-    space = space_of(space_around() | {"classes": spec.classes})
-    wanted = wanted_alternatives(spec, space)
+    space = space or space_of(space_around() | {"classes": spec.classes})
+    offered = wanted_alternatives(spec, space)
+    wanted = [(key, each) for key, each in offered if keys is None or key in keys]
     identity = Identity(
         parent=Named(name=parent.name, sha256=weights_hash(parent, canonical_hash(spec))),
         data=Named(name=data, sha256=fingerprint),
         image=spec.image_size,
-        space=space_identity(space, [key for key, _ in wanted]),
+        space=space_identity(space, [key for key, _ in offered]),
         settings=SETTINGS,
     )
     index = Index(

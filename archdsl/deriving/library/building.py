@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,7 @@ from archdsl.deriving.library.work import Job, Work
 from archdsl.errors import SearchError, WrongUse
 from archdsl.files import try_lock
 from archdsl.json_types import JsonObject
+from archdsl.processes import end_with_parent
 from archdsl.runtimes.setting import checked_device, default_device
 from archdsl.spaces.space import Space
 
@@ -43,6 +44,8 @@ def build_library(
     train_images: int = TRAIN_IMAGES,
     workers: int = 1,
     device: str | None = None,
+    keys: Iterable[str] | None = None,
+    seconds: float | None = None,
     watcher: Watcher = lambda progress: None,
 ) -> Library:
     """Fit and score alternatives to the blocks of a parent, and keep them in a folder; a broken-off one is resumed.
@@ -58,6 +61,9 @@ def build_library(
         train_images: of the data, at most; the library takes its images from the first of them.
         workers: processes that fit at the same time, each with the parent in memory.
         device: `cpu`, `cuda` or `cuda:N`; without it CUDA if there is one.
+        keys: of the alternatives that are fitted; by default all of the space.
+        seconds: after which no further alternative is begun; the library then has those that are finished, and is
+            resumed like any other. No limit by default.
         watcher: told of the progress.
 
     Raises:
@@ -69,9 +75,10 @@ def build_library(
     name = checked_device(device or default_device())
     _check_folder(Path(out))
     document: JsonObject | None = None if space is None else space.model_dump(mode="json", by_alias=True)
-    job = Job(os.fspath(parent), data or DEFAULT, document, os.fspath(out), settings, train_images, name, (0, 1))
+    path, chosen = Path(out), None if keys is None else tuple(keys)
+    named = os.fspath(parent), data or DEFAULT, document, str(path)
+    job = Job(*named, settings, train_images, name, (0, 1), chosen, seconds)
     work = Work(job)
-    path = Path(out)
     path.mkdir(parents=True, exist_ok=True)
     lock = try_lock(path / ".lock")
     if lock is None:
@@ -100,7 +107,10 @@ def _built(work: Work, path: Path, workers: int, watcher: Watcher) -> Library:
     if index is not None:
         files.refuse_difference(path, files.differences(index.identity, work.identity))
     (path / files.BLOCKS).mkdir(exist_ok=True)
+    stored = {} if index is None else {key: files.stored_entry(path, key, work.identity) for key in index.keys}
+    earlier = [key for key, entry in stored.items() if entry is not None]
     begun = work.index
+    begun = begun.model_copy(update={"keys": tuple(dict.fromkeys([*begun.keys, *earlier]))})
     keys = begun.keys
     finished = {key: entry for key in keys if (entry := files.stored_entry(path, key, work.identity)) is not None}
     files.write_index(path, begun, finished.values())
@@ -114,12 +124,14 @@ def _built(work: Work, path: Path, workers: int, watcher: Watcher) -> Library:
     tell(already)
     pending = [key for key in keys if key not in finished]
     if workers > 1 and len(pending) > 1:
-        _in_processes(work.job, min(workers, len(pending)), lambda: tell(_count(path, keys, work.identity)))
+        _in_processes(work.job_of_the_rest, min(workers, len(pending)), lambda: tell(_count(path, keys, work.identity)))
     else:
         for number, _ in enumerate(work.run(set(pending)), 1):
             tell(already + number)
-    entries = [files.stored_entry(path, key, work.identity) for key in keys]
-    files.write_index(path, begun, [entry for entry in entries if entry is not None])
+    entries = [entry for key in keys if (entry := files.stored_entry(path, key, work.identity)) is not None]
+    if work.job.seconds is not None:  # what there was no time for is not missing
+        begun = begun.model_copy(update={"keys": tuple(entry.key for entry in entries)})
+    files.write_index(path, begun, entries)
     return files.read_library(path)
 
 
@@ -169,6 +181,7 @@ def build_share() -> None:
     job = Job(settings=settings, share=share, **facts)
     place, workers = job.share
     torch.set_num_threads(max((os.cpu_count() or 1) // workers, 1))
+    end_with_parent()
     work = Work(job)
     path = Path(job.out)
     pending = [key for key, _ in work.wanted if files.stored_entry(path, key, work.identity) is None]

@@ -20,6 +20,7 @@ from archdsl.deriving.library.activations import map_allocator, stage_maps
 from archdsl.deriving.library.blocks import inherited_block
 from archdsl.deriving.library.facts import Entry, Identity, Index, LibrarySettings, Named
 from archdsl.deriving.library.scoring import Scorer
+from archdsl.deriving.library.stage_times import stage_ends
 from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
 from archdsl.deriving.parents import read_parent
 from archdsl.deriving.running import RunningNetwork, evaluating, read_by
@@ -49,13 +50,17 @@ class Job(NamedTuple):
     device: str
     share: tuple[int, int]
     """Which of how many processes it is."""
+    keys: tuple[str, ...] | None = None
+    """Of the alternatives that are built; None for all of the space."""
+    seconds: float | None = None
+    """After which no further alternative is begun; None for no limit."""
 
 
 class Work:
     """The parent, the images and the alternatives of one building."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job, self._started = job, time.monotonic()
         self.parent = read_parent(Path(job.parent))
         model, settings = self.parent.model, job.settings
         if model.features_only or model.num_classes < 2:
@@ -70,12 +75,13 @@ class Work:
         images = data.normalise(data.train_images[: fitted + scored])
         self.fitted, self.scored = images[:fitted], images[fitted:]
         self.space = space_of(job.space if job.space is not None else block_choices(model.spec)[0])
-        self.wanted = wanted_alternatives(model.spec, self.space)
+        offered = wanted_alternatives(model.spec, self.space)
+        self.wanted = _chosen(offered, job)
         self.identity = Identity(
             parent=Named(name=self.parent.name, sha256=model_hash(model)),
             data=Named(name=data.name, sha256=data.fingerprint()),
             image=model.spec.image_size,
-            space=space_identity(self.space, [key for key, _ in self.wanted]),
+            space=space_identity(self.space, [key for key, _ in offered]),
             settings=settings,
         )
 
@@ -90,8 +96,18 @@ class Work:
             keys=tuple(key for key, _ in self.wanted),
         )
 
+    @property
+    def job_of_the_rest(self) -> Job:
+        """The job in the time that is left of it."""
+        seconds, spent = self.job.seconds, time.monotonic() - self._started
+        return self.job if seconds is None else self.job._replace(seconds=max(seconds - spent, 0.0))
+
     def run(self, keys: set[str]) -> Iterator[Entry]:
-        """Fit and score the alternatives of these keys, stage by stage, each written when it is finished."""
+        """Fit and score the alternatives of these keys, stage by stage, each written when it is finished.
+
+        Where the time is limited each stage has a share of it, and what is begun of a stage is spread over it evenly.
+        """
+        begun, ends = time.monotonic(), self._stage_ends()
         model, device = self.parent.model.to(self.job.device), self.job.device
         with torch.inference_mode(False), evaluating(model), map_allocator(Path(self.job.out)) as allocate:
             running = RunningNetwork(model, self.fitted.to(device), allocate)
@@ -104,9 +120,17 @@ class Work:
                 maps = stage_maps(running, step)
                 scorer.enter(step.name)
                 for key, alternative in mine:
+                    if time.monotonic() - begun > ends.get(step.name, math.inf):
+                        break
                     entry, block = self._one(key, alternative, maps, scorer)
                     _write(Path(self.job.out), entry, block, self.identity)
                     yield entry
+
+    def _stage_ends(self) -> dict[str, float]:
+        seconds, spec = self.job_of_the_rest.seconds, self.parent.model.spec
+        if seconds is None:
+            return {}
+        return stage_ends(spec, [each for _, each in self.wanted], self.job.settings, seconds)
 
     def _one(
         self, key: str, alternative: Alternative, maps: tuple[Maps, ...], scorer: Scorer
@@ -152,6 +176,12 @@ class Work:
             "after": fitted.after,
         }
         return place.model_copy(update=facts), block
+
+
+def _chosen(offered: list[tuple[str, Alternative]], job: Job) -> list[tuple[str, Alternative]]:
+    """Those that are asked for; where the time may not do for all, in an order that leaves out none of a kind."""
+    wanted = [each for each in offered if job.keys is None or each[0] in job.keys]
+    return wanted if job.seconds is None else sorted(wanted, key=lambda each: each[0].rpartition(".")[2])
 
 
 def _write(path: Path, entry: Entry, block: nn.Module | None, identity: Identity) -> None:

@@ -1,0 +1,119 @@
+"""What networks of a library are predicted to take, corrected by what some of them were measured to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from archdsl.deriving.choice import BudgetTooSmall
+from archdsl.deriving.library.folder import Library
+from archdsl.deriving.library.solutions import Solver
+from archdsl.errors import MeasureError
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.library_networks import LATENCY, costs_by
+from archdsl.search.evaluate.measuring import measure
+from archdsl.search.predict.formula import Formula, Terms, fitted, terms_of
+from archdsl.search.predict.latency_model import table_of
+from archdsl.search.worker.process import Failed, WorkerGone
+
+LatencyOf = Callable[[Spec], float]
+
+
+def calibrated_solver(
+    context: Context, library: Library, parent: Spec, measured: list[tuple[Terms, float]], is_new: bool
+) -> Solver:
+    """The integer program over a library, with latencies that were corrected where its networks for the budget lie.
+
+    In a new run its best network for the budget is measured, and the formula is fitted to it beside the parent; once
+    more where it was far from the budget. `measured` are these networks, to which others are added here.
+
+    Raises:
+        OutOfTime: the search's time was over first.
+    """
+    gate_ms, policy = context.state.gate_ms, context.policy.inheritance.library
+    solver = _solver(context, library, parent, measured)
+    if not is_new or gate_ms is None or _table_latency(context, parent) is not None:
+        return solver
+    for _ in range(policy.calibrations):
+        spec = _at_the_budget(solver, gate_ms)
+        if spec is None:
+            break
+        context.doing(f"measuring a network of the library {library.folder.name}", "starting")
+        try:
+            ms = _measured_ms(context, spec)
+        except (Failed, WorkerGone) as error:
+            context.note(f"library  predictions are not corrected, since a network could not be measured: {error}")
+            break
+        predicted = f"{solver.costs(spec)[LATENCY]:.2f} ms were predicted"
+        context.note(f"library  a network was measured to take {ms:.2f} ms, where {predicted}")
+        measured.append((terms_of(spec), ms))
+        solver = _solver(context, library, parent, measured)
+        if abs(ms / gate_ms - 1) <= policy.near:
+            break
+    return solver
+
+
+def predicted_latency(context: Context, parent: Spec, measured: Sequence[tuple[Terms, float]] = ()) -> LatencyOf:
+    """The ms of a network by the table of the space, where there is one that knows all its blocks, else by a formula.
+
+    The formula is fitted to the networks of `measured`. All are 0 where the parent was not measured.
+    """
+    parent_ms = None if context.parent is None else context.parent.latency_ms
+    if parent_ms is None:
+        return lambda spec: 0.0
+    if (by_table := _table_latency(context, parent)) is not None:
+        return by_table
+    policy = context.policy.inheritance.library
+    known = [(terms_of(parent), parent_ms), *measured, *_trials(context)]
+    formula = fitted(known, context.policy.formula, policy.enough_measured)
+    if formula is None or not measured:
+        plain = Formula(policy.ms_per_mmac, policy.ms_per_100_operators, (0.0,))
+        return _scaled(lambda spec: plain.predict(terms_of(spec)), parent, parent_ms)
+    return lambda spec: formula.predict(terms_of(spec))
+
+
+def _solver(context: Context, library: Library, parent: Spec, measured: Sequence[tuple[Terms, float]]) -> Solver:
+    return Solver(library, costs_by(predicted_latency(context, parent, measured)))
+
+
+def _table_latency(context: Context, parent: Spec) -> LatencyOf | None:
+    table = table_of(context.settings, context.state.facts)
+    parent_ms = None if context.parent is None else context.parent.latency_ms
+    if table is not None and parent_ms is not None:
+        with suppress(MeasureError):  # the table has not all blocks
+            return _scaled(table.predict, parent, parent_ms)
+    return None
+
+
+def _scaled(predicted_ms: LatencyOf, parent: Spec, measured_ms: float) -> LatencyOf:
+    scale = measured_ms / predicted_ms(parent)
+    return lambda spec: scale * predicted_ms(spec)
+
+
+def _trials(context: Context) -> list[tuple[Terms, float]]:
+    return [
+        (terms_of(spec_of(trial.document)), trial.latency_ms)
+        for trial in context.trials
+        if trial.can_win and trial.latency_ms
+    ]
+
+
+def _at_the_budget(solver: Solver, gate_ms: float) -> Spec | None:
+    """The library's best network for the gate; where none is predicted to keep it, about its fastest one."""
+    try:
+        derived = solver.solve({LATENCY: gate_ms})
+    except BudgetTooSmall as error:
+        with suppress(BudgetTooSmall):
+            derived = solver.solve({LATENCY: 1.02 * error.least})
+            return None if derived is None else derived.spec
+        return None
+    return None if derived is None or not derived.exchanged else derived.spec
+
+
+def _measured_ms(context: Context, spec: Spec) -> float:
+    with context.exported_file(spec) as file:
+        return measure(
+            context.worker, spec, context.settings, context.policy, context.clock, on_wait=context.waits, file=file
+        ).ms

@@ -1,0 +1,152 @@
+"""A search with a parent and enough time fits alternatives to its blocks itself; their best networks come first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import count
+from archdsl.deriving.library.folder import read_library
+from archdsl.load.spaces import space_of
+from archdsl.load.specs import override
+from archdsl.search.defaults import settings_of
+from archdsl.search.policy import SHIPPED
+from archdsl.search.request import SettingsRequest
+from archdsl.search.store.result import Result
+from archdsl.spaces.around import around
+from archdsl.zoo import shipped_parent
+from tests.support.fake_weights import fake_named, write_fake_weights
+from tests.support.fake_worker import Machine
+from tests.support.libraries import parent_spec, space_around
+from tests.support.searching import Lines, quicken, search, trials
+
+FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
+SPEC = override(parent_spec(), ["classes=10"])
+FITS: dict[str, Any] = {"fits_library": True, "latency_budget_ms": None, "latency_share": 0.85, "time_s": 600.0}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def fitting_search(folder: Path, machine: Machine, lines: Lines | None = None, **changes: Any) -> Result:
+    parent = folder / "parent.safetensors"
+    sets = {name: fake_named(0.9) for name in ("validation", "held")}
+    write_fake_weights(parent, FIELDS | {"spec": SPEC.to_json()}, sets)
+    asked = {"space": around(SPEC), "parent": str(parent), "trials": 5, "watcher": lines or Lines()}
+    return search(folder / "run", machine, **{**asked, **FITS, **changes})
+
+
+def asked_for(machine: Machine) -> list[dict[str, Any]]:
+    return [request for request in machine.asked if request["do"] == "library"]
+
+
+def test_a_library_is_fitted_in_the_folder_of_the_run_and_its_networks_are_tried_first(tmp_path: Path) -> None:
+    machine, lines, run = Machine(), Lines(), tmp_path / "run"
+    result = fitting_search(tmp_path, machine, lines)
+    [request] = asked_for(machine)
+    policy = SHIPPED.own_library
+    assert 0.9 * policy.time_share * 600 < request["seconds"] <= policy.time_share * 600
+    library = read_library(run / "library")
+    assert {entry.key for entry in library.usable} == set(request["keys"])
+    assert any(f"{len(request['keys'])} of {len(request['keys'])} alternatives" in line for line in lines.told)
+    first = trials(run)[0]
+    assert first["provenance"]["from"] == "library"
+    beginning = next(each["inheriting"] for each in machine.asked if each["do"] == "train")
+    assert beginning["library"] == str((run / "library").absolute())
+    assert result.verdict.passed
+
+
+def test_only_what_is_predicted_to_be_faster_is_fitted(tmp_path: Path) -> None:
+    machine = Machine()
+    fitting_search(tmp_path, machine)
+    [request] = asked_for(machine)
+    whole = [*space_of(request["space"]).nodes]
+    assert whole[1]["blocks"][0]["$one_of"][1]["type"] != "mlp"  # a mixer in the place of none
+    blocks = [entry.block for entry in read_library(tmp_path / "run" / "library").usable if entry.stage == "stage1"]
+    assert blocks
+    assert {block["type"] for block in blocks} == {"mlp"}
+
+
+def test_a_network_that_takes_much_less_than_the_budget_is_followed_by_a_larger_one(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    machine.on_ask = lambda request: setattr(
+        machine, "speed", 0.6 if request["do"] == "measure" and "-derived-" in request["spec"]["name"] else 1.0
+    )
+    fitting_search(tmp_path, machine, lines, trials=6, latency_share=0.65)
+    assert any("well under" in line and "beside it: best" in line for line in lines.told)
+    kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
+    best = [each["limit_ms"] for each in kept if each["what"] == "best"]
+    assert best[0] < best[1]
+    names = [trial["spec"]["name"] for trial in trials(tmp_path / "run")]
+    assert f"tiny-derived-{1 + [each['limit_ms'] for each in kept].index(best[1])}" in names
+
+
+def test_predictions_are_corrected_by_a_network_that_is_measured_first(tmp_path: Path) -> None:
+    lines = Lines()
+    fitting_search(tmp_path, Machine(), lines)
+    [said] = [line for line in lines.told if "were predicted" in line][:1]
+    assert said.startswith("library  a network was measured to take ")
+    kept = json.loads((tmp_path / "run" / "library.json").read_text())
+    assert 1 <= len(kept["measured"]) <= SHIPPED.inheritance.library.calibrations
+    assert all(0 < macs < count(SPEC).macs and ms > 0 for macs, _, ms in kept["measured"])
+
+
+def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    machine.fitted = 3
+    result = fitting_search(tmp_path, machine, lines)
+    [request] = asked_for(machine)
+    assert any(f"library  3 of {len(request['keys'])} alternatives" in line for line in lines.told)
+    assert len(read_library(tmp_path / "run" / "library").usable) == 3
+    assert result.verdict.passed
+
+
+def test_it_is_fitted_once_over_all_resumes(tmp_path: Path) -> None:
+    fitting_search(tmp_path, Machine(), trials=2)
+    again = Machine()
+    fitting_search(tmp_path, again, trials=5, resume=True)
+    assert not asked_for(again)
+    assert len(trials(tmp_path / "run")) == 5
+    begun = [request["inheriting"] for request in again.asked if request["do"] == "train"]
+    assert any(beginning["blocks"] for beginning in begun)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"time_s": 200.0}, {"time_s": None}, {"fits_library": False}, {"latency_share": 1.1}],
+    ids=["short", "by trials", "none", "the parent keeps the budget"],
+)
+def test_without_time_or_need_none_is_fitted(tmp_path: Path, changes: dict[str, Any]) -> None:
+    machine, lines = Machine(), Lines()
+    fitting_search(tmp_path, machine, lines, **changes)
+    assert not asked_for(machine)
+    assert not any(line.startswith("library") for line in lines.told)
+
+
+def test_a_library_that_cannot_be_fitted_costs_the_search_nothing_else(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    machine.library_fails = "too few images"
+    result = fitting_search(tmp_path, machine, lines)
+    assert "library  none was fitted, since too few images" in lines.told
+    assert result.verdict.passed
+
+
+def test_a_search_fits_one_by_itself_but_for_a_space_of_the_users_own(tmp_path: Path) -> None:
+    parent = shipped_parent("lit-dat-64")
+    assert parent is not None
+
+    def fits(space: Any = None, **asked: Any) -> bool:
+        return settings_of(space, SettingsRequest(device="cpu", **asked)).fits_library
+
+    assert fits()
+    assert fits("lit-dat-64")
+    assert fits(parent=str(parent))
+    assert not fits(library="none")
+    assert not fits(parent="none")
+    assert not fits(space_of(space_around()), parent=str(parent))
+    assert settings_of(None, SettingsRequest(device="cpu", library="none")).library is None
