@@ -73,11 +73,11 @@ class OwnParentPolicy:
 class FittingPolicy:
     """How alternatives to the parent's blocks are fitted in a search; `archdsl library build` takes more images."""
 
-    images: int = 512
-    """Training images that blocks are fitted on, at most: 256 gave what 896 did."""
+    images: int = 256
+    """Training images that blocks are fitted on, at most: they gave what 896 did."""
     scored: int = 256
     """Others that they are scored on, at most."""
-    steps: int = 60
+    steps: int = 40
     """Of a fit."""
     most_processes: int = 8
     """On a CPU, however many cores it has."""

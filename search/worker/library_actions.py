@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.search.worker import library_messages as messages
 from archdsl.search.worker.events import TrainingProgress
-from archdsl.search.worker.training_actions import Say
+from archdsl.search.worker.training_actions import Say, loaded
 
 if TYPE_CHECKING:
     from archdsl.deriving.library.progress import BuildProgress
@@ -39,6 +39,7 @@ def fit_library(request: messages.LibraryRequest, say: Say) -> messages.LibraryR
         space=space_of(request.space),
         settings=LibrarySettings(images=fitting.images, scored=fitting.scored, steps=fitting.steps, seed=data.seed),
         train_images=data.images,
+        loaded=loaded(*data),
         workers=processes,
         device=request.device,
         keys=request.keys,

@@ -15,7 +15,7 @@ from typing import IO
 
 import torch
 
-from archdsl.data.loading import DEFAULT
+from archdsl.data.loading import DEFAULT, Data
 from archdsl.deriving.library import folder as files
 from archdsl.deriving.library.activations import MAPS
 from archdsl.deriving.library.facts import Identity, LibrarySettings
@@ -46,6 +46,7 @@ def build_library(
     device: str | None = None,
     keys: Iterable[str] | None = None,
     seconds: float | None = None,
+    loaded: Data | None = None,
     watcher: Watcher = lambda progress: None,
 ) -> Library:
     """Fit and score alternatives to the blocks of a parent, and keep them in a folder; a broken-off one is resumed.
@@ -64,6 +65,7 @@ def build_library(
         keys: of the alternatives that are fitted; by default all of the space.
         seconds: after which no further alternative is begun; the library then has those that are finished, and is
             resumed like any other. No limit by default.
+        loaded: the data, where it is loaded already for this size of images, `settings.seed` and `train_images`.
         watcher: told of the progress.
 
     Raises:
@@ -78,7 +80,7 @@ def build_library(
     path, chosen = Path(out), None if keys is None else tuple(keys)
     named = os.fspath(parent), data or DEFAULT, document, str(path)
     job = Job(*named, settings, train_images, name, (0, 1), chosen, seconds)
-    work = Work(job)
+    work = Work(job, loaded)
     path.mkdir(parents=True, exist_ok=True)
     lock = try_lock(path / ".lock")
     if lock is None:
@@ -124,7 +126,9 @@ def _built(work: Work, path: Path, workers: int, watcher: Watcher) -> Library:
     tell(already)
     pending = [key for key in keys if key not in finished]
     if workers > 1 and len(pending) > 1:
-        _in_processes(work.job_of_the_rest, min(workers, len(pending)), lambda: tell(_count(path, keys, work.identity)))
+        with tempfile.TemporaryDirectory(prefix=MAPS, dir=path, ignore_cleanup_errors=True) as place:
+            job, processes = work.shared(Path(place)), min(workers, len(pending))
+            _in_processes(job, processes, lambda: tell(_count(path, keys, work.identity)))
     else:
         for number, _ in enumerate(work.run(set(pending)), 1):
             tell(already + number)

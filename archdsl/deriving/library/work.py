@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.compile import Backbone
-from archdsl.data.loading import load
+from archdsl.data.loading import Data, load
 from archdsl.deriving.fitting import Maps, RefitSettings, fit
 from archdsl.deriving.library import folder as files
 from archdsl.deriving.library.activations import map_allocator, stage_maps
@@ -54,36 +54,54 @@ class Job(NamedTuple):
     """Of the alternatives that are built; None for all of the space."""
     seconds: float | None = None
     """After which no further alternative is begun; None for no limit."""
+    images: str | None = None
+    """A file of the images, where another process of the same building has written it."""
+    identity: JsonObject | None = None
+    """What the library is made for, where another process has found it out."""
 
 
 class Work:
     """The parent, the images and the alternatives of one building."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, data: Data | None = None) -> None:
+        """`data` is that of the job, where it is loaded already."""
         self.job, self._started = job, time.monotonic()
         self.parent = read_parent(Path(job.parent))
-        model, settings = self.parent.model, job.settings
+        model = self.parent.model
         if model.features_only or model.num_classes < 2:
             raise SearchError(f"{job.parent}: a library needs a classifier; this is a network for dense prediction")
-        data = load(job.data, model.spec.image_size, settings.seed, job.train_images)
-        if data.channels != model.spec.channels:
-            raise SearchError(
-                f"{job.data} has images of {data.channels} channels, {job.parent} reads {model.spec.channels}"
-            )
-        fitted, scored = sample_sizes(len(data.train_images), settings, data.name)
-        data = normalised_as(data, self.parent.facts.preprocessing)
-        images = data.normalise(data.train_images[: fitted + scored])
-        self.fitted, self.scored = images[:fitted], images[fitted:]
         self.space = space_of(job.space if job.space is not None else block_choices(model.spec)[0])
         offered = wanted_alternatives(model.spec, self.space)
         self.wanted = _chosen(offered, job)
+        if job.images is not None and job.identity is not None:
+            self.fitted, self.scored = _read_images(Path(job.images))
+            self.identity = Identity.model_validate(job.identity)
+            return
+        data = data or load(job.data, model.spec.image_size, job.settings.seed, job.train_images)
+        self.fitted, self.scored = self._images(data)
         self.identity = Identity(
             parent=Named(name=self.parent.name, sha256=model_hash(model)),
             data=Named(name=data.name, sha256=data.fingerprint()),
             image=model.spec.image_size,
             space=space_identity(self.space, [key for key, _ in offered]),
-            settings=settings,
+            settings=job.settings,
         )
+
+    def _images(self, data: Data) -> tuple[Tensor, Tensor]:
+        """Those that blocks are fitted on and those that they are scored on, as the parent reads them.
+
+        Raises:
+            SearchError: they have other channels than the parent reads, or are too few.
+        """
+        job, model = self.job, self.parent.model
+        if data.channels != model.spec.channels:
+            raise SearchError(
+                f"{job.data} has images of {data.channels} channels, {job.parent} reads {model.spec.channels}"
+            )
+        fitted, scored = sample_sizes(len(data.train_images), job.settings, data.name)
+        data = normalised_as(data, self.parent.facts.preprocessing)
+        images = data.normalise(data.train_images[: fitted + scored])
+        return images[:fitted], images[fitted:]
 
     @property
     def index(self) -> Index:
@@ -97,10 +115,19 @@ class Work:
         )
 
     @property
-    def job_of_the_rest(self) -> Job:
-        """The job in the time that is left of it."""
+    def seconds_left(self) -> float | None:
+        """Of the time of the job; None without a limit."""
         seconds, spent = self.job.seconds, time.monotonic() - self._started
-        return self.job if seconds is None else self.job._replace(seconds=max(seconds - spent, 0.0))
+        return None if seconds is None else max(seconds - spent, 0.0)
+
+    def shared(self, folder: Path) -> Job:
+        """The job for processes that share it, in the time that is left: what is known already is in a file."""
+        from safetensors.torch import save_file
+
+        images = folder / "images.safetensors"
+        save_file({"fitted": self.fitted.clone(), "scored": self.scored.clone()}, images)
+        identity: JsonObject = self.identity.model_dump(mode="json")
+        return self.job._replace(seconds=self.seconds_left, images=str(images), identity=identity)
 
     def run(self, keys: set[str]) -> Iterator[Entry]:
         """Fit and score the alternatives of these keys, stage by stage, each written when it is finished.
@@ -127,7 +154,7 @@ class Work:
                     yield entry
 
     def _stage_ends(self) -> dict[str, float]:
-        seconds, spec = self.job_of_the_rest.seconds, self.parent.model.spec
+        seconds, spec = self.seconds_left, self.parent.model.spec
         if seconds is None:
             return {}
         return stage_ends(spec, [each for _, each in self.wanted], self.job.settings, seconds)
@@ -182,6 +209,13 @@ def _chosen(offered: list[tuple[str, Alternative]], job: Job) -> list[tuple[str,
     """Those that are asked for; where the time may not do for all, in an order that leaves out none of a kind."""
     wanted = [each for each in offered if job.keys is None or each[0] in job.keys]
     return wanted if job.seconds is None else sorted(wanted, key=lambda each: each[0].rpartition(".")[2])
+
+
+def _read_images(file: Path) -> tuple[Tensor, Tensor]:
+    from safetensors.torch import load_file
+
+    images = load_file(file)
+    return images["fitted"], images["scored"]
 
 
 def _write(path: Path, entry: Entry, block: nn.Module | None, identity: Identity) -> None:
