@@ -14,7 +14,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_networks import LATENCY, costs_by
 from archdsl.search.evaluate.measuring import measure
-from archdsl.search.predict.formula import Formula, Terms, fitted, terms_of
+from archdsl.search.predict.formula import Formula, Terms, corrected, fitted, terms_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.worker.process import Failed, WorkerGone
 
@@ -58,20 +58,20 @@ def calibrated_solver(
 def predicted_latency(context: Context, parent: Spec, measured: Sequence[tuple[Terms, float]] = ()) -> LatencyOf:
     """The ms of a network by the table of the space, where there is one that knows all its blocks, else by a formula.
 
-    The formula is fitted to the networks of `measured`. All are 0 where the parent was not measured.
+    Either is scaled so that the parent's latency is what was measured; the formula is corrected by the networks of
+    `measured`. All are 0 where the parent was not measured.
     """
     parent_ms = None if context.parent is None else context.parent.latency_ms
     if parent_ms is None:
         return lambda spec: 0.0
     if (by_table := _table_latency(context, parent)) is not None:
         return by_table
-    policy = context.policy.inheritance.library
-    known = [(terms_of(parent), parent_ms), *measured, *_trials(context)]
-    formula = fitted(known, context.policy.formula, policy.enough_measured)
-    if formula is None or not measured:
+    policy, whole = context.policy.inheritance.library, (terms_of(parent), parent_ms)
+    formula = fitted([whole, *measured, *_trials(context)], context.policy.formula)
+    if formula is None:
         plain = Formula(policy.ms_per_mmac, policy.ms_per_100_operators, (0.0,))
-        return _scaled(lambda spec: plain.predict(terms_of(spec)), parent, parent_ms)
-    return lambda spec: formula.predict(terms_of(spec))
+        formula = corrected(plain, whole, measured, policy.trust)
+    return _scaled(lambda spec: formula.predict(terms_of(spec)), parent, parent_ms)
 
 
 def _solver(context: Context, library: Library, parent: Spec, measured: Sequence[tuple[Terms, float]]) -> Solver:

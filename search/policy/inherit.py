@@ -112,8 +112,6 @@ class LibraryPolicy:
     """Share of the gate; where the best network takes less, another one is solved for that takes more."""
     near: float = 0.05
     """Share of the budget, up to which one of these is near enough."""
-    enough_measured: int = 2
-    """Networks to which the formula of latencies is fitted, the parent among them."""
     static_tries: int = 8
     """Solutions that are passed over since they exceed a budget that is no sum."""
     ms_per_mmac: float = 0.03
@@ -121,6 +119,8 @@ class LibraryPolicy:
     searches of 9 and 6 networks gave 0.031 and 0.026; only the ratio to the next number matters."""
     ms_per_100_operators: float = 0.3
     """Of 100 operators of the exported graph; the same searches gave 0.27 and 0.35."""
+    trust: float = 0.1
+    """Weight of these two coefficients beside a network that was measured, when they are corrected by few of them."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from archdsl.search.policy.predict import FormulaPolicy
 from archdsl.search.predict.operators import operators
 from archdsl.search.predict.ranks import Floats
 
+_EXACTLY = 100.0
+"""Weight of the network that a formula passes through."""
+
 
 class Terms(NamedTuple):
     """What a latency is predicted from."""
@@ -64,15 +67,13 @@ class Formula(NamedTuple):
         return f"{coefficients}, median error {100 * self.median_error:.0f} % on {len(self.errors)} networks left out"
 
 
-def fitted(measured: Sequence[tuple[Terms, float]], policy: FormulaPolicy, enough: int | None = None) -> Formula | None:
-    """The formula with the least squared relative error on networks and their ms.
-
-    None for fewer than `enough`, by default `policy.enough`.
+def fitted(measured: Sequence[tuple[Terms, float]], policy: FormulaPolicy) -> Formula | None:
+    """The formula with the least squared relative error on networks and their ms; None for fewer than `policy.enough`.
 
     Raises:
         ValueError: a latency is not above 0.
     """
-    if len(measured) < (policy.enough if enough is None else enough):
+    if len(measured) < policy.enough:
         return None
     rows = np.array([(terms.macs / 1e6, terms.operators / 100) for terms, _ in measured])
     ms = np.array([latency for _, latency in measured])
@@ -82,6 +83,27 @@ def fitted(measured: Sequence[tuple[Terms, float]], policy: FormulaPolicy, enoug
     errors = [abs(float(scaled[left] @ _solved(np.delete(scaled, left, axis=0))) - 1) for left in range(len(ms))]
     per_mmac, per_100_operators = _solved(scaled)
     return Formula(per_mmac, per_100_operators, tuple(sorted(errors)))
+
+
+def corrected(
+    prior: Formula, whole: tuple[Terms, float], measured: Sequence[tuple[Terms, float]], trust: float
+) -> Formula:
+    """The formula through one measured network, and as near to a few others as its coefficients can be believed.
+
+    Args:
+        prior: the formula without them; the ratio of its coefficients counts.
+        whole: the terms and the ms that it is to pass through.
+        measured: those of others.
+        trust: weight of a coefficient of the prior, scaled to `whole`, beside one of these.
+    """
+    scale = whole[1] / prior.predict(whole[0])
+    expected = (scale * prior.ms_per_mmac, scale * prior.ms_per_100_operators)
+    known = [(_EXACTLY, whole), *((1.0, each) for each in measured)]
+    rows = [(weight * terms.macs / 1e6 / ms, weight * terms.operators / 100 / ms) for weight, (terms, ms) in known]
+    rows += [(trust / expected[0], 0.0), (0.0, trust / expected[1])]
+    wanted = [*(weight for weight, _ in known), trust, trust]
+    coefficients, _ = nnls(np.array(rows), np.array(wanted))
+    return Formula(float(coefficients[0]), float(coefficients[1]), prior.errors)
 
 
 def _solved(scaled: Floats) -> tuple[float, float]:

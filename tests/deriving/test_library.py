@@ -303,3 +303,13 @@ def test_the_stages_share_the_time_by_their_work() -> None:
     assert 0 == ends["stem"] < ends["stage1"] < ends["stage2"] == ends["head"] == pytest.approx(100)
     only = stage_ends(parent, [each for each in offered if each.stage == "stage2"], SETTINGS, 100.0)
     assert only["stage1"] == 0
+
+
+def test_two_processes_give_what_one_gives(library: Library, parent: Path, tmp_path: Path) -> None:
+    space = space_of(space_around())
+    both = build_library(
+        parent, "shapetex", tmp_path / "two", space=space, settings=SETTINGS, train_images=128, device="cpu", workers=2
+    )
+    mine = [(entry.key, entry.state, pytest.approx(entry.kl, abs=1e-5)) for entry in library.index.entries]
+    assert [(entry.key, entry.state, entry.kl) for entry in both.index.entries] == mine
+    assert not [*both.folder.glob(".maps*")]

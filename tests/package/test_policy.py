@@ -18,6 +18,7 @@ NO_POLICY = {
     "doctor/shares.py": {"_Z"},  # of an interval of 95 %
     "evaluate/rungs.py": {"INHERITANCE"},  # by which stored accuracies are named
     "evaluate/kept_weights.py": {"ERRORS"},  # which messages and docs name
+    "predict/formula.py": {"_EXACTLY"},  # of a least-squares fit
     "predict/operators.py": {"STAGE_ENDS"},  # of ONNX files
     "predict/ranks.py": {"DRAWS", "_LEVEL"},  # of an interval of 90 %
     "propose/candidates.py": {"_MOST_OF_A_NAME"},  # of a document

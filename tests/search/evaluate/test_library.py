@@ -88,7 +88,7 @@ def test_the_librarys_networks_are_tried_first_and_begin_with_fitted_blocks(tmp_
 
 def test_over_the_librarys_space_every_candidate_begins_with_fitted_blocks(tmp_path: Path) -> None:
     machine = Machine()
-    derived(tmp_path, machine, space=OWN_SPACE, latency_share=1.0, trials=9)
+    derived(tmp_path, machine, space=OWN_SPACE, latency_share=1.0, trials=14)
     others = [trial for trial in trials(tmp_path / "run") if trial["provenance"].get("from") is None]
     assert others
     names = {trial["spec"]["name"] for trial in others}

@@ -10,9 +10,11 @@ import pytest
 
 from archdsl import count
 from archdsl.deriving.library.folder import read_library
+from archdsl.deriving.library.solutions import Solver
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
 from archdsl.search.defaults import settings_of
+from archdsl.search.evaluate.library_networks import LibraryNetworks, costs_by
 from archdsl.search.policy import SHIPPED
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
@@ -21,7 +23,7 @@ from archdsl.zoo import shipped_parent
 from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine
 from tests.support.libraries import parent_spec, space_around
-from tests.support.searching import Lines, quicken, search, trials
+from tests.support.searching import Lines, quicken, search, settings, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
 SPEC = override(parent_spec(), ["classes=10"])
@@ -73,17 +75,23 @@ def test_only_what_is_predicted_to_be_faster_is_fitted(tmp_path: Path) -> None:
 
 
 def test_a_network_that_takes_much_less_than_the_budget_is_followed_by_a_larger_one(tmp_path: Path) -> None:
-    machine, lines = Machine(), Lines()
-    machine.on_ask = lambda request: setattr(
-        machine, "speed", 0.6 if request["do"] == "measure" and "-derived-" in request["spec"]["name"] else 1.0
-    )
-    fitting_search(tmp_path, machine, lines, trials=6, latency_share=0.65)
-    assert any("well under" in line and "beside it: best" in line for line in lines.told)
-    kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
-    best = [each["limit_ms"] for each in kept if each["what"] == "best"]
-    assert best[0] < best[1]
-    names = [trial["spec"]["name"] for trial in trials(tmp_path / "run")]
-    assert f"tiny-derived-{1 + [each['limit_ms'] for each in kept].index(best[1])}" in names
+    machine = Machine()
+    fitting_search(tmp_path, machine)
+    library = read_library(tmp_path / "run" / "library")
+    whole = float(count(SPEC).macs)
+    solver = Solver(library, costs_by(lambda spec: count(spec).macs / whole))
+    networks = LibraryNetworks(library, solver, settings(space=around(SPEC)), SHIPPED.inheritance.library)
+    networks.solve(0.6)
+    best = networks.solved[0]
+    assert best.what == "best"
+    assert networks.solve_again(best.network_hash, 0.9 * 0.6, 0.6) is None
+    larger = networks.solve_again(best.network_hash, 0.75 * 0.6, 0.6)
+    assert larger is not None
+    assert larger.limit_ms == pytest.approx(0.8)
+    assert best.derived.costs["latency"] < larger.derived.costs["latency"] <= 0.8
+    assert larger.derived.kl < best.derived.kl
+    other = next(each for each in networks.solved if each.what == "another")
+    assert networks.solve_again(other.network_hash, 0.75 * 0.6, 0.6) is None
 
 
 def test_predictions_are_corrected_by_a_network_that_is_measured_first(tmp_path: Path) -> None:
@@ -109,9 +117,9 @@ def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None
 def test_it_is_fitted_once_over_all_resumes(tmp_path: Path) -> None:
     fitting_search(tmp_path, Machine(), trials=2)
     again = Machine()
-    fitting_search(tmp_path, again, trials=5, resume=True)
+    fitting_search(tmp_path, again, trials=8, resume=True)
     assert not asked_for(again)
-    assert len(trials(tmp_path / "run")) == 5
+    assert len(trials(tmp_path / "run")) == 8
     begun = [request["inheriting"] for request in again.asked if request["do"] == "train"]
     assert any(beginning["blocks"] for beginning in begun)
 

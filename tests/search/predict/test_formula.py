@@ -11,7 +11,7 @@ from archdsl import load_spec, override
 from archdsl.cost import count
 from archdsl.families.common.stage import Stage
 from archdsl.search.policy.predict import FormulaPolicy
-from archdsl.search.predict.formula import Formula, Terms, fitted, terms_of
+from archdsl.search.predict.formula import Formula, Terms, corrected, fitted, terms_of
 from archdsl.search.predict.operators import BLOCKS, operators
 
 POLICY = FormulaPolicy()
@@ -79,3 +79,17 @@ def test_a_type_that_was_not_counted_counts_as_the_median_of_the_others() -> Non
     blocks = sum(node.depth for node in spec.nodes if isinstance(node, Stage) and getattr(node, "type", "") == "hilo")
     assert blocks > 0
     assert operators(spec) - operators(spec, without) == blocks * (BLOCKS["hilo"] - median(without.values()))
+
+
+def test_a_prior_is_corrected_to_pass_through_one_network_and_near_a_few_others() -> None:
+    """The prior has one ratio of the coefficients, the machine another one and another level."""
+    prior, machine = Formula(0.03, 0.3, (0.0,)), Formula(0.02, 0.6, (0.0,))
+    whole = (Terms(80e6, 600), machine.predict(Terms(80e6, 600)))
+    other, unseen = Terms(30e6, 400), Terms(50e6, 300)
+    alone = corrected(prior, whole, [], 0.1)
+    assert alone.predict(whole[0]) == pytest.approx(whole[1], rel=1e-3)
+    assert alone.ms_per_mmac / alone.ms_per_100_operators == pytest.approx(0.1, rel=1e-3)
+    with_another = corrected(prior, whole, [(other, machine.predict(other))], 0.01)
+    assert with_another.predict(whole[0]) == pytest.approx(whole[1], rel=1e-3)
+    assert with_another.predict(unseen) == pytest.approx(machine.predict(unseen), rel=0.02)
+    assert abs(alone.predict(unseen) / machine.predict(unseen) - 1) > 0.05
