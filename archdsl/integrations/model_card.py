@@ -89,7 +89,7 @@ def _accuracy(facts: Accuracy) -> str:
     lines += ["", "| images | accuracy | standard error | number of images |", "|---|---:|---:|---:|"]
     lines += [_measured("validation, by which networks were chosen", facts.validation)]
     if facts.held_out is not None:
-        lines += [_measured("held out, which nothing was chosen by", facts.held_out)]
+        lines += [_measured("held out, not used for training or selection", facts.held_out)]
     return "\n".join(lines)
 
 

@@ -166,7 +166,7 @@ def _accuracy_lines(accuracy: WinnerAccuracy | None, stat: str) -> Iterator[str]
     if accuracy.float32 is not None:
         yield f"  {float32_text(accuracy.float32, stat)}"
     if accuracy.chance is not None:
-        yield f"  always naming the largest class would give {accuracy_text(accuracy.chance)}"
+        yield f"  always predicting the largest class would give {accuracy_text(accuracy.chance)}"
 
 
 def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) -> str:
@@ -207,9 +207,9 @@ def held_out_text(facts: HeldOutAccuracy, file: str = "winner.safetensors") -> s
         seeds = f"{facts.seeds} seeds ({accuracy_text(facts.least)} to {accuracy_text(facts.most)})"
     if facts.images is None:
         mean = f", the mean over {seeds}" if seeds else ""
-        return f"accuracy on held-out images, which nothing was chosen by: {value}{mean}, after {facts.fidelity}"
+        return f"accuracy on held-out images, not used for training or selection: {value}{mean}, after {facts.fidelity}"
     beside = f"; the mean over {seeds} is {accuracy_text(facts.mean)}" if seeds else ""
-    images = f"{facts.images:,} held-out images, which nothing was chosen by"
+    images = f"{facts.images:,} held-out images, not used for training or selection"
     return f"accuracy of {file} on {images}: {value}, after {facts.fidelity}{beside}"
 
 

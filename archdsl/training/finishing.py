@@ -68,9 +68,9 @@ class Trained:
             f"{epochs}, {self.steps:,} step{'s' * (self.steps != 1)} of {self.batch:,} images, {self.seconds:.0f} s"
         )
         lines = [f"{self.file}: {self.name}, recipe {self.recipe}, {length}", self.data]
-        lines.append(_accuracy_line("validation accuracy", self.validation, "which were not trained with"))
+        lines.append(_accuracy_line("validation accuracy", self.validation, "not used for training"))
         if self.held_out is not None:
-            lines.append(_accuracy_line("held-out accuracy", self.held_out, "which nothing was chosen by"))
+            lines.append(_accuracy_line("held-out accuracy", self.held_out, "not used for training or selection"))
         return lines
 
 

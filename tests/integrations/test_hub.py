@@ -157,7 +157,7 @@ def test_the_card_says_what_is_known(model: HubBackbone, tmp_path: Path) -> None
         "| mean | 0.5, 0.25, 0.125 |",
         "On pets\\_3 (fingerprint 0123abcd), in float32.",
         "| validation, by which networks were chosen | 62.5 % | 1.7 % | 800 |",
-        "| held out, which nothing was chosen by | 60.0 % | 1.6 % | 1,000 |",
+        "| held out, not used for training or selection | 60.0 % | 1.6 % | 1,000 |",
         "| epochs | 6 of 5,000 images |",
         "| device | cpu, 4 threads, float32 |",
         "| stage2 | attention | 64x4x4 |",

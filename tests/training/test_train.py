@@ -72,7 +72,7 @@ def test_the_command_prints_on_which_images_the_accuracy_was_measured(run: Run, 
     assert lines[0].startswith("a.safetensors: fcvit_tiny, recipe fast, 1 epoch, 4 steps of 16 images")
     assert "validation and held-out images are drawn from the training set" in lines[1]
     assert lines[2].startswith("validation accuracy: ")
-    assert lines[2].endswith(" on 9 images, which were not trained with")
+    assert lines[2].endswith(" on 9 images, not used for training")
     assert " ± " in lines[3]
     assert "augmentation: shifts" in ended.err
 

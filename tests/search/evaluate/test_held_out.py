@@ -131,12 +131,12 @@ def test_nothing_is_told_of_networks_that_were_not_trained_or_where_nothing_is_h
 def test_the_screen_says_what_the_winner_reaches_on_images_that_no_choice_has_seen() -> None:
     found = HeldOutAccuracy(0.612, least=0.598, most=0.63, seeds=3, fidelity="6 epochs of 2,000 images")
     assert held_out_text(found) == (
-        "accuracy on held-out images, which nothing was chosen by: 61.2 %, the mean over 3 seeds (59.8 % to 63.0 %), "
-        "after 6 epochs of 2,000 images"
+        "accuracy on held-out images, not used for training or selection: 61.2 %, the mean over 3 seeds (59.8 % to "
+        "63.0 %), after 6 epochs of 2,000 images"
     )
     kept = replace(found, error=0.015, images=1000, mean=0.61)
     assert held_out_text(kept) == (
-        "accuracy of winner.safetensors on 1,000 held-out images, which nothing was chosen by: 61.2 ± 1.5 %, after 6 "
-        "epochs of 2,000 images; the mean over 3 seeds (59.8 % to 63.0 %) is 61.0 %"
+        "accuracy of winner.safetensors on 1,000 held-out images, not used for training or selection: 61.2 ± 1.5 %, "
+        "after 6 epochs of 2,000 images; the mean over 3 seeds (59.8 % to 63.0 %) is 61.0 %"
     )
     assert "mean" not in held_out_text(replace(kept, seeds=1))
