@@ -17,6 +17,7 @@ from archdsl.search.proxy_check.check import EPOCHS, FULL_STEPS, Check, check
 from archdsl.search.proxy_check.folder import CheckFolder
 from archdsl.search.proxy_check.result import CheckResult
 from archdsl.search.request import SettingsRequest
+from archdsl.search.worker.process import check_system
 from archdsl.spaces.space import Space
 
 
@@ -65,6 +66,7 @@ def checked_proxies(
     Raises:
         SpecError, MeasureError, RunExists, SearchError: as `run`.
     """
+    check_system()
     if resume and out is None:
         raise WrongUse("give the folder of the check to resume (out=)")
     request = SettingsRequest(

@@ -30,7 +30,8 @@ sys.stdout.flush()
 print("-- refused", file=sys.stderr, flush=True)
 ended(1, "show", "litv2_s", "--set", "image=32", "--latency", "--device", "cpu", "-q")
 ended(1, "search", "lit-dat-64", "--time", "30s", "--out", "run")
-assert not Path("run").exists()
+ended(1, "proxy-check", "lit-dat-64")
+assert not Path("run").exists() and not Path("runs").exists()
 """
 
 
@@ -40,8 +41,9 @@ def test_documents_need_no_locks_and_the_rest_says_what_is_missing(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     before, refused = done.stderr.split("-- refused\n")
     assert before == ""
+    search = "a search needs limits on processes (the module resource), which this system does not have"
     assert refused.splitlines() == [
         "measuring needs file locks (fcntl), which this system does not have; use Linux or macOS",
-        "a search needs limits on processes (the module resource), which this system does not have; use Linux or macOS",
+        *2 * [f"{search}; use Linux or macOS"],
     ]
     assert len(list((tmp_path / "drawn").glob("*.json"))) == 2
