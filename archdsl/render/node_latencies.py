@@ -13,6 +13,7 @@ from archdsl.latency.nodes import NodeLatencies
 from archdsl.numbers import macs_text, share_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.headline import headline
+from archdsl.render.texts import counted
 
 
 def latency_table(spec: Spec, count: Count, measured: NodeLatencies) -> RenderableType:
@@ -27,9 +28,10 @@ def latency_table(spec: Spec, count: Count, measured: NodeLatencies) -> Renderab
         Column("share", _cells(share_text(node.macs, count.macs) for node in count.nodes), right=True, drop=1, gap=1),
     ]
     origin = measured.origin
-    threads = f", {origin['threads']} threads" if origin.get("threads") is not None else ""
+    threads = origin.get("threads")
+    used = f", {counted(threads, 'thread')}" if isinstance(threads, int) else ""
     setting = (
-        f"batch {origin['batch']}, {origin['dtype']}, runtime {origin['runtime']}, device {origin['device']}{threads}"
+        f"batch {origin['batch']}, {origin['dtype']}, runtime {origin['runtime']}, device {origin['device']}{used}"
     )
     whole = f"The whole network: {measured.stat} {measured.whole_ms:.3f} ms per batch"
     if measured.way == "difference":

@@ -94,7 +94,7 @@ def test_show_prints_the_shares_and_their_conditions(run: Run, tiny: Path) -> No
     assert ended.code == 0
     assert "measuring tiny" in ended.err
     assert all(node.id in ended.out for node in load_spec(tiny).nodes)
-    assert "runtime eager, device cpu" in " ".join(ended.out.split())
+    assert "runtime eager, device cpu, 1 thread. Another" in " ".join(ended.out.split())
     assert set(json.loads(run(*asked, "--json").out)["latency"]["nodes"]) == {n.id for n in load_spec(tiny).nodes}
 
 
