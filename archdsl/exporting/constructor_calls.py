@@ -30,6 +30,8 @@ class Call(NamedTuple):
     """The name of the one that holds all arguments by place (`*args`)."""
     named: str | None
     """The name of the one that holds all other named arguments (`**kwargs`)."""
+    children: Mapping[str, nn.Module | None]
+    """The submodules as the constructor left them; one may be replaced afterwards."""
 
 
 class Rebuilt(NamedTuple):
@@ -95,9 +97,10 @@ def _recording(kind: type[nn.Module], calls: dict[nn.Module, Call]) -> Callable[
 
     @functools.wraps(original)
     def constructor(self: nn.Module, *arguments: object, **named: object) -> None:
-        if type(self) is kind:
-            calls[self] = _call(signature, (self, *arguments), named)
+        call = _call(signature, (self, *arguments), named) if type(self) is kind else None
         original(self, *arguments, **named)
+        if call is not None:
+            calls[self] = call._replace(children=dict(self._modules))
 
     return constructor
 
@@ -111,7 +114,8 @@ def _call(signature: inspect.Signature, arguments: tuple[object, ...], named: Ma
         for parameter in parameters
         if parameter.name in bound.arguments and not _is_default(bound.arguments[parameter.name], parameter.default)
     }
-    return Call(values, by_kind.get(inspect.Parameter.VAR_POSITIONAL), by_kind.get(inspect.Parameter.VAR_KEYWORD))
+    spread, others = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return Call(values, by_kind.get(spread), by_kind.get(others), {})
 
 
 def _is_default(value: object, default: object) -> bool:

@@ -100,6 +100,8 @@ def constructor_lines(model: Backbone, rebuilt: Rebuilt, writer: Writer, set_dro
     """
     for name, module in rebuilt.parts.named_children():
         yield laid_out(writer.of(module), _BODY, f"{part(name)} = ")
+    for path, name, child in _replaced(rebuilt):
+        yield laid_out(writer.of(child), _BODY, f"{_inside(path)}.{name} = ")
     if set_drop_path is not None:
         yield f"{_BODY}{set_drop_path}(self, {rebuilt.drop_path!r})"
     for path, attribute, value in _changes(model, rebuilt):
@@ -110,6 +112,22 @@ def part(name: str) -> str:
     """How a part is read; one whose name torch or Python uses otherwise is looked up among the modules."""
     taken = keyword.iskeyword(name) or hasattr(nn.Module, name) or name == "training"
     return f'self._modules["{name}"]' if taken else f"self.{name}"
+
+
+def _replaced(rebuilt: Rebuilt) -> Iterator[tuple[str, str, nn.Module]]:
+    """The path of a module, and a submodule of it that was put in the place of what its constructor made.
+
+    Sequences of modules are written as they are, whatever made them.
+    """
+    new = set[nn.Module]()
+    for path, module in rebuilt.parts.named_modules():
+        made = rebuilt.calls.get(module)
+        if made is None or module in new or type(module) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
+            continue
+        for name, child in module._modules.items():
+            if child is not None and child is not made.children.get(name):
+                new |= {*child.modules()}  # it is written whole, with what was replaced in it
+                yield path, name, child
 
 
 def _changes(model: Backbone, rebuilt: Rebuilt) -> Iterator[tuple[str, str, str]]:

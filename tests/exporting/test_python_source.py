@@ -20,6 +20,7 @@ from archdsl.runtimes import exported
 from archdsl.runtimes.export_job import Dtype
 from archdsl.runtimes.exported import export
 from archdsl.runtimes.readers import READERS
+from tests.support.every_part import sample, spec
 from tests.support.exported_source import REFUSE, reader_of_this_process, run
 from tests.support.forked import run_forked
 from tests.support.places import SPECS
@@ -88,6 +89,19 @@ def test_what_is_set_after_the_network_is_built_is_in_the_file(tmp_path: Path) -
     for name, model in models.items():
         check(model, tmp_path / f"{name}.py")
     assert ".drop_path.rate = 0.25" in (tmp_path / "other.py").read_text()
+
+
+def test_a_submodule_that_was_put_in_the_place_of_another_is_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FCViT's channel attention is put around an MLP after the block is made."""
+    monkeypatch.setitem(READERS, "python", reader_of_this_process)
+    model = build(spec({**sample("fcvit_conv"), "channel_attention": True})).eval()
+    assert export(model, tmp_path / "net.py").largest_error < 1e-6
+    lines = (tmp_path / "net.py").read_text().splitlines()
+    assert [line for line in lines if "].mlp = " in line] == [
+        f"        self.part.blocks[{number}].mlp = nn.Sequential(" for number in (0, 1)
+    ]
 
 
 def test_half_precision_is_kept(tmp_path: Path) -> None:
