@@ -10,14 +10,14 @@ from archdsl.search.config import COST_TEXTS, METRICS
 if TYPE_CHECKING:
     from archdsl.search.config import Settings
 
-ASKED, OF_THE_SPACE = "asked for", "of the space"
+ASKED, OF_THE_SPACE = "given", "from the space"
 
 
 def budget_texts(settings: Settings) -> list[str]:
-    """`p50 <= 5 ms (asked for)`, `params <= 8.000 M (of the space)`: every budget in force.
+    """`p50 <= 5 ms (given)`, `params <= 8.000 M (from the space)`: every budget in force.
 
-    A throughput budget is a latency: `p50 <= 40 ms (200 images/s, asked for)`; so is a share of a parent's, whose
-    milliseconds are known once the parent was measured: `p50 <= 1.8 ms (60 % of the parent's, asked for)`.
+    A throughput budget is a latency: `p50 <= 40 ms (200 images/s, given)`; so is a share of a parent's, whose
+    milliseconds are known once the parent was measured: `p50 <= 1.8 ms (60 % of the parent's, given)`.
     """
     texts = []
     latency_ms, share = settings.budgets.latency_ms, settings.latency_share
@@ -26,7 +26,7 @@ def budget_texts(settings: Settings) -> list[str]:
         rate = rate if share is None else f"{plain_text(100 * share)} % of the parent's, "
         texts.append(f"{settings.stat} <= {plain_text(latency_ms)} ms ({rate}{origin(settings, 'latency')})")
     elif share is not None:
-        texts.append(f"{settings.stat} <= {plain_text(100 * share)} % of the parent's (asked for)")
+        texts.append(f"{settings.stat} <= {plain_text(100 * share)} % of the parent's (given)")
     for metric, limit in settings.budgets.static.items():
         texts.append(f"{METRICS[metric]} <= {COST_TEXTS[metric](round(limit))} ({origin(settings, metric)})")
     return texts

@@ -163,8 +163,8 @@ def _time(examination: Examination, timed: Timed, low_s: float, high_s: float) -
     parallel = f" with {examination.workers} workers" if examination.workers > 1 else ""
     return [
         Prose(
-            f"time  {examination.trials:,} trials{parallel} take {clock(low_s)} if the share above is trained, "
-            f"{clock(high_s)} if all are",
+            f"time  {examination.trials:,} trials{parallel} take {clock(low_s)} if only the share inside the budgets "
+            f"is trained, {clock(high_s)} if every network is",
             hanging=_INDENT,
         ),
         Prose(

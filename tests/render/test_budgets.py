@@ -26,45 +26,45 @@ PARAMS = {"metric": "params", "max": 8, "unit": "M"}
 
 def test_budgets_of_the_space_and_budgets_that_were_asked_for_are_both_stated() -> None:
     assert texts() == []
-    assert texts(LATENCY, PARAMS) == ["p50 <= 5 ms (of the space)", "params <= 8.000 M (of the space)"]
+    assert texts(LATENCY, PARAMS) == ["p50 <= 5 ms (from the space)", "params <= 8.000 M (from the space)"]
     assert texts(LATENCY, PARAMS, latency_budget_ms=4.0, macs_budget=2e9) == [
-        "p50 <= 4 ms (asked for)",
-        "params <= 8.000 M (of the space)",
-        "MACs <= 2.000 G (asked for)",
+        "p50 <= 4 ms (given)",
+        "params <= 8.000 M (from the space)",
+        "MACs <= 2.000 G (given)",
     ]
     assert texts(PARAMS, params_budget=3e6, memory_budget=2e8) == [
-        "params <= 3.000 M (asked for)",
-        "memory <= 200.0 MB (asked for)",
+        "params <= 3.000 M (given)",
+        "memory <= 200.0 MB (given)",
     ]
 
 
 def test_a_budget_that_was_asked_for_is_told_as_that_where_the_space_has_the_same() -> None:
     assert texts(LATENCY, PARAMS, latency_budget_ms=5.0, params_budget=8e6) == [
-        "p50 <= 5 ms (asked for)",
-        "params <= 8.000 M (asked for)",
+        "p50 <= 5 ms (given)",
+        "params <= 8.000 M (given)",
     ]
     rate = {"metric": "throughput", "min": 200, "unit": "/s"}
-    assert texts(rate, throughput_budget=200.0) == ["p50 <= 5 ms (200 images/s, asked for)"]
+    assert texts(rate, throughput_budget=200.0) == ["p50 <= 5 ms (200 images/s, given)"]
 
 
 def test_of_an_older_run_equal_values_are_told_as_the_spaces() -> None:
     plain = settings(
         space={**SPACE, "budgets": [LATENCY, PARAMS]}, latency_budget_ms=5.0, params_budget=3e6, stat="p50"
     )
-    assert budget_texts(plain) == ["p50 <= 5 ms (of the space)", "params <= 3.000 M (asked for)"]
+    assert budget_texts(plain) == ["p50 <= 5 ms (from the space)", "params <= 3.000 M (given)"]
 
 
 def test_a_share_of_the_parents_latency_is_stated_as_one() -> None:
     asked = settings(latency_budget_ms=None, latency_share=0.6, asked_budgets=("latency",))
-    assert budget_texts(asked) == ["p10 <= 60 % of the parent's (asked for)"]
+    assert budget_texts(asked) == ["p10 <= 60 % of the parent's (given)"]
     measured = asked.model_copy(update={"latency_budget_ms": 1.8})
-    assert budget_texts(measured) == ["p10 <= 1.8 ms (60 % of the parent's, asked for)"]
+    assert budget_texts(measured) == ["p10 <= 1.8 ms (60 % of the parent's, given)"]
 
 
 def test_a_throughput_is_stated_beside_the_latency_that_it_means() -> None:
     budget = {"metric": "throughput", "min": 200, "unit": "/s"}
-    assert texts(budget) == ["p50 <= 5 ms (200 images/s, of the space)"]
-    assert texts(budget, throughput_budget=100.0) == ["p50 <= 10 ms (100 images/s, asked for)"]
+    assert texts(budget) == ["p50 <= 5 ms (200 images/s, from the space)"]
+    assert texts(budget, throughput_budget=100.0) == ["p50 <= 10 ms (100 images/s, given)"]
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_without_a_terminal_a_line_a_trial_is_printed_after_what_is_searched() -
         display(state(), None)
         display(state(), "trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide")
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
-        "space tiny: p10 <= 6 ms (asked for), batch 1, float32, eager, cpu (a machine)",
+        "space tiny: p10 <= 6 ms (given), batch 1, float32, eager, cpu (a machine)",
         "results are written to runs/one",
         "1:23 trial 0: fine [and] /a/path/that/is/longer/than/the/terminal/is/wide",
     ]

@@ -133,9 +133,7 @@ def hold(found: Searched, space: str, runtime: str) -> None:
     verdict = found.verdict["verdict"]
     assert verdict in ("PASS", "UNSURE"), found.ended.stderr  # UNSURE where the machine is busy
     assert found.ended.returncode == (verdict != "PASS")
-    assert found.ended.stderr.startswith(
-        f"space {space}: p50 <= 2,000 ms (asked for), batch 1, float32, {runtime}, cpu"
-    )
+    assert found.ended.stderr.startswith(f"space {space}: p50 <= 2,000 ms (given), batch 1, float32, {runtime}, cpu")
     assert found.verdict["conditions"]["runtime"] == runtime
     assert f"{verdict}  {space}-" in found.ended.stdout
     winner = json.loads((found.folder / "winner.json").read_text())

@@ -136,7 +136,7 @@ def test_a_throughput_is_a_latency_at_the_batch() -> None:
     assert asked([budget], throughput_budget=100.0).latency_budget_ms == 80.0
     over = asked([budget], latency_budget_ms=5.0)
     assert (over.latency_budget_ms, over.throughput_budget) == (5.0, None)
-    assert "p50 <= 40 ms (200 images/s, of the space), batch 8" in heading(found, None)
+    assert "p50 <= 40 ms (200 images/s, from the space), batch 8" in heading(found, None)
 
 
 def test_one_promise_is_given_latency_or_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
