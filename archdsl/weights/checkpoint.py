@@ -115,7 +115,7 @@ def _checkpoint_in(contents: Contents, key: str | None, wanted: Mapping[str, fro
     if not places:
         raise WeightsError(f"there are no weights in it; {what_instead(value)}")
     candidates = [fit for place, values in places for fit in _candidates(place, values, wanted)]
-    if candidates:
+    if candidates and not _match_by_chance(candidates, wanted):
         chosen, others = _chosen(candidates)
     else:
         chosen, others = _largest(places), ()
@@ -131,6 +131,13 @@ def _candidates(place: Place, values: Mapping[Key, Held], wanted: Mapping[str, f
             if prefix not in best or len(matched) > len(best[prefix].matched):
                 best[prefix] = _Candidate(place, values, prefix, names, matched)
     return list(best.values())
+
+
+def _match_by_chance(candidates: Sequence[_Candidate], wanted: Mapping[str, frozenset[str]]) -> bool:
+    """Whether parts of another network have a few of the wanted names each: `weight` and `bias` of its norms."""
+    most = max(len(fit.matched) for fit in candidates)
+    best = [fit for fit in candidates if len(fit.matched) == most]
+    return len(best) > 1 and all(10 * most < len(wanted[fit.names]) for fit in best)
 
 
 def _chosen(candidates: Sequence[_Candidate]) -> tuple[_Candidate, tuple[str, ...]]:

@@ -142,6 +142,13 @@ def test_of_several_without_a_usual_place_one_must_be_named(write: Write) -> Non
         import_weights(model(), under("left.", state) | under("right.", moved(state)))
 
 
+def test_norms_of_another_network_are_not_taken_for_the_weights() -> None:
+    norms = {f"layers.{n}.norm.{name}": torch.zeros(8) for n in range(3) for name in ("weight", "bias")}
+    assert any(name.endswith(".norm.bias") or name == "norm.bias" for name in published(model()))
+    with pytest.raises(WeightsError, match=r"the checkpoint does not fit: \d+ of \d+ tensors missing, 6 unexpected"):
+        import_weights(model(), norms)
+
+
 def test_a_wanted_name_without_a_tensor_is_told_as_what_it_is() -> None:
     with pytest.raises(WeightsError, match=r'"norm\.bias" is not a tensor but a list'):
         import_weights(model(), published(model()) | {"norm.bias": [0.0] * 32})
