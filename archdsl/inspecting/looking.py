@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from archdsl.compile import Backbone
-from archdsl.errors import LookError, WrongUse
+from archdsl.errors import LookError, WrongUse, short
 from archdsl.families.common.views import Heat, Position, View, Viewable
 from archdsl.inspecting.choosing import Choice, Chosen, choose
 from archdsl.inspecting.panels import MapGrid, Panel, panel
@@ -31,7 +31,7 @@ from archdsl.weights.facts import Preprocessing
 if TYPE_CHECKING:
     from archdsl.inspecting.picture import Source
 
-_MOST_HEADS = 256
+_NUMBER = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def look(
     """
     if not isinstance(model, Backbone):
         raise wrong_model("look", model)
+    _check(nodes, head)
     choice = choose(model, nodes)
     if not choice.modules:
         raise nothing(model, choice)
@@ -148,6 +149,15 @@ def look(
     )
 
 
+def _check(nodes: Sequence[str] | None, head: int | None) -> None:
+    """Raises `WrongUse` for what is no list of names, or no number of a head."""
+    is_list = nodes is None or (not isinstance(nodes, str) and len(nodes) > 0)
+    if not is_list or not all(isinstance(name, str) for name in nodes or ()):
+        raise WrongUse(f"nodes must be a list of names, one at least; got {short(nodes)}")
+    if head is not None and (not isinstance(head, int | np.integer) or isinstance(head, bool) or head < 1):
+        raise WrongUse(f"head must be a whole number from 1; got {short(head)}")
+
+
 def nothing(model: Backbone, choice: Choice) -> LookError:
     """That a network, or the nodes that are asked for, have nothing to be drawn."""
     kinds = dict.fromkeys([*(kind for _, kind in choice.without), *(each.place.type for each in choice.modules)])
@@ -163,9 +173,10 @@ def pixel_of(query: tuple[float, float] | None, size: tuple[int, int]) -> Positi
     """
     if query is None:
         return size[0] // 2, size[1] // 2
-    is_share = any(isinstance(each, float) for each in query)
+    is_share = any(isinstance(each, float | np.floating) for each in query)
     rule = "query is (y, x)"
-    if len(query) != 2 or not all(math.isfinite(each) for each in query):
+    numbers = [each for each in query if isinstance(each, _NUMBER) and not isinstance(each, bool)]
+    if len(query) != 2 or len(numbers) != 2 or not all(math.isfinite(each) for each in numbers):
         raise WrongUse(f"{rule}, two numbers; got {query}")
     if is_share:
         if not all(0 <= each <= 1 for each in query):

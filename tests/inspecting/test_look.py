@@ -15,6 +15,7 @@ from PIL import Image
 
 import archdsl
 from archdsl.blocks.views import Heat
+from archdsl.errors import WrongUse
 from archdsl.inspecting.looking import Look
 from archdsl.inspecting.panels import Floats, MapGrid, Panel, PanelKind, Place
 from archdsl.load.specs import spec_of
@@ -333,3 +334,22 @@ def test_what_is_no_model_or_no_image_is_a_type_error(corner: Path) -> None:
         archdsl.look(quick(), np.zeros((3, 8, 8), np.float32))
     with pytest.raises(archdsl.ArchError, match="must end in"):
         archdsl.look(quick(), Image.open(corner)).save("page.gif")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nodes": "stage3"}, 'nodes must be a list of names, one at least; got "stage3"'),
+        ({"nodes": []}, r"nodes must be a list of names, one at least; got \[\]"),
+        ({"nodes": ["stage3", 3]}, "nodes must be a list of names, one at least"),
+        ({"head": 0}, "head must be a whole number from 1; got 0"),
+        ({"head": "1"}, 'head must be a whole number from 1; got "1"'),
+        ({"head": True}, "head must be a whole number from 1; got true"),
+        ({"query": ("a", 2)}, r"query is \(y, x\), two numbers; got \('a', 2\)"),
+        ({"query": (True, 2)}, r"query is \(y, x\), two numbers; got \(True, 2\)"),
+        ({"query": (1, 2, 3)}, r"query is \(y, x\), two numbers; got \(1, 2, 3\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(options: dict[str, Any], message: str, corner: Path) -> None:
+    with pytest.raises(WrongUse, match=message):
+        archdsl.look(quick(), corner, **options)

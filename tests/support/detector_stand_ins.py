@@ -89,6 +89,10 @@ class D2Backbone(nn.Module):
         """What the sides of an image must be a multiple of; 0 for nothing."""
         return 0
 
+    def output_shape(self) -> dict[str, Any]:
+        """Channels and stride of each map, by its name."""
+        raise NotImplementedError
+
 
 class LastLevelMaxPool(nn.Module):
     """One more map, of every second position of the coarsest."""
