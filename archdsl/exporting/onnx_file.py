@@ -73,8 +73,13 @@ def write_onnx(
     import onnx
 
     onnx.helper.set_model_props(model, dict(metadata or {}))
-    onnx.checker.check_model(model)
-    onnx.save_model(model, file)
+    try:
+        onnx.checker.check_model(model)
+        onnx.save_model(model, file)
+    except OSError:
+        raise
+    except Exception as error:  # of the checker, or of protobuf where graph and weights together are too large
+        raise ExportError(f"the network as torch converts it is no valid ONNX file: {one_line(error)}") from error
     return OnnxFacts(written, len(model.graph.node), versions())
 
 

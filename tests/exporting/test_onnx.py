@@ -8,7 +8,7 @@ import shutil
 import warnings
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import archdsl
 from archdsl.compile import build
 from archdsl.errors import ArchError, ExportError, WrongUse
+from archdsl.exporting import onnx_file
 from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.exporting.metadata import metadata, sized
 from archdsl.exporting.onnx_file import OnnxFacts, write_onnx
@@ -219,6 +220,25 @@ def test_another_opset_is_written_where_it_is_right(opset: int, tmp_path: Path) 
 def test_an_opset_that_torch_does_not_write_is_refused(opset: int, error: type[ArchError], tmp_path: Path) -> None:
     with pytest.raises(error, match="opset"):
         export(bias_network(), tmp_path / "net.onnx", opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_one_file_cannot_hold_are_refused_with_the_format_that_can(tmp_path: Path) -> None:
+    large = nn.Linear(2**15, 2**14, device="meta")
+    with pytest.raises(ExportError, match=r"the weights need 2\.0 GB, and one ONNX file holds 2; use --format pt2"):
+        write_onnx(large, images(1), tmp_path / "net.onnx", ["logits"])
+
+
+def test_a_graph_that_is_too_large_with_its_weights_is_refused_too(
+    quick: tuple[archdsl.Backbone, Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_size(model: Any) -> NoReturn:
+        raise ValueError("This protobuf of onnx model is too large (>2GB)")
+
+    monkeypatch.setattr(onnx_file, "converted", lambda *_: onnx.load(quick[1].file))
+    monkeypatch.setattr(onnx.checker, "check_model", refuse_size)
+    with pytest.raises(ExportError, match=r"is no valid ONNX file: This protobuf .* too large"):
+        export(quick[0], tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
 
