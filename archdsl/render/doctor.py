@@ -96,7 +96,7 @@ def _measured(timed: Timed, stat: str, runtime: str) -> str:
 
 def _dead(dead: Sequence[str]) -> list[RenderableType]:
     if not dead:
-        return [Prose("dead  no value: every value occurs in a valid network")]
+        return [Prose("dead  none: every value occurs in a valid network")]
     lines = [Prose(line, indent=_INDENT, hanging=_INDENT) for line in dead]
     return [Prose(f"dead  {counted(len(dead), 'value')} that no valid network has"), *lines]
 
