@@ -4,9 +4,9 @@ A search as a user runs it (`--latency-budget 2ms --time 6m`), and three rivals 
 best published backbones of benchmarks/results/search_and_zoo.json, at the widths and patches that they have there, with
 fewer blocks until their median latency in ONNX Runtime keeps the budget. Each rival is trained by `archdsl train` for
 all the time that the search has. Accuracies are those of the files, on the same held-out images; the difference of the
-winner and the best rival stands with its standard error over paired images. With `--none` a search without a parent
-stands beside them, with `--library` one with a library of the parent, whose fits took `library_s` beforehand. Rows are
-kept as they are made, and a run goes on where an earlier one stopped; on one machine nothing else should run. Writes
+winner and the best rival stands with its standard error over paired images. With `--no-library` a search that trains no
+replacement blocks for its parent stands beside them, with `--none` one without a parent. Rows are kept as they are
+made, and a run goes on where an earlier one stopped; on one machine nothing else should run. Writes
 benchmarks/results/parent_search.json.
 """
 
@@ -26,13 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import archdsl
-from archdsl.deriving.library import read_library
 from archdsl.language.document import Spec
 from archdsl.language.text.writing import dump
 from archdsl.latency.provenance import provenance
 from archdsl.training.accuracy import unpacked
 from archdsl.weights import read_facts
-from archdsl.zoo import shipped_parent
 
 RESULTS = Path(__file__).parent / "results" / "parent_search.json"
 RIVALS = {"litv2_s-0.25-2": (4, 2), "litv2_s-0.50-4": (2, 4), "litv2_s-0.33-4": (3, 4)}
@@ -58,11 +56,12 @@ def main() -> None:
         jobs[f"parent-{seed}"] = partial(_search, asked, seed, [])
         if asked.run is not None and seed == asked.seeds[0]:
             jobs[f"parent-{seed}"] = lambda place: _row(asked.run)
-        if asked.library is not None:
-            jobs[f"library-{seed}"] = partial(_with_library, asked, seed)
+        if asked.no_library:
+            jobs[f"no_library-{seed}"] = partial(_search, asked, seed, ["--library", "none"])
         if asked.none:
             jobs[f"none-{seed}"] = partial(_search, asked, seed, ["--parent", "none"])
-        jobs |= {f"{name}-{seed}": partial(_rival, asked, seed, rival) for name, rival in RIVALS.items()}
+        rivals = {} if asked.no_rivals else RIVALS
+        jobs |= {f"{name}-{seed}": partial(_rival, asked, seed, rival) for name, rival in rivals.items()}
     for name, job in jobs.items():
         if name not in result["rows"]:
             with tempfile.TemporaryDirectory() as place:
@@ -78,13 +77,6 @@ def _search(asked: argparse.Namespace, seed: int, more: list[str], place: Path) 
     command += ["--time", f"{asked.time_s}s", "--data", asked.data, "--seed", str(seed), "--out", "run", *more]
     subprocess.run(command, cwd=place, env={**os.environ, "ARCHDSL_CACHE": str(place / "cache")}, check=False)
     return _row(place / "run")
-
-
-def _with_library(asked: argparse.Namespace, seed: int, place: Path) -> Row:
-    """A search whose first networks are made of fitted blocks, and the seconds of these fits over all processes."""
-    parent = shipped_parent("lit-dat-64")
-    row = _search(asked, seed, ["--parent", str(parent), "--library", str(asked.library.absolute())], place)
-    return row | {"library_s": sum(entry.seconds for entry in read_library(asked.library).index.entries)}
 
 
 def _row(run: Path) -> Row:
@@ -182,7 +174,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--run", type=Path, help="folder of a finished search with the first seed, as `make search` leaves"
     )
-    parser.add_argument("--library", type=Path, help="folder of a library of the parent that ships, for the same data")
+    parser.add_argument("--no-library", action="store_true", help="a search with --library none too")
+    parser.add_argument("--no-rivals", action="store_true", help="searches alone")
     parser.add_argument("--none", action="store_true", help="a search without a parent too")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -53,14 +53,14 @@ def fit_own_library(context: Context) -> None:
     if not keys:
         return
     seconds = context.policy.own_library.time_share * max(limit - context.clock.elapsed, 0.0)
-    alternatives = f"{len(keys):,} alternatives to the parent's blocks"
-    context.note(f"library  {alternatives} are fitted for the budget, in {plain_text(round(seconds))} s at most")
+    replacements = f"{len(keys):,} replacements for the parent's blocks"
+    context.note(f"library  {replacements} are trained, in {plain_text(round(seconds))} s at most")
     try:
         fitted = _fitted(context, parent, space, keys, folder, seconds)
     except (Failed, WorkerGone) as error:
-        context.note(f"library  none was fitted, since {error}")
+        context.note(f"library  no replacement was trained, since {error}")
         return
-    context.note(f"library  {fitted:,} of {alternatives} were fitted")
+    context.note(f"library  {fitted:,} of {replacements} were trained")
     if fitted:
         context.use_library_of_its_own(folder)
         context.clock.begin_trials()
@@ -94,7 +94,7 @@ def _fitted(
     context: Context, parent: Parent, space: JsonObject, keys: tuple[str, ...], folder: Path, seconds: float
 ) -> int:
     """How many alternatives are in the library then."""
-    context.doing(f"fitting alternatives to the blocks of {parent.name}", "starting")
+    context.doing(f"training replacements for the blocks of {parent.name}", "starting")
 
     def heard(event: Event) -> None:
         if isinstance(event, TrainingProgress):

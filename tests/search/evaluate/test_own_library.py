@@ -55,7 +55,7 @@ def test_a_library_is_fitted_in_the_folder_of_the_run_and_its_networks_are_tried
     assert 0.9 * policy.time_share * 600 < request["seconds"] <= policy.time_share * 600
     library = read_library(run / "library")
     assert {entry.key for entry in library.usable} == set(request["keys"])
-    assert any(f"{len(request['keys'])} of {len(request['keys'])} alternatives" in line for line in lines.told)
+    assert any(f"{len(request['keys'])} of {len(request['keys'])} replacements for" in line for line in lines.told)
     first = trials(run)[0]
     assert first["provenance"]["from"] == "library"
     beginning = next(each["inheriting"] for each in machine.asked if each["do"] == "train")
@@ -109,7 +109,7 @@ def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None
     machine.fitted = 3
     result = fitting_search(tmp_path, machine, lines)
     [request] = asked_for(machine)
-    assert any(f"library  3 of {len(request['keys'])} alternatives" in line for line in lines.told)
+    assert any(f"library  3 of {len(request['keys'])} replacements" in line for line in lines.told)
     assert len(read_library(tmp_path / "run" / "library").usable) == 3
     assert result.verdict.passed
 
@@ -140,7 +140,7 @@ def test_a_library_that_cannot_be_fitted_costs_the_search_nothing_else(tmp_path:
     machine, lines = Machine(), Lines()
     machine.library_fails = "too few images"
     result = fitting_search(tmp_path, machine, lines)
-    assert "library  none was fitted, since too few images" in lines.told
+    assert "library  no replacement was trained, since too few images" in lines.told
     assert result.verdict.passed
 
 
