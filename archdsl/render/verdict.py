@@ -218,8 +218,8 @@ def exported_text(reading: Reading | None) -> str:
     if reading is None or "file" not in reading.conditions or reading.conditions.get("dtype") == "int8":
         return ""
     return (
-        "winner.onnx has the same weights; its outputs were compared with this network's on two inputs of noise and "
-        "one of zeros, but its accuracy on images was not measured"
+        "winner.onnx has the same weights and gave the same outputs on three test inputs (noise and zeros), "
+        "but its accuracy on images was not measured"
     )
 
 
