@@ -218,7 +218,7 @@ def exported_text(reading: Reading | None) -> str:
     if reading is None or "file" not in reading.conditions or reading.conditions.get("dtype") == "int8":
         return ""
     return (
-        "winner.onnx has the same weights and gave the same outputs on three test inputs (noise and zeros), "
+        "winner.onnx has the same weights, and its outputs agree on three test inputs (noise and zeros), "
         "but its accuracy on images was not measured"
     )
 
