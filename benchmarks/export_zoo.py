@@ -1,8 +1,9 @@
 """Every published backbone and a mixture of all families exported in every format: `python benchmarks/export_zoo.py`.
 
-Weights are seeded, and all-zero parameters (offsets, tables) have noise in their place. Each file is held against its
-network as `archdsl.export` does it; what is refused stands in the table with its reason. Rows are kept as they are
-made, and a run goes on where an earlier one stopped. Writes benchmarks/results/export_zoo.json.
+Weights are seeded, and parameters that are zero or nearly (offsets, scales of residual branches) have noise in their
+place. Each file is held against its network as `archdsl.export` does it; what is refused stands in the table with its
+reason. Rows are kept as they are made, and a run goes on where an earlier one stopped. Writes
+benchmarks/results/export_zoo.json.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _write(file: Path, rows: dict[str, dict[str, Any]]) -> None:
 
     errors = [row["largest_error"] for row in rows.values() if row["largest_error"] is not None]
     result = {
-        "what": "files written by archdsl.export, held against their networks; seeded weights, no parameter all zero",
+        "what": "files written by archdsl.export, held against their networks; seeded weights, noise in place of zeros",
         "cpu": cpu_name(),
         "versions": {**versions(), "onnxruntime": onnxruntime.__version__},
         "files": len(rows),

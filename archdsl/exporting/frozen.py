@@ -17,7 +17,9 @@ Outputs = tuple[Tensor, ...]
 
 _SEED = 0
 _PERTURBATION = 0.5
-"""Standard deviation of what an all-zero parameter is replaced by. Offsets of half a position leave a map's grid."""
+"""Standard deviation of what such a parameter is replaced by. Offsets of half a position leave a map's grid."""
+_NEARLY_ZERO = 1e-4
+"""Scales of residual branches begin with 1e-5 (FCViT) and 1e-6 (Dual-ViT): what they scale is below any tolerance."""
 
 
 class Float32Interface(nn.Module):
@@ -59,15 +61,15 @@ def frozen(model: Net, dtype: torch.dtype = torch.float32) -> Net:
 
 
 def zero_parameters(model: nn.Module) -> list[str]:
-    """Parameters whose values are all 0, as offsets and tables are before training.
+    """Parameters whose values are all 0 or nearly, as offsets, tables and scales of residual branches before training.
 
     What they multiply or add does not show in any output, so that a file in which it is wrong looks right.
     """
-    return [name for name, values in model.named_parameters() if not values.any()]
+    return [name for name, values in model.named_parameters() if not (values.abs() > _NEARLY_ZERO).any()]
 
 
 def perturbed(model: Backbone) -> Backbone:
-    """A copy whose all-zero parameters have seeded noise instead, so that every part of it shows in its outputs."""
+    """A copy with seeded noise in the place of `zero_parameters`, so that every part of it shows in its outputs."""
     zeros = zero_parameters(model)
     other = copy.deepcopy(model)
     noise = torch.Generator().manual_seed(_SEED)

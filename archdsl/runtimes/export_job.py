@@ -39,7 +39,7 @@ class Exported:
 
     image: (C, H, W) that it is for. batch: of a static file; None where it may change. largest_error: the largest
     difference from the network in the checks, as a share of the largest value of that output; `perturbed_error` is that
-    of a second file, written from the same network with noise in the place of all-zero parameters, and None where there
+    of a second file, written from the same network with noise in the place of `zero_parameters`, and None where there
     are none. opset and operators: of ONNX; operators of pt2 too. files: all that was written.
     """
 

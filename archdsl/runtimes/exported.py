@@ -61,8 +61,8 @@ def export(
 
     The file is for one image size, and for one batch unless `dynamic_batch` is set; images go in and outputs come out
     as float32. The outputs are the logits (B, classes), or with `features_only` the maps (B, C, H, W). The model is
-    left as it is. Where parameters are all zero, as offsets are before training, a second file with noise in their
-    place is written and checked too, and removed.
+    left as it is. Where all of a parameter is zero or nearly, as offsets are before training, a second file with noise
+    in its place is written and checked too, and removed.
 
     Args:
         model: what `build` or `load_model` gives.

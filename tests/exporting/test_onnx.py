@@ -146,6 +146,22 @@ def test_parameters_of_zeros_are_checked_by_a_second_file(tmp_path: Path) -> Non
     assert furthest(built(images(1, 32, 32)), logits) < ROUNDING
 
 
+@pytest.mark.parametrize("name", ["fcvit_tiny", "dualvit_s"])
+def test_a_wrong_block_behind_a_small_scale_shows_in_the_perturbed_copy(name: str) -> None:
+    """Residual branches begin with a scale of 1e-5 or 1e-6: that all mixers are wrong changes the logits by 2e-4."""
+    torch.manual_seed(0)
+    built = build(small(name, most=1)).eval()
+    differences = []
+    for network in (built, perturbed(built)):
+        wrong = copy.deepcopy(network)
+        with torch.no_grad():
+            for key, values in wrong.named_parameters():
+                if ".mixer." in key and key.endswith("weight"):
+                    values.neg_()
+        differences.append(furthest(network(images(1)), wrong(images(1)).detach()))
+    assert differences[0] < 5 * ROUNDING < 100 * ROUNDING < differences[1]
+
+
 def test_a_file_says_what_a_user_must_know(tmp_path: Path) -> None:
     preprocessing = Preprocessing(
         size=(64, 64),

@@ -158,8 +158,9 @@ def test_an_answer_that_is_none_is_one_line(
     pytest.importorskip("onnx", reason="onnx is not installed")
     monkeypatch.setattr("archdsl.latency.remote.measuring.ask", lambda *_: ANSWER | change)
     (tmp_path / "net.onnx").write_text("a file")
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1, bias=False)).eval()
-    nn.init.zeros_(network[2].weight)
+    classifier = nn.Linear(3, 1, bias=False)
+    nn.init.zeros_(classifier.weight)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier).eval()
     there = Target.parse("ssh://pi@board")
     asked = {"net": Exported(tmp_path / "net.onnx", (3, 4, 4), network, ["logits"])}
     if said is None:
