@@ -179,6 +179,7 @@ def train(
         device=settings.device,
         torch=data.torch,
         seconds=time.monotonic() - started,
+        stepping_s=outcome.seconds or None,
         steps=outcome.steps,
         loss=outcome.loss,
         error=outcome.error,
