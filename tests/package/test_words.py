@@ -81,6 +81,9 @@ SENTENCES = (
     "parts more; ",
     "name a folder by ARCHDSL_CACHE",
     "compare rows within a column, no column with another",
+    "which nothing was chosen by",
+    "always naming the largest class would",
+    "if the share above is trained",
     # docs/language.md
     "null means none; it must be written where",
     "are compared, as what they build in a classifier",
