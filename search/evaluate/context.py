@@ -16,6 +16,7 @@ from archdsl.search.config import Settings
 from archdsl.search.evaluate.exported_files import ExportedFiles
 from archdsl.search.evaluate.library_networks import LibraryNetworks
 from archdsl.search.loaded_data import DataFacts
+from archdsl.search.measurement import Measurement
 from archdsl.search.network import AnyNetwork, TimmNetwork
 from archdsl.search.policy import Policy
 from archdsl.search.propose.study import OpenTrial
@@ -76,6 +77,8 @@ class Context:
         """Whether it was interrupted; and whether that was while the winner was chosen, so that no other is tried."""
         self.parent: Parent | None = None
         """The trained network that candidates inherit from, once it is prepared; None where there is none."""
+        self.measured_parent: tuple[str, float, Measurement] | None = None
+        """Its hash, ms and reading, where it was measured in this part of the search: it may be a candidate too."""
         self.library: LibraryNetworks | None = None
         """The networks of the library of its blocks, where there is one."""
         self.own_library: Path | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from archdsl.cost import count
 from archdsl.errors import SearchError
+from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text, standard_error
@@ -81,6 +82,7 @@ def measure_parent(context: Context) -> None:
                 file=file,
             )
         parent = context.parent = replace(parent, latency_ms=measured.ms)
+        context.measured_parent = canonical_hash(spec), *measured
         if measured.measurement.is_disturbed:
             context.note("parent  the machine was busy while it was measured: its latency is too high")
         keep_parent(context.folder, parent)

@@ -11,6 +11,7 @@ import pytest
 
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import load_space, point
+from archdsl.load.specs import spec_of
 from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
@@ -216,3 +217,14 @@ def test_the_report_tells_what_the_winner_inherited(tmp_path: Path, parent: str)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "its parent" in page
     assert "2 copied" in page
+
+
+def test_a_parent_that_is_a_point_of_the_space_is_measured_once(tmp_path: Path, parent: str) -> None:
+    machine = Machine()
+    with_parent(tmp_path / "run", parent, machine, latency_budget_ms=50.0, trials=6)
+    spec = spec_of(json.loads((tmp_path / "run" / "parent.json").read_text())["spec"])
+    mine = next(trial for trial in trials(tmp_path / "run") if trial["hash"] == canonical_hash(spec))
+    assert mine["latency"] == json.loads((tmp_path / "run" / "parent.json").read_text())["latency_ms"]
+    asked = [request["spec"] for request in machine.asked if request["do"] == "measure" and not request.get("weights")]
+    before_finals = [each for each in asked if canonical_hash(spec_of(each)) == canonical_hash(spec)]
+    assert len(before_finals) == 1
