@@ -111,8 +111,13 @@ def _after_inheriting(run: _Run) -> Iterator[NextStep]:
     yield NextStep(sentence, train_command(run.settings, *files))
     if (budget := run.budget_ms) is not None:
         half = _two_digits(budget / 2, math.ceil)
-        sentence = f"Derive a faster network from the same parent, with a budget of {digits(half)} ms."
-        yield NextStep(sentence, run.search(latency_budget_ms=half, latency_share=""))
+        changes: dict[str, str | float] = {"latency_budget_ms": half, "latency_share": ""}
+        source = "parent"
+        if run.has("library/index.json"):  # of what the run made of its parent
+            changes |= {"parent": str(run.folder / "parent.safetensors"), "library": str(run.folder / "library")}
+            source = "parent and replacement blocks, which need no training again"
+        sentence = f"Derive a faster network from the same {source}, with a budget of {digits(half)} ms."
+        yield NextStep(sentence, run.search(**changes))
 
 
 def _after_unsure(run: _Run) -> Iterator[NextStep]:

@@ -16,6 +16,7 @@ from archdsl.load.specs import override
 from archdsl.search.defaults import settings_of
 from archdsl.search.evaluate.library_networks import LibraryNetworks, costs_by
 from archdsl.search.policy import SHIPPED
+from archdsl.search.report import read_report
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
 from archdsl.spaces.around import around
@@ -61,6 +62,8 @@ def test_a_library_is_fitted_in_the_folder_of_the_run_and_its_networks_are_tried
     beginning = next(each["inheriting"] for each in machine.asked if each["do"] == "train")
     assert beginning["library"] == str((run / "library").absolute())
     assert result.verdict.passed
+    [command] = [step.command for step in read_report(run).next_steps if "need no training again" in step.text]
+    assert f"--parent {run / 'parent.safetensors'} --library {run / 'library'}" in command
 
 
 def test_only_what_is_predicted_to_be_faster_is_fitted(tmp_path: Path) -> None:
