@@ -62,6 +62,6 @@ def metadata(model: Backbone, spec: Spec, dtype: str, facts: ModelFacts | None) 
 def output_names(model: Backbone) -> list[str]:
     """Names of a network's outputs: `logits`, `features` without a classifier, or the nodes whose maps it gives."""
     if model.features_only:
-        names = [str(each["module"]) for each in model.feature_info]
+        names = [step.name for step in model._schedule if step.feature]  # of a network that was cut, some of its maps
         return [f"{name}_map" if name == INPUT else name for name in names]  # inputs and outputs share their names
     return ["logits" if model.num_classes > 0 else "features"]

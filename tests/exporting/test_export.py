@@ -91,6 +91,14 @@ def test_a_python_file_that_needs_archdsl_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_that_was_cut_gives_the_maps_that_are_left(tmp_path: Path) -> None:
+    cut = shaken("lit_ti", most=1)
+    maps = [each["module"] for each in cut.feature_info]
+    cut.prune_intermediate_layers([1])
+    done = export(cut, tmp_path / "net.pt2")
+    assert (done.outputs, done.largest_error) == ((maps[1],), 0.0)
+
+
 def test_a_wrong_file_is_refused_and_removed(
     network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
