@@ -21,7 +21,7 @@ def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | 
         return before / short
     left = context.clock.left_to_train
     if left is None or not finalists:
-        return policy.lengthen
+        return max(policy.lengthen, inheritance.enough_epochs / short)
     each_s = inheritance.finish_share * left / len(finalists) - max(_beside_steps_s(trial) for trial in finalists)
     step_s = max(seconds_a_step(context, trial) for trial in finalists)
     steps = each_s / max(step_s, 1e-6) - inheritance.refit_cost * inheritance.refit_steps

@@ -158,7 +158,7 @@ class InheritancePolicy:
     """Of the time that is left for training, which the finalists share."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
-    enough_epochs: float = 6.0
+    enough_epochs: float = 12.0
     """Of a finalist's fine-tuning: where not all finalists can have them, there are fewer finalists."""
     most_epochs: float = 30.0
     """Of a finalist's fine-tuning, however much time there is."""
