@@ -37,6 +37,7 @@ from archdsl.language.document import Spec
 from archdsl.load.alternatives import Alternative
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
+from archdsl.spaces.block_choices import block_choices
 from tests.support.libraries import SETTINGS, SPACED, parent_spec, saved_parent, space_around
 
 
@@ -303,6 +304,19 @@ def test_the_stages_share_the_time_by_their_work() -> None:
     assert 0 == ends["stem"] < ends["stage1"] < ends["stage2"] == ends["head"] == pytest.approx(100)
     only = stage_ends(parent, [each for each in offered if each.stage == "stage2"], SETTINGS, 100.0)
     assert only["stage1"] == 0
+
+
+def test_where_the_time_is_limited_no_kind_and_no_place_comes_first(parent: Path, tmp_path: Path) -> None:
+    document: Any = block_choices(parent_spec())[0]
+    job = work.Job(str(parent), "shapetex", document, str(tmp_path), SETTINGS, 128, "cpu", (0, 1))
+    plain, shuffled = (work.Work(job._replace(seconds=seconds)).wanted for seconds in (None, 1.0))
+    assert plain != shuffled
+    assert sorted(key for key, _ in plain) == sorted(key for key, _ in shuffled)
+    first = [each for _, each in shuffled[: len(shuffled) // 2]]
+    assert {each.span for each in first} == {1, 2, 3}
+    for stage, places in (("stage1", {0, 1}), ("stage2", {0, 1, 2})):
+        assert {each.first for each in first if each.stage == stage} == places
+    assert len({each.block.type for each in first}) >= 5
 
 
 def test_two_processes_give_what_one_gives(library: Library, parent: Path, tmp_path: Path) -> None:

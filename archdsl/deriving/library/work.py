@@ -206,9 +206,9 @@ class Work:
 
 
 def _chosen(offered: list[tuple[str, Alternative]], job: Job) -> list[tuple[str, Alternative]]:
-    """Those that are asked for; where the time may not do for all, in an order that leaves out none of a kind."""
+    """Those that are asked for; where the time may not do for all, shuffled, so that no kind or place is left out."""
     wanted = [each for each in offered if job.keys is None or each[0] in job.keys]
-    return wanted if job.seconds is None else sorted(wanted, key=lambda each: each[0].rpartition(".")[2])
+    return wanted if job.seconds is None else sorted(wanted, key=lambda each: hashlib.sha256(each[0].encode()).digest())
 
 
 def _read_images(file: Path) -> tuple[Tensor, Tensor]:
