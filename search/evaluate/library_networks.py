@@ -90,7 +90,7 @@ class LibraryNetworks:
             self._add("single blocks", single, gate_ms)
 
     def solve_again(self, network_hash: str, latency_ms: float, gate_ms: float) -> Solved | None:
-        """Another network than one that measured `latency_ms`, within its limit times gate / measured.
+        """Another network than one that measured `latency_ms`, within its limit times gate / measured, or a bit less.
 
         It stands in the place of a network that is over the gate, and beside the best one where that leaves much of the
         gate unused. None where it was solved often enough, or there is none.
@@ -102,6 +102,7 @@ class LibraryNetworks:
         if latency_ms <= gate_ms and not is_wasteful:
             return None
         limit_ms = missed.limit_ms * gate_ms / latency_ms
+        limit_ms *= self._policy.margin if latency_ms > gate_ms else 1.0
         try:
             derived = self._solve_for(missed.what, limit_ms)
         except BudgetTooSmall:

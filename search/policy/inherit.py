@@ -108,6 +108,8 @@ class LibraryPolicy:
     """Of a network whose latency is far from the gate, each with the limit scaled by gate / measured."""
     calibrations: int = 2
     """Networks that are measured before others are solved for, so that latencies are predicted well at the budget."""
+    margin: float = 0.97
+    """By which the limit after a network that is too slow is lower still: with none, every second one is again."""
     used: float = 0.85
     """Share of the gate; where the best network takes less, another one is solved for that takes more."""
     near: float = 0.05
