@@ -10,7 +10,9 @@ from rich.text import Text
 
 from archdsl.numbers import accuracy_text
 from archdsl.render.columns import Column, Sheet
+from archdsl.render.texts import counted
 from archdsl.render.verdict import second_reading
+from archdsl.search.trial import LIBRARY
 
 if TYPE_CHECKING:
     from archdsl.search.store.winner import AttemptSummary
@@ -55,16 +57,31 @@ def front_table(
 
 
 def baseline_lines(records: Sequence[Trial], shown: Sequence[Trial]) -> Iterator[str]:
-    """Networks named beside the space that have no row in the table, each with its numbers or why it has none."""
+    """Networks named beside the space that have no row in the table, each with its numbers or why it has none.
+
+    Those of a library that were not trained are counted, since nobody named them.
+    """
     rows = {trial.network_hash for trial in shown}
     beside = [trial for trial in records if trial.is_baseline and not trial.is_longer]
+    of_library = [trial for trial in beside if trial.origin == LIBRARY]
     for trial in (trial for trial in beside if trial.network_hash not in rows):
+        if trial.accuracy is None and trial.origin == LIBRARY:
+            continue
         if trial.accuracy is None:
             yield f"{trial.label}: {trial.reason}"
         else:
             yield f"{trial.label}: {describe(trial)}" + ("" if trial.inside_budget else ", over the latency budget")
+    yield from untrained_text(len(of_library), sum(trial.accuracy is None for trial in of_library))
     if any(not trial.can_win for trial in beside):
         yield NEVER_CHOSEN
+
+
+def untrained_text(tried: int, untrained: int) -> Iterator[str]:
+    """How many networks of a library were dropped before they were trained; nothing where none was."""
+    if untrained:
+        verb = "was" if untrained == 1 else "were"
+        networks = f"{untrained} of the library's {counted(tried, 'network')}"
+        yield f"{networks} {verb} too slow or failed, and not trained"
 
 
 def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:

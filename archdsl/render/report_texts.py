@@ -9,7 +9,7 @@ from archdsl.errors import ArchError
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import budget_texts, origin
-from archdsl.render.candidates import NEVER_CHOSEN
+from archdsl.render.candidates import NEVER_CHOSEN, untrained_text
 from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import (
@@ -252,16 +252,23 @@ def proxy_text(report: Report) -> str:
 
 
 def baseline_lines(report: Report) -> Iterator[str]:
-    """Networks named beside the space that are not on the front, each with its numbers or why it has none."""
+    """Networks named beside the space that are not on the front, each with its numbers or why it has none.
+
+    Those of a library that were not trained are counted, since nobody named them.
+    """
     rows = {trial.hash for trial in report.front}
     beside = [trial for trial in report.trials if trial.is_baseline]
+    of_library = [trial for trial in beside if trial.is_of_library]
     for trial in (trial for trial in beside if trial.hash not in rows):
+        if trial.accuracy is None and trial.is_of_library:
+            continue
         if trial.accuracy is None or trial.latency is None:
             yield f"{trial.label}: {trial.reason}"
             continue
         accuracy = percent_text(trial.accuracy, trial.proxy.error)
         costs = f"{cost_text(trial.params, 'params')} params, {cost_text(trial.macs, 'macs')} MACs"
         yield f"{trial.label}: {accuracy} at {measured_text(trial)} ms, {costs}"
+    yield from untrained_text(len(of_library), sum(trial.accuracy is None for trial in of_library))
     if any(not has_spec(trial.spec) for trial in beside):
         yield NEVER_CHOSEN
 

@@ -5,18 +5,23 @@ Only alternatives are fitted that are predicted to make the network faster.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 from archdsl.cost import count
+from archdsl.deriving.library.facts import LibrarySettings
 from archdsl.deriving.library.folder import INDEX
+from archdsl.deriving.library.stage_times import work_by_stage
 from archdsl.deriving.library.wanted import wanted_alternatives
-from archdsl.errors import SearchError
+from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.alternatives import assembled
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
+from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import predicted_latency
 from archdsl.search.evaluate.rungs import ask_in_time
@@ -25,8 +30,17 @@ from archdsl.search.worker.events import Event, TrainingProgress
 from archdsl.search.worker.library_messages import LibraryRequest
 from archdsl.search.worker.process import Failed, WorkerGone
 from archdsl.spaces.block_choices import block_choices
+from archdsl.timing.cores import physical_cores
 
 LIBRARY_FOLDER = "library"
+
+
+class _Plan(NamedTuple):
+    """What is to be fitted: alternatives of a space by their keys, in so many seconds."""
+
+    space: JsonObject
+    keys: tuple[str, ...]
+    seconds: float
 
 
 def fit_own_library(context: Context) -> None:
@@ -42,21 +56,12 @@ def fit_own_library(context: Context) -> None:
         if (folder / INDEX).exists():
             context.use_library_of_its_own(folder)
         return
-    spec, limit = spec_of(parent.spec), context.clock.limit
-    if limit is None or limit < context.policy.own_library.from_s or _keeps_budgets(context, parent, spec):
+    if (plan := _planned(context, parent)) is None:
         return
-    space: JsonObject = block_choices(spec)[0]
+    replacements = f"{len(plan.keys):,} replacements for the parent's blocks"
+    context.note(f"library  {replacements} are trained, in {plain_text(round(plan.seconds))} s at most")
     try:
-        keys = _faster(context, spec, space)
-    except SearchError:  # nothing of the parent can be exchanged
-        keys = ()
-    if not keys:
-        return
-    seconds = context.policy.own_library.time_share * max(limit - context.clock.elapsed, 0.0)
-    replacements = f"{len(keys):,} replacements for the parent's blocks"
-    context.note(f"library  {replacements} are trained, in {plain_text(round(seconds))} s at most")
-    try:
-        fitted = _fitted(context, parent, space, keys, folder, seconds)
+        fitted = _fitted(context, parent, plan, folder)
     except (Failed, WorkerGone) as error:
         context.note(f"library  no replacement was trained, since {error}")
         return
@@ -65,6 +70,30 @@ def fit_own_library(context: Context) -> None:
         context.use_library_of_its_own(folder)
         context.clock.begin_trials()
         context.keep_clock()
+
+
+def _planned(context: Context, parent: Parent) -> _Plan | None:
+    """What to fit; None where nothing is, which is said where the search would if it could."""
+    policy, spec, limit = context.policy.own_library, spec_of(parent.spec), context.clock.limit
+    if limit is None or limit < policy.from_s or _keeps_budgets(context, parent, spec):
+        return None
+    space: JsonObject = block_choices(spec)[0]
+    try:
+        keys = _faster(context, spec, space)
+    except ArchError as error:
+        context.note(f"library  no replacement is trained, since {error}")
+        return None
+    if not keys:
+        context.note("library  no replacement is trained: none is predicted to be faster than the parent's blocks")
+        return None
+    plan = _Plan(space, keys, policy.time_share * max(limit - context.clock.elapsed, 0.0))
+    possible = _share_in_time(context, parent, spec, plan)
+    if possible < policy.least_share:
+        count_text = f"about {math.floor(possible * len(keys)):,} of {len(keys):,} could be"
+        few = f"in {plain_text(round(plan.seconds))} s {count_text}"
+        context.note(f"library  no replacement is trained: {few}; archdsl library build trains them beforehand")
+        return None
+    return plan
 
 
 def _keeps_budgets(context: Context, parent: Parent, spec: Spec) -> bool:
@@ -82,6 +111,7 @@ def _faster(context: Context, spec: Spec, space: JsonObject) -> tuple[str, ...]:
 
     Raises:
         SearchError: the space has no alternative.
+        SpecError: the parent is no point of the space.
     """
     latency_of = predicted_latency(context, spec)
     costs_of = (lambda network: float(count(network).macs)) if latency_of(spec) <= 0 else latency_of
@@ -90,9 +120,22 @@ def _faster(context: Context, spec: Spec, space: JsonObject) -> tuple[str, ...]:
     return tuple(key for key, each in wanted if costs_of(assembled(spec, [each])) <= most)
 
 
-def _fitted(
-    context: Context, parent: Parent, space: JsonObject, keys: tuple[str, ...], folder: Path, seconds: float
-) -> int:
+def _share_in_time(context: Context, parent: Parent, spec: Spec, plan: _Plan) -> float:
+    """About the share of the alternatives that can be fitted in time, by the parent's MACs and latency; 1 on a GPU."""
+    policy, latency_ms = context.policy.own_library, parent.latency_ms
+    if context.settings.device != "cpu" or latency_ms is None or context.settings.target is not None:
+        return 1.0
+    fitting = policy.fitting
+    settings = LibrarySettings(images=fitting.images, scored=fitting.scored, steps=fitting.steps)
+    chosen = [each for key, each in wanted_alternatives(spec, space_of(plan.space)) if key in plan.keys]
+    work = sum(work_by_stage(spec, chosen, settings).values())
+    processes = min(physical_cores(), fitting.most_processes)
+    speed = policy.speed_of_files if runs_files(context.settings.runtime) else policy.speed_of_modules
+    macs_a_second = processes * speed * count(spec).macs / (latency_ms / 1000 / context.settings.batch)
+    return min(plan.seconds * macs_a_second / max(work, 1.0), 1.0)
+
+
+def _fitted(context: Context, parent: Parent, plan: _Plan, folder: Path) -> int:
     """How many alternatives are in the library then."""
     context.doing(f"training replacements for the blocks of {parent.name}", "starting")
 
@@ -103,10 +146,10 @@ def _fitted(
     request = LibraryRequest(
         parent=str((context.folder.path / PARENT_WEIGHTS).absolute()),
         data=context.loaded.request,
-        space=space,
-        keys=keys,
+        space=plan.space,
+        keys=plan.keys,
         out=str(folder.absolute()),
-        seconds=seconds,
+        seconds=plan.seconds,
         device=context.settings.device,
         fitting=context.policy.own_library.fitting,
     )

@@ -91,6 +91,13 @@ class OwnLibraryPolicy:
     """Of a search's time: in less, too few would be fitted."""
     time_share: float = 0.3
     """Of the time that is left, at most."""
+    least_share: float = 0.25
+    """Of these alternatives, about which the time must do for; else none is fitted."""
+    speed_of_files: float = 1.2
+    """MACs a second of a process that fits, in units of those of the parent as it is measured, where a file is: of
+    lit-dat-64's parent in ONNX Runtime it was 1.4."""
+    speed_of_modules: float = 3.0
+    """The same where modules are measured: of small networks these take two to five times as long as files."""
     least_saving: float = 0.01
     """Share of the parent's latency that an alternative is predicted to save at least."""
     search_share: float = 0.2
@@ -156,8 +163,9 @@ class InheritancePolicy:
     the same latency a long fine-tuning matters more than which of them it is."""
     finalists: int = 3
     """That are finished, at most, where the space lets candidates inherit."""
-    finish_share: float = 0.9
-    """Of the time that is left for training, which the finalists share."""
+    finish_share: float = 0.72
+    """Of the time that is left for training, which the finalists share: a training that takes longer than the steps of
+    a short one let expect, as with a refit or on a busy machine, would be lost."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
     enough_epochs: float = 12.0

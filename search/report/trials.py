@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.report.reading import mapping, number, text
-from archdsl.search.trial import BESIDE, marked
+from archdsl.search.trial import BESIDE, LIBRARY, marked
 from archdsl.search.worker.scores.every import NAMES
 
 LONGER, AGAIN = "train_longer", "measured_again"
@@ -105,6 +105,11 @@ class TrialLine:
     def is_baseline(self) -> bool:
         """Whether it is a network that was named beside the space."""
         return self.provenance.get("from") in BESIDE
+
+    @property
+    def is_of_library(self) -> bool:
+        """Whether it is one that a library gave for the budget."""
+        return self.provenance.get("from") == LIBRARY
 
     @property
     def label(self) -> str:

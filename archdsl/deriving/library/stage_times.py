@@ -19,10 +19,19 @@ _EVALUATIONS = 3
 def stage_ends(
     parent: Spec, alternatives: Iterable[Alternative], settings: LibrarySettings, seconds: float
 ) -> dict[str, float]:
-    """By stage, the seconds after the start until which its alternatives are begun.
+    """By stage, the seconds after the start until which its alternatives are begun: its share of the work."""
+    work = work_by_stage(parent, alternatives, settings)
+    total, so_far, ends = sum(work.values()) or 1.0, 0.0, dict[str, float]()
+    for name, macs in work.items():
+        so_far += macs
+        ends[name] = seconds * so_far / total
+    return ends
 
-    A stage has a share of the time like that of its alternatives in the work, by MACs: of each block for its fit, and
-    of the network from the stage on for its score.
+
+def work_by_stage(parent: Spec, alternatives: Iterable[Alternative], settings: LibrarySettings) -> dict[str, float]:
+    """MACs that fitting and scoring the alternatives of each node takes, the nodes in their order.
+
+    A fit runs the block, a score the network from the stage on.
     """
     macs = {node.id: node.macs for node in count(parent).nodes}
     depths = {node.id: node.depth if isinstance(node, Stage) else 1 for node in parent.nodes}
@@ -34,8 +43,4 @@ def stage_ends(
         block = max(there - macs[each.stage] * (1 - each.span / depths[each.stage]), 0.0)
         rest = sum(macs[name] for name in names[names.index(each.stage) :])
         work[each.stage] += passes * block + settings.scored * rest
-    total, so_far, ends = sum(work.values()) or 1.0, 0.0, dict[str, float]()
-    for name in names:
-        so_far += work[name]
-        ends[name] = seconds * so_far / total
-    return ends
+    return work

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from archdsl.zoo import shipped_parent
 from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine
 from tests.support.libraries import parent_spec, space_around
-from tests.support.searching import Lines, quicken, search, settings, trials
+from tests.support.searching import RANDOM, Lines, quicken, search, settings, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
 SPEC = override(parent_spec(), ["classes=10"])
@@ -161,3 +163,24 @@ def test_a_search_fits_one_by_itself_but_for_a_space_of_the_users_own(tmp_path: 
     assert not fits(parent="none")
     assert not fits(space_of(space_around()), parent=str(parent))
     assert settings_of(None, SettingsRequest(device="cpu", library="none")).library is None
+
+
+def test_none_is_fitted_where_the_time_does_for_few_of_them(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    policy = replace(RANDOM, own_library=replace(RANDOM.own_library, speed_of_modules=1e-6))
+    fitting_search(tmp_path, machine, lines, policy=policy)
+    assert not asked_for(machine)
+    [said] = [line for line in lines.told if line.startswith("library")]
+    assert re.fullmatch(
+        r"library  no replacement is trained: in \d+ s about 0 of \d+ could be; "
+        "archdsl library build trains them beforehand",
+        said,
+    )
+
+
+def test_a_parent_whose_blocks_cannot_be_made_faster_is_told_so(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    policy = replace(RANDOM, own_library=replace(RANDOM.own_library, least_saving=0.99))
+    fitting_search(tmp_path, machine, lines, policy=policy)
+    assert not asked_for(machine)
+    assert any("none is predicted to be faster" in line for line in lines.told)
