@@ -40,8 +40,6 @@ class Training:
     device: str | None = None
     torch: str | None = None
     seconds: float | None = None
-    stepping_s: float | None = None
-    """Of `seconds`, those of its steps and its validation: the others build the network and let it inherit."""
     steps: int | None = None
     loss: float | None = None
     """Mean training loss over the last epoch."""

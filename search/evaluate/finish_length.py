@@ -22,7 +22,7 @@ def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | 
     left = context.clock.left_to_train
     if left is None or not finalists:
         return max(policy.lengthen, inheritance.enough_epochs / short)
-    each_s = inheritance.finish_share * left / len(finalists) - max(_beside_steps_s(trial) for trial in finalists)
+    each_s = inheritance.finish_share * left / len(finalists)
     step_s = max(seconds_a_step(context, trial) for trial in finalists)
     steps = each_s / max(step_s, 1e-6) - inheritance.refit_cost * inheritance.refit_steps
     an_epoch = fidelity_of(context.settings, context.loaded.images).steps / short
@@ -40,8 +40,7 @@ def longer_s(context: Context, trial: Trial, lengthen: float) -> float:
     if not trial.is_inherited:
         return lengthen * training.seconds
     steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
-    refit_steps = inheritance.refit_cost * inheritance.refit_steps
-    return _beside_steps_s(trial) + seconds_a_step(context, trial) * (steps + refit_steps)
+    return seconds_a_step(context, trial) * (steps + inheritance.refit_cost * inheritance.refit_steps)
 
 
 def seconds_a_step(context: Context, trial: Trial) -> float:
@@ -49,18 +48,9 @@ def seconds_a_step(context: Context, trial: Trial) -> float:
     training, data = trial.training, context.loaded
     if training is None or not training.seconds or not training.steps:
         return 0.0
-    seconds = training.stepping_s or training.seconds
     share = context.policy.inheritance.validation_cost
     validated = share * (data.validation + data.held_out) / (training.batch or 1)
-    return seconds / (training.steps + validated)
-
-
-def _beside_steps_s(trial: Trial) -> float:
-    """Seconds in which a network is built and inherits, by its short training."""
-    training = trial.training
-    if training is None or not training.seconds or not training.stepping_s:
-        return 0.0
-    return max(training.seconds - training.stepping_s, 0.0)
+    return training.seconds / (training.steps + validated)
 
 
 def _chosen_before(context: Context) -> float | None:

@@ -179,7 +179,6 @@ def train(
         device=settings.device,
         torch=data.torch,
         seconds=time.monotonic() - started,
-        stepping_s=outcome.seconds or None,
         steps=outcome.steps,
         loss=outcome.loss,
         error=outcome.error,

@@ -163,16 +163,16 @@ class InheritancePolicy:
     the same latency a long fine-tuning matters more than which of them it is."""
     finalists: int = 3
     """That are finished, at most, where the space lets candidates inherit."""
-    finish_share: float = 0.72
-    """Of the time that is left for training, which the finalists share: a training that takes longer than the steps of
-    a short one let expect, as with a refit or on a busy machine, would be lost."""
+    finish_share: float = 0.8
+    """Of the time that is left for training, which the finalists share: one that takes longer than the short one lets
+    expect, as on a machine that becomes busy, is lost."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
     enough_epochs: float = 12.0
     """Of a finalist's fine-tuning: where not all finalists can have them, there are fewer finalists."""
     most_epochs: float = 30.0
     """Of a finalist's fine-tuning, however much time there is."""
-    refit_cost: float = 2.5
+    refit_cost: float = 3.5
     """Training steps that a step of the refit takes as long as, all blocks together; it reads larger batches."""
     validation_cost: float = 1 / 3
     """Training steps that validating as many images takes as long as."""
