@@ -20,7 +20,7 @@ from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import verdict_lines
 from archdsl.search.report.commands import digits, resume_command
-from archdsl.search.trial import RUNGS
+from archdsl.search.trial import LIBRARY, RUNGS
 
 if TYPE_CHECKING:
     from archdsl.latency.provenance import Provenance
@@ -129,6 +129,7 @@ def summary(result: Result) -> RenderableType:
             best = None if winner is None else points.get(winner.network_hash)
             parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
     parts += [Prose(line, hanging="  ") for line in baseline_lines(result.records, result.front)]
-    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials)):
+    of_library = sum(trial.origin == LIBRARY and not trial.is_longer for trial in result.records)
+    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials, of_library)):
         parts.append(Prose(few))
     return Group(*parts, *verdict_lines(result))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from archdsl.search.store.winner import AttemptSummary, Float32Beside, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
-_MOST_TIES, _MOST_REPLACED = 5, 8
+_MOST_TIES, _MOST_REPLACED = 5, 4
 _INDENT = "  "
 
 

@@ -78,6 +78,19 @@ def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
     assert few_trials_text(load_space(SPACE), trials)[: len(said)] == said
 
 
+@pytest.mark.parametrize(
+    ("trials", "of_library", "said"),
+    [
+        (3, 2, "the best of 3 networks that were tried, 2 of them made of replacement blocks; a longer search"),
+        (1, 1, "the best of 1 network that was tried, which was made of replacement blocks; a longer search"),
+    ],
+)
+def test_networks_of_a_library_are_not_said_to_be_in_the_space(trials: int, of_library: int, said: str) -> None:
+    text = few_trials_text(load_space(SPACE), trials, of_library)
+    assert said in text
+    assert "in the space" not in text
+
+
 def test_where_all_networks_were_tried_nothing_is_missing() -> None:
     nodes = [{**SPACE["nodes"][0], "width": 16}, *SPACE["nodes"][1:2], {"id": "head", "type": "mean_head"}]
     space = load_space({**SPACE, "nodes": nodes})
