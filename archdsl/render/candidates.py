@@ -80,7 +80,7 @@ def untrained_text(tried: int, untrained: int) -> Iterator[str]:
     """How many networks of a library were dropped before they were trained; nothing where none was."""
     if untrained:
         verb = "was" if untrained == 1 else "were"
-        networks = f"{untrained} of the library's {counted(tried, 'network')}"
+        networks = f"{untrained} of the {counted(tried, 'network')} that the library proposed"
         yield f"{networks} {verb} too slow or failed, and not trained"
 
 

@@ -18,14 +18,14 @@ _LOOKED_AT = 200
 def few_trials_text(space: Space, trials: int, of_library: int = 0) -> str:
     """Of how many networks of its space the winner of a short search was chosen; empty where these are many or all.
 
-    `of_library` of the trials were of networks that a library gave, which need not be in the space.
+    `of_library` of the trials were of networks that were proposed with a library, which need not be in the space.
     """
     if trials >= FEW:
         return ""
     if of_library:
         tried = counted(trials, "network that was tried", "networks that were tried")
         made = f"{of_library:,} of them" if trials > 1 else "which was"
-        best = f"the winner is the best of {tried}, {made} made of replacement blocks"
+        best = f"the winner is the best of {tried}, {made} proposed by the library"
         return f"{best}; a longer search may find a better one"
     looked_at = survey(space, Points(space), SurveyPolicy(most_choices=_LOOKED_AT, samples=_LOOKED_AT))
     size = looked_at.size

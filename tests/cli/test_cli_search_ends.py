@@ -81,8 +81,8 @@ def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
 @pytest.mark.parametrize(
     ("trials", "of_library", "said"),
     [
-        (3, 2, "the best of 3 networks that were tried, 2 of them made of replacement blocks; a longer search"),
-        (1, 1, "the best of 1 network that was tried, which was made of replacement blocks; a longer search"),
+        (3, 2, "the best of 3 networks that were tried, 2 of them proposed by the library; a longer search"),
+        (1, 1, "the best of 1 network that was tried, which was proposed by the library; a longer search"),
     ],
 )
 def test_networks_of_a_library_are_not_said_to_be_in_the_space(trials: int, of_library: int, said: str) -> None:

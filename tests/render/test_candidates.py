@@ -19,7 +19,7 @@ def test_a_named_network_that_fell_has_its_reason_and_those_of_a_library_are_cou
     records = [replace(FRONT[0], origin=LIBRARY), fell(3, LIBRARY), fell(4, ALSO), fell(5, LIBRARY)]
     assert list(baseline_lines(records, FRONT[:1])) == [
         "net4 (--also): p50 3.00 ms is too slow",
-        "2 of the library's 3 networks were too slow or failed, and not trained",
+        "2 of the 3 networks that the library proposed were too slow or failed, and not trained",
     ]
 
 
