@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from ranking import (
+    TABLES,
     TUNING,
     Deadline,
     Row,
@@ -58,8 +59,8 @@ from archdsl.search.predict.formula import Formula, terms_of
 from archdsl.spaces.block_choices import block_choices
 
 RESULTS = Path(__file__).parent / "results" / "library_ranking.json"
-KL = (0.02, 2.0)
-"""Summed, between which mixes are spread."""
+ENDS = (0.01, 0.99)
+"""Shares of the drawn mixes whose summed KL is lower, between which those that are trained are spread."""
 NEAR = 0.2
 """Summed KL below which mixes are looked at by themselves."""
 SHARE, TOLERANCE = 0.45, 0.02
@@ -118,7 +119,8 @@ def random_mixes(
 def spread(drawn: Sequence[tuple[float, Blocks]], count: int) -> list[Blocks]:
     """Of drawn mixes those that are nearest to evenly spaced logarithms of the summed KL, in an order that is mixed."""
     left, chosen = list(drawn), list[Blocks]()
-    low, high = (math.log(each) for each in KL)
+    ordered = sorted(kl for kl, _ in drawn)
+    low, high = (math.log(ordered[int(end * (len(ordered) - 1))]) for end in ENDS)
     for number in range(count):
         aim = low + (high - low) * (number + 0.5) / count
         nearest = min(left, key=lambda each: abs(math.log(each[0]) - aim))
@@ -258,11 +260,12 @@ def _told(result: Row) -> Row:
     scores = SCORES | {"second seed": part("second")}
     mixes = {name: agreements(some, scores, part("tuned")) for name, some in groups.items()}
     equal = agreements(pool, POOL_SCORES, part("refit 120, tuned"))
-    told = {"agreements": {"mixes": mixes, "equal latency": equal}}
-    told |= {"cpu_seconds": {"mixes": seconds_of(rows), "equal latency": seconds_of(pool)}}
-    return {**{name: value for name, value in result.items() if name not in ("rows", "pool")}, **told} | {
-        "rows": rows,
-        "pool": pool,
+    told: Row = {
+        "agreements": {"mixes": mixes, "equal latency": equal},
+        "cpu_seconds": {"mixes": seconds_of(rows), "equal latency": seconds_of(pool)},
+    }
+    return {name: value for name, value in (result | told).items() if name not in TABLES} | {
+        name: result[name] for name in TABLES
     }
 
 

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ from archdsl.zoo import shipped_parent
 
 Row = dict[str, Any]
 BATCH = 16
+TABLES = ("rows", "pool")
+"""The keys of the results under which networks are listed."""
 TUNING = SHIPPED.inheritance.fine_tuning
 SCRATCH_LR = LR * math.sqrt(BATCH / 32)
 """The recipe's own peak rate, at the batch of 16."""
@@ -68,9 +71,9 @@ def built(spec: Spec, seed: int) -> Backbone:
 def tuned(model: Backbone, data: Data, steps: int, lr: float, seed: int) -> Backbone:
     """The model trained for so many steps of 16 images, by the recipe of short trainings with a peak rate of `lr`."""
     images = len(data.train_labels)
-    few = slice(BATCH)  # the accuracy that `train` tells is not used
-    without = {"held_images": data.held_images[:0], "held_labels": data.held_labels[:0]}
-    short = replace(data, val_images=data.val_images[few], val_labels=data.val_labels[few], **without, _on={})
+    few = {"val_images": data.val_images[:BATCH], "val_labels": data.val_labels[:BATCH]}
+    few |= {"held_images": data.held_images[:0], "held_labels": data.held_labels[:0]}
+    short = replace(data, **few, _on={})  # type: ignore[arg-type]  # the accuracy that `train` tells is not used
     train(model, short, Fidelity(steps * BATCH / images, images, BATCH), seed=seed, lr=lr * math.sqrt(32 / BATCH))
     return model.eval()
 
@@ -158,7 +161,7 @@ def begun(file: Path, what: str, asked: Row, subject: Subject, **more: Any) -> R
 
 def write(file: Path, result: Row) -> None:
     """The results, a row of them a line."""
-    lists = {name: value for name, value in result.items() if name in ("rows", "pool")}
+    lists = {name: value for name, value in result.items() if name in TABLES}
     head = json.dumps({name: value for name, value in result.items() if name not in lists}, indent=1)[:-2]
     tables = [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, rows)) + "\n ]" for name, rows in lists.items()]
     file.write_text(",\n".join([head, *tables]) + "\n}\n")
@@ -186,6 +189,6 @@ def add_parts(
                 continue
             if deadline.is_over:
                 return
-            row["parts"][name] = timed(lambda make=make, row=row: make(row))
+            row["parts"][name] = timed(partial(make, row))
             keep()
             print(row["name"], name, json.dumps(row["parts"][name]), flush=True)
