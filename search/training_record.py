@@ -18,11 +18,16 @@ class SeedAccuracy:
     held_out: float | None = None
     answers: str | None = None
     """Which validation images were named rightly, as `archdsl.training.accuracy.packed` writes them."""
+    fidelity: str | None = None
+    """Of this training, as the next two; None where these are the record's."""
+    epochs: float | None = None
+    planned_epochs: float | None = None
 
     def as_json(self) -> JsonObject:
-        """The same facts for a file."""
+        """The same facts for a file; what only some trainings have stands there where it is known."""
         facts: JsonObject = {"seed": self.seed, "accuracy": self.accuracy, "held_out": self.held_out}
-        return facts if self.answers is None else facts | {"answers": self.answers}
+        more = {name: value for name, value in asdict(self).items() if name not in facts and value is not None}
+        return facts | more
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,12 @@ class Training:
     held_out: float | None = None
     """Accuracy on images that nothing was chosen by; None where there are none."""
     key: str | None = None
-    """Its name in the cache of results."""
+    """Its name in the cache of results; None where it was shortened, and so is not kept there."""
     running: tuple[float, ...] = ()
     """The running training loss after each twentieth of the steps that was reached."""
     epochs: float | None = None
+    planned_epochs: float | None = None
+    """Where it was shortened to end in time; None where it has its full length."""
     batch: int | None = None
     autocast: str | None = None
     halted: int | None = None
@@ -83,6 +90,18 @@ class Training:
     inherited_blocks: tuple[tuple[str, str, str], ...] = ()
     """Each node or block of a network that inherited, the parent's that it came from, and how its tensors did."""
 
+    @property
+    def lengths(self) -> str:
+        """As `fidelity`; of a finalist's trainings all of them, where they differ."""
+        named = [each.fidelity or self.fidelity for each in self.per_seed] or [self.fidelity]
+        return " or ".join(dict.fromkeys(each or "a training of unknown length" for each in named))
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether it, or one of a finalist's, was shortened to end in time."""
+        planned = (self.planned_epochs, *(each.planned_epochs for each in self.per_seed))
+        return any(epochs is not None for epochs in planned)
+
     @classmethod
     def from_json(cls, facts: JsonObject) -> Training:
         """`provenance.proxy` of a line of `trials.jsonl`, and `facts` of a stored result.
@@ -104,7 +123,7 @@ class Training:
 
 _TRAINING_FIELDS = {"trainings": "per_seed"}
 _WHERE_KNOWN = (
-    *("halted", "answers", "validation_images", "held_out_images", "per_seed", "spread"),
+    *("halted", "planned_epochs", "answers", "validation_images", "held_out_images", "per_seed", "spread"),
     *("parent", "not_inherited", "inherited_loss", "parent_loss", "lr", "refitted", "is_untuned", "inherited_blocks"),
 )
 _TRAINING = TypeAdapter(Training)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.errors import WrongUse, short
+from archdsl.training.deadline import EVALUATION, Deadline, Schedule
 from archdsl.training.recipe import adamw, rate_at
 
 Maps: TypeAlias = tuple[Tensor, ...]
@@ -28,12 +29,21 @@ _EVALUATED = 128
 
 @dataclass(frozen=True)
 class RefitSettings:
-    """How a block is fitted. steps: of 40 (quick) or 120. lr: peak rate. batch: images of a step."""
+    """How a block is fitted. steps: of 40 (quick) or 120. lr: peak rate. batch: images of a step.
+
+    deadline: when the fits of all blocks end; the one under way is shortened, and those that follow are left out.
+    """
 
     steps: int = 120
     lr: float = 3e-3
     batch: int = 32
     seed: int = 0
+    deadline: Deadline | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further block is fitted."""
+        return self.deadline is not None and self.deadline.left_s <= 0
 
     def check(self) -> None:
         """Raises `WrongUse` for a setting out of its range."""
@@ -168,12 +178,14 @@ def _loss(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float
 def _learn(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[float], settings: RefitSettings) -> bool:
     """The steps; False where a loss was not finite, after which the weights are of no use."""
     optimizer = adamw(module, settings.lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step / settings.steps))
+    schedule = Schedule(settings.steps, settings.deadline, after=EVALUATION * 2 * len(inputs[0]) / settings.batch)
     source = torch.Generator().manual_seed(settings.seed)
     norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
     count = len(inputs[0])
     with batch_statistics(norms, cumulative=False), torch.enable_grad():
-        for _ in range(settings.steps):
+        while schedule.goes_on():
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * rate_at(schedule.share)
             rows = torch.randint(count, (min(settings.batch, count),), generator=source).to(inputs[0].device)
             # torch's backward of a group norm in channels last crashes where its input has no gradient.
             batch = tuple(each.requires_grad_() for each in _taken(inputs, rows))
@@ -184,7 +196,6 @@ def _learn(module: nn.Module, inputs: Maps, targets: Maps, scales: Sequence[floa
             loss.backward()
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
     optimizer.zero_grad(set_to_none=True)
     return all(bool(parameter.isfinite().all()) for parameter in module.parameters())
 

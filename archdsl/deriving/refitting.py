@@ -24,6 +24,7 @@ from archdsl.families.common.stage_modules import Stage
 from archdsl.graphs import ScheduledStep
 
 _LEAST_IMAGES = 2
+_NO_TIME = "there was no time left for it"
 
 
 def check_images(model: Backbone, images: Tensor) -> None:
@@ -59,7 +60,10 @@ def check_runs(parent: Backbone, images: Tensor) -> None:
 def refit_blocks(
     model: Backbone, parent: Backbone, pairs: Sequence[NodePair], images: Tensor, settings: RefitSettings
 ) -> tuple[RefittedBlock, ...]:
-    """Fit what a network inherited; its weights are changed in place, and both networks keep their mode."""
+    """Fit what a network inherited; its weights are changed in place, and both networks keep their mode.
+
+    What follows once the settings' deadline is past is left as it is.
+    """
     like = next(model.parameters())
     theirs = next(parent.parameters())
     if (theirs.device, theirs.dtype) != (like.device, like.dtype):
@@ -83,13 +87,18 @@ class _Refit:
         for step in self.ours.steps:
             if self.ours.model.spec.node(step.name).kind == "head":
                 return
-            pair, module, inputs = self.pairs[step.name], self.ours.module(step), self.ours.inputs(step)
+            pair, module = self.pairs[step.name], self.ours.module(step)
+            if self.settings.is_over:
+                yield RefittedBlock(step.name, "skipped", note=_NO_TIME)
+                continue
+            inputs = self.ours.inputs(step)
             there = self.theirs.run_to(pair.parent) if pair.parent is not None else None
             if isinstance(module, Stage):
                 yield from self._stage(module, inputs, pair, there)
             elif any(True for _ in module.parameters()):
                 yield self._module(step.name, module, inputs, there)
-            self.ours.done(step, through(module, inputs))
+            if not self.settings.is_over:
+                self.ours.done(step, through(module, inputs))
 
     def _module(self, name: str, module: nn.Module, inputs: Maps, there: ScheduledStep | None) -> RefittedBlock:
         targets: Maps = ()
@@ -109,6 +118,9 @@ class _Refit:
         run = 0
         for place, block in enumerate(stage.blocks):
             name = f"{pair.name}.blocks.{place}"
+            if self.settings.is_over:
+                yield RefittedBlock(name, "skipped", note=_NO_TIME)
+                continue
             end = _end(pair, place, len(old))
             while run < end:
                 y = through_block(old[run], y)
@@ -118,7 +130,7 @@ class _Refit:
             else:
                 yield self._fitted(name, block, read_by(block, x), read_by(block, y))
             x = through_block(block, x)
-        if there is not None and other is not None:
+        if there is not None and other is not None and not self.settings.is_over:
             self.theirs.done(there, through(other, self.theirs.inputs(there)))
 
     def _fitted(self, name: str, module: nn.Module, inputs: Maps, targets: Maps) -> RefittedBlock:

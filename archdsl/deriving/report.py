@@ -39,8 +39,8 @@ class RefittedBlock:
 
     before and after: the squared error to the parent's activation on all images, over the energy of what the block
     adds; None where there was no target. outcome: `fitted`, `kept` (the inherited weights were the better ones),
-    `exact` (there was nothing to fit), `skipped` (no target of its shape, or frozen) or `not finite` (the fit gave NaN
-    or infinities, and was undone).
+    `exact` (there was nothing to fit), `skipped` (no target of its shape, frozen, or no time left) or `not finite` (the
+    fit gave NaN or infinities, and was undone).
     """
 
     name: str

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from archdsl.render.texts import counted
+from archdsl.search.store.shortened import unequal_text
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Agreement, Finals, Prediction
@@ -44,9 +45,14 @@ def finals_text(finals: Finals) -> str:
     """How the search's ranking held after longer training."""
     if not finals.pairs:
         return "No finalist was trained longer."
+    after = [trial for _, trial in finals.pairs]
+    unequal = unequal_text(
+        [(trial.label, trial.proxy.lengths) for trial in after], any(trial.proxy.is_shortened for trial in after)
+    )
     return (
         f"Proxy and final accuracy: {_agreement_figures(finals.agreement)}. The finalists are the best networks of the "
         f"search: their accuracies lie close together, so their ranks change easily."
+        f"{f' {unequal[:1].upper()}{unequal[1:]}.' if unequal else ''}"
     )
 
 

@@ -35,7 +35,7 @@ def describe(trial: Trial) -> str:
 
 def fidelity_text(trial: Trial) -> str:
     """The length of training that names the accuracy."""
-    return (trial.training and trial.training.fidelity) or "a training of unknown length"
+    return "a training of unknown length" if trial.training is None else trial.training.lengths
 
 
 def front_table(
@@ -88,7 +88,8 @@ def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:
     """The budgets that the accuracies are named by."""
     seeds = max((len(trial.training.per_seed) for trial in longer if trial.training is not None), default=0)
     several = f", the mean of up to {seeds} seeds" if seeds > 1 else ""
-    further = f", longer: {fidelity_text(longer[0])}{several}" if longer else ""
+    lengths = " or ".join(dict.fromkeys(fidelity_text(trial) for trial in longer))
+    further = f", longer: {lengths}{several}" if longer else ""
     data = f"{first.training.data}; " if first.training is not None and first.training.data else ""
     error = "± is one standard error, from the number of validation images alone"
     return f"proxy accuracy after {fidelity_text(first)}{further}; {data}{error}"

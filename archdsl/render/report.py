@@ -183,7 +183,7 @@ def _finals(report: Report) -> Iterator[RenderableType]:
             Column("proxy acc.", _cells(before for before, _ in accuracies), right=True),
             Column("after", _cells(before.proxy.fidelity for before, _ in pairs), drop=2),
             Column("final acc.", _cells(after for _, after in accuracies), right=True),
-            Column("after", _cells(after.proxy.fidelity for _, after in pairs), drop=1),
+            Column("after", _cells(after.proxy.lengths for _, after in pairs), drop=1),
         ]
         yield Sheet(columns)
     yield Prose(finals_text(report.finals))

@@ -20,6 +20,7 @@ from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import verdict_lines
 from archdsl.search.report.commands import digits, resume_command
+from archdsl.search.store.shortened import unequal_finalists_text
 from archdsl.search.trial import LIBRARY, RUNGS
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def summary(result: Result) -> RenderableType:
         longer = {trial.network_hash: trial for trial in result.records if trial.is_longer}
         parts.append(front_table(result.front, longer, settings.stat, verdict.attempts))
         parts.append(Prose(proxy_line(result.front[0], list(longer.values())), "dim"))
+        if text := unequal_finalists_text(result.records):
+            parts.append(Prose(text, "yellow"))
         if len(result.front) > 1:
             points = {trial.network_hash: point(trial) for trial in result.front}
             winner = verdict.record if verdict.has_winner else None

@@ -44,14 +44,26 @@ class Fidelity(NamedTuple):
     batch: int = BATCH
     is_raised: bool = False
     """Whether the epochs are more than were length for, to make enough steps."""
+    planned: float | None = None
+    """Epochs that were planned, where the training was shortened to end in time."""
 
     @property
     def steps(self) -> int:
         """Optimiser steps; each reads a full batch."""
         return max(1, round(self.epochs * self.images / self.batch))
 
+    def after(self, steps: int) -> Fidelity:
+        """The same, shortened to so many steps if these are fewer."""
+        if steps >= self.steps:
+            return self
+        return self._replace(epochs=steps * self.batch / self.images, planned=self.epochs)
+
     def __str__(self) -> str:
         """`10 epochs of 240 images (150 steps)`: the steps stand there where they or the batch are not the usual."""
+        if self.planned is not None:
+            steps = f"{self.steps:,} steps" + f" of {self.batch}" * (self.batch != BATCH)
+            shortened = f"({steps}, shortened from {self.planned:g} epochs)"
+            return f"{self.epochs:.1f} epochs of {self.images:,} images {shortened}"
         text = f"{self.epochs:g} epoch{'s' * (self.epochs != 1)} of {self.images:,} image{'s' * (self.images != 1)}"
         if self.batch != BATCH:
             return f"{text} ({self.steps:,} steps of {self.batch})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -82,8 +81,6 @@ class Span(NamedTuple):
     """Of the whole training."""
     marks: frozenset[int] = frozenset()
     """Steps after which losses are read, where they are not read after each."""
-    deadline: float | None = None
-    """A moment of `time.monotonic()`, after which no step begins."""
 
 
 def run_steps(
@@ -96,9 +93,7 @@ def run_steps(
     autocast: torch.dtype | None,
     progress: Progress | None = None,
 ) -> Iterator[list[float]]:
-    """The losses of the steps since the last reading, until the last step, the deadline, or a loss that is not finite.
-
-    They end with the batches too.
+    """The losses of the steps since the last reading, until the last step or batch, or a loss that is not finite.
 
     The model is in the mode that it was handed over in. A step whose loss is read and is not finite changes no weight.
     """
@@ -107,9 +102,6 @@ def run_steps(
     unread: list[Tensor] = []
     value = math.nan
     for step in range(span.first, span.last + 1):
-        if span.deadline is not None and time.monotonic() > span.deadline:
-            yield _read(unread)
-            return
         batch = next(batches, None)
         if batch is None:
             yield _read(unread)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archdsl.data.loading import Data
 from archdsl.errors import SearchError
 from archdsl.training.accuracy import Evaluation, evaluate
+from archdsl.training.deadline import EVALUATION, Deadline, Schedule, in_time
 from archdsl.training.execution import Execution, execution_on
 from archdsl.training.fidelity import Fidelity as Fidelity
 from archdsl.training.loop import Batch, Progress, Span, Update, run_steps
@@ -50,7 +51,9 @@ class Outcome(NamedTuple):
     finite: bool
     """False where a loss or a logit was not a finite number."""
     finished: bool
-    """False where the deadline, a loss that is not finite or a running loss over its limit ended it."""
+    """False where the deadline, a loss that is not finite or a running loss over its limit ended it. What was shortened
+    to end by its deadline is finished, after fewer steps than the fidelity has.
+    """
     halted: int | None
     """The mark at which the running loss was over its limit."""
     autocast: str | None
@@ -71,15 +74,15 @@ def train(
     device: str = "cpu",
     lr: float = LR,
     execution: Execution | None = None,
-    deadline: float | None = None,
+    deadline: Deadline | None = None,
     progress: Progress | None = None,
     limits: Mapping[int, float] | None = None,
 ) -> Outcome:
     """Train a freshly built model for the fidelity's steps and validate it once; the model is left trained.
 
-    The seed orders images, shifts and dropout; initial weights are the caller's. `deadline` is a moment of
-    `time.monotonic()`. `execution` is the device's where it is not given. `limits` are running losses, by mark, above
-    which the training ends. The accuracies are those of the float32 network, whatever it was trained in.
+    The seed orders images, shifts and dropout; initial weights are the caller's. `execution` is the device's where it
+    is not given. By `deadline` it ends with its evaluation, if need be after fewer steps. `limits` are running losses,
+    by mark, above which the training ends. The accuracies are those of the float32 network, whatever it was trained in.
 
     Raises:
         SearchError: the data holds fewer images than the fidelity names.
@@ -101,7 +104,8 @@ def train(
             if not all(running.add(loss) for loss in some):
                 break
     finite = all(math.isfinite(loss) for loss in losses)
-    finished = finite and len(losses) == fidelity.steps and running.halted is None
+    enough = fidelity.steps if deadline is None else deadline.enough(fidelity.steps)
+    finished = finite and len(losses) >= enough and running.halted is None
     validation = held = None
     if finished:
         batch = 2 * fidelity.batch
@@ -135,18 +139,21 @@ def _steps(
     fidelity: Fidelity,
     lr: float,
     execution: Execution,
-    deadline: float | None,
+    deadline: Deadline | None,
     progress: Progress | None,
 ) -> Iterator[list[float]]:
     """The losses of the steps since the last reading (`run_steps`)."""
     import torch
 
     optimizer = adamw(model, lr * math.sqrt(fidelity.batch / 32))
-    update = Update(optimizer, lambda done, peak: peak * rate_at(done / fidelity.steps), clip=1.0)
-    span = Span(1, fidelity.steps, fidelity.steps, frozenset(ends_of_marks(fidelity.steps)), deadline)
+    judged = len(data.val_labels) + len(data.held_labels)
+    schedule = Schedule(fidelity.steps, deadline, after=EVALUATION * judged / fidelity.batch)
+    update = Update(optimizer, lambda done, peak: peak * rate_at(schedule.share), clip=1.0)
+    span = Span(1, fidelity.steps, fidelity.steps, frozenset(ends_of_marks(fidelity.steps)))
     model.train()
     autocast = torch.bfloat16 if execution.bf16 else None
-    return run_steps(model, _batches(data, fidelity), update, _loss, span, execution, autocast, progress)
+    batches = in_time(_batches(data, fidelity), schedule)
+    return run_steps(model, batches, update, _loss, span, execution, autocast, progress)
 
 
 def _loss(logits: Tensor, batch: Batch) -> Tensor:

@@ -142,7 +142,8 @@ class Scoring:
         parent, policy = stored_parent(RunFolder(self.run.folder)), self.policy.inheritance
         assert parent is not None, "what inherited has a parent"
         finished = (record for record in self.run.longer.values() if record.is_inherited)
-        lengths = (record.training.epochs for record in finished if record.training is not None)
+        trainings = [record.training for record in finished if record.training is not None]
+        lengths = (training.planned_epochs or training.epochs for training in trainings)
         epochs = next((each for each in lengths if each is not None), policy.most_epochs)
         return long_inheritance(parent, str((self.run.folder / PARENT_WEIGHTS).absolute()), policy, epochs)
 
@@ -184,6 +185,9 @@ class Scoring:
         against = against_winner(chosen(trainings_in(record)), self.run.winner_training(is_longer))
         if against is None and self.run.inherited and not record.is_inherited:
             return None, "it was trained from initial weights, and the networks of the run inherited from a parent"
+        training = self.run.winner_training(is_longer)
+        if against is None and training is not None and training.planned_epochs is not None:
+            return None, f"the winner was trained for {training.fidelity}, and this network longer"
         how = "longer" if is_longer else "shortly"
         return against, None if against is not None else f"the winner's answers after being trained {how} are not known"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
 
 from archdsl.load.specs import spec_of
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.finish_length import lengthen_that_fits, longer_s
+from archdsl.search.evaluate.finish_length import in_time, lengthen_that_fits, longer_s
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded, weights_path
 from archdsl.search.evaluate.kept_weights import retraining_s
@@ -127,23 +128,34 @@ class Finalists:
     def _round(self, field: list[Trial], number: int) -> bool:
         """Train each finalist with one seed more, if it has not had it; whether there was time for all."""
         context = self._context
-        for trial in field:
+        waiting, is_whole = [trial for trial in field if len(self._per_seed(trial)) == number], True
+        while waiting:
+            trial = waiting.pop(0)
             left = context.clock.left_to_train
-            if len(self._per_seed(trial)) != number:
-                continue
-            needed_s = longer_s(context, trial, self._lengthen)
+            needed_s = self._needed_s(trial, number)
             if left is not None and left < needed_s:
                 self._announce(f"that takes about {needed_s:.0f} s, and {max(left, 0):.0f} s are left for it")
                 return False
             self._announce()
             try:
-                self._train(trial, context.settings.seed + number)
+                self._train(trial, context.settings.seed + number, waiting)
             except OutOfTime:
                 context.watcher(context.state, f"finalist {trial.name}: the time ended during its longer training")
-                return False
+                is_whole = False
             except (Failed, WorkerGone):
                 continue
-        return True
+        return is_whole
+
+    def _needed_s(self, trial: Trial, number: int) -> float:
+        """About the seconds without which a finalist's training does not begin.
+
+        The first one of a network that inherited becomes shorter where the time is, down to the least that pays.
+        """
+        lengthen, inheritance = self._lengthen, self._context.policy.inheritance
+        if trial.is_inherited and number == 0:
+            short = fidelity_of(self._context.settings, self._context.loaded.images).epochs
+            lengthen = min(lengthen, inheritance.least_epochs / short)
+        return longer_s(self._context, trial, lengthen)
 
     def _announce(self, why_not: str = "") -> None:
         """Say once that finalists are trained longer, or why none is."""
@@ -171,10 +183,14 @@ class Finalists:
         longer = self._longer(trial)
         return () if longer is None or longer.training is None else longer.training.per_seed
 
-    def _train(self, trial: Trial, seed: int) -> None:
-        """Train a finalist with one seed more; the record that is added tells the mean over all of them."""
+    def _train(self, trial: Trial, seed: int, waiting: Sequence[Trial]) -> None:
+        """Train a finalist with one seed more; the record that is added tells the mean over all of them.
+
+        Time is left for those that wait.
+        """
         context, spec = self._context, spec_of(trial.document)
         epochs = fidelity_of(context.settings, context.loaded.images, self._lengthen).epochs
+        keep = weights_path(context, trial.network_hash, seed, epochs)
         context.doing(spec.name, "training the finalists longer")
         trained = train(
             context.worker,
@@ -185,11 +201,15 @@ class Finalists:
             context.clock,
             lengthen=self._lengthen,
             progress=context.trained_so_far,
-            keep=weights_path(context, trial.network_hash, seed, epochs),
+            keep=keep,
             inheriting=inheriting(context, epochs, spec) if trial.is_inherited else None,
+            in_time=in_time(context, trial, self._lengthen, waiting),
         )
         last = trained.training
-        per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers)
+        if last.planned_epochs is not None and last.epochs is not None and keep.is_file():
+            keep.replace(weights_path(context, trial.network_hash, seed, last.epochs))
+        length = last.fidelity, last.epochs, last.planned_epochs
+        per_seed = *self._per_seed(trial), SeedAccuracy(seed, trained.accuracy, last.held_out, last.answers, *length)
         accuracies = [each.accuracy for each in per_seed]
         context.add(
             replace(

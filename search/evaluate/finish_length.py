@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.rungs import InTime
 from archdsl.search.trial import Trial
 from archdsl.training.fidelity import fidelity_of
 
@@ -34,13 +35,36 @@ def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | 
 
 def longer_s(context: Context, trial: Trial, lengthen: float) -> float:
     """About what the longer training of a network takes, by what its short one took."""
-    training, inheritance = trial.training, context.policy.inheritance
+    training = trial.training
     if training is None or training.seconds is None:
         return 0.0
     if not trial.is_inherited:
         return lengthen * training.seconds
     steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
-    return seconds_a_step(context, trial) * (steps + inheritance.refit_cost * inheritance.refit_steps)
+    return seconds_a_step(context, trial) * (steps + _refit_steps(context))
+
+
+def in_time(context: Context, trial: Trial, lengthen: float, waiting: Sequence[Trial]) -> InTime | None:
+    """By when the longer training of a network ends; None where the search has no limit of time.
+
+    Networks that inherited share the time that is left with those that wait, by what each is expected to take; others
+    are trained one after another while there is time. A training that became shorter than the network's short one is
+    lost.
+    """
+    left = context.clock.left_to_train
+    if left is None:
+        return None
+    least = trial.training.steps if trial.training is not None else None
+    if not context.inherits:
+        return InTime(max(left, 1.0), least or 1)
+    mine_s = longer_s(context, trial, lengthen)
+    all_s = mine_s + sum(longer_s(context, each, lengthen) for each in waiting)
+    seconds = max(left * (mine_s / all_s if all_s > 0 else 1 / (1 + len(waiting))), 1.0)
+    if not trial.is_inherited:
+        return InTime(seconds, least or 1)
+    refit = _refit_steps(context)
+    steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
+    return InTime(seconds, least or 1, seconds * refit / (refit + steps))
 
 
 def seconds_a_step(context: Context, trial: Trial) -> float:
@@ -53,7 +77,13 @@ def seconds_a_step(context: Context, trial: Trial) -> float:
     return training.seconds / (training.steps + validated)
 
 
+def _refit_steps(context: Context) -> float:
+    """Training steps that the refit of a finalist takes as long as."""
+    return context.policy.inheritance.refit_cost * context.policy.inheritance.refit_steps
+
+
 def _chosen_before(context: Context) -> float | None:
-    """The epochs of the finalists that were trained longer in an earlier part of the run."""
+    """The epochs that finalists were to be trained for in an earlier part of the run."""
     longer = (record.training for record in context.records if record.is_longer and record.is_inherited)
-    return next((training.epochs for training in longer if training is not None and training.epochs), None)
+    lengths = (training.planned_epochs or training.epochs for training in longer if training is not None)
+    return next((epochs for epochs in lengths if epochs), None)

@@ -188,6 +188,8 @@ def _epochs(context: Context, training: SeedTraining) -> float:
 
 def _lengthen(context: Context, training: SeedTraining) -> float:
     """How many times longer than a short training one was."""
+    if training.planned_epochs is not None and training.epochs is not None:
+        return training.epochs / fidelity_of(context.settings, _data(context).images).epochs
     return context.policy.finalists.lengthen if training.is_longer else 1.0
 
 

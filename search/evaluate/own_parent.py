@@ -16,7 +16,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.measuring import measure
 from archdsl.search.evaluate.parent import tell_of_parent
 from archdsl.search.evaluate.parent_warnings import parent_warnings
-from archdsl.search.evaluate.rungs import ask_in_time, train
+from archdsl.search.evaluate.rungs import InTime, ask_in_time, train
 from archdsl.search.network import Network
 from archdsl.search.propose.candidates import Refused, candidate
 from archdsl.search.propose.proposals import seed_choices
@@ -152,6 +152,7 @@ def _trained(context: Context, seed: Seed, epochs: float) -> Parent:
         progress=context.trained_so_far,
         keep=file,
         anew=True,
+        in_time=InTime(context.policy.own_parent.time_share * (context.clock.limit or 0.0), least_steps=1),
     )
     if trained.not_kept is not None:
         raise Failed(f"its weights cannot be written to {file}: {trained.not_kept}")

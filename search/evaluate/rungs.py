@@ -94,6 +94,17 @@ class InheritanceFacts(TypedDict, total=False):
     inherited_blocks: tuple[tuple[str, str, str], ...]
 
 
+class InTime(NamedTuple):
+    """How a training ends in time whatever the machine does: it is shortened if it must be."""
+
+    seconds: float
+    """That it may take."""
+    least_steps: int
+    """With fewer it is not finished."""
+    refit_s: float | None = None
+    """Of the seconds, by when a refit before it ends."""
+
+
 class Trained(NamedTuple):
     """A proxy accuracy, and the budget that names it."""
 
@@ -120,13 +131,15 @@ def train(
     keep_inherited: Path | None = None,
     anew: bool = False,
     inheriting: Inheriting | None = None,
+    in_time: InTime | None = None,
 ) -> Trained:
     """The proxy accuracy of a network; `lengthen` times the search's epochs.
 
     `limits` are running losses, by mark, above which the training is broken off; what is known is known all the same.
     `keep` is where the weights are written; what the cache knows has none, and is trained only where `anew`.
     `inheriting` is how it begins with a parent's weights, and `keep_inherited` where these are then written; where it
-    does not pay, the worker trains it without.
+    does not pay, the worker trains it without. With `in_time` it may become shorter than asked for; then the training
+    tells its real length, and the cache does not keep it.
 
     Raises:
         StoppedEarly: its running loss was over a limit.
@@ -138,7 +151,7 @@ def train(
     key = training_key(hash_of(network), settings, data, lengthen, identity(inheriting))
     if not anew and (cached := cache.get_training(key)) is not None:
         return Trained(cached.accuracy, cached.seconds, cached.training, is_cached=True)
-    started, left = time.monotonic(), clock.left_to_train
+    started, left = time.monotonic(), clock.left_to_train if in_time is None else in_time.seconds
     fidelity = fidelity_of(settings, data.images, lengthen)
     request = TrainRequest(
         network.to_json(),
@@ -154,6 +167,8 @@ def train(
         keep=None if keep is None else str(keep),
         keep_inherited=None if keep_inherited is None else str(keep_inherited),
         inheriting=inheriting,
+        least_steps=None if in_time is None else in_time.least_steps,
+        refit_seconds=None if in_time is None else in_time.refit_s,
     )
 
     def heard(event: Event) -> None:
@@ -171,6 +186,8 @@ def train(
     inherited = reply.inherited
     if inheriting is not None and inherited is not None and inherited.reason is None:
         fidelity = fidelity._replace(epochs=inheriting.epochs, is_raised=False)
+    if in_time is not None and outcome.steps is not None:
+        fidelity = fidelity.after(outcome.steps)
     training = Training(
         fidelity=_fidelity_text(fidelity, inherited),
         data=data.describe,
@@ -183,9 +200,10 @@ def train(
         loss=outcome.loss,
         error=outcome.error,
         held_out=outcome.held_out,
-        key=key,
+        key=key if fidelity.planned is None else None,
         running=tuple(round(loss, 4) for loss in outcome.running),
         epochs=fidelity.epochs,
+        planned_epochs=fidelity.planned,
         batch=fidelity.batch,
         autocast=outcome.autocast,
         halted=outcome.halted,
@@ -201,7 +219,8 @@ def train(
             held_out_images=0 if outcome.held is None else outcome.held.images,
         )
     accuracy, seconds = outcome.accuracy, training.seconds or 0.0
-    cache.put(key, cache.StoredTraining(accuracy, seconds, training).as_json())
+    if fidelity.planned is None:
+        cache.put(key, cache.StoredTraining(accuracy, seconds, training).as_json())
     return Trained(accuracy, seconds, training, is_cached=False, not_kept=reply.not_kept)
 
 
@@ -223,7 +242,7 @@ def _fidelity_text(fidelity: Fidelity, inherited: Inherited | None) -> str:
     if inherited is None or inherited.reason is not None:
         return str(fidelity)
     refit = ", a refit" if inherited.refitted else ""
-    is_round = (2 * fidelity.epochs).is_integer()
+    is_round = (2 * fidelity.epochs).is_integer() or fidelity.planned is not None
     return f"inheritance{refit} and {fidelity if is_round else f'{fidelity.steps:,} steps of {fidelity.batch} images'}"
 
 

@@ -22,6 +22,8 @@ class SeedTraining(NamedTuple):
     answers: tuple[bool, ...]
     """Whether each validation image was named rightly; empty in the records of earlier versions."""
     is_longer: bool
+    planned_epochs: float | None = None
+    """Where it was shortened to end in time."""
 
 
 def longest_trainings(records: Iterable[Trial], network_hash: str) -> list[SeedTraining]:
@@ -58,9 +60,10 @@ def _of_seed(training: Training, each: SeedAccuracy, is_longer: bool) -> SeedTra
     images = training.validation_images
     return SeedTraining(
         seed=each.seed,
-        epochs=training.epochs,
-        fidelity=training.fidelity or "a training of unknown length",
+        epochs=training.epochs if each.epochs is None else each.epochs,
+        fidelity=each.fidelity or training.fidelity or "a training of unknown length",
         accuracy=each.accuracy,
         answers=unpacked(each.answers, images) if each.answers and images else (),
         is_longer=is_longer,
+        planned_epochs=training.planned_epochs if each.epochs is None else each.planned_epochs,
     )

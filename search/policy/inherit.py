@@ -45,6 +45,8 @@ class AdaptingPolicy:
     """Peak rate of these."""
     paced_steps: int = 10
     """At a tenth of the rate, by which it is told what a step takes."""
+    planned_share: float = 0.95
+    """Of the time that is left then: where the machine becomes slower, the fine-tuning is shortened."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,9 @@ class InheritancePolicy:
     the same latency a long fine-tuning matters more than which of them it is."""
     finalists: int = 3
     """That are finished, at most, where the space lets candidates inherit."""
-    finish_share: float = 0.8
+    finish_share: float = 0.95
     """Of the time that is left for training, which the finalists share: one that takes longer than the short one lets
-    expect, as on a machine that becomes busy, is lost."""
+    expect, as on a machine that becomes busy, is shortened."""
     least_epochs: float = 0.5
     """Of a finalist's fine-tuning; with less time there is none."""
     enough_epochs: float = 12.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
-from archdsl.search.report.reading import mapping, number, text
+from archdsl.search.report.reading import items, mapping, number, text
 from archdsl.search.trial import BESIDE, LIBRARY, marked
 from archdsl.search.worker.scores.every import NAMES
 
@@ -47,6 +47,18 @@ class Proxy:
     """Standard error of the accuracy, from the number of validation images alone."""
     document: JsonObject
     """Everything that the file says of it."""
+
+    @property
+    def lengths(self) -> str:
+        """As `fidelity`; of a finalist's trainings all of them, where they differ."""
+        named = [text(mapping(each).get("fidelity")) for each in items(self.document.get("trainings"))]
+        return " or ".join(dict.fromkeys(each or self.fidelity for each in named)) or self.fidelity
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether a training was shortened to end in time."""
+        trainings = [self.document, *(mapping(each) for each in items(self.document.get("trainings")))]
+        return any(number(training.get("planned_epochs")) is not None for training in trainings)
 
     @classmethod
     def of(cls, value: Json) -> Proxy:

@@ -22,6 +22,7 @@ from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import NO_READING, Reading
 from archdsl.search.store.run_schema import LimitsFile, VerdictFile, validation_message
+from archdsl.search.store.shortened import shortened_facts
 from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, HeldOutAccuracy, Tie, WinnerAccuracy, Word
 from archdsl.search.store.winner_files import write_winner
@@ -86,6 +87,7 @@ class Result(NamedTuple):
             "disturbed_readings": list(self.disturbed),
             "budget_share": None if self.budget_share is None else self.budget_share.as_json(),
             **_parent_facts(self.parent),
+            **shortened_facts(self.records),
             "interrupted": self.interrupted,
         }
 
@@ -127,6 +129,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
         "disturbed_readings": list(result.disturbed),
         "budget_share": None if result.budget_share is None else result.budget_share.as_json(),
         **_parent_facts(result.parent),
+        **shortened_facts(result.records),
         "seconds": round(seconds, 3),
         "limits": _limits(settings).model_dump(),
         "device": {} if result.facts is None else result.facts.as_json(),

@@ -71,6 +71,7 @@ class VerdictFile(RunFile):
     disturbed_readings: list[int] = [0, 0]
     budget_share: Object | None = None
     parent: Object | None = None
+    shortened: list[Object] = []
 
     @property
     def is_out_of_time(self) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archdsl.deriving import Inheritance
     from archdsl.deriving.parents import Parent
     from archdsl.training.accuracy import Evaluation
+    from archdsl.training.deadline import Deadline
     from archdsl.training.loop import Progress
     from archdsl.training.recipe import Fidelity, Outcome
 
@@ -29,7 +30,7 @@ class TrainOptions(NamedTuple):
 
     seed: int
     device: str
-    deadline: float | None
+    deadline: Deadline | None
     progress: Progress
 
 
@@ -54,22 +55,30 @@ class _Beginning(NamedTuple):
 
 
 def fine_tuned(
-    model: Backbone, inheriting: Inheriting, data: Data, from_nothing: Fidelity, options: TrainOptions
+    model: Backbone,
+    inheriting: Inheriting,
+    data: Data,
+    from_nothing: Fidelity,
+    options: TrainOptions,
+    refit_ends: Deadline | None = None,
 ) -> Tuned:
     """A freshly built network inherits and is fine-tuned; `from_nothing` is how long it is trained where it does not.
 
-    The model is left with the weights that the outcome tells of.
+    A refit does not go beyond `refit_ends`. The model is left with the weights that the outcome tells of.
     """
     fidelity = from_nothing._replace(epochs=inheriting.epochs, is_raised=False)
     parent = parent_of(inheriting)
     model.to(options.device)
-    report = _inherit(model, parent, inheriting, data)
+    report = _inherit(model, parent, inheriting, data, refit_ends)
     if not inheriting.is_decided and (reason := _hopeless(model, report, inheriting)) is not None:
         return Tuned(None, Inherited(reason=reason), fidelity)
     began = _began(model, parent, report, inheriting, data, options.device)
     blocks = tuple(report.rows)
     inherited = Inherited(began.loss, began.parent_loss, lr=began.lr, refitted=began.refitted, blocks=blocks)
+    left_s = 0.0 if options.deadline is None else options.deadline.left_s
     before = _validated(model, data, fidelity) if inheriting.is_decided else None
+    if options.deadline is not None:  # an evaluation as long as this one follows if the fine-tuning is undone
+        options = options._replace(deadline=options.deadline.sooner(left_s - options.deadline.left_s))
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()} if before is not None else {}
     outcome = _train(model, data, fidelity, began.lr, options)
     if not inheriting.is_decided and _stayed_at_chance(model, data, began.loss, options.device, inheriting.tuning):
@@ -110,7 +119,9 @@ def _parent_in(file: str, modified_ns: int) -> Parent:
     return read_parent(file)
 
 
-def _inherit(model: Backbone, parent: Parent, inheriting: Inheriting, data: Data) -> Inheritance:
+def _inherit(
+    model: Backbone, parent: Parent, inheriting: Inheriting, data: Data, refit_ends: Deadline | None = None
+) -> Inheritance:
     from archdsl.deriving.fitting import RefitSettings
     from archdsl.deriving.inheriting import inherit_from
     from archdsl.deriving.library.covering import DerivedBlock
@@ -119,7 +130,7 @@ def _inherit(model: Backbone, parent: Parent, inheriting: Inheriting, data: Data
     images, settings = None, None
     if inheriting.refit_steps and model.spec.image_size == parent.model.spec.image_size:
         images = data.normalise(data.train_images[: inheriting.refit_images])
-        settings = RefitSettings(steps=inheriting.refit_steps)
+        settings = RefitSettings(steps=inheriting.refit_steps, deadline=refit_ends)
     if inheriting.library is None or not inheriting.blocks:
         return inherit_from(model, parent, images, settings, data.class_names)
     blocks = [DerivedBlock(*block) for block in inheriting.blocks]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.data.loading import Data
     from archdsl.deriving.parents import Parent
     from archdsl.training.accuracy import Evaluation
+    from archdsl.training.deadline import Deadline
     from archdsl.training.fidelity import Fidelity
     from archdsl.training.loop import Progress
     from archdsl.training.recipe import Outcome
@@ -154,6 +155,8 @@ def _adapted(
     model: Backbone, data: Data, fidelity: Fidelity, request: messages.ParentRequest, say: Say, is_new: bool
 ) -> Fidelity:
     """Fine-tune the parent for the time that it may take; first a new head alone. How long it was."""
+    from archdsl.training.deadline import Deadline
+
     started, steps_an_epoch = time.monotonic(), fidelity.images / fidelity.batch
     said = started
 
@@ -168,12 +171,15 @@ def _adapted(
         _train_head(model, data, fidelity._replace(epochs=policy.head_steps / steps_an_epoch), request, progress)
     pace_s = _seconds_a_step(model, data, fidelity, request, progress)
     epochs = policy.epochs
+    deadline = None
     if request.seconds is not None:
-        left_s = request.seconds - (time.monotonic() - started)
-        epochs = min(epochs, max(left_s / pace_s, policy.least_steps) / steps_an_epoch)
+        least_s = time.monotonic() - started + policy.least_steps * pace_s
+        deadline = Deadline(started + max(request.seconds, least_s), policy.least_steps)
+        steps = max(policy.planned_share * deadline.left_s / pace_s, policy.least_steps)
+        epochs = min(epochs, steps / steps_an_epoch)
     fidelity = fidelity._replace(epochs=math.ceil(10 * epochs) / 10)
-    _train(model, data, fidelity, policy.lr, request, progress)
-    return fidelity
+    outcome = _train(model, data, fidelity, policy.lr, request, progress, deadline=deadline)
+    return fidelity.after(outcome.steps)
 
 
 def _train_head(
@@ -210,15 +216,19 @@ def _train(
     request: messages.ParentRequest,
     progress: Progress,
     is_validated: bool = True,
-) -> None:
+    deadline: Deadline | None = None,
+) -> Outcome:
     from archdsl.errors import TrainingError
     from archdsl.training.recipe import train
 
     few = data if is_validated else _with_few_to_validate(data)
     rate = lr / math.sqrt(fidelity.batch / 32)
-    outcome = train(model, few, fidelity, seed=request.seed, device=request.device, lr=rate, progress=progress)
+    outcome = train(
+        model, few, fidelity, seed=request.seed, device=request.device, lr=rate, progress=progress, deadline=deadline
+    )
     if not outcome.finite:
         raise TrainingError("adapting the parent to the data gave a loss that is not finite")
+    return outcome
 
 
 def _with_few_to_validate(data: Data) -> Data:

@@ -86,12 +86,15 @@ def count_network(request: messages.CountRequest, say: Say) -> messages.CountRep
     return messages.CountReply(*costs)
 
 
-def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainReply:
+def train_network(
+    request: messages.TrainRequest, say: Say, now: Callable[[], float] = time.monotonic
+) -> messages.TrainReply:
     """The proxy accuracy of a network; with `keep`, a path, what was trained to the end is written there."""
     import torch
 
     from archdsl.compile import Backbone
     from archdsl.search.worker.networks import built
+    from archdsl.training.deadline import Deadline
     from archdsl.training.recipe import Fidelity, train
     from archdsl.training.saving import Training
 
@@ -110,11 +113,13 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
             said = time.monotonic()
             say(TrainingProgress(step / steps))
 
-    deadline = None if request.seconds is None else time.monotonic() + request.seconds
+    began = now()
+    deadline = None if request.seconds is None else Deadline(began + request.seconds, request.least_steps, now)
+    refit_ends = None if request.refit_seconds is None else Deadline(began + request.refit_seconds, 0, now)
     options = inheriting_actions.TrainOptions(seed, device, deadline, progress)
     model, outcome, inherited, parent = built(request.spec), None, None, None
     if request.inheriting is not None and isinstance(model, Backbone):
-        tuned = inheriting_actions.fine_tuned(model, request.inheriting, data, fidelity, options)
+        tuned = inheriting_actions.fine_tuned(model, request.inheriting, data, fidelity, options, refit_ends)
         outcome, inherited = tuned.outcome, tuned.inherited
         if outcome is not None:
             fidelity, parent = tuned.fidelity, request.inheriting.sha256
@@ -128,7 +133,8 @@ def train_network(request: messages.TrainRequest, say: Say) -> messages.TrainRep
     keep = request.keep if parent is None else request.keep_inherited or request.keep
     kept, not_kept = None, None
     if keep and outcome.finished and isinstance(model, Backbone):
-        training = Training(data, fingerprint(*request.data), fidelity, seed, device, outcome, parent)
+        length = fidelity.after(outcome.steps)
+        training = Training(data, fingerprint(*request.data), length, seed, device, outcome, parent)
         kept, not_kept = keep, _keep(model, Path(keep), training)
     return messages.TrainReply(
         _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept, inherited

@@ -199,6 +199,10 @@ class TrainRequest(Request[TrainReply]):
     keep_inherited: str | None = None
     """In the place of `keep` where it inherits, and so has another length."""
     inheriting: Inheriting | None = None
+    least_steps: int | None = None
+    """To which it may be shortened to end in time; None: it is not, and is not finished where it does not."""
+    refit_seconds: float | None = None
+    """Of `seconds`, by when a refit ends; None: by its last step."""
 
     def reply(self, facts: JsonObject) -> TrainReply:
         """What came of it."""

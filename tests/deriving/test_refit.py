@@ -12,7 +12,11 @@ from torch import Tensor
 import archdsl
 from archdsl.compile import Backbone
 from archdsl.deriving import fitting
+from archdsl.deriving.inheriting import inherit_from
+from archdsl.deriving.parents import read_parent
 from archdsl.errors import WrongUse
+from archdsl.training.deadline import Deadline
+from tests.support.clocks import Ticking
 from tests.support.heirs import apart, fresh, pictures, tiny, trained, with_node
 
 IMAGES = pictures(48, side=32).float()
@@ -161,3 +165,19 @@ def test_a_model_that_cannot_learn_is_refused(parent: Backbone) -> None:
         child = heir()
     with pytest.raises(WrongUse, match=r"build the model outside of torch\.inference_mode"):
         archdsl.inherit(child, parent, refit=IMAGES)
+
+
+def test_a_refit_ends_by_its_deadline_and_leaves_the_blocks_behind_as_inherited(parent: Backbone) -> None:
+    """The clock goes on by a second at each look, of which a fit of ten steps takes more than ten."""
+    plain, child = heir("stage1.depth=2", "stage2.depth=2"), heir("stage1.depth=2", "stage2.depth=2")
+    archdsl.inherit(plain, parent)
+    settings = fitting.RefitSettings(10, batch=16, deadline=Deadline(30.0, 0, Ticking(tick=1.0)))
+    refits = inherit_from(child, read_parent(parent), IMAGES, settings).refits
+    outcomes = [each.outcome for each in refits]
+    assert {each.note for each in refits if each.outcome == "skipped"} == {"there was no time left for it"}
+    first = outcomes.index("skipped")
+    assert "fitted" in outcomes[:first]
+    assert set(outcomes[first:]) == {"skipped"}
+    left = refits[-1].name
+    state = plain.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in child.state_dict().items() if left in name)

@@ -156,7 +156,12 @@ class FakeWorker:
                 return {"outcome": None, "inherited": inherited}
             is_tuned = reason is None
             accuracy = min(accuracy + 0.3, 1.0) if is_tuned else accuracy
-        outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": 7}
+        length = request["inheriting"]["epochs"] if is_tuned else request["epochs"]
+        images = min(request["images"], 10)
+        steps, most = max(1, round(length * images / request["batch"])), self.machine.most_steps
+        if request["least_steps"] is not None and most is not None and most < steps:
+            steps, length = most, most * request["batch"] / images
+        outcome: Reply = {"accuracy": accuracy, "error": 0.01, "loss": 1.0, "seconds": 0.0, "steps": steps}
         loss = 4 - 3 * accuracy if self.machine.losses_tell else 3.0
         halted = next((mark for mark, limit in request["limits"] if loss > limit), None)
         outcome |= {"running": [loss] * (halted or 20), "halted": halted, "held_out": accuracy - self.machine.hidden}
@@ -166,8 +171,7 @@ class FakeWorker:
         outcome |= sets if ended else dict.fromkeys(sets)
         if ended and request["keep"] is not None:
             place = request["keep"] if not is_tuned else request["keep_inherited"] or request["keep"]
-            length = {"epochs": request["inheriting"]["epochs"]} if is_tuned else {}
-            write_fake_weights(Path(place), request | length, sets)
+            write_fake_weights(Path(place), request | {"epochs": length}, sets)
         kept = {"kept": request["keep"] if ended else None, "not_kept": None}
         return {"outcome": outcome, "threads": 1, **kept, "inherited": inherited}
 
@@ -188,6 +192,8 @@ class Machine:
         self.noise, self.random = noise, random.Random(seed)
         self.speed, self.classes, self.channels = 1.0, 10, 3
         self.name, self.finite, self.finished = "a machine", True, True
+        self.most_steps: int | None = None
+        """Of a training that may be shortened; None where each has the steps that it is asked for."""
         self.fixed_ms: float | None = None
         """What every network takes, where it is not the formula's."""
         self.disturbed = 0.0

@@ -9,6 +9,7 @@ import pytest
 
 from archdsl.data.loading import Data
 from archdsl.errors import SearchError
+from archdsl.training.deadline import Deadline
 from archdsl.training.recipe import Fidelity, train
 from tests.support import small_trainings
 from tests.support.small_trainings import BRIEF, Breaks, running, small_net
@@ -55,9 +56,9 @@ def test_logits_that_are_not_finite_are_no_accuracy(data: Data) -> None:
 
 
 def test_a_deadline_ends_the_training_without_an_accuracy(data: Data) -> None:
-    over = train(small_net(data), data, BRIEF, seed=0, deadline=time.monotonic() - 1)
+    over = train(small_net(data), data, BRIEF, seed=0, deadline=Deadline(time.monotonic() - 1))
     assert (over.finite, over.finished, over.accuracy, over.steps) == (True, False, 0, 0)
-    far = train(small_net(data), data, BRIEF, seed=0, deadline=time.monotonic() + 600)
+    far = train(small_net(data), data, BRIEF, seed=0, deadline=Deadline(time.monotonic() + 600))
     assert far.finished
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from archdsl.data.loading import Data
+from archdsl.training.deadline import Deadline
 from archdsl.training.execution import Execution, execution_on
 from archdsl.training.recipe import Fidelity, train
 from tests.support import small_trainings
@@ -76,12 +76,12 @@ def test_a_loss_that_is_not_finite_ends_the_training_at_the_next_mark(data: Data
     assert model.calls == 3 * math.ceil((after + 1) / 3)
 
 
-def test_a_deadline_is_kept_between_marks(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deadline_is_kept_between_marks(data: Data) -> None:
     moments = iter(range(1000))
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
-    outcome = train(small_net(data), data, Fidelity(8, 120, 16), seed=0, deadline=5.0, execution=AT_MARKS)
-    assert (outcome.steps, outcome.finished, outcome.finite) == (5, False, True)
-    assert len(outcome.running) == 1
+    deadline = Deadline(5.0, now=lambda: float(next(moments)))
+    outcome = train(small_net(data), data, Fidelity(8, 120, 16), seed=0, deadline=deadline, execution=AT_MARKS)
+    assert (outcome.steps, outcome.finished, outcome.finite) == (6, False, True)
+    assert len(outcome.running) == 2
 
 
 def test_a_network_trained_in_bfloat16_is_judged_in_float32(data: Data) -> None:

@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 
 from archdsl.language.canonical import canonical_hash
-from archdsl.load.spaces import load_space, point
 from archdsl.load.specs import spec_of
 from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
-from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine, latency_of
+from tests.support.parent_files import parent_file
 from tests.support.searching import SPACE, Lines, quicken, records, search, trials
-
-FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def parent(tmp_path: Path) -> str:
-    """The file of a trained point of the small space."""
-    chosen: dict[str, Any] = {"w": 48, "d1": 4, "mlp": "dwconv", "stage2": "mlp", "d2": 4}
-    spec = point(load_space(SPACE), chosen.__getitem__)[0].to_json()
-    sets = {name: fake_named(0.9) for name in ("validation", "held")}
-    write_fake_weights(tmp_path / "parent.safetensors", FIELDS | {"spec": spec}, sets)
-    return str(tmp_path / "parent.safetensors")
+    return parent_file(tmp_path)
 
 
 def with_parent(folder: Path, parent: str, machine: Machine | None = None, **changes: Any) -> Result:

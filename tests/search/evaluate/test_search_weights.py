@@ -253,3 +253,18 @@ def test_answers_are_kept_with_every_training(tmp_path: Path) -> None:
         assert (proxy["validation_images"], proxy["held_out_images"]) == (100, 100)
     earlier = {**record, "provenance": {"proxy": {"fidelity": "of an earlier version"}}}
     assert trainings_in(Trial.from_json(earlier)) == []
+
+
+def test_a_shortened_training_is_done_again_for_its_real_length(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.most_steps = 2
+    search(tmp_path, machine, time_s=600.0)
+    context = opened(tmp_path, machine)
+    record = next(record for record in reversed(context.records) if record.is_longer)
+    assert record.training is not None
+    assert (record.training.epochs, record.training.planned_epochs) == (3.2, 6.0)
+    for file in (tmp_path / "weights").iterdir():
+        file.unlink()
+    assert weights_of(context, record).epochs == 3.2
+    asked = machine.asked[-1]
+    assert (asked["do"], asked["epochs"], asked["least_steps"]) == ("train", pytest.approx(3.2), None)

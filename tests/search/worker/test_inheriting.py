@@ -30,6 +30,7 @@ from archdsl.training.recipe import train
 from archdsl.training.saving import Training, save_trained
 from archdsl.weights import load_model, read_facts
 from tests.support.bright_images import write_bright_images
+from tests.support.clocks import Ticking
 
 SIZE, CLASSES = 16, 4
 
@@ -226,3 +227,43 @@ def test_a_finalist_is_fitted_again_and_never_worse_than_untuned(place: Path, tm
     assert facts is not None
     assert reply.outcome is not None
     assert facts.validation.accuracy == reply.outcome.accuracy
+
+
+def in_time(place: Path, folder: Path, clock: Ticking, **limits: Any) -> TrainReply:
+    """A finalist of one block less: a refit of 20 steps a block, then 40 epochs of 150 images, which are 375 steps."""
+    prepared(place, "data.npz", folder / "p.safetensors")
+    how: dict[str, Any] = {"refit_steps": 20, "refit_images": 64, "is_decided": True}
+    inheriting = Inheriting(str(folder / "p.safetensors"), "b" * 64, 40.0, **how)
+    data, keep = DataRequest(str(place / "data.npz"), SIZE, 0, 1000), str(folder / "w.safetensors")
+    document = spec(depth=1).to_json()
+    request = TrainRequest(document, data, 0.5, 16, 1000, 0, "cpu", 1, keep=keep, inheriting=inheriting, **limits)
+    return train_network(request, silent, clock)
+
+
+def test_a_finalist_that_would_be_late_is_fine_tuned_for_fewer_steps(place: Path, tmp_path: Path) -> None:
+    reply = in_time(place, tmp_path, Ticking(tick=1.0), seconds=200.0, least_steps=60)
+    outcome = reply.outcome
+    assert outcome is not None
+    assert outcome.steps is not None
+    assert outcome.finished
+    assert 60 <= outcome.steps < 200
+    facts = read_facts(tmp_path / "w.safetensors")
+    assert facts.provenance is not None
+    assert facts.provenance.epochs == outcome.steps * 16 / 150
+    assert facts.provenance.steps == outcome.steps
+
+
+def test_a_finalist_that_falls_below_the_least_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    reply = in_time(place, tmp_path, Ticking(tick=1.0), seconds=100.0, least_steps=300)
+    assert reply.outcome is not None
+    assert not reply.outcome.finished
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+@pytest.mark.parametrize(("seconds", "blocks"), [(1e6, 1), (0.0, 0)])
+def test_a_refit_without_time_is_left_out(place: Path, tmp_path: Path, seconds: float, blocks: int) -> None:
+    reply = in_time(place, tmp_path, Ticking(tick=1.0), seconds=1e6, least_steps=60, refit_seconds=seconds)
+    assert reply.inherited is not None
+    assert reply.inherited.refitted == blocks
+    assert reply.outcome is not None
+    assert reply.outcome.steps == 375
