@@ -87,7 +87,8 @@ def _entering(stage: Stage, inputs: Maps) -> Iterator[Tensor]:
     for rows in zip(*(torch.split(each, 128) for each in inputs), strict=True):
         handle = stage.blocks[0].register_forward_pre_hook(stop)
         try:
-            stage(*rows)
+            with torch.no_grad():
+                stage(*rows)
         except _Entered:
             pass
         finally:

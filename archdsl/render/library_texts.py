@@ -30,9 +30,13 @@ TRAINED, UNTRAINED, WINNER = "●", "○", "◆"
 
 
 def block_text(document: JsonObject) -> str:
-    """A block's type and what it says beside it: `hilo heads=6 window=2`."""
-    fields = {key: value for key, value in document.items() if key != "type" and value not in (None, False)}
-    return " ".join([str(document.get("type")), *(f"{key}={_brief(value)}" for key, value in fields.items())])
+    """A block's type and what it says beside it: `hilo heads=6 window=2 mlp=plain norm=layer(eps=1e-06)`.
+
+    What tells blocks of one network apart comes first, and its norm last, since a narrow column ends early.
+    """
+    said = [(key, value) for key, value in document.items() if key != "type" and value not in (None, False)]
+    fields = sorted(said, key=lambda field: (isinstance(field[1], dict), field[0] == "norm"))
+    return " ".join([str(document.get("type")), *(f"{key}={_brief(value)}" for key, value in fields)])
 
 
 def _brief(value: Json) -> str:

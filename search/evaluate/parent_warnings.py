@@ -19,7 +19,7 @@ def parent_warnings(parent: Parent, data: str, facts: DataFacts) -> tuple[str, .
     `data` is the data's name or path, and `facts` what the worker tells of it.
     """
     stated = _stated(parent)
-    texts = (_other_data(stated, data, facts.fingerprint), _below_stated(parent, stated, data), _weak(parent, facts))
+    texts = (_other_data(stated, data, facts), _below_stated(parent, stated, data), _weak(parent, facts))
     return tuple(text for text in texts if text is not None)
 
 
@@ -31,14 +31,15 @@ def _stated(parent: Parent) -> Accuracy | None:
         return None
 
 
-def _other_data(stated: Accuracy | None, data: str, fingerprint: str) -> str | None:
-    if stated is None or stated.data.fingerprint == fingerprint:
+def _other_data(stated: Accuracy | None, data: str, facts: DataFacts) -> str | None:
+    if stated is None or stated.data.fingerprint == facts.fingerprint:
         return None
     if not _is_of(stated, data):
         return f"it was trained on {stated.data.name}, and this search is on {data}"
+    split = f"--seed {facts.request.seed} --images {facts.request.images}"
     return (
         f"it was trained on another split of {data}: it may have seen images that are held out here, and accuracies of "
-        "what inherits from it may be too high; train it with the seed and the images of this search"
+        f"what inherits from it may be too high; archdsl train with {split} takes the images that this search takes"
     )
 
 

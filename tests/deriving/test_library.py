@@ -170,10 +170,15 @@ def test_a_library_of_something_else_is_refused_with_both_named(library: Library
 
 def test_a_half_built_library_is_refused_with_what_is_missing(library: Library, copied: Path) -> None:
     index = json.loads((copied / "index.json").read_text())
-    (copied / "index.json").write_text(json.dumps({**index, "entries": index["entries"][:-2]}))
-    first = library.index.keys[-2]
+    (copied / "index.json").write_text(json.dumps({**index, "entries": []}))
+    again = f"repeat archdsl library build PARENT --data DATA -o {copied}, which fits only what is missing"
+    with pytest.raises(SearchError, match=f"is half built: its index is not complete; {again}"):
+        read_library(copied)
+    *_, first, last = library.index.keys
+    for key in (first, last):
+        (copied / "blocks" / f"{key}.safetensors").unlink()
     with pytest.raises(
-        SearchError, match=f"is half built: 2 of {SPACED} alternatives are missing, the first of them {first}"
+        SearchError, match=f"is half built: 2 of {SPACED} alternatives are missing, the first of them {first}; {again}"
     ):
         read_library(copied)
 
@@ -318,6 +323,15 @@ def test_where_the_time_is_limited_no_kind_and_no_place_comes_first(parent: Path
     for stage, places in (("stage1", {0, 1}), ("stage2", {0, 1, 2})):
         assert {each.first for each in first if each.stage == stage} == places
     assert len({str(block_document(each.block)["type"]) for each in first}) >= 5
+
+
+def test_the_time_of_a_building_that_processes_share_goes_on_while_they_start(parent: Path, tmp_path: Path) -> None:
+    document: Any = block_choices(parent_spec())[0]
+    job = work.Job(str(parent), "shapetex", document, str(tmp_path), SETTINGS, 128, "cpu", (0, 1), seconds=1e6)
+    shared = work.Work(job).shared(tmp_path)
+    assert shared.began is not None
+    assert work.Work(shared).seconds_left
+    assert work.Work(shared._replace(began=shared.began - 1e6)).seconds_left == 0
 
 
 def test_two_processes_give_what_one_gives(library: Library, parent: Path, tmp_path: Path) -> None:

@@ -154,22 +154,22 @@ def read_library(folder: str | Path) -> Library:
         SearchError: it is no library, its index is broken, or alternatives are missing; what is missing is named.
     """
     path = Path(folder)
+    command = f"archdsl library build PARENT --data DATA -o {path}"
     if not path.is_dir():
-        command = f"archdsl library build PARENT --data DATA -o {path}"
         raise WrongUse(f"no such folder: {path}; make a library with: {command}")
-    again = f"repeat archdsl library build -o {path}, which fits only what is missing"
+    again = f"repeat {command}, which fits only what is missing"
     index = read_index(path)
     if index is None:
         what = "its index.json is broken" if (path / INDEX).exists() else "it has no index.json"
         raise SearchError(f"{path} is no library: {what}; {again}")
-    stored = {entry.key for entry in index.entries}
-    missing = [key for key in index.keys if key not in stored]
-    if missing:
-        raise SearchError(
-            f"{path} is half built: {len(missing)} of {len(index.keys)} alternatives are missing, the first of them "
-            f"{missing[0]}; {again}"
+    identity, listed = index.identity, {entry.key for entry in index.entries}
+    if unlisted := [key for key in index.keys if key not in listed]:
+        missing = [key for key in unlisted if stored_entry(path, key, identity) is None]
+        what = (
+            f"{len(missing)} of {len(index.keys)} alternatives are missing" if missing else "its index is not complete"
         )
-    identity = index.identity
+        first = f", the first of them {missing[0]}" if missing else ""
+        raise SearchError(f"{path} is half built: {what}{first}; {again}")
     for entry in index.entries:
         if entry.state != "left out" and stored_entry(path, entry.key, identity) is None:
             file = block_file(path, entry.key)

@@ -54,6 +54,8 @@ class Job(NamedTuple):
     """Of the alternatives that are built; None for all of the space."""
     seconds: float | None = None
     """After which no further alternative is begun; None for no limit."""
+    began: float | None = None
+    """When these seconds began, as `time.time` gives it, where another process has begun the building."""
     images: str | None = None
     """A file of the images, where another process of the same building has written it."""
     identity: JsonObject | None = None
@@ -65,7 +67,8 @@ class Work:
 
     def __init__(self, job: Job, data: Data | None = None) -> None:
         """`data` is that of the job, where it is loaded already."""
-        self.job, self._started = job, time.monotonic()
+        earlier = 0.0 if job.began is None else max(time.time() - job.began, 0.0)
+        self.job, self._started = job, time.monotonic() - earlier
         self.parent = read_parent(Path(job.parent))
         model = self.parent.model
         if model.features_only or model.num_classes < 2:
@@ -127,7 +130,7 @@ class Work:
         images = folder / "images.safetensors"
         save_file({"fitted": self.fitted.clone(), "scored": self.scored.clone()}, images)
         identity: JsonObject = self.identity.model_dump(mode="json")
-        return self.job._replace(seconds=self.seconds_left, images=str(images), identity=identity)
+        return self.job._replace(seconds=self.seconds_left, began=time.time(), images=str(images), identity=identity)
 
     def run(self, keys: set[str]) -> Iterator[Entry]:
         """Fit and score the alternatives of these keys, stage by stage, each written when it is finished.

@@ -63,6 +63,7 @@ def test_a_parent_that_does_worse_than_its_file_states_is_told_unless_it_was_ada
 def test_a_parent_of_other_data_or_of_another_split_is_told(file: Path) -> None:
     assert warnings(file, 0.9, "photos", ELSEWHERE) == "it was trained on fake, and this search is on photos"
     assert warnings(file, 0.9, "fake", ELSEWHERE).startswith("it was trained on another split of fake")
+    assert "archdsl train with --seed 0 --images 10 takes the images" in warnings(file, 0.9, "fake", ELSEWHERE)
     file.unlink()
     assert warnings(file, 0.9, "fake", ELSEWHERE) == ""
 
