@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from archdsl.cost import count
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.rungs import InTime
 from archdsl.search.trial import Trial
@@ -23,9 +26,9 @@ def lengthen_that_fits(context: Context, finalists: Sequence[Trial]) -> float | 
     left = context.clock.left_to_train
     if left is None or not finalists:
         return max(policy.lengthen, inheritance.enough_epochs / short)
-    each_s = inheritance.finish_share * left / len(finalists)
-    step_s = max(seconds_a_step(context, trial) for trial in finalists)
-    steps = each_s / max(step_s, 1e-6) - inheritance.refit_cost * inheritance.refit_steps
+    paces = [seconds_a_step(context, trial) for trial in finalists]
+    refits_s = sum(pace * _refit_steps(context, trial) for pace, trial in zip(paces, finalists, strict=True))
+    steps = (inheritance.finish_share * left - refits_s) / max(sum(paces), 1e-6)
     an_epoch = fidelity_of(context.settings, context.loaded.images).steps / short
     epochs = math.floor(2 * steps / an_epoch) / 2
     if epochs < inheritance.least_epochs:
@@ -41,7 +44,7 @@ def longer_s(context: Context, trial: Trial, lengthen: float) -> float:
     if not trial.is_inherited:
         return lengthen * training.seconds
     steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
-    return seconds_a_step(context, trial) * (steps + _refit_steps(context))
+    return seconds_a_step(context, trial) * (steps + _refit_steps(context, trial))
 
 
 def in_time(context: Context, trial: Trial, lengthen: float, waiting: Sequence[Trial]) -> InTime | None:
@@ -62,7 +65,7 @@ def in_time(context: Context, trial: Trial, lengthen: float, waiting: Sequence[T
     seconds = max(left * (mine_s / all_s if all_s > 0 else 1 / (1 + len(waiting))), 1.0)
     if not trial.is_inherited:
         return InTime(seconds, least or 1)
-    refit = _refit_steps(context)
+    refit = _refit_steps(context, trial)
     steps = fidelity_of(context.settings, context.loaded.images, lengthen).steps
     return InTime(seconds, least or 1, seconds * refit / (refit + steps))
 
@@ -77,9 +80,19 @@ def seconds_a_step(context: Context, trial: Trial) -> float:
     return training.seconds / (training.steps + validated)
 
 
-def _refit_steps(context: Context) -> float:
+def refit_share(spec: Spec, parent: Spec) -> float:
+    """Share of a network's MACs in what a refit can fit: nodes whose output has the shape of the parent's."""
+    shapes = {node.id: node.shape for node in count(parent).nodes}
+    nodes = [node for node in count(spec).nodes if spec.node(node.id).kind != "head"]
+    alike = sum(node.macs for node in nodes if shapes.get(node.id) == node.shape)
+    return alike / max(sum(node.macs for node in nodes), 1)
+
+
+def _refit_steps(context: Context, trial: Trial) -> float:
     """Training steps that the refit of a finalist takes as long as."""
-    return context.policy.inheritance.refit_cost * context.policy.inheritance.refit_steps
+    inheritance, parent = context.policy.inheritance, context.parent
+    share = 1.0 if parent is None else refit_share(spec_of(trial.document), spec_of(parent.spec))
+    return share * inheritance.refit_cost * inheritance.refit_steps
 
 
 def _chosen_before(context: Context) -> float | None:

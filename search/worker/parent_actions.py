@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from archdsl.training.recipe import Outcome
 
 
-def prepare_parent(request: messages.ParentRequest, say: Say) -> messages.ParentReply:
+def prepare_parent(
+    request: messages.ParentRequest, say: Say, now: Callable[[], float] = time.monotonic
+) -> messages.ParentReply:
     """The parent in the classes, channels and image size of the data, written to a file with its accuracy.
 
     Raises:
@@ -47,7 +50,7 @@ def prepare_parent(request: messages.ParentRequest, say: Say) -> messages.Parent
         return reply
     set_training_threads(model.spec.to_json(), data, request.batch, request.device, request.threads)
     if is_new or notes:
-        fidelity = _adapted(model, data, fidelity, request, say, is_new)
+        fidelity = _adapted(model, data, fidelity, request, say, is_new, now)
         notes.append(f"it was fine-tuned for {fidelity}")
     outcome = _evaluated(model, data, fidelity, request.device)
     _save(model, request, Kept(data, data_hash, fidelity, outcome, sha256))
@@ -152,13 +155,19 @@ def _brought_to(
 
 
 def _adapted(
-    model: Backbone, data: Data, fidelity: Fidelity, request: messages.ParentRequest, say: Say, is_new: bool
+    model: Backbone,
+    data: Data,
+    fidelity: Fidelity,
+    request: messages.ParentRequest,
+    say: Say,
+    is_new: bool,
+    now: Callable[[], float],
 ) -> Fidelity:
     """Fine-tune the parent for the time that it may take; first a new head alone. How long it was."""
     from archdsl.training.deadline import Deadline
 
-    started, steps_an_epoch = time.monotonic(), fidelity.images / fidelity.batch
-    said = started
+    started, steps_an_epoch = now(), fidelity.images / fidelity.batch
+    said = time.monotonic()
 
     def progress(step: int, steps: int, loss: float) -> None:
         nonlocal said
@@ -169,12 +178,12 @@ def _adapted(
     policy = request.adapting
     if is_new:
         _train_head(model, data, fidelity._replace(epochs=policy.head_steps / steps_an_epoch), request, progress)
-    pace_s = _seconds_a_step(model, data, fidelity, request, progress)
+    pace_s = _seconds_a_step(model, data, fidelity, request, progress, now)
     epochs = policy.epochs
     deadline = None
     if request.seconds is not None:
-        least_s = time.monotonic() - started + policy.least_steps * pace_s
-        deadline = Deadline(started + max(request.seconds, least_s), policy.least_steps)
+        least_s = now() - started + policy.least_steps * pace_s
+        deadline = Deadline(started + max(request.seconds, least_s), policy.least_steps, now)
         steps = max(policy.planned_share * deadline.left_s / pace_s, policy.least_steps)
         epochs = min(epochs, steps / steps_an_epoch)
     fidelity = fidelity._replace(epochs=math.ceil(10 * epochs) / 10)
@@ -198,14 +207,19 @@ def _train_head(
 
 
 def _seconds_a_step(
-    model: Backbone, data: Data, fidelity: Fidelity, request: messages.ParentRequest, progress: Progress
+    model: Backbone,
+    data: Data,
+    fidelity: Fidelity,
+    request: messages.ParentRequest,
+    progress: Progress,
+    now: Callable[[], float],
 ) -> float:
     """What a step takes, told from some that count as training too."""
     steps = request.adapting.paced_steps
-    started = time.monotonic()
+    started = now()
     short = fidelity._replace(epochs=steps * fidelity.batch / fidelity.images)
     _train(model, data, short, request.adapting.lr / 10, request, progress, is_validated=False)
-    return max((time.monotonic() - started) / steps, 1e-6)
+    return max((now() - started) / steps, 1e-6)
 
 
 def _train(

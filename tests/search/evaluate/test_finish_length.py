@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archdsl.search.evaluate.context import Context
-from archdsl.search.evaluate.finish_length import in_time, lengthen_that_fits, longer_s, seconds_a_step
+from archdsl.search.evaluate.finish_length import (
+    in_time,
+    lengthen_that_fits,
+    longer_s,
+    refit_share,
+    seconds_a_step,
+)
 from archdsl.search.loaded_data import DataFacts, DataRequest
 from archdsl.search.policy import SHIPPED
 from archdsl.search.store.clock import Clock
@@ -15,6 +22,7 @@ from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.parent import Parent, ParentAccuracy
 from archdsl.search.training_record import Training
 from archdsl.search.trial import Trial
+from tests.support.heirs import TINY, tiny
 from tests.support.searching import settings
 
 
@@ -37,7 +45,7 @@ def context(tmp_path: Path) -> Context:
 
 def trial(**facts: float) -> Trial:
     inherited = Training(steps=60, batch=16, parent="a" * 64, **facts)  # type: ignore[arg-type]
-    return Trial(0, "hash", {}, 1, 1, training=inherited)
+    return Trial(0, "hash", TINY, 1, 1, training=inherited)
 
 
 def test_validation_counts_as_steps(context: Context) -> None:
@@ -55,7 +63,7 @@ def test_a_longer_training_has_a_refit(context: Context) -> None:
 def at(context: Context, now: float) -> float:
     """The search has a parent and 600 s, of which so many are over; the seconds that are left for training."""
     context.clock = Clock(context.settings.model_copy(update={"time_s": 600.0}), SHIPPED, started=0.0, now=lambda: now)
-    context.parent = Parent("parent", "parent.safetensors", "a" * 64, {}, ParentAccuracy(0.9, 0.01, 96), None, 0.0)
+    context.parent = Parent("parent", "parent.safetensors", "a" * 64, TINY, ParentAccuracy(0.9, 0.01, 96), None, 0.0)
     left = context.clock.left_to_train
     assert left is not None
     return left
@@ -73,6 +81,24 @@ def test_finalists_share_the_time_by_what_each_is_expected_to_take(context: Cont
     last = in_time(context, slow, 3.0, [])
     assert last is not None
     assert last.seconds == pytest.approx(left)
+
+
+def test_a_refit_counts_as_far_as_the_parent_has_the_shapes() -> None:
+    assert refit_share(tiny(), tiny()) == 1.0
+    assert refit_share(tiny("stage1.depth=1", "stage2.depth=2"), tiny()) == 1.0
+    assert 0.3 < refit_share(tiny("merge1.width=16"), tiny()) < 0.9
+    assert refit_share(tiny("stem.width=8", "merge1.width=16"), tiny()) == 0.0
+
+
+def test_what_no_refit_can_fit_is_fine_tuned_for_longer(context: Context) -> None:
+    at(context, 300.0)
+    whole, narrow = trial(seconds=6.2), trial(seconds=6.2)
+    narrow = replace(narrow, document=tiny("stem.width=8", "merge1.width=16").to_json())
+    lengths = [lengthen_that_fits(context, [each]) or 0.0 for each in (whole, narrow)]
+    assert lengths[0] < lengths[1]
+    given = in_time(context, narrow, 3.0, [])
+    assert given is not None
+    assert given.refit_s == 0.0
 
 
 def test_of_unknown_speed_they_share_it_evenly(context: Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,15 @@ def silent(event: Any) -> None:
     pass
 
 
-def prepared(place: Path, data: str, out: Path, file: str = "parent.safetensors", seconds: float = 1.0) -> ParentReply:
+def prepared(
+    place: Path,
+    data: str,
+    out: Path,
+    file: str = "parent.safetensors",
+    seconds: float = 1.0,
+    epochs: float = 4.0,
+    now: Callable[[], float] = time.monotonic,
+) -> ParentReply:
     request = ParentRequest(
         file=str(place / file),
         out=str(out),
@@ -82,9 +92,9 @@ def prepared(place: Path, data: str, out: Path, file: str = "parent.safetensors"
         threads=1,
         batch=16,
         seconds=seconds,
-        adapting=AdaptingPolicy(epochs=4.0),
+        adapting=AdaptingPolicy(epochs=epochs),
     )
-    return prepare_parent(request, silent)
+    return prepare_parent(request, silent, now)
 
 
 def trained(place: Path, parent: Path, network: Spec, keep: Path, epochs: float = 1.0, **how: Any) -> TrainReply:
@@ -116,6 +126,16 @@ def test_a_parent_of_other_classes_and_channels_is_adapted(place: Path, tmp_path
     assert facts.classes == ("0", "1", "2", "3", "4")
     assert facts.accuracy is not None
     assert facts.accuracy.validation.accuracy > 0.5  # a fifth is chance
+
+
+def test_a_parent_whose_adaptation_would_be_late_is_adapted_for_less(place: Path, tmp_path: Path) -> None:
+    """Ten steps seem to take a second; then each of 375 takes one, of which 150 s leave a part."""
+    reply = prepared(place, "grey.npz", tmp_path / "p.safetensors", seconds=150.0, epochs=40.0, now=Ticking(tick=1.0))
+    assert 50 / 375 * 40 <= reply.epochs < 16
+    assert any("shortened from 40 epochs" in note for note in reply.notes)
+    facts = read_facts(tmp_path / "p.safetensors").provenance
+    assert facts is not None
+    assert facts.epochs == reply.epochs
 
 
 def test_data_that_is_too_small_is_refused_with_the_number_needed(place: Path, tmp_path: Path) -> None:
