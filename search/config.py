@@ -98,6 +98,8 @@ class Settings(BaseModel):
     """The folder of a library of the parent's fitted blocks, whose networks are tried first."""
     fits_library: bool = False
     """Whether alternatives to the parent's blocks are fitted first, where the time is long enough."""
+    leaves_space: bool = False
+    """Whether narrower copies of the parent may be tried that are no points of the space, which nobody named."""
     trains_parent: bool = False
     """Whether a seed of the space is trained first as a parent, where there is none and the time is long enough."""
     latency_share: Annotated[float, Field(gt=0, le=10)] | None = None
@@ -168,7 +170,7 @@ class Settings(BaseModel):
     def differences(self, other: Settings) -> list[str]:
         """Options in which two settings differ, both values told; how long to go on may differ."""
         mine, theirs = self.model_dump(), other.model_dump()
-        free = ["trials", "time_s", "chosen_threads", "asked_budgets"]
+        free = ["trials", "time_s", "chosen_threads", "asked_budgets", "leaves_space"]
         if self.latency_share is not None and self.latency_share == other.latency_share:
             free.append("latency_budget_ms")  # known once the parent was measured
         kept = [name for name in mine if name not in free]

@@ -42,6 +42,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
     from archdsl.runtimes.setting import Setting
     from archdsl.runtimes.target import checked_target
 
+    is_named = space is not None
     if not isinstance(space, Space):
         space = _default_space(request) if space is None else load_space(space)
     check_library(request, space)
@@ -58,6 +59,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
     require_data(request.data or DEFAULT)
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     parent = parent_of(space, request)
+    is_given_by_us = parent is not None and (not is_named or _is_given_by_us(space, parent))
     return _checked(
         {
             "space": document_of(space),
@@ -66,7 +68,8 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
             **request.named,
             "parent": None if parent is None else str(parent),
             "library": None if request.library == NO_LIBRARY else request.library,
-            "fits_library": parent is not None and request.library is None and _is_given_by_us(space, parent),
+            "leaves_space": is_given_by_us,
+            "fits_library": is_given_by_us and request.library is None,
             "trains_parent": parent is None and request.parent != NO_PARENT,
             **_promised(request, measured, setting.batch),
             "asked_budgets": [*request.named_budgets],

@@ -25,7 +25,14 @@ PARENT = "parent"
 """The origin of the parent of a search, where it is no point of the space."""
 LIBRARY = "library"
 """The origin of a network that a library gives for the budget."""
-BESIDE: Mapping[str, str] = {ALSO: "--also", PARENT: "the parent", LIBRARY: "the library"}
+NARROWER = "narrower"
+"""The origin of a copy of the parent with fewer channels."""
+BESIDE: Mapping[str, str] = {
+    ALSO: "--also",
+    PARENT: "the parent",
+    LIBRARY: "the library",
+    NARROWER: "fewer channels",
+}
 """Origins of networks beside the space, and how a table marks them."""
 
 RUNGS: Mapping[str, str] = {

@@ -159,8 +159,8 @@ def warning_lines(report: Report) -> list[str]:
     settings = _settings(report)
     few = ""
     if settings is not None and report.verdict.has_winner:
-        of_library = sum(trial.is_of_library for trial in report.trials)
-        few = few_trials_text(settings.space_document, _tried(report), of_library)
+        origins = (trial.origin for trial in report.trials)
+        few = few_trials_text(settings.space_document, _tried(report), origins)
     return [*([few] * bool(few)), *parent_warnings(report.verdict.parent)]
 
 

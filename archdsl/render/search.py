@@ -21,7 +21,7 @@ from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import verdict_lines
 from archdsl.search.report.commands import digits, resume_command
 from archdsl.search.store.shortened import unequal_finalists_text
-from archdsl.search.trial import LIBRARY, RUNGS
+from archdsl.search.trial import RUNGS
 
 if TYPE_CHECKING:
     from archdsl.latency.provenance import Provenance
@@ -132,7 +132,7 @@ def summary(result: Result) -> RenderableType:
             best = None if winner is None else points.get(winner.network_hash)
             parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
     parts += [Prose(line, hanging="  ") for line in baseline_lines(result.records, result.front)]
-    of_library = sum(trial.origin == LIBRARY and not trial.is_longer for trial in result.records)
-    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials, of_library)):
+    origins = (trial.origin for trial in result.records if not trial.is_longer)
+    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials, origins)):
         parts.append(Prose(few))
     return Group(*parts, *verdict_lines(result))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from archdsl.numbers import plain_text
 from archdsl.render.texts import counted
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import survey
 from archdsl.search.policy.doctor import SurveyPolicy
+from archdsl.search.trial import LIBRARY, NARROWER
 from archdsl.spaces.space import Space
 
 FEW = 20
@@ -15,11 +19,17 @@ _LOOKED_AT = 200
 """Choices from which the networks of a space are counted."""
 
 
-def few_trials_text(space: Space, trials: int, of_library: int = 0) -> str:
+def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = ()) -> str:
     """Of how many networks of its space the winner of a short search was chosen; empty where these are many or all.
 
-    `of_library` of the trials were of networks that were proposed with a library, which need not be in the space.
+    `origins` say where networks come from that need not be in the space: a library, or copies of the parent.
     """
+    from_where = Counter(origins)
+    of_library = from_where[LIBRARY]
+    if copies := from_where[NARROWER]:
+        best = "one network that was tried" if copies == 1 else f"best of {copies:,} networks that were tried"
+        which = "a copy" if copies == 1 else "copies"
+        return f"the winner is the {best}, {which} of the parent with fewer channels"
     if trials >= FEW:
         return ""
     if of_library:

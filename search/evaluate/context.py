@@ -83,6 +83,8 @@ class Context:
         """The networks of the library of its blocks, where there is one."""
         self.own_library: Path | None = None
         """The folder of the library that this search fitted, where it did."""
+        self.tries_only_beside = False
+        """Whether no point of the space is proposed, since all are too slow: only what stands beside it is tried."""
         self._noted = set[str]()
         self._told_waiting = -math.inf
         self.update_front()

@@ -77,6 +77,15 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
     return library_baseline(context, again)
 
 
+def next_of_library(context: Context) -> Baseline | None:
+    """The next best network of the library; None without."""
+    if context.library is None or (solved := context.library.next_best()) is None:
+        return None
+    context.folder.write(LIBRARY_FILE, context.library.as_json())
+    context.note(f"library  {_described(solved)}")
+    return library_baseline(context, solved)
+
+
 def library_baseline(context: Context, solved: Solved) -> Baseline:
     """A network of the library as it is tried."""
     number = 1 + context.library.solved.index(solved) if context.library is not None else 1

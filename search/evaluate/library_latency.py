@@ -42,7 +42,7 @@ def calibrated_solver(
             break
         context.doing(f"measuring a network of the library {library.folder.name}", "starting")
         try:
-            ms = _measured_ms(context, spec)
+            ms = measured_ms(context, spec)
         except (Failed, WorkerGone) as error:
             context.note(f"library  predictions are not corrected, since a network could not be measured: {error}")
             break
@@ -112,7 +112,12 @@ def _at_the_budget(solver: Solver, gate_ms: float) -> Spec | None:
     return None if derived is None or not derived.exchanged else derived.spec
 
 
-def _measured_ms(context: Context, spec: Spec) -> float:
+def measured_ms(context: Context, spec: Spec) -> float:
+    """The latency of a network as a candidate is measured.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `measure`.
+    """
     with context.exported_file(spec) as file:
         return measure(
             context.worker, spec, context.settings, context.policy, context.clock, on_wait=context.waits, file=file

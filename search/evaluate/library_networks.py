@@ -10,8 +10,7 @@ from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.covering import DerivedBlock
 from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.solutions import Derived, Solver
-from archdsl.json_types import Json, JsonObject, objects_in, text_in
-from archdsl.language.block_lists import as_stage, block_documents, is_listable
+from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
@@ -21,6 +20,7 @@ from archdsl.search.network import Network
 from archdsl.search.policy.inherit import LibraryPolicy
 from archdsl.search.predict.formula import Terms
 from archdsl.search.store.run_library import KeptNetwork, KeptNetworks
+from archdsl.spaces.smaller import with_fewer_blocks
 
 LATENCY = "latency"
 
@@ -55,7 +55,7 @@ class LibraryNetworks:
         `measured` are the networks by which its latencies were corrected.
         """
         self.library, self.solver, self._settings, self._policy = library, solver, settings, policy
-        self._measured = tuple((terms.macs, terms.operators, ms) for terms, ms in measured)
+        self.measured = tuple(measured)
         self.solved: list[Solved] = []
         self.depth_cut: Spec | None = None
         """The parent with fewer of its own blocks in each stage, as many as the budgets let it keep."""
@@ -111,6 +111,17 @@ class LibraryNetworks:
             return None
         return self._add(missed.what, derived, limit_ms, missed.tries + 1)
 
+    def next_best(self) -> Solved | None:
+        """The best network that differs from all before in two positions, within the limit of the best one.
+
+        None where there is none, or enough were solved for.
+        """
+        best = next((each for each in reversed(self.solved) if each.what == "best"), None)
+        if best is None or len(self.solved) >= self._policy.most:
+            return None
+        derived = self._solve_for("another", best.limit_ms)
+        return None if derived is None or not derived.exchanged else self._add("another", derived, best.limit_ms)
+
     def restore(self, kept: KeptNetworks) -> None:
         """What was solved when the run began."""
         self.depth_cut = None if kept.depth_cut is None else spec_of(kept.depth_cut)
@@ -134,7 +145,7 @@ class LibraryNetworks:
         kept = KeptNetworks(
             library=str(self.library.folder),
             networks=tuple(networks),
-            measured=self._measured,
+            measured=tuple((terms.macs, terms.operators, ms) for terms, ms in self.measured),
             depth_cut=cut,
             facts=facts,
         )
@@ -167,7 +178,7 @@ class LibraryNetworks:
         parent, limits = self.solver.parent, self._limits(limit_ms)
         hashes = [canonical_hash(parent)]
         for percent in range(100, 0, -5):
-            spec = _cut(parent, percent / 100)
+            spec = with_fewer_blocks(parent, percent / 100)
             if canonical_hash(spec) == hashes[-1] and percent < 100:
                 continue
             hashes.append(canonical_hash(spec))
@@ -181,22 +192,6 @@ class LibraryNetworks:
         budgets = self._settings.budgets
         limits = {LATENCY: limit_ms, "params": budgets.params, "macs": budgets.macs}
         return {metric: float(limit) for metric, limit in limits.items() if limit is not None}
-
-
-def _cut(parent: Spec, share: float) -> Spec:
-    """The parent with a share of the blocks of each stage: the first, the last, and those between evenly."""
-    document, nodes = parent.to_json(), list[Json]()
-    for written in objects_in(document["nodes"]):
-        node = parent.node(text_in(written["id"]))
-        if not is_listable(node):
-            nodes.append(written)
-            continue
-        blocks = block_documents(node)
-        count_kept = max(1, round(share * len(blocks)))
-        last = max(count_kept - 1, 1)
-        kept = [blocks[round(place * (len(blocks) - 1) / last)] for place in range(count_kept)]
-        nodes.append(as_stage(written, kept))
-    return spec_of({**document, "nodes": nodes})
 
 
 def costs_by(latency_ms: Callable[[Spec], float]) -> Callable[[Spec], Mapping[str, float]]:

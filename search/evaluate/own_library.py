@@ -17,7 +17,7 @@ from archdsl.deriving.library.wanted import wanted_alternatives
 from archdsl.errors import ArchError
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
-from archdsl.load.alternatives import assembled
+from archdsl.load.alternatives import Alternative, assembled
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
@@ -79,13 +79,19 @@ def _planned(context: Context, parent: Parent) -> _Plan | None:
         return None
     space: JsonObject = block_choices(spec)[0]
     try:
-        keys = _faster(context, spec, space)
+        faster = _faster(context, spec, space)
     except ArchError as error:
         context.note(f"library  no replacement is trained, since {error}")
         return None
-    if not keys:
+    if not faster:
         context.note("library  no replacement is trained: none is predicted to be faster than the parent's blocks")
         return None
+    least_ms, gate_ms = _least_ms(parent, spec, faster), context.state.gate_ms
+    if least_ms is not None and gate_ms is not None and least_ms > gate_ms:
+        least = f"the fastest network made of them is predicted to take {least_ms:.2f} ms"
+        context.note(f"library  no replacement is trained: {least}, more than {gate_ms:.2f} ms")
+        return None
+    keys = tuple(each.key for each in faster)
     plan = _Plan(space, keys, policy.time_share * max(limit - context.clock.elapsed, 0.0))
     possible = _share_in_time(context, parent, spec, plan)
     if possible < policy.least_share:
@@ -106,7 +112,15 @@ def _keeps_budgets(context: Context, parent: Parent, spec: Spec) -> bool:
     return all(limit is None or value is None or value <= limit for value, limit in limits)
 
 
-def _faster(context: Context, spec: Spec, space: JsonObject) -> tuple[str, ...]:
+class _Faster(NamedTuple):
+    """An alternative, and the share of the parent's latency, or else of its MACs, that it is predicted to save."""
+
+    key: str
+    alternative: Alternative
+    saving: float
+
+
+def _faster(context: Context, spec: Spec, space: JsonObject) -> list[_Faster]:
     """The alternatives that save a share of the parent's latency; of its MACs where no latency was measured.
 
     Raises:
@@ -115,9 +129,29 @@ def _faster(context: Context, spec: Spec, space: JsonObject) -> tuple[str, ...]:
     """
     latency_of = predicted_latency(context, spec)
     costs_of = (lambda network: float(count(network).macs)) if latency_of(spec) <= 0 else latency_of
-    most = (1 - context.policy.own_library.least_saving) * costs_of(spec)
+    whole, least_saving = costs_of(spec), context.policy.own_library.least_saving
     wanted = wanted_alternatives(spec, space_of(space))
-    return tuple(key for key, each in wanted if costs_of(assembled(spec, [each])) <= most)
+    savings = [_Faster(key, each, 1 - costs_of(assembled(spec, [each])) / whole) for key, each in wanted]
+    return [each for each in savings if each.saving >= least_saving]
+
+
+def _least_ms(parent: Parent, spec: Spec, faster: list[_Faster]) -> float | None:
+    """The predicted latency of the fastest network that alternatives make up; None where the parent's is not known."""
+    if parent.latency_ms is None:
+        return None
+    saved = 0.0
+    for stage in {each.alternative.stage for each in faster}:
+        most = [0.0]
+        """Saved by the first blocks of the stage, by their number."""
+        for end in range(1, getattr(spec.node(stage), "depth", 0) + 1):
+            ending = [
+                most[each.alternative.first] + each.saving
+                for each in faster
+                if each.alternative.stage == stage and each.alternative.first + each.alternative.span == end
+            ]
+            most.append(max([most[-1], *ending]))
+        saved += most[-1]
+    return parent.latency_ms * (1 - saved)
 
 
 def _share_in_time(context: Context, parent: Parent, spec: Spec, plan: _Plan) -> float:

@@ -22,6 +22,7 @@ from archdsl.search.evaluate.library import use_library
 from archdsl.search.evaluate.own_library import fit_own_library
 from archdsl.search.evaluate.own_parent import train_own_parent
 from archdsl.search.evaluate.parent import measure_parent, prepare_parent
+from archdsl.search.evaluate.reach import add_narrower, check_reach
 from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.time_plan import at_the_start
 from archdsl.search.evaluate.trial_run import tell
@@ -163,8 +164,10 @@ class Search:
             is_resumed=self.context.is_resumed,
         )
         context.state.gate_ms = agreed(study, context.settings, context.space, mine)
+        check_reach(context)
         fit_own_library(context)
         use_library(context)
+        add_narrower(context)
         if is_measuring:
             facts = described(context.settings, context.space, context.state.gate_ms, mine.device_name)
             study.describe(facts if study.is_shared else facts | {"folder": str(context.folder.path)})

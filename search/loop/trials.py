@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -15,11 +15,12 @@ from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
-from archdsl.search.evaluate.library import solved_again
+from archdsl.search.evaluate.library import next_of_library, solved_again
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
 from archdsl.search.loop.budget_share import budget_share
+from archdsl.search.loop.ending import EXHAUSTED, all_failed, none_inherits
 from archdsl.search.network import network_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.predict.predictors import Predictors
@@ -157,12 +158,16 @@ class SearchLoop:
         self.study.mark_closed(over)
         if over or (role == "measure" and self.study.ahead >= self.policy.sharing.most_ahead):
             return False
-        untried = next((each for each in self._outside if each not in ended | under_way.keys()), None)
-        if untried is not None:
+        if (untried := self._untried(under_way.keys())) is not None:
             baseline = self._outside[untried]
             trial = self.study.begin_outside(untried, baseline.name)
             return self._work(trial, baseline.trial(self._number(trial)))
         return self._proposed(ended | under_way.keys()) or True
+
+    def _untried(self, under_way: Collection[str] = ()) -> str | None:
+        """The hash of the next network beside the space that was not tried and is not under way; None without."""
+        ended = {record.network_hash for record in self.context.trials}
+        return next((each for each in self._outside if each not in ended and each not in under_way), None)
 
     def _proposed(self, taken: set[str]) -> Chosen | None:
         """A candidate that is worth a trial; None where the proposal is of no use."""
@@ -233,15 +238,25 @@ class SearchLoop:
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
-        if (baseline := solved_again(context, record)) is not None:
-            self._try_also(baseline)
+        if (again := solved_again(context, record)) is not None:
+            self._try_also(again)
+        if record.origin is None:
+            self._try_next_of_library()
         if context.parent is not None and not context.inherits:
-            context.note(_given_up(context.trials))
+            context.note(none_inherits(context.trials))
         is_first = record.outcome == "trained" and not self._is_paced
         if is_first and record.training is not None and not context.inherits:  # which finishes in the time that it has
             self._is_paced = True
             if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
                 context.note(note)
+
+    def _try_next_of_library(self) -> bool:
+        """The next best network of the library is tried next; whether there is one."""
+        if (baseline := next_of_library(self.context)) is None:
+            return False
+        self._try_also(baseline)
+        self.proposals.exhausted = False
+        return True
 
     def _try_also(self, baseline: Baseline) -> None:
         """A network that is to be tried next, as one that was named when the search began."""
@@ -274,22 +289,12 @@ class SearchLoop:
         context, most = self.context, self.context.settings.trials
         if most is not None and begun >= most:
             return True
-        if self._time_is_over():
+        if self._time_is_over() or (context.tries_only_beside and self._untried() is None):
             return True
-        policy = self.policy.giving_up
-        last = context.trials[self._before :][-policy.most_failures :]
-        reason = hopeless(self._of_the_space, context.settings.budgets.latency_ms, policy)
-        if self.proposals.exhausted:
-            reason = "search space exhausted: the remaining networks are predicted to exceed the latency budget"
-        elif len(last) == policy.most_failures and all(record.outcome == "failed" for record in last):
-            reason = f"the last {policy.most_failures} networks failed, the last one because: {last[-1].reason}"
+        policy, budget_ms = self.policy.giving_up, context.settings.budgets.latency_ms
+        reason = all_failed(context.trials[self._before :], policy) or hopeless(self._of_the_space, budget_ms, policy)
+        if self.proposals.exhausted and not self._try_next_of_library():
+            reason = EXHAUSTED
         if reason is not None:
             context.note(reason)
         return reason is not None
-
-
-def _given_up(trials: Sequence[Trial]) -> str:
-    """That no network inherits any more, with the reason of the last one that was to."""
-    reasons = [trial.training.not_inherited for trial in trials if trial.training and trial.training.not_inherited]
-    why = f", the last one since {reasons[-1]}" if reasons else ""
-    return f"no network could inherit from the parent so far{why}: all are trained from initial weights from here on"

@@ -17,7 +17,7 @@ from archdsl.search.policy.evaluate import (
     TimePolicy,
     WorkerPolicy,
 )
-from archdsl.search.policy.inherit import InheritancePolicy, OwnLibraryPolicy, OwnParentPolicy
+from archdsl.search.policy.inherit import InheritancePolicy, OwnLibraryPolicy, OwnParentPolicy, ReachPolicy
 from archdsl.search.policy.predict import (
     EarlyStoppingPolicy,
     FormulaPolicy,
@@ -60,6 +60,7 @@ class Policy:
     exported_files: ExportedFilesPolicy = field(default_factory=ExportedFilesPolicy)
     inheritance: InheritancePolicy = field(default_factory=InheritancePolicy)
     own_parent: OwnParentPolicy = field(default_factory=OwnParentPolicy)
+    reach: ReachPolicy = field(default_factory=ReachPolicy)
     own_library: OwnLibraryPolicy = field(default_factory=OwnLibraryPolicy)
     finalists: FinalistPolicy = field(default_factory=FinalistPolicy)
     final_reading: FinalReadingPolicy = field(default_factory=FinalReadingPolicy)

@@ -113,6 +113,8 @@ class LibraryPolicy:
 
     others: int = 1
     """Beside the best one, that differ from it and from each other in two positions or more."""
+    most: int = 20
+    """Networks in all: after these first ones, one more for every trial of a point of the space."""
     tries: int = 3
     """Of a network whose latency is far from the gate, each with the limit scaled by gate / measured."""
     calibrations: int = 2
@@ -132,6 +134,20 @@ class LibraryPolicy:
     """Of 100 operators of the exported graph; the same searches gave 0.27 and 0.35."""
     trust: float = 0.1
     """Weight of these two coefficients beside a network that was measured, when they are corrected by few of them."""
+
+
+@dataclass(frozen=True)
+class ReachPolicy:
+    """How fast networks are looked for, where those of the parent's width are too slow for the budget."""
+
+    refused_over: float = 1.1
+    """Times the budget that the fastest network found takes at most, or else the budget is refused."""
+    depths: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
+    """Shares of the parent's blocks that narrower copies have; of each stage at least one block is kept."""
+    least_channels: float = 0.25
+    """Share of the channels that a copy has at least, unless no copy that keeps the budget has so many."""
+    copies: int = 3
+    """That are tried."""
 
 
 @dataclass(frozen=True)

@@ -116,17 +116,23 @@ class TrialLine:
     @property
     def is_baseline(self) -> bool:
         """Whether it is a network that was named beside the space."""
-        return self.provenance.get("from") in BESIDE
+        return self.origin in BESIDE
 
     @property
     def is_of_library(self) -> bool:
         """Whether it is one that a library gave for the budget."""
-        return self.provenance.get("from") == LIBRARY
+        return self.origin == LIBRARY
+
+    @property
+    def origin(self) -> str | None:
+        """Where it comes from, beside the space; None for a point that the search chose."""
+        origin = self.provenance.get("from")
+        return None if origin is None else str(origin)
 
     @property
     def label(self) -> str:
         """The name in a table, in which baselines are marked."""
-        return marked(self.name, text(self.provenance.get("from")))
+        return marked(self.name, self.origin)
 
     @property
     def overrides(self) -> str:

@@ -43,9 +43,13 @@ def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pyt
     assert differing in capsys.readouterr().err
     assert command("--resume") == 2
     assert command("--out", tmp_path / "other", "--resume") == 2
-    assert command("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight") == 1
+    tight = ("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight")
+    assert command(*tight, "--parent", "none") == 1
     assert "FAIL  nearest miss lit-dat-64-" in capsys.readouterr().out
     assert command("--out", tmp_path / "tight", "--resume") == 1
+    assert command(*tight[:-1], tmp_path / "refused") == 1
+    assert "the latency budget of 0.01 ms cannot be met" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
 
 
 def test_a_search_that_had_ended_says_how_to_continue_it(
@@ -86,9 +90,19 @@ def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
     ],
 )
 def test_networks_of_a_library_are_not_said_to_be_in_the_space(trials: int, of_library: int, said: str) -> None:
-    text = few_trials_text(load_space(SPACE), trials, of_library)
+    text = few_trials_text(load_space(SPACE), trials, ["library"] * of_library)
     assert said in text
     assert "in the space" not in text
+
+
+@pytest.mark.parametrize(
+    ("copies", "said"),
+    [(1, "one network that was tried, a copy of the parent"), (3, "best of 3 networks that were tried, copies of")],
+)
+def test_copies_of_the_parent_are_said_to_be_that(copies: int, said: str) -> None:
+    text = few_trials_text(load_space(SPACE), copies, ["narrower"] * copies)
+    assert said in text
+    assert "a longer search" not in text
 
 
 def test_where_all_networks_were_tried_nothing_is_missing() -> None:

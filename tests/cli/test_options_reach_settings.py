@@ -85,7 +85,15 @@ def test_the_options_of_a_proxy_check_are_the_parameters_of_its_function_with_th
 def test_every_setting_that_is_not_made_by_the_search_itself_can_be_asked_for() -> None:
     asked = {field.name for field in fields(SettingsRequest)}
     assert asked == {"also", *(AS_SETTING.get(name, name) for name in SETTINGS)}
-    by_itself = {"space", "chosen_threads", "least_steps", "asked_budgets", "trains_parent", "fits_library"}
+    by_itself = {
+        "space",
+        "chosen_threads",
+        "least_steps",
+        "asked_budgets",
+        "trains_parent",
+        "fits_library",
+        "leaves_space",
+    }
     assert set(Settings.model_fields) - asked == by_itself
 
 

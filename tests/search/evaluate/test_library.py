@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from archdsl.load.specs import override, spec_of
 from archdsl.render.search import summary
 from archdsl.search.defaults import check_library
 from archdsl.search.policy import SHIPPED
+from archdsl.search.policy.inherit import ReachPolicy
 from archdsl.search.report import read_report
 from archdsl.search.request import SettingsRequest
 from archdsl.search.store.result import Result
@@ -23,7 +26,7 @@ from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine
 from tests.support.libraries import fake_library, parent_spec, space_around
 from tests.support.screens import text_of
-from tests.support.searching import SPACE, Lines, quicken, records, search, trials
+from tests.support.searching import RANDOM, SPACE, Lines, quicken, records, search, trials
 
 FIELDS = {"epochs": 1.0, "images": 10, "batch": 16, "seed": 0, "device": "cpu"}
 SPEC = override(parent_spec(), ["classes=10"])
@@ -121,6 +124,21 @@ def test_the_parent_with_fewer_blocks_is_tried_beside_them(tmp_path: Path) -> No
     assert canonical_hash(spec_of(cut)) in {trial["hash"] for trial in of_the_library(tmp_path)}
 
 
+def test_after_each_point_of_the_space_the_next_best_network_of_the_library_is_tried(tmp_path: Path) -> None:
+    lines = Lines()
+    derived(tmp_path, trials=14, watcher=lines, space=OWN_SPACE)
+    origins = [trial["provenance"].get("from") for trial in trials(tmp_path / "run")]
+    first = origins.index(None)
+    assert origins[first:][:6] == [None, "library"] * 3
+    kept = json.loads((tmp_path / "run" / "library.json").read_text())["networks"]
+    limit_ms = [each["limit_ms"] for each in kept if each["what"] == "best"][-1]
+    added = [each for each in kept if each["what"] == "another"][1:]
+    assert len(added) >= 3
+    assert {each["limit_ms"] for each in added[-3:]} == {limit_ms}
+    sums = [float(line.split("summed KL ")[1].split(",")[0]) for line in lines.told if "  another: " in line]
+    assert sums == sorted(sums)
+
+
 def test_a_resumed_search_keeps_the_networks_that_were_solved(tmp_path: Path) -> None:
     derived(tmp_path, trials=1)
     before = (tmp_path / "run" / "library.json").read_text()
@@ -161,7 +179,8 @@ def test_a_run_of_an_earlier_version_gets_the_librarys_facts_when_it_is_resumed(
 
 def test_a_budget_that_no_network_of_the_library_keeps_is_told_with_the_least(tmp_path: Path) -> None:
     lines = Lines()
-    derived(tmp_path, latency_share=None, latency_budget_ms=0.01, trials=2, watcher=lines)
+    policy = replace(RANDOM, reach=ReachPolicy(refused_over=math.inf))
+    derived(tmp_path, latency_share=None, latency_budget_ms=0.01, trials=2, watcher=lines, policy=policy)
     said = [line for line in lines.told if line.startswith("library")][-1]
     assert said.startswith("library  no choice of blocks has latency of at most 0.0")
     assert "; the least is 0." in said
