@@ -13,6 +13,7 @@ from archdsl.deriving.library.solutions import Derived, Solver
 from archdsl.json_types import JsonObject
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.load.smaller import with_fewer_blocks
 from archdsl.load.specs import spec_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.library_facts import library_facts
@@ -20,7 +21,6 @@ from archdsl.search.network import Network
 from archdsl.search.policy.inherit import LibraryPolicy
 from archdsl.search.predict.formula import Terms
 from archdsl.search.store.run_library import KeptNetwork, KeptNetworks
-from archdsl.spaces.smaller import with_fewer_blocks
 
 LATENCY = "latency"
 

@@ -14,6 +14,7 @@ from archdsl.cost import count
 from archdsl.errors import SearchError
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
+from archdsl.load.smaller import narrower, with_fewer_blocks
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
 from archdsl.search.baselines import Baseline, point_choices
@@ -25,7 +26,6 @@ from archdsl.search.propose.smallest import smallest_network
 from archdsl.search.store.narrower import NARROWER_FILE, KeptNarrower
 from archdsl.search.trial import NARROWER
 from archdsl.search.worker.process import Failed, WorkerGone
-from archdsl.spaces.smaller import narrower, with_fewer_blocks
 
 
 class _Copy(NamedTuple):
