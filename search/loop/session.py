@@ -206,7 +206,10 @@ def _no_time_left(context: Context) -> str:
     limit = context.clock.limit or 0.0
     stand = "the trial so far stands" if len(context.trials) == 1 else f"the {len(context.trials)} trials so far stand"
     more = resume_command(context.folder.path, "--time", f"{math.ceil(2 * limit)}s")
-    return f"no network is tried: the time limit of {plain_text(limit)} s is used up; {stand}; to continue: {more}"
+    spent = f"the time limit of {plain_text(limit)} s is used up"
+    if (left := context.clock.left or 0.0) > 0:
+        spent = f"the {left:.0f} s that are left of {plain_text(limit)} s are for finishing the best"
+    return f"no network is tried: {spent}; {stand}; to continue: {more}"
 
 
 def run_search(

@@ -98,7 +98,7 @@ def train_network(
     from archdsl.training.recipe import Fidelity, train
     from archdsl.training.saving import Training
 
-    data = loaded(*request.data)
+    began, data = now(), loaded(*request.data)
     fidelity = Fidelity(request.epochs, min(request.images, len(data.train_labels)), request.batch)
     seed, device = request.seed, request.device
     set_training_threads(request.spec, data, fidelity.batch, device, request.threads)
@@ -113,7 +113,6 @@ def train_network(
             said = time.monotonic()
             say(TrainingProgress(step / steps))
 
-    began = now()
     deadline = None if request.seconds is None else Deadline(began + request.seconds, request.least_steps, now)
     refit_ends = None if request.refit_seconds is None else Deadline(began + request.refit_seconds, 0, now)
     options = inheriting_actions.TrainOptions(seed, device, deadline, progress)

@@ -130,6 +130,17 @@ def test_a_search_that_is_resumed_without_time_keeps_what_stands(tmp_path: Path)
     assert f"{used_up}; the {stands} trials so far stand; to continue: {command}" in lines.told
 
 
+def test_a_search_that_is_resumed_with_time_for_its_end_says_what_the_rest_is_for(tmp_path: Path) -> None:
+    machine, _ = after(3, "train", KeyboardInterrupt())
+    lines = Lines()
+    search(tmp_path / "run", machine, trials=50, time_s=600.0)
+    clock = json.loads((tmp_path / "run" / "clock.json").read_text())
+    (tmp_path / "run" / "clock.json").write_text(json.dumps(clock | {"seconds": 500.0}))
+    search(tmp_path / "run", resume=True, trials=50, time_s=600.0, watcher=lines)
+    (told,) = [line for line in lines.told if line.startswith("no network is tried")]
+    assert " s that are left of 600 s are for finishing the best; the " in told
+
+
 def test_an_interrupt_while_the_winner_is_exported_leaves_no_winner_files(
     tmp_path: Path,
 ) -> None:
