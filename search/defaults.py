@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from archdsl.data.agreement import in_built_in_data
+from archdsl.data.agreement import in_built_in_data, square_side
 from archdsl.data.loading import BUILT_IN, DEFAULT, require_data
 from archdsl.deriving.library.folder import read_library
 from archdsl.deriving.library.wanted import space_identity, wanted_alternatives
 from archdsl.errors import SearchError, SpecError, WrongUse
 from archdsl.json_types import Json, JsonObject
+from archdsl.language.canonical import canonical
 from archdsl.load.spaces import load_space, space_of
 from archdsl.load.specs import load_spec, spec_of
 from archdsl.numbers import plain_text
@@ -57,6 +58,7 @@ def settings_of(space: Space | str | os.PathLike[str] | None, request: SettingsR
         checked_target(request.target, runtime)
         setting = Setting.checked("cpu", batch, dtype, runtime)._replace(device=checked_device(device))
     require_data(request.data or DEFAULT)
+    square_side(space)
     in_built_in_data(space, request.data or DEFAULT)  # refused before anything begins
     parent = parent_of(space, request)
     is_given_by_us = parent is not None and (not is_named or _is_given_by_us(space, parent))
@@ -177,13 +179,19 @@ def check_library(request: SettingsRequest, space: Space) -> None:
 
     Raises:
         WrongUse: there is no such folder, or no parent.
-        SearchError: the library is broken or half built, or the space has other alternatives to the parent's blocks.
+        SearchError: the library is broken or half built, of a network with other nodes or of another image size, or the
+            space has other alternatives to the parent's blocks.
     """
     if request.library in (None, NO_LIBRARY):
         return
     library = read_library(request.library)
-    if request.parent == NO_PARENT or (request.parent is None and space.parent is None):
+    parent = parent_of(space, request)
+    if parent is None:
         raise WrongUse(f"a library is of a parent; name its file with --parent: {library.index.parent.name}")
+    library.check(image=space.image_size)
+    if canonical(load_spec(parent))["nodes"] != canonical(spec_of(library.index.spec))["nodes"]:
+        rule = f"{request.library} is a library of {library.index.parent.name}, whose nodes are not those of {parent}"
+        raise SearchError(f"{rule}; build one of {parent.name} in another folder with archdsl library build")
     try:
         keys = [key for key, _ in wanted_alternatives(spec_of(library.index.spec), space)]
     except (SpecError, SearchError):  # a space of other things than the parent's blocks: both are searched

@@ -19,7 +19,8 @@ def square_side(space: Space) -> int:
     """
     image = space.image_size
     if image[0] != image[1]:
-        raise SearchError(f"images of a search must be square; the space '{space.name}' has image {image}")
+        sides = f"{image[0]}x{image[1]} (height x width)"
+        raise SearchError(f"images of a search must be square; the space '{space.name}' has images of {sides}")
     return int(image[0])
 
 

@@ -57,7 +57,7 @@ def _parent_words(settings: Mapping[str, Json]) -> list[str]:
 def _library_words(settings: Mapping[str, Json]) -> list[str]:
     """The library, or that there is none where a search with this parent would fit one without being asked."""
     library, decides_by_itself = settings.get("library"), settings.get("fits_library") is True
-    if isinstance(library, str):
+    if isinstance(library, str) and library:
         return ["--library", library]
     return [] if decides_by_itself or not isinstance(settings.get("parent"), str) else ["--library", "none"]
 

@@ -22,10 +22,14 @@ from archdsl.search.report.commands import (
     train_command,
 )
 from archdsl.search.report.facts import NextStep, Verdict
-from archdsl.search.report.reading import RunFiles, mapping, number, text
+from archdsl.search.report.reading import RunFiles, items, mapping, number, text
 from archdsl.search.report.trials import TrialLine
 
 _FASTER_RUNTIME = {"cpu": "onnxruntime", "cuda": "graph"}
+_ABOVE_LEAST = 1.05
+"""Times the least predicted latency of a library's networks, from which on a budget leaves it a choice."""
+_CLEARLY_LESS = 0.9
+"""Share of a budget, above which another one makes no faster network."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class _Run:
     @property
     def stat(self) -> str:
         return text(self.settings.get("stat"), "latency")
+
+    @property
+    def least_of_library_ms(self) -> float | None:
+        """The lowest latency that the run predicts of a network of its library; None where it predicts none."""
+        front = mapping(mapping(self.files.library.get("facts")).get("front"))
+        costs = [number(mapping(point).get("cost")) for point in items(front.get("points"))]
+        known = [cost for cost in costs if cost is not None]
+        return min(known, default=None) if front.get("metric") == "latency" else None
 
     def has(self, name: str) -> bool:
         return (self.folder / name).is_file()
@@ -110,14 +122,26 @@ def _after_inheriting(run: _Run) -> Iterator[NextStep]:
     files = run.folder / "winner.safetensors", run.folder / "trained.safetensors"
     yield NextStep(sentence, train_command(run.settings, *files))
     if (budget := run.budget_ms) is not None:
-        half = _two_digits(budget / 2, math.ceil)
-        changes: dict[str, str | float] = {"latency_budget_ms": half, "latency_share": ""}
-        source = "parent"
-        if run.has("library/index.json"):  # of what the run made of its parent
-            changes |= {"parent": str(run.folder / "parent.safetensors"), "library": str(run.folder / "library")}
+        yield _derive_faster(run, budget)
+
+
+def _derive_faster(run: _Run, budget_ms: float) -> NextStep:
+    """A search for half the budget; of the library for what it can give, or without it where that is no less."""
+    target = _two_digits(budget_ms / 2, math.ceil)
+    changes: dict[str, str | float] = {"latency_share": ""}
+    source, least = "parent", run.least_of_library_ms
+    is_own = run.has("library/index.json")  # of what the run made of its parent
+    if least is not None and (is_own or run.settings.get("library")):
+        reachable = max(target, _two_digits(_ABOVE_LEAST * least, math.ceil))
+        if reachable > _CLEARLY_LESS * budget_ms:
+            changes["library"] = ""
+        else:
+            target = reachable
             source = "parent and replacement blocks, which need no training again"
-        sentence = f"Derive a faster network from the same {source}, with a budget of {digits(half)} ms."
-        yield NextStep(sentence, run.search(**changes))
+            if is_own:
+                changes |= {"parent": str(run.folder / "parent.safetensors"), "library": str(run.folder / "library")}
+    sentence = f"Derive a faster network from the same {source}, with a budget of {digits(target)} ms."
+    return NextStep(sentence, run.search(**changes, latency_budget_ms=target))
 
 
 def _after_unsure(run: _Run) -> Iterator[NextStep]:

@@ -207,7 +207,8 @@ def _training_threads(document: JsonObject, data: Data, batch: int) -> int:
             times = []
             for _ in range(4):
                 started = time.perf_counter()
-                model(images).sum().backward()
+                outputs = model(images)  # a head that labels tokens returns their labels beside the logits
+                (outputs[0] if isinstance(outputs, tuple) else outputs).sum().backward()
                 times.append(time.perf_counter() - started)
             _chosen_threads[threads] = min(times)
     return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])

@@ -200,6 +200,8 @@ def test_folders_that_hold_no_library_are_refused(parent: Path, tmp_path: Path) 
         built(parent, tmp_path / "none" / "two")
     with pytest.raises(WrongUse, match="is a file; name a folder"):
         built(parent, parent)
+    with pytest.raises(WrongUse, match=r"litv2_s is no trained network; give a \.safetensors that archdsl train or"):
+        built(Path("litv2_s"), tmp_path / "two")
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(WrongUse, match=r"holds notes\.txt and is no library"):
         built(parent, tmp_path)

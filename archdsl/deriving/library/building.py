@@ -25,6 +25,7 @@ from archdsl.deriving.library.work import Job, Work
 from archdsl.errors import SearchError, WrongUse
 from archdsl.files import try_lock
 from archdsl.json_types import JsonObject
+from archdsl.load.model_header import MODEL
 from archdsl.processes import end_with_parent
 from archdsl.runtimes.setting import checked_device, default_device
 from archdsl.spaces.space import Space
@@ -75,6 +76,9 @@ def build_library(
             or it has too few images.
     """
     name = checked_device(device or default_device())
+    if Path(parent).suffix != MODEL:
+        remedy = f"give a {MODEL} that archdsl train or archdsl import wrote"
+        raise WrongUse(f"{os.fspath(parent)} is no trained network; {remedy}")
     _check_folder(Path(out))
     document: JsonObject | None = None if space is None else space.model_dump(mode="json", by_alias=True)
     path, chosen = Path(out), None if keys is None else tuple(keys)

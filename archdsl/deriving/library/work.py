@@ -98,9 +98,8 @@ class Work:
         """
         job, model = self.job, self.parent.model
         if data.channels != model.spec.channels:
-            raise SearchError(
-                f"{job.data} has images of {data.channels} channels, {job.parent} reads {model.spec.channels}"
-            )
+            have = f"the data {job.data} has channels {data.channels}"
+            raise SearchError(f"{have}, but {job.parent} reads channels {model.spec.channels}")
         fitted, scored = sample_sizes(len(data.train_images), job.settings, data.name)
         data = normalised_as(data, self.parent.facts.preprocessing)
         images = data.normalise(data.train_images[: fitted + scored])

@@ -88,7 +88,7 @@ def test_data_that_cannot_be_read_is_refused_as_in_a_search(
 
 
 def test_a_rectangle_is_refused_as_in_a_search() -> None:
-    with pytest.raises(SearchError, match=r"images of a search must be square; the space 'tiny' has image \(32, 64\)"):
+    with pytest.raises(SearchError, match=r"images of a search must be square; the space 'tiny' has images of 32x64"):
         examined(space(image=[32, 64]))
 
 

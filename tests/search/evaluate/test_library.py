@@ -209,11 +209,24 @@ def test_a_library_without_a_parent_is_refused(tmp_path: Path, parent: str | Non
 
 
 def test_a_space_of_other_alternatives_is_refused_and_one_of_other_things_is_not(tmp_path: Path) -> None:
-    library = fake_library(tmp_path / "library", parent_of(tmp_path), SPEC)
-    request = SettingsRequest(library=str(library), parent="parent.safetensors")
+    parent = parent_of(tmp_path)
+    request = SettingsRequest(library=str(fake_library(tmp_path / "library", parent, SPEC)), parent=str(parent))
     check_library(request, space_of(OWN_SPACE))
     check_library(request, load_space(SPACE))
     fewer = json.loads(json.dumps(OWN_SPACE))
     del fewer["nodes"][1]["blocks"][0]["$one_of"][1]
     with pytest.raises(SearchError, match=r"its space is around-tiny \(\w{8}\), not fewer \(\w{8}\)"):
         check_library(request, space_of(fewer | {"name": "fewer"}))
+
+
+def test_a_library_of_another_network_or_image_size_is_refused_before_the_search_begins(tmp_path: Path) -> None:
+    library, parent = tmp_path / "library", parent_of(tmp_path)
+    request = SettingsRequest(library=str(fake_library(library, parent, SPEC)), parent=str(parent))
+    with pytest.raises(SearchError, match="its image size is 32x32, not 64x64"):
+        check_library(request, space_of(OWN_SPACE | {"image": 64}))
+    deeper = override(SPEC, ["stage1.depth=4"]).to_json()
+    write_fake_weights(parent, FIELDS | {"spec": deeper}, {"validation": fake_named(0.9), "held": fake_named(0.9)})
+    with pytest.raises(
+        SearchError, match=r"is a library of parent\.safetensors, whose nodes are not those of .*; build"
+    ):
+        check_library(request, space_of(OWN_SPACE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,31 @@ def test_a_failure_that_is_none_of_latency_names_no_budget(run: Path) -> None:
     steps = ends_with(run, "FAIL", "no finite loss", latency=None, attempts=[]).next_steps
     assert steps
     assert not [step for step in steps if "lowest latency" in step.text]
+
+
+def with_library(run: Path, least_ms: float) -> Report:
+    """Of a run with a budget of 9 ms that made a library, whose fastest network is predicted to take so long."""
+    points = [{"cost": 20.0}, {"cost": least_ms}]
+    front = {"metric": "latency", "parent": 20.0, "points": points}
+    (run / "library").mkdir(exist_ok=True)
+    (run / "library" / "index.json").touch()
+    (run / "library.json").write_text(json.dumps({"facts": {"front": front}}))
+    edit(run, "run.json", lambda settings: settings | {"parent": "/big.safetensors", "fits_library": True})
+    return passed(run)
+
+
+def test_a_faster_network_is_derived_from_the_library_where_it_gives_one(run: Path) -> None:
+    words = options(with_library(run, 2.0).next_steps, "Derive a faster network")
+    assert after(words, "--latency-budget") == "4.5ms"
+    assert after(words, "--library") == str(run / "library")
+    assert after(words, "--parent") == str(run / "parent.safetensors")
+    words = options(with_library(run, 6.0).next_steps, "Derive a faster network")
+    assert after(words, "--latency-budget") == "6.3ms"
+    assert after(words, "--library") == str(run / "library")
+    words = options(with_library(run, 8.8).next_steps, "Derive a faster network from the same parent, with")
+    assert after(words, "--latency-budget") == "4.5ms"
+    assert after(words, "--parent") == "/big.safetensors"
+    assert "--library" not in words
 
 
 def test_a_throughput_budget_stays_one(run: Path) -> None:
