@@ -15,6 +15,7 @@ from typing import IO
 
 import torch
 
+from archdsl import zoo
 from archdsl.data.loading import DEFAULT, Data
 from archdsl.deriving.library import folder as files
 from archdsl.deriving.library.activations import MAPS
@@ -76,10 +77,10 @@ def build_library(
             or it has too few images.
     """
     name = checked_device(device or default_device())
-    if Path(parent).suffix != MODEL:
+    _check_folder(Path(out))
+    if Path(parent).suffix != MODEL and (Path(parent).exists() or str(parent) in zoo.names()):
         remedy = f"give a {MODEL} that archdsl train or archdsl import wrote"
         raise WrongUse(f"{os.fspath(parent)} is no trained network; {remedy}")
-    _check_folder(Path(out))
     document: JsonObject | None = None if space is None else space.model_dump(mode="json", by_alias=True)
     path, chosen = Path(out), None if keys is None else tuple(keys)
     named = os.fspath(parent), data or DEFAULT, document, str(path)
