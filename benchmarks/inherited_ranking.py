@@ -7,7 +7,7 @@ rate of a long one. The second is the loss after a training from initial weights
 their agreement is what a score can reach. The seeds of scores and targets differ. `ranking` says which images are
 which.
 
-Results are written after each part, and a run goes on where an earlier one stopped; it takes hours of one core. Writes
+Results are written after each point, and a run goes on where an earlier one stopped; it takes hours of one core. Writes
 benchmarks/results/inherited_ranking.json.
 """
 
@@ -25,10 +25,12 @@ from ranking import (
     SCRATCH_LR,
     TUNING,
     Deadline,
+    Job,
     Row,
     Subject,
     add_parts,
     agreements,
+    arguments,
     begun,
     built,
     judged,
@@ -128,8 +130,7 @@ def main() -> None:
     asked = _arguments()
     torch.set_num_threads(1)
     subject = shipped_subject()
-    what = {name: value for name, value in vars(asked).items() if name not in ("results", "minutes")}
-    result = begun(asked.results, "scores of points that inherit, and what they reach", what, subject, rows=[])
+    result = begun(asked.results, "scores of points that inherit, and what they reach", asked, subject, rows=[])
     if not result["rows"]:
         space = load_space("lit-dat-64")
         result["rows"] = [_begun(kind, spec) for kind, spec in drawn(space, subject.parent.model.spec, asked.points)]
@@ -138,9 +139,12 @@ def main() -> None:
     def keep() -> None:
         write(asked.results, _told(result))
 
-    for parts in (_scores(subject), _finished(subject, asked), _scratch(subject, asked, "scratch", TARGET)):
-        add_parts(rows, parts, deadline, keep)
-    add_parts(rows[: asked.second_seeds], _scratch(subject, asked, "second scratch", SECOND), deadline, keep)
+    first, *others = _scores(subject)
+    passes = [first, _finished(subject, asked), *others, _scratch(subject, asked, "scratch", TARGET)]
+    for parts in passes:
+        add_parts(Job(rows, parts, deadline), keep, asked.processes)
+    second = _scratch(subject, asked, "second scratch", SECOND)
+    add_parts(Job(rows[: asked.second_seeds], second, deadline), keep, asked.processes)
 
 
 def _begun(kind: str, spec: Spec) -> Row:
@@ -149,8 +153,9 @@ def _begun(kind: str, spec: Spec) -> Row:
     return {"name": spec.name, "kind": kind, **sizes, "spec": spec.to_json(), "parts": {}}
 
 
-def _scores(subject: Subject) -> dict[str, Callable[[Row], Row]]:
-    data = subject.data
+def _scores(subject: Subject) -> list[dict[str, Callable[[Row], Row]]]:
+    """The scores, those first that are made of all points first."""
+    data, parent_loss = subject.data, _loss(copy.deepcopy(subject.parent.model), subject)
 
     def fine_tuned(row: Row, steps: int) -> Row:
         model = _inherited(row, subject)
@@ -163,25 +168,19 @@ def _scores(subject: Subject) -> dict[str, Callable[[Row], Row]]:
     def from_scratch(row: Row) -> Row:
         return scored(tuned(built(spec_of(row["spec"]), SCORED), data, 250, SCRATCH_LR, SCORED), data)
 
-    return {
-        "inherited": lambda row: _right_after(row, subject),
-        "63 steps": lambda row: fine_tuned(row, 63),
-        "refit 10": lambda row: refitted(row, 10),
-        "refit 40": lambda row: refitted(row, 40),
-        "125 steps": lambda row: fine_tuned(row, 125),
-        "250 steps from scratch": from_scratch,
-    }
+    return [
+        {"inherited": lambda row: _right_after(row, subject, parent_loss), "63 steps": lambda row: fine_tuned(row, 63)},
+        {"refit 10": lambda row: refitted(row, 10), "refit 40": lambda row: refitted(row, 40)},
+        {"125 steps": lambda row: fine_tuned(row, 125), "250 steps from scratch": from_scratch},
+    ]
 
 
-def _right_after(row: Row, subject: Subject) -> Row:
+def _right_after(row: Row, subject: Subject, parent_loss: float) -> Row:
     """The loss that a search computes first, with whether it lets the point inherit and the rate that follows."""
     data, spec = subject.data, spec_of(row["spec"])
     inheriting = Inheriting(str(subject.file), "", 0.5)
     reason = inherited_loss(built(spec, SCORED), inheriting, data, "cpu").reason
-    model, count = _inherited(row, subject), TUNING.scored_images
-    images, labels = subject.images(count), data.train_labels[:count]
-    loss = score(model, images, labels).loss
-    parent_loss = score(copy.deepcopy(subject.parent.model), images, labels).loss
+    loss = _loss(_inherited(row, subject), subject)
     lr = TUNING.broken_lr if loss - parent_loss > TUNING.broken_nats else TUNING.whole_lr
     return {"loss": round(loss, 5), "inherits": reason is None, "reason": reason, "lr": lr}
 
@@ -192,8 +191,13 @@ def _inherited(row: Row, subject: Subject, refit: int | None = None, seed: int =
     settings = None if refit is None else RefitSettings(refit, seed=seed)
     inherit_from(model, subject.parent, images, settings, subject.data.class_names)
     if refit is None:
-        score(model, subject.images(TUNING.scored_images), subject.data.train_labels[: TUNING.scored_images])
+        _loss(model, subject)  # which measures its batch norm again
     return model
+
+
+def _loss(model: Backbone, subject: Subject) -> float:
+    count = TUNING.scored_images
+    return score(model, subject.images(count), subject.data.train_labels[:count]).loss
 
 
 def _finished(subject: Subject, asked: argparse.Namespace) -> dict[str, Callable[[Row], Row]]:
@@ -230,14 +234,12 @@ def _told(result: Row) -> Row:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RESULTS)
     parser.add_argument("--points", type=int, default=6, help="of each kind")
     parser.add_argument("--finish-refit", type=int, default=40, help="steps of a block, before the finish")
     parser.add_argument("--finish-steps", type=int, default=250)
     parser.add_argument("--scratch-steps", type=int, default=500)
     parser.add_argument("--second-seeds", type=int, default=12, help="points that are trained from scratch twice")
-    parser.add_argument("--minutes", type=float, help="after which no further part is begun")
-    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 

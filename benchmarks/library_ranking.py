@@ -1,13 +1,14 @@
 """How well a library's scores rank networks made of its blocks: `python benchmarks/library_ranking.py --work FOLDER`.
 
 A library of the parent that ships, with as many images and steps as a search takes, of alternatives drawn from those
-that a search would fit. 40 random mixes of its blocks are drawn by `mixes`, evenly spread over the logarithm of their
-summed KL; their sum of scores, their untrained KL and loss, params and MACs are compared with the loss after a
-fine-tuning, and a second seed of it is what a score can reach. Then 16 networks of about equal predicted latency are
-drawn by `of_equal_latency`, and their losses after refits of 10 and 40 steps are compared with the loss after a refit
-of 120 and the fine-tuning. `ranking` says which images are which.
+that a search would fit. 40 random mixes of its blocks are drawn by `spread`, evenly spread over the logarithm of their
+summed KL, among those that are predicted to be clearly faster than the parent. Their sum of scores, their untrained KL
+and loss, params and MACs are compared with the loss after a fine-tuning, and a second seed of it is what a score can
+reach. Then 16 networks of about equal predicted latency are drawn by `of_equal_latency`, and their losses after refits
+of 10 and 40 steps are compared with the loss after a refit of 120 and the fine-tuning. `ranking` says which images are
+which.
 
-Results are written after each part, and a run goes on where an earlier one stopped. Writes
+Results are written after each network, and a run goes on where an earlier one stopped. Writes
 benchmarks/results/library_ranking.json.
 """
 
@@ -26,14 +27,17 @@ from ranking import (
     TABLES,
     TUNING,
     Deadline,
+    Job,
     Row,
     Subject,
     add_parts,
     agreements,
+    arguments,
     begun,
     built,
     judged,
     logits_of,
+    loss_of,
     part,
     scored,
     seconds_of,
@@ -59,8 +63,10 @@ from archdsl.search.predict.formula import Formula, terms_of
 from archdsl.spaces.block_choices import block_choices
 
 RESULTS = Path(__file__).parent / "results" / "library_ranking.json"
-ENDS = (0.01, 0.99)
-"""Shares of the drawn mixes whose summed KL is lower, between which those that are trained are spread."""
+KL = (0.02, 2.0)
+"""Summed, between which mixes are spread."""
+MOST_LATENCY = 0.7
+"""Of the parent's, predicted, that a mix takes: a search looks for networks that are clearly faster."""
 NEAR = 0.2
 """Summed KL below which mixes are looked at by themselves."""
 SHARE, TOLERANCE = 0.45, 0.02
@@ -119,8 +125,7 @@ def random_mixes(
 def spread(drawn: Sequence[tuple[float, Blocks]], count: int) -> list[Blocks]:
     """Of drawn mixes those that are nearest to evenly spaced logarithms of the summed KL, in an order that is mixed."""
     left, chosen = list(drawn), list[Blocks]()
-    ordered = sorted(kl for kl, _ in drawn)
-    low, high = (math.log(ordered[int(end * (len(ordered) - 1))]) for end in ENDS)
+    low, high = (math.log(each) for each in KL)
     for number in range(count):
         aim = low + (high - low) * (number + 0.5) / count
         nearest = min(left, key=lambda each: abs(math.log(each[0]) - aim))
@@ -140,7 +145,7 @@ def of_equal_latency(solver: Solver, drawn: Sequence[tuple[float, Blocks]], coun
         found.append(solved)
     for _, blocks in drawn:
         derived = solver.of_blocks(blocks)
-        if len(found) < count and abs(solver.costs(derived.spec)["latency"] / whole - SHARE) <= TOLERANCE:
+        if len(found) < count and abs(_share(derived, solver) - SHARE) <= TOLERANCE:
             found.append(derived)
     return found
 
@@ -151,14 +156,14 @@ def main() -> None:
     subject = shipped_subject()
     library = _library(subject, asked)
     solver = Solver(library, lambda spec: {"latency": predicted(spec)})
-    kept = {name: value for name, value in vars(asked).items() if name not in ("work", "results", "minutes")}
     seconds = round(sum(entry.seconds for entry in library.index.entries), 1)
     made = {"alternatives": len(library.usable), "fitting_s": seconds}
     what = "scores of a library's blocks, and the loss of networks made of them"
-    result = begun(asked.results, what, kept, subject, library=made, rows=[], pool=[])
+    result = begun(asked.results, what, asked, subject, library=made, rows=[], pool=[])
     if not result["rows"]:
         drawn = random_mixes(solver.covering.own, solver.entries, 4000, 0)
-        result["rows"] = [_begun(solver.of_blocks(blocks), solver) for blocks in spread(drawn, asked.mixes)]
+        fast = [each for each in drawn if _share(solver.of_blocks(each[1]), solver) <= MOST_LATENCY]
+        result["rows"] = [_begun(solver.of_blocks(blocks), solver) for blocks in spread(fast, asked.mixes)]
         result["pool"] = [_begun(each, solver) for each in of_equal_latency(solver, drawn, asked.pool)]
         for which in ("rows", "pool"):
             for number, row in enumerate(result[which], 1):
@@ -168,11 +173,19 @@ def main() -> None:
     def keep() -> None:
         write(asked.results, _told(result))
 
-    arms = _Arms(subject, library, asked)
-    add_parts(result["rows"], {"untrained": arms.untrained, "tuned": arms.tuned}, deadline, keep)
-    add_parts(result["rows"][: asked.second_seeds], {"second": arms.second}, deadline, keep)
-    pooled = {"untrained": arms.untrained, "refit 10": arms.refit(10), "refit 40": arms.refit(40)}
-    add_parts(result["pool"], pooled | {"refit 120, tuned": arms.finished}, deadline, keep)
+    arms, rows, pool = _Arms(subject, library, asked), result["rows"], result["pool"]
+    jobs = {
+        "mixes": [
+            Job(rows, {"untrained": arms.untrained, "tuned": arms.tuned}, deadline),
+            Job(rows[: asked.second_seeds], {"second": arms.second}, deadline),
+        ],
+        "pool": [
+            Job(pool, {"untrained": arms.untrained, "refit 120, tuned": arms.finished}, deadline),
+            Job(pool, {"refit 10": arms.refit(10), "refit 40": arms.refit(40)}, deadline),
+        ],
+    }
+    for job in jobs["mixes"] * (asked.only != "pool") + jobs["pool"] * (asked.only != "mixes"):
+        add_parts(job, keep, asked.processes)
 
 
 def predicted(spec: Spec) -> float:
@@ -188,10 +201,15 @@ def _library(subject: Subject, asked: argparse.Namespace) -> Library:
     return build_library(subject.file, "shapetex", asked.work, settings=settings, device="cpu", keys=keys)
 
 
+def _share(derived: Derived, solver: Solver) -> float:
+    """Of the parent's predicted latency; of the network as it is, not summed."""
+    return solver.costs(derived.spec)["latency"] / solver.whole["latency"]
+
+
 def _begun(derived: Derived, solver: Solver) -> Row:
     counted = archdsl.count(derived.spec)
-    share = solver.costs(derived.spec)["latency"] / solver.whole["latency"]
-    sizes = {"kl": round(derived.kl, 5), "share": round(share, 4), "params": counted.params, "macs": counted.macs}
+    share = round(_share(derived, solver), 4)
+    sizes = {"kl": round(derived.kl, 5), "share": share, "params": counted.params, "macs": counted.macs}
     return {"name": "", **sizes, "blocks": [list(block) for block in derived.blocks], "parts": {}}
 
 
@@ -201,22 +219,20 @@ class _Arms:
     def __init__(self, subject: Subject, library: Library, asked: argparse.Namespace) -> None:
         self._subject, self._library, self._asked = subject, library, asked
         self._covering = Solver(library, lambda spec: {}).covering
-        self._half = len(subject.data.val_labels) // 2
-        self._parent_logits = logits_of(subject.parent.model, self._validation)
+        data, half = subject.data, len(subject.data.val_labels) // 2
+        self._images, self._labels = data.normalise(data.val_images[:half]), data.val_labels[:half]
+        self._parent_logits = logits_of(subject.parent.model, self._images)
         self._parent_loss = self._loss(copy.deepcopy(subject.parent.model))  # which measures its batch norm again
-
-    @property
-    def _validation(self) -> torch.Tensor:
-        return self._subject.data.normalise(self._subject.data.val_images[: self._half])
 
     def untrained(self, row: Row) -> Row:
         """KL from the parent's output and loss, before any training; and the rate at which it would be fine-tuned."""
         model = self._derived(row, 0)
         broken = self._loss(model) - self._parent_loss > TUNING.broken_nats
-        ours, theirs = (F.log_softmax(each, 1) for each in (logits_of(model, self._validation), self._parent_logits))
+        logits = logits_of(model, self._images)
+        ours, theirs = (F.log_softmax(each, 1) for each in (logits, self._parent_logits))
         kl = float(F.kl_div(ours, theirs, reduction="batchmean", log_target=True))
         lr = TUNING.broken_lr if broken else TUNING.whole_lr
-        return {**scored(model, self._subject.data), "kl": round(kl, 5), "lr": lr}
+        return {**loss_of(logits, self._labels), "kl": round(kl, 5), "lr": lr}
 
     def tuned(self, row: Row, seed: int = 1) -> Row:
         """The target of a mix: fine-tuned at the search's rate for it."""
@@ -270,7 +286,7 @@ def _told(result: Row) -> Row:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RESULTS)
     parser.add_argument("--work", type=Path, required=True, help="folder of the library")
     parser.add_argument("--alternatives", type=int, default=64, help="that are fitted")
     parser.add_argument("--mixes", type=int, default=40)
@@ -278,8 +294,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pool", type=int, default=16, help="networks of about equal latency")
     parser.add_argument("--steps", type=int, default=63, help="of the fine-tuning")
     parser.add_argument("--refit-images", type=int, default=256)
-    parser.add_argument("--minutes", type=float, help="after which no further part is begun")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--only", choices=("mixes", "pool"), help="of the networks")
     return parser.parse_args()
 
 

@@ -1,16 +1,19 @@
 """What the two ranking benchmarks share: the shipped parent with its data, trainings by steps, and agreements of ranks.
 
-Scores are losses on the first half of the validation images, targets are losses on the held-out images; both are mean
-cross entropies without label smoothing. Seconds are CPU seconds of one thread, so that other processes on the machine
-do not change them.
+Scores are losses on the first half of the validation images, targets are losses on the first half of the held-out
+images; both are mean cross entropies without label smoothing. Seconds are CPU seconds of one thread, which other
+processes on the machine change less than those of a clock.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +37,8 @@ from archdsl.zoo import shipped_parent
 
 Row = dict[str, Any]
 BATCH = 16
+HOW = ("work", "minutes", "processes", "only", "results")
+"""Options that change nothing of a result."""
 TABLES = ("rows", "pool")
 """The keys of the results under which networks are listed."""
 TUNING = SHIPPED.inheritance.fine_tuning
@@ -85,8 +90,9 @@ def scored(model: Backbone, data: Data) -> Row:
 
 
 def judged(model: Backbone, data: Data) -> Row:
-    """Loss and accuracy on the held-out images."""
-    return _evaluated(model, data, data.held_images, data.held_labels)
+    """Loss and accuracy on the first half of the held-out images."""
+    half = len(data.held_labels) // 2
+    return _evaluated(model, data, data.held_images[:half], data.held_labels[:half])
 
 
 def logits_of(model: Backbone, images: torch.Tensor) -> torch.Tensor:
@@ -96,7 +102,11 @@ def logits_of(model: Backbone, images: torch.Tensor) -> torch.Tensor:
 
 
 def _evaluated(model: Backbone, data: Data, images: torch.Tensor, labels: torch.Tensor) -> Row:
-    logits = logits_of(model, data.normalise(images))
+    return loss_of(logits_of(model, data.normalise(images)), labels)
+
+
+def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> Row:
+    """Mean cross entropy, and the share named rightly."""
     accuracy = float((logits.argmax(1) == labels).float().mean())
     return {"loss": round(float(F.cross_entropy(logits, labels)), 5), "accuracy": round(accuracy, 4)}
 
@@ -139,14 +149,15 @@ def seconds_of(rows: Sequence[Row]) -> dict[str, float]:
     return {name: round(sum(row["parts"][name]["cpu_s"] for row in rows if name in row["parts"]), 1) for name in names}
 
 
-def begun(file: Path, what: str, asked: Row, subject: Subject, **more: Any) -> Row:
-    """The results so far, or new ones.
+def begun(file: Path, what: str, options: argparse.Namespace, subject: Subject, **more: Any) -> Row:
+    """The results so far, or new ones; of the options those in `HOW` may differ between runs.
 
     Raises:
         SystemExit: the file holds results of other settings.
     """
+    asked = {name: value for name, value in vars(options).items() if name not in HOW}
     earlier: Row = json.loads(file.read_text()) if file.exists() else {}
-    if earlier and earlier["asked"] != json.loads(json.dumps(asked)):
+    if earlier and earlier["asked"] != asked:
         raise SystemExit(f"{file} holds results of other settings; name another file with --results")
     count = archdsl.count(subject.parent.model.spec)
     parent = {"params": count.params, "macs": count.macs, **judged(subject.parent.model, subject.data)}
@@ -167,6 +178,15 @@ def write(file: Path, result: Row) -> None:
     file.write_text(",\n".join([head, *tables]) + "\n}\n")
 
 
+def arguments(description: str | None, results: Path) -> argparse.ArgumentParser:
+    """The options of both benchmarks."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, help="after which no further part is begun")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=results)
+    return parser
+
+
 class Deadline:
     """Ends a run between two parts."""
 
@@ -179,16 +199,36 @@ class Deadline:
         return time.monotonic() > self._ends
 
 
-def add_parts(
-    rows: Sequence[Row], parts: Mapping[str, Callable[[Row], Row]], deadline: Deadline, keep: Callable[[], None]
-) -> None:
-    """Make what is missing of each row, row by row, and keep the results after each part."""
-    for row in rows:
-        for name, make in parts.items():
-            if name in row["parts"]:
-                continue
-            if deadline.is_over:
-                return
-            row["parts"][name] = timed(partial(make, row))
+class Job(NamedTuple):
+    """Parts to be made of rows; a part may read those before it of its own row."""
+
+    rows: Sequence[Row]
+    parts: Mapping[str, Callable[[Row], Row]]
+    deadline: Deadline
+
+    def make(self, number: int) -> tuple[int, dict[str, Row]]:
+        """What is missing of a row, unless the time is over first."""
+        row, made = self.rows[number], dict[str, Row]()
+        for name, make in self.parts.items():
+            if name not in row["parts"] and not self.deadline.is_over:
+                row["parts"][name] = made[name] = timed(partial(make, row))
+                print(row["name"], name, json.dumps(made[name]), flush=True)
+        return number, made
+
+
+_job: list[Job] = []
+"""What forked processes work on, which inherit it."""
+
+
+def add_parts(job: Job, keep: Callable[[], None], processes: int = 1) -> None:
+    """Make what is missing of the rows, in one process or several, and keep the results after each row."""
+    missing = [number for number, row in enumerate(job.rows) if job.parts.keys() - row["parts"]]
+    _job[:] = [job]
+    with multiprocessing.get_context("fork").Pool(processes) if processes > 1 else nullcontext() as pool:
+        for number, made in (map if pool is None else pool.imap_unordered)(_made, missing):
+            job.rows[number]["parts"].update(made)
             keep()
-            print(row["name"], name, json.dumps(row["parts"][name]), flush=True)
+
+
+def _made(number: int) -> tuple[int, dict[str, Row]]:
+    return _job[0].make(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,10 @@ def test_mixes_are_different_and_have_the_sum_of_their_blocks_scores(library: An
 
 
 def test_mixes_are_spread_over_the_logarithm_of_the_summed_score(library: Any) -> None:
-    drawn = [(0.02 * 1.01**number, ("mix", number)) for number in range(501)]
+    drawn = [(0.01 * 1.01**number, ("mix", number)) for number in range(600)]
     kl_of = {mix: kl for kl, mix in drawn}
     chosen = sorted(kl_of[mix] for mix in library.spread(drawn, 5))
-    low, high = kl_of["mix", 5], kl_of["mix", 495]
+    low, high = library.KL
     assert chosen == pytest.approx([low * (high / low) ** share for share in (0.1, 0.3, 0.5, 0.7, 0.9)], rel=0.01)
 
 
@@ -124,11 +125,21 @@ def test_what_is_made_already_is_not_made_again(ranking: Any) -> None:
         return {"loss": 1.0}
 
     kept: list[None] = []
-    ranking.add_parts(rows, {"loss": make}, ranking.Deadline(None), lambda: kept.append(None))
-    ranking.add_parts(rows, {"other": make}, ranking.Deadline(0), lambda: kept.append(None))
+    ranking.add_parts(ranking.Job(rows, {"loss": make}, ranking.Deadline(None)), lambda: kept.append(None))
+    ranking.add_parts(ranking.Job(rows, {"other": make}, ranking.Deadline(0)), lambda: None)
     assert (made, len(kept)) == (["b"], 1)
     assert set(rows[1]["parts"]) == {"loss"}
     assert set(ranking.seconds_of(rows)) == {"loss"}
+
+
+def test_several_processes_make_what_one_makes(ranking: Any) -> None:
+    rows: list[dict[str, Any]] = [{"name": str(number), "parts": {}} for number in range(4)]
+    parts = {
+        "first": lambda row: {"loss": float(row["name"])},
+        "second": lambda row: {"loss": row["parts"]["first"]["loss"] + 1},
+    }
+    ranking.add_parts(ranking.Job(rows, parts, ranking.Deadline(None)), lambda: None, processes=2)
+    assert [row["parts"]["second"]["loss"] for row in rows] == [1, 2, 3, 4]
 
 
 def test_results_are_read_back_as_they_were_written(ranking: Any, tmp_path: Path) -> None:
@@ -136,4 +147,4 @@ def test_results_are_read_back_as_they_were_written(ranking: Any, tmp_path: Path
     ranking.write(tmp_path / "results.json", result)
     assert json.loads((tmp_path / "results.json").read_text()) == result
     with pytest.raises(SystemExit, match="results of other settings"):
-        ranking.begun(tmp_path / "results.json", "a test", {"steps": 4}, None)
+        ranking.begun(tmp_path / "results.json", "a test", Namespace(steps=4, minutes=1), None)
