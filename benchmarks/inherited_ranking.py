@@ -140,7 +140,7 @@ def main() -> None:
         write(asked.results, _told(result))
 
     first, *others = _scores(subject)
-    passes = [first, _finished(subject, asked), *others, _scratch(subject, asked, "scratch", TARGET)]
+    passes = [first | _finished(subject, asked), *others, _scratch(subject, asked, "scratch", TARGET)]
     for parts in passes:
         add_parts(Job(rows, parts, deadline), keep, asked.processes)
     second = _scratch(subject, asked, "second scratch", SECOND)
