@@ -50,6 +50,29 @@ def ranking() -> list[str]:
     return [f"| {name} | {row['spearman']['value']:.2f} |" for name, row in rows.items()]
 
 
+def mixtures() -> list[str]:
+    found = result("library_ranking")
+    every, near = found["agreements"]["mixes"]["all"], found["agreements"]["mixes"]["summed KL below 0.2"]
+    assert all(score["networks"] == len(found["rows"]) for name, score in every.items() if name != "second seed")
+    low = near["sum of KL"]["networks"]
+    rows = [
+        f"| {label} | {every[name]['spearman']:.2f} | {near[name]['spearman']:.2f} |"
+        for name, label in (
+            ("sum of KL", "sum of the blocks' scores"),
+            ("untrained loss", "loss before the fine-tuning"),
+            ("params", "params"),
+            ("MACs", "MACs"),
+        )
+    ]
+    sentence = f"{len(found['rows'])} random mixtures of {found['library']['alternatives']} replacements"
+    return [
+        sentence,
+        f"fine-tuned for {found['asked']['steps']} steps",
+        f"| all {len(found['rows'])} | {low} whose",
+        *rows,
+    ]
+
+
 def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
@@ -132,6 +155,7 @@ def inherited() -> list[str]:
         ("explanation/what-the-numbers-mean", verdicts),
         ("explanation/what-the-numbers-mean", short_searches),
         ("explanation/what-the-numbers-mean", ranking),
+        ("explanation/what-the-numbers-mean", mixtures),
         ("explanation/how-the-search-works", rate),
         ("explanation/how-the-search-works", samplers),
         ("explanation/how-the-search-works", beside_the_zoo),
