@@ -62,7 +62,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 for _name, (_command, _help) in _COMMANDS.items():
     app.command(_name, short_help=_help)(_command)
 app.add_typer(lut.app, name="lut", short_help="Predict latencies from the measured times of blocks.")
-app.add_typer(library.app, name="library", short_help="Fit alternatives to the blocks of a trained network.")
+app.add_typer(library.app, name="library", short_help="Fit replacements for the blocks of a trained network.")
 
 
 def _version(asked: bool) -> None:

@@ -111,9 +111,10 @@ def command(
 
     Weights are random, from a fixed seed; an .onnx file is measured as it is, in ONNX Runtime by default. The networks
     take turns: each round measures every SPEC once and the first one twice (A/A), which shows how large a difference
-    this run cannot detect. A network that is measured alone, as for the verdict of a search, usually has a lower
-    latency. A latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of
-    its rounds were undisturbed, or if the process had less than half a core.
+    this run cannot detect. A ratio is of the rounds in which neither of the two was disturbed, ten at least; with fewer
+    none is printed. A network that is measured alone, as for the verdict of a search, usually has a lower latency. A
+    latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of its rounds
+    were undisturbed, or if the process had less than half a core.
 
     With --dtype int8, float32 is measured as well. No accuracy is printed, since the weights are random. With --layers,
     single mixers are measured, and their images per second are printed beside those that the authors of LITv2

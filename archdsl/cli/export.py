@@ -9,9 +9,9 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.import_ import check_out
+from archdsl.cli.import_ import check_new, check_out
 from archdsl.cli.models import open_model
-from archdsl.cli.options import Json, Name, Set, batch_option, whole
+from archdsl.cli.options import Force, Json, Name, Set, batch_option, whole
 
 if TYPE_CHECKING:
     from archdsl.runtimes.exported import Exported
@@ -68,6 +68,7 @@ def command(
     dynamic_batch: Dynamic = False,
     batch: Batch = 1,
     opset: Opset = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a network to a file that other tools run: ONNX, torch.export's pt2, or Python source.
@@ -84,6 +85,7 @@ def command(
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
       archdsl export winner.safetensors -o winner.py
     """
+    from archdsl.runtimes.export_job import files_of
     from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, check_target, export, format_of
 
     format_ = format_of(out, format_name)
@@ -95,6 +97,8 @@ def command(
             check_out(out.with_suffix(".pt"), source)
     check_dtype(format_, dtype)
     check_target(out, format_)
+    for file in files_of(format_, out):
+        check_new(file, force)
     (document,) = open_specs([spec], assignments)
     without = ("the file gets initial weights", "export")
     model, facts = open_model(spec, document, weights, features_only, bool(assignments), without)

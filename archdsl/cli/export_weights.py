@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.import_ import check_out
-from archdsl.cli.options import Json
+from archdsl.cli.import_ import check_new, check_out
+from archdsl.cli.options import Force, Json
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.safetensors", help="file that archdsl import wrote")]
 Out = Annotated[
@@ -23,7 +23,7 @@ Out = Annotated[
 ]
 
 
-def command(model: Model, out: Out, as_json: Json = False) -> None:
+def command(model: Model, out: Out, force: Force = False, as_json: Json = False) -> None:
     """Write a model's weights back under the published names, for the authors' own code.
 
     Index tables and counters are left out, since the authors' loaders compute them.
@@ -33,6 +33,7 @@ def command(model: Model, out: Out, as_json: Json = False) -> None:
       archdsl export-weights lit_s.safetensors -o published.pth
     """
     check_out(out, model)
+    check_new(out, force)
     from archdsl.weights import load_model, write_published
 
     loaded = load_model(model)

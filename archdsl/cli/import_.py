@@ -11,7 +11,8 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, seed_option, whole
+from archdsl.cli.options import Force, Json, Name, Set, seed_option, whole
+from archdsl.errors import WrongUse
 from archdsl.files import why_unwritable
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def command(
     features_only: Features = False,
     partial: Partial = False,
     parent: ParentSpec = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Load a published checkpoint into a backbone, and write both to one file.
@@ -93,6 +95,7 @@ def command(
       archdsl import lit_s lit_s.pth --set stage3.depth=4 --partial -o cut.safetensors
     """
     check_out(out, file, (".safetensors",))
+    check_new(out, force)
     made_for = None if image is None else _size(image)
     (backbone,) = open_specs([spec], assignments)
     if parent is not None and not partial:
@@ -138,6 +141,12 @@ def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:
         raise typer.BadParameter(f"{out} cannot be written: {reason}", param_hint=where)
     if out.exists() and file.exists() and out.samefile(file):
         raise typer.BadParameter(f"{out} is the input file; give another output file", param_hint=where)
+
+
+def check_new(out: Path, force: bool) -> None:
+    """Refuse to replace a file unless that is asked for."""
+    if out.exists() and not force:
+        raise WrongUse(f"{out} is not replaced: it is there already; add --force, or give another output file")
 
 
 def _summary(model: Backbone, imported: Imported, out: Path) -> str:

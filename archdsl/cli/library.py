@@ -1,4 +1,4 @@
-"""`archdsl library`: a parent's blocks, alternatives to each of them, fitted and scored once."""
+"""`archdsl library`: a parent's blocks, replacements for each of them, fitted and scored once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BuildOptions(TypedDict):
         typer.Option(
             "--space",
             metavar="SPACE",
-            help="name or path of a space of alternatives around PARENT "
+            help="name or path of a space around PARENT, whose alternatives are the replacements "
             "(default: what archdsl new PARENT --space prints)",
         ),
     ]
@@ -82,16 +82,16 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @app.callback()
 def library() -> None:
-    """Fit alternatives to a parent's blocks once, so that networks for many budgets can be made of them.
+    """Fit replacements for a parent's blocks once, so that networks for many budgets can be made of them.
 
     A library holds for one parent, data set, image size, space and settings; with any other it is refused.
     """
 
 
-@app.command(short_help="Fit and score alternatives to the blocks of a parent.")
+@app.command(short_help="Fit and score replacements for the blocks of a parent.")
 @with_options(BuildOptions, workers=1, steps=60, fit_images=1000, score_images=500, images=2000, seed=0)
 def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
-    """Fit and score every alternative to a block of PARENT, or to a run of its blocks, and keep them in FOLDER.
+    """Fit and score every replacement for a block of PARENT, or for a run of its blocks, and keep them in FOLDER.
 
     Each begins with the weights of the parent's block, is fitted to what the parent's block adds to its input, and is
     scored by how far the parent's output moves with it alone exchanged (KL divergence, on other training images). No
@@ -127,7 +127,7 @@ def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unp
     _print(made, as_json)
 
 
-@app.command(short_help="Show a library: what it is made for, its alternatives, or its front.")
+@app.command(short_help="Show a library: what it is made for, its replacements, or its front.")
 def show(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder of the library")],
     front: Annotated[
@@ -135,7 +135,7 @@ def show(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a library is made for, and each alternative with its score.
+    """Show what a library is made for, and each replacement with its score.
 
     With --front an integer program chooses a network for each budget from the parent's MACs down to the least that the
     library gives: the one whose replacements change the parent's output least. A library knows no latency: only where

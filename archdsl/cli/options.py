@@ -25,6 +25,7 @@ Set = Annotated[
         "--set", metavar="FIELD=VALUE", help="set a field, e.g. stage3.depth=8 or image=[224,320]; may be repeated"
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="replace FILE where it is there already")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 

@@ -12,7 +12,7 @@ from archdsl.cli.options import Json, Mode, chosen_role, chosen_sampler, runtime
 from archdsl.cli.search_options import (
     Conditions,
     Epochs,
-    LatencyBudgets,
+    ParentLatencyBudgets,
     Space,
     StaticBudgets,
     TrainingData,
@@ -23,7 +23,7 @@ from archdsl.cli.unpacking import with_options
 from archdsl.search.request import Role, Sampler
 
 
-class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
+class SearchOptions(ParentLatencyBudgets, StaticBudgets, Conditions, TrainingData):
     """The options of a search, by the names of `archdsl.search.run`."""
 
     parent: Annotated[
@@ -41,8 +41,9 @@ class SearchOptions(LatencyBudgets, StaticBudgets, Conditions, TrainingData):
         typer.Option(
             "--library",
             metavar="FOLDER|none",
-            help="fitted blocks of the parent, made by archdsl library build, whose networks for the budget are tried "
-            "first (default: without a space of your own, and with --time of 5m or more, the search fits them itself)",
+            help="fitted replacements for the parent's blocks, made by archdsl library build; networks made of them "
+            "for the budget are tried first (default: without a space of your own, and with --time of 5m or more, the "
+            "search fits them itself)",
         ),
     ]
     target: options.Target
@@ -139,7 +140,8 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
 
     A candidate is trained only if it is faster than the gate: the budget minus this machine's noise. At the end the
     winner's file is measured again in fresh processes. PASS: its latency is inside the budget, with its whole
-    confidence interval. FAIL: no network was. UNSURE: the measurement leaves it open. Only PASS has exit code 0.
+    confidence interval. FAIL: no network was inside the budget. UNSURE: the measurement leaves it open. Only PASS has
+    exit code 0.
 
     The run's folder holds the winner's files (winner.json, winner.safetensors, run_winner.py, README.txt; in ONNX
     Runtime and OpenVINO also winner.onnx), verdict.json, front.json, trials.jsonl and report.html. `archdsl report`

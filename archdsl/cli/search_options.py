@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 
 import typer
+from typer.models import OptionInfo
 
 from archdsl.cli import options
 from archdsl.cli.units import amount, latency_budget, memory, rate
@@ -43,19 +44,20 @@ Epochs = Annotated[
 ]
 
 
-class LatencyBudgets(TypedDict):
-    """The budget that is measured; one of the two."""
+def _latency_budget(metavar: str, share: str) -> OptionInfo:
+    """`--latency-budget`; `share` says of what it may be a share."""
+    option: OptionInfo = typer.Option(
+        "--latency-budget",
+        metavar=metavar,
+        parser=latency_budget,
+        help=f"maximum latency of one batch, e.g. 5ms{share} (default: the budget of the space, if any)",
+    )
+    return option
 
-    latency_budget_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--latency-budget",
-            metavar="TIME",
-            parser=latency_budget,
-            help="maximum latency of one batch, e.g. 5ms; in a search with a parent also a share of the parent's "
-            "latency, e.g. 60% (default: the budget of the space, if any)",
-        ),
-    ]
+
+class ThroughputBudget(TypedDict):
+    """A latency budget in images a second."""
+
     throughput_budget: Annotated[
         float | None,
         typer.Option(
@@ -64,6 +66,21 @@ class LatencyBudgets(TypedDict):
             parser=rate,
             help="minimum images per second at --batch, e.g. 200/s (default: the budget of the space, if any)",
         ),
+    ]
+
+
+class LatencyBudgets(ThroughputBudget):
+    """The budget that is measured; one of the two."""
+
+    latency_budget_ms: Annotated[float | None, _latency_budget("TIME", "")]
+
+
+class ParentLatencyBudgets(ThroughputBudget):
+    """As `LatencyBudgets`, where a parent is measured too."""
+
+    latency_budget_ms: Annotated[
+        float | None,
+        _latency_budget("TIME|SHARE", "; in a search with a parent also a share of the parent's latency, e.g. 60%"),
     ]
 
 
@@ -145,7 +162,7 @@ class TrainingData(TypedDict):
     images: Annotated[
         int | None,
         typer.Option(
-            "--images", metavar="N", parser=options.whole(10_000_000), help="training images per epoch (default: 2000)"
+            "--images", metavar="N", parser=options.whole(10_000_000), help="training images at most (default: 2000)"
         ),
     ]
     seed: Annotated[

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("digits", "shapetex")
 DEFAULT = "shapetex"
+_ARRAYS = (".npz", ".npy")
 TRAIN = 2000
 """Training images of a built-in set, where no number is asked for."""
 VALIDATION = 1000
@@ -63,14 +64,19 @@ def is_folder_of_images(name: str) -> bool:
 
 
 def require_data(name: str) -> None:
-    """Refuse a name of data under which nothing can be found, before anything is begun.
+    """Refuse a name of data under which nothing can be read, before anything is begun.
 
     Raises:
         NotFound: it is neither built in nor `hf:NAME`, and there is no such file or folder.
+        SearchError: it is a file of another kind than `.npz`.
     """
     path = Path(name).expanduser()
-    if name not in BUILT_IN and not name.startswith(hugging_face.PREFIX) and not path.exists():
+    if name in BUILT_IN or name.startswith(hugging_face.PREFIX):
+        return
+    if not path.exists():
         raise NotFound(_unknown(name, path))
+    if not path.is_dir() and path.suffix.lower() not in _ARRAYS:
+        raise SearchError(_unknown(name, path))
 
 
 def _loaded(name: str, path: Path, image: Sides, seed: int, sizes: Sizes) -> Data:
@@ -88,7 +94,7 @@ def _loaded(name: str, path: Path, image: Sides, seed: int, sizes: Sizes) -> Dat
 
         parts, skipped = read_folder(list_folder(path, seed, sizes), path, image)
         return _as_data(path.resolve().name, parts, image, skipped=skipped, scaled_by="pillow")
-    if path.suffix.lower() in (".npz", ".npy") and path.is_file():
+    if path.suffix.lower() in _ARRAYS and path.is_file():
         from archdsl.data.npz import read_npz
 
         return _as_data(path.name, read_npz(path, seed, sizes), image)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from archdsl.latency.measuring import compare as compare
 from archdsl.latency.measuring import measure as measure
 from archdsl.latency.result import AGAIN as AGAIN
+from archdsl.latency.result import LEAST_ROUNDS as LEAST_ROUNDS
 from archdsl.latency.result import TOLERANCE as TOLERANCE
 from archdsl.latency.result import Comparison as Comparison
 from archdsl.latency.result import Latency as Latency

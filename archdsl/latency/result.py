@@ -165,7 +165,8 @@ class Comparison(NamedTuple):
         """`Comparison(p10: litv2_s 12.35 ms, lit_s 10.2 ms; A/A 1.002, 40 rounds, cpu)`"""
         items = [f"{name} {plain_text(item.stat(self.stat), 4)} ms" for name, item in self.latencies.items()]
         device = self.first.provenance.get("device")
-        facts = [f"A/A {self.noise.value:.3f}", f"{len(self.first.samples)} rounds", *([str(device)] if device else [])]
+        noise = [] if self.noise is None else [f"A/A {self.noise.value:.3f}"]
+        facts = [*noise, f"{len(self.first.samples)} rounds", *([str(device)] if device else [])]
         return f"Comparison({self.stat}: {', '.join(items)}; {', '.join(facts)})"
 
     @property
@@ -174,48 +175,62 @@ class Comparison(NamedTuple):
         return next(iter(self.latencies.values()))
 
     @property
-    def ratios(self) -> dict[str, Ratio]:
-        """Each item's latency over the first item's."""
+    def ratios(self) -> dict[str, Ratio | None]:
+        """Each item's latency over the first item's; None where too few rounds were undisturbed for both."""
         return {name: self._ratio(item) for name, item in self.latencies.items()}
 
     @property
-    def noise(self) -> Ratio:
-        """The first item over itself; how far it is from 1 is what this run cannot tell apart."""
+    def noise(self) -> Ratio | None:
+        """The first item over itself; how far it is from 1 is what this run cannot tell apart. None as in `ratios`."""
         return self._ratio(self.again)
 
-    def _ratio(self, item: Latency) -> Ratio:
-        """Of the rounds in which neither was disturbed; of all rounds where these are too few."""
+    def compared(self, item: Latency) -> list[int]:
+        """The rounds in which neither an item nor the first one was disturbed: those that their ratio is of."""
         disturbed = item.disturbed | self.first.disturbed
-        kept = [number for number in range(len(item.samples)) if number not in disturbed]
+        return [number for number in range(len(item.samples)) if number not in disturbed]
+
+    def _ratio(self, item: Latency) -> Ratio | None:
+        """Of the statistic over the rounds in which neither was disturbed, ten at least."""
+        kept = self.compared(item)
         if len(kept) < LEAST_ROUNDS:
-            kept = list(range(len(item.samples)))
+            return None
         samples, base = (tuple(latency.samples[number] for number in kept) for latency in (item, self.first))
         return ratio(samples, base, self.stat)
 
     @property
     def unstable(self) -> bool:
-        """Whether any latency is, or the same model measured twice differs by more than 5 %."""
+        """Whether any latency is, or the same model measured twice differs by more than 5 %, or cannot be compared."""
         latencies = (*self.latencies.values(), self.again)
-        return abs(self.noise.value - 1) > TOLERANCE or any(item.unstable for item in latencies)
+        noise = self.noise
+        return noise is None or abs(noise.value - 1) > TOLERANCE or any(item.unstable for item in latencies)
 
-    def differs(self, name: str) -> bool:
-        """Whether an item is shown to differ from the first: its interval excludes 1, its ratio exceeds the noise."""
-        of_it = self.ratios[name]
-        return not of_it.low <= 1 <= of_it.high and abs(of_it.value - 1) > abs(self.noise.value - 1)
+    def differs(self, name: str) -> bool | None:
+        """Whether an item is shown to differ from the first: its interval excludes 1, its ratio exceeds the noise.
+
+        None where one of the two ratios is unknown.
+        """
+        of_it, noise = self.ratios[name], self.noise
+        if of_it is None or noise is None:
+            return None
+        return not of_it.low <= 1 <= of_it.high and abs(of_it.value - 1) > abs(noise.value - 1)
 
     def rows(self) -> list[JsonObject]:
         """The facts of each item, with its ratio to the first."""
         ratios = self.ratios
         return [
-            item.as_json() | {"ratio": ratios[name]._asdict(), "differs": self.differs(name)}
+            item.as_json() | {"ratio": _facts(ratios[name]), "differs": self.differs(name)}
             for name, item in self.latencies.items()
         ]
 
     def as_json(self) -> JsonObject:
         """The same facts for programs."""
         rows: list[Json] = [*self.rows()]
-        again = self.again.as_json() | {"ratio": self.noise._asdict()}
+        again = self.again.as_json() | {"ratio": _facts(self.noise)}
         return {"stat": self.stat, "unstable": self.unstable, "items": rows, "again": again}
+
+
+def _facts(ratio: Ratio | None) -> JsonObject | None:
+    return None if ratio is None else ratio._asdict()
 
 
 def disturbed_rounds(rounds: Rounds) -> frozenset[int]:

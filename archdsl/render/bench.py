@@ -5,20 +5,22 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from archdsl.latency import AGAIN, STATS, TOLERANCE, Comparison, Latency, Ratio
+from archdsl.latency import AGAIN, LEAST_ROUNDS, STATS, TOLERANCE, Comparison, Latency, Ratio
 from archdsl.render.columns import CORE, Column, Sheet
+
+_UNDISTURBED = "undisturbed"
 
 
 def bench_table(comparison: Comparison) -> RenderableType:
     """A row an item and one for the first item measured again (A/A); below it doubts and what was measured on what."""
-    ratios = comparison.ratios
-    rows = [
-        _row(name, latency, None if latency is comparison.first else ratios[name])
-        for name, latency in comparison.latencies.items()
-    ]
-    rows.append(_row(AGAIN, comparison.again, comparison.noise))
-    spared = {"min": CORE, "p90": CORE, "spread": 3, "ms": 0, "ratio [95 %]": 0, comparison.stat: 0}
-    titles = ("ms", *STATS, "spread", "ratio [95 %]")
+    ratios = {name: ratio_text(ratio) for name, ratio in comparison.ratios.items()}
+    ratios[comparison.first.name] = "1"
+    rows = [_row(name, latency, ratios[name]) for name, latency in comparison.latencies.items()]
+    rows.append(_row(AGAIN, comparison.again, ratio_text(comparison.noise)))
+    spared = {"min": CORE, "p90": CORE, "spread": 3, "ms": 0, "ratio [95 %]": 0, comparison.stat: 0, _UNDISTURBED: 0}
+    titles = ("ms", *STATS, "spread", "ratio [95 %]", _UNDISTURBED)
+    if not any(item.disturbed for item in _every(comparison)):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
     columns = [
         Column(title, cells, right=title != "ms", drop=spared.get(title, 4))
         for title, cells in zip(titles, zip(*rows, strict=True), strict=True)
@@ -26,11 +28,20 @@ def bench_table(comparison: Comparison) -> RenderableType:
     return Sheet(columns, [*doubts(comparison), *caption(comparison)], style="")
 
 
-def _row(name: str, latency: Latency, ratio: Ratio | None) -> list[Text]:
-    """One item's cells; without a ratio it is the item that the others are compared with."""
+def _every(comparison: Comparison) -> tuple[Latency, ...]:
+    return (*comparison.latencies.values(), comparison.again)
+
+
+def _row(name: str, latency: Latency, ratio: str) -> list[Text]:
+    """One item's cells, the last one how many of its rounds count."""
     numbers = [milliseconds(latency.stat(stat)) for stat in STATS]
-    compared = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio else "1"
-    return [Text(cell) for cell in (name, *numbers, f"{latency.spread:.1%}", compared)]
+    counted = f"{sum(latency.rounds.undisturbed)} of {len(latency.samples)}"
+    return [Text(cell) for cell in (name, *numbers, f"{latency.spread:.1%}", ratio, counted)]
+
+
+def ratio_text(ratio: Ratio | None) -> str:
+    """`0.500 [0.498, 0.502]`; a dash where it is unknown."""
+    return "-" if ratio is None else f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
 def milliseconds(value: float) -> str:
@@ -41,26 +52,45 @@ def milliseconds(value: float) -> str:
 
 def doubts(comparison: Comparison) -> list[str]:
     """What the numbers do not show, said plainly; empty where there is nothing to say."""
-    noise = abs(comparison.noise.value - 1)
+    noise = comparison.noise
     unstable = [name for name, latency in comparison.latencies.items() if latency.unstable]
     unstable += [AGAIN] * comparison.again.unstable
     others = list(comparison.latencies)[1:]
-    same = [name for name in others if not comparison.differs(name)]
-    lines = []
+    same = [name for name in others if comparison.differs(name) is False]
+    lines = [*_disturbed(comparison)]
     if same:
         lines.append(f"No significant difference from {comparison.first.name}: {', '.join(same)}.")
     if unstable:
         lines.append(f"Unstable: {', '.join(unstable)}.")
-    if noise > TOLERANCE:
-        lines.append(f"Unstable: {comparison.first.name} measured twice differs by {noise:.1%}.")
+    if noise is not None and (moved := abs(noise.value - 1)) > TOLERANCE:
+        lines.append(f"Unstable: {comparison.first.name} measured twice differs by {moved:.1%}.")
     if comparison.unstable:
         lines.append("Measure again, on a quieter machine or with more rounds.")
     return lines
 
 
+def _disturbed(comparison: Comparison) -> list[str]:
+    """What disturbed rounds leave unknown."""
+    items = {**comparison.latencies, AGAIN: comparison.again}
+    first, lines = comparison.first, []
+    if none := [name for name, item in items.items() if not any(item.rounds.undisturbed)]:
+        lines.append(f"No round of {', '.join(none)} was undisturbed; its numbers are of all rounds, and too high.")
+    counts = {name: len(comparison.compared(item)) for name, item in items.items() if item is not first}
+    few = {name: count for name, count in counts.items() if count < LEAST_ROUNDS}
+    if few:
+        pairs = ", ".join(f"{name} ({count})" for name, count in few.items())
+        lines.append(
+            f"No ratio of {pairs}: in brackets the rounds in which neither it nor {first.name} was disturbed; "
+            f"{LEAST_ROUNDS} are needed."
+        )
+    if AGAIN in few and len(few) < len(counts):
+        lines.append(f"Without a ratio of {AGAIN} it is unknown whether a difference is significant.")
+    return lines
+
+
 def _rounds(comparison: Comparison) -> str:
     """`40 rounds, at least 36 of them undisturbed`: of the item with the fewest that count."""
-    items = (*comparison.latencies.values(), comparison.again)
+    items = _every(comparison)
     rounds, least = len(items[0].samples), min(sum(item.rounds.undisturbed) for item in items)
     return f"{rounds} rounds" + (f", at least {least} of them undisturbed" if least < rounds else "")
 
@@ -75,10 +105,19 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     versions = [f"torch {facts.torch}"] + [f"driver {facts.driver}"] * bool(facts.driver)
     policy = facts.omp_wait_policy
     waiting = [f"OMP_WAIT_POLICY={policy}"] if facts.threads and policy != "default" else []
-    ratio = f"Ratio of {comparison.stat} to {comparison.first.name}; A/A is {comparison.first.name} measured again."
+    first = comparison.first.name
+    ratio = f"Ratio: {comparison.stat} divided by that of {first}{_ratio_rounds(comparison)}; "
+    ratio += f"{AGAIN} is {first} measured again."
     where = [f"on {facts.target}"] if facts.target else []
     machine = [facts.device_name, *where, *threads, *versions, *waiting]
     return [ratio, _interleaved(comparison), ", ".join([unit, *setting]), ", ".join(machine)]
+
+
+def _ratio_rounds(comparison: Comparison) -> str:
+    """Of which rounds the ratio is, where these are not all: then it is not the quotient of the table's numbers."""
+    if not any(item.disturbed for item in _every(comparison)):
+        return ""
+    return ", both over the rounds in which neither was disturbed"
 
 
 def _interleaved(comparison: Comparison) -> str:

@@ -161,10 +161,14 @@ def _percent(share: float) -> str:
 
 def _time(examination: Examination, timed: Timed, low_s: float, high_s: float) -> list[RenderableType]:
     parallel = f" with {examination.workers} workers" if examination.workers > 1 else ""
+    takes = f"{clock(high_s)} if every network is trained"
+    if _is_latency_open(examination):
+        takes += "; what share is inside the budgets, and need be trained, is unknown"
+    elif low_s < high_s:
+        takes = f"{clock(low_s)} if only the share inside the budgets is trained, {clock(high_s)} if every network is"
     return [
         Prose(
-            f"time  {examination.trials:,} trials{parallel} take {clock(low_s)} if only the share inside the budgets "
-            f"is trained, {clock(high_s)} if every network is",
+            f"time  {examination.trials:,} trials{parallel} take {takes}",
             hanging=_INDENT,
         ),
         Prose(

@@ -8,14 +8,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from archdsl.latency.layers import LayerBench
-from archdsl.render.bench import caption, doubts
+from archdsl.render.bench import caption, doubts, ratio_text
 from archdsl.render.columns import Column, Sheet
 
 
 def layers_table(bench: LayerBench) -> RenderableType:
     """A row a layer; below it doubts, what was measured on what, and where the printed numbers come from."""
     comparison, costs = bench.comparison, [layer.cost() for layer in bench.layers]
-    latencies, ratios = comparison.latencies, comparison.ratios
+    latencies = comparison.latencies
+    ratios = [ratio_text(ratio).split(maxsplit=1) for ratio in comparison.ratios.values()]
     columns = [
         Column("layer", _cells(layer.name for layer in bench.layers), least=10),
         _numbers("params", (f"{cost.params / 1e6:.2f} M" for cost in costs)),
@@ -24,8 +25,8 @@ def layers_table(bench: LayerBench) -> RenderableType:
         _numbers("3090", (str(layer.printed.gpu) for layer in bench.layers)),
         _numbers("here", (_rate(bench.rate(name)) for name in latencies)),
         _numbers("spread", (f"{latency.spread:.1%}" for latency in latencies.values())),
-        _numbers("ratio", (f"{ratios[name].value:.3f}" for name in latencies), drop=1),
-        _numbers("[95 %]", (f"[{ratios[name].low:.3f}, {ratios[name].high:.3f}]" for name in latencies), drop=2),
+        _numbers("ratio", (texts[0] for texts in ratios), drop=1),
+        _numbers("[95 %]", (texts[-1] for texts in ratios), drop=2),
     ]
     return Sheet(columns, [*doubts(comparison), *caption(comparison, "images per second"), *_sources(bench)])
 

@@ -39,13 +39,13 @@ class LibraryDisplay(LiveDisplay):
 
 
 def progress_texts(progress: BuildProgress) -> tuple[str, ...]:
-    """Alternatives that are finished, seconds, and seconds left."""
+    """Replacements that are finished, seconds, and seconds left."""
     left = "" if progress.left_s is None or progress.done == progress.total else f"about {clock(progress.left_s)} left"
-    return f"{progress.done:,} of {counted(progress.total, 'alternative')}", clock(progress.seconds), left
+    return f"{progress.done:,} of {counted(progress.total, 'replacement')}", clock(progress.seconds), left
 
 
 def library_sheet(library: Library) -> RenderableType:
-    """An alternative a row, in the order of the positions; below, what was left out and what the library is for."""
+    """A replacement a row, in the order of the positions; below, what was left out and what the library is for."""
     entries = sorted(library.usable, key=lambda entry: library.index.keys.index(entry.key))
     columns = [
         Column("position", [Text(_position(entry)) for entry in entries]),
@@ -64,7 +64,7 @@ def library_sheet(library: Library) -> RenderableType:
         f"{settings.scored:,} to score; seed {settings.seed}; {seconds:.0f} s.",
         f"Parent {index.parent}; data {index.data}; {index.image[0]}x{index.image[1]}; space {index.space}.",
     ]
-    return Sheet(columns, notes, f"{library.folder}: {counted(len(entries), 'alternative')} to blocks")
+    return Sheet(columns, notes, f"{library.folder}: {counted(len(entries), 'replacement')} for blocks")
 
 
 def _position(entry: Entry) -> str:

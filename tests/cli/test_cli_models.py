@@ -59,6 +59,25 @@ def test_a_model_is_a_spec(run: Run, model: Path, line: str) -> None:
     assert "mine" in ended.out or "tiny" in ended.out or ended.out.startswith(("published.pth", "exported.pt2"))
 
 
+@pytest.mark.parametrize("command", ["export", "import", "export-weights"])
+def test_a_file_that_is_there_is_replaced_only_by_force(run: Run, model: Path, command: str) -> None:
+    line = LINES[command].split()
+    out = Path(line[-1])
+    out.write_text("before")
+    ended = run(*line)
+    assert (ended.code, out.read_text()) == (2, "before")
+    assert f"{out} is not replaced: it is there already; add --force, or give another output file" in ended.err
+    assert run(*line, "--force").code == 0
+    assert out.stat().st_size > len("before")
+
+
+def test_the_weights_beside_source_are_not_replaced_either(run: Run, model: Path) -> None:
+    Path("net.pt").write_text("before")
+    ended = run("export", "mine.safetensors", "-o", "net.py")
+    assert (ended.code, Path("net.py").exists()) == (2, False)
+    assert "net.pt is not replaced" in ended.err
+
+
 def test_fields_of_a_model_are_set_as_those_of_a_document(run: Run, model: Path) -> None:
     assert run("show", model, "--set", "image=64").out.startswith("tiny: 3x64x64 -> 10 classes")
     (spec,) = open_specs([str(model)], ["classes=7"])

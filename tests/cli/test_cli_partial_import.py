@@ -72,7 +72,7 @@ def test_a_published_checkpoint_of_a_spec_that_is_named(run: Run, folder: Path) 
     assert "resized" in ended.out.splitlines()[1]
     assert "cropped" in ended.out.splitlines()[1]
     first = (folder / "changed.safetensors").read_bytes()
-    assert run(*line.split()).code == 0
+    assert run(*line.split(), "--force").code == 0
     assert (folder / "changed.safetensors").read_bytes() == first
 
 

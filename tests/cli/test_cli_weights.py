@@ -48,7 +48,7 @@ def test_a_warning_of_initial_weights_names_the_trained_ones_beside_the_spec(run
     warning = "warning: the file gets initial weights, from a fixed seed"
     assert (ended.code, ended.err.splitlines()[0]) == (0, f"{warning}; give trained ones with --weights")
     assert run("import", "small.json", "small.pth", "-o", "small.safetensors").code == 0
-    ended = run("export", "./small.json", "-o", "initial.safetensors")
+    ended = run("export", "./small.json", "-o", "initial.safetensors", "--force")
     beside = "though trained weights lie beside it: export small.safetensors instead"
     assert ended.err.splitlines()[0] == f"{warning}, {beside}"
     assert "warning" not in run("export", "small.safetensors", "-o", "trained.safetensors").err
@@ -64,7 +64,7 @@ def test_import_for_another_size_and_other_classes(run: Run, folder: Path) -> No
         "new: head.fc.bias",
     ]
     first = (folder / "fine.safetensors").read_bytes()
-    assert run(*line.split()).code == 0
+    assert run(*line.split(), "--force").code == 0
     assert (folder / "fine.safetensors").read_bytes() == first
     built = load_model("fine.safetensors")
     assert (built.spec.image, built.spec.classes) == (96, 7)
@@ -96,7 +96,7 @@ def test_import_remarks_on_what_was_cast_left_out_or_odd(run: Run, folder: Path)
         "1 tensor beside the backbone was left out: neck",
         "warning: NaN or infinities in 1 tensor, e.g. head.norm.bias",
     ]
-    quiet = run("-q", "import", "small.json", "half.pth", "-o", "half.safetensors")
+    quiet = run("-q", "import", "small.json", "half.pth", "-o", "half.safetensors", "--force")
     assert (quiet.code, quiet.err) == (0, "")
 
 
@@ -117,7 +117,7 @@ def test_import_takes_the_dense_form(run: Run, folder: Path) -> None:
         f"new: stage{stage}.out_norm.pixels.{kind}" for stage in (2, 3) for kind in ("weight", "bias")
     ]
     torch.save(export_weights(build(model().spec, features_only=True)), "dense.pth")
-    assert run(*line.replace("FILE", "dense.pth").split()).code == 0
+    assert run(*line.replace("FILE", "dense.pth").split(), "--force").code == 0
     assert load_model("dense.safetensors").features_only
 
 
@@ -142,7 +142,7 @@ def test_a_key_names_a_nested_set_or_a_prefix(run: Run, folder: Path) -> None:
     said = 'weights that fit are under 2 keys: "run.last", "run.best"; choose one with archdsl import --key ('
     assert said in run(*line.split()).err
     for key, value in (("run.best", 2), ("flat.ema_model", 1), ("ema_model", 1)):
-        assert run(*line.split(), "--key", key).code == 0
+        assert run(*line.split(), "--key", key, "--force").code == 0
         assert torch.equal(load_model("a.safetensors").state_dict()["head.fc.bias"], state["head.bias"] + value)
 
 

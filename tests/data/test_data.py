@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from archdsl.data.labelled import balanced
-from archdsl.data.loading import load
+from archdsl.data.loading import load, require_data
 from archdsl.errors import SearchError
 from tests.support.loaded import counts, same
 
@@ -118,6 +118,15 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_text("1,2")
     with pytest.raises(SearchError, match=r"data\.csv: data must be a folder or a \.npz file"):
         load(str(path), 16, 0)
+
+
+def test_a_file_of_another_kind_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    (tmp_path / "make.py").write_text("")
+    np.savez(tmp_path / "photos.npz")
+    with pytest.raises(SearchError, match=r"make\.py: data must be a folder or a \.npz file"):
+        require_data(str(tmp_path / "make.py"))
+    for name in ("digits", "hf:mnist", str(tmp_path), str(tmp_path / "photos.npz")):
+        require_data(name)
 
 
 def test_sizes_must_be_positive() -> None:

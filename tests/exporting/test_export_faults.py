@@ -53,7 +53,7 @@ def test_a_full_disc_is_one_line_and_leaves_what_was_there(run: Run, tiny: Path,
     out = tmp_path / f"net{ending}"
     out.write_text("before")
     with full_disc():
-        ended = run("export", tiny, "-o", out)
+        ended = run("export", tiny, "-o", out, "--force")
     assert ended.code == 1, ended.err
     assert "bug" not in ended.err
     assert "File too large" in ended.err.splitlines()[-1]

@@ -50,7 +50,7 @@ def test_a_module_tells_its_image_by_its_spec() -> None:
 def test_a_comparison_measures_the_first_item_twice() -> None:
     found = compare({"one": tiny(), "two": tiny()}, **QUICK)
     assert list(found.latencies) == list(found.ratios) == ["one", "two"]
-    assert found.ratios["one"] == (1, 1, 1)
+    assert found.ratios == {"one": None, "two": None}  # of under ten rounds there is none
     assert found.again.name == "A/A"
     assert found.stat == "p50"
     assert {len(item.samples) for item in found.latencies.values()} == {len(found.again.samples)}

@@ -81,7 +81,7 @@ slow     10.00  10.00  10.02  10.04    0.2%  1.000 [1.000, 1.000]
 A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
 
 No significant difference from litv2_s: slow.
-Ratio of p10 to litv2_s; A/A is litv2_s measured again.
+Ratio: p10 divided by that of litv2_s; A/A is litv2_s measured again.
 Each round measures all 3 in turn, litv2_s twice; a network measured alone, as
 for a search's verdict, is usually faster.
 ms per batch, batch 1, 3x224x224, float32, eager, 20 rounds
@@ -91,6 +91,29 @@ UNSTABLE = """\
 Unstable: litv2_s, fast, A/A.
 Unstable: litv2_s measured twice differs by 8.0%.
 Measure again, on a quieter machine or with more rounds."""
+
+DISTURBED = """\
+ms         min    p10    p50    p90  spread          ratio [95 %]  undisturbed
+litv2_s  10.00  10.00  10.02  10.04    0.2%                     1     15 of 20
+fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]     18 of 20
+slow     10.00  10.00  10.02  10.04    0.2%                     -      0 of 20
+A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]     20 of 20
+
+No round of slow was undisturbed; its numbers are of all rounds, and too high.
+No ratio of slow (0): in brackets the rounds in which neither it nor litv2_s was
+disturbed; 10 are needed.
+Unstable: slow.
+Measure again, on a quieter machine or with more rounds.
+Ratio: p10 divided by that of litv2_s, both over the rounds in which neither was
+disturbed; A/A is litv2_s measured again.
+"""
+
+
+def disturbed(**rounds: range) -> Comparison:
+    """The synthetic comparison with these rounds disturbed; `again` names A/A."""
+    found = synthetic()
+    items = {name: item._replace(disturbed=frozenset(rounds.get(name, ()))) for name, item in found.latencies.items()}
+    return found._replace(latencies=items, again=found.again._replace(disturbed=frozenset(rounds.get("again", ()))))
 
 
 def test_the_caption_names_the_wait_policy_of_the_threads() -> None:
@@ -109,9 +132,37 @@ def test_the_table_is_as_drawn() -> None:
 
 def test_the_table_says_plainly_what_is_unstable() -> None:
     found = synthetic(again=1.08)
-    short = {name: item._replace(samples=item.samples[:6]) for name, item in found.latencies.items() if name != "slow"}
-    found = found._replace(latencies=short, again=found.again._replace(samples=found.again.samples[:6]))
+    starved = found.first.provenance | {"cpu_share": 0.1}
+    items = {name: item._replace(provenance=starved) for name, item in found.latencies.items() if name != "slow"}
+    found = found._replace(latencies=items, again=found.again._replace(provenance=starved))
     assert UNSTABLE in rendered(found)
+
+
+def test_rows_with_disturbed_rounds_are_marked_and_too_few_give_no_ratio() -> None:
+    found = disturbed(litv2_s=range(5), fast=range(3, 5), slow=range(20))
+    assert rendered(found).startswith(DISTURBED)
+    assert (found.ratios["slow"], found.differs("slow"), found.differs("fast")) == (None, None, True)
+    row = found.rows()[2]
+    assert (row["ratio"], row["differs"]) == (None, None)
+
+
+def test_a_ratio_is_of_the_rounds_in_which_neither_was_disturbed() -> None:
+    found = disturbed(litv2_s=range(5))
+    slower = tuple(ms * (9 if number < 5 else 2) for number, ms in enumerate(found.first.samples))
+    found = found._replace(latencies=found.latencies | {"fast": found.latencies["fast"]._replace(samples=slower)})
+    ratio = found.ratios["fast"]
+    assert ratio is not None
+    assert ratio.value == pytest.approx(2)
+
+
+def test_without_a_ratio_of_the_same_network_nothing_is_said_of_significance() -> None:
+    found = disturbed(again=range(12))
+    assert (found.noise, found.differs("slow"), found.unstable) == (None, None, True)
+    text = rendered(found)
+    assert "significant difference from" not in text
+    assert "Without a ratio of A/A it is unknown whether a difference is significant." in text
+    assert "measured twice differs" not in text
+    assert repr(found).endswith("slow 10 ms; 20 rounds, cpu)")
 
 
 def test_a_long_name_fits_the_width() -> None:

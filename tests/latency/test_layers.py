@@ -66,7 +66,7 @@ layer  params      MACs  10900X  3090  here  spread  ratio          [95 %]
 MSA    2.36 M  521.43 M     505  4403   640    0.2%  1.000  [1.000, 1.000]
 HiLo   2.20 M  298.30 M    1029  5104  1280    0.2%  0.500  [0.500, 0.500]
 
-Ratio of p10 to MSA; A/A is MSA measured again.
+Ratio: p10 divided by that of MSA; A/A is MSA measured again.
 Each round measures all 2 in turn, MSA twice; a network measured alone, as for a
 search's verdict, is usually faster.
 images per second, batch 64, 14x14x768, float32, eager, 20 rounds

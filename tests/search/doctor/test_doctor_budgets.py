@@ -72,6 +72,17 @@ def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.Capture
     assert "100 trials with 2 workers take" in capsys.readouterr().out
 
 
+def test_without_a_known_share_the_report_gives_one_time(capsys: pytest.CaptureFixture[str]) -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    assert found.timed is not None
+    few = found._replace(timed=found.timed._replace(errors=[]), shares=[])
+    stdout(200).print(report(few, []), soft_wrap=True)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("time"))
+    assert "only the share" not in line
+    assert line.count(" if ") == 1
+    assert line.endswith("; what share is inside the budgets, and need be trained, is unknown")
+
+
 def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:
     found = examined(measure=True, latency_budget_ms=0.1)
     (remedy,) = found.remedies
