@@ -67,6 +67,7 @@ def _row(case: Case) -> dict[str, Any]:
     import archdsl
     from archdsl.errors import ArchError
     from archdsl.exporting.frozen import perturbed
+    from archdsl.latency.provenance import cpu_name
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -83,7 +84,7 @@ def _row(case: Case) -> dict[str, Any]:
         except ArchError as refused:
             error = str(refused)
     seconds = round(time.process_time() - begun, 1)
-    return {"case": case.key, **case._asdict(), **facts, "error": error, "cpu_seconds": seconds}
+    return {"case": case.key, **case._asdict(), **facts, "error": error, "cpu_seconds": seconds, "cpu": cpu_name()}
 
 
 def _spec(case: Case) -> Any:
@@ -106,12 +107,10 @@ def _write(file: Path, rows: dict[str, dict[str, Any]]) -> None:
     import onnxruntime
 
     from archdsl.exporting.onnx_file import versions
-    from archdsl.latency.provenance import cpu_name
 
     errors = [row["largest_error"] for row in rows.values() if row["largest_error"] is not None]
     result = {
         "what": "files written by archdsl.export, held against their networks; seeded weights, noise in place of zeros",
-        "cpu": cpu_name(),
         "versions": {**versions(), "onnxruntime": onnxruntime.__version__},
         "files": len(rows),
         "right": len(errors),

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from archdsl.zoo import shipped_parent
 from tests.support.places import ROOT
+from tests.support.searching import quicken, search
 
 SCRIPT = """
 import sys
@@ -31,19 +35,26 @@ print("-- refused", file=sys.stderr, flush=True)
 ended(1, "show", "litv2_s", "--set", "image=32", "--latency", "--device", "cpu", "-q")
 ended(1, "search", "lit-dat-64", "--time", "30s", "--out", "run")
 ended(1, "proxy-check", "lit-dat-64")
+ended(1, "score", "litv2_s", "--like", "earlier")
+ended(1, "library", "build", sys.argv[1], "-o", "library")
 assert not Path("run").exists() and not Path("runs").exists()
 """
 
 
-def test_documents_need_no_locks_and_the_rest_says_what_is_missing(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){SCRIPT}"]
+def test_documents_need_no_locks_and_the_rest_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+    search(tmp_path / "earlier", trials=2)
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}){SCRIPT}"
+    command = [sys.executable, "-c", script, str(shipped_parent("lit-dat-64"))]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     before, refused = done.stderr.split("-- refused\n")
     assert before == ""
-    search = "a search needs limits on processes (the module resource), which this system does not have"
+    limits = "a search needs limits on processes (the module resource), which this system does not have"
     assert refused.splitlines() == [
         "measuring needs file locks (fcntl), which this system does not have; use Linux or macOS",
-        *2 * [f"{search}; use Linux or macOS"],
+        *2 * [f"{limits}; use Linux or macOS"],
     ]
     assert len(list((tmp_path / "drawn").glob("*.json"))) == 2
