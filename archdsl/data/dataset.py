@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TENSORS = ("train_images", "train_labels", "val_images", "val_labels", "held_images", "held_labels")
+_LABELS = tuple(name for name in _TENSORS if name.endswith("labels"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,8 @@ class Data:
     """Bilinear of the whole picture, or bicubic of its middle square; both smoothed where it shrinks."""
     notes: tuple[str, ...] = ()
     """What is to be said of how the data was read."""
+    made_of: str = ""
+    """What the images were computed from, where the values that come out differ a little between processors."""
     _on: dict[str, Data] = field(default_factory=dict, repr=False)
 
     @property
@@ -79,15 +82,19 @@ class Data:
             return self
         if place not in self._on:
             moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes")
+            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes", "made_of")
             rest = {name: getattr(self, name) for name in copied}
             self._on[place] = Data(**moved, **rest)
         return self._on[place]
 
     def fingerprint(self) -> str:
-        """16 hex digits of what is in it: a figure measured on one data set is not taken for another's."""
-        digest = hashlib.sha256(repr((self.train_images.shape, self.class_names, self.flips)).encode())
-        for name in _TENSORS:
+        """16 hex digits of what is in it: a figure measured on one data set is not taken for another's.
+
+        Equal on every processor: of images that were computed or resized here, it is that of what they were made of.
+        """
+        facts = (self.train_images.shape, self.class_names, self.flips, *([self.made_of] if self.made_of else []))
+        digest = hashlib.sha256(repr(facts).encode())
+        for name in _LABELS if self.made_of else _TENSORS:
             digest.update(getattr(self, name).cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,10 +130,12 @@ def _shapetex(image: Sides, seed: int, sizes: Sizes) -> Data:
 
     first = sizes.train or TRAIN
     second = first + sizes.validation
-    pictures, labels = shapetex.images(second + sizes.held_out, max(two_sides(image)), seed)
+    count, side = second + sizes.held_out, max(two_sides(image))
+    pictures, labels = shapetex.images(count, side, seed)
     every = Labelled(np.round(pictures * 255).astype(np.uint8), labels)
     parts = Split(every[:first], every[first:second], every[second:], shapetex.CLASSES)
-    return _as_data("shapetex", parts, image, flips=True)
+    made_of = f"shapetex {shapetex.VERSION}: {count} images of {side} pixels, seed {seed}"
+    return _as_data("shapetex", parts, image, flips=True, made_of=made_of)
 
 
 def _digits() -> Labelled:
@@ -152,16 +155,29 @@ def _as_data(
     flips: bool = False,
     skipped: int = 0,
     scaled_by: Literal["torch", "pillow"] = "torch",
+    made_of: str = "",
 ) -> Data:
-    """Tensors of the size asked for, and the constants that normalise them."""
+    """Tensors of the size asked for, and the constants that normalise them; `made_of` as in `Data`."""
     import torch
 
+    if not made_of and parts.train.images.shape[-2:] != two_sides(image):
+        made_of = _hash_of(parts)
     train, val, held = (
         (_resized(torch.from_numpy(part.images), image), torch.from_numpy(part.labels.astype(np.int64)))
         for part in (parts.train, parts.val, parts.held)
     )
     mean, std = moments(train[0])
-    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, parts.notes)
+    return Data(
+        name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, parts.notes, made_of=made_of
+    )
+
+
+def _hash_of(parts: Split) -> str:
+    """Of images before they are resized, which processors round differently."""
+    digest = hashlib.sha256()
+    for part in (parts.train, parts.val, parts.held):
+        digest.update(np.ascontiguousarray(part.images).tobytes())
+    return digest.hexdigest()
 
 
 def _resized(images: Tensor, image: Sides) -> Tensor:
