@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-EVALUATION = 0.4
+EVALUATION = 0.35
 """Steps that an evaluation of as many images takes as long as."""
 _WINDOW = 0.05
 """Share of the steps, 10 at least, over which the seconds of a step are averaged."""
