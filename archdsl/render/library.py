@@ -10,6 +10,7 @@ from rich.text import Text
 from archdsl.deriving.library.facts import Entry
 from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.progress import BuildProgress
+from archdsl.json_types import objects_in
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.library_texts import block_text, kl_text
 from archdsl.render.live import LiveDisplay
@@ -46,7 +47,7 @@ def progress_texts(progress: BuildProgress) -> tuple[str, ...]:
 
 def library_sheet(library: Library) -> RenderableType:
     """A replacement a row, in the order of the positions; below, what was left out and what the library is for."""
-    entries = sorted(library.usable, key=lambda entry: library.index.keys.index(entry.key))
+    entries = _by_position(library)
     columns = [
         Column("position", [Text(_position(entry)) for entry in entries]),
         Column("block", [Text(printable(block_text(entry.block))) for entry in entries], least=16),
@@ -65,6 +66,13 @@ def library_sheet(library: Library) -> RenderableType:
         f"Parent {index.parent}; data {index.data}; {index.image[0]}x{index.image[1]}; space {index.space}.",
     ]
     return Sheet(columns, notes, f"{library.folder}: {counted(len(entries), 'replacement')} for blocks")
+
+
+def _by_position(library: Library) -> list[Entry]:
+    """The usable replacements by the parent's stages, then by their positions."""
+    nodes = [str(node["id"]) for node in objects_in(library.index.spec["nodes"])]
+    stages = {name: place for place, name in enumerate(nodes)}
+    return sorted(library.usable, key=lambda entry: (stages.get(entry.stage, len(nodes)), entry.first, entry.span))
 
 
 def _position(entry: Entry) -> str:

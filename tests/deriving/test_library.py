@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,10 @@ from archdsl.language.document import Spec
 from archdsl.load.alternatives import Alternative
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
+from archdsl.render.library import library_sheet
 from archdsl.spaces.block_choices import block_choices
 from tests.support.libraries import SETTINGS, SPACED, parent_spec, saved_parent, space_around
+from tests.support.screens import text_of
 
 
 def built(parent: Path, out: Path, **changes: object) -> Library:
@@ -252,6 +255,21 @@ def test_a_network_is_known_by_the_blocks_that_make_it_up_with_the_least_loss(li
     assert solver.blocks_of(override(parent_spec(), ["stage2.mlp.ratio=3"])) is None
     assert solver.blocks_of(override(parent_spec(), ["merge1.width=32"])) is None
     assert solver.blocks_of(override(parent_spec(), ["stage2.depth=4"])) is None
+
+
+def test_networks_and_tables_have_the_parents_order_whatever_the_order_of_the_entries(library: Library) -> None:
+    backwards = library.index.model_copy(
+        update={"entries": library.index.entries[::-1], "keys": library.index.keys[::-1]}
+    )
+    shuffled = replace(library, index=backwards)
+    derived = Solver(shuffled, params).solve({"params": 0.6 * params(parent_spec())["params"]})
+    assert derived is not None
+    assert [(block.stage, block.first) for block in derived.blocks] == sorted(
+        (block.stage, block.first) for block in derived.blocks
+    )
+    assert {block.stage for block in derived.blocks} == {"stage1", "stage2"}
+    rows = [line.split()[0] for line in text_of(library_sheet(shuffled)).splitlines() if line.startswith("stage")]
+    assert rows == sorted(rows)
 
 
 def test_a_derived_network_has_exactly_the_librarys_tensors_and_the_parents(library: Library, parent: Path) -> None:

@@ -37,7 +37,9 @@ class Covering:
             SearchError: the parent has no stage of an entry, or the entry's type is not known here.
         """
         self.parent, self.entries = parent, {entry.key: entry for entry in entries}
-        stages = dict.fromkeys(entry.stage for entry in self.entries.values())
+        places = {node.id: place for place, node in enumerate(parent.nodes)}
+        named = dict.fromkeys(entry.stage for entry in self.entries.values())
+        stages = sorted(named, key=lambda stage: places.get(stage, len(places)))  # entries may be in any order
         self.own = [(stage, first) for stage in stages for first in range(_stage(parent, stage).depth)]
         """The positions of the stages that have alternatives, in order."""
         self._stages = tuple(stages)
