@@ -6,6 +6,7 @@ Only alternatives are fitted that are predicted to make the network faster.
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from archdsl.load.spaces import space_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
 from archdsl.runtimes.by_name import runs_files
+from archdsl.search.evaluate import quiet_moment
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import predicted_latency
 from archdsl.search.evaluate.rungs import ask_in_time
@@ -41,6 +43,8 @@ class _Plan(NamedTuple):
     space: JsonObject
     keys: tuple[str, ...]
     seconds: float
+    least: int
+    """Of these, without which the library is of no use."""
 
 
 def fit_own_library(context: Context) -> None:
@@ -65,11 +69,14 @@ def fit_own_library(context: Context) -> None:
     except (Failed, WorkerGone) as error:
         context.note(f"library  no replacement was trained, since {error}")
         return
+    if fitted < plan.least:
+        context.note(f"library  only {fitted:,} of {replacements} could be trained, too few to be of use")
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     context.note(f"library  {fitted:,} of {replacements} were trained")
-    if fitted:
-        context.use_library_of_its_own(folder)
-        context.clock.begin_trials()
-        context.keep_clock()
+    context.use_library_of_its_own(folder)
+    context.clock.begin_trials()
+    context.keep_clock()
 
 
 def _planned(context: Context, parent: Parent) -> _Plan | None:
@@ -92,7 +99,8 @@ def _planned(context: Context, parent: Parent) -> _Plan | None:
         context.note(f"library  no replacement is trained: {least}, more than {gate_ms:.2f} ms")
         return None
     keys = tuple(each.key for each in faster)
-    plan = _Plan(space, keys, policy.time_share * max(limit - context.clock.elapsed, 0.0))
+    seconds = policy.time_share * max(limit - context.clock.elapsed, 0.0)
+    plan = _Plan(space, keys, seconds, max(1, round(policy.least_share * len(keys) / 2)))
     possible = _share_in_time(context, parent, spec, plan)
     if possible < policy.least_share:
         count_text = f"about {math.floor(possible * len(keys)):,} of {len(keys):,} could be"
@@ -163,7 +171,8 @@ def _share_in_time(context: Context, parent: Parent, spec: Spec, plan: _Plan) ->
     settings = LibrarySettings(images=fitting.images, scored=fitting.scored, steps=fitting.steps)
     chosen = [each for key, each in wanted_alternatives(spec, space_of(plan.space)) if key in plan.keys]
     work = sum(work_by_stage(spec, chosen, settings).values())
-    processes = min(physical_cores(), fitting.most_processes)
+    cores, busy = physical_cores(), quiet_moment.other_cores(policy.look_s) or 0.0
+    processes = min(max(cores - busy, policy.least_cores), fitting.most_processes)
     speed = policy.speed_of_files if runs_files(context.settings.runtime) else policy.speed_of_modules
     macs_a_second = processes * speed * count(spec).macs / (latency_ms / 1000 / context.settings.batch)
     return min(plan.seconds * macs_a_second / max(work, 1.0), 1.0)
@@ -184,6 +193,7 @@ def _fitted(context: Context, parent: Parent, plan: _Plan, folder: Path) -> int:
         keys=plan.keys,
         out=str(folder.absolute()),
         seconds=plan.seconds,
+        least=plan.least,
         device=context.settings.device,
         fitting=context.policy.own_library.fitting,
     )

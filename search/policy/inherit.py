@@ -94,12 +94,17 @@ class OwnLibraryPolicy:
     time_share: float = 0.3
     """Of the time that is left, at most."""
     least_share: float = 0.25
-    """Of these alternatives, about which the time must do for; else none is fitted."""
+    """Of these alternatives, about which the time must do for; else none is fitted. With fewer than half as many after
+    all, the library is not used."""
     speed_of_files: float = 1.2
     """MACs a second of a process that fits, in units of those of the parent as it is measured, where a file is: of
     lit-dat-64's parent in ONNX Runtime it was 1.4."""
     speed_of_modules: float = 3.0
     """The same where modules are measured: of small networks these take two to five times as long as files."""
+    look_s: float = 0.5
+    """For which it is looked at how many cores other processes keep busy."""
+    least_cores: float = 0.25
+    """That are left however busy the machine is."""
     least_saving: float = 0.01
     """Share of the parent's latency that an alternative is predicted to save at least."""
     search_share: float = 0.2

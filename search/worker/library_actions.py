@@ -44,6 +44,7 @@ def fit_library(request: messages.LibraryRequest, say: Say) -> messages.LibraryR
         device=request.device,
         keys=request.keys,
         seconds=request.seconds,
+        least=request.least,
         watcher=heard,
     )
     return messages.LibraryReply(len(library.usable), len(library.left_out))

@@ -34,7 +34,9 @@ class LibraryRequest(Request[LibraryReply]):
     """Of the alternatives that are fitted."""
     out: str
     seconds: float | None
-    """After which no further one is begun."""
+    """After which the building ends."""
+    least: int
+    """Alternatives without which it is not worth its time."""
     device: str
     fitting: FittingPolicy
 

@@ -28,6 +28,7 @@ from archdsl.deriving.library.folder import Library, read_library, weights_hash
 from archdsl.deriving.library.scoring import Scorer
 from archdsl.deriving.library.solutions import Solver
 from archdsl.deriving.library.stage_times import stage_ends
+from archdsl.deriving.library.time_limit import TimeLimit
 from archdsl.deriving.library.wanted import wanted_alternatives
 from archdsl.deriving.library.work import model_hash, sample_sizes
 from archdsl.deriving.parents import read_parent
@@ -320,6 +321,37 @@ def test_some_alternatives_or_some_time_make_a_library_of_what_was_fitted_which_
     more = build_some(keys=[keys[0]], seconds=0.0)
     assert set(more.index.keys) == {keys[1], keys[4]}
     assert results(build_some()) == results(library)
+
+
+def test_a_building_ends_with_its_time_or_after_half_of_it_where_too_little_would_be_finished() -> None:
+    now = [0.0]
+    limit = TimeLimit(60.0, 10, clock=lambda: now[0])
+    for seconds, finished, is_over in (
+        (29.0, 0, False),
+        (30.0, 5, False),
+        (30.0, 4, True),
+        (59.9, 5, False),
+        (60, 99, True),
+    ):
+        now[0] = seconds
+        assert limit.is_over(finished) is is_over
+    assert not TimeLimit(None, 10, clock=lambda: 1e9).is_over(0)
+
+
+def test_processes_end_when_the_time_is_over(parent: Path, tmp_path: Path) -> None:
+    space = space_of(space_around())
+    made = build_library(
+        parent,
+        "shapetex",
+        tmp_path / "short",
+        space=space,
+        settings=SETTINGS.model_copy(update={"steps": 10_000_000}),
+        train_images=128,
+        workers=2,
+        device="cpu",
+        seconds=1.0,
+    )
+    assert not made.usable
 
 
 def test_the_stages_share_the_time_by_their_work() -> None:

@@ -22,6 +22,7 @@ from archdsl.deriving.library.activations import MAPS
 from archdsl.deriving.library.facts import Identity, LibrarySettings
 from archdsl.deriving.library.folder import Library
 from archdsl.deriving.library.progress import BuildProgress, Watcher
+from archdsl.deriving.library.time_limit import TimeLimit
 from archdsl.deriving.library.work import Job, Work
 from archdsl.errors import SearchError, WrongUse
 from archdsl.files import try_lock
@@ -48,6 +49,7 @@ def build_library(
     device: str | None = None,
     keys: Iterable[str] | None = None,
     seconds: float | None = None,
+    least: int = 0,
     loaded: Data | None = None,
     watcher: Watcher = lambda progress: None,
 ) -> Library:
@@ -65,8 +67,10 @@ def build_library(
         workers: processes that fit at the same time, each with the parent in memory.
         device: `cpu`, `cuda` or `cuda:N`; without it CUDA if there is one.
         keys: of the alternatives that are fitted; by default all of the space.
-        seconds: after which no further alternative is begun; the library then has those that are finished, and is
-            resumed like any other. No limit by default.
+        seconds: after which the building ends; the library then has the alternatives that are finished, and is resumed
+            like any other. In one process the last one that was begun is finished. No limit by default.
+        least: alternatives in that time that make a library worth it: after half of the time the building ends where
+            fewer would be finished.
         loaded: the data, where it is loaded already for this size of images, `settings.seed` and `train_images`.
         watcher: told of the progress.
 
@@ -93,7 +97,7 @@ def build_library(
     for left in path.glob(f"{MAPS}*"):  # by a building that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        return _built(work, path, workers, watcher)
+        return _built(work, path, workers, least, watcher)
     finally:
         lock.release()
 
@@ -109,7 +113,7 @@ def _check_folder(path: Path) -> None:
             raise WrongUse(f"{path} holds {others[0]} and is no library; name another folder")
 
 
-def _built(work: Work, path: Path, workers: int, watcher: Watcher) -> Library:
+def _built(work: Work, path: Path, workers: int, least: int, watcher: Watcher) -> Library:
     index = files.read_index(path)
     if index is not None:
         files.refuse_difference(path, files.differences(index.identity, work.identity))
@@ -123,20 +127,24 @@ def _built(work: Work, path: Path, workers: int, watcher: Watcher) -> Library:
     files.write_index(path, begun, finished.values())
     started, already = time.monotonic(), len(finished)
 
-    def tell(done: int) -> None:
+    limit = TimeLimit(work.seconds_left, least - already)
+
+    def is_over(done: int) -> bool:
         seconds, new = time.monotonic() - started, done - already
         left_s = seconds / new * (len(keys) - done) if new > 0 else None
         watcher(BuildProgress(done, len(keys), seconds, left_s))
+        return limit.is_over(new)
 
-    tell(already)
+    is_over(already)
     pending = [key for key in keys if key not in finished]
     if workers > 1 and len(pending) > 1:
         with tempfile.TemporaryDirectory(prefix=MAPS, dir=path, ignore_cleanup_errors=True) as place:
             job, processes = work.shared(Path(place)), min(workers, len(pending))
-            _in_processes(job, processes, lambda: tell(_count(path, keys, work.identity)))
+            _in_processes(job, processes, lambda: is_over(_count(path, keys, work.identity)))
     else:
         for number, _ in enumerate(work.run(set(pending)), 1):
-            tell(already + number)
+            if is_over(already + number):
+                break
     entries = [entry for key in keys if (entry := files.stored_entry(path, key, work.identity)) is not None]
     if work.job.seconds is not None:  # what there was no time for is not missing
         begun = begun.model_copy(update={"keys": tuple(entry.key for entry in entries)})
@@ -148,13 +156,14 @@ def _count(path: Path, keys: Sequence[str], identity: Identity) -> int:
     return sum(files.stored_entry(path, key, identity) is not None for key in keys)
 
 
-def _in_processes(job: Job, workers: int, tell: Callable[[], None]) -> None:
-    """Let processes build, each its part; what they have finished stays where one fails."""
+def _in_processes(job: Job, workers: int, is_over: Callable[[], bool]) -> None:
+    """Let processes build, each its part; what they have finished stays where one fails, or the time is over."""
     started = [_started(job._replace(share=(place, workers))) for place in range(workers)]
     try:
         while any(process.poll() is None for process, _ in started):
             time.sleep(_POLL_S)
-            tell()
+            if is_over():
+                return
         for process, errors in started:
             if process.returncode:
                 errors.seek(0)

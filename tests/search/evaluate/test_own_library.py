@@ -16,6 +16,7 @@ from archdsl.deriving.library.solutions import Solver
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
 from archdsl.search.defaults import settings_of
+from archdsl.search.evaluate import quiet_moment
 from archdsl.search.evaluate.library_networks import LibraryNetworks, costs_by
 from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
@@ -111,12 +112,40 @@ def test_predictions_are_corrected_by_a_network_that_is_measured_first(tmp_path:
 
 def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None:
     machine, lines = Machine(), Lines()
-    machine.fitted = 3
+    machine.fitted = 12
     result = fitting_search(tmp_path, machine, lines)
     [request] = asked_for(machine)
-    assert any(f"library  3 of {len(request['keys'])} replacements" in line for line in lines.told)
-    assert len(read_library(tmp_path / "run" / "library").usable) == 3
+    assert any(f"library  12 of {len(request['keys'])} replacements" in line for line in lines.told)
+    assert len(read_library(tmp_path / "run" / "library").usable) == 12
     assert result.verdict.passed
+
+
+def test_too_few_are_not_used(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    machine.fitted = 2
+    policy = replace(RANDOM, own_library=replace(SHIPPED.own_library, least_share=1.0))
+    result = fitting_search(tmp_path, machine, lines, policy=policy)
+    [request] = asked_for(machine)
+    assert request["least"] == round(len(request["keys"]) / 2) > 2
+    assert any(f"library  only 2 of {len(request['keys'])} replacements for" in line for line in lines.told)
+    assert not (tmp_path / "run" / "library").exists()
+    assert not (tmp_path / "run" / "library.json").exists()
+    assert result.verdict.passed
+    fitting_search(tmp_path, machine, resume=True, trials=8, policy=policy)
+    assert len(asked_for(machine)) == 1
+
+
+def test_on_a_busy_machine_less_is_expected_to_be_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(busy: float) -> list[str]:
+        lines = Lines()
+        monkeypatch.setattr(quiet_moment, "other_cores", lambda seconds: busy)
+        policy = replace(RANDOM, own_library=replace(SHIPPED.own_library, least_share=1.0, speed_of_modules=0.02))
+        fitting_search(tmp_path / str(busy), Machine(), lines, policy=policy)
+        return [line for line in lines.told if line.startswith("library  no replacement is trained: in ")]
+
+    [quiet], [busy] = told(0.0), told(1e3)
+    counts = [int(re.findall(r"about ([\d,]+) of", line)[0].replace(",", "")) for line in (quiet, busy)]
+    assert counts[1] <= counts[0] / 2
 
 
 def test_it_is_fitted_once_over_all_resumes(tmp_path: Path) -> None:
