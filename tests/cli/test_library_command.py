@@ -29,8 +29,8 @@ def test_a_library_is_built_shown_and_not_fitted_again(
     command = ("library", "build", parent, "--space", "space.json", *FEW, "-o", "made")
     built = run(*command)
     assert built.code == 0
-    assert built.out.startswith(f"made: {SPACED} alternatives to blocks")
-    assert f"{SPACED} of {SPACED} alternatives" in built.err
+    assert built.out.startswith(f"made: {SPACED} replacements for blocks")
+    assert f"{SPACED} of {SPACED} replacements" in built.err
     again = run(*command, "--json")
     facts = json.loads(again.out)
     assert (facts["usable"], facts["left_out"], facts["image"]) == (SPACED, [], [32, 32])
