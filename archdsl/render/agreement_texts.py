@@ -20,9 +20,13 @@ def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
     if not agreements:
         yield "No network was trained, so that nothing could be ranked."
     too_few = [agreement for agreement in agreements if agreement.rho is None or agreement.chance is None]
-    for agreement in agreements:
-        if agreement not in too_few:
+    known = [agreement for agreement in agreements if agreement not in too_few]
+    for agreement in known:
+        if agreement.n >= FEW:
             yield f"{agreement.name}: {_agreement_figures(agreement)}"
+    for count in sorted({agreement.n for agreement in known if agreement.n < FEW}, reverse=True):
+        figures = ", ".join(f"{agreement.name} {agreement.rho:.2f}" for agreement in known if agreement.n == count)
+        yield f"Spearman over {count} networks, fewer than {FEW} and so weak evidence: {figures}"
     for count in sorted({agreement.n for agreement in too_few}, reverse=True):
         names = ", ".join(agreement.name for agreement in too_few if agreement.n == count)
         yield f"{names}: {counted(count, 'network')}, too few for a rank correlation"
@@ -59,9 +63,10 @@ def finals_text(finals: Finals) -> str:
 def prediction_text(prediction: Prediction) -> str:
     """How far predictions lay off."""
     if not prediction.points or prediction.agreement is None:
-        return f"No latency was predicted: {prediction.reason}."
+        return f"The error of predicted latencies is not known: {prediction.reason}."
     return (
-        f"Each of {len(prediction.points)} networks was predicted from all the others: the median error is "
+        f"Each of {len(prediction.points)} networks was predicted from all the others by {prediction.method}: the "
+        f"median error is "
         f"{prediction.median_error or 0:.0%}, the largest {prediction.largest_error or 0:.0%}. "
         f"Predicted and measured latency: {_agreement_figures(prediction.agreement)}."
     )

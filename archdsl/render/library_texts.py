@@ -16,8 +16,8 @@ REPLACED = "Blocks that were replaced"
 FRONT = "What the library gives for each budget"
 OWN_ROWS = "Blocks without a KL are the parent's own."
 KL_MEANING = (
-    "KL says how much the parent's output changes if only this block is replaced: 0 is not at all. It is the "
-    "Kullback-Leibler divergence of the class probabilities, in nats, on training images, before the network was "
+    "KL says how much the parent's output changes if only this block is replaced (0: the output is unchanged). It is "
+    "the Kullback-Leibler divergence of the class probabilities, in nats, on training images, before the network was "
     "trained as a whole. Savings are predicted."
 )
 PICTURE_NOTE = (
@@ -81,10 +81,11 @@ def saved_head(lines: LibraryLines) -> str:
 def replaced_sum(lines: LibraryLines) -> str:
     """How many blocks were replaced, and what that changes and saves in all."""
     covered, of = sum(block.span for block in lines.exchanged), counted(lines.depth, "block")
+    take = "takes" if len(lines.exchanged) == 1 else "take"
     return (
-        f"{covered} of the parent's {of} {'was' if covered == 1 else 'were'} replaced by "
-        f"{counted(len(lines.exchanged), 'block')} of the library. Summed up, this changes the parent's output by a KL "
-        f"of {kl_text(lines.kl)} (0 is not at all) and is predicted to save {_saved_of(lines)}."
+        f"{counted(len(lines.exchanged), 'replacement')} from the library {take} the place of {covered} of the "
+        f"parent's {of}. Summed up, this changes the parent's output by a KL of {kl_text(lines.kl)} (0: the output is "
+        f"unchanged) and is predicted to save {_saved_of(lines)}."
     )
 
 
@@ -133,16 +134,16 @@ def front_notes(lines: LibraryLines) -> list[str]:
     known = "No accuracy was measured: only the KL is known."
     if trained:
         known = (
-            f"{TRAINED} The accuracy of {trained} of the {len(lines.front)} networks was measured in this run, on "
-            "validation images: of the parent as it is, of the others after the short training. "
-            f"{UNTRAINED} Of the others only the KL is known."
-        ) + (f" {WINNER} is the winner." if any(line.is_winner for line in lines.front) else "")
+            f"{TRAINED} marks networks whose accuracy was measured on validation images in this run: {trained} of "
+            f"{len(lines.front)}. The parent was measured as it is, and each of its successors after the short "
+            f"training. {UNTRAINED} marks networks of which only the KL is known."
+        ) + (f" {WINNER} marks the winner." if any(line.is_winner for line in lines.front) else "")
     row = (
         f"Its row is the network of the library that changes the parent's output least within it.{_beside_text(lines)}"
     )
     return [
-        f"A budget is a share of {of}. {row} KL, summed over the replacements, says how much: 0 is not at all "
-        "(Kullback-Leibler divergence of the class probabilities, in nats).",
+        f"A budget is a share of {of}. {row} KL, summed over the replacements, says how much (0: the output is "
+        "unchanged): it is the Kullback-Leibler divergence of the class probabilities, in nats.",
         known,
     ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.json_types import JsonObject
 from archdsl.render.texts import counted
+from archdsl.search.store.gate import gate_text
 
 if TYPE_CHECKING:
     from archdsl.search.report.facts import Report
@@ -23,8 +24,8 @@ def provenance_lines(report: Report) -> Iterator[str]:
         are = "is unstable: it" if unstable == 1 else "are unstable: they"
         yield f"{unstable} of {len(timings)} latencies {are} drifted, or too few rounds were undisturbed."
     if report.gate_ms is not None:
-        noise = "" if report.noise is None else f", the budget minus this machine's noise of {report.noise:.0%}"
-        yield f"Gate: {report.stat} {report.gate_ms:.2f} ms{noise}."
+        text = gate_text(report.gate_ms, report.budget_ms)
+        yield f"{text[:1].upper()}{text[1:]} ({report.stat})."
     trained = [trial.proxy.document for trial in [*report.trials, *report.longer] if trial.proxy.document]
     for line, times in Counter(_training(proxy) for proxy in trained).most_common():
         yield f"{counted(times, 'training')}: {line}"

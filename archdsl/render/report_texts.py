@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archdsl.errors import ArchError
+from archdsl.latency.result import LEAST_ROUNDS
 from archdsl.numbers import accuracy_text, plain_text, standard_error
 from archdsl.render.budget_share import budget_share_text
-from archdsl.render.budgets import budget_texts, origin
+from archdsl.render.budgets import budget_texts, origin, rate_text
 from archdsl.render.candidates import NEVER_CHOSEN, untrained_text
 from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import (
     exported_text,
-    fewer_processes_text,
     float32_text,
     held_out_text,
     parent_text,
     parent_warnings,
     reading_lines,
 )
+from archdsl.render.verdict_line import Judged
+from archdsl.render.verdict_line import verdict_line as judged_line
 from archdsl.search.config import COST_TEXTS, Settings
 from archdsl.search.network import has_spec
 from archdsl.search.report.reading import number
@@ -94,27 +96,22 @@ def _tried(report: Report) -> int:
 
 
 def verdict_line(report: Report) -> str:
-    """PASS, FAIL or UNSURE, with the numbers."""
-    verdict, budget = report.verdict, report.budget_ms
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    if verdict.passed is None:
+    """PASS, FAIL or UNSURE, with the numbers: the line that the search printed."""
+    verdict, settings = report.verdict, _settings(report)
+    if verdict.passed is None or verdict.word == "":
         return verdict.reason or "no verdict: the winner was not measured again"
-    if verdict.reading is not None:
-        nearest = "nearest miss " if verdict.word == "FAIL" else ""
-        return f"{verdict.word}  {nearest}{verdict.name}{reason}{fewer_processes_text(verdict.reading)}"
-    if verdict.latency is None:
-        subject = f"{verdict.name} could not be measured again" if verdict.name else "nothing was measured"
-        return f"FAIL  {subject}{reason}"
-    where = f"{verdict.name}: {report.stat} {verdict.latency:.2f} ms"
-    again = " measured again in a fresh process" if verdict.attempts else ""
-    if verdict.passed:
-        inside = "no latency budget was given" if budget is None else f"within the budget of {plain_text(budget)} ms"
-        return f"PASS  {where}{again}, {inside}"
-    if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where}{again}, exceeds the budget of {plain_text(budget)} ms"
-    if verdict.word == "UNSURE" and (budget is None or verdict.latency <= budget):
-        return f"UNSURE  {verdict.name}{reason}"
-    return f"{verdict.word}  nearest miss {where}{reason}"
+    judged = Judged(
+        word=verdict.word,
+        reason=verdict.reason,
+        name=verdict.name or None,
+        reading=verdict.reading,
+        latency_ms=verdict.latency,
+        stat=report.stat,
+        budget_ms=report.budget_ms,
+        is_inside=any(trial.hash == verdict.hash and trial.inside_budget for trial in report.trials),
+        rate="" if settings is None else rate_text(settings),
+    )
+    return judged_line(judged)
 
 
 def condition_lines(report: Report) -> list[str]:
@@ -232,12 +229,17 @@ def cost_text(value: float | None, metric: str, missing: str = "-") -> str:
 
 
 def measured_text(trial: TrialLine) -> str:
-    """A latency with its spread, (p50 - p10) / p10; a `~` marks an unstable measurement."""
+    """A latency with its spread, (p50 - p10) / p10, or with its interval where too few rounds count for a spread.
+
+    A `~` marks an unstable measurement.
+    """
     if trial.latency is None:
         return "-"
     timing = trial.timing
-    mark = "~" if timing.is_unstable else ""
-    return f"{mark}{trial.latency:.2f}" + (f" +{timing.spread:.0%}" if timing.spread is not None else "")
+    text = f"{'~' if timing.is_unstable else ''}{trial.latency:.2f}"
+    if timing.undisturbed is not None and timing.undisturbed < LEAST_ROUNDS:
+        return text if timing.interval is None else f"{text} [{timing.interval[0]:.2f}, {timing.interval[1]:.2f}]"
+    return text if timing.spread is None else f"{text} +{timing.spread:.0%}"
 
 
 def proxy_text(report: Report) -> str:
@@ -247,8 +249,8 @@ def proxy_text(report: Report) -> str:
     data = next((proxy.data for proxy in proxies.values() if proxy.data), "unknown data")
     return (
         f"Proxy accuracy is the validation accuracy after {lengths}; {data}. ± is one standard error, from the number "
-        f"of validation images alone. +N% after a latency is its spread, (p50 - p10) / p10; ~ marks an unstable "
-        f"measurement."
+        f"of validation images alone. +N% after a latency is its spread, (p50 - p10) / p10, or [a, b] its interval "
+        f"where fewer than {LEAST_ROUNDS} rounds count; ~ marks an unstable measurement."
     )
 
 
@@ -299,4 +301,8 @@ def importance_text(importance: Importance) -> str:
     """What the shares are of, or why there are none."""
     if not importance.shares:
         return f"{importance.metric}: not computed: {importance.reason}."
-    return f"If values were assigned at random, the largest share would be {importance.by_chance or 0:.0%}."
+    by_chance, largest = importance.by_chance or 0.0, max(importance.shares.values())
+    text = f"If values were assigned at random, the largest share would be {by_chance:.0%}"
+    if largest > by_chance:
+        return f"{text}."
+    return f"{text}: the largest share here, {largest:.0%}, is not above that, so these shares mean nothing."

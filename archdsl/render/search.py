@@ -19,7 +19,8 @@ from archdsl.render.prose import Prose
 from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import verdict_lines
-from archdsl.search.report.commands import digits, resume_command
+from archdsl.search.report.commands import resume_command
+from archdsl.search.store.clock import more_time_s
 from archdsl.search.store.shortened import unequal_finalists_text
 from archdsl.search.trial import RUNGS
 
@@ -105,8 +106,8 @@ def how_to_continue(result: Result) -> str:
     if settings.trials is not None:
         options += ["--trials", str(2 * settings.trials)]
     if settings.time_s is not None:
-        options += ["--time", f"{digits(2 * settings.time_s)}s"]
-    more = "with twice the limits: " if options else "with a limit, e.g.: "
+        options += ["--time", f"{more_time_s(settings.time_s, result.seconds)}s"]
+    more = "with larger limits: " if options else "with a limit, e.g.: "
     command = resume_command(result.folder, *(options or ["--time", "20m"]))
     return f"this search had ended, so nothing was done now and its result stands; to continue it {more}{command}"
 

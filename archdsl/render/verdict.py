@@ -15,6 +15,7 @@ from archdsl.render.budgets import rate_text
 from archdsl.render.columns import whole
 from archdsl.render.prose import Prose
 from archdsl.render.texts import counted
+from archdsl.render.verdict_line import Judged, verdict_line
 from archdsl.search.report.library import read_library_lines
 from archdsl.search.report.reading import items, mapping, number
 
@@ -62,36 +63,20 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
 
 
 def _first_line(result: Result) -> str:
-    """`PASS  NAME: p50 4.05 ms [4.01, 4.12] lies within the budget of 5 ms`."""
-    verdict, budget = result.verdict, result.settings.budgets.latency_ms
-    if verdict.spec is None:
-        return f"{verdict.verdict}  nothing was measured: {verdict.reason}"
-    if verdict.reading is not None:
-        nearest = "" if verdict.has_winner else "nearest miss "
-        rate = rate_text(result.settings)
-        fewer = fewer_processes_text(verdict.reading)
-        return f"{verdict.verdict}  {nearest}{verdict.spec.name}: {verdict.reason}{rate}{fewer}"
-    if verdict.verdict == "UNSURE":
-        nearest = "" if verdict.record is not None and verdict.record.inside_budget else "nearest miss "
-        return f"UNSURE  {nearest}{verdict.spec.name}: {verdict.reason}"
-    if verdict.latency is None:
-        return f"FAIL  {verdict.spec.name} could not be measured again: {verdict.reason}"
-    where = f"{verdict.spec.name}: {result.settings.stat} {verdict.latency:.2f} ms"
-    if verdict.has_winner:  # of an earlier version, which kept no reading
-        return f"{verdict.verdict}  {where}{_inside(budget)}"
-    if budget is not None and verdict.latency > budget:
-        return f"FAIL  nearest miss {where} exceeds the budget of {plain_text(budget)} ms{rate_text(result.settings)}"
-    return f"FAIL  nearest miss {verdict.spec.name}: {verdict.reason}"
-
-
-def _inside(budget: float | None) -> str:
-    return "" if budget is None else f" lies within the budget of {plain_text(budget)} ms"
-
-
-def fewer_processes_text(reading: Reading) -> str:
-    """That a verdict rests on fewer processes than the three that it has where there is time; else empty."""
-    count = {1: "one process", 2: "two processes"}.get(reading.processes)
-    return "" if count is None else f" (measured in {count}, since time was short)"
+    verdict, record = result.verdict, result.verdict.record
+    assert verdict.verdict is not None
+    judged = Judged(
+        word=verdict.verdict,
+        reason=verdict.reason or "",
+        name=None if verdict.spec is None else verdict.spec.name,
+        reading=verdict.reading,
+        latency_ms=verdict.latency,
+        stat=result.settings.stat,
+        budget_ms=result.settings.budgets.latency_ms,
+        is_inside=record is not None and record.inside_budget is True,
+        rate=rate_text(result.settings),
+    )
+    return verdict_line(judged)
 
 
 def reading_lines(reading: Reading) -> Iterator[str]:
@@ -178,8 +163,10 @@ def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) 
     text = f"its parent {parent.name}: {accuracy} on the same {which} images"
     if parent.latency_ms is None:
         return text
-    share = "" if latency is None else f"; the winner takes {100 * latency / parent.latency_ms:.0f} % of that"
-    return f"{text}, {stat} {parent.latency_ms:.2f} ms{share}"
+    text = f"{text}, {stat} {parent.latency_ms:.2f} ms"
+    if latency is None:
+        return text
+    return f"{text}; the winner takes {100 * latency / parent.latency_ms:.0f} % of this latency"
 
 
 def parent_warnings(parent: ParentSummary | None) -> list[str]:

@@ -39,6 +39,8 @@ class Estimate(NamedTuple):
     """Blocks of undisturbed rounds that the interval rests on."""
     rounds: int
     undisturbed: int
+    block_rounds: int = BLOCK
+    """Rounds a block."""
 
     @property
     def share(self) -> float:
@@ -74,7 +76,8 @@ def estimate(processes: Sequence[Rounds], stat: str, draws: int = DRAWS) -> Esti
         low, high = min(low, value, float(drawn_low)), max(high, value, float(drawn_high))
     if stat == "min":
         low = float(pooled.min())
-    return Estimate(value, low, high, len(blocks), sum(len(rounds.ms) for rounds in processes), len(pooled))
+    rounds = sum(len(taken.ms) for taken in processes)
+    return Estimate(value, low, high, len(blocks), rounds, len(pooled), blocks.shape[1])
 
 
 def _blocks(turns: Sequence[Floats]) -> Floats:

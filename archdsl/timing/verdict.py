@@ -45,8 +45,8 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
         reason = f"only {pooled.undisturbed:,} of {rounds:,} rounds {were} undisturbed, fewer than a quarter"
         return Judgement("UNSURE", reason, pooled, True)
     if pooled.blocks < LEAST_BLOCKS:
-        blocks = f"{pooled.blocks} of the {LEAST_BLOCKS} blocks needed"
-        reason = f"too few undisturbed rounds: {pooled.undisturbed}, which make {blocks}"
+        groups = f"{pooled.blocks} of the {LEAST_BLOCKS} groups of {pooled.block_rounds} rounds that are needed"
+        reason = f"too few undisturbed rounds: {pooled.undisturbed}, which make {groups}"
         return Judgement("UNSURE", reason, pooled, True)
     interval = _text(stat, pooled)
     if pooled.high <= budget_ms:

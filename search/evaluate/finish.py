@@ -24,6 +24,7 @@ from archdsl.search.evaluate.kept_weights import (
     retraining_s,
 )
 from archdsl.search.evaluate.trial_run import lost
+from archdsl.search.store.clock import more_time_s
 from archdsl.search.store.reading import Reading
 from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner import AttemptSummary, Tie, Word
@@ -46,14 +47,16 @@ class Attempt(NamedTuple):
     reason: str
     is_by_chance: bool = False
     """Whether its accuracy is no better than always naming the largest class."""
-    is_out_of_time: bool = False
-    """Whether time alone was missing: it is inside the budget by its trial, and was not measured again."""
+    is_left_open: bool = False
+    """Whether it is inside the budget by its trial, and was not measured again: the time was over, or the search was
+    interrupted.
+    """
 
     @property
     def verdict(self) -> Word:
         """PASS, FAIL or UNSURE."""
         if self.judged is None:
-            return "UNSURE" if self.is_out_of_time else "FAIL"
+            return "UNSURE" if self.is_left_open else "FAIL"
         return self.judged.verdict
 
     def summary(self, stat: str) -> AttemptSummary:
@@ -126,7 +129,7 @@ def _attempt(context: Context, trial: Trial, handed_over: HandedOver) -> Attempt
         context.doing(spec.name, "measuring the winner in fresh processes")
         judged, reading = read_winner(context, spec, kept.path, trial.latency_ms or 0.0)
     except OutOfTime:
-        return Attempt(spec, trial, kept, None, None, _out_of_time(context, trial, kept), is_out_of_time=True)
+        return Attempt(spec, trial, kept, None, None, _out_of_time(context, trial, kept), is_left_open=True)
     except TargetLost as error:
         raise lost(context, error) from error
     except (Failed, WorkerGone) as error:
@@ -135,20 +138,24 @@ def _attempt(context: Context, trial: Trial, handed_over: HandedOver) -> Attempt
         if context.is_interrupted:  # once more stops at once
             raise
         context.is_interrupted = context.is_ending = True
-        return Attempt(spec, trial, kept, None, None, "the search was interrupted before it was measured again")
+        interrupted = f"{_inside_text(context, trial)}, but the search was interrupted before it was measured again"
+        return Attempt(spec, trial, kept, None, None, interrupted, is_left_open=True)
     context.watcher(context.state, f"{spec.name}: {judged.verdict}: {judged.reason}")
     return Attempt(spec, trial, kept, judged, reading, judged.reason)
 
 
 def _out_of_time(context: Context, trial: Trial, kept: KeptWeights | None) -> str:
     """Why a network inside the budget is neither handed over nor refused."""
-    stat = context.settings.stat
-    trial_ms = "" if trial.latency_ms is None else f" ({stat} {trial.latency_ms:.2f} ms in its trial)"
     missing = "there was no time to measure it again"
     if kept is None:
         is_cached = "since its accuracy came from the cache, which keeps no weights, " * (trial.outcome == "cached")
         missing = f"its weights are not here, {is_cached}and there was no time to train it again"
-    return f"it is inside the budget{trial_ms}, but {missing}"
+    return f"{_inside_text(context, trial)}, but {missing}"
+
+
+def _inside_text(context: Context, trial: Trial) -> str:
+    trial_ms = "" if trial.latency_ms is None else f" ({context.settings.stat} {trial.latency_ms:.2f} ms in its trial)"
+    return f"it is inside the budget{trial_ms}"
 
 
 def _no_better_than_chance(kept: KeptWeights, chance: float) -> str:
@@ -180,7 +187,7 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt], han
             str(winner.kept.path),
         )
     if unsure:
-        reason = f"{unsure[0].reason}; give more time: {_with_more_time(context)}"
+        reason = f"{unsure[0].reason}; {_how_to_go_on(context)}"
         return Verdict("UNSURE", reason, unsure[0].spec, unsure[0].trial, None, summaries)
     measured = [(attempt.reading.value_ms, attempt) for attempt in attempts if attempt.reading is not None]
     if not measured:
@@ -189,22 +196,24 @@ def _verdict(context: Context, ranked: list[Trial], attempts: list[Attempt], han
     return Verdict("FAIL", nearest.reason, nearest.spec, nearest.trial, nearest.reading, summaries)
 
 
-def _resume_command(context: Context, *options: str) -> str:
-    return shlex.join(["archdsl", "search", "--out", str(context.folder.path), "--resume", *options])
-
-
-def _with_more_time(context: Context) -> str:
-    """The command that continues the search with twice its time."""
-    return _resume_command(context, "--time", f"{math.ceil(2 * (context.clock.limit or 0.0))}s")
-
-
-def _why_no_trial(context: Context) -> str:
-    """Why nothing was tried, and the command that goes on."""
+def _how_to_go_on(context: Context) -> str:
+    """What to do where the search ended before it could tell."""
+    command = ["archdsl", "search", "--out", str(context.folder.path), "--resume"]
     if context.is_interrupted:
-        return f"the search was interrupted before its first trial; to continue: {_resume_command(context)}"
-    if context.clock.limit is not None:
-        return f"the time limit was reached before the first trial ended; give more time: {_with_more_time(context)}"
-    return "no trial ended"
+        return f"to continue: {shlex.join(command)}"
+    more_s = more_time_s(context.clock.limit or 0.0, context.clock.elapsed)
+    return f"give more time: {shlex.join([*command, '--time', f'{more_s}s'])}"
+
+
+def _nothing_measured(context: Context, summaries: list[AttemptSummary]) -> Verdict:
+    """UNSURE where the search ended before its first trial: it shows nothing of any network."""
+    if context.is_interrupted:
+        why = "the search was interrupted before its first trial"
+    elif context.clock.limit is not None:
+        why = "the time limit was reached before the first trial ended"
+    else:
+        return Verdict("FAIL", "no trial ended", None, None, None, summaries)
+    return Verdict("UNSURE", f"{why}; {_how_to_go_on(context)}", None, None, None, summaries)
 
 
 def _keep_in_front(context: Context, attempts: list[Attempt]) -> None:
@@ -242,7 +251,9 @@ def _nearest_miss(context: Context, attempts: list[Attempt], summaries: list[Att
     reasons += [attempt.reason for attempt in attempts]
     reason = reasons[-1] if reasons else None
     if not measured:
-        return Verdict("FAIL", reason or _why_no_trial(context), None, None, None, summaries)
+        if reason is None:
+            return _nothing_measured(context, summaries)
+        return Verdict("FAIL", reason, None, None, None, summaries)
     trial = min(measured, key=_latency)
     spec, reading = spec_of(trial.document), trial.measurement
     if trial.is_over_gate and reading is not None and reading.is_disturbed:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
-from archdsl.numbers import accuracy_text, plain_text
+from archdsl.numbers import accuracy_text
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.inherited_loss import with_inherited_loss
@@ -18,7 +18,8 @@ from archdsl.search.network import AnyNetwork, Network
 from archdsl.search.predict.predictors import Predictors
 from archdsl.search.propose.study import OpenTrial, Study
 from archdsl.search.propose.trial_queue import LATENCY
-from archdsl.search.trial import Trial
+from archdsl.search.store.gate import gate_text
+from archdsl.search.trial import BESIDE, Trial
 from archdsl.search.worker.process import Failed, TargetLost, WorkerGone
 from archdsl.search.worker.slot import WorkerSlot
 
@@ -82,9 +83,7 @@ def _measured(context: Context, network: AnyNetwork, trial: Trial, slot: WorkerS
     trial = replace(trial, latency_ms=ms, measurement=measurement, inside_budget=is_inside, outcome="measured")
     if gate is None or ms <= gate:
         return trial
-    budget = settings.budgets.latency_ms or gate
-    noise = f"budget {plain_text(budget)} ms - {100 * (1 - gate / budget):.0f} % noise"
-    reason = f"{settings.stat} {ms:.2f} ms is too slow (gate {gate:.2f} ms = {noise})"
+    reason = f"{settings.stat} {ms:.2f} ms is too slow ({gate_text(gate, settings.budgets.latency_ms)})"
     return replace(trial, outcome="fell", reason=reason)
 
 
@@ -129,7 +128,7 @@ def _noted(trial: Trial) -> JsonObject:
 
 def line(trial: Trial) -> str:
     """One trial in one line."""
-    name = f" ({trial.label})" if trial.is_baseline else ""
+    name = f", {trial.name} ({BESIDE[trial.origin or '']})" if trial.is_baseline else ""
     text = f"trial {trial.number}{name}: {trial.params / 1e6:.2f} M params"
     if trial.latency_ms is not None and not trial.is_over_gate:  # there the reason has the milliseconds
         text += f", {trial.latency_ms:.2f} ms"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,6 +34,7 @@ from archdsl.search.propose.study import Study
 from archdsl.search.report import read_report
 from archdsl.search.report.commands import resume_command
 from archdsl.search.store.budget_share import BudgetShare
+from archdsl.search.store.clock import more_time_s
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.progress import Watcher, silent
 from archdsl.search.store.result import Result, keep, stored
@@ -105,8 +105,9 @@ class Search:
             context.machine.disturbed,
             self._budget_share,
             None if context.parent is None else context.parent.summary,
+            seconds=context.clock.elapsed,
         )
-        keep(context.folder, result, context.policy.final_reading, context.clock.elapsed)
+        keep(context.folder, result, context.policy.final_reading)
         self._write_report()
         return result
 
@@ -205,7 +206,7 @@ def _no_time_left(context: Context) -> str:
         return "time limit reached before the first trial"
     limit = context.clock.limit or 0.0
     stand = "the trial so far stands" if len(context.trials) == 1 else f"the {len(context.trials)} trials so far stand"
-    more = resume_command(context.folder.path, "--time", f"{math.ceil(2 * limit)}s")
+    more = resume_command(context.folder.path, "--time", f"{more_time_s(limit, context.clock.elapsed)}s")
     spent = f"the time limit of {plain_text(limit)} s is used up"
     if (left := context.clock.left or 0.0) > 0:
         spent = f"the {left:.0f} s that are left of {plain_text(limit)} s are for finishing the best"

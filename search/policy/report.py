@@ -19,5 +19,3 @@ class ReportPolicy:
     """Random orders that are tried of more networks."""
     noise: float = 0.05
     """Of a machine whose noise the run does not say: the least that a search assumes."""
-    bench_rounds: int = 400
-    """For a narrower interval: ten times as many as `archdsl bench` takes by itself."""

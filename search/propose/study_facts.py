@@ -90,8 +90,9 @@ def _importance(trials: Sequence[FrozenTrial], objectives: Sequence[str], policy
 def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportPolicy) -> Importance:
     metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
     if len(trials) < policy.importance_trials:
-        have = "1 network has" if len(trials) == 1 else f"{len(trials)} networks have"
-        few = f"{have} a value; fewer than {policy.importance_trials} give shares by chance"
+        which = "trained" if name == "proxy_accuracy" else "measured"
+        there = "there is 1" if len(trials) == 1 else f"there are {len(trials)}"
+        few = f"it needs at least {policy.importance_trials} {which} networks; {there}"
         return Importance(metric, len(trials), {}, None, few)
     if len(set(values)) < 2:
         return Importance(metric, len(trials), {}, None, "all networks have the same value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,9 @@ from scipy.stats import rankdata
 
 from archdsl.language.document import Spec
 from archdsl.search.policy import Policy
-from archdsl.search.policy.predict import SurrogatePolicy
+from archdsl.search.policy.predict import FormulaPolicy, SurrogatePolicy
 from archdsl.search.policy.report import ReportPolicy
+from archdsl.search.predict.formula import fitted, terms_of
 from archdsl.search.predict.latency_model import LatencyModel
 from archdsl.search.predict.rank_ensemble import MEMBERS, ensemble
 from archdsl.search.predict.ranks import spearman
@@ -109,22 +111,43 @@ def finals(trials: Sequence[TrialLine], longer: Sequence[TrialLine], policy: Rep
     return Finals(pairs, agreement("proxy accuracy", values, policy))
 
 
-def prediction(trials: Sequence[TrialLine], specs: Mapping[str, Spec], policy: Policy) -> Prediction:
-    """The search's own model of latency, held to every network that it was not fitted to."""
-    measured = {trial.hash: trial for trial in trials if trial.latency is not None and trial.hash in specs}
-    model = LatencyModel(policy.latency_model)
+def prediction(
+    trials: Sequence[TrialLine], specs: Mapping[str, Spec], policy: Policy, *, by_formula: bool
+) -> Prediction:
+    """The search's own model of latency, held to every network that it was not fitted to.
+
+    by_formula: whether the search predicts by a formula while the networks are too few for the regression.
+    """
+    measured = {
+        trial.hash: trial for trial in trials if trial.latency and trial.hash in specs and trial.timing.undisturbed != 0
+    }
+    model, enough = LatencyModel(policy.latency_model), policy.latency_model.enough
     for trial in measured.values():
         model.learn(specs[trial.hash], trial.latency or 0.0)
     try:
-        pairs = model.left_out() if all(trial.latency for trial in measured.values()) else []
+        pairs, method = model.left_out(), "a regression"
     except np.linalg.LinAlgError:
-        pairs = []
+        pairs, method = [], "a regression"
+    if not pairs and by_formula:
+        enough, method = policy.formula.enough, "a formula of MACs and operators"
+        pairs = _by_formula([(specs[trial.hash], trial.latency or 0.0) for trial in measured.values()], policy.formula)
     if not pairs:
-        enough = policy.latency_model.enough
         were = "network was" if len(measured) == 1 else "networks were"
-        reason = f"{len(measured)} {were} measured; the search predicts latencies from {enough} on"
-        return Prediction([], None, None, None, reason)
+        reason = f"{len(measured)} {were} measured, and it is computed from {enough} on"
+        return Prediction([], None, None, None, reason, method)
     errors = [abs(predicted / ms - 1) for predicted, ms in pairs]
     points = [(trial.name, predicted, ms) for trial, (predicted, ms) in zip(measured.values(), pairs, strict=True)]
     ranked = agreement("predicted ms", pairs, policy.report)
-    return Prediction(points, statistics.median(errors), max(errors), ranked, "")
+    return Prediction(points, statistics.median(errors), max(errors), ranked, "", method)
+
+
+def _by_formula(measured: Sequence[tuple[Spec, float]], policy: FormulaPolicy) -> list[tuple[float, float]]:
+    """Of each network the ms by the formula fitted to all others, and those measured; empty before it is fitted."""
+    known, pairs = [(terms_of(spec), ms) for spec, ms in measured], []
+    if len(known) < policy.enough:
+        return []
+    for place, (terms, ms) in enumerate(known):
+        formula = fitted([*known[:place], *known[place + 1 :]], replace(policy, enough=1))
+        if formula is not None:
+            pairs.append((formula.predict(terms), ms))
+    return pairs

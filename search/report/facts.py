@@ -16,7 +16,7 @@ from archdsl.search.report.trials import Timing, TrialLine
 from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
+from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy, Word
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Verdict:
     """What became of the promise; `passed` None while the search has not ended."""
 
     passed: bool | None
-    word: str
+    word: Word | Literal[""]
     """PASS, FAIL or UNSURE; empty where there is no verdict."""
     name: str
     hash: str
@@ -132,6 +132,7 @@ class Prediction:
     agreement: Agreement | None
     reason: str
     """Why there is no prediction."""
+    method: str = "a regression"
 
 
 @dataclass(frozen=True)

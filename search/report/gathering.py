@@ -15,6 +15,7 @@ from archdsl.json_types import Json, JsonObject
 from archdsl.language.document import Spec
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import parse_spec, spec_of
+from archdsl.runtimes.by_name import runs_files, runtimes
 from archdsl.runtimes.setting import with_runtime
 from archdsl.search.network import has_spec
 from archdsl.search.policy import SHIPPED, Policy
@@ -47,6 +48,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
     study = study_facts(files.folder, _objectives(files.settings), policy.report)
     verdict = verdict_of(files.verdict)
     noise, state = number(files.noise.get("noise")), _state(files.verdict)
+    seconds = number(files.verdict.get("seconds")) or number(files.clock.get("seconds"))
     ranked = _front(files, trials)
     winner = _winner(files)
     inherited = _inherited(verdict, trials, longer)
@@ -54,7 +56,7 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         folder=str(files.folder),
         settings=files.settings,
         state=state,
-        seconds=number(files.verdict.get("seconds")) or number(files.clock.get("seconds")),
+        seconds=seconds,
         facts=with_runtime(mapping(files.verdict.get("device"))) or _device_of(trials),
         gate_ms=number(files.noise.get("gate_ms")),
         noise=noise,
@@ -67,15 +69,21 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         importance=study.importance,
         scores=scores(trials, specs, policy),
         finals=finals(trials, longer, policy.report),
-        prediction=prediction(trials, specs, policy),
+        prediction=prediction(trials, specs, policy, by_formula=_runs_files(files.settings)),
         winner=winner,
         changes=winner_changes(files.folder, files.settings.get("space"), winner),
         inherited=inherited,
         library=_library(files, winner if inherited else None, Tried(trials, specs, verdict.parent)),
-        next_steps=next_steps(files, state, verdict, trials, ranked, noise, policy.report),
+        next_steps=next_steps(files, state, verdict, trials, ranked, noise, seconds, policy.report),
         reproduce=reproduce(files, verdict),
         problems=files.problems,
     )
+
+
+def _runs_files(settings: JsonObject) -> bool:
+    """Whether networks were exported before they were measured."""
+    runtime = text(settings.get("runtime"))
+    return runtime in runtimes() and runs_files(runtime)
 
 
 def _specs(files: RunFiles) -> dict[str, Spec]:

@@ -24,10 +24,12 @@ from archdsl.search.report.commands import (
 from archdsl.search.report.facts import NextStep, Verdict
 from archdsl.search.report.reading import RunFiles, items, mapping, number, text
 from archdsl.search.report.trials import TrialLine
+from archdsl.search.store.clock import more_time_s
 
 _FASTER_RUNTIME = {"cpu": "onnxruntime", "cuda": "graph"}
 _ABOVE_LEAST = 1.05
 """Times the least predicted latency of a library's networks, from which on a budget leaves it a choice."""
+_LATENCY_BUDGETS = {"latency_budget_ms", "latency_share", "throughput_budget"}
 _CLEARLY_LESS = 0.9
 """Share of a budget, above which another one makes no faster network."""
 
@@ -41,7 +43,8 @@ class _Run:
     trials: Sequence[TrialLine]
     front: Sequence[TrialLine]
     noise: float
-    bench_rounds: int
+    seconds: float
+    """What the search has used of its time."""
 
     @property
     def settings(self) -> JsonObject:
@@ -71,9 +74,19 @@ class _Run:
         return (self.folder / name).is_file()
 
     def search(self, **changes: str | float) -> str:
-        """A new search of the space with some settings changed."""
+        """A new search of the space with some settings changed; another latency budget takes the place of the run's,
+        in whatever unit that was.
+        """
+        if _LATENCY_BUDGETS & changes.keys():
+            changes = {**dict.fromkeys(_LATENCY_BUDGETS, ""), **changes}
         also = baselines_arguments(self.files)
         return search_command({**self.settings, **changes}, space_argument(self.files), also=also)
+
+    def longer(self) -> list[str]:
+        """The options of a resume with larger limits than the run had; empty where it had none."""
+        trials, time_s = number(self.settings.get("trials")), number(self.settings.get("time_s"))
+        options = [] if trials is None else ["--trials", f"{2 * trials:.0f}"]
+        return options + ([] if time_s is None else ["--time", f"{more_time_s(time_s, self.seconds)}s"])
 
 
 def next_steps(
@@ -83,18 +96,22 @@ def next_steps(
     trials: Sequence[TrialLine],
     front: Sequence[TrialLine],
     noise: float | None,
+    seconds: float | None,
     policy: ReportPolicy,
 ) -> list[NextStep]:
     """The steps, the most useful first; none where the run does not say what was searched."""
     if not mapping(files.settings.get("space")):
         return []
-    run = _Run(files, verdict, trials, front, policy.noise if noise is None else noise, policy.bench_rounds)
-    steps = []
-    if state != "finished":
+    run = _Run(files, verdict, trials, front, policy.noise if noise is None else noise, seconds or 0.0)
+    steps = list[NextStep]()
+    has_ended = state == "finished"
+    if not has_ended:
         steps.append(NextStep("The search has not ended: continue it where it stopped.", resume_command(files.folder)))
     follow = _FOLLOW.get(verdict.word)
+    resumes = resume_command(files.folder)
     for step in follow(run) if follow is not None else ():
-        steps.append(step)
+        if has_ended or not step.command.startswith(resumes):  # which the first step says already
+            steps.append(step)
     return steps
 
 
@@ -128,7 +145,7 @@ def _after_inheriting(run: _Run) -> Iterator[NextStep]:
 def _derive_faster(run: _Run, budget_ms: float) -> NextStep:
     """A search for half the budget; of the library for what it can give, or without it where that is no less."""
     target = _two_digits(budget_ms / 2, math.ceil)
-    changes: dict[str, str | float] = {"latency_share": ""}
+    changes: dict[str, str | float] = {}
     source, least = "parent", run.least_of_library_ms
     is_own = run.has("library/index.json")  # of what the run made of its parent
     if least is not None and (is_own or run.settings.get("library")):
@@ -145,29 +162,43 @@ def _derive_faster(run: _Run, budget_ms: float) -> NextStep:
 
 
 def _after_unsure(run: _Run) -> Iterator[NextStep]:
-    if run.verdict.reading is None and (limit_s := number(run.settings.get("time_s"))) is not None:
-        sentence = "Continue the search with twice the time, in which the network can be trained again and measured."
-        yield NextStep(sentence, resume_command(run.folder, "--time", f"{digits(2 * limit_s)}s"))
-    document = next((run.folder / name for name in ("winner.json", "nearest.json") if run.has(name)), None)
+    if run.verdict.reading is None:
+        yield from _after_no_reading(run)
+        return
     if run.has("run_winner.py"):
         sentence = "Measure the winner again on a quieter machine: stop other programs, then run its script."
         yield NextStep(sentence, shlex.join(["python", str(run.folder / "run_winner.py")]))
-    if document is not None:
-        sentence = f"Measure its latency in {run.bench_rounds} rounds, ten times the default, for a narrower interval."
-        yield NextStep(sentence, bench_command(run.settings, document, "--rounds", str(run.bench_rounds)))
-        if (runtime := _faster_runtime(run.settings)) is not None:
-            sentence = f"Measure its latency in the runtime {runtime}, which may be faster."
-            yield NextStep(sentence, bench_command({**run.settings, "runtime": runtime}, document))
-    reading, budget = run.verdict.reading, run.budget_ms
-    interval = None if reading is None else reading.interval_ms
+    yield from _bench_elsewhere(run)
+    interval, budget = run.verdict.reading.interval_ms, run.budget_ms
     if interval is not None and budget is not None and interval[1] > budget:
         yield _with_budget(run, interval[1], f"The interval of its latency ends at {interval[1]:.2f} ms")
 
 
+def _after_no_reading(run: _Run) -> Iterator[NextStep]:
+    """No network was measured again: one inside the budget waits for it, or none is known to be inside."""
+    budget, latency, options = run.budget_ms, run.verdict.latency, run.longer()
+    sentence = "Continue the search with more time, in which a network can be trained and measured."
+    if budget is not None and latency is not None and latency > budget:
+        sentence = "Continue the search on a quieter machine: stop other programs first."
+    elif run.verdict.name:
+        sentence = "Continue the search with more time, in which the network can be trained again and measured."
+    if options:
+        yield NextStep(sentence, resume_command(run.folder, *options))
+    yield from _larger_budget(run)
+    if latency is not None and (budget is None or latency <= budget):
+        yield from _bench_elsewhere(run)
+
+
+def _bench_elsewhere(run: _Run) -> Iterator[NextStep]:
+    """The network's latency in a faster runtime."""
+    document = next((run.folder / name for name in ("winner.json", "nearest.json") if run.has(name)), None)
+    if document is not None and (runtime := _faster_runtime(run.settings)) is not None:
+        sentence = f"Measure its latency in the runtime {runtime}, which may be faster."
+        yield NextStep(sentence, bench_command({**run.settings, "runtime": runtime}, document))
+
+
 def _after_fail(run: _Run) -> Iterator[NextStep]:
-    if (nearest := _nearest_latency(run)) is not None and (budget := run.budget_ms) is not None and nearest > budget:
-        reason = f"The lowest latency that was measured is {run.stat} {nearest:.2f} ms"
-        yield _with_budget(run, nearest / (1 - min(run.noise, 0.5)), reason)
+    yield from _larger_budget(run)
     yield from _search_longer(run, "a network inside the budgets")
     if (runtime := _faster_runtime(run.settings)) is not None:
         sentence = f"Search with the runtime {runtime}, in which the same networks may be faster."
@@ -184,14 +215,18 @@ _FOLLOW: dict[str, Callable[[_Run], Iterator[NextStep]]] = {
 }
 
 
+def _larger_budget(run: _Run) -> Iterator[NextStep]:
+    """The budget that the fastest network meets, where that exceeds the run's."""
+    if (nearest := _nearest_latency(run)) is not None and (budget := run.budget_ms) is not None and nearest > budget:
+        reason = f"The lowest latency that was measured is {run.stat} {nearest:.2f} ms"
+        yield _with_budget(run, nearest / (1 - min(run.noise, 0.5)), reason)
+
+
 def _search_longer(run: _Run, aim: str) -> Iterator[NextStep]:
-    """With twice the limits that the run had."""
-    trials, time_s = number(run.settings.get("trials")), number(run.settings.get("time_s"))
-    options = [] if trials is None else ["--trials", f"{2 * trials:.0f}"]
-    options += [] if time_s is None else ["--time", f"{digits(2 * time_s)}s"]
-    if options:
+    """With larger limits than the run had."""
+    if options := run.longer():
         tried = len({trial.hash for trial in run.trials})
-        sentence = f"Continue the search for {aim}, with twice the limits; it has tried {tried} networks so far."
+        sentence = f"Continue the search for {aim}, with larger limits; it has tried {tried} networks so far."
         yield NextStep(sentence, resume_command(run.folder, *options))
 
 
@@ -223,14 +258,16 @@ def _nearest_latency(run: _Run) -> float | None:
 
 
 def _with_budget(run: _Run, latency_ms: float, reason: str) -> NextStep:
-    """A search under the lowest round budget that this latency keeps; a throughput budget stays one."""
+    """A search under the lowest round budget that this latency meets; a throughput budget stays one."""
     if number(run.settings.get("throughput_budget")) is not None:
         batch = number(run.settings.get("batch")) or 1.0
         rate = _two_digits(1000 * batch / latency_ms, math.floor)
-        sentence = f"{reason}: a budget of {digits(rate)} images/s is the highest round one that it keeps."
+        sentence = f"{reason}: search with a budget of {digits(rate)} images/s, the highest round budget that it meets."
         return NextStep(sentence, run.search(throughput_budget=rate))
     budget = _two_digits(latency_ms, math.ceil)
-    sentence = f"{reason}: search with a budget of {digits(budget)} ms, the lowest round one that it keeps."
+    sentence = (
+        f"{reason}: search with a budget of {digits(budget)} ms, the lowest round budget that this network meets."
+    )
     return NextStep(sentence, run.search(latency_budget_ms=budget))
 
 

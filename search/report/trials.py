@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from archdsl.json_types import Json, JsonObject
 from archdsl.runtimes.setting import with_runtime
-from archdsl.search.report.reading import items, mapping, number, text
+from archdsl.search.report.reading import items, mapping, number, numbers, text
 from archdsl.search.trial import BESIDE, LIBRARY, marked
 from archdsl.search.worker.scores.every import NAMES
 
@@ -21,6 +21,10 @@ class Timing:
     """(p50 - p10) / p10"""
     is_unstable: bool
     """Whether the measurement called itself so: it drifted, or too few of its rounds were undisturbed."""
+    undisturbed: int | None
+    """Rounds that count; None where the file does not say it."""
+    interval: tuple[float, float] | None
+    """Of the latency, in ms; None where no round counts, or the file does not say it."""
     machine: JsonObject
     """The device, the setting and the versions; empty if the file does not say them."""
     document: JsonObject
@@ -33,7 +37,15 @@ class Timing:
         if "provenance" in document and isinstance(document["provenance"], dict):
             document = document | {"provenance": with_runtime(document["provenance"])}
         machine, unstable = mapping(document.get("provenance")), document.get("unstable")
-        return cls(number(document.get("spread")), unstable is True, machine, document)
+        undisturbed, interval = number(document.get("undisturbed")), numbers(document.get("interval_ms"))
+        return cls(
+            spread=number(document.get("spread")),
+            is_unstable=unstable is True,
+            undisturbed=None if undisturbed is None else int(undisturbed),
+            interval=(interval[0], interval[1]) if len(interval) == 2 else None,
+            machine=machine,
+            document=document,
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 from pydantic import ValidationError
 
 from archdsl.json_types import Json, JsonObject
@@ -13,7 +15,7 @@ from archdsl.search.store.budget_share import BudgetShare
 from archdsl.search.store.machine_load import Disturbed
 from archdsl.search.store.parent import ParentSummary
 from archdsl.search.store.reading import Reading
-from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy
+from archdsl.search.store.winner import Float32Beside, HeldOutAccuracy, Word
 from archdsl.timing.estimate import STATS
 
 
@@ -56,11 +58,11 @@ def _budget_share(written: Json) -> BudgetShare | None:
         return None
 
 
-def _word(written: JsonObject) -> str:
+def _word(written: JsonObject) -> Word:
     """PASS, FAIL or UNSURE; earlier versions wrote whether it passed, and no more."""
-    word = written.get("verdict")
-    if isinstance(word, str) and word in ("PASS", "FAIL", "UNSURE"):
-        return word
+    word = next((word for word in get_args(Word) if word == written.get("verdict")), None)
+    if word is not None:
+        return cast(Word, word)
     return "PASS" if written.get("passed") is True else "FAIL"
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 from archdsl.search.config import Settings
 from archdsl.search.policy import Policy
+
+
+def more_time_s(limit_s: float, used_s: float) -> int:
+    """A limit under which a search goes on: twice the one that it had, or twice what it has used where that is more.
+
+    The limit counts from the start of the run, so one below the seconds used would end the search at once.
+    """
+    return math.ceil(2 * max(limit_s, used_s))
 
 
 class Clock:

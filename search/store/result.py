@@ -49,6 +49,8 @@ class Result(NamedTuple):
     """The trained network that candidates inherited from."""
     is_stored: bool = False
     """Whether the search had ended before, so that nothing was done now."""
+    seconds: float = 0.0
+    """What the search took, over all resumes; waiting for the device is not counted."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the search prints at its end."""
@@ -110,7 +112,7 @@ def trials_in(records: Sequence[Trial]) -> int:
     return len({record.network_hash for record in records if record.origin is None or record.is_baseline})
 
 
-def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds: float) -> None:
+def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy) -> None:
     """Write `verdict.json` and the winner's files; where there is no winner, `nearest.json` in their place."""
     verdict, settings = result.verdict, result.settings
     write_winner(folder, settings, policy, verdict)
@@ -130,7 +132,7 @@ def keep(folder: RunFolder, result: Result, policy: FinalReadingPolicy, seconds:
         "budget_share": None if result.budget_share is None else result.budget_share.as_json(),
         **_parent_facts(result.parent),
         **shortened_facts(result.records),
-        "seconds": round(seconds, 3),
+        "seconds": round(result.seconds, 3),
         "limits": _limits(settings).model_dump(),
         "device": {} if result.facts is None else result.facts.as_json(),
     }
@@ -157,7 +159,19 @@ def stored(folder: RunFolder, settings: Settings) -> Result | None:
     except ValidationError as error:
         raise SearchError(f"{folder.path}/verdict.json is damaged: {validation_message(error)}") from None
     disturbed, device = Disturbed(*outcome.disturbed_readings), _device(outcome)
-    return Result(folder.path, settings, records, folder.front(), verdict, False, device, disturbed, share, parent)
+    return Result(
+        folder.path,
+        settings,
+        records,
+        folder.front(),
+        verdict,
+        False,
+        device,
+        disturbed,
+        share,
+        parent,
+        seconds=outcome.seconds,
+    )
 
 
 def _parent_facts(parent: ParentSummary | None) -> JsonObject:

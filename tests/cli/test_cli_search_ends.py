@@ -61,7 +61,7 @@ def test_a_search_that_had_ended_says_how_to_continue_it(
     shown = capsys.readouterr()
     more = f"archdsl search --out {run} --resume --trials 4"
     assert shown.err == (
-        "this search had ended, so nothing was done now and its result stands; to continue it with twice the limits: "
+        "this search had ended, so nothing was done now and its result stands; to continue it with larger limits: "
         f"{more}\n"
     )
     assert main(["-q", *more.split()[1:]]) in (0, 1)

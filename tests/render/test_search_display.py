@@ -74,6 +74,7 @@ ATTEMPTS = [
     AttemptSummary(NAMES[1], NAMES[1], "FAIL", "p50 5.31 ms exceeds 5 ms", latency_ms=5.31),
     AttemptSummary(NAMES[0], NAMES[0], "PASS", "p50 4.61 ms lies within 5 ms", latency_ms=4.61),
 ]
+ONE_PROCESS = "the interval does not show how far processes differ"
 TIE = Tie(NAMES[2], NAMES[2], 1.9, 0.7)
 
 
@@ -105,7 +106,7 @@ def test_an_unsure_verdict_is_no_pass_and_a_busy_machine_is_told() -> None:
 @pytest.mark.parametrize(
     ("processes", "mark"),
     [
-        (1, " (measured in one process, since time was short)"),
+        (1, f" (measured in one process, since time was short: {ONE_PROCESS})"),
         (2, " (measured in two processes, since time was short)"),
         (3, ""),
     ],

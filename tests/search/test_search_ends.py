@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from archdsl import load_spec
-from archdsl.render.search import how_to_continue
+from archdsl.render.report_texts import verdict_line
+from archdsl.render.search import how_to_continue, summary
 from archdsl.search.policy.evaluate import GivingUpPolicy
+from archdsl.search.report import read_report
 from archdsl.search.store.winner_files import WINNER_FILES
 from archdsl.search.worker.process import Failed, WorkerGone
 from tests.support.fake_worker import Machine
+from tests.support.screens import text_of
 from tests.support.searching import RANDOM, Lines, after, quicken, search, trials
 
 
@@ -112,6 +115,13 @@ def test_one_that_is_interrupted_before_a_trial_says_so_and_how_to_continue(tmp_
     assert (result.interrupted, result.trials) == (True, 0)
     command = f"archdsl search --out {tmp_path / 'run'} --resume"
     assert result.verdict.reason == f"the search was interrupted before its first trial; to continue: {command}"
+    assert result.verdict.verdict == "UNSURE"  # nothing shows that no network is inside the budget
+    printed = text_of(summary(result), 200)
+    assert "UNSURE  nothing was measured: the search was interrupted" in printed
+    assert "FAIL" not in printed
+    report = read_report(tmp_path / "run")
+    assert " ".join(verdict_line(report).split()) in " ".join(printed.split())
+    assert [step.command for step in report.next_steps] == [command]
     assert how_to_continue(result) == f"interrupted; to continue: {command}"
     assert search(tmp_path / "run", resume=True, trials=4).trials == 4
 
@@ -125,9 +135,12 @@ def test_a_search_that_is_resumed_without_time_keeps_what_stands(tmp_path: Path)
     (tmp_path / "run" / "clock.json").write_text(json.dumps(clock | {"seconds": 1000.0}))
     result = search(tmp_path / "run", resume=True, trials=50, time_s=600.0, watcher=lines)
     assert result.trials == stands
-    command = f"archdsl search --out {tmp_path / 'run'} --resume --time 1200s"
+    command = (
+        f"archdsl search --out {tmp_path / 'run'} --resume --time 200"  # and a second or more: twice what it has used
+    )
     used_up = "no network is tried: the time limit of 600 s is used up"
-    assert f"{used_up}; the {stands} trials so far stand; to continue: {command}" in lines.told
+    said = f"{used_up}; the {stands} trials so far stand; to continue: {command}"
+    assert any(line.startswith(said) for line in lines.told)
 
 
 def test_a_search_that_is_resumed_with_time_for_its_end_says_what_the_rest_is_for(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_training_that_the_time_cuts_off_is_no_trial_and_is_tried_again(tmp_pa
     assert result.trials == 0
     more = f"archdsl search --out {tmp_path / 'run'} --resume --time 1200s"
     assert result.verdict.reason == f"the time limit was reached before the first trial ended; give more time: {more}"
+    assert result.verdict.verdict == "UNSURE"
     cut = machine.names("train")
     again = Machine()
     search(tmp_path / "run", again, resume=True, trials=5, time_s=1200.0)

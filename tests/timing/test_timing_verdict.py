@@ -105,7 +105,7 @@ def test_a_few_undisturbed_rounds_decide_nothing_however_fast_they_are() -> None
     assert few.reason == "only 120 of 630 rounds were undisturbed, fewer than a quarter"
     short = judge([quiet(1.0, 1, rounds=70)], "p50", BUDGET_MS)
     assert short.verdict == "UNSURE"
-    assert "70, which make 7 of the 20 blocks needed" in short.reason
+    assert "70, which make 7 of the 20 groups of 10 rounds that are needed" in short.reason
     none = judge([Rounds((1.0,) * 70, (False,) * 70)], "p50", BUDGET_MS)
     assert (none.verdict, none.estimate) == ("UNSURE", None)
 

@@ -88,6 +88,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "clock": clock,
         "document": _document,
+        "rounded": _rounded,
         "words": command_words,
     }
     environment.globals |= {
@@ -107,6 +108,15 @@ def _shown(value: Value) -> Value | str:
 def _document(value: Json) -> str:
     """Indented JSON."""
     return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _rounded(value: Json) -> Json:
+    """The same with four digits of each number that is not whole: what a person reads; report --json has them all."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _policy(script: str) -> str:

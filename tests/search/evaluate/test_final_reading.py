@@ -253,8 +253,11 @@ def test_an_interrupt_while_the_winner_is_measured_still_ends_with_a_verdict(tmp
     machine.on_ask = on_ask
     result, outcome = ended(tmp_path / "run", machine, trials=2)
     assert result.interrupted
-    assert (outcome["verdict"], outcome["finished"]) == ("FAIL", False)
-    assert outcome["reason"] == "the search was interrupted before it was measured again"
+    assert (outcome["verdict"], outcome["finished"]) == ("UNSURE", False)
+    inside, more = "it is inside the budget (p10 ", "--resume"
+    assert outcome["reason"].startswith(inside)
+    assert "but the search was interrupted before it was measured again; to continue: archdsl" in outcome["reason"]
+    assert outcome["reason"].endswith(more)
     again = FinalMachine((4.0, 0.0))
     _, outcome = ended(tmp_path / "run", again, resume=True, trials=2)
     assert (outcome["verdict"], outcome["finished"], outcome["processes"]) == ("PASS", True, 3)

@@ -114,7 +114,7 @@ def test_every_measured_network_is_predicted_from_the_others() -> None:
 def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is_too_little() -> None:
     accuracy, latency = recorded().importance
     assert (accuracy.trials, accuracy.shares) == (7, {})
-    assert accuracy.reason == "7 networks have a value; fewer than 10 give shares by chance"
+    assert accuracy.reason == "it needs at least 10 trained networks; there are 7"
     assert sum(latency.shares.values()) == pytest.approx(1.0)
     assert latency.by_chance is not None
     assert 0 < latency.by_chance < 1
@@ -130,7 +130,7 @@ def test_what_ranks_too_few_networks_is_said_in_one_line() -> None:
     for shown in (" ".join(terminal(report).split()), html(report)):
         assert line in shown
         assert "snip: 2 networks" not in shown
-        assert "latency: Spearman 1.00 over 3 networks" in shown
+        assert "Spearman over 3 networks, fewer than 10 and so weak evidence: latency 1.00" in shown
 
 
 def test_a_network_that_was_not_measured_again_does_not_stand_under_a_heading_that_says_so(run: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_front_tells_measured_networks_from_those_of_which_only_the_kl_is_kn
     section = section_of(terminal(recorded.report), FRONT, "Where candidates ended")
     assert re.findall(r"^◆ .* 5\.9 % ", section, re.MULTILINE)
     assert len(re.findall(r"^○ ", section, re.MULTILINE)) == len(lines.front) - 1
-    assert f"The accuracy of 1 of the {len(lines.front)} networks was measured in this run" in " ".join(section.split())
+    assert f"measured on validation images in this run: 1 of {len(lines.front)}." in " ".join(section.split())
 
 
 def test_a_trained_network_beside_the_front_has_no_budget(recorded: Recorded, tmp_path: Path) -> None:
