@@ -11,7 +11,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, seed_option, whole
+from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, seed_option, threads_option, whole
 from archdsl.cli.units import memory, seconds
 from archdsl.cli.unpacking import with_options
 
@@ -163,6 +163,12 @@ class TrainOptions(TypedDict):
         bool,
         typer.Option("--grad-checkpointing", help="recompute activations in the backward pass: less memory, more time"),
     ]
+    threads: Annotated[
+        int | None,
+        threads_option(
+            "CPU threads (default: one or all physical cores, whichever trains faster; OMP_NUM_THREADS bounds them)"
+        ),
+    ]
     tensorboard: Annotated[
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="write logs for TensorBoard to this folder (default: none)"),
@@ -217,6 +223,8 @@ def command(
         raise
     if not is_first:
         return None
+    for line in trained.warnings:
+        output.remark(f"warning: {line}")
     if as_json:
         return output.result_json(trained.as_json())
     return output.lines(*trained.lines())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from archdsl.data.dataset import Data
 from archdsl.data.folder import DrawnFiles, ListedFolder, list_folder
-from archdsl.data.labelled import Sizes
+from archdsl.data.labelled import Division, Sizes
 from archdsl.data.loading import DEFAULT, VALIDATION, is_folder_of_images, load, moments, named
 from archdsl.data.pictures import GreyScales, read_picture, read_whole_picture
 from archdsl.errors import SearchError, one_line
@@ -118,11 +118,16 @@ class ImageSets:
 
 
 def load_image_sets(
-    name: str | None, size: tuple[int, int], seed: int, images: int | None, memory_bytes: float
+    name: str | None,
+    size: tuple[int, int],
+    seed: int,
+    images: int | None,
+    memory_bytes: float,
+    division: Division | None = None,
 ) -> ImageSets:
     """Data by the names that `load` takes, at `size` (height and width).
 
-    A folder whose pictures would take more than `memory_bytes` stays in files.
+    A folder whose pictures would take more than `memory_bytes` stays in files. `division` is as for `load`.
 
     Raises:
         SearchError: as `load`.
@@ -131,12 +136,12 @@ def load_image_sets(
     if is_folder_of_images(name):
         root = Path(name).expanduser()
         with named(name):
-            listed = list_folder(root, seed, Sizes(images, VALIDATION, VALIDATION))
+            listed = list_folder(root, seed, Sizes(images, VALIDATION, VALIDATION, division))
             count = sum(len(part.files) for part in listed.sets)
             room = memory_bytes / (3 * size[0] * size[1])
             if count > room:
                 return _in_files(root, listed, size, max(_LEAST_SAMPLED, min(_SAMPLED, int(room / 10))))
-    return _in_memory(load(name, size, seed, train=images))
+    return _in_memory(load(name, size, seed, train=images, division=division))
 
 
 def _in_memory(data: Data) -> ImageSets:

@@ -32,6 +32,13 @@ class Labelled:
         return Labelled(self.images[which], self.labels[which])
 
 
+class Division(NamedTuple):
+    """How an earlier training divided the data, which keeps its validation and held-out images apart from training."""
+
+    images: int | None
+    """The training images that it asked for, as in `Sizes`."""
+
+
 class Sizes(NamedTuple):
     """At most how many images to train with, to choose by, and to hold out of all choices."""
 
@@ -39,6 +46,13 @@ class Sizes(NamedTuple):
     """None: all, but for a tenth of them each to choose by and to hold out, where these do not come apart."""
     validation: int
     held_out: int
+    division: Division | None = None
+    """The data is divided as there, and what is left to train with is used up to `train`."""
+
+    @property
+    def divided_for(self) -> int | None:
+        """The training images that the data is divided for."""
+        return self.train if self.division is None else self.division.images
 
 
 class Split(NamedTuple):
@@ -100,7 +114,9 @@ def three(labels: Sequence[Labels | None], names: Labels, seed: int, sizes: Size
     assert first is not None
     wanted = sizes.validation + (sizes.held_out if held is None else 0)
     if val is None:
-        kept, rest = parted(first, seed, sizes.train, wanted, [str(name) for name in names])
+        kept, rest = parted(first, seed, sizes.divided_for, wanted, [str(name) for name in names])
+        if sizes.division is not None:
+            kept = _left(first, rest, seed)[: None if sizes.train is None else max(sizes.train, len(names))]
     else:
         kept, rest = (
             balanced(first, seed)[: None if sizes.train is None else max(sizes.train, len(names))],
@@ -158,6 +174,13 @@ def parted(
         rule = "each class needs an image to train with"
         raise SearchError(f"{rule}; got {classes} classes, {train} images to train and {validation} to validate")
     return kept, held
+
+
+def _left(numbers: Numbers, held: Indices, seed: int) -> Indices:
+    """All images but those held, those that `parted` trains with first."""
+    validated = balanced(numbers, seed)
+    rest = validated[len(held) :]
+    return rest[balanced(numbers[rest], seed + 1)]
 
 
 def balanced(numbers: Numbers, seed: int) -> Indices:

@@ -13,7 +13,7 @@ import numpy as np
 
 from archdsl.data import hugging_face
 from archdsl.data.dataset import Data as Data
-from archdsl.data.labelled import Labelled, Sizes, Split, split
+from archdsl.data.labelled import Division, Labelled, Sizes, Split, split
 from archdsl.data.pictures import Sides, two_sides
 from archdsl.errors import NotFound, SearchError, nearest
 
@@ -36,6 +36,7 @@ def load(
     train: int | None = 2000,
     validation: int = VALIDATION,
     held_out: int | None = None,
+    division: Division | None = None,
 ) -> Data:
     """A built-in set by name, a folder, a `.npz`, or a Hugging Face dataset; `shapetex` if nothing is named.
 
@@ -43,7 +44,8 @@ def load(
 
     At most `train`, `validation` and `held_out` images (as many as `validation` by default), drawn by the seed in the
     classes' proportions, `image` pixels high and wide (a side, or height and width). With `train` None all images that
-    are not needed to validate and to hold out are trained with; of the built-in sets 2,000.
+    are not needed to validate and to hold out are trained with; of the built-in sets 2,000. With a `division`,
+    validation and held-out images are those of an earlier training, and `train` bounds what is used of the others.
 
     Raises:
         NotFound: there is no such data set, file or folder.
@@ -52,7 +54,7 @@ def load(
     if min(*two_sides(image), 1 if train is None else train, validation) < 1:
         rule = "image, train and validation must be at least 1"
         raise SearchError(f"{rule}; got image {image}, train {train}, validation {validation}")
-    sizes = Sizes(train, validation, validation if held_out is None else held_out)
+    sizes = Sizes(train, validation, validation if held_out is None else held_out, division)
     name = name_or_path or DEFAULT
     with named(name):
         return _loaded(name, Path(name).expanduser(), image, seed, sizes)
@@ -128,12 +130,12 @@ def _shapetex(image: Sides, seed: int, sizes: Sizes) -> Data:
     """One draw: its chunks hold every class alike, so its parts do too. A rectangle is a larger square, squeezed."""
     from archdsl.data import shapetex
 
-    first = sizes.train or TRAIN
+    first = sizes.divided_for or TRAIN
     second = first + sizes.validation
     count, side = second + sizes.held_out, max(two_sides(image))
     pictures, labels = shapetex.images(count, side, seed)
     every = Labelled(np.round(pictures * 255).astype(np.uint8), labels)
-    parts = Split(every[:first], every[first:second], every[second:], shapetex.CLASSES)
+    parts = Split(every[: min(first, sizes.train or TRAIN)], every[first:second], every[second:], shapetex.CLASSES)
     made_of = f"shapetex {shapetex.VERSION}: {count} images of {side} pixels, seed {seed}"
     return _as_data("shapetex", parts, image, flips=True, made_of=made_of)
 

@@ -36,6 +36,11 @@ class Evaluation(NamedTuple):
         """Binomial standard error of the accuracy, from the number of images alone."""
         return standard_error(self.accuracy, self.images)
 
+    @property
+    def chance(self) -> float:
+        """The accuracy of always naming the most frequent class of these images."""
+        return max(total for _, total in self.per_class.values()) / self.images
+
 
 def evaluate(
     model: nn.Module,

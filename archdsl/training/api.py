@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.data.image_sets import ImageSets, load_image_sets
+from archdsl.data.labelled import Division
 from archdsl.errors import TrainingError
 from archdsl.language.document import Spec
+from archdsl.training.finishing import KeptSplit, finish
 from archdsl.training.finishing import Trained as Trained
-from archdsl.training.finishing import finish
 from archdsl.training.making import new_session, notes_of
 from archdsl.training.named_recipes import Recipe
 from archdsl.training.options import MEMORY_BYTES, TrainingOptions, checked, device_name
@@ -51,6 +52,7 @@ def train(
     memory_bytes: float = MEMORY_BYTES,
     tensorboard: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    threads: int | None = None,
     watcher: Watcher | None = None,
 ) -> Trained:
     """Train a network on images with labels, and write it to one file with its accuracy and how it came about.
@@ -85,6 +87,8 @@ def train(
         memory_bytes: a folder whose images take more is read from its files in each epoch.
         tensorboard: folder for TensorBoard's files.
         resume: go on with the unfinished training of that output.
+        threads: of a CPU; without it one or all physical cores, whichever trains faster here, but no more than torch is
+            set to. torch is set back at the end.
         watcher: called after every step with a `Moment`, and with each line that is worth keeping.
 
     Raises:
@@ -116,6 +120,7 @@ def train(
         memory_bytes=memory_bytes,
         tensorboard=_path(tensorboard),
         resume=resume,
+        threads=threads,
         started=time.monotonic(),
     )
     group = processes()
@@ -124,8 +129,12 @@ def train(
 
     place = torch.device(device_name(options.device, group))
     forked = [place] if place.type == "cuda" else []
-    with torch.random.fork_rng(forked, device_type=place.type), joined(group, place):
-        return _train(document, data, options, group, place, watcher)
+    threads_before = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng(forked, device_type=place.type), joined(group, place):
+            return _train(document, data, options, group, place, watcher)
+    finally:
+        torch.set_num_threads(threads_before)
 
 
 def _path(value: str | os.PathLike[str] | None) -> Path | None:
@@ -146,19 +155,20 @@ def _train(
     from archdsl.training.session import NotFinite
 
     data = load_image_sets(name, spec.image_size, options.seed, options.images, options.memory_bytes)
-    split_seed = _split_seed(options, data)
-    if split_seed != options.seed:
-        data = load_image_sets(name, spec.image_size, split_seed, options.images, options.memory_bytes)
+    kept = _kept_split(options, data)
+    if kept is not None and kept != KeptSplit(options.seed, Division(options.images)):
+        sizes = (options.images, options.memory_bytes, kept.division)
+        data = load_image_sets(name, spec.image_size, kept.seed, *sizes)
     session, beginning, augmentation = new_session(spec, data, options, group, device, watcher)
     if options.resume:
         session.resume()
-    if split_seed != options.seed:
-        session.say(f"the images are split as for {options.weights}, by seed {split_seed}")
+    if kept is not None:
+        session.say(f"the validation and held-out images are those of {options.weights} (seed {kept.seed})")
     for line in (data.description, *beginning.notes, *notes_of(session, options, augmentation)):
         session.say(line)
     try:
         session.run()
-        return finish(session, beginning, options, augmentation, split_seed)
+        return finish(session, beginning, options, augmentation, kept)
     except NotFinite as error:
         raise TrainingError(f"{error}; {_left_by(session, 'the lower --lr', is_marked=True)}") from None
     except TrainingError as error:
@@ -188,21 +198,23 @@ def _left_by(session: Session, change: str, is_marked: bool = False) -> str:
     return f"{kept}: add --resume and {change} to continue, or remove {state.name} to train anew"
 
 
-def _split_seed(options: TrainingOptions, data: ImageSets) -> int:
-    """The seed that the images are split by: that of the weights' file where it was trained on data of this name.
+def _kept_split(options: TrainingOptions, data: ImageSets) -> KeptSplit | None:
+    """How the images were split for the weights' file, where it was trained on data of this name.
 
-    By another one, images that the weights were trained with would be validated or held out.
+    By another split, images that the weights were trained with or chosen by would be validated or held out.
     """
     from archdsl.weights import read_facts
     from archdsl.weights.facts import is_ours
 
     if options.weights is None or not is_ours(options.weights):
-        return options.seed
+        return None
     facts = read_facts(options.weights)
-    if facts.provenance is None or facts.accuracy is None or facts.accuracy.data.name != data.name:
-        return options.seed
-    split_seed = facts.provenance.split_seed
-    return facts.provenance.seed if split_seed is None else split_seed
+    provenance = facts.provenance
+    if provenance is None or facts.accuracy is None or facts.accuracy.data.name != data.name:
+        return None
+    if provenance.split_seed is None:  # the file of a search, which divides the data for as many as it asked for
+        return KeptSplit(provenance.seed, Division(provenance.split_images or provenance.images))
+    return KeptSplit(provenance.split_seed, Division(provenance.split_images))
 
 
 def _remove_traces(out: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.data.labelled import Division
 from archdsl.files import installed_version, sha256_of
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from archdsl.training.beginning import Beginning
     from archdsl.training.session import Session
     from archdsl.weights.facts import ModelFacts
+
+
+class KeptSplit(NamedTuple):
+    """How images were split for an earlier training."""
+
+    seed: int
+    division: Division
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,22 @@ class Trained:
     """Of the weights in the file, on images that no step was trained with."""
     held_out: Evaluation | None
     """As `validation`, on images that nothing was chosen by; None where there are none."""
+    steps_of_epoch: int = 0
+    """Steps in which every training image is seen once."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the network may be of no use, a sentence each."""
+        lines, judged = [], self.held_out or self.validation
+        if self.steps < self.steps_of_epoch:
+            of = f"the {self.steps_of_epoch:,} steps of one epoch"
+            lines.append(f"{self.steps:,} of {of} were trained, so that some images were never seen; give more time")
+        if judged.accuracy < judged.chance + 2 * judged.error:
+            lines.append(
+                f"the accuracy of {accuracy_text(judged.accuracy, judged.error)} is not above chance, which is "
+                f"{judged.chance:.1%}, by two standard errors: train for longer, or with other data"
+            )
+        return tuple(lines)
 
     def as_json(self) -> JsonObject:
         """The same facts for programs."""
@@ -59,6 +83,7 @@ class Trained:
                 if measured is None
                 else {"accuracy": measured.accuracy, "standard_error": measured.error, "images": measured.images}
             )
+        facts["warnings"] = [*self.warnings]
         return facts
 
     def lines(self) -> list[str]:
@@ -79,7 +104,7 @@ def _accuracy_line(what: str, measured: Evaluation, which: str) -> str:
 
 
 def finish(
-    session: Session, beginning: Beginning, options: TrainingOptions, augmentation: str, split_seed: int
+    session: Session, beginning: Beginning, options: TrainingOptions, augmentation: str, kept: KeptSplit | None
 ) -> Trained:
     """Evaluate, write the file, and remove the state.
 
@@ -97,7 +122,7 @@ def finish(
     if validation is None:
         raise NotFinite("a logit of the trained network is not finite; use a lower --lr")
     if session.group.is_first:
-        facts = _facts(session, beginning, options, augmentation, split_seed, validation, held_out)
+        facts = _facts(session, beginning, options, augmentation, kept, validation, held_out)
         with session.averaged():
             save_model(session.model, options.out, beginning.parent, facts=facts)
         state_file(options.out).unlink(missing_ok=True)
@@ -117,6 +142,7 @@ def finish(
         data=session.data.description,
         validation=validation,
         held_out=held_out,
+        steps_of_epoch=session.course.steps_of_epoch,
     )
 
 
@@ -138,7 +164,7 @@ def _facts(
     beginning: Beginning,
     options: TrainingOptions,
     augmentation: str,
-    split_seed: int,
+    kept: KeptSplit | None,
     validation: Evaluation,
     held_out: Evaluation | None,
 ) -> ModelFacts:
@@ -150,7 +176,7 @@ def _facts(
 
     data, recipe = session.data, options.recipe
     assert isinstance(recipe, Recipe)
-    normalise = beginning.normalise
+    normalise, split = beginning.normalise, kept or KeptSplit(options.seed, Division(options.images))
     return ModelFacts(
         classes=data.class_names,
         preprocessing=preprocessing(data.sample, normalise.mean, normalise.std, data.scaled_by),
@@ -167,7 +193,8 @@ def _facts(
             batch=session.course.batch,
             steps=session.done,
             seed=options.seed,
-            split_seed=split_seed,
+            split_seed=split.seed,
+            split_images=split.division.images,
             device=str(session.device),
             autocast=None if session.autocast is None else str(session.autocast).removeprefix("torch."),
             threads=torch.get_num_threads(),

@@ -12,12 +12,14 @@ from archdsl.errors import TrainingError, WrongUse
 from archdsl.files import sha256_of
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
+from archdsl.timing.cores import physical_cores
 from archdsl.training.course import Clock, rates_of
 from archdsl.training.fidelity import LEAST_STEPS, batch_on
 from archdsl.training.named_recipes import FAST, Recipe
 from archdsl.training.options import TrainingOptions, board_class
 from archdsl.training.processes import Processes
-from archdsl.training.unfinished import state_file
+from archdsl.training.threads import fastest_training_threads
+from archdsl.training.unfinished import state_file, threads_before
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,9 +112,28 @@ def new_session(
         watcher=watcher if group.is_first else None,
         board=_board(options.tensorboard) if group.is_first else None,
     )
+    choose_threads(session, options)
     if clock.limit_s is not None:
         clock.limit_s = _training_time(session)
     return session, begun, said
+
+
+def choose_threads(session: Session, options: TrainingOptions) -> None:
+    """Set torch to the threads that are asked for, that ran before an interruption, or that train fastest here.
+
+    One thread more changes the last bits of a result, so that a continued training keeps its number.
+    """
+    import torch
+
+    if session.device.type != "cpu":
+        return
+    threads = options.threads or (threads_before(state_file(options.out)) if options.resume else None)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    elif session.group.number == 1:
+        some = session.normalise(session.data.sample[: session.course.batch])
+        session.model.train()
+        fastest_training_threads(session.model, some)
 
 
 def _mixing(options: TrainingOptions, recipe: Recipe) -> tuple[tuple[float | None, float], tuple[float | None, float]]:
@@ -204,6 +225,18 @@ def _board(folder: Path | None) -> SummaryWriter | None:
     return None if folder is None else board_class()(str(folder))
 
 
+def _threads_note() -> str:
+    """On how many threads the training runs, and whether others keep the cores busy."""
+    import torch
+
+    threads, cores = torch.get_num_threads(), physical_cores()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    said = f"{threads} thread{'s' * (threads != 1)} of the CPU"
+    if load > cores + 1:
+        said += f"; the machine is busy: its load is {load:.1f} on {cores} core{'s' * (cores != 1)}"
+    return said
+
+
 def notes_of(session: Session, options: TrainingOptions, augmentation: str) -> list[str]:
     """What is said before the first step."""
     recipe = options.recipe
@@ -213,6 +246,8 @@ def notes_of(session: Session, options: TrainingOptions, augmentation: str) -> l
     notes[0] += f", peak learning rate {max(session.update.peaks):.3g}"
     notes += [f"recipe {recipe.name}: {note}" for note in recipe.notes]
     notes.append(augmentation)
+    if session.device.type == "cpu":
+        notes.append(_threads_note())
     if session.frozen:
         notes.append(f"frozen: {', '.join(session.frozen)}")
     notes.append(f"if it is interrupted, the same command with --resume continues from {state_file(options.out)}")

@@ -49,6 +49,7 @@ class TrainingOptions:
     memory_bytes: float
     tensorboard: Path | None
     resume: bool
+    threads: int | None
     started: float
 
 
@@ -84,7 +85,7 @@ def checked(
 
 def _check_numbers(options: TrainingOptions) -> None:
     positive = {"epochs": options.epochs, "time_s": options.time_s, "batch": options.batch, "lr": options.lr}
-    positive["images"] = options.images
+    positive |= {"images": options.images, "threads": options.threads}
     for name, value in positive.items():
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise WrongUse(f"{name} must be more than 0; got {value:g}")

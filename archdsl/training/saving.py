@@ -42,6 +42,8 @@ class Training(NamedTuple):
     outcome: Outcome
     parent: str | None = None
     """The SHA-256 of the file that the network inherited from."""
+    split_images: int | None = None
+    """The training images that were asked for when the data was split."""
 
 
 def save_trained(model: Backbone, path: Path, training: Training) -> None:
@@ -78,6 +80,7 @@ def facts_of(training: Training) -> ModelFacts:
             batch=fidelity.batch,
             steps=outcome.steps,
             seed=training.seed,
+            split_images=training.split_images,
             device=training.device,
             autocast=outcome.autocast,
             threads=torch.get_num_threads(),

@@ -19,6 +19,8 @@ class Ended(TypedDict, total=False):
 
     not_finite: bool
     """It ended with a number that was not finite; it may go on with another rate or in another dtype."""
+    threads: int
+    """Of torch, in the process that wrote it."""
 
 
 class State(Ended):
@@ -51,15 +53,17 @@ def log_file(out: Path) -> Path:
 
 
 def write_state(file: Path, state: State) -> None:
-    """Replace the state in one step.
+    """Replace the state in one step, with the threads of this process.
 
     Raises:
         OSError: it cannot be written; the old one is kept.
     """
+    import torch
+
     from archdsl.weights.torch_file import write_torch
 
     with replacing(file) as partial:
-        write_torch(dict(state), partial)
+        write_torch({**state, "threads": torch.get_num_threads()}, partial)
 
 
 _MAY_CHANGE = ("lr", "dtype")
@@ -124,6 +128,17 @@ def check_output(out: Path, resume: bool) -> None:
         raise WrongUse(f"nothing to resume: there is no {file}; leave out --resume")
     if not resume and file.exists():
         raise WrongUse(f"{file} is a training that did not finish; continue it with --resume, or remove the file")
+
+
+def threads_before(file: Path) -> int | None:
+    """The threads that an unfinished training ran on; None where its state does not say, or cannot be read."""
+    import torch
+
+    try:
+        state: State = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # whatever a broken file makes torch raise: `read_state` says so
+        return None
+    return state.get("threads")
 
 
 def log_lines(file: Path, step: int) -> list[str]:

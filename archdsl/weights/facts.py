@@ -105,6 +105,8 @@ class Provenance(_Facts):
     """The peak learning rate of `archdsl train`; None in the files of a search."""
     split_seed: int | None = None
     """By which the images were split; None: by `seed`."""
+    split_images: int | None = None
+    """The training images that were asked for when they were split; None: all, or an older file."""
     teacher: str | None = None
     """The SHA-256 of the file whose answers were learnt beside the labels."""
     frozen: tuple[str, ...] = ()

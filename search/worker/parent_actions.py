@@ -89,7 +89,7 @@ def _save(model: Backbone, request: messages.ParentRequest, kept: Kept) -> None:
     from archdsl.training.saving import Training, save_trained
 
     data, data_hash, fidelity, outcome, sha256 = kept
-    training = Training(data, data_hash, fidelity, request.seed, request.device, outcome, sha256)
+    training = Training(data, data_hash, fidelity, request.seed, request.device, outcome, sha256, request.data.images)
     save_trained(model.to("cpu"), Path(request.out), training)
 
 

@@ -133,7 +133,9 @@ def train_network(
     kept, not_kept = None, None
     if keep and outcome.finished and isinstance(model, Backbone):
         length = fidelity.after(outcome.steps)
-        training = Training(data, fingerprint(*request.data), length, seed, device, outcome, parent)
+        training = Training(
+            data, fingerprint(*request.data), length, seed, device, outcome, parent, request.data.images
+        )
         kept, not_kept = keep, _keep(model, Path(keep), training)
     return messages.TrainReply(
         _outcome(outcome), torch.get_num_threads(), None if not_kept is not None else kept, not_kept, inherited
@@ -194,21 +196,11 @@ def _training_threads(document: JsonObject, data: Data, batch: int) -> int:
 
     On a shared machine a second thread can cost more than it gives: it waits for a core that another has.
     """
-    import torch
-
     from archdsl.search.worker.networks import built
     from archdsl.timing.cores import physical_cores
+    from archdsl.training.threads import training_threads
 
     if not _chosen_threads:
-        model = built(document)
         images = data.normalise(data.train_images[:batch])
-        for threads in sorted({1, physical_cores()}):
-            torch.set_num_threads(threads)
-            times = []
-            for _ in range(4):
-                started = time.perf_counter()
-                outputs = model(images)  # a head that labels tokens returns their labels beside the logits
-                (outputs[0] if isinstance(outputs, tuple) else outputs).sum().backward()
-                times.append(time.perf_counter() - started)
-            _chosen_threads[threads] = min(times)
+        _chosen_threads.update(training_threads(built(document), images, physical_cores()))
     return min(_chosen_threads, key=lambda threads: _chosen_threads[threads])
