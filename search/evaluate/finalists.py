@@ -162,7 +162,8 @@ class Finalists:
         longer = f"trained {plain_text(self._policy.lengthen)} times as long"
         if self._context.inherits:
             epochs = fidelity_of(self._context.settings, self._context.loaded.images, self._lengthen).epochs
-            longer = f"fine-tuned for {plain_text(epochs)} epochs" if not why_not else "fine-tuned longer"
+            length = f"{plain_text(epochs)} epoch{'s' * (epochs != 1)}"
+            longer = f"fine-tuned for {length}" if not why_not else "fine-tuned longer"
         line = f"no finalist is {longer}: {why_not}" if why_not else f"finalists are {longer}, while there is time"
         if not self._is_announced:
             self._context.watcher(self._context.state, line)
