@@ -27,6 +27,10 @@ class Map(NamedTuple):
         """C * H * W."""
         return self.channels * self.height * self.width
 
+    def in_windows(self, side: int) -> Map:
+        """The least map of whole windows that holds it."""
+        return self._replace(height=-(-self.height // side) * side, width=-(-self.width // side) * side)
+
     def __str__(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"
 

@@ -34,13 +34,16 @@ class Finding(NamedTuple):
     warnings: tuple[Problem, ...] = ()
     shapes_unchecked: bool = False
     """Whether the problems may hide others in shapes."""
+    hints: tuple[str, ...] = ()
+    """What is allowed and rarely meant."""
 
 
 def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_json: Json = False) -> None:
     """Check backbones and search spaces: fields, edges, shapes and bounds, without building anything.
 
     One line is printed for a valid document, and one line for each problem of an invalid one. A warning names a value
-    of a search space that no valid network can have; it is given only if that is proven.
+    of a search space that no valid network can have; it is given only if that is proven. A hint names windows for which
+    a map of a backbone is padded, with the share of padding.
 
     \b
     Examples:
@@ -58,7 +61,12 @@ def command(paths: Paths, assignments: Set = None, strict: Strict = False, as_js
         errors: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.problems]
         warnings: list[json_types.Json] = [problem.as_json() for finding in findings for problem in finding.warnings]
         refused = bool(errors or (strict and warnings))
-        output.result_json({"ok": not refused, "errors": errors, "warnings": warnings})
+        hints: list[json_types.Json] = [
+            {"file": path, "rule": hint}
+            for path, finding in zip(paths, findings, strict=True)
+            for hint in finding.hints
+        ]
+        output.result_json({"ok": not refused, "errors": errors, "warnings": warnings, "hints": hints})
     codes = [FAILED if strict and finding.warnings else finding.code for finding in findings]
     raise typer.Exit(max(codes))
 
@@ -67,7 +75,7 @@ def _look_at(path: str, assignments: list[str]) -> Finding:
     try:
         document = open_document(path)
         content = overridden(document, assignments) if assignments else document.content
-        return Finding(_summary(content), warnings=_warnings(document, path))
+        return Finding(_summary(content), warnings=_warnings(document, path), hints=_hints(content))
     except SpecError as error:
         return Finding("", error.problems, FAILED, shapes_unchecked=error.shapes_unchecked)
     except WrongUse as error:
@@ -82,6 +90,8 @@ def _print_finding(path: str, finding: Finding) -> None:
         place = ":".join(str(part) for part in (problem.file, problem.line, problem.column))
         rest = str(problem._replace(file=None, line=None, column=None))
         output.lines(f"{place}: warning: {rest}")
+    for hint in finding.hints:
+        output.lines(f"{title(path)}: hint: {hint}")
     for problem in finding.problems:
         if finding.code == WRONG_USE:
             output.error(problem.rule)
@@ -105,6 +115,14 @@ def _warnings(document: Document, path: str) -> tuple[Problem, ...]:
     positions = locate(document.text) if problems else None
     placed = [place(problem, positions, title(path)) for problem in problems if positions]
     return tuple(sorted(placed, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def _hints(content: Content) -> tuple[str, ...]:
+    """What of a backbone is rarely meant."""
+    from archdsl.graphs.padding import padding_hints
+    from archdsl.language.document import Spec
+
+    return tuple(padding_hints(content)) if isinstance(content, Spec) else ()
 
 
 def _summary(content: Content) -> str:

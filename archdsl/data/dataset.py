@@ -103,9 +103,8 @@ class Data:
         counts = f"{len(self.train_labels):,} images to train, {len(self.val_labels):,} to validate"
         counts += f", {len(self.held_labels):,} held out"
         shape = "x".join(str(side) for side in self.train_images.shape[1:])
-        skipped = [f"{self.skipped:,} unreadable file{'s' * (self.skipped != 1)} skipped"] if self.skipped else []
         facts = f"{self.name}: {counts}, {shape}, {self.classes} classes (chance {self.chance:.1%})"
-        return "; ".join([facts, *self._classes_not_judged(), *self.notes, *skipped])
+        return "; ".join([facts, *self._classes_not_judged(), *self.notes])
 
     def _classes_not_judged(self) -> list[str]:
         """What is said of classes that a set beside the training set has no image of."""

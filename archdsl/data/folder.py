@@ -27,10 +27,6 @@ from archdsl.data.labelled import (
 from archdsl.data.pictures import GreyScales, Sides, need_pillow, read_alike, read_picture, two_sides
 from archdsl.errors import SearchError, one_line
 
-_NO_PICTURES = frozenset(
-    (".cfg", ".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml")
-)
-"""Endings of files that nobody takes for images: they are skipped without a word where a class has images."""
 _DARK = 32
 
 
@@ -93,6 +89,7 @@ def read_folder(listed: ListedFolder, root: Path, image: Sides) -> tuple[Split, 
     train, val, held = parts
     refuse_empty(root, train, val, listed.class_names, lost)
     notes = (*listed.notes, *scales, *_darkness(train), *listed.drawn_apart)
+    notes = (*notes, *unreadable(lost))
     return Split(train, val, held, tuple(str(name) for name in listed.class_names), notes), len(lost)
 
 
@@ -154,11 +151,12 @@ def _by_ending(files: Counter[str]) -> str:
 
 
 def _other_files(listings: Sequence[Listing | None]) -> list[str]:
-    """What is said of files beside the images that may have been meant as some."""
+    """What is said of files in the class folders that are no images, by their endings."""
     every = sum((listing.others for listing in listings if listing is not None), Counter[str]())
-    meant = Counter({ending: count for ending, count in every.items() if ending not in _NO_PICTURES})
-    count = "1 file does" if meant.total() == 1 else f"{meant.total():,} files do"
-    return [f"{count} not count as images ({_by_ending(meant)})"] if meant else []
+    count = (
+        "1 file does not count as an image" if every.total() == 1 else f"{every.total():,} files do not count as images"
+    )
+    return [f"{count} ({_by_ending(every)})"] if every else []
 
 
 def _darkness(train: Labelled) -> list[str]:
@@ -179,6 +177,12 @@ def _read(files: list[Path], numbers: Numbers, image: Sides, scales: GreyScales)
         else:
             kept.append(row)
     return Labelled(pictures[: len(kept)], numbers[kept]), lost
+
+
+def unreadable(lost: Sequence[str]) -> list[str]:
+    """What is said of images that could not be read, from why each could not."""
+    first = "" if len(lost) == 1 else "the first "
+    return [f"{len(lost):,} unreadable file{'s' * (len(lost) != 1)} skipped, {first}{lost[0]}"] if lost else []
 
 
 def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: Labels, lost: Sequence[str]) -> None:

@@ -74,7 +74,9 @@ def _disturbed(comparison: Comparison) -> list[str]:
     items = {**comparison.latencies, AGAIN: comparison.again}
     first, lines = comparison.first, []
     if none := [name for name, item in items.items() if not any(item.rounds.undisturbed)]:
-        lines.append(f"No round of {', '.join(none)} was undisturbed; its numbers are of all rounds, and too high.")
+        lines.append(
+            f"No round of {', '.join(none)} was undisturbed: the numbers there are of all rounds, and too high."
+        )
     counts = {name: len(comparison.compared(item)) for name, item in items.items() if item is not first}
     few = {name: count for name, count in counts.items() if count < LEAST_ROUNDS}
     if few:

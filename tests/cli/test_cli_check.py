@@ -36,7 +36,12 @@ def test_check_says_a_line_for_each_document(run: Run, tiny: Path) -> None:
 
 def test_check_sets_fields_first(run: Run) -> None:
     ended = run("check", "dat_t", "--set", "stage3.window=12", "--set", "image=384")
-    assert (ended.code, ended.out) == (0, "dat_t: ok: 9 nodes, 3x384x384 -> 1000, 28.39 M params\n")
+    lines = ended.out.splitlines()
+    assert (ended.code, lines[0]) == (0, "dat_t: ok: 9 nodes, 3x384x384 -> 1000, 28.39 M params")
+    assert [line.split(": ")[2] for line in lines[1:]] == [
+        f"stage{number} ({', '.join(types)})"
+        for number, types in ((1, ("window", "shifted_window")), (2, ("window", "shifted_window")), (4, ("window",)))
+    ]
     ended = run("check", "dat_t", "litv2_s", "--set", "stage3.alpha=0.5")
     assert ended.code == 1
     names = (
@@ -99,7 +104,7 @@ def test_check_never_wraps_and_shows_no_markup(run: Run, tmp_path: Path) -> None
 
 
 def test_check_gives_the_same_as_json(run: Run, tiny: Path, bad: Path) -> None:
-    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": [], "warnings": []}
+    assert json.loads(run("check", tiny, "--json").out) == {"ok": True, "errors": [], "warnings": [], "hints": []}
     ended = run("check", bad, "nowhere", tiny, "--json")
     found = json.loads(ended.out)
     assert (ended.code, ended.err, found["ok"]) == (2, "", False)

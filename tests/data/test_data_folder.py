@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,11 @@ def test_unreadable_files_are_skipped_and_counted(tmp_path: Path) -> None:
     data = load(str(tmp_path), 16, 0)
     assert data.skipped == 2
     assert len(data.train_labels) + len(data.val_labels) + len(data.held_labels) == 12
-    assert data.describe().endswith("; 2 unreadable files skipped")
+    assert "; 1 file does not count as an image (1 .txt)" in data.describe()
+    assert re.search(r"; 2 unreadable files skipped, the first (cat/broken|dog/cut)\.png: .+", data.describe())
+    (tmp_path / "dog" / "cut.png").unlink()
+    said = load(str(tmp_path), 16, 0).describe()
+    assert "; 1 unreadable file skipped, cat/broken.png: cannot identify image file" in said
 
 
 def test_a_decompression_bomb_is_skipped_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +171,7 @@ def test_files_that_do_not_count_as_images_are_said(tmp_path: Path) -> None:
     folder(tmp_path)
     for name in ("1.heic", "2.heic", "3.txt"):
         (tmp_path / "cat" / name).write_bytes(b"no image")
-    assert "; 2 files do not count as images (2 .heic)" in load(str(tmp_path), 16, 0).describe()
+    assert "; 3 files do not count as images (2 .heic, 1 .txt)" in load(str(tmp_path), 16, 0).describe()
 
 
 def test_a_class_of_broken_files_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_shapetex_is_known_again_where_pixels_are_rounded_differently(monkeypatc
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"image": 40}, {"train": 120}, {"validation": 80}, {"held_out": 20}])
 def test_another_draw_of_shapetex_is_other_data(other: dict[str, int]) -> None:
-    asked = {"image": 32, "seed": 0, "train": 80, "validation": 40}
+    asked: dict[str, Any] = {"image": 32, "seed": 0, "train": 80, "validation": 40}
     assert load("shapetex", **asked).fingerprint() != load("shapetex", **(asked | other)).fingerprint()
 
 

@@ -99,7 +99,8 @@ fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]     18 of 20
 slow     10.00  10.00  10.02  10.04    0.2%                     -      0 of 20
 A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]     20 of 20
 
-No round of slow was undisturbed; its numbers are of all rounds, and too high.
+No round of slow was undisturbed: the numbers there are of all rounds, and too
+high.
 No ratio of slow (0): in brackets the rounds in which neither it nor litv2_s was
 disturbed; 10 are needed.
 Unstable: slow.

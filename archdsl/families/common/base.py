@@ -80,6 +80,10 @@ class Part(BaseModel):
         """What the part reads -> what it gives"""
         raise NotImplementedError
 
+    def padded(self, x: Map) -> Map:
+        """The map that it works on: x, or with zeros right and below where its windows do not divide x."""
+        return x
+
     def infer_outputs(self, inputs: Inputs) -> dict[str, Shape]:
         """The shape of every port that it gives.
 

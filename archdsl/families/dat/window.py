@@ -52,7 +52,7 @@ class WindowBlock(DatBlock):
 
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
         """On the padded map: projections, scores and their product with v inside windows."""
-        C, N, area = x.channels, self._padded(x), self.window**2
+        C, N, area = x.channels, self.padded(x).positions, self.window**2
         params = 4 * (C * C + C) + self._biased * (2 * self.window - 1) ** 2 * self.heads
         padded = C * N if x.positions != N else 0
         return Cost(params, 4 * N * C * C + 2 * N * area * C, padded + self._alive_inside(C, N))
@@ -72,9 +72,9 @@ class WindowBlock(DatBlock):
     def _biased(self) -> bool:
         return self.position_bias.type == "relative"
 
-    def _padded(self, x: Map) -> int:
-        """Positions of the map padded to whole windows."""
-        return -(-x.height // self.window) * -(-x.width // self.window) * self.window**2
+    def padded(self, x: Map) -> Map:
+        """Whole windows."""
+        return x.in_windows(self.window)
 
     def mixer(self, x: Map) -> nn.Module:
         """(B, H, W, C) -> (B, H, W, C)"""

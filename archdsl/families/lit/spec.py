@@ -58,6 +58,10 @@ class PatchStem(Stem):
         check_norm(self.width, self.norm)
         return Map(self.width, height, width, image.stride * self.patch)
 
+    def padded(self, x: Map) -> Map:
+        """Whole patches, unless it cuts the image."""
+        return x.in_windows(self.patch) if self.pad else x
+
     def cost(self, image: Map) -> Cost:
         """One convolution; alive at most: the image with its padded copy and a map, or with two maps."""
         out, taps = self.out(image), image.channels * self.patch**2

@@ -48,6 +48,10 @@ class HiLo(Block):
         """Heads divide the width; a map that the window does not divide is padded."""
         check_heads(x.channels, self.heads)
 
+    def padded(self, x: Map) -> Map:
+        """Whole windows."""
+        return x.in_windows(self.window)
+
     def mixer_cost(self, x: Map, tokens: int = 0) -> Cost:
         """Both halves on the padded map."""
         C, s = x.channels, self.window
