@@ -255,10 +255,11 @@ def _beside(blocks: list[WinnerBlock], front: LibraryFront, network_hash: str, w
 
 
 def _measured(line: FrontLine, trial: TrialLine | None, parent: ParentSummary | None = None) -> FrontLine:
-    """With what the run measured of it."""
-    if trial is not None:
+    """With what the run measured of it; the parent's own accuracy is known where its trial ended before a training."""
+    is_parent = parent is not None and not line.exchanged
+    if trial is not None and not (is_parent and trial.accuracy is None):
         return replace(line, name=trial.label, latency=trial.latency, accuracy=trial.accuracy, error=trial.proxy.error)
-    if parent is not None and not line.exchanged:
+    if parent is not None and is_parent:
         known = parent.validation
         return replace(line, name=parent.name, latency=parent.latency_ms, accuracy=known.accuracy, error=known.error)
     return line

@@ -121,6 +121,15 @@ def test_the_parents_own_accuracy_stands_on_the_front(recorded: Recorded, tmp_pa
     library = read_report(run).library
     assert library is not None
     assert (library.front[0].name, library.front[0].accuracy, library.front[0].latency) == ("theirs", 0.9, 7.5)
+    whole, too_slow = library.front[0].hash, "f00f912d380fe303"  # the parent is tried too, and not trained
+
+    def tried(record: dict[str, Any]) -> dict[str, Any]:
+        return record | ({"hash": whole} if record["hash"] == too_slow else {})
+
+    edit_records(run, tried)
+    again = read_report(run).library
+    assert again is not None
+    assert (again.front[0].accuracy, again.front[0].latency) == (0.9, 7.5)
 
 
 @pytest.mark.parametrize("width", [40, 60, 100])
