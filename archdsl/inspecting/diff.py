@@ -98,7 +98,7 @@ def _nodes(before: Spec, after: Spec, before_count: Count, after_count: Count) -
     old_fields, new_fields = _fields(before), _fields(after)
     for name in old_fields.keys() & new_fields.keys():
         old, new = before.node(name), after.node(name)
-        if old.type != new.type and is_listable(old) and is_listable(new) and _have_one_type(old, new):
+        if is_listable(old) and is_listable(new) and _compares_by_block(old, new, old_fields[name], new_fields[name]):
             old_fields[name], new_fields[name] = _by_block(old, old_fields[name]), _by_block(new, new_fields[name])
     waiting = list(old_fields)
     for name in new_fields:
@@ -128,8 +128,11 @@ def _fields(spec: Spec) -> dict[str, JsonObject]:
     return fields
 
 
-def _have_one_type(old: Stage, new: Stage) -> bool:
-    """Whether a type of block is in both stages, one of which is a sequence then."""
+def _compares_by_block(old: Stage, new: Stage, before: JsonObject, after: JsonObject) -> bool:
+    """Whether a type of block is in both stages, which do not list equally many blocks: one repeats what it lists."""
+    listed = [len(blocks) if isinstance(blocks := fields.get("blocks"), list) else 0 for fields in (before, after)]
+    if listed[0] == listed[1]:
+        return False
     types: list[set[str]] = [{type_name(type(block)) for _, block in stage.parts()} for stage in (old, new)]
     return not types[0].isdisjoint(types[1])
 

@@ -150,3 +150,18 @@ def test_a_stage_whose_blocks_differ_is_compared_block_by_block_with_one_of_equa
     lines = out.partition("stage3")[2].splitlines()[1:]
     assert lines[:2] == ["    blocks[1].alpha: 0.9 -> 0.5", "    blocks[2].type: hilo -> mlp"]
     assert lines[2:4] == ["    blocks[5].type: hilo -> none", "    depth: 6 -> 5"]
+
+
+def test_a_repeated_sequence_is_compared_block_by_block_with_one_that_lists_all(run: Run, tmp_path: Path) -> None:
+    window, deformable = {"type": "window", "heads": 12}, {"type": "deformable", "heads": 12, "groups": 3, "kernel": 5}
+    whole = archdsl.load_spec("dat_t")
+    listed = {"id": "stage3", "type": "sequence", "depth": 4, "blocks": [window, deformable, window, window]}
+    nodes = [listed if node["id"] == "stage3" else node for node in whole.to_json()["nodes"]]
+    file = tmp_path / "listed.json"
+    file.write_text(json.dumps({**whole.to_json(), "nodes": nodes}))
+    _, out, _ = run("diff", "dat_t", str(file))
+    lines = [line.strip() for line in out.partition("stage3")[2].splitlines()[1:]]
+    assert "blocks[3].type: deformable -> window" in lines
+    assert "blocks[5].type: deformable -> none" in lines
+    assert "depth: 6 -> 4" in lines
+    assert not any("none ->" in line and ".type" in line for line in lines)
