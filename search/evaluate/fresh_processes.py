@@ -142,6 +142,7 @@ def _take_turns(processes: list[_Process], context: Context, spec: Spec, call_ms
     turns = 1 if len(processes) == 1 else policy.turns_of(max(call_ms, sample_ms(settings.device)))
     order, rounds_s = turn_order(len(processes), turns), policy.rounds_s(call_ms)
     last: _Process | None = None
+    waits = True
     for place, number in enumerate(order):
         process, left_turns = processes[number], len(order) - place
         if process.fault is not None:
@@ -153,8 +154,8 @@ def _take_turns(processes: list[_Process], context: Context, spec: Spec, call_ms
             last = max(measured, key=lambda other: len(other.turns), default=None)
         if last is not None and process is not last:
             continue
-        if place % len(processes) == 0:
-            await_quiet(context, call_ms, (policy.start_s / turns + rounds_s / turns) * left_turns)
+        if place % len(processes) == 0 and waits:  # where no quiet moment came once, none is waited for again
+            waits = await_quiet(context, call_ms, (policy.start_s / turns + rounds_s / turns) * left_turns)
         pace = _pace(context, policy, turns, left_turns)
         try:
             process.measure(spec, pace, call_ms)

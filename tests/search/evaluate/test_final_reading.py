@@ -275,6 +275,17 @@ def test_a_long_call_waits_for_a_quiet_moment(tmp_path: Path, monkeypatch: pytes
     assert next(busy, None) is None  # looked at until it was quiet
 
 
+def test_where_no_quiet_moment_comes_a_reading_waits_for_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[float]()
+    monkeypatch.setattr(quiet_moment, "other_cores", lambda seconds: looks.append(seconds) or 2.5)
+    monkeypatch.setattr(quiet_moment, "available_cores", lambda: 2)
+    policy = replace(RANDOM, final_reading=FinalReadingPolicy(long_call_ms=1.0, most_wait_s=0.0))
+    search(tmp_path / "run", FinalMachine((4.0, 0.0)), policy=policy, trials=2)
+    assert len(looks) == 1
+
+
 def test_a_search_too_short_for_anything_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--latency-budget", "5ms", "--time", "5s", "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.strip().endswith("give at least 20 s (--time 20s, time_s=20)")
