@@ -13,6 +13,7 @@ from archdsl.numbers import plain_text
 from archdsl.runtimes.setting import runtime_of
 from archdsl.runtimes.target import Target
 from archdsl.search.baselines import Source, baseline_documents, check_baselines, several, weights_notes
+from archdsl.search.config import Settings
 from archdsl.search.defaults import (
     NO_LIBRARY,
     NO_PARENT,
@@ -181,7 +182,8 @@ def run(
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
-        notes = [note for note in [default_note(settings, request)] if note is not None] + weights_notes(several(also))
+        first = [default_note(settings, request), _short_for_parent(settings), _above_parent(settings)]
+        notes = [note for note in first if note is not None] + weights_notes(several(also))
         require_feasible(settings, SHIPPED.descent)
         check_baselines(settings)
     folder = Path(out) if out is not None else new_folder(settings)
@@ -231,6 +233,24 @@ def _without_parent(request: SettingsRequest) -> SettingsRequest:
             "this machine alone"
         )
     return replace(request, parent=NO_PARENT)
+
+
+def _short_for_parent(settings: Settings) -> str | None:
+    """That a short search with a parent may end before its first trial; None for another one."""
+    least_s = SHIPPED.time.least_with_parent_s
+    if settings.parent is None or settings.time_s is None or settings.time_s >= least_s:
+        return None
+    before = "a parent is brought to the data and measured before the first trial"
+    return f"{plain_text(settings.time_s)} s are short: {before}; give --time {plain_text(least_s)}s or more"
+
+
+def _above_parent(settings: Settings) -> str | None:
+    """That a budget in percent is above the latency of the parent; None for another one."""
+    share = settings.latency_share
+    if share is None or share <= 1:
+        return None
+    percent = f"{plain_text(100 * share)} %"
+    return f"the latency budget, {percent} of the parent's latency, is above that latency: the parent itself meets it"
 
 
 def too_short(time_s: float) -> str:

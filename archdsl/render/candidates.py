@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archdsl.search.trial import Trial
 
 
+_MOST_UNTRAINED = 3
 NEVER_CHOSEN = "models of timm are compared and never chosen: the files of a winner cannot be written for them"
 
 
@@ -53,13 +54,13 @@ def front_table(
         Column("params M", [Text(f"{trial.params / 1e6:.2f}") for trial in front], right=True, drop=2),
         Column("MACs M", [Text(f"{trial.macs / 1e6:.0f}") for trial in front], right=True, drop=3),
     ]
-    return Sheet(columns)
+    return Sheet(columns, names_left_out=True)
 
 
 def baseline_lines(records: Sequence[Trial], shown: Sequence[Trial]) -> Iterator[str]:
     """Networks named beside the space that have no row in the table, each with its numbers or why it has none.
 
-    Those of a library that were not trained are counted, since nobody named them.
+    Of those of a library that were not trained, which nobody named, the first ones are told.
     """
     rows = {trial.network_hash for trial in shown}
     beside = [trial for trial in records if trial.is_baseline and not trial.is_longer]
@@ -71,17 +72,25 @@ def baseline_lines(records: Sequence[Trial], shown: Sequence[Trial]) -> Iterator
             yield f"{trial.label}: {trial.reason}"
         else:
             yield f"{trial.label}: {describe(trial)}" + ("" if trial.inside_budget else ", over the latency budget")
-    yield from untrained_text(len(of_library), sum(trial.accuracy is None for trial in of_library))
+    untrained = [(trial.name, trial.reason or "") for trial in of_library if trial.accuracy is None]
+    yield from untrained_text(len(of_library), untrained)
     if any(not trial.can_win for trial in beside):
         yield NEVER_CHOSEN
 
 
-def untrained_text(tried: int, untrained: int) -> Iterator[str]:
-    """How many networks of a library were dropped before they were trained; nothing where none was."""
-    if untrained:
-        verb = "was" if untrained == 1 else "were"
-        networks = f"{untrained} of the {counted(tried, 'network')} that the library proposed"
-        yield f"{networks} {verb} too slow or failed, and not trained"
+def untrained_text(tried: int, untrained: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which networks of a library were dropped before they were trained, and why; nothing where none was."""
+    if not untrained:
+        return
+    of_all = f"{len(untrained)} of the {counted(tried, 'network')} of the library that were tried"
+    if tried == 1:
+        of_all = "the network of the library that was tried"
+    verb = "was" if len(untrained) == 1 else "were"
+    yield f"{of_all} {verb} not trained:"
+    for name, reason in untrained[:_MOST_UNTRAINED]:
+        yield f"  {name}: {reason}"
+    if len(untrained) > _MOST_UNTRAINED:
+        yield f"  and {len(untrained) - _MOST_UNTRAINED} more, in trials.jsonl"
 
 
 def proxy_line(first: Trial, longer: Sequence[Trial]) -> str:

@@ -57,19 +57,36 @@ class Sheet:
     """Columns between a title and notes; fitted to the width at which they are printed."""
 
     def __init__(
-        self, columns: Sequence[Column], notes: Sequence[str] = (), title: str = "", style: str = "dim"
+        self,
+        columns: Sequence[Column],
+        notes: Sequence[str] = (),
+        title: str = "",
+        style: str = "dim",
+        *,
+        names_left_out: bool = False,
     ) -> None:
-        """`style` is that of the notes."""
+        """`style` is that of the notes; `names_left_out` adds a note of the columns for which there is no room."""
         self.columns, self.notes, self.title, self.style = columns, notes, title, style
+        self.names_left_out = names_left_out
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         yield from (whole(line, "bold") for line in wrapped(self.title, width))
         yield from fit(self.columns, width)
-        if self.notes:
+        notes = [*self._left_out(width), *self.notes]
+        if notes:
             yield Text()
-        for note in self.notes:
+        for note in notes:
             yield from (whole(line, self.style) for line in wrapped(note, width))
+
+    def _left_out(self, width: int) -> list[str]:
+        """That columns are missing for want of width, where that is to be said."""
+        if not self.names_left_out:
+            return []
+        filled = [column for column in self.columns if any(column.cells)]
+        kept = _kept(filled, width)
+        missing = [column.title for column in filled if not any(column is other for other in kept)]
+        return [f"not shown at this width: {', '.join(missing)} (COLUMNS=120 shows more)"] if missing else []
 
 
 class Line:

@@ -11,19 +11,27 @@ from archdsl.render.columns import whole, wrapped
 from archdsl.render.texts import printable
 
 _SHELL_WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
+_ENDING_COMMAND = re.compile(r": (archdsl [a-z-]+ .*)$", re.DOTALL)
 _CONTINUED = " \\"
 _INDENT = "  "
 
 
 class Prose:
-    """A paragraph, broken between words; lines after the first are indented by `hanging`, all by `indent`."""
+    """A paragraph, broken between words; lines after the first are indented by `hanging`, all by `indent`.
+
+    A command of archdsl that ends it after a colon stands below it, so that it can be copied.
+    """
 
     def __init__(self, text: str, style: str = "", indent: str = "", hanging: str = "") -> None:
         self.text, self.style, self.indent, self.hanging = printable(text), style, indent, hanging
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = wrapped(self.text, max(options.max_width - len(self.indent), 1), self.hanging)
-        yield from (whole(f"{self.indent}{line}", self.style) for line in lines)
+        width = max(options.max_width - len(self.indent), 1)
+        ending = _ENDING_COMMAND.search(self.text) if len(self.text) > width else None
+        text = self.text if ending is None else self.text[: ending.start(1)].rstrip()
+        yield from (whole(f"{self.indent}{line}", self.style) for line in wrapped(text, width, self.hanging))
+        if ending is not None:
+            yield Command(ending[1])
 
 
 class Command:

@@ -127,7 +127,7 @@ def _front_rows(report: Report) -> Iterator[RenderableType]:
         Column("params", _cells(texts.cost_text(row.params, "params", "") for row in rows), right=True, drop=2),
         Column("MACs", _cells(texts.cost_text(row.macs, "macs", "") for row in rows), right=True, drop=3),
     ]
-    yield Sheet(columns, [printable(texts.proxy_text(report))])
+    yield Sheet(columns, [printable(texts.proxy_text(report))], names_left_out=True)
     points = {row.hash: (row.latency, 100 * row.accuracy) for row in rows if row.latency and row.accuracy is not None}
     if len(points) > 1:
         winner = points.get(report.verdict.hash) if report.verdict.has_winner else None

@@ -257,7 +257,7 @@ def proxy_text(report: Report) -> str:
 def baseline_lines(report: Report) -> Iterator[str]:
     """Networks named beside the space that are not on the front, each with its numbers or why it has none.
 
-    Those of a library that were not trained are counted, since nobody named them.
+    Of those of a library that were not trained, which nobody named, the first ones are told.
     """
     rows = {trial.hash for trial in report.front}
     beside = [trial for trial in report.trials if trial.is_baseline]
@@ -271,7 +271,8 @@ def baseline_lines(report: Report) -> Iterator[str]:
         accuracy = percent_text(trial.accuracy, trial.proxy.error)
         costs = f"{cost_text(trial.params, 'params')} params, {cost_text(trial.macs, 'macs')} MACs"
         yield f"{trial.label}: {accuracy} at {measured_text(trial)} ms, {costs}"
-    yield from untrained_text(len(of_library), sum(trial.accuracy is None for trial in of_library))
+    untrained = [(trial.name, trial.reason) for trial in of_library if trial.accuracy is None]
+    yield from untrained_text(len(of_library), untrained)
     if any(not has_spec(trial.spec) for trial in beside):
         yield NEVER_CHOSEN
 

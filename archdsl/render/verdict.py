@@ -13,9 +13,11 @@ from archdsl.render import library_texts
 from archdsl.render.budget_share import budget_share_text
 from archdsl.render.budgets import rate_text
 from archdsl.render.columns import whole
-from archdsl.render.prose import Prose
+from archdsl.render.prose import Command, Prose
 from archdsl.render.texts import counted
 from archdsl.render.verdict_line import Judged, verdict_line
+from archdsl.search.report.commands import report_command
+from archdsl.search.report.gathering import steps_of
 from archdsl.search.report.library import read_library_lines
 from archdsl.search.report.reading import items, mapping, number
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from archdsl.search.store.winner import AttemptSummary, Float32Beside, HeldOutAccuracy, Tie, WinnerAccuracy
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
-_MOST_TIES, _MOST_REPLACED = 5, 4
+_MOST_TIES, _MOST_REPLACED, _MOST_STEPS = 5, 4, 2
 _INDENT = "  "
 
 
@@ -60,6 +62,17 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield Prose(text)
     if result.disturbed.readings:
         yield Prose(f"the machine was busy: {result.disturbed}", "yellow")
+    if not verdict.passed:
+        yield from _next_lines(result)
+
+
+def _next_lines(result: Result) -> Iterator[RenderableType]:
+    """The first commands that go on from a verdict that is no PASS, and the one that shows all of them."""
+    for step in steps_of(result.folder)[:_MOST_STEPS]:
+        yield Prose(step.text)
+        yield Command(step.command)
+    yield Prose("All figures, and further commands:")
+    yield Command(report_command(result.folder))
 
 
 def _first_line(result: Result) -> str:

@@ -144,7 +144,8 @@ def _acquired(name: str, device: str, on_wait: OnWait, timeout_s: float | None) 
                 rule = f"{device} was not free to measure on for {timeout_s:.0f} s: {who} holds its lock"
                 raise MeasureError(f"{rule}; wait for it to end")
             if waited - reminded >= _REMIND_S:
-                on_wait(f"waiting for {who}, which measures on {device}; {waited:.0f} s so far")
+                which, where = f" ({who})" if process else "", "this machine" if device == "cpu" else device
+                on_wait(f"another archdsl process{which} is measuring on {where}; waiting, {waited:.0f} s so far")
                 reminded = waited
             time.sleep(_PAUSE_S)
             if not _is_at(file, path):

@@ -49,10 +49,14 @@ class Finalists:
         self.keep_time()
         field = self._first()
         if self._context.inherits:
+            if not field:
+                self._announce("no network was trained inside the budgets")
+                return
             field = self._that_fit(field)
             if not field:
                 left_s = max(self._context.clock.left_to_train or 0.0, 0.0)
-                self._announce(f"{left_s:.0f} s are left before the winner must be measured")
+                left = f"{left_s:.0f} s are left" if left_s >= 1 else "no time is left"
+                self._announce(f"{left} before the winner must be measured")
                 return
         for number in range(self._policy.seeds):
             self._rounds.update(trial.network_hash for trial in field)

@@ -13,7 +13,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.baselines import Baseline, point_choices
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import calibrated_solver
-from archdsl.search.evaluate.library_networks import LibraryNetworks, Solved
+from archdsl.search.evaluate.library_networks import LATENCY, LibraryNetworks, Solved
 from archdsl.search.predict.formula import Terms
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
 from archdsl.search.store.run_library import LIBRARY_FILE, KeptNetworks
@@ -50,16 +50,20 @@ def use_library(context: Context) -> None:
         try:
             networks.solve(context.state.gate_ms)
         except BudgetTooSmall as error:
-            context.note(f"library  {error} (predicted): its networks are not tried first")
+            context.note(f"library  {_out_of_reach(error, len(library.usable))}")
     if kept is None or kept.facts is None:
         context.folder.write(LIBRARY_FILE, networks.as_json())
+    if networks.solved:
+        several = len(networks.solved) > 1
+        proposed = f"{len(networks.solved)} network{'s are' if several else ' is'} proposed"
+        context.note(f"library  {proposed}, to be tried before others:")
     for each in networks.solved:
         context.baselines.append(library_baseline(context, each))
-        context.note(f"library  {_described(each)}")
+        context.note(f"library  {_described(context, each)}")
     hashes = {each.network_hash for each in context.baselines}
     if networks.depth_cut is not None and canonical_hash(networks.depth_cut) not in hashes:
         context.baselines.append(_baseline(context, networks.depth_cut, "cut"))
-        context.note("library  beside them the parent with fewer of its own blocks")
+        context.note("library  also tried: the parent with fewer blocks")
 
 
 def solved_again(context: Context, record: Trial) -> Baseline | None:
@@ -71,9 +75,10 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
     if again is None:
         return None
     context.folder.write(LIBRARY_FILE, context.library.as_json())
-    is_over = record.latency_ms > gate_ms
-    missed = f"over {gate_ms:.2f} ms; instead" if is_over else f"well under {gate_ms:.2f} ms; beside it"
-    context.note(f"library  {record.latency_ms:.2f} ms is {missed}: {_described(again)}")
+    gate = f"the gate of {gate_ms:.2f} ms"
+    missed = f"over {gate}; tried instead" if record.latency_ms > gate_ms else f"well under {gate}; also tried"
+    described = f"{_described(context, again)}, corrected by this measurement"
+    context.note(f"library  {record.name}: {record.latency_ms:.2f} ms is {missed}: {described}")
     return library_baseline(context, again)
 
 
@@ -82,14 +87,18 @@ def next_of_library(context: Context) -> Baseline | None:
     if context.library is None or (solved := context.library.next_best()) is None:
         return None
     context.folder.write(LIBRARY_FILE, context.library.as_json())
-    context.note(f"library  {_described(solved)}")
+    context.note(f"library  {_described(context, solved)}")
     return library_baseline(context, solved)
 
 
 def library_baseline(context: Context, solved: Solved) -> Baseline:
     """A network of the library as it is tried."""
-    number = 1 + context.library.solved.index(solved) if context.library is not None else 1
-    return _baseline(context, solved.derived.spec, f"derived-{number}")
+    return _baseline(context, solved.derived.spec, _name(context, solved))
+
+
+def _name(context: Context, solved: Solved) -> str:
+    """`derived-2`: by its place among the networks that were solved for."""
+    return f"derived-{1 + context.library.solved.index(solved) if context.library is not None else 1}"
 
 
 def _baseline(context: Context, spec: Spec, name: str) -> Baseline:
@@ -99,12 +108,32 @@ def _baseline(context: Context, spec: Spec, name: str) -> Baseline:
     return baseline._replace(choices=point_choices(context.space, baseline))
 
 
-def _described(solved: Solved) -> str:
+_WHAT = {
+    "best": "the least KL within the gate",
+    "another": "the next best, with other blocks at two positions or more",
+    "single blocks": "the least KL without spans",
+}
+"""What a network was solved for, by its name in `library.json`."""
+
+
+def _described(context: Context, solved: Solved) -> str:
+    """`derived-1 (the least KL within the gate): 3 replacements, summed KL 0.0630, predicted 0.35 ms`"""
     derived = solved.derived
     exchanged = len(derived.exchanged)
-    blocks = f"{exchanged} fitted block{'s' * (exchanged != 1)}"
-    limit = "" if solved.limit_ms is None else f", predicted {derived.costs['latency']:.2f} ms"
-    return f"{solved.what}: {blocks}, summed KL {derived.kl:.4f}{limit}"
+    blocks = f"{exchanged} replacement{'s' * (exchanged != 1)}"
+    limit = "" if solved.limit_ms is None else f", predicted {solved.predicted_ms:.2f} ms"
+    name = f"{_name(context, solved)} ({_WHAT[solved.what]})"
+    return f"{name}: {blocks}, summed KL {derived.kl:.4f}{limit}"
+
+
+def _out_of_reach(error: BudgetTooSmall, replacements: int) -> str:
+    """That no network of the library keeps the budgets, with the least that one is predicted to take."""
+    if error.metric != LATENCY:
+        return f"{error} (predicted), so none of its networks is tried"
+    made = "the trained replacement" if replacements == 1 else f"the {replacements} trained replacements"
+    within = f" within the budgets of {' and '.join(error.others)}" if error.others else ""
+    fastest = f"the fastest network of them{within} is predicted to take {error.least:.2f} ms"
+    return f"{made} cannot reach {error.limit:.2f} ms; {fastest}, so none is tried"
 
 
 def _of_adapted(parent: Parent) -> str:

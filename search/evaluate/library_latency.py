@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.folder import Library
-from archdsl.deriving.library.solutions import Solver
+from archdsl.deriving.library.solutions import Derived, Solver
 from archdsl.errors import MeasureError
 from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
@@ -37,17 +37,20 @@ def calibrated_solver(
     if not is_new or gate_ms is None or _table_latency(context, parent) is not None:
         return solver
     for _ in range(policy.calibrations):
-        spec = _at_the_budget(solver, gate_ms)
-        if spec is None:
+        derived = _at_the_budget(solver, gate_ms)
+        if derived is None:
             break
+        spec = derived.spec
         context.doing(f"measuring a network of the library {library.folder.name}", "starting")
         try:
             ms = measured_ms(context, spec)
         except (Failed, WorkerGone) as error:
             context.note(f"library  predictions are not corrected, since a network could not be measured: {error}")
             break
-        predicted = f"{solver.costs(spec)[LATENCY]:.2f} ms were predicted"
-        context.note(f"library  a network was measured to take {ms:.2f} ms, where {predicted}")
+        count, predicted = len(derived.exchanged), f"{solver.costs(spec)[LATENCY]:.2f} ms were predicted"
+        network = f"a network with {count} replacement{'s' * (count != 1)}, about as fast as the budget asks,"
+        corrected_by = "predictions are corrected by this"
+        context.note(f"library  {network} takes {ms:.2f} ms, where {predicted}; {corrected_by}")
         measured.append((terms_of(spec), ms))
         solver = _solver(context, library, parent, measured)
         if abs(ms / gate_ms - 1) <= policy.near:
@@ -100,16 +103,15 @@ def _trials(context: Context) -> list[tuple[Terms, float]]:
     ]
 
 
-def _at_the_budget(solver: Solver, gate_ms: float) -> Spec | None:
+def _at_the_budget(solver: Solver, gate_ms: float) -> Derived | None:
     """The library's best network for the gate; where none is predicted to keep it, about its fastest one."""
     try:
         derived = solver.solve({LATENCY: gate_ms})
     except BudgetTooSmall as error:
         with suppress(BudgetTooSmall):
-            derived = solver.solve({LATENCY: 1.02 * error.least})
-            return None if derived is None else derived.spec
+            return solver.solve({LATENCY: 1.02 * error.least})
         return None
-    return None if derived is None or not derived.exchanged else derived.spec
+    return None if derived is None or not derived.exchanged else derived
 
 
 def measured_ms(context: Context, spec: Spec) -> float:

@@ -26,17 +26,25 @@ LATENCY = "latency"
 
 
 class Solved(NamedTuple):
-    """A network that was solved for. what: which one. limit_ms: within which. tries: how often it was solved again."""
+    """A network that was solved for. what: which one. limit_ms: within which. tries: how often it was solved again.
+    scale: by which its latency is believed to differ from the solver's, as that of the network before it did.
+    """
 
     what: str
     derived: Derived
     limit_ms: float | None
     tries: int = 0
+    scale: float = 1.0
 
     @property
     def network_hash(self) -> str:
         """Of its canonical form."""
         return canonical_hash(self.derived.spec)
+
+    @property
+    def predicted_ms(self) -> float:
+        """The solver's latency, corrected by what the network before it was measured to take."""
+        return self.scale * self.derived.costs[LATENCY]
 
 
 class LibraryNetworks:
@@ -90,7 +98,7 @@ class LibraryNetworks:
             self._add("single blocks", single, gate_ms)
 
     def solve_again(self, network_hash: str, latency_ms: float, gate_ms: float) -> Solved | None:
-        """Another network than one that measured `latency_ms`, within its limit times gate / measured, or a bit less.
+        """Another network than one that measured `latency_ms`, whose latency keeps the gate if it errs by as much.
 
         It stands in the place of a network that is over the gate, and beside the best one where that leaves much of the
         gate unused. None where it was solved often enough, or there is none.
@@ -98,18 +106,20 @@ class LibraryNetworks:
         missed = next((each for each in self.solved if each.network_hash == network_hash), None)
         if missed is None or missed.limit_ms is None or missed.tries >= self._policy.tries:
             return None
+        if missed.derived.costs[LATENCY] <= 0:  # no latency is predicted
+            return None
         is_wasteful = missed.what == "best" and latency_ms < self._policy.used * gate_ms
         if latency_ms <= gate_ms and not is_wasteful:
             return None
-        limit_ms = missed.limit_ms * gate_ms / latency_ms
-        limit_ms *= self._policy.margin if latency_ms > gate_ms else 1.0
+        scale = latency_ms / missed.derived.costs[LATENCY]
+        limit_ms = gate_ms / scale * (self._policy.margin if latency_ms > gate_ms else 1.0)
         try:
             derived = self._solve_for(missed.what, limit_ms)
         except BudgetTooSmall:
             return None
         if derived is None or not derived.exchanged:
             return None
-        return self._add(missed.what, derived, limit_ms, missed.tries + 1)
+        return self._add(missed.what, derived, limit_ms, missed.tries + 1, scale)
 
     def next_best(self) -> Solved | None:
         """The best network that differs from all before in two positions, within the limit of the best one.
@@ -120,14 +130,16 @@ class LibraryNetworks:
         if best is None or len(self.solved) >= self._policy.most:
             return None
         derived = self._solve_for("another", best.limit_ms)
-        return None if derived is None or not derived.exchanged else self._add("another", derived, best.limit_ms)
+        if derived is None or not derived.exchanged:
+            return None
+        return self._add("another", derived, best.limit_ms, scale=best.scale)
 
     def restore(self, kept: KeptNetworks) -> None:
         """What was solved when the run began."""
         self.depth_cut = None if kept.depth_cut is None else spec_of(kept.depth_cut)
         for each in kept.networks:
             blocks = [DerivedBlock(*block) for block in each.blocks]
-            self._add(each.what, self.solver.of_blocks(blocks), each.limit_ms, each.tries)
+            self._add(each.what, self.solver.of_blocks(blocks), each.limit_ms, each.tries, each.scale)
 
     def as_json(self) -> JsonObject:
         """What `restore` takes."""
@@ -136,6 +148,7 @@ class LibraryNetworks:
                 what=each.what,
                 limit_ms=each.limit_ms,
                 tries=each.tries,
+                scale=each.scale,
                 blocks=tuple((b.stage, b.first, b.span, b.key) for b in each.derived.blocks),
             )
             for each in self.solved
@@ -151,8 +164,8 @@ class LibraryNetworks:
         )
         return kept.model_dump(mode="json")
 
-    def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0) -> Solved:
-        solved = Solved(what, derived, limit_ms, tries)
+    def _add(self, what: str, derived: Derived, limit_ms: float | None, tries: int = 0, scale: float = 1.0) -> Solved:
+        solved = Solved(what, derived, limit_ms, tries, scale)
         self.solved.append(solved)
         self._blocks[solved.network_hash] = derived.blocks
         return solved

@@ -133,8 +133,10 @@ class Search:
         context = self.context
         if context.clock.waited >= 1:
             device = context.settings.measuring_place
-            waited = f"waited {context.clock.waited:.0f} s while another process measured on {device}"
-            context.note(f"{waited}; this does not count as search time")
+            seconds = f"{context.clock.waited:.0f} s"
+            waited = f"waited {seconds} while another process measured on {device}; this does not count as search time"
+            longer = "" if context.clock.limit is None else f", so that the search takes {seconds} more than --time"
+            context.note(f"{waited}{longer}")
 
     # ------------------------------------------------------------------------------------------------- preparation
 

@@ -67,6 +67,11 @@ def resume_command(folder: Path, *options: str) -> str:
     return shlex.join(["archdsl", "search", "--out", str(folder), "--resume", *options])
 
 
+def report_command(folder: Path) -> str:
+    """`archdsl report` of a run."""
+    return shlex.join(["archdsl", "report", str(folder)])
+
+
 def bench_command(settings: Mapping[str, Json], document: Path, *options: str) -> str:
     """`archdsl bench` of a document under the search's conditions."""
     name = str(document) if "/" in str(document) else f"./{document}"

@@ -22,10 +22,10 @@ from archdsl.search.policy import SHIPPED, Policy
 from archdsl.search.propose.study_facts import StudyFacts, study_facts
 from archdsl.search.report.agreement import finals, prediction, scores
 from archdsl.search.report.changes import winner_changes
-from archdsl.search.report.facts import Report, Rung, Verdict
+from archdsl.search.report.facts import NextStep, Report, Rung, Verdict
 from archdsl.search.report.library import LibraryLines, Tried, library_lines
 from archdsl.search.report.next_steps import next_steps
-from archdsl.search.report.reading import RunFiles, items, mapping, number, read_files, text
+from archdsl.search.report.reading import NoRun, RunFiles, items, mapping, number, read_files, text
 from archdsl.search.report.reproduce import reproduce
 from archdsl.search.report.trials import LONGER, TrialLine, trial_of
 from archdsl.search.report.verdicts import verdict_of
@@ -78,6 +78,18 @@ def read_report(folder: str | os.PathLike[str], policy: Policy = SHIPPED) -> Rep
         reproduce=reproduce(files, verdict),
         problems=files.problems,
     )
+
+
+def steps_of(folder: Path, policy: Policy = SHIPPED) -> list[NextStep]:
+    """What to do next with a run that has ended; none where its folder holds no run."""
+    try:
+        files = read_files(folder)
+    except NoRun:
+        return []
+    trials = _first_of_each([trial for record in files.records if (trial := trial_of(record)).rung != LONGER])
+    noise, seconds = number(files.noise.get("noise")), number(files.verdict.get("seconds"))
+    verdict, state = verdict_of(files.verdict), _state(files.verdict)
+    return next_steps(files, state, verdict, trials, _front(files, trials), noise, seconds, policy.report)
 
 
 def _runs_files(settings: JsonObject) -> bool:

@@ -46,8 +46,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: BaseFileLock | None = None
-        self._is_new, self._is_forgotten = False, False
-        """Whether the folder was made for the search; and whether that left nothing in it."""
+        self._made, self._is_forgotten = list[Path](), False
+        """The folder and those above it that were made for the search; and whether that left nothing to keep."""
 
     @property
     def storage(self) -> str:
@@ -68,7 +68,7 @@ class RunFolder:
         """
         try:
             self._check(resume)
-            self._is_new = not self.path.exists()
+            self._made = [each for each in (self.path, *self.path.parents) if not each.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
@@ -125,10 +125,11 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-        if self._is_new and self._is_forgotten:
-            with suppress(OSError):  # something else is in it
-                (self.path / ".lock").unlink(missing_ok=True)
-                self.path.rmdir()
+        if self._made and self._is_forgotten:
+            shutil.rmtree(self.path, ignore_errors=True)
+            for above in self._made[1:]:
+                with suppress(OSError):  # another run is in it
+                    above.rmdir()
 
     def forget(self) -> None:
         """Remove what a search wrote that ended before its first trial, so that it can be begun again."""
@@ -142,6 +143,8 @@ class RunFolder:
                 "study.db",
                 *_OF_A_PARENT,
                 "library.json",
+                "narrower.json",
+                "final_readings.json",
             ):
                 self.remove(name)
             shutil.rmtree(self.path / "weights", ignore_errors=True)

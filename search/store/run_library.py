@@ -15,11 +15,14 @@ class _Kept(BaseModel):
 
 
 class KeptNetwork(_Kept):
-    """A solved network. what: which one. blocks: stage, first position, span and key; no key for the parent's own."""
+    """A solved network. what: which one. blocks: stage, first position, span and key; no key for the parent's own.
+    scale: by which its predicted latency was corrected.
+    """
 
     what: str
     limit_ms: float | None
     tries: int
+    scale: float = 1.0
     blocks: tuple[tuple[str, int, int, str | None], ...]
 
 

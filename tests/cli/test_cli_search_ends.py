@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,17 @@ def test_the_exit_code_is_the_verdict(fake: Machine, tmp_path: Path, capsys: pyt
     assert command("--out", tmp_path / "other", "--resume") == 2
     tight = ("lit-dat-64", "--latency-budget", "0.01ms", "--device", "cpu", "--out", tmp_path / "tight")
     assert command(*tight, "--parent", "none") == 1
-    assert "FAIL  nearest miss lit-dat-64-" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "FAIL  nearest miss lit-dat-64-" in said
+    assert "The lowest latency that was measured is" in said
+    assert shlex.split(said.splitlines()[-1])[-1] == str(tmp_path / "tight")
+    assert "All figures, and further commands:\n  archdsl report" in said
     assert command("--out", tmp_path / "tight", "--resume") == 1
     assert command(*tight[:-1], tmp_path / "refused") == 1
     assert "the latency budget of 0.01 ms cannot be met" in capsys.readouterr().err
     assert not (tmp_path / "refused").exists()
+    assert command(*tight[:-1], tmp_path / "runs" / "below" / "refused") == 1
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_search_that_had_ended_says_how_to_continue_it(

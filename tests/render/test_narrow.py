@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from archdsl.render.columns import Column, Line, Sheet, shortened, wrapped
 from archdsl.render.doctor import report as doctor_report
 from archdsl.render.layers import layers_table
 from archdsl.render.lut import predictions, table_sheet
+from archdsl.render.prose import Prose
 from archdsl.render.proxy_check import report as proxy_report
 from archdsl.render.report import report_text
 from archdsl.render.search import screen
@@ -225,3 +227,19 @@ def test_prose_is_broken_at_blanks_alone_and_not_before_a_unit() -> None:
     path = "/a/long-path/to/a-file.json"
     assert wrapped(f"in {path} it is", 10) == ["in", path, "it is"]
     assert wrapped("weights of 111.4 MB and 5 ms", 16) == ["weights of", "111.4 MB and", "5 ms"]
+
+
+def test_a_command_that_ends_a_sentence_stands_below_it_and_can_be_copied() -> None:
+    command = "archdsl search --out runs/a-long-name-of-a-run --resume --time 240s"
+    text = text_of(Prose(f"UNSURE  nothing was measured; give more time: {command}"), 50)
+    assert text.startswith("UNSURE  nothing was measured; give more time:\n  archdsl search ")
+    assert shlex.split(text.partition(":\n")[2].replace("\\\n", "")) == shlex.split(command)
+    whole = f"to continue: {command}"
+    assert text_of(Prose(whole), 200) == f"{whole}\n"
+
+
+def test_columns_for_which_there_is_no_room_are_named() -> None:
+    columns = [Column("net", [Text("a" * 12)]), Column("params", [Text("12.5 M")], drop=2)]
+    narrow = " ".join(text_of(Sheet(columns, names_left_out=True), 18).split())
+    assert narrow.endswith("not shown at this width: params (COLUMNS=120 shows more)")
+    assert "not shown" not in text_of(Sheet(columns), 18) + text_of(Sheet(columns, names_left_out=True), 40)

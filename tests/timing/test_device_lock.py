@@ -62,14 +62,14 @@ def test_who_has_to_wait_is_told_for_whom_and_refused_after_the_timeout(other: s
     ):
         pass
     ended(other)
-    assert waits == [f"waiting for process {other.pid}, which measures on cpu; 0 s so far"]
+    assert waits == [f"another archdsl process (process {other.pid}) is measuring on this machine; waiting, 0 s so far"]
 
 
 def test_waiting_is_told_on_stderr(other: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MeasureError), device_lock("cpu", timeout_s=0.1):
         pass
     ended(other)
-    assert capsys.readouterr().err.startswith("waiting for process")
+    assert capsys.readouterr().err.startswith("another archdsl process (process ")
 
 
 def test_a_killed_process_leaves_the_device_free(other: subprocess.Popen[str]) -> None:
@@ -183,4 +183,4 @@ def test_a_measurement_says_through_on_wait_that_it_waits(other: subprocess.Pope
     waits: list[str] = []
     measure(torch.nn.Flatten(), "cpu", image=(1, 2, 2), rounds=1, threads=1, warmup_s=0, on_wait=on_wait)
     ended(other)
-    assert waits[0].startswith(f"waiting for process {other.pid}, which measures on cpu")
+    assert waits[0].startswith(f"another archdsl process (process {other.pid}) is measuring on this machine")

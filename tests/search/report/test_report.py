@@ -8,14 +8,17 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from archdsl.render.agreement_texts import prediction_text
 from archdsl.render.page.page import html
 from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.report.agreement import agreement
 from archdsl.search.report.sheet import COLUMNS, csv_text
+from archdsl.search.store.gate import gate_text
 from tests.support.golden_texts import Golden
 from tests.support.places import ROOT
 from tests.support.reported import RECORDED, Page, copied_run, edit, edit_records, recorded, terminal
@@ -131,6 +134,41 @@ def test_what_ranks_too_few_networks_is_said_in_one_line() -> None:
         assert line in shown
         assert "snip: 2 networks" not in shown
         assert "Spearman over 3 networks, fewer than 10 and so weak evidence: latency 1.00" in shown
+
+
+def test_a_latency_of_few_undisturbed_rounds_has_its_interval_in_place_of_a_spread(run: Path) -> None:
+    few = {"undisturbed": 3, "interval_ms": [0.51, 1.34], "spread": 0.0, "unstable": True}
+
+    def disturbed(record: dict[str, Any]) -> dict[str, Any]:
+        latency = record["provenance"]["latency"] | few
+        return record | {"latency": 0.89, "provenance": record["provenance"] | {"latency": latency}}
+
+    edit_records(run, disturbed)
+    report = read_report(run)
+    for shown in (terminal(report), html(report)):
+        assert "~0.89 [0.51, 1.34]" in shown
+        assert "~0.89 +0%" not in shown
+
+
+def test_the_noise_is_the_share_that_the_gate_leaves_out(run: Path) -> None:
+    edit(run, "noise.json", lambda noise: noise | {"noise": 0.07, "gate_ms": 9 / 1.07})
+    assert "Gate 8.41 ms = budget 9 ms - 7 % noise (p10)." in terminal(read_report(run))
+    edit(run, "noise.json", lambda noise: noise | {"noise": 0.2, "gate_ms": 7.5})
+    assert gate_text(7.5, 9.0) == "gate 7.50 ms = budget 9 ms - 17 % noise"
+    assert "Gate 7.50 ms = budget 9 ms - 17 % noise (p10)." in terminal(read_report(run))
+
+
+def test_with_few_networks_the_formula_of_exported_files_is_held_to_what_was_measured(run: Path) -> None:
+    edit(run, "run.json", lambda settings: settings | {"runtime": "onnxruntime"})
+    lines = (run / "trials.jsonl").read_text().splitlines()
+    (run / "trials.jsonl").write_text("\n".join(lines[:8]) + "\n")
+    report = read_report(run)
+    assert "by a formula of MACs and operators" in prediction_text(report.prediction)
+    (run / "trials.jsonl").write_text("\n".join(lines[:4]) + "\n")
+    said = prediction_text(read_report(run).prediction)
+    assert (
+        said == "The error of predicted latencies is not known: 4 networks were measured, and it is computed from 6 on."
+    )
 
 
 def test_a_network_that_was_not_measured_again_does_not_stand_under_a_heading_that_says_so(run: Path) -> None:

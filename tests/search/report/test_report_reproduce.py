@@ -52,6 +52,14 @@ def test_a_run_under_a_throughput_budget_is_reproduced_under_it() -> None:
     assert command == "archdsl search x --throughput-budget 200/s --batch 8 --parent none"
 
 
+def test_a_budget_in_percent_is_also_given_in_the_milliseconds_that_it_was(run: Path) -> None:
+    edit(run, "run.json", lambda settings: settings | {"latency_share": 0.6, "latency_budget_ms": 0.4032})
+    commands = dict(read_report(run).reproduce)
+    assert " --latency-budget 60% " in commands["search again"]
+    (said,) = [said for said in commands if "60 % of the parent's latency were 0.4032 ms in this run" in said]
+    assert " --latency-budget 0.4032ms " in commands[said]
+
+
 @pytest.mark.parametrize("budget", [0.1 + 0.2, 5.0, 1e-3, 1234567.891])
 def test_a_budget_keeps_all_its_digits(budget: float) -> None:
     words = shlex.split(search_command({"latency_budget_ms": budget}, "x"))
