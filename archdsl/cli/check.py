@@ -98,7 +98,7 @@ def _print_finding(path: str, finding: Finding) -> None:
         else:
             output.lines(str(problem))
     if finding.shapes_unchecked:
-        output.remark(f"{title(path)}: not all shapes were checked, because of these errors; mend them and check again")
+        output.remark(f"{title(path)}: not everything was checked, because of these errors; mend them and check again")
 
 
 def _warnings(document: Document, path: str) -> tuple[Problem, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from archdsl.errors import Problem, SpecError, nearest, short
+from archdsl.errors import Keys, Problem, SpecError, nearest, short
 from archdsl.json_types import Json, JsonObject, objects_in, text_in
 from archdsl.language.document import Spec
 from archdsl.language.header import Header
@@ -24,6 +24,39 @@ def apply(spec: Spec, assignments: list[str]) -> JsonObject:
     if problems:
         raise SpecError(problems)
     return document
+
+
+def without_left_over(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of a document with overrides; fields that a node's former type had and its new one has not are one."""
+    told: list[Problem] = []
+    left: dict[Keys, list[Problem]] = {}
+    for problem in problems:
+        place = problem.keys[:-1]
+        if problem.at_key and len(problem.keys) == 3 and _had(spec, problem.keys):
+            if place not in left:
+                told.append(problem)
+            left.setdefault(place, []).append(problem)
+        else:
+            told.append(problem)
+    return [_left_over(spec, left[problem.keys[:-1]]) if problem.keys[:-1] in left else problem for problem in told]
+
+
+def _had(spec: Spec, keys: Keys) -> bool:
+    """Whether the backbone before the overrides has a field of a node."""
+    index, name = keys[1], keys[2]
+    return isinstance(index, int) and index < len(spec.nodes) and name in type(spec.nodes[index]).model_fields
+
+
+def _left_over(spec: Spec, problems: list[Problem]) -> Problem:
+    index = problems[0].keys[1]
+    assert isinstance(index, int)
+    node = spec.nodes[index]
+    *others, last = (f"'{problem.keys[-1]}'" for problem in problems)
+    names, fields = (f"{', '.join(others)} and {last}", "fields") if others else (last, "field")
+    owner = problems[0].rule.partition(" has no field")[0]
+    rule = f"{owner} has no {fields} {names}, which the {node.type} of {node.id} has"
+    remedy = "an override cannot remove a field: write the whole node in a document of your own"
+    return Problem(problems[0].keys[:2], rule, None, remedy)
 
 
 def _assign(document: JsonObject, text: str) -> Problem | None:

@@ -81,6 +81,9 @@ def _meant(name: str, kind: str | None) -> str:
     file = next(_files_called(name), None)
     if file is not None:
         return f"to read the file, write {file}"
+    with suppress(OSError, ValueError):
+        if name and Path(name).is_dir():
+            return f"{name} is a folder: give the path of a .json or .safetensors file"
     if kind is None:
         return nearest(name, [*zoo.names(), *zoo.spaces()])
     names, others = (zoo.names(), zoo.spaces()) if kind == "arch" else (zoo.spaces(), zoo.names())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from archdsl import zoo
 from archdsl.errors import Problem, SpecError, nearest, short
-from archdsl.json_types import Json, JsonObject, objects_in
+from archdsl.json_types import Json, JsonObject, Scalar, objects_in
 from archdsl.language.arguments import wrong_document
 from archdsl.language.canonical import canonical, canonical_hash
 from archdsl.language.checking.draft import in_order
@@ -22,6 +23,7 @@ from archdsl.load.specs import check_kind, check_version, load_spec, located, ov
 from archdsl.spaces.contradiction import contradiction_problems
 from archdsl.spaces.draft import space_model, space_problems
 from archdsl.spaces.membership import matches
+from archdsl.spaces.names import expressions
 from archdsl.spaces.resolve import Choices, Choose, Unresolved, resolve
 from archdsl.spaces.sampling import broken, draw, drawn_problems, random_point
 from archdsl.spaces.space import Space
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _TRIES = 200
+_DIVIDES = re.compile(r"(?<!/)/(?!/)")
 _DRAWN = 64
 _MOST_MISSES = 1_000
 _MOST_OF_A_NAME = 55
@@ -221,14 +224,44 @@ def _no_point_problems(space: Space) -> list[Problem]:
     generator, first = random.Random(0), list[Problem]()
     domains = variables(space.nodes)
     for _ in range(_TRIES):
+        drawn: Choices = {}
+
+        def draw_once(name: str, drawn: Choices = drawn) -> Scalar:
+            if name not in drawn:
+                drawn[name] = draw(domains[name], generator)
+            return drawn[name]
+
         try:
-            point(space, lambda name: draw(domains[name], generator))
+            point(space, draw_once)
             return []
         except SpecError as error:
-            first = first or list(error.problems)
+            first = first or [_in_the_space(space, draw_once, problem) for problem in error.problems]
     if problems := contradiction_problems(space):
         return problems
-    rule, value, remedy = _of_another(first[0])
-    rule = f"none of {_TRIES} networks drawn from the space is valid; the first one fails because {rule}"
-    constraint = first[0].keys if first[0].keys[:1] == ("constraints",) else ()
-    return [Problem(constraint, rule, value, remedy)]
+    problem = first[0]
+    rule = f"none of {_TRIES} networks drawn from the space is valid; the first one fails because {problem.rule}"
+    return [problem._replace(rule=rule)]
+
+
+def _in_the_space(space: Space, choose: Choose, problem: Problem) -> Problem:
+    """A problem of a point at its place in the space's document, as far as the two agree."""
+    if problem.keys[:1] != ("nodes",) or len(problem.keys) < 2:
+        return problem
+    with suppress(Unresolved):
+        index = problem.keys[1]
+        assert isinstance(index, int)
+        node_id = resolve(space, choose).nodes[index]["id"]
+        place = next(number for number, node in enumerate(space.nodes) if node["id"] == node_id)
+        fields = tuple(takewhile(lambda key: isinstance(key, str), problem.keys[2:]))
+        return _of_an_expression(space, problem._replace(keys=("nodes", place, *fields)))
+    return problem._replace(keys=())
+
+
+def _of_an_expression(space: Space, problem: Problem) -> Problem:
+    """A value that is no integer because an expression divides, told at the expression."""
+    if not problem.rule.endswith("must be an integer"):
+        return problem
+    for keys, text in expressions(space.nodes):
+        if keys[:-1][: len(problem.keys)] == problem.keys and keys[-1] == "$expr" and _DIVIDES.search(text):
+            return problem._replace(keys=keys, remedy=f"write // instead of /: {_DIVIDES.sub('//', text)}")
+    return problem

@@ -11,10 +11,10 @@ from archdsl.errors import Problem, SpecError, nearest_only, one_of, short
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import check_spec, checked_assignments, wrong_document
 from archdsl.language.checking.draft import KINDS, draft, in_order
-from archdsl.language.checking.problems import first, once_a_slip
+from archdsl.language.checking.problems import as_a_space, first, once_a_slip
 from archdsl.language.document import Spec, spec_model
 from archdsl.language.header import VERSION
-from archdsl.language.overrides import apply
+from archdsl.language.overrides import apply, without_left_over
 from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
@@ -66,7 +66,7 @@ def spec_of(raw: Any) -> Spec:
     graph = linked_graph(drafted, problems)
     if problems:
         is_open = drafted.header is None or None in drafted.nodes
-        raise SpecError(first(in_order(raw, once_a_slip(problems))), shapes_unchecked=is_open)
+        raise SpecError(first(as_a_space(in_order(raw, once_a_slip(problems)))), shapes_unchecked=is_open)
     spec = spec_model().model_validate({**raw, "nodes": list(drafted.nodes)})
     spec.keep(graph)
     if over := limit_problems(count(spec)):
@@ -85,7 +85,12 @@ def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     """
     check_spec("override", spec)
     texts = checked_assignments(assignments)
-    return spec_of(apply(spec, texts)) if texts else spec
+    if not texts:
+        return spec
+    try:
+        return spec_of(apply(spec, texts))
+    except SpecError as error:
+        raise SpecError(without_left_over(spec, error.problems), error.shapes_unchecked) from None
 
 
 def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Parsed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -22,6 +25,8 @@ from archdsl.spaces.names import name_problems, types_of
 from archdsl.spaces.space import MEASURED, UNITS, Budget, Space, SpaceHeader
 from archdsl.spaces.spans import span_problems
 from archdsl.spaces.variables import variables
+
+_USUAL_UNITS = {"latency": "ms", "throughput": "/s", "params": "M", "macs": "G", "memory": "MB"}
 
 
 def space_problems(raw: JsonObject) -> list[Problem]:
@@ -46,7 +51,7 @@ def space_problems(raw: JsonObject) -> list[Problem]:
         return [*problems, Problem(("nodes",), f"nodes must be a list of {FEWEST_NODES} to {MOST_NODES}", short(nodes))]
     in_nodes = [problem for index in range(len(nodes)) for problem in _node_problems(nodes, index)]
     if in_nodes:
-        return [*problems, *in_nodes]
+        return [*problems, *in_nodes, *_beside(raw if header is not None else {"nodes": nodes}, in_nodes)]
     written = objects_in(nodes)
     variables(written, problems)
     problems += _id_problems(written)
@@ -54,6 +59,31 @@ def space_problems(raw: JsonObject) -> list[Problem]:
     problems += span_problems(written)
     problems += name_problems(raw if header is not None else {"nodes": nodes})
     return problems
+
+
+def _beside(raw: JsonObject, in_nodes: list[Problem]) -> list[Problem]:
+    """Ranges and names that are wrong beside fields that are: those of the nodes without these fields.
+
+    Nothing is told where an id, a type or an alternative of a node is wrong; nor of unknown names where holes, which
+    may give these names, are left out.
+    """
+    nodes = copy.deepcopy(list_in(raw["nodes"]))
+    unknown, may_name = set[str](), False
+    for problem in in_nodes:
+        node = nodes[int(problem.keys[1])]
+        field = problem.keys[2] if len(problem.keys) > 2 else None
+        if not isinstance(node, dict) or field in ("id", "type", "$one_of") or not {"id", "type"} <= set(node):
+            return []
+        unknown.add(text_in(node["id"]))
+        removed = node.pop(field, None) if isinstance(field, str) else None
+        may_name |= '"$' in json.dumps(removed)
+    found: list[Problem] = []
+    variables(objects_in(nodes), found)
+    found += name_problems({**raw, "nodes": nodes})
+    names = ((problem, re.match(r"nothing is named '([^']*)'", problem.rule)) for problem in found)
+    return [
+        problem for problem, name in names if name is None or not (may_name or name[1].partition(".")[0] in unknown)
+    ]
 
 
 def _node_problems(nodes: list[Json], index: int) -> list[Problem]:
@@ -137,8 +167,9 @@ def _budget_problems(budgets: Json) -> Iterator[Problem]:
 
 
 def _with_unit_of(problem: Problem, raw: JsonObject) -> Problem:
-    """A unit that is none, told by the units of its metric."""
-    if problem.keys[:1] != ("budgets",) or problem.keys[2:] != ("unit",):
+    """A unit that is none or is missing, told by the units of its metric."""
+    is_missing = problem.rule == "unit is required" and len(problem.keys) == 2
+    if problem.keys[:1] != ("budgets",) or not (is_missing or problem.keys[2:] == ("unit",)):
         return problem
     index = problem.keys[1]
     assert isinstance(index, int)
@@ -146,6 +177,8 @@ def _with_unit_of(problem: Problem, raw: JsonObject) -> Problem:
     metric = budget.get("metric")
     if not isinstance(metric, str) or metric not in UNITS:
         return problem
+    if is_missing:
+        return problem._replace(remedy=f'add "unit": "{_USUAL_UNITS[metric]}"')
     units = one_of([f'"{unit}"' for unit in UNITS[metric]])
     return problem._replace(
         rule=f"unit must be {units} for {metric}", remedy=nearest_only(str(budget["unit"]), UNITS[metric])

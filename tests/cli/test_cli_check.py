@@ -66,7 +66,7 @@ def test_check_goes_on_after_a_bad_and_a_missing_document(run: Run, tiny: Path, 
     assert run("check", bad, tiny).code == 1
 
 
-UNCHECKED = "not all shapes were checked, because of these errors; mend them and check again"
+UNCHECKED = "not everything was checked, because of these errors; mend them and check again"
 
 
 def test_check_says_where_errors_leave_shapes_unchecked(run: Run, tmp_path: Path, bad: Path) -> None:

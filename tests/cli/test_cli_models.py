@@ -116,7 +116,7 @@ def test_a_file_that_is_no_model_of_ours_is_refused_in_one_line(
     wanted = f"mine.safetensors: {damaged(model)}\n"
     ended = run(*line.split())
     assert ended.code == 1
-    remark = "mine.safetensors: not all shapes were checked, because of these errors; mend them and check again\n"
+    remark = "mine.safetensors: not everything was checked, because of these errors; mend them and check again\n"
     assert (ended.out + ended.err).removesuffix(remark) == wanted
 
 

@@ -116,14 +116,24 @@ REFUSED = {
     "a number must be finite",
     "stage3.depth=0": "nodes[5].depth: depth must be at least 1; got 0; use 1 to 64",
     "stage3.depth=two": 'nodes[5].depth: depth must be an integer; got "two"; use 1 to 64',
-    "stage3.type=mlp": "nodes[5].heads: mlp has no field 'heads'; known: depth, from, id, layer_scale, "
-    "local_perception, mlp, norm, out_norm, position_embedding, type",
+    "stage3.type=mlp": "nodes[5]: mlp has no fields 'heads', 'window', 'alpha' and 'qkv_bias', which the hilo of "
+    "stage3 has; an override cannot remove a field: write the whole node in a document of your own",
     "stage3.heads=5": "nodes[5].heads: width 384 must be a multiple of heads (stage3 reads 384x14x14 from merge2); "
     "got heads 5; use 3, 4 or 6",
     "kind=space": 'kind: this is a document of kind "space", and one of kind "arch" is read here; '
     + next_commands("space"),
     "nodes=5": "nodes: nodes must be a list; got 5",
 }
+
+
+def test_a_type_and_a_field_that_it_has_not_are_told_apart_from_what_is_wrong_otherwise() -> None:
+    with pytest.raises(SpecError) as caught:
+        override(load_spec("dat_t"), ["stage1.type=attention"])
+    assert [str(problem) for problem in caught.value.problems] == [
+        'nodes[1]: heads is required; add "heads": 4',
+        "nodes[1]: attention has no field 'blocks', which the sequence of stage1 has; an override cannot remove a "
+        "field: write the whole node in a document of your own",
+    ]
 
 
 @pytest.mark.parametrize("text", REFUSED)

@@ -57,7 +57,7 @@ def test_what_is_no_rectangle_gets_no_numbers_of_its_own(written: Any, remedy: s
 @pytest.mark.parametrize("written", WRITTEN)
 def test_the_command_line_and_python_tell_it_alike(run: Run, written: str) -> None:
     ended = run("check", "litv2_s", "--set", f"image={written}")
-    remark = "litv2_s: not all shapes were checked, because of these errors; mend them and check again\n"
+    remark = "litv2_s: not everything was checked, because of these errors; mend them and check again\n"
     assert (ended.code, ended.err) == (1, remark)
     assert ended.out.startswith("image: image must be an integer or [height, width]; got ")
     assert ended.out.endswith(f"; {USE}\n")

@@ -37,7 +37,7 @@ HEADER: list[Change] = [
         "lower-case letters, digits, _, . and -, a letter first",
     ),
     ('"name": "net"', '"name": null', "2:41: name: name must be a string; got null; write text in double quotes"),
-    ('"image": 64, ', "", '1:1: image is required; add "image": ...'),
+    ('"image": 64, ', "", '1:1: image is required; add "image": 224'),
     ('"image": 64', '"image": 8', "4:12: image: image must be at least 16; got 8; use 16 to 4096"),
     ('"image": 64', '"image": 5000', "4:12: image: image must be at most 4096; got 5000; use 16 to 4096"),
     ('"image": 64', '"image": "64"', '4:12: image: image must be an integer or [height, width]; got "64"; write 64'),

@@ -19,7 +19,7 @@ NODES: list[Change] = [
         '"patch_stem"',
         '6:5: nodes[0]: a node must be an object; got "patch_stem"; write {"id": ..., "type": ...}',
     ),
-    ('{"id": "stem", "type"', '{"type"', '6:5: nodes[0]: id is required; add "id": ...'),
+    ('{"id": "stem", "type"', '{"type"', '6:5: nodes[0]: id is required; add "id": "stage1"'),
     (
         '"id": "stem", "type": "patch_stem", ',
         '"id": "stem", ',
@@ -53,7 +53,7 @@ NODES: list[Change] = [
         "6:12: nodes[0].id: id must have at most 64 characters; got "
         '"ssssssssssssssssssssssssssssssssssssssssssssssssssssssss...; write a shorter one',
     ),
-    ('"width": 32, ', "", '6:5: nodes[0]: width is required; add "width": ...'),
+    ('"width": 32, ', "", '6:5: nodes[0]: width is required; add "width": 64'),
     (
         '"width": 32',
         '"wdith": 32',

@@ -97,7 +97,7 @@ SUBOBJECTS: list[Change] = [
         "11:23: nodes[4].blocks[0].depth: mlp has no field 'depth'; known: layer_scale, "
         "local_perception, mlp, norm, type",
     ),
-    ('"heads": 8, ', "", '12:7: nodes[4].blocks[1]: heads is required; add "heads": ...'),
+    ('"heads": 8, ', "", '12:7: nodes[4].blocks[1]: heads is required; add "heads": 4'),
     (
         '{"type": "relative"}',
         '{"type": "relativ"}',

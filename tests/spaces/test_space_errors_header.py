@@ -23,7 +23,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget of nothing": (
         "budgets/0/max",
         0,
-        ["budgets[0].max: max must be more than 0; got 0; use more than 0 and at most 1000000000000"],
+        ["budgets[0].max: max must be more than 0; got 0; use more than 0 and at most 1000000000000, such as 5"],
     ),
     "a budget for what is no metric": (
         "budgets/0/metric",

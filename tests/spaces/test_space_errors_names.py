@@ -110,8 +110,16 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "nodes/3/heads",
         {"$expr": "d + 16"},
         [
-            "none of 200 networks drawn from the space is valid; the first one fails because nodes[3].heads: "
+            "nodes[3].heads: none of 200 networks drawn from the space is valid; the first one fails because "
             "width 16 must be a multiple of heads (stage3 reads 16x8x8 from stage2); got heads 18; use 4, 8 or 16"
+        ],
+    ),
+    "a quotient where an integer must stand": (
+        "nodes/3/heads",
+        {"$expr": "d / 5"},
+        [
+            "nodes[3].heads.$expr: none of 200 networks drawn from the space is valid; the first one fails because "
+            "heads must be an integer; got 0.4; write // instead of /: d // 5"
         ],
     ),
     "a constraint on nothing": (

@@ -23,7 +23,7 @@ from archdsl.language.checking.meant_holes import (
     meant_remedy,
     misspelt_hole,
 )
-from archdsl.language.checking.remedies import BOUNDS, MUST_BE, as_meant, default, number_text, what_fits
+from archdsl.language.checking.remedies import BOUNDS, EXAMPLES, MUST_BE, as_meant, default, number_text, what_fits
 from archdsl.language.header import SPACE_FIELDS
 from archdsl.language.introspection import Location
 from archdsl.language.nodes import Node
@@ -52,6 +52,7 @@ _ITEMS = {
 """What messages call an item of a list."""
 _PAIRS = {"$int": "[low, high]", "$float": "[low, high]"}
 _ARE_TYPED = ("union_tag_not_found", "union_tag_invalid")
+_SPACES_HAVE_IT = 'documents of "kind": "space" alone have it'
 _OF_LISTS = ("too_short", "too_long", "tuple_type", "list_type")
 
 
@@ -82,6 +83,18 @@ def once_a_slip(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if (problem.keys, problem.rule.removesuffix(" is required")) not in renamed]
 
 
+def as_a_space(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of a backbone's document; that it is written as a space, with choices, is said once."""
+    only = [problem for problem in problems if problem.remedy in (ONLY_IN_SPACES, _SPACES_HAVE_IT)]
+    holes = [problem for problem in only if problem.remedy == ONLY_IN_SPACES]
+    if len(only) < 2 or not holes:
+        return [*problems]
+    places = f"at {holes[0].path}" + (f" and {len(holes) - 1} more" if len(holes) > 1 else "")
+    rule = f"the document has choices, such as $one_of or $int, {places}; only a search space has them"
+    told = Problem(("kind",), rule, None, 'write "kind": "space"')
+    return [told, *(problem for problem in problems if problem not in only)]
+
+
 def _more(shown: list[Problem], more: int) -> list[Problem]:
     return [shown[-1]._replace(rule=f"{more} more problems like these", value=None, remedy=None)] if more > 0 else []
 
@@ -105,7 +118,7 @@ def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Pro
         if name.startswith("$") and not in_space:
             meant = (name not in HOLES and nearest_only(name.removeprefix("$"), names)) or ONLY_IN_SPACES
         if len(keys) == 1 and name in SPACE_FIELDS:
-            meant = 'documents of "kind": "space" alone have it'
+            meant = _SPACES_HAVE_IT
         return Problem(keys, f"{owner} has no field {_quoted(name)}", None, meant, at_key=True)
     annotation = introspection.at(model, loc)
     if kind in _ARE_TYPED and (slip := misspelt_type(keys, value, name)) is not None:
@@ -185,8 +198,7 @@ def _missing(keys: Keys, value: Json) -> Problem:
     name = keys[-1]
     if isinstance(name, int):
         return _no_pair(keys[:-1], value)  # lists of a fixed length are pairs
-    example = '"version": 1' if name == "version" else f'"{name}": ...'
-    return Problem(keys[:-1], f"{name} is required", None, f"add {example}")
+    return Problem(keys[:-1], f"{name} is required", None, f'add "{name}": {EXAMPLES.get(name, "...")}')
 
 
 def _no_pair(keys: Keys, value: Json) -> Problem:

@@ -38,6 +38,29 @@ BOUNDS = {
 }
 
 
+_LARGE = 1e6
+"""An upper bound above which a range says little of what is usual."""
+EXAMPLES = {
+    "version": "1",
+    "image": "224",
+    "id": '"stage1"',
+    "type": '"mlp"',
+    "nodes": "[...]",
+    "width": "64",
+    "depth": "2",
+    "heads": "4",
+    "window": "4",
+    "kernel": "3",
+    "stride": "2",
+    "groups": "2",
+    "metric": '"macs"',
+    "unit": '"ms"',
+    "max": "5",
+    "min": "100",
+}
+"""A usual value of each field that is required somewhere, as JSON."""
+
+
 def as_meant(kind: str, value: Json) -> str | None:
     """The value that was meant, where it can be told: 3 for `"3"`, `3.0` and `"3x3"`, true for `"true"` and 1."""
     if kind in ("int_type", "int_from_float", "float_type"):
@@ -101,4 +124,5 @@ def _interval(bounds: Mapping[str, float]) -> str | None:
         low, high = number_text(bounds["ge"]), number_text(bounds["le"])
         return f"use {low}" if low == high else f"use {low} to {high}"
     words = [f"{words} {number_text(bounds[key])}" for words, key in BOUNDS.values() if key in bounds]
-    return f"use {' and '.join(words)}" if words else None
+    example = ", such as 5" if bounds.get("gt") == 0 and bounds.get("le", 0) > _LARGE else ""
+    return f"use {' and '.join(words)}{example}" if words else None
