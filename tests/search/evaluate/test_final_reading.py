@@ -279,7 +279,12 @@ def test_where_no_quiet_moment_comes_a_reading_waits_for_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = list[float]()
-    monkeypatch.setattr(quiet_moment, "other_cores", lambda seconds: looks.append(seconds) or 2.5)
+
+    def busy(seconds: float) -> float:
+        looks.append(seconds)
+        return 2.5
+
+    monkeypatch.setattr(quiet_moment, "other_cores", busy)
     monkeypatch.setattr(quiet_moment, "available_cores", lambda: 2)
     policy = replace(RANDOM, final_reading=FinalReadingPolicy(long_call_ms=1.0, most_wait_s=0.0))
     search(tmp_path / "run", FinalMachine((4.0, 0.0)), policy=policy, trials=2)
