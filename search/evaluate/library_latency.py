@@ -47,15 +47,28 @@ def calibrated_solver(
         except (Failed, WorkerGone) as error:
             context.note(f"library  predictions are not corrected, since a network could not be measured: {error}")
             break
-        count, predicted = len(derived.exchanged), f"{solver.costs(spec)[LATENCY]:.2f} ms were predicted"
+        predicted_ms = solver.costs(spec)[LATENCY]
+        count, predicted = len(derived.exchanged), f"{predicted_ms:.2f} ms were predicted"
         network = f"a network with {count} replacement{'s' * (count != 1)}, about as fast as the budget asks,"
         corrected_by = "predictions are corrected by this"
         context.note(f"library  {network} takes {ms:.2f} ms, where {predicted}; {corrected_by}")
+        if ms < policy.far * predicted_ms and context.settings.latency_share is not None:
+            context.note(_doubtful_parent(context))
         measured.append((terms_of(spec), ms))
         solver = _solver(context, library, parent, measured)
         if abs(ms / gate_ms - 1) <= policy.near:
             break
     return solver
+
+
+def _doubtful_parent(context: Context) -> str:
+    """That a budget in percent may rest on a reading of the parent that is too high."""
+    parent_ms, budget_ms = context.parent and context.parent.latency_ms, context.settings.latency_budget_ms
+    return (
+        f"parent  warning: its {parent_ms or 0.0:.2f} ms may be too high, as where the machine was busy, since a "
+        f"network derived from it is much faster than predicted; then the budget of {budget_ms or 0.0:.2f} ms is too "
+        "large: give it in milliseconds, or search again on a quiet machine"
+    )
 
 
 def predicted_latency(context: Context, parent: Spec, measured: Sequence[tuple[Terms, float]] = ()) -> LatencyOf:

@@ -128,6 +128,8 @@ class LibraryPolicy:
     """By which the limit after a network that is too slow is lower still: with none, every second one is again."""
     used: float = 0.85
     """Share of the gate; where the best network takes less, another one is solved for that takes more."""
+    far: float = 0.5
+    """Times its predicted latency, below which a network makes the parent's latency doubtful."""
     near: float = 0.05
     """Share of the budget, up to which one of these is near enough."""
     static_tries: int = 8

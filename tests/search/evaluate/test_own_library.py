@@ -121,6 +121,14 @@ def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None
     assert result.verdict.passed
 
 
+@pytest.mark.parametrize(("far", "is_doubted"), [(0.0, False), (10.0, True)])
+def test_a_parent_that_was_measured_too_slow_is_doubted(tmp_path: Path, far: float, is_doubted: bool) -> None:
+    lines, inheritance = Lines(), SHIPPED.inheritance
+    inheritance = replace(inheritance, library=replace(inheritance.library, far=far))
+    fitting_search(tmp_path, Machine(), lines, policy=replace(RANDOM, inheritance=inheritance))
+    assert any("may be too high, as where the machine was busy" in line for line in lines.told) is is_doubted
+
+
 def test_too_few_are_not_used(tmp_path: Path) -> None:
     machine, lines = Machine(), Lines()
     machine.fitted = 2
