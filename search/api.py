@@ -182,8 +182,8 @@ def run(
         settings = resumed_settings(RunFolder(Path(out)).settings(), space, request)
     else:
         settings = settings_of(space, request)
-        first = [default_note(settings, request), _short_for_parent(settings), _above_parent(settings)]
-        notes = [note for note in first if note is not None] + weights_notes(several(also))
+        first = default_note(settings, request)
+        notes = [*([] if first is None else [first]), *parent_notes(settings), *weights_notes(several(also))]
         require_feasible(settings, SHIPPED.descent)
         check_baselines(settings)
     folder = Path(out) if out is not None else new_folder(settings)
@@ -235,22 +235,23 @@ def _without_parent(request: SettingsRequest) -> SettingsRequest:
     return replace(request, parent=NO_PARENT)
 
 
-def _short_for_parent(settings: Settings) -> str | None:
-    """That a short search with a parent may end before its first trial; None for another one."""
-    least_s = SHIPPED.time.least_with_parent_s
-    if settings.parent is None or settings.time_s is None or settings.time_s >= least_s:
-        return None
-    before = "a parent is brought to the data and measured before the first trial"
-    return f"{plain_text(settings.time_s)} s are short: {before}; give --time {plain_text(least_s)}s or more"
-
-
-def _above_parent(settings: Settings) -> str | None:
-    """That a budget in percent is above the latency of the parent; None for another one."""
-    share = settings.latency_share
-    if share is None or share <= 1:
-        return None
-    percent = f"{plain_text(100 * share)} %"
-    return f"the latency budget, {percent} of the parent's latency, is above that latency: the parent itself meets it"
+def parent_notes(settings: Settings) -> list[str]:
+    """What a search with a parent is told at the start: a time that may be over before its first trial, and a latency
+    budget in percent that the parent itself meets.
+    """
+    notes, least_s, time_s, share = (
+        list[str](),
+        SHIPPED.time.least_with_parent_s,
+        settings.time_s,
+        settings.latency_share,
+    )
+    if settings.parent is not None and time_s is not None and time_s < least_s:
+        before = "a parent is brought to the data and measured before the first trial"
+        notes.append(f"{plain_text(time_s)} s are short: {before}; give --time {plain_text(least_s)}s or more")
+    if share is not None and share > 1:
+        budget = f"the latency budget, {plain_text(100 * share)} % of the parent's latency,"
+        notes.append(f"{budget} is above that latency: the parent itself meets it")
+    return notes
 
 
 def too_short(time_s: float) -> str:

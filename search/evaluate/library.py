@@ -62,8 +62,8 @@ def use_library(context: Context) -> None:
         context.note(f"library  {_described(context, each)}")
     hashes = {each.network_hash for each in context.baselines}
     if networks.depth_cut is not None and canonical_hash(networks.depth_cut) not in hashes:
-        context.baselines.append(_baseline(context, networks.depth_cut, "cut"))
-        context.note("library  also tried: the parent with fewer blocks")
+        context.baselines.append(_baseline(context, networks.depth_cut, "derived-cut"))
+        context.note("library  also tried: the parent with fewer blocks (derived-cut)")
 
 
 def solved_again(context: Context, record: Trial) -> Baseline | None:

@@ -11,12 +11,13 @@ import pytest
 
 from archdsl.language.canonical import canonical_hash
 from archdsl.load.specs import spec_of
+from archdsl.search.api import parent_notes
 from archdsl.search.policy import SHIPPED
 from archdsl.search.report import read_report
 from archdsl.search.store.result import Result
 from tests.support.fake_worker import Machine, latency_of
 from tests.support.parent_files import parent_file
-from tests.support.searching import SPACE, Lines, quicken, records, search, trials
+from tests.support.searching import SPACE, Lines, quicken, records, search, settings, trials
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,22 @@ def test_a_share_of_the_parents_latency_becomes_milliseconds(tmp_path: Path, par
     whole = json.loads((tmp_path / "run" / "parent.json").read_text())
     assert written["latency_budget_ms"] == pytest.approx(0.6 * whole["latency_ms"], rel=1e-4)
     assert any("the budget of 60 % of it is" in line for line in lines.told)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"latency_share": 1.5}, "150 % of the parent's latency, is above that latency: the parent itself meets it"),
+        ({"time_s": 25.0}, "25 s are short: a parent is brought to the data and measured before the first trial"),
+        ({"latency_share": 1.0, "time_s": 600.0}, None),
+    ],
+)
+def test_a_loose_budget_and_a_short_time_are_told_at_the_start(
+    parent: str, changes: dict[str, Any], said: str | None
+) -> None:
+    notes = parent_notes(settings(**{"latency_budget_ms": None, "parent": parent, **changes}))
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]
 
 
 def test_a_resumed_search_keeps_the_milliseconds(tmp_path: Path, parent: str) -> None:

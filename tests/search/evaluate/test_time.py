@@ -84,7 +84,7 @@ def test_a_network_that_time_leaves_without_weights_is_unsure_and_longer_time_ha
     assert (folder / "nearest.json").is_file()
     assert not (folder / "winner.json").exists()
     assert main(["search", "--out", str(folder), "--resume"]) == 1
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split()).replace(" \\ ", " ")
     assert "UNSURE tiny-" in shown
     assert "nearest miss" not in shown
     assert shown.count(reason) == 1
