@@ -16,7 +16,7 @@ from archdsl.render.columns import whole
 from archdsl.render.prose import Command, Prose
 from archdsl.render.texts import counted
 from archdsl.render.verdict_line import Judged, verdict_line
-from archdsl.search.report.commands import report_command
+from archdsl.search.report.commands import report_command, resume_command
 from archdsl.search.report.gathering import steps_of
 from archdsl.search.report.library import read_library_lines
 from archdsl.search.report.reading import items, mapping, number
@@ -68,7 +68,9 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
 
 def _next_lines(result: Result) -> Iterator[RenderableType]:
     """The first commands that go on from a verdict that is no PASS, and the one that shows all of them."""
-    for step in steps_of(result.folder)[:_MOST_STEPS]:
+    resumes, reason = resume_command(result.folder), result.verdict.reason or ""
+    steps = [step for step in steps_of(result.folder) if resumes not in reason or not step.command.startswith(resumes)]
+    for step in steps[:_MOST_STEPS]:
         yield Prose(step.text)
         yield Command(step.command)
     yield Prose("All figures, and further commands:")

@@ -44,7 +44,7 @@ def test_a_network_outside_the_space_is_tried_first_and_marked(tmp_path: Path) -
     assert [record["number"] for record in trials(tmp_path / "run")] == [0, 1, 2, 3]
     assert all("from" not in record["provenance"] for record in others)
     assert result.trials == 4
-    assert any("trial 0 (my_net (--also))" in line for line in lines.told)
+    assert any("trial 0, my_net (--also): " in line for line in lines.told)
 
 
 def test_a_point_of_the_space_is_enqueued_as_that_point_under_its_own_name(tmp_path: Path) -> None:

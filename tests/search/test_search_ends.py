@@ -119,6 +119,7 @@ def test_one_that_is_interrupted_before_a_trial_says_so_and_how_to_continue(tmp_
     printed = text_of(summary(result), 200)
     assert "UNSURE  nothing was measured: the search was interrupted" in printed
     assert "FAIL" not in printed
+    assert printed.count(command) == 1
     report = read_report(tmp_path / "run")
     assert " ".join(verdict_line(report).split()) in " ".join(printed.split())
     assert [step.command for step in report.next_steps] == [command]
