@@ -84,7 +84,7 @@ def measure_parent(context: Context) -> None:
         parent = context.parent = replace(parent, latency_ms=measured.ms)
         context.measured_parent = canonical_hash(spec), *measured
         if measured.measurement.is_disturbed:
-            context.note("parent  the machine was busy while it was measured: its latency is too high")
+            context.note("parent  the machine was busy while it was measured: its latency is probably too high")
         keep_parent(context.folder, parent)
     latency_ms, share = parent.latency_ms or 0.0, settings.latency_share
     if share is not None and settings.latency_budget_ms is None:
