@@ -26,6 +26,7 @@ import archdsl
 from archdsl.compile import Backbone
 from archdsl.data.loading import Data, load
 from archdsl.deriving.parents import Parent, read_parent
+from archdsl.files import write_text
 from archdsl.language.document import Spec
 from archdsl.latency.provenance import provenance
 from archdsl.search.policy import SHIPPED
@@ -36,6 +37,8 @@ from archdsl.training.recipe import LR, train
 from archdsl.zoo import shipped_parent
 
 Row = dict[str, Any]
+_LEAST = 5
+"""Networks of an agreement."""
 BATCH = 16
 HOW = ("work", "minutes", "processes", "only", "results")
 """Options that change nothing of a result."""
@@ -129,11 +132,11 @@ def agreement(score: Sequence[float], target: Sequence[float]) -> Row:
 def agreements(
     rows: Sequence[Row], scores: Mapping[str, Callable[[Row], float | None]], target: Callable[[Row], float | None]
 ) -> dict[str, Row]:
-    """Of each score with a target, over the rows that have both; those with fewer than three such rows are left out."""
+    """Of each score with a target, over the rows that have both; those with fewer than five such rows are left out."""
     found = dict[str, Row]()
     for name, score in scores.items():
         pairs = [(a, b) for row in rows if (a := score(row)) is not None and (b := target(row)) is not None]
-        if len(pairs) > 2:
+        if len(pairs) >= _LEAST:
             found[name] = agreement(*zip(*pairs, strict=True))
     return found
 
@@ -175,7 +178,7 @@ def write(file: Path, result: Row) -> None:
     lists = {name: value for name, value in result.items() if name in TABLES}
     head = json.dumps({name: value for name, value in result.items() if name not in lists}, indent=1)[:-2]
     tables = [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, rows)) + "\n ]" for name, rows in lists.items()]
-    file.write_text(",\n".join([head, *tables]) + "\n}\n")
+    write_text(file, ",\n".join([head, *tables]) + "\n}\n")
 
 
 def arguments(description: str | None, results: Path) -> argparse.ArgumentParser:

@@ -107,12 +107,12 @@ def test_agreements_are_over_the_rows_that_have_both_sides(ranking: Any) -> None
             "macs": 10 - number,
             "parts": {"target": {"loss": float(number)}, **({"score": {"loss": 0.0}} if number else {})},
         }
-        for number in range(4)
+        for number in range(6)
     ]
     scores = {"macs": lambda row: -float(row["macs"]), "score": ranking.part("score"), "none": ranking.part("none")}
     found = ranking.agreements(rows, scores, ranking.part("target"))
     assert found["macs"]["spearman"] == found["macs"]["kendall"] == 1
-    assert (found["macs"]["networks"], found["score"]["networks"]) == (4, 3)
+    assert (found["macs"]["networks"], found["score"]["networks"]) == (6, 5)
     assert found["score"]["spearman"] == 0  # all scores are equal
     assert "none" not in found
 

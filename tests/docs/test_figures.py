@@ -73,6 +73,21 @@ def mixtures() -> list[str]:
     ]
 
 
+def points() -> list[str]:
+    found = result("inherited_ranking")
+    every, asked = found["agreements"]["finished from the inheritance"]["all"], found["asked"]
+    short = every["63 steps"]
+    low, high = short["interval"]
+    assert all(every[name]["networks"] == short["networks"] for name in ("right after inheriting", "params", "MACs"))
+    return [
+        f"{short['networks']} networks of `lit-dat-64`",
+        f"refit for {asked['finish_refit']} steps and fine-tuned for {asked['finish_steps']}",
+        f"{every['right after inheriting']['spearman']:.2f} with the loss right after inheriting",
+        f"{short['spearman']:.2f} ({low:.2f} to {high:.2f} in nine of ten resamples) with the loss after 63 steps",
+        f"{every['params']['spearman']:.2f} with params and {every['MACs']['spearman']:.2f} with MACs",
+    ]
+
+
 def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
@@ -156,6 +171,7 @@ def inherited() -> list[str]:
         ("explanation/what-the-numbers-mean", short_searches),
         ("explanation/what-the-numbers-mean", ranking),
         ("explanation/what-the-numbers-mean", mixtures),
+        ("explanation/what-the-numbers-mean", points),
         ("explanation/how-the-search-works", rate),
         ("explanation/how-the-search-works", samplers),
         ("explanation/how-the-search-works", beside_the_zoo),
