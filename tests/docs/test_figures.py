@@ -92,8 +92,8 @@ def rate() -> list[str]:
     gpu = result("measure_rate_cuda")
     return [
         f"a search in eager measures or rejects {result('measure_rate')['per_minute']:.0f} candidates per minute",
-        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it handles "
-        f"{gpu['per_minute']:.0f} candidates per minute of `{gpu['asked']['space']}`",
+        f"{gpu['provenance']['device_name']} with the runtime `{gpu['asked']['runtime']}` it measures or rejects "
+        f"{gpu['per_minute']:.0f} candidates of `{gpu['asked']['space']}` per minute",
         f"; {gpu['asked']['networks']} networks)",
     ]
 
@@ -114,8 +114,8 @@ def samplers() -> list[str]:
     return [
         f"{found['networks']} trained networks",
         f"{found['asked']['evaluations']} evaluations and {found['asked']['seeds']} seeds",
-        f"TPE's final median with {percent(tpe)} of the evaluations and NSGA-II's with {percent(nsga2)}",
-        f"({percent(free_tpe)} and {percent(free_nsga2)} if",
+        f"| TPE | {percent(tpe)} | {percent(free_tpe)} |",
+        f"| NSGA-II | {percent(nsga2)} | {percent(free_nsga2)} |",
         f"{by_hand * hand:.0f} evaluations to match the best of {hand} hand-scaled",
     ]
 
@@ -130,7 +130,7 @@ def beside_the_zoo() -> list[str]:
         f"{100 * min(seeds):.1f} to {percent(max(seeds), 1)})",
         f"Of {found['measured']} scaled backbones",
         f"reached {percent(best['held_out'], 1)} at {best['ms']:.1f} ms",
-        f"the next {percent(second['held_out'], 1)} at {second['ms']:.1f} ms",
+        f"the second best {percent(second['held_out'], 1)} at {second['ms']:.1f} ms",
     ]
 
 
