@@ -134,7 +134,7 @@ def test_the_accuracy_of_another_network_is_not_stated(
     monkeypatch.chdir(tmp_path)
     save_model(shaken("quick"), "mine.safetensors", facts=FACTS)
     for assignments, states in (([], True), (["--set", "stage2.window=4"], False)):
-        assert run("export", "mine.safetensors", *assignments, "-o", "other.safetensors").code == 0
+        assert run("export", "mine.safetensors", *assignments, "--force", "-o", "other.safetensors").code == 0
         facts = read_facts("other.safetensors")
         assert (facts.accuracy is not None, facts.preprocessing) == (states, FACTS.preprocessing)
 

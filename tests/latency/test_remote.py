@@ -278,7 +278,7 @@ def test_a_measurement_that_is_cut_off_leaves_nothing_there(machine: Server, dou
     """While the machine's lock is waited for, so that it is cut off in the midst."""
 
     def cut(text: str) -> None:
-        assert text.startswith(f"{machine.url}: waiting for process")
+        assert text.startswith(f"{machine.url}: another archdsl process (process ")
         assert machine.left != []
         if how == "interrupted":
             raise KeyboardInterrupt
