@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archdsl.data.agreement import with_data
+from archdsl.language.document import Spec
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.baselines import Baseline, baselines_of
 from archdsl.search.config import Settings
@@ -83,6 +84,8 @@ class Context:
         """The networks of the library of its blocks, where there is one."""
         self.own_library: Path | None = None
         """The folder of the library that this search fitted, where it did."""
+        self.fastest: tuple[Spec, float] | None = None
+        """The fastest network that was found and its ms, where a small budget made it worth measuring."""
         self.tries_only_beside = False
         """Whether no point of the space is proposed, since all are too slow: only what stands beside it is tried."""
         self._noted = set[str]()

@@ -15,6 +15,7 @@ from archdsl.errors import SearchError
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
 from archdsl.load.smaller import narrower, with_fewer_blocks
+from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
 from archdsl.search.baselines import Baseline, point_choices
@@ -54,6 +55,7 @@ def check_reach(context: Context) -> None:
     with suppress(Failed, WorkerGone):  # then nothing is known, and the trials will tell
         ms = measured_ms(context, fastest)
         if ms <= context.policy.reach.refused_over * budget_ms:
+            context.fastest = fastest, ms
             return
         blocks = sum(getattr(node, "depth", 0) for node in fastest.nodes)
         costs = f"{blocks} blocks and {count(fastest).macs / 1e6:,.1f} M MACs"
@@ -79,13 +81,15 @@ def add_narrower(context: Context) -> None:
         measured += context.library.measured
         if context.library.solved:
             return
+    if context.fastest is not None:
+        measured.append((terms_of(context.fastest[0]), context.fastest[1]))
     latency_of = predicted_latency(context, spec, measured)
     smallest = smallest_network(context.space, context.settings, context.policy)
     if smallest is not None and latency_of(smallest.spec) <= gate_ms:
         return
     bases = [with_fewer_blocks(spec, blocks) for blocks in context.policy.reach.depths]
     bases += [] if smallest is None else [smallest.spec]
-    copies = _calibrated(context, spec, bases, gate_ms, measured)
+    copies = _calibrated(context, spec, bases, gate_ms, measured) or _fastest_copy(context, spec)
     if not copies:
         context.note("parent  no copy of it with fewer channels is predicted to keep the budget")
         return
@@ -146,6 +150,19 @@ def _copies(context: Context, bases: list[Spec], gate_ms: float, latency_of: Lat
             break
     wide = [copy for copy in found if copy.channels >= policy.least_channels]
     return (wide or sorted(found, key=lambda copy: copy.channels, reverse=True))[: policy.copies]
+
+
+def _fastest_copy(context: Context, parent: Spec) -> list[_Copy]:
+    """The fastest network as it was measured, where it is a narrower copy; empty else."""
+    if context.fastest is None or choices_of(context.space, context.fastest[0]) is not None:
+        return []
+    spec, ms = context.fastest
+    return [_Copy(spec, Fraction(_width(spec), _width(parent)), ms)]
+
+
+def _width(spec: Spec) -> int:
+    """Channels of the first node."""
+    return int(getattr(spec.nodes[0], "width", 1))
 
 
 def _described(copies: list[_Copy]) -> str:

@@ -101,6 +101,13 @@ def test_a_space_of_ones_own_is_not_left(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "narrower.json").exists()
 
 
+def test_the_fastest_network_is_tried_where_none_is_predicted_to_keep_the_budget(tmp_path: Path) -> None:
+    result = narrowing(tmp_path, latency_budget_ms=1.8)
+    tried = trials(tmp_path / "run")
+    assert {trial["provenance"]["from"] for trial in tried} == {"narrower"}
+    assert result.verdict.passed
+
+
 def test_a_budget_that_nothing_meets_is_refused_with_the_least(tmp_path: Path) -> None:
     machine = Machine()
     with pytest.raises(
