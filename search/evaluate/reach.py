@@ -18,7 +18,7 @@ from archdsl.load.smaller import narrower, with_fewer_blocks
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
 from archdsl.numbers import plain_text
-from archdsl.search.baselines import Baseline, point_choices
+from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import LatencyOf, measured_ms, predicted_latency
 from archdsl.search.network import Network
@@ -149,7 +149,8 @@ def _copies(context: Context, bases: list[Spec], gate_ms: float, latency_of: Lat
                 found.append(_Copy(spec, channels, ms))
             break
     wide = [copy for copy in found if copy.channels >= policy.least_channels]
-    return (wide or sorted(found, key=lambda copy: copy.channels, reverse=True))[: policy.copies]
+    narrow = sorted((copy for copy in found if copy not in wide), key=lambda copy: copy.channels, reverse=True)
+    return [*wide, *narrow][: policy.copies]
 
 
 def _fastest_copy(context: Context, parent: Spec) -> list[_Copy]:
@@ -175,8 +176,7 @@ def _use(context: Context, specs: list[Spec]) -> None:
     context.tries_only_beside = True
     for spec in specs:
         costs = count(spec)
-        baseline = Baseline(spec, canonical_hash(spec), costs.params, costs.macs, origin=NARROWER)
-        context.baselines.append(baseline._replace(choices=point_choices(context.space, baseline)))
+        context.baselines.append(Baseline(spec, canonical_hash(spec), costs.params, costs.macs, origin=NARROWER))
 
 
 def _or_another_space(context: Context) -> str:

@@ -152,7 +152,7 @@ class ReachPolicy:
     depths: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
     """Shares of the parent's blocks that narrower copies have; of each stage at least one block is kept."""
     least_channels: float = 0.25
-    """Share of the channels that a copy has at least, unless no copy that keeps the budget has so many."""
+    """Share of the channels: copies with fewer are tried after those that have as many."""
     copies: int = 3
     """That are tried."""
 
