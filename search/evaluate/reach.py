@@ -47,10 +47,14 @@ def check_reach(context: Context) -> None:
     parent, gate_ms, budget_ms = context.parent, context.state.gate_ms, context.settings.budgets.latency_ms
     if parent is None or parent.latency_ms is None or gate_ms is None or budget_ms is None or context.trials:
         return
-    latency_of = predicted_latency(context, spec_of(parent.spec))
-    fastest = min(_fastest(context, spec_of(parent.spec)), key=latency_of)
-    if latency_of(fastest) <= gate_ms:
+    latency_of, offered = predicted_latency(context, spec_of(parent.spec)), list[Spec]()
+    for spec in _fastest(context, spec_of(parent.spec)):
+        if latency_of(spec) <= gate_ms:
+            return
+        offered.append(spec)
+    if not offered:  # no network of the space keeps the static budgets, of which the trials tell
         return
+    fastest = min(offered, key=latency_of)
     context.doing("measuring the fastest network of the search", "starting")
     with suppress(Failed, WorkerGone):  # then nothing is known, and the trials will tell
         ms = measured_ms(context, fastest)
@@ -103,13 +107,14 @@ def add_narrower(context: Context) -> None:
 
 
 def _fastest(context: Context, parent: Spec) -> Iterator[Spec]:
-    """What may be the fastest network: the smallest of the space, and its narrowest copy, or the parent's."""
+    """What may be the fastest network: the smallest of the space; where it may be left, the parent made smaller."""
+    least = with_fewer_blocks(parent, 0.0)
+    if context.settings.leaves_space:  # asked first, since a look for the smallest takes seconds
+        yield least
     smallest = smallest_network(context.space, context.settings, context.policy)
     if smallest is not None:
         yield smallest.spec
-    if context.settings.leaves_space or smallest is None:
-        least = with_fewer_blocks(parent, 0.0)
-        yield least
+    if context.settings.leaves_space:
         for spec in [least, *([] if smallest is None else [smallest.spec])]:
             yield from [made for _, made in narrower(spec)][-1:]
 
