@@ -16,6 +16,7 @@ from archdsl.search.baselines import Baseline, baselines_of
 from archdsl.search.config import Settings
 from archdsl.search.evaluate.exported_files import ExportedFiles
 from archdsl.search.evaluate.library_networks import LibraryNetworks
+from archdsl.search.evaluate.narrower_copies import CopyMaker, NarrowerCopies
 from archdsl.search.loaded_data import DataFacts
 from archdsl.search.measurement import Measurement
 from archdsl.search.network import AnyNetwork, TimmNetwork
@@ -84,6 +85,10 @@ class Context:
         """The networks of the library of its blocks, where there is one."""
         self.own_library: Path | None = None
         """The folder of the library that this search fitted, where it did."""
+        self.copies = CopyMaker(settings)
+        """Makes copies of the parent with fewer channels."""
+        self.narrower: NarrowerCopies | None = None
+        """Those that are tried, where its space and its library have nothing that is fast enough."""
         self.fastest: tuple[Spec, float] | None = None
         """The fastest network that was found and its ms, where a small budget made it worth measuring."""
         self.tries_only_beside = False

@@ -18,10 +18,11 @@ from archdsl.search.evaluate.finalists import Finalists
 from archdsl.search.evaluate.finish import settle
 from archdsl.search.evaluate.gate import choose_threads, gate_ms
 from archdsl.search.evaluate.library import use_library
+from archdsl.search.evaluate.narrower import add_narrower
 from archdsl.search.evaluate.own_library import fit_own_library
 from archdsl.search.evaluate.own_parent import train_own_parent
 from archdsl.search.evaluate.parent import measure_parent, prepare_parent
-from archdsl.search.evaluate.reach import add_narrower, check_reach
+from archdsl.search.evaluate.reach import check_reach
 from archdsl.search.evaluate.rungs import load_data
 from archdsl.search.evaluate.time_plan import at_the_start
 from archdsl.search.evaluate.trial_run import tell

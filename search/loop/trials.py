@@ -16,6 +16,7 @@ from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
 from archdsl.search.evaluate.library import next_of_library, solved_again
+from archdsl.search.evaluate.narrower import narrowed_again
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
@@ -238,7 +239,7 @@ class SearchLoop:
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
-        if (again := solved_again(context, record)) is not None:
+        if (again := solved_again(context, record) or narrowed_again(context, record)) is not None:
             self._try_also(again)
         if record.origin is None:
             self._try_next_of_library()

@@ -7,9 +7,28 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 NARROWER_FILE = "narrower.json"
 
 
-class KeptNarrower(BaseModel):
-    """`narrower.json`: the documents of the copies, in the order in which they are tried."""
-
+class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+
+class KeptCopy(_Kept):
+    """A copy. base: the number of its base. channels: its share of the base's, as a fraction. tries: how often the
+    prediction was corrected by copies before it.
+    """
+
+    base: int
+    channels: str
+    predicted_ms: float
+    tries: int
+
+
+class KeptNarrower(_Kept):
+    """`narrower.json`. networks: the documents of the copies, in the order in which they were chosen. bases: what they
+    were made of. copies: one for each network. measured: MACs, operators and ms of networks that correct predictions.
+    The last three are empty in a run of an earlier version.
+    """
+
     networks: tuple[dict[str, JsonValue], ...]
+    bases: tuple[dict[str, JsonValue], ...] = ()
+    copies: tuple[KeptCopy, ...] = ()
+    measured: tuple[tuple[float, float, float], ...] = ()

@@ -1,0 +1,144 @@
+"""Narrower copies of the parent are tried where its own width is too slow; others follow those that miss the gate."""
+
+from __future__ import annotations
+
+from archdsl.cost import count
+from archdsl.language.canonical import canonical_hash
+from archdsl.language.document import Spec
+from archdsl.load.smaller import with_fewer_blocks
+from archdsl.load.spaces import choices_of
+from archdsl.load.specs import spec_of
+from archdsl.search.baselines import Baseline
+from archdsl.search.evaluate.context import Context
+from archdsl.search.evaluate.library_latency import measured_ms, predicted_latency
+from archdsl.search.evaluate.narrower_copies import Copy, NarrowerCopies
+from archdsl.search.predict.formula import terms_of
+from archdsl.search.propose.smallest import smallest_network
+from archdsl.search.store.narrower import NARROWER_FILE, KeptNarrower
+from archdsl.search.trial import NARROWER, Trial
+from archdsl.search.worker.process import Failed, WorkerGone
+
+
+def add_narrower(context: Context) -> None:
+    """Try narrower copies of the parent where its space and its library have nothing that is fast enough.
+
+    Raises:
+        OutOfTime: the search's time was over first.
+    """
+    kept = context.folder.read(NARROWER_FILE, KeptNarrower)
+    if kept is not None:
+        _restore(context, kept)
+        return
+    parent, gate_ms = context.parent, context.state.gate_ms
+    if not context.settings.leaves_space or context.trials:
+        return
+    if parent is None or parent.latency_ms is None or gate_ms is None:
+        return
+    if context.library is not None and context.library.solved:
+        return
+    spec = spec_of(parent.spec)
+    measured = [] if context.library is None else [*context.library.measured]
+    if context.fastest is not None:
+        measured.append((terms_of(context.fastest[0]), context.fastest[1]))
+    smallest = smallest_network(context.space, context.settings, context.policy)
+    if smallest is not None and predicted_latency(context, spec, measured)(smallest.spec) <= gate_ms:
+        return
+    bases = [with_fewer_blocks(spec, blocks) for blocks in context.policy.reach.depths]
+    bases += [] if smallest is None else [smallest.spec]
+    narrower = NarrowerCopies(bases, context.copies, context.policy.reach, context.policy.inheritance.library)
+    narrower.measured = measured
+    copies = _calibrated(context, spec, narrower, gate_ms) or _fastest_copy(context, narrower)
+    if not copies:
+        context.note("parent  no copy of it with fewer channels is predicted to keep the budget")
+        return
+    several = "copies with fewer channels are tried" if len(copies) > 1 else "a copy with fewer channels is tried"
+    described = "; ".join(_described(copy, f"{copy.ms:.2f} ms predicted") for copy in copies)
+    context.note(f"parent  every network of its width is predicted to exceed the budget: {several}: {described}")
+    context.narrower = narrower
+    narrower.begin(copies, spec.name)
+    context.folder.write(NARROWER_FILE, narrower.as_json())
+    _try_only(context, [copy.spec for copy in narrower.tried])
+
+
+def narrowed_again(context: Context, record: Trial) -> Baseline | None:
+    """The copy to try after one that is too slow, or much faster than it need be; None without."""
+    narrower, parent, gate_ms, ms = context.narrower, context.parent, context.state.gate_ms, record.latency_ms
+    if narrower is None or parent is None or gate_ms is None or ms is None:
+        return None
+    copy = next((each for each in narrower.tried if each.network_hash == record.network_hash), None)
+    if copy is None or not narrower.is_missed(ms, gate_ms):
+        return None
+    spec = spec_of(parent.spec)
+    again = narrower.again(copy, ms, gate_ms, predicted_latency(context, spec, narrower.measured), spec.name)
+    missed, is_over = f"{record.name}: {ms:.2f} ms is", ms > gate_ms
+    missed += f" {'over' if is_over else 'well under'} the gate of {gate_ms:.2f} ms"
+    if again is not None:
+        context.folder.write(NARROWER_FILE, narrower.as_json())
+        how = "also tried" if not is_over else "tried instead"
+        described = _described(again, f"{again.ms:.2f} ms predicted by this measurement")
+        context.note(f"parent  {missed}; {how}: {again.spec.name}, {described}")
+        return _baseline(again.spec)
+    if is_over:
+        corrected = f"this was copy {copy.tries + 1} that was made for its number of blocks"
+        why = corrected if narrower.is_last(copy) else "no other copy is predicted to keep it"
+        context.note(f"parent  {missed}, and none is tried in its place: {why}")
+    return None
+
+
+def _restore(context: Context, kept: KeptNarrower) -> None:
+    """The copies that the run tried before; in a run of an earlier version none follows them."""
+    if kept.copies:
+        bases = [spec_of(document) for document in kept.bases]
+        policy = context.policy
+        context.narrower = NarrowerCopies(bases, context.copies, policy.reach, policy.inheritance.library)
+        context.narrower.restore(kept)
+    corrected = [copy.tries > 0 for copy in kept.copies] or [False] * len(kept.networks)
+    again = [document for document, is_again in zip(kept.networks, corrected, strict=True) if is_again]
+    firsts = [document for document, is_again in zip(kept.networks, corrected, strict=True) if not is_again]
+    _try_only(context, [spec_of(document) for document in [*reversed(again), *firsts]])
+
+
+def _calibrated(context: Context, parent: Spec, narrower: NarrowerCopies, gate_ms: float) -> list[Copy]:
+    """The copies for the gate, predicted anew after one of them was measured, unless that is near enough."""
+    policy = context.policy.inheritance.library
+    copies = narrower.for_gate(gate_ms, predicted_latency(context, parent, narrower.measured))
+    for _ in range(policy.calibrations):
+        if not copies:
+            break
+        context.doing(f"measuring a narrower copy of {parent.name}", "starting")
+        try:
+            ms = measured_ms(context, copies[0].spec)
+        except (Failed, WorkerGone) as error:
+            context.note(f"parent  predictions are not corrected, since a copy could not be measured: {error}")
+            break
+        context.note(f"parent  a narrower copy takes {ms:.2f} ms, where {copies[0].ms:.2f} ms were predicted")
+        narrower.measured.append((terms_of(copies[0].spec), ms))
+        copies = narrower.for_gate(gate_ms, predicted_latency(context, parent, narrower.measured))
+        if not narrower.is_missed(ms, gate_ms):
+            break
+    return copies
+
+
+def _fastest_copy(context: Context, narrower: NarrowerCopies) -> list[Copy]:
+    """The fastest network as it was measured, where it is a narrower copy; empty else."""
+    if context.fastest is None or choices_of(context.space, context.fastest[0]) is not None:
+        return []
+    found = narrower.find(*context.fastest)
+    return [] if found is None else [found]
+
+
+def _described(copy: Copy, predicted: str) -> str:
+    """`5 blocks, 38 % of its channels, 2.10 ms predicted`"""
+    blocks = sum(getattr(node, "depth", 0) for node in copy.spec.nodes)
+    return f"{blocks} blocks, {round(100 * copy.channels)} % of its channels, {predicted}"
+
+
+def _try_only(context: Context, specs: list[Spec]) -> None:
+    """They are tried before anything else; no point of the space is, since all of them are too slow."""
+    context.tries_only_beside = True
+    context.baselines += [_baseline(spec) for spec in specs]
+
+
+def _baseline(spec: Spec) -> Baseline:
+    costs = count(spec)
+    return Baseline(spec, canonical_hash(spec), costs.params, costs.macs, origin=NARROWER)

@@ -1,0 +1,144 @@
+"""Narrower copies of the parent, tried where its own width is too slow, and others where they miss the gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl.load.specs import spec_of
+from archdsl.search.policy import SHIPPED
+from tests.support.fake_worker import Machine
+from tests.support.narrowing import narrowing
+from tests.support.searching import Lines, quicken, trials
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quicken(monkeypatch, tmp_path / "cache")
+
+
+def test_where_its_width_is_too_slow_narrower_copies_of_the_parent_are_tried(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    result = narrowing(tmp_path, machine, watcher=lines)
+    tried = trials(tmp_path / "run")
+    assert [trial["provenance"]["from"] for trial in tried] == ["narrower"] * len(tried)
+    assert 1 <= len(tried) <= 3
+    specs = [spec_of(trial["spec"]) for trial in tried]
+    assert [spec.name for spec in specs] == [f"wide-narrower-{number}" for number in range(1, len(tried) + 1)]
+    assert all(spec.node("stem").width < 48 for spec in specs)  # type: ignore[attr-defined]
+    assert result.verdict.passed
+    assert any("every network of its width is predicted to exceed the budget" in line for line in lines.told)
+    begun = [request["inheriting"] for request in machine.asked if request["do"] == "train"]
+    assert begun
+    assert None not in begun
+
+
+def test_the_widest_copies_are_taken_that_keep_the_budget(tmp_path: Path) -> None:
+    narrowing(tmp_path)
+    for trial in trials(tmp_path / "run"):
+        assert trial["latency"] <= 3.0
+    assert max(trial["latency"] for trial in trials(tmp_path / "run")) > 0.85 * 3.0
+
+
+def test_a_resumed_search_tries_the_same_copies(tmp_path: Path) -> None:
+    narrowing(tmp_path, trials=1)
+    kept = json.loads((tmp_path / "run" / "narrower.json").read_text())["networks"]
+    narrowing(tmp_path, resume=True)
+    documents = [trial["spec"] for trial in trials(tmp_path / "run")]
+    assert [document["name"] for document in documents] == [document["name"] for document in kept]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"latency_budget_ms": 40.0}, {"latency_budget_ms": None, "params_budget": 200_000}]
+)
+def test_there_is_none_where_the_space_is_fast_enough_or_no_latency_is_limited(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    narrowing(tmp_path, trials=3, **changes)
+    assert not (tmp_path / "run" / "narrower.json").exists()
+
+
+def test_the_fastest_network_is_tried_where_none_is_predicted_to_keep_the_budget(tmp_path: Path) -> None:
+    result = narrowing(tmp_path, latency_budget_ms=1.8)
+    tried = trials(tmp_path / "run")
+    assert {trial["provenance"]["from"] for trial in tried} == {"narrower"}
+    assert result.verdict.passed
+
+
+def machine_off_by(factor: float) -> Machine:
+    """A machine on which copies take other times in their trials than a first one did before."""
+    machine = Machine()
+
+    def on_ask(request: dict[str, Any]) -> None:
+        machine.speed = factor if "-narrower-" in request.get("spec", {}).get("name", "") else 1.0
+
+    machine.on_ask = on_ask
+    return machine
+
+
+def test_a_copy_that_is_too_slow_is_followed_by_one_made_for_its_latency(tmp_path: Path) -> None:
+    lines = Lines()
+    result = narrowing(tmp_path, machine_off_by(1.3), watcher=lines, trials=99)
+    tried = {trial["spec"]["name"]: trial for trial in trials(tmp_path / "run")}
+    kept = json.loads((tmp_path / "run" / "narrower.json").read_text())
+    firsts = [copy for copy in kept["copies"] if copy["tries"] == 0]
+    assert all(tried[f"wide-narrower-{number}"]["reason"] for number in range(1, len(firsts) + 1))
+    assert 1 in [copy["tries"] for copy in kept["copies"]]
+    assert result.verdict.passed
+    assert result.verdict.spec is not None
+    assert result.verdict.spec.name not in {f"wide-narrower-{number}" for number in range(1, len(firsts) + 1)}
+    told = next(line for line in lines.told if "tried instead" in line)
+    assert "parent  wide-narrower-1: " in told
+    assert " ms is over the gate of " in told
+    assert "% of its channels" in told
+
+
+def test_after_three_corrections_it_is_said_that_no_other_copy_is_tried(tmp_path: Path) -> None:
+    machine, lines = machine_off_by(1.0), Lines()
+    before = machine.on_ask
+
+    def slower_every_time(request: dict[str, Any]) -> None:
+        assert before is not None
+        before(request)
+        name = request.get("spec", {}).get("name", "")
+        machine.fixed_ms = 4.0 if "-narrower-" in name else None
+
+    machine.on_ask = slower_every_time
+    result = narrowing(tmp_path, machine, watcher=lines, latency_budget_ms=3.5, trials=99)
+    copies = json.loads((tmp_path / "run" / "narrower.json").read_text())["copies"]
+    assert max(copy["tries"] for copy in copies) <= SHIPPED.inheritance.library.tries
+    assert any("and none is tried in its place" in line for line in lines.told)
+    assert result.verdict.verdict == "FAIL"
+    assert len(trials(tmp_path / "run")) == len(copies)
+
+
+def test_a_copy_that_uses_little_of_the_budget_is_followed_by_a_larger_one(tmp_path: Path) -> None:
+    lines = Lines()
+    narrowing(tmp_path, machine_off_by(0.6), watcher=lines, trials=99)
+    tried = {trial["spec"]["name"]: trial for trial in trials(tmp_path / "run")}
+    kept = json.loads((tmp_path / "run" / "narrower.json").read_text())["copies"]
+    firsts = max(trial["latency"] for name, trial in tried.items() if kept[int(name.rsplit("-")[-1]) - 1]["tries"] == 0)
+    latencies = [trial["latency"] for trial in tried.values()]
+    assert max(latencies) > firsts
+    assert max(latencies) <= 3.0
+    assert any(" ms is well under the gate of " in line and "; also tried: " in line for line in lines.told)
+
+
+def test_a_resumed_search_knows_how_often_a_copy_was_corrected(tmp_path: Path) -> None:
+    narrowing(tmp_path / "whole", machine_off_by(1.3), trials=99)
+    whole = json.loads((tmp_path / "whole" / "run" / "narrower.json").read_text())
+    narrowing(tmp_path / "cut", machine_off_by(1.3), trials=1)
+    narrowing(tmp_path / "cut", machine_off_by(1.3), resume=True, trials=99)
+    assert json.loads((tmp_path / "cut" / "run" / "narrower.json").read_text()) == whole
+
+
+def test_a_run_of_an_earlier_version_tries_the_copies_that_it_has(tmp_path: Path) -> None:
+    narrowing(tmp_path, trials=1)
+    file = tmp_path / "run" / "narrower.json"
+    networks = json.loads(file.read_text())["networks"]
+    file.write_text(json.dumps({"networks": networks}))
+    narrowing(tmp_path, machine_off_by(1.3), resume=True)
+    assert [trial["spec"]["name"] for trial in trials(tmp_path / "run")] == [each["name"] for each in networks]
