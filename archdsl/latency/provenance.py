@@ -93,6 +93,8 @@ class Noted:
     load_average: tuple[float, float, float] | None = None
     gpu_processes: tuple[str, ...] | None = None
     """Other processes that computed on the GPU."""
+    slowed: int | None = None
+    """Rounds beside which the processor ran slower than usual."""
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Json]) -> Noted:

@@ -17,7 +17,7 @@ from archdsl.language.arguments import wrong_spec
 from archdsl.language.document import Spec
 from archdsl.language.sizes import sides_in
 from archdsl.latency.provenance import provenance
-from archdsl.latency.result import Latency, disturbed_rounds
+from archdsl.latency.result import Latency, counts_of, disturbed_rounds
 from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.by_name import naming_package
@@ -31,6 +31,7 @@ from archdsl.timing.device_lock import OnWait, device_lock, print_to_stderr
 from archdsl.timing.interleaved import ROUNDS, wall_timer
 from archdsl.timing.machine import ROOT_PROCESS, MachineWatch
 from archdsl.timing.rounds import Rounds
+from archdsl.timing.speed import speed_here
 
 if TYPE_CHECKING:
     from torch import nn
@@ -188,8 +189,9 @@ def host_of(setting: Setting, threads: int | None) -> Host:
     if setting.device == "cpu":
         root = os.environ.get(ROOT_PROCESS, "")
         watch = MachineWatch(int(root) if root.isdigit() else None)
-        return Host(threads or 1, available_cores(), watch)
-    return Host(is_waiting=setting.executor.host_waits)
+        return Host(threads or 1, available_cores(), watch, speed=speed_here())
+    is_waiting = setting.executor.host_waits
+    return Host(is_waiting=is_waiting, speed=speed_here() if is_waiting else None)
 
 
 def _facts_of(setting: Setting, runner: Runner, origin: JsonObject) -> JsonObject:
@@ -213,8 +215,7 @@ def _beside(watch: MachineWatch | None) -> JsonObject:
 
 
 def _latency(name: str, taken: Rounds, origin: JsonObject) -> Latency:
-    facts: JsonObject = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
-    return Latency(name, taken.ms, origin | facts, disturbed_rounds(taken))
+    return Latency(name, taken.ms, origin | counts_of(taken), disturbed_rounds(taken))
 
 
 def _module(subject: Subject, device: str, features_only: bool) -> nn.Module | Path:

@@ -48,6 +48,7 @@ class Latency(NamedTuple):
             "other_cores": max((taken.other_cores for taken in noted if taken.other_cores is not None), default=None),
             "load_average": None if load is None else [*load],
             "gpu_processes": gpu_processes or None,
+            "slowed": rounds.slowed,
             "throttled": any(turn.provenance.get("throttled") for turn in turns) or first.provenance.get("throttled"),
         }
         counts: JsonObject = {"rounds": len(rounds.ms), "undisturbed": sum(rounds.undisturbed)}
@@ -63,7 +64,8 @@ class Latency(NamedTuple):
     def rounds(self) -> Rounds:
         """The samples with those marked that count, for pooling with other processes'."""
         undisturbed = tuple(number not in self.disturbed for number in range(len(self.samples)))
-        return Rounds(self.samples, undisturbed, turns=self.turns)
+        slowed = self.provenance.get("slowed")
+        return Rounds(self.samples, undisturbed, turns=self.turns, slowed=slowed if isinstance(slowed, int) else 0)
 
     def __repr__(self) -> str:
         """`Latency('litv2_s', p50 12.35 ms, p10 12.1 ms, p90 13.02 ms, 40 rounds, cpu)`"""
@@ -231,6 +233,16 @@ class Comparison(NamedTuple):
 
 def _facts(ratio: Ratio | None) -> JsonObject | None:
     return None if ratio is None else ratio._asdict()
+
+
+def counts_of(rounds: Rounds) -> JsonObject:
+    """What the provenance of a latency says of its rounds."""
+    return {
+        "rounds": len(rounds.ms),
+        "undisturbed": sum(rounds.undisturbed),
+        "slowed": rounds.slowed,
+        "calls": rounds.calls,
+    }
 
 
 def disturbed_rounds(rounds: Rounds) -> frozenset[int]:

@@ -132,6 +132,8 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
         yield f"other processes used {plain_text(others)} cores"
     elif facts.get("device") == "cpu":
         yield "other processes cannot be seen on this system"
+    if slowed := number(facts.get("slowed_rounds")):
+        yield f"the processor ran slower than usual in {counted(int(slowed), 'round')}"
     if processes := items(facts.get("gpu_processes")):
         yield f"other processes on the GPU: {', '.join(map(str, processes))}"
 

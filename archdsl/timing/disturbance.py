@@ -3,6 +3,7 @@
 One thread: the wall time of a round lies within 10 % of the process's CPU time, so it neither waited nor shared.
 Several threads wait for each other even on a quiet machine, so that their CPU time is compared with what the same
 process reaches at its best (the 90th percentile), and the machine is asked for what others took around the round.
+With any number of threads, the processor ran as fast beside the round as it usually does (`speed`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.rounds import Round, Rounds
+from archdsl.timing.speed import ProcessorSpeed
 
 TOLERANCE = 0.1
 """How far wall time may lie from CPU time, as a share."""
@@ -27,10 +29,16 @@ def shows_cpu_time(rounds: Sequence[Round]) -> bool:
     return any(taken.cpu_share >= _SHOWS for taken in rounds)
 
 
-def undisturbed(rounds: Sequence[Round], threads: int, cores: int, watch: MachineWatch | None = None) -> Rounds:
+def undisturbed(
+    rounds: Sequence[Round],
+    threads: int,
+    cores: int,
+    watch: MachineWatch | None = None,
+    speed: ProcessorSpeed | None = None,
+) -> Rounds:
     """The rounds of one process with `threads` threads on `cores` cores, and which of them count.
 
-    Without a `watch` only the CPU time of this process is known, and decides alone.
+    Without a `watch` and a `speed` only the CPU time of this process is known, and decides alone.
     """
     shares = [taken.cpu_share for taken in rounds]
     best = 1.0 if threads == 1 or not rounds else float(np.percentile(shares, 90))
@@ -40,7 +48,9 @@ def undisturbed(rounds: Sequence[Round], threads: int, cores: int, watch: Machin
         counts = [
             is_counted and _is_quiet(taken, spare, watch) for is_counted, taken in zip(counts, rounds, strict=True)
         ]
-    return Rounds(tuple(taken.ms for taken in rounds), tuple(counts))
+    slowed = speed.slowed(rounds) if speed is not None else [False] * len(rounds)
+    counts = [is_counted and not is_slow for is_counted, is_slow in zip(counts, slowed, strict=True)]
+    return Rounds(tuple(taken.ms for taken in rounds), tuple(counts), slowed=sum(slowed))
 
 
 def _is_within(share: float, best: float) -> bool:

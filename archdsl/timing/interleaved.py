@@ -18,6 +18,7 @@ from archdsl.errors import MeasureError
 from archdsl.timing.disturbance import shows_cpu_time, undisturbed
 from archdsl.timing.machine import MachineWatch
 from archdsl.timing.rounds import Lap, Round, Rounds
+from archdsl.timing.speed import ProcessorSpeed
 
 Runner = Callable[[], None]
 """One forward pass; on a GPU it returns before the pass has ended."""
@@ -33,6 +34,8 @@ ROUNDS = 40
 SAMPLE_MS = {"cpu": 2.0, "cuda": 30.0}
 LONG_MS = 100.0
 """A call that lasts longer fills the caches in a part of it too small to see."""
+MOST_WAITING = 4.0
+"""Waits for a processor at its usual speed, all together, as a multiple of the time that calls took."""
 STOP_FIRST, STOP_EVERY = 3, 10
 """Rounds before the first look at whether to stop, and between two looks later."""
 
@@ -66,6 +69,8 @@ class Host(NamedTuple):
     watch: MachineWatch | None = None
     is_waiting: bool = True
     """Whether the host's work is part of a call: not where a GPU replays a graph; there every round counts."""
+    speed: ProcessorSpeed | None = None
+    """What tells of a slow processor: it is looked at beside each round, and waited for before one."""
 
     def counted(self, rounds: Sequence[Round], calls: int) -> Rounds:
         """Rounds with those marked that count. Where the runtime's work cannot be seen, none does."""
@@ -73,19 +78,37 @@ class Host(NamedTuple):
             return Rounds(tuple(taken.ms for taken in rounds), (True,) * len(rounds), calls)
         if not shows_cpu_time(rounds):
             return Rounds(tuple(taken.ms for taken in rounds), (False,) * len(rounds), calls)
-        return undisturbed(rounds, self.threads, self.cores, self.watch)._replace(calls=calls)
+        return undisturbed(rounds, self.threads, self.cores, self.watch, self.speed)._replace(calls=calls)
 
 
 class _Stopwatch:
-    """A timer that adds up what it timed."""
+    """A timer that adds up what it timed, and looks at the processor's speed before and after."""
 
-    def __init__(self, timer: Timer) -> None:
-        self.timer, self.spent_ms = timer, 0.0
+    def __init__(self, timer: Timer, speed: ProcessorSpeed | None) -> None:
+        self.timer, self.speed = timer, speed
+        self.spent_ms, self.waited_ms = 0.0, 0.0
 
     def __call__(self, run: Runner, calls: int) -> Lap:
         lap = self.timer(run, calls)
         self.spent_ms += lap.ms
         return lap
+
+    def await_usual(self) -> bool:
+        """Wait while the processor is slow, in all four times as long as calls took at the most; whether it was."""
+        if self.speed is None:
+            return False
+        waited_ms = self.speed.await_usual(MOST_WAITING * self.spent_ms - (1 + MOST_WAITING) * self.waited_ms)
+        self.waited_ms += waited_ms
+        self.spent_ms += waited_ms
+        return waited_ms > 0
+
+    def round(self, run: Runner, calls: int) -> Round:
+        """One round, with the slower of the two looks."""
+        before = None if self.speed is None else self.speed.look()
+        lap = self(run, calls)
+        ended_s = time.monotonic()
+        loop_ms = None if self.speed is None or before is None else max(before, self.speed.look())
+        return Round(lap.ms / calls, lap.wall_ms, lap.cpu_ms, ended_s, loop_ms)
 
 
 def take_rounds(
@@ -106,14 +129,15 @@ def take_rounds(
     The warm-up takes `warmup_s` a runner and goes on, `settle_s` or a little longer, while it has not settled.
     A round is as many calls as last `sample_ms` (by default those of a CPU). There are `rounds` of them, and more until
     they took `least_s` together. Past `time_limit_s`, warm-up included, no round begins, but for the first three; and
-    none after `stop` says so, which is asked after three rounds and then every ten.
+    none after `stop` says so, which is asked after three rounds and then every ten. Waiting for a processor at its
+    usual speed counts in both times.
 
     Raises:
         MeasureError: fewer than one round is asked for.
     """
     if rounds < 1:
         raise MeasureError(f"rounds must be at least 1; got {rounds}")
-    stopwatch = _Stopwatch(timer)
+    stopwatch = _Stopwatch(timer, host.speed if host.is_waiting else None)
     limit_ms = math.inf if time_limit_s is None else time_limit_s * 1e3
     sample_ms = sample_ms or SAMPLE_MS["cpu"]
     order = random.Random(0)
@@ -131,9 +155,10 @@ def take_rounds(
             if stop is not None and _is_due(done) and stop(_counted(taken, calls, host)):
                 break
             for name in order.sample(list(runners), len(runners)):
-                if len(runners) > 1 and warm[name] < LONG_MS:
-                    stopwatch(runners[name], 1)  # not kept: the caches hold what the runner before it used
-                taken[name].append(_round(stopwatch(runners[name], calls[name]), calls[name]))
+                has_waited = stopwatch.await_usual()
+                if (len(runners) > 1 or has_waited) and warm[name] < LONG_MS:
+                    stopwatch(runners[name], 1)  # not kept: the caches hold what ran before it
+                taken[name].append(stopwatch.round(runners[name], calls[name]))
                 if host.watch is not None and host.threads > 1:
                     host.watch.look()
             done += 1
@@ -144,10 +169,6 @@ def take_rounds(
 
 def _is_due(done: int) -> bool:
     return done == STOP_FIRST or (done > 0 and done % STOP_EVERY == 0)
-
-
-def _round(lap: Lap, calls: int) -> Round:
-    return Round(lap.ms / calls, lap.wall_ms, lap.cpu_ms, time.monotonic())
 
 
 def _counted(taken: Mapping[str, list[Round]], calls: Mapping[str, int], host: Host) -> dict[str, Rounds]:
@@ -163,7 +184,7 @@ def _warm_up(run: Runner, stopwatch: _Stopwatch, least_s: tuple[float, float], l
     begin, before, group = stopwatch.spent_ms, math.inf, list[float]()
     limit_ms = min(limit_ms, max(seconds * 1e4, settle_s * 1e3))
     for call in range(1, 1_000_000):
-        group = [*group[-4:], stopwatch(run, 1).ms]
+        group = [*group[-4:], stopwatch.round(run, 1).ms]
         passed = stopwatch.spent_ms - begin
         if call % 5 == 0:
             median = statistics.median(group)

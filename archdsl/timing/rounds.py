@@ -24,6 +24,8 @@ class Round(NamedTuple):
     cpu_ms: float
     ended_s: float
     """When it ended, by `time.monotonic()`."""
+    loop_ms: float | None = None
+    """What the fixed loop of `ProcessorSpeed` took right before it or right after, the longer; None where not timed."""
 
     @property
     def cpu_share(self) -> float:
@@ -42,6 +44,8 @@ class Rounds(NamedTuple):
     """Calls a round."""
     turns: tuple[int, ...] = ()
     """Rounds of each turn, where the process took turns with others; all were taken in one where it is empty."""
+    slowed: int = 0
+    """Rounds beside which the processor ran slower than usual; none of them counts."""
 
     @property
     def counting(self) -> tuple[float, ...]:

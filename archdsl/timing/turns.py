@@ -30,4 +30,5 @@ def joined(turns: Sequence[Rounds]) -> Rounds:
     """The rounds of one process's turns, in their order."""
     ms = tuple(ms for turn in turns for ms in turn.ms)
     undisturbed = tuple(counts for turn in turns for counts in turn.undisturbed)
-    return Rounds(ms, undisturbed, turns[0].calls, tuple(len(turn.ms) for turn in turns))
+    slowed = sum(turn.slowed for turn in turns)
+    return Rounds(ms, undisturbed, turns[0].calls, tuple(len(turn.ms) for turn in turns), slowed)

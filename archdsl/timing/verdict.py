@@ -43,6 +43,8 @@ def judge(processes: Sequence[Rounds], stat: str, budget_ms: float | None, draws
     if pooled.share < LEAST_SHARE:
         were = "was" if pooled.undisturbed == 1 else "were"
         reason = f"only {pooled.undisturbed:,} of {rounds:,} rounds {were} undisturbed, fewer than a quarter"
+        if slowed := sum(taken.slowed for taken in processes):
+            reason += f"; the processor ran slower than usual in {slowed:,}"
         return Judgement("UNSURE", reason, pooled, True)
     if pooled.blocks < LEAST_BLOCKS:
         groups = f"{pooled.blocks} of the {LEAST_BLOCKS} groups of {pooled.block_rounds} rounds that are needed"

@@ -60,5 +60,9 @@ class MachineLoad:
 
 
 def _neighbours(provenance: JsonObject) -> str:
-    cores = provenance.get("other_cores")
-    return f"other processes keep {cores:.1f} cores busy; " if isinstance(cores, int | float) else ""
+    cores, slowed = provenance.get("other_cores"), provenance.get("slowed")
+    causes = [f"other processes keep {cores:.1f} cores busy"] if isinstance(cores, int | float) else []
+    if isinstance(slowed, int) and slowed:
+        rounds = "1 round" if slowed == 1 else f"{slowed} rounds"
+        causes.append(f"the processor ran slower than usual in {rounds}")
+    return "".join(f"{cause}; " for cause in causes)

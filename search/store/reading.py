@@ -88,6 +88,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
     loads = [taken.load_average[0] for taken in noted if taken.load_average]
     shares = [taken.cpu_share for taken in noted if taken.cpu_share is not None]
     others = [taken.other_cores for taken in noted if taken.other_cores is not None]
+    slowed = [taken.slowed for taken in noted if taken.slowed is not None]
     gpu_processes: list[Json] = [*sorted({name for taken in noted for name in taken.gpu_processes or ()})]
     names = ("threads", "batch", "dtype", "runtime", "device", "device_name", *_VERSIONS)
     return {
@@ -102,6 +103,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
         "cpu_share": min(shares, default=None),
         "other_cores": max(others, default=None),
         "gpu_processes": gpu_processes or None,
+        "slowed_rounds": sum(slowed) if slowed else None,
     }
 
 

@@ -126,6 +126,7 @@ def _rounds(job: Job, runners: Mapping[str, Runner], threads: int) -> dict[str, 
     from archdsl.timing.gate import GateStop
     from archdsl.timing.interleaved import Host, take_rounds, wall_timer
     from archdsl.timing.machine import MachineWatch
+    from archdsl.timing.speed import speed_here
 
     for run in runners.values():
         run()
@@ -144,11 +145,12 @@ def _rounds(job: Job, runners: Mapping[str, Runner], threads: int) -> dict[str, 
         pace["stop"] = GateStop(**job["gate"])
     watch = MachineWatch()
     wall, busy = time.perf_counter(), time.process_time()
-    taken = take_rounds(runners, timer, Host(threads, available_cores(), watch), **pace)
+    host = Host(threads, available_cores(), watch, speed=speed_here())
+    taken = take_rounds(runners, timer, host, **pace)
     share = (time.process_time() - busy) / (time.perf_counter() - wall)
     window = watch.whole()
     rounds: dict[str, Fact] = {
-        name: {"ms": list(each.ms), "undisturbed": list(each.undisturbed), "calls": each.calls}
+        name: {"ms": list(each.ms), "undisturbed": list(each.undisturbed), "calls": each.calls, "slowed": each.slowed}
         for name, each in taken.items()
     }
     return {

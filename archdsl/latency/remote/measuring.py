@@ -17,9 +17,10 @@ from archdsl.latency.provenance import Provenance, provenance
 from archdsl.latency.remote.connection import Events, ask, refuse_problem
 from archdsl.latency.remote.fresh_process import checked_images, version_of
 from archdsl.latency.remote.job import Job
-from archdsl.latency.result import Latency
+from archdsl.latency.result import Latency, counts_of, disturbed_rounds
 from archdsl.timing.device_lock import OnWait, held_here, print_to_stderr
 from archdsl.timing.gate import GateStop
+from archdsl.timing.rounds import Rounds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -80,6 +81,7 @@ class _Rounds(_Answer):
     ms: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
     undisturbed: tuple[bool, ...]
     calls: int
+    slowed: int = 0
 
     @model_validator(mode="after")
     def _check_lengths(self) -> _Rounds:
@@ -229,9 +231,8 @@ def _of_file(setting: Setting, network: Exported, answer: _Measured) -> JsonObje
 
 
 def _latency(name: str, taken: _Rounds, origin: JsonObject) -> Latency:
-    disturbed = frozenset(number for number, counts in enumerate(taken.undisturbed) if not counts)
-    facts: JsonObject = {"rounds": len(taken.ms), "undisturbed": sum(taken.undisturbed), "calls": taken.calls}
-    return Latency(name, taken.ms, origin | facts, disturbed)
+    rounds = Rounds(taken.ms, taken.undisturbed, taken.calls, slowed=taken.slowed)
+    return Latency(name, taken.ms, origin | counts_of(rounds), disturbed_rounds(rounds))
 
 
 def _verify(target: Target, setting: Setting, network: Exported, sent: Sequence[Sequence[_Array]]) -> None:

@@ -10,7 +10,7 @@ _PACKAGES = ("", "timing", "runtimes", "latency", "latency.remote")
 _MODULES = (
     "errors",
     *(f"timing.{name}" for name in ("cores", "device_lock", "disturbance", "estimate", "gate", "host", "interleaved")),
-    *(f"timing.{name}" for name in ("machine", "rounds", "threads")),
+    *(f"timing.{name}" for name in ("machine", "rounds", "speed", "threads")),
     *(f"runtimes.{name}" for name in ("array_session", "onnx_session", "openvino_session")),
     *(f"latency.remote.{name}" for name in ("fresh_process", "job", "runner")),
 )
