@@ -8,6 +8,7 @@ in this process, so does everything else.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -21,8 +22,8 @@ _USUAL = 5
 """Percentile of the loop's times that is usual: reached also where the processor is slow most of the time."""
 _LEAST = 20
 """Times of the loop before which nothing is known of what is usual."""
-_MOST = 50_000
-"""Times that are kept: of more, every second one."""
+_MOST = 5_000
+"""Times that are kept, the last ones: a processor that is slower for good is usual after some time."""
 _LOOPS = 500
 _WAIT_MS = 500.0
 """A wait's length at the most."""
@@ -34,14 +35,13 @@ class ProcessorSpeed:
     def __init__(self, timed: Callable[[], float] | None = None) -> None:
         """`timed` runs the loop and returns the ms that it took."""
         self._timed = timed or loop_ms
-        self._times: list[float] = []
-        self._usual_ms, self._known = 0.0, 0
+        self._times: deque[float] = deque(maxlen=_MOST)
+        self._usual_ms, self._new = 0.0, 0
 
     def look(self) -> float:
         """Time the loop, in ms."""
-        if len(self._times) >= _MOST:
-            self._times, self._known = self._times[::2], 0
         self._times.append(self._timed())
+        self._new += 1
         return self._times[-1]
 
     def is_slow(self, ms: float) -> bool:
@@ -54,9 +54,9 @@ class ProcessorSpeed:
 
     @property
     def usual_ms(self) -> float:
-        """What the loop takes in this process while nothing slows it; computed anew whenever a tenth more is known."""
-        if len(self._times) >= 1.1 * self._known:
-            self._usual_ms, self._known = float(np.percentile(self._times, _USUAL)), len(self._times)
+        """What the loop takes in this process while nothing slows it; computed anew whenever a tenth of it is new."""
+        if self._new >= 0.1 * len(self._times):
+            self._usual_ms, self._new = float(np.percentile(self._times, _USUAL)), 0
         return self._usual_ms
 
     def await_usual(self, most_ms: float) -> float:

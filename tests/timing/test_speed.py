@@ -97,11 +97,21 @@ def test_nothing_is_slow_before_it_is_known_what_is_usual() -> None:
 def test_usual_is_what_the_processor_reaches_also_where_it_is_slow_most_of_the_time() -> None:
     core = SharedCore(4.0, 90.0, 100.0)
     speed = ProcessorSpeed(core.loop)
-    for _ in range(200_000):
+    for _ in range(10_000):
         speed.look()
     assert speed.usual_ms == pytest.approx(LOOP_MS, rel=0.05)
     assert speed.is_slow(LOOP_MS * STRETCH)
     assert not speed.is_slow(LOOP_MS * (SLOW - 0.05))
+
+
+def test_a_processor_that_is_slower_for_good_is_usual_after_some_time() -> None:
+    speed = ProcessorSpeed(iter([LOOP_MS] * 5_000 + [STRETCH * LOOP_MS] * 5_000).__next__)
+    for _ in range(6_000):
+        speed.look()
+    assert speed.is_slow(speed.look())
+    for _ in range(3_999):
+        speed.look()
+    assert not speed.is_slow(STRETCH * LOOP_MS)
 
 
 def test_waits_take_a_bounded_part_of_the_time_of_a_processor_that_stays_slow() -> None:
