@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.worker.messages import MeasuringSetting
-from archdsl.search.worker.request import Request, parsed
+from archdsl.search.worker.request import Request
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,6 @@ class CandidateRequest(Request[CandidateReply]):
     spec: dict[str, JsonValue]
     file: str
     setting: MeasuringSetting
-
-    def reply(self, facts: JsonObject) -> CandidateReply:
-        """The file."""
-        return parsed(CandidateReply, facts)
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,6 @@ class ExportRequest(Request[ExportReply]):
     calibration: Calibration | None = None
     """Where the setting is int8."""
 
-    def reply(self, facts: JsonObject) -> ExportReply:
-        """The file."""
-        return parsed(ExportReply, facts)
-
 
 @dataclass(frozen=True)
 class NamedImages:
@@ -94,7 +85,3 @@ class AccuracyRequest(Request[AccuracyReply]):
     file: str
     data: DataRequest
     setting: MeasuringSetting
-
-    def reply(self, facts: JsonObject) -> AccuracyReply:
-        """The answers."""
-        return parsed(AccuracyReply, facts)

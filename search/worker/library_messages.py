@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.policy.inherit import FittingPolicy
-from archdsl.search.worker.request import Request, parsed
+from archdsl.search.worker.request import Request
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,3 @@ class LibraryRequest(Request[LibraryReply]):
     """Alternatives without which it is not worth its time."""
     device: str
     fitting: FittingPolicy
-
-    def reply(self, facts: JsonObject) -> LibraryReply:
-        """How many there are."""
-        return parsed(LibraryReply, facts)

@@ -10,7 +10,7 @@ from archdsl.json_types import JsonObject
 from archdsl.latency.provenance import Provenance
 from archdsl.latency.result import Latency
 from archdsl.search.policy.pace import Pace as Pace
-from archdsl.search.worker.request import Request, parsed
+from archdsl.search.worker.request import Request
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,6 @@ class HelloRequest(Request[HelloReply]):
     def as_json(self) -> JsonObject:
         """The setting's parts side by side."""
         return {"do": self.do, **asdict(self.setting)}
-
-    def reply(self, facts: JsonObject) -> HelloReply:
-        """The device."""
-        return parsed(HelloReply, facts)
 
 
 @dataclass(frozen=True)
@@ -88,10 +84,6 @@ class PrepareRequest(Request[PrepareReply]):
     weights: str
     setting: MeasuringSetting
 
-    def reply(self, facts: JsonObject) -> PrepareReply:
-        """That it is ready."""
-        return parsed(PrepareReply, facts)
-
 
 @dataclass(frozen=True)
 class MeasureRequest(Request[MeasureReply]):
@@ -109,10 +101,6 @@ class MeasureRequest(Request[MeasureReply]):
     weights: str | None = None
     file: str | None = None
 
-    def reply(self, facts: JsonObject) -> MeasureReply:
-        """The reading."""
-        return parsed(MeasureReply, facts)
-
 
 @dataclass(frozen=True)
 class ThreadsReply:
@@ -129,7 +117,3 @@ class ThreadsRequest(Request[ThreadsReply]):
     spec: dict[str, JsonValue]
     setting: MeasuringSetting
     file: str | None = None
-
-    def reply(self, facts: JsonObject) -> ThreadsReply:
-        """The number."""
-        return parsed(ThreadsReply, facts)

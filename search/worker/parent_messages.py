@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import DataRequest
 from archdsl.search.policy.inherit import AdaptingPolicy
-from archdsl.search.worker.request import Request, parsed
+from archdsl.search.worker.request import Request
 from archdsl.search.worker.training_messages import Answers
 
 
@@ -46,7 +45,3 @@ class ParentRequest(Request[ParentReply]):
     seconds: float | None
     """That an adaptation may take; no limit where there is none."""
     adapting: AdaptingPolicy = field(default_factory=AdaptingPolicy)
-
-    def reply(self, facts: JsonObject) -> ParentReply:
-        """The parent."""
-        return parsed(ParentReply, facts)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import TypeAdapter
 
@@ -30,7 +29,7 @@ def parsed(kind: type[T], facts: JsonObject) -> T:
 
 
 @dataclass(frozen=True)
-class Request(ABC, Generic[R]):
+class Request(Generic[R]):
     """Something that is asked; R is what is answered."""
 
     do: ClassVar[str]
@@ -42,10 +41,17 @@ class Request(ABC, Generic[R]):
         """As it goes over the pipe: its name, and its parts side by side."""
         return {"do": self.do, **asdict(self)}
 
-    @abstractmethod
     def reply(self, facts: JsonObject) -> R:
         """What was answered.
 
         Raises:
             ValidationError: it is no such answer.
         """
+        return parsed(_answer_of(type(self)), facts)
+
+
+def _answer_of(request: type[Request[R]]) -> type[R]:
+    """The R that a class of requests names in `Request[R]`."""
+    (base,) = (base for base in getattr(request, "__orig_bases__", ()) if get_origin(base) is Request)
+    answer: type[R] = get_args(base)[0]
+    return answer

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from archdsl.json_types import JsonObject
 from archdsl.search.loaded_data import DataRequest, LoadedData
 from archdsl.search.policy.inherit import FineTuningPolicy
-from archdsl.search.worker.request import Request, parsed
+from archdsl.search.worker.request import Request
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,6 @@ class LoadRequest(Request[LoadedData]):
     def as_json(self) -> JsonObject:
         """As it goes over the pipe."""
         return {"do": self.do, "data": [*self.data]}
-
-    def reply(self, facts: JsonObject) -> LoadedData:
-        """The data."""
-        return parsed(LoadedData, facts)
 
 
 @dataclass(frozen=True)
@@ -46,10 +42,6 @@ class ScoreRequest(Request[ScoreReply]):
     seed: int
     device: str
 
-    def reply(self, facts: JsonObject) -> ScoreReply:
-        """The scores."""
-        return parsed(ScoreReply, facts)
-
 
 @dataclass(frozen=True)
 class CountReply:
@@ -65,10 +57,6 @@ class CountRequest(Request[CountReply]):
 
     do = "count"
     spec: dict[str, JsonValue]
-
-    def reply(self, facts: JsonObject) -> CountReply:
-        """The costs."""
-        return parsed(CountReply, facts)
 
 
 @dataclass(frozen=True)
@@ -160,10 +148,6 @@ class InheritedLossRequest(Request[Inherited]):
     threads: int | None
     inheriting: Inheriting
 
-    def reply(self, facts: JsonObject) -> Inherited:
-        """Its loss, or why it cannot inherit."""
-        return parsed(Inherited, facts)
-
 
 @dataclass(frozen=True)
 class TrainReply:
@@ -204,10 +188,6 @@ class TrainRequest(Request[TrainReply]):
     refit_seconds: float | None = None
     """Of `seconds`, by when a refit ends; None: by its last step."""
 
-    def reply(self, facts: JsonObject) -> TrainReply:
-        """What came of it."""
-        return parsed(TrainReply, facts)
-
 
 @dataclass(frozen=True)
 class PaceReply:
@@ -226,7 +206,3 @@ class PaceRequest(Request[PaceReply]):
     batch: int
     device: str
     threads: int | None
-
-    def reply(self, facts: JsonObject) -> PaceReply:
-        """The times."""
-        return parsed(PaceReply, facts)
