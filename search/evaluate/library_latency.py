@@ -13,7 +13,7 @@ from archdsl.language.document import Spec
 from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_networks import LATENCY, costs_by
-from archdsl.search.evaluate.measuring import measure
+from archdsl.search.evaluate.measuring import Measured, measure
 from archdsl.search.predict.formula import Formula, Terms, corrected, fitted, terms_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -133,7 +133,16 @@ def measured_ms(context: Context, spec: Spec) -> float:
     Raises:
         OutOfTime, Failed, WorkerGone: as `measure`.
     """
+    return reading_of(context, spec).ms
+
+
+def reading_of(context: Context, spec: Spec) -> Measured:
+    """The latency of a network as a candidate is measured, and how disturbed its reading was.
+
+    Raises:
+        OutOfTime, Failed, WorkerGone: as `measure`.
+    """
     with context.exported_file(spec) as file:
         return measure(
             context.worker, spec, context.settings, context.policy, context.clock, on_wait=context.waits, file=file
-        ).ms
+        )

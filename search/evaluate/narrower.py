@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archdsl.cost import count
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
@@ -12,7 +14,7 @@ from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import measured_ms, predicted_latency
 from archdsl.search.evaluate.narrower_copies import Copy, NarrowerCopies
-from archdsl.search.predict.formula import terms_of
+from archdsl.search.predict.formula import Terms, terms_of
 from archdsl.search.propose.smallest import smallest_network
 from archdsl.search.store.narrower import NARROWER_FILE, KeptNarrower
 from archdsl.search.trial import NARROWER, Trial
@@ -41,23 +43,77 @@ def add_narrower(context: Context) -> None:
     if context.fastest is not None:
         measured.append((terms_of(context.fastest[0]), context.fastest[1]))
     smallest = smallest_network(context.space, context.settings, context.policy)
-    if smallest is not None and predicted_latency(context, spec, measured)(smallest.spec) <= gate_ms:
+    if smallest is not None and _is_fast_enough(context, spec, smallest.spec, measured, gate_ms):
         return
-    bases = [with_fewer_blocks(spec, blocks) for blocks in context.policy.reach.depths]
-    bases += [] if smallest is None else [smallest.spec]
-    narrower = NarrowerCopies(bases, context.copies, context.policy.reach, context.policy.inheritance.library)
-    narrower.measured = measured
+    narrower = _copies(context, spec, None if smallest is None else smallest.spec, measured)
     copies = _calibrated(context, spec, narrower, gate_ms) or _fastest_copy(context, narrower)
+    context.baselines += _begin(
+        context, narrower, copies, "every network of its width is predicted to exceed the budget"
+    )
+
+
+def late_copies(context: Context) -> list[Baseline]:
+    """Narrower copies where all networks that were tried are too slow, though some were predicted not to be."""
+    parent, gate_ms = context.parent, context.state.gate_ms
+    if not context.settings.leaves_space or context.narrower is not None or context.tries_only_beside:
+        return []
+    if parent is None or parent.latency_ms is None or gate_ms is None:
+        return []
+    measured = [trial for trial in context.trials if trial.latency_ms is not None]
+    if len(measured) <= context.policy.giving_up.first or not all(trial.is_over_gate for trial in measured):
+        return []
+    spec, smallest = spec_of(parent.spec), smallest_network(context.space, context.settings, context.policy)
+    context.narrower = narrower = _copies(context, spec, None if smallest is None else smallest.spec, [])
+    latency_of = predicted_latency(context, spec)
+    copies = narrower.for_gate(gate_ms, latency_of) or narrower.fastest(latency_of)
+    return _begin(context, narrower, copies, f"all {len(measured)} networks that were measured exceed the gate")
+
+
+def _is_fast_enough(
+    context: Context, parent: Spec, smallest: Spec, measured: list[tuple[Terms, float]], gate_ms: float
+) -> bool:
+    """Whether the smallest network of the space keeps the gate: measured where its prediction is near the gate."""
+    predicted_ms = predicted_latency(context, parent, measured)(smallest)
+    if abs(predicted_ms / gate_ms - 1) > context.policy.reach.near:
+        return predicted_ms <= gate_ms
+    context.doing("measuring the smallest network of the space", "starting")
+    try:
+        ms = measured_ms(context, smallest)
+    except (Failed, WorkerGone):
+        return predicted_ms <= gate_ms
+    context.note(
+        f"parent  the smallest network of its width takes {ms:.2f} ms, where {predicted_ms:.2f} ms were predicted"
+    )
+    measured.append((terms_of(smallest), ms))
+    return ms <= gate_ms
+
+
+def _copies(
+    context: Context, parent: Spec, smallest: Spec | None, measured: list[tuple[Terms, float]]
+) -> NarrowerCopies:
+    """What copies can be made of the parent, and of the smallest network of the space."""
+    policy = context.policy
+    bases = [with_fewer_blocks(parent, blocks) for blocks in policy.reach.depths]
+    bases += [] if smallest is None else [smallest]
+    narrower = NarrowerCopies(bases, context.copies, policy.reach, policy.inheritance.library)
+    narrower.measured = measured
+    return narrower
+
+
+def _begin(context: Context, narrower: NarrowerCopies, copies: Sequence[Copy], why: str) -> list[Baseline]:
+    """Try these copies and nothing else, and say so."""
+    if context.parent is None:
+        return []
     if not copies:
-        context.note("parent  no copy of it with fewer channels is predicted to keep the budget")
-        return
+        context.note(f"parent  {why}, and no copy of it with fewer channels is predicted to keep the gate")
+        return []
     several = "copies with fewer channels are tried" if len(copies) > 1 else "a copy with fewer channels is tried"
     described = "; ".join(_described(copy, f"{copy.ms:.2f} ms predicted") for copy in copies)
-    context.note(f"parent  every network of its width is predicted to exceed the budget: {several}: {described}")
+    context.note(f"parent  {why}: {several}: {described}")
     context.narrower = narrower
-    narrower.begin(copies, spec.name)
+    narrower.begin(copies, spec_of(context.parent.spec).name)
     context.folder.write(NARROWER_FILE, narrower.as_json())
-    _try_only(context, [copy.spec for copy in narrower.tried])
+    return _try_only(context, [copy.spec for copy in narrower.tried])
 
 
 def narrowed_again(context: Context, record: Trial) -> Baseline | None:
@@ -95,7 +151,7 @@ def _restore(context: Context, kept: KeptNarrower) -> None:
     corrected = [copy.tries > 0 for copy in kept.copies] or [False] * len(kept.networks)
     again = [document for document, is_again in zip(kept.networks, corrected, strict=True) if is_again]
     firsts = [document for document, is_again in zip(kept.networks, corrected, strict=True) if not is_again]
-    _try_only(context, [spec_of(document) for document in [*reversed(again), *firsts]])
+    context.baselines += _try_only(context, [spec_of(document) for document in [*reversed(again), *firsts]])
 
 
 def _calibrated(context: Context, parent: Spec, narrower: NarrowerCopies, gate_ms: float) -> list[Copy]:
@@ -133,10 +189,10 @@ def _described(copy: Copy, predicted: str) -> str:
     return f"{blocks} blocks, {round(100 * copy.channels)} % of its channels, {predicted}"
 
 
-def _try_only(context: Context, specs: list[Spec]) -> None:
+def _try_only(context: Context, specs: list[Spec]) -> list[Baseline]:
     """They are tried before anything else; no point of the space is, since all of them are too slow."""
     context.tries_only_beside = True
-    context.baselines += [_baseline(spec) for spec in specs]
+    return [_baseline(spec) for spec in specs]
 
 
 def _baseline(spec: Spec) -> Baseline:

@@ -93,6 +93,16 @@ class NarrowerCopies:
                     return Copy(made.spec, network_hash, number, made.channels, ms)
         return None
 
+    def fastest(self, latency_of: LatencyOf) -> list[Copy]:
+        """The copy that is predicted to be the fastest; empty where none keeps the other budgets."""
+        every = [
+            Copy(made.spec, made.network_hash, number, made.channels, latency_of(made.spec))
+            for number, base in enumerate(self._bases)
+            for made in self._maker.of(base)
+            if not made.over_budget
+        ]
+        return sorted(every, key=lambda copy: copy.ms)[:1]
+
     def begin(self, copies: Sequence[Copy], name: str) -> None:
         """Try these copies; `name` is the parent's."""
         for copy in copies:

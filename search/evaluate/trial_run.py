@@ -33,12 +33,12 @@ def run_trial(context: Context, predictors: Predictors, network: AnyNetwork, tri
     """
     started, role = time.monotonic(), context.options.role
     try:
-        is_exported = runs_files(context.settings.runtime)
-        if trial.outcome != "measured" and is_exported:
+        loss_comes_first = runs_files(context.settings.runtime) and not _is_measured_parent(context, trial)
+        if trial.outcome != "measured" and loss_comes_first:
             trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome not in ("measured", "fell"):
             trial = _measured(context, network, trial, slot)
-        if trial.outcome == "measured" and not is_exported:
+        if trial.outcome == "measured" and not loss_comes_first:
             trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome == "measured" and role != "measure":
             trial = short_training(context, predictors, slot, network, slot.settings, trial)
@@ -72,7 +72,7 @@ def _measured(context: Context, network: AnyNetwork, trial: Trial, slot: WorkerS
     """The trial with its latency: `measured` where it passes the gate, else it fell."""
     settings, gate = slot.settings, context.state.gate_ms
     context.doing(f"trial {trial.number}: measuring {network.name}")
-    if context.measured_parent is not None and context.measured_parent[0] == trial.network_hash:
+    if context.measured_parent is not None and _is_measured_parent(context, trial):
         _, ms, measurement = context.measured_parent
     else:
         with context.exported_file(network) as file:
@@ -85,6 +85,11 @@ def _measured(context: Context, network: AnyNetwork, trial: Trial, slot: WorkerS
         return trial
     reason = f"{settings.stat} {ms:.2f} ms is too slow ({gate_text(gate, settings.budgets.latency_ms)})"
     return replace(trial, outcome="fell", reason=reason)
+
+
+def _is_measured_parent(context: Context, trial: Trial) -> bool:
+    """Whether it is the parent's, whose latency is known from this part of the search."""
+    return context.measured_parent is not None and context.measured_parent[0] == trial.network_hash
 
 
 def tell(

@@ -16,7 +16,7 @@ from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
 from archdsl.search.evaluate.library import next_of_library, solved_again
-from archdsl.search.evaluate.narrower import narrowed_again
+from archdsl.search.evaluate.narrower import late_copies, narrowed_again
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
 from archdsl.search.evaluate.trial_run import abandon_trial, line, new_trial, run_trial, tell
@@ -82,14 +82,13 @@ class SearchLoop:
         """Of the networks beside the space and those of its points that are tried first, by hash."""
         points = ((each.choices, each.name) for each in context.baselines)
         self.proposals.add_baselines((choices, name) for choices, name in points if choices is not None)
-        is_shared = context.options.storage is not None
         earlier = load_earlier_runs(
             context.folder,
             context.space,
             context.settings,
             context.loaded,
             context.note,
-            is_shared=is_shared,
+            is_shared=context.options.storage is not None,
             inheriting=identity(inheriting(context)),
         )
         self.proposals.add(earlier.points, earlier.origins)
@@ -134,8 +133,7 @@ class SearchLoop:
     def _begin_one(self) -> bool:
         """Begin a trial that was handed over, or choose one; whether there may be more to begin."""
         with self.study.choosing():
-            # first these, then the records: that is the way that a trial goes
-            under_way = self.study.under_way() | self._own_under_way()
+            under_way = self.study.under_way() | self._own_under_way()  # first these, then the records, as trials go
             self._learn_of_others()
             is_going_on = self._choose(under_way)
         if isinstance(is_going_on, Chosen):
@@ -183,10 +181,8 @@ class SearchLoop:
         if proposal is None:
             return None
         network, trial = proposal
-        origin = trial.user_attrs.get(FROM)
-        if ALSO in trial.user_attrs:
-            origin = self._origins.get(network.network_hash, ALSO)
-        return self._work(trial, new_trial(network, self._number(trial), origin))
+        also = self._origins.get(network.network_hash, ALSO) if ALSO in trial.user_attrs else None
+        return self._work(trial, new_trial(network, self._number(trial), also or trial.user_attrs.get(FROM)))
 
     def _number(self, trial: OpenTrial) -> int:
         """The number of a trial that begins."""
@@ -239,8 +235,9 @@ class SearchLoop:
         remove_unneeded(context, self._finalists.may_win())
         self._finalists.keep_time()
         context.watcher(context.state, line(record))
-        if (again := solved_again(context, record) or narrowed_again(context, record)) is not None:
-            self._try_also(again)
+        again = solved_again(context, record) or narrowed_again(context, record)
+        for baseline in [*reversed(late_copies(context)), *([] if again is None else [again])]:
+            self._try_also(baseline)
         if record.origin is None:
             self._try_next_of_library()
         if context.parent is not None and not context.inherits:
@@ -253,7 +250,7 @@ class SearchLoop:
 
     def _try_next_of_library(self) -> bool:
         """The next best network of the library is tried next; whether there is one."""
-        if (baseline := next_of_library(self.context)) is None:
+        if self.context.tries_only_beside or (baseline := next_of_library(self.context)) is None:
             return False
         self._try_also(baseline)
         self.proposals.exhausted = False
@@ -292,10 +289,12 @@ class SearchLoop:
             return True
         if self._time_is_over() or (context.tries_only_beside and self._untried() is None):
             return True
-        policy, budget_ms = self.policy.giving_up, context.settings.budgets.latency_ms
-        reason = all_failed(context.trials[self._before :], policy) or hopeless(self._of_the_space, budget_ms, policy)
-        if self.proposals.exhausted and not self._try_next_of_library():
-            reason = EXHAUSTED
+        policy = self.policy.giving_up
+        reason = all_failed(context.trials[self._before :], policy)
+        if not context.tries_only_beside:
+            reason = reason or hopeless(self._of_the_space, context.settings.budgets.latency_ms, policy)
+            if self.proposals.exhausted and not self._try_next_of_library():
+                reason = EXHAUSTED
         if reason is not None:
             context.note(reason)
         return reason is not None

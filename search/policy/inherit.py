@@ -149,6 +149,10 @@ class ReachPolicy:
 
     refused_over: float = 1.1
     """Times the budget that the fastest network found takes at most, or else the budget is refused."""
+    refused_disturbed: float = 2.0
+    """The same where its reading was disturbed, so that the network may be faster than it says."""
+    near: float = 0.3
+    """Share of the gate: the smallest network of the space is measured where it is predicted to lie as near to it."""
     depths: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
     """Shares of the parent's blocks that narrower copies have; of each stage at least one block is kept."""
     least_channels: float = 0.25

@@ -142,3 +142,28 @@ def test_a_run_of_an_earlier_version_tries_the_copies_that_it_has(tmp_path: Path
     file.write_text(json.dumps({"networks": networks}))
     narrowing(tmp_path, machine_off_by(1.3), resume=True)
     assert [trial["spec"]["name"] for trial in trials(tmp_path / "run")] == [each["name"] for each in networks]
+
+
+def test_copies_are_tried_late_where_all_networks_of_the_parents_width_are_slower_than_predicted(
+    tmp_path: Path,
+) -> None:
+    machine, lines = Machine(), Lines()
+
+    def slow_beside_copies(request: dict[str, Any]) -> None:
+        name = request.get("spec", {}).get("name", "wide")
+        machine.fixed_ms = 20.0 if name != "wide" and "-narrower-" not in name else None
+
+    machine.on_ask = slow_beside_copies
+    result = narrowing(tmp_path, machine, watcher=lines, latency_budget_ms=15.0, trials=20)
+    origins = [trial["provenance"].get("from") for trial in trials(tmp_path / "run")]
+    first = origins.index("narrower")
+    assert first == SHIPPED.giving_up.first + 1
+    assert set(origins[first:]) == {"narrower"}
+    assert any("networks that were measured exceed the gate: " in line for line in lines.told)
+    assert result.verdict.passed
+
+
+def test_the_smallest_network_of_the_space_is_measured_where_it_is_predicted_near_the_gate(tmp_path: Path) -> None:
+    lines = Lines()
+    narrowing(tmp_path, watcher=lines, latency_budget_ms=7.5)
+    assert any(line.startswith("parent  the smallest network of its width takes ") for line in lines.told)

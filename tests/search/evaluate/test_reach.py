@@ -16,7 +16,7 @@ from archdsl.search.request import SettingsRequest
 from tests.support.fake_weights import fake_named, write_fake_weights
 from tests.support.fake_worker import Machine, latency_of
 from tests.support.narrowing import FIELDS, OWN_SPACE, SPEC, narrowing
-from tests.support.searching import quicken
+from tests.support.searching import Lines, quicken
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,8 @@ def test_a_budget_that_nothing_meets_is_refused_with_the_least(tmp_path: Path) -
     measured = [spec_of(request["spec"]) for request in machine.asked if request["do"] == "measure"]
     fastest = min(measured, key=lambda spec: count(spec).macs)
     assert f"takes {latency_of(fastest):.2f} ms; give a budget of" in str(told.value)
+    least_ms = float(str(told.value).split("give a budget of ")[1].split(" ms")[0])
+    assert least_ms >= 1.05 * latency_of(fastest)  # so that its gate is kept, too
     assert "or name a space" not in str(told.value)
     assert "train" not in {request["do"] for request in machine.asked}
 
@@ -58,3 +60,10 @@ def test_only_a_space_that_nobody_named_may_be_left(tmp_path: Path) -> None:
     assert leaves(None)
     assert not leaves(str(own), parent=str(parent))
     assert not leaves(None, parent="none")
+
+
+def test_a_budget_is_not_refused_by_a_disturbed_reading_that_is_near_it(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    machine.disturbed = 0.9
+    narrowing(tmp_path, machine, latency_budget_ms=1.2, watcher=lines)
+    assert any("is tried all the same, since that reading was disturbed" in line for line in lines.told)
