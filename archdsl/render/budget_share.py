@@ -19,7 +19,7 @@ def budget_share_text(share: BudgetShare | None, budget_ms: float | None, runtim
     if share.predicted:
         error = "" if share.median_error is None else f" (median error {share.median_error:.0%})"
         basis = f"{share.networks} networks drawn at random, by their predicted latency{error},"
-    budget = f"The latency budget of {plain_text(budget_ms)} ms excludes {excludes}"
+    budget = f"The latency budget of {plain_text(budget_ms, 4)} ms excludes {excludes}"
     return (
         f"{budget}: {share.share:.1%} of {basis} keep it in {runtime}. "
         f"Half of them keep {plain_text(share.half_ms, 2)} ms."

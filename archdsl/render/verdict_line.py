@@ -55,7 +55,7 @@ def _without_reading(judged: Judged, reason: str) -> str:
 
 
 def _budget_text(budget_ms: float) -> str:
-    return f"the budget of {plain_text(budget_ms)} ms"
+    return f"the budget of {plain_text(budget_ms, 4)} ms"
 
 
 def fewer_processes_text(reading: Reading) -> str:

@@ -90,6 +90,12 @@ def predicted_latency(context: Context, parent: Spec, measured: Sequence[tuple[T
     return _scaled(lambda spec: formula.predict(terms_of(spec)), parent, parent_ms)
 
 
+def parent_latency(context: Context) -> tuple[Spec, float] | None:
+    """The parent and its ms; None where there is none, or it was not measured."""
+    parent = context.parent
+    return None if parent is None or parent.latency_ms is None else (spec_of(parent.spec), parent.latency_ms)
+
+
 def _solver(context: Context, library: Library, parent: Spec, measured: Sequence[tuple[Terms, float]]) -> Solver:
     return Solver(library, costs_by(predicted_latency(context, parent, measured)))
 

@@ -16,6 +16,7 @@ from archdsl.search.evaluate.gate import all_fell, hopeless
 from archdsl.search.evaluate.inheriting import inheriting
 from archdsl.search.evaluate.kept_files import remove_unneeded
 from archdsl.search.evaluate.library import next_of_library, solved_again
+from archdsl.search.evaluate.library_latency import parent_latency
 from archdsl.search.evaluate.narrower import late_copies, narrowed_again
 from archdsl.search.evaluate.rungs import identity
 from archdsl.search.evaluate.time_plan import after_training
@@ -52,16 +53,16 @@ class SearchLoop:
         state.funnel.update(trial.end for trial in context.trials)
         self._outside = {each.network_hash: each for each in context.baselines if each.choices is None}
         """Networks named beside the space that are no points of it, by hash, in their order."""
-        table = table_of(context.settings, state.facts)
         device_name = None if state.facts is None else state.facts.device_name
         self._predictors = predictors = Predictors(
             map(context.as_ranked, self._of_the_space),
             self.policy,
             state.gate_ms,
-            table,
+            table_of(context.settings, state.facts),
             context.space.objectives,
             needs_export=runs_files(context.settings.runtime),
             earlier=earlier_latencies(context.folder, context.settings, device_name),
+            parent=parent_latency(context),
         )
         self.proposals = Proposals(
             study,
@@ -94,7 +95,7 @@ class SearchLoop:
         self.proposals.add(earlier.points, earlier.origins)
         self._before = len(context.trials)
         self._next = max((record.number for record in context.trials), default=-1) + 1
-        self._is_late, self._is_paced = False, False
+        self._is_late = self._is_paced = False
         finalists.keep_time()
 
     def run(self) -> None:
@@ -186,8 +187,7 @@ class SearchLoop:
 
     def _number(self, trial: OpenTrial) -> int:
         """The number of a trial that begins."""
-        number = self.study.number(trial, self._next)
-        self._next = number + 1
+        self._next = 1 + (number := self.study.number(trial, self._next))
         return number
 
     def _work(self, trial: OpenTrial, record: Trial) -> Chosen:
@@ -242,8 +242,8 @@ class SearchLoop:
             self._try_next_of_library()
         if context.parent is not None and not context.inherits:
             context.note(none_inherits(context.trials))
-        is_first = record.outcome == "trained" and not self._is_paced
-        if is_first and record.training is not None and not context.inherits:  # which finishes in the time that it has
+        is_first = record.outcome == "trained" and not self._is_paced and not context.inherits
+        if is_first and record.training is not None:
             self._is_paced = True
             if note := after_training(context.clock, self.policy, record.training.seconds or 0.0):
                 context.note(note)

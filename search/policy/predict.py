@@ -74,6 +74,10 @@ class FormulaPolicy:
 
     enough: int = 6
     """Measured networks before the formula is fitted: three for each of its two coefficients."""
+    far: float = 2.0
+    """Times the gate, above which a prediction by the parent's latency alone leaves a network out: of narrow copies it
+    was off by up to a factor of two.
+    """
     margin_share: float = 0.9
     """Of the errors on networks left out, below which the margin lies: one reading that went wrong must not make the
     formula useless.

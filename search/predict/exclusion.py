@@ -13,11 +13,13 @@ import numpy as np
 
 from archdsl.cost import Count
 from archdsl.language.document import Spec
+from archdsl.numbers import plain_text
 from archdsl.search.network import Network
 from archdsl.search.policy import Policy
+from archdsl.search.policy.inherit import LibraryPolicy
 from archdsl.search.policy.predict import FormulaPolicy
 from archdsl.search.predict.fields import Fields, described, field_columns
-from archdsl.search.predict.formula import Formula, Terms, fitted, terms_of
+from archdsl.search.predict.formula import Formula, Terms, corrected, fitted, terms_of
 from archdsl.search.predict.gaussian_process import leave_one_out, posterior
 from archdsl.search.predict.ranks import spearman
 from archdsl.search.store.front import ACCURACY, costs_no_more, losses
@@ -27,8 +29,12 @@ from archdsl.search.trial import Trial
 class LatencyFormula:
     """The formula fitted to the networks that were measured so far."""
 
-    def __init__(self, policy: FormulaPolicy) -> None:
-        self._policy = policy
+    def __init__(
+        self, policy: FormulaPolicy, parent: tuple[Spec, float] | None = None, expected: LibraryPolicy | None = None
+    ) -> None:
+        """`parent` is one network with its ms, by which the coefficients that are `expected` are scaled."""
+        self._policy, self._expected = policy, expected
+        self._parent = None if parent is None else (terms_of(parent[0]), parent[1])
         self._measured: list[tuple[Terms, float]] = []
         self._formula: Formula | None = None
         self._is_fitted = False
@@ -58,11 +64,31 @@ class LatencyFormula:
         ms, margin = formula.predict(terms), max(formula.error_at(policy.margin_share), policy.least_margin)
         if ms / (1 + margin) <= gate_ms:
             return None
-        size = f"{terms.macs / 1e6:.1f} M MACs and about {terms.operators:.0f} operators"
         return (
             f"predicted {ms:.2f} ms is too slow (gate {gate_ms:.2f} ms, margin {100 * margin:.0f} %), not exported: "
-            f"{size} at {formula}"
+            f"{_size(terms)} at {formula}"
         )
+
+    def far_too_slow(self, spec: Spec, gate_ms: float) -> str | None:
+        """Why a network takes a multiple of the gate, also while few were measured, by the latency of the parent.
+
+        None where it may pass, or without a parent.
+        """
+        if self._parent is None or self._expected is None:
+            return None
+        expected, terms = self._expected, terms_of(spec)
+        prior = Formula(expected.ms_per_mmac, expected.ms_per_100_operators, (0.0,))
+        ms = corrected(prior, self._parent, self._measured, expected.trust).predict(terms)
+        if ms <= self._policy.far * gate_ms:
+            return None
+        gate = f"more than {plain_text(self._policy.far)} times the gate of {gate_ms:.2f} ms"
+        return (
+            f"predicted {ms:.2f} ms is {gate}, not exported: {_size(terms)}, by the parent's {self._parent[1]:.2f} ms"
+        )
+
+
+def _size(terms: Terms) -> str:
+    return f"{terms.macs / 1e6:.1f} M MACs and about {terms.operators:.0f} operators"
 
 
 @dataclass(frozen=True)

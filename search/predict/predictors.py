@@ -33,12 +33,15 @@ class Predictors:
         *,
         needs_export: bool = False,
         earlier: Iterable[tuple[Spec, float]] = (),
+        parent: tuple[Spec, float] | None = None,
     ) -> None:
         """`needs_export` tells whether a network is exported before it is measured, so that a formula is worth its
-        while; `earlier` are networks that other runs measured under the same conditions, with their ms.
+        while; `earlier` are networks that other runs measured under the same conditions, with their ms; `parent` is the
+        one from which candidates inherit, with its ms.
         """
         self._latency, self._gate_ms = LatencyModel(policy.latency_model, table), gate_ms
-        self._formula = LatencyFormula(policy.formula) if needs_export else None
+        expected = policy.inheritance.library
+        self._formula = LatencyFormula(policy.formula, parent, expected) if needs_export else None
         self._accuracy = PredictedAccuracy(objectives, policy) if needs_export else None
         self.screen, self.early_stopping = Screen(objectives, policy), EarlyStopping(objectives, policy)
         self.inherited_losses = InheritedLosses(policy.inheritance)
@@ -84,9 +87,10 @@ class Predictors:
     def surely_too_slow(self, spec: Spec) -> bool:
         """Whether a network exceeds the gate by more than the predictions erred so far.
 
-        Never before something measured passed the gate: what has seen slow networks alone finds all of them slow.
+        Before something measured passed the gate it is only sure of what takes a multiple of it by the parent's
+        latency: what has seen slow networks alone finds all of them slow.
         """
-        return self._anything_passed and self.why_too_slow(spec) is not None
+        return self.why_too_slow(spec) is not None if self._anything_passed else self._far_too_slow(spec) is not None
 
     def why_too_slow(self, spec: Spec) -> str | None:
         """The figures by which a network is predicted to exceed the gate; None where it may pass."""
@@ -96,8 +100,13 @@ class Predictors:
             return reason
         predicted_ms = self._latency.surely_over(spec, self._gate_ms)
         if predicted_ms is None:
-            return None
+            return self._far_too_slow(spec)
         return f"predicted {predicted_ms:.2f} ms is too slow (gate {self._gate_ms:.2f} ms)"
+
+    def _far_too_slow(self, spec: Spec) -> str | None:
+        if self._gate_ms is None or self._formula is None:
+            return None
+        return self._formula.far_too_slow(spec, self._gate_ms)
 
     def why_too_inaccurate(self, network: Network) -> str | None:
         """Why a network is not worth its export by its predicted accuracy; None where it is, or needs none."""

@@ -10,4 +10,4 @@ def gate_text(gate_ms: float, budget_ms: float | None) -> str:
     if budget_ms is None or budget_ms < gate_ms:
         return f"gate {gate_ms:.2f} ms"
     noise = 100 * (1 - gate_ms / budget_ms)
-    return f"gate {gate_ms:.2f} ms = budget {plain_text(budget_ms)} ms - {noise:.0f} % noise"
+    return f"gate {gate_ms:.2f} ms = budget {plain_text(budget_ms, 4)} ms - {noise:.0f} % noise"

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.storages import InMemoryStorage
 
+from archdsl.load.specs import load_spec, override
 from archdsl.search.measurement import Measurement
 from archdsl.search.network import Network
 from archdsl.search.policy import SHIPPED
@@ -163,3 +164,17 @@ def test_runs_that_measured_under_the_same_conditions_teach_the_formula(
     learned = Predictors([], replace(SHIPPED, formula=FormulaPolicy(enough=8)), 1e-2, needs_export=True, earlier=taken)
     assert learned.why_too_slow(NETWORKS[0].spec) is not None
     folder.release()
+
+
+def test_before_anything_passed_a_network_far_over_the_gate_is_left_out_by_the_parents_latency() -> None:
+    parent = load_spec("litv2_s")
+    small = override(parent, ["image=64"])
+    known = Predictors([], SHIPPED, 1.0, needs_export=True, parent=(parent, 10.0))
+    assert known.surely_too_slow(parent)
+    assert not known.surely_too_slow(small)
+    why = known.why_too_slow(parent)
+    assert why is not None
+    assert why.startswith("predicted 10.00 ms is more than 2 times the gate of 1.00 ms, not exported: ")
+    assert why.endswith("by the parent's 10.00 ms")
+    assert not Predictors([], SHIPPED, 6.0, needs_export=True, parent=(parent, 10.0)).surely_too_slow(parent)
+    assert not Predictors([], SHIPPED, 1.0, needs_export=True).surely_too_slow(parent)
