@@ -9,6 +9,8 @@ from archdsl.latency import AGAIN, LEAST_ROUNDS, STATS, TOLERANCE, Comparison, L
 from archdsl.render.columns import CORE, Column, Sheet
 
 _UNDISTURBED = "undisturbed"
+_TOLD_SLOWED = 0.25
+"""Share of the rounds, above which a slow processor is named as the cause."""
 
 
 def bench_table(comparison: Comparison) -> RenderableType:
@@ -73,6 +75,12 @@ def _disturbed(comparison: Comparison) -> list[str]:
     """What disturbed rounds leave unknown."""
     items = {**comparison.latencies, AGAIN: comparison.again}
     first, lines = comparison.first, []
+    rounds, slowed = len(first.samples) * len(items), sum(item.rounds.slowed for item in items.values())
+    if slowed > _TOLD_SLOWED * rounds:
+        lines.append(
+            f"The processor ran slower than usual in {slowed} of {rounds} rounds (it shares a core with another "
+            "machine, its clock is lower, or it is hot); these do not count."
+        )
     if none := [name for name, item in items.items() if not any(item.rounds.undisturbed)]:
         lines.append(
             f"No round of {', '.join(none)} was undisturbed: the numbers there are of all rounds, and too high."

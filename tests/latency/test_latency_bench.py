@@ -147,6 +147,17 @@ def test_rows_with_disturbed_rounds_are_marked_and_too_few_give_no_ratio() -> No
     assert (row["ratio"], row["differs"]) == (None, None)
 
 
+def test_a_slow_processor_is_named_where_it_cost_a_quarter_of_the_rounds() -> None:
+    for slowed, is_named in ((10, True), (2, False)):
+        found = disturbed(litv2_s=range(slowed), again=range(slowed))
+        told = {"slowed": slowed}
+        first = found.first._replace(provenance=found.first.provenance | told)
+        again = found.again._replace(provenance=found.again.provenance | told)
+        others = {name: item._replace(provenance=item.provenance | told) for name, item in found.latencies.items()}
+        text = " ".join(rendered(Comparison("p10", others | {"litv2_s": first}, again)).split())
+        assert ("The processor ran slower than usual in 40 of 80 rounds" in text) == is_named
+
+
 def test_a_ratio_is_of_the_rounds_in_which_neither_was_disturbed() -> None:
     found = disturbed(litv2_s=range(5))
     slower = tuple(ms * (9 if number < 5 else 2) for number, ms in enumerate(found.first.samples))
