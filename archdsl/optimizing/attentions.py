@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archdsl.families.common.fused import adopted
 from archdsl.families.common.windows import WindowAttention
 from archdsl.families.dat.modules import DeformableAttention
 from archdsl.families.datpp.modules import DeformablePlusAttention
@@ -18,7 +19,6 @@ from archdsl.kernels.block_attention import block_attention
 from archdsl.kernels.row_tables import MOST_KEYS, TILE, Blocks, packed_bias, small_windows, whole, windows
 from archdsl.kernels.sampling import sample_keys
 from archdsl.kernels.token_attention import token_attention
-from archdsl.optimizing.adopting import adopted
 
 Tables = tuple[Blocks, Tensor]
 

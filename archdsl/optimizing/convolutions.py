@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from archdsl.families.common.fused import Float32Tables, adopted
 from archdsl.families.common.layers import ConvMlp, Depthwise, ResidualConvMlp
 from archdsl.kernels.depthwise import depthwise, taps_of
-from archdsl.optimizing.adopting import Float32Tables, adopted
 
 
 class FusedDepthwise(Depthwise):

@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 
+from archdsl.families.common.fused import adopted
 from archdsl.families.common.layers import ConvMlp, Depthwise, ResidualConvMlp
 from archdsl.families.common.windows import ShiftedWindowAttention, WindowAttention
 from archdsl.families.dat.modules import DeformableAttention
@@ -15,7 +16,6 @@ from archdsl.families.dualvit import block_modules as dualvit
 from archdsl.families.lit.modules import Attention
 from archdsl.families.litv2.modules import HiLo
 from archdsl.optimizing import attentions
-from archdsl.optimizing.adopting import adopted
 from archdsl.optimizing.convolutions import fused_conv_mlp, fused_depthwise
 
 FORMS: dict[type[nn.Module], Callable[..., nn.Module | None]] = {

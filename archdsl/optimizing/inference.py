@@ -13,7 +13,10 @@ from archdsl.errors import WrongUse
 from archdsl.kernels.support import HALF, has_triton
 from archdsl.language.arguments import wrong_model
 from archdsl.numbers import plain_text
+from archdsl.optimizing.allocator import keep_freed_memory
+from archdsl.optimizing.cpu_forms import inputs_of, put_cpu_forms
 from archdsl.optimizing.forms import put_forms
+from archdsl.optimizing.weight_order import put_fastest_orders
 
 TOLERANCE = {torch.float32: 3e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Of the largest output: what the form may differ by from the network, both in that dtype."""
@@ -22,14 +25,16 @@ TOLERANCE = {torch.float32: 3e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
     """The inference form of a network: a copy in eval mode without gradients, equal to rounding.
 
-    It is checked on a sample of noise at the size that the spec is built for, and the shapes that run there are tuned
-    then. Run it at another size once before it is captured or compiled. Tables are made of the weights as they are:
-    change weights in the network, and make the form again.
+    It is checked on a sample of noise at the size that the spec is built for, and what depends on shapes is measured
+    and made for that size, on a CPU for batch 1. It runs at other sizes too; run it there once before it is captured
+    or compiled. Tables are made of the weights as they are: change weights in the network, and make the form again.
+
+    On a CPU this process also keeps freed memory from then on (`allocator`), which speeds up every network in it.
 
     Args:
         model: a network in eval mode, of float32, float16 or bfloat16.
         fused: whether modules are replaced by forms that call `archdsl.kernels`; by default on CUDA in half precision,
-            where Triton is installed.
+            where Triton is installed. On a CPU other forms are used by default.
 
     Raises:
         WrongUse: the model trains, or is of float64.
@@ -46,8 +51,7 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
         raise WrongUse(f"optimize takes float32, float16 or bfloat16; this model is of {like.dtype}")
     plain = copy.deepcopy(model).requires_grad_(False)
     form = copy.deepcopy(plain)
-    is_fused = like.is_cuda and has_triton() and like.dtype in HALF if fused is None else fused
-    if not is_fused or not put_forms(form):
+    if not _changed(form, like, fused):
         return plain
     error = _difference(plain, form, like)
     if error <= TOLERANCE[like.dtype]:
@@ -57,10 +61,26 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
     return plain
 
 
+def _changed(form: Backbone, like: Tensor, fused: bool | None) -> bool:
+    """Put what this device and dtype has in the place of a copy's modules; whether anything was."""
+    if fused is None and like.device.type == "cpu":
+        keep_freed_memory()
+        with torch.inference_mode(False), torch.no_grad():
+            inputs = inputs_of(form, _noise(form, like)[:1])
+            return bool(put_cpu_forms(form, inputs) + put_fastest_orders(form, inputs))
+    is_fused = like.is_cuda and has_triton() and like.dtype in HALF if fused is None else fused
+    return is_fused and bool(put_forms(form))
+
+
+def _noise(model: Backbone, like: Tensor) -> Tensor:
+    """Two images of noise, the same in every process."""
+    spec, generator = model.spec, torch.Generator().manual_seed(0)
+    return torch.randn(2, spec.channels, *spec.image_size, generator=generator).to(like)
+
+
 def _difference(plain: Backbone, form: Backbone, like: Tensor) -> float:
     """The largest difference of two networks on noise, as a share of the largest output."""
-    noise = torch.randn(2, plain.spec.channels, *plain.spec.image_size, generator=torch.Generator().manual_seed(0))
-    x = noise.to(like)
+    x = _noise(plain, like)
     with torch.inference_mode():
         wanted, actual = plain(x), form(x)
     pairs = list(zip(wanted, actual, strict=True)) if isinstance(wanted, list) else [(wanted, actual)]

@@ -1,4 +1,4 @@
-"""The inference form: equal to the network, made of copies, and refused where it would not hold."""
+"""The inference form with kernels: equal to the network, made of copies, and refused where it would not hold."""
 
 from __future__ import annotations
 
@@ -48,14 +48,6 @@ def test_the_form_runs_at_other_sizes() -> None:
     with torch.inference_mode():
         for wanted, found in zip(model(x), form(x), strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_without_a_gpu_the_form_is_a_frozen_copy() -> None:
-    model = network("fcvit_tiny")
-    form = optimize(model)
-    assert form is not model
-    assert not any(parameter.requires_grad for parameter in form.parameters())
-    assert {type(module) for module in form.modules()} == {type(module) for module in model.modules()}
 
 
 def test_a_model_that_trains_or_is_of_float64_is_refused() -> None:

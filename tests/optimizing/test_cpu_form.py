@@ -1,0 +1,136 @@
+"""The inference form on a CPU: equal to rounding, with nothing gathered or folded anew in a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+import archdsl
+from archdsl.compile import Backbone
+from archdsl.families.common.layers import LayerScale
+from archdsl.families.common.tables import RelativeBias
+from archdsl.files import cache_folder
+from archdsl.optimizing import weight_order
+from archdsl.optimizing.cpu_forms import FORMS
+
+NETWORKS = ["lit_ti", "lit_s", "litv2_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny"]
+
+
+def network(name: str, *settings: str, features_only: bool = False) -> Backbone:
+    """A network at a small image whose offsets, tables, scales and running statistics are not as they begin."""
+    torch.manual_seed(0)
+    spec = archdsl.override(archdsl.load_spec(name), [f"image={224 if name == 'dat_t' else 64}", *settings])
+    model = archdsl.build(spec, features_only).eval()
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.05)
+    for module in model.modules():
+        if isinstance(module, LayerScale):
+            nn.init.uniform_(module.gamma, 0.3, 0.7)
+        elif isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model
+
+
+def difference(model: Backbone, form: Backbone, *size: int) -> float:
+    """Of the largest value, on noise (1, 3, *size)."""
+    x = torch.randn(1, 3, *size)
+    with torch.inference_mode():
+        wanted, found = model(x), form(x)
+    pairs = zip(wanted, found, strict=True) if isinstance(wanted, list) else [(wanted, found)]
+    return max(float((b - a).abs().max() / a.abs().max()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_form_gives_what_the_network_gives(name: str) -> None:
+    model = network(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    form = archdsl.optimize(model)
+    assert difference(model, form, *model.spec.image_size) < 3e-5
+    assert {type(module) for module in form.modules()} != {type(module) for module in model.modules()}
+    assert not any(parameter.requires_grad for parameter in form.parameters())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize("name", ["litv2_s", "datpp_t", "dualvit_s"])
+def test_the_form_of_a_dense_build_runs_at_other_sizes(name: str) -> None:
+    model = network(name, features_only=True)
+    assert difference(model, archdsl.optimize(model), 128, 96) < 3e-5
+
+
+@pytest.mark.parametrize("name", ["lit_s", "litv2_s", "datpp_t"])
+def test_layer_scales_are_folded_where_a_linear_ends_the_branch(name: str) -> None:
+    model = network(name, *(f"stage{number}.layer_scale=0.1" for number in (1, 2, 3, 4)))
+    form = archdsl.optimize(model)
+    assert any(isinstance(module, LayerScale) for module in model.modules())
+    assert not any(isinstance(module, LayerScale) for module in form.modules())
+    assert difference(model, form, *model.spec.image_size) < 3e-5
+
+
+def test_no_batch_norm_and_no_layer_scale_is_left_in_dual_vit() -> None:
+    form = archdsl.optimize(network("dualvit_s"))
+    assert not any(isinstance(module, LayerScale | nn.BatchNorm2d) for module in form.modules())
+
+
+def test_a_bias_is_gathered_once() -> None:
+    form = archdsl.optimize(network("lit_s"))
+    biases = [module for module in form.modules() if isinstance(module, RelativeBias)]
+    assert biases
+    assert all(module(4, 4) is module(4, 4) for module in biases if module.size == (7, 7))
+
+
+def test_a_subclass_has_no_form() -> None:
+    """Which changes the arithmetic, as plugins and tools may."""
+    model = network("fcvit_tiny")
+    kinds = {type(module) for module in model.modules()} & set(FORMS)
+    for module in model.modules():
+        if type(module) in kinds:
+            module.__class__ = type(f"Other{type(module).__name__}", (type(module),), {})
+    form = archdsl.optimize(model)
+    assert {type(module).__name__ for module in form.modules()} == {type(module).__name__ for module in model.modules()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_has_a_form_too(dtype: torch.dtype) -> None:
+    model = network("litv2_s").to(dtype)
+    form = archdsl.optimize(model)
+    with torch.inference_mode():
+        assert form(torch.randn(1, 3, 64, 64).to(dtype)).dtype == dtype
+
+
+def test_the_order_of_weights_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then remembered, in this process and for the next."""
+    monkeypatch.setattr(weight_order, "_chosen", {})
+    count = 0
+
+    def measured(*_runs: Callable[[], None]) -> list[float]:
+        nonlocal count
+        count += 1
+        return [1.0, 0.5]
+
+    monkeypatch.setattr(weight_order, "_tenth_percentiles", measured)
+    monkeypatch.setattr(weight_order, "_device", lambda: "a CPU of this test")
+    model = network("fcvit_tiny")
+    form = archdsl.optimize(model)
+    assert count
+    assert list((cache_folder() / "orders").iterdir())
+    assert not any(module.weight.is_contiguous() for module in form.modules() if type(module) is nn.Linear)
+    assert difference(model, form, *model.spec.image_size) < 3e-5
+    monkeypatch.setattr(weight_order, "_chosen", {})
+    first, _ = count, archdsl.optimize(model)
+    assert count == first
+
+
+def test_an_order_that_gains_nothing_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weight_order, "_chosen", {})
+    monkeypatch.setattr(weight_order, "_device", lambda: "another CPU of this test")
+    monkeypatch.setattr(weight_order, "_tenth_percentiles", lambda *_runs: [1.0, 0.99])
+    form = archdsl.optimize(network("fcvit_tiny"))
+    assert all(module.weight.is_contiguous() for module in form.modules() if type(module) is nn.Linear)
