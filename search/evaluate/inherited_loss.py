@@ -1,6 +1,6 @@
 """What a candidate keeps of its parent, by its loss right after inheriting: a rung of a second.
 
-It comes before an export, where the runtime needs one, and else after the gate.
+It comes before the measurement, which takes longer, and is followed by it for the better ones alone.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from dataclasses import replace
 from archdsl.errors import SearchError
 from archdsl.json_types import JsonObject
 from archdsl.numbers import accuracy_text
-from archdsl.runtimes.by_name import runs_files
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.inherited_loss import with_inherited_loss
 from archdsl.search.evaluate.measuring import measure
@@ -33,12 +32,12 @@ def run_trial(context: Context, predictors: Predictors, network: AnyNetwork, tri
     """
     started, role = time.monotonic(), context.options.role
     try:
-        loss_comes_first = runs_files(context.settings.runtime) and not _is_measured_parent(context, trial)
-        if trial.outcome != "measured" and loss_comes_first:
+        is_known = _is_measured_parent(context, trial)
+        if trial.outcome != "measured" and not is_known:
             trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome not in ("measured", "fell"):
             trial = _measured(context, network, trial, slot)
-        if trial.outcome == "measured" and not loss_comes_first:
+        if trial.outcome == "measured" and is_known:
             trial = with_inherited_loss(context, predictors, slot, network, trial)
         if trial.outcome == "measured" and role != "measure":
             trial = short_training(context, predictors, slot, network, slot.settings, trial)

@@ -167,10 +167,10 @@ class InheritancePolicy:
 
     steps: int = 63
     """Of the fine-tuning by which networks are ranked that inherited."""
-    enough_scored: int = 8
+    enough_scored: int = 4
     """Losses after inheriting, of networks with no more MACs, before one decides whether a network goes on."""
     kept_share: float = 0.25
-    """Of the networks, by that loss, that go on: an export or a fine-tuning takes as long as several such losses."""
+    """Of the networks, by that loss, that go on: measuring or fine-tuning one takes as long as several losses."""
     refit_steps: int = 120
     """Of each kept block of a finalist."""
     refit_images: int = 1000

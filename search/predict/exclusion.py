@@ -1,7 +1,7 @@
-"""Which candidates are not worth an export: clearly too slow by the formula, or less accurate than most by prediction.
+"""Which candidates are not measured: clearly too slow by the formula, or less accurate than most by prediction.
 
 In a runtime that runs exported files a measurement begins with an export of 2 to 7 CPU seconds. What falls here falls
-before it.
+before it. Where candidates inherit from a parent, the formula is used in every runtime.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LatencyFormula:
         if ms / (1 + margin) <= gate_ms:
             return None
         return (
-            f"predicted {ms:.2f} ms is too slow (gate {gate_ms:.2f} ms, margin {100 * margin:.0f} %), not exported: "
+            f"predicted {ms:.2f} ms is too slow (gate {gate_ms:.2f} ms, margin {100 * margin:.0f} %), not measured: "
             f"{_size(terms)} at {formula}"
         )
 
@@ -83,7 +83,7 @@ class LatencyFormula:
             return None
         gate = f"more than {plain_text(self._policy.far)} times the gate of {gate_ms:.2f} ms"
         return (
-            f"predicted {ms:.2f} ms is {gate}, not exported: {_size(terms)}, by the parent's {self._parent[1]:.2f} ms"
+            f"predicted {ms:.2f} ms is {gate}, not measured: {_size(terms)}, by the parent's {self._parent[1]:.2f} ms"
         )
 
 

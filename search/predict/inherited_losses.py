@@ -1,6 +1,6 @@
 """Which networks keep too little of their parent to be trained, by their loss right after inheriting.
 
-The loss costs a second, an export or a fine-tuning several. It ranks networks less well than a
+The loss costs a second, a measurement or a fine-tuning several. It ranks networks less well than a
 short fine-tuning does, so that it only parts the better from the others, among those that are as large or smaller: a
 network near its parent in size loses less.
 """

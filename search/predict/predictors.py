@@ -35,13 +35,14 @@ class Predictors:
         earlier: Iterable[tuple[Spec, float]] = (),
         parent: tuple[Spec, float] | None = None,
     ) -> None:
-        """`needs_export` tells whether a network is exported before it is measured, so that a formula is worth its
-        while; `earlier` are networks that other runs measured under the same conditions, with their ms; `parent` is the
-        one from which candidates inherit, with its ms.
+        """`needs_export` tells whether a network is exported before it is measured; `earlier` are networks that other
+        runs measured under the same conditions, with their ms; `parent` is the one from which candidates inherit, with
+        its ms. With either a formula is worth its while.
         """
         self._latency, self._gate_ms = LatencyModel(policy.latency_model, table), gate_ms
         expected = policy.inheritance.library
-        self._formula = LatencyFormula(policy.formula, parent, expected) if needs_export else None
+        has_formula = needs_export or parent is not None
+        self._formula = LatencyFormula(policy.formula, parent, expected) if has_formula else None
         self._accuracy = PredictedAccuracy(objectives, policy) if needs_export else None
         self.screen, self.early_stopping = Screen(objectives, policy), EarlyStopping(objectives, policy)
         self.inherited_losses = InheritedLosses(policy.inheritance)

@@ -74,7 +74,7 @@ def test_only_what_is_over_the_gate_by_more_than_the_margin_is_too_slow() -> Non
     reason = formula.too_slow(spec, ms / (1 + margin) * 0.999)
     assert reason is not None
     assert reason.startswith(f"predicted {ms:.2f} ms is too slow (gate ")
-    assert "not exported" in reason
+    assert "not measured" in reason
     assert str(fitted) in reason
 
 
@@ -174,7 +174,7 @@ def test_before_anything_passed_a_network_far_over_the_gate_is_left_out_by_the_p
     assert not known.surely_too_slow(small)
     why = known.why_too_slow(parent)
     assert why is not None
-    assert why.startswith("predicted 10.00 ms is more than 2 times the gate of 1.00 ms, not exported: ")
+    assert why.startswith("predicted 10.00 ms is more than 2 times the gate of 1.00 ms, not measured: ")
     assert why.endswith("by the parent's 10.00 ms")
     assert not Predictors([], SHIPPED, 6.0, needs_export=True, parent=(parent, 10.0)).surely_too_slow(parent)
     assert not Predictors([], SHIPPED, 1.0, needs_export=True).surely_too_slow(parent)
