@@ -115,6 +115,11 @@ class Trial:
         return self.rung == "latency" and self.outcome == "fell"
 
     @property
+    def is_disturbed(self) -> bool:
+        """Whether its latency was read on so busy a machine that it says little."""
+        return self.measurement is not None and self.measurement.is_disturbed
+
+    @property
     def is_inherited(self) -> bool:
         """Whether it was fine-tuned from a parent's weights."""
         return self.training is not None and self.training.parent is not None

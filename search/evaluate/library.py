@@ -15,6 +15,7 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import calibrated_solver
 from archdsl.search.evaluate.library_networks import LATENCY, LibraryNetworks, Solved
 from archdsl.search.predict.formula import Terms
+from archdsl.search.store.gate import believed_ms
 from archdsl.search.store.parent import PARENT_WEIGHTS, Parent
 from archdsl.search.store.run_library import LIBRARY_FILE, KeptNetworks
 from archdsl.search.trial import LIBRARY, Trial
@@ -71,7 +72,8 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
     gate_ms = context.state.gate_ms
     if context.library is None or gate_ms is None or record.latency_ms is None:
         return None
-    again = context.library.solve_again(record.network_hash, record.latency_ms, gate_ms)
+    believed = believed_ms(record, gate_ms) or record.latency_ms
+    again = context.library.solve_again(record.network_hash, believed, gate_ms)
     if again is None:
         return None
     context.folder.write(LIBRARY_FILE, context.library.as_json())

@@ -118,7 +118,7 @@ def _trials(context: Context) -> list[tuple[Terms, float]]:
     return [
         (terms_of(spec_of(trial.document)), trial.latency_ms)
         for trial in context.trials
-        if trial.can_win and trial.latency_ms
+        if trial.can_win and trial.latency_ms and not trial.is_disturbed
     ]
 
 

@@ -16,6 +16,7 @@ from archdsl.search.evaluate.library_latency import measured_ms, predicted_laten
 from archdsl.search.evaluate.narrower_copies import Copy, NarrowerCopies
 from archdsl.search.predict.formula import Terms, terms_of
 from archdsl.search.propose.smallest import smallest_network
+from archdsl.search.store.gate import believed_ms
 from archdsl.search.store.narrower import NARROWER_FILE, KeptNarrower
 from archdsl.search.trial import NARROWER, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -59,8 +60,10 @@ def late_copies(context: Context) -> list[Baseline]:
         return []
     if parent is None or parent.latency_ms is None or gate_ms is None:
         return []
-    measured = [trial for trial in context.trials if trial.latency_ms is not None]
-    if len(measured) <= context.policy.giving_up.first or not all(trial.is_over_gate for trial in measured):
+    if not all(trial.is_over_gate for trial in context.trials if trial.latency_ms is not None):
+        return []
+    measured = [trial for trial in context.trials if trial.is_over_gate and not trial.is_disturbed]
+    if len(measured) <= context.policy.giving_up.first:
         return []
     spec, smallest = spec_of(parent.spec), smallest_network(context.space, context.settings, context.policy)
     context.narrower = narrower = _copies(context, spec, None if smallest is None else smallest.spec, [])
@@ -118,15 +121,17 @@ def _begin(context: Context, narrower: NarrowerCopies, copies: Sequence[Copy], w
 
 def narrowed_again(context: Context, record: Trial) -> Baseline | None:
     """The copy to try after one that is too slow, or much faster than it need be; None without."""
-    narrower, parent, gate_ms, ms = context.narrower, context.parent, context.state.gate_ms, record.latency_ms
-    if narrower is None or parent is None or gate_ms is None or ms is None:
+    narrower, parent, gate_ms = context.narrower, context.parent, context.state.gate_ms
+    if narrower is None or parent is None or gate_ms is None or (ms := record.latency_ms) is None:
         return None
+    believed = believed_ms(record, gate_ms) or ms
     copy = next((each for each in narrower.tried if each.network_hash == record.network_hash), None)
     if copy is None or not narrower.is_missed(ms, gate_ms):
         return None
     spec = spec_of(parent.spec)
-    again = narrower.again(copy, ms, gate_ms, predicted_latency(context, spec, narrower.measured), spec.name)
+    again = narrower.again(copy, believed, gate_ms, predicted_latency(context, spec, narrower.measured), spec.name)
     missed, is_over = f"{record.name}: {ms:.2f} ms is", ms > gate_ms
+    missed += ", in a disturbed reading," if record.is_disturbed else ""
     missed += f" {'over' if is_over else 'well under'} the gate of {gate_ms:.2f} ms"
     if again is not None:
         context.folder.write(NARROWER_FILE, narrower.as_json())

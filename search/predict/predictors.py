@@ -57,7 +57,7 @@ class Predictors:
         if trial.latency_ms is not None:
             spec = spec_of(trial.document)
             self._latency.learn(spec, trial.latency_ms)
-            if trial.measurement is None or trial.measurement.undisturbed != 0:
+            if not trial.is_disturbed:
                 self._learn_latency(spec, trial.latency_ms)
             self._anything_passed |= self._gate_ms is None or trial.latency_ms <= self._gate_ms
         if self._accuracy is not None:

@@ -167,3 +167,31 @@ def test_the_smallest_network_of_the_space_is_measured_where_it_is_predicted_nea
     lines = Lines()
     narrowing(tmp_path, watcher=lines, latency_budget_ms=7.5)
     assert any(line.startswith("parent  the smallest network of its width takes ") for line in lines.told)
+
+
+def test_disturbed_readings_alone_do_not_make_a_search_leave_its_space(tmp_path: Path) -> None:
+    machine = Machine()
+
+    def slow_and_disturbed(request: dict[str, Any]) -> None:
+        is_parent = request.get("spec", {}).get("name", "wide") == "wide"
+        machine.fixed_ms, machine.disturbed = (None, 0.0) if is_parent else (20.0, 0.9)
+
+    machine.on_ask = slow_and_disturbed
+    narrowing(tmp_path, machine, latency_budget_ms=15.0, trials=9)
+    assert "narrower" not in [trial["provenance"].get("from") for trial in trials(tmp_path / "run")]
+
+
+def test_a_disturbed_reading_over_the_gate_is_followed_by_the_next_narrower_copy(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+
+    def disturbed_first(request: dict[str, Any]) -> None:
+        is_first = request.get("spec", {}).get("name", "") == "wide-narrower-1"
+        machine.fixed_ms, machine.disturbed = (30.0, 0.9) if is_first else (None, 0.0)
+
+    machine.on_ask = disturbed_first
+    result = narrowing(tmp_path, machine, watcher=lines, trials=99)
+    told = next(line for line in lines.told if "tried instead" in line)
+    assert told.startswith("parent  wide-narrower-1: 30.00 ms is, in a disturbed reading, over the gate of ")
+    again = next(trial for trial in trials(tmp_path / "run") if trial["spec"]["name"] in told.split("instead: ")[1])
+    assert again["latency"] > 2.0
+    assert result.verdict.passed
