@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from archdsl.cli.documents import open_specs
 from archdsl.cli.options import (
     Json,
     Mode,
+    Optimize,
     Runtime,
     Set,
     Stat,
@@ -101,6 +102,7 @@ def command(
     threads: Threads = None,
     stat: Stat = None,
     features_only: Features = False,
+    optimize: Optimize = False,
     target: Target = None,
     rounds: Rounds = None,
     time_limit: Limit = None,
@@ -116,9 +118,10 @@ def command(
     latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of its rounds
     were undisturbed, or if the process had less than half a core.
 
-    With --dtype int8, float32 is measured as well. No accuracy is printed, since the weights are random. With --layers,
-    single mixers are measured, and their images per second are printed beside those that the authors of LITv2
-    published.
+    With --dtype int8, float32 is measured as well. With float16 and bfloat16 the largest difference of the outputs from
+    float32 is printed. --optimize measures the inference form of each network. No accuracy is printed, since the
+    weights are random. With --layers, single mixers are measured, and their images per second are printed beside those
+    that the authors of LITv2 published.
 
     \b
     Examples:
@@ -126,12 +129,12 @@ def command(
       archdsl bench litv2_s --device cpu --batch 8 --rounds 20 --json -o litv2_s.json
       archdsl bench --layers --device cpu --threads 1
     """
-    _check_subjects(specs, assignments, layers, target)
+    _check_subjects(specs, assignments, layers, target, optimize)
     runtime = runtime_of(runtime, mode)
     items = {} if layers else labelled([_opened(spec, assignments) for spec in specs or []], specs or [])
     if any(isinstance(item, Path) for item in items.values()):
-        if assignments or features_only:
-            wrong = "'--set'" if assignments else "'--features-only'"
+        changes = {"'--set'": assignments, "'--features-only'": features_only, "'--optimize'": optimize}
+        if wrong := next((name for name, is_asked in changes.items() if is_asked), None):
             raise typer.BadParameter("an exported file cannot be changed; give its spec", param_hint=wrong)
         device, runtime = device or "cpu", runtime or "onnxruntime"
     _check_writable(out)
@@ -140,7 +143,7 @@ def command(
     from archdsl.latency.measuring import where_to_measure
 
     if runtime is None and not layers and target is None:
-        runtime = default_runtime(device, dtype)
+        runtime = default_runtime(device, dtype, optimize)
     there, setting = where_to_measure(target, device, batch or (BATCH if layers else 1), dtype, runtime)
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
     exporting = ", after an export that takes seconds per network" if setting.executor.runs_files else ""
@@ -157,6 +160,7 @@ def command(
                 *asked,
                 threads,
                 features_only=features_only,
+                optimize=optimize,
                 stat=stat,
                 on_wait=progress.note,
                 on_progress=progress,
@@ -174,23 +178,48 @@ def command(
         if setting.dtype == "int8" and not any(isinstance(item, Path) for item in items.values()):
             output.remark("measuring the same in float32 ...")
             beside = compared(setting._replace(dtype="float32"))
+    errors = {} if layers else _errors(items, setting, features_only, optimize)
     facts = result.as_json() | ({} if beside is None else {"float32": beside.as_json()})
+    facts |= {"dtype_errors": {**errors}} if errors else {}
     if out is not None:
         out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if as_json:
         return output.result_json(facts)
     stdout().print(_table(result), soft_wrap=True)
+    if errors:
+        output.lines(*_error_lines(errors, setting.dtype))
     if beside is not None:
         stdout().print(_table(beside), soft_wrap=True)
     return None
 
 
-def default_runtime(device: str | None, dtype: str) -> str:
+def _errors(
+    items: Mapping[str, Spec | Path], setting: Setting, features_only: bool, optimize: bool
+) -> dict[str, float]:
+    """How far half precision lies from float32, by name; a file is held to its network when it is exported."""
+    from archdsl.latency.precision import computes_bfloat16, largest_difference
+
+    if setting.dtype not in ("float16", "bfloat16") or setting.executor.runs_files:
+        return {}
+    if setting.dtype == "bfloat16" and not computes_bfloat16(setting.device):
+        output.remark("this CPU has no instructions for bfloat16, which is usually slower than float32 then")
+    specs = {name: item for name, item in items.items() if not isinstance(item, Path)}
+    return {name: largest_difference(spec, setting, features_only, optimize) for name, spec in specs.items()}
+
+
+def _error_lines(errors: Mapping[str, float], dtype: str) -> list[str]:
+    from archdsl.numbers import plain_text
+
+    told = ", ".join(f"{name} {plain_text(error, 2)}" for name, error in errors.items())
+    return [f"Largest difference from float32, as a share of the largest output, {dtype}: {told}."]
+
+
+def default_runtime(device: str | None, dtype: str, optimize: bool = False) -> str:
     """The runtime of backbones where none is named; it is printed with its reason."""
     from archdsl.latency import checked_device, default_device
     from archdsl.runtimes.setting import DTYPES, deployment_runtime
 
-    default = deployment_runtime(checked_device(device or default_device()), DTYPES[dtype])
+    default = deployment_runtime(checked_device(device or default_device()), DTYPES[dtype], optimize)
     output.remark(str(default))
     return default.name
 
@@ -213,13 +242,20 @@ def _table(result: Comparison | LayerBench) -> Renderable:
     return layers_table(result) if isinstance(result, LayerBench) else bench_table(result)
 
 
-def _check_subjects(specs: list[str] | None, assignments: list[str] | None, layers: bool, target: str | None) -> None:
+def _check_subjects(
+    specs: list[str] | None, assignments: list[str] | None, layers: bool, target: str | None, optimize: bool
+) -> None:
     """Specs or layers, one of them."""
     if layers and (specs or assignments):
         what = specs[0] if specs else "--set"
         raise typer.BadParameter(f"it takes no SPEC and no --set; got {what}", param_hint="'--layers'")
     if layers and target:
         raise typer.BadParameter("single mixers are measured on this machine alone", param_hint="'--target'")
+    if layers and optimize:
+        raise typer.BadParameter("single mixers have no inference form", param_hint="'--optimize'")
+    if target and optimize:
+        rule = "another machine runs an exported file, which its runtime optimizes itself"
+        raise typer.BadParameter(f"{rule}; leave it out", param_hint="'--optimize'")
     if not layers and not specs:
         raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 

@@ -11,7 +11,7 @@ from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.import_ import check_new, check_out
 from archdsl.cli.models import open_model
-from archdsl.cli.options import Force, Json, Name, Set, batch_option, whole
+from archdsl.cli.options import Force, Json, Name, Optimize, Set, batch_option, whole
 
 if TYPE_CHECKING:
     from archdsl.runtimes.exported import Exported
@@ -68,6 +68,7 @@ def command(
     dynamic_batch: Dynamic = False,
     batch: Batch = 1,
     opset: Opset = None,
+    optimize: Optimize = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -85,7 +86,7 @@ def command(
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
       archdsl export winner.safetensors -o winner.py
     """
-    from archdsl.runtimes.export_job import files_of
+    from archdsl.runtimes.export_job import check_optimize, files_of
     from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, check_target, export, format_of
 
     format_ = format_of(out, format_name)
@@ -96,6 +97,7 @@ def command(
         if format_ == "python":
             check_out(out.with_suffix(".pt"), source)
     check_dtype(format_, dtype)
+    check_optimize(format_, optimize)
     check_target(out, format_)
     for file in files_of(format_, out):
         check_new(file, force)
@@ -112,6 +114,7 @@ def command(
         batch=batch,
         opset=opset or DEFAULT_OPSET,
         facts=facts,
+        optimize=optimize,
     )
     if as_json:
         return output.result_json({"name": document.name, **done.as_json()})

@@ -77,6 +77,11 @@ Mode = Annotated[
 ]
 
 
+Optimize = Annotated[
+    bool, typer.Option("--optimize", help="use the inference form: the same function, folded and fused for this device")
+]
+
+
 def check_target(value: str | None) -> str | None:
     """`ssh://user@host[:port]`; whether the machine is there is found out when it is used."""
     if value is not None:

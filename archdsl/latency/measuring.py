@@ -38,6 +38,7 @@ def measure(
     mode: str | None = None,
     image: Image | None = None,
     features_only: bool = False,
+    optimize: bool = False,
     on_wait: OnWait | None = None,
     target: str | None = None,
     **pace: Unpack[Pace],
@@ -45,7 +46,8 @@ def measure(
     """The latency of a spec, built with seeded weights, of an `nn.Module`, which is left as it is, or of a file.
 
     A file is the `Path` of an .onnx file, for a runtime that runs such files; it must be for the batch asked for.
-    `features_only` builds a spec for dense prediction, without its head. `image` is needed for a module without a
+    `features_only` builds a spec for dense prediction, without its head. `optimize` measures the inference form that
+    `archdsl.optimize` gives, in the runtimes that run modules. `image` is needed for a module without a
     `spec`. `threads` default to all physical cores of a CPU if they are 1.5 times faster than one, else to one; to all
     if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU: a module as it is called from
     Python, while `archdsl bench` and the search take ONNX Runtime on a CPU where it is installed. `mode` is the former
@@ -58,7 +60,9 @@ def measure(
         MeasureError: the setting is refused, the forward pass fails, or the other machine cannot measure.
     """
     there, setting = where_to_measure(target, _device_name(device), batch, dtype, runtime_of(runtime, mode))
-    network = ReadyNetworks({name_of(subject): subject}, there, setting, threads, image, features_only)
+    network = ReadyNetworks(
+        {name_of(subject): subject}, there, setting, threads, image, features_only, optimize=optimize
+    )
     return network.latencies(on_wait, **pace)[0]
 
 
@@ -73,6 +77,7 @@ def compare(
     mode: str | None = None,
     image: Image | None = None,
     features_only: bool = False,
+    optimize: bool = False,
     stat: str | None = None,
     on_wait: OnWait | None = None,
     on_progress: OnProgress | None = None,
@@ -81,7 +86,8 @@ def compare(
 ) -> Comparison:
     """Specs or modules measured side by side, the first of them twice; `stat` defaults to the device's.
 
-    `threads` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait` and `target`.
+    `threads` and `optimize` are the same for all, and `runtime` is, by default as in `measure`, like `on_wait` and
+    `target`.
     `on_progress` is called with a phrase that says what is done now: between rounds, never inside one.
 
     Raises:
@@ -95,7 +101,7 @@ def compare(
     there, setting = where_to_measure(target, _device_name(device), batch, dtype, runtime_of(runtime, mode))
     stat = checked_stat(stat or default_stat(setting.device))
     both = {**items, AGAIN: next(iter(items.values()))}
-    networks = ReadyNetworks(both, there, setting, threads, image, features_only, on_progress)
+    networks = ReadyNetworks(both, there, setting, threads, image, features_only, on_progress, optimize)
     *latencies, again = networks.latencies(on_wait, **pace)
     return Comparison(stat, {item.name: item for item in latencies}, again)
 
@@ -110,6 +116,7 @@ def ready_network(
     *,
     image: Image | None = None,
     features_only: bool = False,
+    optimize: bool = False,
     target: str | None = None,
 ) -> ReadyNetworks:
     """One network that is prepared once and measured in several runs; the arguments are those of `measure`.
@@ -118,7 +125,7 @@ def ready_network(
         WrongUse, MeasureError: as `measure`.
     """
     there, setting = where_to_measure(target, device, batch, dtype, runtime)
-    return ReadyNetworks({name_of(subject): subject}, there, setting, threads, image, features_only)
+    return ReadyNetworks({name_of(subject): subject}, there, setting, threads, image, features_only, optimize=optimize)
 
 
 def where_to_measure(

@@ -93,6 +93,8 @@ class Noted:
     load_average: tuple[float, float, float] | None = None
     gpu_processes: tuple[str, ...] | None = None
     """Other processes that computed on the GPU."""
+    optimized: bool = False
+    """Whether it is of the inference form; earlier versions knew the plain network alone."""
     slowed: int | None = None
     """Rounds beside which the processor ran slower than usual."""
 

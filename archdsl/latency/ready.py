@@ -22,7 +22,7 @@ from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
-from archdsl.runtimes.runner import noise, placed, prepare, refusing, steady
+from archdsl.runtimes.runner import check_optimize, noise, placed, prepare, refusing, steady
 from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting
 from archdsl.runtimes.target import Target
@@ -57,6 +57,7 @@ class ReadyNetworks:
         image: Image | None = None,
         features_only: bool = False,
         on_progress: OnProgress | None = None,
+        optimize: bool = False,
     ) -> None:
         """Raises TypeError where a subject is none, and MeasureError where the size of its images is not known."""
         import torch
@@ -65,12 +66,14 @@ class ReadyNetworks:
             is_file = isinstance(subject, Path) and subject.suffix == ".onnx"
             if not is_file and not isinstance(subject, Spec | torch.nn.Module):
                 raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
+        if optimize:
+            check_optimize(setting)
         with naming_package(setting.runtime):
             setting.executor.begin()
         self._subjects, self._there, self._features_only = subjects, there, features_only
         self._setting, self._threads, self._on_progress = setting, threads, on_progress
         self._images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
-        self._runners = dict[str, Runner]()
+        self._runners, self._optimize = dict[str, Runner](), optimize
 
     def prepare(self, on_wait: OnWait | None = None) -> None:
         """Build and prepare them, once; what is measured elsewhere is exported anew for each run.
@@ -101,6 +104,7 @@ class ReadyNetworks:
                     rounds = measure_all(self._runners, device=setting.device, timer=timer, host=host, **pace)
                 share = (time.process_time() - busy) / (time.perf_counter() - wall)
                 origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads).as_json()
+        origin |= {"optimized": True} if self._optimize else {}
         origin |= {"cpu_share": round(share, 3) if setting.device == "cpu" else None, **_beside(host.watch)}
         origins = {name: origin | {"image": [*self._images[name]]} for name in self._runners}
         return [
@@ -117,7 +121,7 @@ class ReadyNetworks:
             runners = dict[str, Runner]()
             for number, (name, item) in enumerate(built.items(), 1):
                 self._progress(f"preparing {name} ({number} of {len(built)})")
-                runners[name] = prepared(item, self._images[name], setting)
+                runners[name] = prepared(item, self._images[name], setting, self._optimize)
             if is_free:
                 self._progress("choosing the number of threads")
                 with refusing(setting, next(iter(self._images.values()))):
@@ -225,14 +229,14 @@ def _module(subject: Subject, device: str, features_only: bool) -> nn.Module | P
     return subject if isinstance(subject, torch.nn.Module | Path) else seeded(subject, device, features_only)
 
 
-def prepared(subject: nn.Module | Path, image: Image, setting: Setting) -> Runner:
+def prepared(subject: nn.Module | Path, image: Image, setting: Setting, optimize: bool = False) -> Runner:
     """A runner of a copy of a module as `prepare` makes it, or of an exported file.
 
     Raises:
         MeasureError: as `prepare`, or the runtime cannot run the file.
     """
     if not isinstance(subject, Path):
-        return prepare(subject, image, *setting)
+        return prepare(subject, image, *setting, optimize=optimize)
     with refusing(setting, image):
         return _of_files(setting, subject).runner_of(subject, noise(setting, image))
 

@@ -109,7 +109,8 @@ def caption(comparison: Comparison, unit: str = "ms per batch") -> list[str]:
     """What was measured, on what, how often."""
     facts = comparison.first.origin
     images = {"x".join(map(str, item.noted.image)): None for item in comparison.latencies.values()}
-    how = [facts.dtype, facts.runtime, _rounds(comparison)]
+    form = ["optimized"] * comparison.first.noted.optimized
+    how = [facts.dtype, facts.runtime, *form, _rounds(comparison)]
     setting = [f"batch {facts.batch}", ", ".join(images), *how]
     threads = [f"{facts.threads} thread{'s' * (facts.threads != 1)}"] if facts.threads else []
     versions = [f"torch {facts.torch}"] + [f"driver {facts.driver}"] * bool(facts.driver)

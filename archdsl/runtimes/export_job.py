@@ -80,6 +80,8 @@ class ExportJob:
     outputs: tuple[str, ...]
     calibration: tuple[Tensor, ...] | None = None
     """Batches of images by which an int8 file's activations are scaled."""
+    optimize: bool = False
+    """Whether the inference form is written."""
 
     @property
     def stated(self) -> ModelFacts:
@@ -108,6 +110,7 @@ def checked_job(
     opset: int,
     facts: ModelFacts | None,
     calibration: Sequence[Tensor] | None = None,
+    optimize: bool = False,
 ) -> tuple[ExportJob, Path]:
     """The arguments of `export`, held to their ranges and to each other."""
     from archdsl.compile import Backbone
@@ -120,6 +123,7 @@ def checked_job(
     wanted = format_of(path, format)
     check_dtype(wanted, dtype)
     check_target(path, wanted)
+    check_optimize(wanted, optimize)
     if type(batch) is not int or batch < 1:
         raise WrongUse(f"batch must be a whole number, at least 1; got {short(batch)}")
     if type(dynamic_batch) is not bool:
@@ -139,6 +143,7 @@ def checked_job(
         facts,
         tuple(output_names(model)),
         _calibration(calibration, dtype, model.spec.channels, size, batch),
+        optimize,
     )
     return job, path
 
@@ -198,6 +203,15 @@ def check_dtype(format: Format, dtype: str) -> None:  # noqa: A002
         raise WrongUse(f"dtype must be {one_of(get_args(Dtype))}; got '{dtype}'")
     if dtype == "int8" and format != "onnx":
         raise WrongUse(f"dtype int8 needs a file that ends in .onnx; got format '{format}'")
+
+
+def check_optimize(format: Format, optimize: bool) -> None:  # noqa: A002
+    """Raises `WrongUse` for a format that holds the network as it is declared."""
+    if type(optimize) is not bool:
+        raise WrongUse(f"optimize must be True or False; got {short(optimize)}")
+    if optimize and format not in ("onnx", "pt2"):
+        why = {"python": "the source of the network's own classes", "safetensors": "the weights of the spec"}[format]
+        raise WrongUse(f"format {format} is {why}, and has no inference form; leave out --optimize, or use onnx or pt2")
 
 
 def format_of(file: Path, format: str | None = None) -> Format:  # noqa: A002

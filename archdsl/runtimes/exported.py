@@ -20,6 +20,7 @@ from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
 from archdsl.exporting.python_source import write_python
 from archdsl.files import replace_together, replacing, sha256_of
+from archdsl.optimizing import optimize as optimize_form
 from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job, files_of
 from archdsl.runtimes.export_job import Exported as Exported
 from archdsl.runtimes.export_job import check_dtype as check_dtype
@@ -56,6 +57,7 @@ def export(
     opset: int = DEFAULT_OPSET,
     facts: ModelFacts | None = None,
     calibration: Sequence[Tensor] | None = None,
+    optimize: bool = False,
 ) -> Exported:
     """Write a network to a file for another tool, and check the very file against the network.
 
@@ -76,6 +78,8 @@ def export(
         opset: the version of ONNX's operators.
         calibration: batches of images as the network reads them, each (batch, C, H, W), for int8: activations are
             scaled by them once, as OpenVINO runs it fast (NNCF, the extra `int8`), instead of in every run.
+        optimize: write the inference form (`archdsl.optimize`), for ONNX and pt2; it is checked against the network
+            itself.
         facts: classes, preprocessing, accuracy and provenance, as `archdsl.weights.read_facts` gives them.
 
     Raises:
@@ -84,7 +88,9 @@ def export(
             more than 1e-4 of the largest output in float32, or 1e-2 in float16.
         OSError: the file cannot be written.
     """
-    job, path = checked_job(model, file, format, image, batch, dynamic_batch, dtype, opset, facts, calibration)
+    job, path = checked_job(
+        model, file, format, image, batch, dynamic_batch, dtype, opset, facts, calibration, optimize
+    )
     if job.format == "safetensors" and job.model.spec != job.spec:  # the file is a network for its spec's size
         job = replace(job, model=_of_size(job.model, job.image[1:]), facts=job.stated)
     perturbed_error = None
@@ -141,6 +147,10 @@ def _unnamed(job: ExportJob, file: Path) -> Iterator[Path]:
 def _write(job: ExportJob, model: Backbone, file: Path) -> _Written:
     """Write a network in the job's format; in place."""
     network = frozen(model, TORCH_DTYPES[job.dtype])
+    if job.optimize:
+        network = optimize_form(network)
+        for parameter in network.parameters():
+            parameter.data = parameter.contiguous()  # in which order they lie is the other tool's affair
     if job.format == "safetensors":
         save_model(network, file, facts=job.stated)
         return _Written()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from archdsl.errors import MeasureError, one_line
+from archdsl.errors import MeasureError, WrongSetting, one_line
 from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.runtime import Runner as Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
@@ -28,11 +28,12 @@ def prepare(
     runtime: str | None = None,
     *,
     mode: str | None = None,
+    optimize: bool = False,
 ) -> Runner:
     """A runner of a copy of the model on seeded noise (batch, C, H, W); weights and input are of `dtype`.
 
     It has run once: what compiling, capturing or a first call costs is over. Call it within `steady`.
-    `runtime` defaults to the device's; `mode` is its former name.
+    `runtime` defaults to the device's; `mode` is its former name. With `optimize` it is of the inference form.
 
     Raises:
         WrongUse: `runtime` and `mode` differ.
@@ -40,7 +41,26 @@ def prepare(
     """
     setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     with refusing(setting, image), _on(setting.device):
-        return setting.executor.runner(placed(copy.deepcopy(model), setting), noise(setting, image))
+        net = placed(copy.deepcopy(model), setting)
+        return setting.executor.runner(optimized(net) if optimize else net, noise(setting, image))
+
+
+def optimized(model: nn.Module) -> nn.Module:
+    """The inference form of a network that lies on its device, in its dtype.
+
+    Raises:
+        TypeError: it is not a network that `archdsl.build` made.
+    """
+    from archdsl.optimizing import optimize
+
+    return optimize(model)  # type: ignore[arg-type]  # it refuses other modules
+
+
+def check_optimize(setting: Setting) -> None:
+    """Raises `WrongSetting` for a runtime that runs exported files, which it optimizes by itself."""
+    if setting.executor.runs_files:
+        rule = f"runtime {setting.runtime} runs an exported file, which it optimizes itself: there is no other form"
+        raise WrongSetting(f"{rule}; leave out --optimize, or use --runtime eager, graph or compile")
 
 
 def placed(model: nn.Module, setting: Setting) -> nn.Module:

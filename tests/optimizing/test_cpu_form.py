@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ import archdsl
 from archdsl.compile import Backbone
 from archdsl.families.common.layers import LayerScale
 from archdsl.families.common.tables import RelativeBias
-from archdsl.files import cache_folder
 from archdsl.optimizing import weight_order
 from archdsl.optimizing.cpu_forms import FORMS
 
@@ -45,6 +45,15 @@ def difference(model: Backbone, form: Backbone, *size: int) -> float:
         wanted, found = model(x), form(x)
     pairs = zip(wanted, found, strict=True) if isinstance(wanted, list) else [(wanted, found)]
     return max(float((b - a).abs().max() / a.abs().max()) for a, b in pairs)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _orders_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is measured here is no choice for other processes: the machine may be busy."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("orders")
+        patch.setattr(weight_order, "cache_folder", lambda: folder)
+        yield
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -105,8 +114,9 @@ def test_half_precision_has_a_form_too(dtype: torch.dtype) -> None:
         assert form(torch.randn(1, 3, 64, 64).to(dtype)).dtype == dtype
 
 
-def test_the_order_of_weights_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_weights_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Then remembered, in this process and for the next."""
+    monkeypatch.setattr(weight_order, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(weight_order, "_chosen", {})
     count = 0
 
@@ -116,11 +126,10 @@ def test_the_order_of_weights_is_measured_once(monkeypatch: pytest.MonkeyPatch) 
         return [1.0, 0.5]
 
     monkeypatch.setattr(weight_order, "_tenth_percentiles", measured)
-    monkeypatch.setattr(weight_order, "_device", lambda: "a CPU of this test")
     model = network("fcvit_tiny")
     form = archdsl.optimize(model)
     assert count
-    assert list((cache_folder() / "orders").iterdir())
+    assert list((tmp_path / "orders").iterdir())
     assert not any(module.weight.is_contiguous() for module in form.modules() if type(module) is nn.Linear)
     assert difference(model, form, *model.spec.image_size) < 3e-5
     monkeypatch.setattr(weight_order, "_chosen", {})
@@ -128,9 +137,9 @@ def test_the_order_of_weights_is_measured_once(monkeypatch: pytest.MonkeyPatch) 
     assert count == first
 
 
-def test_an_order_that_gains_nothing_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_gains_nothing_is_not_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weight_order, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(weight_order, "_chosen", {})
-    monkeypatch.setattr(weight_order, "_device", lambda: "another CPU of this test")
     monkeypatch.setattr(weight_order, "_tenth_percentiles", lambda *_runs: [1.0, 0.99])
     form = archdsl.optimize(network("fcvit_tiny"))
     assert all(module.weight.is_contiguous() for module in form.modules() if type(module) is nn.Linear)

@@ -1,0 +1,86 @@
+"""`--optimize`: the inference form is measured and exported where that has a meaning, and refused where it has none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl.cli import main
+from archdsl.errors import WrongUse
+from archdsl.latency import compare
+from archdsl.latency.provenance import Noted
+
+SMALL = ("fcvit_tiny", "--set", "image=64")
+BENCH = ("bench", *SMALL, "--device", "cpu", "--threads", "1", "--rounds", "1", "--optimize")
+
+
+def test_bench_measures_the_form_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BENCH]) == 0
+    captured = capsys.readouterr()
+    assert "runtime: eager (the default on a CPU with --optimize)" in captured.err
+    assert "eager, optimized, 1 rounds" in " ".join(captured.out.split())
+
+
+def test_provenance_tells_the_form_apart() -> None:
+    """A record without the key is of the plain network."""
+    spec = archdsl.override(archdsl.load_spec("fcvit_tiny"), ["image=64"])
+    plain = archdsl.measure(spec, device="cpu", threads=1, rounds=1)
+    form = archdsl.measure(spec, device="cpu", threads=1, rounds=1, optimize=True)
+    assert "optimized" not in plain.provenance
+    assert form.provenance["optimized"] is True
+    assert (plain.noted.optimized, form.noted.optimized) == (False, True)
+    assert Noted.from_json({}).optimized is False
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--runtime", "onnxruntime"], "runtime onnxruntime runs an exported file, which it optimizes itself"),
+        (["--target", "ssh://nobody@nowhere"], "another machine runs an exported file"),
+    ],
+)
+def test_bench_refuses_it_where_a_file_runs(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BENCH, *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_layers_have_no_form(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--layers", "--optimize"]) == 2
+    assert "single mixers have no inference form" in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_modules_have_no_form() -> None:
+    import torch
+
+    with pytest.raises(TypeError, match=r"optimize takes a model that archdsl\.build made"):
+        compare({"a": torch.nn.ReLU()}, "cpu", image=(3, 8, 8), threads=1, rounds=1, optimize=True)
+
+
+def test_export_writes_the_form_held_against_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.pt2"
+    assert main(["export", *SMALL, "--optimize", "-o", str(file), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["largest_error"] < 1e-4
+    assert file.is_file()
+
+
+@pytest.mark.parametrize(("name", "why"), [("net.py", "the source of"), ("net.safetensors", "the weights of the spec")])
+def test_formats_that_hold_the_network_as_declared_have_no_form(
+    name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *SMALL, "--optimize", "-o", str(tmp_path / name)]) == 2
+    assert f"is {why}" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / name).exists()
+    model = archdsl.build(archdsl.load_spec("fcvit_tiny"))
+    with pytest.raises(WrongUse, match="has no inference form"):
+        archdsl.export(model, tmp_path / name, optimize=True)
+
+
+def test_half_precision_states_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["bench", *SMALL, "--device", "cpu", "--threads", "1", "--rounds", "1", "--dtype", "bfloat16", "--json"]
+    assert main(options) == 0
+    error = json.loads(capsys.readouterr().out)["dtype_errors"]["fcvit_tiny"]
+    assert 0 < error < 0.1
