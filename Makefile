@@ -4,6 +4,10 @@ BIN := .venv/bin
 # On a CPU the search measures in ONNX Runtime, where 25 of 60 networks drawn from lit-dat-64 keep 2 ms.
 BUDGET := $(if $(wildcard /dev/nvidia0),5ms,2ms)
 SEARCH ?= --latency-budget $(BUDGET) --time 6m
+# A file's tests share what they build. In the order of their names: by number, the few long searches would come last.
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+# Else each process of the tests would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: search test test-all check ruff types contracts docs package clean
 
@@ -17,10 +21,10 @@ search: .venv/installed
 	$(BIN)/archdsl search $(SEARCH)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=15 -m "not slow"
+	$(BIN)/python -m pytest -q $(SPREAD) --durations=15 -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --durations=15
+	$(BIN)/python -m pytest -q $(SPREAD) --durations=15
 
 check: ruff types contracts docs package
 

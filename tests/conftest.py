@@ -19,8 +19,10 @@ from tests.support.golden_texts import Golden
 from tests.support.places import GOLDEN
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: small work is faster on one thread
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read there too: what waits for another thread uses no core
 os.environ["ARCHDSL_LEASES"] = tempfile.mkdtemp()  # tests that run side by side do not wait for each other
 atexit.register(shutil.rmtree, os.environ["ARCHDSL_LEASES"], True)
+gc.set_threshold(20_000)  # of 700: an export makes a million objects that stay, and an eighth of its time was this
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from archdsl.numbers import plain_text
 from archdsl.render.texts import counted
 from archdsl.search.doctor.points import Points
-from archdsl.search.doctor.survey import survey
+from archdsl.search.doctor.survey import Size, survey
 from archdsl.search.policy.doctor import SurveyPolicy
 from archdsl.search.trial import LIBRARY, NARROWER
 from archdsl.spaces.space import Space
@@ -37,12 +37,23 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
         made = f"{of_library:,} of them" if trials > 1 else "which was"
         best = f"the winner is the best of {tried}, {made} proposed by the library"
         return f"{best}; a longer search may find a better one"
-    looked_at = survey(space, Points(space), SurveyPolicy(most_choices=_LOOKED_AT, samples=_LOOKED_AT))
-    size = looked_at.size
-    if looked_at.is_whole and trials >= (size.networks or 0):
+    size = _size(space)
+    if size.networks is not None and trials >= size.networks:
         return ""
     networks = f"{size.networks:,}" if size.networks is not None else f"about {plain_text(size.points, 2)}"
     if size.continuous:
         networks = "infinitely many"
     tried = counted(trials, "network that was tried", "networks that were tried")
     return f"the winner is the best of {tried}, out of {networks} in the space; a longer search may find a better one"
+
+
+def _size(space: Space) -> Size:
+    """Of a space, estimated once: a search tells it in its summary, in its texts and in its page."""
+    key = str(space.model_dump())
+    if key not in _SIZES:
+        looked_at = survey(space, Points(space), SurveyPolicy(most_choices=_LOOKED_AT, samples=_LOOKED_AT))
+        _SIZES[key] = looked_at.size
+    return _SIZES[key]
+
+
+_SIZES: dict[str, Size] = {}

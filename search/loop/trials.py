@@ -7,7 +7,6 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import NamedTuple
 
-from archdsl.load.specs import spec_of
 from archdsl.runtimes.by_name import runs_files
 from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
@@ -76,7 +75,7 @@ class SearchLoop:
             state.gate_ms,
             why_too_slow=predictors.why_too_slow,
             why_too_inaccurate=predictors.why_too_inaccurate,
-            parent=lambda: spec_of(context.parent.spec) if context.parent is not None and context.inherits else None,
+            parent=lambda: context.parent.network if context.parent is not None and context.inherits else None,
             tries_others=lambda: context.tries_others,
         )
         self._origins = {each.network_hash: each.origin for each in context.baselines}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import TypeAlias
 
 from archdsl.cost import count
 from archdsl.errors import SpecError
@@ -17,6 +18,8 @@ from archdsl.spaces.variables import Variable
 
 _MOST_OF_A_NAME = 55
 """Characters of a space's name that its networks begin with; with 9 more they are as long as a name may be."""
+_MOST_KEPT = 2000
+"""Networks that are kept of those drawn: some 20 MB."""
 
 
 class Refused(Exception):
@@ -25,6 +28,10 @@ class Refused(Exception):
 
 class Raised(Refused):
     """A candidate that falls because the code of a block raised what is no refusal."""
+
+
+Drawn: TypeAlias = dict[str, Network | Refused]
+"""What became of choices, by their text."""
 
 
 def candidate(space: Space, choose: Choose, settings: Settings | None) -> Network:
@@ -56,22 +63,36 @@ def random_candidate(
     policy: DrawingPolicy,
     draws: int | None = None,
     is_hopeless: Callable[[Network], bool] = lambda network: False,
+    drawn_before: Drawn | None = None,
 ) -> tuple[Network, Choices] | None:
     """A network that was not tried yet and is not hopeless, drawn at random, with its choices; None if so many draws,
     by default those of the policy, find none.
 
-    Where blocks raise from the start on, few draws tell as much.
+    Where blocks raise from the start on, few draws tell as much. `drawn_before`, of the same space and settings, saves
+    looking at the same points again: of a small space where most are of no use, each is drawn many times.
     """
     raised = 0
+    known: Drawn = {} if drawn_before is None else drawn_before
     for drawn in range(policy.draws if draws is None else draws):
         if drawn == raised == policy.most_raised:
             return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
-        try:
-            network = candidate(space, choices.__getitem__, settings)
-        except Refused as refused:
-            raised += isinstance(refused, Raised)
-            continue
-        if network.network_hash not in seen and not is_hopeless(network):
+        network = _looked_at(known, space, choices, settings)
+        if isinstance(network, Refused):
+            raised += isinstance(network, Raised)
+        elif network.network_hash not in seen and not is_hopeless(network):
             return network, choices
     return None
+
+
+def _looked_at(known: Drawn, space: Space, choices: Choices, settings: Settings | None) -> Network | Refused:
+    """The network of these choices, or why they are refused; known where it was drawn before."""
+    key = repr(choices)  # 1, 1.0 and True are equal, and different values
+    if key not in known:
+        if len(known) == _MOST_KEPT:
+            known.clear()
+        try:
+            known[key] = candidate(space, choices.__getitem__, settings)
+        except Refused as refused:
+            known[key] = refused.with_traceback(None)
+    return known[key]

@@ -17,7 +17,7 @@ from archdsl.search.config import METRICS, Settings
 from archdsl.search.network import Choices, Network
 from archdsl.search.policy import Policy
 from archdsl.search.policy.propose import DrawingPolicy
-from archdsl.search.propose.candidates import Raised, Refused, candidate, random_candidate
+from archdsl.search.propose.candidates import Drawn, Raised, Refused, candidate, random_candidate
 from archdsl.search.propose.heirs import may_inherit
 from archdsl.search.propose.network_evolution import Evolution
 from archdsl.search.propose.scaled import Scaled
@@ -68,6 +68,7 @@ class Proposals:
         self.raised: list[str] = []
         """What the code of blocks raised while candidates were looked at."""
         self._origins = dict[str, str]()
+        self._drawn: Drawn = {}
         self._variables = variables(space.nodes)
         self._evolution = Evolution(space, study.parameters, settings, policy, latency, self._is_useless, gate_ms)
         self._asked_for_smallest = False
@@ -153,6 +154,7 @@ class Proposals:
                 self._generator(),
                 self.policy.drawing,
                 is_hopeless=self._is_useless,
+                drawn_before=self._drawn,
             )
             self.exhausted = drawn is None
             if drawn is not None:
@@ -255,8 +257,9 @@ def _drawn(
 ) -> list[tuple[Network, Choices]]:
     """Some hundred random networks that were not tried yet, with their choices."""
     by_name = variables(space.nodes)
+    before: Drawn = {}
     drawn = (
-        random_candidate(space, by_name, settings, seen, generator, policy, policy.few_draws)
+        random_candidate(space, by_name, settings, seen, generator, policy, policy.few_draws, drawn_before=before)
         for _ in range(policy.smallest_of)
     )
     return [pair for pair in drawn if pair is not None]

@@ -8,7 +8,7 @@ from archdsl.errors import SearchError
 from archdsl.search.config import Settings
 from archdsl.search.network import Network
 from archdsl.search.policy.propose import DrawingPolicy
-from archdsl.search.propose.candidates import random_candidate
+from archdsl.search.propose.candidates import Drawn, random_candidate
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import variables
 
@@ -23,8 +23,9 @@ def sample(space: Space, settings: Settings, policy: DrawingPolicy, count: int) 
     """
     generator, by_name = random.Random(f"sample {settings.seed}"), variables(space.nodes)
     by_hash: dict[str, Network] = {}
+    before: Drawn = {}
     while len(by_hash) < count:
-        drawn = random_candidate(space, by_name, settings, set(by_hash), generator, policy)
+        drawn = random_candidate(space, by_name, settings, set(by_hash), generator, policy, drawn_before=before)
         if drawn is None:
             break
         by_hash[drawn[0].network_hash] = drawn[0]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from pydantic import JsonValue, TypeAdapter
 
 from archdsl.json_types import Json, JsonObject
+from archdsl.language.document import Spec
+from archdsl.load.specs import spec_of
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.run_schema import Object
 
@@ -76,6 +79,11 @@ class Parent:
     """Why it is a doubtful parent, in sentences."""
     latency_ms: float | None = None
     """At the search's statistic, measured once as candidates are; None until then."""
+
+    @cached_property
+    def network(self) -> Spec:
+        """Its spec as it is read, once: a search asks for it at each point drawn."""
+        return spec_of(self.spec)
 
     @property
     def summary(self) -> ParentSummary:

@@ -63,7 +63,7 @@ def test_the_file_of_a_search_keeps_its_images_apart_too(data: str, tmp_path: Pa
 def test_the_threads_are_those_asked_for_and_torch_is_set_back(data: str, tmp_path: Path) -> None:
     lines: list[str | None] = []
     out = tmp_path / "a.safetensors"
-    archdsl.train(spec(), data, out, epochs=1, threads=2, watcher=lambda moment, line: lines.append(line))
+    archdsl.train(spec(), data, out, epochs=0.5, threads=2, watcher=lambda moment, line: lines.append(line))
     assert any(line is not None and line.startswith("2 threads of the CPU") for line in lines)
     provenance = read_facts(out).provenance
     assert provenance is not None
