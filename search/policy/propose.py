@@ -59,6 +59,8 @@ class DrawingPolicy:
     """Networks of which the smallest is tried, where nothing else passes the gate."""
     most_raised: int = 20
     """First draws in which a block raised, all of them, after which it will not stop to raise."""
+    most_known: int = 2000
+    """Points of which is kept what they are, some 20 MB, so that those that are drawn again are not looked at again."""
     most_fruitless: int = 3
     """Proposals of the optimiser in a row that are of no use, after which one point is drawn at random."""
 

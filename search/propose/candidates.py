@@ -18,8 +18,6 @@ from archdsl.spaces.variables import Variable
 
 _MOST_OF_A_NAME = 55
 """Characters of a space's name that its networks begin with; with 9 more they are as long as a name may be."""
-_MOST_KEPT = 2000
-"""Networks that are kept of those drawn: some 20 MB."""
 
 
 class Refused(Exception):
@@ -77,7 +75,7 @@ def random_candidate(
         if drawn == raised == policy.most_raised:
             return None
         choices = {name: draw(variable, generator) for name, variable in variables.items()}
-        network = _looked_at(known, space, choices, settings)
+        network = _looked_at(known, policy.most_known, space, choices, settings)
         if isinstance(network, Refused):
             raised += isinstance(network, Raised)
         elif network.network_hash not in seen and not is_hopeless(network):
@@ -85,11 +83,11 @@ def random_candidate(
     return None
 
 
-def _looked_at(known: Drawn, space: Space, choices: Choices, settings: Settings | None) -> Network | Refused:
+def _looked_at(known: Drawn, most: int, space: Space, choices: Choices, settings: Settings | None) -> Network | Refused:
     """The network of these choices, or why they are refused; known where it was drawn before."""
     key = repr(choices)  # 1, 1.0 and True are equal, and different values
     if key not in known:
-        if len(known) == _MOST_KEPT:
+        if len(known) >= most:
             known.clear()
         try:
             known[key] = candidate(space, choices.__getitem__, settings)
