@@ -70,7 +70,7 @@ class SearchLoop:
             self.policy,
             set(),
             state.funnel,
-            predictors.surely_too_slow,
+            lambda network: predictors.surely_too_slow(network.spec, network.counted),
             predictors.predicted_ms,
             state.gate_ms,
             why_too_slow=predictors.why_too_slow,

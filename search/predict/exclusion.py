@@ -37,6 +37,9 @@ class LatencyFormula:
         self._parent = None if parent is None else (terms_of(parent[0]), parent[1])
         self._measured: list[tuple[Terms, float]] = []
         self._formula: Formula | None = None
+        self._corrected: Formula | None = None
+        self._corrected_by = -1
+        """How many networks had been measured then."""
         self._is_fitted = False
 
     def learn(self, spec: Spec, latency_ms: float) -> None:
@@ -55,12 +58,12 @@ class LatencyFormula:
         """The ms of a network; None before enough were measured."""
         return None if self.formula is None else self.formula.predict(terms_of(spec, counted))
 
-    def too_slow(self, spec: Spec, gate_ms: float) -> str | None:
+    def too_slow(self, spec: Spec, gate_ms: float, counted: Count | None = None) -> str | None:
         """Why a network is clearly over the gate, with the formula's figures; None where it may pass."""
         formula, policy = self.formula, self._policy
         if formula is None:
             return None
-        terms = terms_of(spec)
+        terms = terms_of(spec, counted)
         ms, margin = formula.predict(terms), max(formula.error_at(policy.margin_share), policy.least_margin)
         if ms / (1 + margin) <= gate_ms:
             return None
@@ -69,22 +72,30 @@ class LatencyFormula:
             f"{_size(terms)} at {formula}"
         )
 
-    def far_too_slow(self, spec: Spec, gate_ms: float) -> str | None:
+    def far_too_slow(self, spec: Spec, gate_ms: float, counted: Count | None = None) -> str | None:
         """Why a network takes a multiple of the gate, also while few were measured, by the latency of the parent.
 
         None where it may pass, or without a parent.
         """
-        if self._parent is None or self._expected is None:
+        if self._parent is None or (formula := self._by_parent()) is None:
             return None
-        expected, terms = self._expected, terms_of(spec)
-        prior = Formula(expected.ms_per_mmac, expected.ms_per_100_operators, (0.0,))
-        ms = corrected(prior, self._parent, self._measured, expected.trust).predict(terms)
+        terms = terms_of(spec, counted)
+        ms = formula.predict(terms)
         if ms <= self._policy.far * gate_ms:
             return None
         gate = f"more than {plain_text(self._policy.far)} times the gate of {gate_ms:.2f} ms"
         return (
             f"predicted {ms:.2f} ms is {gate}, not measured: {_size(terms)}, by the parent's {self._parent[1]:.2f} ms"
         )
+
+    def _by_parent(self) -> Formula | None:
+        """The expected coefficients, scaled by the parent and corrected by what was measured since."""
+        expected = self._expected
+        if self._parent is not None and expected is not None and self._corrected_by != len(self._measured):
+            prior = Formula(expected.ms_per_mmac, expected.ms_per_100_operators, (0.0,))
+            self._corrected = corrected(prior, self._parent, self._measured, expected.trust)
+            self._corrected_by = len(self._measured)
+        return self._corrected
 
 
 def _size(terms: Terms) -> str:

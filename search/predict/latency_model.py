@@ -91,7 +91,7 @@ class LatencyModel:
         """The median ratio of what this search measured to what the tables say; 1 before there is enough."""
         return float(np.median(self._ratios)) if len(self._ratios) >= self._policy.enough_to_scale else 1.0
 
-    def surely_over(self, spec: Spec, gate_ms: float) -> float | None:
+    def surely_over(self, spec: Spec, gate_ms: float, counted: Count | None = None) -> float | None:
         """The predicted ms of a network that is over the gate by more than the largest error seen, else None."""
         with contextlib.suppress(MeasureError):  # it has a part that a table has not
             if self._table is not None:
@@ -100,7 +100,7 @@ class LatencyModel:
                     return predicted_ms
         if len(self._seen) < self._policy.enough:
             return None
-        predicted = self.predicted(spec)
+        predicted = self.predicted(spec, counted)
         over = predicted is not None and predicted / (1 + self.fit().errors[-1]) > gate_ms
         return predicted if over else None
 

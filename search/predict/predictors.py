@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from archdsl.cost import Count, count
 from archdsl.language.document import Spec
 from archdsl.latency.tables import Table
 from archdsl.load.specs import spec_of
@@ -85,29 +86,31 @@ class Predictors:
             return error
         return self._formula.formula.median_error
 
-    def surely_too_slow(self, spec: Spec) -> bool:
+    def surely_too_slow(self, spec: Spec, counted: Count | None = None) -> bool:
         """Whether a network exceeds the gate by more than the predictions erred so far.
 
         Before something measured passed the gate it is only sure of what takes a multiple of it by the parent's
         latency: what has seen slow networks alone finds all of them slow.
         """
-        return self.why_too_slow(spec) is not None if self._anything_passed else self._far_too_slow(spec) is not None
+        why = self.why_too_slow if self._anything_passed else self._far_too_slow
+        return why(spec, counted) is not None
 
-    def why_too_slow(self, spec: Spec) -> str | None:
+    def why_too_slow(self, spec: Spec, counted: Count | None = None) -> str | None:
         """The figures by which a network is predicted to exceed the gate; None where it may pass."""
         if self._gate_ms is None:
             return None
-        if self._formula is not None and (reason := self._formula.too_slow(spec, self._gate_ms)) is not None:
+        counted = counted or count(spec)
+        if self._formula is not None and (reason := self._formula.too_slow(spec, self._gate_ms, counted)) is not None:
             return reason
-        predicted_ms = self._latency.surely_over(spec, self._gate_ms)
+        predicted_ms = self._latency.surely_over(spec, self._gate_ms, counted)
         if predicted_ms is None:
-            return self._far_too_slow(spec)
+            return self._far_too_slow(spec, counted)
         return f"predicted {predicted_ms:.2f} ms is too slow (gate {self._gate_ms:.2f} ms)"
 
-    def _far_too_slow(self, spec: Spec) -> str | None:
+    def _far_too_slow(self, spec: Spec, counted: Count | None = None) -> str | None:
         if self._gate_ms is None or self._formula is None:
             return None
-        return self._formula.far_too_slow(spec, self._gate_ms)
+        return self._formula.far_too_slow(spec, self._gate_ms, counted)
 
     def why_too_inaccurate(self, network: Network) -> str | None:
         """Why a network is not worth its export by its predicted accuracy; None where it is, or needs none."""

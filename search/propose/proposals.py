@@ -38,7 +38,7 @@ class Proposals:
         policy: Policy,
         seen: set[str],
         funnel: Counter[str],
-        too_slow: Callable[[Spec], bool] = lambda spec: False,
+        too_slow: Callable[[Network], bool] = lambda network: False,
         latency: Callable[[Network], float | None] = lambda network: None,
         gate_ms: float | None = None,
         *,
@@ -57,10 +57,8 @@ class Proposals:
         """
         self._why_too_slow, self._why_too_inaccurate = why_too_slow, why_too_inaccurate
         self._parent, self._tries_others = parent, tries_others
-        self._is_too_slow: Callable[[Network], bool] = lambda network: too_slow(network.spec)
-        self._is_useless: Callable[[Network], bool] = lambda network: (
-            self._is_passed_over(network) or too_slow(network.spec)
-        )
+        self._is_too_slow = too_slow
+        self._is_useless: Callable[[Network], bool] = lambda network: self._is_passed_over(network) or too_slow(network)
         self.study, self.space, self.settings, self.policy = study, space, settings, policy
         self.seen, self.funnel = seen, funnel
         self.exhausted = False

@@ -41,7 +41,7 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
 def test_a_space_of_which_all_that_is_left_is_surely_too_slow_ends_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Predictors, "surely_too_slow", lambda self, spec: latency_of(spec) > 2.0)
+    monkeypatch.setattr(Predictors, "surely_too_slow", lambda self, spec, counted: latency_of(spec) > 2.0)
     lines = Lines()
     result = search(tmp_path / "run", latency_budget_ms=2.0, trials=500, watcher=lines)
     assert 0 < result.trials < 500
