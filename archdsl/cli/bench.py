@@ -113,10 +113,10 @@ def command(
 
     Weights are random, from a fixed seed; an .onnx file is measured as it is, in ONNX Runtime by default. The networks
     take turns: each round measures every SPEC once and the first one twice (A/A), which shows how large a difference
-    this run cannot detect. A ratio is of the rounds in which neither of the two was disturbed, ten at least; with fewer
-    none is printed. A network that is measured alone, as for the verdict of a search, usually has a lower latency. A
-    latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of its rounds
-    were undisturbed, or if the process had less than half a core.
+    this run cannot detect. Ratios use only rounds in which neither network was disturbed; with fewer than ten such
+    rounds no ratio is printed. A network that is measured alone, as for the verdict of a search, usually has a lower
+    latency. A latency is marked unstable if it drifts by more than 5 %, if fewer than ten or fewer than a quarter of
+    its rounds were undisturbed, or if the process had less than half a core.
 
     With --dtype int8, float32 is measured as well. With float16 and bfloat16 the largest difference of the outputs from
     float32 is printed. --optimize measures the inference form of each network. No accuracy is printed, since the

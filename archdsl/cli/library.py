@@ -1,4 +1,4 @@
-"""`archdsl library`: a parent's blocks, replacements for each of them, fitted and scored once."""
+"""`archdsl library`: a parent's blocks, replacements for each of them, trained and scored once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BuildOptions(TypedDict):
     ]
     fit_images: Annotated[
         int,
-        whole_option("--fit-images", 1_000_000, "training images that blocks are fitted on, at most (default: 1000)"),
+        whole_option("--fit-images", 1_000_000, "training images that blocks are trained on, at most (default: 1000)"),
     ]
     score_images: Annotated[
         int,
@@ -69,11 +69,11 @@ class BuildOptions(TypedDict):
     ]
     seed: Annotated[
         int,
-        seed_option("the split of the data, as in the search, and of the fits"),
+        seed_option("the split of the data, as in the search, and of the trainings"),
     ]
     device: Annotated[
         str | None,
-        device_option("fit on"),
+        device_option("train on"),
     ]
 
 
@@ -91,11 +91,11 @@ def library() -> None:
 @app.command(short_help="Fit and score replacements for the blocks of a parent.")
 @with_options(BuildOptions, workers=1, steps=60, fit_images=1000, score_images=500, images=2000, seed=0)
 def build(parent: ParentFile, out: Out, *, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
-    """Fit and score every replacement for a block of PARENT, or for a run of its blocks, and keep them in FOLDER.
+    """Train and score every replacement for a block of PARENT, or for a run of its blocks, and keep them in FOLDER.
 
-    Each begins with the weights of the parent's block, is fitted to what the parent's block adds to its input, and is
-    scored by how far the parent's output moves with it alone exchanged (KL divergence, on other training images). No
-    label is used. Repeated after an interruption, the command fits only what is missing.
+    Each begins with the weights of the parent's block, and is trained to add to its input what the parent's block adds.
+    Its score is how much the parent's output changes if only this block is replaced (KL divergence, on other training
+    images). No label is used. Repeated after an interruption, the command trains only what is missing.
 
     \b
     Examples:

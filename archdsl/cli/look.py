@@ -84,7 +84,10 @@ def command(
     place = _query(query)
     chosen = _nodes(nodes)
     (document,) = open_specs([spec], assignments)
-    without = ("initial weights are drawn: offsets are zero or small, and attention is nearly even", "look at")
+    without = (
+        "random weights are shown, so offsets are near zero and attention is nearly uniform",
+        "look at",
+    )
     model, facts = open_model(spec, document, weights, features_only, bool(assignments), without)
     how = _preprocessing(facts, document, bool(assignments))
     output.remark(f"looking at {image} with {document.name} ...")

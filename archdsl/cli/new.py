@@ -60,7 +60,8 @@ def command(
 
     With `--space` it prints an editable search space around the backbone. At each position of a stage stands a choice:
     the block that is there, the same block with another mixer or MLP of equal width and stride, and spans, each of
-    which is one block in the place of two to six. What no sequence of blocks can say stays as it is.
+    which is one block in the place of two to six. A stage that cannot be written as a sequence
+    of blocks stays as it is.
 
     With `--sample` it draws valid networks of a space, uniformly in each variable. No two are the same network, and the
     same seed draws the same ones.

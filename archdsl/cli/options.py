@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Annotated, get_args
 
 import typer
@@ -129,14 +130,26 @@ def check_device(value: str | None) -> str | None:
     return value
 
 
-def whole(most: int) -> Callable[[str | int], int]:
-    """The reader of a whole number from 1 to `most`; typer hands it the default too."""
+def whole(most: int, least: int = 1) -> Callable[[str | int], int]:
+    """The reader of a whole number from `least` to `most`; typer hands it the default too."""
 
     def read(value: str | int) -> int:
         text = str(value)
-        if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= most):
-            raise typer.BadParameter(f"'{text[:40]}' is not a whole number from 1 to {most}")
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+            raise typer.BadParameter(f"'{text[:40]}' is not a whole number from {least} to {most}")
         return int(text)
+
+    return read
+
+
+def number(least: float, most: float) -> Callable[[str | float], float]:
+    """The reader of a number from `least` to `most`."""
+
+    def read(value: str | float) -> float:
+        with suppress(ValueError):
+            if least <= float(value) <= most:
+                return float(value)
+        raise typer.BadParameter(f"'{str(value)[:40]}' is not a number from {least:g} to {most:g}")
 
     return read
 
@@ -166,7 +179,11 @@ def batch_option(text: str) -> OptionInfo:
 def seed_option(use: str) -> OptionInfo:
     """`--seed`, 0 by default; `use` says of what it is the seed."""
     option: OptionInfo = typer.Option(
-        "--seed", metavar="N", min=0, max=2**31 - 1, show_default=False, help=f"seed of {use} (default: 0)"
+        "--seed",
+        metavar="N",
+        parser=whole(2**31 - 1, least=0),
+        show_default=False,
+        help=f"seed of {use} (default: 0)",
     )
     return option
 

@@ -9,7 +9,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.exit_codes import FAILED, INTERRUPTED
-from archdsl.cli.options import Json, Threads, whole
+from archdsl.cli.options import Json, Threads, number, whole
 from archdsl.cli.search_options import Device, Space, StaticBudgets, TrainingData
 from archdsl.cli.units import seconds
 from archdsl.cli.unpacking import with_options
@@ -37,8 +37,7 @@ class ProxyCheckOptions(StaticBudgets, TrainingData):
         typer.Option(
             "--epochs",
             metavar="X",
-            min=0.01,
-            max=1000,
+            parser=number(0.01, 1000),
             help="epochs of a full training (default: 6, or on small data as many as make 450 steps)",
         ),
     ]

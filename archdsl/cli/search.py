@@ -41,9 +41,9 @@ class SearchOptions(ParentLatencyBudgets, StaticBudgets, Conditions, TrainingDat
         typer.Option(
             "--library",
             metavar="FOLDER|none",
-            help="fitted replacements for the parent's blocks, made by archdsl library build; networks made of them "
+            help="trained replacements for the parent's blocks, made by archdsl library build; networks made of them "
             "for the budget are tried first (default: without a space of your own, and with --time of 5m or more, the "
-            "search fits them itself)",
+            "search trains them itself)",
         ),
     ]
     target: options.Target

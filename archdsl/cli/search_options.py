@@ -37,8 +37,7 @@ Epochs = Annotated[
     typer.Option(
         "--epochs",
         metavar="X",
-        min=0.01,
-        max=1000,
+        parser=options.number(0.01, 1000),
         help="epochs of short training (default: 2, or on small data as many as make 150 steps)",
     ),
 ]

@@ -11,7 +11,18 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.options import Json, Name, Set, batch_option, chosen, device_option, seed_option, threads_option, whole
+from archdsl.cli.options import (
+    Json,
+    Name,
+    Set,
+    batch_option,
+    chosen,
+    device_option,
+    number,
+    seed_option,
+    threads_option,
+    whole,
+)
 from archdsl.cli.units import memory, seconds
 from archdsl.cli.unpacking import with_options
 
@@ -77,8 +88,7 @@ class TrainOptions(TypedDict):
         typer.Option(
             "--epochs",
             metavar="X",
-            min=0.001,
-            max=100_000,
+            parser=number(0.001, 100_000),
             help="passes over the training images (default: the recipe's; with --time, as many as fit)",
         ),
     ]
@@ -117,8 +127,7 @@ class TrainOptions(TypedDict):
         typer.Option(
             "--workers",
             metavar="N",
-            min=0,
-            max=256,
+            parser=whole(256, least=0),
             help="processes that read images (default: up to 4 for a folder that is larger than --memory, else 0)",
         ),
     ]

@@ -136,6 +136,10 @@ def _refuse_empty_classes(root: Path, folder: Path, listing: Listing) -> None:
     """
     read = f"readable formats: {', '.join(sorted(SUFFIXES))}"
     if not listing.files:
+        loose = sum(path.is_file() and is_image(path.name) for path in root.iterdir())
+        if loose:
+            lie = "1 image lies" if loose == 1 else f"{loose:,} images lie"
+            raise SearchError(f"{root}: {lie} directly in it; put the images of each class into a folder of their own")
         raise SearchError(f"{root}: no images found; expected one folder per class, with images in it; {read}")
     without = sorted({path.name for path in folders_in(folder)} - set(listing.labels.tolist()))
     if without:

@@ -81,6 +81,9 @@ def test_the_version_is_told(run: Run) -> None:
         (["bench", "litv2_s", "--device", "cude"], "unknown device 'cude'; did you mean 'cuda'?"),
         (["bench", "litv2_s", "--batch", "0"], "'0' is not a whole number from 1 to 65536"),
         (["bench", "litv2_s", "--rounds", "many"], "'many' is not a whole number from 1 to 100000"),
+        (["train", "lit_ti", "-o", "a.safetensors", "--epochs", "abc"], "'abc' is not a number from 0.001 to 100000"),
+        (["search", "--epochs", "nan"], "'nan' is not a number from 0.01 to 1000"),
+        (["search", "--seed", "-1"], "'-1' is not a whole number from 0 to 2147483647"),
         (["bench", "litv2_s", "--time-limit", "90"], "'90' has no unit; write e.g. 90s, 6m, 1h30m"),
         (["bench", "litv2_s", "-o", "/nowhere/a.json"], "/nowhere/a.json cannot be written: No such file or directory"),
         (

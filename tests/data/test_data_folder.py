@@ -119,6 +119,14 @@ def test_greys_of_16_bits_keep_their_steps(tmp_path: Path) -> None:
     assert sorted(set(data.train_images.flatten().tolist())) == [10_000 // 257, 50_000 // 257]
 
 
+@pytest.mark.parametrize(("count", "lie"), [(1, "1 image lies"), (6, "6 images lie")])
+def test_images_that_lie_in_no_class_are_told(tmp_path: Path, count: int, lie: str) -> None:
+    for number in range(count):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    with pytest.raises(SearchError, match=f"{lie} directly in it; put the images of each class into a folder"):
+        load(str(tmp_path), 8, 0)
+
+
 @pytest.mark.parametrize(
     ("names", "each", "message"),
     [

@@ -38,13 +38,14 @@ def short_searches() -> list[str]:
 
 def ranking() -> list[str]:
     found = result("proxy_check")
+    scores, others, short = found["scores"], found["trained"] - 1, found["short"]["4"]
     rows = {
-        "params": found["scores"]["params"],
-        "NASWOT": found["scores"]["naswot"],
-        "SynFlow": found["scores"]["synflow"],
-        f"model fitted to {found['before']} networks of two earlier checks": found["fitted_after"]["0"],
-        f"the same, fitted also to the other {found['trained'] - 1} networks": found["scores"]["fitted"],
-        "the same, fitted also to the running loss after a fifth of the training": found["short"]["4"]["beside_scores"],
+        "params": scores["params"],
+        "NASWOT": scores["naswot"],
+        "SynFlow": scores["synflow"],
+        f"surrogate A: fitted to {found['before']} networks of two earlier checks": found["fitted_after"]["0"],
+        f"surrogate B: fitted also to the other {others} networks of this check": scores["fitted"],
+        "surrogate C: as B, and it also sees the loss after a fifth of the training": short["beside_scores"],
         "another seed of the full training": found["ceiling"],
     }
     return [f"| {name} | {row['spearman']['value']:.2f} |" for name, row in rows.items()]

@@ -245,7 +245,7 @@ def test_initial_weights_are_said_and_zero_offsets_are_drawn_as_such(run: Run, c
     ended = run("look", tmp_path / "quick.json", "--image", corner, "-o", tmp_path / "a.html", "--nodes", "merge1")
     assert ended.code == 0
     assert ended.out == f"{tmp_path / 'a.html'}\n"
-    assert "warning: initial weights are drawn: offsets are zero or small" in ended.err
+    assert "warning: random weights are shown, so offsets are near zero" in ended.err
     assert "all offsets are zero" in (tmp_path / "a.html").read_text()
 
 

@@ -59,6 +59,8 @@ BAD = {
     '{"a": 1} // one': "f.json:1:10: JSON has no comments; got //; remove it",
     '{"a": 1, /* one */ "b": 2}': "f.json:1:10: JSON has no comments; got /*; remove it",
     '# one\n{"a": 1}': "f.json:1:1: JSON has no comments; got #; remove it",
+    '# A title\n\nText.\n{"a": 1}': "f.json:1:1: this is no JSON document, which begins with a brace; "
+    'got "#"; give a .json file',
     '{"a": 1,\n}': "f.json:1:8: no comma may stand before a closing bracket; remove the comma",
     '{"a": [1, 2 , ]}': "f.json:1:13: no comma may stand before a closing bracket; remove the comma",
     "{'a': 1}": "f.json:1:2: JSON quotes with \", not with '; write double quotes",

@@ -29,6 +29,7 @@ _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL
 _SCALAR = re.compile(r"[^\s,\]}]+")
 _SURROGATES = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>\\u[dD][89a-fA-F]..)|\\.")
 _WORD = re.compile(r"[\w.+-]{1,40}|\\.")
+_LEADING_COMMENTS = re.compile(r"\A(?:\s*(?:#|//)[^\n]*\n)*\s*")
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null", "undefined": "null", "nan": "null"}
 _OPENED = {'"': "string", "{": "object", "[": "list"}
 _UTF8 = "save the file as UTF-8 without a byte order mark"
@@ -186,6 +187,8 @@ def _syntax_flaw(text: str, error: json.JSONDecodeError) -> _Flaw:
         return _control_flaw(text, error.pos)
     if _is_cut_off(text, offset, error.msg):
         return _cut_off_flaw(text)
+    if offset == 0 and _LEADING_COMMENTS.sub("", text)[:1] not in ("{", "[", "/"):
+        return _Flaw(offset, "this is no JSON document, which begins with a brace", short(word), "give a .json file")
     if text.startswith(("//", "/*", "#"), offset):
         return _Flaw(offset, "JSON has no comments", text[offset : offset + 2].strip(), "remove it")
     if text[offset] == "'":
