@@ -178,3 +178,12 @@ def test_before_anything_passed_a_network_far_over_the_gate_is_left_out_by_the_p
     assert why.endswith("by the parent's 10.00 ms")
     assert not Predictors([], SHIPPED, 6.0, needs_export=True, parent=(parent, 10.0)).surely_too_slow(parent)
     assert not Predictors([], SHIPPED, 1.0, needs_export=True).surely_too_slow(parent)
+
+
+def test_what_the_parents_latency_lets_expect_is_corrected_by_each_measurement() -> None:
+    parent = load_spec("litv2_s")
+    small = override(parent, ["image=64"])
+    formula = LatencyFormula(SHIPPED.formula, (parent, 10.0), SHIPPED.inheritance.library)
+    assert formula.far_too_slow(small, 0.55) is None
+    formula.learn(small, 5.0)
+    assert formula.far_too_slow(small, 0.55) is not None
