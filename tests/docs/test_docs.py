@@ -28,6 +28,8 @@ SLOW = (
     "budgets-and-conditions.md",
     "examine-a-space.md",
     "several-machines.md",
+    "train-a-network.md",
+    "look-at-a-network.md",
 )
 """Pages whose commands are also given by tests of their own, of smaller networks or spaces."""
 RESULTS = ROOT / "benchmarks" / "results"
@@ -102,10 +104,12 @@ def _command_line() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "_extensions" / "command_line.py"))
 
 
+@cache
 def command_names() -> set[str]:
     return {name for name, _, _ in _command_line()["commands"]()}
 
 
+@cache
 def options() -> set[str]:
     """Every option of every command."""
     parameters = (each for _, command, context in _command_line()["commands"]() for each in command.get_params(context))

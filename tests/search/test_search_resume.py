@@ -24,7 +24,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quicken(monkeypatch, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("sampler", ["auto", "gp", pytest.param("nsga2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sampler", ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gp", "nsga2"))])
 def test_an_interrupted_and_resumed_search_tries_what_an_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:

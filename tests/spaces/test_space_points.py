@@ -67,7 +67,9 @@ def test_what_differs_from_a_seed_in_a_field_without_a_hole_is_no_point() -> Non
     assert choices_of(found, override(spec, ["stage3.window=7", "stage3.depth=12"])) is not None
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "lit-dat-224" else ()) for name in SHIPPED]
+)
 def test_random_points_resolve_as_their_seed_says_and_choices_lead_back(name: str) -> None:
     found = load_space(name)
     first, second = random.Random(1), random.Random(1)

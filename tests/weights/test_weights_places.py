@@ -21,6 +21,8 @@ from archdsl.weights import Imported, import_weights
 from tests.support.checkpoints import FORMS, Write, writer
 from tests.support.weights import State, model, published, same
 
+AVERAGES = ("model_ema", "ema_model", "state_dict_ema", "teacher", "weights_ema", "swa_model")
+
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
@@ -115,8 +117,14 @@ def test_a_model_inside_must_still_be_whole(write: Write) -> None:
         import_weights(model(), state | {"backbone.norm.bias": torch.ones(2)})
 
 
-@pytest.mark.parametrize("average", ["model_ema", "ema_model", "state_dict_ema", "teacher", "weights_ema", "swa_model"])
-@pytest.mark.parametrize("plain", ["student", "weights_x", "net"])
+@pytest.mark.parametrize(
+    ("average", "plain"),
+    [
+        pytest.param(average, plain, marks=pytest.mark.slow if number % 3 != place else ())
+        for number, average in enumerate(AVERAGES)
+        for place, plain in enumerate(("student", "weights_x", "net"))
+    ],
+)
 def test_weights_are_taken_before_their_averages_wherever_they_stand(write: Write, average: str, plain: str) -> None:
     state = published(model())
     found = assert_loads(write, {average: moved(state), plain: state})

@@ -27,8 +27,8 @@ UNEVEN: dict[str, Any] = SPACE | {
     "nodes": [{"id": "stem", "type": "patch_stem", "width": {"$one_of": WIDTHS, "$name": "w"}}, *SPACE["nodes"][1:]]
 }
 OBJECTIVES = [["max proxy_accuracy", "min latency"], ["max proxy_accuracy"], ["min macs", "max proxy_accuracy"]]
-RUNS = [("auto", OBJECTIVES[0]), ("auto", OBJECTIVES[2]), ("nsga2", OBJECTIVES[0]), ("random", OBJECTIVES[1])]
-SLOW_RUNS = [pytest.param(("gp", OBJECTIVES[1]), marks=pytest.mark.slow)]
+RUNS = [("auto", OBJECTIVES[2]), ("nsga2", OBJECTIVES[0]), ("random", OBJECTIVES[1])]
+SLOW_RUNS = [pytest.param(run, marks=pytest.mark.slow) for run in (("auto", OBJECTIVES[0]), ("gp", OBJECTIVES[1]))]
 
 
 @pytest.fixture(scope="module", params=[*RUNS, *SLOW_RUNS], ids=lambda run: f"{run[0]}, {' and '.join(run[1])}")
