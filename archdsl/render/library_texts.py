@@ -81,11 +81,12 @@ def saved_head(lines: LibraryLines) -> str:
 def replaced_sum(lines: LibraryLines) -> str:
     """How many blocks were replaced, and what that changes and saves in all."""
     covered, of = sum(block.span for block in lines.exchanged), counted(lines.depth, "block")
-    take = "takes" if len(lines.exchanged) == 1 else "take"
+    is_one = len(lines.exchanged) == 1
+    take, kl = ("takes", "Its KL is") if is_one else ("take", "Their KL adds up to")
     return (
         f"{counted(len(lines.exchanged), 'replacement')} from the library {take} the place of {covered} of the "
-        f"parent's {of}. Summed up, this changes the parent's output by a KL of {kl_text(lines.kl)} (0: the output is "
-        f"unchanged) and is predicted to save {_saved_of(lines)}."
+        f"parent's {of}. {kl} {kl_text(lines.kl)} (0: the output is unchanged), and the predicted saving "
+        f"{'is' if is_one else 'to'} {_saved_of(lines)}."
     )
 
 

@@ -34,7 +34,8 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
         return ""
     if of_library:
         tried = counted(trials, "network that was tried", "networks that were tried")
-        made = f"{of_library:,} of them" if trials > 1 else "which was"
+        made = f"{of_library:,} of them" if of_library < trials else "all of them"
+        made = made if trials > 1 else "which was"
         best = f"the winner is the best of {tried}, {made} proposed by the library"
         return f"{best}; a longer search may find a better one"
     size = _size(space)

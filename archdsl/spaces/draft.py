@@ -176,7 +176,7 @@ def _with_unit_of(problem: Problem, raw: JsonObject) -> Problem:
     budget = object_in(list_in(raw["budgets"])[index])
     metric = budget.get("metric")
     if not isinstance(metric, str) or metric not in UNITS:
-        return problem
+        return problem._replace(remedy=None) if is_missing else problem  # the metric decides which units there are
     if is_missing:
         return problem._replace(remedy=f'add "unit": "{_USUAL_UNITS[metric]}"')
     units = one_of([f'"{unit}"' for unit in UNITS[metric]])

@@ -93,6 +93,7 @@ def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
     ("trials", "of_library", "said"),
     [
         (3, 2, "the best of 3 networks that were tried, 2 of them proposed by the library; a longer search"),
+        (2, 2, "the best of 2 networks that were tried, all of them proposed by the library; a longer search"),
         (1, 1, "the best of 1 network that was tried, which was proposed by the library; a longer search"),
     ],
 )

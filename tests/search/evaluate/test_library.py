@@ -166,7 +166,7 @@ def test_the_run_keeps_what_its_report_tells_of_the_library(tmp_path: Path) -> N
     record = result.verdict.record
     assert record is not None
     assert record.network_hash in tried
-    assert "of the parent's 5 blocks. Summed up, this changes" in " ".join(text_of(summary(result), 200).split())
+    assert "of the parent's 5 blocks. Their KL adds up to" in " ".join(text_of(summary(result), 200).split())
 
 
 def test_a_run_of_an_earlier_version_gets_the_librarys_facts_when_it_is_resumed(tmp_path: Path) -> None:
