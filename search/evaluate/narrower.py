@@ -135,12 +135,12 @@ def narrowed_again(context: Context, record: Trial) -> Baseline | None:
     missed += f" {'over' if is_over else 'well under'} the gate of {gate_ms:.2f} ms"
     if again is not None:
         context.folder.write(NARROWER_FILE, narrower.as_json())
-        how = "also tried" if not is_over else "tried instead"
+        how = "to be tried instead" if is_over else "to be tried as well"
         described = _described(again, f"{again.ms:.2f} ms predicted by this measurement")
         context.note(f"parent  {missed}; {how}: {again.spec.name}, {described}")
         return _baseline(again.spec)
     if is_over:
-        corrected = f"this was copy {copy.tries + 1} that was made for its number of blocks"
+        corrected = f"the prediction was corrected {copy.tries} times before"
         why = corrected if narrower.is_last(copy) else "no other copy is predicted to keep it"
         context.note(f"parent  {missed}, and none is tried in its place: {why}")
     return None

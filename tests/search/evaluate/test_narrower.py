@@ -124,7 +124,7 @@ def test_a_copy_that_uses_little_of_the_budget_is_followed_by_a_larger_one(tmp_p
     latencies = [trial["latency"] for trial in tried.values()]
     assert max(latencies) > firsts
     assert max(latencies) <= 3.0
-    assert any(" ms is well under the gate of " in line and "; also tried: " in line for line in lines.told)
+    assert any(" ms is well under the gate of " in line and "; to be tried as well: " in line for line in lines.told)
 
 
 def test_a_resumed_search_knows_how_often_a_copy_was_corrected(tmp_path: Path) -> None:
