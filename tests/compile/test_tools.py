@@ -51,10 +51,10 @@ def test_a_trace_refuses_another_image_size(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("dualvit_s", "mixed") else pytest.mark.slow) for name in NAMES]
+    "name", [pytest.param(name, marks=() if name == "mixed" else pytest.mark.slow) for name in NAMES]
 )
 def test_an_exported_graph_takes_any_batch(name: str) -> None:
-    """Between them two networks have nearly every kind of block; the traces above are of all."""
+    """The mixture has nearly every kind of block; the traces above are of all families."""
     built = shaken(name, most=1)
     batch = torch.export.Dim("batch", min=1, max=64)
     found = torch.export.export(built, (images(),), dynamic_shapes=({0: batch},)).module()
