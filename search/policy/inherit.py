@@ -167,7 +167,7 @@ class InheritancePolicy:
 
     steps: int = 63
     """Of the fine-tuning by which networks are ranked that inherited."""
-    enough_scored: int = 4
+    enough_scored: int = 2
     """Losses after inheriting, of networks with no more MACs, before one decides whether a network goes on."""
     kept_share: float = 0.25
     """Of the networks, by that loss, that go on: measuring or fine-tuning one takes as long as several losses."""
