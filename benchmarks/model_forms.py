@@ -39,8 +39,11 @@ def main() -> None:
     runners: dict[str, Run] = {}
     forms: dict[str, Any] = {"plain": copy.deepcopy(network).to(getattr(torch, asked.dtype))}
     if side == "ours":
+        from textbook import Textbook
+
         from archdsl.optimizing import optimize
 
+        forms["textbook"] = Textbook(forms["plain"])
         begun = time.monotonic()
         forms["form"] = optimize(forms["plain"], fused=True if asked.quick else None)
         facts["seconds"]["form"] = round(time.monotonic() - begun, 1)

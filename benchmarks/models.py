@@ -1,8 +1,9 @@
 """Networks in every form and mode on one device: `python benchmarks/models.py OUT.json --device cuda`.
 
-Ours as `archdsl.build` gives them and in their inference form (`archdsl.optimizing`), and timm's networks of the same
-kind. Each network has a process of its own, which builds, tunes, compiles and captures; they do so side by side, and
-are then timed one at a time, in rounds whose order changes. The first runner of a process is timed twice a round (A/A).
+Ours in a plain textbook formulation (`textbook`), as `archdsl.build` gives them and in their inference form
+(`archdsl.optimizing`), and timm's networks of the same kind; `models_cpu.py` is the command for a CPU. Each network has
+a process of its own, which builds, tunes, compiles and captures; they do so side by side, and are then timed one at a
+time, in rounds whose order changes. The first runner of a process is timed twice a round (A/A).
 It reports ms per batch, the difference from the plain float32 network, peak memory, and the share of the roofline
 with ceilings measured in the run: the time that the multiply-adds or the bytes of inputs, weights and outputs of each
 product take at least, whichever is longer.

@@ -14,6 +14,7 @@ from archdsl.cli.options import (
     Json,
     Mode,
     Names,
+    Optimize,
     Set,
     Stat,
     batch_option,
@@ -56,6 +57,7 @@ class TableOptions(TypedDict):
         threads_option("CPU threads (default: all physical cores)"),
     ]
     stat: Stat
+    optimize: Optimize
 
 
 class BuildOptions(TableOptions):
@@ -102,7 +104,9 @@ def lut() -> None:
 
 
 @app.command(short_help="Measure the blocks of a space, and state the prediction error.")
-@with_options(BuildOptions, batch=1, dtype="float32", calibration=16, held_out=32, rounds=40, again=False)
+@with_options(
+    BuildOptions, batch=1, dtype="float32", optimize=False, calibration=16, held_out=32, rounds=40, again=False
+)
 def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[BuildOptions]) -> None:
     """Measure every distinct block of a space once, calibrate on whole networks, and test on others.
 
@@ -126,7 +130,7 @@ def build(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **optio
 
 
 @app.command(short_help="Show a table: its error, its blocks, and what it was measured on.")
-@with_options(TableOptions, batch=1, dtype="float32")
+@with_options(TableOptions, batch=1, dtype="float32", optimize=False)
 def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **options: Unpack[TableOptions]) -> None:
     """Show the latency table of a space; a table of other versions is refused.
 
@@ -140,7 +144,7 @@ def show(space: SpaceName, *, mode: Mode = None, as_json: Json = False, **option
 
 
 @app.command(short_help="Predict latencies from a table.")
-@with_options(TableOptions, batch=1, dtype="float32")
+@with_options(TableOptions, batch=1, dtype="float32", optimize=False)
 def predict(
     space: SpaceName,
     specs: Names,
@@ -203,7 +207,7 @@ def _table(name: str, options: TableOptions) -> Table:
     from archdsl.latency.tables import load_here
 
     setting = Setting.checked(options["device"], options["batch"], options["dtype"], options["runtime"])
-    return load_here(space, setting, options["threads"], options["stat"], name)
+    return load_here(space, setting, options["threads"], options["stat"], name, options["optimize"])
 
 
 def _print(table: Table, as_json: bool) -> None:

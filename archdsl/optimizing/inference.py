@@ -49,9 +49,11 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
         raise WrongUse("optimize needs a model in evaluation mode; call model.eval() first")
     if like.dtype not in TOLERANCE:
         raise WrongUse(f"optimize takes float32, float16 or bfloat16; this model is of {like.dtype}")
-    plain = copy.deepcopy(model).requires_grad_(False)
-    form = copy.deepcopy(plain)
-    if not _changed(form, like, fused):
+    with torch.inference_mode(False):  # tensors of a model that was made in it cannot be changed
+        plain = copy.deepcopy(model).requires_grad_(False)
+        form = copy.deepcopy(plain)
+        is_changed = _changed(form, like, fused)
+    if not is_changed:
         return plain
     error = _difference(plain, form, like)
     if error <= TOLERANCE[like.dtype]:
@@ -65,7 +67,7 @@ def _changed(form: Backbone, like: Tensor, fused: bool | None) -> bool:
     """Put what this device and dtype has in the place of a copy's modules; whether anything was."""
     if fused is None and like.device.type == "cpu":
         keep_freed_memory()
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.no_grad():
             inputs = inputs_of(form, _noise(form, like)[:1])
             return bool(put_cpu_forms(form, inputs) + put_fastest_orders(form, inputs))
     is_fused = like.is_cuda and has_triton() and like.dtype in HALF if fused is None else fused

@@ -77,7 +77,7 @@ def _notes(table: Table) -> list[str]:
     """What the error is to be compared with, and what was measured on what, how often."""
     asked, facts, made = table.setting, table.provenance, table.made
     threads = [counted(asked.threads, "thread")] if asked.threads else []
-    setting = [f"batch {asked.batch}", asked.dtype, asked.runtime, *threads]
+    setting = [f"batch {asked.batch}", asked.dtype, asked.runtime, *["optimized"] * asked.optimize, *threads]
     carriers = f"{made.parts_timed} blocks measured in {made.carriers} networks"
     networks = f"{carriers}, {made.calibration} networks to calibrate"
     parts_at = made.parts_at or asked.stat

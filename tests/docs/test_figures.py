@@ -165,6 +165,13 @@ def inherited() -> list[str]:
     ]
 
 
+def test_the_page_on_speed_has_the_tables_of_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from models_page import PAGE, figures
+
+    assert figures(result("models_cpu")) in PAGE.read_text()
+
+
 @pytest.mark.parametrize(
     ("page", "figures"),
     [

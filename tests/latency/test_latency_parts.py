@@ -176,3 +176,11 @@ def test_errors_are_relative_and_ranks_are_counted() -> None:
     assert kendall_tau([1, 2, 3], [3, 2, 1]) == -1.0
     assert kendall_tau([1, 1, 1], [1, 2, 3]) == 0.0
     assert math.isclose(kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]), 4 / 6)
+
+
+def test_the_parts_of_an_inference_form_are_timed_in_place() -> None:
+    spec = space_point()
+    run = InPlace(spec, parts(spec), CPU, optimize=True)
+    run.take(1)
+    assert run.taken[0].keys() == {part.key for part in parts(spec)}
+    assert all(ms > 0 for ms in run.taken[0].values())

@@ -19,7 +19,7 @@ from archdsl.latency.tables import StaleTable, Table, building
 from archdsl.latency.tables.parts import parts
 from archdsl.latency.tables.session import Session
 from archdsl.latency.tables.survey import Survey, survey
-from archdsl.latency.tables.table import DECIDING, save, space_digest, total
+from archdsl.latency.tables.table import DECIDING, load, options_text, save, space_digest, total
 from archdsl.load.spaces import space_of
 from archdsl.render.lut import predictions, table_sheet
 from archdsl.spaces.space import Space
@@ -103,6 +103,27 @@ def test_a_table_of_another_form_of_the_space_is_refused(table: Table, space: Sp
 def test_a_table_is_for_its_setting_alone(table: Table, space: Space, change: dict[str, Any]) -> None:
     with pytest.raises(MeasureError, match="there is no table of tiny on cpu"):
         tables.load(space, table.setting._replace(**change), facts(table))
+
+
+def test_a_table_of_inference_forms_is_one_of_its_own(
+    table: Table, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parts are measured anew, and its setting and commands say so; earlier tables are of plain networks."""
+    asked: list[bool] = []
+
+    def seen(found: Survey, *rest: Any) -> Session:
+        asked.append(rest[-1])
+        return measured(found, *rest)
+
+    monkeypatch.setattr(building, "measured", seen)
+    form = tables.build_tables(space, "cpu", **FEW, optimize=True)["p10"]
+    assert asked == [True]
+    assert form.made.parts_timed == form.made.parts
+    assert (table.setting.optimize, form.setting.optimize) == (False, True)
+    assert options_text(form.setting) == options_text(table.setting) + " --optimize"
+    assert load(space, form.setting, form.provenance) == form
+    assert load(space, table.setting, table.provenance) == table
+    assert "optimize" not in table.setting.told()
 
 
 def test_a_table_of_an_earlier_version_is_read(table: Table, space: Space, cache: Path) -> None:

@@ -15,27 +15,9 @@ from archdsl.families.common.layers import LayerScale
 from archdsl.families.common.tables import RelativeBias
 from archdsl.optimizing import weight_order
 from archdsl.optimizing.cpu_forms import FORMS
+from tests.support.untrained import network
 
 NETWORKS = ["lit_ti", "lit_s", "litv2_s", "dat_t", "datpp_t", "dualvit_s", "fcvit_tiny"]
-
-
-def network(name: str, *settings: str, features_only: bool = False) -> Backbone:
-    """A network at a small image whose offsets, tables, scales and running statistics are not as they begin."""
-    torch.manual_seed(0)
-    spec = archdsl.override(archdsl.load_spec(name), [f"image={224 if name == 'dat_t' else 64}", *settings])
-    model = archdsl.build(spec, features_only).eval()
-    for parameter in model.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.05)
-    for module in model.modules():
-        if isinstance(module, LayerScale):
-            nn.init.uniform_(module.gamma, 0.3, 0.7)
-        elif isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return model
 
 
 def difference(model: Backbone, form: Backbone, *size: int) -> float:
@@ -143,3 +125,11 @@ def test_an_order_that_gains_nothing_is_not_chosen(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(weight_order, "_tenth_percentiles", lambda *_runs: [1.0, 0.99])
     form = archdsl.optimize(network("fcvit_tiny"))
     assert all(module.weight.is_contiguous() for module in form.modules() if type(module) is nn.Linear)
+
+
+def test_a_model_that_was_made_in_inference_mode_has_a_form_too() -> None:
+    with torch.inference_mode():
+        model = network("fcvit_tiny")
+        form = archdsl.optimize(model)
+    assert {type(module) for module in form.modules()} != {type(module) for module in model.modules()}
+    assert difference(model, form, 64, 64) < 3e-5

@@ -54,6 +54,7 @@ def build_tables(
     rounds: int = ROUNDS,
     again: bool = False,
     seed: int = 0,
+    optimize: bool = False,
     notify: Notify = lambda text: None,
 ) -> dict[str, Table]:
     """The tables of a space for one setting, one a statistic, measured and kept.
@@ -62,6 +63,7 @@ def build_tables(
     step, and while another process measures on the device.
     Threads default to the physical cores of a CPU. A table holds for its `runtime`, by default the device's, and a
     search must state it too; `mode` is its former name.
+    With `optimize` it is of inference forms (`archdsl.optimize`), of parts and of whole networks.
     Parts whose time is known from an earlier table of this device, these versions and this setting are not timed again,
     unless `again`.
 
@@ -74,13 +76,13 @@ def build_tables(
     stat = checked_stat(stat or default_stat(setting.device))
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    file = kept.path("parts", [setting, threads, deciding(origin)])
+    file = kept.path("parts", [setting, threads, deciding(origin), *(["optimized"] if optimize else [])])
     earlier = {} if again else _earlier_times(file)
     notify(f"listing the blocks of {space.name} ...")
     surveyed = survey(space, frozenset(earlier), calibration, held_out, seed)
     new = len(surveyed.keys - set(earlier))
     notify(f"{len(surveyed.keys)} distinct blocks, {new} of them to be measured, in {len(surveyed.carriers)} networks")
-    session = measured(surveyed, setting, threads, stat, rounds, notify)
+    session = measured(surveyed, setting, threads, stat, rounds, notify, optimize)
     times = earlier | _times(session)
     _keep(file, {"facts": origin.as_json(), "times": times})
     origin = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
@@ -100,7 +102,7 @@ def build_tables(
         tables[each] = Table(
             space=space.name,
             space_digest=space_digest(space),
-            setting=TableSetting(*setting, threads, each),
+            setting=TableSetting(*setting, threads, each, optimize),
             times=_at(times, fit.source),
             whole=surveyed.whole,
             calibration=fit.calibration,

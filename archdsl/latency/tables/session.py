@@ -60,7 +60,15 @@ class Session(NamedTuple):
         return Session(parts, [first + second for first, second in zip(self.whole, more.whole, strict=True)])
 
 
-def measured(survey: Survey, setting: Setting, threads: int | None, stat: str, rounds: int, notify: Notify) -> Session:
+def measured(
+    survey: Survey,
+    setting: Setting,
+    threads: int | None,
+    stat: str,
+    rounds: int,
+    notify: Notify,
+    optimize: bool = False,
+) -> Session:
     """Everything measured, again and again until it is steady, or `MOST_PASSES` times.
 
     Raises:
@@ -68,7 +76,7 @@ def measured(survey: Survey, setting: Setting, threads: int | None, stat: str, r
     """
     session: Session | None = None
     for number in range(1, MOST_PASSES + 1):
-        more = _pass(survey, setting, threads, rounds, notify)
+        more = _pass(survey, setting, threads, rounds, notify, optimize)
         session = session.joined(more) if session is not None else more
         noise = session.noise(stat)
         notify(f"pass {number}: the two halves of the rounds differ by {noise:.1%}")
@@ -78,7 +86,9 @@ def measured(survey: Survey, setting: Setting, threads: int | None, stat: str, r
     return session
 
 
-def _pass(survey: Survey, setting: Setting, threads: int | None, rounds: int, notify: Notify) -> Session:
+def _pass(
+    survey: Survey, setting: Setting, threads: int | None, rounds: int, notify: Notify, optimize: bool
+) -> Session:
     """Each network once in so many rounds, many of them side by side."""
     wholes = [*survey.calibration, *survey.held_out]
     session = Session(defaultdict(list), [()] * len(wholes))
@@ -88,13 +98,13 @@ def _pass(survey: Survey, setting: Setting, threads: int | None, rounds: int, no
         with steady(setting.device, threads, notify) as held:
             host = host_of(setting, held)
             plain = {
-                str(index): prepare(seeded(spec), image_of(spec), *setting)
+                str(index): prepare(seeded(spec), image_of(spec), *setting, optimize=optimize)
                 for index, spec in group
                 if index is not None
             }
             carriers = [(spec, parts(spec, survey.whole)) for index, spec in group if index is None]
             timed = _in_place if setting.executor.runs_modules else _apart
-            samples, taken = timed(carriers, plain, setting, rounds, host)
+            samples, taken = timed(carriers, plain, setting, rounds, host, optimize)
         for name in plain:
             session.whole[int(name)] = samples[name]
         for rows in taken:
@@ -115,9 +125,11 @@ def _groups(nets: list[_Net], setting: Setting) -> Iterator[list[_Net]]:
     yield group
 
 
-def _in_place(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
+def _in_place(
+    carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host, optimize: bool
+) -> _Taken:
     """Whole networks, and carriers whose parts are timed while they run."""
-    placed = {f"carrier {index}": InPlace(*carrier, setting) for index, carrier in enumerate(carriers)}
+    placed = {f"carrier {index}": InPlace(*carrier, setting, optimize) for index, carrier in enumerate(carriers)}
     taken = measure_all(
         {**plain, **placed},
         device=setting.device,
@@ -146,9 +158,11 @@ def _kept(undisturbed: Sequence[bool]) -> list[int]:
     return kept if len(kept) >= LEAST_ROUNDS else list(range(len(undisturbed)))
 
 
-def _apart(carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host) -> _Taken:
+def _apart(
+    carriers: _Carriers, plain: dict[str, Runner], setting: Setting, rounds: int, host: Host, optimize: bool
+) -> _Taken:
     """Whole networks, and the nodes and blocks of carriers each by itself."""
-    runners = [alone(*carrier, setting) for carrier in carriers]
+    runners = [alone(*carrier, setting, optimize) for carrier in carriers]
     named = {f"carrier {index} {place}": run for index, parts_ in enumerate(runners) for place, run in parts_.items()}
     taken = measure_all(
         {**plain, **named},

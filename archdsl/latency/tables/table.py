@@ -52,6 +52,12 @@ class TableSetting(NamedTuple):
     runtime: str
     threads: int | None
     stat: str
+    optimize: bool = False
+    """Whether it is of inference forms; earlier versions knew plain networks alone."""
+
+    def told(self) -> dict[str, str | int | None]:
+        """What is said of it, and what its file is named by: of plain networks nothing of a form."""
+        return {name: value for name, value in self._asdict().items() if name != "optimize" or value}
 
 
 class Made(NamedTuple):
@@ -179,7 +185,7 @@ def load(space: Space, setting: TableSetting, now: Provenance, argument: str | N
         MeasureError: there is none.
     """
     content = read_json(_file(space.name, setting))
-    values = [f"{name} {value}" for name, value in setting._asdict().items() if name != "device"]
+    values = [f"{name} {value}" for name, value in setting.told().items() if name != "device"]
     what = f"{space.name} on {setting.device} at {', '.join(values)}"
     remedy = f"build it: archdsl lut build {shlex.quote(argument or space.name)}{options_text(setting)}"
     table = None if content is None else _parsed(content)
@@ -191,7 +197,12 @@ def load(space: Space, setting: TableSetting, now: Provenance, argument: str | N
 
 
 def load_here(
-    space: Space, setting: Setting, threads: int | None, stat: str | None, argument: str | None = None
+    space: Space,
+    setting: Setting,
+    threads: int | None,
+    stat: str | None,
+    argument: str | None = None,
+    optimize: bool = False,
 ) -> Table:
     """The table of a space for a setting on this machine, as it is now; `argument` as of `load`.
 
@@ -201,7 +212,7 @@ def load_here(
     check_times_parts(setting)
     threads = threads or (physical_cores() if setting.device == "cpu" else None)
     now = provenance(setting.device, setting.dtype, setting.batch, setting.runtime, threads)
-    asked = TableSetting(*setting, threads, checked_stat(stat or default_stat(setting.device)))
+    asked = TableSetting(*setting, threads, checked_stat(stat or default_stat(setting.device)), optimize)
     return load(space, asked, now, argument)
 
 
@@ -209,12 +220,13 @@ def options_text(setting: TableSetting) -> str:
     """The options of a command line that give a setting; threads and runtime always, since their defaults vary."""
     usual = {"device": None, "batch": 1, "dtype": "float32", "runtime": "", "threads": None}
     asked = setting._asdict()
-    return "".join(f" --{name} {asked[name]}" for name, value in usual.items() if asked[name] != value)
+    options = "".join(f" --{name} {asked[name]}" for name, value in usual.items() if asked[name] != value)
+    return options + " --optimize" * setting.optimize
 
 
 def _file(space: str, setting: TableSetting) -> Path:
     """A table's file: it is named by the setting as earlier versions wrote it, so that their tables are read."""
-    values = {"mode" if name == "runtime" else name: value for name, value in setting._asdict().items()}
+    values = {"mode" if name == "runtime" else name: value for name, value in setting.told().items()}
     return kept.path(f"table-{space}", values)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from archdsl.latency.rounds import Timer
 from archdsl.latency.tables.parts import Part
 from archdsl.latency.tables.survey import blocks_of
-from archdsl.runtimes.runner import Runner, noise, placed, refusing
+from archdsl.runtimes.runner import Runner, noise, optimized, placed, refusing
 from archdsl.runtimes.setting import Image, Setting
 from archdsl.timing.rounds import Lap
 
@@ -35,13 +35,13 @@ _Output = TypeVar("_Output")
 class InPlace:
     """A runner of a network that notes when each of its parts begins and ends."""
 
-    def __init__(self, spec: Spec, parts: Iterable[Part], setting: Setting) -> None:
+    def __init__(self, spec: Spec, parts: Iterable[Part], setting: Setting, optimize: bool = False) -> None:
         """Builds the network with seeded weights; it has run once.
 
         Raises:
             MeasureError: the forward pass fails.
         """
-        self._net, self._x = _ready(spec, setting)
+        self._net, self._x = _ready(spec, setting, optimize)
         self._parts = tuple(parts)
         self._marks = _CpuMarks() if setting.device == "cpu" else _CudaMarks()
         self.taken: list[dict[str, float]] = []
@@ -155,7 +155,7 @@ def noting(plain: Timer) -> Timer:
     return timed
 
 
-def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, Runner]:
+def alone(spec: Spec, parts: Iterable[Part], setting: Setting, optimize: bool = False) -> dict[_Place, Runner]:
     """Runners of the nodes and blocks that parts are made of, each by itself on what it reads in the network.
 
     One call of a runner is as many passes as the runtime says (`Runtime.passes`).
@@ -165,7 +165,7 @@ def alone(spec: Spec, parts: Iterable[Part], setting: Setting) -> dict[_Place, R
     """
     import torch
 
-    net, x = _ready(spec, setting)
+    net, x = _ready(spec, setting, optimize)
     read: dict[_Place, tuple[Tensor, ...]] = {}
     modules = list(_modules(net, parts))
     hooks = [module.register_forward_pre_hook(partial(_note_inputs, read, place)) for place, module in modules]
@@ -202,12 +202,13 @@ def _repeated(module: nn.Module, times: int) -> nn.Module:
     return Repeated()
 
 
-def _ready(spec: Spec, setting: Setting) -> tuple[nn.Module, Tensor]:
+def _ready(spec: Spec, setting: Setting, optimize: bool) -> tuple[nn.Module, Tensor]:
     """The network of seeded weights, and an input, as `prepare` has them."""
     from archdsl.latency.measuring import seeded
 
     with refusing(setting, image_of(spec)):
-        return placed(seeded(spec), setting), noise(setting, image_of(spec))
+        net = placed(seeded(spec), setting)
+        return optimized(net) if optimize else net, noise(setting, image_of(spec))
 
 
 def image_of(spec: Spec) -> Image:
