@@ -72,7 +72,7 @@ def solved_again(context: Context, record: Trial) -> Baseline | None:
     gate_ms = context.state.gate_ms
     if context.library is None or gate_ms is None or record.latency_ms is None:
         return None
-    believed = believed_ms(record, gate_ms) or record.latency_ms
+    believed = believed_ms(record, gate_ms, context.policy.gate) or record.latency_ms
     again = context.library.solve_again(record.network_hash, believed, gate_ms)
     if again is None:
         return None

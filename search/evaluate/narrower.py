@@ -124,7 +124,7 @@ def narrowed_again(context: Context, record: Trial) -> Baseline | None:
     narrower, parent, gate_ms = context.narrower, context.parent, context.state.gate_ms
     if narrower is None or parent is None or gate_ms is None or (ms := record.latency_ms) is None:
         return None
-    believed = believed_ms(record, gate_ms) or ms
+    believed = believed_ms(record, gate_ms, context.policy.gate) or ms
     copy = next((each for each in narrower.tried if each.network_hash == record.network_hash), None)
     if copy is None or not narrower.is_missed(ms, gate_ms):
         return None

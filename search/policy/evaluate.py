@@ -55,6 +55,8 @@ class GatePolicy:
     """What readings minutes apart differ by, which some in a row do not show."""
     most_noise: float = 0.15
     """Of the budget, that may be kept back for noise."""
+    disturbed: float = 1.1
+    """Times the gate, as which a disturbed reading counts that is over it."""
 
 
 @dataclass(frozen=True)

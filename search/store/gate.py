@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from archdsl.numbers import plain_text
+from archdsl.search.policy.evaluate import GatePolicy
 from archdsl.search.trial import Trial
-
-_DISTURBED = 1.1
-"""Times the gate, as which a disturbed reading counts that is over it."""
 
 
 def gate_text(gate_ms: float, budget_ms: float | None) -> str:
@@ -17,8 +15,8 @@ def gate_text(gate_ms: float, budget_ms: float | None) -> str:
     return f"gate {gate_ms:.2f} ms = budget {plain_text(budget_ms, 4)} ms - {noise:.0f} % noise"
 
 
-def believed_ms(trial: Trial, gate_ms: float) -> float | None:
+def believed_ms(trial: Trial, gate_ms: float, policy: GatePolicy) -> float | None:
     """The latency by which predictions are corrected: a disturbed reading over the gate says only that it was over."""
     if trial.latency_ms is None or not trial.is_disturbed:
         return trial.latency_ms
-    return min(trial.latency_ms, _DISTURBED * gate_ms)
+    return min(trial.latency_ms, policy.disturbed * gate_ms)
