@@ -1,4 +1,4 @@
-"""Whether a quiet machine decides: `python benchmarks/verdicts.py [--runtime eager]`, some ten minutes.
+"""Whether a quiet machine decides: `python benchmarks/verdicts.py [--runtime eager]`, some twenty minutes.
 
 Networks of a shipped space are read in fresh processes as the winner of a search is, against budgets 5 % above and 5 %
 below their latency, which is the statistic of a reading just before. Told are the verdicts, how wide the intervals are,
@@ -41,10 +41,13 @@ QUIET = 0.02
 
 def main() -> None:
     asked = _arguments()
-    rows: list[dict[str, Any]] = []
+    results = _results(asked)
+    rows: list[dict[str, Any]] = json.loads(results.read_text())["rows"] if asked.resume else []
     with tempfile.TemporaryDirectory() as place:
         for number, network in enumerate(drawn(settings_of(asked.space, _request(asked, None)), asked.networks)):
             spec = network.spec
+            if any(row["network"] == spec.name for row in rows):
+                continue
             file = Path(place) / f"{number}.safetensors"
             save_model(seeded(spec), file)  # type: ignore[arg-type]  # it is a Backbone
             rows += _read(spec, file, asked)
@@ -120,8 +123,12 @@ def _write(asked: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         "furthest_from_the_reading_before": max(apart, default=None),
         "rows": rows,
     }
-    results = asked.results or RESULTS / (f"verdicts-{asked.runtime}.json" if asked.runtime else "verdicts.json")
-    results.write_text(json.dumps(result, indent=2) + "\n")
+    _results(asked).write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _results(asked: argparse.Namespace) -> Path:
+    results: Path | None = asked.results
+    return results or RESULTS / (f"verdicts-{asked.runtime}.json" if asked.runtime else "verdicts.json")
 
 
 def _arguments() -> argparse.Namespace:
@@ -131,6 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runtime", help="eager, onnxruntime, ...; by default the one that a search would take")
     parser.add_argument("--results", type=Path, help="the file to write")
+    parser.add_argument("--resume", action="store_true", help="go on with the networks that the file lacks")
     return parser.parse_args()
 
 

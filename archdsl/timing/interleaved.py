@@ -103,12 +103,15 @@ class _Stopwatch:
         return waited_ms > 0
 
     def round(self, run: Runner, calls: int) -> Round:
-        """One round, with the slower of the two looks."""
-        before = None if self.speed is None else self.speed.look()
-        lap = self(run, calls)
-        ended_s = time.monotonic()
-        loop_ms = None if self.speed is None or before is None else max(before, self.speed.look())
-        return Round(lap.ms / calls, lap.wall_ms, lap.cpu_ms, ended_s, loop_ms)
+        """One round, with a look at the processor's speed before and after."""
+        if self.speed is None:
+            return self._round(self(run, calls), calls)
+        before = self.speed.look_before()
+        taken = self._round(self(run, calls), calls)
+        return taken._replace(looks=(before, self.speed.look_after()))
+
+    def _round(self, lap: Lap, calls: int) -> Round:
+        return Round(lap.ms / calls, lap.wall_ms, lap.cpu_ms, time.monotonic())
 
 
 def take_rounds(

@@ -24,8 +24,8 @@ class Round(NamedTuple):
     cpu_ms: float
     ended_s: float
     """When it ended, by `time.monotonic()`."""
-    loop_ms: float | None = None
-    """What the fixed loop of `ProcessorSpeed` took right before it or right after, the longer; None where not timed."""
+    looks: tuple[float, float] | None = None
+    """What the fixed loop of `ProcessorSpeed` took right before it and right after, in ms; None where not timed."""
 
     @property
     def cpu_share(self) -> float:

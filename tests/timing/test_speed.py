@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import numpy as np
@@ -80,38 +81,54 @@ def test_a_round_beside_which_the_processor_was_slow_does_not_count() -> None:
     core = SharedCore(4.0, 0.0, 1.0)
     speed = ProcessorSpeed(core.loop)
     for _ in range(100):
-        speed.look()
-    rounds = [Round(4.0, 4.0, 4.0, 0.0, loop_ms=LOOP_MS * times) for times in (1.0, 1.1, 1.5, 1.6)]
+        speed.look_before()
+        speed.look_after()
+    looks = [(1.0, 1.0), (1.1, 1.0), (1.5, 1.0), (1.0, 1.6)]
+    rounds = [Round(4.0, 4.0, 4.0, 0.0, (LOOP_MS * before, LOOP_MS * after)) for before, after in looks]
     counted = Host(speed=speed).counted([*rounds, Round(4.0, 4.0, 4.0, 0.0)], 1)
     assert counted.undisturbed == (True, True, False, False, True)
     assert counted.slowed == 2
 
 
+def test_times_after_rounds_are_compared_with_times_after_rounds() -> None:
+    """What a round leaves behind, as waiting threads on a core that is shared with them, is no neighbour."""
+    speed = ProcessorSpeed(itertools.cycle([LOOP_MS, STRETCH * LOOP_MS]).__next__)
+    rounds = []
+    for _ in range(100):
+        before = speed.look_before()
+        rounds.append(Round(4.0, 4.0, 4.0, 0.0, (before, speed.look_after())))
+    assert not any(speed.slowed(rounds))
+
+
 def test_nothing_is_slow_before_it_is_known_what_is_usual() -> None:
-    speed = ProcessorSpeed(iter([1.0] * 19 + [1.0, 9.0]).__next__)
-    assert not any(speed.is_slow(speed.look()) or speed.is_slow(100.0) for _ in range(19))
-    speed.look()
-    assert speed.is_slow(speed.look())
+    speed = ProcessorSpeed(iter([1.0] * 40).__next__)
+    slow = Round(4.0, 4.0, 4.0, 0.0, (9.0, 9.0))
+    for _ in range(19):
+        speed.look_before()
+        speed.look_after()
+        assert speed.slowed([slow]) == [False]
+    speed.look_before()
+    assert speed.slowed([slow]) == [True]
 
 
 def test_usual_is_what_the_processor_reaches_also_where_it_is_slow_most_of_the_time() -> None:
     core = SharedCore(4.0, 90.0, 100.0)
     speed = ProcessorSpeed(core.loop)
     for _ in range(10_000):
-        speed.look()
-    assert speed.usual_ms == pytest.approx(LOOP_MS, rel=0.05)
-    assert speed.is_slow(LOOP_MS * STRETCH)
-    assert not speed.is_slow(LOOP_MS * (SLOW - 0.05))
+        speed.look_before()
+    taken = [Round(4.0, 4.0, 4.0, 0.0, (LOOP_MS * times, LOOP_MS)) for times in (STRETCH, SLOW - 0.05)]
+    assert speed.slowed(taken) == [True, False]
 
 
 def test_a_processor_that_is_slower_for_good_is_usual_after_some_time() -> None:
     speed = ProcessorSpeed(iter([LOOP_MS] * 5_000 + [STRETCH * LOOP_MS] * 5_000).__next__)
+    slower = [Round(4.0, 4.0, 4.0, 0.0, (STRETCH * LOOP_MS, LOOP_MS))]
     for _ in range(6_000):
-        speed.look()
-    assert speed.is_slow(speed.look())
-    for _ in range(3_999):
-        speed.look()
-    assert not speed.is_slow(STRETCH * LOOP_MS)
+        speed.look_before()
+    assert speed.slowed(slower) == [True]
+    for _ in range(4_000):
+        speed.look_before()
+    assert speed.slowed(slower) == [False]
 
 
 def test_waits_take_a_bounded_part_of_the_time_of_a_processor_that_stays_slow() -> None:
