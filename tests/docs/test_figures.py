@@ -19,11 +19,11 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def verdicts() -> list[str]:
-    found = result("verdicts")
+    found = result("verdicts-onnxruntime")
     return [
         f"- {found['readings']} verdicts were computed",
-        f": {found['decided']} were decided, and all {found['as_expected']} as expected",
-        f"moved by up to {percent(found['furthest_from_the_reading_before'])}",
+        f": {found['decided']} were decided, {found['as_expected']} of them as expected",
+        f"latencies moved by up to {percent(found['furthest_from_the_reading_before'])}",
     ]
 
 
