@@ -66,8 +66,16 @@ def mixtures() -> list[str]:
         )
     ]
     sentence = f"{len(found['rows'])} random mixtures of {found['library']['alternatives']} replacements"
+    again, equal = every["second seed"], found["agreements"]["equal latency"]
+    refit = {steps: equal[f"refit of {steps} steps"]["spearman"] for steps in (10, 40)}
+    assert equal["sum of KL"]["networks"] == len(found["pool"])
     return [
         sentence,
+        f"agree at {again['spearman']:.2f} ({again['networks']} of the mixtures)",
+        f"{len(found['pool'])} mixtures of about equal predicted latency",
+        f"{refit[40]:.2f} with the loss after a refit of 40 steps, {refit[10]:.2f} after one of 10 steps, "
+        f"{equal['untrained loss']['spearman']:.2f} with the loss before any training, and "
+        f"{equal['sum of KL']['spearman']:.2f} with the sum of the blocks' scores",
         f"fine-tuned for {found['asked']['steps']} steps",
         f"| all {len(found['rows'])} | {low} whose",
         *rows,
