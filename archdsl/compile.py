@@ -306,6 +306,12 @@ def build(spec: Spec, features_only: bool = False) -> Backbone:
     return Backbone(spec, features_only)
 
 
+def declared(model: Backbone) -> Backbone:
+    """The network that an inference form was made of (`archdsl.optimize`); any other network itself."""
+    network: Backbone = model.__dict__.get("_declared", model)
+    return network
+
+
 def _info(step: Step) -> MapFacts:
     """What timm's `feature_info` says of one map."""
     pixels = step.outputs["pixels"]

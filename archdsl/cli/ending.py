@@ -24,7 +24,7 @@ _ANYWHERE = {"-q", "--quiet", "-v", "--verbose"}
 
 def run(arguments: list[str]) -> int:
     """One run of the command line, to its exit code; whatever it printed has been written out."""
-    stdout = _prepared(sys.stdout)
+    stdout, code = _prepared(sys.stdout), 0
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         try:
@@ -37,7 +37,8 @@ def run(arguments: list[str]) -> int:
             _discard(stdout)
             return FAILED
         except OSError as error:
-            output.error(f"cannot write the result: {error.strerror or error}")
+            if code != FAILED:  # else it was said already
+                output.error(f"cannot write the result: {error.strerror or error}")
             _discard(stdout)
             return FAILED
     return code

@@ -56,8 +56,15 @@ def _rename_nodes(network: Backbone) -> None:
 
 
 def frozen(model: Net, dtype: torch.dtype = torch.float32) -> Net:
-    """A copy of a network in eval mode, without gradients, on the CPU; the network is left as it is."""
-    return copy.deepcopy(model).cpu().to(dtype).eval().requires_grad_(False)
+    """A copy of a network in eval mode, without gradients, on the CPU; the network is left as it is.
+
+    Its tensors are contiguous: an inference form may hold weights in another order, which torch.export warns of.
+    """
+    net = copy.deepcopy(model).cpu().to(dtype).eval().requires_grad_(False)
+    for values in (*net.parameters(), *net.buffers()):
+        if not values.is_contiguous():
+            values.data = values.data.contiguous()
+    return net
 
 
 def zero_parameters(model: nn.Module) -> list[str]:

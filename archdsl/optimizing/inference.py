@@ -57,6 +57,7 @@ def optimize(model: Backbone, *, fused: bool | None = None) -> Backbone:
         return plain
     error = _difference(plain, form, like)
     if error <= TOLERANCE[like.dtype]:
+        form.__dict__["_declared"] = plain  # not as a module of it
         return form
     what = f"the optimized network differs by {plain_text(error, 2)} of the largest output in {like.dtype}"
     warnings.warn(f"{what}; the original network is used", RuntimeWarning, stacklevel=2)

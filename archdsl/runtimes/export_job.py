@@ -113,7 +113,7 @@ def checked_job(
     optimize: bool = False,
 ) -> tuple[ExportJob, Path]:
     """The arguments of `export`, held to their ranges and to each other."""
-    from archdsl.compile import Backbone
+    from archdsl.compile import Backbone, declared
 
     if not isinstance(model, Backbone):
         raise wrong_model("export", model)
@@ -124,6 +124,7 @@ def checked_job(
     check_dtype(wanted, dtype)
     check_target(path, wanted)
     check_optimize(wanted, optimize)
+    model = declared(model) if wanted in ("python", "safetensors") else model
     if type(batch) is not int or batch < 1:
         raise WrongUse(f"batch must be a whole number, at least 1; got {short(batch)}")
     if type(dynamic_batch) is not bool:

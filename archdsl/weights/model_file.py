@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.compile import Backbone, build
+from archdsl.compile import Backbone, build, declared
 from archdsl.errors import WeightsError, WrongUse, short
 from archdsl.files import installed_version, replacing
 from archdsl.language.arguments import wrong_file, wrong_model
@@ -30,6 +30,8 @@ def save_model(
 ) -> None:
     """Write a model's weights and its spec to a file; `load_model` needs nothing else.
 
+    Of an inference form the network is written that it was made of.
+
     The header tells the spec, archdsl's version, whether the model was built with features_only, and the SHA-256 of the
     file that the weights came from, if it is given, and what `facts` say (`facts.py`). Equal models give equal bytes.
     The file is replaced as a whole.
@@ -42,6 +44,7 @@ def save_model(
         raise wrong_model("save_model", model)
     if not isinstance(file, str | os.PathLike):
         raise wrong_file("save_model", file)
+    model = declared(model)
     check_savable(model)
     header = {
         "archdsl": installed_version(),

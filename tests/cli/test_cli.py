@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_on_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "archdsl", "show", "litv2_s"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "No space left on device" in done.stderr
 
 

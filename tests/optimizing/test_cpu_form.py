@@ -133,3 +133,11 @@ def test_a_model_that_was_made_in_inference_mode_has_a_form_too() -> None:
         form = archdsl.optimize(model)
     assert {type(module) for module in form.modules()} != {type(module) for module in model.modules()}
     assert difference(model, form, 64, 64) < 3e-5
+
+
+def test_of_a_form_the_network_is_saved_that_it_was_made_of(tmp_path: Path) -> None:
+    model = network("lit_ti")
+    form = archdsl.optimize(model)
+    archdsl.save_model(form, tmp_path / "net.safetensors")
+    loaded = archdsl.load_model(tmp_path / "net.safetensors").state_dict()
+    assert all(torch.equal(values, loaded[name]) for name, values in model.state_dict().items())
