@@ -10,7 +10,7 @@ import typer
 
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
-from archdsl.cli.export import Features, Weights
+from archdsl.cli.export import Weights
 from archdsl.cli.import_ import check_out
 from archdsl.cli.options import Json, Name, Set, whole
 
@@ -43,6 +43,10 @@ Head = Annotated[
     typer.Option(
         "--head", metavar="N", parser=whole(256), help="the head to draw, from 1 (default: mean of all heads)"
     ),
+]
+Features = Annotated[
+    bool,
+    typer.Option("--features-only", help="look at the form for dense prediction: maps, no head"),
 ]
 Html = Annotated[
     bool, typer.Option("--html", help="write a self-contained HTML page; beside a .png, under the same name")

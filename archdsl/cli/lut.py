@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 import typer
 
 from archdsl.cli import output
-from archdsl.cli.bench import Device, Dtype
+from archdsl.cli.bench import Device
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import (
     Json,
@@ -18,6 +18,7 @@ from archdsl.cli.options import (
     Set,
     Stat,
     batch_option,
+    check_dtype,
     check_runtime,
     rounds_option,
     runtime_of,
@@ -42,7 +43,16 @@ class TableOptions(TypedDict):
         int,
         batch_option("images per batch (default: 1)"),
     ]
-    dtype: Dtype
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype",
+            metavar="float32|float16|bfloat16",
+            callback=check_dtype,
+            show_default=False,
+            help="data type (default: float32)",
+        ),
+    ]
     runtime: Annotated[
         str | None,
         typer.Option(

@@ -78,8 +78,8 @@ def _disturbed(comparison: Comparison) -> list[str]:
     rounds, slowed = len(first.samples) * len(items), sum(item.rounds.slowed for item in items.values())
     if slowed > _TOLD_SLOWED * rounds:
         lines.append(
-            f"The processor ran slower than usual in {slowed} of {rounds} rounds (it shares a core with another "
-            "machine, its clock is lower, or it is hot); these do not count."
+            f"The processor ran slower than usual in {slowed} of {rounds} rounds, which do not count: something else "
+            "uses its core, its clock is lower, or it is hot."
         )
     if none := [name for name, item in items.items() if not any(item.rounds.undisturbed)]:
         lines.append(
