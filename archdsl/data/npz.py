@@ -110,7 +110,11 @@ def _labelled(arrays: _Arrays, names: SetArrays) -> Labelled:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iuUS":
-        remedy = "; for one-hot labels save labels.argmax(1)" if labels.ndim == 2 else ""
+        remedy = ""
+        if labels.ndim == 2:
+            remedy = "; for one-hot labels save labels.argmax(1)"
+        elif labels.ndim == 1 and labels.dtype.kind == "f" and np.array_equal(labels, np.trunc(labels)):
+            remedy = "; save labels.astype(int)"
         raise SearchError(f"{names.labels} must be (N,) integers or strings; got {_described(labels)}{remedy}")
     pictures = _pictures(names.images, arrays.values[names.images])
     if len(pictures) != len(labels) or not len(labels):

@@ -206,7 +206,8 @@ def test_sets_may_differ_in_layout_and_size(tmp_path: Path) -> None:
         ),
         ({"images": GREY, "labels": NUMBERS[:-1]}, "must have the same length, at least 1; got 30 and 29"),
         ({"images": GREY[:0], "labels": NUMBERS[:0]}, "must have the same length, at least 1; got 0 and 0"),
-        ({"images": GREY, "labels": NUMBERS / 2}, r"labels must be \(N,\) integers or strings; got \(30,\) float64"),
+        ({"images": GREY, "labels": NUMBERS / 2}, r"labels must be \(N,\) integers or strings; got \(30,\) float64$"),
+        ({"images": GREY, "labels": NUMBERS * 1.0}, r"got \(30,\) float64; save labels.astype\(int\)$"),
         ({"images": GREY[0], "labels": NUMBERS[:8]}, r"images must be numbers, .*; got \(8, 10\) uint8"),
         (
             {"images": RNG.random((30, 40, 8, 8)), "labels": NUMBERS},

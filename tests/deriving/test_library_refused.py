@@ -69,6 +69,9 @@ def test_folders_that_hold_no_library_are_refused(parent: Path, tmp_path: Path) 
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(WrongUse, match=r"holds notes\.txt and is no library"):
         built(parent, tmp_path)
+    make = "it has no index.json; make a library with: archdsl library build PARENT --data DATA -o FOLDER"
+    with pytest.raises(SearchError, match=make):
+        read_library(tmp_path)
 
 
 def test_a_sample_too_small_to_score_is_refused_with_the_number_needed() -> None:

@@ -160,8 +160,10 @@ def read_library(folder: str | Path) -> Library:
     again = f"repeat {command}, which fits only what is missing"
     index = read_index(path)
     if index is None:
-        what = "its index.json is broken" if (path / INDEX).exists() else "it has no index.json"
-        raise SearchError(f"{path} is no library: {what}; {again}")
+        if not (path / INDEX).exists():
+            make = "archdsl library build PARENT --data DATA -o FOLDER"
+            raise SearchError(f"{path} is no library: it has no {INDEX}; make a library with: {make}")
+        raise SearchError(f"{path} is no library: its {INDEX} is broken; {again}")
     identity, listed = index.identity, {entry.key for entry in index.entries}
     if unlisted := [key for key in index.keys if key not in listed]:
         missing = [key for key in unlisted if stored_entry(path, key, identity) is None]
