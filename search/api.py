@@ -54,6 +54,7 @@ def run(
     runtime: str | None = None,
     target: str | None = None,
     features_only: bool | None = None,
+    optimize: bool | None = None,
     threads: int | None = None,
     stat: str | None = None,
     data: str | os.PathLike[str] | None = None,
@@ -106,6 +107,8 @@ def run(
             "openvino"; networks are exported and trained here.
         features_only: measure the backbone for dense prediction, which gives maps and has no head: the latency budget
             is its, and so is `winner.onnx`. Accuracy, params and MACs stay those of the classifier.
+        optimize: measure the inference form of every network (`archdsl.optimize`), in runtimes that run files the file
+            exported from it, which is then `winner.onnx`. `winner.safetensors` stays the network as it was trained.
         threads: CPU threads; by default all physical cores if they are 1.5 times faster than one, else 1.
         stat: the statistic of the latency: "min", "p10", "p50" (the default) or "p90".
         data: training data: "shapetex" (the default), "digits", a folder with a folder per class, an `.npz` file, a
@@ -160,6 +163,7 @@ def run(
         runtime=runtime_of(runtime, mode),
         target=None if target is None else Target.parse(target).url,
         features_only=features_only,
+        optimize=optimize,
         threads=threads,
         stat=stat,
         data=None if data is None else absolute(data),

@@ -195,7 +195,7 @@ def baselines_of(
 
 
 def check_form(network: AnyNetwork, settings: Settings) -> None:
-    """Refuse a model of timm where what is measured is not the classifier.
+    """Refuse a model of timm where what is measured is not the classifier as it is built.
 
     Raises:
         SearchError: it is one.
@@ -203,6 +203,9 @@ def check_form(network: AnyNetwork, settings: Settings) -> None:
     if settings.features_only and not isinstance(network, Spec):
         rule = "the search measures networks for dense prediction, without their heads"
         raise SearchError(f"{network.name} can be measured as a classifier alone: {rule}")
+    if settings.optimize and not isinstance(network, Spec):
+        rule = "a model of timm has no inference form; leave out --optimize"
+        raise SearchError(f"{network.name} cannot be measured with --optimize: {rule}")
 
 
 def _uncounted(network: TimmNetwork) -> tuple[int, int]:

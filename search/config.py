@@ -57,6 +57,7 @@ class Conditions(TypedDict):
     runtime: str
     threads: int | None
     features_only: bool
+    optimize: bool
     target: str | None
 
 
@@ -88,6 +89,8 @@ class Settings(BaseModel):
     """The URL of another machine, whose CPU measures; `device` is then where networks are trained."""
     features_only: bool = False
     """Whether the latency is that of the backbone for dense prediction, without its head."""
+    optimize: bool = False
+    """Whether the latency is that of the inference form (`archdsl.optimize`); training and scores know it not."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """As asked for."""
     chosen_threads: Annotated[int, Field(ge=1)] | None = None
@@ -160,6 +163,7 @@ class Settings(BaseModel):
             "runtime": self.runtime,
             "threads": self.threads or self.chosen_threads,
             "features_only": self.features_only,
+            "optimize": self.optimize,
             "target": self.target,
         }
 

@@ -50,6 +50,8 @@ class SettingsRequest:
     """The URL of another machine that measures, `ssh://user@host`; by default this one does."""
     features_only: bool | None = None
     """Whether the latency is that of the backbone for dense prediction, which gives maps and has no head."""
+    optimize: bool | None = None
+    """Whether the latency is that of the inference form, which `archdsl.optimize` gives."""
     threads: int | None = None
     """CPU threads when measured; by default the faster of one and all physical cores, decided when the run begins."""
     stat: str | None = None

@@ -143,7 +143,7 @@ def command(
     from archdsl.latency.measuring import where_to_measure
 
     if runtime is None and not layers and target is None:
-        runtime = default_runtime(device, dtype, optimize)
+        runtime = default_runtime(device, dtype)
     there, setting = where_to_measure(target, device, batch or (BATCH if layers else 1), dtype, runtime)
     names = ", ".join([layer.name for layer in LAYERS] if layers else items)
     exporting = ", after an export that takes seconds per network" if setting.executor.runs_files else ""
@@ -214,12 +214,12 @@ def _error_lines(errors: Mapping[str, float], dtype: str) -> list[str]:
     return [f"Largest difference from float32, as a share of the largest output, {dtype}: {told}."]
 
 
-def default_runtime(device: str | None, dtype: str, optimize: bool = False) -> str:
+def default_runtime(device: str | None, dtype: str) -> str:
     """The runtime of backbones where none is named; it is printed with its reason."""
     from archdsl.latency import checked_device, default_device
     from archdsl.runtimes.setting import DTYPES, deployment_runtime
 
-    default = deployment_runtime(checked_device(device or default_device()), DTYPES[dtype], optimize)
+    default = deployment_runtime(checked_device(device or default_device()), DTYPES[dtype])
     output.remark(str(default))
     return default.name
 
@@ -253,9 +253,6 @@ def _check_subjects(
         raise typer.BadParameter("single mixers are measured on this machine alone", param_hint="'--target'")
     if layers and optimize:
         raise typer.BadParameter("single mixers have no inference form", param_hint="'--optimize'")
-    if target and optimize:
-        rule = "another machine runs an exported file, which its runtime optimizes itself"
-        raise typer.BadParameter(f"{rule}; leave it out", param_hint="'--optimize'")
     if not layers and not specs:
         raise typer.BadParameter("give at least one backbone, or --layers", param_hint="'SPEC'")
 

@@ -142,6 +142,14 @@ class Conditions(TypedDict):
             show_default=False,
         ),
     ]
+    optimize: Annotated[
+        bool | None,
+        typer.Option(
+            "--optimize",
+            help="measure the inference form: the same function, folded and fused for this device",
+            show_default=False,
+        ),
+    ]
     threads: options.Threads
     stat: options.Stat
 

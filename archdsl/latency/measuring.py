@@ -47,13 +47,13 @@ def measure(
 
     A file is the `Path` of an .onnx file, for a runtime that runs such files; it must be for the batch asked for.
     `features_only` builds a spec for dense prediction, without its head. `optimize` measures the inference form that
-    `archdsl.optimize` gives, in the runtimes that run modules. `image` is needed for a module without a
-    `spec`. `threads` default to all physical cores of a CPU if they are 1.5 times faster than one, else to one; to all
-    if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU: a module as it is called from
-    Python, while `archdsl bench` and the search take ONNX Runtime on a CPU where it is installed. `mode` is the former
-    name of `runtime`. `on_wait` is called with a sentence while another process measures on the device; by default it
-    prints to stderr. `target` is another machine, `ssh://user@host`, whose CPU measures the exported file; `runtime` is
-    then `onnxruntime` by default.
+    `archdsl.optimize` gives; in runtimes that run files, the file exported from it. `image` is needed for a module
+    without a `spec`. `threads` default to all physical cores of a CPU if they are 1.5 times faster than one, else to
+    one; to all if it is compiled. `runtime` defaults to `graph` on a GPU and to `eager` on a CPU: a module as it is
+    called from Python, while `archdsl bench` and the search take ONNX Runtime on a CPU where it is installed. `mode` is
+    the former name of `runtime`. `on_wait` is called with a sentence while another process measures on the device; by
+    default it prints to stderr. `target` is another machine, `ssh://user@host`, whose CPU measures the exported file;
+    `runtime` is then `onnxruntime` by default.
 
     Raises:
         WrongUse: `runtime` and `mode` differ, or `target` is unusable.

@@ -25,7 +25,7 @@ def largest_difference(spec: Spec, setting: Setting, features_only: bool = False
     with torch.inference_mode():
         for each in (exact, two):
             net = placed(seeded(spec, setting.device, features_only), each)
-            net = optimized(net) if optimize and each is two else net
+            net = optimized(net, each) if optimize and each is two else net
             given = net(noise(each, image))
             outputs.append(given if isinstance(given, list | tuple) else [given])
     return max(

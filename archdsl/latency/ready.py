@@ -22,7 +22,7 @@ from archdsl.latency.rounds import Host, Pace, measure_all
 from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
-from archdsl.runtimes.runner import check_optimize, noise, placed, prepare, refusing, steady
+from archdsl.runtimes.runner import noise, optimized, placed, prepare, refusing, steady
 from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting
 from archdsl.runtimes.target import Target
@@ -66,8 +66,6 @@ class ReadyNetworks:
             is_file = isinstance(subject, Path) and subject.suffix == ".onnx"
             if not is_file and not isinstance(subject, Spec | torch.nn.Module):
                 raise wrong_spec("measure", subject, "a Spec, an nn.Module or the Path of an .onnx file")
-        if optimize:
-            check_optimize(setting)
         with naming_package(setting.runtime):
             setting.executor.begin()
         self._subjects, self._there, self._features_only = subjects, there, features_only
@@ -164,13 +162,19 @@ class ReadyNetworks:
                     file = Path(folder) / f"{len(written)}.onnx"
                     with refusing(setting, images[name]):
                         module = _module(subject, setting.device, self._features_only)
-                        written[id(subject)] = exported(module, images[name], setting, file)
+                        written[id(subject)] = exported(module, images[name], setting, file, self._optimize)
             networks = {name: written[id(subject)] for name, subject in subjects.items()}
-            return latencies_of(there, setting, networks, threads, pace, LockOptions(on_wait or print_to_stderr))
+            latencies = latencies_of(there, setting, networks, threads, pace, LockOptions(on_wait or print_to_stderr))
+        if self._optimize:
+            for latency in latencies:
+                latency.provenance["optimized"] = True
+        return latencies
 
 
-def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Path) -> Exported:
+def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Path, optimize: bool = False) -> Exported:
     """A copy of a module exported to a file, which is held against it; a file that is there is held against itself.
+
+    With `optimize` the file is of its inference form.
 
     Raises:
         MeasureError: it cannot be exported, or the runtime cannot run it.
@@ -184,7 +188,7 @@ def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Pa
         network = OpenedFile(runtime, subject)
         return Exported(subject, image, network, network.names_for(noise(setting, image).float()))
     module, x = placed(copy.deepcopy(subject), setting), noise(setting, image)
-    runtime.write(module, x, file)
+    runtime.write(optimized(module, setting) if optimize else module, x, file)
     return Exported(file, image, Float32Interface(module, x.dtype).eval(), names_of_outputs(module, x))
 
 
@@ -277,14 +281,18 @@ def export_seeded(spec: Spec, file: Path, setting: Setting, features_only: bool 
     export_network(seeded(spec, setting.device, features_only), (spec.channels, *spec.image_size), file, setting)
 
 
-def export_network(module: nn.Module, image: Image, file: Path, setting: Setting) -> None:
+def export_network(module: nn.Module, image: Image, file: Path, setting: Setting, optimize: bool = False) -> None:
     """A network of one's own making, exported for a setting to a file that `measure` takes; it is changed.
+
+    With `optimize` the file is of its inference form.
 
     Raises:
         MeasureError: the runtime runs no files, or the network cannot be exported.
     """
     with refusing(setting, image):
-        _of_files(setting, file).write(placed(module, setting), noise(setting, image), file)
+        net = placed(module, setting)
+        net = optimized(net, setting) if optimize else net
+        _of_files(setting, file).write(net, noise(setting, image), file)
 
 
 def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:

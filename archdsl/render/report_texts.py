@@ -64,6 +64,7 @@ def heading(report: Report) -> str:
     setting = [f"batch {settings['batch']}"] if "batch" in settings else []
     setting += [str(settings[name]) for name in ("dtype", "runtime") if name in settings]
     setting += ["features only"] * bool(settings.get("features_only"))
+    setting += ["optimized"] * bool(settings.get("optimize"))
     setting.append(f"{device} ({name})" if name else str(device))
     return f"space {report.space}: {', '.join([*_budgets(report), *setting])}"
 

@@ -77,7 +77,7 @@ def heading(settings: Settings, machine: Provenance | None) -> str:
     """What is searched, for what, on what."""
     place = settings.measuring_place
     device = place if machine is None else f"{place} ({machine.device_name})"
-    form = ["features only"] * settings.features_only
+    form = ["features only"] * settings.features_only + ["optimized"] * settings.optimize
     setting = [f"batch {settings.batch}", settings.dtype, settings.runtime, *form, device]
     return f"space {settings.space['name']}: {', '.join([*budget_texts(settings), *setting])}"
 

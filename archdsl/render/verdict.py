@@ -117,6 +117,8 @@ def condition_texts(facts: JsonObject) -> Iterator[str]:
     yield from (f"{name} {versions[name]}" for name in [facts.get("runtime")] if name in versions)
     if facts.get("features_only"):
         yield "features only, without head"
+    if facts.get("optimized"):
+        yield "optimized (inference form)"
     if threads := number(facts.get("threads")):
         yield counted(int(threads), "thread")
     name = facts.get("device_name")

@@ -108,7 +108,7 @@ def default_runtime(device: str) -> str:
     return CudaGraph.name if device.startswith("cuda") else Eager.name
 
 
-def deployment_runtime(device: str, dtype: str, optimize: bool = False) -> DefaultRuntime:
+def deployment_runtime(device: str, dtype: str) -> DefaultRuntime:
     """The runtime of `archdsl search`, `doctor` and `bench`, which measure what would be deployed; imports no package.
 
     `graph` on a GPU; on a CPU ONNX Runtime where its packages are installed and it takes the dtype, else `eager`.
@@ -116,8 +116,6 @@ def deployment_runtime(device: str, dtype: str, optimize: bool = False) -> Defau
     exported = OnnxRuntime()
     if device.startswith("cuda"):
         return DefaultRuntime(CudaGraph.name, "the default on a GPU")
-    if optimize:
-        return DefaultRuntime(Eager.name, "the default on a CPU with --optimize")
     if dtype not in exported.dtypes:
         return DefaultRuntime(Eager.name, f"the default on a CPU for {dtype}, which {exported.name} does not take")
     if missing := exported.missing_packages():

@@ -20,12 +20,12 @@ from archdsl.exporting.onnx_file import write_onnx
 from archdsl.exporting.pt2_file import write_pt2
 from archdsl.exporting.python_source import write_python
 from archdsl.files import replace_together, replacing, sha256_of
-from archdsl.optimizing import optimize as optimize_form
 from archdsl.runtimes.export_job import TORCH_DTYPES, Dtype, ExportJob, Format, checked_job, files_of
 from archdsl.runtimes.export_job import Exported as Exported
 from archdsl.runtimes.export_job import check_dtype as check_dtype
 from archdsl.runtimes.export_job import check_target as check_target
 from archdsl.runtimes.export_job import format_of as format_of
+from archdsl.runtimes.inference_form import inference_form
 from archdsl.runtimes.readers import READERS
 from archdsl.runtimes.verify import Difference, difference, refuse
 from archdsl.weights.facts import ModelFacts
@@ -148,7 +148,7 @@ def _write(job: ExportJob, model: Backbone, file: Path) -> _Written:
     """Write a network in the job's format; in place."""
     network = frozen(model, TORCH_DTYPES[job.dtype])
     if job.optimize:
-        network = optimize_form(network)
+        network = inference_form(network)
         for parameter in network.parameters():
             parameter.data = parameter.contiguous()  # in which order they lie is the other tool's affair
     if job.format == "safetensors":

@@ -170,6 +170,8 @@ class FileRuntime(Runtime):
     def write(self, net: nn.Module, x: Tensor, file: Path) -> None:
         """The network exported to a file for images like x, under this name once it was held against the network.
 
+        The file of an inference form is held against the network that the form was made of.
+
         Raises:
             MeasureError: it cannot be exported, the runtime cannot run it, or it differs from the network.
         """
@@ -181,6 +183,7 @@ class FileRuntime(Runtime):
     def _written(self, net: nn.Module, x: NetInput, file: Path, folder: _Folder | None) -> FilePass:
         import torch
 
+        from archdsl.compile import Backbone, declared
         from archdsl.exporting.frozen import Float32Interface
         from archdsl.exporting.onnx_file import write_onnx
         from archdsl.runtimes.verify import difference, refuse
@@ -190,12 +193,16 @@ class FileRuntime(Runtime):
         net, x = net.cpu(), x.cpu()  # a file is exported on the CPU, whatever runs it
         images, names = x.float(), names_of_outputs(net, x)
         dtype = {torch.float16: "float16"}.get(x.dtype, "float32")
+        plain = declared(net) if isinstance(net, Backbone) else net
+        if plain is not net:
+            for parameter in net.parameters():
+                parameter.data = parameter.contiguous()  # in which order they lie is the file's affair
         try:
             whole = file.with_name(f"{file.name}.float32") if self.is_int8 else file
             write_onnx(Float32Interface(net, x.dtype).eval(), images, whole, names)
             opened = FilePass(self, whole, images, torch.get_num_threads(), folder)
             image = (images.shape[1], images.shape[2], images.shape[3])
-            reference = Float32Interface(net, x.dtype).eval()
+            reference = Float32Interface(plain, x.dtype).eval()
             refuse(difference(opened.session.outputs, reference, image, (len(images),), names), dtype)
             if self.is_int8:
                 self.quantize(whole, file, _noise_like(images))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from archdsl.errors import MeasureError, WrongSetting, one_line
+from archdsl.errors import ExportError, MeasureError, one_line
 from archdsl.runtimes.by_name import naming_package
 from archdsl.runtimes.runtime import Runner as Runner
 from archdsl.runtimes.setting import Image, Setting, runtime_of
@@ -42,25 +42,25 @@ def prepare(
     setting = Setting.checked(device, batch, dtype, runtime_of(runtime, mode))
     with refusing(setting, image), _on(setting.device):
         net = placed(copy.deepcopy(model), setting)
-        return setting.executor.runner(optimized(net) if optimize else net, noise(setting, image))
+        return setting.executor.runner(optimized(net, setting) if optimize else net, noise(setting, image))
 
 
-def optimized(model: nn.Module) -> nn.Module:
-    """The inference form of a network that lies on its device, in its dtype.
+def optimized(model: nn.Module, setting: Setting) -> nn.Module:
+    """The inference form of a network that lies on its device, in its dtype; for a file that of a CPU, on the CPU.
+
+    A file holds operators of ONNX alone, so that what an accelerator has of its own cannot be in it.
 
     Raises:
         TypeError: it is not a network that `archdsl.build` made.
+        MeasureError: the form differs from the network by more than rounding.
     """
-    from archdsl.optimizing import optimize
+    from archdsl.runtimes.inference_form import inference_form
 
-    return optimize(model)  # type: ignore[arg-type]  # it refuses other modules
-
-
-def check_optimize(setting: Setting) -> None:
-    """Raises `WrongSetting` for a runtime that runs exported files, which it optimizes by itself."""
-    if setting.executor.runs_files:
-        rule = f"runtime {setting.runtime} runs an exported file, which it optimizes itself: there is no other form"
-        raise WrongSetting(f"{rule}; leave out --optimize, or use --runtime eager, graph or compile")
+    placed_model = model.cpu() if setting.executor.runs_files else model
+    try:
+        return inference_form(placed_model)  # type: ignore[arg-type]  # it refuses other modules
+    except ExportError as error:
+        raise MeasureError(str(error)) from error
 
 
 def placed(model: nn.Module, setting: Setting) -> nn.Module:

@@ -113,4 +113,5 @@ def _conditions(scored: Sequence[Scored], settings: Settings, machine: Provenanc
     if first is not None and first.provenance is not None:
         return {**first.provenance}
     threads = settings.threads or settings.chosen_threads
-    return machine.as_json() | {"threads": threads, "features_only": settings.features_only}
+    forms = {"features_only": settings.features_only} | ({"optimized": True} if settings.optimize else {})
+    return machine.as_json() | {"threads": threads, **forms}

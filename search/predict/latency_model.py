@@ -120,6 +120,7 @@ def table_of(settings: Settings, now: Provenance | None) -> Table | None:
             settings.runtime,
             settings.measuring()["threads"] or now.threads,
             settings.stat,
+            settings.optimize,
         )
         return load(settings.space_document, asked, now)
     except (MeasureError, RuntimeError):  # the latter where there is no home folder

@@ -30,6 +30,8 @@ def name_of(settings: Settings) -> str:
     asked = settings.model_dump(mode="json", exclude=_OF_A_MACHINE)
     if not settings.features_only:
         del asked["features_only"]  # the name stays that of studies from before there was a choice
+    if not settings.optimize:
+        del asked["optimize"]
     if settings.target is None:
         del asked["target"]
     if not settings.also:

@@ -11,7 +11,7 @@ from archdsl import zoo
 from archdsl.json_types import Json, JsonObject
 from archdsl.search.report.reading import RunFiles, items, mapping, number, text
 
-_MEASURED = ("device", "batch", "dtype", "runtime", "features_only", "threads", "stat")
+_MEASURED = ("device", "batch", "dtype", "runtime", "features_only", "optimize", "threads", "stat")
 _PLAIN = (*_MEASURED, "target", "data", "epochs", "images", "sampler", "trials", "seed")
 _UNITS = {
     "latency_budget_ms": ("latency-budget", "ms"),

@@ -11,6 +11,10 @@ from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.run_schema import ReadingFile
 
 FILE = "final_readings.json"
+_NOTED_AS = {"optimize": "optimized"}
+"""How the provenance of a latency calls a condition, where it has a name of its own."""
+_FORMS = ("features_only", "optimized")
+"""What the provenance of a latency says only where it is so."""
 
 
 class FinalReadings:
@@ -57,4 +61,5 @@ def _is_under(latency: Latency, setting: Conditions, machine: Provenance | None)
     noted = latency.provenance
     if machine is not None and (noted.get("device_name"), noted.get("torch")) != (machine.device_name, machine.torch):
         return False
-    return all(noted.get(name, False if name == "features_only" else None) == value for name, value in setting.items())
+    asked = {_NOTED_AS.get(name, name): value for name, value in setting.items()}
+    return all(noted.get(name, False if name in _FORMS else None) == value for name, value in asked.items())

@@ -96,6 +96,7 @@ def conditions_of(latencies: Sequence[Latency], stat: str) -> JsonObject:
         **{name: first.get(name) for name in names},
         **({"target": first["target"]} if first.get("target") else {}),
         **({"features_only": True} if first.get("features_only") else {}),
+        **({"optimized": True} if first.get("optimized") else {}),
         **({"file": first["file"]} if "file" in first else {}),
         "inference_mode": "file" not in first,
         "environment": first.get("environment") or {},

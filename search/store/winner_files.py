@@ -46,7 +46,7 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
     measured = EXPORTED if is_exported else WEIGHTS
     folder.write_text("run_winner.py", script(verdict.spec.name, measured, verdict.reading, settings, policy))
     maps = maps_of(verdict.spec) if settings.features_only else None
-    how = usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8")
+    how = usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8", settings.optimize)
     folder.write_text("README.txt", how + measured_there(verdict.reading.conditions))
 
 

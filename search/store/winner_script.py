@@ -16,10 +16,11 @@ def script(name: str, file: str, reading: Reading, settings: Settings, policy: F
     conditions = reading.conditions
     kept = ("device", "batch", "dtype", "runtime", "threads")
     turns = 1 if settings.target else policy.turns_of(max(reading.value_ms, sample_ms(settings.device)))
+    setting = {key: conditions[key] for key in kept} | ({"target": settings.target} if settings.target else {})
     values = {
         "NAME": name,
         "FILE": file,
-        "SETTING": {key: conditions[key] for key in kept} | ({"target": settings.target} if settings.target else {}),
+        "SETTING": setting | ({"optimize": True} if settings.optimize else {}),
         "FEATURES_ONLY": settings.features_only or None,
         "STAT": settings.stat,
         "BUDGET_MS": settings.budgets.latency_ms,

@@ -14,14 +14,23 @@ def maps_of(spec: Spec) -> str:
     return ", ".join(f"{name} {tuple(int(side) for side in shape[:3])}" for name, shape in sides.items())
 
 
-def usage(name: str, is_exported: bool, maps: str | None = None, is_quantised: bool = False) -> str:
+def usage(
+    name: str,
+    is_exported: bool,
+    maps: str | None = None,
+    is_quantised: bool = False,
+    is_optimized: bool = False,
+) -> str:
     """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl.
 
-    `maps` are the outputs of a winner that was measured without its head.
+    `maps` are the outputs of a winner that was measured without its head; with `is_optimized` its inference form was
+    measured.
     """
     quantised = _QUANTISED_LINES if maps is None else _QUANTISED_MAPS_LINES
     accuracy = quantised if is_quantised else _ACCURACY_LINES
     files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + accuracy * is_exported
+    if is_optimized:
+        files += _OPTIMIZED_FILE_LINES if is_exported else _OPTIMIZED_LINES
     if maps is not None:
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
         return files + _MAPS.format(maps=maps) + how
@@ -61,6 +70,14 @@ winner.safetensors states that of the weights in float32.
 _QUANTISED_MAPS_LINES = """
 winner.onnx is quantised to int8 and states no accuracy, since it gives maps. That in verdict.json was measured of the
 classifier, quantised in the same way; winner.safetensors states that of the weights in float32.
+"""
+_OPTIMIZED_FILE_LINES = """
+winner.onnx is the inference form of the network (archdsl.optimize); winner.safetensors holds the network as it was
+trained, which computes the same up to rounding.
+"""
+_OPTIMIZED_LINES = """
+The latency is that of the inference form. winner.safetensors holds the network as it was trained; put
+model = archdsl.optimize(model) after the line that loads it, and it computes the same up to rounding.
 """
 _PREPARATION = """\
     picture = ImageOps.exif_transpose(Image.open("picture.jpg"))

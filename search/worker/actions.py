@@ -151,6 +151,7 @@ def _network(subject: Subject, setting: messages.MeasuringSetting, image: Image 
         setting.threads,
         image=image,
         features_only=setting.features_only,
+        optimize=setting.optimize,
     )
 
 
@@ -178,9 +179,8 @@ def _threads(request: messages.ThreadsRequest, say: Say) -> messages.ThreadsRepl
             if request.file is None
             else Path(request.file)
         )
-        runner = prepared(
-            subject, image, Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
-        )
+        checked = Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
+        runner = prepared(subject, image, checked, setting.optimize)
         return messages.ThreadsReply(fastest_threads([runner], runtime_named(setting.runtime)))
 
 

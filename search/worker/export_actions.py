@@ -30,7 +30,7 @@ def export_candidate(request: messages.CandidateRequest, say: Say) -> messages.C
     if not file.is_file():
         checked = Setting.checked(setting.device, setting.batch, setting.dtype, setting.runtime)
         module = seeded_network(request.spec, checked.device, setting.features_only)
-        export_network(module, image_of(request.spec), file, checked)
+        export_network(module, image_of(request.spec), file, checked, setting.optimize)
     return messages.CandidateReply(file.stat().st_size)
 
 
@@ -56,7 +56,16 @@ def export_trained(request: messages.ExportRequest, say: Say) -> messages.Export
     if dtype == "int8" and request.calibration is not None and runtime_named(setting.runtime).calibrates:
         images = list(_batches(loaded(*request.calibration.data), request.calibration.images, setting.batch))
     model = trained(Path(request.weights), setting.features_only)
-    done = export(model, request.file, "onnx", batch=setting.batch, dtype=dtype, facts=facts, calibration=images)
+    done = export(
+        model,
+        request.file,
+        "onnx",
+        batch=setting.batch,
+        dtype=dtype,
+        facts=facts,
+        calibration=images,
+        optimize=setting.optimize,
+    )
     return messages.ExportReply(done.sha256, done.largest_error)
 
 

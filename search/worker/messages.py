@@ -24,6 +24,8 @@ class MeasuringSetting:
     threads: int | None
     features_only: bool = False
     """Whether it is the backbone for dense prediction that is measured, without its head."""
+    optimize: bool = False
+    """Whether it is the inference form that is measured."""
     target: str | None = None
     """The URL of another machine that measures."""
 

@@ -67,6 +67,8 @@ def measure(request: messages.MeasureRequest, say: Say) -> messages.MeasureReply
     )
     if setting.features_only:
         latency.provenance["features_only"] = True
+    if setting.optimize:
+        latency.provenance["optimized"] = True
     reading = messages.LatencyReading(latency.samples, latency.provenance, tuple(sorted(latency.disturbed)))
     return messages.MeasureReply(reading, time.monotonic() - started)
 

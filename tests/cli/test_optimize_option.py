@@ -9,7 +9,7 @@ import pytest
 
 import archdsl
 from archdsl.cli import main
-from archdsl.errors import WrongUse
+from archdsl.errors import ExportError, MeasureError, WrongUse
 from archdsl.latency import compare
 from archdsl.latency.provenance import Noted
 
@@ -18,9 +18,8 @@ BENCH = ("bench", *SMALL, "--device", "cpu", "--threads", "1", "--rounds", "1", 
 
 
 def test_bench_measures_the_form_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*BENCH]) == 0
+    assert main([*BENCH, "--runtime", "eager"]) == 0
     captured = capsys.readouterr()
-    assert "runtime: eager (the default on a CPU with --optimize)" in captured.err
     assert "eager, optimized, 1 rounds" in " ".join(captured.out.split())
 
 
@@ -35,16 +34,31 @@ def test_provenance_tells_the_form_apart() -> None:
     assert Noted.from_json({}).optimized is False
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--runtime", "onnxruntime"], "runtime onnxruntime runs an exported file, which it optimizes itself"),
-        (["--target", "ssh://nobody@nowhere"], "another machine runs an exported file"),
-    ],
-)
-def test_bench_refuses_it_where_a_file_runs(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*BENCH, *options]) == 2
-    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+def test_a_runtime_of_files_measures_the_file_of_the_form(tmp_path: Path) -> None:
+    """The file is held against the network itself, and differs from that of the plain network."""
+    pytest.importorskip("onnxruntime", reason="the extra archdsl[onnx] is not installed")
+    spec = archdsl.override(archdsl.load_spec("fcvit_tiny"), ["image=64"])
+    plain, form = (
+        archdsl.measure(spec, device="cpu", runtime="onnxruntime", threads=1, rounds=1, optimize=optimize)
+        for optimize in (False, True)
+    )
+    assert form.provenance["optimized"] is True
+    files = [latency.provenance["file"] for latency in (plain, form)]
+    assert all(isinstance(file, dict) for file in files)
+    assert files[0] != files[1]
+
+
+def test_a_form_that_differs_is_refused_where_it_alone_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("archdsl.optimizing.inference._difference", lambda *networks: 0.5)
+    spec = archdsl.override(archdsl.load_spec("fcvit_tiny"), ["image=64"])
+    said = "the optimized network differs by 0.5 of the largest output"
+    with pytest.raises(MeasureError, match=said):
+        archdsl.measure(spec, device="cpu", runtime="eager", threads=1, rounds=1, optimize=True)
+    with pytest.raises(ExportError, match=said):
+        archdsl.export(archdsl.build(spec), tmp_path / "net.pt2", optimize=True)
+    assert not (tmp_path / "net.pt2").exists()
 
 
 def test_layers_have_no_form(capsys: pytest.CaptureFixture[str]) -> None:

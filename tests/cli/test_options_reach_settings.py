@@ -37,6 +37,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "runtime": ("--runtime compile", "compile"),
     "mode": ("--mode compile", "compile"),
     "features_only": ("--features-only", True),
+    "optimize": ("--optimize", True),
     "target": ("--target ssh://pi@host:22 --runtime onnxruntime", "ssh://pi@host:22"),
     "threads": ("--threads 3", 3),
     "stat": ("--stat p90", "p90"),

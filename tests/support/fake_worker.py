@@ -99,6 +99,7 @@ class FakeWorker:
         facts = {name: request["setting"][name] for name in ("device", "batch", "dtype", "runtime", "threads")}
         facts |= {"target": request["setting"]["target"]} if request["setting"]["target"] else {}
         facts |= {"features_only": True} if request["setting"]["features_only"] else {}
+        facts |= {"optimized": True} if request["setting"]["optimize"] else {}
         facts |= {
             "device_name": machine.name,
             "torch": "2.0",
