@@ -223,8 +223,9 @@ def exported_text(reading: Reading | None) -> str:
     """What is known of the answers of an exported winner, whose accuracy was not measured; empty where none is."""
     if reading is None or "file" not in reading.conditions or reading.conditions.get("dtype") == "int8":
         return ""
+    what = "is the inference form of this network" if reading.conditions.get("optimized") else "has the same weights"
     return (
-        "winner.onnx has the same weights, and its outputs agree on three test inputs (noise and zeros), "
+        f"winner.onnx {what}, and its outputs agree on three test inputs (noise and zeros), "
         "but its accuracy on images was not measured"
     )
 

@@ -34,6 +34,9 @@ def test_every_measurement_and_what_is_told_of_the_winner_is_of_the_form(runtime
     assert json.loads((run / "verdict.json").read_text())["conditions"]["optimized"] is True
     assert json.loads((run / "run.json").read_text())["optimize"] is True
     assert "optimized (inference form)" in text_of(summary(result))
+    assert (runtime == "onnxruntime") == (
+        "winner.onnx is the inference form of this network" in text_of(summary(result))
+    )
     assert "'optimize': True" in (run / "run_winner.py").read_text()
     assert "inference form" in (run / "README.txt").read_text()
 

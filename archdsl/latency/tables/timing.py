@@ -208,7 +208,7 @@ def _ready(spec: Spec, setting: Setting, optimize: bool) -> tuple[nn.Module, Ten
 
     with refusing(setting, image_of(spec)):
         net = placed(seeded(spec), setting)
-        return optimized(net) if optimize else net, noise(setting, image_of(spec))
+        return optimized(net, setting) if optimize else net, noise(setting, image_of(spec))
 
 
 def image_of(spec: Spec) -> Image:
