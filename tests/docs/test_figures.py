@@ -156,6 +156,35 @@ def counting() -> list[str]:
     return ["More than 1,500 documents are counted per second"]
 
 
+def by_hand() -> list[str]:
+    found = result("parent_search")
+    names = {
+        "parent-0": "search with the parent that ships",
+        "litv2_s-0.25-2-0": "LITv2-S, a quarter of its widths",
+        "litv2_s-0.50-4-0": "LITv2-S, half of its widths",
+        "litv2_s-0.33-4-0": "LITv2-S, a third of its widths",
+    }
+    worst = min(found["compared"]["0"].values(), key=lambda pair: pair["difference"])
+    behind = f"{-100 * worst['difference']:.1f} points behind the best of them, with a standard error of"
+    earlier = [found["earlier"]["rows"][name] for name in ("parent-0", "no_library-0")]
+    return [
+        *(
+            f"| {label} | {_shortly(found['rows'][name])} | {_params(found['rows'][name])} |"
+            for name, label in names.items()
+        ),
+        f"The search is {behind} {100 * worst['error']:.1f}",
+        f"{_shortly(earlier[0], ' at')}, and one with `--library none` with {_shortly(earlier[1], ' at')}",
+    ]
+
+
+def _shortly(row: Any, between: str = " |") -> str:
+    return f"{100 * row['held_out']:.1f} ± {100 * row['error']:.1f} %{between} {row['ms']:.2f} ms"
+
+
+def _params(row: Any) -> str:
+    return f"{row['params'] / 1e6:.2f} M"
+
+
 def inherited() -> list[str]:
     found = result("inherit")
     rows = {row["weights"]: row for row in found["rows"]}
@@ -191,6 +220,7 @@ def test_the_page_on_speed_has_the_tables_of_its_result(monkeypatch: pytest.Monk
         ("explanation/how-the-search-works", rate),
         ("explanation/how-the-search-works", samplers),
         ("explanation/how-the-search-works", beside_the_zoo),
+        ("explanation/how-the-search-works", by_hand),
         ("how-to/examine-a-space", tables),
         ("explanation/from-document-to-network", counting),
         ("how-to/start-from-a-trained-network", inherited),
