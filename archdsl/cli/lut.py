@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="name or path of a search space")]
 
 
+def _dtype_of_parts(value: str | None) -> str | None:
+    if value == "int8":
+        rule = "a table is of parts that run in PyTorch, which has no int8"
+        raise typer.BadParameter(f"{rule}; measure whole networks: archdsl bench SPEC --dtype int8")
+    return check_dtype(value)
+
+
 class TableOptions(TypedDict):
     """What a table holds for, by the names of `archdsl.latency.tables.build_tables`."""
 
@@ -48,7 +55,7 @@ class TableOptions(TypedDict):
         typer.Option(
             "--dtype",
             metavar="float32|float16|bfloat16",
-            callback=check_dtype,
+            callback=_dtype_of_parts,
             show_default=False,
             help="data type (default: float32)",
         ),

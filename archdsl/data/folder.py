@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from archdsl.data.folder_layout import SUFFIXES, folders_in, is_image, layout
+from archdsl.data.folder_layout import SUFFIXES, Layout, folders_in, is_image, layout
 from archdsl.data.labelled import (
     Drawn,
     Labelled,
@@ -63,18 +63,22 @@ def list_folder(root: Path, seed: int, sizes: Sizes) -> ListedFolder:
         SearchError: Pillow is missing, the folders may be sets as well as classes, a class has no image, or there are
             too few classes.
     """
-    need_pillow()
-    places = layout(root)
-    listings = [None if place is None else _listing(place) for place in places.sets]
-    first = listings[0]
-    assert first is not None
-    _refuse_empty_classes(root, places.train, first)
+    places, listings, first = _listed(root)
     labels = [None if listing is None else listing.labels for listing in listings]
     names = class_names(first.labels)
     drawn = three(labels, names, seed, sizes)
     train, val, held = (_files_of(listings, some, names) for some in drawn)
     notes = (*places.notes, *_other_files(listings))
     return ListedFolder((train, val, held), names, notes, tuple(drawn_apart(labels)))
+
+
+def refuse_without_images(root: Path) -> None:
+    """A folder in which no images of classes lie is refused; none of them is opened.
+
+    Raises:
+        SearchError: as `list_folder`.
+    """
+    _listed(root)
 
 
 def read_folder(listed: ListedFolder, root: Path, image: Sides) -> tuple[Split, int]:
@@ -91,6 +95,17 @@ def read_folder(listed: ListedFolder, root: Path, image: Sides) -> tuple[Split, 
     notes = (*listed.notes, *scales, *_darkness(train), *listed.drawn_apart)
     notes = (*notes, *unreadable(lost))
     return Split(train, val, held, tuple(str(name) for name in listed.class_names), notes), len(lost)
+
+
+def _listed(root: Path) -> tuple[Layout, list[Listing | None], Listing]:
+    """Where the sets of a folder lie, what lies there, and of these the set to train on."""
+    need_pillow()
+    places = layout(root)
+    listings = [None if place is None else _listing(place) for place in places.sets]
+    first = listings[0]
+    assert first is not None
+    _refuse_empty_classes(root, places.train, first)
+    return places, listings, first
 
 
 def _files_of(listings: Sequence[Listing | None], drawn: Drawn, names: Labels) -> DrawnFiles:

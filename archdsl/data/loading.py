@@ -71,14 +71,18 @@ def require_data(name: str) -> None:
 
     Raises:
         NotFound: it is neither built in nor `hf:NAME`, and there is no such file or folder.
-        SearchError: it is a file of another kind than `.npz`.
+        SearchError: it is a file of another kind than `.npz`, or a folder in which no images of classes lie.
     """
     path = Path(name).expanduser()
     if name in BUILT_IN or name.startswith(hugging_face.PREFIX):
         return
     if not path.exists():
         raise NotFound(_unknown(name, path))
-    if not path.is_dir() and path.suffix.lower() not in _ARRAYS:
+    if path.is_dir() and not hugging_face.is_saved(path):
+        from archdsl.data.folder import refuse_without_images
+
+        refuse_without_images(path)
+    elif not path.is_dir() and path.suffix.lower() not in _ARRAYS:
         raise SearchError(_unknown(name, path))
 
 
@@ -119,7 +123,7 @@ def _unknown(name: str, path: Path) -> str:
     """Why nothing could be loaded under this name."""
     accepted = f"{', '.join(BUILT_IN)}, a folder with one folder per class, a .npz file, or hf:NAME of Hugging Face"
     if path.exists():
-        return f"{name}: data must be a folder or a .npz file; known: {accepted}"
+        return f"{name}: data of this kind is not read; give one of: {accepted}"
     if os.sep in name or "/" in name or path.suffix:
         return f"{name}: no such file or folder; known: {accepted}"
     hint = nearest(name, BUILT_IN)

@@ -116,16 +116,32 @@ def test_an_unknown_name_lists_the_known_ones(name: str, message: str) -> None:
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("1,2")
-    with pytest.raises(SearchError, match=r"data\.csv: data must be a folder or a \.npz file"):
+    with pytest.raises(SearchError, match=r"data\.csv: data of this kind is not read; give one of: digits"):
         load(str(path), 16, 0)
+
+
+@pytest.mark.parametrize("files", [[], ["notes.txt"], ["a/1.png", "b/notes.txt"], ["1.png"]], ids=str)
+def test_a_folder_without_images_of_a_class_is_refused_before_anything_is_begun(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in files:
+        (Path("photos") / name).parent.mkdir(exist_ok=True)
+        (Path("photos") / name).touch()
+    with pytest.raises(SearchError, match=r"^photos: "):
+        require_data("photos")
 
 
 def test_a_file_of_another_kind_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
     (tmp_path / "make.py").write_text("")
     np.savez(tmp_path / "photos.npz")
-    with pytest.raises(SearchError, match=r"make\.py: data must be a folder or a \.npz file"):
+    with pytest.raises(SearchError, match=r"make\.py: data of this kind is not read; give one of: digits"):
         require_data(str(tmp_path / "make.py"))
-    for name in ("digits", "hf:mnist", str(tmp_path), str(tmp_path / "photos.npz")):
+    for title in ("a", "b"):
+        (tmp_path / "pictures" / title).mkdir(parents=True)
+        (tmp_path / "pictures" / title / "1.png").touch()
+    for name in ("digits", "hf:mnist", str(tmp_path / "pictures"), str(tmp_path / "photos.npz")):
         require_data(name)
 
 
