@@ -16,8 +16,8 @@ def parent_file(named: str) -> Path:
     """The file of a trained network that ships under a name, or that is at a path.
 
     Raises:
-        WrongUse: there is no such file, or it is no network of ours; for a published checkpoint with the command that
-            makes one of it.
+        WrongUse: there is no such file, or it is a published checkpoint; with the command that makes a parent of it.
+        WeightsError: the file holds no network of ours that can be read.
     """
     file = zoo.shipped_parent(named) or Path(named).expanduser().absolute()
     if not file.exists():
@@ -35,7 +35,7 @@ def parent_file(named: str) -> Path:
             raise WrongUse(f"{named} is a published checkpoint; load it into its network first: {remedy}") from None
         reason = str(error).partition("; make one with")[0]
         remedy = f"give a {MODEL} that archdsl train or archdsl import wrote"
-        raise WrongUse(f"the parent has no weights that can be read: {reason}; {remedy}") from None
+        raise WeightsError(f"the parent has no weights that can be read: {reason}; {remedy}") from None
     return file
 
 

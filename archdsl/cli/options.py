@@ -9,6 +9,7 @@ from typing import Annotated, get_args
 import typer
 from typer.models import OptionInfo
 
+from archdsl.cli import output
 from archdsl.errors import nearest
 from archdsl.search.request import Role, Sampler
 
@@ -98,6 +99,7 @@ Target = Annotated[
         "--target",
         metavar="ssh://USER@HOST",
         callback=check_target,
+        is_eager=True,  # so that a warning about this machine knows of it
         help="measure on another machine's CPU, through ssh, in onnxruntime (the default) or openvino",
     ),
 ]
@@ -189,8 +191,21 @@ def seed_option(use: str) -> OptionInfo:
 
 
 def threads_option(text: str) -> OptionInfo:
-    """`--threads`."""
-    return whole_option("--threads", 1024, text)
+    """`--threads`, with a warning where this machine, if it is the one that is measured, has fewer cores."""
+    option: OptionInfo = typer.Option(
+        "--threads", metavar="N", parser=whole(1024), show_default=False, help=text, callback=_warn_of_few_cores
+    )
+    return option
+
+
+def _warn_of_few_cores(context: typer.Context, threads: int | None) -> int | None:
+    if threads is not None and context.params.get("target") is None:
+        from archdsl.timing.cores import physical_cores
+
+        if threads > (cores := physical_cores()):
+            has = f"has {cores} physical cores" if cores > 1 else "has one physical core"
+            output.remark(f"warning: this machine {has}; {threads} threads wait for each other")
+    return threads
 
 
 def rounds_option(text: str) -> OptionInfo:

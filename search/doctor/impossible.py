@@ -8,8 +8,9 @@ or one node's fields and shapes, follow from. What is too large for that is not 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from math import prod
 from typing import NamedTuple
 
 from archdsl.errors import Keys, Problem, short
@@ -19,6 +20,7 @@ from archdsl.language.checking.draft import draft
 from archdsl.language.nodes import node_models
 from archdsl.search.doctor.dead import Hole, holes_of, value_keys
 from archdsl.search.doctor.points import Points
+from archdsl.search.doctor.reasons import Reasons, distinct, reasons_of
 from archdsl.search.doctor.unfit_blocks import covered_positions, unfit_block, variables_of_node
 from archdsl.search.network import Choices, Choose
 from archdsl.search.policy.doctor import ProofPolicy
@@ -29,22 +31,22 @@ from archdsl.spaces.names import types_of
 from archdsl.spaces.resolve import Point, Unresolved, resolve, satisfied
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
-from archdsl.spaces.variables import variables
+from archdsl.spaces.variables import Variable, variables
 
 Value = tuple[str, Scalar]
 
 
 class Impossible(NamedTuple):
-    """A value that no point has: its variable, where it is written, and why most choices with it fail."""
+    """A value that no point has: its variable, where it is written, and why the choices with it fail."""
 
     name: str
     value: Scalar
     keys: Keys
-    reason: Problem
+    reasons: Reasons
 
     def problem(self) -> Problem:
         """The warning, at the value's place."""
-        rule = f"{self.name} = {short(self.value)} can never occur: {self.reason}"
+        rule = f"{self.name} = {short(self.value)} can never occur: {self.reasons}"
         return Problem(self.keys, rule, None, "remove it, or change what forbids it")
 
 
@@ -101,10 +103,10 @@ class _Proofs:
                 places = [place for place in self.holes[name] if not impossible & set(place.around.items())]
                 if not places or self._seen(name, value, places):
                     continue
-                reason = self._reason(name, value, places)
-                if reason is not None:
+                reasons = self._reasons(name, value, places)
+                if reasons is not None:
                     impossible.add((name, value))
-                    yield Impossible(name, value, value_keys(places[0], value), reason)
+                    yield Impossible(name, value, value_keys(places[0], value), reasons)
 
     def _seen(self, name: str, value: Scalar, places: list[Hole]) -> bool:
         """Whether a valid point has the value, among some drawn with it."""
@@ -123,19 +125,18 @@ class _Proofs:
             self.alive.update(looked.choices.items())
         return looked.choices, looked.problem
 
-    def _reason(self, name: str, value: Scalar, places: list[Hole]) -> Problem | None:
+    def _reasons(self, name: str, value: Scalar, places: list[Hole]) -> Reasons | None:
         """Why every choice with a value fails; None where one does not, or where that is not decided."""
         if (unfit := self._unfit(name, value)) is not None:
-            return unfit
+            return Reasons((unfit,))
         around = {outer for place in self.holes[name] for outer in place.around}
         mine = [needed for needed in self.constraints.values() if name in needed]
         here = set().union(*(self.nodes[place.keys[1]] for place in places if isinstance(place.keys[1], int)))
         parts = [here, *mine, set().union(*mine), here.union(*mine), here.union(*self.constraints.values())]
         scopes = [{name, *around, *part} for part in parts]
         for scope in [*sorted(scopes, key=len), set(self.variables)]:
-            reason = self._proof(name, value, scope)
-            if reason is not None:
-                return reason
+            if self._proven(name, value, scope):
+                return self._explained(name, value, scope, {name, *around, *here})
             if (name, value) in self.alive:
                 return None
         return None
@@ -148,26 +149,64 @@ class _Proofs:
         ]
         return reasons[0] if all(reasons) else None
 
-    def _proof(self, name: str, value: Scalar, scope: set[str]) -> Problem | None:
-        """The commonest reason of failing, if every choice of these variables with the value fails."""
-        reasons = Counter[Problem]()
-        whole = scope == set(self.variables)
+    def _choices_with(self, name: str, value: Scalar, scope: set[str]) -> dict[str, Variable] | None:
+        """The variables of a scope, one of them fixed to a value; None where one of them is a range."""
+        every = {other: variable if other in scope else fixed(variable) for other, variable in self.variables.items()}
+        every[name] = self.variables[name]._replace(values=(value,))
+        return every if all(variable.values for variable in every.values()) else None
+
+    def _proven(self, name: str, value: Scalar, scope: set[str]) -> bool:
+        """Whether every choice of these variables with the value fails."""
+        choices = self._choices_with(name, value, scope)
+        if choices is None:
+            return False
+        whole, has_failed = scope == set(self.variables), False
         partial = _Partial(self.points, scope, self.nodes, self.constraints)
-        choices = {other: variable if other in scope else fixed(variable) for other, variable in self.variables.items()}
-        choices[name] = self.variables[name]._replace(values=(value,))
-        if not all(variable.values for variable in choices.values()):
-            return None
         for looked_at, choose in enumerate(EveryChoice(choices)):
             self.left -= 1
             if looked_at == self.policy.most_choices or self.left < 0:
-                return None
+                return False
             used, problem = self._look(choose) if whole else partial.look(choose)
-            if name not in used:
-                continue
-            if problem is None:
-                return None
-            reasons[problem] += 1
-        return reasons.most_common(1)[0][0] if reasons else None
+            if name in used and problem is None:
+                return False
+            has_failed |= name in used
+        return has_failed
+
+    def _explained(self, name: str, value: Scalar, proven: set[str], node: set[str]) -> Reasons:
+        """Why choices with the value fail: what follows from the variables of the proof, and from the value's node."""
+        reasons = [self._reasons_in(name, value, proven)]
+        if not node <= proven:
+            reasons.append(self._reasons_in(name, value, node))
+        always = [reason for found in reasons if found is not None and found.always for reason in found.named]
+        if always:
+            return Reasons(distinct(always, 2))
+        assert reasons[0] is not None, "a choice that proved it has failed"
+        return reasons[0]
+
+    def _reasons_in(self, name: str, value: Scalar, scope: set[str]) -> Reasons | None:
+        """Why some choices of these variables with the value fail, or all of them where they are few."""
+        choices = self._choices_with(name, value, scope)
+        if choices is None:
+            return None
+        whole = scope == set(self.variables)
+        partial = _Partial(self.points, scope, self.nodes, self.constraints)
+        failed = list[list[Problem]]()
+        for choose in self._some(choices):
+            used, problems = partial.problems(choose)
+            if whole and (problem := self.points.look(choose).problem) is not None:
+                problems.append(problem)
+            if name in used:
+                failed.append(list(dict.fromkeys(problems)))
+        return reasons_of(failed)
+
+    def _some(self, choices: dict[str, Variable]) -> Iterator[Choose]:
+        """Every choice where they are few, else some that are drawn."""
+        most = self.policy.most_explained
+        if prod(len(variable.values) for variable in choices.values()) <= most:
+            yield from EveryChoice(choices)
+            return
+        for _ in range(most):
+            yield {name: draw(variable, self.generator) for name, variable in choices.items()}.__getitem__
 
 
 class _Partial:
@@ -182,6 +221,16 @@ class _Partial:
 
     def look(self, choose: Choose) -> tuple[Choices, Problem | None]:
         """The choices that were used, and a reason that makes every point with them fail; None where there is none."""
+        used, point = self._point(choose)
+        return used, None if point is None else next(self._problems(point), None)
+
+    def problems(self, choose: Choose) -> tuple[Choices, list[Problem]]:
+        """The choices that were used, and every reason that makes all points with them fail."""
+        used, point = self._point(choose)
+        return used, [] if point is None else list(self._problems(point))
+
+    def _point(self, choose: Choose) -> tuple[Choices, Point | None]:
+        """The choices that were used, and their point; None where it may follow from a variable outside."""
         used: Choices = {}
 
         def noted(name: str) -> Scalar:
@@ -189,19 +238,16 @@ class _Partial:
             return used[name]
 
         try:
-            point = resolve(self.space, noted)
+            return used, resolve(self.space, noted)
         except Unresolved:
-            return used, None  # it may follow from a variable outside
-        return used, next(self._problems(point), None)
+            return used, None
 
     def _problems(self, point: Point) -> Iterator[Problem]:
         for index in self.constraints:
             text = self.space.constraints[index]
-            try:
+            with suppress(ExpressionError):
                 if not satisfied(parse(text), point):
                     yield Problem(("constraints", index), f"the constraint {text} does not hold")
-            except ExpressionError:
-                return
         if not self.decided:
             return
         drafted = draft(point.document)

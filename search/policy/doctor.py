@@ -29,6 +29,8 @@ class ProofPolicy:
     """Of a set of variables that are looked at; where there are more, that set decides nothing."""
     most_in_all: int = 4_000
     """Choices looked at for all values."""
+    most_explained: int = 200
+    """Choices with an impossible value of which all problems are collected, to name those that fail every choice."""
     most_values: int = 100
     """Of one variable that are looked at; of a range in finer steps none is."""
 

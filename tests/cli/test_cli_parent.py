@@ -27,8 +27,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("line", "said"),
     [
         ("--parent missing.safetensors", "no such file: missing.safetensors; --parent takes a .safetensors of archdsl"),
-        ("--parent text.txt", "the parent has no weights that can be read"),
-        ("--parent .", "the parent has no weights that can be read"),
         ("--parent litv2_s", "archdsl import litv2_s CHECKPOINT -o litv2_s.safetensors"),
         ("--parent none --latency-budget 60%", "60% is a share of the parent's latency"),
         ("--parent mine.safetensors --latency-budget 0%", "must be above 0%"),
@@ -43,6 +41,25 @@ def test_a_parent_that_cannot_be_used_is_refused(run: Run, line: str, said: str)
     assert ended.code == 2
     assert said in ended.err
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("content", [b"no weights", b"", b"{}", b"\x08\0\0\0\0\0\0\0{}      "])
+@pytest.mark.parametrize(
+    "command",
+    ["search --out run --parent", "bench", "train --data digits -o new.safetensors", "library build --out run"],
+)
+def test_a_broken_file_of_weights_ends_every_command_alike(run: Run, command: str, content: bytes) -> None:
+    Path("broken.safetensors").write_bytes(content)
+    ended = run(*command.split(), "broken.safetensors", "--device", "cpu")
+    assert (ended.code, ended.out) == (1, "")
+    assert "broken.safetensors" in ended.err
+    assert not Path("run").exists()
+
+
+def test_a_folder_is_no_parent(run: Run) -> None:
+    ended = run("search", "--device", "cpu", "--out", "run", "--parent", ".")
+    assert ended.code == 1
+    assert "the parent has no weights that can be read" in ended.err
 
 
 def test_a_published_checkpoint_is_refused_with_the_command_that_makes_a_parent_of_it(run: Run) -> None:

@@ -60,6 +60,34 @@ def test_every_impossible_value_is_told_with_its_place_and_reason(run: Run, tmp_
     assert "must be a multiple of heads" in heads
 
 
+def reasons(document: Raw) -> dict[tuple[str, Any], str]:
+    found = impossible_values(space_of(document), SHIPPED.proof)
+    return {(value.name, value.value): str(value.reasons) for value in found}
+
+
+def test_a_constraint_and_a_shape_rule_that_both_forbid_a_value_are_both_named() -> None:
+    [reason] = reasons(with_heads(["stage2.hilo.heads != 7"], 4, 7)).values()
+    constraint, shape = reason.split("; besides, ")
+    assert constraint == "constraints[0]: the constraint stage2.hilo.heads != 7 does not hold"
+    assert shape.startswith("nodes[3].$one_of[1].heads: width 32 must be a multiple of heads")
+
+
+def test_a_constraint_that_fails_some_choices_is_not_named_where_a_shape_rule_fails_all() -> None:
+    found = reasons(with_heads(["d1 == 1 or stage2 == 'mlp'", "w != 32 or d1 == 1"], 4, 7))
+    reason = found["stage2.hilo.heads", 7]
+    assert reason.startswith("nodes[3].$one_of[1].heads: width ")
+    assert "constraint" not in reason
+
+
+def test_where_no_rule_fails_every_choice_the_two_that_fail_most_are_named() -> None:
+    found = reasons(with_heads(["d1 <= 1 or w == 16", "d1 <= 1 or w == 32"]))
+    for depth in (2, 3):
+        assert set(found["d1", depth].removeprefix("in some networks ").split("; in others ")) == {
+            "constraints[0]: the constraint d1 <= 1 or w == 16 does not hold",
+            "constraints[1]: the constraint d1 <= 1 or w == 32 does not hold",
+        }
+
+
 def test_strict_fails_on_a_warning_and_json_lists_it(run: Run, tmp_path: Path) -> None:
     path = written(tmp_path, with_heads(["w != 48"]))
     assert run("check", path, "--strict").code == 1
