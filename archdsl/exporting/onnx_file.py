@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archdsl.errors import ExportError, one_line
 from archdsl.exporting.metadata import INPUT
+from archdsl.exporting.simplify import simplify
 from archdsl.exporting.tracing import traced
 from archdsl.files import replacing
 
@@ -171,10 +172,12 @@ def converted(
                 dynamo=True,
                 external_data=False,
                 verbose=False,
+                optimize=False,
             )
+            assert program is not None  # torch gives a program unless it writes a file itself
+            simplify(program.model)
         except Exception as error:  # torch's exporter raises errors of many kinds; a user's network is none of its bugs
             raise ExportError(f"torch cannot convert the network to ONNX: {_innermost(error)}") from error
-    assert program is not None  # torch gives a program unless it writes a file itself
     model: onnx.ModelProto = program.model_proto
     return model
 
