@@ -108,12 +108,12 @@ def test_what_is_no_device_is_refused(device: str, remedy: str) -> None:
 
 
 def test_more_threads_than_cores_are_warned_of_once_unless_another_machine_measures(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("archdsl.timing.cores.physical_cores", lambda: 2)
-    few = ("bench", "fcvit_tiny", "--device", "cpu", "--runtime", "eager", "--rounds", "1", "--time-limit", "1s")
+    few = ("bench", tiny, "--device", "cpu", "--runtime", "eager", "--rounds", "1", "--time-limit", "1s")
     assert run(*few, "--threads", "3").err.count("warning: this machine has 2 physical cores; 3 threads wait") == 1
     assert "physical cores;" not in run(*few, "--threads", "2").err
-    elsewhere = run("bench", "fcvit_tiny", "--threads", "3", "--target", "ssh://nobody@127.0.0.1:1")
+    elsewhere = run("bench", tiny, "--threads", "3", "--target", "ssh://nobody@127.0.0.1:1")
     assert elsewhere.code == 1
     assert "warning" not in elsewhere.err

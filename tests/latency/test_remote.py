@@ -90,7 +90,7 @@ def test_openvino_measures_there_too(machine: Server, doubled: Path) -> None:
 
 
 def test_bench_compares_there_and_says_where(machine: Server, doubled: Path, run: Run) -> None:
-    result = run("bench", str(doubled), "--target", machine.url, "--rounds", "3", "--json")
+    result = run("bench", str(doubled), "--target", machine.url, "--rounds", "3", "--time-limit", "1s", "--json")
     assert result.code == 0, result.err
     first, again = json.loads(result.out)["items"][0], json.loads(result.out)["again"]
     assert first["provenance"]["target"] == again["provenance"]["target"] == machine.url
@@ -103,7 +103,7 @@ def test_another_result_than_the_networks_is_refused(machine: Server, doubled: P
 
     def measured(network: nn.Module) -> Latency:
         exported = {"net": Exported(doubled, (3, 4, 4), network.eval(), ["logits"])}
-        return latencies_of(Target.parse(machine.url), SETTING, exported, 1, {"rounds": 3}, LockOptions())[0]
+        return latencies_of(Target.parse(machine.url), SETTING, exported, 1, QUICK, LockOptions())[0]
 
     assert len(measured(Doubled()).samples) == 3
     with pytest.raises(MeasureError, match="the file is wrong: 'logits' differs"):

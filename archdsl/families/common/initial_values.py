@@ -15,8 +15,10 @@ def initialise(module: nn.Module, scheme: str) -> None:
     `torch` keeps PyTorch's own. `truncated_normal`, as the published LIT and LITv2: Linear weights of std 0.02,
     convolutions normal with std sqrt(2 / fan-out), their biases 0; norms and tables start as they are made. A module
     with `keeps_own_init` (stems and merges by patches) is left alone with all that is inside, and a Linear that
-    `starts_as_convolution` (FCViT's, published as convolutions 1x1) has their rule.
+    `starts_as_convolution` (FCViT's, published as convolutions 1x1) has their rule. On `meta` nothing is drawn.
     """
+    if any(values.is_meta for values in module.parameters()):
+        return
     if scheme == "torch" or getattr(module, "keeps_own_init", False):
         return
     if isinstance(module, nn.Linear) and getattr(module, "starts_as_convolution", False):
