@@ -121,13 +121,14 @@ EDGES: list[Change] = [
     (
         '{"id": "join", "type": "add_join", "from": ["stage2", "stage3"]}',
         '{"id": "early", "type": "mean_head"}',
-        "14:5: nodes[6]: head reads pixels, and early gives nothing; read a node that gives pixels",
+        "14:5: nodes[6]: head reads pixels, and early gives nothing; read stage3, which gives pixels",
         "14:5: nodes[6]: exactly one head is needed; nodes[5] is one too; remove one",
     ),
     (
         '"type": "mean_head"',
         '"type": "class_token_head"',
-        "14:5: nodes[6]: head reads class, and join gives pixels; read a stage that makes a class token",
+        "14:5: nodes[6]: head reads class, and join gives pixels; read a stage of type attention with "
+        '"class_token": true',
     ),
     (
         '"type": "mean_head"',
@@ -144,7 +145,8 @@ EDGES: list[Change] = [
         '"type": "mean_head"',
         '"type": "class_token_head", "from": "stage2"',
         '13:5: nodes[5]: no node reads join; name it in the "from" of a later node, or remove it',
-        "14:56: nodes[6].from: head reads class, and stage2 gives pixels; read a stage that makes a class token",
+        "14:56: nodes[6].from: head reads class, and stage2 gives pixels; read a stage of type attention with "
+        '"class_token": true',
     ),
 ]
 

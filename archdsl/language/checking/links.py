@@ -160,7 +160,19 @@ def _port_remedy(draft: Draft, source: _Source, giver: Node, reader: Node, wante
         return f'write "{giver.id}"'
     if set(reader.reads) == {"pixels", "semantics"} and set(giver.gives) <= set(reader.reads):
         return _pathways_remedy(draft, source.node, wanted)
-    return "read a stage that makes a class token" if wanted == "class" else f"read a node that gives {wanted}"
+    return _other_remedy(draft, reader, wanted)
+
+
+def _other_remedy(draft: Draft, reader: Node, wanted: str) -> str:
+    """Which earlier node gives what is wanted, or which types would."""
+    place = next(index for index, node in enumerate(draft.nodes) if node is reader)
+    names = [draft.id_of(index) for index in range(place) if _gives(draft, index, wanted)]
+    if names:
+        return f"read {names[-1]}, which gives {wanted}"
+    if wanted == "class":
+        makers = [name for name, model in node_models().items() if "class_token" in model.model_fields]
+        return f'read a stage of type {one_of(makers)} with "class_token": true'
+    return f"read a node that gives {wanted}"
 
 
 def _pathways_remedy(draft: Draft, giver: int, wanted: str) -> str:
