@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
 from archdsl.errors import MeasureError
-from archdsl.latency.ready import OnProgress, ReadyNetworks, name_of
-from archdsl.latency.ready import export_network as export_network
-from archdsl.latency.ready import export_seeded as export_seeded
+from archdsl.latency.ready import OnProgress, ReadyNetworks
 from archdsl.latency.ready import host_of as host_of
-from archdsl.latency.ready import prepared as prepared
-from archdsl.latency.ready import seeded as seeded
-from archdsl.latency.ready import seeded_by as seeded_by
 from archdsl.latency.result import AGAIN, Comparison, Latency
 from archdsl.latency.rounds import Pace
 from archdsl.latency.stats import checked_stat, default_stat
+from archdsl.latency.subjects import export_network as export_network
+from archdsl.latency.subjects import export_seeded as export_seeded
+from archdsl.latency.subjects import name_of
+from archdsl.latency.subjects import prepared as prepared
+from archdsl.latency.subjects import seeded as seeded
+from archdsl.latency.subjects import seeded_by as seeded_by
 from archdsl.runtimes.onnxruntime import OnnxRuntime
 from archdsl.runtimes.setting import Image, Setting, runtime_of
 from archdsl.runtimes.target import Target, checked_target
@@ -24,7 +25,7 @@ from archdsl.timing.device_lock import OnWait
 if TYPE_CHECKING:
     import torch
 
-    from archdsl.latency.ready import Subject
+    from archdsl.latency.subjects import Subject
 
 
 def measure(

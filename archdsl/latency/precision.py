@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.latency.ready import seeded
+from archdsl.latency.subjects import seeded
 from archdsl.runtimes.runner import noise, optimized, placed
 from archdsl.runtimes.setting import Setting
 

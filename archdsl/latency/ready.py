@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import tempfile
@@ -15,14 +14,13 @@ from archdsl.errors import MeasureError
 from archdsl.json_types import JsonObject
 from archdsl.language.arguments import wrong_spec
 from archdsl.language.document import Spec
-from archdsl.language.sizes import sides_in
 from archdsl.latency.provenance import provenance
 from archdsl.latency.result import Latency, counts_of, disturbed_rounds
 from archdsl.latency.rounds import Host, Pace, measure_all
+from archdsl.latency.subjects import exported, image_of, module_of, prepared
 from archdsl.latency.threads import fastest_threads
 from archdsl.runtimes.by_name import naming_package
-from archdsl.runtimes.file_runtime import FileRuntime, names_of_outputs
-from archdsl.runtimes.runner import noise, optimized, placed, prepare, refusing, steady
+from archdsl.runtimes.runner import refusing, steady
 from archdsl.runtimes.runtime import Runner
 from archdsl.runtimes.setting import Image, Setting
 from archdsl.runtimes.target import Target
@@ -70,7 +68,7 @@ class ReadyNetworks:
             setting.executor.begin()
         self._subjects, self._there, self._features_only = subjects, there, features_only
         self._setting, self._threads, self._on_progress = setting, threads, on_progress
-        self._images = {name: _image(subject, image, setting) for name, subject in subjects.items()}
+        self._images = {name: image_of(subject, image, setting) for name, subject in subjects.items()}
         self._runners, self._optimize = dict[str, Runner](), optimize
 
     def prepare(self, on_wait: OnWait | None = None) -> None:
@@ -115,7 +113,7 @@ class ReadyNetworks:
         setting, features_only = self._setting, self._features_only
         is_free = self._threads is None and setting.device == "cpu" and setting.executor.threads_may_change
         with steady(setting.device, self._threads, on_wait) as threads:
-            built = {name: _module(item, setting.device, features_only) for name, item in self._subjects.items()}
+            built = {name: module_of(item, setting.device, features_only) for name, item in self._subjects.items()}
             runners = dict[str, Runner]()
             for number, (name, item) in enumerate(built.items(), 1):
                 self._progress(f"preparing {name} ({number} of {len(built)})")
@@ -161,7 +159,7 @@ class ReadyNetworks:
                 if id(subject) not in written:  # the first one is compared with itself
                     file = Path(folder) / f"{len(written)}.onnx"
                     with refusing(setting, images[name]):
-                        module = _module(subject, setting.device, self._features_only)
+                        module = module_of(subject, setting.device, self._features_only)
                         written[id(subject)] = exported(module, images[name], setting, file, self._optimize)
             networks = {name: written[id(subject)] for name, subject in subjects.items()}
             latencies = latencies_of(there, setting, networks, threads, pace, LockOptions(on_wait or print_to_stderr))
@@ -169,27 +167,6 @@ class ReadyNetworks:
             for latency in latencies:
                 latency.provenance["optimized"] = True
         return latencies
-
-
-def exported(subject: nn.Module | Path, image: Image, setting: Setting, file: Path, optimize: bool = False) -> Exported:
-    """A copy of a module exported to a file, which is held against it; a file that is there is held against itself.
-
-    With `optimize` the file is of its inference form.
-
-    Raises:
-        MeasureError: it cannot be exported, or the runtime cannot run it.
-    """
-    from archdsl.exporting.frozen import Float32Interface
-    from archdsl.latency.remote.measuring import Exported
-    from archdsl.runtimes.opened_file import OpenedFile
-
-    runtime = _of_files(setting, file)
-    if isinstance(subject, Path):
-        network = OpenedFile(runtime, subject)
-        return Exported(subject, image, network, network.names_for(noise(setting, image).float()))
-    module, x = placed(copy.deepcopy(subject), setting), noise(setting, image)
-    runtime.write(optimized(module, setting) if optimize else module, x, file)
-    return Exported(file, image, Float32Interface(module, x.dtype).eval(), names_of_outputs(module, x))
 
 
 def host_of(setting: Setting, threads: int | None) -> Host:
@@ -224,97 +201,3 @@ def _beside(watch: MachineWatch | None) -> JsonObject:
 
 def _latency(name: str, taken: Rounds, origin: JsonObject) -> Latency:
     return Latency(name, taken.ms, origin | counts_of(taken), disturbed_rounds(taken))
-
-
-def _module(subject: Subject, device: str, features_only: bool) -> nn.Module | Path:
-    """A module or a file as it is; a spec built on the device: a CPU draws weights slowly."""
-    import torch
-
-    return subject if isinstance(subject, torch.nn.Module | Path) else seeded(subject, device, features_only)
-
-
-def prepared(subject: nn.Module | Path, image: Image, setting: Setting, optimize: bool = False) -> Runner:
-    """A runner of a copy of a module as `prepare` makes it, or of an exported file.
-
-    Raises:
-        MeasureError: as `prepare`, or the runtime cannot run the file.
-    """
-    if not isinstance(subject, Path):
-        return prepare(subject, image, *setting, optimize=optimize)
-    with refusing(setting, image):
-        return _of_files(setting, subject).runner_of(subject, noise(setting, image))
-
-
-def _of_files(setting: Setting, file: Path) -> FileRuntime:
-    runtime = setting.executor
-    if not isinstance(runtime, FileRuntime):
-        raise MeasureError(f"runtime {setting.runtime} runs no files; got {file}; use onnxruntime")
-    return runtime
-
-
-def seeded(spec: Spec, device: str = "cpu", features_only: bool = False) -> nn.Module:
-    """The module of a spec, built on a device with weights that are the same each time there."""
-    from archdsl.compile import build
-
-    return seeded_by(lambda: build(spec, features_only), device)
-
-
-def seeded_by(make: Callable[[], nn.Module], device: str = "cpu") -> nn.Module:
-    """A module, made on a device with weights that are the same each time there."""
-    import torch
-
-    place = torch.device(device)
-    with torch.random.fork_rng(devices=[] if place.type == "cpu" else [place]), place:
-        torch.default_generator.manual_seed(0)
-        if place.type == "cuda":
-            with torch.cuda.device(place):
-                torch.cuda.manual_seed(0)
-        return make()
-
-
-def export_seeded(spec: Spec, file: Path, setting: Setting, features_only: bool = False) -> None:
-    """The network of a spec, with seeded weights, exported for a setting to a file that `measure` takes.
-
-    Raises:
-        MeasureError: as `export_network`.
-    """
-    export_network(seeded(spec, setting.device, features_only), (spec.channels, *spec.image_size), file, setting)
-
-
-def export_network(module: nn.Module, image: Image, file: Path, setting: Setting, optimize: bool = False) -> None:
-    """A network of one's own making, exported for a setting to a file that `measure` takes; it is changed.
-
-    With `optimize` the file is of its inference form.
-
-    Raises:
-        MeasureError: the runtime runs no files, or the network cannot be exported.
-    """
-    with refusing(setting, image):
-        net = placed(module, setting)
-        net = optimized(net, setting) if optimize else net
-        _of_files(setting, file).write(net, noise(setting, image), file)
-
-
-def _image(subject: Subject, image: Image | None, setting: Setting) -> Image:
-    """The (C, H, W) asked for, else the file's or the spec's own."""
-    if isinstance(subject, Path):
-        return _of_files(setting, subject).image_of(subject, setting.batch)
-    if image is None:
-        spec = subject if isinstance(subject, Spec) else getattr(subject, "spec", None)
-        size = getattr(spec, "image", None)
-        if spec is None or size is None:
-            raise MeasureError(
-                f"the image size of {name_of(subject)} is unknown; give one, such as image=(3, 224, 224)"
-            )
-        image = (spec.channels, *((size, size) if isinstance(size, int) else size))
-    whole = isinstance(image, tuple | list) and all(type(side) is int for side in image)
-    if not whole or len(image) != 3 or min(image) < 1:
-        sides = sides_in(image)
-        remedy = f"; use (3, {sides[0]}, {sides[1]})" if len(sides) == 2 and min(sides) > 0 else ""
-        raise MeasureError(f"image must be (channels, height, width), each at least 1; got {image!r}{remedy}")
-    return (image[0], image[1], image[2])
-
-
-def name_of(subject: Subject) -> str:
-    """The spec's name, else the class's."""
-    return str(getattr(getattr(subject, "spec", subject), "name", None) or type(subject).__name__)

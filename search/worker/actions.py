@@ -30,8 +30,9 @@ from archdsl.search.worker.training_actions import Say
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
-    from archdsl.latency.ready import ReadyNetworks, Subject
+    from archdsl.latency.ready import ReadyNetworks
     from archdsl.latency.rounds import Pace as PaceOptions
+    from archdsl.latency.subjects import Subject
     from archdsl.runtimes.setting import Image
 
 Q = TypeVar("Q")

@@ -24,6 +24,7 @@ from archdsl.latency.remote.connection import PYTHON
 from archdsl.latency.remote.measuring import Exported, LockOptions, latencies_of, machine_of
 from archdsl.latency.remote.script import script
 from archdsl.latency.result import Latency
+from archdsl.latency.rounds import Pace
 from archdsl.runtimes.setting import Setting
 from archdsl.runtimes.target import Target
 from archdsl.timing.device_lock import device_lock
@@ -32,7 +33,7 @@ from tests.support.ssh_server import Server, server, use, use_python, write_clie
 
 run = pytest.fixture(command_line)
 
-QUICK: dict[str, Any] = {"rounds": 3, "least_s": 0.0, "warmup_s": 0.01, "settle_s": 0.0}
+QUICK: Pace = {"rounds": 3, "least_s": 0.0, "warmup_s": 0.01, "settle_s": 0.0}
 SETTING = Setting("cpu", 1, "float32", "onnxruntime")
 
 
