@@ -262,4 +262,4 @@ def too_short(time_s: float) -> str:
     """Why a limit on the time is refused, and the least that makes sense."""
     limit, least = plain_text(time_s), plain_text(SHIPPED.time.least_s)
     rule = f"a time limit of {limit} s is too short: starting, training one network and measuring it takes longer"
-    return f"{rule}; give at least {least} s (--time {least}s, time_s={least})"
+    return f"{rule}; give at least {least} s (--time {least}s, time_s={least}), and more on a slow or busy machine"

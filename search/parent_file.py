@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from archdsl import zoo
-from archdsl.errors import ArchError, WeightsError, WrongUse
+from archdsl.errors import WeightsError, WrongUse
 from archdsl.load.model_header import MODEL
 from archdsl.load.specs import load_spec
 from archdsl.weights.facts import read_facts
@@ -45,9 +45,6 @@ def _import_command(spec: str, checkpoint: str, made: str) -> str:
 
 def _published_spec(file: Path) -> str | None:
     """The zoo name of the backbone whose published checkpoint a file is; None where it is that of none."""
-    from archdsl.deriving.parents import parent_of_file
+    from archdsl.deriving.parents import published_name
 
-    try:
-        return parent_of_file(load_spec(zoo.names()[0]), file).name
-    except (ArchError, OSError):
-        return None
+    return published_name(load_spec(zoo.names()[0]), file)

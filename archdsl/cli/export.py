@@ -53,7 +53,7 @@ Batch = Annotated[
 ]
 Opset = Annotated[
     int | None,
-    typer.Option("--opset", metavar="N", parser=whole(100), help="version of ONNX's operators (default: 20)"),
+    typer.Option("--opset", metavar="N", parser=whole(100), help="version of ONNX's operators, from 18 (default: 20)"),
 ]
 
 
@@ -86,7 +86,7 @@ def command(
       archdsl export winner.safetensors --dynamic-batch -o winner.pt2
       archdsl export winner.safetensors -o winner.py
     """
-    from archdsl.runtimes.export_job import check_optimize, files_of
+    from archdsl.runtimes.export_job import check_opset, check_optimize, files_of
     from archdsl.runtimes.exported import DEFAULT_OPSET, check_dtype, check_target, export, format_of
 
     format_ = format_of(out, format_name)
@@ -96,6 +96,7 @@ def command(
         check_out(out, source)
         if format_ == "python":
             check_out(out.with_suffix(".pt"), source)
+    check_opset(opset or DEFAULT_OPSET)
     check_dtype(format_, dtype)
     check_optimize(format_, optimize)
     check_target(out, format_)

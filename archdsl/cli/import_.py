@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,12 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import Force, Json, Name, Set, seed_option, whole
-from archdsl.errors import WrongUse
+from archdsl.errors import WeightsError, WrongUse
 from archdsl.files import why_unwritable
 
 if TYPE_CHECKING:
     from archdsl.compile import Backbone
+    from archdsl.language.document import Spec
     from archdsl.weights import Imported
 
 File = Annotated[
@@ -107,9 +109,12 @@ def command(
         return import_partially(wanted, file, out, key=key, made_for=made_for, parent=parent, as_json=as_json)
     from archdsl.weights import import_file, save_model
 
-    model, imported = import_file(
-        backbone, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
-    )
+    try:
+        model, imported = import_file(
+            backbone, file, key=key, image=made_for, classes=classes, features_only=features_only, seed=seed
+        )
+    except WeightsError as error:
+        raise _with_its_network(error, backbone, file, key, out) from None
     save_model(model, out, imported.sha256)
     if as_json:
         return output.result_json({"file": str(out), "name": model.spec.name, **imported.as_json()})
@@ -130,6 +135,21 @@ def _size(text: str) -> tuple[int, int]:
         remedy = f"use {sides[0]}x{sides[1]} (height x width)" if two else "write e.g. 384 or 384x512"
         raise typer.BadParameter(f"'{text[:40]}' is not an image size; {remedy}", param_hint="'--image'")
     return int(match[1]), int(match[2] or match[1])
+
+
+def _with_its_network(error: WeightsError, wanted: Spec, file: Path, key: str | None, out: Path) -> WeightsError:
+    """The refusal of a checkpoint, with what to do where it is that of a published backbone."""
+    from archdsl.deriving.parents import published_name
+
+    name = published_name(wanted, file, key)
+    if name is None:
+        return error
+    if name == wanted.name:
+        way = f"{file} is of {name} as it was published; add --partial to take over what fits"
+        return WeightsError(f"{error}\n{way}")
+    command = shlex.join(["archdsl", "import", name, str(file), "-o", str(out)])
+    first = str(error).partition("\n")[0]
+    return WeightsError(f"{first}\n{file} is of {name}: {command}\nor add --partial to take over what fits")
 
 
 def check_out(out: Path, file: Path, endings: tuple[str, ...] = ()) -> None:

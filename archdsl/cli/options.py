@@ -24,10 +24,12 @@ Names = Annotated[list[str], typer.Argument(metavar="SPEC", help="zoo names, or 
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="FIELD=VALUE", help="set a field, e.g. stage3.depth=8 or image=[224,320]; may be repeated"
+        "--set",
+        metavar="FIELD=VALUE",
+        help="set a field of a backbone, e.g. stage3.depth=8 or image=[224,320]; may be repeated",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="replace FILE where it is there already")]
+Force = Annotated[bool, typer.Option("--force", help="replace the output file where it is there already")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 

@@ -156,6 +156,18 @@ def parent_of_file(
     raise WeightsError(f"{file}: is neither of {spec.name} nor of a published backbone; name its spec (--parent SPEC)")
 
 
+def published_name(spec: Spec, file: Path, key: str | None = None) -> str | None:
+    """The zoo name of the published backbone whose checkpoint a file is; None where it is of none, or no checkpoint.
+
+    Those whose names are of the scheme of `spec` are tried first.
+    """
+    try:
+        tensors = read_checkpoint(file, key).tensors
+    except WeightsError:
+        return None
+    return next((candidate.name for candidate in _published(spec) if _fits(candidate, tensors)), None)
+
+
 def _is_ours(file: Path) -> bool:
     try:
         read_facts(file)

@@ -79,6 +79,8 @@ def next_commands(kind: str, name: str = "") -> str:
 def _meant(name: str, kind: str | None) -> str:
     """What an unknown name may stand for: a file that is here, else the nearest name of the wanted kind."""
     file = next(_files_called(name), None)
+    if file == f"./{name}" and Path(name).suffix:
+        return f"{name} is a file, but the names of documents end in .json"
     if file is not None:
         return f"to read the file, write {file}"
     with suppress(OSError, ValueError):

@@ -85,8 +85,8 @@ def replaced_sum(lines: LibraryLines) -> str:
     take, kl = ("takes", "Its KL is") if is_one else ("take", "Their KL adds up to")
     return (
         f"{counted(len(lines.exchanged), 'replacement')} from the library {take} the place of {covered} of the "
-        f"parent's {of}. {kl} {kl_text(lines.kl)} (0: the output is unchanged), and the predicted saving "
-        f"{'is' if is_one else 'to'} {_saved_of(lines)}."
+        f"parent's {of}. {kl} {kl_text(lines.kl)} (0: the output is unchanged). "
+        f"The predicted saving is {_saved_of(lines)}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -129,8 +130,7 @@ def checked_job(
         raise WrongUse(f"batch must be a whole number, at least 1; got {short(batch)}")
     if type(dynamic_batch) is not bool:
         raise WrongUse(f"dynamic_batch must be True or False; got {short(dynamic_batch)}")
-    if type(opset) is not int or opset < LEAST_OPSET:
-        raise WrongUse(f"opset must be a whole number, at least {LEAST_OPSET}; got {short(opset)}")
+    check_opset(opset)
     _check_facts(model, facts)
     size = _size(model.spec.image_size if image is None else image)
     job = ExportJob(
@@ -204,6 +204,17 @@ def check_dtype(format: Format, dtype: str) -> None:  # noqa: A002
         raise WrongUse(f"dtype must be {one_of(get_args(Dtype))}; got '{dtype}'")
     if dtype == "int8" and format != "onnx":
         raise WrongUse(f"dtype int8 needs a file that ends in .onnx; got format '{format}'")
+
+
+def check_opset(opset: object) -> None:
+    """Raises `WrongUse` where no ONNX file can have this operator set."""
+    if type(opset) is not int or opset < LEAST_OPSET:
+        raise WrongUse(f"opset must be a whole number, at least {LEAST_OPSET}; got {short(opset)}")
+    with suppress(ImportError):
+        import onnx
+
+        if opset > (most := onnx.defs.onnx_opset_version()):
+            raise WrongUse(f"opset must be at most {most}, the latest of onnx {onnx.__version__}; got {opset}")
 
 
 def check_optimize(format: Format, optimize: bool) -> None:  # noqa: A002

@@ -44,9 +44,8 @@ def new_network(spec: Spec, data: ImageSets, seed: int) -> Beginning:
     """
     import torch
 
-    stated = spec.to_json().get("channels")
-    if stated is not None and stated != data.channels:
-        raise WrongUse(_wrong_channels(f"the spec '{spec.name}' has channels {stated}", data, spec))
+    if "channels" in spec.model_fields_set and spec.channels != data.channels:
+        raise WrongUse(_wrong_channels(f"the spec '{spec.name}' has channels {spec.channels}", data, spec))
     torch.manual_seed(seed)
     model = build(override(spec, [f"classes={len(data.class_names)}", f"channels={data.channels}"]))
     return Beginning(model, of_data(data), None, has_new_head=True)

@@ -24,8 +24,9 @@ def check_names(wanted: Mapping[str, Tensor], checkpoint: Mapping[str, Tensor], 
         return
     tensors = f"{len(missing)} of {len(wanted)} tensors missing, {len(unexpected)} unexpected"
     lines = [f"the checkpoint does not fit: {tensors}{hint and f'; {hint}'}"]
-    lines += _listed("missing", missing, unexpected)
-    lines += _listed("unexpected", unexpected, missing)
+    is_another = len(missing) > len(wanted) / 2  # whose names are near to ours by chance alone
+    lines += _listed("missing", missing, {} if is_another else unexpected)
+    lines += _listed("unexpected", unexpected, {} if is_another else missing)
     raise WeightsError("\n".join(lines))
 
 

@@ -19,3 +19,5 @@ class ReportPolicy:
     """Random orders that are tried of more networks."""
     noise: float = 0.05
     """Of a machine whose noise the run does not say: the least that a search assumes."""
+    far: float = 2.0
+    """Times the budget: where the fastest network takes longer, a longer search will not find one inside it."""

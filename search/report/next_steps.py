@@ -45,6 +45,8 @@ class _Run:
     noise: float
     seconds: float
     """What the search has used of its time."""
+    far: float
+    """Times the budget, from which on no longer search is proposed."""
 
     @property
     def settings(self) -> JsonObject:
@@ -102,7 +104,7 @@ def next_steps(
     """The steps, the most useful first; none where the run does not say what was searched."""
     if not mapping(files.settings.get("space")):
         return []
-    run = _Run(files, verdict, trials, front, policy.noise if noise is None else noise, seconds or 0.0)
+    run = _Run(files, verdict, trials, front, policy.noise if noise is None else noise, seconds or 0.0, policy.far)
     steps = list[NextStep]()
     has_ended = state == "finished"
     if not has_ended:
@@ -199,7 +201,8 @@ def _bench_elsewhere(run: _Run) -> Iterator[NextStep]:
 
 def _after_fail(run: _Run) -> Iterator[NextStep]:
     yield from _larger_budget(run)
-    yield from _search_longer(run, "a network inside the budgets")
+    if not _is_far(run):
+        yield from _search_longer(run, "a network inside the budgets")
     if (runtime := _faster_runtime(run.settings)) is not None:
         sentence = f"Search with the runtime {runtime}, in which the same networks may be faster."
         yield NextStep(sentence, run.search(runtime=runtime))
@@ -215,6 +218,12 @@ _FOLLOW: dict[str, Callable[[_Run], Iterator[NextStep]]] = {
 }
 
 
+def _is_far(run: _Run) -> bool:
+    """Whether the fastest network that was measured takes so long that a longer search will not help."""
+    nearest, budget = _nearest_latency(run), run.budget_ms
+    return nearest is not None and budget is not None and nearest > run.far * budget
+
+
 def _larger_budget(run: _Run) -> Iterator[NextStep]:
     """The budget that the fastest network meets, where that exceeds the run's."""
     if (nearest := _nearest_latency(run)) is not None and (budget := run.budget_ms) is not None and nearest > budget:
@@ -225,8 +234,9 @@ def _larger_budget(run: _Run) -> Iterator[NextStep]:
 def _search_longer(run: _Run, aim: str) -> Iterator[NextStep]:
     """With larger limits than the run had."""
     if options := run.longer():
-        tried = len({trial.hash for trial in run.trials})
-        sentence = f"Continue the search for {aim}, with larger limits; it has tried {tried} networks so far."
+        count = len({trial.hash for trial in run.trials})
+        tried = f"it has tried {count} network{'' if count == 1 else 's'} so far"
+        sentence = f"Continue the search for {aim}, with larger limits; {tried}."
         yield NextStep(sentence, resume_command(run.folder, *options))
 
 
@@ -262,12 +272,12 @@ def _with_budget(run: _Run, latency_ms: float, reason: str) -> NextStep:
     if number(run.settings.get("throughput_budget")) is not None:
         batch = number(run.settings.get("batch")) or 1.0
         rate = _two_digits(1000 * batch / latency_ms, math.floor)
-        sentence = f"{reason}: search with a budget of {digits(rate)} images/s, the highest round budget that it meets."
+        highest = "the highest of two digits that it meets"
+        sentence = f"{reason}: search with a budget of {digits(rate)} images/s, {highest}."
         return NextStep(sentence, run.search(throughput_budget=rate))
     budget = _two_digits(latency_ms, math.ceil)
-    sentence = (
-        f"{reason}: search with a budget of {digits(budget)} ms, the lowest round budget that this network meets."
-    )
+    lowest = "the lowest of two digits that this network meets"
+    sentence = f"{reason}: search with a budget of {digits(budget)} ms, {lowest}."
     return NextStep(sentence, run.search(latency_budget_ms=budget))
 
 

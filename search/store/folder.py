@@ -96,7 +96,7 @@ class RunFolder:
         """
         try:
             return Settings.model_validate_json((self.path / "run.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise NotFound(no_run(self.path, "resume")) from None
         except (OSError, ValueError) as error:
             raise SearchError(f"{self.path}/run.json cannot be read: {str(error).splitlines()[0]}") from None

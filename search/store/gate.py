@@ -10,9 +10,13 @@ from archdsl.search.trial import Trial
 def gate_text(gate_ms: float, budget_ms: float | None) -> str:
     """`gate 1.90 ms = budget 2 ms - 5 % noise`: the share of the budget that the noise takes."""
     if budget_ms is None or budget_ms < gate_ms:
-        return f"gate {gate_ms:.2f} ms"
+        return f"gate {_ms(gate_ms)} ms"
     noise = 100 * (1 - gate_ms / budget_ms)
-    return f"gate {gate_ms:.2f} ms = budget {plain_text(budget_ms, 4)} ms - {noise:.0f} % noise"
+    return f"gate {_ms(gate_ms)} ms = budget {plain_text(budget_ms, 4)} ms - {noise:.0f} % noise"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def believed_ms(trial: Trial, gate_ms: float, policy: GatePolicy) -> float | None:

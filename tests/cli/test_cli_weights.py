@@ -11,7 +11,7 @@ import torch
 from archdsl.cli import main
 from archdsl.compile import Backbone, build
 from archdsl.load.specs import load_spec
-from archdsl.weights import export_weights, load_model
+from archdsl.weights import export_weights, load_model, write_published
 from tests.support.commands import Ended, Run
 from tests.support.weights import model, published, same
 
@@ -30,6 +30,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.save({"model": published(built), "epoch": 3}, tmp_path / "small.pth")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ("lit_ti", "their.pth is of fcvit_tiny: archdsl import fcvit_tiny their.pth -o a.safetensors"),
+        ("fcvit_tiny --set stage4.depth=1", "their.pth is of fcvit_tiny as it was published; add --partial to take"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused_with_its_name(run: Run, folder: Path, line: str, way: str) -> None:
+    write_published(build(load_spec("fcvit_tiny")), folder / "their.pth")
+    spec, *more = line.split()
+    ended = run("import", spec, "their.pth", "-o", "a.safetensors", *more)
+    assert (ended.code, ended.out) == (1, "")
+    assert way in ended.err
+    assert "--partial to take over what fits" in ended.err
+    assert not (folder / "a.safetensors").exists()
 
 
 def test_import_writes_a_model_and_says_what_it_did(run: Run, folder: Path) -> None:

@@ -67,7 +67,7 @@ BAD = {
     "{\"a\": 'b'}": "f.json:1:7: JSON quotes with \", not with '; write double quotes",
     '{"a": True}': "f.json:1:7: JSON's words are true, false and null; got True; write true",
     '{"a": None}': "f.json:1:7: JSON's words are true, false and null; got None; write null",
-    "{depth: 1}": 'f.json:1:2: expecting property name enclosed in double quotes; got "depth"; write "depth"',
+    "{depth: 1}": 'f.json:1:2: a key in double quotes must stand here; got "depth"; write "depth"',
     # numbers
     '{"a": [0, NaN]}': "f.json:1:11: a[1]: a number must be finite; got NaN; " + FINITE,
     '{"a": -Infinity}': "f.json:1:7: a: a number must be finite; got -Infinity; " + FINITE,
@@ -83,9 +83,9 @@ BAD = {
     # the rest
     '{"a": 1}\n{"b": 2}': 'f.json:2:1: a file holds one document, which ends before this; got "{"; remove the rest',
     '{"a": 1}}': 'f.json:1:9: a file holds one document, which ends before this; got "}"; remove the rest',
-    '{"a": 1 "b": 2}': 'f.json:1:9: expecting \',\' delimiter; got "\\""; write a comma before it',
-    '{"a" 1}': "f.json:1:6: expecting ':' delimiter; got \"1\"",
-    '{"a": ]}': 'f.json:1:7: expecting value; got "]"',
+    '{"a": 1 "b": 2}': 'f.json:1:9: a comma or a closing bracket must stand here; got "\\""; write a comma before it',
+    '{"a" 1}': 'f.json:1:6: a colon must stand between a key and its value; got "1"',
+    '{"a": ]}': 'f.json:1:7: a value must stand here; got "]"',
     "\n [1]": 'f.json:2:2: a document must be an object; got [1]; write {"kind": "arch", ...}',
     "null": 'f.json:1:1: a document must be an object; got null; write {"kind": "arch", ...}',
 }

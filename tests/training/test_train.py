@@ -18,6 +18,7 @@ from archdsl.data.loading import load
 from archdsl.training.loop import Batch
 from archdsl.training.session import Session
 from archdsl.weights import read_facts
+from tests.support.bright_images import write_bright_images
 from tests.support.commands import Ended, Run
 from tests.support.small_trainings import one_thread
 from tests.support.training_data import pictures, spec
@@ -148,6 +149,11 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "an empty folder": ("small.json --data empty", 1, "empty: no images found; expected one folder per class"),
     "no data": ("small.json --data nothing.npz", 2, "nothing.npz: no such file or folder"),
     "channels": ("rgb.json --data few.npz", 2, "the spec 'fcvit_tiny' has channels 1, but the data few.npz has 3"),
+    "three channels, stated": (
+        "rgb3.json --data grey.npz",
+        2,
+        "the spec 'fcvit_tiny' has channels 3, but the data grey.npz has 1; use --set channels=1",
+    ),
     "no such recipe": ("small.json --recipe slow", 2, "unknown recipe 'slow'; known: fast, paper"),
     "no paper": ("plain.json --recipe paper", 2, "names no published family in its field 'weights'"),
     "384 pixels": ("litv2_b_384 --recipe paper", 2, "goes on from weights that were trained at 224 pixels"),
@@ -187,6 +193,8 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     (tmp_path / "empty").mkdir()
     (tmp_path / "there.safetensors").touch()
     (tmp_path / "rgb.json").write_text(json.dumps({**spec().to_json(), "channels": 1}))
+    (tmp_path / "rgb3.json").write_text(json.dumps({**spec().to_json(), "channels": 3}))
+    write_bright_images(tmp_path / "grey.npz", classes=2, count=60, size=32, channels=1)
     plain = spec().to_json()
     del plain["weights"]
     (tmp_path / "plain.json").write_text(json.dumps(plain))

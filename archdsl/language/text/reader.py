@@ -200,12 +200,23 @@ def _syntax_flaw(text: str, error: json.JSONDecodeError) -> _Flaw:
         return _Flaw(offset, "JSON's words are true, false and null", word, f"write {_JSON_WORDS[word]}")
     if error.msg == "Extra data":
         return _Flaw(offset, "a file holds one document, which ends before this", short(word), "remove the rest")
-    remedy = None
-    if "property name" in error.msg and word.isidentifier():
-        remedy = f'write "{word}"'
-    elif "','" in error.msg and word in ('"', "{", "["):
-        remedy = "write a comma before it"
-    return _Flaw(offset, error.msg[0].lower() + error.msg[1:].rstrip(": "), short(word), remedy)
+    return _Flaw(offset, *_expected(error.msg, word))
+
+
+def _expected(message: str, word: str) -> tuple[str, str, str | None]:
+    """What must stand where json stopped, what stands there, and what to do."""
+    if "property name" in message:
+        remedy = "close the object before it with }" if word in ("{", "[") else None
+        remedy = f'write "{word}"' if word.isidentifier() else remedy
+        return "a key in double quotes must stand here", short(word), remedy
+    if "','" in message:
+        remedy = "write a comma before it" if word in ('"', "{", "[") else None
+        return "a comma or a closing bracket must stand here", short(word), remedy
+    if "':'" in message:
+        return "a colon must stand between a key and its value", short(word), None
+    if message.startswith("Expecting value"):
+        return "a value must stand here", short(word), None
+    return message[0].lower() + message[1:].rstrip(": "), short(word), None
 
 
 def _control_flaw(text: str, offset: int) -> _Flaw:

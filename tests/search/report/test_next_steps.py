@@ -155,7 +155,7 @@ def test_a_throughput_budget_stays_one(run: Path) -> None:
 
 def test_another_latency_budget_takes_the_place_of_one_in_percent_of_the_parents(run: Path) -> None:
     edit(run, "run.json", lambda settings: settings | {"latency_share": 0.6})
-    words = options(unsure(run).next_steps, "the lowest round budget that this network meets")
+    words = options(unsure(run).next_steps, "the lowest of two digits that this network meets")
     assert after(words, "--latency-budget") == "9.3ms"
     assert words.count("--latency-budget") == 1
 
