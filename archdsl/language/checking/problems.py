@@ -139,7 +139,7 @@ def _problem(finding: ErrorDetails, model: type[BaseModel], prefix: Keys) -> Pro
         return _no_pair(keys, value)
     rule, offered = _rule(kind, context, finding["msg"], name)
     if kind == "literal_error" and isinstance(value, str):
-        offered = nearest(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
+        offered = nearest_only(value, re.findall("'([^']*)'", context["expected"])).replace("'", '"')
     listed = isinstance(keys[-1], int) if keys else False
     intended = None if listed and chosen else as_meant(kind, value)
     return Problem(keys, rule, short(value), left_out or offered or intended or chosen or what_fits(kind, annotation))
