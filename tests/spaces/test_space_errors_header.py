@@ -28,10 +28,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     "a budget for what is no metric": (
         "budgets/0/metric",
         "flops",
-        [
-            'budgets[0].metric: metric must be "latency", "throughput", "params", "macs" or "memory"; got "flops"; '
-            "known: latency, macs, memory, params, throughput"
-        ],
+        ['budgets[0].metric: metric must be "latency", "throughput", "params", "macs" or "memory"; got "flops"'],
     ),
     "a throughput at most": (
         "budgets/0",
