@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.compile import build
-from archdsl.errors import ArchError, ExportError, WrongUse
+from archdsl.errors import ExportError, WrongUse
 from archdsl.exporting import onnx_file
 from archdsl.exporting.frozen import frozen, perturbed
 from archdsl.exporting.metadata import metadata, sized
@@ -232,9 +232,9 @@ def test_another_opset_is_written_where_it_is_right(opset: int, tmp_path: Path) 
     assert version == done.opset == opset
 
 
-@pytest.mark.parametrize(("opset", "error"), [(16, WrongUse), (99, ExportError)])
-def test_an_opset_that_torch_does_not_write_is_refused(opset: int, error: type[ArchError], tmp_path: Path) -> None:
-    with pytest.raises(error, match="opset"):
+@pytest.mark.parametrize("opset", [16, 99])
+def test_an_opset_that_no_file_can_have_is_refused(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="opset"):
         export(bias_network(), tmp_path / "net.onnx", opset=opset)
     assert not list(tmp_path.iterdir())
 

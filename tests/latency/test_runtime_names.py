@@ -127,7 +127,7 @@ def test_a_budget_is_read_under_either_name_and_written_as_runtime(fields: dict[
         (
             {"mode": "fast"},
             'x.json:LINE:12: budgets[0].mode: mode must be "eager", "graph", "compile", "onnxruntime" or "openvino"; '
-            'got "fast"; known: compile, eager, graph, onnxruntime, openvino',
+            'got "fast"',
         ),
         (
             {"metric": "params", "unit": "M", "mode": "eager"},
