@@ -69,7 +69,7 @@ def write_onnx(
     model = converted(net, images, outputs, dynamic_batch, opset)
     written = _opset(model)
     if written != opset:
-        raise ExportError(f"torch wrote opset {written} where {opset} was asked for; use {written}")
+        raise ExportError(f"torch wrote opset {written} where {opset} was asked for; use {DEFAULT_OPSET}")
     _check_batch(model, len(images), dynamic_batch)
     import onnx
 

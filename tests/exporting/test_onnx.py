@@ -239,6 +239,13 @@ def test_an_opset_that_no_file_can_have_is_refused(opset: int, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+def test_an_opset_that_torch_does_not_write_is_refused(tmp_path: Path) -> None:
+    latest = onnx.defs.onnx_opset_version()
+    with pytest.raises(ExportError, match=f"torch wrote opset \\d+ where {latest} was asked for; use 20"):
+        export(bias_network(), tmp_path / "net.onnx", opset=latest)
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_that_one_file_cannot_hold_are_refused_with_the_format_that_can(tmp_path: Path) -> None:
     large = nn.Linear(2**15, 2**14, device="meta")
     with pytest.raises(ExportError, match=r"the weights need 2\.0 GB, and one ONNX file holds 2; use --format pt2"):
