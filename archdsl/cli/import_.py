@@ -140,9 +140,10 @@ def _size(text: str) -> tuple[int, int]:
 def _with_its_network(error: WeightsError, wanted: Spec, file: Path, key: str | None, out: Path) -> WeightsError:
     """The refusal of a checkpoint, with what to do where it is that of a published backbone."""
     from archdsl.deriving.parents import published_name
+    from archdsl.load.specs import load_spec
 
     name = published_name(wanted, file, key)
-    if name is None:
+    if name is None or wanted == load_spec(name):  # then something else is wrong
         return error
     if name == wanted.name:
         way = f"{file} is of {name} as it was published; add --partial to take over what fits"

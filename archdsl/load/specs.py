@@ -77,7 +77,8 @@ def spec_of(raw: Any) -> Spec:
 def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     """A new backbone with fields set: `stage3.alpha=0.5`, `head.norm.eps=1e-6`, `image=256`.
 
-    All are applied to the document with its defaults filled in, then it is checked once.
+    All are applied to the document with its defaults filled in, then it is checked once. Channels that neither states
+    count as not stated.
 
     Raises:
         SpecError: an assignment names what the document does not have, or the result does not hold.
@@ -88,9 +89,12 @@ def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     if not texts:
         return spec
     try:
-        return spec_of(apply(spec, texts))
+        made = spec_of(apply(spec, texts))
     except SpecError as error:
         raise SpecError(without_left_over(spec, error.problems), error.shapes_unchecked) from None
+    if not any(text.lstrip().startswith("channels") for text in texts) and "channels" not in spec.model_fields_set:
+        made.model_fields_set.discard("channels")  # a default that nobody stated gives way to the data
+    return made
 
 
 def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Parsed:

@@ -135,8 +135,8 @@ class _Proofs:
         parts = [here, *mine, set().union(*mine), here.union(*mine), here.union(*self.constraints.values())]
         scopes = [{name, *around, *part} for part in parts]
         for scope in [*sorted(scopes, key=len), set(self.variables)]:
-            if self._proven(name, value, scope):
-                return self._explained(name, value, scope, {name, *around, *here})
+            if (first := self._proof(name, value, scope)) is not None:
+                return self._explained(name, value, scope, {name, *around, *here}) or Reasons((first,))
             if (name, value) in self.alive:
                 return None
         return None
@@ -155,32 +155,36 @@ class _Proofs:
         every[name] = self.variables[name]._replace(values=(value,))
         return every if all(variable.values for variable in every.values()) else None
 
-    def _proven(self, name: str, value: Scalar, scope: set[str]) -> bool:
-        """Whether every choice of these variables with the value fails."""
+    def _proof(self, name: str, value: Scalar, scope: set[str]) -> Problem | None:
+        """Why the first choice with the value fails, if every choice of these variables with it does."""
         choices = self._choices_with(name, value, scope)
         if choices is None:
-            return False
-        whole, has_failed = scope == set(self.variables), False
+            return None
+        whole, first = scope == set(self.variables), None
         partial = _Partial(self.points, scope, self.nodes, self.constraints)
         for looked_at, choose in enumerate(EveryChoice(choices)):
             self.left -= 1
             if looked_at == self.policy.most_choices or self.left < 0:
-                return False
+                return None
             used, problem = self._look(choose) if whole else partial.look(choose)
-            if name in used and problem is None:
-                return False
-            has_failed |= name in used
-        return has_failed
+            if name not in used:
+                continue
+            if problem is None:
+                return None
+            first = first or problem
+        return first
 
-    def _explained(self, name: str, value: Scalar, proven: set[str], node: set[str]) -> Reasons:
-        """Why choices with the value fail: what follows from the variables of the proof, and from the value's node."""
+    def _explained(self, name: str, value: Scalar, proven: set[str], node: set[str]) -> Reasons | None:
+        """Why choices with the value fail: what follows from the variables of the proof, and from the value's node.
+
+        None where none of the choices that were drawn has the value, since it stands in an alternative that is rare.
+        """
         reasons = [self._reasons_in(name, value, proven)]
         if not node <= proven:
             reasons.append(self._reasons_in(name, value, node))
         always = [reason for found in reasons if found is not None and found.always for reason in found.named]
         if always:
             return Reasons(distinct(always, 2))
-        assert reasons[0] is not None, "a choice that proved it has failed"
         return reasons[0]
 
     def _reasons_in(self, name: str, value: Scalar, scope: set[str]) -> Reasons | None:

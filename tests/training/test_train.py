@@ -207,6 +207,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_channels_that_nobody_states_are_those_of_the_data() -> None:
+    made = archdsl.override(archdsl.load_spec("fcvit_tiny"), ["stage4.depth=1"])
+    assert "channels" not in made.model_fields_set
+    assert "channels" in archdsl.override(made, ["channels=3"]).model_fields_set
+
+
 def fail_at(monkeypatch: pytest.MonkeyPatch, step: int, resumed_rate: float = 0.0) -> None:
     """A loss is not finite at this step, but where the peak rate is `resumed_rate`; the step itself is not saved."""
     plain = Session._loss
