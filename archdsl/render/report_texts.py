@@ -159,7 +159,7 @@ def warning_lines(report: Report) -> list[str]:
     if settings is not None and report.verdict.has_winner:
         origins = (trial.origin for trial in report.trials)
         few = few_trials_text(settings.space_document, _tried(report), origins)
-    return [*([few] * bool(few)), *parent_warnings(report.verdict.parent)]
+    return [*([few] * bool(few)), *parent_warnings(report.verdict.parent, report.verdict.held_out)]
 
 
 def budget_rows(report: Report) -> list[tuple[str, str]]:

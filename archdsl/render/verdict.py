@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNSURE": "bold yellow"}
 _MOST_TIES, _MOST_REPLACED, _MOST_STEPS = 5, 4, 2
+_FAR_BELOW = 0.5
 _INDENT = "  "
 
 
@@ -50,7 +51,8 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         if line := parent_text(result.parent, result.settings.stat, verdict.latency):
             yield Prose(line)
         yield from _library_lines(result)
-        yield from (Prose(line, "yellow") for line in parent_warnings(result.parent))
+        held_out = None if verdict.accuracy is None else verdict.accuracy.held_out
+        yield from (Prose(line, "yellow") for line in parent_warnings(result.parent, held_out))
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
@@ -188,9 +190,15 @@ def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) 
     return f"{text}; the winner takes {100 * latency / parent.latency_ms:.0f} % of this latency"
 
 
-def parent_warnings(parent: ParentSummary | None) -> list[str]:
-    """Why the parent is a doubtful one, a line each."""
-    return [] if parent is None else [f"warning: the parent {parent.name}: {text}" for text in parent.warnings]
+def parent_warnings(parent: ParentSummary | None, held_out: HeldOutAccuracy | None) -> list[str]:
+    """Why the parent is a doubtful one, and that the winner is far less accurate than it; a line each."""
+    if parent is None:
+        return []
+    lines = [f"warning: the parent {parent.name}: {text}" for text in parent.warnings]
+    if held_out is not None and held_out.accuracy < _FAR_BELOW * parent.accuracy.accuracy:
+        below = "warning: the winner has less than half of its parent's accuracy"
+        lines.append(f"{below}; a longer search or a larger budget gives a better network")
+    return lines
 
 
 def float32_text(facts: Float32Beside, stat: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archdsl.cost import count
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.facts import Named
 from archdsl.deriving.library.folder import read_library, weights_hash
+from archdsl.deriving.library.solutions import Derived
 from archdsl.errors import SearchError
 from archdsl.language.canonical import canonical_hash
 from archdsl.language.document import Spec
@@ -41,9 +44,9 @@ def use_library(context: Context) -> None:
     context.doing(f"choosing networks of the library {folder}", "starting")
     kept = context.folder.read(LIBRARY_FILE, KeptNetworks)
     measured = [(Terms(macs, operators), ms) for macs, operators, ms in kept.measured] if kept is not None else []
-    solver = calibrated_solver(context, library, spec, measured, is_new=kept is None)
+    calibrated = calibrated_solver(context, library, spec, measured, is_new=kept is None)
     networks = context.library = LibraryNetworks(
-        library, solver, context.settings, context.policy.inheritance.library, measured
+        library, calibrated.solver, context.settings, context.policy.inheritance.library, measured
     )
     if kept is not None:
         networks.restore(kept)
@@ -51,7 +54,8 @@ def use_library(context: Context) -> None:
         try:
             networks.solve(context.state.gate_ms)
         except BudgetTooSmall as error:
-            context.note(f"library  {_out_of_reach(error, len(library.usable))}")
+            is_tried = _take_measured(context, networks, calibrated.networks)
+            context.note(f"library  {_out_of_reach(error, len(library.usable), is_tried)}")
     if kept is None or kept.facts is None:
         context.folder.write(LIBRARY_FILE, networks.as_json())
     if networks.solved:
@@ -114,6 +118,7 @@ _WHAT = {
     "best": "the least KL within the gate",
     "another": "the next best, with other blocks at two positions or more",
     "single blocks": "the least KL without spans",
+    "measured": "the least KL among those that were measured to keep the gate",
 }
 """What a network was solved for, by its name in `library.json`."""
 
@@ -128,13 +133,22 @@ def _described(context: Context, solved: Solved) -> str:
     return f"{name}: {blocks}, summed KL {derived.kl:.4f}{limit}"
 
 
-def _out_of_reach(error: BudgetTooSmall, replacements: int) -> str:
-    """That no network of the library keeps the budgets, with the least that one is predicted to take."""
+def _take_measured(context: Context, networks: LibraryNetworks, measured: Sequence[tuple[Derived, float]]) -> bool:
+    """Whether one of the networks that corrected the predictions keeps the gate all the same, and is tried."""
+    gate_ms = context.state.gate_ms
+    return gate_ms is not None and networks.take_measured(measured, gate_ms) is not None
+
+
+def _out_of_reach(error: BudgetTooSmall, replacements: int, is_tried: bool) -> str:
+    """That no network of the library is predicted to keep the budgets, with the least that one is predicted to take."""
     if error.metric != LATENCY:
         return f"{error} (predicted), so none of its networks is tried"
     made = "the trained replacement" if replacements == 1 else f"the {replacements} trained replacements"
     within = f" within the budgets of {' and '.join(error.others)}" if error.others else ""
     fastest = f"the fastest network of them{within} is predicted to take {error.least:.2f} ms"
+    if is_tried:
+        of_them = fastest.replace("of them", f"of {made}")
+        return f"{of_them}, more than the gate ({error.limit:.2f} ms); one that was measured keeps it and is tried"
     return f"{made} cannot reach {error.limit:.2f} ms; {fastest}, so none is tried"
 
 

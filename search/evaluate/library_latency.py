@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from archdsl.deriving.choice import BudgetTooSmall
 from archdsl.deriving.library.folder import Library
@@ -14,6 +15,7 @@ from archdsl.load.specs import spec_of
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_networks import LATENCY, costs_by
 from archdsl.search.evaluate.measuring import Measured, measure
+from archdsl.search.evaluate.parent import measure_parent_again
 from archdsl.search.predict.formula import Formula, Terms, corrected, fitted, terms_of
 from archdsl.search.predict.latency_model import table_of
 from archdsl.search.worker.process import Failed, WorkerGone
@@ -21,9 +23,16 @@ from archdsl.search.worker.process import Failed, WorkerGone
 LatencyOf = Callable[[Spec], float]
 
 
+class Calibrated(NamedTuple):
+    """A solver whose latencies were corrected, and the networks by which they were, with their ms."""
+
+    solver: Solver
+    networks: tuple[tuple[Derived, float], ...] = ()
+
+
 def calibrated_solver(
     context: Context, library: Library, parent: Spec, measured: list[tuple[Terms, float]], is_new: bool
-) -> Solver:
+) -> Calibrated:
     """The integer program over a library, with latencies that were corrected where its networks for the budget lie.
 
     In a new run its best network for the budget is measured, and the formula is fitted to it beside the parent; once
@@ -34,8 +43,9 @@ def calibrated_solver(
     """
     gate_ms, policy = context.state.gate_ms, context.policy.inheritance.library
     solver = _solver(context, library, parent, measured)
+    networks = list[tuple[Derived, float]]()
     if not is_new or gate_ms is None or _table_latency(context, parent) is not None:
-        return solver
+        return Calibrated(solver)
     for _ in range(policy.calibrations):
         derived = _at_the_budget(solver, gate_ms)
         if derived is None:
@@ -54,11 +64,14 @@ def calibrated_solver(
         context.note(f"library  {network} takes {ms:.2f} ms, where {predicted}; {corrected_by}")
         if ms < policy.far * predicted_ms and context.settings.latency_share is not None:
             context.note(_doubtful_parent(context))
+        if ms < policy.doubted * predicted_ms and not networks:
+            measure_parent_again(context)
+        networks.append((derived, ms))
         measured.append((terms_of(spec), ms))
         solver = _solver(context, library, parent, measured)
         if abs(ms / gate_ms - 1) <= policy.near:
             break
-    return solver
+    return Calibrated(solver, tuple(networks))
 
 
 def _doubtful_parent(context: Context) -> str:

@@ -23,6 +23,8 @@ from archdsl.search.predict.formula import Terms
 from archdsl.search.store.run_library import KeptNetwork, KeptNetworks
 
 LATENCY = "latency"
+_FIRST = ("best", "measured")
+"""What the network is that others follow."""
 
 
 class Solved(NamedTuple):
@@ -97,6 +99,19 @@ class LibraryNetworks:
         if single is not None:
             self._add("single blocks", single, gate_ms)
 
+    def take_measured(self, measured: Sequence[tuple[Derived, float]], gate_ms: float) -> Solved | None:
+        """The one of these networks with the least KL that was measured to keep the gate; None without.
+
+        It stands where no network is predicted to keep it: a measurement counts for more than a prediction.
+        """
+        for derived, ms in sorted(measured, key=lambda pair: pair[0].kl):
+            again = self.solver.of_blocks(derived.blocks)
+            if ms > gate_ms or not again.exchanged or again.costs[LATENCY] <= 0:
+                continue
+            if Network(again.spec, count(again.spec)).over_budget(self._settings) is None:
+                return self._add("measured", again, again.costs[LATENCY], scale=ms / again.costs[LATENCY])
+        return None
+
     def solve_again(self, network_hash: str, latency_ms: float, gate_ms: float) -> Solved | None:
         """Another network than one that measured `latency_ms`, whose latency keeps the gate if it errs by as much.
 
@@ -108,7 +123,7 @@ class LibraryNetworks:
             return None
         if missed.derived.costs[LATENCY] <= 0:  # no latency is predicted
             return None
-        is_wasteful = missed.what == "best" and latency_ms < self._policy.used * gate_ms
+        is_wasteful = missed.what in _FIRST and latency_ms < self._policy.used * gate_ms
         if latency_ms <= gate_ms and not is_wasteful:
             return None
         scale = latency_ms / missed.derived.costs[LATENCY]
@@ -126,7 +141,7 @@ class LibraryNetworks:
 
         None where there is none, or enough were solved for.
         """
-        best = next((each for each in reversed(self.solved) if each.what == "best"), None)
+        best = next((each for each in reversed(self.solved) if each.what in _FIRST), None)
         if best is None or len(self.solved) >= self._policy.most:
             return None
         derived = self._solve_for("another", best.limit_ms)
@@ -154,7 +169,7 @@ class LibraryNetworks:
             for each in self.solved
         ]
         cut = None if self.depth_cut is None else self.depth_cut.to_json()
-        facts = library_facts(self.solver, [each.limit_ms for each in self.solved if each.what == "best"])
+        facts = library_facts(self.solver, [each.limit_ms for each in self.solved if each.what in _FIRST])
         kept = KeptNetworks(
             library=str(self.library.folder),
             networks=tuple(networks),

@@ -10,6 +10,7 @@ from archdsl.language.document import Spec
 from archdsl.load.smaller import with_fewer_blocks
 from archdsl.load.spaces import choices_of
 from archdsl.load.specs import spec_of
+from archdsl.numbers import plain_text
 from archdsl.search.baselines import Baseline
 from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import measured_ms, predicted_latency
@@ -23,7 +24,10 @@ from archdsl.search.worker.process import Failed, WorkerGone
 
 
 def add_narrower(context: Context) -> None:
-    """Try narrower copies of the parent where its space and its library have nothing that is fast enough.
+    """Try narrower copies of the parent where its library has nothing that is fast enough.
+
+    Nothing else is tried where its space has nothing either. Where it has, copies come first, unless the parent with a
+    share of its blocks is fast enough: what keeps fewer of them inherits little.
 
     Raises:
         OutOfTime: the search's time was over first.
@@ -44,13 +48,17 @@ def add_narrower(context: Context) -> None:
     if context.fastest is not None:
         measured.append((terms_of(context.fastest[0]), context.fastest[1]))
     smallest = smallest_network(context.space, context.settings, context.policy)
-    if smallest is not None and _is_fast_enough(context, spec, smallest.spec, measured, gate_ms):
+    is_alone = smallest is None or not _is_fast_enough(context, spec, smallest.spec, measured, gate_ms)
+    kept_blocks = context.policy.reach.kept_blocks
+    if not is_alone and predicted_latency(context, spec, measured)(with_fewer_blocks(spec, kept_blocks)) <= gate_ms:
         return
     narrower = _copies(context, spec, None if smallest is None else smallest.spec, measured)
+    narrower.is_alone = is_alone
     copies = _calibrated(context, spec, narrower, gate_ms) or _fastest_copy(context, narrower)
-    context.baselines += _begin(
-        context, narrower, copies, "every network of its width is predicted to exceed the budget"
-    )
+    why = "every network of its width is predicted to exceed the budget"
+    if not is_alone:
+        why = f"with {plain_text(100 * kept_blocks)} % of its blocks it is predicted to exceed the budget"
+    context.baselines += _begin(context, narrower, copies, why)
 
 
 def late_copies(context: Context) -> list[Baseline]:
@@ -104,19 +112,21 @@ def _copies(
 
 
 def _begin(context: Context, narrower: NarrowerCopies, copies: Sequence[Copy], why: str) -> list[Baseline]:
-    """Try these copies and nothing else, and say so."""
+    """Try these copies, and say so."""
     if context.parent is None:
         return []
     if not copies:
         context.note(f"parent  {why}, and no copy of it with fewer channels is predicted to keep the gate")
         return []
     several = "copies with fewer channels are tried" if len(copies) > 1 else "a copy with fewer channels is tried"
+    several += "" if narrower.is_alone else " first"
     described = "; ".join(_described(copy, f"{copy.ms:.2f} ms predicted") for copy in copies)
     context.note(f"parent  {why}: {several}: {described}")
     context.narrower = narrower
     narrower.begin(copies, spec_of(context.parent.spec).name)
     context.folder.write(NARROWER_FILE, narrower.as_json())
-    return _try_only(context, [copy.spec for copy in narrower.tried])
+    context.tries_only_beside = narrower.is_alone
+    return [_baseline(copy.spec) for copy in narrower.tried]
 
 
 def narrowed_again(context: Context, record: Trial) -> Baseline | None:
@@ -156,7 +166,8 @@ def _restore(context: Context, kept: KeptNarrower) -> None:
     corrected = [copy.tries > 0 for copy in kept.copies] or [False] * len(kept.networks)
     again = [document for document, is_again in zip(kept.networks, corrected, strict=True) if is_again]
     firsts = [document for document, is_again in zip(kept.networks, corrected, strict=True) if not is_again]
-    context.baselines += _try_only(context, [spec_of(document) for document in [*reversed(again), *firsts]])
+    context.tries_only_beside = kept.is_alone
+    context.baselines += [_baseline(spec_of(document)) for document in [*reversed(again), *firsts]]
 
 
 def _calibrated(context: Context, parent: Spec, narrower: NarrowerCopies, gate_ms: float) -> list[Copy]:
@@ -192,12 +203,6 @@ def _described(copy: Copy, predicted: str) -> str:
     """`5 blocks, 38 % of its channels, 2.10 ms predicted`"""
     blocks = sum(getattr(node, "depth", 0) for node in copy.spec.nodes)
     return f"{blocks} blocks, {round(100 * copy.channels)} % of its channels, {predicted}"
-
-
-def _try_only(context: Context, specs: list[Spec]) -> list[Baseline]:
-    """They are tried before anything else; no point of the space is, since all of them are too slow."""
-    context.tries_only_beside = True
-    return [_baseline(spec) for spec in specs]
 
 
 def _baseline(spec: Spec) -> Baseline:

@@ -71,6 +71,8 @@ class NarrowerCopies:
         self.tried: list[Copy] = []
         self.measured: list[tuple[Terms, float]] = []
         """Terms and ms of networks by which predictions are corrected."""
+        self.is_alone = True
+        """Whether nothing but copies is tried."""
 
     def for_gate(self, gate_ms: float, latency_of: LatencyOf) -> list[Copy]:
         """Of each base, deepest first, the widest copy that is predicted to keep the gate; as many as are tried."""
@@ -136,6 +138,7 @@ class NarrowerCopies:
 
     def restore(self, kept: KeptNarrower) -> None:
         """The copies that the run tried before."""
+        self.is_alone = kept.is_alone
         self.measured = [(Terms(macs, operators), ms) for macs, operators, ms in kept.measured]
         for document, copy in zip(kept.networks, kept.copies, strict=True):
             spec = spec_of(document)
@@ -153,6 +156,7 @@ class NarrowerCopies:
             bases=tuple(base.to_json() for base in self._bases),
             copies=tuple(copies),
             measured=tuple((terms.macs, terms.operators, ms) for terms, ms in self.measured),
+            is_alone=self.is_alone,
         )
         return kept.model_dump(mode="json")
 

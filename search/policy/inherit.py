@@ -130,6 +130,8 @@ class LibraryPolicy:
     """Share of the gate; where the best network takes less, another one is solved for that takes more."""
     far: float = 0.5
     """Times its predicted latency, below which a network makes the parent's latency doubtful."""
+    doubted: float = 0.8
+    """Times its predicted latency, below which the parent is measured again where the budget does not rest on it."""
     near: float = 0.05
     """Share of the budget, up to which one of these is near enough."""
     static_tries: int = 8
@@ -153,6 +155,8 @@ class ReachPolicy:
     """The same where its reading was disturbed, so that the network may be faster than it says."""
     near: float = 0.3
     """Share of the gate: the smallest network of the space is measured where it is predicted to lie as near to it."""
+    kept_blocks: float = 0.5
+    """Share of the parent's blocks: where it is too slow even with as many, narrower copies are tried first."""
     depths: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
     """Shares of the parent's blocks that narrower copies have; of each stage at least one block is kept."""
     least_channels: float = 0.25

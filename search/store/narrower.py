@@ -25,10 +25,11 @@ class KeptCopy(_Kept):
 class KeptNarrower(_Kept):
     """`narrower.json`. networks: the documents of the copies, in the order in which they were chosen. bases: what they
     were made of. copies: one for each network. measured: MACs, operators and ms of networks that correct predictions.
-    The last three are empty in a run of an earlier version.
+    is_alone: whether nothing else is tried. Those from `bases` on are empty in a run of an earlier version.
     """
 
     networks: tuple[dict[str, JsonValue], ...]
     bases: tuple[dict[str, JsonValue], ...] = ()
     copies: tuple[KeptCopy, ...] = ()
     measured: tuple[tuple[float, float, float], ...] = ()
+    is_alone: bool = True

@@ -144,6 +144,21 @@ def test_a_run_of_an_earlier_version_tries_the_copies_that_it_has(tmp_path: Path
     assert [trial["spec"]["name"] for trial in trials(tmp_path / "run")] == [each["name"] for each in networks]
 
 
+def test_where_half_of_its_blocks_are_too_slow_copies_come_before_points_of_the_space(tmp_path: Path) -> None:
+    machine, lines = Machine(), Lines()
+    narrowing(tmp_path / "whole", machine, watcher=lines, latency_budget_ms=20.0, trials=8)
+    origins = [trial["provenance"].get("from") for trial in trials(tmp_path / "whole" / "run")]
+    copies = origins.count("narrower")
+    assert copies >= 2
+    assert origins[:copies] == ["narrower"] * copies
+    assert len(origins) > copies
+    assert any("with 50 % of its blocks it is predicted to exceed the budget" in line for line in lines.told)
+    narrowing(tmp_path / "cut", trials=1, latency_budget_ms=20.0)
+    narrowing(tmp_path / "cut", resume=True, trials=8, latency_budget_ms=20.0)
+    hashes = [[trial["hash"] for trial in trials(tmp_path / name / "run")] for name in ("whole", "cut")]
+    assert hashes[0] == hashes[1]
+
+
 def test_copies_are_tried_late_where_all_networks_of_the_parents_width_are_slower_than_predicted(
     tmp_path: Path,
 ) -> None:
@@ -151,10 +166,10 @@ def test_copies_are_tried_late_where_all_networks_of_the_parents_width_are_slowe
 
     def slow_beside_copies(request: dict[str, Any]) -> None:
         name = request.get("spec", {}).get("name", "wide")
-        machine.fixed_ms = 20.0 if name != "wide" and "-narrower-" not in name else None
+        machine.fixed_ms = 50.0 if name != "wide" and "-narrower-" not in name else None
 
     machine.on_ask = slow_beside_copies
-    result = narrowing(tmp_path, machine, watcher=lines, latency_budget_ms=15.0, trials=20)
+    result = narrowing(tmp_path, machine, watcher=lines, latency_budget_ms=40.0, trials=20)
     origins = [trial["provenance"].get("from") for trial in trials(tmp_path / "run")]
     first = origins.index("narrower")
     assert first == SHIPPED.giving_up.first + 1
@@ -174,10 +189,10 @@ def test_disturbed_readings_alone_do_not_make_a_search_leave_its_space(tmp_path:
 
     def slow_and_disturbed(request: dict[str, Any]) -> None:
         is_parent = request.get("spec", {}).get("name", "wide") == "wide"
-        machine.fixed_ms, machine.disturbed = (None, 0.0) if is_parent else (20.0, 0.9)
+        machine.fixed_ms, machine.disturbed = (None, 0.0) if is_parent else (50.0, 0.9)
 
     machine.on_ask = slow_and_disturbed
-    narrowing(tmp_path, machine, latency_budget_ms=15.0, trials=9)
+    narrowing(tmp_path, machine, latency_budget_ms=40.0, trials=9)
     assert "narrower" not in [trial["provenance"].get("from") for trial in trials(tmp_path / "run")]
 
 

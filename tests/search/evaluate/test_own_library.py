@@ -13,6 +13,7 @@ import pytest
 from archdsl import count
 from archdsl.deriving.library.folder import read_library
 from archdsl.deriving.library.solutions import Solver
+from archdsl.language.canonical import canonical_hash
 from archdsl.load.spaces import space_of
 from archdsl.load.specs import override
 from archdsl.search.defaults import settings_of
@@ -25,7 +26,7 @@ from archdsl.search.store.result import Result
 from archdsl.spaces.around import around
 from archdsl.zoo import shipped_parent
 from tests.support.fake_weights import fake_named, write_fake_weights
-from tests.support.fake_worker import Machine
+from tests.support.fake_worker import Machine, asked_spec, latency_of
 from tests.support.libraries import parent_spec, space_around
 from tests.support.searching import RANDOM, Lines, quicken, search, settings, trials
 
@@ -109,6 +110,42 @@ def test_predictions_are_corrected_by_a_network_that_is_measured_first(tmp_path:
     kept = json.loads((tmp_path / "run" / "library.json").read_text())
     assert 1 <= len(kept["measured"]) <= SHIPPED.inheritance.library.calibrations
     assert all(0 < macs < count(SPEC).macs and ms > 0 for macs, _, ms in kept["measured"])
+
+
+def busy_at_first(readings: int) -> Machine:
+    """A machine on which everything takes twice as long until the parent was measured so often and a library made."""
+    machine, parent = Machine(), canonical_hash(SPEC)
+    machine.fitted = 6
+
+    def is_parent(request: dict[str, Any]) -> bool:
+        return request["do"] == "measure" and canonical_hash(asked_spec(request)) == parent
+
+    def on_ask(request: dict[str, Any]) -> None:
+        is_slow = is_parent(request) and sum(map(is_parent, machine.asked)) <= readings
+        machine.speed = 2.0 if is_slow or not asked_for(machine) else 1.0
+
+    machine.on_ask = on_ask
+    return machine
+
+
+def test_a_network_that_was_measured_to_keep_the_gate_is_tried_though_none_is_predicted_to(tmp_path: Path) -> None:
+    machine, lines = busy_at_first(99), Lines()
+    fitting_search(tmp_path, machine, lines, latency_share=None, latency_budget_ms=latency_of(SPEC))
+    [told] = [line for line in lines.told if "one that was measured keeps it and is tried" in line]
+    assert told.startswith("library  the fastest network of the 6 trained replacements is predicted to take ")
+    first, others = trials(tmp_path / "run")[0], trials(tmp_path / "run")[1:]
+    assert first["provenance"]["from"] == "library"
+    assert first["outcome"] == "trained"
+    assert [trial for trial in others if trial["provenance"].get("from") == "library"]  # the next best ones follow
+
+
+def test_a_parent_that_was_measured_too_slow_is_measured_again(tmp_path: Path) -> None:
+    machine, lines = busy_at_first(1), Lines()
+    fitting_search(tmp_path, machine, lines, latency_share=None, latency_budget_ms=latency_of(SPEC))
+    [told] = [line for line in lines.told if "measured again" in line]
+    before, after = 2 * latency_of(SPEC), latency_of(SPEC)
+    assert told == f"parent  measured again, p10 {after:.2f} ms, where it was {before:.2f} ms before; this counts"
+    assert json.loads((tmp_path / "run" / "parent.json").read_text())["latency_ms"] == pytest.approx(after, rel=0.01)
 
 
 def test_what_could_not_be_fitted_in_time_is_not_missing(tmp_path: Path) -> None:
