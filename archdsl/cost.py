@@ -100,6 +100,10 @@ def count(spec: Spec, features_only: bool = False, cost_of: Callable[[Step, Spec
     Exact for the published variants. `features_only` counts the dense-prediction form; `cost_of` may remember.
     """
     check_spec("count", spec)
+    return spec.once(("count", features_only), lambda: _counted(spec, features_only, cost_of))
+
+
+def _counted(spec: Spec, features_only: bool, cost_of: Callable[[Step, Spec], Cost]) -> Count:
     steps = plan(spec, features_only)
     costs = [cost_of(step, spec) for step in steps]
     held = _held(steps)

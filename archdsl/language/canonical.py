@@ -36,6 +36,10 @@ def canonical(spec: Spec) -> JsonObject:
 
 def canonical_hash(spec: Spec) -> str:
     """16 hexadecimal digits of a canonical form; equal networks have equal ones."""
+    return spec.once("canonical hash", lambda: _hash(spec))
+
+
+def _hash(spec: Spec) -> str:
     text = json.dumps(canonical(spec), sort_keys=True, default=float)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

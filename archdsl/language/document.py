@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -13,13 +14,15 @@ from archdsl.language.nodes import Node, node_models
 from archdsl.language.plan import LinkedGraph, Step, graph_of_nodes, steps_of
 from archdsl.language.type_forms import annotated, make_model, tuple_of, union
 
+T = TypeVar("T")
+
 
 class Spec(Header):
     """A backbone: its header and its nodes, in an order in which every node stands after all that it reads."""
 
     # What is worked out of the document stands in slots, beside pydantic's fields: it is no part of what is compared,
     # hashed, copied or pickled, so that a copy with another image or other classes works it out anew.
-    __slots__ = ("_graph", "_steps")
+    __slots__ = ("_graph", "_known", "_steps")
 
     nodes: Annotated[tuple[Any, ...], Field(min_length=3, max_length=256)]  # `spec_model` narrows this
 
@@ -60,6 +63,15 @@ class Spec(Header):
     def keep(self, graph: LinkedGraph) -> None:
         """Keep the links and shapes that the check of this document's nodes found."""
         object.__setattr__(self, "_graph", graph)
+
+    def once(self, what: Hashable, work: Callable[[], T]) -> T:
+        """What `work` makes of this document: worked out the first time that `what` is asked for, and kept."""
+        known: dict[Hashable, Any] = getattr(self, "_known", {})
+        if what not in known:
+            known = {**known, what: work()}
+            object.__setattr__(self, "_known", known)
+        made: T = known[what]
+        return made
 
     def to_json(self) -> dict[str, Any]:
         """The document again: what equals its default is left out, null where null is a value."""

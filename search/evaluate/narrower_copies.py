@@ -75,16 +75,17 @@ class NarrowerCopies:
         """Whether nothing but copies is tried."""
 
     def for_gate(self, gate_ms: float, latency_of: LatencyOf) -> list[Copy]:
-        """Of each base, deepest first, the widest copy that is predicted to keep the gate; as many as are tried."""
+        """Of each base the widest copy that is predicted to keep the gate; as many as are tried, the widest first.
+
+        What has fewer channels keeps less of its parent than what has fewer blocks.
+        """
         found = list[Copy]()
         for number in range(len(self._bases)):
             hashes = {each.network_hash for each in found}
             copy = self._widest(number, gate_ms, latency_of)
             if copy is not None and copy.network_hash not in hashes:
                 found.append(copy)
-        wide = [copy for copy in found if copy.channels >= self._policy.least_channels]
-        narrow = sorted((copy for copy in found if copy not in wide), key=lambda copy: copy.channels, reverse=True)
-        return [*wide, *narrow][: self._policy.copies]
+        return sorted(found, key=lambda copy: copy.channels, reverse=True)[: self._policy.copies]
 
     def find(self, spec: Spec, ms: float) -> Copy | None:
         """The copy that equals a network which took `ms`; None where none does."""

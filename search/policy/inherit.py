@@ -159,8 +159,6 @@ class ReachPolicy:
     """Share of the parent's blocks: where it is too slow even with as many, narrower copies are tried first."""
     depths: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
     """Shares of the parent's blocks that narrower copies have; of each stage at least one block is kept."""
-    least_channels: float = 0.25
-    """Share of the channels: copies with fewer are tried after those that have as many."""
     copies: int = 3
     """That are tried."""
 

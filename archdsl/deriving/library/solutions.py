@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from archdsl.deriving.choice import BudgetTooSmall, Option, Position, Solution, choose
 from archdsl.deriving.library.covering import Covering, DerivedBlock, alternative_of
@@ -39,8 +39,16 @@ class Derived:
         return tuple(block for block in self.blocks if block.key is not None)
 
 
+class _Asked(NamedTuple):
+    """What was solved for: limits by metric, the solutions to differ from, and whether spans are allowed."""
+
+    limits: tuple[tuple[str, float], ...]
+    unlike: tuple[tuple[int, ...], ...]
+    spans: bool
+
+
 class Solver:
-    """Finds networks inside budgets among the alternatives of one library."""
+    """Finds networks inside budgets among the alternatives of one library, and keeps what it found."""
 
     def __init__(self, library: Library, costs: Costs) -> None:
         """`costs` is asked for the parent and once for each alternative, alone in the place of what it covers."""
@@ -53,6 +61,7 @@ class Solver:
         own = [Option((position,), 0.0, dict.fromkeys(self.whole, 0.0)) for position in self._own]
         self._options = [*own, *(self._option(entry, costs) for entry in self.entries)]
         self._numbers = {entry.key: len(own) + number for number, entry in enumerate(self.entries)}
+        self._known: dict[_Asked, Derived | BudgetTooSmall | None] = {}
 
     def solve(self, limits: Mapping[str, float], unlike: Iterable[Derived] = (), spans: bool = True) -> Derived | None:
         """The network of the least summed KL whose costs are within the limits; unlike others in two positions or more.
@@ -62,14 +71,14 @@ class Solver:
         Raises:
             BudgetTooSmall: no network of the library keeps the limits; the least that can be had is named.
         """
-        left = {metric: limit - self.whole[metric] for metric, limit in limits.items()}
-        try:
-            solution = choose(self._options, left, unlike=[each.solution for each in unlike], spans=spans)
-        except BudgetTooSmall as error:
-            whole = self.whole[error.metric]
-            others = [name for name in limits if name != error.metric] if error.others else []
-            raise BudgetTooSmall(error.metric, error.limit + whole, error.least + whole, others) from None
-        return None if solution is None else self._derived(solution)
+        others = [each.solution for each in unlike]
+        asked = _Asked(tuple(sorted(limits.items())), tuple(each.chosen for each in others), spans)
+        if asked not in self._known:
+            self._known[asked] = self._solved(limits, others, spans)
+        known = self._known[asked]
+        if isinstance(known, BudgetTooSmall):
+            raise BudgetTooSmall(known.metric, known.limit, known.least, known.others)
+        return known
 
     def blocks_of(self, spec: Spec) -> tuple[DerivedBlock, ...] | None:
         """The blocks that make up a network of the library, those of the least summed KL where several would do.
@@ -86,6 +95,18 @@ class Solver:
         """What the network saves of each cost with this alternative alone exchanged; negative where it costs more."""
         option = self._options[self._numbers[key]]
         return {metric: -change for metric, change in option.costs.items()}
+
+    def _solved(
+        self, limits: Mapping[str, float], unlike: Sequence[Solution], spans: bool
+    ) -> Derived | BudgetTooSmall | None:
+        left = {metric: limit - self.whole[metric] for metric, limit in limits.items()}
+        try:
+            solution = choose(self._options, left, unlike=unlike, spans=spans)
+        except BudgetTooSmall as error:
+            whole = self.whole[error.metric]
+            others = [name for name in limits if name != error.metric] if error.others else []
+            return BudgetTooSmall(error.metric, error.limit + whole, error.least + whole, others)
+        return None if solution is None else self._derived(solution)
 
     def _option(self, entry: Entry, costs: Costs) -> Option:
         positions: tuple[Position, ...] = tuple((entry.stage, entry.first + place) for place in range(entry.span))
