@@ -12,6 +12,7 @@ import typer
 from archdsl.cli import output
 from archdsl.cli.documents import open_specs
 from archdsl.cli.options import (
+    Force,
     Json,
     Name,
     Set,
@@ -190,6 +191,7 @@ def command(
     spec: Name,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.safetensors", help="file to write")],
     assignments: Set = None,
+    force: Force = False,
     *,
     as_json: Json = False,
     **options: Unpack[TrainOptions],
@@ -216,7 +218,7 @@ def command(
     from archdsl.training.unfinished import check_output, state_file
 
     if processes().is_first:
-        check_output(out, options["resume"])
+        check_output(out, options["resume"], force)
     (document,) = open_specs([spec], assignments)
     if options["weights"] is None and spec.endswith(".safetensors"):
         options["weights"] = Path(spec)
@@ -224,7 +226,7 @@ def command(
     is_first = processes().is_first
     try:
         with TrainingDisplay(stderr(), output.talk().quiet or not is_first) as display:
-            trained = archdsl.train(document, out=out, **options, watcher=display)  # type: ignore[arg-type]
+            trained = archdsl.train(document, out=out, force=force, **options, watcher=display)  # type: ignore[arg-type]
     except KeyboardInterrupt:
         if state_file(out).exists():
             again = shlex.join(["archdsl", *sys.argv[1:]])

@@ -52,6 +52,7 @@ def train(
     memory_bytes: float = MEMORY_BYTES,
     tensorboard: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    force: bool = False,
     threads: int | None = None,
     watcher: Watcher | None = None,
 ) -> Trained:
@@ -65,7 +66,7 @@ def train(
         spec: a loaded backbone, a zoo name or a path; a `.safetensors` of ours brings its weights. The data decides the
             number of classes.
         data: as `archdsl.data.loading.load` takes it.
-        out: the `.safetensors` to write; it must not be there yet.
+        out: the `.safetensors` to write.
         weights: a file of ours or a published checkpoint to go on from. Classes are matched by name; a head for other
             classes is replaced.
         teacher: a file of ours whose answers are learnt beside the labels; its classes must be the data's.
@@ -87,12 +88,14 @@ def train(
         memory_bytes: a folder whose images take more is read from its files in each epoch.
         tensorboard: folder for TensorBoard's files.
         resume: go on with the unfinished training of that output.
+        force: replace the output file where it is there already; it stays until the training ends.
         threads: of a CPU; without it one or all physical cores, whichever trains faster here, but no more than torch is
             set to. torch is set back at the end.
         watcher: called after every step with a `Moment`, and with each line that is worth keeping.
 
     Raises:
-        WrongUse: an argument is wrong: a name, a file, a folder, a part to freeze, nothing to resume.
+        WrongUse: an argument is wrong: a name, a file, a folder, a part to freeze, nothing to resume; or the output
+            file is there already, without `force`.
         SearchError: the data cannot be used.
         WeightsError: the weights do not fit.
         TrainingError: the images are too few, a loss is not finite, or memory is too small; no file is written. What
@@ -120,6 +123,7 @@ def train(
         memory_bytes=memory_bytes,
         tensorboard=_path(tensorboard),
         resume=resume,
+        force=force,
         threads=threads,
         started=time.monotonic(),
     )

@@ -49,6 +49,7 @@ class TrainingOptions:
     memory_bytes: float
     tensorboard: Path | None
     resume: bool
+    force: bool
     threads: int | None
     started: float
 
@@ -62,7 +63,7 @@ def checked(
         WrongUse: an option is wrong.
     """
     if group.is_first:
-        check_output(options.out, options.resume)
+        check_output(options.out, options.resume, options.force)
     if isinstance(options.recipe, str):
         check_recipe(options.recipe)
     _check_numbers(options)

@@ -110,8 +110,8 @@ def read_state(file: Path, settings: JsonObject) -> State:
     return state
 
 
-def check_output(out: Path, resume: bool) -> None:
-    """Found out before the work, not after.
+def check_output(out: Path, resume: bool, force: bool = False) -> None:
+    """Found out before the work, not after. `force` allows that the file is there.
 
     Raises:
         WrongUse: the file cannot be written or is there already, or there is an unfinished training of that name.
@@ -120,9 +120,11 @@ def check_output(out: Path, resume: bool) -> None:
         raise WrongUse(f"{out} must end in .safetensors")
     if not out.parent.is_dir():
         raise WrongUse(f"{out} cannot be written: its folder does not exist")
-    if out.exists():
-        done = "the training is finished" if resume else "it is there already"
-        raise WrongUse(f"{out} is not replaced: {done}; remove it, or give another output file")
+    if out.exists() and not force:
+        if resume:
+            done = "the training is finished; to train it anew, give --force instead of --resume"
+            raise WrongUse(f"{out} is not replaced: {done}")
+        raise WrongUse(f"{out} is not replaced: it is there already; add --force, or give another output file")
     file = state_file(out)
     if resume and not file.is_file():
         raise WrongUse(f"nothing to resume: there is no {file}; leave out --resume")

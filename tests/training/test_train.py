@@ -119,6 +119,19 @@ def test_a_training_that_was_killed_continues_to_the_same_bits(tmp_path: Path) -
     assert not list(tmp_path.glob("*.unfinished"))
 
 
+def test_an_output_that_is_there_is_replaced_with_force_alone(data: str, run: Run) -> None:
+    train = ["train", "small.json", "--data", data, "--epochs", "1", "-o", "a.safetensors"]
+    assert run(*train).code == 0
+    before = Path("a.safetensors").read_bytes()
+    refused = run(*train, "--seed", "1")
+    assert (refused.code, Path("a.safetensors").read_bytes()) == (2, before)
+    assert "it is there already; add --force, or give another output file" in refused.err
+    finished = run(*train, "--resume")
+    assert "the training is finished; to train it anew, give --force instead of --resume" in finished.err
+    assert run(*train, "--seed", "1", "--force").code == 0
+    assert Path("a.safetensors").read_bytes() != before
+
+
 def test_other_settings_are_refused_on_resuming_and_the_state_stays(data: str, run: Run, tmp_path: Path) -> None:
     def stop(moment: object, line: str | None) -> None:
         if line is None:
