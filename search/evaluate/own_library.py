@@ -103,8 +103,8 @@ def _planned(context: Context, parent: Parent) -> _Plan | None:
     plan = _Plan(space, keys, seconds, max(1, round(policy.least_share * len(keys) / 2)))
     possible = _share_in_time(context, parent, spec, plan)
     if possible < policy.least_share:
-        count_text = f"about {math.floor(possible * len(keys)):,} of {len(keys):,} could be"
-        few = f"in {plain_text(round(plan.seconds))} s {count_text}"
+        count_text = f"about {math.floor(possible * len(keys)):,} of {len(keys):,} could be trained"
+        few = f"{count_text} in {plain_text(round(plan.seconds))} s"
         context.note(f"library  no replacement is trained: {few}; archdsl library build trains them beforehand")
         return None
     return plan

@@ -247,7 +247,7 @@ def test_none_is_fitted_where_the_time_does_for_few_of_them(tmp_path: Path) -> N
     assert not asked_for(machine)
     [said] = [line for line in lines.told if line.startswith("library")]
     assert re.fullmatch(
-        r"library  no replacement is trained: in \d+ s about 0 of \d+ could be; "
+        r"library  no replacement is trained: about 0 of \d+ could be trained in \d+ s; "
         "archdsl library build trains them beforehand",
         said,
     )
