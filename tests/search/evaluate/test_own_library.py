@@ -187,7 +187,7 @@ def test_on_a_busy_machine_less_is_expected_to_be_fitted(tmp_path: Path, monkeyp
         monkeypatch.setattr(quiet_moment, "other_cores", lambda seconds: busy)
         policy = replace(RANDOM, own_library=replace(SHIPPED.own_library, least_share=1.0, speed_of_modules=0.02))
         fitting_search(tmp_path / str(busy), Machine(), lines, policy=policy)
-        return [line for line in lines.told if line.startswith("library  no replacement is trained: in ")]
+        return [line for line in lines.told if line.startswith("library  no replacement is trained: about ")]
 
     [quiet], [busy] = told(0.0), told(1e3)
     counts = [int(re.findall(r"about ([\d,]+) of", line)[0].replace(",", "")) for line in (quiet, busy)]
