@@ -27,11 +27,14 @@ LIBRARY = "library"
 """The origin of a network that a library gives for the budget."""
 NARROWER = "narrower"
 """The origin of a copy of the parent with fewer channels."""
+SMALLER = "smaller"
+"""The origin of a network with fewer channels than the smallest one of the space, which cannot inherit."""
 BESIDE: Mapping[str, str] = {
     ALSO: "--also",
     PARENT: "the parent",
     LIBRARY: "the library",
     NARROWER: "fewer channels",
+    SMALLER: "smaller than the space",
 }
 """Origins of networks beside the space, and how a table marks them."""
 

@@ -15,6 +15,7 @@ from archdsl.render.texts import clock, counted
 from archdsl.render.tried import few_trials_text
 from archdsl.render.verdict import (
     exported_text,
+    far_below_text,
     float32_text,
     held_out_text,
     parent_text,
@@ -159,7 +160,8 @@ def warning_lines(report: Report) -> list[str]:
     if settings is not None and report.verdict.has_winner:
         origins = (trial.origin for trial in report.trials)
         few = few_trials_text(settings.space_document, _tried(report), origins)
-    return [*([few] * bool(few)), *parent_warnings(report.verdict.parent, report.verdict.held_out)]
+    below = far_below_text(report.verdict.parent, report.verdict.held_out)
+    return [*([few] * bool(few)), *parent_warnings(report.verdict.parent), *([below] * bool(below))]
 
 
 def budget_rows(report: Report) -> list[tuple[str, str]]:

@@ -127,6 +127,8 @@ def summary(result: Result) -> RenderableType:
         parts.append(Prose(proxy_line(result.front[0], list(longer.values())), "dim"))
         if text := unequal_finalists_text(result.records):
             parts.append(Prose(text, "yellow"))
+        if not longer and len(result.front) > 1:
+            parts.append(Prose("no finalist was trained longer, so the order is that of short trainings"))
         if len(result.front) > 1:
             points = {trial.network_hash: point(trial) for trial in result.front}
             winner = verdict.record if verdict.has_winner else None

@@ -10,7 +10,7 @@ from archdsl.render.texts import counted
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.survey import Size, survey
 from archdsl.search.policy.doctor import SurveyPolicy
-from archdsl.search.trial import LIBRARY, NARROWER
+from archdsl.search.trial import LIBRARY, NARROWER, SMALLER
 from archdsl.spaces.space import Space
 
 FEW = 20
@@ -26,10 +26,8 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
     """
     from_where = Counter(origins)
     of_library = from_where[LIBRARY]
-    if copies := from_where[NARROWER]:
-        best = "one network that was tried" if copies == 1 else f"best of {copies:,} networks that were tried"
-        which = "a copy" if copies == 1 else "copies"
-        return f"the winner is the {best}, {which} of the parent with fewer channels"
+    if from_where[NARROWER] or from_where[SMALLER]:
+        return _of_copies(trials, from_where[NARROWER], from_where[SMALLER])
     if trials >= FEW:
         return ""
     if of_library:
@@ -46,6 +44,18 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
         networks = "infinitely many"
     tried = counted(trials, "network that was tried", "networks that were tried")
     return f"the winner is the best of {tried}, out of {networks} in the space; a longer search may find a better one"
+
+
+def _of_copies(trials: int, copies: int, smaller: int) -> str:
+    """The same where copies of the parent were tried, or networks that are smaller than any of the space."""
+    if trials == 1:
+        which = "a copy of the parent with fewer channels" if copies else "smaller than any network of the space"
+        return f"the winner is the one network that was tried, {which}"
+    which = "copies of the parent with fewer channels" if copies else "smaller than any network of the space"
+    number = copies or smaller
+    some = which if number >= trials else f"{number:,} of them {which}"
+    more = "" if number >= trials else "; a longer search may find a better one"
+    return f"the winner is the best of {trials:,} networks that were tried, {some}{more}"
 
 
 def _size(space: Space) -> Size:

@@ -41,6 +41,9 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         return
     first_line = _first_line(result)
     yield Prose(first_line, STYLES[verdict.verdict], hanging=_INDENT)
+    held_out = None if verdict.accuracy is None else verdict.accuracy.held_out
+    if verdict.has_winner and (line := far_below_text(result.parent, held_out)):
+        yield Prose(line, "yellow", indent=_INDENT)
     if verdict.reading is not None:
         yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
     yield from (Prose(line, indent=_INDENT) for line in _passed_over(result, first_line))
@@ -51,8 +54,7 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         if line := parent_text(result.parent, result.settings.stat, verdict.latency):
             yield Prose(line)
         yield from _library_lines(result)
-        held_out = None if verdict.accuracy is None else verdict.accuracy.held_out
-        yield from (Prose(line, "yellow") for line in parent_warnings(result.parent, held_out))
+        yield from (Prose(line, "yellow") for line in parent_warnings(result.parent))
         yield from _tie_lines(verdict.ties, verdict.accuracy)
         names = ["winner.json"]
         if verdict.reading is not None:  # earlier versions wrote no more
@@ -64,15 +66,14 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
         yield Prose(text)
     if result.disturbed.readings:
         yield Prose(f"the machine was busy: {result.disturbed}", "yellow")
-    if not verdict.passed:
-        yield from _next_lines(result)
+    yield from _next_lines(result)
 
 
 def _next_lines(result: Result) -> Iterator[RenderableType]:
-    """The first commands that go on from a verdict that is no PASS, and the one that shows all of them."""
+    """The first commands that go on from a verdict, of a PASS the first alone, and the one that shows all of them."""
     resumes, reason = resume_command(result.folder), result.verdict.reason or ""
     steps = [step for step in steps_of(result.folder) if resumes not in reason or not step.command.startswith(resumes)]
-    for step in steps[:_MOST_STEPS]:
+    for step in steps[: 1 if result.verdict.passed else _MOST_STEPS]:
         yield Prose(step.text)
         yield Command(step.command)
     yield Prose("All figures, and further commands:")
@@ -190,15 +191,18 @@ def parent_text(parent: ParentSummary | None, stat: str, latency: float | None) 
     return f"{text}; the winner takes {100 * latency / parent.latency_ms:.0f} % of this latency"
 
 
-def parent_warnings(parent: ParentSummary | None, held_out: HeldOutAccuracy | None) -> list[str]:
-    """Why the parent is a doubtful one, and that the winner is far less accurate than it; a line each."""
-    if parent is None:
-        return []
-    lines = [f"warning: the parent {parent.name}: {text}" for text in parent.warnings]
-    if held_out is not None and held_out.accuracy < _FAR_BELOW * parent.accuracy.accuracy:
-        below = "warning: the winner has less than half of its parent's accuracy"
-        lines.append(f"{below}; a longer search or a larger budget gives a better network")
-    return lines
+def parent_warnings(parent: ParentSummary | None) -> list[str]:
+    """Why the parent is a doubtful one, a line each."""
+    return [] if parent is None else [f"warning: the parent {parent.name}: {text}" for text in parent.warnings]
+
+
+def far_below_text(parent: ParentSummary | None, held_out: HeldOutAccuracy | None) -> str:
+    """That a winner is far less accurate than its parent; empty where it is not, or that is not known."""
+    if parent is None or held_out is None or held_out.accuracy >= _FAR_BELOW * parent.accuracy.accuracy:
+        return ""
+    reached, of_parent = accuracy_text(held_out.accuracy), accuracy_text(parent.accuracy.accuracy)
+    below = f"warning: its accuracy is {reached}, less than half of its parent's {of_parent}"
+    return f"{below}; a longer search or a larger budget gives a better network"
 
 
 def float32_text(facts: Float32Beside, stat: str) -> str:

@@ -16,10 +16,11 @@ from archdsl.search.evaluate.context import Context
 from archdsl.search.evaluate.library_latency import measured_ms, predicted_latency
 from archdsl.search.evaluate.narrower_copies import Copy, NarrowerCopies
 from archdsl.search.predict.formula import Terms, terms_of
+from archdsl.search.propose.heirs import may_inherit
 from archdsl.search.propose.smallest import smallest_network
 from archdsl.search.store.gate import believed_ms
 from archdsl.search.store.narrower import NARROWER_FILE, KeptNarrower
-from archdsl.search.trial import NARROWER, Trial
+from archdsl.search.trial import NARROWER, SMALLER, Trial
 from archdsl.search.worker.process import Failed, WorkerGone
 
 
@@ -120,13 +121,15 @@ def _begin(context: Context, narrower: NarrowerCopies, copies: Sequence[Copy], w
         return []
     several = "copies with fewer channels are tried" if len(copies) > 1 else "a copy with fewer channels is tried"
     several += "" if narrower.is_alone else " first"
+    if not narrower.is_of_parent(copies[0]):
+        several = "so is every copy of it; the smallest network of the space is tried with fewer channels"
     described = "; ".join(_described(copy, f"{copy.ms:.2f} ms predicted") for copy in copies)
     context.note(f"parent  {why}: {several}: {described}")
     context.narrower = narrower
     narrower.begin(copies, spec_of(context.parent.spec).name)
     context.folder.write(NARROWER_FILE, narrower.as_json())
     context.tries_only_beside = narrower.is_alone
-    return [_baseline(copy.spec) for copy in narrower.tried]
+    return [_baseline(context, copy.spec) for copy in narrower.tried]
 
 
 def narrowed_again(context: Context, record: Trial) -> Baseline | None:
@@ -148,7 +151,7 @@ def narrowed_again(context: Context, record: Trial) -> Baseline | None:
         how = "to be tried instead" if is_over else "to be tried as well"
         described = _described(again, f"{again.ms:.2f} ms predicted by this measurement")
         context.note(f"parent  {missed}; {how}: {again.spec.name}, {described}")
-        return _baseline(again.spec)
+        return _baseline(context, again.spec)
     if is_over:
         corrected = f"the prediction was corrected {copy.tries} times before"
         why = corrected if narrower.is_last(copy) else "no other copy is predicted to keep it"
@@ -167,7 +170,7 @@ def _restore(context: Context, kept: KeptNarrower) -> None:
     again = [document for document, is_again in zip(kept.networks, corrected, strict=True) if is_again]
     firsts = [document for document, is_again in zip(kept.networks, corrected, strict=True) if not is_again]
     context.tries_only_beside = kept.is_alone
-    context.baselines += [_baseline(spec_of(document)) for document in [*reversed(again), *firsts]]
+    context.baselines += [_baseline(context, spec_of(document)) for document in [*reversed(again), *firsts]]
 
 
 def _calibrated(context: Context, parent: Spec, narrower: NarrowerCopies, gate_ms: float) -> list[Copy]:
@@ -205,6 +208,8 @@ def _described(copy: Copy, predicted: str) -> str:
     return f"{blocks} blocks, {round(100 * copy.channels)} % of its channels, {predicted}"
 
 
-def _baseline(spec: Spec) -> Baseline:
-    costs = count(spec)
-    return Baseline(spec, canonical_hash(spec), costs.params, costs.macs, origin=NARROWER)
+def _baseline(context: Context, spec: Spec) -> Baseline:
+    costs, parent = count(spec), context.parent
+    is_copy = parent is not None and may_inherit(spec, spec_of(parent.spec))
+    origin = NARROWER if is_copy else SMALLER
+    return Baseline(spec, canonical_hash(spec), costs.params, costs.macs, origin=origin)

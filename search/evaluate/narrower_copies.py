@@ -75,12 +75,15 @@ class NarrowerCopies:
         """Whether nothing but copies is tried."""
 
     def for_gate(self, gate_ms: float, latency_of: LatencyOf) -> list[Copy]:
-        """Of each base the widest copy that is predicted to keep the gate; as many as are tried, the widest first.
+        """Of each cut of the parent the widest copy that is predicted to keep the gate; as many as are tried.
 
-        What has fewer channels keeps less of its parent than what has fewer blocks.
+        The widest comes first: what has fewer channels keeps less of its parent than what has fewer blocks. Where none
+        of them keeps the gate, the widest copy of the last base, the smallest network of the space.
         """
-        found = list[Copy]()
+        found, cuts = list[Copy](), len(self._policy.depths)
         for number in range(len(self._bases)):
+            if found and number >= cuts:
+                break
             hashes = {each.network_hash for each in found}
             copy = self._widest(number, gate_ms, latency_of)
             if copy is not None and copy.network_hash not in hashes:
@@ -110,6 +113,10 @@ class NarrowerCopies:
         """Try these copies; `name` is the parent's."""
         for copy in copies:
             self._add(copy, name)
+
+    def is_of_parent(self, copy: Copy) -> bool:
+        """Whether it is a copy of the parent; else of the smallest network of the space."""
+        return copy.base < len(self._policy.depths)
 
     def is_missed(self, latency_ms: float, gate_ms: float) -> bool:
         """Whether a copy that took so long is over the gate, or leaves much of it unused."""

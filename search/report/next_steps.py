@@ -31,7 +31,7 @@ _ABOVE_LEAST = 1.05
 """Times the least predicted latency of a library's networks, from which on a budget leaves it a choice."""
 _LATENCY_BUDGETS = {"latency_budget_ms", "latency_share", "throughput_budget"}
 _CLEARLY_LESS = 0.9
-"""Share of a budget, above which another one makes no faster network."""
+"""Share of a latency, above which a budget makes no faster network."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ def next_steps(
 
 def _after_pass(run: _Run) -> Iterator[NextStep]:
     if run.has("winner.safetensors"):
+        sentence = "Train the winner for longer, from the weights that it has."
+        files = run.folder / "winner.safetensors", run.folder / "trained.safetensors"
+        yield NextStep(sentence, train_command(run.settings, *files))
         words = ["archdsl", "export", str(run.folder / "winner.safetensors"), "-o", str(run.folder / "winner.py")]
         sentence = "Write the winner with its trained weights as a PyTorch module that needs no archdsl."
         yield NextStep(sentence, shlex.join(words))
@@ -129,30 +132,22 @@ def _after_pass(run: _Run) -> Iterator[NextStep]:
         sentence = "Measure the winner's latency with random weights; name a second network to compare the two."
         yield NextStep(sentence, bench_command(run.settings, run.folder / "winner.json"))
     if isinstance(run.settings.get("parent"), str) and run.has("winner.safetensors"):
-        yield from _after_inheriting(run)
+        if (budget := run.budget_ms) is not None:
+            yield _derive_faster(run, min(budget, run.verdict.latency or budget))
     else:
         yield from _train_more(run)
     yield from _search_longer(run, "a more accurate network")
 
 
-def _after_inheriting(run: _Run) -> Iterator[NextStep]:
-    """Train the winner of a search with a parent on, and derive another network."""
-    sentence = "Train the winner for longer, from the weights that it has."
-    files = run.folder / "winner.safetensors", run.folder / "trained.safetensors"
-    yield NextStep(sentence, train_command(run.settings, *files))
-    if (budget := run.budget_ms) is not None:
-        yield _derive_faster(run, budget)
-
-
-def _derive_faster(run: _Run, budget_ms: float) -> NextStep:
-    """A search for half the budget; of the library for what it can give, or without it where that is no less."""
-    target = _two_digits(budget_ms / 2, math.ceil)
+def _derive_faster(run: _Run, slower_ms: float) -> NextStep:
+    """A search for half of a latency; of the library for what it can give, or without it where that is no less."""
+    target = _two_digits(slower_ms / 2, math.ceil)
     changes: dict[str, str | float] = {}
     source, least = "parent", run.least_of_library_ms
     is_own = run.has("library/index.json")  # of what the run made of its parent
     if least is not None and (is_own or run.settings.get("library")):
         reachable = max(target, _two_digits(_ABOVE_LEAST * least, math.ceil))
-        if reachable > _CLEARLY_LESS * budget_ms:
+        if reachable > _CLEARLY_LESS * slower_ms:
             changes["library"] = ""
         else:
             target = reachable
@@ -242,10 +237,12 @@ def _search_longer(run: _Run, aim: str) -> Iterator[NextStep]:
 
 def _train_more(run: _Run) -> Iterator[NextStep]:
     """Where the errors of the first two accuracies of the front leave open which network is better."""
-    epochs = number(run.settings.get("epochs"))
-    if epochs is None or len(run.front) < 2:
+    if len(run.front) < 2:
         return
     first, second = run.front[:2]
+    epochs = number(first.proxy.document.get("epochs")) or number(run.settings.get("epochs"))
+    if epochs is None:
+        return
     if None in (first.accuracy, second.accuracy, first.proxy.error, second.proxy.error):
         return
     apart = abs((first.accuracy or 0) - (second.accuracy or 0))
@@ -255,7 +252,7 @@ def _train_more(run: _Run) -> Iterator[NextStep]:
             f"Search again with twice the epochs: the first two networks of the front differ by "
             f"{accuracy_text(apart, error)} in proxy accuracy, less than two standard errors."
         )
-        yield NextStep(sentence, run.search(epochs=2 * epochs, least_steps=0))
+        yield NextStep(sentence, run.search(epochs=round(2 * epochs, 1), least_steps=0))
 
 
 def _nearest_latency(run: _Run) -> float | None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from archdsl.load.specs import spec_of
+from archdsl.render.search import summary
 from archdsl.search.policy import SHIPPED
 from tests.support.fake_worker import Machine
-from tests.support.narrowing import narrowing
+from tests.support.narrowing import OWN_SPACE, SPEC, narrowing
+from tests.support.screens import text_of
 from tests.support.searching import Lines, quicken, trials
 
 
@@ -142,6 +144,25 @@ def test_a_run_of_an_earlier_version_tries_the_copies_that_it_has(tmp_path: Path
     file.write_text(json.dumps({"networks": networks}))
     narrowing(tmp_path, machine_off_by(1.3), resume=True)
     assert [trial["spec"]["name"] for trial in trials(tmp_path / "run")] == [each["name"] for each in networks]
+
+
+def test_copies_are_made_of_the_parent_and_not_of_a_space_whose_patches_are_other_ones(tmp_path: Path) -> None:
+    """The smallest network of the space can inherit nothing, and is fast enough."""
+    space = json.loads(json.dumps(OWN_SPACE))
+    space["nodes"][0]["patch"] = {"$one_of": [4, 8]}
+    narrowing(tmp_path, space=space, latency_budget_ms=6.0, trials=3)
+    copies = [spec_of(each) for each in json.loads((tmp_path / "run" / "narrower.json").read_text())["networks"]]
+    assert copies
+    assert {spec.node("stem").patch for spec in copies} == {SPEC.node("stem").patch}  # type: ignore[attr-defined]
+
+
+def test_where_no_copy_is_fast_enough_a_smaller_network_than_the_spaces_is_called_so(tmp_path: Path) -> None:
+    lines, space = Lines(), json.loads(json.dumps(OWN_SPACE))
+    space["nodes"][0]["patch"] = {"$one_of": [4, 16]}
+    result = narrowing(tmp_path, watcher=lines, space=space, latency_budget_ms=1.6, trials=3)
+    assert {trial["provenance"]["from"] for trial in trials(tmp_path / "run")} == {"smaller"}
+    assert any("the smallest network of the space is tried with fewer channels" in line for line in lines.told)
+    assert "smaller than any network of the space" in " ".join(text_of(summary(result), 200).split())
 
 
 def test_where_half_of_its_blocks_are_too_slow_copies_come_before_points_of_the_space(tmp_path: Path) -> None:

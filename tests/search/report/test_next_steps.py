@@ -120,7 +120,7 @@ def test_a_failure_that_is_none_of_latency_names_no_budget(run: Path) -> None:
     assert not [step for step in steps if "lowest latency" in step.text]
 
 
-def with_library(run: Path, least_ms: float) -> Report:
+def with_library(run: Path, least_ms: float, latency_ms: float = 8.95) -> Report:
     """Of a run with a budget of 9 ms that made a library, whose fastest network is predicted to take so long."""
     points = [{"cost": 20.0}, {"cost": least_ms}]
     front = {"metric": "latency", "parent": 20.0, "points": points}
@@ -128,7 +128,7 @@ def with_library(run: Path, least_ms: float) -> Report:
     (run / "library" / "index.json").touch()
     (run / "library.json").write_text(json.dumps({"facts": {"front": front}}))
     edit(run, "run.json", lambda settings: settings | {"parent": "/big.safetensors", "fits_library": True})
-    return passed(run)
+    return ends_with(run, "PASS", "p10 8.95 ms lies within the budget of 9 ms", latency=latency_ms)
 
 
 def test_a_faster_network_is_derived_from_the_library_where_it_gives_one(run: Path) -> None:
@@ -143,6 +143,8 @@ def test_a_faster_network_is_derived_from_the_library_where_it_gives_one(run: Pa
     assert after(words, "--latency-budget") == "4.5ms"
     assert after(words, "--parent") == "/big.safetensors"
     assert "--library" not in words
+    words = options(with_library(run, 0.5, latency_ms=3.0).next_steps, "Derive a faster network")
+    assert after(words, "--latency-budget") == "1.5ms"  # than the winner, which uses a third of the budget
 
 
 def test_a_throughput_budget_stays_one(run: Path) -> None:
@@ -211,7 +213,8 @@ def test_every_printed_command_is_understood(
         words = shlex.split(command)
         assert "\n" not in command
         if words[0] == "archdsl":
-            assert main(words[1:]) == {"zoo": 0, "export": 1}.get(words[1], 130), command  # the weights are empty
+            code = {"zoo": 0, "export": 1, "train": 1}.get(words[1], 130)  # the weights are empty
+            assert main(words[1:]) == code, command
         else:
             assert words == ["python", str(run / "run_winner.py")]
 
