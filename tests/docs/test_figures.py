@@ -195,20 +195,27 @@ def _params(row: Any) -> str:
 
 
 def inherited() -> list[str]:
-    found = result("inherit")
-    rows = {row["weights"]: row for row in found["rows"]}
-    assert len(rows) == len(found["rows"])
-    before, after = (
-        {name: row[when]["accuracy"] for name, row in rows.items()} for when in ("untrained", "after_one_epoch")
-    )
-    plain, refit = "inherited", "inherited, refit"
-    return [
-        f"a parent with {percent(found['parent']['accuracy'], 1)} on held-out images were removed until "
-        f"{percent(found['cut']['macs'])} of its MACs were left",
-        f"| {plain} | {percent(before[plain], 1)} | {percent(after[plain], 1)} |",
-        f"| {refit} | {percent(before[refit], 1)} | {percent(after[refit], 1)} |",
-        f"| trained from scratch | | {percent(after['from scratch'], 1)} |",
-    ]
+    found, lines = result("inherit"), list[str]()
+    for data in ("shapetex", "digits"):
+        cells = {row["weights"]: row for row in found["means"] if (row["data"], row["share"]) == (data, 0.5)}
+        assert {row["seeds"] for row in cells.values()} == {3}
+        plain, refit, scratch = (
+            {name: cell for name, cell in cells[arm].items() if isinstance(cell, dict)}
+            for arm in ("inherited", "inherited, refit", "from scratch")
+        )
+        lines += [
+            f"| {data}, inherited | {_of(plain, 'untrained', 'epochs_1', 'same_seconds', 'epochs_12')} |",
+            f"| {data}, inherited and refit | {_of(refit, 'untrained', 'epochs_1')} | | |",
+            f"| {data}, trained from scratch | | {_of(scratch, 'epochs_1', 'same_seconds')} | |",
+        ]
+    shares = [found["cuts"][f"{data} 0.5"]["latency"] for data in ("shapetex", "digits")]
+    parents = [found["parents"][data]["accuracy"] for data in ("shapetex", "digits")]
+    taken = f"cut to {percent(shares[0])} and {percent(shares[1])} of their latency"
+    return [*lines, f"with {percent(parents[0], 1)} and {percent(parents[1], 1)} on held-out images, {taken}"]
+
+
+def _of(cells: Any, *names: str) -> str:
+    return " | ".join(f"{100 * cells[name]['accuracy']:.1f} ± {100 * cells[name]['error']:.1f} %" for name in names)
 
 
 def test_the_page_on_speed_has_the_tables_of_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
