@@ -250,8 +250,9 @@ def parent_notes(settings: Settings) -> list[str]:
         settings.latency_share,
     )
     if settings.parent is not None and time_s is not None and time_s < least_s:
-        before = "a parent is brought to the data and measured before the first trial"
-        notes.append(f"{plain_text(time_s)} s are short: {before}; give --time {plain_text(least_s)}s or more")
+        before = "the parent is brought to the data and measured first, and few networks can be fine-tuned after that"
+        minutes = plain_text(SHIPPED.time.usual_with_parent_s / 60)
+        notes.append(f"{plain_text(time_s)} s are short: {before}; {minutes} minutes are usual (--time {minutes}m)")
     if share is not None and share > 1:
         budget = f"the latency budget, {plain_text(100 * share)} % of the parent's latency,"
         notes.append(f"{budget} is above that latency: the parent itself meets it")

@@ -46,7 +46,7 @@ def front_table(
     again = [second_reading(attempts, trial.network_hash) for trial in front]
     accuracies = {trial.network_hash: accuracy_text(trial.accuracy, trial.error) for trial in longer.values()}
     columns = [
-        Column("candidate", [Text(trial.label) for trial in front]),
+        Column("candidate", [Text(trial.label) for trial in front], least=0),
         Column("proxy acc.", [Text(accuracy_text(trial.accuracy, trial.error)) for trial in front], right=True),
         Column("longer", [Text(accuracies.get(trial.network_hash, "")) for trial in front], right=True, drop=1),
         Column(f"{stat} ms", [Text(f"{trial.latency_ms:.2f}") for trial in front], right=True),
@@ -71,7 +71,8 @@ def baseline_lines(records: Sequence[Trial], shown: Sequence[Trial]) -> Iterator
         if trial.accuracy is None:
             yield f"{trial.label}: {trial.reason}"
         else:
-            yield f"{trial.label}: {describe(trial)}" + ("" if trial.inside_budget else ", over the latency budget")
+            over = "" if trial.inside_budget else ", over the latency budget"
+            yield f"also tried, not on the front: {trial.label}: {describe(trial)}{over}"
     untrained = [(trial.name, trial.reason or "") for trial in of_library if trial.accuracy is None]
     yield from untrained_text(len(of_library), untrained)
     if any(not trial.can_win for trial in beside):

@@ -76,7 +76,7 @@ def scatter(
         cells[row_number // 4][column // 2] = WINNER
     labels = [f"{high:5.1f}%", *[" " * 6] * (HEIGHT - 2), f"{low:5.1f}%"]
     lines = [f"{label} │{''.join(row)}".rstrip() for label, row in zip(labels, cells, strict=True)]
-    end = f"{right:.{1 if right < 100 else 0}f} ms"
+    end = f"{right:.{2 if right < 1 else 1 if right < 100 else 0}f} ms"
     return Text("\n".join([*lines, f"{'':7}└{'─' * width}", f"{'':8}0{end:>{width - 1}}"]), no_wrap=True)
 
 

@@ -159,7 +159,8 @@ def warning_lines(report: Report) -> list[str]:
     few = ""
     if settings is not None and report.verdict.has_winner:
         origins = (trial.origin for trial in report.trials)
-        few = few_trials_text(settings.space_document, _tried(report), origins)
+        slow = sum(trial.last_rung == "latency" for trial in report.trials)
+        few = few_trials_text(settings.space_document, _tried(report), origins, slow)
     below = far_below_text(report.verdict.parent, report.verdict.held_out)
     return [*([few] * bool(few)), *parent_warnings(report.verdict.parent), *([below] * bool(below))]
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from archdsl.search.store.result import Result
 
 
+_LEAST_POINTS = 3
+"""Of a front that is drawn: a table tells two."""
+
+
 class Display(LiveDisplay):
     """A live display on a terminal; elsewhere a line a trial. Use as a watcher inside `with`."""
 
@@ -129,13 +133,14 @@ def summary(result: Result) -> RenderableType:
             parts.append(Prose(text, "yellow"))
         if not longer and len(result.front) > 1:
             parts.append(Prose("no finalist was trained longer, so the order is that of short trainings"))
-        if len(result.front) > 1:
+        if len(result.front) >= _LEAST_POINTS:
             points = {trial.network_hash: point(trial) for trial in result.front}
             winner = verdict.record if verdict.has_winner else None
             best = None if winner is None else points.get(winner.network_hash)
             parts.append(Plot(list(points.values()), settings.budgets.latency_ms, best, settings.stat))
     parts += [Prose(line, hanging="  ") for line in baseline_lines(result.records, result.front)]
     origins = (trial.origin for trial in result.records if not trial.is_longer)
-    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials, origins)):
+    slow = sum(trial.is_over_gate for trial in result.records if not trial.is_longer)
+    if verdict.has_winner and (few := few_trials_text(settings.space_document, result.trials, origins, slow)):
         parts.append(Prose(few))
     return Group(*parts, *verdict_lines(result))

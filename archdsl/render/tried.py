@@ -19,10 +19,11 @@ _LOOKED_AT = 200
 """Choices from which the networks of a space are counted."""
 
 
-def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = ()) -> str:
+def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (), too_slow: int = 0) -> str:
     """Of how many networks of its space the winner of a short search was chosen; empty where these are many or all.
 
-    `origins` say where networks come from that need not be in the space: a library, or copies of the parent.
+    `too_slow` of them were measured over the gate, and not trained. `origins` say where networks come from that need
+    not be in the space: a library, or copies of the parent.
     """
     from_where = Counter(origins)
     of_library = from_where[LIBRARY]
@@ -31,7 +32,7 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
     if trials >= FEW:
         return ""
     if of_library:
-        tried = counted(trials, "network that was tried", "networks that were tried")
+        tried = _tried(trials, too_slow)
         made = f"{of_library:,} of them" if of_library < trials else "all of them"
         made = made if trials > 1 else "which was"
         best = f"the winner is the best of {tried}, {made} proposed by the library"
@@ -42,8 +43,13 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
     networks = f"{size.networks:,}" if size.networks is not None else f"about {plain_text(size.points, 2)}"
     if size.continuous:
         networks = "infinitely many"
-    tried = counted(trials, "network that was tried", "networks that were tried")
+    tried = _tried(trials, too_slow)
     return f"the winner is the best of {tried}, out of {networks} in the space; a longer search may find a better one"
+
+
+def _tried(trials: int, too_slow: int) -> str:
+    text = counted(trials, "network that was tried", "networks that were tried")
+    return f"{text} ({too_slow:,} of them too slow)" if too_slow else text
 
 
 def _of_copies(trials: int, copies: int, smaller: int) -> str:

@@ -44,29 +44,35 @@ def verdict_lines(result: Result) -> Iterator[RenderableType]:
     held_out = None if verdict.accuracy is None else verdict.accuracy.held_out
     if verdict.has_winner and (line := far_below_text(result.parent, held_out)):
         yield Prose(line, "yellow", indent=_INDENT)
-    if verdict.reading is not None:
-        yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
-    yield from (Prose(line, indent=_INDENT) for line in _passed_over(result, first_line))
     if verdict.has_winner:
         yield from (Prose(line) for line in _accuracy_lines(verdict.accuracy, result.settings.stat))
         if line := exported_text(verdict.reading):
             yield Prose(line, indent=_INDENT)
         if line := parent_text(result.parent, result.settings.stat, verdict.latency):
             yield Prose(line)
+    if verdict.reading is not None:
+        yield Prose("how the latency was measured:")
+        yield from (Prose(line, indent=_INDENT) for line in reading_lines(verdict.reading))
+    yield from (Prose(line) for line in _passed_over(result, first_line))
+    if verdict.has_winner:
         yield from _library_lines(result)
         yield from (Prose(line, "yellow") for line in parent_warnings(result.parent))
         yield from _tie_lines(verdict.ties, verdict.accuracy)
-        names = ["winner.json"]
-        if verdict.reading is not None:  # earlier versions wrote no more
-            exported = ["winner.onnx"] * ("file" in verdict.reading.conditions)
-            names += ["winner.safetensors", *exported, "run_winner.py", "README.txt"]
-        yield from (whole(f"{result.folder}/{name}") for name in names)
+        yield from (whole(f"{result.folder}/{name}") for name in _file_names(verdict.reading))
     settings = result.settings
     if text := budget_share_text(result.budget_share, settings.budgets.latency_ms, settings.runtime):
         yield Prose(text)
     if result.disturbed.readings:
         yield Prose(f"the machine was busy: {result.disturbed}", "yellow")
     yield from _next_lines(result)
+
+
+def _file_names(reading: Reading | None) -> list[str]:
+    """What a run leaves of its winner; earlier versions wrote its document alone."""
+    if reading is None:
+        return ["winner.json"]
+    exported = ["winner.onnx"] * ("file" in reading.conditions)
+    return ["winner.json", "winner.safetensors", *exported, "run_winner.py", "README.txt"]
 
 
 def _next_lines(result: Result) -> Iterator[RenderableType]:

@@ -180,10 +180,12 @@ class TimePolicy:
     """Where neither a time nor a number of trials is asked for."""
     least_s: float = 20.0
     """Starting, one short training and one fresh process for the winner take about this long, or longer."""
-    least_with_parent_s: float = 120.0
+    least_with_parent_s: float = 300.0
     """Below which a search with a parent says that its time is short: on two busy cores one took 98 s to bring a parent
-    to the data and measure it.
+    to the data and measure it, and one of 90 s ended with a third of its parent's accuracy.
     """
+    usual_with_parent_s: float = 360.0
+    """That it proposes then."""
     search_share: float = 0.75
     """Of the time, for the search itself; the rest is for training the finalists and measuring the winner."""
     reserve_share: float = 0.25

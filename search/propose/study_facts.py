@@ -91,8 +91,7 @@ def _shares(name: str, measured: Sequence[Measured], place: int, policy: ReportP
     metric, trials, values = METRICS[name], [each.trial for each in measured], [each.values[place] for each in measured]
     if len(trials) < policy.importance_trials:
         which = "trained" if name == "proxy_accuracy" else "measured"
-        there = "there is 1" if len(trials) == 1 else f"there are {len(trials)}"
-        few = f"it needs at least {policy.importance_trials} {which} networks; {there}"
+        few = f"it needs at least {policy.importance_trials} {which} networks of the space; this run has {len(trials)}"
         return Importance(metric, len(trials), {}, None, few)
     if len(set(values)) < 2:
         return Importance(metric, len(trials), {}, None, "all networks have the same value")

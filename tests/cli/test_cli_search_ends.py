@@ -89,6 +89,11 @@ def test_a_winner_of_few_trials_is_marked(trials: int, said: str) -> None:
     assert few_trials_text(load_space(SPACE), trials)[: len(said)] == said
 
 
+def test_networks_that_were_too_slow_are_not_among_those_it_is_better_than() -> None:
+    said = "the winner is the best of 9 networks that were tried (2 of them too slow), out of about 510 in the space"
+    assert few_trials_text(load_space(SPACE), 9, too_slow=2).startswith(said)
+
+
 @pytest.mark.parametrize(
     ("trials", "of_library", "said"),
     [

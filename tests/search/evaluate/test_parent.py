@@ -67,7 +67,7 @@ def test_a_share_of_the_parents_latency_becomes_milliseconds(tmp_path: Path, par
     ("changes", "said"),
     [
         ({"latency_share": 1.5}, "150 % of the parent's latency, is above that latency: the parent itself meets it"),
-        ({"time_s": 25.0}, "25 s are short: a parent is brought to the data and measured before the first trial"),
+        ({"time_s": 25.0}, "25 s are short: the parent is brought to the data and measured first"),
         ({"latency_share": 1.0, "time_s": 600.0}, None),
     ],
 )

@@ -117,7 +117,7 @@ def test_every_measured_network_is_predicted_from_the_others() -> None:
 def test_importance_is_told_beside_what_chance_gives_and_left_out_where_there_is_too_little() -> None:
     accuracy, latency = recorded().importance
     assert (accuracy.trials, accuracy.shares) == (7, {})
-    assert accuracy.reason == "it needs at least 10 trained networks; there are 7"
+    assert accuracy.reason == "it needs at least 10 trained networks of the space; this run has 7"
     assert sum(latency.shares.values()) == pytest.approx(1.0)
     assert latency.by_chance is not None
     assert 0 < latency.by_chance < 1
