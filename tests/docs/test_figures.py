@@ -186,6 +186,28 @@ def by_hand() -> list[str]:
     ]
 
 
+def on_digits() -> list[str]:
+    found = result("parent_search_digits")
+    names = {
+        "parent-0": "search with the parent that ships",
+        "none-0": "search with `--parent none`",
+        "litv2_s-0.25-2-0": "LITv2-S, a quarter of its widths",
+        "litv2_s-0.50-4-0": "LITv2-S, half of its widths",
+        "litv2_s-0.33-4-0": "LITv2-S, a third of its widths",
+    }
+    worst = min(found["compared"]["0"].values(), key=lambda pair: pair["difference"])
+    parent = found["rows"]["parent-0"]["parent"]["held_out"]
+    return [
+        f"to {100 * parent['accuracy']:.1f} ± {100 * parent['error']:.1f} %",
+        *(
+            f"| {label} | {_shortly(found['rows'][name])} | {_params(found['rows'][name])} |"
+            for name, label in names.items()
+        ),
+        f"is {-100 * worst['difference']:.1f} points behind the best rival, with a standard error of "
+        f"{100 * worst['error']:.1f}",
+    ]
+
+
 def _shortly(row: Any, between: str = " |") -> str:
     return f"{100 * row['held_out']:.1f} ± {100 * row['error']:.1f} %{between} {row['ms']:.2f} ms"
 
@@ -237,6 +259,7 @@ def test_the_page_on_speed_has_the_tables_of_its_result(monkeypatch: pytest.Monk
         ("explanation/how-the-search-works", samplers),
         ("explanation/how-the-search-works", beside_the_zoo),
         ("explanation/how-the-search-works", by_hand),
+        ("explanation/how-the-search-works", on_digits),
         ("how-to/examine-a-space", tables),
         ("explanation/from-document-to-network", counting),
         ("how-to/start-from-a-trained-network", inherited),
